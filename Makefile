@@ -1,0 +1,43 @@
+# `make run` shows the house, `make test` checks everything; both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= auto
+
+.PHONY: run test setup lint types layers docs tests build clean
+
+run: setup
+	$(BIN)/eshet-rules run rules/
+
+test: lint types layers docs tests build
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml uv.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv sync --frozen --quiet --inexact --python $(BIN)/python
+	touch $@
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports --no-cache
+
+docs: setup
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+
+tests: setup
+	$(BIN)/pytest --numprocesses $(JOBS)
+
+# The wheel must hold all that a user needs, so it is built as a release would build it.
+build: setup
+	$(BIN)/uv build --quiet --wheel --out-dir build/dist
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,14 @@
+"""An asyncio client and server of the ESHET protocol, and a reactive layer on top of it.
+
+What lives where; imports go downwards only:
+
+    cli, sync_client      the `eshet` command; the blocking wrapper
+    yarp                  reactive values and events tied to paths
+    client | server       the asyncio client; the embeddable server
+    connection, link      the asyncio shell that both share; a connection without a socket
+    reactive              values, events, fn, operators, time: no I/O, no paths
+    protocol              bytes in, messages out, with no I/O: framing, request ids, keep-alive
+    messages, utils       a class for each message of the wire; strategies for running tasks
+    codec                 one msgpack value to bytes and back
+    scope, clock, paths, unknown, exceptions
+"""

@@ -1,0 +1,27 @@
+"""The two kinds of time, both asked of the running event loop.
+
+*Elapsed* time is the loop's own clock, which no clock change moves: delays, windows and time-outs
+use it. *Wall* time is what a clock on the wall shows. A loop that has a `wall_time()` of its own,
+as one with virtual time does, decides both; everything else here asks nobody but the loop.
+"""
+
+import asyncio
+import time
+from datetime import datetime, tzinfo
+
+
+def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
+    """Return the wall clock as seconds since 1970-01-01 UTC.
+
+    Args:
+        loop: whose wall clock is meant; the running one if not given. Outside of a loop, the
+            system's.
+    """
+    if loop is None:
+        loop = asyncio._get_running_loop()  # get_running_loop() raises without one
+    return float(getattr(loop, "wall_time", time.time)())
+
+
+def wall_now(tz: tzinfo | None = None, loop: asyncio.AbstractEventLoop | None = None) -> datetime:
+    """Return the wall clock as a date and time, in `tz` or else naive in the local zone."""
+    return datetime.fromtimestamp(wall_time(loop), tz)

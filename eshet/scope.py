@@ -1,0 +1,173 @@
+"""A scope owns what is made in it, and ends all of it at once.
+
+Whatever has to be undone when a rule goes (a subscription, a timer, a listener) asks for the
+current scope and leaves with it the one call that undoes it. A scope knows no kind of thing that
+it owns. It is also where the errors of its things are reported, so that each is told to the rule
+that made it.
+
+    scope = Scope("hall.hall_light")
+    with scope.active():
+        ...                      # what is made here belongs to the scope
+    scope.dispose(Reason.REPLACED)
+
+Invariants: a disposed scope owns nothing and never owns anything again (what is given to it then is
+undone at once); each owned thing is undone at most once, in the reverse order of making; a child is
+disposed with its parent.
+"""
+
+import contextlib
+import enum
+import logging
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Final
+
+__all__ = ["Owned", "Reason", "Scope", "current_scope", "report_error"]
+
+_log: Final = logging.getLogger("eshet")
+_current: Final[ContextVar["Scope | None"]] = ContextVar("eshet.scope", default=None)
+
+ErrorHandler = Callable[[BaseException, str], None]
+
+
+class Reason(enum.StrEnum):
+    """Why a scope was disposed."""
+
+    REPLACED = "replaced"
+    UNLOADED = "unloaded"
+    FAILED = "failed"
+    SHUTDOWN = "shutdown"
+
+
+class Owned:
+    """The place of one thing in its scope."""
+
+    __slots__ = ("_scope", "_undo")
+
+    def __init__(self, scope: "Scope", undo: Callable[[], object]) -> None:
+        self._scope: Scope | None = scope
+        self._undo = undo
+
+    def forget(self) -> None:
+        """Leave the scope without being undone: the thing has ended by itself."""
+        if self._scope is not None:
+            self._scope._things.pop(self, None)
+            self._scope = None
+
+    def undo(self) -> None:
+        """Undo the thing now, if that has not happened yet."""
+        if self._scope is not None:
+            self.forget()
+            self._undo()
+
+
+class Scope:
+    """What is made in it ends with it.
+
+    Args:
+        name: for people: the rule, or whatever else made this scope.
+        parent: the scope that this one ends with; none if not given.
+        on_error: called with an error of one of its things and what that thing was doing. Without
+            one, errors go to the parent, and from a scope without a parent to the log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        parent: "Scope | None" = None,
+        on_error: ErrorHandler | None = None,
+    ) -> None:
+        self.name = name
+        self.parent = parent
+        self.reason: Reason | None = None
+        self._on_error = on_error
+        self._things: dict[Owned, None] = {}
+        self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
+
+    def __repr__(self) -> str:
+        state = f"disposed: {self.reason}" if self.disposed else f"{len(self._things)} things"
+        return f"<Scope {self.name!r}, {state}>"
+
+    @property
+    def disposed(self) -> bool:
+        """Whether the scope has ended."""
+        return self.reason is not None
+
+    @contextlib.contextmanager
+    def active(self) -> "Iterator[Scope]":
+        """Make this the current scope of the context, within a `with` statement."""
+        token = _current.set(self)
+        try:
+            yield self
+        finally:
+            _current.reset(token)
+
+    def own(self, undo: Callable[[], object]) -> Owned:
+        """Own a thing, given the call that undoes it.
+
+        In a disposed scope it is undone before this returns.
+        """
+        owned = Owned(self, undo)
+        if self.disposed:
+            self._undo(owned)
+        else:
+            self._things[owned] = None
+        return owned
+
+    def dispose(self, reason: Reason = Reason.UNLOADED) -> None:
+        """Undo all that the scope owns. A second call does nothing.
+
+        An error of one thing is reported, and the others are undone all the same.
+        """
+        if self.disposed:
+            return
+        self.reason = reason
+        if self._in_parent is not None:
+            self._in_parent.forget()
+        while self._things:
+            owned, _ = self._things.popitem()
+            self._undo(owned)
+
+    def report(self, error: BaseException, doing: str) -> None:
+        """Report an error of one of this scope's things; never raises.
+
+        Args:
+            error: what was raised.
+            doing: what raised it, as `"callback of /hall/motion"`.
+        """
+        scope: Scope | None = self
+        while scope is not None:
+            if scope._on_error is not None:
+                try:
+                    scope._on_error(error, doing)
+                except Exception:
+                    _log.exception("the error handler of scope %s failed", scope.name)
+                else:
+                    return
+            scope = scope.parent
+        _log.error("%s: %s failed", self.name, doing, exc_info=error)
+
+    def _undo(self, owned: Owned) -> None:
+        try:
+            owned.undo()
+        except Exception as error:
+            self.report(error, f"disposing scope {self.name}")
+
+    def _dispose_with_parent(self) -> None:
+        reason = self.parent.reason if self.parent is not None else None
+        self.dispose(reason or Reason.UNLOADED)
+
+
+def current_scope() -> Scope | None:
+    """Return the scope of this context, if there is one."""
+    return _current.get()
+
+
+def report_error(error: BaseException, doing: str) -> None:
+    """Report an error to the scope of this context, or to the log where there is none."""
+    scope = _current.get()
+    if scope is not None:
+        scope.report(error, doing)
+    else:
+        _log.error("%s failed", doing, exc_info=error)

@@ -1,0 +1,1 @@
+"""The runner of automation rules: discovery, reload, supervision, logs."""
