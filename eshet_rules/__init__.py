@@ -1,1 +1,1 @@
-"""The runner of automation rules: discovery, reload, supervision, logs."""
+"""The runner of house rules: it imports rule modules, runs them, and reloads them as you save."""

@@ -1,0 +1,184 @@
+"""An event loop whose clock moves only when told to: an hour of house time in milliseconds.
+
+The clock stands still, and the loop waits for the real world as any other, until somebody awaits
+`advance`. Then, whenever the loop has nothing left to do, the clock jumps to the next timer instead
+of waiting for it, and so on to the end of the time asked for. Sockets, threads and processes keep
+working: time does not run past them while they are known to be at work.
+
+    async def test_goes_off_after_two_minutes():
+        loop = asyncio.get_running_loop()
+        ...
+        await loop.advance(120)
+
+Invariants: the clock never goes back; a timer is never called before its time; when `advance`
+returns, all timers up to the new time have been called and what they started has settled.
+"""
+
+import asyncio
+import contextlib
+import math
+import selectors
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+__all__ = ["VirtualLoop", "WaitsForEver"]
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+_DEFAULT_START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+# 0.1 + 0.2 is a little more than 0.3: a timer so close behind the end of `advance` belongs to it.
+_SAME_TIME: Final = 1e-6
+
+# In real seconds: long for a thread that forgot to say that it is at work, short for a person.
+_PATIENCE: Final = 5.0
+
+
+class WaitsForEver(RuntimeError):
+    """Nothing can wake the loop any more, since its clock stands still.
+
+    Args:
+        waiting: the tasks that wait, for people.
+    """
+
+    def __init__(self, waiting: list[str]) -> None:
+        self.waiting = waiting
+        super().__init__(
+            f"nothing happens any more, and these wait: {', '.join(waiting)}. Time moves only in "
+            "`await loop.advance(seconds)`; work of a thread goes into `with loop.real_work():`"
+        )
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop with virtual time; its clock starts at 0.
+
+    Args:
+        start: what the wall clock shows at 0.
+    """
+
+    def __init__(self, start: datetime = _DEFAULT_START) -> None:
+        self._now = 0.0
+        self._wall_start = start.timestamp()
+        self._end = 0.0
+        self._advancing: asyncio.Future[None] | None = None
+        self._at_work = 0
+        self._world = _Selector(self._on_idle, self._on_nothing)
+        super().__init__(self._world)
+        self._jump(0.0)
+
+    def time(self) -> float:
+        """Return the virtual time in seconds since the loop was made."""
+        return self._now
+
+    def wall_time(self) -> float:
+        """Return the virtual wall clock as seconds since 1970-01-01 UTC; see `eshet.clock`."""
+        return self._wall_start + self._now
+
+    async def advance(self, seconds: float = 0.0) -> None:
+        """Let time pass, and return when all that was due in it has happened and has settled.
+
+        With 0, only let settle what is under way. If this is cancelled, time stops where it is.
+
+        Raises:
+            ValueError: `seconds` is negative or not finite.
+            RuntimeError: somebody else is advancing this loop already.
+        """
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise ValueError(f"can't advance by {seconds} s: write a finite number, 0 or more")
+        if self._advancing is not None:
+            raise RuntimeError("somebody else advances this loop already: await one after another")
+        self._end = self._now + seconds
+        self._advancing = self.create_future()
+        try:
+            await self._advancing
+        finally:
+            self._advancing = None
+
+    @contextlib.contextmanager
+    def real_work(self) -> Iterator[None]:
+        """Let no time pass within a `with` statement, since something outside is at work.
+
+        What runs in an executor (`asyncio.to_thread`) is known already; a process, a server of
+        another loop or a thread of one's own is not.
+        """
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
+        """As in asyncio; until the job has ended, no time passes."""
+        future: asyncio.Future[_T] = super().run_in_executor(executor, func, *args)
+        work = contextlib.ExitStack()
+        work.enter_context(self.real_work())
+        future.add_done_callback(lambda _: work.close())
+        return future
+
+    def _on_idle(self, timeout: float | None) -> float | None:
+        """Decide, when nothing is ready, how long to wait for the real world.
+
+        Args:
+            timeout: the seconds until the next timer; None if there is none.
+        """
+        if self._at_work:
+            return None
+        if self._advancing is None:
+            # The loop's own wake-up is always there; what else is registered may still speak.
+            return None if len(self._world.get_map()) > 1 else _PATIENCE
+        if timeout is not None and self._now + timeout <= self._end + _SAME_TIME:
+            self._jump(self._now + timeout)
+        elif self._now < self._end:
+            self._jump(self._end)
+        elif not self._advancing.done():
+            self._advancing.set_result(None)
+        return 0
+
+    def _on_nothing(self) -> None:
+        waiting = sorted(
+            str(getattr(task.get_coro(), "__qualname__", task)) for task in asyncio.all_tasks(self)
+        )
+        raise WaitsForEver(waiting)
+
+    def _jump(self, to: float) -> None:
+        self._now = to
+        # asyncio calls timers up to this much before their time, so as not to wait for the rest.
+        # Here the clock stands on a timer exactly, so the least that asyncio can add will do: one
+        # step of a float. A nanosecond is none after half a year, and it would never call the
+        # timer (cpython gh-145703).
+        self._clock_resolution = math.ulp(to)
+
+
+class _Selector(selectors.DefaultSelector):
+    """Asks, where a loop with nothing to do would wait, what to do instead.
+
+    Args:
+        on_idle: given what asyncio would wait, returns what to wait.
+        on_nothing: called when nothing came in that time.
+    """
+
+    def __init__(
+        self,
+        on_idle: Callable[[float | None], float | None],
+        on_nothing: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._on_idle = on_idle
+        self._on_nothing = on_nothing
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready, as any selector."""
+        ready = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        wait = self._on_idle(timeout)
+        if wait == 0:
+            return ready
+        ready = super().select(wait)
+        if not ready and wait is not None:
+            self._on_nothing()
+        return ready
