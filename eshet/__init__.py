@@ -12,3 +12,29 @@ What lives where; imports go downwards only:
     codec                 one msgpack value to bytes and back
     scope, clock, paths, unknown, exceptions
 """
+
+from eshet.client import Client, StateWrapper
+from eshet.exceptions import (
+    Disconnected,
+    ErrorValue,
+    EshetError,
+    InvalidPath,
+    MessageTooLong,
+    UnsupportedValue,
+)
+from eshet.protocol import TimeoutConfig
+from eshet.unknown import Unknown, UnknownType
+
+__all__ = [
+    "Client",
+    "Disconnected",
+    "ErrorValue",
+    "EshetError",
+    "InvalidPath",
+    "MessageTooLong",
+    "StateWrapper",
+    "TimeoutConfig",
+    "Unknown",
+    "UnknownType",
+    "UnsupportedValue",
+]

@@ -87,11 +87,13 @@ class UnsupportedValue(EshetError, ValueError):
 
     Args:
         problem: what can't be carried, and what can.
+        request: what it was meant for, such as `"set /hall/light"`.
     """
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, request: str = "") -> None:
         self.problem = problem
-        super().__init__(problem)
+        self.request = request
+        super().__init__(f"{request}: {problem}" if request else problem)
 
 
 class MessageTooLong(EshetError, ValueError):
@@ -100,15 +102,15 @@ class MessageTooLong(EshetError, ValueError):
     Args:
         length: of the payload, in bytes.
         limit: the longest payload of a frame, in bytes.
-        what: the message, as `"set /hall/light"`.
+        request: what it was meant for, such as `"set /hall/light"`.
     """
 
-    def __init__(self, length: int, limit: int, what: str = "message") -> None:
+    def __init__(self, length: int, limit: int, request: str = "message") -> None:
         self.length = length
         self.limit = limit
-        self.what = what
+        self.request = request
         super().__init__(
-            f"{what}: {length} bytes do not fit into one message (at most {limit}); "
+            f"{request}: {length} bytes do not fit into one message (at most {limit}); "
             "send less, or in parts"
         )
 

@@ -20,7 +20,7 @@ import enum
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final, TypeVar
 
 __all__ = ["Owned", "Reason", "Scope", "current_scope", "report_error"]
 
@@ -28,6 +28,7 @@ _log: Final = logging.getLogger("eshet")
 _current: Final[ContextVar["Scope | None"]] = ContextVar("eshet.scope", default=None)
 
 ErrorHandler = Callable[[BaseException, str], None]
+T = TypeVar("T")
 
 
 class Reason(enum.StrEnum):
@@ -83,6 +84,7 @@ class Scope:
         self.reason: Reason | None = None
         self._on_error = on_error
         self._things: dict[Owned, None] = {}
+        self._rooms: dict[Callable[[Scope], Any], Any] = {}
         self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
 
     def __repr__(self) -> str:
@@ -115,6 +117,19 @@ class Scope:
             self._things[owned] = None
         return owned
 
+    def room(self, kind: Callable[["Scope"], T]) -> T:
+        """Return what `kind` made for this scope, which it is asked for once.
+
+        It is for a layer above, which keeps something of its own for each scope. A disposed scope
+        keeps nothing: `kind` is asked each time then.
+        """
+        room: T | None = self._rooms.get(kind)
+        if room is None:
+            room = kind(self)
+            if not self.disposed:
+                self._rooms[kind] = room
+        return room
+
     def dispose(self, reason: Reason = Reason.UNLOADED) -> None:
         """Undo all that the scope owns. A second call does nothing.
 
@@ -128,6 +143,7 @@ class Scope:
         while self._things:
             owned, _ = self._things.popitem()
             self._undo(owned)
+        self._rooms.clear()
 
     def report(self, error: BaseException, doing: str) -> None:
         """Report an error of one of this scope's things; never raises.

@@ -1,0 +1,60 @@
+"""Where the server is: `host`, `host:port` or `[IPv6]:port`."""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from eshet.protocol import DEFAULT_PORT
+
+__all__ = ["Address"]
+
+_ADDRESS: Final = re.compile(
+    r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]\s/]+|[0-9A-Fa-f:]+:[0-9A-Fa-f:]*)(?::(?P<port>\d{1,5}))?"
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host and a port of it; a `Connector` over TCP."""
+
+    host: str
+    port: int = DEFAULT_PORT
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the address that a text names.
+
+        Raises:
+            ValueError: it names none.
+        """
+        match = _ADDRESS.fullmatch(text)
+        port = int(match["port"] or DEFAULT_PORT) if match else 0
+        if match is None or not 0 < port < 0x10000:
+            raise ValueError(
+                f"{text!r} is no address of a server: write HOST or HOST:PORT, as localhost:11236"
+            )
+        return cls(match["host"].strip("[]"), port)
+
+    @classmethod
+    def default(cls) -> Self:
+        """Return the address in the environment variable ESHET_SERVER, or else this machine's.
+
+        Raises:
+            ValueError: ESHET_SERVER holds no address.
+        """
+        return cls.parse(os.environ.get("ESHET_SERVER") or "localhost")
+
+    async def connect(
+        self, protocol_factory: Callable[[], asyncio.Protocol]
+    ) -> asyncio.BaseTransport:
+        """See `eshet.connection.Connector`."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(protocol_factory, self.host, self.port)
+        return transport
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"

@@ -1,0 +1,151 @@
+"""One value of the wire, to bytes and back: msgpack without its extension types.
+
+Nil, booleans, integers of 64 bits, floats, text, bytes, lists, and maps with any key. Everything
+else, timestamps included, is refused on either side.
+"""
+
+import re
+from typing import Any, Final, NoReturn
+
+import msgpack
+
+from eshet.exceptions import ProtocolError, UnsupportedValue
+
+_CARRIED: Final = (
+    "None, booleans, integers of 64 bits, floats, text, bytes, lists, tuples and dicts can be sent"
+)
+# The first bytes of extension types and of timestamps; they may as well be part of something else.
+_MAYBE_EXTENSION: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]")
+_MAYBE_TIMESTAMP: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
+
+# Whatever msgpack's C code raises for bytes that are not one whole value.
+_BAD_BYTES: Final = (
+    ValueError,  # ExtraData, FormatError, StackError and UnicodeDecodeError among them
+    msgpack.OutOfData,
+    msgpack.UnpackException,
+)
+
+
+def pack(value: Any) -> bytes:
+    """Return the value as bytes.
+
+    Raises:
+        UnsupportedValue: the wire can't carry it, or something in it.
+    """
+    try:
+        packed: bytes = msgpack.packb(value)
+    except TypeError as error:
+        raise UnsupportedValue(f"{error}; {_CARRIED}") from None
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise UnsupportedValue(f"can't send {type(value).__name__}: {error}; {_CARRIED}") from None
+    if _MAYBE_EXTENSION.search(packed) is not None:
+        try:
+            check(packed)
+        except ProtocolError as error:
+            raise UnsupportedValue(f"{error}; {_CARRIED}") from None
+    return packed
+
+
+def unpack(data: bytes) -> Any:
+    """Return the value that the bytes hold.
+
+    A list that is the key of a map comes back as a tuple, since a list can't be a key in Python.
+
+    Raises:
+        ProtocolError: the bytes are not exactly one value.
+    """
+    _skip(data)
+    try:
+        return _unpack_with(data)
+    except TypeError:
+        return _unpack_with(data, object_pairs_hook=_freeze_keys)
+
+
+def check(data: bytes) -> None:
+    """Check that the bytes are exactly one value, without keeping the value.
+
+    Raises:
+        ProtocolError: they are not.
+    """
+    _skip(data)
+    _unpack_with(data, object_pairs_hook=len)
+
+
+def canonical(data: bytes) -> bytes:
+    """Return the same bytes for all bytes that hold the same value.
+
+    Raises:
+        ProtocolError: the bytes are not exactly one value, or one nested too deeply.
+    """
+    try:
+        return bytes(msgpack.packb(_sort_maps(unpack(data))))
+    except (ValueError, RecursionError) as error:
+        raise _no_value(error) from None
+
+
+def _skip(data: bytes) -> None:
+    """Walk over the bytes without building anything.
+
+    A few bytes can announce arrays of millions of items, for which the unpacker would at once
+    make room; walking finds out in microseconds that the items are not there.
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=len(data) or 1)
+    unpacker.feed(data)
+    try:
+        unpacker.skip()
+    except _BAD_BYTES as error:
+        raise _no_value(error) from None
+
+
+def _unpack_with(data: bytes, **hooks: Any) -> Any:
+    """Unpack, raising TypeError only for a key that Python can't have as one."""
+    if _MAYBE_TIMESTAMP.search(data) is not None:
+        _refuse_timestamps(data)
+    try:
+        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension, **hooks)
+    except _BAD_BYTES as error:
+        raise _no_value(error) from None
+
+
+def _no_value(error: Exception) -> ProtocolError:
+    return ProtocolError(f"not exactly one msgpack value: {str(error) or type(error).__name__}")
+
+
+def _refuse_extension(code: int, data: bytes) -> NoReturn:
+    raise ProtocolError(f"msgpack extension type {code} is not allowed")
+
+
+def _refuse_timestamps(data: bytes) -> None:
+    """Find the one extension type that msgpack decodes without asking its hook."""
+    try:
+        pairs = {"object_pairs_hook": list, "strict_map_key": False}
+        todo = [msgpack.unpackb(data, ext_hook=_refuse_extension, **pairs)]
+    except _BAD_BYTES as error:
+        raise _no_value(error) from None
+    while todo:
+        value = todo.pop()
+        if isinstance(value, msgpack.Timestamp):
+            _refuse_extension(-1, b"")
+        if isinstance(value, list | tuple):
+            todo.extend(value)
+
+
+def _freeze_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    return {_freeze(key): value for key, value in pairs}
+
+
+def _freeze(key: Any) -> Any:
+    if isinstance(key, list):
+        return tuple(_freeze(item) for item in key)
+    if isinstance(key, dict):
+        return tuple((_freeze(k), _freeze(v)) for k, v in key.items())
+    return key
+
+
+def _sort_maps(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = [(key, _sort_maps(item)) for key, item in value.items()]
+        return dict(sorted(pairs, key=lambda pair: bytes(msgpack.packb(pair[0]))))
+    if isinstance(value, list):
+        return [_sort_maps(item) for item in value]
+    return value

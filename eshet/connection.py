@@ -1,0 +1,129 @@
+"""The asyncio shell of either side: one transport or link, one protocol, one timer.
+
+What is sent within one turn of the event loop leaves in one write.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from eshet.messages import Message, WithId
+from eshet.protocol import Endpoint
+
+__all__ = ["Connection", "Connector"]
+
+
+class Connector(Protocol):
+    """Whatever can be connected to: a server's address, or a server in this process."""
+
+    async def connect(
+        self, protocol_factory: Callable[[], asyncio.Protocol]
+    ) -> asyncio.BaseTransport:
+        """Connect a protocol made by the factory; raises OSError if that can't be done."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """Drives one side of the protocol over one transport.
+
+    Args:
+        endpoint: the protocol.
+        on_message: called with each message to act on; must not raise.
+        on_lost: called once, with the reason, when the connection has ended.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        on_message: Callable[[Message], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.endpoint = endpoint
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Handle | None = None
+
+    @property
+    def peername(self) -> str:
+        """The address of the other end, for people."""
+        name = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or "in-process link")
+
+    def send(self, message: Message) -> None:
+        """Send a message; ignored when the connection has ended.
+
+        Raises:
+            MessageTooLong: no frame can hold it.
+        """
+        self.endpoint.send(message)
+        self._flush_soon()
+
+    def request(self, make: Callable[..., WithId], *fields: Any) -> int:
+        """Send a request and return its id; see `Endpoint.request`."""
+        request_id = self.endpoint.request(make, *fields)
+        self._flush_soon()
+        return request_id
+
+    def close(self, reason: str) -> None:
+        """Send what is queued and end the connection; `on_lost` follows in a later turn."""
+        self.endpoint.close(reason)
+        self._flush()
+
+    # --- asyncio.Protocol ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the transport: it is there."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport: bytes came."""
+        for message in self.endpoint.receive(data, self._loop.time()):
+            self._on_message(message)
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the transport, once: it has ended."""
+        self.endpoint.close(f"the connection broke: {exc}" if exc else "the peer closed it")
+        for handle in (self._timer, self._flushing):
+            if handle is not None:
+                handle.cancel()
+        self._on_lost(self.endpoint.closing or "")
+
+    # --- the round ----------------------------------------------------------------------------
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None and self._transport is not None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        if self._transport is None or self._transport.is_closing():
+            return
+        data = self.endpoint.data_to_send(self._loop.time())
+        if data:
+            self._transport.write(data)
+        if self.endpoint.closing is not None:
+            self._transport.close()
+        else:
+            self._arm()
+
+    def _arm(self) -> None:
+        """See that the timer fires no later than the next deadline.
+
+        A timer that fires too early costs less than moving it at each message.
+        """
+        deadline = self.endpoint.next_deadline()
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.endpoint.handle_deadline(self._loop.time())
+        self._flush()

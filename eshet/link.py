@@ -1,0 +1,76 @@
+"""A connection without a socket: two ends in one process, which carry the same bytes.
+
+What one end writes, the other receives in the next turn of the event loop, so that nobody is called
+back while it is still calling.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["LinkTransport", "link"]
+
+
+class LinkTransport(asyncio.Transport):
+    """One end of a link."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._loop = loop
+        self._protocol: asyncio.BaseProtocol = protocol
+        self._peer: LinkTransport | None = None
+        self._closing = False
+
+    def join(self, peer: "LinkTransport") -> None:
+        """Make `peer` the other end of this one."""
+        self._peer = peer
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Hand the bytes to the other end; ignored once this end is closing."""
+        if data and not self._closing and self._peer is not None:
+            self._loop.call_soon(self._peer._receive, bytes(data))
+
+    def close(self) -> None:
+        """End both ends, after what has been written was received."""
+        if not self._closing:
+            self._closing = True
+            self._loop.call_soon(self._protocol.connection_lost, None)
+            if self._peer is not None:
+                self._loop.call_soon(self._peer.close)
+
+    def abort(self) -> None:
+        """End both ends."""
+        self.close()
+
+    def is_closing(self) -> bool:
+        """Whether this end has been closed, by either side."""
+        return self._closing
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return nothing: there is no socket to know something about."""
+        return default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Make `protocol` the one that receives from now on."""
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Return the protocol that receives."""
+        return self._protocol
+
+    def _receive(self, data: bytes) -> None:
+        if not self._closing and isinstance(self._protocol, asyncio.Protocol):
+            self._protocol.data_received(data)
+
+
+def link(
+    first: Callable[[], asyncio.Protocol], second: Callable[[], asyncio.Protocol]
+) -> tuple[LinkTransport, LinkTransport]:
+    """Connect two protocols, made by the two factories, within the running loop."""
+    loop = asyncio.get_running_loop()
+    ends = LinkTransport(loop, first()), LinkTransport(loop, second())
+    ends[0].join(ends[1])
+    ends[1].join(ends[0])
+    for end in ends:
+        end.get_protocol().connection_made(end)
+    return ends

@@ -1,0 +1,58 @@
+"""Frames: a sync byte, the length of the payload as two bytes big-endian, the payload."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from eshet.exceptions import MessageTooLong, ProtocolError
+
+MAX_PAYLOAD: Final = 0xFFFF
+"""The longest payload of a frame, in bytes."""
+
+_SYNC: Final = 0x47
+_HEADER: Final = 3
+
+
+def frame(payload: bytes) -> bytes:
+    """Return the frame that carries a payload.
+
+    Raises:
+        MessageTooLong: a frame can't hold it.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise MessageTooLong(len(payload), MAX_PAYLOAD)
+    return b"\x47" + len(payload).to_bytes(2, "big") + payload
+
+
+class FrameReader:
+    """Cuts a stream of bytes into payloads.
+
+    Invariant: between calls it holds less than one frame.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the payload of each frame that is whole now. Run it to its end.
+
+        Args:
+            data: what was received next, in pieces of any size.
+
+        Raises:
+            ProtocolError: something else stands where a frame should begin; the stream is lost.
+        """
+        data = self._rest + data if self._rest else data
+        start, end = 0, len(data)
+        while start < end:
+            if data[start] != _SYNC:
+                raise ProtocolError(f"a frame that begins with {data[start]:#04x}, not 0x47")
+            if start + _HEADER > end:
+                break
+            after = start + _HEADER + int.from_bytes(data[start + 1 : start + _HEADER], "big")
+            if after > end:
+                break
+            yield data[start + _HEADER : after]
+            start = after
+        self._rest = data[start:]

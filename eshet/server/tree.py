@@ -1,0 +1,207 @@
+"""The tree of nodes: who owns each, who hears of it, and the value of each state. No I/O.
+
+A node is a leaf of one of four kinds. The directories above it come into being with it and vanish
+with their last leaf. Every operation costs what it touches, whatever the size of the tree.
+
+Invariants: a path in the index is a node or a directory, never both; a node is in the tree as long
+as it has an owner or a listener; a directory as long as it has a child; a state without an owner
+has no value; what the tree knows of an owner or listener agrees with what it knows of its nodes.
+"""
+
+import enum
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from eshet.paths import is_path
+from eshet.server.peer import Owner, Peer
+
+__all__ = ["Directory", "Kind", "Node", "Tree", "TreeError"]
+
+
+class Kind(enum.StrEnum):
+    """The kinds of nodes, as `/meta/ls` names them."""
+
+    ACTION = "action"
+    PROP = "prop"
+    EVENT = "event"
+    STATE = "state"
+
+
+class TreeError(Exception):
+    """The answer to a request that the tree can't carry out.
+
+    Args:
+        code: the error value of the protocol.
+    """
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A leaf of the tree.
+
+    Args:
+        path: where it is.
+        kind: what it is.
+        since: when the state last changed, or when the node was made.
+    """
+
+    path: str
+    kind: Kind
+    since: float
+    owner: Owner | None = None
+    value: bytes | None = None
+    """Of a state, packed; None if it is unknown."""
+    listeners: dict[Peer, None] = field(default_factory=dict)
+    """Who is told of events and changes, in the order in which they asked."""
+
+
+@dataclass(slots=True, eq=False)
+class Directory:
+    """What is above nodes; the children by name, in the order in which they came."""
+
+    children: "dict[str, Node | Directory]" = field(default_factory=dict)
+
+
+class Tree:
+    """All nodes of a server."""
+
+    def __init__(self) -> None:
+        self.root: Final[Directory] = Directory()
+        self._index: dict[str, Node | Directory] = {}
+        self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
+        self._heard: defaultdict[Peer, dict[Node, None]] = defaultdict(dict)
+
+    def find(self, path: str) -> Node:
+        """Return the node at a path.
+
+        Raises:
+            TreeError: `invalid_path`, `path_not_found`, `path_is_directory` or `not_a_directory`.
+        """
+        node = self._index.get(path)
+        if isinstance(node, Node):
+            return node
+        if isinstance(node, Directory):
+            raise TreeError("path_is_directory")
+        raise TreeError(self._why_missing(path))
+
+    def look_up(self, path: str) -> Node | Directory:
+        """Return the node or directory at a path, which may be `/` or end with a slash.
+
+        Raises:
+            TreeError: `invalid_path`, `path_not_found` or `not_a_directory`.
+        """
+        if path == "/":
+            return self.root
+        node = self._index.get(path.removesuffix("/"))
+        if node is None:
+            raise TreeError(self._why_missing(path.removesuffix("/")))
+        if isinstance(node, Node) and path.endswith("/"):
+            raise TreeError("not_a_directory")
+        return node
+
+    def register(self, path: str, kind: Kind, owner: Owner, now: float) -> Node:
+        """Give a node its owner, and make it if it is not there.
+
+        Raises:
+            TreeError: as `find`, and `path_already_exists` if it has an owner or another kind.
+        """
+        node = self._ensure(path, kind, now)
+        if node.owner is not None:
+            raise TreeError("path_already_exists")
+        node.owner = owner
+        self._owned[owner][node] = None
+        return node
+
+    def listen(self, path: str, kind: Kind, listener: Peer, now: float) -> Node:
+        """Add a listener or observer to a node, and make it if it is not there.
+
+        Raises:
+            TreeError: as `find`, and `path_already_exists` if it has another kind.
+        """
+        node = self._ensure(path, kind, now)
+        node.listeners[listener] = None
+        self._heard[listener][node] = None
+        return node
+
+    def release(self, owner: Owner) -> list[tuple[Node, bool]]:
+        """Take all its nodes from an owner.
+
+        Returns:
+            Each node, and whether it had a value: it has none any more.
+        """
+        released = []
+        for node in self._owned.pop(owner, ()):
+            released.append((node, node.value is not None))
+            node.owner = node.value = None
+            self._drop_if_idle(node)
+        return released
+
+    def unlisten(self, listener: Peer) -> None:
+        """Remove a listener or observer from all its nodes."""
+        for node in self._heard.pop(listener, ()):
+            del node.listeners[listener]
+            self._drop_if_idle(node)
+
+    def _ensure(self, path: str, kind: Kind, now: float) -> Node:
+        node = self._index.get(path)
+        if node is None:
+            return self._insert(path, kind, now)
+        if isinstance(node, Directory):
+            raise TreeError("path_is_directory")
+        if node.kind is not kind:
+            raise TreeError("path_already_exists")
+        return node
+
+    def _insert(self, path: str, kind: Kind, now: float) -> Node:
+        code = self._why_missing(path)
+        if code != "path_not_found":
+            raise TreeError(code)
+        node: Node = Node(path, kind, now)
+        self._index[path] = node
+        self._hang(path, node)
+        return node
+
+    def _hang(self, path: str, child: Node | Directory) -> None:
+        """Put a child into its directory, and make the directories that are missing."""
+        while True:
+            above, _, name = path.rpartition("/")
+            directory = self.root if not above else self._index.get(above)
+            if isinstance(directory, Directory):
+                directory.children[name] = child
+                return
+            made: Directory = Directory({name: child})
+            self._index[above] = made
+            path, child = above, made
+
+    def _drop_if_idle(self, node: Node) -> None:
+        if node.owner is not None or node.listeners:
+            return
+        path = node.path
+        del self._index[path]
+        while path:
+            above, _, name = path.rpartition("/")
+            directory = cast(Directory, self._index[above] if above else self.root)
+            del directory.children[name]
+            if directory.children or not above:
+                return
+            del self._index[above]
+            path = above
+
+    def _why_missing(self, path: str) -> str:
+        """Return the error value for a path that is not in the index."""
+        if not is_path(path):
+            return "invalid_path"
+        above = path.rpartition("/")[0]
+        while above:
+            node = self._index.get(above)
+            if isinstance(node, Node):
+                return "not_a_directory"
+            if node is not None:
+                break
+            above = above.rpartition("/")[0]
+        return "path_not_found"
