@@ -326,6 +326,8 @@ FROM_SERVER: Final = _table(
 
 _NUMBERS: Final = {"id": "H", "version": "B", "timeout_s": "H", "t_ms": "I"}
 _VALUES: Final = frozenset({"value", "client_id"})
+# Paths are ASCII; other bytes make a path invalid, which the server answers, and not a frame.
+_PATH_ENCODING: Final = "latin-1"
 
 
 class _Layout:
@@ -356,7 +358,7 @@ def pack(message: Message) -> bytes:
     layout = _LAYOUTS[type(message)]
     payload = layout.values.pack(layout.code, *[getattr(message, n) for n in layout.numbers])
     if layout.has_path:
-        payload += message.path.encode("ascii") + b"\0"  # type: ignore[attr-defined]
+        payload += message.path.encode(_PATH_ENCODING) + b"\0"  # type: ignore[attr-defined]
     if layout.has_value:
         payload += getattr(message, layout.value_field)
     return payload
@@ -399,8 +401,7 @@ def _path(payload: bytes, start: int, kind: type[Message]) -> tuple[str, int]:
     end = payload.find(b"\0", start)
     if end < 0:
         raise _broken(kind, "has a path without its zero byte")
-    # Bytes that are not ASCII are for the server to answer: they make a path invalid, not a frame.
-    return payload[start:end].decode("latin-1"), end + 1
+    return payload[start:end].decode(_PATH_ENCODING), end + 1
 
 
 def _broken(kind: type[Message], problem: str) -> ProtocolError:

@@ -222,7 +222,12 @@ class Client:
             raise Disconnected(describe(make, path), self._why_not)
         return await session.ask(make, path, *fields, accept=accept)
 
-    def _resolve(self, path: str) -> str:
+    def resolve(self, path: str) -> str:
+        """Return the absolute path of a path relative to this client's base.
+
+        Raises:
+            InvalidPath: it is none.
+        """
         return paths.resolve(self._base, path)
 
     # --- actions ------------------------------------------------------------------------------
@@ -236,7 +241,7 @@ class Client:
                 awaitable, it will be awaited in a task. What it raises is the caller's answer, as
                 `str(exception)`, and is reported here.
         """
-        path = self._resolve(path)
+        path = self.resolve(path)
         await self._register(
             messages.ActionRegister, path, self._callback(callback, "action", path)
         )
@@ -248,7 +253,7 @@ class Client:
             path: of the action.
             *args: its arguments.
         """
-        path = self._resolve(path)
+        path = self.resolve(path)
         reply = await self._ask(
             messages.ActionCall, path, _pack(list(args), messages.ActionCall, path)
         )
@@ -258,18 +263,18 @@ class Client:
 
     async def get(self, path: str) -> Any:
         """Get the value of a state or property; an unknown state is an `ErrorValue`."""
-        return _value(await self._ask(messages.Get, self._resolve(path)))
+        return _value(await self._ask(messages.Get, self.resolve(path)))
 
     async def set(self, path: str, value: Any) -> None:
         """Set a state or property: its owner is asked to give it this value."""
-        path = self._resolve(path)
+        path = self.resolve(path)
         await self._ask(messages.Set, path, _pack(value, messages.Set, path))
 
     # --- events -------------------------------------------------------------------------------
 
     async def event_register(self, path: str) -> Callable[[Any], Awaitable[None]]:
         """Register an event; returns an async callable which emits an event given a payload."""
-        path = self._resolve(path)
+        path = self.resolve(path)
         await self._register(messages.EventRegister, path)
 
         async def emit(payload: Any) -> None:
@@ -279,7 +284,7 @@ class Client:
 
     async def event_emit(self, path: str, payload: Any) -> None:
         """Emit an event, which may be somebody else's."""
-        path = self._resolve(path)
+        path = self.resolve(path)
         await self._ask(messages.EventEmit, path, _pack(payload, messages.EventEmit, path))
 
     async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> None:
@@ -289,7 +294,7 @@ class Client:
             path: of the event, which does not have to be registered yet.
             callback: called with the payload; if it returns a coroutine, it will be ran in a task.
         """
-        path = self._resolve(path)
+        path = self.resolve(path)
         await self._listen(path, self._callback(callback, "listener", path))
 
     async def event_listen(self, path: str) -> AsyncIterator[Any]:
@@ -300,7 +305,7 @@ class Client:
             async for payload in client.event_listen("/hall/motion"):
                 ...
         """
-        path = self._resolve(path)
+        path = self.resolve(path)
         payloads: asyncio.Queue[Any] = asyncio.Queue()
         callback = self._callback(payloads.put_nowait, "listener", path)
         stop = await self._listen(path, callback)
@@ -337,7 +342,7 @@ class Client:
                 something awaitable, that is awaited in a task. It changes the state itself, if it
                 wants to. Without one, setting is answered with `not_implemented`.
         """
-        path = self._resolve(path)
+        path = self.resolve(path)
         callback = None if set_callback is None else self._callback(set_callback, "setter", path)
         await self._register(messages.StateRegister, path, callback)
         return StateWrapper(self, path)
@@ -351,7 +356,7 @@ class Client:
             path: of the state.
             value: if it is `eshet.Unknown`, the state is marked as unknown.
         """
-        path = self._resolve(path)
+        path = self.resolve(path)
         if value is Unknown:
             await self._change(path, None, messages.StateUnknown)
         else:
@@ -374,7 +379,7 @@ class Client:
         Returns:
             The current value or Unknown.
         """
-        path = self._resolve(path)
+        path = self.resolve(path)
         observer = self._callback(callback, "observer", path)
         stop = _until_scope_ends(lambda: self._registrations.unobserve(path, observer))
         try:
