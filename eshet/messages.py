@@ -9,7 +9,7 @@ a message on does not have to build the value, and the bytes arrive as they were
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Final
 
 from eshet import codec
@@ -336,14 +336,14 @@ class _Layout:
     __slots__ = ("code", "has_path", "has_value", "make", "numbers", "value_field", "values")
 
     def __init__(self, message: type[Message]) -> None:
-        fields = list(message.__dataclass_fields__)
-        numbers = [name for name in fields if name in _NUMBERS]
+        names = [field.name for field in fields(message)]
+        numbers = [name for name in names if name in _NUMBERS]
         self.code = message.code
         self.make = message
         self.numbers = tuple(numbers)
         self.values = struct.Struct(">B" + "".join(_NUMBERS[name] for name in numbers))
-        self.has_path = "path" in fields
-        self.value_field = next((name for name in fields if name in _VALUES), "")
+        self.has_path = "path" in names
+        self.value_field = next((name for name in names if name in _VALUES), "")
         self.has_value = bool(self.value_field)
 
 
@@ -381,20 +381,20 @@ def unpack(payload: bytes, table: Table) -> Message:
         raise ProtocolError(f"a message of type {payload[0]:#04x}, which this side can't send")
     layout = _LAYOUTS[kind]
     try:
-        fields: list[object] = list(layout.values.unpack_from(payload)[1:])
+        values: list[object] = list(layout.values.unpack_from(payload)[1:])
     except struct.error:
         raise _broken(kind, "is cut short") from None
     position = layout.values.size
     if layout.has_path:
         path, position = _path(payload, position, kind)
-        fields.append(path)
+        values.append(path)
     if layout.has_value:
         value = payload[position:]
         codec.check(value)
-        fields.append(value)
+        values.append(value)
     elif position != len(payload):
         raise _broken(kind, f"has {len(payload) - position} bytes too many")
-    return layout.make(*fields)
+    return layout.make(*values)
 
 
 def _path(payload: bytes, start: int, kind: type[Message]) -> tuple[str, int]:
