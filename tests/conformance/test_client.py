@@ -1,0 +1,526 @@
+"""What a client says on the wire, held against a scripted server: message for message."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from eshet import Client, Disconnected, ErrorValue, TimeoutConfig, Unknown
+from eshet.client.address import Address
+from eshet.connection import Connector
+from eshet.messages import (
+    NIL,
+    ActionCall,
+    ActionRegister,
+    EventEmit,
+    EventListen,
+    EventNotify,
+    Get,
+    Hello,
+    HelloAccepted,
+    HelloAllocated,
+    HelloId,
+    Message,
+    NotifyKnown,
+    NotifyUnknown,
+    Ping,
+    PropGet,
+    PropSet,
+    Reply,
+    ReplyError,
+    ReplyKnown,
+    ReplyUnknown,
+    Set,
+    StateChanged,
+    StateObserve,
+    StateSet,
+    StateUnknown,
+)
+from tests.conformance.script import error, ok, v
+from tests.conftest import Advance
+from tests.support.raw import RawPeer, RawServer
+
+
+@pytest.fixture(params=["tcp", "link"])
+async def raw_server(request: pytest.FixtureRequest) -> AsyncIterator[tuple[RawServer, Connector]]:
+    """A scripted server, and where to connect to it."""
+    raw = RawServer()
+    if request.param == "link":
+        yield raw, raw
+        return
+    listener = await asyncio.get_running_loop().create_server(raw.new_peer, "127.0.0.1", 0)
+    async with listener:
+        yield raw, Address(*listener.sockets[0].getsockname())
+
+
+@pytest.fixture
+async def pair(
+    raw_server: tuple[RawServer, Connector],
+) -> AsyncIterator[tuple[Client, RawPeer]]:
+    """A client that has just been greeted, and the server's end of its connection."""
+    raw, connector = raw_server
+    client = Client(server=connector, client_id="me")
+    server = await raw.accept()
+    assert await server.receive() == HelloId(1, 30, v("me"))
+    server.send(HelloAccepted())
+    await client.wait_for_connection()
+    yield client, server
+    await client.close()
+
+
+def ignore(*_: Any) -> None:
+    pass
+
+
+Call = Callable[[Client], Any]
+
+# What the user calls, what goes out, what comes back, and what the user gets.
+REQUESTS: list[tuple[str, Call, Message, Message, Any]] = [
+    (
+        "action_register",
+        lambda c: c.action_register("/a", ignore),
+        ActionRegister(0, "/a"),
+        ok(0),
+        None,
+    ),
+    (
+        "action_call",
+        lambda c: c.action_call("/a", 1, "x"),
+        ActionCall(0, "/a", v([1, "x"])),
+        ok(0, [7]),
+        [7],
+    ),
+    ("get", lambda c: c.get("/s"), Get(0, "/s"), ok(0, 21.5), 21.5),
+    ("set", lambda c: c.set("/s", 5), Set(0, "/s", v(5)), ok(0), None),
+    (
+        "event_emit",
+        lambda c: c.event_emit("/e", [1]),
+        EventEmit(0, "/e", v([1])),
+        ok(0),
+        None,
+    ),
+    (
+        "event_listen_cb",
+        lambda c: c.event_listen_cb("/e", ignore),
+        EventListen(0, "/e"),
+        ok(0),
+        None,
+    ),
+    (
+        "state_changed",
+        lambda c: c.state_changed("/s", 1),
+        StateChanged(0, "/s", v(1)),
+        ok(0),
+        None,
+    ),
+    (
+        "state_changed to Unknown",
+        lambda c: c.state_changed("/s", Unknown),
+        StateUnknown(0, "/s"),
+        ok(0),
+        None,
+    ),
+    ("state_unknown", lambda c: c.state_unknown("/s"), StateUnknown(0, "/s"), ok(0), None),
+    (
+        "state_observe of a known state",
+        lambda c: c.state_observe("/s", ignore),
+        StateObserve(0, "/s"),
+        ReplyKnown(0, v(3)),
+        3,
+    ),
+    (
+        "state_observe of an unknown state",
+        lambda c: c.state_observe("/s", ignore),
+        StateObserve(0, "/s"),
+        ReplyUnknown(0),
+        Unknown,
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "sent", "reply", "result"), [row[1:] for row in REQUESTS],
+                         ids=[row[0] for row in REQUESTS])  # fmt: skip
+async def test_a_request_is_one_message_and_its_reply_the_result(
+    pair: tuple[Client, RawPeer], call: Call, sent: Message, reply: Message, result: Any
+) -> None:
+    client, server = pair
+    asked = asyncio.ensure_future(call(client))
+    assert await server.receive() == sent
+    server.send(reply)
+    assert await asked == result
+
+
+@pytest.mark.parametrize(("call", "sent"), [row[1:3] for row in REQUESTS],
+                         ids=[row[0] for row in REQUESTS])  # fmt: skip
+async def test_an_error_says_what_was_asked_and_what_came_back(
+    pair: tuple[Client, RawPeer], call: Call, sent: Message
+) -> None:
+    client, server = pair
+    asked = asyncio.ensure_future(call(client))
+    await server.receive()
+    server.send(error(0, ["any", {"error": "value"}]))
+    with pytest.raises(ErrorValue, match=rf"{sent.path}.*any.*error") as caught:  # type: ignore[attr-defined]
+        await asked
+    assert caught.value.value == ["any", {"error": "value"}]
+
+
+@pytest.mark.parametrize("call", [row[1] for row in REQUESTS], ids=[row[0] for row in REQUESTS])
+async def test_what_is_in_flight_when_the_connection_ends_is_disconnected(
+    pair: tuple[Client, RawPeer], call: Call
+) -> None:
+    client, server = pair
+    asked = asyncio.ensure_future(call(client))
+    await server.receive()
+    server.transport.close()
+    with pytest.raises(Disconnected):
+        await asked
+    assert not client.connected
+
+
+@pytest.mark.parametrize("call", [row[1] for row in REQUESTS], ids=[row[0] for row in REQUESTS])
+async def test_a_request_before_the_first_connection_is_disconnected_at_once(call: Call) -> None:
+    client = Client(server=RawServer())
+    with pytest.raises(Disconnected, match="not connected to the server yet"):
+        await call(client)
+    await client.close()
+
+
+# --- what the server asks ---------------------------------------------------------------------
+
+
+async def registered(asked: Any, server: RawPeer) -> Any:
+    """Let a registration of the client succeed, and return its result."""
+    future = asyncio.ensure_future(asked)
+    message = await server.receive()
+    server.send(Reply(message.id, NIL))  # type: ignore[attr-defined]
+    return await future
+
+
+async def test_a_call_of_an_action_is_answered_with_its_result(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    await registered(client.action_register("/a", lambda x, y: x + y), server)
+    server.send(ActionCall(41, "/a", v([1, 2])))
+    assert await server.receive() == ok(41, 3)
+
+
+async def test_an_async_action_does_not_hold_up_others(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    gate = asyncio.Event()
+
+    async def slow(_: int) -> str:
+        await gate.wait()
+        return "slow"
+
+    await registered(client.action_register("/slow", slow), server)
+    await registered(client.action_register("/fast", lambda: "fast"), server)
+    server.send(ActionCall(1, "/slow", v([0])), ActionCall(2, "/fast", v([])))
+    assert await server.receive() == ok(2, "fast")
+    gate.set()
+    assert await server.receive() == ok(1, "slow")
+
+
+def no_such_room() -> None:
+    raise ValueError("no such room")
+
+
+async def no_such_room_later() -> None:
+    raise ValueError("no such room")
+
+
+@pytest.mark.parametrize("action", [no_such_room, no_such_room_later])
+async def test_what_an_action_raises_is_the_answer_and_is_reported(
+    pair: tuple[Client, RawPeer], action: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, server = pair
+    await registered(client.action_register("/a", action), server)
+    server.send(ActionCall(1, "/a", v([])), ActionCall(2, "/b", v([])))
+    assert {await server.receive(), await server.receive()} == {
+        error(1, "no such room"),
+        error(2, "not_implemented"),
+    }
+    assert "action of /a failed" in caplog.text
+    assert "no such room" in caplog.text
+
+
+@pytest.mark.parametrize("result", [{1, 2}, "x" * 70_000], ids=["a set", "70 kB"])
+async def test_a_result_that_cannot_be_sent_is_an_error_to_the_caller(
+    pair: tuple[Client, RawPeer], result: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, server = pair
+    await registered(client.action_register("/a", lambda: result), server)
+    server.send(ActionCall(1, "/a", v([])))
+    answer = await server.receive()
+    assert isinstance(answer, ReplyError)
+    assert "action of /a failed" in caplog.text
+
+
+async def test_an_error_without_end_is_cut(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+
+    def fail() -> None:
+        raise ValueError("\ud800" + "x" * 100_000)
+
+    await registered(client.action_register("/a", fail), server)
+    server.send(ActionCall(1, "/a", v([])))
+    assert await server.receive() == error(1, "?" + "x" * 9_999)
+
+
+async def test_arguments_that_are_no_list_are_an_error(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    await registered(client.action_register("/a", ignore), server)
+    server.send(ActionCall(1, "/a", v("text")))
+    assert await server.receive() == error(1, "the arguments are no list: 'text'")
+
+
+async def test_setting_a_state_calls_its_callback(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    got: list[Any] = []
+    await registered(client.state_register("/s", got.append), server)
+    server.send(StateSet(5, "/s", v([1])))
+    assert await server.receive() == ok(5)
+    assert got == [[1]]
+
+
+async def test_setting_a_state_without_a_callback_is_not_implemented(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    await registered(client.state_register("/s"), server)
+    server.send(StateSet(5, "/s", v(1)), PropSet(6, "/p", v(1)), PropGet(7, "/p"))
+    assert [await server.receive() for _ in range(3)] == [
+        error(n, "not_implemented") for n in (5, 6, 7)
+    ]
+
+
+# --- notifications ----------------------------------------------------------------------------
+
+
+async def test_listeners_get_each_payload_and_ignore_what_they_did_not_ask_for(
+    pair: tuple[Client, RawPeer], advance: Advance
+) -> None:
+    client, server = pair
+    one: list[Any] = []
+    two: list[Any] = []
+    await registered(client.event_listen_cb("/e", one.append), server)
+    await registered(client.event_listen_cb("/e", two.append), server)
+    server.send(EventNotify("/e", v(1)), EventNotify("/other", v(2)), EventNotify("/e", v(None)))
+    server.send(NotifyKnown("/s", v(1)), NotifyUnknown("/t"))
+    await client_has_read(client, server)
+    assert one == two == [1, None]
+
+
+async def client_has_read(client: Client, server: RawPeer) -> None:
+    """Wait until the client has read all that the server has sent."""
+    await registered(client.get("/marker"), server)
+
+
+async def test_a_listener_that_raises_is_reported_and_the_others_hear(
+    pair: tuple[Client, RawPeer], caplog: pytest.LogCaptureFixture
+) -> None:
+    client, server = pair
+    got: list[Any] = []
+
+    def fail(payload: Any) -> None:
+        raise RuntimeError(f"can't bear {payload}")
+
+    await registered(client.event_listen_cb("/e", fail), server)
+    await registered(client.event_listen_cb("/e", got.append), server)
+    server.send(EventNotify("/e", v(1)), EventNotify("/e", v(2)))
+    await client_has_read(client, server)
+    assert got == [1, 2]
+    assert caplog.text.count("listener of /e failed") == 2
+    assert "can't bear 2" in caplog.text
+
+
+async def test_an_async_listener_runs_in_a_task(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    got: asyncio.Queue[Any] = asyncio.Queue()
+    await registered(client.event_listen_cb("/e", got.put), server)
+    server.send(EventNotify("/e", v(1)))
+    assert await got.get() == 1
+
+
+async def test_the_iterator_of_an_event_ends_with_its_loop(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    payloads = client.event_listen("/e")
+    first = asyncio.ensure_future(anext(payloads))
+    message = await server.receive()
+    assert message == EventListen(0, "/e")
+    server.send(ok(0), EventNotify("/e", v(1)), EventNotify("/e", v(2)))
+    assert await first == 1
+    assert await anext(payloads) == 2
+    await payloads.aclose()  # type: ignore[attr-defined]
+    server.send(EventNotify("/e", v(3)))
+    await client_has_read(client, server)
+    with pytest.raises(StopAsyncIteration):
+        await anext(payloads)
+
+
+async def test_an_observer_gets_subsequent_values_and_the_call_the_current_one(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    got: list[Any] = []
+    asked = asyncio.ensure_future(client.state_observe("/s", got.append))
+    await server.receive()
+    server.send(ReplyKnown(0, v(1)), NotifyKnown("/s", v(2)), NotifyUnknown("/s"))
+    assert await asked is Unknown, "what the state is when the call returns"
+    assert got == [2, Unknown]
+
+
+# --- the connection ---------------------------------------------------------------------------
+
+
+async def test_a_client_without_an_id_keeps_the_one_it_is_given(
+    raw_server: tuple[RawServer, Connector], advance: Advance
+) -> None:
+    raw, connector = raw_server
+    client = Client(server=connector, timeout_cfg=TimeoutConfig(20, 40, 10))
+    first = await raw.accept()
+    assert await first.receive() == Hello(1, 40)
+    first.send(HelloAllocated(v(["id", 5])))
+    await client.wait_for_connection()
+    first.transport.close()
+    second = await raw.accept()
+    assert await second.receive() == HelloId(1, 40, v(["id", 5]))
+    await client.close()
+
+
+async def test_it_pings_when_idle_and_only_then(
+    pair: tuple[Client, RawPeer], advance: Advance
+) -> None:
+    client, server = pair
+    await advance(10)
+    asked = asyncio.ensure_future(client.get("/s"))
+    assert await server.receive() == Get(0, "/s")
+    server.send(ok(0))
+    await asked
+    await advance(14.5)
+    asked = asyncio.ensure_future(client.get("/s"))
+    assert await server.receive() == Get(1, "/s"), "no ping came before"
+    server.send(ok(1))
+    await asked
+    await advance(15)
+    assert await server.receive() == Ping(2)
+    server.send(ok(2))
+    await client_has_read(client, server)
+    await advance(15)
+    assert await server.receive() == Ping(4)
+    assert client.connected
+
+
+async def test_a_ping_that_is_not_answered_ends_the_connection(
+    pair: tuple[Client, RawPeer], advance: Advance
+) -> None:
+    client, server = pair
+    waiting = asyncio.ensure_future(client.get("/s"))
+    await server.receive()
+    await advance(15)
+    assert await server.receive() == Ping(1)
+    await advance(4.9)
+    assert client.connected
+    await advance(0.1)
+    with pytest.raises(Disconnected, match="did not answer a ping in 5 s"):
+        await waiting
+    assert await server.closed() == []
+
+
+async def test_a_hello_that_is_not_answered_ends_the_connection(
+    raw_server: tuple[RawServer, Connector], advance: Advance
+) -> None:
+    raw, connector = raw_server
+    client = Client(server=connector)
+    server = await raw.accept()
+    await server.receive()
+    await advance(5)
+    assert await server.closed() == []
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"garbage", Reply(1234, NIL), HelloAccepted(), b"\x47\x00\x01\xee"],
+    ids=["garbage", "a reply to nothing", "a second hello", "an unknown type"],
+)
+async def test_a_server_that_breaks_the_protocol_is_left(
+    pair: tuple[Client, RawPeer], sent: Message | bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, server = pair
+    server.send(sent)
+    await server.closed()
+    assert not client.connected
+    assert "the peer broke the protocol" in caplog.text
+
+
+async def test_a_reply_after_a_cancelled_call_is_no_offence(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    asked = asyncio.ensure_future(client.get("/slow"))
+    assert await server.receive() == Get(0, "/slow")
+    asked.cancel()
+    await asyncio.wait([asked])
+    other = asyncio.ensure_future(client.get("/s"))
+    assert await server.receive() == Get(1, "/s"), "the id is reserved until the reply comes"
+    server.send(ok(0), ok(1, "here"))
+    assert await other == "here"
+
+
+async def test_close_ends_the_connection_and_all_that_waits(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    observed: list[Any] = []
+    asked = asyncio.ensure_future(client.state_observe("/s", observed.append))
+    await server.receive()
+    server.send(ReplyKnown(0, v(1)))
+    await asked
+    waiting = asyncio.ensure_future(client.get("/s"))
+    await server.receive()
+    await client.close()
+    with pytest.raises(Disconnected):
+        await waiting
+    with pytest.raises(Disconnected, match="this client is closed"):
+        await client.get("/s")
+    with pytest.raises(Disconnected, match="this client is closed"):
+        await client.wait_for_connection()
+    assert await server.closed() == []
+    assert observed == []
+    await client.close()
+
+
+async def test_a_client_registers_its_event_and_emits(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    emit = await registered(client.event_register("/e"), server)
+    emitting = asyncio.ensure_future(emit({"x": 1}))
+    assert await server.receive() == EventEmit(1, "/e", v({"x": 1}))
+    server.send(ok(1))
+    await emitting
+
+
+async def test_a_registered_state_knows_its_path(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    state = await registered(client.state_register("/s"), server)
+    assert (state.client, state.path) == (client, "/s")
+    changing = asyncio.ensure_future(state.changed(1))
+    assert await server.receive() == StateChanged(1, "/s", v(1))
+    server.send(ok(1))
+    await changing
+    clearing = asyncio.ensure_future(state.unknown())
+    assert await server.receive() == StateUnknown(2, "/s")
+    server.send(ok(2))
+    await clearing
+
+
+async def test_messages_of_one_turn_leave_in_one_write(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    writes: list[bytes] = []
+    passed_on = server.data_received
+    server.data_received = lambda data: (writes.append(data), passed_on(data))[1]  # type: ignore[method-assign]
+    asked = asyncio.gather(*[client.get("/s") for _ in range(50)])
+    for number in range(50):
+        assert await server.receive() == Get(number, "/s")
+        server.send(ok(number, number))
+    assert await asked == list(range(50))
+    assert len(writes) == 1
