@@ -1,0 +1,47 @@
+"""Reactive values and events tied to paths: what rules are written with.
+
+    sources             values and events that follow what happens at a path
+    sinks               what happens at a path when they change
+    default_client      the client that both use when they are given none
+    default_strategy    the strategy under which sinks run when they are given none
+
+    from eshet import yarp
+
+    lux = await yarp.state_observe("/hall/lux")
+    await yarp.set_value("/hall/light", lux < 40)
+
+All names of `eshet.reactive` are here too, and so all public names of plain yarp: moving a rule
+from plain yarp means changing its import.
+"""
+
+from eshet import reactive
+from eshet.reactive import *  # noqa: F403 - the vocabulary, which has an __all__ of its own
+from eshet.yarp.default_client import (
+    get_default_eshet_client,
+    set_default_eshet_client,
+    using_client,
+)
+from eshet.yarp.default_strategy import using_strategy
+from eshet.yarp.sinks import (
+    action_call,
+    event_register,
+    set_value,
+    state_register,
+    state_register_set_event,
+)
+from eshet.yarp.sources import event_listen, state_observe
+
+__all__ = [
+    *reactive.__all__,
+    "action_call",
+    "event_listen",
+    "event_register",
+    "get_default_eshet_client",
+    "set_default_eshet_client",
+    "set_value",
+    "state_observe",
+    "state_register",
+    "state_register_set_event",
+    "using_client",
+    "using_strategy",
+]

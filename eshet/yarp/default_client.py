@@ -1,0 +1,62 @@
+"""The client that the wrappers use when they are given none.
+
+There is one for each event loop, and one for each context that asked for one of its own: the runner
+gives every rule module its client so, without any module seeing another's.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from eshet.client import Client
+
+__all__ = ["get_default_eshet_client", "set_default_eshet_client", "using_client"]
+
+
+class _Place:
+    """Holds a default client, once there is one."""
+
+    def __init__(self, client: Client | None = None) -> None:
+        self.client = client
+
+
+_of_loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Place]] = WeakKeyDictionary()
+_of_context: Final[ContextVar[_Place | None]] = ContextVar("eshet.default_client", default=None)
+
+
+async def get_default_eshet_client() -> Client:
+    """Get the default client used by the yarp wrapper functions.
+
+    If there is none yet, because neither this nor a wrapper has been called and
+    `set_default_eshet_client` has not either, a new `Client` with default settings is made. Use
+    this to mix yarp functions with plain `Client` use.
+    """
+    place = _place()
+    if place.client is None:
+        place.client = Client()
+    return place.client
+
+
+def set_default_eshet_client(client: Client) -> None:
+    """Set the default client used by the yarp wrapper functions."""
+    _place().client = client
+
+
+@contextlib.contextmanager
+def using_client(client: Client) -> Iterator[None]:
+    """Give this context a default client of its own within a `with` statement.
+
+    Tasks that are started there keep it for all their life.
+    """
+    token = _of_context.set(_Place(client))
+    try:
+        yield
+    finally:
+        _of_context.reset(token)
+
+
+def _place() -> _Place:
+    return _of_context.get() or _of_loops.setdefault(asyncio.get_running_loop(), _Place())

@@ -1,0 +1,185 @@
+"""What happens at a path when a value changes or an event emits."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from eshet.client import Client
+from eshet.reactive import Event, NoValue, Value, ensure_reactive, fn, on_value
+from eshet.unknown import Unknown
+from eshet.utils import RunInTask, TaskStrategy
+from eshet.yarp.default_strategy import UNSAID, choose_strategy
+from eshet.yarp.sources import ready_client
+
+__all__ = [
+    "action_call",
+    "event_register",
+    "set_value",
+    "state_register",
+    "state_register_set_event",
+]
+
+
+async def action_call(
+    path: str, *args: Any, client: Client | None = None, strategy: TaskStrategy = UNSAID
+) -> None:
+    """Call an action whenever args does not contain NoValue or Unknown.
+
+    Each argument can be a Value, an Event, or a regular value; they are combined as in `fn`. If
+    any is an Event, the action is called on every emission, otherwise with the initial and the
+    subsequent values.
+
+    Args:
+        path: of the action.
+        *args: its arguments.
+        client: to use instead of the default one.
+        strategy: how calls are run; errors of a call are reported, and not raised here.
+
+    Raises:
+        EshetError: see `Client`.
+    """
+    client = await ready_client(client)
+    path = client.resolve(path)
+
+    async def call(arguments: tuple[Any, ...]) -> None:
+        await client.action_call(path, *arguments)
+
+    _run_known(fn(_arguments)(*args), call, f"action_call of {path}", strategy)
+
+
+async def set_value(
+    path: str, value: Any, client: Client | None = None, strategy: TaskStrategy = UNSAID
+) -> None:
+    """Set a state or property whenever value does not contain NoValue or Unknown.
+
+    Args:
+        path: of the state or property.
+        value: a Value, whose initial and subsequent values are set, or an Event, whose emissions
+            are.
+        client: to use instead of the default one.
+        strategy: how it is set; errors are reported, and not raised here.
+
+    Raises:
+        EshetError: see `Client`.
+    """
+    client = await ready_client(client)
+    path = client.resolve(path)
+
+    async def set_to(new: Any) -> None:
+        await client.set(path, new)
+
+    _run_known(ensure_reactive(value), set_to, f"set_value of {path}", strategy)
+
+
+async def event_register(path: str, event: Event[Any], client: Client | None = None) -> None:
+    """Register an event which emits whenever `event` does, with what holds no NoValue or Unknown.
+
+    Args:
+        path: of the event.
+        event: whose emissions are published.
+        client: to use instead of the default one.
+
+    Raises:
+        EshetError: see `Client`.
+        TypeError: `event` is no Event.
+    """
+    if not isinstance(event, Event):
+        raise TypeError(
+            f"event_register publishes an Event, not {event!r}: use state_register for a Value, "
+            "or value_to_event"
+        )
+    client = await ready_client(client)
+    emit = await client.event_register(path)
+    _run_known(event, emit, f"event_register of {client.resolve(path)}", RunInTask())
+
+
+async def state_register(
+    path: str,
+    value: Value[Any],
+    client: Client | None = None,
+    settable: bool = False,
+    set_callback: Callable[[Any], Any] | None = None,
+) -> None:
+    """Register a state which has the same value as `value`.
+
+    Unknown and NoValue, also within a list, tuple or dict, are both mapped to unknown.
+
+    Args:
+        path: of the state.
+        value: which is published now and whenever it changes.
+        client: to use instead of the default one.
+        settable: whether setting the state sets `value`.
+        set_callback: called with the new value when the state is set, instead of `settable`.
+
+    Raises:
+        EshetError: see `Client`.
+        TypeError: `value` is no Value.
+        ValueError: both `settable` and `set_callback` are given.
+    """
+    if isinstance(value, Event):
+        raise TypeError(
+            f"state_register publishes a Value, not {value!r}: use event_register for an Event, "
+            "or event_to_value"
+        )
+    if settable and set_callback is not None:
+        raise ValueError(
+            f"state_register of {path}: settable=True sets the value, set_callback is told "
+            "instead; give one of them"
+        )
+
+    def set_source(new: Any) -> None:
+        value.value = new
+
+    client = await ready_client(client)
+    state = await client.state_register(path, set_source if settable else set_callback)
+
+    async def publish(new: Any) -> None:
+        await state.changed(Unknown if _is_unknown(new) else new)
+
+    publish.__qualname__ = f"state_register of {state.path}"
+    on_value(value, RunInTask().wrap_fn(publish))
+
+
+async def state_register_set_event(
+    path: str, value: Value[Any], client: Client | None = None
+) -> Event[Any]:
+    """Register a state as `state_register`, and return an Event of what it is set to.
+
+    Nothing else happens when the state is set: whoever uses the Event changes `value`.
+
+    Args:
+        path: of the state.
+        value: which is published now and whenever it changes.
+        client: to use instead of the default one.
+
+    Raises:
+        EshetError: see `Client`.
+        TypeError: `value` is no Value.
+    """
+    was_set: Event[Any] = Event()
+    await state_register(path, value, client, set_callback=was_set.emit)
+    return was_set
+
+
+def _run_known(
+    source: Value[Any] | Event[Any],
+    function: Callable[[Any], Awaitable[object]],
+    name: str,
+    strategy: TaskStrategy,
+) -> None:
+    """Run an async function with each value of the source that is known all through."""
+    function.__qualname__ = name
+    run = choose_strategy(strategy).wrap_fn(function)
+    on_value(source, lambda value: None if _is_unknown(value) else run(value))
+
+
+def _arguments(*args: Any) -> tuple[Any, ...]:
+    return args
+
+
+def _is_unknown(value: Any) -> bool:
+    """Whether a value is, or holds, NoValue or Unknown."""
+    if value is NoValue or value is Unknown:
+        return True
+    if isinstance(value, dict):
+        return any(_is_unknown(item) for pair in value.items() for item in pair)
+    return isinstance(value, list | tuple | set | frozenset) and any(map(_is_unknown, value))

@@ -1,0 +1,55 @@
+"""Values and events that follow what happens at a path."""
+
+from typing import Any
+
+from eshet.client import Client
+from eshet.reactive import Event, Value
+from eshet.yarp.default_client import get_default_eshet_client
+
+__all__ = ["event_listen", "ready_client", "state_observe"]
+
+
+async def ready_client(client: Client | None) -> Client:
+    """Return the client that a wrapper was given, or else the default one, when it is connected."""
+    chosen = client or await get_default_eshet_client()
+    await chosen.wait_for_connection()
+    return chosen
+
+
+async def event_listen(path: str, client: Client | None = None) -> Event[Any]:
+    """Make an Event which emits whenever the event at `path` does.
+
+    Args:
+        path: of the event, which does not have to be registered yet.
+        client: to use instead of the default one.
+
+    Raises:
+        EshetError: see `Client`.
+    """
+    client = await ready_client(client)
+    event: Event[Any] = Event()
+    await client.event_listen_cb(path, event.emit)
+    return event
+
+
+async def state_observe(path: str, client: Client | None = None) -> Value[Any]:
+    """Make a Value which has the value of the given state.
+
+    The value will be set by the time this returns, to `Unknown` if the state is unknown. It is
+    therefore never NoValue. While the connection is lost, it is `Unknown`.
+
+    Args:
+        path: of the state, which does not have to be registered yet.
+        client: to use instead of the default one.
+
+    Raises:
+        EshetError: see `Client`.
+    """
+    client = await ready_client(client)
+    value: Value[Any] = Value()
+
+    def change(new: Any) -> None:
+        value.value = new
+
+    change(await client.state_observe(path, change))
+    return value
