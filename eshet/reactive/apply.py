@@ -1,0 +1,342 @@
+"""Nodes that are a function of other nodes.
+
+There is a class of its own for each number of arguments that is common, because calling a function
+with one or two is what a graph spends its time on; `_Apply` and `_ApplyEvents` do any call.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from eshet.reactive.event import event_of
+from eshet.reactive.graph import Constant, EventNode, Node, ValueNode, end
+from eshet.reactive.handle import Reactive, node_of
+from eshet.reactive.plain import NoChange, NoValue, PlainValue
+from eshet.reactive.transaction import Transactions
+from eshet.reactive.value import value_of
+from eshet.unknown import Unknown
+
+__all__ = ["Lifted", "apply", "apply_at_changes", "dict_with", "handle_of", "list_of", "record_of"]
+
+Cell = ValueNode | EventNode | Constant
+"""What an argument is read from. It has a `value`, which for an event is `NoValue`."""
+
+
+class Lifted:
+    """A function, as a node calls it.
+
+    Args:
+        function: called with what its arguments hold, or emit.
+        passing: an argument that is `NoValue` or `Unknown` is the result, and the function is not
+            called; an Event does not emit `NoValue` then. This is what operators do.
+    """
+
+    __slots__ = ("emitting", "function", "many", "one", "passing", "two")
+
+    def __init__(self, function: Callable[..., Any], *, passing: bool = False) -> None:
+        self.function = self.one = self.two = self.many = self.emitting = function
+        self.passing = passing
+        if passing:
+            self.one = _passing_one(function)
+            self.two = _passing_two(function)
+            self.many = _passing_many(function)
+            self.emitting = _never_novalue(self.many)
+
+    @property
+    def name(self) -> str:
+        """What people call the function."""
+        return getattr(self.function, "__name__", None) or repr(self.function)
+
+
+def _passing_one(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    def passing(a: Any) -> Any:
+        if a is NoValue or a is Unknown:
+            return a
+        return function(a)
+
+    return passing
+
+
+def _passing_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    def passing(a: Any, b: Any) -> Any:
+        if a is NoValue or a is Unknown:
+            return a
+        if b is NoValue or b is Unknown:
+            return b
+        return function(a, b)
+
+    return passing
+
+
+def _passing_many(function: Callable[..., Any]) -> Callable[..., Any]:
+    def passing(*args: Any, **kwargs: Any) -> Any:
+        for argument in (*args, *kwargs.values()):
+            if argument is NoValue or argument is Unknown:
+                return argument
+        return function(*args, **kwargs)
+
+    return passing
+
+
+def _never_novalue(function: Callable[..., Any]) -> Callable[..., Any]:
+    def emitting(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return NoChange if result is NoValue else result
+
+    return emitting
+
+
+class _ApplyOne(ValueNode):
+    """A function of one Value."""
+
+    __slots__ = ("_a", "_function", "_lifted")
+
+    def __init__(self, lifted: Lifted, a: ValueNode) -> None:
+        value = lifted.one(a.value)
+        super().__init__(NoValue if value is NoChange else value, (a,))
+        self._lifted = lifted
+        self._function = lifted.one
+        self._a = a
+
+    def settle(self, transaction: Transactions) -> bool:
+        value = self._function(self._a.value)
+        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
+            return False
+        self.value = value
+        return True
+
+    def label(self) -> str:
+        return self._lifted.name
+
+
+class _ApplyTwo(ValueNode):
+    """A function of two values, of which at least one is a Value."""
+
+    __slots__ = ("_a", "_b", "_function", "_lifted")
+
+    def __init__(self, lifted: Lifted, a: Cell, b: Cell) -> None:
+        value = lifted.two(a.value, b.value)
+        super().__init__(NoValue if value is NoChange else value, _nodes((a, b)))
+        self._lifted = lifted
+        self._function = lifted.two
+        self._a = a
+        self._b = b
+
+    def settle(self, transaction: Transactions) -> bool:
+        value = self._function(self._a.value, self._b.value)
+        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
+            return False
+        self.value = value
+        return True
+
+    def label(self) -> str:
+        return self._lifted.name
+
+
+class _Apply(ValueNode):
+    """A function of any number of values, the last of which may have names."""
+
+    __slots__ = ("_cells", "_lifted", "_names")
+
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], names: Sequence[str]) -> None:
+        value = _call(lifted.many, [cell.value for cell in cells], names)
+        super().__init__(NoValue if value is NoChange else value, _nodes(cells))
+        self._lifted = lifted
+        self._cells = cells
+        self._names = names
+
+    def settle(self, transaction: Transactions) -> bool:
+        value = _call(self._lifted.many, [cell.value for cell in self._cells], self._names)
+        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
+            return False
+        self.value = value
+        return True
+
+    def label(self) -> str:
+        return self._lifted.name
+
+
+class _ApplyEvent(EventNode):
+    """A function of one Event."""
+
+    __slots__ = ("_function", "_lifted", "_source")
+
+    def __init__(self, lifted: Lifted, source: EventNode) -> None:
+        super().__init__((source,))
+        self._lifted = lifted
+        self._function = lifted.emitting
+        self._source = source
+
+    def settle(self, transaction: Transactions) -> bool:
+        function = self._function
+        results = [
+            result
+            for emission in self._source.emissions
+            if (result := function(emission)) is not NoChange
+        ]
+        return self.emit(results, transaction)
+
+    def label(self) -> str:
+        return self._lifted.name
+
+
+class _ApplyEvents(EventNode):
+    """A function of Events and values: one call for each emission."""
+
+    __slots__ = ("_cells", "_events", "_lifted", "_names")
+
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], names: Sequence[str]) -> None:
+        super().__init__(_nodes(cells))
+        self._lifted = lifted
+        self._cells = cells
+        self._names = names
+        self._events = [
+            (position, cell) for position, cell in enumerate(cells) if isinstance(cell, EventNode)
+        ]
+
+    def settle(self, transaction: Transactions) -> bool:
+        results = self._results([cell.value for cell in self._cells])
+        return self.emit([each for each in results if each is not NoChange], transaction)
+
+    def _results(self, values: list[Any]) -> list[Any]:
+        results = []
+        for position, event in self._events:
+            for emission in event.emissions:
+                values[position] = emission
+                results.append(_call(self._lifted.emitting, values, self._names))
+            values[position] = NoValue
+        return results
+
+    def label(self) -> str:
+        return self._lifted.name
+
+
+class _ApplyAtChanges(_ApplyEvents):
+    """The same, with one call too where Values changed and no Event was emitted."""
+
+    __slots__ = ()
+
+    def _results(self, values: list[Any]) -> list[Any]:
+        if any(event.emissions for _, event in self._events):
+            return super()._results(values)
+        return [_call(self._lifted.emitting, values, self._names)]
+
+
+def _call(function: Callable[..., Any], values: Sequence[Any], names: Sequence[str]) -> Any:
+    if not names:
+        return function(*values)
+    unnamed = len(values) - len(names)
+    return function(*values[:unnamed], **dict(zip(names, values[unnamed:], strict=True)))
+
+
+def _nodes(cells: Sequence[Cell]) -> list[Node]:
+    return [cell for cell in cells if isinstance(cell, Node)]
+
+
+def apply(
+    lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+) -> Reactive[Any]:
+    """Return a function of its arguments, some of which are reactive.
+
+    It is an Event if any of them is: then the function is called for each emission, with `NoValue`
+    for the other Events. Else it is a Value, computed now and once after any argument changed. What
+    is reactive in a list, a tuple or a dict counts as an argument, too.
+
+    Raises:
+        Exception: the function raised, called for the first value.
+    """
+    return _made(_node, lifted, args, kwargs or {})
+
+
+def apply_at_changes(
+    lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+) -> Reactive[Any]:
+    """Return the same as an Event, of which a change of a Value is an emission, too."""
+    return _made(_ApplyAtChanges, lifted, args, kwargs or {})
+
+
+def handle_of(node: ValueNode | EventNode) -> Reactive[Any]:
+    """Return a new handle of a node: a Value or an Event."""
+    return event_of(node) if isinstance(node, EventNode) else value_of(node)
+
+
+def _made(
+    kind: Callable[[Lifted, list[Cell], list[str]], ValueNode | EventNode],
+    lifted: Lifted,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Reactive[Any]:
+    cells = [_cell(argument, lifted.passing) for argument in (*args, *kwargs.values())]
+    try:
+        return handle_of(kind(lifted, cells, list(kwargs)))
+    except BaseException:
+        for cell in cells:
+            if isinstance(cell, Node) and not cell.uses:
+                end(cell)  # it was made for this call
+        raise
+
+
+def _node(lifted: Lifted, cells: list[Cell], names: list[str]) -> ValueNode | EventNode:
+    if len(cells) == 1 and not names:
+        if isinstance(cells[0], ValueNode):
+            return _ApplyOne(lifted, cells[0])
+        if isinstance(cells[0], EventNode):
+            return _ApplyEvent(lifted, cells[0])
+    if any(isinstance(cell, EventNode) for cell in cells):
+        return _ApplyEvents(lifted, cells, names)
+    if len(cells) == 2 and not names:
+        return _ApplyTwo(lifted, *cells)
+    return _Apply(lifted, cells, names)
+
+
+def _cell(argument: Any, passing: bool) -> Cell:
+    if isinstance(argument, PlainValue):
+        return node_of(argument)
+    if isinstance(argument, (list, tuple, dict)) and _holds_reactive(argument):
+        return _collection(argument, passing)
+    return Constant(argument)
+
+
+def _holds_reactive(argument: Any) -> bool:
+    if isinstance(argument, PlainValue):
+        return True
+    if isinstance(argument, dict):
+        return any(_holds_reactive(member) for member in argument.values())
+    if isinstance(argument, (list, tuple)):
+        return any(_holds_reactive(member) for member in argument)
+    return False
+
+
+def _collection(collection: Any, passing: bool) -> ValueNode | EventNode:
+    build: Callable[..., Any] = list_of
+    members = collection
+    if isinstance(collection, dict):
+        build, members = dict_with(collection), collection.values()
+    elif isinstance(collection, tuple):
+        build = record_of(collection)
+    cells = [_cell(member, passing) for member in members]
+    return _node(Lifted(build, passing=passing), cells, [])
+
+
+def list_of(*members: Any) -> list[Any]:
+    """Return the list of its arguments."""
+    return list(members)
+
+
+def record_of(like: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+    """Return what makes a tuple of its arguments, with names if `like` is a named tuple."""
+    make: Callable[..., Any] = getattr(like, "_make", tuple)
+
+    def record(*members: Any) -> tuple[Any, ...]:
+        return make(members)  # type: ignore[no-any-return]
+
+    return record
+
+
+def dict_with(like: Mapping[Any, Any]) -> Callable[..., dict[Any, Any]]:
+    """Return what makes a dict of its arguments, under the keys of `like`."""
+    keys = list(like)
+
+    def dictionary(*members: Any) -> dict[Any, Any]:
+        return dict(zip(keys, members, strict=True))
+
+    return dictionary

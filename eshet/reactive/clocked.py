@@ -1,0 +1,219 @@
+# ruff: noqa: D102 - what a node overrides, it does as its base says.
+"""The nodes around a memory: they feed it, and wake it when it wants to be woken.
+
+All times are those of the event loop that runs when the node is made, in seconds.
+"""
+
+import asyncio
+from typing import Any
+
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.containers import ensure_reactive
+from eshet.reactive.graph import ENDED, EventNode, Node, ValueNode
+from eshet.reactive.handle import node_of
+from eshet.reactive.memories import Memory
+from eshet.reactive.plain import is_absent
+from eshet.reactive.subscription import Subscription
+from eshet.reactive.transaction import Transactions, change
+
+__all__ = [
+    "LaterEvent",
+    "LaterValue",
+    "TimedEvent",
+    "TimedValue",
+    "checked_seconds",
+    "length_node",
+]
+
+
+class _Waker:
+    """Keeps one timer for the memory of a node, and changes the node to what comes out by it."""
+
+    __slots__ = ("_loop", "_node", "_subscriptions", "_timer", "memory")
+
+    def __init__(self, node: Node, memory: Memory) -> None:
+        self.memory = memory
+        self._node = None if node.state == ENDED else node
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._subscriptions: list[Subscription] = []
+        self._set_timer()
+
+    def stop(self) -> None:
+        """Never change the node again."""
+        self._node = None
+        self._set_timer()
+        for subscription in self._subscriptions:
+            subscription.dispose()
+
+    def results(self, source: EventNode, seconds: ValueNode) -> list[Any]:
+        """Return what comes out at once when the source emits or the seconds change."""
+        now = self._loop.time()
+        results = []
+        if seconds.value != self.memory.seconds:
+            results += self._adjusted(seconds.value, now)
+        for emission in source.emissions:
+            results += self.memory.hear(emission, now)
+        self._set_timer()
+        return results
+
+    def listen(self, source: Node | None, seconds: Node | None) -> None:
+        """Hear of both when a transaction has settled; the node does not change within it."""
+        if self._node is None:
+            return
+        if source is not None:
+            self._subscriptions.append(Subscription(source, self._hear, None))
+        if seconds is not None:
+            self._subscriptions.append(Subscription(seconds, self._adjust, None))
+
+    def _hear(self, value: Any) -> None:
+        try:
+            self._come_out(self.memory.hear(value, self._loop.time()))
+        except ReactiveTypeError as error:
+            self._report(error)
+
+    def _adjust(self, seconds: Any) -> None:
+        self._come_out(self._adjusted(seconds, self._loop.time()))
+
+    def _adjusted(self, seconds: Any, now: float) -> list[Any]:
+        """Go on with other seconds, unless they are unknown or no length of time."""
+        if is_absent(seconds):
+            return []
+        try:
+            return self.memory.adjust(checked_seconds(seconds), now)
+        except ReactiveTypeError as error:
+            self._report(error)
+            return []
+
+    def _set_timer(self) -> None:
+        wake_at = None if self._node is None else self.memory.wake_at
+        if self._timer is not None:
+            if self._timer.when() == wake_at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if wake_at is not None:
+            self._timer = self._loop.call_at(wake_at, self._wake, wake_at)
+
+    def _wake(self, wake_at: float) -> None:
+        self._timer = None
+        # The loop may wake us early, by the resolution of its clock.
+        self._come_out(self.memory.wake(max(wake_at, self._loop.time())))
+
+    def _come_out(self, results: list[Any]) -> None:
+        self._set_timer()
+        for result in results:
+            if self._node is not None:  # a callback of the one before may have ended it
+                change(self._node, result)
+
+    def _report(self, error: BaseException) -> None:
+        if self._node is not None:
+            self._node.report(error)
+
+
+class TimedValue(ValueNode):
+    """Changes as its source emits and as the seconds change, and at times of its memory's own."""
+
+    __slots__ = ("_seconds", "_source", "_waker")
+
+    def __init__(self, memory: Memory, source: EventNode, seconds: ValueNode, value: Any) -> None:
+        super().__init__(value, (source, seconds))
+        self._source = source
+        self._seconds = seconds
+        self._waker = _Waker(self, memory)
+
+    def settle(self, transaction: Transactions) -> bool:
+        results = self._waker.results(self._source, self._seconds)
+        if not results:
+            return False
+        self.value = results[-1]
+        return True
+
+    def label(self) -> str:
+        return self._waker.memory.label
+
+    def stop(self) -> None:
+        self._waker.stop()
+
+
+class TimedEvent(EventNode):
+    """Emits as its source does and as the seconds change, and at times of its memory's own."""
+
+    __slots__ = ("_seconds", "_source", "_waker")
+
+    def __init__(self, memory: Memory, source: EventNode, seconds: ValueNode) -> None:
+        super().__init__((source, seconds))
+        self._source = source
+        self._seconds = seconds
+        self._waker = _Waker(self, memory)
+
+    def settle(self, transaction: Transactions) -> bool:
+        return self.emit(self._waker.results(self._source, self._seconds), transaction)
+
+    def label(self) -> str:
+        return self._waker.memory.label
+
+    def stop(self) -> None:
+        self._waker.stop()
+
+
+class LaterValue(ValueNode):
+    """Never changes within the transaction of its source, so a way round through it is no loop."""
+
+    __slots__ = ("_waker",)
+
+    def __init__(
+        self, memory: Memory, source: Node | None, seconds: Node | None, value: Any
+    ) -> None:
+        super().__init__(value)
+        self._waker = _Waker(self, memory)
+        self._waker.listen(source, seconds)
+
+    def label(self) -> str:
+        return self._waker.memory.label
+
+    def stop(self) -> None:
+        self._waker.stop()
+
+
+class LaterEvent(EventNode):
+    """Never emits within the transaction of its source, so a way round through it is no loop."""
+
+    __slots__ = ("_waker",)
+
+    def __init__(self, memory: Memory, source: Node | None, seconds: Node | None) -> None:
+        super().__init__()
+        self._waker = _Waker(self, memory)
+        self._waker.listen(source, seconds)
+
+    def label(self) -> str:
+        return self._waker.memory.label
+
+    def stop(self) -> None:
+        self._waker.stop()
+
+
+def checked_seconds(seconds: Any) -> float:
+    """Return a length of time.
+
+    Raises:
+        ReactiveTypeError: it is none.
+    """
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ReactiveTypeError(
+            f"a length of time is a number of seconds from 0 up, not {seconds!r}"
+        )
+    return seconds
+
+
+def length_node(seconds: Any) -> ValueNode:
+    """Return the node of a length of time, which has to be known at first.
+
+    Raises:
+        ReactiveTypeError: it is not, or it is no length of time.
+    """
+    node = node_of(ensure_reactive(seconds))
+    if isinstance(node, EventNode):
+        raise ReactiveTypeError("a length of time is a number or a Value, not an Event")
+    checked_seconds(node.value)
+    return node

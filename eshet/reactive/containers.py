@@ -1,0 +1,96 @@
+"""Values and Events in lists, tuples and dicts, and anything else, as one Value or Event."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.apply import Lifted, apply, dict_with, list_of, record_of
+from eshet.reactive.event import Event
+from eshet.reactive.handle import Reactive
+from eshet.reactive.plain import PlainValue
+from eshet.reactive.value import Value
+
+__all__ = [
+    "ensure_reactive",
+    "ensure_value",
+    "reactive_dict",
+    "reactive_list",
+    "reactive_tuple",
+    "value_dict",
+    "value_list",
+    "value_tuple",
+]
+
+
+def reactive_list(members: Sequence[Any]) -> Reactive[list[Any]]:
+    """Return the list of what the members hold: an Event if any of them is, else a Value."""
+    return apply(Lifted(list_of), members)
+
+
+def reactive_tuple(members: tuple[Any, ...]) -> Reactive[tuple[Any, ...]]:
+    """Return the tuple of what the members hold: an Event if any of them is, else a Value.
+
+    A named tuple stays one.
+    """
+    return apply(Lifted(record_of(members)), members)
+
+
+def reactive_dict(members: Mapping[Any, Any]) -> Reactive[dict[Any, Any]]:
+    """Return the dict of what the members hold: an Event if any of them is, else a Value."""
+    return apply(Lifted(dict_with(members)), list(members.values()))
+
+
+def value_list(list_of_values: Sequence[PlainValue]) -> Value[list[Any]]:
+    """Return a Value of the list of what Values hold. Each change makes a new list."""
+    _check_values("list", list_of_values)
+    return reactive_list(list_of_values)  # type: ignore[return-value]
+
+
+def value_tuple(tuple_of_values: tuple[PlainValue, ...]) -> Value[tuple[Any, ...]]:
+    """Return a Value of the tuple of what Values hold."""
+    _check_values("tuple", tuple_of_values)
+    return reactive_tuple(tuple_of_values)  # type: ignore[return-value]
+
+
+def value_dict(dict_of_values: Mapping[Any, PlainValue]) -> Value[dict[Any, Any]]:
+    """Return a Value of the dict of what Values hold. Each change makes a new dict."""
+    _check_values("dict", list(dict_of_values.values()))
+    return reactive_dict(dict_of_values)  # type: ignore[return-value]
+
+
+def ensure_reactive(x: Any) -> Any:
+    """Return what is reactive as it is, and of anything else a Value or an Event.
+
+    Lists, tuples and dicts are searched: the result is an Event if one is in them. Anything else is
+    a Value that never changes.
+    """
+    return x if isinstance(x, PlainValue) else _ensure(x, ensure_reactive)
+
+
+def ensure_value(x: Any) -> Any:
+    """Return a Value as it is, and of anything else a Value.
+
+    As `ensure_reactive`, but an Event is taken for a value that never changes: the Event itself.
+    """
+    if isinstance(x, PlainValue) and not isinstance(x, Event):
+        return x
+    return _ensure(x, ensure_value)
+
+
+def _ensure(x: Any, ensure: Callable[[Any], Any]) -> Reactive[Any]:
+    if isinstance(x, list):
+        return reactive_list([ensure(member) for member in x])
+    if isinstance(x, tuple):
+        return apply(Lifted(record_of(x)), [ensure(member) for member in x])
+    if isinstance(x, dict):
+        return reactive_dict({key: ensure(member) for key, member in x.items()})
+    return Value(x)
+
+
+def _check_values(kind: str, members: Sequence[Any]) -> None:
+    for member in members:
+        if isinstance(member, Event) or not isinstance(member, PlainValue):
+            raise ReactiveTypeError(
+                f"value_{kind} takes Values only, not {member!r}: "
+                f"reactive_{kind} takes Events and constants, too"
+            )

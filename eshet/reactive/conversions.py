@@ -1,0 +1,142 @@
+"""From Values to Events and back, and what treats both alike."""
+
+import enum
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from eshet.reactive.containers import ensure_reactive
+from eshet.reactive.event import Event, event_of
+from eshet.reactive.graph import EventNode, ValueNode
+from eshet.reactive.handle import Reactive, node_of
+from eshet.reactive.plain import NoValue, PlainValue
+from eshet.reactive.subscription import subscribe
+from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.value import Value, value_of
+
+__all__ = [
+    "COPY",
+    "emissions_of",
+    "emit_fn",
+    "event_to_value",
+    "make_instantaneous",
+    "make_persistent",
+    "make_same_type",
+    "on_value",
+    "value_to_event",
+]
+
+C = TypeVar("C", bound=Callable[[Any], object])
+
+
+class _Copy(enum.Enum):
+    COPY = "COPY"
+
+
+COPY: Final = _Copy.COPY
+
+
+class _Changes(EventNode):
+    """Emits each new value of a Value."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: ValueNode) -> None:
+        super().__init__((source,))
+        self._source = source
+
+    def settle(self, transaction: Transactions) -> bool:
+        return self.emit((self._source.value,), transaction)
+
+    def label(self) -> str:
+        return f"changes of {self._source.label()}"
+
+
+class _Latest(ValueNode):
+    """Holds the last emission of an Event."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: EventNode, initial: Any) -> None:
+        super().__init__(initial, (source,))
+        self._source = source
+
+    def settle(self, transaction: Transactions) -> bool:
+        self.value = self._source.emissions[-1]
+        return True
+
+    def label(self) -> str:
+        return f"latest of {self._source.label()}"
+
+
+def emissions_of(node: ValueNode | EventNode) -> EventNode:
+    """Return a node that emits what a node emits, or changes to."""
+    return node if isinstance(node, EventNode) else _Changes(node)
+
+
+def value_to_event(v: Any) -> Event[Any]:
+    """Return an Event that emits each new value of a Value, the present one not."""
+    return event_of(emissions_of(node_of(ensure_reactive(v))))
+
+
+def event_to_value(e: PlainValue, initial_value: Any = NoValue) -> Value[Any]:
+    """Return a Value of the last emission of an Event; a repeated one is a change, too."""
+    return value_of(_Latest(emissions_of(node_of(e)), initial_value))
+
+
+def make_instantaneous(v: Any) -> Event[Any]:
+    """Return an Event that emits each new value of a Value: `value_to_event` in plain yarp."""
+    return value_to_event(v)
+
+
+def make_persistent(v: PlainValue, initial_value: Any = NoValue) -> Value[Any]:
+    """Return a Value of the last emission of an Event: `event_to_value` in plain yarp."""
+    return event_to_value(v, initial_value)
+
+
+def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
+    """Call `cb` with the value of a Value and with each new one, or with each emission of an Event.
+
+    It is `subscribe` that begins with what is there. Without `cb` it is a decorator.
+
+    Args:
+        source: the Value or Event.
+        cb: what to call.
+        current: False for new values only.
+
+    Returns:
+        `cb`, or the decorator.
+    """
+
+    def decorate(callback: C) -> C:
+        node = node_of(ensure_reactive(source))
+        subscribe(node, callback)
+        if current and isinstance(node, ValueNode):
+            callback(node.value)
+        return callback
+
+    return decorate if cb is None else decorate(cb)
+
+
+def emit_fn(r: Reactive[Any]) -> Callable[[Any], None]:
+    """Return a function that sets a Value, or lets an Event emit."""
+    node = r._node
+
+    def emit(value: Any) -> None:
+        change(node, value)
+
+    return emit
+
+
+def make_same_type(
+    r: Reactive[Any], inputs: Iterable[PlainValue] = (), initial_value: Any = COPY
+) -> Any:
+    """Return a new Value if `r` is one, which holds the same, or a new Event if `r` is one.
+
+    Args:
+        r: what to make another of.
+        inputs: what the new one settles after.
+        initial_value: what a new Value holds instead.
+    """
+    if isinstance(r, Event):
+        return Event(inputs)
+    return Value(r.value if initial_value is COPY else initial_value, inputs)

@@ -1,0 +1,146 @@
+"""What lets some of the changes through, and remembers the last ones."""
+
+from typing import Any
+
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.apply import Lifted, apply
+from eshet.reactive.containers import ensure_reactive
+from eshet.reactive.conversions import emissions_of
+from eshet.reactive.fn import fn
+from eshet.reactive.graph import EventNode, ValueNode
+from eshet.reactive.handle import node_of
+from eshet.reactive.plain import NoChange, NoValue
+from eshet.reactive.transaction import Transactions
+from eshet.reactive.value import Value, value_of
+from eshet.unknown import Unknown
+
+__all__ = ["filter", "no_repeat", "replace_novalue", "replace_unknown", "window"]
+
+
+class _NoRepeat:
+    """Lets a value through that differs from the last one."""
+
+    __slots__ = ("last",)
+
+    __name__ = "no_repeat"
+
+    def __init__(self) -> None:
+        self.last: Any = NoChange  # which differs from all that can come
+
+    def __call__(self, value: Any) -> Any:
+        if self.last is NoChange or value != self.last:
+            self.last = value
+            return value
+        return NoChange
+
+
+class _Window(ValueNode):
+    """The list of the last emissions; the list is all that it remembers."""
+
+    __slots__ = ("_length", "_source")
+
+    def __init__(self, source: EventNode, length: ValueNode, first: list[Any]) -> None:
+        self._source = source
+        self._length = length
+        super().__init__(self._cropped(first), (source, length))
+
+    def settle(self, transaction: Transactions) -> bool:
+        emissions = self._source.emissions
+        value = self._cropped([*self.value, *emissions])
+        if not emissions and len(value) == len(self.value):
+            return False
+        self.value = value
+        return True
+
+    def _cropped(self, entries: list[Any]) -> list[Any]:
+        length = self._length.value
+        if not isinstance(length, int) or length < 0:
+            raise ReactiveTypeError(f"the length of a window is a number from 0 up, not {length!r}")
+        return entries[max(0, len(entries) - length) :]
+
+    def label(self) -> str:
+        return "window"
+
+
+def window(source_value: Any, num_values: Any) -> Value[list[Any]]:
+    """Return a Value of the list of the last values, or emissions, the newest last.
+
+    It begins with the present value of a Value, and empty for an Event.
+
+    Args:
+        source_value: the Value or Event.
+        num_values: how many at most, 0 for none; may be a Value. When it falls, the oldest are
+            dropped in one change; while nothing is dropped, it is none.
+    """
+    source = node_of(ensure_reactive(source_value))
+    length = node_of(ensure_reactive(num_values))
+    if isinstance(length, EventNode):
+        raise ReactiveTypeError("the length of a window is a number or a Value, not an Event")
+    first = [source.value] if isinstance(source, ValueNode) else []
+    return value_of(_Window(emissions_of(source), length, first))
+
+
+def no_repeat(source: Any) -> Any:
+    """Return a Value or Event without what equals (`==`) the one before.
+
+    1, 1.0 and True are equal. `NoValue` and `Unknown` are taken for values.
+    """
+    return apply(Lifted(_NoRepeat()), [source])
+
+
+class _Filter:
+    """Lets a value through that passes the rule."""
+
+    __slots__ = ("_unset",)
+
+    __name__ = "filter"
+
+    def __init__(self, source: ValueNode | EventNode) -> None:
+        self._unset = isinstance(source, ValueNode) and source.value is NoValue
+
+    def __call__(self, value: Any, rule: Any) -> Any:
+        unset, self._unset = self._unset, False
+        if rule is NoValue:
+            passes = value is not NoValue
+        elif rule is None:
+            passes = value is not NoValue and bool(value)
+        else:
+            # A rule of plain yarp is not asked about a source that is still to be set.
+            passes = not unset and rule(value)
+        return value if passes else NoChange
+
+
+def filter(source: Any, rule: Any = NoValue) -> Any:  # noqa: A001 - as in yarp
+    """Return a Value or Event of what passes a rule.
+
+    A Value keeps the last value that passed, and is `NoValue` before there is one.
+
+    Args:
+        source: the Value or Event.
+        rule: if not given, all but `NoValue` passes; with None, what is true and not `NoValue`;
+            else a function, and what it returns something true for passes. It may be a Value.
+    """
+    source = ensure_reactive(source)
+    return apply(Lifted(_Filter(node_of(source))), [source, rule])
+
+
+@fn
+def replace_novalue(source_value: Any, replacement_if_novalue: Any = None) -> Any:
+    """Return a Value or Event with another value in place of `NoValue`.
+
+    Args:
+        source_value: the Value or Event.
+        replacement_if_novalue: what to put there; may be a Value, which is followed.
+    """
+    return replacement_if_novalue if source_value is NoValue else source_value
+
+
+@fn
+def replace_unknown(source: Any, replacement: Any = None) -> Any:
+    """Return a Value or Event with another value in place of `Unknown`.
+
+    Args:
+        source: the Value or Event.
+        replacement: what to put there; may be a Value, which is followed.
+    """
+    return replacement if source is Unknown else source

@@ -1,0 +1,265 @@
+"""The graph that changes run through: its nodes, the edges between them, and how long they live.
+
+A node is a plain slotted object and knows nothing of yarp: user code holds it through a handle,
+a `Value` or an `Event`. A *source* is set from outside; a *derived* node has inputs, and settles
+after they have.
+
+Invariants, for nodes that have not ended:
+
+- A node is higher than each of its inputs, so nodes settled in order of height never see an input
+  that is still to change.
+- A node is among the dependents of each of its inputs, once.
+- `uses` counts its handles, its dependents and its callbacks. When it falls to 0 the node ends, and
+  so, in turn, do those of its inputs that only it used.
+
+A node that has ended, because nothing used it or because its scope was disposed, has no edges and
+no callbacks and never settles again. Its last value can still be read.
+
+A node that ends is not searched for in what its inputs list: they skip it, and sweep their list
+when half of it has ended. So leaving takes constant time, however many dependents there are.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from eshet.reactive.plain import NoValue
+from eshet.scope import Scope, current_scope, report_error
+
+if TYPE_CHECKING:
+    from eshet.reactive.subscription import Subscription
+    from eshet.reactive.transaction import Transactions
+
+__all__ = ["ENDED", "IDLE", "QUEUED", "Constant", "EventNode", "Node", "ValueNode", "end"]
+
+IDLE: Final = 0
+QUEUED: Final = 1
+ENDED: Final = 2
+
+
+class Node:
+    """What `ValueNode` and `EventNode` share.
+
+    A node belongs to the scope that is current when it is made: it ends with it, and its errors are
+    reported there.
+
+    Args:
+        inputs: the nodes that this one settles after; each may be given more than once.
+    """
+
+    __slots__ = (
+        "callbacks",
+        "dependents",
+        "height",
+        "inputs",
+        "left",  # how many of `dependents` have ended
+        "owner",
+        "state",
+        "uses",
+    )
+
+    inputs: Sequence["Node"]
+    dependents: "list[Node] | None"
+    callbacks: "dict[Subscription, None] | None"
+
+    def __init__(self, inputs: Sequence["Node"] = ()) -> None:
+        self.state = IDLE
+        self.uses = 0
+        self.height = 0
+        self.left = 0
+        self.inputs = ()
+        self.dependents = self.callbacks = None
+        scope = current_scope()
+        self.owner: ScopeNodes | None = None if scope is None else scope.room(ScopeNodes)
+        if self.owner is not None:
+            self.owner.add(self)
+        for node in inputs:
+            self.follow(node)
+
+    def settle(self, transaction: "Transactions") -> bool:
+        """Bring this derived node up to date with its inputs; return whether it changed.
+
+        It is called at most once in a transaction, when all inputs have settled and one of them
+        changed. An exception is reported and means no change.
+        """
+        return False
+
+    def take(self, value: Any, transaction: "Transactions") -> None:
+        """Take what this source was set to, or what it emits, at the start of a transaction."""
+        raise NotImplementedError
+
+    def take_passing(self, value: Any, transaction: "Transactions") -> None:
+        """Take a value for this transaction only."""
+        raise NotImplementedError
+
+    def notify(self, heard: "list[tuple[Subscription, Any]]") -> None:
+        """Append each callback with what it is to be called with; asked after a change."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Cancel whatever else makes this node change; called once, as it ends."""
+
+    def label(self) -> str:
+        """Return what people are told that this node is."""
+        return type(self).__name__
+
+    def report(self, error: BaseException) -> None:
+        """Report an error of this node to the scope that owns it."""
+        if self.owner is not None:
+            self.owner.scope.report(error, self.label())
+        else:
+            report_error(error, self.label())
+
+    def follow(self, node: "Node") -> None:
+        """Become a dependent of a node, which may have ended: there is nothing to hear then."""
+        if node.state == ENDED or self.state == ENDED or node in self.inputs:
+            return
+        self.inputs = (*self.inputs, node)
+        if node.height >= self.height:
+            self.height = node.height + 1
+        if node.dependents is None:
+            node.dependents = [self]
+        else:
+            node.dependents.append(self)
+        node.uses += 1
+
+    def release(self) -> None:
+        """Take one use away; without any the node ends."""
+        self.uses -= 1
+        if not self.uses and self.state != ENDED:
+            end(self)
+
+
+class ValueNode(Node):
+    """A node that holds a value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any = NoValue, inputs: Sequence[Node] = ()) -> None:
+        super().__init__(inputs)
+        self.value = value
+
+    def take(self, value: Any, transaction: "Transactions") -> None:
+        """Hold the value."""
+        self.value = value
+
+    def take_passing(self, value: Any, transaction: "Transactions") -> None:
+        """Hold the value until all has settled."""
+        transaction.passing.append((self, self.value))
+        self.value = value
+
+    def lapse(self, lasting: Any) -> None:
+        """Go back to what was held before `take_passing`, without a change."""
+        self.value = lasting
+
+    def notify(self, heard: "list[tuple[Subscription, Any]]") -> None:
+        """Let each callback hear the value."""
+        if self.callbacks:
+            value = self.value
+            for subscription in self.callbacks:
+                heard.append((subscription, value))
+
+
+class EventNode(Node):
+    """A node that holds nothing, and emits. `emissions` is empty outside of a transaction."""
+
+    __slots__ = ("emissions",)
+
+    value: Final = NoValue  # where a function takes Values and Events, the one that is silent
+
+    def __init__(self, inputs: Sequence[Node] = ()) -> None:
+        super().__init__(inputs)
+        self.emissions: Sequence[Any] = ()
+
+    def emit(self, emissions: Sequence[Any], transaction: "Transactions") -> bool:
+        """Emit all of these in this transaction; return whether there were any."""
+        if not emissions:
+            return False
+        self.emissions = emissions
+        transaction.passing.append((self, ()))
+        return True
+
+    def take(self, value: Any, transaction: "Transactions") -> None:
+        """Emit the value."""
+        self.emit((value,), transaction)
+
+    take_passing = take
+
+    def lapse(self, lasting: Any) -> None:
+        """Be silent again, at the end of the transaction."""
+        self.emissions = lasting
+
+    def notify(self, heard: "list[tuple[Subscription, Any]]") -> None:
+        """Let each callback hear each emission."""
+        if self.callbacks:
+            for value in self.emissions:
+                for subscription in self.callbacks:
+                    heard.append((subscription, value))
+
+
+class Constant:
+    """Stands beside `ValueNode` where a function takes values and this one never changes."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class ScopeNodes:
+    """The nodes of one scope, which end with it.
+
+    It holds no node that nothing uses: that one ended, and left.
+    """
+
+    __slots__ = ("_disposed", "_nodes", "scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self._nodes: set[Node] = set()
+        self._disposed = False
+        scope.own(self._dispose)
+
+    def add(self, node: Node) -> None:
+        """Own a node. One made in a disposed scope has ended before it began."""
+        if self._disposed:
+            node.state = ENDED
+        else:
+            self._nodes.add(node)
+
+    def discard(self, node: Node) -> None:
+        """Forget a node that has ended."""
+        self._nodes.discard(node)
+
+    def _dispose(self) -> None:
+        self._disposed = True
+        while self._nodes:
+            end(self._nodes.pop())
+
+
+def end(node: Node) -> None:
+    """End a node, and each of its inputs that nothing else used, and theirs.
+
+    This loops instead of recursing: a chain may be as long as memory allows.
+    """
+    ending = [node]
+    while ending:
+        node = ending.pop()
+        node.state = ENDED
+        if node.owner is not None:
+            node.owner.discard(node)
+        inputs, node.inputs = node.inputs, ()
+        node.dependents = node.callbacks = None
+        ending.extend(input_ for input_ in inputs if _leave(input_))
+        node.stop()
+
+
+def _leave(node: Node) -> bool:
+    """Take one dependent, which has ended, away from a node; return whether the node ends too."""
+    node.uses -= 1
+    if node.state == ENDED or node.dependents is None:
+        return False
+    node.left += 1
+    if node.left * 2 > len(node.dependents):
+        node.dependents = [each for each in node.dependents if each.state != ENDED]
+        node.left = 0
+    return not node.uses

@@ -1,0 +1,141 @@
+"""The handles by which user code holds nodes: what `Value` and `Event` share.
+
+A handle is a `yarp.Value` of one more slot, so plain yarp's functions accept it. While it lives its
+node does. Each use of it to which Python gives a wrong meaning is an error that says what to write.
+The operators are put on it by `operators.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar
+
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive import heights
+from eshet.reactive.graph import EventNode, Node, ValueNode
+from eshet.reactive.plain import PlainValue
+from eshet.reactive.subscription import Subscription, subscribe
+from eshet.reactive.transaction import change
+
+__all__ = ["Reactive", "node_of"]
+
+T_co = TypeVar("T_co", covariant=True)
+C = TypeVar("C", bound=Callable[[Any], object])
+
+
+class Reactive(PlainValue, Generic[T_co]):
+    """A value that changes or an event that happens: what `Value` and `Event` have in common."""
+
+    __slots__ = ("_node",)
+
+    _node: Node
+
+    def __del__(self) -> None:
+        try:
+            node = self._node
+        except AttributeError:  # the constructor raised
+            return
+        node.release()
+
+    def subscribe(self, callback: Callable[[T_co], object]) -> Subscription:
+        """Call `callback` with each new value or emission, until what is returned is disposed.
+
+        It is called when all that depends on the change has settled. It belongs to the current
+        scope, and is disposed with it; an error that it raises is reported there. What it sets is
+        changed right after this change, before whoever made that goes on.
+        """
+        return subscribe(self._node, callback)
+
+    def on_value_changed(self, callback: C) -> C:
+        """Call `callback` as `subscribe` does, and return it: this can be a decorator."""
+        subscribe(self._node, callback)
+        return callback
+
+    def set_instantaneous_value(self, value: Any) -> None:
+        """Let everything hear `value` once, as in plain yarp: an Event emits it.
+
+        A Value goes back to what it holds before callbacks are called, without another change.
+        """
+        change(self._node, value, lasting=False)
+
+    def add_input(self, reactive: PlainValue) -> None:
+        """Settle after `reactive` too, from now on.
+
+        Raises:
+            DependencyLoop: `reactive` depends on this.
+        """
+        heights.add_input(self._node, node_of(reactive))
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __bool__(self) -> NoReturn:
+        raise ReactiveTypeError(
+            f"a {self._kind} is neither true nor false, it changes: for `if` write "
+            "`if value.value`, for `and`, `or` and `not` write `&`, `|` and `yarp.not_(value)`, "
+            "for `a < b < c` write `(a < b) & (b < c)`, for `x in list` compare with `is`"
+        )
+
+    def __contains__(self, item: object) -> NoReturn:
+        raise ReactiveTypeError(
+            f"`in` can't follow a {self._kind}: write `yarp.contains(value, item)`"
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise ReactiveTypeError(
+            f"a {self._kind} has no fixed members: write a function of all of them under `yarp.fn`"
+        )
+
+    def __len__(self) -> NoReturn:
+        raise ReactiveTypeError(f"len() can't follow a {self._kind}: write `yarp.len(value)`")
+
+    def __int__(self) -> NoReturn:
+        self._refuse_conversion("int")
+
+    def __float__(self) -> NoReturn:
+        self._refuse_conversion("float")
+
+    def __complex__(self) -> NoReturn:
+        self._refuse_conversion("complex")
+
+    def __index__(self) -> NoReturn:
+        self._refuse_conversion("index")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise ReactiveTypeError(
+            f"a {self._kind} can't be copied or pickled, as it is a place in a graph: "
+            "copy `value.value`, or make one that follows it with `yarp.fn`"
+        )
+
+    def _refuse_conversion(self, name: str) -> NoReturn:
+        raise ReactiveTypeError(
+            f"{name}() can't follow a {self._kind}: write `yarp.fn({name})(value)`, "
+            f"or `{name}(value.value)` for what it holds now"
+        )
+
+    @property
+    def _kind(self) -> str:
+        return type(self).__name__
+
+
+def node_of(reactive: PlainValue) -> ValueNode | EventNode:
+    """Return the node of a handle; a value of plain yarp gets one that follows it."""
+    if isinstance(reactive, Reactive):
+        return reactive._node  # type: ignore[return-value]
+    # Not by getattr: on a plain value that makes a new value of yarp's.
+    node: ValueNode | None = reactive.__dict__.get("_eshet_node")
+    if node is None:
+        node = reactive.__dict__["_eshet_node"] = _followed(reactive)
+    return node
+
+
+def _followed(plain: PlainValue) -> ValueNode:
+    node = ValueNode(plain.value)
+    node.uses += 1  # by the plain value, for as long as that lives
+
+    @plain.on_value_changed
+    def on_change(value: Any) -> None:
+        change(node, value, lasting=plain.value is value)
+
+    return node

@@ -1,0 +1,222 @@
+# ruff: noqa: D102 - what a memory overrides, it does as its base says.
+"""What nodes that take time remember, and what they do with it: plain objects.
+
+A memory is given values and `now`, and says what comes out and when it wants to be woken. It knows
+neither the loop nor the graph; `clocked.py` has the nodes that do.
+"""
+
+from collections import deque
+from datetime import tzinfo
+from typing import Any, ClassVar
+
+from eshet.clock import wall_now
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.plain import is_absent
+
+__all__ = ["At", "Clock", "Delay", "Memory", "RateLimit", "TimeWindow"]
+
+
+class Memory:
+    """What a node that takes time remembers.
+
+    Each method returns what comes out, oldest first.
+
+    Args:
+        seconds: the length of time that the node was given.
+    """
+
+    __slots__ = ("seconds",)
+
+    label: ClassVar[str]  # what people call such a node
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.seconds = seconds
+
+    @property
+    def wake_at(self) -> float | None:
+        """When to call `wake`; it may be past."""
+        raise NotImplementedError
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        """Take in a new value or an emission."""
+        raise NotImplementedError
+
+    def wake(self, now: float) -> list[Any]:
+        """Do what was to be done at `wake_at`, which is not after `now`."""
+        raise NotImplementedError
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        """Go on with another length of time, for what is remembered already, too."""
+        self.seconds = seconds
+        return []
+
+
+class Delay(Memory):
+    """What is on its way."""
+
+    __slots__ = ("_pending",)
+
+    label = "delay"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._pending: deque[tuple[float, Any]] = deque()  # since when, what
+
+    @property
+    def wake_at(self) -> float | None:
+        return self._pending[0][0] + self.seconds if self._pending else None
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        self._pending.append((now, value))
+        return []
+
+    def wake(self, now: float) -> list[Any]:
+        due = []
+        while self._pending and self._pending[0][0] + self.seconds <= now:
+            due.append(self._pending.popleft()[1])
+        return due
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        self.seconds = seconds
+        return self.wake(now)
+
+
+class TimeWindow(Memory):
+    """The values that are young enough.
+
+    Args:
+        seconds: how old they may get.
+        stays: whether the last value stays until it was replaced, and ages from then on only.
+    """
+
+    __slots__ = ("_entries", "_stays")
+
+    label = "time_window"
+
+    def __init__(self, seconds: float, *, stays: bool) -> None:
+        super().__init__(seconds)
+        self._stays = stays
+        # What, and since when it ages. Those that age come first, the oldest of them leading.
+        self._entries: deque[tuple[Any, float | None]] = deque()
+
+    @property
+    def values(self) -> list[Any]:
+        """What is in the window."""
+        return [value for value, _ in self._entries]
+
+    @property
+    def wake_at(self) -> float | None:
+        since = self._entries[0][1] if self._entries else None
+        return None if since is None else since + self.seconds
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if self._stays and self._entries and self._entries[-1][1] is None:
+            self._entries.append((self._entries.pop()[0], now))
+        self._entries.append((value, None if self._stays else now))
+        return [self.values]
+
+    def hear_aging(self, value: Any, now: float) -> None:
+        """Take in a value that ages from now on, whatever the last one does."""
+        self._entries.append((value, now))
+
+    def wake(self, now: float) -> list[Any]:
+        return self._drop(now)
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        self.seconds = seconds
+        return self._drop(now)[-1:]
+
+    def _drop(self, now: float) -> list[Any]:
+        windows = []
+        while (wake_at := self.wake_at) is not None and wake_at <= now:
+            self._entries.popleft()
+            windows.append(self.values)
+        return windows
+
+
+class RateLimit(Memory):
+    """Since when nothing may pass, and what has come since."""
+
+    __slots__ = ("_blocked_since", "_held")
+
+    label = "rate_limit"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._blocked_since: float | None = None
+        self._held: list[Any] = []  # the last of what came, if anything did
+
+    @property
+    def wake_at(self) -> float | None:
+        return None if self._blocked_since is None else self._blocked_since + self.seconds
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if self._blocked_since is None:
+            self._blocked_since = now
+            return [value]
+        self._held = [value]
+        return []
+
+    def wake(self, now: float) -> list[Any]:
+        held, self._held = self._held, []
+        self._blocked_since = now if held else None
+        return held
+
+
+class At(Memory):
+    """What is to be emitted when."""
+
+    __slots__ = ("_due",)
+
+    label = "emit_at"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: tuple[float, Any] | None = None
+
+    @property
+    def wake_at(self) -> float | None:
+        return None if self._due is None else self._due[0]
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        self._due = None
+        if value is not None and not is_absent(value):
+            time, payload = value if isinstance(value, tuple) else (value, None)
+            if not isinstance(time, int | float):
+                raise ReactiveTypeError(
+                    "emit_at takes None, a time of the loop, a pair of such a time and what to "
+                    f"emit then, or a Value of these, not {value!r}"
+                )
+            self._due = (time, payload)
+        return []
+
+    def wake(self, now: float) -> list[Any]:
+        due, self._due = self._due, None
+        return [] if due is None else [due[1]]
+
+
+class Clock(Memory):
+    """When the wall clock is to be read again."""
+
+    __slots__ = ("_next", "_tz")
+
+    label = "now"
+
+    def __init__(self, seconds: float, tz: tzinfo | None, now: float) -> None:
+        super().__init__(seconds)
+        self._next = now + seconds
+        self._tz = tz
+
+    @property
+    def wake_at(self) -> float | None:
+        return self._next
+
+    def wake(self, now: float) -> list[Any]:
+        # Not from `now`, so that it does not drift; but what was slept through is left out.
+        self._next = max(self._next, now - self.seconds) + self.seconds
+        return [wall_now(self._tz)]
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        self.seconds = seconds
+        self._next = now + seconds
+        return []

@@ -1,0 +1,213 @@
+# ruff: noqa: A001, N816 - the vocabulary has Python's own names, as yarp.len and yarp.sum.
+"""The operators: Python's own functions and symbols on reactive values.
+
+Each is `fn` of the function of the same name, but an argument that is `NoValue` or `Unknown` is the
+result: while the sensor is unknown, so is `temperature > 25`. Two ask about that very thing, and
+get an answer: `is_`, and a comparison with `Unknown` or `NoValue` themselves.
+"""
+
+import builtins
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any, Final
+
+from eshet.reactive.fn import fn, operator_of
+from eshet.reactive.handle import Reactive
+from eshet.reactive.plain import is_absent
+from eshet.reactive.value import Value
+
+__all__ = [
+    "abs",
+    "add",
+    "all",
+    "and_",
+    "any",
+    "bool",
+    "concat",
+    "contains",
+    "countOf",
+    "eq",
+    "floordiv",
+    "ge",
+    "getattr",
+    "getitem",
+    "gt",
+    "hex",
+    "index",
+    "indexOf",
+    "inv",
+    "invert",
+    "is_",
+    "is_not",
+    "le",
+    "len",
+    "length_hint",
+    "lshift",
+    "lt",
+    "map",
+    "matmul",
+    "max",
+    "min",
+    "mod",
+    "mul",
+    "ne",
+    "neg",
+    "not_",
+    "oct",
+    "or_",
+    "pos",
+    "pow",
+    "repr",
+    "rshift",
+    "sorted",
+    "str",
+    "str_format",
+    "sub",
+    "sum",
+    "truediv",
+    "truth",
+    "xor",
+    "zip",
+]
+
+
+def _comparison(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    follows, asks = operator_of(f), fn(f)
+
+    @functools.wraps(f)
+    def compare(a: Any, b: Any) -> Any:
+        return (asks if is_absent(a) or is_absent(b) else follows)(a, b)
+
+    return compare
+
+
+def format_str(fmt: builtins.str, *args: Any, **kwargs: Any) -> builtins.str:
+    """Return `fmt.format(*args, **kwargs)`."""
+    return fmt.format(*args, **kwargs)
+
+
+bool = operator_of(builtins.bool)
+any = operator_of(builtins.any)
+all = operator_of(builtins.all)
+min = operator_of(builtins.min)
+max = operator_of(builtins.max)
+sum = operator_of(builtins.sum)
+map = operator_of(builtins.map)
+sorted = operator_of(builtins.sorted)
+str = operator_of(builtins.str)
+repr = operator_of(builtins.repr)
+oct = operator_of(builtins.oct)
+hex = operator_of(builtins.hex)
+zip = operator_of(builtins.zip)
+len = operator_of(builtins.len)
+getattr = operator_of(builtins.getattr)
+str_format = operator_of(format_str)
+
+lt = operator_of(operator.lt)
+le = operator_of(operator.le)
+eq = _comparison(operator.eq)
+ne = _comparison(operator.ne)
+ge = operator_of(operator.ge)
+gt = operator_of(operator.gt)
+not_ = operator_of(operator.not_)
+truth = operator_of(operator.truth)
+is_ = fn(operator.is_)
+is_not = fn(operator.is_not)
+abs = operator_of(operator.abs)
+add = operator_of(operator.add)
+and_ = operator_of(operator.and_)
+floordiv = operator_of(operator.floordiv)
+index = operator_of(operator.index)
+inv = operator_of(operator.inv)
+invert = operator_of(operator.invert)
+lshift = operator_of(operator.lshift)
+mod = operator_of(operator.mod)
+mul = operator_of(operator.mul)
+matmul = operator_of(operator.matmul)
+neg = operator_of(operator.neg)
+or_ = operator_of(operator.or_)
+pos = operator_of(operator.pos)
+pow = operator_of(operator.pow)
+rshift = operator_of(operator.rshift)
+sub = operator_of(operator.sub)
+truediv = operator_of(operator.truediv)
+xor = operator_of(operator.xor)
+concat = operator_of(operator.concat)
+contains = operator_of(operator.contains)
+countOf = operator_of(operator.countOf)
+getitem = operator_of(operator.getitem)
+indexOf = operator_of(operator.indexOf)
+length_hint = operator_of(operator.length_hint)
+
+
+def _call(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return f(*args, **kwargs)
+
+
+def _swapped(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def swapped(self: Any, other: Any) -> Any:
+        return f(other, self)
+
+    return swapped
+
+
+_divmod = operator_of(divmod)
+_pow = operator_of(builtins.pow)
+
+_METHODS: Final[dict[builtins.str, Callable[..., Any]]] = {
+    "__abs__": abs,
+    "__add__": add,
+    "__and__": and_,
+    "__call__": operator_of(_call),
+    "__divmod__": _divmod,
+    "__eq__": eq,
+    "__floordiv__": floordiv,
+    "__ge__": ge,
+    "__getitem__": getitem,
+    "__gt__": gt,
+    "__invert__": invert,
+    "__le__": le,
+    "__lshift__": lshift,
+    "__lt__": lt,
+    "__matmul__": matmul,
+    "__mod__": mod,
+    "__mul__": mul,
+    "__ne__": ne,
+    "__neg__": neg,
+    "__or__": or_,
+    "__pos__": pos,
+    "__pow__": _pow,
+    "__round__": operator_of(round),
+    "__rshift__": rshift,
+    "__sub__": sub,
+    "__truediv__": truediv,
+    "__xor__": xor,
+    "__radd__": _swapped(add),
+    "__rand__": _swapped(and_),
+    "__rdivmod__": _swapped(_divmod),
+    "__rfloordiv__": _swapped(floordiv),
+    "__rlshift__": _swapped(lshift),
+    "__rmatmul__": _swapped(matmul),
+    "__rmod__": _swapped(mod),
+    "__rmul__": _swapped(mul),
+    "__ror__": _swapped(or_),
+    "__rpow__": _swapped(_pow),
+    "__rrshift__": _swapped(rshift),
+    "__rsub__": _swapped(sub),
+    "__rtruediv__": _swapped(truediv),
+    "__rxor__": _swapped(xor),
+}
+for _name, _method in _METHODS.items():
+    setattr(Reactive, _name, _method)
+
+
+def _attribute(self: Value[Any], name: builtins.str) -> Any:
+    # Python and its libraries ask objects for names with underscores to see what they can do;
+    # `yarp.getattr` is there for whoever means such an attribute of the held value.
+    if name.startswith("_"):
+        raise AttributeError(f"a Value has no attribute {name!r}", name=name, obj=self)
+    return getattr(self, name)
+
+
+Value.__getattr__ = _attribute  # type: ignore[attr-defined]

@@ -1,0 +1,144 @@
+"""What takes time: values and emissions that come later, or go away.
+
+Everything here needs a running event loop, whose time it is. A timer ends with what it is for, and
+so with the scope that that was made in.
+"""
+
+import asyncio
+import enum
+from datetime import datetime, tzinfo
+from typing import Any, Final
+
+from eshet.clock import wall_now
+from eshet.reactive.clocked import LaterEvent, LaterValue, TimedEvent, TimedValue, length_node
+from eshet.reactive.containers import ensure_reactive
+from eshet.reactive.conversions import emissions_of
+from eshet.reactive.event import Event, event_of
+from eshet.reactive.graph import EventNode, ValueNode
+from eshet.reactive.handle import node_of
+from eshet.reactive.memories import At, Clock, Delay, RateLimit, TimeWindow
+from eshet.reactive.plain import NoValue, PlainValue
+from eshet.reactive.value import Value, value_of
+
+__all__ = ["NOTHING", "delay", "emit_at", "now", "rate_limit", "time_window"]
+
+
+class _Nothing(enum.Enum):
+    NOTHING = "NOTHING"
+
+
+NOTHING: Final = _Nothing.NOTHING
+"""Stands for a value that was not given, where any value can be."""
+
+
+def emit_at(time: Any) -> Event[Any]:
+    """Return an Event that emits at a time of the running loop, as `loop.time()` tells it.
+
+    A time that is past already is the next turn of the loop, never at once. Another time replaces
+    the one that is pending, `None` and what is unknown cancel it, and the same one leaves it alone;
+    once it has emitted, the same time set again emits again.
+
+    Args:
+        time: None, a number, a pair of a number and what to emit then (else it is None), or a Value
+            of these. Callbacks of the Event may set it.
+
+    Raises:
+        ReactiveTypeError: it is nothing of these.
+        RuntimeError: no loop is running.
+    """
+    loop = asyncio.get_running_loop()
+    node = node_of(time) if isinstance(time, PlainValue) else ValueNode(time)
+    memory = At()
+    memory.hear(node.value, loop.time())
+    return event_of(LaterEvent(memory, node, None))
+
+
+def delay(source: Any, delay_seconds: Any) -> Any:
+    """Return a Value or Event whose changes come later.
+
+    A Value has the present value of its source at once. Changes come in order, each on its own.
+
+    Args:
+        source: the Value or Event.
+        delay_seconds: how much later; may be a Value. When that rises, what is on its way comes
+            later, too; when it falls, what is overdue comes at once. 0 is the loop's next turn.
+
+    Raises:
+        RuntimeError: no loop is running.
+    """
+    asyncio.get_running_loop()
+    node = node_of(ensure_reactive(source))
+    seconds = length_node(delay_seconds)
+    memory = Delay(seconds.value)
+    if isinstance(node, EventNode):
+        return event_of(LaterEvent(memory, node, seconds))
+    return value_of(LaterValue(memory, node, seconds, node.value))
+
+
+def time_window(source: Any, duration_seconds: Any, initial_value: Any = NOTHING) -> Value[Any]:
+    """Return a Value of the list of what was there within a time, the newest last.
+
+    An emission of an Event is there for that long. A value of a Value is there as long as it is
+    present, and for that long after it was replaced: a constant never leaves. Each that leaves is a
+    change of its own, at its time.
+
+    Args:
+        source: the Value or Event.
+        duration_seconds: how long; may be a Value. When that falls, all that is too old leaves in
+            one change.
+        initial_value: one more entry, as if it had just been emitted, or replaced.
+
+    Raises:
+        RuntimeError: no loop is running.
+    """
+    now = asyncio.get_running_loop().time()
+    node = node_of(ensure_reactive(source))
+    seconds = length_node(duration_seconds)
+    memory = TimeWindow(seconds.value, stays=isinstance(node, ValueNode))
+    if initial_value is not NOTHING:
+        memory.hear_aging(initial_value, now)
+    if isinstance(node, ValueNode):
+        memory.hear(node.value, now)
+    return value_of(TimedValue(memory, emissions_of(node), seconds, memory.values))
+
+
+def rate_limit(source: Any, min_interval: Any = 0.1) -> Any:
+    """Return a Value or Event that does not change more often than once in an interval.
+
+    The first change passes at once. Of what comes within the interval after it, the last passes at
+    its end, and the next interval begins. A Value that is set at first has passed its first change.
+
+    Args:
+        source: the Value or Event.
+        min_interval: in seconds; may be a Value. When that rises, the present interval is longer,
+            too; when it falls, and has ended by that, it ends in the next turn of the loop.
+
+    Raises:
+        RuntimeError: no loop is running.
+    """
+    now = asyncio.get_running_loop().time()
+    node = node_of(ensure_reactive(source))
+    seconds = length_node(min_interval)
+    memory = RateLimit(seconds.value)
+    if isinstance(node, EventNode):
+        return event_of(TimedEvent(memory, node, seconds))
+    if node.value is not NoValue:
+        memory.hear(node.value, now)
+    return value_of(TimedValue(memory, emissions_of(node), seconds, node.value))
+
+
+def now(interval: Any = 1.0, tz: tzinfo | None = None) -> Value[datetime]:
+    """Return a Value of what the clock on the wall shows, read again and again while it is used.
+
+    Args:
+        interval: how often, in seconds, more than 0; may be a Value. Setting that begins anew: the
+            clock is read next one interval later.
+        tz: the zone to show it in; the local one, without a zone in the result, if not given.
+
+    Raises:
+        RuntimeError: no loop is running.
+    """
+    time = asyncio.get_running_loop().time()
+    seconds = length_node(interval)
+    memory = Clock(seconds.value, tz, time)
+    return value_of(LaterValue(memory, None, seconds, wall_now(tz)))

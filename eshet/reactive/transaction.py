@@ -1,0 +1,183 @@
+"""One change, run to rest: a transaction.
+
+A source takes its new value; the derived nodes that can tell the difference settle, lowest first;
+then callbacks are called, each with what its node changed to. What a callback sets, or a node's
+function, is a change of its own: it waits and becomes the next transaction.
+
+Invariants:
+
+- A node settles at most once in a transaction, after all of its inputs, so nothing sees a
+  half-updated join.
+- The cost is that of the nodes that settle: their heights are kept in a heap, never scanned.
+- Nothing recurses, neither along a chain of nodes nor from callback to callback.
+- Outside of a transaction the queue is empty and every event is silent, also after a callback was
+  interrupted by what is no `Exception`.
+
+State is kept for each thread. A graph belongs to one thread, that of its event loop.
+"""
+
+import heapq
+import threading
+from collections import deque
+from typing import Any
+
+from eshet.reactive.graph import IDLE, QUEUED, EventNode, Node, ValueNode
+from eshet.reactive.subscription import Subscription
+
+__all__ = ["Transactions", "change", "here"]
+
+
+class Transactions:
+    """The changes of one thread: the transaction that runs, if any, and those that wait."""
+
+    __slots__ = ("_heights", "_levels", "_running", "_waiting", "heard", "passing")
+
+    def __init__(self) -> None:
+        self._running = False
+        self._waiting: deque[tuple[Node, Any, bool]] = deque()
+        self._heights: list[int] = []  # a heap of the keys of _levels
+        self._levels: dict[int, list[Node]] = {}  # what is queued, by height
+        self.heard: list[tuple[Subscription, Any]] = []  # who is to be called back, with what
+        # What holds for this transaction only, with what holds after it.
+        self.passing: list[tuple[ValueNode | EventNode, Any]] = []
+
+    def change(self, node: Node, value: Any, lasting: bool) -> None:
+        """Run a change, and those it leads to; or, while one runs, let it wait for its turn."""
+        if self._running:
+            self._waiting.append((node, value, lasting))
+            return
+        self._running = True
+        try:
+            self._run(node, value, lasting)
+            while self._waiting:
+                self._run(*self._waiting.popleft())
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            self._running = False
+
+    def requeue(self, node: Node, height: int) -> None:
+        """Move a node, which rises to `height`, within the queue if it is there."""
+        if node.state == QUEUED:
+            level = self._levels[node.height]
+            level[level.index(node)] = _GAP  # the list may be being run, so it keeps its length
+            node.height = height
+            self._queue(node)
+        node.height = height
+
+    def _run(self, node: Node, value: Any, lasting: bool) -> None:
+        if lasting:
+            node.take(value, self)
+        else:
+            node.take_passing(value, self)
+        if node.callbacks:
+            node.notify(self.heard)
+        if node.dependents:
+            for dependent in node.dependents:
+                if dependent.state == IDLE:
+                    self._queue(dependent)
+            self._settle()
+        if self.passing:
+            self._lapse()
+        if self.heard:
+            self._call_back()
+
+    def _queue(self, node: Node) -> None:
+        node.state = QUEUED
+        level = self._levels.get(node.height)
+        if level is None:
+            self._levels[node.height] = [node]
+            heapq.heappush(self._heights, node.height)
+        else:
+            level.append(node)
+
+    def _settle(self) -> None:
+        heights, levels = self._heights, self._levels
+        while heights:
+            height = heights[0]
+            level = levels[height]
+            for node in level:
+                if node.state == QUEUED:
+                    self._settle_from(node, len(heights) == 1 and node is level[-1])
+            heapq.heappop(heights)
+            del levels[height]
+
+    def _settle_from(self, node: Node, alone: bool) -> None:
+        """Settle a node and queue its dependents.
+
+        While it is `alone`, the last one queued, a lone dependent needs no queue: a chain is one
+        loop here.
+        """
+        while True:
+            node.state = IDLE
+            try:
+                changed = node.settle(self)
+            except Exception as error:
+                node.report(error)
+                return
+            if not changed:
+                return
+            if node.callbacks:
+                node.notify(self.heard)
+            dependents = node.dependents
+            if not dependents:
+                return
+            if alone and len(dependents) == 1 and dependents[0].state == IDLE:
+                node = dependents[0]
+                continue
+            for dependent in dependents:
+                if dependent.state == IDLE:
+                    self._queue(dependent)
+            return
+
+    def _lapse(self) -> None:
+        for node, lasting in self.passing:
+            node.lapse(lasting)
+        self.passing.clear()
+
+    def _call_back(self) -> None:
+        heard, self.heard = self.heard, []
+        for subscription, value in heard:
+            subscription.call(value)
+
+    def _abandon(self) -> None:
+        for level in self._levels.values():
+            for node in level:
+                if node.state == QUEUED:
+                    node.state = IDLE
+        self._levels.clear()
+        self._heights.clear()
+        self._lapse()
+        self.heard.clear()
+        self._waiting.clear()
+
+
+_GAP = Node()
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.transactions = Transactions()
+
+
+_thread = _Thread()
+
+
+def here() -> Transactions:
+    """Return the transactions of this thread."""
+    return _thread.transactions
+
+
+def change(node: Node, value: Any, *, lasting: bool = True) -> None:
+    """Set a source to a value, or let it emit one.
+
+    It returns when all that follows has happened, except in a callback or a node's function: there
+    it returns at once, and the change is made when the present transaction has ended.
+
+    Args:
+        node: what changes.
+        value: what it changes to, or emits.
+        lasting: False lets a Value have it for this transaction only.
+    """
+    _thread.transactions.change(node, value, lasting)

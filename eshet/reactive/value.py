@@ -1,0 +1,97 @@
+"""`Value`: something that always has a value, which changes."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from eshet.reactive.graph import Node, ValueNode
+from eshet.reactive.handle import Reactive, node_of
+from eshet.reactive.plain import NoChange, NoValue, PlainValue
+from eshet.reactive.transaction import Transactions, change
+
+__all__ = ["Value", "value_of"]
+
+T = TypeVar("T")
+
+
+class _Computed(ValueNode):
+    """The node of a Value with `get_value`."""
+
+    __slots__ = ("_get_value",)
+
+    def __init__(self, initial: Any, inputs: list[Node], get_value: Callable[[], Any]) -> None:
+        value = get_value()
+        super().__init__(initial if value is NoChange else value, inputs)
+        self._get_value = get_value
+
+    def settle(self, transaction: Transactions) -> bool:
+        value = self._get_value()
+        if value is NoChange:
+            return False
+        self.value = value
+        return True
+
+    def label(self) -> str:
+        return f"Value of {getattr(self._get_value, '__name__', repr(self._get_value))}"
+
+
+class _Source(ValueNode):
+    """The node of a Value that is set."""
+
+    __slots__ = ()
+
+    def label(self) -> str:
+        return "Value"
+
+
+class Value(Reactive[T]):
+    """Something that always has a value, which changes.
+
+    Set it with `value.value = 3`. All that follows from that has happened when the assignment
+    returns; within a callback, it happens right after the present change. An equal value is a
+    change too: put `no_repeat` where it should not be.
+
+    Args:
+        initial_value: what it holds at first; `NoValue` if not given.
+        inputs: what this Value follows. It is kept in order with them: after all of them changed,
+            `get_value` is called once.
+        get_value: called at first and whenever inputs have changed, for the new value; or
+            `NoChange`, to leave it.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        initial_value: T = NoValue,  # type: ignore[assignment]
+        inputs: Iterable[PlainValue] = (),
+        get_value: Callable[[], T] | None = None,
+    ) -> None:
+        nodes: list[Node] = [node_of(reactive) for reactive in inputs]
+        if get_value is not None:
+            self._node = _Computed(initial_value, nodes, get_value)
+        else:
+            self._node = _Source(initial_value, nodes)
+        self._node.uses += 1
+
+    @property
+    def value(self) -> T:
+        """What it holds now."""
+        return self._node.value  # type: ignore[attr-defined, no-any-return]
+
+    @value.setter
+    def value(self, value: T) -> None:
+        change(self._node, value)
+
+    def __repr__(self) -> str:
+        return f"Value({self.value!r})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+
+def value_of(node: ValueNode) -> Value[Any]:
+    """Return a new handle of a node."""
+    value: Value[Any] = Value.__new__(Value)
+    value._node = node
+    node.uses += 1
+    return value
