@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from eshet import codec, messages, paths
 from eshet.client.address import Address
 from eshet.client.callbacks import Callback, Tasks
-from eshet.client.reconnect import backoff
+from eshet.client.reconnect import Backoff
 from eshet.client.registrations import Owned, Registrations
 from eshet.client.session import Accept, Session, describe
 from eshet.connection import Connector
@@ -163,9 +163,10 @@ class Client:
             self._runner = asyncio.get_running_loop().create_task(self._stay_connected())
 
     async def _stay_connected(self) -> None:
-        delays = backoff()
+        loop = asyncio.get_running_loop()
+        tries = Backoff()
         while True:
-            await asyncio.sleep(next(delays))
+            await asyncio.sleep(tries.next_delay())
             session = Session(self._client_id, self._timeouts, self._on_message, self._on_lost)
             try:
                 await self._server.connect(lambda: session.connection)  # noqa: B023 - called now
@@ -173,14 +174,12 @@ class Client:
                 self._log.warning("can't connect to %s: %s", self._server, error)
                 continue
             self._session = session
-            try:
+            since = loop.time()
+            with contextlib.suppress(Disconnected):
                 await self._restore(session)
-            except Disconnected:
-                pass
-            else:
-                delays = backoff()
             reason = await asyncio.shield(session.lost)
             self._session = None
+            tries.lasted(loop.time() - since)
             self._log.warning("connection to %s ended: %s", self._server, reason)
 
     async def _restore(self, session: Session) -> None:

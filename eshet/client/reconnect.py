@@ -2,8 +2,34 @@
 
 import random
 from collections.abc import Iterator
+from typing import Final
 
-__all__ = ["backoff"]
+__all__ = ["Backoff", "backoff"]
+
+_SOON: Final = 1.0
+"""A connection that ends within this time, in seconds, was none."""
+
+
+class Backoff:
+    """The delays between the tries of one client.
+
+    They begin anew after a connection that lasted. One that ends as soon as it is made, as when two
+    clients throw each other out in turn, counts as a try that failed.
+    """
+
+    def __init__(self) -> None:
+        self._delays = backoff()
+        self._last = 0.0
+
+    def next_delay(self) -> float:
+        """Return how long to wait before the next try, in seconds."""
+        self._last = next(self._delays)
+        return self._last
+
+    def lasted(self, seconds: float) -> None:
+        """Take note of how long the last connection lasted."""
+        if seconds > _SOON + 2 * self._last:
+            self._delays = backoff()
 
 
 def backoff(

@@ -84,6 +84,8 @@ class Endpoint:
         that it sent before has been yielded.
         """
         self.last_received = now
+        if self.closing is not None:
+            return
         try:
             for payload in self._frames.feed(data):
                 message = messages.unpack(payload, self._table)

@@ -1,5 +1,6 @@
 """What each message of a client does to the tree, and who hears of it."""
 
+import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from eshet.server.tree import Kind, Node, Tree, TreeError
 __all__ = ["Router"]
 
 _LONGEST_AGE_MS: Final = 0xFFFF_FFFF
+_ID_BITS: Final = 53  # a number that every language has
 
 
 class Router:
@@ -27,7 +29,6 @@ class Router:
         self.tree: Final = Tree()
         self.peers: Final[dict[bytes, Peer]] = {}
         self._now = now
-        self._next_id = 0
         self._handlers: dict[type[Message], Callable[[Peer, Any], None]] = {
             messages.ActionRegister: self._register(Kind.ACTION),
             messages.PropRegister: self._register(Kind.PROP),
@@ -47,10 +48,13 @@ class Router:
     # --- clients ------------------------------------------------------------------------------
 
     def allocate_id(self) -> bytes:
-        """Return a client id that no client has, packed."""
+        """Return a client id that no client has, packed.
+
+        It is not one that this server is likely to give after a restart either: a client that
+        comes back with the id it was given before would throw out the one that has it then.
+        """
         while True:
-            self._next_id += 1
-            client_id = codec.pack(self._next_id)
+            client_id = codec.pack(secrets.randbits(_ID_BITS))
             if client_id not in self.peers:
                 return client_id
 
