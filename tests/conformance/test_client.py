@@ -40,6 +40,7 @@ from eshet.messages import (
 from tests.conformance.script import error, ok, v
 from tests.conftest import Advance
 from tests.support.raw import RawPeer, RawServer
+from tests.support.waiting import passing_time
 
 
 @pytest.fixture(params=["tcp", "link"])
@@ -384,7 +385,7 @@ async def test_a_client_without_an_id_keeps_the_one_it_is_given(
     first.send(HelloAllocated(v(["id", 5])))
     await client.wait_for_connection()
     first.transport.close()
-    second = await raw.accept()
+    second = await passing_time(raw.accept(), advance)
     assert await second.receive() == HelloId(1, 40, v(["id", 5]))
     await client.close()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from eshet import Client, Disconnected, ErrorValue, Unknown
 from eshet.client.reconnect import Backoff, backoff
 from eshet.server import Server
 from tests.conftest import Advance
+from tests.support.waiting import passing_time, until
 
 
 def test_the_first_try_is_at_once_and_the_others_ever_later() -> None:
@@ -81,20 +82,6 @@ async def house() -> AsyncIterator[House]:
     await house.stop()
 
 
-async def back(client: Client, advance: Advance) -> None:
-    """Wait until the client is connected again: it tries in virtual time, over a real socket."""
-    connected = asyncio.ensure_future(client.wait_for_connection())
-    while not connected.done():
-        await advance(1)
-    await connected
-
-
-async def until(condition: Callable[[], bool], advance: Advance) -> None:
-    """Let the loop run until the condition holds; the sockets are real, and have no clock."""
-    while not condition():
-        await advance(0)
-
-
 async def test_everything_is_restored_when_the_server_comes_back(
     house: House, advance: Advance
 ) -> None:
@@ -118,8 +105,8 @@ async def test_everything_is_restored_when_the_server_comes_back(
     await until(lambda: len(observed) == 1, advance)
     assert not other.connected
     await house.start()
-    await back(owner, advance)
-    await back(other, advance)
+    await passing_time(owner.wait_for_connection(), advance)
+    await passing_time(other.wait_for_connection(), advance)
     await until(lambda: len(observed) == 2, advance)
 
     assert observed == [Unknown, 21]
@@ -155,7 +142,7 @@ async def test_what_changes_while_the_server_is_away_is_published_when_it_is_bac
         await owner.get("/s")
 
     await house.start()
-    await back(owner, advance)
+    await passing_time(owner.wait_for_connection(), advance)
     assert await owner.get("/s") == 3
     with pytest.raises(ErrorValue, match="state_unknown"):
         await owner.get("/cleared")
@@ -174,7 +161,7 @@ async def test_what_others_have_taken_meanwhile_is_said_and_the_rest_restored(
     thief = house.client()
     await thief.wait_for_connection()
     await (await thief.state_register("/taken")).changed("thief")
-    await back(owner, advance)
+    await passing_time(owner.wait_for_connection(), advance)
     assert "not restored" in caplog.text
     assert "register state /taken: path_already_exists" in caplog.text
     assert await owner.get("/mine") == 2
@@ -190,7 +177,7 @@ async def test_many_registrations_come_back_in_order(house: House, advance: Adva
     await asyncio.gather(*[state.changed(n) for n, state in enumerate(states)])
     await house.stop()
     await house.start()
-    await back(owner, advance)
+    await passing_time(owner.wait_for_connection(), advance)
     assert await owner.get("/s/n0") == 0
     assert await owner.get("/s/n11999") == 11_999
     await owner.close()
@@ -204,7 +191,7 @@ async def test_a_client_waits_for_a_server_that_starts_later(
     with pytest.raises(Disconnected):
         await client.get("/s")
     await house.start()
-    await back(client, advance)
+    await passing_time(client.wait_for_connection(), advance)
     assert client.connected
     await client.close()
 

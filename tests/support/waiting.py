@@ -1,0 +1,25 @@
+"""Waiting for what happens over a real socket, whose answers no clock foretells."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tests.conftest import Advance
+
+__all__ = ["passing_time", "until"]
+
+T = TypeVar("T")
+
+
+async def until(condition: Callable[[], bool], advance: Advance) -> None:
+    """Let the loop run, in no time, until the condition holds."""
+    while not condition():
+        await advance(0)
+
+
+async def passing_time(awaitable: Awaitable[T], advance: Advance) -> T:
+    """Let second after second pass until the awaitable is done, and return its result."""
+    future = asyncio.ensure_future(awaitable)
+    while not future.done():
+        await advance(1)
+    return await future
