@@ -5,6 +5,8 @@ What lives where; imports go downwards only:
 
     machines            state machines with timeouts
     timing              delay, time_window, rate_limit, emit_at, now
+    clocked             the nodes that take time
+    memories            what those remember
     filters             window, no_repeat, filter, replace_novalue, replace_unknown
     conversions         from Values to Events and back
     containers          Values and Events in lists, tuples and dicts
@@ -110,6 +112,9 @@ from eshet.reactive.instantaneous import (
     instantaneous_xor,
     instantaneous_zip,
 )
+from eshet.reactive.machines import (
+    FSM,
+)
 from eshet.reactive.operators import (
     abs,
     add,
@@ -183,6 +188,7 @@ from eshet.reactive.value import (
 )
 
 __all__ = [
+    "FSM",
     "NOTHING",
     "Event",
     "NoChange",

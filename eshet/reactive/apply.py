@@ -92,7 +92,7 @@ class _ApplyOne(ValueNode):
 
     def __init__(self, lifted: Lifted, a: ValueNode) -> None:
         value = lifted.one(a.value)
-        super().__init__(NoValue if value is NoChange else value, (a,))
+        ValueNode.__init__(self, NoValue if value is NoChange else value, (a,))
         self._lifted = lifted
         self._function = lifted.one
         self._a = a
@@ -115,7 +115,7 @@ class _ApplyTwo(ValueNode):
 
     def __init__(self, lifted: Lifted, a: Cell, b: Cell) -> None:
         value = lifted.two(a.value, b.value)
-        super().__init__(NoValue if value is NoChange else value, _nodes((a, b)))
+        ValueNode.__init__(self, NoValue if value is NoChange else value, _nodes((a, b)))
         self._lifted = lifted
         self._function = lifted.two
         self._a = a
@@ -139,7 +139,7 @@ class _Apply(ValueNode):
 
     def __init__(self, lifted: Lifted, cells: Sequence[Cell], names: Sequence[str]) -> None:
         value = _call(lifted.many, [cell.value for cell in cells], names)
-        super().__init__(NoValue if value is NoChange else value, _nodes(cells))
+        ValueNode.__init__(self, NoValue if value is NoChange else value, _nodes(cells))
         self._lifted = lifted
         self._cells = cells
         self._names = names
@@ -244,6 +244,11 @@ def apply(
     Raises:
         Exception: the function raised, called for the first value.
     """
+    if len(args) == 1 and not kwargs and isinstance(args[0], Reactive):
+        # What follows comes to the same, for what is made most often.
+        node = args[0]._node
+        if isinstance(node, ValueNode):
+            return value_of(_ApplyOne(lifted, node))
     return _made(_node, lifted, args, kwargs or {})
 
 
@@ -265,7 +270,8 @@ def _made(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Reactive[Any]:
-    cells = [_cell(argument, lifted.passing) for argument in (*args, *kwargs.values())]
+    arguments = (*args, *kwargs.values()) if kwargs else args
+    cells = [_cell(argument, lifted.passing) for argument in arguments]
     try:
         return handle_of(kind(lifted, cells, list(kwargs)))
     except BaseException:
@@ -281,14 +287,17 @@ def _node(lifted: Lifted, cells: list[Cell], names: list[str]) -> ValueNode | Ev
             return _ApplyOne(lifted, cells[0])
         if isinstance(cells[0], EventNode):
             return _ApplyEvent(lifted, cells[0])
-    if any(isinstance(cell, EventNode) for cell in cells):
-        return _ApplyEvents(lifted, cells, names)
+    for cell in cells:
+        if isinstance(cell, EventNode):
+            return _ApplyEvents(lifted, cells, names)
     if len(cells) == 2 and not names:
         return _ApplyTwo(lifted, *cells)
     return _Apply(lifted, cells, names)
 
 
 def _cell(argument: Any, passing: bool) -> Cell:
+    if isinstance(argument, Reactive):
+        return argument._node  # type: ignore[return-value]
     if isinstance(argument, PlainValue):
         return node_of(argument)
     if isinstance(argument, (list, tuple, dict)) and _holds_reactive(argument):

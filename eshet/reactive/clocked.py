@@ -9,12 +9,13 @@ from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
+from eshet.reactive.event import Event
 from eshet.reactive.graph import ENDED, EventNode, Node, ValueNode
-from eshet.reactive.handle import node_of
 from eshet.reactive.memories import Memory
 from eshet.reactive.plain import is_absent
 from eshet.reactive.subscription import Subscription
 from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.value import Value
 
 __all__ = [
     "LaterEvent",
@@ -22,7 +23,7 @@ __all__ = [
     "TimedEvent",
     "TimedValue",
     "checked_seconds",
-    "length_node",
+    "length_of",
 ]
 
 
@@ -46,7 +47,7 @@ class _Waker:
         for subscription in self._subscriptions:
             subscription.dispose()
 
-    def results(self, source: EventNode, seconds: ValueNode) -> list[Any]:
+    def results(self, source: EventNode, seconds: ValueNode | EventNode) -> list[Any]:
         """Return what comes out at once when the source emits or the seconds change."""
         now = self._loop.time()
         results = []
@@ -116,7 +117,9 @@ class TimedValue(ValueNode):
 
     __slots__ = ("_seconds", "_source", "_waker")
 
-    def __init__(self, memory: Memory, source: EventNode, seconds: ValueNode, value: Any) -> None:
+    def __init__(
+        self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode, value: Any
+    ) -> None:
         super().__init__(value, (source, seconds))
         self._source = source
         self._seconds = seconds
@@ -141,7 +144,7 @@ class TimedEvent(EventNode):
 
     __slots__ = ("_seconds", "_source", "_waker")
 
-    def __init__(self, memory: Memory, source: EventNode, seconds: ValueNode) -> None:
+    def __init__(self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode) -> None:
         super().__init__((source, seconds))
         self._source = source
         self._seconds = seconds
@@ -206,14 +209,14 @@ def checked_seconds(seconds: Any) -> float:
     return seconds
 
 
-def length_node(seconds: Any) -> ValueNode:
-    """Return the node of a length of time, which has to be known at first.
+def length_of(seconds: Any) -> Value[float]:
+    """Return a Value of a length of time, which has to be known at first.
 
     Raises:
         ReactiveTypeError: it is not, or it is no length of time.
     """
-    node = node_of(ensure_reactive(seconds))
-    if isinstance(node, EventNode):
+    value: Value[Any] = ensure_reactive(seconds)
+    if isinstance(value, Event):
         raise ReactiveTypeError("a length of time is a number or a Value, not an Event")
-    checked_seconds(node.value)
-    return node
+    checked_seconds(value.value)
+    return value

@@ -75,7 +75,8 @@ def emissions_of(node: ValueNode | EventNode) -> EventNode:
 
 def value_to_event(v: Any) -> Event[Any]:
     """Return an Event that emits each new value of a Value, the present one not."""
-    return event_of(emissions_of(node_of(ensure_reactive(v))))
+    v = ensure_reactive(v)
+    return event_of(emissions_of(node_of(v)))
 
 
 def event_to_value(e: PlainValue, initial_value: Any = NoValue) -> Value[Any]:
@@ -108,7 +109,8 @@ def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
     """
 
     def decorate(callback: C) -> C:
-        node = node_of(ensure_reactive(source))
+        reactive = ensure_reactive(source)
+        node = node_of(reactive)
         subscribe(node, callback)
         if current and isinstance(node, ValueNode):
             callback(node.value)

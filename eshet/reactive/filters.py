@@ -72,8 +72,8 @@ def window(source_value: Any, num_values: Any) -> Value[list[Any]]:
         num_values: how many at most, 0 for none; may be a Value. When it falls, the oldest are
             dropped in one change; while nothing is dropped, it is none.
     """
-    source = node_of(ensure_reactive(source_value))
-    length = node_of(ensure_reactive(num_values))
+    source_value, num_values = ensure_reactive(source_value), ensure_reactive(num_values)
+    source, length = node_of(source_value), node_of(num_values)
     if isinstance(length, EventNode):
         raise ReactiveTypeError("the length of a window is a number or a Value, not an Event")
     first = [source.value] if isinstance(source, ValueNode) else []

@@ -68,9 +68,10 @@ class Node:
         self.left = 0
         self.inputs = ()
         self.dependents = self.callbacks = None
+        self.owner: ScopeNodes | None = None
         scope = current_scope()
-        self.owner: ScopeNodes | None = None if scope is None else scope.room(ScopeNodes)
-        if self.owner is not None:
+        if scope is not None:
+            self.owner = scope.room(ScopeNodes)
             self.owner.add(self)
         for node in inputs:
             self.follow(node)
@@ -109,11 +110,23 @@ class Node:
         else:
             report_error(error, self.label())
 
+    def disown(self) -> None:
+        """Belong to no scope, and go on when the present one ends: for what is shared by all."""
+        if self.owner is not None:
+            self.owner.discard(self)
+            self.owner = None
+            self.state = IDLE
+
     def follow(self, node: "Node") -> None:
         """Become a dependent of a node, which may have ended: there is nothing to hear then."""
-        if node.state == ENDED or self.state == ENDED or node in self.inputs:
+        if node.state == ENDED or self.state == ENDED:
             return
-        self.inputs = (*self.inputs, node)
+        if not self.inputs:
+            self.inputs = (node,)
+        elif node in self.inputs:
+            return
+        else:
+            self.inputs = (*self.inputs, node)
         if node.height >= self.height:
             self.height = node.height + 1
         if node.dependents is None:
@@ -135,7 +148,7 @@ class ValueNode(Node):
     __slots__ = ("value",)
 
     def __init__(self, value: Any = NoValue, inputs: Sequence[Node] = ()) -> None:
-        super().__init__(inputs)
+        Node.__init__(self, inputs)  # as super() takes as long as all that this does
         self.value = value
 
     def take(self, value: Any, transaction: "Transactions") -> None:
@@ -146,6 +159,10 @@ class ValueNode(Node):
         """Hold the value until all has settled."""
         transaction.passing.append((self, self.value))
         self.value = value
+
+    def label(self) -> str:
+        """Return what people are told that this node is."""
+        return "Value"
 
     def lapse(self, lasting: Any) -> None:
         """Go back to what was held before `take_passing`, without a change."""
@@ -247,9 +264,9 @@ def end(node: Node) -> None:
         node.state = ENDED
         if node.owner is not None:
             node.owner.discard(node)
-        inputs, node.inputs = node.inputs, ()
+        ending.extend(filter(_leave, node.inputs))
+        node.inputs = ()
         node.dependents = node.callbacks = None
-        ending.extend(input_ for input_ in inputs if _leave(input_))
         node.stop()
 
 

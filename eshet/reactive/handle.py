@@ -132,6 +132,7 @@ def node_of(reactive: PlainValue) -> ValueNode | EventNode:
 
 def _followed(plain: PlainValue) -> ValueNode:
     node = ValueNode(plain.value)
+    node.disown()
     node.uses += 1  # by the plain value, for as long as that lives
 
     @plain.on_value_changed

@@ -181,7 +181,8 @@ class At(Memory):
     def hear(self, value: Any, now: float) -> list[Any]:
         self._due = None
         if value is not None and not is_absent(value):
-            time, payload = value if isinstance(value, tuple) else (value, None)
+            pair = isinstance(value, tuple) and len(value) == 2
+            time, payload = value if pair else (value, None)
             if not isinstance(time, int | float):
                 raise ReactiveTypeError(
                     "emit_at takes None, a time of the loop, a pair of such a time and what to "
@@ -204,8 +205,9 @@ class Clock(Memory):
 
     def __init__(self, seconds: float, tz: tzinfo | None, now: float) -> None:
         super().__init__(seconds)
-        self._next = now + seconds
         self._tz = tz
+        self._next = now
+        self.adjust(seconds, now)
 
     @property
     def wake_at(self) -> float | None:
@@ -213,10 +215,12 @@ class Clock(Memory):
 
     def wake(self, now: float) -> list[Any]:
         # Not from `now`, so that it does not drift; but what was slept through is left out.
-        self._next = max(self._next, now - self.seconds) + self.seconds
+        self._next += self.seconds * ((now - self._next) // self.seconds + 1)
         return [wall_now(self._tz)]
 
     def adjust(self, seconds: float, now: float) -> list[Any]:
+        if not seconds > 0:
+            raise ReactiveTypeError("an interval is a number of seconds above 0")
         self.seconds = seconds
         self._next = now + seconds
         return []

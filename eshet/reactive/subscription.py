@@ -6,7 +6,7 @@ from typing import Any
 from eshet.reactive.graph import ENDED, Node
 from eshet.scope import Owned, Scope, current_scope, report_error
 
-__all__ = ["Subscription", "listen", "subscribe"]
+__all__ = ["Subscription", "subscribe"]
 
 Callback = Callable[[Any], object]
 
@@ -42,6 +42,7 @@ class Subscription:
         self.callback = None
         if self._owned is not None:
             self._owned.forget()
+            self._owned = None  # it holds `dispose`, and so this
         if self._node.callbacks is not None:
             self._node.callbacks.pop(self, None)
         self._node.release()
@@ -76,8 +77,3 @@ def subscribe(node: Node, callback: Callback) -> Subscription:
     if scope is not None:
         subscription._owned = scope.own(subscription.dispose)
     return subscription
-
-
-def listen(node: Node, callback: Callback) -> Subscription:
-    """Call back at each change of a node; whoever calls this disposes it."""
-    return Subscription(node, callback, current_scope())

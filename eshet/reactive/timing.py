@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Final
 
 from eshet.clock import wall_now
-from eshet.reactive.clocked import LaterEvent, LaterValue, TimedEvent, TimedValue, length_node
+from eshet.reactive.clocked import LaterEvent, LaterValue, TimedEvent, TimedValue, length_of
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.event import Event, event_of
@@ -67,12 +67,11 @@ def delay(source: Any, delay_seconds: Any) -> Any:
         RuntimeError: no loop is running.
     """
     asyncio.get_running_loop()
-    node = node_of(ensure_reactive(source))
-    seconds = length_node(delay_seconds)
-    memory = Delay(seconds.value)
+    source, seconds = ensure_reactive(source), length_of(delay_seconds)
+    node, memory = node_of(source), Delay(seconds.value)
     if isinstance(node, EventNode):
-        return event_of(LaterEvent(memory, node, seconds))
-    return value_of(LaterValue(memory, node, seconds, node.value))
+        return event_of(LaterEvent(memory, node, node_of(seconds)))
+    return value_of(LaterValue(memory, node, node_of(seconds), node.value))
 
 
 def time_window(source: Any, duration_seconds: Any, initial_value: Any = NOTHING) -> Value[Any]:
@@ -92,14 +91,14 @@ def time_window(source: Any, duration_seconds: Any, initial_value: Any = NOTHING
         RuntimeError: no loop is running.
     """
     now = asyncio.get_running_loop().time()
-    node = node_of(ensure_reactive(source))
-    seconds = length_node(duration_seconds)
+    source, seconds = ensure_reactive(source), length_of(duration_seconds)
+    node = node_of(source)
     memory = TimeWindow(seconds.value, stays=isinstance(node, ValueNode))
     if initial_value is not NOTHING:
         memory.hear_aging(initial_value, now)
     if isinstance(node, ValueNode):
         memory.hear(node.value, now)
-    return value_of(TimedValue(memory, emissions_of(node), seconds, memory.values))
+    return value_of(TimedValue(memory, emissions_of(node), node_of(seconds), memory.values))
 
 
 def rate_limit(source: Any, min_interval: Any = 0.1) -> Any:
@@ -117,14 +116,13 @@ def rate_limit(source: Any, min_interval: Any = 0.1) -> Any:
         RuntimeError: no loop is running.
     """
     now = asyncio.get_running_loop().time()
-    node = node_of(ensure_reactive(source))
-    seconds = length_node(min_interval)
-    memory = RateLimit(seconds.value)
+    source, seconds = ensure_reactive(source), length_of(min_interval)
+    node, memory = node_of(source), RateLimit(seconds.value)
     if isinstance(node, EventNode):
-        return event_of(TimedEvent(memory, node, seconds))
+        return event_of(TimedEvent(memory, node, node_of(seconds)))
     if node.value is not NoValue:
         memory.hear(node.value, now)
-    return value_of(TimedValue(memory, emissions_of(node), seconds, node.value))
+    return value_of(TimedValue(memory, emissions_of(node), node_of(seconds), node.value))
 
 
 def now(interval: Any = 1.0, tz: tzinfo | None = None) -> Value[datetime]:
@@ -139,6 +137,6 @@ def now(interval: Any = 1.0, tz: tzinfo | None = None) -> Value[datetime]:
         RuntimeError: no loop is running.
     """
     time = asyncio.get_running_loop().time()
-    seconds = length_node(interval)
+    seconds = length_of(interval)
     memory = Clock(seconds.value, tz, time)
-    return value_of(LaterValue(memory, None, seconds, wall_now(tz)))
+    return value_of(LaterValue(memory, None, node_of(seconds), wall_now(tz)))

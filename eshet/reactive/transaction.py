@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from typing import Any
 
-from eshet.reactive.graph import IDLE, QUEUED, EventNode, Node, ValueNode
+from eshet.reactive.graph import ENDED, IDLE, QUEUED, EventNode, Node, ValueNode
 from eshet.reactive.subscription import Subscription
 
 __all__ = ["Transactions", "change", "here"]
@@ -63,7 +63,8 @@ class Transactions:
             level = self._levels[node.height]
             level[level.index(node)] = _GAP  # the list may be being run, so it keeps its length
             node.height = height
-            self._queue(node)
+            node.state = IDLE
+            self._queue([node])
         node.height = height
 
     def _run(self, node: Node, value: Any, lasting: bool) -> None:
@@ -74,42 +75,68 @@ class Transactions:
         if node.callbacks:
             node.notify(self.heard)
         if node.dependents:
-            for dependent in node.dependents:
-                if dependent.state == IDLE:
-                    self._queue(dependent)
-            self._settle()
+            if len(node.dependents) == 1:
+                self._settle_chain(node.dependents[0])
+            else:
+                self._queue(node.dependents)
+            if self._heights:
+                self._settle()
         if self.passing:
             self._lapse()
         if self.heard:
             self._call_back()
 
-    def _queue(self, node: Node) -> None:
-        node.state = QUEUED
-        level = self._levels.get(node.height)
-        if level is None:
-            self._levels[node.height] = [node]
-            heapq.heappush(self._heights, node.height)
-        else:
-            level.append(node)
+    def _queue(self, nodes: list[Node]) -> None:
+        """Queue those of these nodes that are not queued yet."""
+        levels = self._levels
+        height = -1
+        level: list[Node] = []
+        for node in nodes:
+            if node.state == IDLE:
+                node.state = QUEUED
+                if node.height != height:  # most often it is that of the one before
+                    height = node.height
+                    if height in levels:
+                        level = levels[height]
+                    else:
+                        level = levels[height] = []
+                        heapq.heappush(self._heights, height)
+                level.append(node)
 
     def _settle(self) -> None:
+        """Settle all that is queued, and what that leads to, lowest first."""
         heights, levels = self._heights, self._levels
         while heights:
             height = heights[0]
             level = levels[height]
+            if len(level) == len(heights) == 1:
+                heights.pop()
+                del levels[height]
+                self._settle_chain(level[0])
+                continue
             for node in level:
-                if node.state == QUEUED:
-                    self._settle_from(node, len(heights) == 1 and node is level[-1])
+                if node.state != QUEUED:
+                    continue
+                node.state = IDLE
+                try:
+                    changed = node.settle(self)
+                except Exception as error:
+                    node.report(error)
+                    continue
+                if changed:
+                    if node.callbacks:
+                        node.notify(self.heard)
+                    if node.dependents:
+                        self._queue(node.dependents)
             heapq.heappop(heights)
             del levels[height]
 
-    def _settle_from(self, node: Node, alone: bool) -> None:
-        """Settle a node and queue its dependents.
+    def _settle_chain(self, node: Node) -> None:
+        """Settle a node when nothing else is queued.
 
-        While it is `alone`, the last one queued, a lone dependent needs no queue: a chain is one
-        loop here.
+        Its dependent needs no queue either if it has only one, and so on: a chain is one loop.
         """
-        while True:
+        while node.state != ENDED:
             node.state = IDLE
             try:
                 changed = node.settle(self)
@@ -123,13 +150,10 @@ class Transactions:
             dependents = node.dependents
             if not dependents:
                 return
-            if alone and len(dependents) == 1 and dependents[0].state == IDLE:
-                node = dependents[0]
-                continue
-            for dependent in dependents:
-                if dependent.state == IDLE:
-                    self._queue(dependent)
-            return
+            if len(dependents) > 1:
+                self._queue(dependents)
+                return
+            node = dependents[0]
 
     def _lapse(self) -> None:
         for node, lasting in self.passing:

@@ -1,6 +1,6 @@
 """`Value`: something that always has a value, which changes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from eshet.reactive.graph import Node, ValueNode
@@ -18,7 +18,7 @@ class _Computed(ValueNode):
 
     __slots__ = ("_get_value",)
 
-    def __init__(self, initial: Any, inputs: list[Node], get_value: Callable[[], Any]) -> None:
+    def __init__(self, initial: Any, inputs: Sequence[Node], get_value: Callable[[], Any]) -> None:
         value = get_value()
         super().__init__(initial if value is NoChange else value, inputs)
         self._get_value = get_value
@@ -32,15 +32,6 @@ class _Computed(ValueNode):
 
     def label(self) -> str:
         return f"Value of {getattr(self._get_value, '__name__', repr(self._get_value))}"
-
-
-class _Source(ValueNode):
-    """The node of a Value that is set."""
-
-    __slots__ = ()
-
-    def label(self) -> str:
-        return "Value"
 
 
 class Value(Reactive[T]):
@@ -66,12 +57,13 @@ class Value(Reactive[T]):
         inputs: Iterable[PlainValue] = (),
         get_value: Callable[[], T] | None = None,
     ) -> None:
-        nodes: list[Node] = [node_of(reactive) for reactive in inputs]
-        if get_value is not None:
-            self._node = _Computed(initial_value, nodes, get_value)
+        nodes = [node_of(reactive) for reactive in inputs] if inputs else ()
+        if get_value is None:
+            node = ValueNode(initial_value, nodes)
         else:
-            self._node = _Source(initial_value, nodes)
-        self._node.uses += 1
+            node = _Computed(initial_value, nodes, get_value)
+        node.uses = 1
+        self._node = node
 
     @property
     def value(self) -> T:

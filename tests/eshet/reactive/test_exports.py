@@ -1,0 +1,71 @@
+"""The public names, and that none of plain yarp's is missing."""
+
+import ast
+import inspect
+import pathlib
+
+import pytest
+import yarp as plain
+
+from eshet import reactive
+
+# What plain yarp has in its namespace by accident: helpers and loop variables of its modules.
+ACCIDENTS = {
+    "call",
+    "continous",
+    "function",
+    "instantaneous",
+    "native_function",
+    "swap_args",
+    "wraps",
+}
+
+# Rare, and not done as plain yarp does it, by pickle: see the issue on the reactive core.
+STORES = {"file_backed_value"}
+
+
+def test_every_function_and_class_of_plain_yarp_is_there():
+    names = {
+        name
+        for name, thing in vars(plain).items()
+        if not name.startswith("_") and callable(thing) and not inspect.ismodule(thing)
+    }
+    assert names - ACCIDENTS - STORES - set(reactive.__all__) == set()
+
+
+def test_what_the_contract_has_beyond_plain_yarp_is_there():
+    beyond = """
+        Event NoChange Subscription ensure_reactive reactive_list reactive_tuple reactive_dict
+        value_to_event event_to_value emit_at on_value emit_fn make_same_type FSM replace_unknown
+    """
+    assert set(beyond.split()) <= set(reactive.__all__)
+
+
+def test_every_public_name_exists_and_is_listed_once():
+    assert len(reactive.__all__) == len(set(reactive.__all__))
+    for name in reactive.__all__:
+        assert hasattr(reactive, name)
+
+
+def test_no_value_is_plain_yarp_s_own():
+    assert reactive.NoValue is plain.NoValue
+
+
+MODULES = sorted(pathlib.Path(reactive.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_imports_go_downwards_in_the_order_that_the_package_tells(module):
+    order = [
+        name.strip(",")
+        for line in reactive.__doc__.splitlines()
+        if line.startswith("    ") and not line.startswith("     ")
+        for name in line[4:24].split()
+    ]
+    if module.stem == "__init__":
+        assert set(order) == {path.stem for path in MODULES} - {"__init__"}
+        return
+    below = order[order.index(module.stem) + 1 :]
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("eshet.reactive."):
+            assert node.module.rsplit(".", 1)[1] in below
