@@ -28,16 +28,21 @@ _of_context: Final[ContextVar[_Place | None]] = ContextVar("eshet.default_client
 
 
 async def get_default_eshet_client() -> Client:
-    """Get the default client used by the yarp wrapper functions.
+    """Get the default client used by the yarp wrapper functions, when it is connected.
 
     If there is none yet, because neither this nor a wrapper has been called and
     `set_default_eshet_client` has not either, a new `Client` with default settings is made. Use
     this to mix yarp functions with plain `Client` use.
+
+    Raises:
+        Disconnected: the client was closed.
     """
     place = _place()
     if place.client is None:
         place.client = Client()
-    return place.client
+    client = place.client
+    await client.wait_for_connection()
+    return client
 
 
 def set_default_eshet_client(client: Client) -> None:

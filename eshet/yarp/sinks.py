@@ -99,7 +99,7 @@ async def state_register(
     settable: bool = False,
     set_callback: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Register a state which has the same value as `value`.
+    """Register a state which has the same value as `value`, by the time this returns.
 
     Unknown and NoValue, also within a list, tuple or dict, are both mapped to unknown.
 
@@ -136,7 +136,10 @@ async def state_register(
         await state.changed(Unknown if _is_unknown(new) else new)
 
     publish.__qualname__ = f"state_register of {state.path}"
-    on_value(value, RunInTask().wrap_fn(publish))
+    first = value.value
+    on_value(value, RunInTask().wrap_fn(publish), current=False)
+    if not _is_unknown(first):
+        await publish(first)
 
 
 async def state_register_set_event(

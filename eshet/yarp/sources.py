@@ -11,9 +11,10 @@ __all__ = ["event_listen", "ready_client", "state_observe"]
 
 async def ready_client(client: Client | None) -> Client:
     """Return the client that a wrapper was given, or else the default one, when it is connected."""
-    chosen = client or await get_default_eshet_client()
-    await chosen.wait_for_connection()
-    return chosen
+    if client is None:
+        return await get_default_eshet_client()
+    await client.wait_for_connection()
+    return client
 
 
 async def event_listen(path: str, client: Client | None = None) -> Event[Any]:
