@@ -19,7 +19,7 @@ import contextlib
 import enum
 import logging
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any, Final, TypeVar
 
 __all__ = ["Owned", "Reason", "Scope", "current_scope", "report_error"]
@@ -175,9 +175,9 @@ class Scope:
         self.dispose(reason or Reason.UNLOADED)
 
 
-def current_scope() -> Scope | None:
-    """Return the scope of this context, if there is one."""
-    return _current.get()
+def current_scope(context: Context | None = None) -> Scope | None:
+    """Return the scope of this context, or of the given one, if there is one."""
+    return _current.get() if context is None else context.get(_current)
 
 
 def report_error(error: BaseException, doing: str) -> None:

@@ -1,1 +1,22 @@
-"""The runner of house rules: it imports rule modules, runs them, and reloads them as you save."""
+"""The runner of house rules: it imports rule modules, runs them, and reloads them as you save.
+
+What lives where; imports go downwards only:
+
+    cli             one module for each command
+    virtual_time    an event loop whose clock moves only when told to
+    runner          puts the rooms together; signals, shutdown
+    house_server    the server that the rules talk to, which may be an embedded one
+    reload          keeps what is alive the same as what is in the files
+    generation      one version of one module brought to life
+    supervision     rules under their strategies, apart from each other
+    logs            lines for people, JSON for machines
+    watcher         what is in the rules folder, again after each change
+    importer        versions of modules beside each other; who imports whom
+    discovery       which files are modules
+    rule            @rule: what a rule is
+    exceptions
+"""
+
+from eshet_rules.rule import rule
+
+__all__ = ["rule"]

@@ -1,0 +1,112 @@
+"""Which files of a rules folder are modules, and what is in them.
+
+A rules folder is a tree: `hall.py` is the module `hall`, `upstairs/bath.py` is `upstairs.bath`, and
+`upstairs/__init__.py`, if it is there, `upstairs`. Not modules are tests (`test_*.py`, `*_test.py`,
+`conftest.py`), hidden files and folders, and what editors leave beside a file. A module whose name
+starts with `_` is a helper: it is imported by others, never loaded for itself.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from eshet_rules.exceptions import RulesFolderError
+
+__all__ = ["Source", "check_folder", "discover"]
+
+# What a file must have in common with itself to count as unchanged without being read.
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was in the file of a module when it was read.
+
+    Args:
+        name: of the module, with dots: `upstairs.bath`.
+        path: of the file.
+        data: what was in it.
+        version: the first digits of a hash of that.
+        stamp: the file's times and size, to tell whether it must be read again.
+    """
+
+    name: str
+    path: Path
+    data: bytes
+    version: str
+    stamp: Stamp
+
+    @property
+    def is_helper(self) -> bool:
+        """Whether the module is there only to be imported by others."""
+        return any(part.startswith("_") for part in self.name.split("."))
+
+    @property
+    def package(self) -> str:
+        """The name of the package that relative imports start from; empty at the top."""
+        return self.name if self.path.stem == "__init__" else self.name.rpartition(".")[0]
+
+
+def check_folder(folder: Path) -> Path:
+    """Return the folder's full path.
+
+    Raises:
+        RulesFolderError: there is no such folder.
+    """
+    if not folder.exists():
+        raise RulesFolderError(folder, "there is no such folder; give the one with your rules")
+    if not folder.is_dir():
+        raise RulesFolderError(folder, f"this is a file; give its folder, {folder.parent}")
+    return folder.resolve()
+
+
+def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
+    """Read all modules of the folder, by name and in the order of names.
+
+    A file that goes away while it is read is not there; one that can't be read is as good as empty.
+
+    Args:
+        folder: the rules folder; empty if it does not exist.
+        known: what was read before. Files with the same times and size are not read again.
+    """
+    known = known or {}
+    found = (_read(name, path, known.get(name)) for name, path in _modules(folder))
+    return {source.name: source for source in found if source is not None}
+
+
+def _modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in entries:
+        if path.name.startswith((".", "#")) or path.name == "__pycache__":
+            continue
+        if path.is_dir():
+            yield from _modules(path, f"{package}{path.name}.")
+        elif path.suffix == ".py" and not _is_test(path.name):
+            # The folder of a package is named by its parent; the rules folder itself has no name.
+            name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
+            if name:
+                yield name, path
+
+
+def _is_test(file_name: str) -> bool:
+    return (
+        file_name == "conftest.py"
+        or file_name.startswith("test_")
+        or file_name.endswith("_test.py")
+    )
+
+
+def _read(name: str, path: Path, known: Source | None) -> Source | None:
+    try:
+        status = path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if known is not None and known.stamp == stamp and known.path == path:
+            return known
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return Source(name, path, data, hashlib.sha256(data).hexdigest()[:8], stamp)

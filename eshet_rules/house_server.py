@@ -1,0 +1,70 @@
+"""Which server the rules of a house talk to.
+
+The one that was named; else one that listens already where servers do; else one of our own, in this
+process, which listens there for everybody else.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.client import Client
+from eshet.connection import Connector
+from eshet.protocol import DEFAULT_PORT
+from eshet.server import Server
+from eshet_rules.exceptions import NotAnEshetServer
+
+__all__ = ["house_server"]
+
+_HOST: Final = "127.0.0.1"
+_HELLO_TIME: Final = 2.0  # how long a server on this machine may take to answer, in seconds
+
+
+@contextlib.asynccontextmanager
+async def house_server(
+    named: str | None, log: FilteringBoundLogger, *, port: int = DEFAULT_PORT
+) -> AsyncIterator[str | Connector]:
+    """Find or start the server, for the length of an `async with` statement.
+
+    Args:
+        named: the server that was named, as `HOST:PORT`; None if none was.
+        log: where it is said which one it is.
+        port: where servers listen on this machine.
+
+    Yields:
+        What a `Client` takes as its `server`.
+
+    Raises:
+        NotAnEshetServer: something else listens on the port.
+        ListenError: a server of our own can't listen there.
+    """
+    here = f"{_HOST}:{port}"
+    if named is not None or await _answers(here):
+        log.info("using a running server", address=named or here)
+        yield named or here
+        return
+    async with Server() as server:
+        await server.listen(_HOST, port)
+        log.info("started the embedded server", address=here)
+        yield server
+
+
+async def _answers(address: str) -> bool:
+    """Whether an ESHET server listens there; False if nothing does."""
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    silent = logging.getLogger("eshet_rules.house_server")
+    silent.disabled = True
+    try:
+        async with asyncio.timeout(_HELLO_TIME), Client(server=address, logger=silent):
+            return True
+    except TimeoutError:
+        raise NotAnEshetServer(address) from None

@@ -1,0 +1,260 @@
+"""Versions of modules, imported beside each other, and who imports whom.
+
+Every version of a module is a module object of its own, named as no other: `hall@3f2a91bc#7`. So an
+old version goes on undisturbed while a new one is imported, and a version that fails leaves
+nothing behind. Modules of the rules folder import each other by their plain names, absolute or
+relative, and get the versions that belong together: Python's `import` statement asks the
+`__import__` among the builtins of a module, and each version has one that looks into the rules
+folder first. Modules of the standard library are never hidden by a file of the same name.
+
+Invariants: `current` holds, for each name, the newest version that could be imported; a version
+and those that it imports are in `sys.modules`, under their own names, until `keep_only` is told
+that nobody needs them.
+"""
+
+import builtins
+import functools
+import importlib.util
+import itertools
+import linecache
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from eshet_rules.discovery import Source
+from eshet_rules.exceptions import ImportFailed
+from eshet_rules.rule import Rule, collect_rules
+
+__all__ = ["Importer", "ModuleVersion"]
+
+_serial: Final = itertools.count(1)
+
+
+@dataclass(eq=False)
+class ModuleVersion:
+    """One version of one module, imported.
+
+    Args:
+        source: what it was made from.
+        module: the module object.
+        rules: those that were made by its import, by name.
+        imports: the versions of other modules that it has imported, by name.
+    """
+
+    source: Source
+    module: ModuleType
+    rules: dict[str, Rule] = field(default_factory=dict)
+    imports: dict[str, "ModuleVersion"] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the module, the same for all versions."""
+        return self.source.name
+
+    def with_imports(self) -> set["ModuleVersion"]:
+        """Return this version and all that it imports, directly or not."""
+        found = {self}
+        todo = [self]
+        while todo:
+            new = set(todo.pop().imports.values()) - found
+            found |= new
+            todo += new
+        return found
+
+
+class Importer:
+    """Imports the modules of one rules folder.
+
+    Args:
+        folder: the rules folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sources: Mapping[str, Source] = {}
+        self.current: dict[str, ModuleVersion] = {}
+        self._loaded: set[ModuleVersion] = set()
+        self._batch: dict[str, ModuleVersion] | None = None
+
+    def load(self, name: str) -> ModuleVersion:
+        """Import a new version of a module, and of what it imports where that has changed.
+
+        Raises:
+            ImportFailed: something in it, or in what it imports, can't be imported. Everything is
+                then as it was before.
+        """
+        self._batch = {}
+        try:
+            version = self._version(name)
+        except (Exception, SystemExit) as error:
+            failure = self._describe(name, error)
+            for made in self._batch.values():
+                self._drop(made)
+            raise failure from error
+        else:
+            self.current |= self._batch
+            return version
+        finally:
+            self._batch = None
+
+    def is_up_to_date(self, version: ModuleVersion) -> bool:
+        """Whether a new import of the module would give the same again."""
+        return all(
+            (source := self.sources.get(each.name)) is not None
+            and source.version == each.source.version
+            and all(self.current.get(name) is used for name, used in each.imports.items())
+            for each in version.with_imports()
+        )
+
+    def keep_only(self, needed: Iterable[ModuleVersion]) -> None:
+        """Forget all versions but these, the current ones of files and all imports of both."""
+        self.current = {n: version for n, version in self.current.items() if n in self.sources}
+        keep: set[ModuleVersion] = set()
+        for version in itertools.chain(needed, self.current.values()):
+            keep |= version.with_imports()
+        for version in self._loaded - keep:
+            self._drop(version)
+
+    def show_source(self, version: ModuleVersion) -> None:
+        """Let tracebacks quote the lines of this version, whatever is in its file now."""
+        file, data = str(version.source.path), version.source.data
+        # Without a time of change, linecache takes the lines as they are and looks at no file.
+        try:
+            text = importlib.util.decode_source(data)
+        except (SyntaxError, UnicodeDecodeError):
+            text = data.decode(errors="replace")
+        linecache.cache[file] = (len(data), None, text.splitlines(keepends=True), file)
+
+    # --- one version --------------------------------------------------------------------------
+
+    def _version(self, name: str) -> ModuleVersion:
+        """Return the version of a module that belongs to the batch: a new one where needed."""
+        if self._batch is None:  # an import statement in a function, long after its module's import
+            return self.current.get(name) or self.load(name)
+        if name in self._batch:
+            return self._batch[name]
+        current = self.current.get(name)
+        if current is not None and self.is_up_to_date(current):
+            return current
+        return self._make(name, self._batch)
+
+    def _make(self, name: str, batch: dict[str, ModuleVersion]) -> ModuleVersion:
+        source = self.sources.get(name)
+        if source is None:
+            raise ModuleNotFoundError(f"there is no module {name!r} in the rules folder", name=name)
+        version = ModuleVersion(source, self._new_module(source))
+        version.module.__dict__["__builtins__"] = {
+            **vars(builtins),
+            "__import__": functools.partial(self._import, version),
+        }
+        # In its place before it is executed, as in sys.modules: modules may import each other.
+        batch[name] = version
+        self._loaded.add(version)
+        self.show_source(version)
+        try:
+            self._execute(version)
+        except BaseException:
+            del batch[name]
+            self._drop(version)
+            raise
+        return version
+
+    def _new_module(self, source: Source) -> ModuleType:
+        module = ModuleType(f"{source.name}@{source.version}#{next(_serial)}")
+        module.__file__ = str(source.path)
+        sys.modules[module.__name__] = module
+        return module
+
+    def _execute(self, version: ModuleVersion) -> None:
+        code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
+        with collect_rules() as rules:
+            exec(code, version.module.__dict__)  # noqa: S102 - this is what importing is
+        version.rules = rules
+
+    def _drop(self, version: ModuleVersion) -> None:
+        self._loaded.discard(version)
+        sys.modules.pop(version.module.__name__, None)
+        current = self.current.get(version.name)
+        if current is not None and current is not version:
+            self.show_source(current)
+        else:
+            linecache.cache.pop(str(version.source.path), None)
+
+    # --- the import statement -----------------------------------------------------------------
+
+    def _import(
+        self,
+        importing: ModuleVersion,
+        name: str,
+        namespace: Mapping[str, Any] | None = None,
+        local: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """Stand in for `__import__` in one version of a module; see there."""
+        if level == 0 and not self._is_ours(name):
+            return builtins.__import__(name, namespace, local, fromlist, 0)
+        full_name = _absolute(importing.source, name, level)
+        if not fromlist:
+            return self._import_dotted(importing, full_name)
+        module = self._import_one(importing, full_name)
+        for item in fromlist:
+            part = f"{full_name}.{item}" if full_name else item
+            if not hasattr(module, item) and self._is_there(part):
+                setattr(module, item, self._import_one(importing, part))
+        return module
+
+    def _import_dotted(self, importing: ModuleVersion, name: str) -> ModuleType:
+        """Import `a.b.c` as the statement `import a.b.c` does: bind the parts, return `a`."""
+        top, *rest = name.split(".")
+        module = result = self._import_one(importing, top)
+        for part in rest:
+            top = f"{top}.{part}"
+            child = self._import_one(importing, top)
+            setattr(module, part, child)
+            module = child
+        return result
+
+    def _import_one(self, importing: ModuleVersion, name: str) -> ModuleType:
+        if name not in self.sources and (not name or self._is_there(name)):
+            return ModuleType(name)  # a folder without __init__.py: what is imported is bound in it
+        version = self._version(name)
+        importing.imports[name] = version
+        return version.module
+
+    def _is_ours(self, name: str) -> bool:
+        top = name.partition(".")[0]
+        return top not in sys.stdlib_module_names and self._is_there(top)
+
+    def _is_there(self, name: str) -> bool:
+        return name in self.sources or any(n.startswith(f"{name}.") for n in self.sources)
+
+    # --- errors -------------------------------------------------------------------------------
+
+    def _describe(self, name: str, error: BaseException) -> ImportFailed:
+        """Say where an import failed: in the last line of the rules folder that took part."""
+        problem = traceback.format_exception_only(error)[-1].strip()
+        if isinstance(error, SyntaxError) and error.filename is not None:
+            source = (error.text or "").rstrip("\n")
+            return ImportFailed(name, Path(error.filename), error.lineno or 0, source, problem)
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if Path(frame.filename).is_relative_to(self.folder):
+                file, line = Path(frame.filename), frame.lineno or 0
+                return ImportFailed(name, file, line, frame.line or "", problem)
+        known = self.sources.get(name)
+        return ImportFailed(name, known.path if known else self.folder, 0, "", problem)
+
+
+def _absolute(source: Source, name: str, level: int) -> str:
+    """Return the full name of what is imported relative to a module; empty for the folder."""
+    if level == 0:
+        return name
+    package = source.package.split(".") if source.package else []
+    if level - 1 > len(package):
+        raise ImportError("attempted relative import beyond the rules folder")
+    base = package[: len(package) - (level - 1)]
+    return ".".join([*base, name] if name else base)

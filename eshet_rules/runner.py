@@ -1,0 +1,107 @@
+"""Puts the rooms together: a folder of rules, the house's server, and whoever edits the files."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.client import Client
+from eshet.connection import Connector
+from eshet_rules.discovery import check_folder, discover
+from eshet_rules.exceptions import NoRules
+from eshet_rules.house_server import house_server
+from eshet_rules.importer import Importer
+from eshet_rules.reload import Reloader
+from eshet_rules.supervision.scope import own_tasks_by_scope
+from eshet_rules.watcher import watch
+
+__all__ = ["run", "until_signalled"]
+
+
+async def run(
+    folder: Path,
+    log: FilteringBoundLogger,
+    *,
+    server: str | None = None,
+    reload: bool = True,
+    once: bool = False,
+) -> int:
+    """Run the rules of a folder until this is cancelled; all that they made is gone then.
+
+    Args:
+        folder: the rules folder.
+        log: where to tell what happens.
+        server: the ESHET server, as `HOST:PORT`; see `house_server` for which one else.
+        reload: whether to follow changes of the files.
+        once: return as soon as all rules are set up.
+
+    Returns:
+        The exit code: with `once`, 1 if something could not be loaded or set up, else 0.
+
+    Raises:
+        RulesError: there is nothing to run, or not there.
+        ListenError: the embedded server can't listen.
+    """
+    folder = check_folder(folder)
+    own_tasks_by_scope(asyncio.get_running_loop())
+    async with house_server(server, log) as connector:
+        reloader = Reloader(Importer(folder), _client_maker(folder, connector), log)
+        try:
+            succeeded = await reloader.update(discover(folder))
+            if succeeded and not reloader.alive:
+                raise NoRules(folder)
+            log.info("running", modules=len(reloader.alive), folder=str(folder))
+            if not once:
+                await _follow(folder, reloader, reload=reload)
+            return 0 if succeeded else 1
+        finally:
+            await reloader.close()
+            log.info("stopped")
+
+
+async def until_signalled(work: Awaitable[int]) -> int:
+    """Await the work; SIGINT or SIGTERM cancel it, which gives 0.
+
+    It is cancelled once only, so that a second signal can't cut its clean-up short.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    with contextlib.ExitStack() as handlers:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _once(task.cancel))
+            handlers.callback(loop.remove_signal_handler, number)
+        await asyncio.wait([task])
+    return 0 if task.cancelled() else task.result()
+
+
+async def _follow(folder: Path, reloader: Reloader, *, reload: bool) -> None:
+    if not reload:
+        await asyncio.Event().wait()
+    async with contextlib.aclosing(watch(folder)) as contents:
+        async for sources in contents:
+            await reloader.update(sources)
+
+
+def _client_maker(folder: Path, server: str | Connector) -> Callable[[str], Client]:
+    """Return what makes the client of a module, with an id that stays the same over restarts."""
+
+    def make(module: str) -> Client:
+        return Client(
+            server=server, client_id=f"eshet-rules/{socket.gethostname()}{folder}/{module}"
+        )
+
+    return make
+
+
+def _once(function: Callable[[], object]) -> Callable[[], None]:
+    waiting = [function]
+
+    def call() -> None:
+        if waiting:
+            waiting.pop()()
+
+    return call

@@ -1,0 +1,112 @@
+"""A scope that owns the asyncio tasks made in it, whoever makes them.
+
+A task that a rule starts with plain `asyncio.create_task`, or that a library starts for it, belongs
+to the rule. A task factory of the loop sees to that: it finds the scope of the context in which the
+task is going to run.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextvars import Context
+from typing import Any, Final
+
+from eshet.scope import Reason, Scope, current_scope
+
+__all__ = ["SHUTDOWN_TIME", "TaskScope", "own_tasks_by_scope"]
+
+SHUTDOWN_TIME: Final = 5.0
+"""How long a cancelled task may take to end, in seconds."""
+
+
+class TaskScope(Scope):
+    """A scope which, when it is disposed, also cancels the tasks that were made in it.
+
+    A task belongs to the innermost `TaskScope`; those around it wait for its end as well. What
+    tasks start for their clean-up while somebody waits in `close` is let run; a task that comes
+    later is cancelled before it begins.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._own_tasks: set[asyncio.Task[Any]] = set()
+        self._all_tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
+        self.own(self._cancel_tasks)
+
+    async def close(
+        self, reason: Reason = Reason.UNLOADED, *, shutdown_time: float = SHUTDOWN_TIME
+    ) -> list[str]:
+        """Dispose the scope, and wait until its tasks have ended.
+
+        The task that calls this is not waited for.
+
+        Args:
+            reason: why it is disposed.
+            shutdown_time: how long to wait, in seconds.
+
+        Returns:
+            The names of tasks that have not ended, which is none if all is well.
+        """
+        self._closing = True
+        try:
+            self.dispose(reason)
+            await self._wait_for_tasks(shutdown_time)
+        finally:
+            self._closing = False
+        return sorted(_describe(task) for task in self._others())
+
+    def own_task(self, task: asyncio.Task[Any]) -> None:
+        """Own a task until it ends."""
+        self._own_tasks.add(task)
+        task.add_done_callback(self._own_tasks.discard)
+        for scope in self._lineage():
+            scope._all_tasks.add(task)
+            task.add_done_callback(scope._all_tasks.discard)
+        if self.disposed and not any(scope._closing for scope in self._lineage()):
+            task.cancel()
+
+    async def _wait_for_tasks(self, shutdown_time: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + shutdown_time
+        while (tasks := self._others()) and (left := deadline - loop.time()) > 0:
+            await asyncio.wait(tasks, timeout=left)
+
+    def _others(self) -> set[asyncio.Task[Any]]:
+        return self._all_tasks - {asyncio.current_task()}
+
+    def _cancel_tasks(self) -> None:
+        for task in self._own_tasks - {_current_task()}:
+            task.cancel()
+
+    def _lineage(self) -> "Iterator[TaskScope]":
+        scope: Scope | None = self
+        while scope is not None:
+            if isinstance(scope, TaskScope):
+                yield scope
+            scope = scope.parent
+
+
+def own_tasks_by_scope(loop: asyncio.AbstractEventLoop) -> None:
+    """Make the loop give each task, when it is made, to the scope of its context."""
+    loop.set_task_factory(_make_task)
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, coro: Any, *, context: Context | None = None, **kwargs: Any
+) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, context=context, **kwargs)
+    scope = current_scope(context)
+    while scope is not None and not isinstance(scope, TaskScope):
+        scope = scope.parent
+    if scope is not None:
+        scope.own_task(task)
+    return task
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
+
+
+def _describe(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return str(getattr(coroutine, "__qualname__", coroutine))

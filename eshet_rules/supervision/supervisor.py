@@ -1,0 +1,59 @@
+"""A rule under its strategy, attempt by attempt."""
+
+import asyncio
+from typing import Final
+
+from eshet.scope import Reason
+from eshet.yarp import using_strategy
+from eshet_rules.rule import Rule
+from eshet_rules.supervision.scope import TaskScope
+
+__all__ = ["SupervisedRule"]
+
+
+class SupervisedRule:
+    """Runs a rule under its strategy.
+
+    What an attempt has made is disposed when it fails, and before the next one begins, so that
+    nothing is there twice. Errors are reported to the scope.
+
+    Args:
+        rule: which is run.
+        scope: what the rule makes belongs to this; the rule ends with it.
+    """
+
+    def __init__(self, rule: Rule, scope: TaskScope) -> None:
+        self.rule: Final = rule
+        self.scope: Final = scope
+        self.first_attempt: Final[asyncio.Future[bool]] = asyncio.get_running_loop().create_future()
+        """Whether the first attempt to set up the rule succeeded; pending while it runs."""
+        self._attempt_scope: TaskScope | None = None
+
+    def start(self) -> None:
+        """Start the rule; the context of this call becomes the rule's."""
+        with self.scope.active(), using_strategy(self.rule.strategy):
+            self.rule.strategy.build()(self._attempt)
+
+    async def _attempt(self) -> None:
+        if self._attempt_scope is not None:
+            await self._attempt_scope.close(Reason.REPLACED)
+        self._attempt_scope = scope = TaskScope(self.rule.name, parent=self.scope)
+        try:
+            with scope.active():
+                await self._call_rule()
+        except Exception:
+            await scope.close(Reason.FAILED)
+            self._first_attempt_ended(succeeded=False)
+            raise
+        self._first_attempt_ended(succeeded=True)
+
+    async def _call_rule(self) -> None:
+        try:
+            await self.rule()
+        except SystemExit as error:
+            # asyncio would let it end the whole runner.
+            raise RuntimeError("a rule can't end the runner: return instead") from error
+
+    def _first_attempt_ended(self, *, succeeded: bool) -> None:
+        if not self.first_attempt.done():
+            self.first_attempt.set_result(succeeded)
