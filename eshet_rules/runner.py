@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -63,18 +64,16 @@ async def run(
             log.info("stopped")
 
 
-async def until_signalled(work: Awaitable[int]) -> int:
+async def until_signalled(work: Coroutine[Any, Any, int]) -> int:
     """Await the work; SIGINT or SIGTERM cancel it, which gives 0.
 
-    It is cancelled once only, so that a second signal can't cut its clean-up short.
+    It is cancelled once only, so that an impatient second signal can't cut its clean-up short.
     """
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work)
-    with contextlib.ExitStack() as handlers:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _once(task.cancel))
-            handlers.callback(loop.remove_signal_handler, number)
-        await asyncio.wait([task])
+    task = loop.create_task(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: task.cancelling() or task.cancel())
+    await asyncio.wait([task])
     return 0 if task.cancelled() else task.result()
 
 
@@ -95,13 +94,3 @@ def _client_maker(folder: Path, server: str | Connector) -> Callable[[str], Clie
         )
 
     return make
-
-
-def _once(function: Callable[[], object]) -> Callable[[], None]:
-    waiting = [function]
-
-    def call() -> None:
-        if waiting:
-            waiting.pop()()
-
-    return call
