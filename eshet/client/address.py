@@ -11,9 +11,7 @@ from eshet.protocol import DEFAULT_PORT
 
 __all__ = ["Address"]
 
-_ADDRESS: Final = re.compile(
-    r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]\s/]+|[0-9A-Fa-f:]+:[0-9A-Fa-f:]*)(?::(?P<port>\d{1,5}))?"
-)
+_ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:\[\]\s/]+)(?::(?P<port>\d{1,5}))?")
 
 
 @dataclass(frozen=True)
@@ -24,15 +22,19 @@ class Address:
     port: int = DEFAULT_PORT
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, lowest_port: int = 1) -> Self:
         """Return the address that a text names.
+
+        Args:
+            text: as `localhost`, `192.0.2.7:11236` or `[::1]:11236`.
+            lowest_port: 0 where that means any port that is free.
 
         Raises:
             ValueError: it names none.
         """
         match = _ADDRESS.fullmatch(text)
-        port = int(match["port"] or DEFAULT_PORT) if match else 0
-        if match is None or not 0 < port < 0x10000:
+        port = int(match["port"] or DEFAULT_PORT) if match else -1
+        if match is None or not lowest_port <= port < 0x10000:
             raise ValueError(
                 f"{text!r} is no address of a server: write HOST or HOST:PORT, as localhost:11236"
             )
@@ -52,9 +54,21 @@ class Address:
     ) -> asyncio.BaseTransport:
         """See `eshet.connection.Connector`."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_connection(protocol_factory, self.host, self.port)
+        try:
+            transport, _ = await loop.create_connection(protocol_factory, self.host, self.port)
+        except OSError as error:
+            raise OSError(_reason(error)) from error
         return transport
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system said, without what asyncio says around it.
+
+    A host with several addresses fails once for each, and asyncio joins the texts.
+    """
+    number = error.errno or int((re.findall(r"Errno (\d+)", str(error)) or [0])[0])
+    return os.strerror(number) if number > 0 else error.strerror or str(error)

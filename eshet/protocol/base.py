@@ -84,17 +84,15 @@ class Endpoint:
         that it sent before has been yielded.
         """
         self.last_received = now
-        if self.closing is not None:
-            return
         try:
             for payload in self._frames.feed(data):
+                if self.closing is not None:
+                    return
                 message = messages.unpack(payload, self._table)
                 if isinstance(message, _REPLIES):
                     self._ids.release(message.id)
                 if self.accept(message):
                     yield message
-                if self.closing is not None:
-                    return
         except ProtocolError as error:
             self.close(f"the peer broke the protocol: it sent {error}")
 

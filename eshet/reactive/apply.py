@@ -167,13 +167,12 @@ class _ApplyEvent(EventNode):
         self._source = source
 
     def settle(self, transaction: Transactions) -> bool:
-        function = self._function
-        results = [
-            result
-            for emission in self._source.emissions
-            if (result := function(emission)) is not NoChange
-        ]
-        return self.emit(results, transaction)
+        emissions = self._source.emissions
+        if len(emissions) > 1:
+            results = [self._function(emission) for emission in emissions]
+            return self.emit([each for each in results if each is not NoChange], transaction)
+        result = self._function(emissions[0])
+        return result is not NoChange and self.emit((result,), transaction)
 
     def label(self) -> str:
         return self._lifted.name

@@ -30,7 +30,7 @@ __all__ = ["Transactions", "change", "here"]
 class Transactions:
     """The changes of one thread: the transaction that runs, if any, and those that wait."""
 
-    __slots__ = ("_heights", "_levels", "_running", "_waiting", "heard", "passing")
+    __slots__ = ("_heights", "_levels", "_running", "_waiting", "emitted", "heard", "passing")
 
     def __init__(self) -> None:
         self._running = False
@@ -38,8 +38,9 @@ class Transactions:
         self._heights: list[int] = []  # a heap of the keys of _levels
         self._levels: dict[int, list[Node]] = {}  # what is queued, by height
         self.heard: list[tuple[Subscription, Any]] = []  # who is to be called back, with what
-        # What holds for this transaction only, with what holds after it.
-        self.passing: list[tuple[ValueNode | EventNode, Any]] = []
+        # What holds for this transaction only: who emits, and who goes back to which value.
+        self.emitted: list[EventNode] = []
+        self.passing: list[tuple[ValueNode, Any]] = []
 
     def change(self, node: Node, value: Any, lasting: bool) -> None:
         """Run a change, and those it leads to; or, while one runs, let it wait for its turn."""
@@ -48,9 +49,25 @@ class Transactions:
             return
         self._running = True
         try:
-            self._run(node, value, lasting)
-            while self._waiting:
-                self._run(*self._waiting.popleft())
+            while True:
+                if lasting:
+                    node.take(value, self)
+                else:
+                    node.take_passing(value, self)
+                if node.callbacks:
+                    node.notify(self.heard)
+                if node.dependents:
+                    self._settle_all(node.dependents)
+                if self.emitted or self.passing:
+                    self._lapse()
+                if self.heard:
+                    # What these set waits, so that nobody is added to the list meanwhile.
+                    for subscription, told in self.heard:
+                        subscription.call(told)
+                    self.heard.clear()
+                if not self._waiting:
+                    return
+                node, value, lasting = self._waiting.popleft()
         except BaseException:
             self._abandon()
             raise
@@ -67,24 +84,14 @@ class Transactions:
             self._queue([node])
         node.height = height
 
-    def _run(self, node: Node, value: Any, lasting: bool) -> None:
-        if lasting:
-            node.take(value, self)
+    def _settle_all(self, dependents: list[Node]) -> None:
+        """Settle these, and what that leads to."""
+        if len(dependents) == 1:
+            self._settle_chain(dependents[0])
         else:
-            node.take_passing(value, self)
-        if node.callbacks:
-            node.notify(self.heard)
-        if node.dependents:
-            if len(node.dependents) == 1:
-                self._settle_chain(node.dependents[0])
-            else:
-                self._queue(node.dependents)
-            if self._heights:
-                self._settle()
-        if self.passing:
-            self._lapse()
-        if self.heard:
-            self._call_back()
+            self._queue(dependents)
+        if self._heights:
+            self._settle_queue()
 
     def _queue(self, nodes: list[Node]) -> None:
         """Queue those of these nodes that are not queued yet."""
@@ -103,7 +110,7 @@ class Transactions:
                         heapq.heappush(self._heights, height)
                 level.append(node)
 
-    def _settle(self) -> None:
+    def _settle_queue(self) -> None:
         """Settle all that is queued, and what that leads to, lowest first."""
         heights, levels = self._heights, self._levels
         while heights:
@@ -156,14 +163,12 @@ class Transactions:
             node = dependents[0]
 
     def _lapse(self) -> None:
-        for node, lasting in self.passing:
-            node.lapse(lasting)
+        for event in self.emitted:
+            event.emissions = ()
+        self.emitted.clear()
+        for value_node, lasting in self.passing:
+            value_node.value = lasting
         self.passing.clear()
-
-    def _call_back(self) -> None:
-        heard, self.heard = self.heard, []
-        for subscription, value in heard:
-            subscription.call(value)
 
     def _abandon(self) -> None:
         for level in self._levels.values():
@@ -193,7 +198,7 @@ def here() -> Transactions:
     return _thread.transactions
 
 
-def change(node: Node, value: Any, *, lasting: bool = True) -> None:
+def change(node: Node, value: Any, lasting: bool = True) -> None:
     """Set a source to a value, or let it emit one.
 
     It returns when all that follows has happened, except in a callback or a node's function: there
