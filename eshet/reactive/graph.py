@@ -19,7 +19,7 @@ A node that ends is not searched for in what its inputs list: they skip it, and 
 when half of it has ended. So leaving takes constant time, however many dependents there are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from eshet.reactive.plain import NoValue
@@ -73,8 +73,8 @@ class Node:
         if scope is not None:
             self.owner = scope.room(ScopeNodes)
             self.owner.add(self)
-        if inputs:
-            self._follow_all(inputs)
+        for node in inputs:
+            self.follow(node)
 
     def settle(self, transaction: "Transactions") -> bool:
         """Bring this derived node up to date with its inputs; return whether it changed.
@@ -119,26 +119,16 @@ class Node:
 
     def follow(self, node: "Node") -> None:
         """Become a dependent of a node, which may have ended: there is nothing to hear then."""
-        if node not in self.inputs:
-            inputs = self.inputs
-            self._follow_all((node,))
-            self.inputs = (*inputs, *self.inputs)
-
-    def _follow_all(self, nodes: Iterable["Node"]) -> None:
-        """Become a dependent of each, and have them as inputs."""
-        if self.state == ENDED:
+        if node.state == ENDED or self.state == ENDED or node in self.inputs:
             return
-        self.inputs = tuple({node: None for node in nodes if node.state != ENDED})
-        height = self.height
-        for node in self.inputs:
-            if node.height >= height:
-                height = node.height + 1
-            if node.dependents is None:
-                node.dependents = [self]
-            else:
-                node.dependents.append(self)
-            node.uses += 1
-        self.height = height
+        self.inputs = (*self.inputs, node)
+        if node.height >= self.height:
+            self.height = node.height + 1
+        if node.dependents is None:
+            node.dependents = [self]
+        else:
+            node.dependents.append(self)
+        node.uses += 1
 
     def release(self) -> None:
         """Take one use away; without any the node ends."""

@@ -29,6 +29,7 @@ def check_at_rest():
     assert not transactions._heights
     assert not transactions._levels
     assert not transactions.heard
+    assert not transactions.emitted
     assert not transactions.passing
 
 
