@@ -72,6 +72,11 @@ class Connection(asyncio.Protocol):
         self.endpoint.close(reason)
         self._flush()
 
+    def abort(self) -> None:
+        """End the connection without sending what is queued."""
+        if self._transport is not None:
+            self._transport.abort()
+
     # --- asyncio.Protocol ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,6 +1,7 @@
 """The server itself: where it listens, and the clients that are connected."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from eshet.server.peer import Peer
 from eshet.server.router import Router
 
 __all__ = ["Server"]
+
+_FLUSH_WITHIN: Final = 1.0
+"""How long a client may take to read what was sent to it before the end, in seconds."""
 
 _log: Final = logging.getLogger("eshet.server")
 
@@ -92,12 +96,20 @@ class Server:
         return link(protocol_factory, self._new_connection)[0]
 
     async def close(self) -> None:
-        """Stop listening, end all connections, and wait until they have ended."""
+        """Stop listening, end all connections, and wait until they have ended.
+
+        A client that does not read what was sent to it is cut off after a second.
+        """
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
         for session in list(self._sessions):
             session.connection.close("the server is closing")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FLUSH_WITHIN):
+                await self._idle.wait()
+        for session in list(self._sessions):
+            session.connection.abort()
         await self._idle.wait()
 
     def _new_connection(self) -> Connection:

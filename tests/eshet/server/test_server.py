@@ -1,0 +1,89 @@
+"""The server around the protocol: where it listens, and how it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from eshet import Client
+from eshet.client.address import Address
+from eshet.exceptions import ListenError
+from eshet.messages import EventListen
+from eshet.server import Server
+from tests.conformance.script import hello, ok
+from tests.conftest import Advance
+from tests.support.waiting import passing_time
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with Server() as server:
+        yield server
+
+
+async def test_it_listens_on_loopback_and_says_where(server: Server) -> None:
+    await server.listen(port=0)
+    await server.listen(port=0)
+    (host, first), (_, second) = server.addresses
+    assert host == "127.0.0.1"
+    assert first != second
+    assert f"127.0.0.1:{first}" in repr(server)
+    async with Client(server=f"{host}:{first}") as one, Client(server=f"{host}:{second}") as two:
+        await (await one.state_register("/s")).changed(1)
+        assert await two.get("/s") == 1
+
+
+async def test_clients_of_this_process_and_of_sockets_share_one_tree(server: Server) -> None:
+    await server.listen(port=0)
+    address = Address(*server.addresses[0])
+    async with Client(server=server) as here, Client(server=address) as there:
+        await here.action_register("/add", lambda x, y: x + y)
+        assert await there.action_call("/add", 1, 2) == 3
+
+
+async def test_a_port_in_use_is_an_error_that_says_so(server: Server) -> None:
+    await server.listen(port=0)
+    _, port = server.addresses[0]
+    with pytest.raises(ListenError, match=f"127.0.0.1:{port}: another program listens there"):
+        await server.listen(port=port)
+    assert len(server.addresses) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "says"),
+    [
+        ("192.0.2.1", 0, "this machine does not have that address"),
+        ("127.0.0.1", 70_000, "a port is a number from 0 to 65535"),
+    ],
+)
+async def test_an_address_that_cannot_be_listened_on_says_why(
+    server: Server, host: str, port: int, says: str
+) -> None:
+    with pytest.raises(ListenError, match=says):
+        await server.listen(host, port)
+
+
+async def test_after_close_nobody_is_connected_and_nobody_listens(server: Server) -> None:
+    await server.listen(port=0)
+    address = Address(*server.addresses[0])
+    peers = [await hello(address, "socket"), await hello(server, "link")]
+    await server.close()
+    for peer in peers:
+        assert await peer.closed() == []
+    with pytest.raises(OSError, match="Connection refused"):
+        await address.connect(asyncio.Protocol)
+
+
+async def test_a_client_that_does_not_read_does_not_keep_the_server_from_closing(
+    server: Server, advance: Advance
+) -> None:
+    await server.listen(port=0)
+    deaf = await hello(Address(*server.addresses[0]), "deaf")
+    deaf.send(EventListen(1, "/e"))
+    assert await deaf.receive() == ok(1)
+    deaf.transport.pause_reading()
+    async with Client(server=server) as client:
+        for _ in range(200):
+            await client.event_emit("/e", "x" * 60_000)
+    await passing_time(server.close(), advance)
+    deaf.transport.abort()
