@@ -31,8 +31,13 @@ class SupervisedRule:
 
     def start(self) -> None:
         """Start the rule; the context of this call becomes the rule's."""
+
+        async def attempt() -> None:
+            await self._attempt()
+
+        attempt.__qualname__ = self.rule.name  # what a failure is reported of
         with self.scope.active(), using_strategy(self.rule.strategy):
-            self.rule.strategy.build()(self._attempt)
+            self.rule.strategy.build()(attempt)
 
     async def _attempt(self) -> None:
         if self._attempt_scope is not None:

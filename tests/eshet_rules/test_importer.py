@@ -1,0 +1,323 @@
+import linecache
+import pickle
+import sys
+
+import pytest
+
+from eshet_rules.exceptions import ImportFailed
+from eshet_rules.importer import Importer
+
+
+class Rules:
+    """A folder and its importer, scanned before each import."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.write = folder.write
+        self.remove = folder.remove
+        self.importer = Importer(folder.path)
+
+    def load(self, name):
+        self.importer.sources = self.folder.sources()
+        return self.importer.load(name)
+
+    def fails(self, name):
+        before = set(sys.modules)
+        with pytest.raises(ImportFailed) as raised:
+            self.load(name)
+        assert set(sys.modules) == before
+        return raised.value
+
+
+@pytest.fixture
+def rules(folder):
+    rules = Rules(folder)
+    yield rules
+    rules.importer.sources = {}
+    rules.importer.keep_only([])
+
+
+def test_importing_gives_the_module_and_its_rules(rules):
+    rules.write(
+        "hall.py",
+        """
+        from eshet_rules import rule
+
+        LIMIT = 40
+
+        @rule
+        async def light(): ...
+
+        @rule(name="other")
+        async def heater(): ...
+        """,
+    )
+    version = rules.load("hall")
+    assert version.module.LIMIT == 40
+    assert list(version.rules) == ["light", "other"]
+
+
+def test_two_versions_live_beside_each_other(rules):
+    rules.write("hall.py", "LIMIT = 1\ndef limit(): return LIMIT")
+    old = rules.load("hall")
+    rules.write("hall.py", "LIMIT = 2\ndef limit(): return LIMIT")
+    new = rules.load("hall")
+    assert (old.module.limit(), new.module.limit()) == (1, 2)
+    assert sys.modules[old.module.__name__] is old.module
+    assert sys.modules[new.module.__name__] is new.module
+
+
+def test_a_module_has_its_file_and_a_name_that_nothing_else_can_have(rules):
+    file = rules.write("hall.py", "")
+    version = rules.load("hall")
+    assert version.module.__file__ == str(file)
+    assert version.module.__name__.startswith(f"hall@{version.source.version}#")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from _lights import warm",
+        "from ._lights import warm",
+        "import _lights; warm = _lights.warm",
+        "from . import _lights; warm = _lights.warm",
+        "from _lights import *",
+        "import _lights as lights; warm = lights.warm",
+    ],
+)
+def test_a_helper_is_imported_by_its_plain_name(rules, statement):
+    rules.write("_lights.py", "warm = 2700")
+    rules.write("hall.py", statement)
+    version = rules.load("hall")
+    assert version.module.warm == 2700
+    assert list(version.imports) == ["_lights"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from .lamps import warm",
+        "from . import lamps; warm = lamps.warm",
+        "from ..upstairs.lamps import warm",
+        "from .. import _house; warm = _house.warm",
+        "from upstairs.lamps import warm",
+        "import upstairs.lamps; warm = upstairs.lamps.warm",
+        "import upstairs.lamps as lamps; warm = lamps.warm",
+        "from upstairs import lamps; warm = lamps.warm",
+    ],
+)
+@pytest.mark.parametrize("is_package", [True, False])
+def test_modules_in_folders_are_imported_absolute_and_relative(rules, statement, is_package):
+    if is_package:
+        rules.write("upstairs/__init__.py", "")
+    rules.write("upstairs/lamps.py", "warm = 2700")
+    rules.write("_house.py", "warm = 2700")
+    rules.write("upstairs/bath.py", statement)
+    assert rules.load("upstairs.bath").module.warm == 2700
+
+
+def test_a_package_gives_what_its_init_has(rules):
+    rules.write("_lib/__init__.py", "from .lamps import warm")
+    rules.write("_lib/lamps.py", "warm = 2700")
+    rules.write("hall.py", "from _lib import warm")
+    assert rules.load("hall").module.warm == 2700
+
+
+def test_what_two_modules_import_is_one_object(rules):
+    rules.write("_shared.py", "thing = object()")
+    rules.write("a.py", "from _shared import thing")
+    rules.write("b.py", "from _shared import thing")
+    assert rules.load("a").module.thing is rules.load("b").module.thing
+
+
+def test_modules_may_import_each_other(rules):
+    rules.write("a.py", "import b\nname = 'a'\ndef other(): return b.name")
+    rules.write("b.py", "import a\nname = 'b'\ndef other(): return a.name")
+    a = rules.load("a")
+    assert (a.module.other(), a.module.b.other()) == ("b", "a")
+
+
+def test_a_file_does_not_hide_the_standard_library(rules):
+    rules.write("calendar.py", "mine = True")
+    rules.write("hall.py", "import calendar, random\nfrom . import calendar as ours")
+    module = rules.load("hall").module
+    assert module.calendar is sys.modules["calendar"]
+    assert module.ours.mine
+
+
+def test_an_import_in_a_function_gives_what_is_current_then(rules):
+    rules.write("_lights.py", "warm = 1")
+    rules.write("hall.py", "def warm():\n    from _lights import warm\n    return warm")
+    version = rules.load("hall")
+    assert version.module.warm() == 1
+    assert list(version.imports) == ["_lights"]
+
+
+def test_what_a_module_makes_can_be_pickled_and_be_a_dataclass(rules):
+    rules.write(
+        "hall.py",
+        """
+        from __future__ import annotations
+        from dataclasses import dataclass
+        from typing import ClassVar
+
+        @dataclass
+        class Lamp:
+            kind: ClassVar[str] = "lamp"
+            on: bool = False
+        """,
+    )
+    lamp = rules.load("hall").module.Lamp(on=True)
+    assert pickle.loads(pickle.dumps(lamp)) == lamp  # noqa: S301
+
+
+# --- what is up to date -------------------------------------------------------------------------
+
+
+def test_a_version_is_up_to_date_until_its_file_changes(rules):
+    rules.write("hall.py", "a = 1")
+    version = rules.load("hall")
+    assert rules.importer.is_up_to_date(version)
+    rules.write("hall.py", "a = 2")
+    rules.importer.sources = rules.folder.sources()
+    assert not rules.importer.is_up_to_date(version)
+
+
+@pytest.mark.parametrize("change", ["edit", "remove"])
+def test_a_version_is_outdated_when_a_helper_of_its_helper_has_changed(rules, change):
+    rules.write("_base.py", "a = 1")
+    rules.write("_lights.py", "from _base import a")
+    rules.write("hall.py", "from _lights import a")
+    rules.write("bath.py", "")
+    hall, bath = rules.load("hall"), rules.load("bath")
+    if change == "edit":
+        rules.write("_base.py", "a = 2")
+    else:
+        rules.remove("_base.py")
+    rules.importer.sources = rules.folder.sources()
+    assert not rules.importer.is_up_to_date(hall)
+    assert rules.importer.is_up_to_date(bath)
+
+
+def test_a_changed_helper_is_imported_anew_once_for_all(rules):
+    rules.write("_shared.py", "thing = object()")
+    rules.write("a.py", "from _shared import thing")
+    rules.write("b.py", "from _shared import thing")
+    old_a, old_b = rules.load("a"), rules.load("b")
+    rules.write("_shared.py", "thing = object()  # new")
+    new_a = rules.load("a")
+    assert new_a.module.thing is not old_a.module.thing
+    assert not rules.importer.is_up_to_date(old_b)
+    assert rules.load("b").module.thing is new_a.module.thing
+
+
+def test_an_unchanged_helper_is_not_imported_again(rules):
+    rules.write("_shared.py", "thing = object()")
+    rules.write("hall.py", "from _shared import thing")
+    old = rules.load("hall")
+    rules.write("hall.py", "from _shared import thing  # new")
+    assert rules.load("hall").module.thing is old.module.thing
+
+
+def test_keep_only_forgets_what_nobody_needs(rules):
+    rules.write("_shared.py", "a = 1")
+    rules.write("hall.py", "from _shared import a")
+    old = rules.load("hall")
+    rules.write("_shared.py", "a = 2")
+    new = rules.load("hall")
+    rules.importer.keep_only([old])
+    for version in old.with_imports() | new.with_imports():
+        assert version.module.__name__ in sys.modules
+    rules.importer.keep_only([new])
+    for version in old.with_imports():
+        assert version.module.__name__ not in sys.modules
+    rules.importer.sources = {}
+    rules.importer.keep_only([])
+    assert not [name for name in sys.modules if "@" in name]
+    assert str(new.source.path) not in linecache.cache
+
+
+# --- what fails ---------------------------------------------------------------------------------
+
+
+def test_a_syntax_error_is_told_with_file_line_and_source(rules):
+    file = rules.write("hall.py", "a = 1\nb = = 2\n")
+    error = rules.fails("hall")
+    assert (error.module, error.file, error.line, error.source) == ("hall", file, 2, "b = = 2")
+    assert error.problem == "SyntaxError: invalid syntax"
+    assert str(error) == f"{file}:2: SyntaxError: invalid syntax"
+
+
+def test_an_error_on_the_way_is_told_with_file_line_and_source(rules):
+    file = rules.write("hall.py", "a = 1\nb = lux\n")
+    error = rules.fails("hall")
+    assert (error.file, error.line, error.source) == (file, 2, "b = lux")
+    assert error.problem == "NameError: name 'lux' is not defined"
+
+
+def test_an_error_in_a_helper_is_told_where_it_is(rules):
+    helper = rules.write("_lights.py", "\n1 / 0")
+    rules.write("hall.py", "import _lights")
+    error = rules.fails("hall")
+    assert (error.module, error.file, error.line) == ("hall", helper, 2)
+    assert error.problem == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("import _gone", "No module named '_gone'"),
+        ("from . import gone", "cannot import name 'gone'"),
+        ("from ._gone import a", "there is no module '_gone' in the rules folder"),
+        ("from .. import a", "beyond the rules folder"),
+        ("import sys; sys.exit(1)", "SystemExit: 1"),
+        ("raise KeyError", "KeyError"),
+        ("from eshet_rules import rule\n@rule\ndef light(): pass", "write `async def light"),
+        ("a = '\x00'", "null bytes"),
+    ],
+)
+def test_what_else_can_go_wrong_has_its_own_message(rules, text, problem):
+    rules.write("hall.py", text)
+    error = rules.fails("hall")
+    assert problem in error.problem
+    assert error.file == rules.folder.path / "hall.py"
+
+
+def test_bytes_that_are_no_text_are_a_syntax_error(rules):
+    (rules.folder.path / "hall.py").write_bytes(b"a = '\xff'")
+    assert "SyntaxError" in rules.fails("hall").problem
+
+
+def test_a_failed_version_leaves_the_old_one_and_its_lines(rules):
+    file = rules.write("hall.py", "a = 'old'")
+    old = rules.load("hall")
+    rules.write("hall.py", "a = 'new'\n1 / 0")
+    rules.fails("hall")
+    assert rules.importer.current == {"hall": old}
+    assert linecache.getline(str(file), 1) == "a = 'old'"
+
+
+def test_a_helper_whose_importer_fails_is_dropped_with_it(rules):
+    rules.write("_shared.py", "a = 1")
+    rules.write("hall.py", "import _shared")
+    old = rules.load("hall")
+    rules.write("_shared.py", "a = 2")
+    rules.write("hall.py", "import _shared\n1 / 0")
+    rules.fails("hall")
+    assert rules.importer.current["_shared"] is old.imports["_shared"]
+
+
+def test_a_module_may_catch_the_error_of_a_helper(rules):
+    rules.write("_broken.py", "1 / 0")
+    rules.write("hall.py", "try:\n    import _broken\nexcept ZeroDivisionError:\n    a = 1")
+    version = rules.load("hall")
+    assert version.module.a == 1
+    assert set(rules.importer.current) == {"hall"}
+
+
+def test_tracebacks_quote_the_version_that_was_loaded_whatever_is_in_the_file_now(rules):
+    file = rules.write("hall.py", "a = 'loaded'")
+    rules.load("hall")
+    file.write_text("a = 'edited since'")
+    linecache.checkcache()
+    assert linecache.getline(str(file), 1) == "a = 'loaded'"

@@ -1,0 +1,200 @@
+import io
+import json
+import logging
+import warnings
+
+import pytest
+import structlog
+
+from eshet_rules.importer import Importer
+from eshet_rules.logs import escape, format_error, make_logger, receiving_stdlib_logs
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def console():
+    stream = io.StringIO()
+    return make_logger(stream, "console"), stream
+
+
+async def test_json_has_the_common_fields_first_and_the_time_in_utc(log, advance):
+    await advance(1.5)
+    log.logger.info("loaded", rules=["a"], version="3f2a", module="hall")
+    [record] = log.records
+    assert list(record.items()) == [
+        ("time", "2026-01-01T00:00:01.500000Z"),
+        ("level", "info"),
+        ("event", "loaded"),
+        ("module", "hall"),
+        ("version", "3f2a"),
+        ("rules", ["a"]),
+    ]
+
+
+def test_json_shows_what_json_does_not_have(log):
+    log.logger.info("set", value=b"\x00", text="\x1b[2J")
+    assert log.records[0]["value"] == "b'\\x00'"
+    assert log.records[0]["text"] == "\x1b[2J"
+
+
+def test_what_is_bound_in_the_context_is_in_each_record(log):
+    with structlog.contextvars.bound_contextvars(rule="hall.light"):
+        log.logger.info("a")
+    log.logger.info("b")
+    assert [record.get("rule") for record in log.records] == ["hall.light", None]
+
+
+def test_debug_messages_are_left_out(log):
+    log.logger.debug("too much")
+    assert log.records == []
+
+
+async def test_the_console_shows_a_line_for_people(console):
+    log, stream = console
+    log.info("loaded", module="hall", version="3f2a", rules=["light", "heater"], text="two words")
+    clock, line = stream.getvalue().split("  ", 1)
+    assert len(clock) == len("00:00:00.000")
+    assert line == (
+        "info     hall                      loaded  "
+        "version=3f2a rules=light,heater text='two words'\n"
+    )
+
+
+async def test_the_console_is_aligned(console):
+    log, stream = console
+    log.info("one", module="hall")
+    log.error("two", module="hall", rule="hall.light", version="3f2a")
+    one, two = stream.getvalue().splitlines()
+    assert one.index("one") == two.index("two")
+    assert "hall.light" in two
+    assert "3f2a" not in two
+
+
+def test_a_place_in_a_file_is_shown_below_with_its_source(console):
+    log, stream = console
+    log.error("import failed", module="hall", file="/r/hall.py", line=3, source="  a = = 1")
+    assert stream.getvalue().splitlines()[1:] == ["    /r/hall.py:3", "        a = = 1"]
+
+
+def test_colours_are_for_terminals_only(console):
+    log, stream = console
+    log.error("failed")
+    assert "\x1b" not in stream.getvalue()
+    terminal = Terminal()
+    make_logger(terminal).error("failed")
+    assert "\x1b[31mfailed" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    "value", ["\x1b[2J", "a\rb", "\x9b2J", "\x7f", "\u202egnp.exe", "a\nb", "\u2028", "a \x1b b"]
+)
+@pytest.mark.parametrize("field", ["event", "value", "rule", "source"])
+def test_no_value_reaches_the_terminal_raw(console, field, value):
+    log, stream = console
+    log.info(**{"event": "set", field: value})
+    shown = stream.getvalue().removesuffix("\n")
+    assert value not in shown
+    if field != "source":
+        assert len(shown.splitlines()) == 1
+
+
+def test_a_control_character_in_an_error_is_escaped(console):
+    log, stream = console
+    log.error("failed", exc_info=ValueError("\x1b[2J"))
+    assert "\\x1b[2J" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_escape_leaves_text_alone():
+    assert escape("Grüße, 21 °C\n✓") == "Grüße, 21 °C\n✓"
+
+
+def failing_rule(folder):
+    folder.write("hall.py", "def light(value):\n    return 1 / value\n")
+    importer = Importer(folder.path)
+    importer.sources = folder.sources()
+    return importer, importer.load("hall").module.light
+
+
+def test_a_traceback_starts_at_the_rules_own_line(folder):
+    _, light = failing_rule(folder)
+    with pytest.raises(ZeroDivisionError) as raised:
+        light(0)
+    error = raised.value
+    # As if the runner had called it: the frame of this test is taken for one of ours.
+    error.__traceback__ = error.__traceback__.tb_next
+    assert format_error(error).splitlines()[:3] == [
+        "Traceback (most recent call last):",
+        f'  File "{folder.path}/hall.py", line 2, in light',
+        "    return 1 / value",
+    ]
+
+
+def test_frames_of_the_runner_before_those_of_a_rule_are_left_out(folder):
+    folder.write("hall.py", "\n\n1 / 0\n")
+    importer = Importer(folder.path)
+    importer.sources = folder.sources()
+    with pytest.raises(Exception, match="division") as raised:
+        importer.load("hall")
+    cause = raised.value.__cause__
+    assert "importer.py" not in format_error(cause)
+    assert f'File "{folder.path}/hall.py", line 3' in format_error(cause)
+
+
+def test_causes_and_groups_are_shown_too():
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise ExceptionGroup("second", [OSError("third")]) from error
+    except ExceptionGroup as error:
+        text = format_error(error)
+    assert text.index("first") < text.index("second") < text.index("third")
+
+
+def test_an_error_has_its_text_and_its_traceback(log):
+    log.logger.error("rule failed", exc_info=ValueError("too dark"))
+    record = log.find("rule failed")
+    assert record["error"] == "ValueError: too dark"
+    assert record["traceback"] == "ValueError: too dark"
+
+
+def test_stdlib_logs_go_the_same_way(log):
+    with receiving_stdlib_logs(log.logger):
+        logging.getLogger("eshet.server").info("a %s", "client")
+        try:
+            1 / 0  # noqa: B018
+        except ZeroDivisionError:
+            logging.getLogger("hall").exception("failed")
+    first, second = log.records
+    assert (first["event"], first["level"], first["logger"]) == ("a client", "info", "eshet.server")
+    assert second["error"] == "ZeroDivisionError: division by zero"
+    assert second["level"] == "error"
+
+
+def test_warnings_are_logged(log):
+    with receiving_stdlib_logs(log.logger), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    assert "DeprecationWarning: old" in log.records[0]["event"]
+
+
+def test_stdlib_logging_is_afterwards_as_it_was(log):
+    root = logging.getLogger()
+    before = (root.level, root.handlers.copy())
+    with receiving_stdlib_logs(log.logger):
+        assert (root.level, root.handlers) != before
+    assert (root.level, root.handlers) == before
+    logging.getLogger("eshet").error("afterwards")
+    assert log.records == []
+
+
+def test_json_lines_are_lines(log):
+    log.logger.info("a\nb", value="c\nd")
+    assert json.dumps("a\nb")[1:-1] in log._stream.getvalue()
+    assert len(log._stream.getvalue().splitlines()) == 1

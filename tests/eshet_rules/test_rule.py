@@ -1,0 +1,115 @@
+import functools
+
+import pytest
+
+from eshet.utils import RunInTask, RunSerially
+from eshet_rules import rule
+from eshet_rules.exceptions import RuleMisuse
+from eshet_rules.rule import Rule, collect_rules
+
+
+def test_a_rule_is_named_as_its_function_and_runs_in_a_task():
+    @rule
+    async def light():
+        pass
+
+    assert light.name == "light"
+    assert light.strategy == RunInTask()
+
+
+def test_name_and_strategy_can_be_chosen():
+    @rule(strategy=RunSerially(retry=True), name="hall light")
+    async def light():
+        pass
+
+    assert light.name == "hall light"
+    assert light.strategy == RunSerially(retry=True)
+
+
+def test_empty_brackets_are_as_good_as_none():
+    @rule()
+    async def light():
+        pass
+
+    assert light == Rule("light", light.function, RunInTask())
+
+
+async def test_a_rule_can_be_awaited_as_the_function_it_was():
+    @rule
+    async def light():
+        return "set up"
+
+    assert await light() == "set up"
+
+
+def test_rules_are_collected_in_the_order_of_making():
+    with collect_rules() as rules:
+        for name in ("b", "a"):
+
+            @rule(name=name)
+            async def light():
+                pass
+
+    assert list(rules) == ["b", "a"]
+
+
+def test_rules_made_while_others_are_collected_belong_to_the_inner_ones():
+    with collect_rules() as outer, collect_rules() as inner:
+
+        @rule
+        async def light():
+            pass
+
+    assert outer == {}
+    assert list(inner) == ["light"]
+
+
+def test_two_rules_of_one_name_are_refused():
+    with collect_rules():
+        rule(coroutine_function)
+        with pytest.raises(RuleMisuse, match="named 'coroutine_function'"):
+            rule(coroutine_function)
+
+
+async def coroutine_function():
+    pass
+
+
+async def asks(client, *, log, optional=1):
+    pass
+
+
+async def yields():
+    yield
+
+
+class Lamp:
+    async def light(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("misuse", "advice"),
+    [
+        (lambda: rule(RunSerially()), r"write @rule\(strategy=RunSerially\("),
+        (lambda: rule(strategy=RunSerially), r"write strategy=RunSerially\(\)"),
+        (lambda: rule(strategy="serially"), r"write strategy=RunSerially\(retry=True\)"),
+        (lambda: rule(name=""), "write a text"),
+        (lambda: rule(name=7), "write a text"),
+        (lambda: rule(name="a\nb"), "write a text"),
+        (lambda: rule(lambda: None), "async def"),
+        (lambda: rule(yields), "rule yields has a yield"),
+        (lambda: rule(asks), "asks for client, log: write `async def asks"),
+        (lambda: rule(Lamp), "is no function"),
+        (lambda: rule(functools.partial(asks, 1, log=2)), "is no function"),
+        (lambda: rule(rule(coroutine_function)), "write @rule once"),
+    ],
+)
+def test_wrong_use_is_an_error_that_says_what_to_write(misuse, advice):
+    with pytest.raises(RuleMisuse, match=advice):
+        misuse()
+
+
+def test_misuse_is_a_type_error_too():
+    with pytest.raises(TypeError):
+        rule(strategy=1)
