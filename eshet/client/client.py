@@ -12,12 +12,13 @@ from typing import Any, Final, Self
 from eshet import codec, messages, paths
 from eshet.client.address import Address
 from eshet.client.callbacks import Callback, Tasks
+from eshet.client.dispatch import Dispatcher
 from eshet.client.reconnect import Backoff
 from eshet.client.registrations import Owned, Registrations
 from eshet.client.session import Accept, Session, describe
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, UnsupportedValue
-from eshet.messages import Message, Reply, ReplyError, WithId, WithPath
+from eshet.messages import Message, Reply, WithId, WithPath
 from eshet.protocol import TimeoutConfig
 from eshet.protocol.framing import frame
 from eshet.scope import current_scope
@@ -27,8 +28,6 @@ __all__ = ["Client", "StateWrapper"]
 
 _RESTORED_AT_ONCE: Final = 10_000
 """How many registrations wait for their replies at once when a connection comes back."""
-_LONGEST_ERROR: Final = 10_000
-"""How many characters of an exception's text are sent to whoever called."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,7 @@ class Client:
         self._timeouts = timeout_cfg
         self._log = logger
         self._registrations: Final = Registrations()
+        self._dispatch: Final = Dispatcher(self._registrations)
         self._tasks: Final = Tasks()
         self._session: Session | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -167,7 +167,7 @@ class Client:
         tries = Backoff()
         while True:
             await asyncio.sleep(tries.next_delay())
-            session = Session(self._client_id, self._timeouts, self._on_message, self._on_lost)
+            session = Session(self._client_id, self._timeouts, self._dispatch, self._on_lost)
             try:
                 await self._server.connect(lambda: session.connection)  # noqa: B023 - called now
             except OSError as error:
@@ -439,50 +439,6 @@ class Client:
     def _callback(self, function: Callable[..., Any], role: str, path: str) -> Callback:
         return Callback(function, f"{role} of {path}", self._tasks)
 
-    # --- what the server sends ----------------------------------------------------------------
-
-    def _on_message(self, session: Session, message: Message) -> None:
-        match message:
-            case messages.EventNotify(path, value):
-                payload = codec.unpack(value)
-                for callback in self._registrations.listened.get(path, []).copy():
-                    callback(payload)
-            case messages.NotifyKnown(path, value):
-                self._observed(path, codec.unpack(value))
-            case messages.NotifyUnknown(path):
-                self._observed(path, Unknown)
-            case messages.ActionCall(request_id, path, value):
-                arguments = codec.unpack(value)
-                if isinstance(arguments, list):
-                    self._answer(session, request_id, path, arguments)
-                else:
-                    _fail(session, request_id, f"the arguments are no list: {arguments!r}")
-            case messages.StateSet(request_id, path, value) | messages.PropSet(
-                request_id, path, value
-            ):
-                self._answer(session, request_id, path, [codec.unpack(value)])
-            case messages.PropGet(request_id):
-                _fail(session, request_id, "not_implemented")
-
-    def _observed(self, path: str, value: Any) -> None:
-        observed = self._registrations.observed.get(path)
-        if observed is not None:
-            observed.change(value)
-
-    def _answer(self, session: Session, request_id: int, path: str, arguments: list[Any]) -> None:
-        owned = self._registrations.owned.get(path)
-        if owned is None or owned.callback is None:
-            _fail(session, request_id, "not_implemented")
-            return
-
-        def reply(result: Any) -> None:
-            session.connection.send(Reply(request_id, codec.pack(result)))
-
-        def fail(error: Exception) -> None:
-            _fail(session, request_id, str(error) or type(error).__name__)
-
-        owned.callback.answer(arguments, reply, fail)
-
 
 def _connector(server: str | Connector | None) -> Connector:
     if server is None:
@@ -513,8 +469,3 @@ def _check_length(make: Callable[..., WithPath], path: str, *fields: Any) -> Non
 
 def _value(reply: Message) -> Any:
     return codec.unpack(reply.value) if isinstance(reply, Reply) else None
-
-
-def _fail(session: Session, request_id: int, text: str) -> None:
-    shown = text[:_LONGEST_ERROR].encode(errors="replace").decode()
-    session.connection.send(ReplyError(request_id, codec.pack(shown)))
