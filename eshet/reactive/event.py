@@ -34,9 +34,6 @@ class _Source(EventNode):
         self._on_inputs_done(emissions.append)
         return self.emit(emissions, transaction)
 
-    def label(self) -> str:
-        return "Event"
-
 
 class Event(Reactive[T]):
     """Something that happens, with a payload, and leaves no value behind.

@@ -9,7 +9,7 @@ from eshet.reactive.conversions import emissions_of
 from eshet.reactive.fn import fn
 from eshet.reactive.graph import EventNode, ValueNode
 from eshet.reactive.handle import node_of
-from eshet.reactive.plain import NoChange, NoValue
+from eshet.reactive.plain import NoChange, NoValue, is_absent
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
@@ -35,16 +35,18 @@ class _NoRepeat:
 
 
 class _Window(ValueNode):
-    """The list of the last emissions; the list is all that it remembers."""
+    """The list of the last emissions; that list and its length are all that it remembers."""
 
-    __slots__ = ("_length", "_source")
+    __slots__ = ("_length", "_num_values", "_source")
 
-    def __init__(self, source: EventNode, length: ValueNode, first: list[Any]) -> None:
+    def __init__(self, source: EventNode, num_values: ValueNode, first: list[Any]) -> None:
         self._source = source
-        self._length = length
-        super().__init__(self._cropped(first), (source, length))
+        self._num_values = num_values
+        self._length = _checked_length(num_values.value)
+        super().__init__(self._cropped(first), (source, num_values))
 
     def settle(self, transaction: Transactions) -> bool:
+        self._adjust()
         emissions = self._source.emissions
         value = self._cropped([*self.value, *emissions])
         if not emissions and len(value) == len(self.value):
@@ -52,14 +54,26 @@ class _Window(ValueNode):
         self.value = value
         return True
 
-    def _cropped(self, entries: list[Any]) -> list[Any]:
-        length = self._length.value
-        if not isinstance(length, int) or length < 0:
-            raise ReactiveTypeError(f"the length of a window is a number from 0 up, not {length!r}")
-        return entries[max(0, len(entries) - length) :]
-
     def label(self) -> str:
         return "window"
+
+    def _adjust(self) -> None:
+        """Take over the length, unless it is unknown or none: then the last one goes on."""
+        if is_absent(self._num_values.value):
+            return
+        try:
+            self._length = _checked_length(self._num_values.value)
+        except ReactiveTypeError as error:
+            self.report(error)
+
+    def _cropped(self, entries: list[Any]) -> list[Any]:
+        return entries[max(0, len(entries) - self._length) :]
+
+
+def _checked_length(length: Any) -> int:
+    if not isinstance(length, int) or length < 0:
+        raise ReactiveTypeError(f"the length of a window is a number from 0 up, not {length!r}")
+    return length
 
 
 def window(source_value: Any, num_values: Any) -> Value[list[Any]]:
@@ -70,7 +84,8 @@ def window(source_value: Any, num_values: Any) -> Value[list[Any]]:
     Args:
         source_value: the Value or Event.
         num_values: how many at most, 0 for none; may be a Value. When it falls, the oldest are
-            dropped in one change; while nothing is dropped, it is none.
+            dropped in one change; while nothing is dropped, it is none. While it is unknown, it
+            stays what it was.
     """
     source_value, num_values = ensure_reactive(source_value), ensure_reactive(num_values)
     source, length = node_of(source_value), node_of(num_values)

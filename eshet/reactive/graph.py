@@ -193,6 +193,10 @@ class EventNode(Node):
 
     take_passing = take
 
+    def label(self) -> str:
+        """Return what people are told that this node is."""
+        return "Event"
+
     def notify(self, heard: "list[tuple[Subscription, Any]]") -> None:
         """Let each callback hear each emission."""
         if self.callbacks:

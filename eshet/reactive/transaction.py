@@ -183,6 +183,7 @@ class Transactions:
 
 
 _GAP = Node()
+_GAP.state = ENDED  # so that it is skipped
 
 
 class _Thread(threading.local):

@@ -113,3 +113,17 @@ def test_a_handler_that_fails_does_not_lose_the_error(caplog: pytest.LogCaptureF
     scope.report(ValueError("the real one"), "callback")
     assert "the error handler of scope s failed" in caplog.text
     assert "the real one" in caplog.text
+
+
+def test_a_room_is_made_once_for_each_scope_and_not_kept_after_it() -> None:
+    scope, other = Scope("s"), Scope("other")
+    room = scope.room(_Room)
+    assert scope.room(_Room) is room
+    assert other.room(_Room) is not room
+    scope.dispose()
+    assert scope.room(_Room) is not room
+
+
+class _Room:
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope

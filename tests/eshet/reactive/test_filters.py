@@ -68,6 +68,18 @@ def test_a_window_length_that_is_none_is_refused(length):
         yarp.window(yarp.Value(1), length)
 
 
+def test_a_window_length_that_becomes_unknown_or_nonsense_stays_what_it_was():
+    errors = Errors()
+    a, length = yarp.Value(1), yarp.Value(2)
+    with errors.scope.active():
+        window = yarp.window(a, length)
+    for n, nonsense in enumerate((Unknown, yarp.NoValue, -1)):
+        length.value = nonsense
+        a.value = n
+    assert window.value == [1, 2]
+    assert {doing for _, doing in errors.reported} == {"window"}
+
+
 def test_no_repeat_drops_what_equals_the_last():
     a, event = yarp.Value(1), yarp.Event()
     value, told = yarp.no_repeat(a), (heard(yarp.no_repeat(a)), heard(yarp.no_repeat(event)))
