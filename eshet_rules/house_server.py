@@ -61,10 +61,14 @@ async def _answers(address: str) -> bool:
     except OSError:
         return False
     writer.close()
-    silent = logging.getLogger("eshet_rules.house_server")
-    silent.disabled = True
+    await writer.wait_closed()
+    silent = logging.Logger("silent", logging.CRITICAL)
+    client = Client(server=address, logger=silent)
     try:
-        async with asyncio.timeout(_HELLO_TIME), Client(server=address, logger=silent):
-            return True
+        async with asyncio.timeout(_HELLO_TIME):
+            await client.wait_for_connection()
     except TimeoutError:
         raise NotAnEshetServer(address) from None
+    finally:
+        await client.close()
+    return True

@@ -123,11 +123,7 @@ class Importer:
         """Let tracebacks quote the lines of this version, whatever is in its file now."""
         file, data = str(version.source.path), version.source.data
         # Without a time of change, linecache takes the lines as they are and looks at no file.
-        try:
-            text = importlib.util.decode_source(data)
-        except (SyntaxError, UnicodeDecodeError):
-            text = data.decode(errors="replace")
-        linecache.cache[file] = (len(data), None, text.splitlines(keepends=True), file)
+        linecache.cache[file] = (len(data), None, _lines(data), file)
 
     # --- one version --------------------------------------------------------------------------
 
@@ -244,9 +240,22 @@ class Importer:
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             if Path(frame.filename).is_relative_to(self.folder):
                 file, line = Path(frame.filename), frame.lineno or 0
-                return ImportFailed(name, file, line, frame.line or "", problem)
+                return ImportFailed(name, file, line, self._line(file, line), problem)
         known = self.sources.get(name)
         return ImportFailed(name, known.path if known else self.folder, 0, "", problem)
+
+    def _line(self, file: Path, number: int) -> str:
+        """Return a line as it was imported: linecache shows the old version again by now."""
+        data = next((each.data for each in self.sources.values() if each.path == file), b"")
+        return dict(enumerate(_lines(data), start=1)).get(number, "").rstrip("\n")
+
+
+def _lines(data: bytes) -> list[str]:
+    try:
+        text = importlib.util.decode_source(data)
+    except (SyntaxError, UnicodeDecodeError):
+        text = data.decode(errors="replace")
+    return text.splitlines(keepends=True)
 
 
 def _absolute(source: Source, name: str, level: int) -> str:

@@ -64,9 +64,11 @@ class Reloader:
         return all(imported) and all(replaced)
 
     async def close(self) -> None:
-        """Dispose all that is alive, all at once."""
+        """Dispose all that is alive, all at once, and forget all modules."""
         await asyncio.gather(*(each.dispose(Reason.SHUTDOWN) for each in self._alive.values()))
         self._alive.clear()
+        self._importer.sources = {}
+        self._importer.keep_only([])
 
     def _import(self, name: str) -> bool:
         """Import the module if that gives something new; return whether it is imported."""

@@ -1,0 +1,378 @@
+import asyncio
+import gc
+import weakref
+from textwrap import dedent
+
+import pytest
+
+from eshet import Client, ErrorValue, Unknown
+from eshet.server import Server
+from eshet_rules.importer import Importer
+from eshet_rules.reload import Reloader
+from eshet_rules.supervision.scope import own_tasks_by_scope
+
+LEVEL = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def level():
+        await yarp.state_register("/{name}/level", yarp.Value({level}))
+    """
+
+
+class House:
+    """A server, a folder of rules that run on it, and somebody who looks at both."""
+
+    def __init__(self, server, folder, log, advance):
+        self.folder = folder
+        self.log = log
+        self.advance = advance
+        self.viewer = Client(server=server)
+        self.reloader = Reloader(
+            Importer(folder.path),
+            lambda module: Client(server=server, client_id=f"test/{module}"),
+            log.logger,
+        )
+
+    def write(self, name, text):
+        self.folder.write(name, text)
+
+    def write_level(self, name, level):
+        self.write(f"{name}.py", LEVEL.format(name=name, level=level))
+
+    async def update(self):
+        """Let the runner see what is in the folder, as after a save."""
+        update = asyncio.create_task(self.reloader.update(self.folder.sources()))
+        await self.advance(2)
+        return await update
+
+    async def get(self, path):
+        try:
+            return await self.viewer.get(path)
+        except ErrorValue:
+            return Unknown
+
+
+@pytest.fixture
+async def house(folder, log, advance):
+    own_tasks_by_scope(asyncio.get_running_loop())
+    async with Server() as server:
+        house = House(server, folder, log, advance)
+        async with house.viewer:
+            yield house
+            await house.reloader.close()
+
+
+async def test_a_module_is_loaded_and_its_rules_run(house):
+    house.write_level("hall", 1)
+    assert await house.update()
+    assert await house.get("/hall/level") == 1
+    assert house.log.find("loaded")["rules"] == ["level"]
+
+
+async def test_a_saved_edit_is_live_and_the_old_version_is_gone(house):
+    house.write_level("hall", 1)
+    await house.update()
+    old = weakref.ref(house.reloader.alive["hall"].version.module)
+    house.write_level("hall", 2)
+    assert await house.update()
+    assert await house.get("/hall/level") == 2
+    assert house.log.events("hall") == ["loaded", "reloaded"]
+    gc.collect()
+    assert old() is None
+
+
+async def test_what_did_not_change_is_left_alone(house):
+    house.write_level("hall", 1)
+    house.write_level("bath", 1)
+    await house.update()
+    bath = house.reloader.alive["bath"]
+    house.write_level("hall", 2)
+    await house.update()
+    assert house.reloader.alive["bath"] is bath
+    assert house.log.events("bath") == ["loaded"]
+
+
+async def test_a_new_file_is_loaded_and_a_removed_one_unloaded(house):
+    house.write_level("hall", 1)
+    await house.update()
+    house.write_level("bath", 2)
+    house.folder.remove("hall.py")
+    await house.update()
+    assert await house.get("/hall/level") is Unknown
+    assert await house.get("/bath/level") == 2
+    assert house.log.events("hall") == ["loaded", "unloaded"]
+
+
+async def test_a_module_without_rules_is_not_alive(house):
+    house.write("lights.py", "warm = 2700")
+    assert await house.update()
+    assert house.reloader.alive == {}
+    assert house.log.events() == []
+
+
+async def test_a_module_that_loses_its_rules_is_unloaded(house):
+    house.write_level("hall", 1)
+    await house.update()
+    house.write("hall.py", "warm = 2700")
+    assert await house.update()
+    assert house.reloader.alive == {}
+    assert await house.get("/hall/level") is Unknown
+
+
+async def test_a_module_may_get_rules_only_later(house):
+    house.write("hall.py", "warm = 2700")
+    await house.update()
+    house.write_level("hall", 1)
+    await house.update()
+    assert await house.get("/hall/level") == 1
+
+
+async def test_a_changed_helper_reloads_exactly_those_that_import_it(house):
+    house.write("_settings.py", "LEVEL = 1")
+    house.write(
+        "hall.py",
+        "from _settings import LEVEL\n" + dedent(LEVEL.format(name="hall", level="LEVEL")),
+    )
+    house.write_level("bath", 5)
+    await house.update()
+    house.write("_settings.py", "LEVEL = 2")
+    await house.update()
+    assert await house.get("/hall/level") == 2
+    assert house.log.events("hall") == ["loaded", "reloaded"]
+    assert house.log.events("bath") == ["loaded"]
+
+
+@pytest.mark.parametrize("broken", ["a = = 1", "1 / 0", "import nothing_of_that_name"])
+async def test_an_edit_that_cannot_be_imported_keeps_the_old_version_undisturbed(house, broken):
+    seen = []
+    house.write_level("hall", 1)
+    await house.update()
+    await house.viewer.state_observe("/hall/level", seen.append)
+    house.write("hall.py", broken)
+    assert not await house.update()
+    assert await house.get("/hall/level") == 1
+    assert seen == []
+    record = house.log.find("import failed, kept old version")
+    assert record["file"] == str(house.folder.path / "hall.py")
+    assert (record["line"], record["source"]) == (1, broken)
+
+
+async def test_a_repaired_edit_is_live(house):
+    house.write_level("hall", 1)
+    await house.update()
+    house.write("hall.py", "a = = 1")
+    await house.update()
+    house.write_level("hall", 3)
+    assert await house.update()
+    assert await house.get("/hall/level") == 3
+
+
+async def test_a_module_that_never_could_be_imported_disturbs_no_other(house):
+    house.write("hall.py", "a = = 1")
+    house.write_level("bath", 1)
+    assert not await house.update()
+    assert await house.get("/bath/level") == 1
+    assert house.log.find("import failed")["module"] == "hall"
+
+
+SET_UP_FAILS = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def level():
+        await yarp.state_register("/hall/level", yarp.Value(2))
+        raise OSError("no line")
+    """
+
+
+async def test_an_edit_that_fails_in_set_up_starts_the_old_version_again(house):
+    house.write_level("hall", 1)
+    await house.update()
+    old = house.reloader.alive["hall"].version
+    house.write("hall.py", SET_UP_FAILS)
+    assert not await house.update()
+    assert await house.get("/hall/level") == 1
+    assert house.reloader.alive["hall"].version is old
+    failed = house.log.find("rule failed")
+    assert failed["rule"] == "hall.level"
+    assert failed["error"] == "OSError: no line"
+    assert 'hall.py", line 8, in level' in failed["traceback"]
+    kept = house.log.find("kept old version")
+    assert (kept["version"], kept["refused"]) == (old.source.version, failed["version"])
+
+
+async def test_an_edit_that_failed_in_set_up_is_not_tried_again_until_it_changes(house):
+    house.write_level("hall", 1)
+    await house.update()
+    house.write("hall.py", SET_UP_FAILS)
+    await house.update()
+    kept = house.reloader.alive["hall"]
+    house.write_level("bath", 1)
+    assert await house.update()
+    assert house.reloader.alive["hall"] is kept
+    house.write_level("hall", 3)
+    await house.update()
+    assert await house.get("/hall/level") == 3
+
+
+async def test_a_first_version_that_fails_in_set_up_leaves_its_other_rules_running(house):
+    house.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet_rules import rule
+
+        @rule
+        async def broken():
+            raise OSError("no line")
+
+        @rule
+        async def level():
+            await yarp.state_register("/hall/level", yarp.Value(1))
+        """,
+    )
+    assert not await house.update()
+    assert await house.get("/hall/level") == 1
+    assert house.log.find("rule failed")["rule"] == "hall.broken"
+
+
+async def test_an_error_later_disturbs_nobody_and_is_logged_with_its_rule(house):
+    house.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet_rules import rule
+
+        @rule
+        async def divide():
+            event = await yarp.event_listen("/number")
+            event.on_event(lambda number: 1 / number)
+
+        @rule
+        async def echo():
+            event = await yarp.event_listen("/number")
+            await yarp.state_register("/last", yarp.event_to_value(event))
+        """,
+    )
+    await house.update()
+    emit = await house.viewer.event_register("/number")
+    await emit(0)
+    await house.advance(0)
+    assert await house.get("/last") == 0
+    record = house.log.find("rule failed")
+    assert (record["rule"], record["error"]) == (
+        "hall.divide",
+        "ZeroDivisionError: division by zero",
+    )
+
+
+async def test_a_rule_may_run_for_ever(house):
+    house.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet_rules import rule
+
+        @rule
+        async def count():
+            client = await yarp.get_default_eshet_client()
+            state = await client.state_register("/count")
+            total = 0
+            async for number in client.event_listen("/number"):
+                total += number
+                await state.changed(total)
+        """,
+    )
+    assert await house.update()
+    emit = await house.viewer.event_register("/number")
+    for number in (1, 2, 3):
+        await emit(number)
+    await house.advance(0)
+    assert await house.get("/count") == 6
+    house.folder.remove("hall.py")
+    await house.update()
+    assert await house.get("/count") is Unknown
+    assert house.log.events("hall") == ["loaded", "unloaded"]
+
+
+async def test_a_strategy_with_retries_sets_up_a_rule_in_the_end(house):
+    house.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet.utils import RunSerially
+        from eshet_rules import rule
+
+        attempts = []
+
+        @rule(strategy=RunSerially(retry=True))
+        async def level():
+            attempts.append(1)
+            await yarp.state_register("/hall/level", yarp.Value(len(attempts)))
+            if len(attempts) < 3:
+                raise OSError("no line yet")
+        """,
+    )
+    await house.update()
+    await house.advance(10)
+    assert await house.get("/hall/level") == 3
+
+
+async def test_tasks_and_timers_of_an_old_version_never_act_again(house):
+    code = """
+        import asyncio
+        from eshet import yarp
+        from eshet_rules import rule
+
+        async def tick():
+            client = await yarp.get_default_eshet_client()
+            while True:
+                await asyncio.sleep(10)
+                await client.event_emit("/tick", VERSION)
+
+        @rule
+        async def clock():
+            asyncio.create_task(tick())
+            yarp.delay(yarp.Value(1), 5)
+        """
+    ticks = []
+    await house.viewer.event_register("/tick")
+    await house.viewer.event_listen_cb("/tick", ticks.append)
+    house.write("hall.py", "VERSION = 1\n" + dedent(code))
+    await house.update()
+    house.write("hall.py", "VERSION = 2\n" + dedent(code))
+    await house.update()
+    await house.advance(60)
+    assert set(ticks) == {2}
+
+
+async def test_each_module_has_a_client_of_its_own_with_a_stable_id(house):
+    house.write_level("hall", 1)
+    house.write_level("bath", 1)
+    await house.update()
+    clients = {each._client for each in house.reloader.alive.values()}
+    assert len(clients) == 2
+
+
+async def test_closing_disposes_all_and_leaves_states_unknown(house):
+    house.write_level("hall", 1)
+    house.write_level("bath", 1)
+    await house.update()
+    await house.reloader.close()
+    assert await house.get("/hall/level") is Unknown
+    assert await house.get("/bath/level") is Unknown
+
+
+async def test_a_hundred_reloads_leave_nothing_behind(house, advance):
+    house.write_level("hall", 0)
+    await house.update()
+    tasks = len(asyncio.all_tasks())
+    for level in range(100):
+        house.write_level("hall", level)
+        await house.reloader.update(house.folder.sources())
+    assert await house.get("/hall/level") == 99
+    await advance(0)
+    assert len(asyncio.all_tasks()) == tasks
