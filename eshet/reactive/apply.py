@@ -135,17 +135,22 @@ class _ApplyTwo(ValueNode):
 class _Apply(ValueNode):
     """A function of any number of values, the last of which may have names."""
 
-    __slots__ = ("_cells", "_lifted", "_names")
+    __slots__ = ("_cells", "_function", "_lifted", "_names")
 
     def __init__(self, lifted: Lifted, cells: Sequence[Cell], names: Sequence[str]) -> None:
         value = _call(lifted.many, [cell.value for cell in cells], names)
         ValueNode.__init__(self, NoValue if value is NoChange else value, _nodes(cells))
         self._lifted = lifted
+        self._function = lifted.many
         self._cells = cells
         self._names = names
 
     def settle(self, transaction: Transactions) -> bool:
-        value = _call(self._lifted.many, [cell.value for cell in self._cells], self._names)
+        values = [cell.value for cell in self._cells]
+        if self._names:
+            value = _call(self._function, values, self._names)
+        else:
+            value = self._function(*values)
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
             return False
         self.value = value
@@ -168,7 +173,7 @@ class _ApplyEvent(EventNode):
 
     def settle(self, transaction: Transactions) -> bool:
         emissions = self._source.emissions
-        if len(emissions) > 1:
+        if len(emissions) != 1:
             results = [self._function(emission) for emission in emissions]
             return self.emit([each for each in results if each is not NoChange], transaction)
         result = self._function(emissions[0])

@@ -10,7 +10,7 @@ from eshet.reactive.graph import EventNode, ValueNode
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.subscription import subscribe
-from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 
 __all__ = [
@@ -61,7 +61,10 @@ class _Latest(ValueNode):
         self._source = source
 
     def settle(self, transaction: Transactions) -> bool:
-        self.value = self._source.emissions[-1]
+        emissions = self._source.emissions
+        if not emissions:
+            return False
+        self.value = emissions[-1]
         return True
 
     def label(self) -> str:
@@ -119,12 +122,14 @@ def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
     return decorate if cb is None else decorate(cb)
 
 
-def emit_fn(r: Reactive[Any]) -> Callable[[Any], None]:
+def emit_fn(r: PlainValue) -> Callable[[Any], None]:
     """Return a function that sets a Value, or lets an Event emit."""
-    node = r._node
 
     def emit(value: Any) -> None:
-        change(node, value)
+        if isinstance(r, Event):
+            r.emit(value)
+        else:
+            r.value = value
 
     return emit
 

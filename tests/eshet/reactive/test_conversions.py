@@ -1,6 +1,7 @@
 """From Values to Events and back, and what treats both alike."""
 
 import pytest
+import yarp as plain
 
 from eshet import reactive as yarp
 from tests.support.hearing import Errors, heard
@@ -91,6 +92,13 @@ def test_emit_fn_sets_a_value_or_emits():
     yarp.emit_fn(a)(2)
     yarp.emit_fn(event)(3)
     assert (a.value, told) == (2, [3])
+
+
+def test_emit_fn_sets_a_value_of_plain_yarp():
+    source = plain.Value(1)
+    follower = yarp.fn(lambda x: x)(source)
+    yarp.emit_fn(source)(2)
+    assert follower.value == 2
 
 
 def test_make_same_type_makes_another_of_its_kind():

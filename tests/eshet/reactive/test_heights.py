@@ -22,6 +22,27 @@ def test_an_added_input_is_followed():
     assert total.value == 21
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        yarp.fn(lambda x: x),
+        yarp.event_to_value,
+        yarp.no_repeat,
+        lambda e: yarp.fn(lambda x, y: (x, y))(e, 1),
+        lambda e: yarp.window(e, 2),
+    ],
+)
+def test_an_input_added_to_what_follows_an_event_adds_no_emission(make):
+    event, other = yarp.Event(), yarp.Value(1)
+    follower = make(event)
+    follower.add_input(other)
+    told = heard(follower)
+    other.value = 2
+    assert told == []
+    event.emit(5)
+    assert len(told) == 1
+
+
 def test_an_added_input_raises_all_that_depends_on_it():
     a = yarp.Value(1)
     deep = (a + 1) + 1
