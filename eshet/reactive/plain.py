@@ -20,16 +20,14 @@ class _NoChangeType(enum.Enum):
         return "NoChange"
 
 
-NoChange: Final = _NoChangeType.NoChange
+# Both marks are `Any` to a type checker, so that a function of type `int` may return them, and an
+# `int` may be compared with them.
+NoChange: Final[Any] = _NoChangeType.NoChange
 """What a function returns to leave its Value as it is, or to emit nothing."""
 
 
 if TYPE_CHECKING:
-
-    class _NoValueType(enum.Enum):
-        NoValue = "NoValue"
-
-    NoValue: Final = _NoValueType.NoValue
+    NoValue: Any
 
     class PlainValue:
         """A value of plain yarp, as far as both packages agree."""

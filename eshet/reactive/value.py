@@ -53,7 +53,7 @@ class Value(Reactive[T]):
 
     def __init__(
         self,
-        initial_value: T = NoValue,  # type: ignore[assignment]
+        initial_value: T = NoValue,
         inputs: Iterable[PlainValue] = (),
         get_value: Callable[[], T] | None = None,
     ) -> None:
