@@ -1,6 +1,10 @@
 """What nodes that take time remember, without a loop and without a graph."""
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.memories import At, Clock, Delay, RateLimit, TimeWindow
@@ -134,3 +138,79 @@ def test_a_clock_leaves_out_what_it_slept_through():
 def test_a_clock_needs_an_interval(interval):
     with pytest.raises(ReactiveTypeError):
         Clock(interval, None, 0)
+
+
+def driven(memory, steps, end=1_000):
+    """Let a memory hear numbers at times, and wake when it wants to; return what comes out when.
+
+    Args:
+        memory: to drive.
+        steps: pairs of how long after the one before, and the length of time from then on, or None
+            for the next number to be heard.
+        end: when to stop.
+    """
+    told = []
+    now = 0
+
+    def wake_until(time):
+        while memory.wake_at is not None and memory.wake_at <= time:
+            at = max(memory.wake_at, now)
+            told.extend((at, each) for each in memory.wake(at))
+
+    for number, (after, seconds) in enumerate(steps):
+        wake_until(now + after)
+        now += after
+        come = memory.hear(number, now) if seconds is None else memory.adjust(seconds, now)
+        told.extend((now, each) for each in come)
+    wake_until(end)
+    return told
+
+
+def heard_in(steps):
+    """Return each number of the steps and when it was heard."""
+    times = [sum(after for after, _ in steps[: at + 1]) for at in range(len(steps))]
+    return {at: times[at] for at, (_, seconds) in enumerate(steps) if seconds is None}
+
+
+hearing = st.tuples(st.integers(0, 9), st.none())
+adjusting = st.tuples(st.integers(0, 9), st.integers(0, 20))
+
+
+@given(st.lists(hearing, max_size=15), st.integers(0, 20))
+def test_a_delay_shifts_everything_by_the_same(steps, seconds):
+    expected = [(time + seconds, number) for number, time in heard_in(steps).items()]
+    assert driven(Delay(seconds), steps) == expected
+
+
+@given(st.lists(st.one_of(hearing, adjusting), max_size=15), st.integers(0, 20))
+def test_a_delay_loses_nothing_and_keeps_the_order_whatever_its_length_becomes(steps, seconds):
+    told = driven(Delay(seconds), steps)
+    assert [number for _, number in told] == list(heard_in(steps))
+    assert [time for time, _ in told] == sorted(time for time, _ in told)
+
+
+@given(st.lists(hearing, max_size=15), st.integers(1, 20))
+def test_a_time_window_is_what_was_heard_within_its_time(steps, seconds):
+    times = heard_in(steps)
+    told = driven(TimeWindow(seconds, stays=False), steps)
+    for at, (now, window) in enumerate(told):
+        if at + 1 == len(told) or told[at + 1][0] > now:  # the last of those at one time
+            assert window == [n for n, time in times.items() if time <= now < time + seconds]
+    assert len(told) == 2 * len(times)
+
+
+@given(st.lists(st.one_of(hearing, adjusting), max_size=15), st.integers(0, 20))
+def test_a_time_window_empties_in_the_end_and_a_present_value_stays(steps, seconds):
+    aging, staying = TimeWindow(seconds, stays=False), TimeWindow(seconds, stays=True)
+    driven(aging, steps)
+    driven(staying, steps)
+    assert aging.values == []
+    assert staying.values == list(heard_in(steps))[-1:]
+
+
+@given(st.lists(hearing, max_size=15), st.integers(1, 20))
+def test_what_a_rate_limit_lets_through_is_far_enough_apart_and_ends_with_the_last(steps, seconds):
+    told = driven(RateLimit(seconds), steps)
+    times = [time for time, _ in told]
+    assert all(b - a >= seconds for a, b in itertools.pairwise(times))
+    assert [number for _, number in told[-1:]] == list(heard_in(steps))[-1:]
