@@ -26,12 +26,12 @@ _HELLO_TIME: Final = 2.0  # how long a server on this machine may take to answer
 
 @contextlib.asynccontextmanager
 async def house_server(
-    named: str | None, log: FilteringBoundLogger, *, port: int = DEFAULT_PORT
+    named: str | Connector | None, log: FilteringBoundLogger, *, port: int = DEFAULT_PORT
 ) -> AsyncIterator[str | Connector]:
     """Find or start the server, for the length of an `async with` statement.
 
     Args:
-        named: the server that was named, as `HOST:PORT`; None if none was.
+        named: the server that was named, as `HOST:PORT`, or one of this process; None if none was.
         log: where it is said which one it is.
         port: where servers listen on this machine.
 
@@ -44,7 +44,7 @@ async def house_server(
     """
     here = f"{_HOST}:{port}"
     if named is not None or await _answers(here):
-        log.info("using a running server", address=named or here)
+        log.info("using a running server", address=str(named or here))
         yield named or here
         return
     async with Server() as server:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
 from eshet.connection import Connector
-from eshet_rules.discovery import check_folder, discover
+from eshet_rules.discovery import Source, check_folder, discover
 from eshet_rules.exceptions import NoRules
 from eshet_rules.house_server import house_server
 from eshet_rules.importer import Importer
@@ -27,7 +27,7 @@ async def run(
     folder: Path,
     log: FilteringBoundLogger,
     *,
-    server: str | None = None,
+    server: str | Connector | None = None,
     reload: bool = True,
     once: bool = False,
 ) -> int:
@@ -36,7 +36,8 @@ async def run(
     Args:
         folder: the rules folder.
         log: where to tell what happens.
-        server: the ESHET server, as `HOST:PORT`; see `house_server` for which one else.
+        server: the ESHET server, as `HOST:PORT` or as an object of this process; see
+            `house_server` for which one else.
         reload: whether to follow changes of the files.
         once: return as soon as all rules are set up.
 
@@ -52,13 +53,17 @@ async def run(
     async with house_server(server, log) as connector:
         reloader = Reloader(Importer(folder), _client_maker(folder, connector), log)
         try:
-            succeeded = await reloader.update(discover(folder))
-            if succeeded and not reloader.alive:
-                raise NoRules(folder)
-            log.info("running", modules=len(reloader.alive), folder=str(folder))
-            if not once:
-                await _follow(folder, reloader, reload=reload)
-            return 0 if succeeded else 1
+            contents = watch(folder) if reload else _as_it_is(folder)
+            async with contextlib.aclosing(contents):
+                succeeded = await reloader.update(await anext(contents))
+                if succeeded and not reloader.alive:
+                    raise NoRules(folder)
+                log.info("running", modules=len(reloader.alive), folder=str(folder))
+                if once:
+                    return 0 if succeeded else 1
+                async for sources in contents:
+                    await reloader.update(sources)
+            return 0
         finally:
             await reloader.close()
             log.info("stopped")
@@ -77,12 +82,10 @@ async def until_signalled(work: Coroutine[Any, Any, int]) -> int:
     return 0 if task.cancelled() else task.result()
 
 
-async def _follow(folder: Path, reloader: Reloader, *, reload: bool) -> None:
-    if not reload:
-        await asyncio.Event().wait()
-    async with contextlib.aclosing(watch(folder)) as contents:
-        async for sources in contents:
-            await reloader.update(sources)
+async def _as_it_is(folder: Path) -> AsyncGenerator[dict[str, Source], None]:
+    """Iterate over what is in the folder now, and never again."""
+    yield discover(folder)
+    await asyncio.Event().wait()
 
 
 def _client_maker(folder: Path, server: str | Connector) -> Callable[[str], Client]:

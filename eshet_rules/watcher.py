@@ -39,6 +39,7 @@ async def watch(folder: Path) -> AsyncGenerator[dict[str, Source], None]:
 async def _hints(folder: Path) -> AsyncGenerator[None, None]:
     """Iterate over the moments at which something may have changed."""
     while True:
+        yield  # what changed before the watch begins is told by nobody
         try:
             watched = _identity(folder)
             async with aclosing(
@@ -56,7 +57,6 @@ async def _hints(folder: Path) -> AsyncGenerator[None, None]:
                         break
         except FileNotFoundError:
             await asyncio.sleep(_RETRY)
-        yield
 
 
 def _identity(folder: Path) -> int:

@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="eshet-rules")
+@click.version_option(package_name="eshet-rules", prog_name="eshet-rules")
 def main() -> None:
     """Run automation rules for a programmable house."""
 

@@ -36,8 +36,12 @@ class SupervisedRule:
             await self._attempt()
 
         attempt.__qualname__ = self.rule.name  # what a failure is reported of
-        with self.scope.active(), using_strategy(self.rule.strategy):
-            self.rule.strategy.build()(attempt)
+        try:
+            with self.scope.active(), using_strategy(self.rule.strategy):
+                self.rule.strategy.build()(attempt)
+        except Exception as error:
+            self.scope.report(error, f"strategy of {self.rule.name}")
+            self._first_attempt_ended(succeeded=False)
 
     async def _attempt(self) -> None:
         if self._attempt_scope is not None:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from eshet.scope import Reason, current_scope
-from eshet.utils import RunInTask, RunSerially
+from eshet.utils import RunInTask, RunSerially, TaskStrategy
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.supervision.supervisor import SupervisedRule
@@ -94,3 +94,14 @@ async def test_a_strategy_that_repeats_replaces_what_the_last_attempt_made(advan
     assert bench.attempts == [0, 2]
     assert bench.disposed == [(1, Reason.REPLACED)]
     await bench.rule.scope.close()
+
+
+async def test_a_strategy_that_cannot_be_built_is_a_failure_of_its_rule():
+    class Broken(TaskStrategy):
+        def build(self):
+            raise KeyError("no such line")
+
+    bench = Bench(Broken())
+    bench.rule.start()
+    assert bench.reports == ["strategy of light"]
+    assert bench.rule.first_attempt.result() is False
