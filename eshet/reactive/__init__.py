@@ -14,6 +14,7 @@ What lives where; imports go downwards only:
     operators           Python's functions and symbols on Values and Events
     fn                  any function on Values and Events
     apply               the nodes that are a function of other nodes
+    lifted              a function as such a node calls it
     value, event        the handles by which user code holds nodes
     handle              what both share
     heights             inputs that are added later, and loops

@@ -10,79 +10,16 @@ from typing import Any
 from eshet.reactive.event import event_of
 from eshet.reactive.graph import Constant, EventNode, Node, ValueNode, end
 from eshet.reactive.handle import Reactive, node_of
+from eshet.reactive.lifted import Lifted
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import value_of
 from eshet.unknown import Unknown
 
-__all__ = ["Lifted", "apply", "apply_at_changes", "dict_with", "handle_of", "list_of", "record_of"]
+__all__ = ["apply", "apply_at_changes", "dict_with", "list_of", "record_of"]
 
 Cell = ValueNode | EventNode | Constant
 """What an argument is read from. It has a `value`, which for an event is `NoValue`."""
-
-
-class Lifted:
-    """A function, as a node calls it.
-
-    Args:
-        function: called with what its arguments hold, or emit.
-        passing: an argument that is `NoValue` or `Unknown` is the result, and the function is not
-            called; an Event does not emit `NoValue` then. This is what operators do.
-    """
-
-    __slots__ = ("emitting", "function", "many", "one", "passing", "two")
-
-    def __init__(self, function: Callable[..., Any], *, passing: bool = False) -> None:
-        self.function = self.one = self.two = self.many = self.emitting = function
-        self.passing = passing
-        if passing:
-            self.one = _passing_one(function)
-            self.two = _passing_two(function)
-            self.many = _passing_many(function)
-            self.emitting = _never_novalue(self.many)
-
-    @property
-    def name(self) -> str:
-        """What people call the function."""
-        return getattr(self.function, "__name__", None) or repr(self.function)
-
-
-def _passing_one(function: Callable[..., Any]) -> Callable[[Any], Any]:
-    def passing(a: Any) -> Any:
-        if a is NoValue or a is Unknown:
-            return a
-        return function(a)
-
-    return passing
-
-
-def _passing_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    def passing(a: Any, b: Any) -> Any:
-        if a is NoValue or a is Unknown:
-            return a
-        if b is NoValue or b is Unknown:
-            return b
-        return function(a, b)
-
-    return passing
-
-
-def _passing_many(function: Callable[..., Any]) -> Callable[..., Any]:
-    def passing(*args: Any, **kwargs: Any) -> Any:
-        for argument in (*args, *kwargs.values()):
-            if argument is NoValue or argument is Unknown:
-                return argument
-        return function(*args, **kwargs)
-
-    return passing
-
-
-def _never_novalue(function: Callable[..., Any]) -> Callable[..., Any]:
-    def emitting(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        return NoChange if result is NoValue else result
-
-    return emitting
 
 
 class _ApplyOne(ValueNode):
@@ -263,8 +200,7 @@ def apply_at_changes(
     return _made(_ApplyAtChanges, lifted, args, kwargs or {})
 
 
-def handle_of(node: ValueNode | EventNode) -> Reactive[Any]:
-    """Return a new handle of a node: a Value or an Event."""
+def _handle_of(node: ValueNode | EventNode) -> Reactive[Any]:
     return event_of(node) if isinstance(node, EventNode) else value_of(node)
 
 
@@ -277,7 +213,7 @@ def _made(
     arguments = (*args, *kwargs.values()) if kwargs else args
     cells = [_cell(argument, lifted.passing) for argument in arguments]
     try:
-        return handle_of(kind(lifted, cells, list(kwargs)))
+        return _handle_of(kind(lifted, cells, list(kwargs)))
     except BaseException:
         for cell in cells:
             if isinstance(cell, Node) and not cell.uses:

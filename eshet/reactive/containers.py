@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.apply import Lifted, apply, dict_with, list_of, record_of
+from eshet.reactive.apply import apply, dict_with, list_of, record_of
 from eshet.reactive.event import Event
 from eshet.reactive.handle import Reactive
+from eshet.reactive.lifted import Lifted
 from eshet.reactive.plain import PlainValue
 from eshet.reactive.value import Value
 

@@ -3,12 +3,13 @@
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.apply import Lifted, apply
+from eshet.reactive.apply import apply
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.fn import fn
 from eshet.reactive.graph import EventNode, ValueNode
 from eshet.reactive.handle import node_of
+from eshet.reactive.lifted import Lifted
 from eshet.reactive.plain import NoChange, NoValue, is_absent
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of

@@ -4,8 +4,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from eshet.reactive.apply import Lifted, apply, apply_at_changes
+from eshet.reactive.apply import apply, apply_at_changes
 from eshet.reactive.event import Event
+from eshet.reactive.lifted import Lifted
 from eshet.reactive.value import Value
 
 __all__ = ["fn", "instantaneous_fn", "instantaneous_operator", "operator_of"]
