@@ -23,8 +23,8 @@ What lives where; imports go downwards only:
     graph               nodes, edges, and how long they live
     plain               what is taken from PyPI's yarp
 
-It is a superset of that yarp. Names that Python has too, such as `len` and `sum`, are meant to be
-used as `yarp.len`, after `from eshet import yarp`.
+It is a superset of that yarp, but for what that stores in files. Names that Python has too, such as
+`len` and `sum`, are meant to be used as `yarp.len`, after `from eshet import yarp`.
 """
 
 from eshet.reactive.containers import (
