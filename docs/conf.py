@@ -1,0 +1,38 @@
+"""How Sphinx builds these pages: `make docs`."""
+
+from importlib.metadata import version as _version
+
+project = "eshet-rules"
+author = "the authors of eshet-rules"
+copyright = author  # noqa: A001 - the name that Sphinx reads
+release = _version("eshet-rules")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+html_title = "eshet-rules"
+
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+napoleon_numpy_docstring = False
+
+default_role = "code"  # docstrings write code between single backticks, as Markdown does
+
+
+def _mark_literal_blocks(app, what, name, obj, options, lines):
+    """Put the `::` of reST before what docstrings of modules show by indenting it."""
+    if what != "module":
+        return
+    marked = []
+    within = False
+    for line in lines:
+        if line.startswith("    ") and not within:
+            marked += ["::", ""]
+        within = line.startswith("    ") or (within and not line)
+        marked.append(line)
+    lines[:] = marked
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", _mark_literal_blocks)

@@ -1,0 +1,81 @@
+"""The examples in the documentation are run: every page, from top to bottom, in virtual time.
+
+`pycon` blocks are doctests, `python` blocks are executed; both may use `await`, and share one
+namespace for each page, in which there is `advance`. Blocks in other languages are not run.
+"""
+
+import ast
+import asyncio
+import contextlib
+import doctest
+import inspect
+import io
+import re
+import traceback
+from pathlib import Path
+
+import pytest
+
+from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+_BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_OPTIONS = doctest.ELLIPSIS
+
+
+class Page:
+    """A page whose blocks are run in one namespace."""
+
+    def __init__(self, path, names):
+        self._path = path
+        self._namespace = {"__name__": path.stem, **names}
+
+    async def run(self):
+        text = self._path.read_text()
+        for block in _BLOCK.finditer(text):
+            line = text.count("\n", 0, block.start(2))
+            if block[1] == "python":
+                await self._evaluate(block[2], "exec", line)
+            else:
+                for example in doctest.DocTestParser().get_examples(block[2]):
+                    await self._check(example, line + example.lineno)
+
+    async def _check(self, example, line):
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            try:
+                await self._evaluate(example.source, "single", line)
+            except Exception as error:
+                if example.exc_msg is None:
+                    raise
+                got = traceback.format_exception_only(error)[-1]
+                want = example.exc_msg
+            else:
+                got, want = shown.getvalue(), example.want
+        same = doctest.OutputChecker().check_output(want, got, _OPTIONS)
+        assert same, f"{self._path}:{line + 1}: wanted\n{want}got\n{got}"
+
+    async def _evaluate(self, source, mode, line):
+        """Compile and run a piece of the page, as if it stood in a file at its place."""
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile("\n" * line + source, str(self._path), mode, flags, dont_inherit=True)
+        result = eval(code, self._namespace)  # noqa: S307 - what is run is ours
+        if inspect.iscoroutine(result):
+            await result
+
+
+@pytest.fixture
+async def page_scope():
+    """Owns what a page leaves running."""
+    own_tasks_by_scope(asyncio.get_running_loop())
+    scope = TaskScope("page")
+    yield scope
+    await scope.close()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+async def test_the_examples_of_a_page_are_right(path, advance, page_scope):
+    with page_scope.active():
+        await Page(path, {"advance": advance}).run()
