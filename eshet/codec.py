@@ -4,6 +4,7 @@ Nil, booleans, integers of 64 bits, floats, text, bytes, lists, and maps with an
 else, timestamps included, is refused on either side.
 """
 
+import functools
 import re
 from typing import Any, Final, NoReturn
 
@@ -17,6 +18,8 @@ _CARRIED: Final = (
 # The first bytes of extension types and of timestamps; they may as well be part of something else.
 _MAYBE_EXTENSION: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]")
 _MAYBE_TIMESTAMP: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
+
+_SHORT: Final = 64  # bytes
 
 # Whatever msgpack's C code raises for bytes that are not one whole value.
 _BAD_BYTES: Final = (
@@ -67,6 +70,19 @@ def check(data: bytes) -> None:
     Raises:
         ProtocolError: they are not.
     """
+    if len(data) <= _SHORT:
+        _check_short(data)
+    else:
+        _check(data)
+
+
+@functools.lru_cache(maxsize=4096)
+def _check_short(data: bytes) -> None:
+    """Check a short value once: a house says the same few over and over."""
+    _check(data)
+
+
+def _check(data: bytes) -> None:
     _skip(data)
     _unpack_with(data, object_pairs_hook=len)
 

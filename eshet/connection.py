@@ -5,9 +5,9 @@ What is sent within one turn of the event loop leaves in one write.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
-from eshet.messages import Message, WithId
+from eshet.exceptions import ProtocolError
 from eshet.protocol import Endpoint
 
 __all__ = ["Connection", "Connector"]
@@ -28,18 +28,32 @@ class Connection(asyncio.Protocol):
 
     Args:
         endpoint: the protocol.
-        on_message: called with each message to act on; must not raise.
+        on_payload: called with each payload to act on; raises only ProtocolError, which ends the
+            connection.
         on_lost: called once, with the reason, when the connection has ended.
     """
+
+    __slots__ = (
+        "_flushing",
+        "_loop",
+        "_on_lost",
+        "_on_payload",
+        "_timer",
+        "_transport",
+        "endpoint",
+        "paused",
+    )
 
     def __init__(
         self,
         endpoint: Endpoint,
-        on_message: Callable[[Message], None],
+        on_payload: Callable[[bytes], object],
         on_lost: Callable[[str], None],
     ) -> None:
         self.endpoint = endpoint
-        self._on_message = on_message
+        self.paused = False
+        """Whether the peer reads too slowly; what is sent waits in the endpoint then."""
+        self._on_payload = on_payload
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -52,25 +66,36 @@ class Connection(asyncio.Protocol):
         name = self._transport.get_extra_info("peername") if self._transport is not None else None
         return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or "in-process link")
 
-    def send(self, message: Message) -> None:
-        """Send a message; ignored when the connection has ended.
+    def send(self, frame: bytes) -> None:
+        """Send a frame; ignored when the connection has ended."""
+        self.endpoint.send(frame)
+        if self._flushing is None and self._transport is not None:
+            self._flushing = self._loop.call_soon(self.flush)
 
-        Raises:
-            MessageTooLong: no frame can hold it.
-        """
-        self.endpoint.send(message)
-        self._flush_soon()
-
-    def request(self, make: Callable[..., WithId], *fields: Any) -> int:
-        """Send a request and return its id; see `Endpoint.request`."""
-        request_id = self.endpoint.request(make, *fields)
-        self._flush_soon()
-        return request_id
+    def flush(self) -> None:
+        """Write what is queued, and close the transport if the endpoint is closing."""
+        self._flushing = None
+        if self._transport is None or self.paused or self._transport.is_closing():
+            return
+        data = self.endpoint.data_to_send(self._loop.time())
+        if data:
+            self._transport.write(data)
+        if self.endpoint.closing is not None:
+            self._transport.close()
+        else:
+            self._arm()
 
     def close(self, reason: str) -> None:
-        """Send what is queued and end the connection; `on_lost` follows in a later turn."""
+        """Send what is queued and end the connection; `on_lost` follows in a later turn.
+
+        A peer that reads too slowly gets only what the transport has taken already.
+        """
         self.endpoint.close(reason)
-        self._flush()
+        if self.paused and self._transport is not None:
+            self.endpoint.out.clear()
+            self._transport.close()
+        else:
+            self.flush()
 
     def abort(self) -> None:
         """End the connection without sending what is queued."""
@@ -82,13 +107,25 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport: it is there."""
         self._transport = cast(asyncio.Transport, transport)
-        self._flush()
+        self.flush()
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport: bytes came."""
-        for message in self.endpoint.receive(data, self._loop.time()):
-            self._on_message(message)
-        self._flush()
+        try:
+            for payload in self.endpoint.receive(data, self._loop.time()):
+                self._on_payload(payload)
+        except ProtocolError as error:
+            self.endpoint.reject(error)
+        self.flush()
+
+    def pause_writing(self) -> None:
+        """Called by the transport: its buffer is full."""
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        """Called by the transport: its buffer has room again."""
+        self.paused = False
+        self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport, once: it has ended."""
@@ -98,23 +135,7 @@ class Connection(asyncio.Protocol):
                 handle.cancel()
         self._on_lost(self.endpoint.closing or "")
 
-    # --- the round ----------------------------------------------------------------------------
-
-    def _flush_soon(self) -> None:
-        if self._flushing is None and self._transport is not None:
-            self._flushing = self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = None
-        if self._transport is None or self._transport.is_closing():
-            return
-        data = self.endpoint.data_to_send(self._loop.time())
-        if data:
-            self._transport.write(data)
-        if self.endpoint.closing is not None:
-            self._transport.close()
-        else:
-            self._arm()
+    # --- the timer ----------------------------------------------------------------------------
 
     def _arm(self) -> None:
         """See that the timer fires no later than the next deadline.
@@ -131,4 +152,4 @@ class Connection(asyncio.Protocol):
     def _on_timer(self) -> None:
         self._timer = None
         self.endpoint.handle_deadline(self._loop.time())
-        self._flush()
+        self.flush()

@@ -6,6 +6,7 @@ from typing import Final
 from eshet.exceptions import InvalidPath
 
 _PATH: Final = re.compile(r"(?:/\w+)+", re.ASCII)
+_WIRE_PATH: Final = re.compile(rb"(?:/\w+)+")
 _BASE: Final = re.compile(r"(?:/\w+)*/?", re.ASCII)
 
 _GRAMMAR: Final = (
@@ -16,6 +17,11 @@ _GRAMMAR: Final = (
 def is_path(text: str) -> bool:
     """Whether the text is an absolute path of a node."""
     return _PATH.fullmatch(text) is not None
+
+
+def is_wire_path(path: bytes) -> bool:
+    """Whether the bytes are an absolute path of a node, as it stands in a message."""
+    return _WIRE_PATH.fullmatch(path) is not None
 
 
 def check_base(base: str) -> str:

@@ -72,7 +72,7 @@ class Dispatcher:
             return
 
         def reply(result: Any) -> None:
-            session.connection.send(Reply(request_id, codec.pack(result)))
+            session.send(Reply(request_id, codec.pack(result)))
 
         def fail(error: Exception) -> None:
             _fail(session, request_id, str(error) or type(error).__name__)
@@ -82,4 +82,4 @@ class Dispatcher:
 
 def _fail(session: Session, request_id: int, text: str) -> None:
     shown = text[:_LONGEST_ERROR].encode(errors="replace").decode()
-    session.connection.send(ReplyError(request_id, codec.pack(shown)))
+    session.send(ReplyError(request_id, codec.pack(shown)))

@@ -8,15 +8,32 @@ from typing import Any, Final
 from eshet import codec, messages
 from eshet.connection import Connection
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong
-from eshet.messages import HelloAccepted, HelloAllocated, Message, ReplyError, WithId
+from eshet.messages import (
+    FROM_SERVER,
+    HelloAccepted,
+    HelloAllocated,
+    Message,
+    ReplyError,
+    WithId,
+    pack,
+    unpack,
+)
 from eshet.protocol import ClientProtocol, TimeoutConfig
+from eshet.protocol.framing import frame
 
 __all__ = ["Accept", "Session", "describe"]
 
 Accept = Callable[[Message], None]
 """Takes a good reply, before anything that the server sent after it."""
 
-_REPLIES: Final = (messages.Reply, ReplyError, messages.ReplyKnown, messages.ReplyUnknown)
+_REPLIES: Final = (
+    messages.Reply,
+    ReplyError,
+    messages.ReplyKnown,
+    messages.ReplyUnknown,
+    messages.ReplyKnownT,
+    messages.ReplyUnknownT,
+)
 _VERBS: Final[dict[object, str]] = {
     messages.ActionRegister: "register action",
     messages.ActionCall: "call",
@@ -78,15 +95,16 @@ class Session:
         on_lost: Callable[["Session", str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._protocol = ClientProtocol(client_id, timeouts, self._loop.time())
-        self.connection: Final = Connection(self._protocol, self._on_message, self._on_lost)
+        self._protocol: ClientProtocol[_Pending] = ClientProtocol(
+            client_id, timeouts, self._loop.time()
+        )
+        self.connection: Final = Connection(self._protocol, self._on_payload, self._on_lost)
         self.ready = False
         """Whether all registrations have been restored."""
         self.greeted: Final[asyncio.Future[None]] = self._loop.create_future()
         """Done when the server has answered the hello, or with `Disconnected`."""
         self.lost: Final[asyncio.Future[str]] = self._loop.create_future()
         """Why the connection ended."""
-        self._pending: dict[int, _Pending] = {}
         self._pass_on = on_message
         self._tell_lost = on_lost
 
@@ -113,17 +131,32 @@ class Session:
             MessageTooLong: no frame can hold the request.
             TooManyRequests: too many wait for their replies.
         """
-        try:
-            request_id = self.connection.request(make, path, *fields)
-        except MessageTooLong as error:
-            raise MessageTooLong(error.length, error.limit, describe(make, path)) from None
         future: asyncio.Future[Message] = self._loop.create_future()
-        self._pending[request_id] = _Pending((make, path), future, accept)
+        requests = self._protocol.requests
+        request_id = requests.open(_Pending((make, path), future, accept))
+        try:
+            self.send(make(request_id, path, *fields))
+        except MessageTooLong as error:
+            requests.close(request_id)
+            raise MessageTooLong(error.length, error.limit, describe(make, path)) from None
         return future
 
-    def _on_message(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
+        """Send a message.
+
+        Raises:
+            MessageTooLong: no frame can hold it.
+        """
+        self.connection.send(frame(pack(message)))
+
+    def _on_payload(self, payload: bytes) -> None:
+        message = unpack(payload, FROM_SERVER)
         if isinstance(message, _REPLIES):
-            self._pending.pop(message.id).answered(message)
+            pending = self._protocol.requests.close(message.id)
+            if pending is None:
+                self._protocol.pong()
+            else:
+                pending.answered(message)
         elif isinstance(message, HelloAccepted | HelloAllocated):
             if not self.greeted.done():
                 self.greeted.set_result(None)
@@ -132,9 +165,9 @@ class Session:
 
     def _on_lost(self, reason: str) -> None:
         self.ready = False
-        pending, self._pending = self._pending, {}
-        for request in pending.values():
-            request.lost(reason)
+        for pending in self._protocol.requests.close_all():
+            if pending is not None:
+                pending.lost(reason)
         if not self.greeted.done():
             self.greeted.set_exception(Disconnected("hello", reason))
             self.greeted.exception()  # whoever waits for it is told, and nobody has to

@@ -1,6 +1,6 @@
 """The client's side: it speaks first, and pings when it has nothing to say."""
 
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from eshet.exceptions import ProtocolError
 from eshet.messages import (
@@ -10,17 +10,23 @@ from eshet.messages import (
     HelloAccepted,
     HelloAllocated,
     HelloId,
-    Message,
     Ping,
-    Reply,
+    pack,
+    unpack,
 )
 from eshet.protocol.base import Endpoint
+from eshet.protocol.framing import frame
+from eshet.protocol.requests import Requests
 from eshet.protocol.timeouts import TimeoutConfig
 
-_HELLOS: Final = (HelloAccepted, HelloAllocated)
+__all__ = ["ClientProtocol"]
+
+T = TypeVar("T")
+
+_HELLOS: Final = (HelloAccepted.code, HelloAllocated.code)
 
 
-class ClientProtocol(Endpoint):
+class ClientProtocol(Endpoint, Generic[T]):
     """A client's side of one connection; the hello is queued when it is made.
 
     Requests may be queued at once: the server handles what follows the hello in order.
@@ -32,34 +38,40 @@ class ClientProtocol(Endpoint):
     """
 
     def __init__(self, client_id: bytes | None, timeouts: TimeoutConfig, now: float) -> None:
-        super().__init__(FROM_SERVER, now)
+        super().__init__(now)
         self.client_id = client_id
         self.greeted = False
         """Whether the server has answered the hello."""
+        self.requests: Requests[T | None] = Requests()
+        """What the caller keeps for each of its requests; None is kept for a ping."""
         self._timeouts = timeouts
-        self._ping: int | None = None
         self._answer_due: float | None = now + timeouts.ping_timeout
         if client_id is None:
-            self.send(Hello(PROTOCOL_VERSION, timeouts.server_timeout))
+            hello = pack(Hello(PROTOCOL_VERSION, timeouts.server_timeout))
         else:
-            self.send(HelloId(PROTOCOL_VERSION, timeouts.server_timeout, client_id))
+            hello = pack(HelloId(PROTOCOL_VERSION, timeouts.server_timeout, client_id))
+        self.send(frame(hello))
 
-    def accept(self, message: Message) -> bool:
-        """See `Endpoint.accept`."""
-        if isinstance(message, _HELLOS):
-            if self.greeted:
+    def accept(self, payload: bytes) -> bool:
+        """See `Endpoint.accept`. The answer to the hello is passed on too."""
+        if self.greeted:
+            if payload and payload[0] in _HELLOS:
                 raise ProtocolError("a second hello")
-            self.greeted = True
-            self._answer_due = None
-            if isinstance(message, HelloAllocated):
-                self.client_id = message.client_id
             return True
-        if not self.greeted:
-            raise ProtocolError(f"a message {type(message).__name__} before its hello")
-        if isinstance(message, Reply) and message.id == self._ping:
-            self._ping = self._answer_due = None
-            return False
+        match unpack(payload, FROM_SERVER):
+            case HelloAllocated(client_id):
+                self.client_id = client_id
+            case HelloAccepted():
+                pass
+            case message:
+                raise ProtocolError(f"a message {type(message).__name__} before its hello")
+        self.greeted = True
+        self._answer_due = None
         return True
+
+    def pong(self) -> None:
+        """Take note that a ping was answered."""
+        self._answer_due = None
 
     def next_deadline(self) -> float:
         """Return when to ping, or when the answer to the last ping or the hello is overdue."""
@@ -75,5 +87,5 @@ class ClientProtocol(Endpoint):
             asked = "ping" if self.greeted else "hello"
             self.close(f"the server did not answer a {asked} in {self._timeouts.ping_timeout} s")
             return
-        self._ping = self.request(Ping)
+        self.send(frame(pack(Ping(self.requests.open(None)))))
         self._answer_due = now + self._timeouts.ping_timeout

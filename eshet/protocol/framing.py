@@ -1,5 +1,6 @@
 """Frames: a sync byte, the length of the payload as two bytes big-endian, the payload."""
 
+import struct
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +11,9 @@ MAX_PAYLOAD: Final = 0xFFFF
 
 _SYNC: Final = 0x47
 _HEADER: Final = 3
+_pack_header: Final = struct.Struct(">BH").pack
+_pack_request: Final = struct.Struct(">BHBH").pack
+_pack_notification: Final = struct.Struct(">BHB").pack
 
 
 def frame(payload: bytes) -> bytes:
@@ -20,7 +24,24 @@ def frame(payload: bytes) -> bytes:
     """
     if len(payload) > MAX_PAYLOAD:
         raise MessageTooLong(len(payload), MAX_PAYLOAD)
-    return b"\x47" + len(payload).to_bytes(2, "big") + payload
+    return _pack_header(_SYNC, len(payload)) + payload
+
+
+def frame_with_id(code: int, request_id: int, rest: bytes) -> bytes:
+    """Return the frame of a request or reply: its code, its id, and what follows those.
+
+    Raises:
+        MessageTooLong: a frame can't hold it.
+    """
+    length = len(rest) + _HEADER
+    if length > MAX_PAYLOAD:
+        raise MessageTooLong(length, MAX_PAYLOAD)
+    return _pack_request(_SYNC, length, code, request_id) + rest
+
+
+def frame_without_id(code: int, rest: bytes) -> bytes:
+    """Return the frame of a notification: its code, and what follows that, which fits."""
+    return _pack_notification(_SYNC, len(rest) + 1, code) + rest
 
 
 class FrameReader:
@@ -50,7 +71,7 @@ class FrameReader:
                 raise ProtocolError(f"a frame that begins with {data[start]:#04x}, not 0x47")
             if start + _HEADER > end:
                 break
-            after = start + _HEADER + int.from_bytes(data[start + 1 : start + _HEADER], "big")
+            after = start + _HEADER + (data[start + 1] << 8 | data[start + 2])
             if after > end:
                 break
             yield data[start + _HEADER : after]

@@ -9,14 +9,21 @@ from eshet.messages import (
     PROTOCOL_VERSION,
     Hello,
     HelloId,
-    Message,
     Ping,
     Reply,
+    unpack,
 )
 from eshet.protocol.base import Endpoint
+from eshet.protocol.framing import frame_with_id
+
+__all__ = ["HELLO_TIMEOUT", "ServerProtocol"]
 
 HELLO_TIMEOUT: Final = 5.0
 """How long a client may take to say hello, in seconds."""
+
+_PING: Final = Ping.code
+_PING_LENGTH: Final = 3
+_HELLOS: Final = (Hello.code, HelloId.code)
 
 
 class ServerProtocol(Endpoint):
@@ -28,27 +35,37 @@ class ServerProtocol(Endpoint):
     """
 
     def __init__(self, now: float, hello_timeout: float = HELLO_TIMEOUT) -> None:
-        super().__init__(FROM_CLIENT, now)
+        super().__init__(now)
         self.greeted = False
         """Whether the client has said hello."""
         self._hello_due = now + hello_timeout
         self._timeout_s = 0
 
-    def accept(self, message: Message) -> bool:
-        """See `Endpoint.accept`. Pings are answered here."""
-        if isinstance(message, Ping):
-            self.send(Reply(message.id, NIL))
+    def accept(self, payload: bytes) -> bool:
+        """See `Endpoint.accept`. The hello is passed on; pings are answered here."""
+        if not payload:
+            raise ProtocolError("a frame without a payload")
+        code = payload[0]
+        if code == _PING:
+            self._answer_ping(payload)
             return False
-        if isinstance(message, Hello | HelloId):
-            if self.greeted:
+        if self.greeted:
+            if code in _HELLOS:
                 raise ProtocolError("a second hello")
-            if message.version != PROTOCOL_VERSION:
-                raise ProtocolError(f"a hello of protocol version {message.version}, not 1")
-            self.greeted = True
-            self._timeout_s = message.timeout_s
-        elif not self.greeted:
+            return True
+        message = unpack(payload, FROM_CLIENT)
+        if not isinstance(message, Hello | HelloId):
             raise ProtocolError(f"a message {type(message).__name__} before its hello")
+        if message.version != PROTOCOL_VERSION:
+            raise ProtocolError(f"a hello of protocol version {message.version}, not 1")
+        self.greeted = True
+        self._timeout_s = message.timeout_s
         return True
+
+    def _answer_ping(self, payload: bytes) -> None:
+        if len(payload) != _PING_LENGTH:
+            raise ProtocolError(f"a message Ping of {len(payload)} bytes, not {_PING_LENGTH}")
+        self.send(frame_with_id(Reply.code, payload[1] << 8 | payload[2], NIL))
 
     def next_deadline(self) -> float | None:
         """Return when the client has been silent for too long; None if it may be so for ever."""

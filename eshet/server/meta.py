@@ -4,15 +4,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eshet import codec
-from eshet.messages import ActionCall, Reply, ReplyError, WithId
-from eshet.server.peer import Answer
+from eshet.server.peer import Asked
 from eshet.server.tree import Directory, Kind, Node, Tree, TreeError
 
 __all__ = ["Meta"]
 
 
 class Meta:
-    """The owner of the nodes under `/meta`.
+    """The owner of the nodes under `/meta`, which are actions.
 
     Args:
         tree: what it tells of.
@@ -21,21 +20,19 @@ class Meta:
 
     def __init__(self, tree: Tree, now: float) -> None:
         self._tree = tree
-        self._actions: Final[dict[str, Callable[..., Any]]] = {"/meta/ls": self.ls}
+        self._actions: Final[dict[bytes, Callable[..., Any]]] = {b"/meta/ls": self.ls}
         for path in self._actions:
             tree.register(path, Kind.ACTION, self, now)
 
-    def ask(self, answer: Answer, make: Callable[..., WithId], *fields: Any) -> None:
-        """See `Owner.ask`. Only actions are ever asked for, as nothing else is registered."""
-        message = make(0, *fields)
-        if not isinstance(message, ActionCall):
-            raise TypeError(f"{make.__name__} of an action")
+    def ask(self, asked: Asked, code: int, rest: bytes) -> None:
+        """See `Owner.ask`. Only calls ever come, since only actions are registered."""
+        path, _, arguments = rest.partition(b"\0")
         try:
-            result = self._actions[message.path](codec.unpack(message.value))
+            result = self._actions[path](codec.unpack(arguments))
         except TreeError as error:
-            answer(ReplyError, codec.pack(error.code))
+            asked.peer.fail(asked.request_id, codec.pack(error.code))
         else:
-            answer(Reply, codec.pack(result))
+            asked.peer.reply(asked.request_id, codec.pack(result))
 
     def ls(self, arguments: Any) -> Any:
         """Tell what is at a path: `["dir", [[name, kind], …]]`, or the kind of a node.
@@ -48,11 +45,12 @@ class Meta:
         """
         match arguments:
             case [str(path)]:
-                found = self._tree.look_up(path)
+                found = self._tree.look_up(path.encode())
             case _:
                 raise TreeError("bad_args")
         if isinstance(found, Directory):
-            return ["dir", [[name, _kind(child)] for name, child in found.children.items()]]
+            children = found.children.items()
+            return ["dir", [[name.decode(), _kind(child)] for name, child in children]]
         return _kind(found)
 
 

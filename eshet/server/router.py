@@ -1,19 +1,29 @@
-"""What each message of a client does to the tree, and who hears of it."""
+"""What each message of a client does to the tree, and who hears of it.
+
+The router works on payloads as they came. Most of what it sends is a new head (a code, and an id
+where there is one) before the rest of what it received: a call goes on to the owner with its path
+and arguments, a change to the observers with its path and value. So values are checked, and never
+built; see `eshet.messages` for the fields of each message.
+"""
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from eshet import codec, messages
-from eshet.exceptions import MessageTooLong, TooManyRequests
-from eshet.messages import NIL, Message, Reply, ReplyError, WithId
-from eshet.server.peer import Owner, Peer
+from eshet.exceptions import ProtocolError, TooManyRequests
+from eshet.protocol.framing import frame_without_id
+from eshet.server.peer import Asked, Peer
 from eshet.server.tree import Kind, Node, Tree, TreeError
 
 __all__ = ["Router"]
 
 _LONGEST_AGE_MS: Final = 0xFFFF_FFFF
 _ID_BITS: Final = 53  # a number that every language has
+_ID: Final = 3  # where the fields after the code and the id begin
+
+Handler = Callable[[Peer, int, bytes], None]
+"""Acts on a message of a client: given who sent it, its id, and what follows that."""
 
 
 class Router:
@@ -29,20 +39,24 @@ class Router:
         self.tree: Final = Tree()
         self.peers: Final[dict[bytes, Peer]] = {}
         self._now = now
-        self._handlers: dict[type[Message], Callable[[Peer, Any], None]] = {
-            messages.ActionRegister: self._register(Kind.ACTION),
-            messages.PropRegister: self._register(Kind.PROP),
-            messages.EventRegister: self._register(Kind.EVENT),
-            messages.StateRegister: self._register(Kind.STATE),
-            messages.ActionCall: self._action_call,
-            messages.Get: self._get,
-            messages.Set: self._set,
-            messages.EventListen: self._event_listen,
-            messages.EventEmit: self._event_emit,
-            messages.StateChanged: self._state_changed,
-            messages.StateUnknown: self._state_unknown,
-            messages.StateObserve: self._state_observe,
-            messages.StateObserveT: self._state_observe_t,
+        self._touched: set[Peer] = set()
+        self._notified: set[Node] = set()
+        self._handlers: Final[dict[int, Handler]] = {
+            messages.Reply.code: self._reply,
+            messages.ReplyError.code: self._reply_error,
+            messages.ActionRegister.code: self._register(Kind.ACTION),
+            messages.PropRegister.code: self._register(Kind.PROP),
+            messages.EventRegister.code: self._register(Kind.EVENT),
+            messages.StateRegister.code: self._register(Kind.STATE),
+            messages.ActionCall.code: self._action_call,
+            messages.Get.code: self._get,
+            messages.Set.code: self._set,
+            messages.EventListen.code: self._event_listen,
+            messages.EventEmit.code: self._event_emit,
+            messages.StateChanged.code: self._state_changed,
+            messages.StateUnknown.code: self._state_unknown,
+            messages.StateObserve.code: self._state_observe,
+            messages.StateObserveT.code: self._state_observe_t,
         }
 
     # --- clients ------------------------------------------------------------------------------
@@ -74,104 +88,138 @@ class Router:
         self.tree.unlisten(peer)
         for node, was_known in self.tree.release(peer):
             if was_known:
-                self._notify(node, messages.NotifyUnknown(node.path))
-        peer.give_up(codec.pack("client_exited"))
+                self._notify(node, messages.NotifyUnknown.code, node.path + b"\0")
+        for asker, request_id in peer.asked.close_all():
+            asker.fail(request_id, codec.pack("client_exited"))
+            self._touched.add(asker)
 
-    def handle(self, peer: Peer, message: Message) -> None:
-        """Do what a client's message asks for, and answer it."""
-        if isinstance(message, Reply | ReplyError):
-            peer.answered(message)
-            return
+    def handle(self, peer: Peer, payload: bytes) -> None:
+        """Do what a client's message asks for, and answer it.
+
+        Raises:
+            ProtocolError: it is no whole message, or one that a client can't send.
+        """
+        handler = self._handlers.get(payload[0])
+        if handler is None:
+            raise ProtocolError(f"a message of type {payload[0]:#04x}, which a client can't send")
         try:
-            self._handlers[type(message)](peer, message)
+            request_id = payload[1] << 8 | payload[2]
+        except IndexError:
+            raise ProtocolError(f"a message of type {payload[0]:#04x} that is cut short") from None
+        try:
+            handler(peer, request_id, payload[_ID:])
         except TreeError as error:
-            if isinstance(message, WithId):
-                peer.send(ReplyError(message.id, codec.pack(error.code)))
+            peer.fail(request_id, codec.pack(error.code))
+
+    def flush(self) -> None:
+        """Send what the messages that were handled since the last time have caused."""
+        touched, self._touched = self._touched, set()
+        for node in self._notified:
+            touched.update(node.listeners)
+        self._notified.clear()
+        for peer in touched:
+            peer.flush()
+
+    @property
+    def has_to_flush(self) -> bool:
+        """Whether others than the sender of a message have to be sent something."""
+        return bool(self._touched or self._notified)
 
     # --- owners -------------------------------------------------------------------------------
 
-    def _register(self, kind: Kind) -> Callable[[Peer, messages.WithPath], None]:
-        def register(peer: Peer, message: messages.WithPath) -> None:
-            self.tree.register(message.path, kind, peer, self._now())
-            peer.send(Reply(message.id, NIL))
+    def _register(self, kind: Kind) -> Handler:
+        def register(peer: Peer, request_id: int, rest: bytes) -> None:
+            self.tree.register(_only_path(rest), kind, peer, self._now())
+            peer.reply(request_id)
 
         return register
 
-    def _ask(self, peer: Peer, request_id: int, owner: Owner, make: Any, *fields: Any) -> None:
-        """Pass a request on to the owner of a node, and its answer back."""
-
-        def answer(kind: type[Reply] | type[ReplyError], value: bytes) -> None:
-            try:
-                peer.send(kind(request_id, value))
-            except MessageTooLong:
-                peer.send(ReplyError(request_id, codec.pack("reply_too_long")))
-
+    def _ask(self, peer: Peer, request_id: int, node: Node, code: int, rest: bytes) -> None:
+        """Pass a request on to the owner of a node."""
+        owner = node.owner
+        if owner is None:
+            raise TreeError("no_owner")
         try:
-            owner.ask(answer, make, *fields)
+            owner.ask(Asked(peer, request_id), code, rest)
         except TooManyRequests:
-            answer(ReplyError, codec.pack("too_many_requests"))
+            raise TreeError("too_many_requests") from None
+        if isinstance(owner, Peer):
+            self._touched.add(owner)
+
+    def _reply(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        self._pass_back(peer, messages.Reply.code, request_id, rest)
+
+    def _reply_error(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        self._pass_back(peer, messages.ReplyError.code, request_id, rest)
+
+    def _pass_back(self, peer: Peer, code: int, request_id: int, value: bytes) -> None:
+        codec.check(value)
+        asker, asked_as = peer.asked.close(request_id)
+        asker.answer(code, asked_as, value)
+        self._touched.add(asker)
 
     # --- actions, properties, the value of states ---------------------------------------------
 
-    def _action_call(self, peer: Peer, message: messages.ActionCall) -> None:
-        owner = _owner(self._find(message.path, Kind.ACTION))
-        self._ask(peer, message.id, owner, messages.ActionCall, message.path, message.value)
+    def _action_call(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        node = self._find(_path_before_value(rest), Kind.ACTION)
+        self._ask(peer, request_id, node, messages.ActionCall.code, rest)
 
-    def _get(self, peer: Peer, message: messages.Get) -> None:
-        node = self._find(message.path, Kind.PROP, Kind.STATE)
+    def _get(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        node = self._find(_only_path(rest), Kind.PROP, Kind.STATE)
         if node.kind is Kind.PROP:
-            self._ask(peer, message.id, _owner(node), messages.PropGet, message.path)
+            self._ask(peer, request_id, node, messages.PropGet.code, rest)
         elif node.value is None:
             raise TreeError("state_unknown")
         else:
-            peer.send(Reply(message.id, node.value))
+            peer.reply(request_id, node.value)
 
-    def _set(self, peer: Peer, message: messages.Set) -> None:
-        node = self._find(message.path, Kind.PROP, Kind.STATE)
+    def _set(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        node = self._find(_path_before_value(rest), Kind.PROP, Kind.STATE)
         make = messages.PropSet if node.kind is Kind.PROP else messages.StateSet
-        self._ask(peer, message.id, _owner(node), make, message.path, message.value)
+        self._ask(peer, request_id, node, make.code, rest)
 
     # --- events -------------------------------------------------------------------------------
 
-    def _event_listen(self, peer: Peer, message: messages.EventListen) -> None:
-        self.tree.listen(message.path, Kind.EVENT, peer, self._now())
-        peer.send(Reply(message.id, NIL))
+    def _event_listen(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        self.tree.listen(_only_path(rest), Kind.EVENT, peer, self._now())
+        peer.reply(request_id)
 
-    def _event_emit(self, peer: Peer, message: messages.EventEmit) -> None:
-        node = self._find(message.path, Kind.EVENT)
-        peer.send(Reply(message.id, NIL))
-        self._notify(node, messages.EventNotify(message.path, message.value))
+    def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        node = self._find(_path_before_value(rest), Kind.EVENT)
+        peer.reply(request_id)
+        self._notify(node, messages.EventNotify.code, rest)
 
     # --- states -------------------------------------------------------------------------------
 
-    def _state_changed(self, peer: Peer, message: messages.StateChanged) -> None:
-        node = self._own_state(peer, message.path)
-        self._change(node, message.value)
-        peer.send(Reply(message.id, NIL))
-        self._notify(node, messages.NotifyKnown(message.path, message.value))
+    def _state_changed(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        path = _path_before_value(rest)
+        node = self._own_state(peer, path)
+        self._change(node, rest[len(path) + 1 :])
+        peer.reply(request_id)
+        self._notify(node, messages.NotifyKnown.code, rest)
 
-    def _state_unknown(self, peer: Peer, message: messages.StateUnknown) -> None:
-        node = self._own_state(peer, message.path)
+    def _state_unknown(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        node = self._own_state(peer, _only_path(rest))
         self._change(node, None)
-        peer.send(Reply(message.id, NIL))
-        self._notify(node, messages.NotifyUnknown(message.path))
+        peer.reply(request_id)
+        self._notify(node, messages.NotifyUnknown.code, rest)
 
-    def _state_observe(self, peer: Peer, message: messages.StateObserve) -> None:
-        node = self.tree.listen(message.path, Kind.STATE, peer, self._now())
+    def _state_observe(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        node = self.tree.listen(_only_path(rest), Kind.STATE, peer, self._now())
         if node.value is None:
-            peer.send(messages.ReplyUnknown(message.id))
+            peer.answer(messages.ReplyUnknown.code, request_id, b"")
         else:
-            peer.send(messages.ReplyKnown(message.id, node.value))
+            peer.answer(messages.ReplyKnown.code, request_id, node.value)
 
-    def _state_observe_t(self, peer: Peer, message: messages.StateObserveT) -> None:
-        node = self.tree.listen(message.path, Kind.STATE, peer, self._now())
-        age = min(round((self._now() - node.since) * 1000), _LONGEST_AGE_MS)
+    def _state_observe_t(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        node = self.tree.listen(_only_path(rest), Kind.STATE, peer, self._now())
+        age = min(round((self._now() - node.since) * 1000), _LONGEST_AGE_MS).to_bytes(4, "big")
         if node.value is None:
-            peer.send(messages.ReplyUnknownT(message.id, age))
+            peer.answer(messages.ReplyUnknownT.code, request_id, age)
         else:
-            peer.send(messages.ReplyKnownT(message.id, age, node.value))
+            peer.answer(messages.ReplyKnownT.code, request_id, age + node.value)
 
-    def _own_state(self, peer: Peer, path: str) -> Node:
+    def _own_state(self, peer: Peer, path: bytes) -> Node:
         """Return the state of that path, which the client owns."""
         try:
             node = self.tree.find(path)
@@ -189,15 +237,19 @@ class Router:
 
     # --- what they share ----------------------------------------------------------------------
 
-    def _find(self, path: str, *kinds: Kind) -> Node:
+    def _find(self, path: bytes, *kinds: Kind) -> Node:
         node = self.tree.find(path)
         if node.kind not in kinds:
             raise TreeError("path_is_wrong_type")
         return node
 
-    def _notify(self, node: Node, message: Message) -> None:
-        for listener in node.listeners:
-            listener.send(message)
+    def _notify(self, node: Node, code: int, rest: bytes) -> None:
+        if not node.listeners:
+            return
+        frame = frame_without_id(code, rest)
+        for hear in node.listeners.values():
+            hear(frame)
+        self._notified.add(node)
 
 
 _STATE_ERRORS: Final = {
@@ -208,7 +260,18 @@ _STATE_ERRORS: Final = {
 """What `state_changed` answers where other requests answer something else."""
 
 
-def _owner(node: Node) -> Owner:
-    if node.owner is None:
-        raise TreeError("no_owner")
-    return node.owner
+def _only_path(rest: bytes) -> bytes:
+    """Return the path of a message that has no other field after its id."""
+    end = rest.find(b"\0")
+    if end != len(rest) - 1 or not rest:
+        raise ProtocolError("a message whose path does not end with its only zero byte")
+    return rest[:-1]
+
+
+def _path_before_value(rest: bytes) -> bytes:
+    """Return the path of a message that has a path and a value after its id; check the value."""
+    path, zero, value = rest.partition(b"\0")
+    if not zero:
+        raise ProtocolError("a message with a path without its zero byte")
+    codec.check(value)
+    return path

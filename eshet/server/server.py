@@ -10,10 +10,19 @@ from typing import Final, Self
 
 from eshet import codec
 from eshet.connection import Connection
-from eshet.exceptions import ListenError, ProtocolError
+from eshet.exceptions import ListenError
 from eshet.link import link
-from eshet.messages import Hello, HelloAccepted, HelloAllocated, HelloId, Message
+from eshet.messages import (
+    FROM_CLIENT,
+    HelloAccepted,
+    HelloAllocated,
+    HelloId,
+    Message,
+    pack,
+    unpack,
+)
 from eshet.protocol import DEFAULT_PORT, ServerProtocol
+from eshet.protocol.framing import frame
 from eshet.protocol.server import HELLO_TIMEOUT
 from eshet.server.meta import Meta
 from eshet.server.peer import Peer
@@ -45,8 +54,9 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._hello_timeout = hello_timeout
         self._log = logger
-        self._router = Router(self._loop.time)
-        Meta(self._router.tree, self._loop.time())
+        self.router: Final = Router(self._loop.time)
+        Meta(self.router.tree, self._loop.time())
+        self._flushing: asyncio.Handle | None = None
         self._listeners: list[asyncio.Server] = []
         self._sessions: set[_Session] = set()
         self._idle = asyncio.Event()
@@ -112,8 +122,23 @@ class Server:
             session.connection.abort()
         await self._idle.wait()
 
+    def handle(self, peer: Peer, payload: bytes) -> None:
+        """Act on a message of a client; what it causes for others is sent in the next turn."""
+        self.router.handle(peer, payload)
+        if self._flushing is None and self.router.has_to_flush:
+            self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Send in the next turn of the loop what waits for clients, in one write for each."""
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        self.router.flush()
+
     def _new_connection(self) -> Connection:
-        session = _Session(self._router, self._hello_timeout, self._log, self._ended)
+        session = _Session(self, self._hello_timeout, self._log, self._ended)
         self._sessions.add(session)
         self._idle.clear()
         return session.connection
@@ -127,47 +152,39 @@ class Server:
 class _Session:
     """One connection of one client, from before its hello until its end."""
 
+    __slots__ = ("_log", "_on_end", "_peer", "_server", "connection")
+
     def __init__(
         self,
-        router: Router,
+        server: "Server",
         hello_timeout: float,
         logger: logging.Logger,
         on_end: "Callable[[_Session], None]",
     ) -> None:
-        now = asyncio.get_running_loop().time()
-        self.connection = Connection(
-            ServerProtocol(now, hello_timeout), self._on_message, self._on_lost
-        )
-        self._router = router
+        protocol = ServerProtocol(asyncio.get_running_loop().time(), hello_timeout)
+        self.connection = Connection(protocol, self._on_payload, self._on_lost)
+        self._server = server
         self._log = logger
         self._on_end = on_end
         self._peer: Peer | None = None
 
-    def _on_message(self, message: Message) -> None:
-        if self._peer is not None:
-            self._router.handle(self._peer, message)
+    def _on_payload(self, payload: bytes) -> None:
+        if self._peer is None:
+            self._greet(unpack(payload, FROM_CLIENT))
         else:
-            self._greet(message)
+            self._server.handle(self._peer, payload)
 
     def _greet(self, message: Message) -> None:
         """Let the client in: the protocol sees to it that its first message is a hello."""
-        try:
-            client_id = codec.canonical(message.client_id) if isinstance(message, HelloId) else None
-        except ProtocolError as error:
-            self.connection.close(f"its client id is {error}")
-            return
-        connection = self.connection
-        self._peer = Peer(
-            client_id or self._router.allocate_id(),
-            connection.send,
-            connection.request,
-            connection.close,
-        )
-        self._router.join(self._peer)
-        if isinstance(message, Hello):
-            connection.send(HelloAllocated(self._peer.client_id))
+        router, connection = self._server.router, self.connection
+        if isinstance(message, HelloId):
+            client_id, answer = codec.canonical(message.client_id), pack(HelloAccepted())
         else:
-            connection.send(HelloAccepted())
+            client_id = router.allocate_id()
+            answer = pack(HelloAllocated(client_id))
+        self._peer = Peer(client_id, connection.endpoint.out, connection.flush, connection.close)
+        router.join(self._peer)
+        connection.send(frame(answer))
 
     def _on_lost(self, reason: str) -> None:
         self._log.log(
@@ -177,7 +194,8 @@ class _Session:
             reason,
         )
         if self._peer is not None:
-            self._router.leave(self._peer)
+            self._server.router.leave(self._peer)
+            self._server.flush_soon()
         self._on_end(self)
 
 

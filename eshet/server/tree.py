@@ -1,7 +1,8 @@
 """The tree of nodes: who owns each, who hears of it, and the value of each state. No I/O.
 
 A node is a leaf of one of four kinds. The directories above it come into being with it and vanish
-with their last leaf. Every operation costs what it touches, whatever the size of the tree.
+with their last leaf. Every operation costs what it touches, whatever the size of the tree. Paths
+are bytes here, as they stand in messages.
 
 Invariants: a path in the index is a node or a directory, never both; a node is in the tree as long
 as it has an owner or a listener; a directory as long as it has a child; a state without an owner
@@ -10,10 +11,11 @@ has no value; what the tree knows of an owner or listener agrees with what it kn
 
 import enum
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from eshet.paths import is_path
+from eshet.paths import is_wire_path
 from eshet.server.peer import Owner, Peer
 
 __all__ = ["Directory", "Kind", "Node", "Tree", "TreeError"]
@@ -50,21 +52,21 @@ class Node:
         since: when the state last changed, or when the node was made.
     """
 
-    path: str
+    path: bytes
     kind: Kind
     since: float
     owner: Owner | None = None
     value: bytes | None = None
     """Of a state, packed; None if it is unknown."""
-    listeners: dict[Peer, None] = field(default_factory=dict)
-    """Who is told of events and changes, in the order in which they asked."""
+    listeners: dict[Peer, Callable[[bytes], None]] = field(default_factory=dict)
+    """Who is told of events and changes, in the order in which they asked, and how."""
 
 
 @dataclass(slots=True, eq=False)
 class Directory:
     """What is above nodes; the children by name, in the order in which they came."""
 
-    children: "dict[str, Node | Directory]" = field(default_factory=dict)
+    children: "dict[bytes, Node | Directory]" = field(default_factory=dict)
 
 
 class Tree:
@@ -72,11 +74,11 @@ class Tree:
 
     def __init__(self) -> None:
         self.root: Final[Directory] = Directory()
-        self._index: dict[str, Node | Directory] = {}
+        self._index: dict[bytes, Node | Directory] = {}
         self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
         self._heard: defaultdict[Peer, dict[Node, None]] = defaultdict(dict)
 
-    def find(self, path: str) -> Node:
+    def find(self, path: bytes) -> Node:
         """Return the node at a path.
 
         Raises:
@@ -89,22 +91,22 @@ class Tree:
             raise TreeError("path_is_directory")
         raise TreeError(self._why_missing(path))
 
-    def look_up(self, path: str) -> Node | Directory:
+    def look_up(self, path: bytes) -> Node | Directory:
         """Return the node or directory at a path, which may be `/` or end with a slash.
 
         Raises:
             TreeError: `invalid_path`, `path_not_found` or `not_a_directory`.
         """
-        if path == "/":
+        if path == b"/":
             return self.root
-        node = self._index.get(path.removesuffix("/"))
+        node = self._index.get(path.removesuffix(b"/"))
         if node is None:
-            raise TreeError(self._why_missing(path.removesuffix("/")))
-        if isinstance(node, Node) and path.endswith("/"):
+            raise TreeError(self._why_missing(path.removesuffix(b"/")))
+        if isinstance(node, Node) and path.endswith(b"/"):
             raise TreeError("not_a_directory")
         return node
 
-    def register(self, path: str, kind: Kind, owner: Owner, now: float) -> Node:
+    def register(self, path: bytes, kind: Kind, owner: Owner, now: float) -> Node:
         """Give a node its owner, and make it if it is not there.
 
         Raises:
@@ -117,14 +119,14 @@ class Tree:
         self._owned[owner][node] = None
         return node
 
-    def listen(self, path: str, kind: Kind, listener: Peer, now: float) -> Node:
+    def listen(self, path: bytes, kind: Kind, listener: Peer, now: float) -> Node:
         """Add a listener or observer to a node, and make it if it is not there.
 
         Raises:
             TreeError: as `find`, and `path_already_exists` if it has another kind.
         """
         node = self._ensure(path, kind, now)
-        node.listeners[listener] = None
+        node.listeners[listener] = listener.hear
         self._heard[listener][node] = None
         return node
 
@@ -147,7 +149,7 @@ class Tree:
             del node.listeners[listener]
             self._drop_if_idle(node)
 
-    def _ensure(self, path: str, kind: Kind, now: float) -> Node:
+    def _ensure(self, path: bytes, kind: Kind, now: float) -> Node:
         node = self._index.get(path)
         if node is None:
             return self._insert(path, kind, now)
@@ -157,7 +159,7 @@ class Tree:
             raise TreeError("path_already_exists")
         return node
 
-    def _insert(self, path: str, kind: Kind, now: float) -> Node:
+    def _insert(self, path: bytes, kind: Kind, now: float) -> Node:
         code = self._why_missing(path)
         if code != "path_not_found":
             raise TreeError(code)
@@ -166,10 +168,10 @@ class Tree:
         self._hang(path, node)
         return node
 
-    def _hang(self, path: str, child: Node | Directory) -> None:
+    def _hang(self, path: bytes, child: Node | Directory) -> None:
         """Put a child into its directory, and make the directories that are missing."""
         while True:
-            above, _, name = path.rpartition("/")
+            above, _, name = path.rpartition(b"/")
             directory = self.root if not above else self._index.get(above)
             if isinstance(directory, Directory):
                 directory.children[name] = child
@@ -184,7 +186,7 @@ class Tree:
         path = node.path
         del self._index[path]
         while path:
-            above, _, name = path.rpartition("/")
+            above, _, name = path.rpartition(b"/")
             directory = cast(Directory, self._index[above] if above else self.root)
             del directory.children[name]
             if directory.children or not above:
@@ -192,16 +194,16 @@ class Tree:
             del self._index[above]
             path = above
 
-    def _why_missing(self, path: str) -> str:
+    def _why_missing(self, path: bytes) -> str:
         """Return the error value for a path that is not in the index."""
-        if not is_path(path):
+        if not is_wire_path(path):
             return "invalid_path"
-        above = path.rpartition("/")[0]
+        above = path.rpartition(b"/")[0]
         while above:
             node = self._index.get(above)
             if isinstance(node, Node):
                 return "not_a_directory"
             if node is not None:
                 break
-            above = above.rpartition("/")[0]
+            above = above.rpartition(b"/")[0]
         return "path_not_found"

@@ -20,8 +20,8 @@ from eshet.protocol.framing import frame
 TIMEOUTS = TimeoutConfig(idle_ping=15, server_timeout=30, ping_timeout=5)
 
 
-def greeted(now: float = 0.0) -> ClientProtocol:
-    client = ClientProtocol(None, TIMEOUTS, now)
+def greeted(now: float = 0.0) -> ClientProtocol[str]:
+    client: ClientProtocol[str] = ClientProtocol(None, TIMEOUTS, now)
     client.data_to_send(now)
     assert list(client.receive(frame(pack(HelloAllocated(b"\x07"))), now)) != []
     return client
@@ -38,7 +38,7 @@ def test_a_client_takes_the_id_it_is_given() -> None:
 
 
 def test_a_client_waits_for_the_answer_to_its_hello_for_so_long() -> None:
-    client = ClientProtocol(None, TIMEOUTS, 100.0)
+    client: ClientProtocol[str] = ClientProtocol(None, TIMEOUTS, 100.0)
     assert client.next_deadline() == 105.0
     client.handle_deadline(104.9)
     assert client.closing is None
@@ -48,7 +48,8 @@ def test_a_client_waits_for_the_answer_to_its_hello_for_so_long() -> None:
 
 def test_a_client_pings_after_it_has_sent_nothing_for_so_long() -> None:
     client = greeted()
-    client.request(Get, "/a")
+    assert client.requests.open("a request") == 0
+    client.send(frame(pack(Get(0, "/a"))))
     client.data_to_send(now=10.0)
     assert client.next_deadline() == 25.0
     client.handle_deadline(24.9)
@@ -56,16 +57,16 @@ def test_a_client_pings_after_it_has_sent_nothing_for_so_long() -> None:
     client.handle_deadline(25.0)
     assert client.data_to_send(25.0) == frame(pack(Ping(1)))
     assert client.next_deadline() == 30.0
-    assert list(client.receive(frame(pack(Reply(1, NIL))), 26.0)) == [], "the shell is not told"
+    assert client.requests.close(1) is None
+    client.pong()
     assert client.next_deadline() == 40.0
 
 
 def test_a_client_gives_up_when_a_ping_is_not_answered_though_other_things_come() -> None:
     client = greeted()
-    client.request(Get, "/a")
-    client.data_to_send(0.0)
     client.handle_deadline(15.0)
-    list(client.receive(frame(pack(Reply(0, NIL))), 19.0))
+    client.data_to_send(15.0)
+    assert list(client.receive(frame(pack(Reply(0, NIL))), 19.0)) == [pack(Reply(0, NIL))]
     client.handle_deadline(20.0)
     assert client.closing == "the server did not answer a ping in 5 s"
 
@@ -74,13 +75,13 @@ def test_a_client_gives_up_when_a_ping_is_not_answered_though_other_things_come(
 def test_a_second_hello_ends_a_client(early: HelloAccepted | HelloAllocated) -> None:
     client = greeted()
     with pytest.raises(ProtocolError, match="a second hello"):
-        client.accept(early)
+        client.accept(pack(early))
 
 
 def test_a_client_hears_nothing_before_the_hello() -> None:
-    client = ClientProtocol(None, TIMEOUTS, 0.0)
+    client: ClientProtocol[str] = ClientProtocol(None, TIMEOUTS, 0.0)
     with pytest.raises(ProtocolError, match="a message Reply before its hello"):
-        client.accept(Reply(0, NIL))
+        client.accept(pack(Reply(0, NIL)))
 
 
 def test_a_server_waits_for_a_hello_for_so_long() -> None:
@@ -94,7 +95,7 @@ def test_a_server_waits_for_a_hello_for_so_long() -> None:
 
 def test_a_server_gives_a_silent_client_up() -> None:
     server = ServerProtocol(0.0)
-    assert list(server.receive(frame(pack(Hello(1, 30))), 1.0)) == [Hello(1, 30)]
+    assert list(server.receive(frame(pack(Hello(1, 30))), 1.0)) == [pack(Hello(1, 30))]
     assert server.next_deadline() == 31.0
     list(server.receive(frame(pack(Ping(1))), 30.0))
     server.handle_deadline(31.0)

@@ -16,27 +16,27 @@ def a_peer(name: str) -> Peer:
     def unused(*_: Any) -> Any:
         raise AssertionError("the tree sends nothing")
 
-    return Peer(name.encode(), unused, unused, unused)
+    return Peer(name.encode(), [], unused, unused)
 
 
 def test_an_idle_node_is_gone_with_the_directories_above_it() -> None:
     tree, owner = Tree(), a_peer("owner")
-    tree.register("/a/b/c", Kind.STATE, owner, 0.0)
-    tree.register("/a/d", Kind.STATE, owner, 0.0)
+    tree.register(b"/a/b/c", Kind.STATE, owner, 0.0)
+    tree.register(b"/a/d", Kind.STATE, owner, 0.0)
     tree.release(owner)
     assert tree.root.children == {}
     with pytest.raises(TreeError, match="path_not_found"):
-        tree.find("/a/d")
+        tree.find(b"/a/d")
 
 
 def test_a_released_state_has_no_value_and_says_that_it_had_one() -> None:
     tree, owner, observer = Tree(), a_peer("owner"), a_peer("observer")
-    known = tree.register("/known", Kind.STATE, owner, 0.0)
-    unknown = tree.register("/unknown", Kind.STATE, owner, 0.0)
-    tree.listen("/known", Kind.STATE, observer, 0.0)
+    known = tree.register(b"/known", Kind.STATE, owner, 0.0)
+    unknown = tree.register(b"/unknown", Kind.STATE, owner, 0.0)
+    tree.listen(b"/known", Kind.STATE, observer, 0.0)
     known.value = b"\x01"
     assert tree.release(owner) == [(known, True), (unknown, False)]
-    assert tree.find("/known").value is None
+    assert tree.find(b"/known").value is None
     assert tree.release(owner) == []
 
 
@@ -49,8 +49,8 @@ def answer(operation: Callable[..., object], *args: Any) -> str | None:
     return None
 
 
-NAMES = st.sampled_from("abc")
-PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))
+NAMES = st.sampled_from([b"a", b"b", b"c"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: b"/" + b"/".join(names))
 PEERS = st.integers(0, 2)
 KINDS = st.sampled_from(Kind)
 
@@ -62,19 +62,19 @@ class TreeMachine(RuleBasedStateMachine):
         super().__init__()
         self.tree = Tree()
         self.peers = [a_peer(str(n)) for n in range(3)]
-        self.model: dict[str, tuple[Kind, Peer | None, list[Peer]]] = {}
+        self.model: dict[bytes, tuple[Kind, Peer | None, list[Peer]]] = {}
 
-    def expected_error(self, path: str, kind: Kind) -> str | None:
+    def expected_error(self, path: bytes, kind: Kind) -> str | None:
         if path in self.model:
             return None if self.model[path][0] is kind else "path_already_exists"
-        if any(other.startswith(path + "/") for other in self.model):
+        if any(other.startswith(path + b"/") for other in self.model):
             return "path_is_directory"
-        if any(path.startswith(other + "/") for other in self.model):
+        if any(path.startswith(other + b"/") for other in self.model):
             return "not_a_directory"
         return None
 
     @rule(path=PATHS, kind=KINDS, peer=PEERS)
-    def register(self, path: str, kind: Kind, peer: int) -> None:
+    def register(self, path: bytes, kind: Kind, peer: int) -> None:
         error = self.expected_error(path, kind)
         known, owner, listeners = self.model.get(path, (kind, None, []))
         if error is None and owner is not None:
@@ -84,7 +84,7 @@ class TreeMachine(RuleBasedStateMachine):
             self.model[path] = (known, self.peers[peer], listeners)
 
     @rule(path=PATHS, kind=KINDS, peer=PEERS)
-    def listen(self, path: str, kind: Kind, peer: int) -> None:
+    def listen(self, path: bytes, kind: Kind, peer: int) -> None:
         error = self.expected_error(path, kind)
         assert answer(self.tree.listen, path, kind, self.peers[peer], 0.0) == error
         if error is None:
@@ -108,13 +108,13 @@ class TreeMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_tree_is_the_model(self) -> None:
-        found: dict[str, Any] = {}
-        todo: list[tuple[str, Node | Directory]] = [("", self.tree.root)]
+        found: dict[bytes, Any] = {}
+        todo: list[tuple[bytes, Node | Directory]] = [(b"", self.tree.root)]
         while todo:
             path, node = todo.pop()
             if isinstance(node, Directory):
                 assert node.children or not path, "a directory has a child"
-                todo += [(f"{path}/{name}", child) for name, child in node.children.items()]
+                todo += [(path + b"/" + name, child) for name, child in node.children.items()]
                 continue
             assert node is self.tree.find(path)
             assert node.path == path

@@ -1,0 +1,271 @@
+"""How fast the server and the client are, beside the least that asyncio can do.
+
+    python benchmarks/wire.py [--server HOST:PORT]
+
+Everything is measured in one run, as ratios. The floor is a bare asyncio server in a process of its
+own, as ours is: it splits frames and answers what it got (echo), or writes it to each listener, the
+frames of one read joined into one write for each (fan-out). A ratio of 0.5 is half as fast as that.
+The load comes over blocking sockets from this process, which parses nothing that it does not have to.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import socket
+import statistics
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection as Pipe
+
+from eshet import codec
+from eshet.messages import (
+    ActionCall,
+    ActionRegister,
+    EventEmit,
+    EventListen,
+    HelloId,
+    Message,
+    Ping,
+    Reply,
+    StateChanged,
+    StateObserve,
+    StateRegister,
+    pack,
+)
+from eshet.protocol.framing import frame
+from eshet.server import Server
+
+ROUNDS = 7
+SECONDS = 0.25  # for each figure of each round
+IN_FLIGHT = 64
+
+
+# --- servers in processes of their own --------------------------------------------------------
+
+
+class Floor(asyncio.Protocol):
+    """Splits frames; echoes them, or writes them to every listener: whoever sent `L` first."""
+
+    def __init__(self, listeners: "dict[Floor, None]") -> None:
+        self.listeners = listeners
+        self.rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.listeners.pop(self, None)
+
+    def data_received(self, data: bytes) -> None:
+        data = self.rest + data
+        start, end, frames = 0, len(data), []
+        while start + 3 <= end:
+            after = start + 3 + (data[start + 1] << 8 | data[start + 2])
+            if after > end:
+                break
+            frames.append(data[start:after])
+            start = after
+        self.rest = data[start:]
+        if frames and frames[0] == b"\x47\x00\x01L":
+            self.listeners[self] = None
+        elif frames:
+            joined = b"".join(frames)
+            self.transport.write(joined)
+            for listener in self.listeners:
+                listener.transport.write(joined)
+
+
+async def serve_floor(ready: Pipe) -> None:
+    listeners: dict[Floor, None] = {}
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Floor(listeners), "127.0.0.1", 0)
+    ready.send(server.sockets[0].getsockname())
+    await loop.create_future()
+
+
+async def serve_ours(ready: Pipe) -> None:
+    server = Server()
+    await server.listen(port=0)
+    ready.send(server.addresses[0])
+    await asyncio.get_running_loop().create_future()
+
+
+def run_server(ready: Pipe, serve: Callable, core: int | None) -> None:
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    asyncio.run(serve(ready))
+
+
+@contextmanager
+def server_process(serve: Callable, core: int | None = None) -> Iterator[tuple[str, int]]:
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=run_server, args=(theirs, serve, core), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+# --- load -------------------------------------------------------------------------------------
+
+
+class Raw:
+    """A client that sends bytes and counts those that come back."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def hello(self, name: str) -> "Raw":
+        self.ask(HelloId(1, 0, codec.pack(name)), length=4)
+        return self
+
+    def ask(self, *messages: Message, length: int) -> bytes:
+        self.socket.sendall(b"".join(frame(pack(message)) for message in messages))
+        return self.read(length)
+
+    def read(self, length: int) -> bytes:
+        parts = []
+        while length > 0:
+            parts.append(self.socket.recv(min(length, 1 << 18)))
+            length -= len(parts[-1])
+        return b"".join(parts)
+
+
+OK = 7  # bytes of the frame of a reply with nil
+
+
+def rate(turn: Callable[[], None], count: int) -> float:
+    """Return how many a second, when `turn` does `count` of them."""
+    deadline = time.perf_counter() + SECONDS
+    started, turns = time.perf_counter(), 0
+    while time.perf_counter() < deadline:
+        turn()
+        turns += 1
+    return turns * count / (time.perf_counter() - started)
+
+
+def pings(address: tuple[str, int], count: int, *, floor: bool) -> float:
+    client = Raw(address) if floor else Raw(address).hello("pinger")
+    batch = b"".join(frame(pack(Ping(n))) for n in range(count))
+    length = len(batch) if floor else OK * count
+
+    def turn() -> None:
+        client.socket.sendall(batch)
+        client.read(length)
+
+    return rate(turn, count)
+
+
+def calls(address: tuple[str, int], count: int) -> float:
+    owner, caller = Raw(address).hello("owner"), Raw(address).hello("caller")
+    owner.ask(ActionRegister(1, "/bench/action"), length=OK)
+    value = codec.pack([1, "x"])
+    batch = b"".join(frame(pack(ActionCall(n, "/bench/action", value))) for n in range(count))
+    size = len(batch) // count
+
+    def turn() -> None:
+        caller.socket.sendall(batch)
+        asked = owner.read(len(batch))
+        answers = [b"\x47\x00\x04\x05" + asked[at + 4 : at + 6] + b"\x01"
+                   for at in range(0, len(asked), size)]
+        owner.socket.sendall(b"".join(answers))
+        caller.read(OK * count)
+
+    return rate(turn, count)
+
+
+def fan_out(address: tuple[str, int], count: int, listeners: int, *, floor: bool) -> float:
+    """Return how many notifications arrive in a second, of batches of `count` emissions."""
+    value = codec.pack([1, "x"])
+    batch = b"".join(frame(pack(EventEmit(n, "/bench/event", value))) for n in range(count))
+    notified = len(batch) if floor else len(batch) - 2 * count  # they have no id
+    hearing = []
+    for number in range(listeners):
+        if floor:
+            listener = Raw(address)
+            listener.socket.sendall(b"\x47\x00\x01L")
+        else:
+            listener = Raw(address).hello(f"listener {number}")
+            listener.ask(EventListen(1, "/bench/event"), length=OK)
+        hearing.append(listener)
+    emitter = Raw(address) if floor else Raw(address).hello("emitter")
+    if floor:
+        time.sleep(0.05)  # until all listeners are known: the floor does not say so
+    replies = len(batch) if floor else OK * count
+
+    def turn() -> None:
+        emitter.socket.sendall(batch)
+        for listener in hearing:
+            listener.read(notified)
+        emitter.read(replies)
+
+    return rate(turn, count * listeners)
+
+
+def state_updates(address: tuple[str, int], count: int) -> float:
+    owner, observer = Raw(address).hello("state owner"), Raw(address).hello("observer")
+    owner.ask(StateRegister(1, "/bench/state"), length=OK)
+    observer.ask(StateObserve(1, "/bench/state"), length=6)
+    batch = b"".join(frame(pack(StateChanged(n, "/bench/state", b"\x05"))) for n in range(count))
+
+    def turn() -> None:
+        owner.socket.sendall(batch)
+        observer.read(len(batch) - 2 * count)
+        owner.read(OK * count)
+
+    return rate(turn, count)
+
+
+# --- comparison -------------------------------------------------------------------------------
+
+Figure = tuple[str, Callable[[tuple[str, int]], float], Callable[[tuple[str, int]], float], float]
+
+FIGURES: list[Figure] = [
+    ("ping, 64 in flight", lambda a: pings(a, 64, floor=False), lambda a: pings(a, 64, floor=True), 0.5),
+    ("action call, 64 in flight / ping floor", lambda a: calls(a, 64), lambda a: pings(a, 64, floor=True), 0.25),
+    ("action call, sequential / ping floor", lambda a: calls(a, 1), lambda a: pings(a, 1, floor=True), 0),
+    *[
+        (f"fan-out to {n}", lambda a, n=n: fan_out(a, 64, n, floor=False), lambda a, n=n: fan_out(a, 64, n, floor=True), 0.4)
+        for n in (1, 10, 100)
+    ],
+    ("state update, 64 in flight / fan-out floor", lambda a: state_updates(a, 64), lambda a: fan_out(a, 64, 1, floor=True), 0),
+]
+
+
+def compare(figure: Figure, ours: tuple[str, int], floor: tuple[str, int]) -> None:
+    name, measure, measure_floor, aim = figure
+    ratios, rates = [], []
+    for _ in range(ROUNDS):
+        rates.append(measure(ours))
+        ratios.append(rates[-1] / measure_floor(floor))
+    low, mid, high = min(ratios), statistics.median(ratios), max(ratios)
+    wanted = f"aim {aim}" if aim else ""
+    print(f"{name:<46} {mid:6.2f}  ({low:.2f} to {high:.2f})  {wanted:<9} {statistics.median(rates):>10,.0f}/s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server", help="measure this server instead of ours")
+    options = parser.parse_args()
+    print(f"{'ratios to the asyncio floor':<46} median  (lowest to highest of {ROUNDS})")
+    with server_process(serve_floor) as floor, server_process(serve_ours) as ours:
+        if options.server:
+            host, _, port = options.server.rpartition(":")
+            ours = (host, int(port))
+        for figure in FIGURES:
+            compare(figure, ours, floor)
+    os.sched_setaffinity(0, {0})
+    with server_process(serve_floor, 0) as floor, server_process(serve_ours, 0) as ours:
+        compare(
+            ("ping, sequential, all on one core", lambda a: pings(a, 1, floor=False),
+             lambda a: pings(a, 1, floor=True), 0.8), ours, floor)
+
+
+if __name__ == "__main__":
+    main()
