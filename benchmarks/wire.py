@@ -5,7 +5,7 @@
 Everything is measured in one run, as ratios. The floor is a bare asyncio server in a process of its
 own, as ours is: it splits frames and answers what it got (echo), or writes it to each listener, the
 frames of one read joined into one write for each (fan-out). A ratio of 0.5 is half as fast as that.
-The load comes over blocking sockets from this process, which parses nothing that it does not have to.
+The load comes over blocking sockets from this process, which parses as little as it can.
 """
 
 import argparse
@@ -14,10 +14,11 @@ import multiprocessing
 import os
 import socket
 import statistics
-import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
 
 from eshet import codec
@@ -29,7 +30,6 @@ from eshet.messages import (
     HelloId,
     Message,
     Ping,
-    Reply,
     StateChanged,
     StateObserve,
     StateRegister,
@@ -42,6 +42,8 @@ ROUNDS = 7
 SECONDS = 0.25  # for each figure of each round
 IN_FLIGHT = 64
 
+
+Serve = Callable[[Pipe], Coroutine[object, object, None]]
 
 # --- servers in processes of their own --------------------------------------------------------
 
@@ -93,14 +95,14 @@ async def serve_ours(ready: Pipe) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def run_server(ready: Pipe, serve: Callable, core: int | None) -> None:
+def run_server(ready: Pipe, serve: Serve, core: int | None) -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
     asyncio.run(serve(ready))
 
 
 @contextmanager
-def server_process(serve: Callable, core: int | None = None) -> Iterator[tuple[str, int]]:
+def server_process(serve: Serve, core: int | None = None) -> Iterator[tuple[str, int]]:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=run_server, args=(theirs, serve, core), daemon=True)
     process.start()
@@ -172,8 +174,8 @@ def calls(address: tuple[str, int], count: int) -> float:
     def turn() -> None:
         caller.socket.sendall(batch)
         asked = owner.read(len(batch))
-        answers = [b"\x47\x00\x04\x05" + asked[at + 4 : at + 6] + b"\x01"
-                   for at in range(0, len(asked), size)]
+        starts = range(0, len(asked), size)
+        answers = [b"\x47\x00\x04\x05" + asked[at + 4 : at + 6] + b"\x01" for at in starts]
         owner.socket.sendall(b"".join(answers))
         caller.read(OK * count)
 
@@ -224,47 +226,79 @@ def state_updates(address: tuple[str, int], count: int) -> float:
 
 # --- comparison -------------------------------------------------------------------------------
 
-Figure = tuple[str, Callable[[tuple[str, int]], float], Callable[[tuple[str, int]], float], float]
+Address = tuple[str, int]
 
-FIGURES: list[Figure] = [
-    ("ping, 64 in flight", lambda a: pings(a, 64, floor=False), lambda a: pings(a, 64, floor=True), 0.5),
-    ("action call, 64 in flight / ping floor", lambda a: calls(a, 64), lambda a: pings(a, 64, floor=True), 0.25),
-    ("action call, sequential / ping floor", lambda a: calls(a, 1), lambda a: pings(a, 1, floor=True), 0),
+
+@dataclass(frozen=True)
+class Figure:
+    """What is measured of a server and of the floor; the ratio is to be at least `aim`."""
+
+    name: str
+    measure: Callable[[Address], float]
+    floor: Callable[[Address], float]
+    aim: float | None = None
+
+
+def ping_floor(count: int) -> Callable[[Address], float]:
+    return partial(pings, count=count, floor=True)
+
+
+def fan_out_floor(listeners: int) -> Callable[[Address], float]:
+    return partial(fan_out, count=IN_FLIGHT, listeners=listeners, floor=True)
+
+
+FIGURES = [
+    Figure("ping, 64 in flight", partial(pings, count=64, floor=False), ping_floor(64), 0.5),
+    Figure("call, 64 in flight / ping floor", partial(calls, count=64), ping_floor(64), 0.25),
+    Figure("call, sequential / ping floor", partial(calls, count=1), ping_floor(1)),
     *[
-        (f"fan-out to {n}", lambda a, n=n: fan_out(a, 64, n, floor=False), lambda a, n=n: fan_out(a, 64, n, floor=True), 0.4)
-        for n in (1, 10, 100)
+        Figure(
+            f"fan-out to {listeners}",
+            partial(fan_out, count=IN_FLIGHT, listeners=listeners, floor=False),
+            fan_out_floor(listeners),
+            0.4,
+        )
+        for listeners in (1, 10, 100)
     ],
-    ("state update, 64 in flight / fan-out floor", lambda a: state_updates(a, 64), lambda a: fan_out(a, 64, 1, floor=True), 0),
+    Figure(
+        "state update, 64 in flight / fan-out floor",
+        partial(state_updates, count=IN_FLIGHT),
+        fan_out_floor(1),
+    ),
 ]
+ON_ONE_CORE = Figure(
+    "ping, sequential, all on one core",
+    partial(pings, count=1, floor=False),
+    ping_floor(1),
+    0.8,
+)
 
 
-def compare(figure: Figure, ours: tuple[str, int], floor: tuple[str, int]) -> None:
-    name, measure, measure_floor, aim = figure
+def compare(figure: Figure, ours: Address, floor: Address) -> None:
     ratios, rates = [], []
     for _ in range(ROUNDS):
-        rates.append(measure(ours))
-        ratios.append(rates[-1] / measure_floor(floor))
-    low, mid, high = min(ratios), statistics.median(ratios), max(ratios)
-    wanted = f"aim {aim}" if aim else ""
-    print(f"{name:<46} {mid:6.2f}  ({low:.2f} to {high:.2f})  {wanted:<9} {statistics.median(rates):>10,.0f}/s")
+        rates.append(figure.measure(ours))
+        ratios.append(rates[-1] / figure.floor(floor))
+    spread = f"({min(ratios):.2f} to {max(ratios):.2f})"
+    aim = f"aim {figure.aim}" if figure.aim else ""
+    per_second = f"{statistics.median(rates):,.0f}/s"
+    print(f"{figure.name:<44}{statistics.median(ratios):6.2f}  {spread}  {aim:<9}{per_second:>12}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--server", help="measure this server instead of ours")
-    options = parser.parse_args()
-    print(f"{'ratios to the asyncio floor':<46} median  (lowest to highest of {ROUNDS})")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", help="HOST:PORT of a server to measure instead of ours")
+    named = parser.parse_args().server
+    print(f"{'ratios to the asyncio floor':<44}median  (lowest to highest of {ROUNDS})")
     with server_process(serve_floor) as floor, server_process(serve_ours) as ours:
-        if options.server:
-            host, _, port = options.server.rpartition(":")
+        if named:
+            host, _, port = named.rpartition(":")
             ours = (host, int(port))
         for figure in FIGURES:
             compare(figure, ours, floor)
     os.sched_setaffinity(0, {0})
     with server_process(serve_floor, 0) as floor, server_process(serve_ours, 0) as ours:
-        compare(
-            ("ping, sequential, all on one core", lambda a: pings(a, 1, floor=False),
-             lambda a: pings(a, 1, floor=True), 0.8), ours, floor)
+        compare(ON_ONE_CORE, ours, floor)
 
 
 if __name__ == "__main__":
