@@ -25,6 +25,7 @@ from structlog.typing import FilteringBoundLogger
 import eshet
 import eshet_rules
 from eshet.clock import wall_now
+from eshet.exceptions import EshetError
 
 __all__ = ["FORMATS", "make_logger", "receiving_stdlib_logs"]
 
@@ -44,7 +45,8 @@ _RESET: Final = "\x1b[0m"
 
 # C0 but for the newline, DEL and C1, and what reorders text: bidirectional marks and overrides.
 _CONTROL: Final = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff]"  # halves of a character, which no stream can write
 )
 
 # Frames of these are on the way to a rule's own code, and say nothing about it.
@@ -166,7 +168,8 @@ class _ConsoleRenderer:
 
 
 def _render_json(logger: object, method: str, record: _Record) -> str:
-    return json.dumps(record, default=repr, ensure_ascii=False)
+    text = json.dumps(record, default=repr, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()  # half a character, as JSON escapes it
 
 
 def _pop_place(record: _Record) -> str:
@@ -209,13 +212,20 @@ def _format_error(logger: object, method: str, record: _Record) -> _Record:
     error = record.pop("exc_info", None)
     if isinstance(error, BaseException):
         record["error"] = "".join(traceback.format_exception_only(error)).strip()
-        record["traceback"] = format_error(error)
+        if not _is_expected(error):
+            record["traceback"] = format_error(error)
     return record
 
 
 def _put_in_order(logger: object, method: str, record: _Record) -> Mapping[str, Any]:
     leading = {name: record[name] for name in _LEADING if name in record}
     return {**leading, **{name: v for name, v in record.items() if name not in leading}}
+
+
+def _is_expected(error: BaseException) -> bool:
+    """Whether a house has such errors, and none of the rule's own lines had a part in this one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, EshetError) and all(f.filename.startswith(_OURS) for f in frames)
 
 
 def _without_our_frames(stack: traceback.StackSummary) -> traceback.StackSummary:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.processes import command
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "commands.md"
-_HELP = re.compile(r"^```console\n\$ (.* --help)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HELP = re.compile(r"^```console\n\$ ([^\n]* --help)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(("typed", "shown"), _HELP.findall(PAGE.read_text()))

@@ -6,6 +6,8 @@ import warnings
 import pytest
 import structlog
 
+from eshet import Client, ErrorValue
+from eshet.server import Server
 from eshet_rules.importer import Importer
 from eshet_rules.logs import escape, format_error, make_logger, receiving_stdlib_logs
 
@@ -198,3 +200,23 @@ def test_json_lines_are_lines(log):
     log.logger.info("a\nb", value="c\nd")
     assert json.dumps("a\nb")[1:-1] in log._stream.getvalue()
     assert len(log._stream.getvalue().splitlines()) == 1
+
+
+async def test_an_expected_error_without_a_line_of_a_rule_is_one_line(log):
+    async with Server() as server, Client(server=server) as client:
+        with pytest.raises(ErrorValue) as caught:
+            await client.set("/heater", True)
+    # The frame of this test stands for the rule's own line.
+    log.logger.error("rule failed", exc_info=caught.value)
+    assert "traceback" in log.records[0]
+    caught.value.__traceback__ = caught.value.__traceback__.tb_next
+    log.logger.error("rule failed", exc_info=caught.value)
+    assert log.records[1]["error"].endswith("ErrorValue: set /heater: path_not_found")
+    assert "traceback" not in log.records[1]
+
+
+def test_half_a_character_can_be_logged(log, console):
+    log.logger.info("set", value="\ud800")
+    assert log.records[0]["value"] == "\ud800"
+    console[0].info("set", value="\ud800")
+    assert r"value=\ud800" in console[1].getvalue()
