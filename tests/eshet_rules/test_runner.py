@@ -1,5 +1,4 @@
 import asyncio
-import os
 import signal
 
 import pytest
@@ -105,10 +104,10 @@ async def test_a_signal_ends_the_work_and_gives_zero(number):
 
     async def work():
         try:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             await asyncio.get_running_loop().create_future()
         finally:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             cleaned_up.append(True)
