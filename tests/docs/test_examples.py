@@ -11,7 +11,6 @@ import doctest
 import inspect
 import io
 import re
-import traceback
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ class Page:
             except Exception as error:
                 if example.exc_msg is None:
                     raise
-                got = traceback.format_exception_only(error)[-1]
+                got = f"{_full_name(type(error))}: {error}\n"
                 want = example.exc_msg
             else:
                 got, want = shown.getvalue(), example.want
@@ -64,6 +63,11 @@ class Page:
         result = eval(code, self._namespace)  # noqa: S307 - what is run is ours
         if inspect.iscoroutine(result):
             await result
+
+
+def _full_name(kind):
+    """Name an exception as a traceback does, to which some versions of Python add advice."""
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 @pytest.fixture
