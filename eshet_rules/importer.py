@@ -25,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from eshet.scope import Scope
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.rule import Rule, collect_rules
@@ -41,12 +42,14 @@ class ModuleVersion:
     Args:
         source: what it was made from.
         module: the module object.
+        scope: what was made by its import, outside of its rules, ends with this.
         rules: those that were made by its import, by name.
         imports: the versions of other modules that it has imported, by name.
     """
 
     source: Source
     module: ModuleType
+    scope: Scope
     rules: dict[str, Rule] = field(default_factory=dict)
     imports: dict[str, "ModuleVersion"] = field(default_factory=dict)
 
@@ -142,7 +145,7 @@ class Importer:
         source = self.sources.get(name)
         if source is None:
             raise ModuleNotFoundError(f"there is no module {name!r} in the rules folder", name=name)
-        version = ModuleVersion(source, self._new_module(source))
+        version = ModuleVersion(source, self._new_module(source), Scope(name))
         version.module.__dict__["__builtins__"] = {
             **vars(builtins),
             "__import__": functools.partial(self._import, version),
@@ -167,13 +170,14 @@ class Importer:
 
     def _execute(self, version: ModuleVersion) -> None:
         code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
-        with collect_rules() as rules:
+        with version.scope.active(), collect_rules() as rules:
             exec(code, version.module.__dict__)  # noqa: S102 - this is what importing is
         version.rules = rules
 
     def _drop(self, version: ModuleVersion) -> None:
         self._loaded.discard(version)
         sys.modules.pop(version.module.__name__, None)
+        version.scope.dispose()
         current = self.current.get(version.name)
         if current is not None and current is not version:
             self.show_source(current)

@@ -114,10 +114,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Future[_T]:
         """As in asyncio; until the job has ended, no time passes."""
         future: asyncio.Future[_T] = super().run_in_executor(executor, func, *args)
-        work = contextlib.ExitStack()
-        work.enter_context(self.real_work())
-        future.add_done_callback(lambda _: work.close())
+        self._at_work += 1
+        future.add_done_callback(self._on_job_end)
         return future
+
+    def _on_job_end(self, job: asyncio.Future[Any]) -> None:
+        self._at_work -= 1
 
     def _on_idle(self, timeout: float | None) -> float | None:
         """Decide, when nothing is ready, how long to wait for the real world.

@@ -238,6 +238,23 @@ def test_keep_only_forgets_what_nobody_needs(rules):
     assert str(new.source.path) not in linecache.cache
 
 
+def test_what_an_import_made_ends_with_its_version(rules):
+    rules.write(
+        "hall.py",
+        """
+        from eshet.scope import current_scope
+
+        ended = []
+        current_scope().own(lambda: ended.append(True))
+        """,
+    )
+    version = rules.load("hall")
+    assert version.module.ended == []
+    rules.importer.sources = {}
+    rules.importer.keep_only([])
+    assert version.module.ended == [True]
+
+
 # --- what fails ---------------------------------------------------------------------------------
 
 
