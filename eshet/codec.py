@@ -20,6 +20,7 @@ _MAYBE_EXTENSION: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]")
 _MAYBE_TIMESTAMP: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
 
 _SHORT: Final = 64  # bytes
+_DEEPEST: Final = 1024  # how many lists within each other msgpack can unpack
 
 # Whatever msgpack's C code raises for bytes that are not one whole value.
 _BAD_BYTES: Final = (
@@ -74,6 +75,23 @@ def check(data: bytes) -> None:
         _check_short(data)
     else:
         _check(data)
+
+
+def check_nesting(data: bytes, limit: int) -> None:
+    """Check that no more lists and maps than that are within each other in a value.
+
+    Raises:
+        ProtocolError: there are more.
+    """
+    if len(data) <= limit:
+        return
+    # msgpack can't be told a limit, but has one: what is left of it inside so many lists is ours.
+    unpacker = msgpack.Unpacker(max_buffer_size=len(data) + _DEEPEST)
+    unpacker.feed(b"\x91" * (_DEEPEST - limit) + data)
+    try:
+        unpacker.skip()
+    except msgpack.StackError:
+        raise ProtocolError(f"a value with lists and maps nested over {limit} deep") from None
 
 
 @functools.lru_cache(maxsize=4096)
