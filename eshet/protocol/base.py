@@ -48,6 +48,8 @@ class Endpoint:
                     yield payload
         except ProtocolError as error:
             self.reject(error)
+        if self._frames.broken is not None:
+            self.reject(self._frames.broken)
 
     def accept(self, payload: bytes) -> bool:
         """Take note of a payload; whether the caller has to act on it.

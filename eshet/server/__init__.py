@@ -1,13 +1,13 @@
 """An embeddable ESHET server.
 
-    server     Server: where it listens, who is connected
-    session    one connection of one client
-    backlog    what waits for a client that reads too slowly
-    meta       what it tells of itself under /meta
-    router     what a message does, and who hears of it
-    tree       nodes, owners, listeners
-    peer       a client, as the router and the tree see it
-    limits     Limits: what one client may take
+server     Server: where it listens, who is connected
+session    one connection of one client
+backlog    what waits for a client that reads too slowly
+meta       what it tells of itself under /meta
+router     what a message does, and who hears of it
+tree       nodes, owners, listeners
+peer       a client, as the router and the tree see it
+limits     Limits: what one client may take
 """
 
 from eshet.server.limits import Limits

@@ -54,13 +54,14 @@ class Meta:
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
         """See `Owner.ask`. Only calls ever come, since no property or state is registered."""
+        caller, request_id = asked
         path, _, arguments = rest.partition(b"\0")
         try:
-            result = self._actions[path](asked.peer, codec.unpack(arguments))
+            result = self._actions[path](caller, codec.unpack(arguments))
         except TreeError as error:
-            asked.peer.fail(asked.request_id, codec.pack(error.code))
+            caller.fail(request_id, codec.pack(error.code))
         else:
-            asked.peer.reply(asked.request_id, codec.pack(result))
+            caller.reply(request_id, codec.pack(result))
 
     def _on_change(self, node: Node, change: str) -> None:
         """Emit `/meta/changed`: a node came or went."""

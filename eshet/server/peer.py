@@ -1,7 +1,7 @@
 """Those whom the server talks to: a client, and whoever else can own nodes."""
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from eshet.exceptions import MessageTooLong
 from eshet.messages import NIL, Reply, ReplyError
@@ -14,11 +14,8 @@ _REPLY: Final = Reply.code
 _ERROR: Final = ReplyError.code
 
 
-class Asked(NamedTuple):
-    """A request that was passed on to the owner of a node: who waits for its answer."""
-
-    peer: "Peer"
-    request_id: int
+Asked = tuple["Peer", int]
+"""Who waits for the answer to a request that was passed on, and the id of their request."""
 
 
 class Owner(Protocol):

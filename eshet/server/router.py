@@ -14,7 +14,7 @@ from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.protocol.framing import frame_without_id
 from eshet.server.limits import Limits
-from eshet.server.peer import Asked, Peer
+from eshet.server.peer import Peer
 from eshet.server.tree import Kind, Node, Tree, TreeError
 
 __all__ = ["Router"]
@@ -42,6 +42,7 @@ class Router:
         self.peers: Final[dict[bytes, Peer]] = {}
         self.now: Final = now
         self._limits = limits
+        self._nesting = limits.nesting
         self._touched: set[Peer] = set()
         self._notified: set[Node] = set()
         self._handlers: Final[dict[int, Handler]] = {
@@ -177,7 +178,7 @@ class Router:
         if owner is None:
             raise TreeError("no_owner")
         try:
-            owner.ask(Asked(peer, request_id), code, rest)
+            owner.ask((peer, request_id), code, rest)
         except TooManyRequests:
             raise TreeError("too_many_requests") from None
         if isinstance(owner, Peer):
@@ -190,7 +191,7 @@ class Router:
         self._pass_back(peer, messages.ReplyError.code, request_id, rest)
 
     def _pass_back(self, peer: Peer, code: int, request_id: int, value: bytes) -> None:
-        self._check(value)
+        codec.check(value, self._nesting)
         asker, asked_as = peer.asked.close(request_id)
         asker.answer(code, asked_as, value)
         self._touched.add(asker)
@@ -198,11 +199,15 @@ class Router:
     # --- actions, properties, the value of states ---------------------------------------------
 
     def _action_call(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(self._path_before_value(rest), Kind.ACTION)
+        node = self.tree.find(self._path_before_value(rest))
+        if node.kind is not Kind.ACTION:
+            raise TreeError("path_is_wrong_type")
         self._ask(peer, request_id, node, messages.ActionCall.code, rest)
 
     def _get(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(_only_path(rest), Kind.PROP, Kind.STATE)
+        node = self.tree.find(_only_path(rest))
+        if node.kind not in _WITH_VALUE:
+            raise TreeError("path_is_wrong_type")
         if node.kind is Kind.PROP:
             self._ask(peer, request_id, node, messages.PropGet.code, rest)
         elif node.value is None:
@@ -211,7 +216,9 @@ class Router:
             peer.reply(request_id, node.value)
 
     def _set(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(self._path_before_value(rest), Kind.PROP, Kind.STATE)
+        node = self.tree.find(self._path_before_value(rest))
+        if node.kind not in _WITH_VALUE:
+            raise TreeError("path_is_wrong_type")
         make = messages.PropSet if node.kind is Kind.PROP else messages.StateSet
         self._ask(peer, request_id, node, make.code, rest)
 
@@ -222,7 +229,9 @@ class Router:
         peer.reply(request_id)
 
     def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(self._path_before_value(rest), Kind.EVENT)
+        node = self.tree.find(self._path_before_value(rest))
+        if node.kind is not Kind.EVENT:
+            raise TreeError("path_is_wrong_type")
         peer.reply(request_id)
         self.notify(node, messages.EventNotify.code, rest)
 
@@ -274,24 +283,13 @@ class Router:
 
     # --- what they share ----------------------------------------------------------------------
 
-    def _find(self, path: bytes, *kinds: Kind) -> Node:
-        node = self.tree.find(path)
-        if node.kind not in kinds:
-            raise TreeError("path_is_wrong_type")
-        return node
-
     def _path_before_value(self, rest: bytes) -> bytes:
         """Return the path of a message that has a path and a value after its id; check both."""
         path, zero, value = rest.partition(b"\0")
         if not zero:
             raise ProtocolError("a message with a path without its zero byte")
-        self._check(value)
+        codec.check(value, self._nesting)
         return path
-
-    def _check(self, value: bytes) -> None:
-        codec.check(value)
-        if len(value) > self._limits.nesting:
-            codec.check_nesting(value, self._limits.nesting)
 
     def notify(self, node: Node, code: int, rest: bytes) -> None:
         """Tell all who hear of a node; what comes after the code is the same for all."""
@@ -303,6 +301,7 @@ class Router:
         self._notified.add(node)
 
 
+_WITH_VALUE: Final = (Kind.PROP, Kind.STATE)
 _STATE_ERRORS: Final = {
     "path_not_found": "no_such_node",
     "not_a_directory": "no_such_node",

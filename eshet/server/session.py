@@ -1,7 +1,7 @@
 """One connection of one client, from before its hello until its end."""
 
 import asyncio
-from collections.abc import Callable
+import functools
 from typing import Any, Final, Protocol
 
 from eshet import codec
@@ -95,7 +95,7 @@ class Session(Connection):
             return
         client_id, answer = self._identify(unpack(payload, FROM_CLIENT))
         self.peer = Peer(client_id, self.endpoint.out, self)
-        self._on_payload = self._route(self.peer)
+        self._on_payload = functools.partial(router.handle, self.peer)
         router.join(self.peer)
         self.send(frame(pack(answer)))
 
@@ -104,14 +104,6 @@ class Session(Connection):
             return codec.canonical(hello.client_id), HelloAccepted()
         client_id = self._host.router.allocate_id()
         return client_id, HelloAllocated(client_id)
-
-    def _route(self, peer: Peer) -> Callable[[bytes], None]:
-        handle = self._host.router.handle
-
-        def route(payload: bytes) -> None:
-            handle(peer, payload)
-
-        return route
 
     def _lost(self, reason: str) -> None:
         for timer in (self._cut_timer, self._reads_again):
