@@ -31,6 +31,7 @@ from eshet.messages import (
     HelloId,
     Message,
     Ping,
+    Reply,
     StateChanged,
     StateObserve,
     StateRegister,
