@@ -20,6 +20,7 @@ _MAYBE_EXTENSION: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]")
 _MAYBE_TIMESTAMP: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
 
 _SHORT: Final = 64  # bytes
+_DEEPEST: Final = 1024  # how many lists within each other msgpack can unpack
 
 # Whatever msgpack's C code raises for bytes that are not one whole value.
 _BAD_BYTES: Final = (
@@ -64,27 +65,41 @@ def unpack(data: bytes) -> Any:
         return _unpack_with(data, object_pairs_hook=_freeze_keys)
 
 
-def check(data: bytes) -> None:
+def check(data: bytes, nesting: int = _DEEPEST) -> None:
     """Check that the bytes are exactly one value, without keeping the value.
 
+    Args:
+        data: the bytes.
+        nesting: how many lists and maps may be within each other.
+
     Raises:
-        ProtocolError: they are not.
+        ProtocolError: they are not, or there are more.
     """
     if len(data) <= _SHORT:
-        _check_short(data)
+        _check_short(data, nesting)
     else:
-        _check(data)
+        _check(data, nesting)
 
 
-@functools.lru_cache(maxsize=4096)
-def _check_short(data: bytes) -> None:
-    """Check a short value once: a house says the same few over and over."""
-    _check(data)
-
-
-def _check(data: bytes) -> None:
+def _check(data: bytes, nesting: int) -> None:
     _skip(data)
+    if len(data) > nesting:
+        _check_nesting(data, nesting)
     _unpack_with(data, object_pairs_hook=len)
+
+
+# A house says the same few short values over and over.
+_check_short = functools.lru_cache(maxsize=4096)(_check)
+
+
+def _check_nesting(data: bytes, limit: int) -> None:
+    # msgpack can't be told a limit, but has one: what is left of it inside so many lists is ours.
+    unpacker = msgpack.Unpacker(max_buffer_size=len(data) + _DEEPEST)
+    unpacker.feed(b"\x91" * (_DEEPEST - limit) + data)
+    try:
+        unpacker.skip()
+    except msgpack.StackError:
+        raise ProtocolError(f"a value with lists and maps nested over {limit} deep") from None
 
 
 def canonical(data: bytes) -> bytes:

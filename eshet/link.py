@@ -20,6 +20,7 @@ class LinkTransport(asyncio.Transport):
         self._protocol: asyncio.BaseProtocol = protocol
         self._peer: LinkTransport | None = None
         self._closing = False
+        self._unread: list[bytes] | None = None  # what came while reading is paused
 
     def join(self, peer: "LinkTransport") -> None:
         """Make `peer` the other end of this one."""
@@ -58,8 +59,27 @@ class LinkTransport(asyncio.Transport):
         """Return the protocol that receives."""
         return self._protocol
 
+    def pause_reading(self) -> None:
+        """Keep what comes until `resume_reading`."""
+        if self._unread is None:
+            self._unread = []
+
+    def resume_reading(self) -> None:
+        """Receive what came in the meantime, and what comes."""
+        unread, self._unread = self._unread, None
+        if unread:
+            self._receive(b"".join(unread))
+
+    def is_reading(self) -> bool:
+        """Whether what comes is received."""
+        return self._unread is None and not self._closing
+
     def _receive(self, data: bytes) -> None:
-        if not self._closing and isinstance(self._protocol, asyncio.Protocol):
+        if self._closing:
+            return
+        if self._unread is not None:
+            self._unread.append(data)
+        elif isinstance(self._protocol, asyncio.Protocol):
             self._protocol.data_received(data)
 
 

@@ -26,6 +26,10 @@ class Endpoint:
         """The frames that wait to be sent."""
         self.last_received = now
         self.last_sent = now
+        self.received = 0
+        """How many bytes have come."""
+        self.sent = 0
+        """How many bytes have gone."""
         self._frames = FrameReader()
 
     def receive(self, data: bytes, now: float) -> Iterator[bytes]:
@@ -35,6 +39,7 @@ class Endpoint:
         that it sent before has been yielded.
         """
         self.last_received = now
+        self.received += len(data)
         try:
             for payload in self._frames.feed(data):
                 if self.closing is not None:
@@ -43,6 +48,8 @@ class Endpoint:
                     yield payload
         except ProtocolError as error:
             self.reject(error)
+        if self._frames.broken is not None:
+            self.reject(self._frames.broken)
 
     def accept(self, payload: bytes) -> bool:
         """Take note of a payload; whether the caller has to act on it.
@@ -68,6 +75,7 @@ class Endpoint:
         self.last_sent = now
         data = b"".join(self.out)
         self.out.clear()
+        self.sent += len(data)
         return data
 
     def close(self, reason: str) -> None:

@@ -1,7 +1,6 @@
 """Frames: a sync byte, the length of the payload as two bytes big-endian, the payload."""
 
 import struct
-from collections.abc import Iterator
 from typing import Final
 
 from eshet.exceptions import MessageTooLong, ProtocolError
@@ -50,30 +49,35 @@ class FrameReader:
     Invariant: between calls it holds less than one frame.
     """
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_rest", "broken")
 
     def __init__(self) -> None:
+        self.broken: ProtocolError | None = None
+        """What stands where a frame should begin, once that is so: the stream is lost."""
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the payload of each frame that is whole now. Run it to its end.
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the payload of each frame that is whole now.
 
         Args:
             data: what was received next, in pieces of any size.
-
-        Raises:
-            ProtocolError: something else stands where a frame should begin; the stream is lost.
         """
         data = self._rest + data if self._rest else data
         start, end = 0, len(data)
+        payloads = []
         while start < end:
             if data[start] != _SYNC:
-                raise ProtocolError(f"a frame that begins with {data[start]:#04x}, not 0x47")
-            if start + _HEADER > end:
+                self.broken = ProtocolError(
+                    f"a frame that begins with {data[start]:#04x}, not 0x47"
+                )
                 break
-            after = start + _HEADER + (data[start + 1] << 8 | data[start + 2])
+            body = start + _HEADER
+            if body > end:
+                break
+            after = body + (data[start + 1] << 8 | data[start + 2])
             if after > end:
                 break
-            yield data[start + _HEADER : after]
+            payloads.append(data[body:after])
             start = after
         self._rest = data[start:]
+        return payloads

@@ -23,7 +23,7 @@ HELLO_TIMEOUT: Final = 5.0
 
 _PING: Final = Ping.code
 _PING_LENGTH: Final = 3
-_HELLOS: Final = (Hello.code, HelloId.code)
+_OURS: Final = frozenset({Ping.code, Hello.code, HelloId.code})
 
 
 class ServerProtocol(Endpoint):
@@ -46,13 +46,13 @@ class ServerProtocol(Endpoint):
         if not payload:
             raise ProtocolError("a frame without a payload")
         code = payload[0]
+        if self.greeted and code not in _OURS:
+            return True
         if code == _PING:
             self._answer_ping(payload)
             return False
         if self.greeted:
-            if code in _HELLOS:
-                raise ProtocolError("a second hello")
-            return True
+            raise ProtocolError("a second hello")
         message = unpack(payload, FROM_CLIENT)
         if not isinstance(message, Hello | HelloId):
             raise ProtocolError(f"a message {type(message).__name__} before its hello")

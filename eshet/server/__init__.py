@@ -1,12 +1,16 @@
 """An embeddable ESHET server.
 
-server    Server: where it listens, who is connected
-meta      what it tells of itself under /meta
-router    what a message does, and who hears of it
-tree      nodes, owners, listeners
-peer      a client, as the router and the tree see it
+server     Server: where it listens, who is connected
+session    one connection of one client
+backlog    what waits for a client that reads too slowly
+meta       what it tells of itself under /meta
+router     what a message does, and who hears of it
+tree       nodes, owners, listeners
+peer       a client, as the router and the tree see it
+limits     Limits: what one client may take
 """
 
+from eshet.server.limits import Limits
 from eshet.server.server import Server
 
-__all__ = ["Server"]
+__all__ = ["Limits", "Server"]

@@ -1,24 +1,21 @@
 """Those whom the server talks to: a client, and whoever else can own nodes."""
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from eshet.exceptions import MessageTooLong
 from eshet.messages import NIL, Reply, ReplyError
 from eshet.protocol.framing import frame_with_id
 from eshet.protocol.requests import Requests
 
-__all__ = ["Asked", "Owner", "Peer"]
+__all__ = ["Asked", "Line", "Owner", "Peer"]
 
 _REPLY: Final = Reply.code
 _ERROR: Final = ReplyError.code
 
 
-class Asked(NamedTuple):
-    """A request that was passed on to the owner of a node: who waits for its answer."""
-
-    peer: "Peer"
-    request_id: int
+Asked = tuple["Peer", int]
+"""Who waits for the answer to a request that was passed on, and the id of their request."""
 
 
 class Owner(Protocol):
@@ -38,32 +35,47 @@ class Owner(Protocol):
         ...
 
 
+class Line(Protocol):
+    """The connection of a client."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether more waits for it than should."""
+        ...
+
+    def flush(self) -> None:
+        """Send what waits."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """End it."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Tell of it, for `/meta/clients`."""
+        ...
+
+
 class Peer:
     """A client that has said hello.
 
-    What it is to be sent is put into `out`; whoever does so sees to it that it is flushed.
+    What it is to be sent is put into `out`; whoever does so sees to it that its line is flushed.
 
     Args:
         client_id: packed, in its canonical form.
         out: the frames that wait to be sent to it.
-        flush: sends them.
-        close: ends its connection, with a reason.
+        line: its connection.
     """
 
-    __slots__ = ("asked", "client_id", "close", "flush", "hear", "out")
+    __slots__ = ("asked", "client_id", "hear", "line", "out", "registrations")
 
-    def __init__(
-        self,
-        client_id: bytes,
-        out: list[bytes],
-        flush: Callable[[], None],
-        close: Callable[[str], None],
-    ) -> None:
+    def __init__(self, client_id: bytes, out: list[bytes], line: Line) -> None:
         self.client_id = client_id
         self.out = out
         self.hear: Callable[[bytes], None] = out.append
-        self.flush = flush
-        self.close = close
+        self.line = line
+        self.registrations = 0
+        """How many nodes it has registered, listened to and observed, in all."""
         self.asked: Requests[Asked] = Requests()
         """What it was asked, and by whom."""
 

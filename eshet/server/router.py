@@ -13,7 +13,8 @@ from typing import Final
 from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.protocol.framing import frame_without_id
-from eshet.server.peer import Asked, Peer
+from eshet.server.limits import Limits
+from eshet.server.peer import Peer
 from eshet.server.tree import Kind, Node, Tree, TreeError
 
 __all__ = ["Router"]
@@ -33,12 +34,15 @@ class Router:
 
     Args:
         now: returns the time, in seconds.
+        limits: of the server.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], limits: Limits) -> None:
         self.tree: Final = Tree()
         self.peers: Final[dict[bytes, Peer]] = {}
-        self._now = now
+        self.now: Final = now
+        self._limits = limits
+        self._nesting = limits.nesting
         self._touched: set[Peer] = set()
         self._notified: set[Node] = set()
         self._handlers: Final[dict[int, Handler]] = {
@@ -77,7 +81,7 @@ class Router:
         older = self.peers.get(peer.client_id)
         if older is not None:
             self.leave(older)
-            older.close("another connection said hello with the same client id")
+            older.line.close("another connection said hello with the same client id")
         self.peers[peer.client_id] = peer
 
     def leave(self, peer: Peer) -> None:
@@ -85,13 +89,29 @@ class Router:
         if self.peers.get(peer.client_id) is not peer:
             return
         del self.peers[peer.client_id]
-        self.tree.unlisten(peer)
+        self.tree.unlisten_all(peer)
         for node, was_known in self.tree.release(peer):
             if was_known:
-                self._notify(node, messages.NotifyUnknown.code, node.path + b"\0")
+                self.notify(node, messages.NotifyUnknown.code, node.path + b"\0")
         for asker, request_id in peer.asked.close_all():
             asker.fail(request_id, codec.pack("client_exited"))
             self._touched.add(asker)
+
+    def withdraw(self, peer: Peer, path: bytes) -> None:
+        """Take back what a client is to a node: its owner, its listener, its observer.
+
+        Raises:
+            TreeError: as `Tree.find`, and `not_owner` if it is none of these.
+        """
+        node = self.tree.find(path)
+        owns, hears = node.owner is peer, peer in node.listeners
+        if not owns and not hears:
+            raise TreeError("not_owner")
+        if hears:
+            self.tree.unlisten(peer, node)
+            self._touched.add(peer)
+        if owns and self.tree.disown(node):
+            self.notify(node, messages.NotifyUnknown.code, path + b"\0")
 
     def handle(self, peer: Peer, payload: bytes) -> None:
         """Do what a client's message asks for, and answer it.
@@ -111,14 +131,19 @@ class Router:
         except TreeError as error:
             peer.fail(request_id, codec.pack(error.code))
 
-    def flush(self) -> None:
-        """Send what the messages that were handled since the last time have caused."""
+    def flush(self) -> bool:
+        """Send what the messages that were handled since the last time have caused.
+
+        Returns:
+            Whether too much waits for one of those to whom it was sent.
+        """
         touched, self._touched = self._touched, set()
         for node in self._notified:
             touched.update(node.listeners)
         self._notified.clear()
         for peer in touched:
-            peer.flush()
+            peer.line.flush()
+        return any(peer.line.congested for peer in touched)
 
     @property
     def has_to_flush(self) -> bool:
@@ -129,10 +154,23 @@ class Router:
 
     def _register(self, kind: Kind) -> Handler:
         def register(peer: Peer, request_id: int, rest: bytes) -> None:
-            self.tree.register(_only_path(rest), kind, peer, self._now())
+            self.tree.register(self._new_path(peer, rest), kind, peer, self.now())
             peer.reply(request_id)
 
         return register
+
+    def _listen(self, peer: Peer, rest: bytes, kind: Kind) -> Node:
+        return self.tree.listen(self._new_path(peer, rest), kind, peer, self.now())
+
+    def _new_path(self, peer: Peer, rest: bytes) -> bytes:
+        """Return the path of a registration, of which a client may have so many."""
+        path = _only_path(rest)
+        peer.registrations += 1
+        if len(path) > self._limits.path_length:
+            raise TreeError("invalid_path")
+        if self.tree.owned_by(peer) + self.tree.heard_by(peer) >= self._limits.nodes:
+            raise TreeError("too_many_nodes")
+        return path
 
     def _ask(self, peer: Peer, request_id: int, node: Node, code: int, rest: bytes) -> None:
         """Pass a request on to the owner of a node."""
@@ -140,7 +178,7 @@ class Router:
         if owner is None:
             raise TreeError("no_owner")
         try:
-            owner.ask(Asked(peer, request_id), code, rest)
+            owner.ask((peer, request_id), code, rest)
         except TooManyRequests:
             raise TreeError("too_many_requests") from None
         if isinstance(owner, Peer):
@@ -153,7 +191,7 @@ class Router:
         self._pass_back(peer, messages.ReplyError.code, request_id, rest)
 
     def _pass_back(self, peer: Peer, code: int, request_id: int, value: bytes) -> None:
-        codec.check(value)
+        codec.check(value, self._nesting)
         asker, asked_as = peer.asked.close(request_id)
         asker.answer(code, asked_as, value)
         self._touched.add(asker)
@@ -161,11 +199,15 @@ class Router:
     # --- actions, properties, the value of states ---------------------------------------------
 
     def _action_call(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(_path_before_value(rest), Kind.ACTION)
+        node = self.tree.find(self._path_before_value(rest))
+        if node.kind is not Kind.ACTION:
+            raise TreeError("path_is_wrong_type")
         self._ask(peer, request_id, node, messages.ActionCall.code, rest)
 
     def _get(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(_only_path(rest), Kind.PROP, Kind.STATE)
+        node = self.tree.find(_only_path(rest))
+        if node.kind not in _WITH_VALUE:
+            raise TreeError("path_is_wrong_type")
         if node.kind is Kind.PROP:
             self._ask(peer, request_id, node, messages.PropGet.code, rest)
         elif node.value is None:
@@ -174,46 +216,50 @@ class Router:
             peer.reply(request_id, node.value)
 
     def _set(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(_path_before_value(rest), Kind.PROP, Kind.STATE)
+        node = self.tree.find(self._path_before_value(rest))
+        if node.kind not in _WITH_VALUE:
+            raise TreeError("path_is_wrong_type")
         make = messages.PropSet if node.kind is Kind.PROP else messages.StateSet
         self._ask(peer, request_id, node, make.code, rest)
 
     # --- events -------------------------------------------------------------------------------
 
     def _event_listen(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        self.tree.listen(_only_path(rest), Kind.EVENT, peer, self._now())
+        self._listen(peer, rest, Kind.EVENT)
         peer.reply(request_id)
 
     def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._find(_path_before_value(rest), Kind.EVENT)
+        node = self.tree.find(self._path_before_value(rest))
+        if node.kind is not Kind.EVENT:
+            raise TreeError("path_is_wrong_type")
         peer.reply(request_id)
-        self._notify(node, messages.EventNotify.code, rest)
+        self.notify(node, messages.EventNotify.code, rest)
 
     # --- states -------------------------------------------------------------------------------
 
     def _state_changed(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        path = _path_before_value(rest)
+        path = self._path_before_value(rest)
         node = self._own_state(peer, path)
         self._change(node, rest[len(path) + 1 :])
         peer.reply(request_id)
-        self._notify(node, messages.NotifyKnown.code, rest)
+        self.notify(node, messages.NotifyKnown.code, rest)
 
     def _state_unknown(self, peer: Peer, request_id: int, rest: bytes) -> None:
         node = self._own_state(peer, _only_path(rest))
         self._change(node, None)
         peer.reply(request_id)
-        self._notify(node, messages.NotifyUnknown.code, rest)
+        self.notify(node, messages.NotifyUnknown.code, rest)
 
     def _state_observe(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self.tree.listen(_only_path(rest), Kind.STATE, peer, self._now())
+        node = self._listen(peer, rest, Kind.STATE)
         if node.value is None:
             peer.answer(messages.ReplyUnknown.code, request_id, b"")
         else:
             peer.answer(messages.ReplyKnown.code, request_id, node.value)
 
     def _state_observe_t(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self.tree.listen(_only_path(rest), Kind.STATE, peer, self._now())
-        age = min(round((self._now() - node.since) * 1000), _LONGEST_AGE_MS).to_bytes(4, "big")
+        node = self._listen(peer, rest, Kind.STATE)
+        age = min(round((self.now() - node.since) * 1000), _LONGEST_AGE_MS).to_bytes(4, "big")
         if node.value is None:
             peer.answer(messages.ReplyUnknownT.code, request_id, age)
         else:
@@ -233,17 +279,20 @@ class Router:
 
     def _change(self, node: Node, value: bytes | None) -> None:
         node.value = value
-        node.since = self._now()
+        node.since = self.now()
 
     # --- what they share ----------------------------------------------------------------------
 
-    def _find(self, path: bytes, *kinds: Kind) -> Node:
-        node = self.tree.find(path)
-        if node.kind not in kinds:
-            raise TreeError("path_is_wrong_type")
-        return node
+    def _path_before_value(self, rest: bytes) -> bytes:
+        """Return the path of a message that has a path and a value after its id; check both."""
+        path, zero, value = rest.partition(b"\0")
+        if not zero:
+            raise ProtocolError("a message with a path without its zero byte")
+        codec.check(value, self._nesting)
+        return path
 
-    def _notify(self, node: Node, code: int, rest: bytes) -> None:
+    def notify(self, node: Node, code: int, rest: bytes) -> None:
+        """Tell all who hear of a node; what comes after the code is the same for all."""
         if not node.listeners:
             return
         frame = frame_without_id(code, rest)
@@ -252,6 +301,7 @@ class Router:
         self._notified.add(node)
 
 
+_WITH_VALUE: Final = (Kind.PROP, Kind.STATE)
 _STATE_ERRORS: Final = {
     "path_not_found": "no_such_node",
     "not_a_directory": "no_such_node",
@@ -266,12 +316,3 @@ def _only_path(rest: bytes) -> bytes:
     if end != len(rest) - 1 or not rest:
         raise ProtocolError("a message whose path does not end with its only zero byte")
     return rest[:-1]
-
-
-def _path_before_value(rest: bytes) -> bytes:
-    """Return the path of a message that has a path and a value after its id; check the value."""
-    path, zero, value = rest.partition(b"\0")
-    if not zero:
-        raise ProtocolError("a message with a path without its zero byte")
-    codec.check(value)
-    return path

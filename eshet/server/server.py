@@ -3,35 +3,31 @@
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
+import os
+import socket
+import ssl
+from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from eshet import codec
-from eshet.connection import Connection
 from eshet.exceptions import ListenError
 from eshet.link import link
-from eshet.messages import (
-    FROM_CLIENT,
-    HelloAccepted,
-    HelloAllocated,
-    HelloId,
-    Message,
-    pack,
-    unpack,
-)
-from eshet.protocol import DEFAULT_PORT, ServerProtocol
-from eshet.protocol.framing import frame
-from eshet.protocol.server import HELLO_TIMEOUT
-from eshet.server.meta import Meta
-from eshet.server.peer import Peer
+from eshet.protocol import DEFAULT_PORT
+from eshet.server.limits import Limits
+from eshet.server.meta import Gone, Meta
 from eshet.server.router import Router
+from eshet.server.session import Session
 
 __all__ = ["Server"]
 
 _FLUSH_WITHIN: Final = 1.0
 """How long a client may take to read what was sent to it before the end, in seconds."""
+_REMEMBERED: Final = 100
+"""Of how many connections that were ended by the server the reason is kept."""
 
 _log: Final = logging.getLogger("eshet.server")
 
@@ -39,28 +35,28 @@ _log: Final = logging.getLogger("eshet.server")
 class Server:
     """An ESHET server for the running event loop, with its own tree of nodes.
 
-    It serves whoever connects to an address given to `listen`, and clients in this process that
-    are made with `Client(server=server)`, without a socket. Use it with `async with`, or `close`
-    it.
+    It serves whoever connects to an address given to `listen` or `listen_unix`, and clients in
+    this process that are made with `Client(server=server)`, without a socket. Use it with
+    `async with`, or `close` it.
 
     Args:
-        hello_timeout: how long a client may take to say hello, in seconds.
+        limits: what one client may take.
         logger: for what clients do wrong.
     """
 
-    def __init__(
-        self, *, hello_timeout: float = HELLO_TIMEOUT, logger: logging.Logger = _log
-    ) -> None:
+    def __init__(self, *, limits: Limits | None = None, logger: logging.Logger = _log) -> None:
+        self.limits: Final[Limits] = limits or Limits()
         self._loop = asyncio.get_running_loop()
-        self._hello_timeout = hello_timeout
         self._log = logger
-        self.router: Final = Router(self._loop.time)
-        Meta(self.router.tree, self._loop.time())
-        self._flushing: asyncio.Handle | None = None
+        self.router: Final[Router] = Router(self._loop.time, self.limits)
+        self._gone: Final[deque[Gone]] = deque(maxlen=_REMEMBERED)
+        Meta(self.router, self._gone, self._loop.time())
         self._listeners: list[asyncio.Server] = []
-        self._sessions: set[_Session] = set()
+        self._sessions: set[Session] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._flushing: asyncio.Handle | None = None
+        self._senders: set[Session] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,33 +73,109 @@ class Server:
         where = ", ".join(f"{host}:{port}" for host, port in self.addresses)
         return f"<Server on {where}>" if where else "<Server of this process>"
 
+    # --- where it listens ---------------------------------------------------------------------
+
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each socket that the server listens on."""
-        sockets = [socket for listener in self._listeners for socket in listener.sockets]
-        return [socket.getsockname()[:2] for socket in sockets]
+        """Host and port of each socket that the server listens on, but for those of Unix."""
+        names = [each.getsockname() for listener in self._listeners for each in listener.sockets]
+        return [name[:2] for name in names if isinstance(name, tuple)]
 
-    async def listen(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
+    async def listen(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        tls: ssl.SSLContext | None = None,
+        insecure: bool = False,
+    ) -> None:
         """Listen on an address; may be called for several.
+
+        The protocol has no login: whoever can connect can do everything. So an address that other
+        machines can reach needs TLS, with client certificates if not everybody is to get in.
 
         Args:
             host: a name or address of this machine.
             port: 0 for any that is free; see `addresses`.
+            tls: how to encrypt, and whom to let in.
+            insecure: whether to listen without TLS where other machines can reach it.
 
         Raises:
-            ListenError: the address is not this machine's, or is in use.
+            ListenError: the address is not this machine's, is in use, or is open to others.
         """
+        if tls is None and not insecure and not await self._is_local(host):
+            raise ListenError(
+                f"{host}:{port}",
+                "other machines can reach it, and the protocol has no login; use TLS with client "
+                "certificates, or say that it is meant to be insecure",
+            )
         try:
-            listener = await self._loop.create_server(self._new_connection, host, port)
+            listener = await self._loop.create_server(self._new_session, host, port, ssl=tls)
         except (OSError, OverflowError) as error:
             raise ListenError(f"{host}:{port}", _advice(error)) from error
+        self._listeners.append(listener)
+
+    async def listen_unix(self, path: Path, *, mode: int = 0o600) -> None:
+        """Listen on a Unix socket; what is left there by a server that has died is replaced.
+
+        Args:
+            path: of the socket.
+            mode: of the file: who may connect.
+
+        Raises:
+            ListenError: there is something else, or a server that listens.
+        """
+        try:
+            await self._loop.create_unix_connection(asyncio.Protocol, str(path))
+        except OSError:
+            pass  # nobody listens; asyncio replaces a socket, and nothing else
+        else:
+            raise ListenError(str(path), "a server listens there")
+        before = os.umask(0o777 & ~mode)
+        try:
+            listener = await self._loop.create_unix_server(self._new_session, path)
+        except OSError as error:
+            raise ListenError(str(path), _advice(error)) from error
+        finally:
+            os.umask(before)
         self._listeners.append(listener)
 
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]
     ) -> asyncio.BaseTransport:
         """Connect a client of this process, without a socket; see `eshet.connection.Connector`."""
-        return link(protocol_factory, self._new_connection)[0]
+        return link(protocol_factory, self._new_session)[0]
+
+    async def _is_local(self, host: str) -> bool:
+        """Whether only this machine can reach the host; so is one that there is not."""
+        try:
+            found = await self._loop.getaddrinfo(host or None, 0, flags=socket.AI_PASSIVE)
+        except OSError:
+            return True
+        return all(ipaddress.ip_address(info[4][0]).is_loopback for info in found)
+
+    # --- sessions, see eshet.server.session.Host ----------------------------------------------
+
+    def sending(self, session: Session) -> None:
+        """Take note that a client sends; what that causes for others is sent in the next turn."""
+        if self.router.has_to_flush:
+            self._senders.add(session)
+            self._flush_soon()
+
+    def ended(self, session: Session, reason: str) -> None:
+        """Drop what a client had whose connection has ended."""
+        by_itself = reason == "the peer closed it"
+        level = logging.DEBUG if by_itself else logging.INFO
+        self._log.log(level, "connection of %s ended: %s", session.peername, reason)
+        if session.peer is not None:
+            self.router.leave(session.peer)
+            self._flush_soon()
+            if not by_itself:
+                self._gone.append(Gone(session.peer.client_id, reason, self._loop.time()))
+        self._senders.discard(session)
+        self._sessions.remove(session)
+        if not self._sessions:
+            self._idle.set()
 
     async def close(self) -> None:
         """Stop listening, end all connections, and wait until they have ended.
@@ -114,98 +186,40 @@ class Server:
             listener.close()
         self._listeners.clear()
         for session in list(self._sessions):
-            session.connection.close("the server is closing")
+            session.close("the server is closing")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_WITHIN):
                 await self._idle.wait()
         for session in list(self._sessions):
-            session.connection.abort()
+            session.abort()
         await self._idle.wait()
 
-    def handle(self, peer: Peer, payload: bytes) -> None:
-        """Act on a message of a client; what it causes for others is sent in the next turn."""
-        self.router.handle(peer, payload)
-        if self._flushing is None and self.router.has_to_flush:
-            self.flush_soon()
+    def _new_session(self) -> Session:
+        session = Session(self)
+        self._sessions.add(session)
+        self._idle.clear()
+        return session
 
-    def flush_soon(self) -> None:
+    def _flush_soon(self) -> None:
         """Send in the next turn of the loop what waits for clients, in one write for each."""
         if self._flushing is None:
             self._flushing = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = None
-        self.router.flush()
-
-    def _new_connection(self) -> Connection:
-        session = _Session(self, self._hello_timeout, self._log, self._ended)
-        self._sessions.add(session)
-        self._idle.clear()
-        return session.connection
-
-    def _ended(self, session: "_Session") -> None:
-        self._sessions.remove(session)
-        if not self._sessions:
-            self._idle.set()
-
-
-class _Session:
-    """One connection of one client, from before its hello until its end."""
-
-    __slots__ = ("_log", "_on_end", "_peer", "_server", "connection")
-
-    def __init__(
-        self,
-        server: "Server",
-        hello_timeout: float,
-        logger: logging.Logger,
-        on_end: "Callable[[_Session], None]",
-    ) -> None:
-        protocol = ServerProtocol(asyncio.get_running_loop().time(), hello_timeout)
-        self.connection = Connection(protocol, self._on_payload, self._on_lost)
-        self._server = server
-        self._log = logger
-        self._on_end = on_end
-        self._peer: Peer | None = None
-
-    def _on_payload(self, payload: bytes) -> None:
-        if self._peer is None:
-            self._greet(unpack(payload, FROM_CLIENT))
-        else:
-            self._server.handle(self._peer, payload)
-
-    def _greet(self, message: Message) -> None:
-        """Let the client in: the protocol sees to it that its first message is a hello."""
-        router, connection = self._server.router, self.connection
-        if isinstance(message, HelloId):
-            client_id, answer = codec.canonical(message.client_id), pack(HelloAccepted())
-        else:
-            client_id = router.allocate_id()
-            answer = pack(HelloAllocated(client_id))
-        self._peer = Peer(client_id, connection.endpoint.out, connection.flush, connection.close)
-        router.join(self._peer)
-        connection.send(frame(answer))
-
-    def _on_lost(self, reason: str) -> None:
-        self._log.log(
-            logging.DEBUG if reason == "the peer closed it" else logging.INFO,
-            "connection of %s ended: %s",
-            self.connection.peername,
-            reason,
-        )
-        if self._peer is not None:
-            self._server.router.leave(self._peer)
-            self._server.flush_soon()
-        self._on_end(self)
+        senders, self._senders = self._senders, set()
+        if self.router.flush():
+            for sender in senders:
+                sender.stall(self.limits.stall)
 
 
 def _advice(error: OSError | OverflowError) -> str:
     if isinstance(error, OverflowError):
         return "a port is a number from 0 to 65535"
-    if error.errno == errno.EADDRINUSE:
-        return "another program listens there; stop it, or choose another port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine does not have that address"
-    if error.errno == errno.EACCES:
-        return "the system does not allow it; choose a port above 1023"
-    return error.strerror or str(error)
+    advice = {
+        errno.EADDRINUSE: "another program listens there; stop it, or choose another port",
+        errno.EADDRNOTAVAIL: "this machine does not have that address",
+        errno.EACCES: "the system does not allow it; choose a port above 1023, or another folder",
+        errno.ENOENT: "there is no such folder",
+    }
+    return advice.get(error.errno or 0) or error.strerror or str(error)

@@ -74,6 +74,8 @@ class Tree:
 
     def __init__(self) -> None:
         self.root: Final[Directory] = Directory()
+        self.on_change: Callable[[Node, str], None] | None = None
+        """Called with a node that was `added` or `removed`, if it is set."""
         self._index: dict[bytes, Node | Directory] = {}
         self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
         self._heard: defaultdict[Peer, dict[Node, None]] = defaultdict(dict)
@@ -130,20 +132,45 @@ class Tree:
         self._heard[listener][node] = None
         return node
 
+    def paths(self) -> list[bytes]:
+        """Return the paths of all nodes."""
+        return [path for path, node in self._index.items() if isinstance(node, Node)]
+
+    def owned_by(self, owner: Owner) -> int:
+        """Return how many nodes somebody owns."""
+        return len(self._owned.get(owner, ()))
+
+    def heard_by(self, listener: Peer) -> int:
+        """Return how many nodes somebody listens to or observes."""
+        return len(self._heard.get(listener, ()))
+
     def release(self, owner: Owner) -> list[tuple[Node, bool]]:
         """Take all its nodes from an owner.
 
         Returns:
             Each node, and whether it had a value: it has none any more.
         """
-        released = []
-        for node in self._owned.pop(owner, ()):
-            released.append((node, node.value is not None))
-            node.owner = node.value = None
-            self._drop_if_idle(node)
-        return released
+        return [(node, self._disown(node)) for node in self._owned.pop(owner, ())]
 
-    def unlisten(self, listener: Peer) -> None:
+    def disown(self, node: Node) -> bool:
+        """Take a node from its owner; return whether it had a value, which it has not any more."""
+        if node.owner is not None:
+            del self._owned[node.owner][node]
+        return self._disown(node)
+
+    def _disown(self, node: Node) -> bool:
+        was_known = node.value is not None
+        node.owner = node.value = None
+        self._drop_if_idle(node)
+        return was_known
+
+    def unlisten(self, listener: Peer, node: Node) -> None:
+        """Remove a listener or observer from a node."""
+        del self._heard[listener][node]
+        del node.listeners[listener]
+        self._drop_if_idle(node)
+
+    def unlisten_all(self, listener: Peer) -> None:
         """Remove a listener or observer from all its nodes."""
         for node in self._heard.pop(listener, ()):
             del node.listeners[listener]
@@ -166,6 +193,8 @@ class Tree:
         node: Node = Node(path, kind, now)
         self._index[path] = node
         self._hang(path, node)
+        if self.on_change is not None:
+            self.on_change(node, "added")
         return node
 
     def _hang(self, path: bytes, child: Node | Directory) -> None:
@@ -185,6 +214,8 @@ class Tree:
             return
         path = node.path
         del self._index[path]
+        if self.on_change is not None:
+            self.on_change(node, "removed")
         while path:
             above, _, name = path.rpartition(b"/")
             directory = cast(Directory, self._index[above] if above else self.root)

@@ -422,13 +422,13 @@ META = [
             ActionCall(4, "/meta/ls", v(["/"])),
             ActionCall(5, "/meta/ls", v(["/h"])),
             ActionCall(6, "/meta/ls", v(["/h/"])),
-            ActionCall(7, "/meta/ls", v(["/meta"])),
+            ActionCall(7, "/meta/ls", v(["/meta/ls"])),
         ),
         a.gets(
             ok(4, ["dir", [["meta", "dir"], ["h", "dir"]]]),
             ok(5, ["dir", [["s", "state"], ["e", "event"], ["x", "dir"]]]),
             ok(6, ["dir", [["s", "state"], ["e", "event"], ["x", "dir"]]]),
-            ok(7, ["dir", [["ls", "action"]]]),
+            ok(7, "action"),
         ),
     ),
     case(
@@ -446,7 +446,7 @@ META = [
     case(
         "ls takes one path",
         a.sends(
-            *[ActionCall(n, "/meta/ls", v(x)) for n, x in enumerate([[], ["/", "/"], [1], "/", {}])]
+            *[ActionCall(n, "/meta/ls", v(x)) for n, x in enumerate([[], [["/"]], [1], "/", {}])]
         ),
         a.gets(*[error(n, "bad_args") for n in range(5)]),
     ),

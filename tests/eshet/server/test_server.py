@@ -1,7 +1,10 @@
 """The server around the protocol: where it listens, and how it ends."""
 
 import asyncio
+import socket
+import stat
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +12,10 @@ from eshet import Client
 from eshet.client.address import Address
 from eshet.exceptions import ListenError
 from eshet.messages import EventListen
-from eshet.server import Server
+from eshet.server import Limits, Server
 from tests.conformance.script import hello, ok
 from tests.conftest import Advance
+from tests.support.connectors import UnixAddress
 from tests.support.waiting import passing_time
 
 
@@ -60,7 +64,7 @@ async def test_an_address_that_cannot_be_listened_on_says_why(
     server: Server, host: str, port: int, says: str
 ) -> None:
     with pytest.raises(ListenError, match=says):
-        await server.listen(host, port)
+        await server.listen(host, port, insecure=True)
 
 
 async def test_after_close_nobody_is_connected_and_nobody_listens(server: Server) -> None:
@@ -75,8 +79,10 @@ async def test_after_close_nobody_is_connected_and_nobody_listens(server: Server
 
 
 async def test_a_client_that_does_not_read_does_not_keep_the_server_from_closing(
-    server: Server, advance: Advance
+    advance: Advance,
 ) -> None:
+    endless = 1 << 30
+    server = Server(limits=Limits(soft_queue=endless, hard_queue=endless))
     await server.listen(port=0)
     deaf = await hello(Address(*server.addresses[0]), "deaf")
     deaf.send(EventListen(1, "/e"))
@@ -87,3 +93,39 @@ async def test_a_client_that_does_not_read_does_not_keep_the_server_from_closing
             await client.event_emit("/e", "x" * 60_000)
     await passing_time(server.close(), advance)
     deaf.transport.abort()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "::"])  # noqa: S104 - that is the point
+async def test_an_address_that_others_can_reach_needs_tls_or_the_word_insecure(
+    server: Server, host: str
+) -> None:
+    with pytest.raises(ListenError, match="other machines can reach it"):
+        await server.listen(host, 0)
+    assert server.addresses == []
+
+
+async def test_a_unix_socket_is_for_its_owner_only(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "eshet"
+    await server.listen_unix(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    async with Client(server=UnixAddress(path)) as client:
+        await (await client.state_register("/s")).changed(1)
+        assert await client.get("/s") == 1
+
+
+async def test_a_unix_socket_in_use_is_an_error_and_a_dead_one_is_replaced(
+    server: Server, tmp_path: Path
+) -> None:
+    path = tmp_path / "eshet"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    await server.listen_unix(path)
+    async with Server() as second:
+        with pytest.raises(ListenError, match="a server listens there"):
+            await second.listen_unix(path)
+        with pytest.raises(ListenError, match="there is no such folder"):
+            await second.listen_unix(tmp_path / "nowhere" / "eshet")
+        (tmp_path / "file").write_text("precious")
+        with pytest.raises(ListenError, match="another program listens there"):
+            await second.listen_unix(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "precious"

@@ -12,11 +12,23 @@ from eshet.server.peer import Peer
 from eshet.server.tree import Directory, Kind, Node, Tree, TreeError
 
 
-def a_peer(name: str) -> Peer:
-    def unused(*_: Any) -> Any:
-        raise AssertionError("the tree sends nothing")
+class NoLine:
+    """The tree sends nothing."""
 
-    return Peer(name.encode(), [], unused, unused)
+    congested = False
+
+    def flush(self) -> None:
+        raise AssertionError
+
+    def close(self, reason: str) -> None:
+        raise AssertionError
+
+    def describe(self) -> dict[str, Any]:
+        raise AssertionError
+
+
+def a_peer(name: str) -> Peer:
+    return Peer(name.encode(), [], NoLine())
 
 
 def test_an_idle_node_is_gone_with_the_directories_above_it() -> None:
@@ -96,7 +108,7 @@ class TreeMachine(RuleBasedStateMachine):
     @rule(peer=PEERS)
     def leave(self, peer: int) -> None:
         gone = self.peers[peer]
-        self.tree.unlisten(gone)
+        self.tree.unlisten_all(gone)
         self.tree.release(gone)
         for path, (kind, owner, listeners) in list(self.model.items()):
             owner = None if owner is gone else owner

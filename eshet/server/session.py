@@ -1,0 +1,182 @@
+"""One connection of one client, from before its hello until its end."""
+
+import asyncio
+import functools
+from typing import Any, Final, Protocol
+
+from eshet import codec
+from eshet.connection import Connection
+from eshet.messages import (
+    FROM_CLIENT,
+    HelloAccepted,
+    HelloAllocated,
+    HelloId,
+    Message,
+    pack,
+    unpack,
+)
+from eshet.protocol import ServerProtocol
+from eshet.protocol.framing import frame
+from eshet.server.backlog import Backlog
+from eshet.server.limits import Limits
+from eshet.server.peer import Peer
+from eshet.server.router import Router
+
+__all__ = ["Host", "Session"]
+
+
+class Host(Protocol):
+    """What a session needs of its server."""
+
+    @property
+    def router(self) -> Router:
+        """Where messages go."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What one client may take."""
+        ...
+
+    def sending(self, session: "Session") -> None:
+        """Take note that a client sends; what that causes for others is sent soon."""
+        ...
+
+    def ended(self, session: "Session", reason: str) -> None:
+        """Forget the session: its connection has ended."""
+        ...
+
+
+class Session(Connection):
+    """A connection of the server's side.
+
+    Args:
+        host: the server.
+    """
+
+    __slots__ = (
+        "_cut_timer",
+        "_due",
+        "_host",
+        "_reads_again",
+        "_registrations",
+        "backlog",
+        "peer",
+        "since",
+    )
+
+    def __init__(self, host: Host) -> None:
+        loop = asyncio.get_running_loop()
+        protocol = ServerProtocol(loop.time(), host.limits.hello_timeout)
+        super().__init__(protocol, self._greet, self._lost)
+        self.peer: Peer | None = None
+        self.since: Final = loop.time()
+        self.backlog: Final = Backlog(protocol.out, host.limits)
+        self._host = host
+        self._cut_timer: asyncio.TimerHandle | None = None
+        self._reads_again: asyncio.TimerHandle | None = None
+        self._registrations = 0
+        self._due = self.since - 1.0
+
+    # --- messages -----------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport: bytes came."""
+        super().data_received(data)
+        self._host.sending(self)
+        if self.peer is not None and self.peer.registrations > self._registrations:
+            self._limit_registrations(self.peer)
+
+    def _greet(self, payload: bytes) -> None:
+        """Let the client in: the protocol sees to it that its first message is a hello."""
+        router = self._host.router
+        if len(router.peers) >= self._host.limits.clients:
+            self.close(f"{len(router.peers)} clients are connected, which is the limit")
+            return
+        client_id, answer = self._identify(unpack(payload, FROM_CLIENT))
+        self.peer = Peer(client_id, self.endpoint.out, self)
+        self._on_payload = functools.partial(router.handle, self.peer)
+        router.join(self.peer)
+        self.send(frame(pack(answer)))
+
+    def _identify(self, hello: Message) -> tuple[bytes, Message]:
+        if isinstance(hello, HelloId):
+            return codec.canonical(hello.client_id), HelloAccepted()
+        client_id = self._host.router.allocate_id()
+        return client_id, HelloAllocated(client_id)
+
+    def _lost(self, reason: str) -> None:
+        for timer in (self._cut_timer, self._reads_again):
+            if timer is not None:
+                timer.cancel()
+        self._host.ended(self, reason)
+
+    # --- a client that reads too slowly -------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what is queued; while the client does not read, keep what waits within limits."""
+        super().flush()
+        if self.paused:
+            self._measure()
+
+    def resume_writing(self) -> None:
+        """Called by the transport: its buffer has room again."""
+        self.backlog.clear()
+        super().resume_writing()
+
+    @property
+    def congested(self) -> bool:
+        """Whether more waits for the client than should, since it reads slowly."""
+        return self.paused and self.backlog.long_since is not None
+
+    def _measure(self) -> None:
+        now = self._loop.time()
+        too_much = self.backlog.measure(now)
+        if too_much is not None:
+            self.endpoint.close(too_much)
+            self.endpoint.out.clear()
+            self.abort()
+        elif self.backlog.long_since is not None and self._cut_timer is None:
+            due = self.backlog.long_since + self._host.limits.soft_time
+            self._cut_timer = self._loop.call_at(due, self._measure_again)
+
+    def _measure_again(self) -> None:
+        self._cut_timer = None
+        if self.paused:
+            self._measure()
+
+    # --- a client that sends too fast ---------------------------------------------------------
+
+    def stall(self, seconds: float) -> None:
+        """Read nothing from the client for so long."""
+        transport = self._transport
+        if self._reads_again is None and transport is not None and not transport.is_closing():
+            transport.pause_reading()
+            self._reads_again = self._loop.call_later(seconds, self._read_again)
+
+    def _limit_registrations(self, peer: Peer) -> None:
+        """See that they do not come faster than they may, but for what one second allows."""
+        rate, now = self._host.limits.registrations, self._loop.time()
+        new = peer.registrations - self._registrations
+        self._registrations = peer.registrations
+        # When those so far would all have come, had they come at that rate.
+        self._due = max(self._due, now - 1.0) + new / rate
+        if self._due > now:
+            self.stall(self._due - now)
+
+    def _read_again(self) -> None:
+        self._reads_again = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # --- what /meta tells ---------------------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """Tell who is connected, since when, and what went through."""
+        return {
+            "address": self.peername,
+            "connected_s": round(self._loop.time() - self.since, 3),
+            "queue": self.backlog.size,
+            "received": self.endpoint.received,
+            "sent": self.endpoint.sent,
+        }
