@@ -45,6 +45,10 @@ SECONDS = 0.25  # for each figure of each round
 IN_FLIGHT = 64
 
 
+LISTEN = b"\x47\x00\x01L"
+"""What makes a client of the floor a listener."""
+
+Address = tuple[str, int]
 Serve = Callable[[Pipe], Coroutine[object, object, None]]
 
 # --- servers in processes of their own --------------------------------------------------------
@@ -73,8 +77,9 @@ class Floor(asyncio.Protocol):
             frames.append(data[start:after])
             start = after
         self.rest = data[start:]
-        if frames and frames[0] == b"\x47\x00\x01L":
+        if frames and frames[0] == LISTEN:
             self.listeners[self] = None
+            self.transport.write(LISTEN)
         elif frames:
             joined = b"".join(frames)
             self.transport.write(joined)
@@ -104,7 +109,7 @@ def run_server(ready: Pipe, serve: Serve, core: int | None) -> None:
 
 
 @contextmanager
-def server_process(serve: Serve, core: int | None = None) -> Iterator[tuple[str, int]]:
+def server_process(serve: Serve, core: int | None = None) -> Iterator[Address]:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=run_server, args=(theirs, serve, core), daemon=True)
     process.start()
@@ -121,7 +126,7 @@ def server_process(serve: Serve, core: int | None = None) -> Iterator[tuple[str,
 class Raw:
     """A client that sends bytes and counts those that come back."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: Address) -> None:
         self.socket = socket.create_connection(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -129,109 +134,115 @@ class Raw:
         self.ask(HelloId(1, 0, codec.pack(name)), length=4)
         return self
 
-    def ask(self, *messages: Message, length: int) -> bytes:
-        self.socket.sendall(b"".join(frame(pack(message)) for message in messages))
-        return self.read(length)
+    def ask(self, *messages: Message, length: int) -> None:
+        self.ask_raw(b"".join(frame(pack(message)) for message in messages), length)
 
-    def read(self, length: int) -> bytes:
-        parts = []
+    def ask_raw(self, data: bytes, length: int) -> None:
+        self.socket.sendall(data)
+        self.skip(length)
+
+    def skip(self, length: int) -> None:
+        """Read so many bytes."""
         while length > 0:
-            parts.append(self.socket.recv(min(length, 1 << 18)))
-            length -= len(parts[-1])
-        return b"".join(parts)
+            length -= len(self.socket.recv(min(length, 1 << 18)))
 
 
 OK = 7  # bytes of the frame of a reply with nil
 
 
-def rate(turn: Callable[[], None], count: int) -> float:
-    """Return how many a second, when `turn` does `count` of them."""
+def rate(send: Callable[[], None], take: Callable[[], None], count: int) -> float:
+    """Return how many messages a second get through, with so many in flight.
+
+    They are in two halves, so that the server has work while one half is taken and sent again.
+    """
+    halves = 2 if count > 1 else 1
+    for _ in range(halves):
+        send()
     deadline = time.perf_counter() + SECONDS
     started, turns = time.perf_counter(), 0
     while time.perf_counter() < deadline:
-        turn()
+        take()
+        send()
         turns += 1
-    return turns * count / (time.perf_counter() - started)
+    elapsed = time.perf_counter() - started
+    for _ in range(halves):
+        take()
+    return turns * count / halves / elapsed
 
 
-def pings(address: tuple[str, int], count: int, *, floor: bool) -> float:
+def half(count: int) -> int:
+    return max(1, count // 2)
+
+
+def pings(address: Address, count: int, *, floor: bool) -> float:
     client = Raw(address) if floor else Raw(address).hello("pinger")
-    batch = b"".join(frame(pack(Ping(n))) for n in range(count))
-    length = len(batch) if floor else OK * count
-
-    def turn() -> None:
-        client.socket.sendall(batch)
-        client.read(length)
-
-    return rate(turn, count)
+    batch = b"".join(frame(pack(Ping(n))) for n in range(half(count)))
+    length = len(batch) if floor else OK * half(count)
+    return rate(lambda: client.socket.sendall(batch), lambda: client.skip(length), count)
 
 
-def calls(address: tuple[str, int], count: int) -> float:
+def calls(address: Address, count: int) -> float:
     owner, caller = Raw(address).hello("owner"), Raw(address).hello("caller")
     owner.ask(ActionRegister(1, "/bench/action"), length=OK)
     value = codec.pack([1, "x"])
-    batch = b"".join(frame(pack(ActionCall(n, "/bench/action", value))) for n in range(count))
+    asked = [frame(pack(ActionCall(n, "/bench/action", value))) for n in range(half(count))]
+    batch = b"".join(asked)
     # The ids of what the owner is asked go round, so its answers can be made before.
-    all_answers = b"".join(frame(pack(Reply(n, b"\x01"))) for n in range(0x10000))
-    answers = itertools.cycle(
-        all_answers[start : start + OK * count]
-        for start in range(0, 0x10000 // count * count * OK, OK * count)
-    )
+    every = b"".join(frame(pack(Reply(n, b"\x01"))) for n in range(0x10000))
+    length = OK * half(count)
+    answers = itertools.cycle(every[at : at + length] for at in range(0, len(every), length))
 
-    def turn() -> None:
-        caller.socket.sendall(batch)
-        owner.read(len(batch))
+    def take() -> None:
+        owner.skip(len(batch))
         owner.socket.sendall(next(answers))
-        caller.read(OK * count)
+        caller.skip(length)
 
-    return rate(turn, count)
+    return rate(lambda: caller.socket.sendall(batch), take, count)
 
 
-def fan_out(address: tuple[str, int], count: int, listeners: int, *, floor: bool) -> float:
-    """Return how many notifications arrive in a second, of batches of `count` emissions."""
+def fan_out(address: Address, count: int, listeners: int, *, floor: bool) -> float:
+    """Return how many notifications arrive in a second."""
     value = codec.pack([1, "x"])
-    batch = b"".join(frame(pack(EventEmit(n, "/bench/event", value))) for n in range(count))
-    notified = len(batch) if floor else len(batch) - 2 * count  # they have no id
-    hearing = []
-    for number in range(listeners):
-        if floor:
-            listener = Raw(address)
-            listener.socket.sendall(b"\x47\x00\x01L")
-        else:
-            listener = Raw(address).hello(f"listener {number}")
-            listener.ask(EventListen(1, "/bench/event"), length=OK)
-        hearing.append(listener)
+    emitted = [frame(pack(EventEmit(n, "/bench/event", value))) for n in range(half(count))]
+    batch = b"".join(emitted)
+    notified = len(batch) if floor else len(batch) - 2 * half(count)  # they have no id
+    replies = len(batch) if floor else OK * half(count)
+    hearing = [listener(address, number, floor=floor) for number in range(listeners)]
     emitter = Raw(address) if floor else Raw(address).hello("emitter")
-    if floor:
-        time.sleep(0.05)  # until all listeners are known: the floor does not say so
-    replies = len(batch) if floor else OK * count
 
-    def turn() -> None:
-        emitter.socket.sendall(batch)
-        for listener in hearing:
-            listener.read(notified)
-        emitter.read(replies)
+    def take() -> None:
+        for each in hearing:
+            each.skip(notified)
+        emitter.skip(replies)
 
-    return rate(turn, count * listeners)
+    return listeners * rate(lambda: emitter.socket.sendall(batch), take, count)
 
 
-def state_updates(address: tuple[str, int], count: int) -> float:
+def listener(address: Address, number: int, *, floor: bool) -> "Raw":
+    if not floor:
+        hears = Raw(address).hello(f"listener {number}")
+        hears.ask(EventListen(1, "/bench/event"), length=OK)
+        return hears
+    hears = Raw(address)
+    hears.ask_raw(LISTEN, len(LISTEN))
+    return hears
+
+
+def state_updates(address: Address, count: int) -> float:
     owner, observer = Raw(address).hello("state owner"), Raw(address).hello("observer")
     owner.ask(StateRegister(1, "/bench/state"), length=OK)
     observer.ask(StateObserve(1, "/bench/state"), length=6)
-    batch = b"".join(frame(pack(StateChanged(n, "/bench/state", b"\x05"))) for n in range(count))
+    changed = [frame(pack(StateChanged(n, "/bench/state", b"\x05"))) for n in range(half(count))]
+    batch = b"".join(changed)
 
-    def turn() -> None:
-        owner.socket.sendall(batch)
-        observer.read(len(batch) - 2 * count)
-        owner.read(OK * count)
+    def take() -> None:
+        observer.skip(len(batch) - 2 * half(count))
+        owner.skip(OK * half(count))
 
-    return rate(turn, count)
+    return rate(lambda: owner.socket.sendall(batch), take, count)
 
 
 # --- comparison -------------------------------------------------------------------------------
-
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True)

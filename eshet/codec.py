@@ -4,7 +4,6 @@ Nil, booleans, integers of 64 bits, floats, text, bytes, lists, and maps with an
 else, timestamps included, is refused on either side.
 """
 
-import functools
 import re
 from typing import Any, Final, NoReturn
 
@@ -20,6 +19,7 @@ _MAYBE_EXTENSION: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]")
 _MAYBE_TIMESTAMP: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
 
 _SHORT: Final = 64  # bytes
+_MOST_CHECKED: Final = 4096
 _DEEPEST: Final = 1024  # how many lists within each other msgpack can unpack
 
 # Whatever msgpack's C code raises for bytes that are not one whole value.
@@ -75,21 +75,37 @@ def check(data: bytes, nesting: int = _DEEPEST) -> None:
     Raises:
         ProtocolError: they are not, or there are more.
     """
-    if len(data) <= _SHORT:
-        _check_short(data, nesting)
-    else:
-        _check(data, nesting)
-
-
-def _check(data: bytes, nesting: int) -> None:
     _skip(data)
     if len(data) > nesting:
         _check_nesting(data, nesting)
     _unpack_with(data, object_pairs_hook=len)
 
 
-# A house says the same few short values over and over.
-_check_short = functools.lru_cache(maxsize=4096)(_check)
+class Checked(set[bytes]):
+    """Short values that have been checked: a house says the same few over and over.
+
+        if value not in checked:
+            checked.check(value)
+
+    Args:
+        nesting: how many lists and maps may be within each other in a value.
+    """
+
+    def __init__(self, nesting: int) -> None:
+        super().__init__()
+        self._nesting = nesting
+
+    def check(self, data: bytes) -> None:
+        """Check that the bytes are exactly one value, and keep them if they are short.
+
+        Raises:
+            ProtocolError: they are not, or the value is nested too deeply.
+        """
+        check(data, self._nesting)
+        if len(data) <= _SHORT:
+            if len(self) >= _MOST_CHECKED:
+                self.clear()
+            self.add(data)
 
 
 def _check_nesting(data: bytes, limit: int) -> None:

@@ -5,6 +5,7 @@ Invariants: once `closing` is set, nothing comes out of `receive` any more and n
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from eshet.exceptions import ProtocolError
 from eshet.protocol.framing import FrameReader
@@ -19,7 +20,12 @@ class Endpoint:
         now: the time.
     """
 
+    WATCHED: ClassVar[frozenset[int]]
+    """The codes of messages that `accept` has to see, once the hello is over."""
+
     def __init__(self, now: float) -> None:
+        self.greeted = False
+        """Whether the hello is over."""
         self.closing: str | None = None
         """Why the transport must be closed; None as long as it must not."""
         self.out: list[bytes] = []
@@ -44,7 +50,9 @@ class Endpoint:
             for payload in self._frames.feed(data):
                 if self.closing is not None:
                     return
-                if self.accept(payload):
+                if (self.greeted and payload and payload[0] not in self.WATCHED) or self.accept(
+                    payload
+                ):
                     yield payload
         except ProtocolError as error:
             self.reject(error)
@@ -53,6 +61,8 @@ class Endpoint:
 
     def accept(self, payload: bytes) -> bool:
         """Take note of a payload; whether the caller has to act on it.
+
+        Not called for what is neither `WATCHED` nor part of the hello.
 
         Raises:
             ProtocolError: the peer can't send this now.

@@ -1,6 +1,6 @@
 """The client's side: it speaks first, and pings when it has nothing to say."""
 
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from eshet.exceptions import ProtocolError
 from eshet.messages import (
@@ -23,8 +23,6 @@ __all__ = ["ClientProtocol"]
 
 T = TypeVar("T")
 
-_HELLOS: Final = (HelloAccepted.code, HelloAllocated.code)
-
 
 class ClientProtocol(Endpoint, Generic[T]):
     """A client's side of one connection; the hello is queued when it is made.
@@ -37,11 +35,11 @@ class ClientProtocol(Endpoint, Generic[T]):
         now: the time.
     """
 
+    WATCHED = frozenset({HelloAccepted.code, HelloAllocated.code})
+
     def __init__(self, client_id: bytes | None, timeouts: TimeoutConfig, now: float) -> None:
         super().__init__(now)
         self.client_id = client_id
-        self.greeted = False
-        """Whether the server has answered the hello."""
         self.requests: Requests[T | None] = Requests()
         """What the caller keeps for each of its requests; None is kept for a ping."""
         self._timeouts = timeouts
@@ -54,10 +52,8 @@ class ClientProtocol(Endpoint, Generic[T]):
 
     def accept(self, payload: bytes) -> bool:
         """See `Endpoint.accept`. The answer to the hello is passed on too."""
-        if self.greeted:
-            if payload and payload[0] in _HELLOS:
-                raise ProtocolError("a second hello")
-            return True
+        if self.greeted and payload:
+            raise ProtocolError("a second hello")
         match unpack(payload, FROM_SERVER):
             case HelloAllocated(client_id):
                 self.client_id = client_id

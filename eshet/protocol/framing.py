@@ -38,6 +38,11 @@ def frame_with_id(code: int, request_id: int, rest: bytes) -> bytes:
     return _pack_request(_SYNC, length, code, request_id) + rest
 
 
+def forward(code: int, request_id: int, rest: bytes) -> bytes:
+    """Return a frame as `frame_with_id` does, of what came in a frame, and so fits into one."""
+    return _pack_request(_SYNC, len(rest) + _HEADER, code, request_id) + rest
+
+
 def frame_without_id(code: int, rest: bytes) -> bytes:
     """Return the frame of a notification: its code, and what follows that, which fits."""
     return _pack_notification(_SYNC, len(rest) + 1, code) + rest

@@ -23,7 +23,6 @@ HELLO_TIMEOUT: Final = 5.0
 
 _PING: Final = Ping.code
 _PING_LENGTH: Final = 3
-_OURS: Final = frozenset({Ping.code, Hello.code, HelloId.code})
 
 
 class ServerProtocol(Endpoint):
@@ -34,10 +33,10 @@ class ServerProtocol(Endpoint):
         hello_timeout: how long the client may take to say hello, in seconds.
     """
 
+    WATCHED = frozenset({Ping.code, Hello.code, HelloId.code})
+
     def __init__(self, now: float, hello_timeout: float = HELLO_TIMEOUT) -> None:
         super().__init__(now)
-        self.greeted = False
-        """Whether the client has said hello."""
         self._hello_due = now + hello_timeout
         self._timeout_s = 0
 
@@ -46,8 +45,6 @@ class ServerProtocol(Endpoint):
         if not payload:
             raise ProtocolError("a frame without a payload")
         code = payload[0]
-        if self.greeted and code not in _OURS:
-            return True
         if code == _PING:
             self._answer_ping(payload)
             return False

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from eshet.exceptions import MessageTooLong
 from eshet.messages import NIL, Reply, ReplyError
-from eshet.protocol.framing import frame_with_id
+from eshet.protocol.framing import forward, frame_with_id
 from eshet.protocol.requests import Requests
 
 __all__ = ["Asked", "Line", "Owner", "Peer"]
@@ -96,8 +96,7 @@ class Peer:
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
         """See `Owner.ask`."""
-        request_id = self.asked.open(asked)
-        self.out.append(frame_with_id(code, request_id, rest))
+        self.out.append(forward(code, self.asked.open(asked), rest))
 
 
 _REPLY_TOO_LONG: Final = b"\xaereply_too_long"

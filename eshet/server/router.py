@@ -12,7 +12,7 @@ from typing import Final
 
 from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
-from eshet.protocol.framing import frame_without_id
+from eshet.protocol.framing import forward, frame_without_id
 from eshet.server.limits import Limits
 from eshet.server.peer import Peer
 from eshet.server.tree import Kind, Node, Tree, TreeError
@@ -24,7 +24,11 @@ _ID_BITS: Final = 53  # a number that every language has
 _ID: Final = 3  # where the fields after the code and the id begin
 
 Handler = Callable[[Peer, int, bytes], None]
-"""Acts on a message of a client: given who sent it, its id, and what follows that."""
+"""Acts on a message of a client: given who sent it, its id, and what follows that.
+
+Where that is a path and a value, one without the zero byte between them is one without a value,
+which the check of the value finds.
+"""
 
 
 class Router:
@@ -42,12 +46,12 @@ class Router:
         self.peers: Final[dict[bytes, Peer]] = {}
         self.now: Final = now
         self._limits = limits
-        self._nesting = limits.nesting
+        self._checked = codec.Checked(limits.nesting)
         self._touched: set[Peer] = set()
         self._notified: set[Node] = set()
         self._handlers: Final[dict[int, Handler]] = {
-            messages.Reply.code: self._reply,
-            messages.ReplyError.code: self._reply_error,
+            messages.Reply.code: self._pass_back(messages.Reply.code),
+            messages.ReplyError.code: self._pass_back(messages.ReplyError.code),
             messages.ActionRegister.code: self._register(Kind.ACTION),
             messages.PropRegister.code: self._register(Kind.PROP),
             messages.EventRegister.code: self._register(Kind.EVENT),
@@ -119,13 +123,13 @@ class Router:
         Raises:
             ProtocolError: it is no whole message, or one that a client can't send.
         """
-        handler = self._handlers.get(payload[0])
-        if handler is None:
-            raise ProtocolError(f"a message of type {payload[0]:#04x}, which a client can't send")
         try:
+            handler = self._handlers[payload[0]]
             request_id = payload[1] << 8 | payload[2]
+        except KeyError:
+            raise ProtocolError(f"a message of type {payload[0]:#04x}, not of a client") from None
         except IndexError:
-            raise ProtocolError(f"a message of type {payload[0]:#04x} that is cut short") from None
+            raise ProtocolError(f"a message of type {payload[0]:#04x} cut short") from None
         try:
             handler(peer, request_id, payload[_ID:])
         except TreeError as error:
@@ -184,22 +188,25 @@ class Router:
         if isinstance(owner, Peer):
             self._touched.add(owner)
 
-    def _reply(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        self._pass_back(peer, messages.Reply.code, request_id, rest)
+    def _pass_back(self, code: int) -> Handler:
+        """Pass the answer of an owner back to whoever asked."""
 
-    def _reply_error(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        self._pass_back(peer, messages.ReplyError.code, request_id, rest)
+        def pass_back(peer: Peer, request_id: int, value: bytes) -> None:
+            if value not in self._checked:
+                self._checked.check(value)
+            asker, asked_as = peer.asked.close(request_id)
+            asker.out.append(forward(code, asked_as, value))
+            self._touched.add(asker)
 
-    def _pass_back(self, peer: Peer, code: int, request_id: int, value: bytes) -> None:
-        codec.check(value, self._nesting)
-        asker, asked_as = peer.asked.close(request_id)
-        asker.answer(code, asked_as, value)
-        self._touched.add(asker)
+        return pass_back
 
     # --- actions, properties, the value of states ---------------------------------------------
 
     def _action_call(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self.tree.find(self._path_before_value(rest))
+        path, _, value = rest.partition(b"\0")
+        if value not in self._checked:
+            self._checked.check(value)
+        node = self.tree.find(path)
         if node.kind is not Kind.ACTION:
             raise TreeError("path_is_wrong_type")
         self._ask(peer, request_id, node, messages.ActionCall.code, rest)
@@ -216,7 +223,10 @@ class Router:
             peer.reply(request_id, node.value)
 
     def _set(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self.tree.find(self._path_before_value(rest))
+        path, _, value = rest.partition(b"\0")
+        if value not in self._checked:
+            self._checked.check(value)
+        node = self.tree.find(path)
         if node.kind not in _WITH_VALUE:
             raise TreeError("path_is_wrong_type")
         make = messages.PropSet if node.kind is Kind.PROP else messages.StateSet
@@ -229,7 +239,10 @@ class Router:
         peer.reply(request_id)
 
     def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self.tree.find(self._path_before_value(rest))
+        path, _, value = rest.partition(b"\0")
+        if value not in self._checked:
+            self._checked.check(value)
+        node = self.tree.find(path)
         if node.kind is not Kind.EVENT:
             raise TreeError("path_is_wrong_type")
         peer.reply(request_id)
@@ -238,9 +251,11 @@ class Router:
     # --- states -------------------------------------------------------------------------------
 
     def _state_changed(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        path = self._path_before_value(rest)
+        path, _, value = rest.partition(b"\0")
+        if value not in self._checked:
+            self._checked.check(value)
         node = self._own_state(peer, path)
-        self._change(node, rest[len(path) + 1 :])
+        self._change(node, value)
         peer.reply(request_id)
         self.notify(node, messages.NotifyKnown.code, rest)
 
@@ -282,14 +297,6 @@ class Router:
         node.since = self.now()
 
     # --- what they share ----------------------------------------------------------------------
-
-    def _path_before_value(self, rest: bytes) -> bytes:
-        """Return the path of a message that has a path and a value after its id; check both."""
-        path, zero, value = rest.partition(b"\0")
-        if not zero:
-            raise ProtocolError("a message with a path without its zero byte")
-        codec.check(value, self._nesting)
-        return path
 
     def notify(self, node: Node, code: int, rest: bytes) -> None:
         """Tell all who hear of a node; what comes after the code is the same for all."""

@@ -89,9 +89,7 @@ class Tree:
         node = self._index.get(path)
         if isinstance(node, Node):
             return node
-        if isinstance(node, Directory):
-            raise TreeError("path_is_directory")
-        raise TreeError(self._why_missing(path))
+        raise TreeError("path_is_directory" if node is not None else self._why_missing(path))
 
     def look_up(self, path: bytes) -> Node | Directory:
         """Return the node or directory at a path, which may be `/` or end with a slash.
