@@ -19,6 +19,10 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"virtual": VirtualLoop}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--server", help="HOST:PORT of a server for tests/conformance, not ours")
+
+
 @pytest.fixture
 async def advance() -> Advance:
     """Let time pass: `await advance(60)`; `await advance(0)` only lets settle."""

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -65,8 +66,8 @@ def test_an_event_is_emitted_and_listened_to(server: str) -> None:
 
 
 def test_an_action_is_called(server: str) -> None:
-    called = command("eshet", "call", "/meta/ls", '"/meta"', server=server)
-    assert (called.returncode, called.stdout) == (0, '["dir", [["ls", "action"]]]\n')
+    called = command("eshet", "call", "/meta/ls", '"/meta/ls"', server=server)
+    assert (called.returncode, called.stdout) == (0, '"action"\n')
     bad = command("eshet", "call", "/meta/ls", "1", server=server)
     assert (bad.returncode, bad.stderr) == (1, "eshet: call /meta/ls: bad_args\n")
 
@@ -89,6 +90,10 @@ def test_no_value_drives_the_terminal(server: str) -> None:
         (["--server", "host:99999", "ls"], "write HOST or HOST:PORT"),
         (["gte", "/light"], "Did you mean 'get'?"),
         (["serve", "--listen", "nowhere:x"], "write HOST or HOST:PORT"),
+        (["serve", "--limit", "client=1"], "there are clients, nodes, path_length"),
+        (["serve", "--limit", "clients=0"], "clients is a number above 0, as clients=20000"),
+        (["serve", "--tls-key", "/dev/null"], "go with --tls-cert"),
+        (["serve", "--tls-cert", "/nowhere"], "does not exist"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -128,3 +133,19 @@ def test_a_server_ends_when_it_is_interrupted(number: signal.Signals) -> None:
             assert line(observer) == "unknown"
             process.send_signal(number)
             assert process.wait(10) == 0
+
+
+def test_an_address_that_others_can_reach_is_refused_unless_it_is_meant() -> None:
+    refused = command("eshet", "serve", "--listen", "0.0.0.0:0")
+    assert refused.returncode == 1
+    assert "other machines can reach it, and the protocol has no login" in refused.stderr
+
+
+def test_a_server_can_listen_on_a_unix_socket_alone(tmp_path: Path) -> None:
+    path = tmp_path / "eshet"
+    with running("eshet", "serve", "--unix", str(path)) as process:
+        assert line(process) == f"listening on {path}"
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"\x47\x00\x03\x09\x00\x01")
+            assert client.recv(7) == b"\x47\x00\x04\x05\x00\x01\xc0"

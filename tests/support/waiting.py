@@ -17,9 +17,9 @@ async def until(condition: Callable[[], bool], advance: Advance) -> None:
         await advance(0)
 
 
-async def passing_time(awaitable: Awaitable[T], advance: Advance) -> T:
-    """Let second after second pass until the awaitable is done, and return its result."""
+async def passing_time(awaitable: Awaitable[T], advance: Advance, step: float = 1) -> T:
+    """Let time pass, step by step, until the awaitable is done, and return its result."""
     future = asyncio.ensure_future(awaitable)
     while not future.done():
-        await advance(1)
+        await advance(step)
     return await future

@@ -1,0 +1,166 @@
+"""The commands that look at a house, and touch it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import click
+
+from eshet.cli.running import ask
+from eshet.cli.values import JsonType, PathType, from_json, to_json
+from eshet.client import Client
+from eshet.exceptions import ErrorValue
+from eshet.unknown import Unknown
+
+__all__ = ["call", "emit", "get", "listen", "ls", "observe", "publish", "set_"]
+
+
+@click.command()
+@click.argument("path", type=PathType())
+@click.argument("arguments", type=JsonType(), nargs=-1)
+@click.pass_context
+def call(ctx: click.Context, path: str, arguments: tuple[Any, ...]) -> None:
+    """Call an action, and print its result."""
+
+    async def request(client: Client) -> None:
+        _show(await client.action_call(path, *arguments))
+
+    ask(ctx, request)
+
+
+@click.command()
+@click.argument("path", type=PathType())
+@click.pass_context
+def get(ctx: click.Context, path: str) -> None:
+    """Print the value of a state or property."""
+
+    async def request(client: Client) -> None:
+        _show(await client.get(path))
+
+    ask(ctx, request)
+
+
+@click.command("set")
+@click.argument("path", type=PathType())
+@click.argument("value", type=JsonType())
+@click.pass_context
+def set_(ctx: click.Context, path: str, value: Any) -> None:
+    """Set a state or property: its owner is asked to give it this value."""
+    ask(ctx, lambda client: client.set(path, value))
+
+
+@click.command()
+@click.argument("path", type=PathType())
+@click.pass_context
+def observe(ctx: click.Context, path: str) -> None:
+    """Print the value of a state, and each change of it, until interrupted.
+
+    While nobody knows the value, it is the word `unknown`, without quotes.
+    """
+
+    async def request(client: Client) -> None:
+        changes: asyncio.Queue[Any] = asyncio.Queue()
+        _show(await client.state_observe(path, changes.put_nowait))
+        while True:
+            _show(await changes.get())
+
+    ask(ctx, request)
+
+
+@click.command()
+@click.argument("path", type=PathType())
+@click.pass_context
+def listen(ctx: click.Context, path: str) -> None:
+    """Print the payload of each event, until interrupted."""
+
+    async def request(client: Client) -> None:
+        async for payload in client.event_listen(path):
+            _show(payload)
+
+    ask(ctx, request)
+
+
+@click.command()
+@click.argument("path", type=PathType())
+@click.argument("payload", type=JsonType(), default="null")
+@click.pass_context
+def emit(ctx: click.Context, path: str, payload: Any) -> None:
+    """Emit an event that somebody has registered or listens to."""
+    ask(ctx, lambda client: client.event_emit(path, payload))
+
+
+@click.command()
+@click.argument("path", type=PathType())
+@click.argument("value", type=JsonType(), required=False)
+@click.pass_context
+def publish(ctx: click.Context, path: str, value: Any) -> None:
+    """Be a state, until interrupted.
+
+    Its value is VALUE; without one, each line of standard input is the next value, the word
+    `unknown` makes it unknown, and it is gone with the last line. It can be set by others.
+    """
+    from_input = value is None
+
+    async def request(client: Client) -> None:
+        state = await client.state_register(path, lambda new: state.changed(new))
+        if not from_input:
+            await state.changed(value)
+            await _for_ever()
+        while line := (await asyncio.to_thread(sys.stdin.readline)):
+            word = line.strip()
+            if word:
+                await state.changed(Unknown if word == "unknown" else from_json(word))
+
+    ask(ctx, request)
+
+
+@click.command()
+@click.argument("path", type=PathType(directory=True), default="/")
+@click.option("-r", "--recursive", is_flag=True, help="Also what is in the directories below.")
+@click.pass_context
+def ls(ctx: click.Context, path: str, recursive: bool) -> None:
+    """Print what is in a directory: names, and what each is."""
+
+    async def show(client: Client, directory: str) -> None:
+        kind, *entries = await _listing(client, directory)
+        for name, child in entries:
+            full = f"{directory.rstrip('/')}/{name}"
+            click.echo(f"{child:<7} {full}{'/' if child == 'dir' else ''}")
+            if recursive and child == "dir":
+                await show(client, full)
+        if kind != "dir":
+            click.echo(f"{kind:<7} {directory}")
+
+    ask(ctx, lambda client: show(client, path))
+
+
+async def _listing(client: Client, path: str) -> list[Any]:
+    try:
+        found = await client.action_call("/meta/ls", path)
+    except ErrorValue as error:
+        if error.value != "reply_too_long":
+            raise
+        found = ["dir", [entry async for entry in _pages(client, path)]]
+    match found:
+        case ["dir", list(entries)]:
+            return ["dir", *sorted(entries)]
+        case kind:
+            return [kind]
+
+
+async def _pages(client: Client, path: str) -> AsyncIterator[Any]:
+    """Iterate over the entries of a directory that is too long for one message."""
+    after: str | None = ""
+    while after is not None:
+        _, entries, after = await client.action_call("/meta/ls", path, after)
+        for entry in entries:
+            yield entry
+
+
+def _show(value: Any) -> None:
+    click.echo(to_json(value))
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()

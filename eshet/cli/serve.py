@@ -1,0 +1,125 @@
+"""`eshet serve`."""
+
+import asyncio
+import logging
+import signal
+import ssl
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from eshet.cli.running import run
+from eshet.cli.values import AddressType
+from eshet.client.address import Address
+from eshet.protocol import DEFAULT_PORT
+from eshet.server import Limits, Server
+
+__all__ = ["serve"]
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _LimitType(click.ParamType[tuple[str, float]]):
+    """A limit of a server: its name and a number."""
+
+    name = "name=number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """See `click.ParamType`."""
+        name, _, number = value.partition("=")
+        types = {field.name: field.type for field in fields(Limits)}
+        if name not in types:
+            self.fail(f"there is no limit {name!r}; there are {', '.join(types)}", param, ctx)
+        try:
+            limit = float(number) if types[name] is float else int(number)
+            Limits(**{name: limit})  # type: ignore[arg-type]
+        except ValueError:
+            self.fail(f"{name} is a number above 0, as {name}={getattr(Limits, name)}", param, ctx)
+        return name, limit
+
+
+@click.command()
+@click.option(
+    "--listen",
+    "addresses",
+    type=AddressType(lowest_port=0),
+    multiple=True,
+    help=f"Where to listen; may be given several times. Port 0: any that is free. "
+    f"[default: 127.0.0.1:{DEFAULT_PORT}, if there is no --unix]",
+)
+@click.option(
+    "--unix",
+    "sockets",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A Unix socket to listen on, which only your user may connect to.",
+)
+@click.option("--tls-cert", type=_FILE, help="Certificate for the addresses, with its chain (PEM).")
+@click.option("--tls-key", type=_FILE, help="Its key (PEM).")
+@click.option(
+    "--tls-client-ca", type=_FILE, help="Only clients with a certificate of this CA (PEM)."
+)
+@click.option("--insecure", is_flag=True, help="Listen without TLS where other machines can reach.")
+@click.option(
+    "--limit",
+    "limits",
+    type=_LimitType(),
+    multiple=True,
+    help="A limit, as clients=100; see docs/server.md for their names.",
+)
+def serve(
+    addresses: tuple[Address, ...],
+    sockets: tuple[Path, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    insecure: bool,
+    limits: tuple[tuple[str, float], ...],
+) -> None:
+    """Run a server, until interrupted. Whoever can reach its address can do everything."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    tls = _tls(tls_cert, tls_key, tls_client_ca)
+    if not addresses and not sockets:
+        addresses = (Address("127.0.0.1"),)
+
+    async def work() -> None:
+        async with Server(limits=Limits(**dict(limits))) as server:  # type: ignore[arg-type]
+            for address in addresses:
+                await server.listen(address.host, address.port, tls=tls, insecure=insecure)
+            for path in sockets:
+                await server.listen_unix(path)
+            for where in [*(Address(*each) for each in server.addresses), *sockets]:
+                click.echo(f"listening on {where}")
+            await _interrupted()
+
+    run(work())
+
+
+def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext | None:
+    if cert is None:
+        if key is not None or client_ca is not None:
+            raise click.UsageError("--tls-key and --tls-client-ca go with --tls-cert")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert, key)
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise click.UsageError(f"the TLS files can't be used: {error}") from None
+    return context
+
+
+async def _interrupted() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    await asked.wait()

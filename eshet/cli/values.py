@@ -1,0 +1,102 @@
+"""What the commands take and show: paths, addresses, and values as JSON."""
+
+import json
+from typing import Any
+
+import click
+
+from eshet import paths
+from eshet.client.address import Address
+from eshet.exceptions import InvalidPath
+from eshet.unknown import Unknown
+
+__all__ = ["AddressType", "JsonType", "PathType", "from_json", "to_json"]
+
+
+class PathType(click.ParamType[str]):
+    """An absolute path of a node; with `directory`, or of a directory."""
+
+    name = "path"
+
+    def __init__(self, *, directory: bool = False) -> None:
+        self._directory = directory
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        try:
+            if self._directory:
+                return paths.check_base(value) or "/"
+            return paths.resolve("", value)
+        except InvalidPath as error:
+            self.fail(str(error), param, ctx)
+
+
+class JsonType(click.ParamType[Any]):
+    """A value, written as JSON."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType`."""
+        try:
+            return from_json(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class AddressType(click.ParamType[Address]):
+    """Where a server is."""
+
+    name = "host:port"
+
+    def __init__(self, lowest_port: int = 1) -> None:
+        self._lowest_port = lowest_port
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Address:
+        """See `click.ParamType`."""
+        try:
+            return Address.parse(value, self._lowest_port)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def from_json(text: str) -> Any:
+    """Return the value that a text is the JSON of.
+
+    Raises:
+        ValueError: it is no JSON; the message says what to write.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is not JSON ({error}); text has double quotes inside the shell's, "
+            f"as '\"on\"'"
+        ) from None
+
+
+def to_json(value: Any) -> str:
+    """Return a value as one line of JSON that no terminal takes for a command."""
+    if value is Unknown:
+        return "unknown"
+    text = json.dumps(_jsonable(value), ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _jsonable(value: Any) -> Any:
+    """Show what JSON does not have: bytes as hexadecimal text, any key of a map as text."""
+    match value:
+        case bytes():
+            return value.hex()
+        case list() | tuple():
+            return [_jsonable(item) for item in value]
+        case dict():
+            return {_key(key): _jsonable(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else json.dumps(_jsonable(key))
