@@ -58,7 +58,8 @@ def unpack(data: bytes) -> Any:
     Raises:
         ProtocolError: the bytes are not exactly one value.
     """
-    _skip(data)
+    if len(data) > _SHORT:
+        _skip(data)
     try:
         return _unpack_with(data)
     except TypeError:
@@ -134,7 +135,8 @@ def _skip(data: bytes) -> None:
     """Walk over the bytes without building anything.
 
     A few bytes can announce arrays of millions of items, for which the unpacker would at once
-    make room; walking finds out in microseconds that the items are not there.
+    make room; walking finds out in microseconds that the items are not there. Short values can do
+    without: no array is taken to be longer than the value that it is in.
     """
     unpacker = msgpack.Unpacker(max_buffer_size=len(data) or 1)
     unpacker.feed(data)

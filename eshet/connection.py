@@ -31,6 +31,7 @@ class Connection(asyncio.Protocol):
         on_payload: called with each payload to act on; raises only ProtocolError, which ends the
             connection.
         on_lost: called once, with the reason, when the connection has ended.
+        on_resumed: called when `paused` has become false again, after what waited was sent.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_on_lost",
         "_on_payload",
+        "_on_resumed",
         "_timer",
         "_transport",
         "endpoint",
@@ -49,12 +51,14 @@ class Connection(asyncio.Protocol):
         endpoint: Endpoint,
         on_payload: Callable[[bytes], object],
         on_lost: Callable[[str], None],
+        on_resumed: Callable[[], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.paused = False
         """Whether the peer reads too slowly; what is sent waits in the endpoint then."""
         self._on_payload = on_payload
         self._on_lost = on_lost
+        self._on_resumed = on_resumed
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -126,6 +130,8 @@ class Connection(asyncio.Protocol):
         """Called by the transport: its buffer has room again."""
         self.paused = False
         self.flush()
+        if self._on_resumed is not None and not self.paused:
+            self._on_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport, once: it has ended."""
