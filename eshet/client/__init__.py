@@ -1,13 +1,19 @@
 """The asyncio client.
 
 client           Client and StateWrapper
-session          one connection: requests and their replies
+registrar        registers and hears, and takes back
+keeper           connects, restores, and comes back
+dispatch         what is done with what comes unasked
 registrations    what is restored when the connection comes back
+session          one connection: requests and their replies
+requests         a request that waits for its reply
+hearing          what ends a listener or an observer
 callbacks        what users gave us to call, and where its errors go
 address          where the server is
 reconnect        how long to wait before each try
 """
 
 from eshet.client.client import Client, StateWrapper
+from eshet.client.hearing import Hearing
 
-__all__ = ["Client", "StateWrapper"]
+__all__ = ["Client", "Hearing", "StateWrapper"]

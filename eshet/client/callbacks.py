@@ -8,24 +8,40 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Final, Protocol
 
 from eshet.scope import report_error
 
-__all__ = ["Callback", "Tasks"]
+__all__ = ["Answer", "Callback", "Tasks"]
+
+_VALUES: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
+"""What most callbacks return: to ask whether that can be awaited takes longer than the call."""
+
+
+class Answer(Protocol):
+    """Takes what a callback came to, once."""
+
+    def reply(self, result: Any) -> None:
+        """It returned this. What this raises is the callback's error: the result is no good."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """It raised this."""
+        ...
 
 
 class Tasks:
-    """The tasks of one client's callbacks, which nobody else holds on to."""
+    """The tasks of one client, which nobody else holds on to."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine in a task, in a copy of the present context."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     async def cancel(self) -> None:
         """Cancel all that run, but for the one that calls this, and wait until they have ended."""
@@ -44,10 +60,10 @@ class Callback:
         tasks: where its tasks belong.
     """
 
-    __slots__ = ("_context", "_doing", "_function", "_tasks")
+    __slots__ = ("_context", "_doing", "_tasks", "function")
 
     def __init__(self, function: Callable[..., Any], doing: str, tasks: Tasks) -> None:
-        self._function = function
+        self.function = function
         self._doing = doing
         self._tasks = tasks
         self._context = contextvars.copy_context()
@@ -56,47 +72,33 @@ class Callback:
         """Call it, and forget what it returns."""
         self._context.run(self._call, args, None)
 
-    def answer(
-        self, args: list[Any], reply: Callable[[Any], None], fail: Callable[[Exception], None]
-    ) -> None:
-        """Call it, and call `reply` with its result, or `fail` with its error; now or later."""
-        self._context.run(self._call, args, (reply, fail))
+    def answer(self, args: list[Any], answer: Answer) -> None:
+        """Call it, and give its result or its error to the answer; now or later."""
+        self._context.run(self._call, args, answer)
 
-    def _call(self, args: Any, answer: "_Answer | None") -> None:
+    def _call(self, args: Any, answer: Answer | None) -> None:
         try:
-            result = self._function(*args)
-            if result is not None and inspect.isawaitable(result):
-                self._tasks.start(self._await(result, answer))
-                return
+            result = self.function(*args)
+            if type(result) not in _VALUES and inspect.isawaitable(result):
+                _ = self._tasks.start(self._await(result, answer))
+            elif answer is not None:
+                answer.reply(result)
         except Exception as error:
             self._failed(error, answer)
-        else:
-            self._done(result, answer)
 
-    async def _await(self, result: Awaitable[Any], answer: "_Answer | None") -> None:
+    async def _await(self, result: Awaitable[Any], answer: Answer | None) -> None:
         try:
             value = await result
+            if answer is not None:
+                answer.reply(value)
         except asyncio.CancelledError:
             if answer is not None:
-                answer[1](RuntimeError("cancelled"))
+                answer.fail(RuntimeError("cancelled"))
             raise
         except Exception as error:
             self._failed(error, answer)
-        else:
-            self._done(value, answer)
 
-    def _done(self, value: Any, answer: "_Answer | None") -> None:
-        if answer is None:
-            return
-        try:
-            answer[0](value)
-        except Exception as error:
-            self._failed(error, answer)
-
-    def _failed(self, error: Exception, answer: "_Answer | None") -> None:
+    def _failed(self, error: Exception, answer: Answer | None) -> None:
         report_error(error, self._doing)
         if answer is not None:
-            answer[1](error)
-
-
-_Answer = tuple[Callable[[Any], None], Callable[[Exception], None]]
+            answer.fail(error)

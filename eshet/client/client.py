@@ -2,32 +2,43 @@
 
 import asyncio
 import contextlib
-import itertools
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from eshet import codec, messages, paths
+from eshet import codec, paths
 from eshet.client.address import Address
 from eshet.client.callbacks import Callback, Tasks
 from eshet.client.dispatch import Dispatcher
-from eshet.client.reconnect import Backoff
+from eshet.client.hearing import Hearing
+from eshet.client.keeper import Keeper
+from eshet.client.registrar import Registrar
 from eshet.client.registrations import Owned, Registrations
-from eshet.client.session import Accept, Session, describe
+from eshet.client.requests import describe
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, UnsupportedValue
-from eshet.messages import Message, Reply, WithId, WithPath
+from eshet.messages import (
+    ActionCall,
+    ActionRegister,
+    EventEmit,
+    EventListen,
+    EventRegister,
+    Get,
+    PropRegister,
+    Set,
+    StateChanged,
+    StateObserve,
+    StateRegister,
+    StateUnknown,
+)
 from eshet.protocol import TimeoutConfig
-from eshet.protocol.framing import frame
-from eshet.scope import current_scope
+from eshet.protocol.framing import frame_with_id
 from eshet.unknown import Unknown
 
 __all__ = ["Client", "StateWrapper"]
-
-_RESTORED_AT_ONCE: Final = 10_000
-"""How many registrations wait for their replies at once when a connection comes back."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +100,20 @@ class Client:
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - the one of that name
     ) -> None:
         self._base = paths.check_base(base)
-        self._server: Connector = _connector(server)
-        self._client_id = None if client_id is None else codec.pack(client_id)
-        self._timeouts = timeout_cfg
-        self._log = logger
         self._registrations: Final = Registrations()
-        self._dispatch: Final = Dispatcher(self._registrations)
         self._tasks: Final = Tasks()
-        self._session: Session | None = None
-        self._runner: asyncio.Task[None] | None = None
-        self._why_not = "not connected to the server yet"
-        self._closed = False
-        self._awake = asyncio.Event()  # while connected, and when closed: nobody waits for ever
+        self._keeper: Final = Keeper(
+            _connector(server),
+            None if client_id is None else codec.pack(client_id),
+            timeout_cfg,
+            self._registrations,
+            Dispatcher(self._registrations).handlers,
+            logger,
+        )
+        self._registrar: Final = Registrar(self._keeper, self._registrations, self._tasks)
+        self._iterators: Final[set[asyncio.Queue[tuple[Any, ...]]]] = set()
         if asyncio._get_running_loop() is not None:
-            self._start()
+            self._keeper.start()
 
     async def __aenter__(self) -> Self:
         await self.wait_for_connection()
@@ -117,14 +128,15 @@ class Client:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self._server}: {'connected' if self.connected else self._why_not}>"
+        keeper = self._keeper
+        return f"<Client of {keeper.server}: {'connected' if self.connected else keeper.why_not}>"
 
     # --- the connection -----------------------------------------------------------------------
 
     @property
     def connected(self) -> bool:
         """Are we currently connected?"""
-        return self._session is not None and self._session.ready
+        return self._keeper.connected
 
     def wait_for_connection(self) -> Awaitable[None]:
         """Wait until the connection has been established.
@@ -132,94 +144,19 @@ class Client:
         Raises:
             Disconnected: this client is closed.
         """
-        self._start()
-        return self._wait_for_connection()
-
-    async def _wait_for_connection(self) -> None:
-        await self._awake.wait()
-        if self._closed:
-            raise Disconnected("connect", self._why_not)
+        self._keeper.start()
+        return self._keeper.wait()
 
     async def close(self) -> None:
         """End the connection and the tasks of callbacks, for good. A second call does nothing.
 
-        The server drops everything that the client owned, heard and observed.
+        The server drops everything that the client owned, heard and observed, and iterators of
+        events end.
         """
-        if self._closed:
-            return
-        self._closed = True
-        self._why_not = "this client is closed"
-        self._awake.set()
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.wait([self._runner])
-        if self._session is not None:
-            self._session.connection.close(self._why_not)
-            await asyncio.shield(self._session.lost)
+        await self._keeper.close()
+        for payloads in self._iterators:
+            payloads.put_nowait(())
         await self._tasks.cancel()
-
-    def _start(self) -> None:
-        if self._runner is None and not self._closed:
-            self._runner = asyncio.get_running_loop().create_task(self._stay_connected())
-
-    async def _stay_connected(self) -> None:
-        loop = asyncio.get_running_loop()
-        tries = Backoff()
-        while True:
-            await asyncio.sleep(tries.next_delay())
-            session = Session(self._client_id, self._timeouts, self._dispatch, self._on_lost)
-            try:
-                await self._server.connect(lambda: session.connection)  # noqa: B023 - called now
-            except OSError as error:
-                self._log.warning("can't connect to %s: %s", self._server, error)
-                continue
-            self._session = session
-            since = loop.time()
-            with contextlib.suppress(Disconnected):
-                await self._restore(session)
-            reason = await asyncio.shield(session.lost)
-            self._session = None
-            tries.lasted(loop.time() - since)
-            self._log.warning("connection to %s ended: %s", self._server, reason)
-
-    async def _restore(self, session: Session) -> None:
-        """Say hello and register everything again.
-
-        Raises:
-            Disconnected: the connection ended before that was done.
-        """
-        await asyncio.shield(session.greeted)
-        self._client_id = session.client_id
-        todo = self._registrations.to_restore()
-        while replies := [
-            session.ask(restore.make, *restore.fields, accept=restore.accept)
-            for restore in itertools.islice(todo, _RESTORED_AT_ONCE)
-        ]:
-            for outcome in await asyncio.gather(*replies, return_exceptions=True):
-                if isinstance(outcome, ErrorValue):
-                    self._log.error("not restored after a reconnection: %s", outcome)
-                elif isinstance(outcome, BaseException):
-                    raise outcome
-        session.ready = True
-        self._awake.set()
-        self._log.info("connected to %s", self._server)
-
-    def _on_lost(self, session: Session, reason: str) -> None:
-        if self._closed:
-            return
-        self._why_not = f"the connection to the server ended: {reason}"
-        self._awake.clear()
-        self._registrations.disconnected()
-
-    async def _ask(
-        self, make: Callable[..., WithId], path: str, *fields: Any, accept: Accept | None = None
-    ) -> Message:
-        """Send a request to the server, and return its reply."""
-        session = self._session
-        if session is None or not session.ready:
-            self._start()
-            raise Disconnected(describe(make, path), self._why_not)
-        return await session.ask(make, path, *fields, accept=accept)
 
     def resolve(self, path: str) -> str:
         """Return the absolute path of a path relative to this client's base.
@@ -240,10 +177,9 @@ class Client:
                 awaitable, it will be awaited in a task. What it raises is the caller's answer, as
                 `str(exception)`, and is reported here.
         """
-        path = self.resolve(path)
-        await self._register(
-            messages.ActionRegister, path, self._callback(callback, "action", path)
-        )
+        wire = self._wire(path)
+        answer = self._callback(callback, "action", wire)
+        await self._registrar.register(Owned(wire, ActionRegister.code, answer))
 
     async def action_call(self, path: str, *args: Any) -> Any:
         """Call an action and return its result.
@@ -252,81 +188,96 @@ class Client:
             path: of the action.
             *args: its arguments.
         """
-        path = self.resolve(path)
-        reply = await self._ask(
-            messages.ActionCall, path, _pack(list(args), messages.ActionCall, path)
-        )
-        return _value(reply)
+        wire = self._wire(path)
+        arguments = _pack(list(args), ActionCall.code, wire)
+        return await self._keeper.ask(ActionCall.code, wire, arguments)
 
     # --- properties and states ----------------------------------------------------------------
 
+    async def prop_register(
+        self,
+        path: str,
+        get_callback: Callable[[], Any],
+        set_callback: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """Register a property, whose value is asked for whenever somebody wants it.
+
+        Args:
+            path: of the property.
+            get_callback: called to get the value. If it returns something awaitable, that will be
+                awaited in a task. What it raises is the answer, as for an action.
+            set_callback: called with the value when somebody sets the property, in the same way.
+                Without one, setting is answered with `not_implemented`.
+        """
+        wire = self._wire(path)
+        getter = self._callback(get_callback, "getter", wire)
+        setter = None if set_callback is None else self._callback(set_callback, "setter", wire)
+        await self._registrar.register(Owned(wire, PropRegister.code, setter, getter))
+
     async def get(self, path: str) -> Any:
         """Get the value of a state or property; an unknown state is an `ErrorValue`."""
-        return _value(await self._ask(messages.Get, self.resolve(path)))
+        return await self._keeper.ask(Get.code, self._wire(path))
 
     async def set(self, path: str, value: Any) -> None:
         """Set a state or property: its owner is asked to give it this value."""
-        path = self.resolve(path)
-        await self._ask(messages.Set, path, _pack(value, messages.Set, path))
+        wire = self._wire(path)
+        await self._keeper.ask(Set.code, wire, _pack(value, Set.code, wire))
 
     # --- events -------------------------------------------------------------------------------
 
     async def event_register(self, path: str) -> Callable[[Any], Awaitable[None]]:
         """Register an event; returns an async callable which emits an event given a payload."""
-        path = self.resolve(path)
-        await self._register(messages.EventRegister, path)
-
-        async def emit(payload: Any) -> None:
-            await self.event_emit(path, payload)
-
-        return emit
+        wire = self._wire(path)
+        await self._registrar.register(Owned(wire, EventRegister.code))
+        return functools.partial(self.event_emit, wire.decode())
 
     async def event_emit(self, path: str, payload: Any) -> None:
         """Emit an event, which may be somebody else's."""
-        path = self.resolve(path)
-        await self._ask(messages.EventEmit, path, _pack(payload, messages.EventEmit, path))
+        wire = self._wire(path)
+        await self._keeper.ask(EventEmit.code, wire, _pack(payload, EventEmit.code, wire))
 
-    async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> None:
+    async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> Hearing:
         """Listen for events.
 
         Args:
             path: of the event, which does not have to be registered yet.
             callback: called with the payload; if it returns a coroutine, it will be ran in a task.
+
+        Returns:
+            What ends it, by its `dispose`.
         """
-        path = self.resolve(path)
-        await self._listen(path, self._callback(callback, "listener", path))
+        wire = self._wire(path)
+        listener = self._callback(callback, "listener", wire)
+        hearing, _ = await self._registrar.hear(EventListen.code, wire, listener)
+        return hearing
 
     async def event_listen(self, path: str) -> AsyncIterator[Any]:
         """Listen for events; returns an async iterator of the payloads.
 
-        It listens from the first step of the iteration to the end of it, over reconnections too.
+        It listens from the first step of the iteration to the end of it, over reconnections too,
+        and ends when the client is closed.
 
             async for payload in client.event_listen("/hall/motion"):
                 ...
         """
-        path = self.resolve(path)
-        payloads: asyncio.Queue[Any] = asyncio.Queue()
-        callback = self._callback(payloads.put_nowait, "listener", path)
-        stop = await self._listen(path, callback)
+        payloads: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()  # an empty one is the end
+        hearing = await self.event_listen_cb(path, lambda payload: payloads.put_nowait((payload,)))
+        self._iterators.add(payloads)
         try:
-            while True:
-                yield await payloads.get()
+            while heard := await payloads.get():
+                yield heard[0]
         finally:
-            stop()
+            self._iterators.discard(payloads)
+            hearing.dispose()
 
-    async def _listen(self, path: str, callback: Callback) -> Callable[[], None]:
-        """Listen until the returned function is called, or the scope of this context ends."""
-        stop = _until_scope_ends(lambda: self._registrations.unlisten(path, callback))
-        try:
-            await self._ask(
-                messages.EventListen,
-                path,
-                accept=lambda _: self._registrations.listen(path, callback),
-            )
-        except BaseException:
-            stop()
-            raise
-        return stop
+    async def unlisten(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
+        """Stop listening; returns when the server has taken note.
+
+        Args:
+            path: of the event.
+            callback: which was given to `event_listen_cb`; all of that path if it is left out.
+        """
+        await self._registrar.unhear(EventListen.code, self._wire(path), callback)
 
     # --- states -------------------------------------------------------------------------------
 
@@ -341,10 +292,10 @@ class Client:
                 something awaitable, that is awaited in a task. It changes the state itself, if it
                 wants to. Without one, setting is answered with `not_implemented`.
         """
-        path = self.resolve(path)
-        callback = None if set_callback is None else self._callback(set_callback, "setter", path)
-        await self._register(messages.StateRegister, path, callback)
-        return StateWrapper(self, path)
+        wire = self._wire(path)
+        setter = None if set_callback is None else self._callback(set_callback, "setter", wire)
+        await self._registrar.register(Owned(wire, StateRegister.code, setter))
+        return StateWrapper(self, wire.decode())
 
     async def state_changed(self, path: str, value: Any) -> None:
         """Update the value of a registered state.
@@ -355,12 +306,11 @@ class Client:
             path: of the state.
             value: if it is `eshet.Unknown`, the state is marked as unknown.
         """
-        path = self.resolve(path)
+        wire = self._wire(path)
         if value is Unknown:
-            await self._change(path, None, messages.StateUnknown)
+            await self._change(StateUnknown.code, wire)
         else:
-            packed = _pack(value, messages.StateChanged, path)
-            await self._change(path, packed, messages.StateChanged, packed)
+            await self._change(StateChanged.code, wire, _pack(value, StateChanged.code, wire))
 
     async def state_unknown(self, path: str) -> None:
         """Clear the value of a registered state."""
@@ -378,66 +328,57 @@ class Client:
         Returns:
             The current value or Unknown.
         """
-        path = self.resolve(path)
-        observer = self._callback(callback, "observer", path)
-        stop = _until_scope_ends(lambda: self._registrations.unobserve(path, observer))
-        try:
-            await self._ask(
-                messages.StateObserve,
-                path,
-                accept=lambda reply: self._registrations.observe(path, observer, reply),
-            )
-        except BaseException:
-            stop()
-            raise
-        observed = self._registrations.observed.get(path)
-        return Unknown if observed is None else observed.value
+        wire = self._wire(path)
+        observer = self._callback(callback, "observer", wire)
+        _, value = await self._registrar.hear(StateObserve.code, wire, observer)
+        return value
 
-    async def _change(
-        self, path: str, value: bytes | None, make: Callable[..., WithPath], *fields: Any
-    ) -> None:
+    async def unobserve(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
+        """Stop observing; returns when the server has taken note.
+
+        Args:
+            path: of the state.
+            callback: which was given to `state_observe`; all of that path if it is left out.
+        """
+        await self._registrar.unhear(StateObserve.code, self._wire(path), callback)
+
+    async def _change(self, code: int, path: bytes, value: bytes = b"") -> None:
         owned = self._registrations.owned.get(path)
         if owned is None:
-            await self._ask(make, path, *fields)
+            await self._keeper.ask(code, path, value)
             return
-        if not owned.on_server or self._session is None:
-            _check_length(make, path, *fields)
-            owned.value = value
-            return
-        reply = self._session.ask(make, path, *fields)
-        owned.value = value
-        with contextlib.suppress(Disconnected):  # it is published when the connection is back
-            await reply
+        if owned.withdrawn:
+            raise ErrorValue("not_owner", describe(code, path))
+        reply = self._keeper.ask_early(code, path, value) if owned.on_server else None
+        if reply is None:
+            _check_length(code, path, value)
+        owned.value = value or None
+        if reply is not None:
+            with contextlib.suppress(Disconnected):  # it is published when the connection is back
+                await reply
 
     # --- what is registered -------------------------------------------------------------------
 
-    async def _register(
-        self, make: type[WithPath], path: str, callback: Callback | None = None
-    ) -> None:
-        """Register a node as this client's, until the scope of this context ends."""
-        owned = self._registrations.owned.get(path)
-        if owned is not None and owned.withdrawn and owned.make is make:
-            owned.callback, owned.withdrawn = callback, False
-        else:
-            owned = Owned(path, make, callback)
-            await self._ask(make, path, accept=lambda _: self._registrations.own(owned))
-        _until_scope_ends(lambda: self._withdraw(owned))
+    async def unregister(self, path: str) -> None:
+        """Take back an action, property, event or state; returns when the server has taken note.
 
-    def _withdraw(self, owned: Owned) -> None:
-        """Give up a node that the server can't be told to forget.
-
-        It is registered again by whoever wants it next, and gone for good with the connection.
+        Nothing happens if it is not registered by this client. A server that has no action
+        `/meta/unregister` keeps it until the connection ends: the state is unknown then, and calls
+        are answered with `not_implemented`.
         """
-        owned.withdrawn, owned.callback = True, None
-        had_value, owned.value = owned.value is not None, None
-        if not owned.on_server:
-            self._registrations.owned.pop(owned.path, None)
-        elif had_value and self._session is not None:
-            gone = self._session.ask(messages.StateUnknown, owned.path)
-            gone.add_done_callback(lambda reply: reply.cancelled() or reply.exception())
+        await self._registrar.unregister(self._wire(path))
 
-    def _callback(self, function: Callable[..., Any], role: str, path: str) -> Callback:
-        return Callback(function, f"{role} of {path}", self._tasks)
+    def _wire(self, path: str) -> bytes:
+        return _wire_path(self._base, path)
+
+    def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
+        return Callback(function, f"{role} of {path.decode()}", self._tasks)
+
+
+@functools.lru_cache(maxsize=4096)
+def _wire_path(base: str, path: str) -> bytes:
+    """Return an absolute path as it stands in a message; most are used over and over."""
+    return paths.resolve(base, path).encode()
 
 
 def _connector(server: str | Connector | None) -> Connector:
@@ -446,26 +387,16 @@ def _connector(server: str | Connector | None) -> Connector:
     return Address.parse(server) if isinstance(server, str) else server
 
 
-def _until_scope_ends(undo: Callable[[], None]) -> Callable[[], None]:
-    """Leave `undo` with the scope of this context; returns what undoes it before that."""
-    scope = current_scope()
-    return undo if scope is None else scope.own(undo).undo
-
-
-def _pack(value: Any, make: object, path: str) -> bytes:
+def _pack(value: Any, code: int, path: bytes) -> bytes:
     try:
         return codec.pack(value)
     except UnsupportedValue as error:
-        raise UnsupportedValue(error.problem, describe(make, path)) from None
+        raise UnsupportedValue(error.problem, describe(code, path)) from None
 
 
-def _check_length(make: Callable[..., WithPath], path: str, *fields: Any) -> None:
+def _check_length(code: int, path: bytes, value: bytes) -> None:
     """Raise MessageTooLong now, for a message that is sent later."""
     try:
-        frame(messages.pack(make(0, path, *fields)))
+        frame_with_id(code, 0, path + b"\0" + value)
     except MessageTooLong as error:
-        raise MessageTooLong(error.length, error.limit, describe(make, path)) from None
-
-
-def _value(reply: Message) -> Any:
-    return codec.unpack(reply.value) if isinstance(reply, Reply) else None
+        raise MessageTooLong(error.length, error.limit, describe(code, path)) from None

@@ -1,14 +1,20 @@
-"""What a client does with the messages that it did not ask for: calls, sets and notifications."""
+"""What a client does with the messages that it did not ask for: calls, sets and notifications.
 
+It works on payloads as they came; see `eshet.messages` for the fields of each. A message that lacks
+the zero byte after its path has no value either, and is refused for that.
+"""
+
+from collections.abc import Mapping
 from typing import Any, Final
 
 from eshet import codec
+from eshet.client.callbacks import Callback
 from eshet.client.registrations import Registrations
-from eshet.client.session import Session
+from eshet.client.session import Handler, Session
+from eshet.exceptions import ProtocolError
 from eshet.messages import (
     ActionCall,
     EventNotify,
-    Message,
     NotifyKnown,
     NotifyUnknown,
     PropGet,
@@ -24,6 +30,9 @@ __all__ = ["Dispatcher"]
 _LONGEST_ERROR: Final = 10_000
 """How many characters of an exception's text are sent to whoever asked."""
 
+_CODE: Final = 1  # where the fields after the code begin
+_ID: Final = 3  # and those after the code and the id
+
 
 class Dispatcher:
     """Hands messages to the callbacks that are registered for their paths.
@@ -36,50 +45,101 @@ class Dispatcher:
     """
 
     def __init__(self, registrations: Registrations) -> None:
-        self._registrations = registrations
+        self._owned = registrations.owned
+        self._listened = registrations.listened
+        self._observed = registrations.observed
+        self.handlers: Final[Mapping[int, Handler]] = {
+            EventNotify.code: self._happened,
+            NotifyKnown.code: self._changed,
+            NotifyUnknown.code: self._became_unknown,
+            ActionCall.code: self._call,
+            StateSet.code: self._set,
+            PropSet.code: self._set,
+            PropGet.code: self._get,
+        }
 
-    def __call__(self, session: Session, message: Message) -> None:
-        """Act on a message; answers go to the session that it came by."""
-        match message:
-            case EventNotify(path, value):
-                payload = codec.unpack(value)
-                for callback in self._registrations.listened.get(path, []).copy():
-                    callback(payload)
-            case NotifyKnown(path, value):
-                self._changed(path, codec.unpack(value))
-            case NotifyUnknown(path):
-                self._changed(path, Unknown)
-            case ActionCall(request_id, path, value):
-                arguments = codec.unpack(value)
-                if isinstance(arguments, list):
-                    self._answer(session, request_id, path, arguments)
-                else:
-                    _fail(session, request_id, f"the arguments are no list: {arguments!r}")
-            case StateSet(request_id, path, value) | PropSet(request_id, path, value):
-                self._answer(session, request_id, path, [codec.unpack(value)])
-            case PropGet(request_id):
-                _fail(session, request_id, "not_implemented")
+    # --- notifications ------------------------------------------------------------------------
 
-    def _changed(self, path: str, value: Any) -> None:
-        observed = self._registrations.observed.get(path)
+    def _happened(self, _: Session, payload: bytes) -> None:
+        head, _zero, value = payload.partition(b"\0")
+        happened = codec.unpack(value)
+        listened = self._listened.get(head[_CODE:])
+        if listened is not None:
+            listened.tell(happened)
+
+    def _changed(self, _: Session, payload: bytes) -> None:
+        head, _zero, packed = payload.partition(b"\0")
+        value = codec.unpack(packed)
+        observed = self._observed.get(head[_CODE:])
         if observed is not None:
-            observed.change(value)
+            observed.tell(value)
 
-    def _answer(self, session: Session, request_id: int, path: str, arguments: list[Any]) -> None:
-        owned = self._registrations.owned.get(path)
-        if owned is None or owned.callback is None:
-            _fail(session, request_id, "not_implemented")
-            return
+    def _became_unknown(self, _: Session, payload: bytes) -> None:
+        observed = self._observed.get(_only_path(payload[_CODE:]))
+        if observed is not None:
+            observed.tell(Unknown)
 
-        def reply(result: Any) -> None:
-            session.send(Reply(request_id, codec.pack(result)))
+    # --- requests -----------------------------------------------------------------------------
 
-        def fail(error: Exception) -> None:
-            _fail(session, request_id, str(error) or type(error).__name__)
+    def _call(self, session: Session, payload: bytes) -> None:
+        path, _zero, value = payload[_ID:].partition(b"\0")
+        arguments = codec.unpack(value)
+        answer = _Answer(session, payload)
+        if isinstance(arguments, list):
+            owned = self._owned.get(path)
+            answer.by(None if owned is None else owned.callback, arguments)
+        else:
+            answer.say_error(f"the arguments are no list: {arguments!r}")
 
-        owned.callback.answer(arguments, reply, fail)
+    def _set(self, session: Session, payload: bytes) -> None:
+        path, _zero, value = payload[_ID:].partition(b"\0")
+        arguments = [codec.unpack(value)]
+        owned = self._owned.get(path)
+        _Answer(session, payload).by(None if owned is None else owned.callback, arguments)
+
+    def _get(self, session: Session, payload: bytes) -> None:
+        owned = self._owned.get(_only_path(payload[_ID:]))
+        _Answer(session, payload).by(None if owned is None else owned.getter, [])
 
 
-def _fail(session: Session, request_id: int, text: str) -> None:
-    shown = text[:_LONGEST_ERROR].encode(errors="replace").decode()
-    session.send(ReplyError(request_id, codec.pack(shown)))
+class _Answer:
+    """The one answer to a request, which goes to the session that it came by.
+
+    Args:
+        session: by which it came.
+        payload: of the request, which is whole.
+    """
+
+    __slots__ = ("_id", "_session")
+
+    def __init__(self, session: Session, payload: bytes) -> None:
+        self._session = session
+        self._id = payload[1] << 8 | payload[2]
+
+    def by(self, callback: Callback | None, arguments: list[Any]) -> None:
+        """Let a callback answer, if there is one."""
+        if callback is None:
+            self.say_error("not_implemented")
+        else:
+            callback.answer(arguments, self)
+
+    def reply(self, result: Any) -> None:
+        """See `eshet.client.callbacks.Answer`."""
+        self._session.answer(Reply.code, self._id, codec.pack(result))
+
+    def fail(self, error: Exception) -> None:
+        """See `eshet.client.callbacks.Answer`."""
+        self.say_error(str(error) or type(error).__name__)
+
+    def say_error(self, text: str) -> None:
+        """Answer with an error of this text, in as much as it can be sent."""
+        shown = text[:_LONGEST_ERROR].encode(errors="replace").decode()
+        self._session.answer(ReplyError.code, self._id, codec.pack(shown))
+
+
+def _only_path(rest: bytes) -> bytes:
+    """Return the path of a message that has nothing after it."""
+    path, zero, more = rest.partition(b"\0")
+    if not zero or more:
+        raise ProtocolError("a message whose path does not end with its only zero byte")
+    return path

@@ -4,11 +4,12 @@ from typing import Final, Generic, TypeVar
 
 from eshet.exceptions import ProtocolError, TooManyRequests
 
-__all__ = ["Requests"]
+__all__ = ["IDS", "Requests"]
 
 T = TypeVar("T")
 
-_IDS: Final = 0x10000
+IDS: Final = 0x10000
+"""How many request ids there are."""
 
 
 class Requests(Generic[T]):
@@ -35,12 +36,12 @@ class Requests(Generic[T]):
         open_ = self._open
         request_id = self._next
         if request_id in open_:
-            if len(open_) == _IDS:
-                raise TooManyRequests(_IDS)
+            if len(open_) == IDS:
+                raise TooManyRequests(IDS)
             while request_id in open_:
-                request_id = (request_id + 1) % _IDS
+                request_id = (request_id + 1) % IDS
         open_[request_id] = item
-        self._next = (request_id + 1) % _IDS
+        self._next = (request_id + 1) % IDS
         return request_id
 
     def close(self, request_id: int) -> T:

@@ -75,6 +75,10 @@ def ignore(*_: Any) -> None:
     pass
 
 
+async def listen(client: Client) -> None:
+    await client.event_listen_cb("/e", ignore)
+
+
 Call = Callable[[Client], Any]
 
 # What the user calls, what goes out, what comes back, and what the user gets.
@@ -104,7 +108,7 @@ REQUESTS: list[tuple[str, Call, Message, Message, Any]] = [
     ),
     (
         "event_listen_cb",
-        lambda c: c.event_listen_cb("/e", ignore),
+        listen,
         EventListen(0, "/e"),
         ok(0),
         None,
@@ -358,7 +362,8 @@ async def test_the_iterator_of_an_event_ends_with_its_loop(pair: tuple[Client, R
     assert await first == 1
     assert await anext(payloads) == 2
     await payloads.aclose()  # type: ignore[attr-defined]
-    server.send(EventNotify("/e", v(3)))
+    assert await server.receive() == ActionCall(1, "/meta/unregister", v(["/e"]))
+    server.send(error(1, "path_not_found"), EventNotify("/e", v(3)))
     await client_has_read(client, server)
     with pytest.raises(StopAsyncIteration):
         await anext(payloads)

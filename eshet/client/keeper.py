@@ -1,0 +1,149 @@
+"""Keeps a client connected: one session after the other, each restored before it counts."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from eshet.client.reconnect import Backoff
+from eshet.client.registrations import Registrations
+from eshet.client.requests import Accept, describe
+from eshet.client.session import Handler, Session
+from eshet.connection import Connector
+from eshet.exceptions import Disconnected, ErrorValue
+from eshet.protocol import TimeoutConfig
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """Connects, says hello, restores what is registered, and begins anew when that ends.
+
+    Args:
+        server: to connect to.
+        client_id: packed; None to keep the one that the server gives.
+        timeouts: how long each side waits for the other.
+        registrations: what is restored.
+        handlers: what to do with messages that are no replies, by code.
+        log: for what happens to the connection.
+    """
+
+    def __init__(
+        self,
+        server: Connector,
+        client_id: bytes | None,
+        timeouts: TimeoutConfig,
+        registrations: Registrations,
+        handlers: Mapping[int, Handler],
+        log: logging.Logger,
+    ) -> None:
+        self.server: Final = server
+        self.why_not = "not connected to the server yet"
+        """Why there is no connection, if there is none."""
+        self._client_id = client_id
+        self._timeouts = timeouts
+        self._registrations = registrations
+        self._handlers = handlers
+        self._log = log
+        self._session: Session | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._closed = False
+        self._awake = asyncio.Event()  # while connected, and when closed: nobody waits for ever
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session, with all registrations restored."""
+        return self._session is not None and self._session.ready
+
+    def ask(
+        self, code: int, path: bytes, value: bytes = b"", accept: Accept | None = None
+    ) -> asyncio.Future[Any]:
+        """Send a request to the server; see `Session.ask`.
+
+        Raises:
+            Disconnected: there is no connection.
+        """
+        session = self._session
+        if session is None or not session.ready:
+            self.start()
+            raise Disconnected(describe(code, path), self.why_not)
+        return session.ask(code, path, value, accept)
+
+    def ask_early(self, code: int, path: bytes, value: bytes) -> asyncio.Future[Any] | None:
+        """Send a request as soon as its node is registered, though others are not yet restored.
+
+        Returns:
+            None if there is nobody to ask.
+        """
+        return None if self._session is None else self._session.ask(code, path, value)
+
+    def start(self) -> None:
+        """Begin to connect, within the running loop. A second call does nothing."""
+        if self._runner is None and not self._closed:
+            self._runner = asyncio.get_running_loop().create_task(self._stay_connected())
+
+    async def wait(self) -> None:
+        """Wait until there is a connection.
+
+        Raises:
+            Disconnected: this is closed.
+        """
+        await self._awake.wait()
+        if self._closed:
+            raise Disconnected("connect", self.why_not)
+
+    async def close(self) -> None:
+        """End the connection, for good. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self.why_not = "this client is closed"
+        self._awake.set()
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
+        session = self._session
+        if session is not None:
+            session.connection.close(self.why_not)
+            await asyncio.shield(session.lost)
+
+    async def _stay_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        tries = Backoff()
+        while True:
+            await asyncio.sleep(tries.next_delay())
+            session = Session(self._client_id, self._timeouts, self._handlers, self._on_lost)
+            try:
+                await self.server.connect(lambda: session.connection)  # noqa: B023 - called now
+            except OSError as error:
+                self._log.warning("can't connect to %s: %s", self.server, error)
+                continue
+            since = loop.time()
+            if not session.lost.done():
+                self._session = session
+                await self._restore(session)
+            reason = await asyncio.shield(session.lost)
+            tries.lasted(loop.time() - since)
+            self._log.warning("connection to %s ended: %s", self.server, reason)
+
+    async def _restore(self, session: Session) -> None:
+        """Wait for the hello and register everything again, or until the connection ends."""
+        await asyncio.shield(session.greeted)
+        if session.lost.done():
+            return
+        self._client_id = session.client_id
+        replies = [session.ask(*restore) for restore in self._registrations.to_restore()]
+        for outcome in await asyncio.gather(*replies, return_exceptions=True):
+            if isinstance(outcome, ErrorValue):
+                self._log.error("not restored after a reconnection: %s", outcome)
+        if not session.lost.done():
+            session.ready = True
+            self._awake.set()
+            self._log.info("connected to %s", self.server)
+
+    def _on_lost(self, reason: str) -> None:
+        self._session = None
+        if not self._closed:
+            self.why_not = f"the connection to the server ended: {reason}"
+            self._awake.clear()
+            self._registrations.disconnected()

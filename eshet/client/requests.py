@@ -1,0 +1,74 @@
+"""A request of the client that waits for its reply."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from eshet import messages
+from eshet.exceptions import Disconnected, ErrorValue
+
+__all__ = ["Accept", "Request", "describe"]
+
+Accept = Callable[[Any], None]
+"""Takes the value of a good reply, before anything that the server sent after it."""
+
+_VERBS: Final = {
+    messages.ActionRegister.code: "register action",
+    messages.ActionCall.code: "call",
+    messages.PropRegister.code: "register property",
+    messages.Get.code: "get",
+    messages.Set.code: "set",
+    messages.EventRegister.code: "register event",
+    messages.EventEmit.code: "emit",
+    messages.EventListen.code: "listen to",
+    messages.StateRegister.code: "register state",
+    messages.StateChanged.code: "change state",
+    messages.StateUnknown.code: "make unknown",
+    messages.StateObserve.code: "observe",
+}
+
+
+def describe(code: int, path: bytes) -> str:
+    """Say what a request asks for, as `"get /hall/lux"`."""
+    return f"{_VERBS[code]} {path.decode()}"
+
+
+class Request:
+    """A request that waits for its reply, or for its turn to be sent.
+
+    Each of `succeed`, `fail` and `lose` ends it, and changes nothing once whoever asked has given
+    up.
+
+    Args:
+        code: of its message.
+        path: of the node.
+        future: of the value in the reply.
+        accept: see `Accept`.
+    """
+
+    __slots__ = ("accept", "code", "future", "path")
+
+    def __init__(
+        self, code: int, path: bytes, future: asyncio.Future[Any], accept: Accept | None
+    ) -> None:
+        self.code = code
+        self.path = path
+        self.future = future
+        self.accept = accept
+
+    def succeed(self, value: Any) -> None:
+        """The server did what was asked."""
+        if not self.future.done():
+            if self.accept is not None:
+                self.accept(value)
+            self.future.set_result(value)
+
+    def fail(self, error: Any) -> None:
+        """The server, or whom it asked, answered with this error."""
+        if not self.future.done():
+            self.future.set_exception(ErrorValue(error, describe(self.code, self.path)))
+
+    def lose(self, reason: str) -> None:
+        """The connection ended before the reply came."""
+        if not self.future.done():
+            self.future.set_exception(Disconnected(describe(self.code, self.path), reason))
