@@ -4,7 +4,9 @@ Nil, booleans, integers of 64 bits, floats, text, bytes, lists, and maps with an
 else, timestamps included, is refused on either side.
 """
 
+import functools
 import re
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 import msgpack
@@ -60,10 +62,14 @@ def unpack(data: bytes) -> Any:
     """
     if len(data) > _SHORT:
         _skip(data)
+    if _MAYBE_TIMESTAMP.search(data) is not None:
+        _refuse_timestamps(data)
     try:
-        return _unpack_with(data)
-    except TypeError:
+        return _unpackb(data)
+    except TypeError:  # a key that Python can't have as one
         return _unpack_with(data, object_pairs_hook=_freeze_keys)
+    except _BAD_BYTES as error:
+        raise _no_value(error) from None
 
 
 def check(data: bytes, nesting: int = _DEEPEST) -> None:
@@ -151,7 +157,7 @@ def _unpack_with(data: bytes, **hooks: Any) -> Any:
     if _MAYBE_TIMESTAMP.search(data) is not None:
         _refuse_timestamps(data)
     try:
-        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension, **hooks)
+        return _unpackb(data, **hooks)
     except _BAD_BYTES as error:
         raise _no_value(error) from None
 
@@ -162,6 +168,11 @@ def _no_value(error: Exception) -> ProtocolError:
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:
     raise ProtocolError(f"msgpack extension type {code} is not allowed")
+
+
+_unpackb: Final[Callable[..., Any]] = functools.partial(
+    msgpack.unpackb, strict_map_key=False, ext_hook=_refuse_extension
+)
 
 
 def _refuse_timestamps(data: bytes) -> None:
