@@ -17,8 +17,8 @@ _CARRIED: Final = (
     "None, booleans, integers of 64 bits, floats, text, bytes, lists, tuples and dicts can be sent"
 )
 # The first bytes of extension types and of timestamps; they may as well be part of something else.
-_MAYBE_EXTENSION: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]")
-_MAYBE_TIMESTAMP: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
+_find_extension: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]").search
+_find_timestamp: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff").search
 
 _SHORT: Final = 64  # bytes
 _MOST_CHECKED: Final = 4096
@@ -44,7 +44,7 @@ def pack(value: Any) -> bytes:
         raise UnsupportedValue(f"{error}; {_CARRIED}") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise UnsupportedValue(f"can't send {type(value).__name__}: {error}; {_CARRIED}") from None
-    if _MAYBE_EXTENSION.search(packed) is not None:
+    if _find_extension(packed) is not None:
         try:
             check(packed)
         except ProtocolError as error:
@@ -62,7 +62,7 @@ def unpack(data: bytes) -> Any:
     """
     if len(data) > _SHORT:
         _skip(data)
-    if _MAYBE_TIMESTAMP.search(data) is not None:
+    if _find_timestamp(data) is not None:
         _refuse_timestamps(data)
     try:
         return _unpackb(data)
@@ -154,7 +154,7 @@ def _skip(data: bytes) -> None:
 
 def _unpack_with(data: bytes, **hooks: Any) -> Any:
     """Unpack, raising TypeError only for a key that Python can't have as one."""
-    if _MAYBE_TIMESTAMP.search(data) is not None:
+    if _find_timestamp(data) is not None:
         _refuse_timestamps(data)
     try:
         return _unpackb(data, **hooks)
