@@ -77,6 +77,14 @@ class BuiltStrategy(abc.ABC):
         Once this is closed, the task is dropped.
         """
 
+    def unfinished(self) -> list[Task]:
+        """Return the tasks that are still to be done, and would not be if this were closed.
+
+        One that runs is among them only if its failure would be followed by another attempt: else
+        it has been given its only one.
+        """
+        return []
+
     async def close(self) -> None:
         """Cancel what runs, drop what waits, and return when all has ended.
 
@@ -210,6 +218,7 @@ class _Serially(BuiltStrategy):
     def __init__(self, strategy: RunSerially) -> None:
         self._strategy = strategy
         self._waiting: deque[Task] = deque()
+        self._retried: list[Task] = []  # the one that runs, if that is so until it succeeds
         self._arrival = asyncio.Event()
         self._working = False
         super().__init__()
@@ -225,6 +234,9 @@ class _Serially(BuiltStrategy):
             self._start(self._work, task)
             self._working = True
 
+    def unfinished(self) -> list[Task]:
+        return [*self._retried, *self._waiting]
+
     def _stop(self) -> None:
         self._waiting.clear()
         super()._stop()
@@ -234,7 +246,9 @@ class _Serially(BuiltStrategy):
             while self._waiting:
                 task = self._waiting.popleft()
                 self._arrival.clear()
+                self._retried = [task] if self._strategy.retry else []
                 await self._finish(task)
+                self._retried = []
         finally:
             self._working = False
 

@@ -7,6 +7,7 @@ What lives where; imports go downwards only:
     runner          puts the rooms together; signals, shutdown
     house_server    the server that the rules talk to, which may be an embedded one
     reload          keeps what is alive the same as what is in the files
+    groups          which modules have to change together
     generation      one version of one module brought to life
     supervision     rules under their strategies, apart from each other
     logs            lines for people, JSON for machines
@@ -14,9 +15,11 @@ What lives where; imports go downwards only:
     importer        versions of modules beside each other; who imports whom
     discovery       which files are modules
     rule            @rule: what a rule is
+    keep            keep: a Value that survives an edit of its rule
     exceptions
 """
 
+from eshet_rules.keep import keep
 from eshet_rules.rule import rule
 
-__all__ = ["rule"]
+__all__ = ["keep", "rule"]

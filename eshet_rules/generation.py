@@ -1,47 +1,96 @@
-"""One version of one module, brought to life: its client, its scope, its rules."""
+"""One version of one module, brought to life: its client, its scopes, its rules.
+
+A generation that replaces another is *prepared* while that one works on: its rules are set up, it
+hears nothing, and its outputs are held back. Then it *takes over*, in one step of the loop, or is
+closed without the house having noticed.
+"""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
-from eshet.scope import Reason
+from eshet.client.handover import ClientView
+from eshet.reactive.graph import Resumption
+from eshet.reactive.handover import HandedOver, Memo, give, hand_over, stateful_nodes
+from eshet.scope import Reason, Scope
 from eshet.yarp import using_client
+from eshet.yarp.outputs import Outputs, using_outputs
 from eshet_rules.importer import ModuleVersion
-from eshet_rules.rule import Rule
+from eshet_rules.keep import KEEP, Keeping, KeptNode, keeping
+from eshet_rules.rule import OnReload, Rule
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.supervision.supervisor import SupervisedRule
 
-__all__ = ["SET_UP_TIME", "Generation"]
+__all__ = ["SET_UP_TIME", "Generation", "Legacy"]
 
 SET_UP_TIME: Final = 1.0
 """How long to wait for rules to set up, in seconds; one that still runs then is taken as set up."""
 
+LONG_SET_UP_TIME: Final = 10.0
+"""The same for a rule whose old version has come to an end of its set-up: this one will, too."""
 
-class Generation:
-    """One version of one module, alive from `start` to `dispose`.
+
+@dataclass(frozen=True)
+class Legacy:
+    """What a generation hands over.
 
     Args:
         version: of the module.
-        make_client: makes the module's client, given the module's name.
+        nodes: what its stateful nodes remember.
+        outputs: what its sinks have sent.
+    """
+
+    version: str
+    nodes: list[Memo]
+    outputs: list[Memo]
+
+    def kept(self) -> dict[str, Any]:
+        """Return what the Values of `keep` gave, by their names."""
+        return {
+            description.name: given
+            for description, given in self.nodes
+            if description.name is not None and description.label == KEEP
+        }
+
+
+class Generation:
+    """One version of one module, alive from `prepare` to `close`.
+
+    Args:
+        version: of the module.
+        connection: the module's client, which all of its generations share.
         log: where what happens to its rules is logged.
+        old: what it takes over from; without one it is live from the start.
+        leaves: tells of a path whether another module is about to give it up.
+        config: the settings of the module.
     """
 
     def __init__(
         self,
         version: ModuleVersion,
-        make_client: Callable[[str], Client],
+        connection: Client,
         log: FilteringBoundLogger,
+        *,
+        old: "Generation | None" = None,
+        leaves: Callable[[str], bool] = lambda path: False,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         self.version: Final = version
+        self.connection: Final = connection
+        self._old = old
+        self._config = config or {}
         self._log = log.bind(module=version.name, version=version.source.version)
-        self._client = make_client(version.name)
+        self._client = ClientView(connection, held_back=old is not None, leaves=leaves)
+        self._outputs = Outputs(held_back=old is not None)
         self._scope = TaskScope(version.name)
+        self._rules: dict[str, SupervisedRule] = {}
 
-    async def start(self) -> bool:
+    async def prepare(self) -> bool:
         """Start the rules, each under its strategy, and wait for them to be set up.
 
         Returns:
@@ -49,34 +98,125 @@ class Generation:
             `SET_UP_TIME`. Those that failed have been reported, and may be tried again by their
             strategies.
         """
-        rules = [self._start(rule) for rule in self.version.rules.values()]
-        attempts = [rule.first_attempt for rule in rules]
+        kept = {} if self._old is None else self._old.give().kept()
+        with keeping(Keeping(self.version.source.version, kept)):
+            for rule in self.version.rules.values():
+                if self._old is None or rule.on_reload is not OnReload.RESTART:
+                    self._start(rule)
+        attempts = {name: rule.first_attempt for name, rule in self._rules.items()}
+        long = {attempts[name] for name in attempts if self._finished_before(name)}
+        if long:
+            await asyncio.wait(long, timeout=LONG_SET_UP_TIME - SET_UP_TIME)
         if attempts:
-            await asyncio.wait(attempts, timeout=SET_UP_TIME, return_when=asyncio.ALL_COMPLETED)
-        return all(attempt.result() for attempt in attempts if attempt.done())
+            await asyncio.wait(attempts.values(), timeout=SET_UP_TIME)
+        return all(attempt.result() for attempt in attempts.values() if attempt.done())
 
-    async def dispose(self, reason: Reason) -> None:
-        """End the rules and all that they made, and close the module's client.
+    def take_over(self, when_free: Awaitable[object] | None = None) -> None:
+        """Become the live one in the place of the old generation, which is disposed; all at once.
 
-        Its states are unknown then, and what it owned is free for the next generation.
+        Args:
+            when_free: when the paths that other modules were about to give up are free.
         """
+        old, self._old = self._old, None
+        if old is None:
+            return
+        legacy = old.give()
+        # From below upwards: what is heard, what is made of that, and what is said of it.
+        self._client.take_over(old._client, when_free)
+        refused = self._refused()
+        nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
+        outcome = hand_over(legacy.nodes, nodes, Resumption(asyncio.get_running_loop().time()))
+        old._scope.dispose(Reason.REPLACED)
+        self._outputs.release(self._rules_by_scope(), legacy.outputs)
+        migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
+        self._tell(outcome, migrated, refused)
+
+    def start_the_rest(self) -> None:
+        """Start the rules that had to wait until the old generation has ended."""
+        for rule in self.version.rules.values():
+            if rule.name not in self._rules:
+                self._start(rule)
+
+    def give(self, zero: float = 0.0) -> Legacy:
+        """Return what another generation needs to go on as this one would; see `Node.give`."""
+        nodes = stateful_nodes(self._scopes())
+        return Legacy(
+            self.version.source.version,
+            give(nodes, zero),
+            self._outputs.give(self._rules_by_scope()),
+        )
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether all that has come in has at least begun to be handled."""
+        return not self._scope.has_unbegun_tasks
+
+    def owns(self, path: str) -> bool:
+        """Whether the module has registered a path."""
+        return self._client.owns(path)
+
+    async def left(self) -> None:
+        """Wait until the server knows of all paths that the module has given up."""
+        await self._client.left()
+
+    async def close(self, reason: Reason) -> None:
+        """End the rules and all that they made, and wait for the end of their tasks."""
+        self._old = None
         still_running = await self._scope.close(reason)
         if still_running:
             self._log.error("tasks do not end when cancelled", tasks=still_running)
-        await self._client.close()
 
-    def _start(self, rule: Rule) -> SupervisedRule:
+    def _finished_before(self, rule: str) -> bool:
+        old = self._old and self._old._rules.get(rule)
+        return bool(old) and old.first_attempt.done()  # type: ignore[union-attr]
+
+    def _start(self, rule: Rule) -> None:
         full_name = f"{self.version.name}.{rule.name}"
         log = self._log.bind(rule=full_name)
 
         def report(error: BaseException, doing: str) -> None:
             log.error("rule failed", doing=doing, exc_info=error)
 
-        supervised = SupervisedRule(rule, TaskScope(full_name, parent=self._scope, on_error=report))
+        scope = TaskScope(full_name, parent=self._scope, on_error=report)
+        given = {"client": self._client, "config": self._config, "log": log}
+        supervised = self._rules[rule.name] = SupervisedRule(rule, scope, given)
         names = {"rule": full_name, "module": self.version.name}
         with (
             using_client(self._client),
+            using_outputs(self._outputs),
             bound_contextvars(**names, version=self.version.source.version),
         ):
             supervised.start()
-        return supervised
+
+    def _scopes(self) -> dict[str, Scope]:
+        """Return the scopes whose things are handed over, by the names of their rules."""
+        scopes: dict[str, Scope] = {"": self.version.scope}
+        for name, supervised in self._rules.items():
+            if supervised.attempt_scope and supervised.rule.on_reload is OnReload.HAND_OVER:
+                scopes[name] = supervised.attempt_scope
+        return scopes
+
+    def _rules_by_scope(self) -> dict[Scope, str]:
+        return {scope: name for name, scope in self._scopes().items()}
+
+    def _refused(self) -> dict[str, str]:
+        """Return why rules refuse the hand-over, by their names."""
+        return {
+            name: why
+            for name, rule in self._rules.items()
+            if rule.attempt_scope and (why := rule.attempt_scope.handover.refused) is not None
+        }
+
+    def _tell(self, outcome: HandedOver, migrated: set[Any], refused: Mapping[str, str]) -> None:
+        """Tell of each rule what has become of its state, where it has any."""
+        for name in ["", *self._rules]:
+            kept = [each for each in outcome.kept if each.rule == name]
+            told = {
+                "kept": [str(each) for each in kept if each not in migrated],
+                "migrated": [str(each) for each in kept if each in migrated],
+                "afresh": [f"{each}: {why}" for each, why in outcome.afresh if each.rule == name],
+                "refused": refused.get(name),
+            }
+            if any(told.values()):
+                rule = f"{self.version.name}.{name}" if name else None
+                self._log.info("handed over", rule=rule, **{k: v for k, v in told.items() if v})

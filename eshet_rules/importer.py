@@ -19,7 +19,7 @@ import itertools
 import linecache
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +28,7 @@ from typing import Any, Final
 from eshet.scope import Scope
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
-from eshet_rules.rule import Rule, collect_rules
+from eshet_rules.rule import Rule, collect_rules, main_rule
 
 __all__ = ["Importer", "ModuleVersion"]
 
@@ -74,10 +74,12 @@ class Importer:
 
     Args:
         folder: the rules folder.
+        make_scope: makes the scope of a version, given the module's name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make_scope: Callable[[str], Scope] = Scope) -> None:
         self.folder = folder
+        self._make_scope = make_scope
         self.sources: Mapping[str, Source] = {}
         self.current: dict[str, ModuleVersion] = {}
         self._loaded: set[ModuleVersion] = set()
@@ -145,7 +147,7 @@ class Importer:
         source = self.sources.get(name)
         if source is None:
             raise ModuleNotFoundError(f"there is no module {name!r} in the rules folder", name=name)
-        version = ModuleVersion(source, self._new_module(source), Scope(name))
+        version = ModuleVersion(source, self._new_module(source), self._make_scope(name))
         version.module.__dict__["__builtins__"] = {
             **vars(builtins),
             "__import__": functools.partial(self._import, version),
@@ -172,7 +174,13 @@ class Importer:
         code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
         with version.scope.active(), collect_rules() as rules:
             exec(code, version.module.__dict__)  # noqa: S102 - this is what importing is
-        version.rules = rules
+        version.rules = rules or self._main_rule(version)
+
+    def _main_rule(self, version: ModuleVersion) -> dict[str, Rule]:
+        if version.source.is_helper:
+            return {}
+        main = main_rule(version.module.__dict__, version.module.__name__)
+        return {} if main is None else {main.name: main}
 
     def _drop(self, version: ModuleVersion) -> None:
         self._loaded.discard(version)

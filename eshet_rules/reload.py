@@ -1,12 +1,19 @@
 """Keeps what is alive the same as what is in the files.
 
-A module is reloaded by unloading the old version and starting the new one. The new version is
-imported first, beside the old one; if that fails, the old one goes on undisturbed. If a rule of the
-new version fails in its set-up, the new version is disposed and the old one is started again.
+What has changed is imported beside what is alive, and *prepared*: its rules are set up, and hold
+back what they would do. Then all of it is *committed* in one step of the loop. Modules that are
+connected, since they import the same changed module, are committed together or not at all: where a
+version that is alive can't be replaced, none of those connected with it is, they are *aborted*, and
+what is alive was never touched.
+
+A change that comes while another is prepared aborts that: only the newest is brought to life. So
+there are at most two generations of a module.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -15,9 +22,26 @@ from eshet.scope import Reason
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.generation import Generation
+from eshet_rules.groups import connected
 from eshet_rules.importer import Importer, ModuleVersion
 
 __all__ = ["Reloader"]
+
+_MOST_TURNS: Final = 1000
+"""How many turns of the loop a commit waits at most until all that has come in is begun."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What became of a group of modules that was prepared.
+
+    Args:
+        generations: to be committed; none if they were aborted.
+        succeeded: whether no rule failed.
+    """
+
+    generations: list[Generation]
+    succeeded: bool
 
 
 class Reloader:
@@ -27,6 +51,7 @@ class Reloader:
         importer: of the rules folder.
         make_client: makes a module's client, given the module's name.
         log: where it is logged what was loaded, reloaded, kept and unloaded.
+        config: the settings of modules, by their names.
     """
 
     def __init__(
@@ -34,12 +59,17 @@ class Reloader:
         importer: Importer,
         make_client: Callable[[str], Client],
         log: FilteringBoundLogger,
+        config: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._importer = importer
         self._make_client = make_client
         self._log = log
+        self._config = config or {}
         self._alive: dict[str, Generation] = {}
         self._refused: dict[str, ModuleVersion] = {}  # failed in set-up: not tried again as it is
+        self._turn = asyncio.Lock()
+        self._newest: Mapping[str, Source] = {}
+        self._preparing: asyncio.Future[list[_Prepared]] | None = None
 
     @property
     def alive(self) -> Mapping[str, Generation]:
@@ -49,26 +79,44 @@ class Reloader:
     async def update(self, sources: Mapping[str, Source]) -> bool:
         """Load, reload and unload what has changed since the last time.
 
+        It may be called again while it is at work: what it prepares then is aborted.
+
         Args:
             sources: all that is in the rules folder now.
 
         Returns:
             Whether all that had to be loaded could be loaded and set up.
         """
-        self._importer.sources = sources
-        modules = [name for name, source in sources.items() if not source.is_helper]
-        imported = [self._import(name) for name in modules]
-        await asyncio.gather(*(self._unload(name) for name in self._alive.keys() - sources.keys()))
-        replaced = await asyncio.gather(*map(self._replace, filter(self._is_outdated, modules)))
-        self._forget_unneeded()
-        return all(imported) and all(replaced)
+        self._newest = sources
+        if self._preparing is not None:
+            self._preparing.cancel()
+        async with self._turn:
+            return sources is self._newest and await self._update(sources)
 
     async def close(self) -> None:
         """Dispose all that is alive, all at once, and forget all modules."""
-        await asyncio.gather(*(each.dispose(Reason.SHUTDOWN) for each in self._alive.values()))
+        await asyncio.gather(*(self._end(each, Reason.SHUTDOWN) for each in self._alive.values()))
         self._alive.clear()
         self._importer.sources = {}
         self._importer.keep_only([])
+
+    # --- import -------------------------------------------------------------------------------
+
+    async def _update(self, sources: Mapping[str, Source]) -> bool:
+        self._importer.sources = sources
+        modules = [name for name, source in sources.items() if not source.is_helper]
+        failed = {name for name in modules if not self._import(name)}
+        changed = [name for name in modules if name in failed or self._is_outdated(name)]
+        groups = connected({name: self._changed_parts(name) for name in changed})
+        ready = [group for group in groups if not self._is_held_up(group, failed)]
+        prepared = await self._prepare_all(ready)
+        if prepared is None:
+            self._log.info("superseded by a newer change", modules=changed)
+            return False
+        new = [each for group in prepared for each in group.generations]
+        await self._commit({each.version.name: each for each in new}, self._without_rules())
+        self._importer.keep_only([each.version for each in self._alive.values()])
+        return not failed and all(group.succeeded for group in prepared)
 
     def _import(self, name: str) -> bool:
         """Import the module if that gives something new; return whether it is imported."""
@@ -94,53 +142,169 @@ class Reloader:
     def _is_outdated(self, name: str) -> bool:
         """Whether another version than the newest imported one is alive."""
         newest, alive = self._importer.current.get(name), self._alive.get(name)
-        if newest is None or newest is self._refused.get(name):
+        if newest is None:
             return False
         return bool(newest.rules) if alive is None else alive.version is not newest
 
-    async def _replace(self, name: str) -> bool:
-        """Bring the newest version of a module to life; return whether it could be set up."""
-        new, old = self._importer.current[name], self._alive.get(name)
-        if old is None:
-            succeeded = await self._start(new)
-            self._tell(new, "loaded")
-            return succeeded
-        if not new.rules:
-            await self._unload(name)
+    def _changed_parts(self, name: str) -> set[str]:
+        """Return the modules that this one imports, or did, and that are not what they were."""
+        newest, alive = self._importer.current.get(name), self._alive.get(name)
+        of_newest = newest.with_imports() if newest is not None else set()
+        of_alive = alive.version.with_imports() if alive is not None else set()
+        return {each.name for each in of_newest ^ of_alive if not self._is_current(each, alive)}
+
+    def _is_current(self, version: ModuleVersion, alive: Generation | None) -> bool:
+        """Whether a version is what its file says, and was so before what is alive began."""
+        source = self._importer.sources.get(version.name)
+        in_use = alive is not None and version in alive.version.with_imports()
+        return in_use and source is not None and source.version == version.source.version
+
+    def _is_held_up(self, group: list[str], failed: Collection[str]) -> bool:
+        """Whether a group is not to be tried: it can't be whole, or was refused as it is."""
+        missing = [name for name in group if name in failed and name in self._alive]
+        if missing:
+            for name in group:
+                if name not in failed:
+                    self._tell_kept(self._importer.current[name], because=missing)
             return True
-        await old.dispose(Reason.REPLACED)
-        if await self._start(new):
-            self._tell(new, "reloaded")
-            return True
-        await self._alive[name].dispose(Reason.FAILED)
-        self._refused[name] = new
-        self._importer.show_source(old.version)
-        await self._start(old.version)
-        self._log.error(
-            "kept old version",
-            module=name,
-            version=old.version.source.version,
-            refused=new.source.version,
+        newest = self._importer.current
+        return all(newest.get(name) is self._refused.get(name) for name in group)
+
+    # --- prepare ------------------------------------------------------------------------------
+
+    async def _prepare_all(self, groups: list[list[str]]) -> "list[_Prepared] | None":
+        """Prepare groups, each as a whole; return None if a newer change came meanwhile."""
+        made: list[Generation] = []
+        preparing = asyncio.gather(*(self._prepare(group, made) for group in groups))
+        self._preparing = preparing
+        try:
+            return await preparing
+        except asyncio.CancelledError:
+            await self._abort(made)
+            if _is_cancelled():
+                raise
+            return None
+        finally:
+            self._preparing = None
+
+    async def _prepare(self, group: list[str], made: list[Generation]) -> "_Prepared":
+        """Prepare the newest versions of a group of modules, or abort them if one fails.
+
+        Args:
+            group: the names of the modules.
+            made: is added each generation that is made, to be aborted if this is cancelled.
+        """
+        newest = [v for name in group if (v := self._importer.current.get(name)) is not None]
+        generations = [self._make(version) for version in newest if version.rules]
+        made += generations
+        succeeded = await asyncio.gather(*(each.prepare() for each in generations))
+        names = [each.version.name for each in generations]
+        failed = [n for n, fine in zip(names, succeeded, strict=True) if not fine]
+        if any(name in self._alive for name in failed):
+            await self._abort(generations)
+            for version in newest:
+                self._refused[version.name] = version
+                self._tell_kept(version, because=[n for n in failed if n != version.name])
+            generations = []
+        return _Prepared(generations, not failed)
+
+    def _make(self, version: ModuleVersion) -> Generation:
+        old = self._alive.get(version.name)
+        connection = self._make_client(version.name) if old is None else old.connection
+        return Generation(
+            version,
+            connection,
+            self._log,
+            old=old,
+            leaves=self._is_owned,
+            config=self._config.get(version.name),
         )
-        return False
 
-    async def _start(self, version: ModuleVersion) -> bool:
-        generation = Generation(version, self._make_client, self._log)
-        self._alive[version.name] = generation
-        return await generation.start()
+    async def _abort(self, generations: Iterable[Generation]) -> None:
+        for each in generations:
+            old = self._alive.get(each.version.name)
+            if old is None:
+                await self._end(each, Reason.FAILED)
+            else:
+                await each.close(Reason.FAILED)
+                self._importer.show_source(old.version)
 
-    async def _unload(self, name: str) -> None:
-        generation = self._alive[name]
-        await generation.dispose(Reason.UNLOADED)
-        del self._alive[name]
-        self._tell(generation.version, "unloaded")
+    def _is_owned(self, path: str) -> bool:
+        return any(each.owns(path) for each in self._alive.values())
+
+    # --- commit -------------------------------------------------------------------------------
+
+    def _without_rules(self) -> list[str]:
+        """Return the modules that are alive, but whose files have no rule any more, or are gone."""
+        return [
+            name
+            for name, alive in self._alive.items()
+            if name not in self._importer.sources
+            or (
+                (newest := self._importer.current.get(name)) is not None
+                and not newest.rules
+                and newest is not self._refused.get(name)
+                and newest is not alive.version
+            )
+        ]
+
+    async def _commit(self, new: Mapping[str, Generation], without_rules: list[str]) -> None:
+        """Let what was prepared take over, and end what it replaces and what has no rules."""
+        old = {name: self._alive[name] for name in new if name in self._alive}
+        gone = {name: self._alive[name] for name in without_rules}
+        await _come_to_rest([*old.values(), *gone.values()])
+        free = asyncio.get_running_loop().create_future()
+        for generation in new.values():
+            generation.take_over(free)
+        self._alive = {n: each for n, each in self._alive.items() if n not in gone} | dict(new)
+        for name, generation in new.items():
+            self._tell(generation.version, "reloaded" if name in old else "loaded")
+        await asyncio.gather(
+            *(self._retire(each) for each in old.values()),
+            *(self._end(each, Reason.UNLOADED) for each in gone.values()),
+        )
+        free.set_result(None)
+        for generation in new.values():
+            generation.start_the_rest()
+        for generation in gone.values():
+            self._tell(generation.version, "unloaded")
+
+    async def _retire(self, old: Generation) -> None:
+        await old.close(Reason.REPLACED)
+        await old.left()
+
+    async def _end(self, generation: Generation, reason: Reason) -> None:
+        await generation.close(reason)
+        await generation.connection.close()
+
+    # --- what is told -------------------------------------------------------------------------
 
     def _tell(self, version: ModuleVersion, event: str) -> None:
         self._log.info(
             event, module=version.name, version=version.source.version, rules=list(version.rules)
         )
 
-    def _forget_unneeded(self) -> None:
-        current = self._importer.current
-        self._refused = {n: v for n, v in self._refused.items() if current.get(n) is v}
-        self._importer.keep_only([each.version for each in self._alive.values()])
+    def _tell_kept(self, refused: ModuleVersion, because: list[str]) -> None:
+        alive = self._alive.get(refused.name)
+        if alive is not None:
+            self._log.error(
+                "kept old version",
+                module=refused.name,
+                version=alive.version.source.version,
+                refused=refused.source.version,
+                **({"because": because} if because else {}),
+            )
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the current task itself that was asked to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _come_to_rest(generations: list[Generation]) -> None:
+    """Wait until all that has come in has at least begun to be handled, by who is live now."""
+    for _ in range(_MOST_TURNS):
+        if all(each.is_at_rest for each in generations):
+            return
+        await asyncio.sleep(0)

@@ -1,18 +1,23 @@
-"""`@rule`: what a rule is.
+"""`@rule`: what a rule is, and what it is given by name.
 
     @rule
     async def hall_light(): ...
 
     @rule(strategy=RunSerially(retry=True), name="light")
-    async def hall_light(): ...
+    async def hall_light(client, log): ...
+
+    @rule.each("bath", "hall")
+    async def light(room): ...
 
 A rule belongs to the module during whose import it was made; where that is no import of the
-runner's, as in a test, it belongs to none and can simply be awaited: `await hall_light()`.
+runner's, as in a test, it belongs to none and can simply be awaited: `await hall_light()`. A module
+that uses `@rule` nowhere may have one rule still: its `async def main()`.
 """
 
 import contextlib
+import enum
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, overload
@@ -20,13 +25,30 @@ from typing import Any, Final, overload
 from eshet.utils import RunInTask, TaskStrategy
 from eshet_rules.exceptions import RuleMisuse
 
-__all__ = ["Rule", "collect_rules", "rule"]
+__all__ = ["GIVEN", "OnReload", "Rule", "collect_rules", "main_rule", "rule"]
 
-RuleFunction = Callable[[], Awaitable[object]]
+RuleFunction = Callable[..., Awaitable[object]]
+
+GIVEN: Final = {
+    "client": "the module's ESHET client",
+    "config": "the settings of the module",
+    "log": "a logger that knows the rule",
+    "scope": "what the rule makes ends with it",
+}
+"""What a rule is given when it has a parameter of the name."""
 
 _collected: Final[ContextVar["dict[str, Rule] | None"]] = ContextVar(
     "eshet_rules.rules", default=None
 )
+
+
+class OnReload(enum.StrEnum):
+    """What becomes of a rule when its module is reloaded."""
+
+    HAND_OVER = "hand over"
+    """The new version is set up beside the old one, and goes on with its state."""
+    RESTART = "restart"
+    """The old version ends before the new one begins: for what can't be there twice."""
 
 
 @dataclass(frozen=True)
@@ -39,58 +61,145 @@ class Rule:
         name: unique in its module.
         function: what sets it up.
         strategy: how the function is run; with retries, until it succeeds.
+        on_reload: what becomes of it when its module is reloaded.
+        args: what the function is called with, before what it is given by name.
     """
 
     name: str
     function: RuleFunction
     strategy: TaskStrategy
+    on_reload: OnReload = OnReload.HAND_OVER
+    args: tuple[Any, ...] = ()
 
-    def __call__(self) -> Awaitable[object]:
+    def __call__(self, *args: Any, **given: Any) -> Awaitable[object]:
         """Call the function, as a test does: what it makes belongs to the scope of the caller."""
-        return self.function()
+        return self.function(*self.args, *args, **given)
+
+    def call_with(self, given: Mapping[str, Any]) -> Awaitable[object]:
+        """Call the function with those of the given that it asks for by name."""
+        free = list(inspect.signature(self.function).parameters)[len(self.args) :]
+        return self(**{name: given[name] for name in free if name in given})
 
 
-@overload
-def rule(function: RuleFunction, /) -> Rule: ...
+class _RuleMaker:
+    """Makes rules; see `rule`, which is the only one."""
+
+    @overload
+    def __call__(self, function: RuleFunction, /) -> Rule: ...
+
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        strategy: TaskStrategy | None = None,
+        name: str | None = None,
+        on_reload: str = OnReload.HAND_OVER,
+    ) -> Callable[[RuleFunction], Rule]: ...
+
+    def __call__(
+        self,
+        function: RuleFunction | None = None,
+        /,
+        *,
+        strategy: TaskStrategy | None = None,
+        name: str | None = None,
+        on_reload: str = OnReload.HAND_OVER,
+    ) -> Rule | Callable[[RuleFunction], Rule]:
+        """Make a rule of an async function; written as `@rule` or `@rule(...)` above it.
+
+        The function may have parameters named `client`, `config`, `log` and `scope`, and is given
+        these.
+
+        Args:
+            function: the function, where it is used without brackets.
+            strategy: how the function is run: `RunInTask()` unless given, which does not retry.
+            name: the rule's name, unique in its module: the function's unless given.
+            on_reload: `"hand over"`, or `"restart"` for a rule of which there can't be two at a
+                time, as one that opens a serial port: it ends before its new version begins, and
+                nothing is handed over.
+
+        Raises:
+            RuleMisuse: this is no rule; the message says what to write.
+        """
+        if isinstance(function, TaskStrategy):
+            raise RuleMisuse(f"a strategy is given by name: write @rule(strategy={function!r})")
+        strategy = RunInTask() if strategy is None else _checked_strategy(strategy)
+        behaviour = _checked_on_reload(on_reload)
+        if name is not None:
+            _check_name(name)
+
+        def make(function: RuleFunction) -> Rule:
+            _check_function(function)
+            return _collect(Rule(name or function.__name__, function, strategy, behaviour))
+
+        return make if function is None else make(function)
+
+    def each(
+        self,
+        *arguments: Any,
+        strategy: TaskStrategy | None = None,
+        on_reload: str = OnReload.HAND_OVER,
+    ) -> Callable[[RuleFunction], dict[Any, Rule]]:
+        """Make a rule of an async function for each argument; written above it, with brackets.
+
+            @rule.each("bath", "hall")
+            async def light(room): ...
+
+        makes the rules `light[bath]` and `light[hall]`. Each has its own scope, and fails, is
+        retried and is handed over for itself. The function's first parameter is the argument; where
+        the arguments are tuples, its first ones are what is in them.
+
+        Args:
+            *arguments: one for each rule, no two the same.
+            strategy: as for `rule`.
+            on_reload: as for `rule`.
+
+        Returns:
+            A decorator, which returns the rules by their arguments.
+
+        Raises:
+            RuleMisuse: these are no rules; the message says what to write.
+        """
+        strategy = RunInTask() if strategy is None else _checked_strategy(strategy)
+        behaviour = _checked_on_reload(on_reload)
+        if not arguments or inspect.isfunction(arguments[0]):
+            raise RuleMisuse('rule.each makes a rule for each argument: write @rule.each("bath")')
+
+        def make(function: RuleFunction) -> dict[Any, Rule]:
+            made = {}
+            for argument in arguments:
+                args = argument if isinstance(argument, tuple) else (argument,)
+                _check_function(function, args)
+                name = f"{function.__name__}[{', '.join(map(str, args))}]"
+                made[argument] = _collect(Rule(name, function, strategy, behaviour, args))
+            return made
+
+        return make
+
+    def __repr__(self) -> str:
+        return "rule"
 
 
-@overload
-def rule(
-    *, strategy: TaskStrategy | None = None, name: str | None = None
-) -> Callable[[RuleFunction], Rule]: ...
+rule: Final = _RuleMaker()
+"""Makes a rule of an async function: `@rule`, `@rule(...)`, or `@rule.each(...)` for many."""
 
 
-def rule(
-    function: RuleFunction | None = None,
-    /,
-    *,
-    strategy: TaskStrategy | None = None,
-    name: str | None = None,
-) -> Rule | Callable[[RuleFunction], Rule]:
-    """Make a rule of an async function; written as `@rule` or `@rule(...)` above it.
+def main_rule(namespace: Mapping[str, Any], module: str) -> Rule | None:
+    """Return the rule of a module that uses `@rule` nowhere: its own `async def main()`, if any.
 
     Args:
-        function: the function, where it is used without brackets.
-        strategy: how the function is run: `RunInTask()` unless given, which does not retry.
-        name: the rule's name, unique in its module: the function's unless given.
+        namespace: of the module.
+        module: the name that it has in `sys.modules`; a `main` that it imported is not its rule.
 
     Raises:
-        RuleMisuse: this is no rule; the message says what to write.
+        RuleMisuse: it is no rule; the message says what to write.
     """
-    if isinstance(function, TaskStrategy):
-        raise RuleMisuse(f"a strategy is given by name: write @rule(strategy={function!r})")
-    if strategy is not None:
-        _check_strategy(strategy)
-    if name is not None:
-        _check_name(name)
-
-    def make(function: RuleFunction) -> Rule:
-        _check_function(function)
-        made = Rule(name or function.__name__, function, strategy or RunInTask())
-        _collect(made)
-        return made
-
-    return make if function is None else make(function)
+    main = namespace.get("main")
+    if not inspect.iscoroutinefunction(main) or main.__module__ != module:
+        return None
+    _check_function(main)
+    return Rule("main", main, RunInTask())
 
 
 @contextlib.contextmanager
@@ -104,23 +213,32 @@ def collect_rules() -> Iterator[dict[str, Rule]]:
         _collected.reset(token)
 
 
-def _collect(made: Rule) -> None:
+def _collect(made: Rule) -> Rule:
     rules = _collected.get()
-    if rules is None:
-        return
-    if made.name in rules:
-        raise RuleMisuse(
-            f"two rules of this module are named {made.name!r}: "
-            "rename one, or give it another name with @rule(name=...)"
-        )
-    rules[made.name] = made
+    if rules is not None:
+        if made.name in rules:
+            raise RuleMisuse(
+                f"two rules of this module are named {made.name!r}: "
+                "rename one, or give it another name with @rule(name=...)"
+            )
+        rules[made.name] = made
+    return made
 
 
-def _check_strategy(strategy: Any) -> None:
+def _checked_strategy(strategy: Any) -> TaskStrategy:
     if isinstance(strategy, type) and issubclass(strategy, TaskStrategy):
         raise RuleMisuse(f"a strategy has brackets: write strategy={strategy.__name__}()")
     if not isinstance(strategy, TaskStrategy):
         raise RuleMisuse(f"{strategy!r} is no strategy: write strategy=RunSerially(retry=True)")
+    return strategy
+
+
+def _checked_on_reload(on_reload: Any) -> OnReload:
+    try:
+        return OnReload(on_reload)
+    except ValueError:
+        known = " or ".join(f'"{each}"' for each in OnReload)
+        raise RuleMisuse(f"on_reload={on_reload!r} has no meaning: write {known}") from None
 
 
 def _check_name(name: Any) -> None:
@@ -128,7 +246,7 @@ def _check_name(name: Any) -> None:
         raise RuleMisuse(f"{name!r} is no name of a rule: write a text, as name='hall light'")
 
 
-def _check_function(function: Any) -> None:
+def _check_function(function: Any, args: tuple[Any, ...] = ()) -> None:
     if isinstance(function, Rule):
         raise RuleMisuse(f"{function.name} is a rule already: write @rule once")
     if not inspect.isfunction(function):
@@ -138,12 +256,29 @@ def _check_function(function: Any) -> None:
         raise RuleMisuse(f"rule {name} has a yield, which nobody would read: write `await`")
     if not inspect.iscoroutinefunction(function):
         raise RuleMisuse(f"rule {name} is a plain function: write `async def {name}():`")
-    needed = [p.name for p in inspect.signature(function).parameters.values() if _is_needed(p)]
-    if needed:
+    _check_parameters(name, inspect.signature(function), args)
+
+
+def _check_parameters(rule: str, signature: inspect.Signature, args: tuple[Any, ...]) -> None:
+    try:
+        bound = signature.bind_partial(*args)
+    except TypeError:
         raise RuleMisuse(
-            f"rule {name} is called without arguments, but asks for {', '.join(needed)}: "
-            f"write `async def {name}():`"
+            f"rule {rule} can't be called with {args!r}: "
+            "give it a parameter for each, before those that it is given by name"
+        ) from None
+    free = [p for p in signature.parameters.values() if p.name not in bound.arguments]
+    unknown = [p.name for p in free if _is_needed(p) and not _can_be_given(p)]
+    if unknown:
+        known = "; ".join(f"`{name}`, {meaning}" for name, meaning in GIVEN.items())
+        raise RuleMisuse(
+            f"rule {rule} asks for {', '.join(unknown)}, which nothing gives it. "
+            f"A rule is given by name: {known}"
         )
+
+
+def _can_be_given(parameter: inspect.Parameter) -> bool:
+    return parameter.name in GIVEN and parameter.kind is not parameter.POSITIONAL_ONLY
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:

@@ -17,7 +17,7 @@ from eshet_rules.exceptions import NoRules
 from eshet_rules.house_server import house_server
 from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
-from eshet_rules.supervision.scope import own_tasks_by_scope
+from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.watcher import watch
 
 __all__ = ["run", "until_signalled"]
@@ -51,7 +51,7 @@ async def run(
     folder = check_folder(folder)
     own_tasks_by_scope(asyncio.get_running_loop())
     async with house_server(server, log) as connector:
-        reloader = Reloader(Importer(folder), _client_maker(folder, connector), log)
+        reloader = Reloader(Importer(folder, TaskScope), _client_maker(folder, connector), log)
         try:
             contents = watch(folder) if reload else _as_it_is(folder)
             async with contextlib.aclosing(contents):
@@ -61,8 +61,10 @@ async def run(
                 log.info("running", modules=len(reloader.alive), folder=str(folder))
                 if once:
                     return 0 if succeeded else 1
-                async for sources in contents:
-                    await reloader.update(sources)
+                async with asyncio.TaskGroup() as updates:
+                    async for sources in contents:
+                        # Not awaited: a change while another is prepared takes its place.
+                        updates.create_task(reloader.update(sources))
             return 0
         finally:
             await reloader.close()

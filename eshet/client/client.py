@@ -110,7 +110,7 @@ class Client:
             Dispatcher(self._registrations).handlers,
             logger,
         )
-        self._registrar: Final = Registrar(self._keeper, self._registrations, self._tasks)
+        self._registrar = Registrar(self._keeper, self._registrations, self._tasks)
         self._iterators: Final[set[asyncio.Queue[tuple[Any, ...]]]] = set()
         if asyncio._get_running_loop() is not None:
             self._keeper.start()
@@ -221,7 +221,7 @@ class Client:
     async def set(self, path: str, value: Any) -> None:
         """Set a state or property: its owner is asked to give it this value."""
         wire = self._wire(path)
-        await self._keeper.ask(Set.code, wire, _pack(value, Set.code, wire))
+        await self._say(Set.code, wire, _pack(value, Set.code, wire))
 
     # --- events -------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Client:
     async def event_emit(self, path: str, payload: Any) -> None:
         """Emit an event, which may be somebody else's."""
         wire = self._wire(path)
-        await self._keeper.ask(EventEmit.code, wire, _pack(payload, EventEmit.code, wire))
+        await self._say(EventEmit.code, wire, _pack(payload, EventEmit.code, wire))
 
     async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> Hearing:
         """Listen for events.
@@ -312,6 +312,13 @@ class Client:
         else:
             await self._change(StateChanged.code, wire, _pack(value, StateChanged.code, wire))
 
+    def has_published(self, path: str, value: Any) -> bool:
+        """Whether a state that this client has registered has this value already."""
+        owned = self._registrations.owned.get(self._wire(path))
+        if owned is None:
+            return False
+        return owned.value == (None if value is Unknown else codec.pack(value))
+
     async def state_unknown(self, path: str) -> None:
         """Clear the value of a registered state."""
         await self.state_changed(path, Unknown)
@@ -341,6 +348,9 @@ class Client:
             callback: which was given to `state_observe`; all of that path if it is left out.
         """
         await self._registrar.unhear(StateObserve.code, self._wire(path), callback)
+
+    async def _say(self, code: int, path: bytes, value: bytes) -> None:
+        await self._keeper.ask(code, path, value)
 
     async def _change(self, code: int, path: bytes, value: bytes = b"") -> None:
         owned = self._registrations.owned.get(path)

@@ -5,14 +5,14 @@ with one or two is what a graph spends its time on; `_Apply` and `_ApplyEvents` 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from eshet.reactive.event import event_of
-from eshet.reactive.graph import Constant, EventNode, Node, ValueNode, end
+from eshet.reactive.graph import Constant, EventNode, Node, Resumption, ValueNode, end
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.lifted import Lifted
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
-from eshet.reactive.transaction import Transactions
+from eshet.reactive.transaction import Transactions, change_to
 from eshet.reactive.value import value_of
 from eshet.unknown import Unknown
 
@@ -22,10 +22,45 @@ Cell = ValueNode | EventNode | Constant
 """What an argument is read from. It has a `value`, which for an event is `NoValue`."""
 
 
-class _ApplyOne(ValueNode):
+class _Applied(ValueNode):
+    """What the Values share that are a function of others.
+
+    They hold what they held before where the function says `NoChange`. That, and what a function
+    remembers that is an object with `give` and `receive`, is what they hand over.
+    """
+
+    __slots__ = ("_lifted",)
+
+    _lifted: Lifted
+
+    def give(self, zero: float) -> Any:
+        return None if self._lifted.passing else [self.value, _given_by(self._lifted)]
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        value, memory = given
+        if memory is not None:
+            _take_in(memory, self._lifted)
+        # What the function says of the present inputs counts; where it says nothing, the past.
+        now = self.compute()
+        change_to(self, value if now is NoChange else now)
+
+    @property
+    def is_told(self) -> bool:
+        """Most functions remember nothing."""
+        return isinstance(self._lifted.function, _Remembering)
+
+    def compute(self) -> Any:
+        """Call the function with the present inputs."""
+        raise NotImplementedError
+
+    def label(self) -> str:
+        return self._lifted.name
+
+
+class _ApplyOne(_Applied):
     """A function of one Value."""
 
-    __slots__ = ("_a", "_function", "_lifted")
+    __slots__ = ("_a", "_function")
 
     def __init__(self, lifted: Lifted, a: ValueNode) -> None:
         value = lifted.one(a.value)
@@ -41,14 +76,14 @@ class _ApplyOne(ValueNode):
         self.value = value
         return True
 
-    def label(self) -> str:
-        return self._lifted.name
+    def compute(self) -> Any:
+        return self._function(self._a.value)
 
 
-class _ApplyTwo(ValueNode):
+class _ApplyTwo(_Applied):
     """A function of two values, of which at least one is a Value."""
 
-    __slots__ = ("_a", "_b", "_function", "_lifted")
+    __slots__ = ("_a", "_b", "_function")
 
     def __init__(self, lifted: Lifted, a: Cell, b: Cell) -> None:
         value = lifted.two(a.value, b.value)
@@ -65,14 +100,14 @@ class _ApplyTwo(ValueNode):
         self.value = value
         return True
 
-    def label(self) -> str:
-        return self._lifted.name
+    def compute(self) -> Any:
+        return self._function(self._a.value, self._b.value)
 
 
-class _Apply(ValueNode):
+class _Apply(_Applied):
     """A function of any number of values, the last of which may have names."""
 
-    __slots__ = ("_cells", "_function", "_lifted", "_names")
+    __slots__ = ("_cells", "_function", "_names")
 
     def __init__(self, lifted: Lifted, cells: Sequence[Cell], names: Sequence[str]) -> None:
         value = _call(lifted.many, [cell.value for cell in cells], names)
@@ -93,8 +128,9 @@ class _Apply(ValueNode):
         self.value = value
         return True
 
-    def label(self) -> str:
-        return self._lifted.name
+    def compute(self) -> Any:
+        values = [cell.value for cell in self._cells]
+        return _call(self._function, values, self._names)
 
 
 class _ApplyEvent(EventNode):
@@ -118,6 +154,12 @@ class _ApplyEvent(EventNode):
 
     def label(self) -> str:
         return self._lifted.name
+
+    def give(self, zero: float) -> Any:
+        return _given_by(self._lifted)
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        _take_in(given, self._lifted)
 
 
 class _ApplyEvents(EventNode):
@@ -160,6 +202,27 @@ class _ApplyAtChanges(_ApplyEvents):
         if any(event.emissions for _, event in self._events):
             return super()._results(values)
         return [_call(self._lifted.emitting, values, self._names)]
+
+
+@runtime_checkable
+class _Remembering(Protocol):
+    """A function that remembers something, and hands it over."""
+
+    def give(self) -> Any:
+        """Return it, as plain data."""
+
+    def receive(self, given: Any) -> None:
+        """Remember what another one gave."""
+
+
+def _given_by(lifted: Lifted) -> Any:
+    function: Any = lifted.function
+    return function.give() if isinstance(function, _Remembering) else None
+
+
+def _take_in(given: Any, lifted: Lifted) -> None:
+    function: Any = lifted.function
+    function.receive(given)
 
 
 def _call(function: Callable[..., Any], values: Sequence[Any], names: Sequence[str]) -> Any:

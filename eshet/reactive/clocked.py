@@ -5,16 +5,18 @@ All times are those of the event loop that runs when the node is made, in second
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
+from eshet.reactive.conversions import present_of
 from eshet.reactive.event import Event
-from eshet.reactive.graph import ENDED, EventNode, Node, ValueNode
+from eshet.reactive.graph import ENDED, EventNode, Node, Resumption, ValueNode
 from eshet.reactive.memories import Memory
-from eshet.reactive.plain import is_absent
+from eshet.reactive.plain import NoValue, is_absent
 from eshet.reactive.subscription import Subscription
-from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.transaction import Transactions, change, change_to
 from eshet.reactive.value import Value
 
 __all__ = [
@@ -86,6 +88,24 @@ class _Waker:
             self._report(error)
             return []
 
+    def receive(self, given: Any, resumption: Resumption, *unheard: Any) -> list[Any]:
+        """Let the memory go on with what it is given; return what comes out by that.
+
+        Args:
+            given: by the memory of another version.
+            resumption: where in time it goes on.
+            *unheard: what that memory has not heard, and this one has.
+        """
+        results = self.memory.receive(given, resumption)
+        for value in unheard:
+            results += self.memory.hear(value, resumption.now)
+        self._set_timer()
+        return results
+
+    def heard(self) -> list[Node]:
+        """Return the nodes that are listened to."""
+        return [subscription.node for subscription in self._subscriptions]
+
     def _set_timer(self) -> None:
         wake_at = None if self._node is None else self.memory.wake_at
         if self._timer is not None:
@@ -138,6 +158,18 @@ class TimedValue(ValueNode):
     def stop(self) -> None:
         self._waker.stop()
 
+    def give(self, zero: float) -> Any:
+        return [self._waker.memory.give(zero), self.value, present_of(self._source)]
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        memory, value, heard = given
+        present = present_of(self._source)
+        results = self._waker.receive(memory, resumption, *_news(heard, present))
+        change_to(self, results[-1] if results else value)
+
+    def detail(self) -> str:
+        return str(self._waker.memory.seconds)
+
 
 class TimedEvent(EventNode):
     """Emits as its source does and as the seconds change, and at times of its memory's own."""
@@ -159,16 +191,26 @@ class TimedEvent(EventNode):
     def stop(self) -> None:
         self._waker.stop()
 
+    def give(self, zero: float) -> Any:
+        return self._waker.memory.give(zero)
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        self._waker.receive(given, resumption)  # what was missed is not emitted any more
+
+    def detail(self) -> str:
+        return str(self._waker.memory.seconds)
+
 
 class LaterValue(ValueNode):
     """Never changes within the transaction of its source, so a way round through it is no loop."""
 
-    __slots__ = ("_waker",)
+    __slots__ = ("_source", "_waker")
 
     def __init__(
-        self, memory: Memory, source: Node | None, seconds: Node | None, value: Any
+        self, memory: Memory, source: ValueNode | None, seconds: Node | None, value: Any
     ) -> None:
         super().__init__(value)
+        self._source = source
         self._waker = _Waker(self, memory)
         self._waker.listen(source, seconds)
 
@@ -177,6 +219,23 @@ class LaterValue(ValueNode):
 
     def stop(self) -> None:
         self._waker.stop()
+
+    def give(self, zero: float) -> Any:
+        return [self._waker.memory.give(zero), self.value, self._present()]
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        memory, value, heard = given
+        results = self._waker.receive(memory, resumption, *_news(heard, self._present()))
+        change_to(self, results[-1] if results else value)
+
+    def _present(self) -> Any:
+        return NoValue if self._source is None else self._source.value
+
+    def detail(self) -> str:
+        return str(self._waker.memory.seconds)
+
+    def sources(self) -> Sequence[Node]:
+        return self._waker.heard()
 
 
 class LaterEvent(EventNode):
@@ -194,6 +253,23 @@ class LaterEvent(EventNode):
 
     def stop(self) -> None:
         self._waker.stop()
+
+    def give(self, zero: float) -> Any:
+        return self._waker.memory.give(zero)
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        self._waker.receive(given, resumption)  # what was missed is not emitted any more
+
+    def detail(self) -> str:
+        return str(self._waker.memory.seconds)
+
+    def sources(self) -> Sequence[Node]:
+        return self._waker.heard()
+
+
+def _news(heard: Any, present: Any) -> tuple[Any, ...]:
+    """Return the present value of a source, if it is another than the last that was heard."""
+    return () if heard is present or heard == present else (present,)
 
 
 def checked_seconds(seconds: Any) -> float:

@@ -6,11 +6,11 @@ from typing import Any, Final, TypeVar
 
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event, event_of
-from eshet.reactive.graph import EventNode, ValueNode
+from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.subscription import subscribe
-from eshet.reactive.transaction import Transactions
+from eshet.reactive.transaction import Transactions, change_to
 from eshet.reactive.value import Value, value_of
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "make_persistent",
     "make_same_type",
     "on_value",
+    "present_of",
     "value_to_event",
 ]
 
@@ -38,17 +39,17 @@ COPY: Final = _Copy.COPY
 class _Changes(EventNode):
     """Emits each new value of a Value."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("source",)
 
     def __init__(self, source: ValueNode) -> None:
         super().__init__((source,))
-        self._source = source
+        self.source = source
 
     def settle(self, transaction: Transactions) -> bool:
-        return self.emit((self._source.value,), transaction)
+        return self.emit((self.source.value,), transaction)
 
     def label(self) -> str:
-        return f"changes of {self._source.label()}"
+        return f"changes of {self.source.label()}"
 
 
 class _Latest(ValueNode):
@@ -70,10 +71,22 @@ class _Latest(ValueNode):
     def label(self) -> str:
         return f"latest of {self._source.label()}"
 
+    def give(self, zero: float) -> Any:
+        return [self.value]
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        [value] = given
+        change_to(self, value)
+
 
 def emissions_of(node: ValueNode | EventNode) -> EventNode:
     """Return a node that emits what a node emits, or changes to."""
     return node if isinstance(node, EventNode) else _Changes(node)
+
+
+def present_of(source: EventNode) -> Any:
+    """Return what the Value holds whose changes this emits; `NoValue` for any other Event."""
+    return source.source.value if isinstance(source, _Changes) else NoValue
 
 
 def value_to_event(v: Any) -> Event[Any]:

@@ -5,13 +5,14 @@ from typing import Any
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.apply import apply
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.conversions import emissions_of
+from eshet.reactive.conversions import emissions_of, present_of
 from eshet.reactive.fn import fn
-from eshet.reactive.graph import EventNode, ValueNode
+from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
+from eshet.reactive.handover import named
 from eshet.reactive.lifted import Lifted
 from eshet.reactive.plain import NoChange, NoValue, is_absent
-from eshet.reactive.transaction import Transactions
+from eshet.reactive.transaction import Transactions, change_to
 from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
 
@@ -33,6 +34,12 @@ class _NoRepeat:
             self.last = value
             return value
         return NoChange
+
+    def give(self) -> Any:
+        return [] if self.last is NoChange else [self.last]
+
+    def receive(self, given: Any) -> None:
+        [self.last] = given or [NoChange]
 
 
 class _Window(ValueNode):
@@ -58,6 +65,18 @@ class _Window(ValueNode):
     def label(self) -> str:
         return "window"
 
+    def give(self, zero: float) -> Any:
+        return [list(self.value), present_of(self._source)]
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        entries, heard = given
+        present = present_of(self._source)
+        news = [] if heard is present or heard == present else [present]
+        change_to(self, self._cropped([*entries, *news]))
+
+    def detail(self) -> str:
+        return str(self._length)
+
     def _adjust(self) -> None:
         """Take over the length, unless it is unknown or none: then the last one goes on."""
         if is_absent(self._num_values.value):
@@ -77,7 +96,7 @@ def _checked_length(length: Any) -> int:
     return length
 
 
-def window(source_value: Any, num_values: Any) -> Value[list[Any]]:
+def window(source_value: Any, num_values: Any, *, name: str | None = None) -> Value[list[Any]]:
     """Return a Value of the list of the last values, or emissions, the newest last.
 
     It begins with the present value of a Value, and empty for an Event.
@@ -87,21 +106,26 @@ def window(source_value: Any, num_values: Any) -> Value[list[Any]]:
         num_values: how many at most, 0 for none; may be a Value. When it falls, the oldest are
             dropped in one change; while nothing is dropped, it is none. While it is unknown, it
             stays what it was.
+        name: by which it is known again after a reload, unique in its module.
     """
     source_value, num_values = ensure_reactive(source_value), ensure_reactive(num_values)
     source, length = node_of(source_value), node_of(num_values)
     if isinstance(length, EventNode):
         raise ReactiveTypeError("the length of a window is a number or a Value, not an Event")
     first = [source.value] if isinstance(source, ValueNode) else []
-    return value_of(_Window(emissions_of(source), length, first))
+    return named(value_of(_Window(emissions_of(source), length, first)), name)
 
 
-def no_repeat(source: Any) -> Any:
+def no_repeat(source: Any, *, name: str | None = None) -> Any:
     """Return a Value or Event without what equals (`==`) the one before.
 
     1, 1.0 and True are equal. `NoValue` and `Unknown` are taken for values.
+
+    Args:
+        source: the Value or Event.
+        name: by which it is known again after a reload, unique in its module.
     """
-    return apply(Lifted(_NoRepeat()), [source])
+    return named(apply(Lifted(_NoRepeat()), [source]), name)
 
 
 class _Filter:

@@ -19,8 +19,9 @@ A node that ends is not searched for in what its inputs list: they skip it, and 
 when half of it has ended. So leaving takes constant time, however many dependents there are.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eshet.reactive.plain import NoValue
 from eshet.scope import Scope, current_scope, report_error
@@ -29,7 +30,18 @@ if TYPE_CHECKING:
     from eshet.reactive.subscription import Subscription
     from eshet.reactive.transaction import Transactions
 
-__all__ = ["ENDED", "IDLE", "QUEUED", "Constant", "EventNode", "Node", "ValueNode", "end"]
+__all__ = [
+    "ENDED",
+    "IDLE",
+    "QUEUED",
+    "Constant",
+    "EventNode",
+    "Node",
+    "Resumption",
+    "ScopeNodes",
+    "ValueNode",
+    "end",
+]
 
 IDLE: Final = 0
 QUEUED: Final = 1
@@ -103,6 +115,43 @@ class Node:
         """Return what people are told that this node is."""
         return type(self).__name__
 
+    # --- hand-over: see handover.py -------------------------------------------------------------
+
+    def give(self, zero: float) -> Any:
+        """Return, as plain data, what another version of this node needs to go on as this would.
+
+        Args:
+            zero: the loop's time that the data calls 0, so that what is in it is a time of the
+                loop, or of the wall clock, or of whatever else runs as fast.
+
+        Returns:
+            None if this node remembers nothing.
+        """
+        return None
+
+    def receive(self, given: Any, resumption: "Resumption") -> None:
+        """Go on as the node did that gave this, and let those that depend on this one know.
+
+        Nodes receive after those that they depend on.
+
+        Raises:
+            Exception: it was given by another kind of node. Nothing has changed.
+        """
+        raise NotImplementedError
+
+    @property
+    def is_told(self) -> bool:
+        """Whether people want to know what became of what this node remembers."""
+        return True
+
+    def detail(self) -> str:
+        """Return what tells this node from others that are made of the same in the same way."""
+        return ""
+
+    def sources(self) -> Sequence["Node"]:
+        """Return the nodes that this one is made of: its inputs, and what else it hears."""
+        return self.inputs
+
     def report(self, error: BaseException) -> None:
         """Report an error of this node to the scope that owns it."""
         if self.owner is not None:
@@ -135,6 +184,21 @@ class Node:
         self.uses -= 1
         if not self.uses and self.state != ENDED:
             end(self)
+
+
+class Resumption(NamedTuple):
+    """Where in time a node goes on with what it was given.
+
+    Args:
+        now: the loop's time.
+        zero: the loop's time that the data calls 0.
+        down_until: until when, in the loop's time, nobody was there: what was due before that has
+            been missed. After a reload nothing has.
+    """
+
+    now: float
+    zero: float = 0.0
+    down_until: float = -math.inf
 
 
 class ValueNode(Node):
@@ -215,16 +279,18 @@ class Constant:
 
 
 class ScopeNodes:
-    """The nodes of one scope, which end with it.
+    """The nodes of one scope, which end with it; they are iterated over in the order of making.
 
     It holds no node that nothing uses: that one ended, and left.
     """
 
-    __slots__ = ("_disposed", "_nodes", "scope")
+    __slots__ = ("_disposed", "_nodes", "names", "scope")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self._nodes: set[Node] = set()
+        self.names: dict[Node, str] = {}
+        """The names of those nodes that were given one."""
+        self._nodes: dict[Node, None] = {}
         self._disposed = False
         scope.own(self._dispose)
 
@@ -233,16 +299,21 @@ class ScopeNodes:
         if self._disposed:
             node.state = ENDED
         else:
-            self._nodes.add(node)
+            self._nodes[node] = None
 
     def discard(self, node: Node) -> None:
         """Forget a node that has ended."""
-        self._nodes.discard(node)
+        self._nodes.pop(node, None)
+        if self.names:
+            self.names.pop(node, None)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes)
 
     def _dispose(self) -> None:
         self._disposed = True
         while self._nodes:
-            end(self._nodes.pop())
+            end(self._nodes.popitem()[0])
 
 
 def end(node: Node) -> None:

@@ -10,9 +10,10 @@ from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.filters import no_repeat
 from eshet.reactive.fn import fn
-from eshet.reactive.graph import ENDED, EventNode, ValueNode
+from eshet.reactive.graph import ENDED, EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
-from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.handover import named
+from eshet.reactive.transaction import Transactions, change, change_to
 from eshet.reactive.value import Value, value_of
 
 __all__ = ["FSM"]
@@ -99,6 +100,20 @@ class _MachineNode(ValueNode):
     def label(self) -> str:
         return f"FSM of {getattr(self._machine.get_next_state, '__name__', 'a function')}"
 
+    def give(self, zero: float) -> Any:
+        state, length, time = self._machine.at
+        present = [node.value for node in self._inputs]
+        return [state, length, None if time is None else time - zero, present]
+
+    def receive(self, given: Any, resumption: Resumption) -> None:
+        state, length, time, heard = given
+        self._machine.at = _Step(state, length, None if time is None else time + resumption.zero)
+        if heard == [node.value for node in self._inputs]:
+            change_to(self, self._machine.at)
+        else:
+            change_to(self, self._go_on(resumption.now))
+        self._set_timer()
+
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -129,6 +144,7 @@ class FSM:
             of what was just emitted: mostly empty. Returning the `timeout` that was given leaves
             it alone; another number starts it anew, from now, and None cancels it.
         inputs: Values and Events.
+        name: by which it is known again after a reload, unique in its module.
 
     Attributes:
         state: a Value of the state, which changes when that differs.
@@ -147,12 +163,15 @@ class FSM:
     timeout_time: Value[float | None]
     timeout_event: Event[float]
 
-    def __init__(self, get_next_state: NextState, inputs: Iterable[Any]) -> None:
+    def __init__(
+        self, get_next_state: NextState, inputs: Iterable[Any], *, name: str | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         reactives = [ensure_reactive(each) for each in inputs]
         nodes = [node_of(each) for each in reactives]
         timeout_event = EventNode()
-        steps = value_of(_MachineNode(_Machine(get_next_state), nodes, timeout_event, loop))
+        machine = _MachineNode(_Machine(get_next_state), nodes, timeout_event, loop)
+        steps = named(value_of(machine), name)
         self.timeout_event = event_of(timeout_event)
         self.state = _part_of(steps, "state")
         self.timeout_length = _part_of(steps, "timeout_length")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.graph import Resumption
 from eshet.reactive.plain import is_absent
 
 __all__ = ["At", "Clock", "Delay", "Memory", "RateLimit", "TimeWindow"]
@@ -50,6 +51,21 @@ class Memory:
         self.seconds = seconds
         return []
 
+    def give(self, zero: float) -> Any:
+        """Return, as plain data, all that is remembered but the length of time.
+
+        Args:
+            zero: when the times in it are 0.
+        """
+        raise NotImplementedError
+
+    def receive(self, given: Any, resumption: Resumption) -> list[Any]:
+        """Remember what another memory of this kind gave, instead of what this one did.
+
+        What comes out are levels that hold by now, and events that were missed.
+        """
+        raise NotImplementedError
+
 
 class Delay(Memory):
     """What is on its way."""
@@ -79,6 +95,13 @@ class Delay(Memory):
     def adjust(self, seconds: float, now: float) -> list[Any]:
         self.seconds = seconds
         return self.wake(now)
+
+    def give(self, zero: float) -> Any:
+        return [[since - zero, value] for since, value in self._pending]
+
+    def receive(self, given: Any, resumption: Resumption) -> list[Any]:
+        self._pending = deque((since + resumption.zero, value) for since, value in given)
+        return self.wake(resumption.down_until)
 
 
 class TimeWindow(Memory):
@@ -126,6 +149,16 @@ class TimeWindow(Memory):
         self.seconds = seconds
         return self._drop(now)[-1:]
 
+    def give(self, zero: float) -> Any:
+        return [[None if since is None else since - zero, value] for value, since in self._entries]
+
+    def receive(self, given: Any, resumption: Resumption) -> list[Any]:
+        self._entries = deque(
+            (value, None if since is None else since + resumption.zero) for since, value in given
+        )
+        self._drop(resumption.down_until)
+        return [self.values]
+
     def _drop(self, now: float) -> list[Any]:
         windows = []
         while (wake_at := self.wake_at) is not None and wake_at <= now:
@@ -162,6 +195,18 @@ class RateLimit(Memory):
         self._blocked_since = now if held else None
         return held
 
+    def give(self, zero: float) -> Any:
+        since = self._blocked_since
+        return [None if since is None else since - zero, list(self._held)]
+
+    def receive(self, given: Any, resumption: Resumption) -> list[Any]:
+        since, held = given
+        self._blocked_since = None if since is None else since + resumption.zero
+        self._held = list(held)
+        wake_at = self.wake_at
+        missed = wake_at is not None and wake_at < resumption.down_until
+        return self.wake(resumption.down_until) if missed else []
+
 
 class At(Memory):
     """What is to be emitted when."""
@@ -195,6 +240,14 @@ class At(Memory):
         due, self._due = self._due, None
         return [] if due is None else [due[1]]
 
+    def give(self, zero: float) -> Any:
+        return None if self._due is None else [self._due[0] - zero, self._due[1]]
+
+    def receive(self, given: Any, resumption: Resumption) -> list[Any]:
+        self._due = None if given is None else (given[0] + resumption.zero, given[1])
+        missed = self._due is not None and self._due[0] < resumption.down_until
+        return self.wake(resumption.down_until) if missed else []
+
 
 class Clock(Memory):
     """When the wall clock is to be read again."""
@@ -223,4 +276,12 @@ class Clock(Memory):
             raise ReactiveTypeError("an interval is a number of seconds above 0")
         self.seconds = seconds
         self._next = now + seconds
+        return []
+
+    def give(self, zero: float) -> Any:
+        return self._next - zero
+
+    def receive(self, given: Any, resumption: Resumption) -> list[Any]:
+        # What is late is read again in the next turn; what is not, in step with the old readings.
+        self._next = min(self._next, given + resumption.zero)
         return []

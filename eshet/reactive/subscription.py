@@ -17,11 +17,11 @@ class Subscription:
     It keeps what it listens to alive.
     """
 
-    __slots__ = ("_node", "_owned", "_scope", "callback")
+    __slots__ = ("_owned", "_scope", "callback", "node")
 
     def __init__(self, node: Node, callback: Callback, scope: Scope | None) -> None:
         self.callback: Callback | None = callback
-        self._node = node
+        self.node = node
         self._scope = scope
         self._owned: Owned | None = None
         node.uses += 1
@@ -33,7 +33,7 @@ class Subscription:
 
     def __repr__(self) -> str:
         state = "disposed" if self.callback is None else f"{self.callback!r}"
-        return f"<Subscription to {self._node.label()}: {state}>"
+        return f"<Subscription to {self.node.label()}: {state}>"
 
     def dispose(self) -> None:
         """Stop listening, at once. A second call does nothing."""
@@ -43,9 +43,9 @@ class Subscription:
         if self._owned is not None:
             self._owned.forget()
             self._owned = None  # it holds `dispose`, and so this
-        if self._node.callbacks is not None:
-            self._node.callbacks.pop(self, None)
-        self._node.release()
+        if self.node.callbacks is not None:
+            self.node.callbacks.pop(self, None)
+        self.node.release()
 
     def call(self, value: Any) -> None:
         """Call the callback, in its own scope; an error is reported there."""
@@ -63,7 +63,7 @@ class Subscription:
             self._report(error)
 
     def _report(self, error: BaseException) -> None:
-        doing = f"callback of {self._node.label()}"
+        doing = f"callback of {self.node.label()}"
         if self._scope is not None:
             self._scope.report(error, doing)
         else:

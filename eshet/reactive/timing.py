@@ -16,6 +16,7 @@ from eshet.reactive.conversions import emissions_of
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.graph import EventNode, ValueNode
 from eshet.reactive.handle import node_of
+from eshet.reactive.handover import named
 from eshet.reactive.memories import At, Clock, Delay, RateLimit, TimeWindow
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.value import Value, value_of
@@ -31,7 +32,7 @@ NOTHING: Final = _Nothing.NOTHING
 """Stands for a value that was not given, where any value can be."""
 
 
-def emit_at(time: Any) -> Event[Any]:
+def emit_at(time: Any, *, name: str | None = None) -> Event[Any]:
     """Return an Event that emits at a time of the running loop, as `loop.time()` tells it.
 
     A time that is past already is the next turn of the loop, never at once. Another time replaces
@@ -41,6 +42,7 @@ def emit_at(time: Any) -> Event[Any]:
     Args:
         time: None, a number, a pair of a number and what to emit then (else it is None), or a Value
             of these. Callbacks of the Event may set it.
+        name: by which it is known again after a reload, unique in its module.
 
     Raises:
         ReactiveTypeError: it is nothing of these.
@@ -50,10 +52,10 @@ def emit_at(time: Any) -> Event[Any]:
     node = node_of(time) if isinstance(time, PlainValue) else ValueNode(time)
     memory = At()
     memory.hear(node.value, loop.time())
-    return event_of(LaterEvent(memory, node, None))
+    return named(event_of(LaterEvent(memory, node, None)), name)
 
 
-def delay(source: Any, delay_seconds: Any) -> Any:
+def delay(source: Any, delay_seconds: Any, *, name: str | None = None) -> Any:
     """Return a Value or Event whose changes come later.
 
     A Value has the present value of its source at once. Changes come in order, each on its own.
@@ -62,6 +64,7 @@ def delay(source: Any, delay_seconds: Any) -> Any:
         source: the Value or Event.
         delay_seconds: how much later; may be a Value. When that rises, what is on its way comes
             later, too; when it falls, what is overdue comes at once. 0 is the loop's next turn.
+        name: by which it is known again after a reload, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
@@ -70,11 +73,13 @@ def delay(source: Any, delay_seconds: Any) -> Any:
     source, seconds = ensure_reactive(source), length_of(delay_seconds)
     node, memory = node_of(source), Delay(seconds.value)
     if isinstance(node, EventNode):
-        return event_of(LaterEvent(memory, node, node_of(seconds)))
-    return value_of(LaterValue(memory, node, node_of(seconds), node.value))
+        return named(event_of(LaterEvent(memory, node, node_of(seconds))), name)
+    return named(value_of(LaterValue(memory, node, node_of(seconds), node.value)), name)
 
 
-def time_window(source: Any, duration_seconds: Any, initial_value: Any = NOTHING) -> Value[Any]:
+def time_window(
+    source: Any, duration_seconds: Any, initial_value: Any = NOTHING, *, name: str | None = None
+) -> Value[Any]:
     """Return a Value of the list of what was there within a time, the newest last.
 
     An emission of an Event is there for that long. A value of a Value is there as long as it is
@@ -86,6 +91,7 @@ def time_window(source: Any, duration_seconds: Any, initial_value: Any = NOTHING
         duration_seconds: how long; may be a Value. When that falls, all that is too old leaves in
             one change.
         initial_value: one more entry, as if it had just been emitted, or replaced.
+        name: by which it is known again after a reload, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
@@ -98,10 +104,11 @@ def time_window(source: Any, duration_seconds: Any, initial_value: Any = NOTHING
         memory.hear_aging(initial_value, now)
     if isinstance(node, ValueNode):
         memory.hear(node.value, now)
-    return value_of(TimedValue(memory, emissions_of(node), node_of(seconds), memory.values))
+    window = TimedValue(memory, emissions_of(node), node_of(seconds), memory.values)
+    return named(value_of(window), name)
 
 
-def rate_limit(source: Any, min_interval: Any = 0.1) -> Any:
+def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None) -> Any:
     """Return a Value or Event that does not change more often than once in an interval.
 
     The first change passes at once. Of what comes within the interval after it, the last passes at
@@ -111,6 +118,7 @@ def rate_limit(source: Any, min_interval: Any = 0.1) -> Any:
         source: the Value or Event.
         min_interval: in seconds; may be a Value. When that rises, the present interval is longer,
             too; when it falls, and has ended by that, it ends in the next turn of the loop.
+        name: by which it is known again after a reload, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
@@ -119,10 +127,11 @@ def rate_limit(source: Any, min_interval: Any = 0.1) -> Any:
     source, seconds = ensure_reactive(source), length_of(min_interval)
     node, memory = node_of(source), RateLimit(seconds.value)
     if isinstance(node, EventNode):
-        return event_of(TimedEvent(memory, node, node_of(seconds)))
+        return named(event_of(TimedEvent(memory, node, node_of(seconds))), name)
     if node.value is not NoValue:
         memory.hear(node.value, now)
-    return value_of(TimedValue(memory, emissions_of(node), node_of(seconds), node.value))
+    limited = TimedValue(memory, emissions_of(node), node_of(seconds), node.value)
+    return named(value_of(limited), name)
 
 
 def now(interval: Any = 1.0, tz: tzinfo | None = None) -> Value[datetime]:

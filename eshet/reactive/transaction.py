@@ -24,7 +24,7 @@ from typing import Any
 from eshet.reactive.graph import ENDED, IDLE, QUEUED, EventNode, Node, ValueNode
 from eshet.reactive.subscription import Subscription
 
-__all__ = ["Transactions", "change", "here"]
+__all__ = ["Transactions", "change", "change_to", "here"]
 
 
 class Transactions:
@@ -211,3 +211,9 @@ def change(node: Node, value: Any, lasting: bool = True) -> None:
         lasting: False lets a Value have it for this transaction only.
     """
     _thread.transactions.change(node, value, lasting)
+
+
+def change_to(node: ValueNode, value: Any) -> None:
+    """Set a Value, as `change` does, unless it holds an equal value already."""
+    if value is not node.value and value != node.value:
+        change(node, value)

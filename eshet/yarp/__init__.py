@@ -2,6 +2,7 @@
 
     sources             values and events that follow what happens at a path
     sinks               what happens at a path when they change
+    outputs             what sinks send, and hold back while a version is prepared
     default_client      the client that both use when they are given none
     default_strategy    the strategy under which sinks run when they are given none
 

@@ -1,13 +1,15 @@
 """What happens at a path when a value changes or an event emits."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from eshet.client import Client
-from eshet.reactive import Event, NoValue, Value, ensure_reactive, fn, on_value
+from eshet.client import Client, StateWrapper
+from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
 from eshet.unknown import Unknown
-from eshet.utils import RunInTask, TaskStrategy
+from eshet.utils import BuiltStrategy, RunInTask, TaskStrategy
 from eshet.yarp.default_strategy import UNSAID, choose_strategy
+from eshet.yarp.outputs import Output, is_unknown, own_output
 from eshet.yarp.sources import ready_client
 
 __all__ = [
@@ -133,12 +135,15 @@ async def state_register(
     state = await client.state_register(path, set_source if settable else set_callback)
 
     async def publish(new: Any) -> None:
-        await state.changed(Unknown if _is_unknown(new) else new)
+        await state.changed(Unknown if is_unknown(new) else new)
 
     publish.__qualname__ = f"state_register of {state.path}"
     first = value.value
-    on_value(value, RunInTask().wrap_fn(publish), current=False)
-    if not _is_unknown(first):
+    output = own_output(_StateOutput(state, RunInTask().wrap_fn(publish)))
+    on_value(value, output, current=False)
+    if output.held is not None:
+        output(first)
+    elif not is_unknown(first):
         await publish(first)
 
 
@@ -171,18 +176,46 @@ def _run_known(
 ) -> None:
     """Run an async function with each value of the source that is known all through."""
     function.__qualname__ = name
-    run = choose_strategy(strategy).wrap_fn(function)
-    on_value(source, lambda value: None if _is_unknown(value) else run(value))
+    run: Any = choose_strategy(strategy).build()  # a strategy of a user's own may give any callable
+
+    def send(value: Any) -> None:
+        run(functools.partial(function, value))
+
+    def unfinished() -> list[Any]:
+        tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
+        return [task.args[0] for task in tasks]
+
+    follows = not isinstance(source, Event)
+    on_value(source, own_output(Output(name, send, follows, unfinished)))
+
+
+class _StateOutput(Output):
+    """Publishes a state. What the house knows of that is known to the client, also after a reload.
+
+    Args:
+        state: which is published.
+        publish: publishes a value.
+    """
+
+    def __init__(self, state: StateWrapper, publish: Callable[[Any], object]) -> None:
+        super().__init__(f"state_register of {state.path}", publish, follows=True)
+        self._state = state
+
+    def __call__(self, value: Any) -> None:
+        """Publish a value, or hold it back; that it is unknown is published, too."""
+        if self.held is None:
+            self.send(value)
+        else:
+            self.held = [value]
+
+    def release(self, given: Any = None) -> None:
+        """Publish the value that was held back, if the state has another; see `Output`."""
+        held, self.held = self.held, None
+        if held:
+            value = Unknown if is_unknown(held[0]) else held[0]
+            if not self._state.client.has_published(self._state.path, value):
+                self(value)
 
 
 def _arguments(*args: Any) -> tuple[Any, ...]:
     return args
-
-
-def _is_unknown(value: Any) -> bool:
-    """Whether a value is, or holds, NoValue or Unknown."""
-    if value is NoValue or value is Unknown:
-        return True
-    if isinstance(value, dict):
-        return any(_is_unknown(item) for pair in value.items() for item in pair)
-    return isinstance(value, list | tuple | set | frozenset) and any(map(_is_unknown, value))

@@ -4,6 +4,7 @@ from typing import Any
 
 from eshet.client import Client
 from eshet.reactive import Event, Value
+from eshet.reactive.handover import named
 from eshet.yarp.default_client import get_default_eshet_client
 
 __all__ = ["event_listen", "ready_client", "state_observe"]
@@ -28,7 +29,7 @@ async def event_listen(path: str, client: Client | None = None) -> Event[Any]:
         EshetError: see `Client`.
     """
     client = await ready_client(client)
-    event: Event[Any] = Event()
+    event: Event[Any] = named(Event(), client.resolve(path))
     await client.event_listen_cb(path, event.emit)
     return event
 
@@ -47,7 +48,7 @@ async def state_observe(path: str, client: Client | None = None) -> Value[Any]:
         EshetError: see `Client`.
     """
     client = await ready_client(client)
-    value: Value[Any] = Value()
+    value: Value[Any] = named(Value(), client.resolve(path))
 
     def change(new: Any) -> None:
         value.value = new

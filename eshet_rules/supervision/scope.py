@@ -6,13 +6,18 @@ task is going to run.
 """
 
 import asyncio
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from eshet.scope import Reason, Scope, current_scope
 
-__all__ = ["SHUTDOWN_TIME", "TaskScope", "own_tasks_by_scope"]
+__all__ = ["SHUTDOWN_TIME", "HandOverWish", "RuleScope", "TaskScope", "own_tasks_by_scope"]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[[], object])
 
 SHUTDOWN_TIME: Final = 5.0
 """How long a cancelled task may take to end, in seconds."""
@@ -55,6 +60,15 @@ class TaskScope(Scope):
             self._closing = False
         return sorted(_describe(task) for task in self._others())
 
+    @property
+    def has_unbegun_tasks(self) -> bool:
+        """Whether a task waits for its first step: what it is about to do is lost if it ends."""
+        return any(
+            inspect.iscoroutine(coroutine := task.get_coro())
+            and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+            for task in self._all_tasks
+        )
+
     def own_task(self, task: asyncio.Task[Any]) -> None:
         """Own a task until it ends."""
         self._own_tasks.add(task)
@@ -64,6 +78,31 @@ class TaskScope(Scope):
             task.add_done_callback(scope._all_tasks.discard)
         if self.disposed and not any(scope._closing for scope in self._lineage()):
             task.cancel()
+
+    def on_dispose(self, undo: F) -> F:
+        """Call `undo`, without arguments, when the scope ends, and return it: a decorator, too.
+
+        What is given last is called first. A coroutine that it returns is run to its end.
+        """
+        self.own(lambda: self._run_clean_up(undo()))
+        return undo
+
+    def enter(self, manager: AbstractContextManager[T]) -> T:
+        """Enter a context manager, to be left when the scope ends; return what `as` would bind."""
+        entered = manager.__enter__()
+        self.on_dispose(lambda: manager.__exit__(None, None, None))
+        return entered
+
+    async def enter_async(self, manager: AbstractAsyncContextManager[T]) -> T:
+        """Enter what is written with `async with`, to be left when the scope ends."""
+        entered = await manager.__aenter__()
+        self.on_dispose(lambda: manager.__aexit__(None, None, None))
+        return entered
+
+    def _run_clean_up(self, result: object) -> None:
+        if asyncio.iscoroutine(result):
+            with self.active():  # so that it is owned, and whoever closes the scope waits for it
+                _ = asyncio.get_running_loop().create_task(result)
 
     async def _wait_for_tasks(self, shutdown_time: float) -> None:
         loop = asyncio.get_running_loop()
@@ -84,6 +123,26 @@ class TaskScope(Scope):
             if isinstance(scope, TaskScope):
                 yield scope
             scope = scope.parent
+
+
+class HandOverWish:
+    """What a rule asks of the hand-over from its old version to this one."""
+
+    def __init__(self) -> None:
+        self.refused: str | None = None
+        """Why nothing is to be handed over; None to hand over what can be."""
+
+    def refuse(self, why: str) -> None:
+        """Start afresh: take nothing over from the old version, and let the log say why."""
+        self.refused = why
+
+
+class RuleScope(TaskScope):
+    """What a rule is given as `scope`: the scope of one attempt to run it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.handover: Final = HandOverWish()
 
 
 def own_tasks_by_scope(loop: asyncio.AbstractEventLoop) -> None:

@@ -1,12 +1,13 @@
 """A rule under its strategy, attempt by attempt."""
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from eshet.scope import Reason
 from eshet.yarp import using_strategy
 from eshet_rules.rule import Rule
-from eshet_rules.supervision.scope import TaskScope
+from eshet_rules.supervision.scope import RuleScope, TaskScope
 
 __all__ = ["SupervisedRule"]
 
@@ -20,14 +21,19 @@ class SupervisedRule:
     Args:
         rule: which is run.
         scope: what the rule makes belongs to this; the rule ends with it.
+        given: what the rule is given by name, beside `scope`.
     """
 
-    def __init__(self, rule: Rule, scope: TaskScope) -> None:
+    def __init__(
+        self, rule: Rule, scope: TaskScope, given: Mapping[str, Any] | None = None
+    ) -> None:
         self.rule: Final = rule
         self.scope: Final = scope
         self.first_attempt: Final[asyncio.Future[bool]] = asyncio.get_running_loop().create_future()
         """Whether the first attempt to set up the rule succeeded; pending while it runs."""
-        self._attempt_scope: TaskScope | None = None
+        self.attempt_scope: RuleScope | None = None
+        """The scope of the present attempt, or the last; None before the first."""
+        self._given = given or {}
 
     def start(self) -> None:
         """Start the rule; the context of this call becomes the rule's."""
@@ -44,21 +50,21 @@ class SupervisedRule:
             self._first_attempt_ended(succeeded=False)
 
     async def _attempt(self) -> None:
-        if self._attempt_scope is not None:
-            await self._attempt_scope.close(Reason.REPLACED)
-        self._attempt_scope = scope = TaskScope(self.rule.name, parent=self.scope)
+        if self.attempt_scope is not None:
+            await self.attempt_scope.close(Reason.REPLACED)
+        self.attempt_scope = scope = RuleScope(self.rule.name, parent=self.scope)
         try:
             with scope.active():
-                await self._call_rule()
+                await self._call_rule(scope)
         except Exception:
             await scope.close(Reason.FAILED)
             self._first_attempt_ended(succeeded=False)
             raise
         self._first_attempt_ended(succeeded=True)
 
-    async def _call_rule(self) -> None:
+    async def _call_rule(self, scope: RuleScope) -> None:
         try:
-            await self.rule()
+            await self.rule.call_with({**self._given, "scope": scope})
         except SystemExit as error:
             # asyncio would let it end the whole runner.
             raise RuntimeError("a rule can't end the runner: return instead") from error

@@ -1,5 +1,10 @@
+import asyncio
+
 import pytest
 
+from eshet.server import Server
+from eshet_rules.supervision.scope import own_tasks_by_scope
+from tests.support.house import House
 from tests.support.rules import Folder, Log
 
 
@@ -11,3 +16,13 @@ def folder(tmp_path):
 @pytest.fixture
 def log():
     return Log()
+
+
+@pytest.fixture
+async def house(folder, log, advance):
+    own_tasks_by_scope(asyncio.get_running_loop())
+    async with Server() as server:
+        house = House(server, folder, log, advance)
+        async with house.viewer:
+            yield house
+            await house.reloader.close()

@@ -5,63 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from eshet import Client, ErrorValue, Unknown
-from eshet.server import Server
-from eshet_rules.importer import Importer
-from eshet_rules.reload import Reloader
-from eshet_rules.supervision.scope import own_tasks_by_scope
-
-LEVEL = """
-    from eshet import yarp
-    from eshet_rules import rule
-
-    @rule
-    async def level():
-        await yarp.state_register("/{name}/level", yarp.Value({level}))
-    """
-
-
-class House:
-    """A server, a folder of rules that run on it, and somebody who looks at both."""
-
-    def __init__(self, server, folder, log, advance):
-        self.folder = folder
-        self.log = log
-        self.advance = advance
-        self.viewer = Client(server=server)
-        self.reloader = Reloader(
-            Importer(folder.path),
-            lambda module: Client(server=server, client_id=f"test/{module}"),
-            log.logger,
-        )
-
-    def write(self, name, text):
-        self.folder.write(name, text)
-
-    def write_level(self, name, level):
-        self.write(f"{name}.py", LEVEL.format(name=name, level=level))
-
-    async def update(self):
-        """Let the runner see what is in the folder, as after a save."""
-        update = asyncio.create_task(self.reloader.update(self.folder.sources()))
-        await self.advance(2)
-        return await update
-
-    async def get(self, path):
-        try:
-            return await self.viewer.get(path)
-        except ErrorValue:
-            return Unknown
-
-
-@pytest.fixture
-async def house(folder, log, advance):
-    own_tasks_by_scope(asyncio.get_running_loop())
-    async with Server() as server:
-        house = House(server, folder, log, advance)
-        async with house.viewer:
-            yield house
-            await house.reloader.close()
+from eshet import Unknown
+from tests.support.house import LEVEL
 
 
 async def test_a_module_is_loaded_and_its_rules_run(house):
@@ -353,7 +298,7 @@ async def test_each_module_has_a_client_of_its_own_with_a_stable_id(house):
     house.write_level("hall", 1)
     house.write_level("bath", 1)
     await house.update()
-    clients = {each._client for each in house.reloader.alive.values()}
+    clients = {each.connection for each in house.reloader.alive.values()}
     assert len(clients) == 2
 
 

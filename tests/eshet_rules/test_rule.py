@@ -75,7 +75,7 @@ async def coroutine_function():
     pass
 
 
-async def asks(client, *, log, optional=1):
+async def asks(client, *, light, lamp, optional=1):
     pass
 
 
@@ -99,7 +99,11 @@ class Lamp:
         (lambda: rule(name="a\nb"), "write a text"),
         (lambda: rule(lambda: None), "async def"),
         (lambda: rule(yields), "rule yields has a yield"),
-        (lambda: rule(asks), "asks for client, log: write `async def asks"),
+        (lambda: rule(asks), r"asks for light, lamp, .*`client`, the module's .*; `config`, "),
+        (lambda: rule(on_reload="stop"), 'write "hand over" or "restart"'),
+        (lambda: rule.each()(coroutine_function), r'write @rule.each\("bath"\)'),
+        (lambda: rule.each(coroutine_function), r'write @rule.each\("bath"\)'),
+        (lambda: rule.each("bath")(coroutine_function), "give it a parameter for each"),
         (lambda: rule(Lamp), "is no function"),
         (lambda: rule(functools.partial(asks, 1, log=2)), "is no function"),
         (lambda: rule(rule(coroutine_function)), "write @rule once"),

@@ -199,7 +199,7 @@ def test_a_scope_keeps_no_node_that_nothing_uses():
             a + 1
         del a
     owner = scope.room(yarp.graph.ScopeNodes)
-    assert owner._nodes == set()
+    assert list(owner) == []
 
 
 @pytest.mark.usefixtures("no_gc")

@@ -1,0 +1,169 @@
+"""What the stateful nodes of an old version give, and those of a new one receive.
+
+A node gives plain data; what that is, is the node's own business (see `Node.give`). Here is said
+which nodes do, what they are, so that `matching.py` can tell which is which, and in what order.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from eshet.reactive.graph import Node, Resumption, ScopeNodes
+from eshet.reactive.handle import Reactive
+from eshet.reactive.matching import Description, match
+from eshet.scope import Scope
+
+__all__ = ["HandedOver", "Memo", "give", "hand_over", "named", "stateful_nodes"]
+
+R = TypeVar("R", bound=Reactive[Any])
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+class Memo(NamedTuple):
+    """What one thing gave, and what it was."""
+
+    description: Description
+    given: Any
+
+
+@dataclass(slots=True)
+class HandedOver:
+    """What became of those stateful things of a new version that people are told of.
+
+    Args:
+        kept: those that go on as the old ones would have.
+        afresh: the others, and why.
+    """
+
+    kept: list[Description] = field(default_factory=list)
+    afresh: list[tuple[Description, str]] = field(default_factory=list)
+
+
+def named(reactive: R, name: str | None) -> R:
+    """Call the node of a Value or Event by a name, unless that is None; return the same."""
+    if name is not None and (owner := reactive._node.owner) is not None:
+        owner.names[reactive._node] = name
+    return reactive
+
+
+def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]]:
+    """Return the nodes that remember something, each after those that it is made of.
+
+    Args:
+        scopes: in which they were made, by the names of rules.
+    """
+    describe = _Describer()
+    return [
+        (describe(rule, node), node)
+        for rule, scope in scopes.items()
+        for node in scope.room(ScopeNodes)
+        if node.give(0.0) is not None
+    ]
+
+
+def give(nodes: Iterable[tuple[Description, Node]], zero: float = 0.0) -> list[Memo]:
+    """Let nodes give what they remember; see `Node.give`."""
+    memos = []
+    for description, node in nodes:
+        try:
+            memos.append(Memo(description, node.give(zero)))
+        except Exception as error:  # whatever a function with a memory of its own raises
+            node.report(error)
+    return memos
+
+
+def hand_over(
+    memos: Sequence[Memo],
+    nodes: Sequence[tuple[Description, Node]],
+    resumption: Resumption,
+) -> HandedOver:
+    """Let nodes go on as others did, where it is clear which."""
+    matching = match(
+        [memo.description for memo in memos], [description for description, _ in nodes]
+    )
+    outcome = HandedOver()
+    for position, (description, node) in enumerate(nodes):
+        why = matching.afresh.get(position)
+        if why is None:
+            why = _receive(node, memos[matching.pairs[position]].given, resumption)
+        if not node.is_told:
+            continue
+        if why is None:
+            outcome.kept.append(description)
+        else:
+            outcome.afresh.append((description, why))
+    return outcome
+
+
+def _receive(node: Node, given: Any, resumption: Resumption) -> str | None:
+    """Let a node receive; return why it could not, if so."""
+    try:
+        node.receive(given, resumption)
+    except Exception as error:  # whatever a node of another version gave
+        return f"what the old one remembered does not fit: {error!r}"
+    return None
+
+
+class _Describer:
+    """Describes nodes. What it found out of their inputs it keeps, so all take linear time."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[Node, str] = {}
+
+    def __call__(self, rule: str, node: Node) -> Description:
+        name = _name_of(node)
+        inputs = [self._shape(each) for each in node.sources()]
+        shape = _digest(_kind_of(node), *inputs)
+        sources = [path for each in node.sources() if (path := _source_of(each))]
+        label = " of ".join([_label_of(node), *sources[:1]])
+        return Description(rule, label, shape, node.detail(), name)
+
+    def _shape(self, node: Node) -> str:
+        """Return a digest of what a node is and of what it is made, all the way down.
+
+        What takes time may be made of itself; where a way round closes, only the label counts.
+        """
+        todo = [node]
+        open_ = set[Node]()
+        while todo:
+            top = todo[-1]
+            if top in self._shapes and top not in open_:
+                todo.pop()
+            elif top in open_:
+                todo.pop()
+                open_.discard(top)
+                inputs = [self._shapes[each] for each in top.sources()]
+                self._shapes[top] = _name_of(top) or _digest(_kind_of(top), *inputs)
+            else:
+                open_.add(top)
+                self._shapes[top] = _digest(_kind_of(top))
+                todo += [each for each in top.sources() if each not in self._shapes]
+        return self._shapes[node]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
+def _label_of(node: Node) -> str:
+    return _ADDRESS.sub("", node.label())
+
+
+def _kind_of(node: Node) -> str:
+    return f"{type(node).__name__} {_label_of(node)}"
+
+
+def _name_of(node: Node) -> str | None:
+    return None if node.owner is None else node.owner.names.get(node)
+
+
+def _source_of(node: Node) -> str | None:
+    """Return the name of a node, or that of the first that it is made of and that has one."""
+    seen = set[Node]()
+    while (name := _name_of(node)) is None and node.sources() and node not in seen:
+        seen.add(node)
+        node = node.sources()[0]
+    return name

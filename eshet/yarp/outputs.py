@@ -1,0 +1,159 @@
+"""What sinks send, and what they hold back while their version of a rule is prepared.
+
+A version that is prepared beside the one that works must not be noticed: each of its sinks keeps
+what it would send. When the version takes over, a sink that the old version had too goes on from
+what that one has sent; the house is told only what is different.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from eshet.reactive.handover import Memo
+from eshet.reactive.matching import Description, match
+from eshet.reactive.plain import NoValue
+from eshet.scope import Scope, current_scope
+from eshet.unknown import Unknown
+
+__all__ = ["Output", "Outputs", "is_unknown", "own_output", "using_outputs"]
+
+
+@dataclass(eq=False, slots=True)
+class Output:
+    """One sink. What is unknown is not sent.
+
+    Args:
+        label: what it does, as `"set_value of /hall/light"`.
+        send: sends a value; may be what a strategy wraps.
+        follows: whether it sends the values of a Value, so that only the present one matters; else
+            it sends emissions, each for itself.
+        unfinished: returns the values that were sent, but have not arrived and would be sent again.
+        held: what it holds back; None when it does not.
+        last: the value that was sent last, in a list; empty if none was.
+    """
+
+    label: str
+    send: Callable[[Any], object]
+    follows: bool
+    unfinished: Callable[[], list[Any]] = list
+    held: list[Any] | None = None
+    last: list[Any] = field(default_factory=list)
+
+    def __call__(self, value: Any) -> None:
+        """Send a value, or hold it back."""
+        known = [] if is_unknown(value) else [value]
+        if self.held is not None:
+            self.held = known if self.follows else self.held + known
+        elif known:
+            self.last = known
+            self.send(value)
+
+    def give(self) -> Any:
+        """Return what the next version of this sink has to know, as plain data."""
+        return {"last": self.last, "unfinished": self.unfinished()}
+
+    def release(self, given: Any = None) -> None:
+        """Hold nothing back from now on.
+
+        Args:
+            given: by the sink of the old version, if it had this one. What an Event emitted while
+                it was prepared is not sent then: the old version has done so in its time.
+        """
+        held, self.held = self.held or [], None
+        if given is None:
+            for value in held:
+                self(value)
+            return
+        self.last = list(given["last"])
+        for value in given["unfinished"]:
+            self(value)
+        if self.follows and held and held != self.last:
+            self(held[0])
+
+
+class Outputs:
+    """The sinks of one version of a module.
+
+    Args:
+        held_back: whether they hold back what they would send, until they are released.
+    """
+
+    def __init__(self, *, held_back: bool = False) -> None:
+        self._held_back = held_back
+        self._outputs: dict[Output, Scope | None] = {}
+
+    def add(self, output: Output) -> Output:
+        """Take a sink in, until the current scope ends."""
+        scope = current_scope()
+        self._outputs[output] = scope
+        output.held = [] if self._held_back else None
+        if scope is not None:
+            scope.own(lambda: self._outputs.pop(output, None))
+        return output
+
+    def give(self, rules: Mapping[Scope, str]) -> list[Memo]:
+        """Return what each sink gives; see `Output.give`.
+
+        Args:
+            rules: the names of rules, by their scopes.
+        """
+        described = zip(self._describe(rules), self._outputs, strict=True)
+        return [Memo(description, output.give()) for description, output in described]
+
+    def release(self, rules: Mapping[Scope, str], memos: Sequence[Memo] = ()) -> None:
+        """Let all sinks go on where those of the old version end, or begin.
+
+        A sink whose predecessor is not clear goes on from whatever was last sent to its path.
+
+        Args:
+            rules: the names of rules, by their scopes.
+            memos: what the sinks of the old version gave.
+        """
+        self._held_back = False
+        matching = match([memo.description for memo in memos], self._describe(rules))
+        last_of_path = {memo.description.label: memo.given for memo in memos if memo.given["last"]}
+        for position, (output, scope) in enumerate(list(self._outputs.items())):
+            given = last_of_path.get(output.label)
+            if position in matching.pairs:
+                given = memos[matching.pairs[position]].given
+            try:
+                output.release(given)
+            except Exception as error:  # whatever a strategy raises: the others are released
+                if scope is not None:
+                    scope.report(error, output.label)
+
+    def _describe(self, rules: Mapping[Scope, str]) -> list[Description]:
+        return [
+            Description(rules.get(scope, "") if scope else "", output.label, output.label)
+            for output, scope in self._outputs.items()
+        ]
+
+
+def is_unknown(value: Any) -> bool:
+    """Whether a value is, or holds, NoValue or Unknown."""
+    if value is NoValue or value is Unknown:
+        return True
+    if isinstance(value, dict):
+        return any(is_unknown(item) for pair in value.items() for item in pair)
+    return isinstance(value, list | tuple | set | frozenset) and any(map(is_unknown, value))
+
+
+_of_context: Final[ContextVar[Outputs | None]] = ContextVar("eshet.outputs", default=None)
+
+
+def own_output(output: Output) -> Output:
+    """Let a sink belong to the outputs of this context, if there are any; return it."""
+    outputs = _of_context.get()
+    return output if outputs is None else outputs.add(output)
+
+
+@contextlib.contextmanager
+def using_outputs(outputs: Outputs) -> Iterator[None]:
+    """Let the sinks made in this context belong to `outputs`, within a `with` statement."""
+    token = _of_context.set(outputs)
+    try:
+        yield
+    finally:
+        _of_context.reset(token)

@@ -1,0 +1,102 @@
+"""`keep`: a Value whose content survives an edit of its rule."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeVar
+
+from eshet.reactive import Value
+from eshet.reactive.graph import Resumption, ValueNode
+from eshet.reactive.handover import named
+from eshet.reactive.transaction import change_to
+from eshet.reactive.value import value_of
+
+__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "keeping"]
+
+KEEP: Final = "keep"
+"""What people are told that a Value of `keep` is."""
+
+T = TypeVar("T")
+Migrate = Callable[[Any, str], Any]
+
+
+class Keeping(NamedTuple):
+    """What `keep` has to know of a version that is set up.
+
+    Args:
+        version: of the module.
+        old: what the Values that the old version kept have given, by their names.
+    """
+
+    version: str
+    old: Mapping[str, Any]
+
+
+_ALONE: Final = Keeping("", MappingProxyType({}))
+_keeping: Final[ContextVar[Keeping]] = ContextVar("eshet_rules.keep", default=_ALONE)
+
+
+def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
+    """Return a Value that goes on with what it held in the old version of its module.
+
+    It holds that by the time this returns. What it holds must be plain data, to survive a restart
+    too: None, booleans, numbers, text, bytes, lists and dicts of these.
+
+    Args:
+        name: by which the next version knows it, unique in the module.
+        initial: what it holds where no old version kept something of that name.
+        migrate: turns what an old version held into what this one wants, called as
+            `migrate(old, old_version)`, the latter being the version that the log shows. It is
+            called each time another version takes over from, so it leaves alone what is right
+            already. If it raises in the set-up, the old version stays.
+    """
+    version, old = _keeping.get()
+    node = KeptNode(initial, version, migrate)
+    if name in old:
+        node.receive(old[name])
+    return named(value_of(node), name)
+
+
+class KeptNode(ValueNode):
+    """The node of a Value that is kept."""
+
+    __slots__ = ("_migrate", "_received", "_version", "migrated")
+
+    def __init__(self, initial: Any, version: str, migrate: Migrate | None) -> None:
+        super().__init__(initial)
+        self._version = version
+        self._migrate = migrate
+        self._received: Any = None
+        self.migrated = False
+        """Whether what it was given had to be turned into something else."""
+
+    def give(self, zero: float) -> Any:
+        """Return the content, and which version left it."""
+        return [self._version, self.value]
+
+    def receive(self, given: Any, resumption: Resumption | None = None) -> None:
+        """Hold what was given; what is given a second time unchanged is passed over."""
+        if given == self._received:
+            return  # the set-up, which has seen it, may have set something else since
+        version, value = given
+        if self._migrate is not None and version != self._version:
+            migrated = self._migrate(value, version)
+            self.migrated = migrated != value
+            value = migrated
+        self._received = given
+        change_to(self, value)
+
+    def label(self) -> str:
+        """Return what people are told that this node is."""
+        return KEEP
+
+
+@contextlib.contextmanager
+def keeping(keeping: Keeping) -> Iterator[None]:
+    """Tell `keep` what it has to know, within a `with` statement and the tasks started there."""
+    token = _keeping.set(keeping)
+    try:
+        yield
+    finally:
+        _keeping.reset(token)
