@@ -65,7 +65,8 @@ class Generation:
         version: of the module.
         connection: the module's client, which all of its generations share.
         log: where what happens to its rules is logged.
-        old: what it takes over from; without one it is live from the start.
+        old: what it takes over from.
+        held_back: whether it waits to take over; else it is live from the start.
         leaves: tells of a path whether another module is about to give it up.
         config: the settings of the module.
     """
@@ -77,6 +78,7 @@ class Generation:
         log: FilteringBoundLogger,
         *,
         old: "Generation | None" = None,
+        held_back: bool = False,
         leaves: Callable[[str], bool] = lambda path: False,
         config: Mapping[str, Any] | None = None,
     ) -> None:
@@ -85,8 +87,9 @@ class Generation:
         self._old = old
         self._config = config or {}
         self._log = log.bind(module=version.name, version=version.source.version)
-        self._client = ClientView(connection, held_back=old is not None, leaves=leaves)
-        self._outputs = Outputs(held_back=old is not None)
+        self._held_back = held_back
+        self._client = ClientView(connection, held_back=held_back, leaves=leaves)
+        self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
         self._rules: dict[str, SupervisedRule] = {}
 
@@ -117,17 +120,24 @@ class Generation:
         Args:
             when_free: when the paths that other modules were about to give up are free.
         """
+        if not self._held_back:
+            return
         old, self._old = self._old, None
+        # From below upwards: what is heard, what is made of that, and what is said of it.
         if old is None:
+            self._client.take_over(when_free=when_free)
+            self._outputs.release(self._rules_by_scope())
             return
         legacy = old.give()
-        # From below upwards: what is heard, what is made of that, and what is said of it.
         self._client.take_over(old._client, when_free)
+        self._receive(legacy.nodes)
+        old._scope.begin_close(Reason.REPLACED)
+        self._outputs.release(self._rules_by_scope(), legacy.outputs)
+
+    def _receive(self, memos: list[Memo]) -> None:
         refused = self._refused()
         nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
-        outcome = hand_over(legacy.nodes, nodes, Resumption(asyncio.get_running_loop().time()))
-        old._scope.dispose(Reason.REPLACED)
-        self._outputs.release(self._rules_by_scope(), legacy.outputs)
+        outcome = hand_over(memos, nodes, Resumption(asyncio.get_running_loop().time()))
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
         self._tell(outcome, migrated, refused)
 

@@ -149,15 +149,15 @@ class Reloader:
     def _changed_parts(self, name: str) -> set[str]:
         """Return the modules that this one imports, or did, and that are not what they were."""
         newest, alive = self._importer.current.get(name), self._alive.get(name)
-        of_newest = newest.with_imports() if newest is not None else set()
-        of_alive = alive.version.with_imports() if alive is not None else set()
-        return {each.name for each in of_newest ^ of_alive if not self._is_current(each, alive)}
-
-    def _is_current(self, version: ModuleVersion, alive: Generation | None) -> bool:
-        """Whether a version is what its file says, and was so before what is alive began."""
-        source = self._importer.sources.get(version.name)
-        in_use = alive is not None and version in alive.version.with_imports()
-        return in_use and source is not None and source.version == version.source.version
+        of_newest = {each.name for each in newest.with_imports()} if newest else set()
+        of_alive = {each.name: each for each in alive.version.with_imports()} if alive else {}
+        return {
+            part
+            for part in of_newest | of_alive.keys()
+            if part not in of_alive
+            or (source := self._importer.sources.get(part)) is None
+            or source.version != of_alive[part].source.version
+        }
 
     def _is_held_up(self, group: list[str], failed: Collection[str]) -> bool:
         """Whether a group is not to be tried: it can't be whole, or was refused as it is."""
@@ -216,7 +216,8 @@ class Reloader:
             connection,
             self._log,
             old=old,
-            leaves=self._is_owned,
+            held_back=bool(self._alive),
+            leaves=self._leaves,
             config=self._config.get(version.name),
         )
 
@@ -229,8 +230,13 @@ class Reloader:
                 await each.close(Reason.FAILED)
                 self._importer.show_source(old.version)
 
-    def _is_owned(self, path: str) -> bool:
-        return any(each.owns(path) for each in self._alive.values())
+    def _leaves(self, path: str) -> bool:
+        """Whether a path is owned by a module that is about to change, or to go."""
+        return any(
+            alive.owns(path)
+            for name, alive in self._alive.items()
+            if self._is_outdated(name) or name not in self._importer.sources
+        )
 
     # --- commit -------------------------------------------------------------------------------
 

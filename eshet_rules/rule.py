@@ -75,10 +75,11 @@ class Rule:
         """Call the function, as a test does: what it makes belongs to the scope of the caller."""
         return self.function(*self.args, *args, **given)
 
-    def call_with(self, given: Mapping[str, Any]) -> Awaitable[object]:
-        """Call the function with those of the given that it asks for by name."""
+    @property
+    def asks_for(self) -> list[str]:
+        """What the function is to be given by name."""
         free = list(inspect.signature(self.function).parameters)[len(self.args) :]
-        return self(**{name: given[name] for name in free if name in given})
+        return [name for name in free if name in GIVEN]
 
 
 class _RuleMaker:

@@ -52,9 +52,8 @@ class TaskScope(Scope):
         Returns:
             The names of tasks that have not ended, which is none if all is well.
         """
-        self._closing = True
+        self.begin_close(reason)
         try:
-            self.dispose(reason)
             await self._wait_for_tasks(shutdown_time)
         finally:
             self._closing = False
@@ -69,10 +68,16 @@ class TaskScope(Scope):
             for task in self._all_tasks
         )
 
+    def begin_close(self, reason: Reason) -> None:
+        """Do all of `close` that takes no time; whoever calls this calls `close`, too, soon."""
+        self._closing = True
+        self.dispose(reason)
+
     def own_task(self, task: asyncio.Task[Any]) -> None:
         """Own a task until it ends."""
-        self._own_tasks.add(task)
-        task.add_done_callback(self._own_tasks.discard)
+        if not self.disposed:  # what comes now is clean-up, which is not among what is cancelled
+            self._own_tasks.add(task)
+            task.add_done_callback(self._own_tasks.discard)
         for scope in self._lineage():
             scope._all_tasks.add(task)
             task.add_done_callback(scope._all_tasks.discard)

@@ -63,8 +63,11 @@ class SupervisedRule:
         self._first_attempt_ended(succeeded=True)
 
     async def _call_rule(self, scope: RuleScope) -> None:
+        given = {**self._given, "scope": scope}
+        if "client" in self.rule.asks_for and "client" in given:
+            await given["client"].wait_for_connection()
         try:
-            await self.rule.call_with({**self._given, "scope": scope})
+            await self.rule(**{name: given[name] for name in self.rule.asks_for if name in given})
         except SystemExit as error:
             # asyncio would let it end the whole runner.
             raise RuntimeError("a rule can't end the runner: return instead") from error

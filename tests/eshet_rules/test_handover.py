@@ -2,8 +2,6 @@
 
 import pytest
 
-from eshet import Unknown
-
 MOTION_LIGHT = """
     from eshet import yarp
     from eshet_rules import rule

@@ -1,0 +1,3 @@
+import hall
+
+warm = 2

@@ -1,0 +1,3 @@
+from hall import light
+
+warm = 2

@@ -1,0 +1,7 @@
+from eshet import yarp
+from eshet_rules import keep, rule
+
+
+@rule
+async def level():
+    await yarp.state_register("/level", keep("level", 1), settable=True)

@@ -1,0 +1,11 @@
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def light():
+    motion = await yarp.event_listen("/motion")
+    button = await yarp.event_listen("/button")
+    pressed = yarp.time_window(button, 60)
+    moved = yarp.len(yarp.time_window(motion, 60)) > 0
+    await yarp.state_register("/light", moved)

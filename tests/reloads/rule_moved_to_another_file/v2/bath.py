@@ -1,0 +1,14 @@
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def level():
+    await yarp.state_register("/level", yarp.Value(1))
+
+
+@rule
+async def light():
+    motion = await yarp.event_listen("/motion")
+    moved = yarp.len(yarp.time_window(motion, 60)) > 0
+    await yarp.state_register("/light", moved)

@@ -1,0 +1,10 @@
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule(on_reload="restart")
+async def port(scope, client):
+    bell = await client.event_register("/bell")
+    await bell("opened by v1")
+    await yarp.state_register("/level", yarp.Value("v1"))
+    scope.on_dispose(lambda: client.set("/heater", "closed by v1"))

@@ -1,0 +1,11 @@
+import asyncio
+
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def level():
+    lux = await yarp.state_observe("/lux")
+    await asyncio.sleep(3)
+    await yarp.state_register("/level", lux)

@@ -1,0 +1,8 @@
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def level():
+    motion = await yarp.event_listen("/motion")
+    await yarp.state_register("/level", yarp.window(motion, 2))
