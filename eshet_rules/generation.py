@@ -6,8 +6,8 @@ closed without the house having noticed.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from structlog.contextvars import bound_contextvars
@@ -16,46 +16,24 @@ from structlog.typing import FilteringBoundLogger
 from eshet.client import Client
 from eshet.client.handover import ClientView
 from eshet.reactive.graph import Resumption
-from eshet.reactive.handover import HandedOver, Memo, give, hand_over, stateful_nodes
+from eshet.reactive.handover import HandedOver, give, hand_over, stateful_nodes
 from eshet.scope import Reason, Scope
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
 from eshet_rules.importer import ModuleVersion
-from eshet_rules.keep import KEEP, Keeping, KeptNode, keeping
+from eshet_rules.keep import Keeping, KeptNode, keeping
+from eshet_rules.legacy import Legacy
 from eshet_rules.rule import OnReload, Rule
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.supervision.supervisor import SupervisedRule
 
-__all__ = ["SET_UP_TIME", "Generation", "Legacy"]
+__all__ = ["SET_UP_TIME", "Generation"]
 
 SET_UP_TIME: Final = 1.0
 """How long to wait for rules to set up, in seconds; one that still runs then is taken as set up."""
 
 LONG_SET_UP_TIME: Final = 10.0
 """The same for a rule whose old version has come to an end of its set-up: this one will, too."""
-
-
-@dataclass(frozen=True)
-class Legacy:
-    """What a generation hands over.
-
-    Args:
-        version: of the module.
-        nodes: what its stateful nodes remember.
-        outputs: what its sinks have sent.
-    """
-
-    version: str
-    nodes: list[Memo]
-    outputs: list[Memo]
-
-    def kept(self) -> dict[str, Any]:
-        """Return what the Values of `keep` gave, by their names."""
-        return {
-            description.name: given
-            for description, given in self.nodes
-            if description.name is not None and description.label == KEEP
-        }
 
 
 class Generation:
@@ -66,6 +44,7 @@ class Generation:
         connection: the module's client, which all of its generations share.
         log: where what happens to its rules is logged.
         old: what it takes over from.
+        legacy: what it goes on with instead, if the old generation is not there any more.
         held_back: whether it waits to take over; else it is live from the start.
         leaves: tells of a path whether another module is about to give it up.
         config: the settings of the module.
@@ -78,6 +57,7 @@ class Generation:
         log: FilteringBoundLogger,
         *,
         old: "Generation | None" = None,
+        legacy: Legacy | None = None,
         held_back: bool = False,
         leaves: Callable[[str], bool] = lambda path: False,
         config: Mapping[str, Any] | None = None,
@@ -85,6 +65,7 @@ class Generation:
         self.version: Final = version
         self.connection: Final = connection
         self._old = old
+        self._legacy = legacy
         self._config = config or {}
         self._log = log.bind(module=version.name, version=version.source.version)
         self._held_back = held_back
@@ -101,7 +82,8 @@ class Generation:
             `SET_UP_TIME`. Those that failed have been reported, and may be tried again by their
             strategies.
         """
-        kept = {} if self._old is None else self._old.give().kept()
+        legacy = self._old.give() if self._old is not None else self._legacy
+        kept = legacy.kept() if legacy is not None else {}
         with keeping(Keeping(self.version.source.version, kept)):
             for rule in self.version.rules.values():
                 if self._old is None or rule.on_reload is not OnReload.RESTART:
@@ -123,21 +105,21 @@ class Generation:
         if not self._held_back:
             return
         old, self._old = self._old, None
+        legacy = old.give() if old is not None else self._legacy
         # From below upwards: what is heard, what is made of that, and what is said of it.
-        if old is None:
-            self._client.take_over(when_free=when_free)
-            self._outputs.release(self._rules_by_scope())
-            return
-        legacy = old.give()
-        self._client.take_over(old._client, when_free)
-        self._receive(legacy.nodes)
-        old._scope.begin_close(Reason.REPLACED)
-        self._outputs.release(self._rules_by_scope(), legacy.outputs)
+        self._client.take_over(old._client if old is not None else None, when_free)
+        if legacy is not None:
+            self._receive(legacy)
+        if old is not None:
+            old._scope.begin_close(Reason.REPLACED)
+        self._outputs.release(self._rules_by_scope(), legacy.outputs if legacy else ())
 
-    def _receive(self, memos: list[Memo]) -> None:
+    def _receive(self, legacy: Legacy) -> None:
+        now = asyncio.get_running_loop().time()
+        resumption = Resumption(now, legacy.zero, now if legacy.was_down else -math.inf)
         refused = self._refused()
         nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
-        outcome = hand_over(memos, nodes, Resumption(asyncio.get_running_loop().time()))
+        outcome = hand_over(legacy.nodes, nodes, resumption)
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
         self._tell(outcome, migrated, refused)
 
@@ -154,6 +136,7 @@ class Generation:
             self.version.source.version,
             give(nodes, zero),
             self._outputs.give(self._rules_by_scope()),
+            zero,
         )
 
     @property
@@ -225,6 +208,9 @@ class Generation:
                 "kept": [str(each) for each in kept if each not in migrated],
                 "migrated": [str(each) for each in kept if each in migrated],
                 "afresh": [f"{each}: {why}" for each, why in outcome.afresh if each.rule == name],
+                "missed": [
+                    f"{each}: {what!r}" for each, what in outcome.missed if each.rule == name
+                ],
                 "refused": refused.get(name),
             }
             if any(told.values()):

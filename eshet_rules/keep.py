@@ -1,7 +1,7 @@
 """`keep`: a Value whose content survives an edit of its rule."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -75,10 +75,10 @@ class KeptNode(ValueNode):
         """Return the content, and which version left it."""
         return [self._version, self.value]
 
-    def receive(self, given: Any, resumption: Resumption | None = None) -> None:
+    def receive(self, given: Any, resumption: Resumption | None = None) -> Sequence[Any]:
         """Hold what was given; what is given a second time unchanged is passed over."""
         if given == self._received:
-            return  # the set-up, which has seen it, may have set something else since
+            return ()  # the set-up, which has seen it, may have set something else since
         version, value = given
         if self._migrate is not None and version != self._version:
             migrated = self._migrate(value, version)
@@ -86,6 +86,7 @@ class KeptNode(ValueNode):
             value = migrated
         self._received = given
         change_to(self, value)
+        return ()
 
     def label(self) -> str:
         """Return what people are told that this node is."""

@@ -24,6 +24,7 @@ from eshet_rules.exceptions import ImportFailed
 from eshet_rules.generation import Generation
 from eshet_rules.groups import connected
 from eshet_rules.importer import Importer, ModuleVersion
+from eshet_rules.legacy import Legacy
 
 __all__ = ["Reloader"]
 
@@ -52,6 +53,7 @@ class Reloader:
         make_client: makes a module's client, given the module's name.
         log: where it is logged what was loaded, reloaded, kept and unloaded.
         config: the settings of modules, by their names.
+        inherited: what modules have left that were alive before the runner was started.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Reloader:
         make_client: Callable[[str], Client],
         log: FilteringBoundLogger,
         config: Mapping[str, Mapping[str, Any]] | None = None,
+        inherited: Mapping[str, Legacy] | None = None,
     ) -> None:
         self._importer = importer
         self._make_client = make_client
         self._log = log
         self._config = config or {}
+        self._inherited = dict(inherited or {})
         self._alive: dict[str, Generation] = {}
         self._refused: dict[str, ModuleVersion] = {}  # failed in set-up: not tried again as it is
         self._turn = asyncio.Lock()
@@ -92,6 +96,20 @@ class Reloader:
             self._preparing.cancel()
         async with self._turn:
             return sources is self._newest and await self._update(sources)
+
+    @property
+    def remembered(self) -> list[str]:
+        """The modules that have something to leave."""
+        gone = self._inherited.keys() - self._newest.keys() if self._newest else set()
+        return sorted({*self._alive, *self._inherited} - gone)
+
+    def give(self, name: str, zero: float = 0.0) -> Legacy | None:
+        """Return what a module has to leave to what comes after; see `Generation.give`.
+
+        That of a module which can't be loaded at present is what it was given itself.
+        """
+        alive = self._alive.get(name)
+        return alive.give(zero) if alive is not None else self._inherited.get(name)
 
     async def close(self) -> None:
         """Dispose all that is alive, all at once, and forget all modules."""
@@ -216,7 +234,8 @@ class Reloader:
             connection,
             self._log,
             old=old,
-            held_back=bool(self._alive),
+            legacy=None if old else self._inherited.get(version.name),
+            held_back=bool(self._alive) or version.name in self._inherited,
             leaves=self._leaves,
             config=self._config.get(version.name),
         )
@@ -264,6 +283,7 @@ class Reloader:
             generation.take_over(free)
         self._alive = {n: each for n, each in self._alive.items() if n not in gone} | dict(new)
         for name, generation in new.items():
+            self._inherited.pop(name, None)
             self._tell(generation.version, "reloaded" if name in old else "loaded")
         await asyncio.gather(
             *(self._retire(each) for each in old.values()),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -12,11 +13,13 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
 from eshet.connection import Connector
+from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.discovery import Source, check_folder, discover
 from eshet_rules.exceptions import NoRules
 from eshet_rules.house_server import house_server
 from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
+from eshet_rules.remember import Rememberer, wall_zero
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.watcher import watch
 
@@ -28,6 +31,7 @@ async def run(
     log: FilteringBoundLogger,
     *,
     server: str | Connector | None = None,
+    state: Path | None = None,
     reload: bool = True,
     once: bool = False,
 ) -> int:
@@ -38,6 +42,8 @@ async def run(
         log: where to tell what happens.
         server: the ESHET server, as `HOST:PORT` or as an object of this process; see
             `house_server` for which one else.
+        state: the folder in which it is kept what the rules remember, over restarts; nowhere, if
+            it is not given.
         reload: whether to follow changes of the files.
         once: return as soon as all rules are set up.
 
@@ -51,7 +57,14 @@ async def run(
     folder = check_folder(folder)
     own_tasks_by_scope(asyncio.get_running_loop())
     async with house_server(server, log) as connector:
-        reloader = Reloader(Importer(folder, TaskScope), _client_maker(folder, connector), log)
+        checkpoint = None if state is None else Checkpoint(_checkpoint_file(state, folder), log)
+        reloader = Reloader(
+            Importer(folder, TaskScope),
+            _client_maker(folder, connector),
+            log,
+            inherited=None if checkpoint is None else checkpoint.read(wall_zero()),
+        )
+        rememberer = None if checkpoint is None else Rememberer(reloader, checkpoint, log)
         try:
             contents = watch(folder) if reload else _as_it_is(folder)
             async with contextlib.aclosing(contents):
@@ -61,12 +74,16 @@ async def run(
                 log.info("running", modules=len(reloader.alive), folder=str(folder))
                 if once:
                     return 0 if succeeded else 1
-                async with asyncio.TaskGroup() as updates:
+                async with asyncio.TaskGroup() as tasks:
+                    if rememberer is not None:
+                        tasks.create_task(rememberer.run())
                     async for sources in contents:
                         # Not awaited: a change while another is prepared takes its place.
-                        updates.create_task(reloader.update(sources))
+                        tasks.create_task(reloader.update(sources))
             return 0
         finally:
+            if rememberer is not None:
+                await rememberer.write()
             await reloader.close()
             log.info("stopped")
 
@@ -82,6 +99,12 @@ async def until_signalled(work: Coroutine[Any, Any, int]) -> int:
         loop.add_signal_handler(number, lambda: task.cancelling() or task.cancel())
     await asyncio.wait([task])
     return 0 if task.cancelled() else task.result()
+
+
+def _checkpoint_file(state: Path, folder: Path) -> Path:
+    """Return the file for a rules folder, of which there may be many with one name."""
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+    return state / f"{folder.name}-{digest}" / "checkpoint"
 
 
 async def _as_it_is(folder: Path) -> AsyncGenerator[dict[str, Source], None]:

@@ -36,13 +36,14 @@ class _Applied(ValueNode):
     def give(self, zero: float) -> Any:
         return None if self._lifted.passing else [self.value, _given_by(self._lifted)]
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         value, memory = given
         if memory is not None:
             _take_in(memory, self._lifted)
         # What the function says of the present inputs counts; where it says nothing, the past.
         now = self.compute()
         change_to(self, value if now is NoChange else now)
+        return ()
 
     @property
     def is_told(self) -> bool:
@@ -158,8 +159,9 @@ class _ApplyEvent(EventNode):
     def give(self, zero: float) -> Any:
         return _given_by(self._lifted)
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         _take_in(given, self._lifted)
+        return ()
 
 
 class _ApplyEvents(EventNode):

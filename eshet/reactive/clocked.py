@@ -161,11 +161,12 @@ class TimedValue(ValueNode):
     def give(self, zero: float) -> Any:
         return [self._waker.memory.give(zero), self.value, present_of(self._source)]
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         memory, value, heard = given
         present = present_of(self._source)
         results = self._waker.receive(memory, resumption, *_news(heard, present))
         change_to(self, results[-1] if results else value)
+        return ()
 
     def detail(self) -> str:
         return str(self._waker.memory.seconds)
@@ -194,8 +195,8 @@ class TimedEvent(EventNode):
     def give(self, zero: float) -> Any:
         return self._waker.memory.give(zero)
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
-        self._waker.receive(given, resumption)  # what was missed is not emitted any more
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
+        return self._waker.receive(given, resumption)
 
     def detail(self) -> str:
         return str(self._waker.memory.seconds)
@@ -223,10 +224,11 @@ class LaterValue(ValueNode):
     def give(self, zero: float) -> Any:
         return [self._waker.memory.give(zero), self.value, self._present()]
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         memory, value, heard = given
         results = self._waker.receive(memory, resumption, *_news(heard, self._present()))
         change_to(self, results[-1] if results else value)
+        return ()
 
     def _present(self) -> Any:
         return NoValue if self._source is None else self._source.value
@@ -257,8 +259,8 @@ class LaterEvent(EventNode):
     def give(self, zero: float) -> Any:
         return self._waker.memory.give(zero)
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
-        self._waker.receive(given, resumption)  # what was missed is not emitted any more
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
+        return self._waker.receive(given, resumption)
 
     def detail(self) -> str:
         return str(self._waker.memory.seconds)

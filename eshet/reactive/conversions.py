@@ -1,7 +1,7 @@
 """From Values to Events and back, and what treats both alike."""
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from eshet.reactive.containers import ensure_reactive
@@ -74,9 +74,10 @@ class _Latest(ValueNode):
     def give(self, zero: float) -> Any:
         return [self.value]
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         [value] = given
         change_to(self, value)
+        return ()
 
 
 def emissions_of(node: ValueNode | EventNode) -> EventNode:

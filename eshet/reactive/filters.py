@@ -1,5 +1,6 @@
 """What lets some of the changes through, and remembers the last ones."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
@@ -68,11 +69,12 @@ class _Window(ValueNode):
     def give(self, zero: float) -> Any:
         return [list(self.value), present_of(self._source)]
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         entries, heard = given
         present = present_of(self._source)
         news = [] if heard is present or heard == present else [present]
         change_to(self, self._cropped([*entries, *news]))
+        return ()
 
     def detail(self) -> str:
         return str(self._length)

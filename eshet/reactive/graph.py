@@ -129,10 +129,13 @@ class Node:
         """
         return None
 
-    def receive(self, given: Any, resumption: "Resumption") -> None:
+    def receive(self, given: Any, resumption: "Resumption") -> Sequence[Any]:
         """Go on as the node did that gave this, and let those that depend on this one know.
 
         Nodes receive after those that they depend on.
+
+        Returns:
+            What this would have emitted in the time in which nobody was there.
 
         Raises:
             Exception: it was given by another kind of node. Nothing has changed.

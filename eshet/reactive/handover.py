@@ -36,10 +36,19 @@ class HandedOver:
     Args:
         kept: those that go on as the old ones would have.
         afresh: the others, and why.
+        missed: what would have been emitted while nobody was there, and is not.
     """
 
     kept: list[Description] = field(default_factory=list)
     afresh: list[tuple[Description, str]] = field(default_factory=list)
+    missed: list[tuple[Description, Any]] = field(default_factory=list)
+
+    def note(self, description: Description, why_afresh: str | None) -> None:
+        """Take note of what became of one of them."""
+        if why_afresh is None:
+            self.kept.append(description)
+        else:
+            self.afresh.append((description, why_afresh))
 
 
 def named(reactive: R, name: str | None) -> R:
@@ -88,23 +97,16 @@ def hand_over(
     for position, (description, node) in enumerate(nodes):
         why = matching.afresh.get(position)
         if why is None:
-            why = _receive(node, memos[matching.pairs[position]].given, resumption)
-        if not node.is_told:
-            continue
-        if why is None:
-            outcome.kept.append(description)
-        else:
-            outcome.afresh.append((description, why))
+            given = memos[matching.pairs[position]].given
+            try:
+                missed = node.receive(given, resumption)
+            except Exception as error:  # whatever a node of another version gave
+                why = f"what the old one remembered does not fit: {error!r}"
+            else:
+                outcome.missed += [(description, emission) for emission in missed]
+        if node.is_told:
+            outcome.note(description, why)
     return outcome
-
-
-def _receive(node: Node, given: Any, resumption: Resumption) -> str | None:
-    """Let a node receive; return why it could not, if so."""
-    try:
-        node.receive(given, resumption)
-    except Exception as error:  # whatever a node of another version gave
-        return f"what the old one remembered does not fit: {error!r}"
-    return None
 
 
 class _Describer:

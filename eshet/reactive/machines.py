@@ -105,7 +105,7 @@ class _MachineNode(ValueNode):
         present = [node.value for node in self._inputs]
         return [state, length, None if time is None else time - zero, present]
 
-    def receive(self, given: Any, resumption: Resumption) -> None:
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         state, length, time, heard = given
         self._machine.at = _Step(state, length, None if time is None else time + resumption.zero)
         if heard == [node.value for node in self._inputs]:
@@ -113,6 +113,7 @@ class _MachineNode(ValueNode):
         else:
             change_to(self, self._go_on(resumption.now))
         self._set_timer()
+        return ()
 
     def stop(self) -> None:
         if self._timer is not None:

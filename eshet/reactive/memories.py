@@ -68,14 +68,20 @@ class Memory:
 
 
 class Delay(Memory):
-    """What is on its way."""
+    """What is on its way.
 
-    __slots__ = ("_pending",)
+    Args:
+        seconds: how long it takes.
+        emits_missed: whether what was due while nobody was there comes out late.
+    """
+
+    __slots__ = ("_emits_missed", "_pending")
 
     label = "delay"
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, emits_missed: bool = False) -> None:
         super().__init__(seconds)
+        self._emits_missed = emits_missed
         self._pending: deque[tuple[float, Any]] = deque()  # since when, what
 
     @property
@@ -101,7 +107,7 @@ class Delay(Memory):
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         self._pending = deque((since + resumption.zero, value) for since, value in given)
-        return self.wake(resumption.down_until)
+        return [] if self._emits_missed else self.wake(resumption.down_until)
 
 
 class TimeWindow(Memory):
@@ -209,14 +215,19 @@ class RateLimit(Memory):
 
 
 class At(Memory):
-    """What is to be emitted when."""
+    """What is to be emitted when.
 
-    __slots__ = ("_due",)
+    Args:
+        emits_missed: whether what was due while nobody was there comes out late.
+    """
+
+    __slots__ = ("_due", "_emits_missed")
 
     label = "emit_at"
 
-    def __init__(self) -> None:
+    def __init__(self, *, emits_missed: bool = False) -> None:
         super().__init__()
+        self._emits_missed = emits_missed
         self._due: tuple[float, Any] | None = None
 
     @property
@@ -246,7 +257,7 @@ class At(Memory):
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         self._due = None if given is None else (given[0] + resumption.zero, given[1])
         missed = self._due is not None and self._due[0] < resumption.down_until
-        return self.wake(resumption.down_until) if missed else []
+        return self.wake(resumption.down_until) if missed and not self._emits_missed else []
 
 
 class Clock(Memory):

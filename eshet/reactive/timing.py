@@ -7,9 +7,10 @@ so with the scope that that was made in.
 import asyncio
 import enum
 from datetime import datetime, tzinfo
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from eshet.clock import wall_now
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.clocked import LaterEvent, LaterValue, TimedEvent, TimedValue, length_of
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
@@ -32,7 +33,17 @@ NOTHING: Final = _Nothing.NOTHING
 """Stands for a value that was not given, where any value can be."""
 
 
-def emit_at(time: Any, *, name: str | None = None) -> Event[Any]:
+Missed = Literal["drop", "emit"]
+"""What becomes of an emission that was due while nobody was there."""
+
+
+def _emits(missed: Missed) -> bool:
+    if missed not in ("drop", "emit"):
+        raise ReactiveTypeError(f'missed={missed!r} has no meaning: write "drop" or "emit"')
+    return missed == "emit"
+
+
+def emit_at(time: Any, *, name: str | None = None, missed: Missed = "drop") -> Event[Any]:
     """Return an Event that emits at a time of the running loop, as `loop.time()` tells it.
 
     A time that is past already is the next turn of the loop, never at once. Another time replaces
@@ -43,6 +54,8 @@ def emit_at(time: Any, *, name: str | None = None) -> Event[Any]:
         time: None, a number, a pair of a number and what to emit then (else it is None), or a Value
             of these. Callbacks of the Event may set it.
         name: by which it is known again after a reload, unique in its module.
+        missed: what becomes of an emission that was due while the runner was down: `"drop"`, or
+            `"emit"` as soon as it is back.
 
     Raises:
         ReactiveTypeError: it is nothing of these.
@@ -50,12 +63,14 @@ def emit_at(time: Any, *, name: str | None = None) -> Event[Any]:
     """
     loop = asyncio.get_running_loop()
     node = node_of(time) if isinstance(time, PlainValue) else ValueNode(time)
-    memory = At()
+    memory = At(emits_missed=_emits(missed))
     memory.hear(node.value, loop.time())
     return named(event_of(LaterEvent(memory, node, None)), name)
 
 
-def delay(source: Any, delay_seconds: Any, *, name: str | None = None) -> Any:
+def delay(
+    source: Any, delay_seconds: Any, *, name: str | None = None, missed: Missed = "drop"
+) -> Any:
     """Return a Value or Event whose changes come later.
 
     A Value has the present value of its source at once. Changes come in order, each on its own.
@@ -65,13 +80,16 @@ def delay(source: Any, delay_seconds: Any, *, name: str | None = None) -> Any:
         delay_seconds: how much later; may be a Value. When that rises, what is on its way comes
             later, too; when it falls, what is overdue comes at once. 0 is the loop's next turn.
         name: by which it is known again after a reload, unique in its module.
+        missed: what becomes of an emission that was due while the runner was down: `"drop"`, or
+            `"emit"` as soon as it is back. A Value is what it should be at once.
 
     Raises:
         RuntimeError: no loop is running.
     """
     asyncio.get_running_loop()
     source, seconds = ensure_reactive(source), length_of(delay_seconds)
-    node, memory = node_of(source), Delay(seconds.value)
+    node = node_of(source)
+    memory = Delay(seconds.value, emits_missed=isinstance(node, EventNode) and _emits(missed))
     if isinstance(node, EventNode):
         return named(event_of(LaterEvent(memory, node, node_of(seconds))), name)
     return named(value_of(LaterValue(memory, node, node_of(seconds), node.value)), name)

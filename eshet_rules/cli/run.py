@@ -1,6 +1,7 @@
 """`eshet-rules run`."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,11 @@ def _check_address(
         raise click.BadParameter(str(error)) from None
 
 
+def _state_folder() -> Path:
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "eshet-rules"
+
+
 @click.command()
 @click.argument("rules", type=click.Path(path_type=Path))
 @click.option(
@@ -30,6 +36,15 @@ def _check_address(
     "start one there.",
 )
 @click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="ESHET_RULES_STATE",
+    show_envvar=True,
+    default=_state_folder,
+    help="Folder for what rules remember over a restart.  [default: eshet-rules in XDG_STATE_HOME, "
+    "or in ~/.local/state]",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["console", "json"]),
     default="console",
@@ -40,7 +55,9 @@ def _check_address(
 @click.option(
     "--once", is_flag=True, help="Stop when all rules are set up; exit with 1 if one could not be."
 )
-def run(rules: Path, server: str | None, log_format: str, no_reload: bool, once: bool) -> None:
+def run(
+    rules: Path, server: str | None, state: Path, log_format: str, no_reload: bool, once: bool
+) -> None:
     """Run all rules in the folder RULES, and reload each module when you save it.
 
     Ctrl-C stops: the states that the rules published are unknown then.
@@ -52,7 +69,7 @@ def run(rules: Path, server: str | None, log_format: str, no_reload: bool, once:
     from eshet_rules.runner import until_signalled
 
     log = make_logger(sys.stdout, log_format)
-    house = run_rules(rules, log, server=server, reload=not no_reload, once=once)
+    house = run_rules(rules, log, server=server, state=state, reload=not no_reload, once=once)
     try:
         with receiving_stdlib_logs(log):
             exit_code = asyncio.run(until_signalled(house))

@@ -31,6 +31,7 @@ class House:
         self.folder = folder
         self.log = log
         self.advance = advance
+        self.server = server
         self.viewer = Client(server=server)
         self.reloader = Reloader(
             Importer(folder.path, TaskScope),

@@ -1,7 +1,11 @@
 """Commands of the project as a user types them: real processes, on ports of their own."""
 
+import atexit
+import functools
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,10 +33,20 @@ def command(
     )
 
 
+@functools.cache
+def _state_home() -> str:
+    """Return a folder for what the commands of this run remember, which goes with it."""
+    folder = tempfile.TemporaryDirectory(prefix="eshet-state-")
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
 def environment(server: str) -> dict[str, str]:
     return {
         "PATH": str(COMMANDS),
         "LANG": "C.UTF-8",
+        "XDG_STATE_HOME": _state_home(),
+        **({"PYTHONPATH": path} if (path := os.environ.get("PYTHONPATH")) else {}),
         **({"ESHET_SERVER": server} if server else {}),
     }
 
