@@ -10,6 +10,7 @@ awaited. Any thread may call them, at the same time too.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import threading
@@ -165,6 +166,7 @@ class SyncClient:
         await self._client.close()
         waiting = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*waiting, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
 
     # --- actions, properties and states -------------------------------------------------------
 
@@ -216,10 +218,15 @@ class SyncClient:
             return await anext(payloads, _END)
 
         try:
-            while (payload := self._run(step())) is not _END:
+            payload = self._run(step())
+            while payload is not _END:
                 yield payload
+                try:
+                    payload = self._run(step())
+                except Disconnected:  # closed while nobody waited for a payload
+                    return
         finally:
-            if not self.closed:
+            with contextlib.suppress(Disconnected):
                 self._run(payloads.aclose())
 
     def unlisten(self, path: str, callback: ValueCallback | None = None) -> None:
