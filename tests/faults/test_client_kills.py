@@ -1,7 +1,7 @@
 """A server that is killed and started again, over and over, while clients are at work.
 
-`ESHET_KILLS=200 pytest tests/faults/test_client_kills.py -s -n0` does it more often than fifty times, and prints how
-long a house took to be whole again.
+`ESHET_KILLS=200 pytest tests/faults/test_client_kills.py -s -n0` does it more often, and prints how
+long it took until a house was whole again.
 """
 
 import asyncio
