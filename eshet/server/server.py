@@ -110,7 +110,13 @@ class Server:
                 "certificates, or say that it is meant to be insecure",
             )
         try:
-            listener = await self._loop.create_server(self._new_session, host, port, ssl=tls)
+            listener = await self._loop.create_server(
+                self._new_session,
+                host,
+                port,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else self.limits.hello_timeout,
+            )
         except (OSError, OverflowError) as error:
             raise ListenError(f"{host}:{port}", _advice(error)) from error
         self._listeners.append(listener)
@@ -156,6 +162,11 @@ class Server:
 
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
 
+    def started(self, session: Session) -> None:
+        """Take note of a connection, which with TLS is only there after the handshake."""
+        self._sessions.add(session)
+        self._idle.clear()
+
     def sending(self, session: Session) -> None:
         """Take note that a client sends; what that causes for others is sent in the next turn."""
         if self.router.has_to_flush:
@@ -195,10 +206,7 @@ class Server:
         await self._idle.wait()
 
     def _new_session(self) -> Session:
-        session = Session(self)
-        self._sessions.add(session)
-        self._idle.clear()
-        return session
+        return Session(self)
 
     def _flush_soon(self) -> None:
         """Send in the next turn of the loop what waits for clients, in one write for each."""

@@ -38,6 +38,10 @@ class Host(Protocol):
         """What one client may take."""
         ...
 
+    def started(self, session: "Session") -> None:
+        """Take note of a session: its connection is there."""
+        ...
+
     def sending(self, session: "Session") -> None:
         """Take note that a client sends; what that causes for others is sent soon."""
         ...
@@ -79,6 +83,11 @@ class Session(Connection):
         self._due = self.since - 1.0
 
     # --- messages -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the transport: it is there."""
+        self._host.started(self)
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport: bytes came."""
