@@ -26,6 +26,8 @@ __all__ = ["Server"]
 
 _FLUSH_WITHIN: Final = 1.0
 """How long a client may take to read what was sent to it before the end, in seconds."""
+_BACKLOG: Final = 4096
+"""How many may connect at once: after a restart of the server, everybody does."""
 _REMEMBERED: Final = 100
 """Of how many connections that were ended by the server the reason is kept."""
 
@@ -114,6 +116,7 @@ class Server:
                 self._new_session,
                 host,
                 port,
+                backlog=_BACKLOG,
                 ssl=tls,
                 ssl_handshake_timeout=None if tls is None else self.limits.hello_timeout,
             )
@@ -139,7 +142,9 @@ class Server:
             raise ListenError(str(path), "a server listens there")
         before = os.umask(0o777 & ~mode)
         try:
-            listener = await self._loop.create_unix_server(self._new_session, path)
+            listener = await self._loop.create_unix_server(
+                self._new_session, path, backlog=_BACKLOG
+            )
         except OSError as error:
             raise ListenError(str(path), _advice(error)) from error
         finally:
