@@ -4,7 +4,9 @@ Nil, booleans, integers of 64 bits, floats, text, bytes, lists, and maps with an
 else, timestamps included, is refused on either side.
 """
 
+import functools
 import re
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 import msgpack
@@ -15,8 +17,8 @@ _CARRIED: Final = (
     "None, booleans, integers of 64 bits, floats, text, bytes, lists, tuples and dicts can be sent"
 )
 # The first bytes of extension types and of timestamps; they may as well be part of something else.
-_MAYBE_EXTENSION: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]")
-_MAYBE_TIMESTAMP: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff")
+_find_extension: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]").search
+_find_timestamp: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff").search
 
 _SHORT: Final = 64  # bytes
 _MOST_CHECKED: Final = 4096
@@ -42,7 +44,7 @@ def pack(value: Any) -> bytes:
         raise UnsupportedValue(f"{error}; {_CARRIED}") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise UnsupportedValue(f"can't send {type(value).__name__}: {error}; {_CARRIED}") from None
-    if _MAYBE_EXTENSION.search(packed) is not None:
+    if _find_extension(packed) is not None:
         try:
             check(packed)
         except ProtocolError as error:
@@ -60,10 +62,14 @@ def unpack(data: bytes) -> Any:
     """
     if len(data) > _SHORT:
         _skip(data)
+    if _find_timestamp(data) is not None:
+        _refuse_timestamps(data)
     try:
-        return _unpack_with(data)
-    except TypeError:
+        return _unpackb(data)
+    except TypeError:  # a key that Python can't have as one
         return _unpack_with(data, object_pairs_hook=_freeze_keys)
+    except _BAD_BYTES as error:
+        raise _no_value(error) from None
 
 
 def check(data: bytes, nesting: int = _DEEPEST) -> None:
@@ -148,10 +154,10 @@ def _skip(data: bytes) -> None:
 
 def _unpack_with(data: bytes, **hooks: Any) -> Any:
     """Unpack, raising TypeError only for a key that Python can't have as one."""
-    if _MAYBE_TIMESTAMP.search(data) is not None:
+    if _find_timestamp(data) is not None:
         _refuse_timestamps(data)
     try:
-        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension, **hooks)
+        return _unpackb(data, **hooks)
     except _BAD_BYTES as error:
         raise _no_value(error) from None
 
@@ -162,6 +168,11 @@ def _no_value(error: Exception) -> ProtocolError:
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:
     raise ProtocolError(f"msgpack extension type {code} is not allowed")
+
+
+_unpackb: Final[Callable[..., Any]] = functools.partial(
+    msgpack.unpackb, strict_map_key=False, ext_hook=_refuse_extension
+)
 
 
 def _refuse_timestamps(data: bytes) -> None:

@@ -60,45 +60,54 @@ class Callback:
         tasks: where its tasks belong.
     """
 
-    __slots__ = ("_context", "_doing", "_tasks", "function")
+    __slots__ = ("_doing", "_in_context", "_tasks", "function")
 
     def __init__(self, function: Callable[..., Any], doing: str, tasks: Tasks) -> None:
         self.function = function
         self._doing = doing
         self._tasks = tasks
-        self._context = contextvars.copy_context()
+        self._in_context = contextvars.copy_context().run
 
     def __call__(self, *args: Any) -> None:
         """Call it, and forget what it returns."""
-        self._context.run(self._call, args, None)
+        try:
+            result = self._in_context(self.function, *args)
+        except Exception as error:
+            self._report(error)
+        else:
+            if type(result) not in _VALUES and inspect.isawaitable(result):
+                self._start(self._await(result))
 
     def answer(self, args: list[Any], answer: Answer) -> None:
         """Call it, and give its result or its error to the answer; now or later."""
-        self._context.run(self._call, args, answer)
-
-    def _call(self, args: Any, answer: Answer | None) -> None:
         try:
-            result = self.function(*args)
+            result = self._in_context(self.function, *args)
             if type(result) not in _VALUES and inspect.isawaitable(result):
-                _ = self._tasks.start(self._await(result, answer))
-            elif answer is not None:
+                self._start(self._await_answer(result, answer))
+            else:
                 answer.reply(result)
         except Exception as error:
-            self._failed(error, answer)
+            self._report(error)
+            answer.fail(error)
 
-    async def _await(self, result: Awaitable[Any], answer: Answer | None) -> None:
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        _ = self._in_context(self._tasks.start, coroutine)
+
+    async def _await(self, result: Awaitable[Any]) -> None:
         try:
-            value = await result
-            if answer is not None:
-                answer.reply(value)
+            await result
+        except Exception as error:
+            report_error(error, self._doing)
+
+    async def _await_answer(self, result: Awaitable[Any], answer: Answer) -> None:
+        try:
+            answer.reply(await result)
         except asyncio.CancelledError:
-            if answer is not None:
-                answer.fail(RuntimeError("cancelled"))
+            answer.fail(RuntimeError("cancelled"))
             raise
         except Exception as error:
-            self._failed(error, answer)
-
-    def _failed(self, error: Exception, answer: Answer | None) -> None:
-        report_error(error, self._doing)
-        if answer is not None:
+            report_error(error, self._doing)
             answer.fail(error)
+
+    def _report(self, error: Exception) -> None:
+        self._in_context(report_error, error, self._doing)

@@ -65,7 +65,8 @@ class Dispatcher:
         happened = codec.unpack(value)
         listened = self._listened.get(head[_CODE:])
         if listened is not None:
-            listened.tell(happened)
+            for hearing in listened.hearings.copy():
+                hearing.callback(happened)
 
     def _changed(self, _: Session, payload: bytes) -> None:
         head, _zero, packed = payload.partition(b"\0")

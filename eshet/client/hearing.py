@@ -74,7 +74,7 @@ class Heard:
     on_server: bool = False
 
     def tell(self, value: Any) -> None:
-        """Tell all of an event, or of a state's new value."""
+        """Tell all of a state's new value."""
         self.value = value
         for hearing in self.hearings.copy():
             hearing.callback(value)

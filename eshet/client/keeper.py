@@ -8,7 +8,7 @@ from typing import Any, Final
 from eshet.client.reconnect import Backoff
 from eshet.client.registrations import Registrations
 from eshet.client.requests import Accept, describe
-from eshet.client.session import Handler, Session
+from eshet.client.session import REPLIES, Handler, Session
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue
 from eshet.protocol import TimeoutConfig
@@ -43,7 +43,7 @@ class Keeper:
         self._client_id = client_id
         self._timeouts = timeouts
         self._registrations = registrations
-        self._handlers = handlers
+        self._handlers = {**REPLIES, **handlers}
         self._log = log
         self._session: Session | None = None
         self._runner: asyncio.Task[None] | None = None

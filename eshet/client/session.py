@@ -29,7 +29,7 @@ from eshet.protocol.framing import frame_with_id
 from eshet.protocol.requests import IDS
 from eshet.unknown import Unknown
 
-__all__ = ["Handler", "Session"]
+__all__ = ["REPLIES", "Handler", "Session"]
 
 _MOST_REQUESTS: Final = IDS - 1  # the last id is for a ping, which tells whether all others hang
 _BURST: Final = 1 << 16  # bytes
@@ -43,7 +43,7 @@ class Session:
     Args:
         client_id: packed; None to be given one by the server.
         timeouts: how long each side waits for the other.
-        handlers: what to do with messages that are no replies, by code.
+        handlers: what to do with each message, by code; `REPLIES` and what is no reply.
         on_lost: called once, with the reason, when the connection has ended.
     """
 
@@ -137,7 +137,7 @@ class Session:
     # --- what comes in ------------------------------------------------------------------------
 
     def _on_payload(self, payload: bytes) -> None:
-        handler = _REPLIES.get(payload[0]) or self._handlers.get(payload[0])
+        handler = self._handlers.get(payload[0])
         if handler is None:
             raise ProtocolError(f"a message of type {payload[0]:#04x}, which a server can't send")
         handler(self, payload)
@@ -198,7 +198,7 @@ class Session:
 Handler = Callable[[Session, bytes], None]
 """Acts on a payload that came by a session."""
 
-_REPLIES: Final[dict[int, Handler]] = {
+REPLIES: Final[Mapping[int, Handler]] = {
     Reply.code: Session._on_reply,
     ReplyError.code: Session._on_reply_error,
     ReplyKnown.code: Session._on_reply,
@@ -208,3 +208,4 @@ _REPLIES: Final[dict[int, Handler]] = {
     HelloAccepted.code: Session._on_hello,
     HelloAllocated.code: Session._on_hello,
 }
+"""What a session does with the answers to what it asked."""
