@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -251,7 +251,7 @@ class Client:
         hearing, _ = await self._registrar.hear(EventListen.code, wire, listener)
         return hearing
 
-    async def event_listen(self, path: str) -> AsyncIterator[Any]:
+    async def event_listen(self, path: str) -> AsyncGenerator[Any, None]:
         """Listen for events; returns an async iterator of the payloads.
 
         It listens from the first step of the iteration to the end of it, over reconnections too,
