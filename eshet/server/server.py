@@ -235,4 +235,7 @@ def _advice(error: OSError | OverflowError) -> str:
         errno.EACCES: "the system does not allow it; choose a port above 1023, or another folder",
         errno.ENOENT: "there is no such folder",
     }
-    return advice.get(error.errno or 0) or error.strerror or str(error)
+    # Since Python 3.13 asyncio passes over the addresses that this machine does not have, and says
+    # so without a number if none is left.
+    number = error.errno or errno.EADDRNOTAVAIL
+    return advice.get(number) or error.strerror or str(error)

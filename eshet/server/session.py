@@ -110,6 +110,7 @@ class Session(Connection):
 
     def _identify(self, hello: Message) -> tuple[bytes, Message]:
         if isinstance(hello, HelloId):
+            codec.check(hello.client_id, self._host.limits.nesting)
             return codec.canonical(hello.client_id), HelloAccepted()
         client_id = self._host.router.allocate_id()
         return client_id, HelloAllocated(client_id)
