@@ -26,6 +26,8 @@ __all__ = ["Server"]
 
 _FLUSH_WITHIN: Final = 1.0
 """How long a client may take to read what was sent to it before the end, in seconds."""
+_BACKLOG: Final = 4096
+"""How many may connect at once: after a restart of the server, everybody does."""
 _REMEMBERED: Final = 100
 """Of how many connections that were ended by the server the reason is kept."""
 
@@ -110,7 +112,14 @@ class Server:
                 "certificates, or say that it is meant to be insecure",
             )
         try:
-            listener = await self._loop.create_server(self._new_session, host, port, ssl=tls)
+            listener = await self._loop.create_server(
+                self._new_session,
+                host,
+                port,
+                backlog=_BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else self.limits.hello_timeout,
+            )
         except (OSError, OverflowError) as error:
             raise ListenError(f"{host}:{port}", _advice(error)) from error
         self._listeners.append(listener)
@@ -133,7 +142,9 @@ class Server:
             raise ListenError(str(path), "a server listens there")
         before = os.umask(0o777 & ~mode)
         try:
-            listener = await self._loop.create_unix_server(self._new_session, path)
+            listener = await self._loop.create_unix_server(
+                self._new_session, path, backlog=_BACKLOG
+            )
         except OSError as error:
             raise ListenError(str(path), _advice(error)) from error
         finally:
@@ -155,6 +166,11 @@ class Server:
         return all(ipaddress.ip_address(info[4][0]).is_loopback for info in found)
 
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
+
+    def started(self, session: Session) -> None:
+        """Take note of a connection, which with TLS is only there after the handshake."""
+        self._sessions.add(session)
+        self._idle.clear()
 
     def sending(self, session: Session) -> None:
         """Take note that a client sends; what that causes for others is sent in the next turn."""
@@ -195,10 +211,7 @@ class Server:
         await self._idle.wait()
 
     def _new_session(self) -> Session:
-        session = Session(self)
-        self._sessions.add(session)
-        self._idle.clear()
-        return session
+        return Session(self)
 
     def _flush_soon(self) -> None:
         """Send in the next turn of the loop what waits for clients, in one write for each."""
@@ -222,4 +235,7 @@ def _advice(error: OSError | OverflowError) -> str:
         errno.EACCES: "the system does not allow it; choose a port above 1023, or another folder",
         errno.ENOENT: "there is no such folder",
     }
-    return advice.get(error.errno or 0) or error.strerror or str(error)
+    # Since Python 3.13 asyncio passes over the addresses that this machine does not have, and says
+    # so without a number if none is left.
+    number = error.errno or errno.EADDRNOTAVAIL
+    return advice.get(number) or error.strerror or str(error)

@@ -38,6 +38,10 @@ class Host(Protocol):
         """What one client may take."""
         ...
 
+    def started(self, session: "Session") -> None:
+        """Take note of a session: its connection is there."""
+        ...
+
     def sending(self, session: "Session") -> None:
         """Take note that a client sends; what that causes for others is sent soon."""
         ...
@@ -80,6 +84,11 @@ class Session(Connection):
 
     # --- messages -----------------------------------------------------------------------------
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the transport: it is there."""
+        self._host.started(self)
+        super().connection_made(transport)
+
     def data_received(self, data: bytes) -> None:
         """Called by the transport: bytes came."""
         super().data_received(data)
@@ -101,6 +110,7 @@ class Session(Connection):
 
     def _identify(self, hello: Message) -> tuple[bytes, Message]:
         if isinstance(hello, HelloId):
+            codec.check(hello.client_id, self._host.limits.nesting)
             return codec.canonical(hello.client_id), HelloAccepted()
         client_id = self._host.router.allocate_id()
         return client_id, HelloAllocated(client_id)
