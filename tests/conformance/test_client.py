@@ -575,6 +575,24 @@ async def test_requests_wait_their_turn_when_all_ids_are_taken(
     assert sum(isinstance(outcome, Disconnected) for outcome in outcomes) == 65_535, "all others"
 
 
+async def test_ids_that_are_still_waiting_are_passed_over_when_they_wrap(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    slow = [asyncio.ensure_future(client.get("/slow")) for _ in range(1_000)]
+    waiting = {(await server.receive()).id for _ in slow}  # type: ignore[attr-defined]
+    for _ in range(34):
+        quick = asyncio.gather(*[client.get("/quick") for _ in range(2_000)])
+        for _ in range(2_000):
+            message = await server.receive()
+            assert isinstance(message, Get)
+            assert message.id not in waiting
+            server.send(ok(message.id, message.id))
+        assert len(set(await quick)) == 2_000
+    server.send(*[ok(request_id, request_id) for request_id in waiting])
+    assert set(await asyncio.gather(*slow)) == waiting
+
+
 async def test_requests_wait_while_the_server_does_not_read(advance: Advance) -> None:
     payload = "x" * 60_000
     async with tcp_server() as tcp, greeted(*tcp) as (client, server):
