@@ -92,7 +92,7 @@ async def test_a_house_outlives_a_server_that_is_killed_over_and_over(advance: A
     times: list[float] = []
     with killable() as server:
         owner, caller, observer = (
-            Client(server=server.address, client_id=name)
+            Client(server=server.address, client_id=name, timeout_cfg=PATIENT)
             for name in ("owner", "caller", "observer")
         )
         for client in (owner, caller, observer):
