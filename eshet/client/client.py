@@ -116,7 +116,11 @@ class Client:
             self._keeper.start()
 
     async def __aenter__(self) -> Self:
-        await self.wait_for_connection()
+        try:
+            await self.wait_for_connection()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

@@ -1,11 +1,11 @@
 """One connection of one client, from before its hello until its end."""
 
 import asyncio
-import functools
 from typing import Any, Final, Protocol
 
 from eshet import codec
 from eshet.connection import Connection
+from eshet.exceptions import ProtocolError
 from eshet.messages import (
     FROM_CLIENT,
     HelloAccepted,
@@ -91,7 +91,11 @@ class Session(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport: bytes came."""
-        super().data_received(data)
+        if self.peer is None or self.endpoint.closing is not None:
+            super().data_received(data)
+        else:
+            self._route(self.peer, self.endpoint.receive_all(data, self._loop.time()))
+            self.flush()
         self._host.sending(self)
         if self.peer is not None and self.peer.registrations > self._registrations:
             self._limit_registrations(self.peer)
@@ -104,7 +108,7 @@ class Session(Connection):
             return
         client_id, answer = self._identify(unpack(payload, FROM_CLIENT))
         self.peer = Peer(client_id, self.endpoint.out, self)
-        self._on_payload = functools.partial(router.handle, self.peer)
+        self._on_payload = self._route_one
         router.join(self.peer)
         self.send(frame(pack(answer)))
 
@@ -114,6 +118,19 @@ class Session(Connection):
             return codec.canonical(hello.client_id), HelloAccepted()
         client_id = self._host.router.allocate_id()
         return client_id, HelloAllocated(client_id)
+
+    def _route_one(self, payload: bytes) -> None:
+        """Act on what came together with the hello."""
+        if self.peer is not None:
+            self._host.router.handle(self.peer, [payload])
+
+    def _route(self, peer: Peer, payloads: list[bytes]) -> None:
+        try:
+            self._host.router.handle(peer, payloads)
+        except ProtocolError as error:
+            self.endpoint.reject(error)
+        else:
+            self.endpoint.check_stream()
 
     def _lost(self, reason: str) -> None:
         for timer in (self._cut_timer, self._reads_again):
