@@ -217,6 +217,9 @@ class SyncClient:
         async def step() -> Any:
             return await anext(payloads, _END)
 
+        async def stop() -> None:  # which, other than aclose(), does nothing if it is never run
+            await payloads.aclose()
+
         try:
             payload = self._run(step())
             while payload is not _END:
@@ -227,7 +230,7 @@ class SyncClient:
                     return
         finally:
             with contextlib.suppress(Disconnected):
-                self._run(payloads.aclose())
+                self._run(stop())
 
     def unlisten(self, path: str, callback: ValueCallback | None = None) -> None:
         """See `Client.unlisten`."""
