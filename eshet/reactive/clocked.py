@@ -10,11 +10,11 @@ from typing import Any
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event
-from eshet.reactive.graph import ENDED, EventNode, Node, ValueNode
+from eshet.reactive.graph import EventNode, Node, ValueNode
 from eshet.reactive.memories import Memory
 from eshet.reactive.plain import is_absent
 from eshet.reactive.subscription import Subscription
-from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.transaction import ENDED, Transactions
 from eshet.reactive.value import Value
 
 __all__ = [
@@ -105,7 +105,7 @@ class _Waker:
         self._set_timer()
         for result in results:
             if self._node is not None:  # a callback of the one before may have ended it
-                change(self._node, result)
+                self._node.change(result)
 
     def _report(self, error: BaseException) -> None:
         if self._node is not None:
@@ -125,7 +125,7 @@ class TimedValue(ValueNode):
         self._seconds = seconds
         self._waker = _Waker(self, memory)
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         results = self._waker.results(self._source, self._seconds)
         if not results:
             return False
@@ -150,8 +150,8 @@ class TimedEvent(EventNode):
         self._seconds = seconds
         self._waker = _Waker(self, memory)
 
-    def settle(self, transaction: Transactions) -> bool:
-        return self.emit(self._waker.results(self._source, self._seconds), transaction)
+    def settle(self, transactions: Transactions) -> bool:
+        return self.emit(self._waker.results(self._source, self._seconds), transactions)
 
     def label(self) -> str:
         return self._waker.memory.label

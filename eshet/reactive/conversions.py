@@ -44,11 +44,11 @@ class _Changes(EventNode):
         super().__init__((source,))
         self._source = source
 
-    def settle(self, transaction: Transactions) -> bool:
-        return self.emit((self._source.value,), transaction)
+    def settle(self, transactions: Transactions) -> bool:
+        return self.emit((self._source.value,), transactions)
 
     def label(self) -> str:
-        return f"changes of {self._source.label()}"
+        return f"changes of {self._source.describe()}"
 
 
 class _Latest(ValueNode):
@@ -60,7 +60,7 @@ class _Latest(ValueNode):
         super().__init__(initial, (source,))
         self._source = source
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         emissions = self._source.emissions
         if not emissions:
             return False
@@ -68,7 +68,7 @@ class _Latest(ValueNode):
         return True
 
     def label(self) -> str:
-        return f"latest of {self._source.label()}"
+        return f"latest of {self._source.describe()}"
 
 
 def emissions_of(node: ValueNode | EventNode) -> EventNode:

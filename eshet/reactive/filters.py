@@ -46,7 +46,7 @@ class _Window(ValueNode):
         self._length = _checked_length(num_values.value)
         super().__init__(self._cropped(first), (source, num_values))
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         self._adjust()
         emissions = self._source.emissions
         value = self._cropped([*self.value, *emissions])
