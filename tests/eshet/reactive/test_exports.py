@@ -24,7 +24,7 @@ ACCIDENTS = {
 STORES = {"file_backed_value"}
 
 
-def test_every_function_and_class_of_plain_yarp_is_there.transactions:
+def test_every_function_and_class_of_plain_yarp_is_there():
     names = {
         name
         for name, thing in vars(plain).items()
@@ -33,7 +33,7 @@ def test_every_function_and_class_of_plain_yarp_is_there.transactions:
     assert names - ACCIDENTS - STORES - set(reactive.__all__) == set()
 
 
-def test_what_the_contract_has_beyond_plain_yarp_is_there.transactions:
+def test_what_the_contract_has_beyond_plain_yarp_is_there():
     beyond = """
         Event NoChange Subscription ensure_reactive reactive_list reactive_tuple reactive_dict
         value_to_event event_to_value emit_at on_value emit_fn make_same_type FSM replace_unknown

@@ -61,7 +61,7 @@ FUNCTIONS = [
 ]
 
 
-def test_every_operator_is_tested_here.transactions:
+def test_every_operator_is_tested_here():
     tested = {name for name, _, _ in FUNCTIONS}
     assert set(operators.__all__) == tested | {"map", "zip", "matmul"}
 
@@ -146,7 +146,7 @@ def test_a_symbol_follows_a_value_and_an_event(use, expected):
     assert told == [expected]
 
 
-def test_matmul_is_there.transactions:
+def test_matmul_is_there():
     class Matrix:
         def __matmul__(self, other):
             return f"matrix @ {other}"
@@ -159,7 +159,7 @@ def test_matmul_is_there.transactions:
     assert (2 @ value).value == "2 @ matrix"
 
 
-def test_map_and_zip_are_there.transactions:
+def test_map_and_zip_are_there():
     value = yarp.Value([1, 2])
     assert list(yarp.map(str, value).value) == ["1", "2"]
     assert list(yarp.zip(value, value).value) == [(1, 1), (2, 2)]

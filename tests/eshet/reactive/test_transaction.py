@@ -117,7 +117,7 @@ def test_a_chain_of_100_000_nodes_settles_without_recursion():
     assert told == [100_001]
 
 
-def test_a_branch_that_does_not_change_stops_there.transactions:
+def test_a_branch_that_does_not_change_stops_there():
     a = yarp.Value(1)
     below, calls = counted(lambda x: x)
     sign = below(yarp.no_repeat(a > 0))
