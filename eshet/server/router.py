@@ -139,11 +139,11 @@ class Router:
             except IndexError:
                 raise ProtocolError("a message that is cut short") from None
 
-    def flush(self) -> bool:
+    def flush(self) -> float:
         """Send what the messages that were handled since the last time have caused.
 
         Returns:
-            Whether too much waits for one of those to whom it was sent.
+            The worst congestion of those to whom it was sent.
         """
         touched, self._touched = self._touched, set()
         for node in self._notified:
@@ -151,7 +151,7 @@ class Router:
         self._notified.clear()
         for peer in touched:
             peer.line.flush()
-        return any(peer.line.congested for peer in touched)
+        return max((peer.line.congestion for peer in touched), default=0.0)
 
     @property
     def has_to_flush(self) -> bool:

@@ -26,6 +26,8 @@ __all__ = ["Server"]
 
 _FLUSH_WITHIN: Final = 1.0
 """How long a client may take to read what was sent to it before the end, in seconds."""
+_FLUSH_BEYOND: Final = 256 * 1024
+"""How many bytes may be read before what they cause is sent."""
 _BACKLOG: Final = 4096
 """How many may connect at once: after a restart of the server, everybody does."""
 _REMEMBERED: Final = 100
@@ -59,6 +61,7 @@ class Server:
         self._idle.set()
         self._flushing: asyncio.Handle | None = None
         self._senders: set[Session] = set()
+        self._unflushed = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -172,10 +175,19 @@ class Server:
         self._sessions.add(session)
         self._idle.clear()
 
-    def sending(self, session: Session) -> None:
-        """Take note that a client sends; what that causes for others is sent in the next turn."""
-        if self.router.has_to_flush:
-            self._senders.add(session)
+    def sending(self, session: Session, length: int) -> None:
+        """Take note of so many bytes of a client; what they cause for others is sent soon.
+
+        That is in the next turn of the loop, unless it is a lot: a loop may read megabytes from one
+        client before the next turn, and nobody would be stalled until then.
+        """
+        if not self.router.has_to_flush:
+            return
+        self._senders.add(session)
+        self._unflushed += length
+        if self._unflushed > _FLUSH_BEYOND:
+            self._flush()
+        else:
             self._flush_soon()
 
     def ended(self, session: Session, reason: str) -> None:
@@ -219,11 +231,16 @@ class Server:
             self._flushing = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._flushing = None
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        self._unflushed = 0
         senders, self._senders = self._senders, set()
-        if self.router.flush():
+        congestion = self.router.flush()
+        if congestion:
+            # The fuller the queue, the longer: one read of a fast sender can be megabytes.
             for sender in senders:
-                sender.stall(self.limits.stall)
+                sender.stall(self.limits.stall * congestion**2)
 
 
 def _advice(error: OSError | OverflowError) -> str:

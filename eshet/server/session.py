@@ -42,8 +42,8 @@ class Host(Protocol):
         """Take note of a session: its connection is there."""
         ...
 
-    def sending(self, session: "Session") -> None:
-        """Take note that a client sends; what that causes for others is sent soon."""
+    def sending(self, session: "Session", length: int) -> None:
+        """Take note of so many bytes of a client; what they cause for others is sent soon."""
         ...
 
     def ended(self, session: "Session", reason: str) -> None:
@@ -96,7 +96,7 @@ class Session(Connection):
         else:
             self._route(self.peer, self.endpoint.receive_all(data, self._loop.time()))
             self.flush()
-        self._host.sending(self)
+        self._host.sending(self, len(data))
         if self.peer is not None and self.peer.registrations > self._registrations:
             self._limit_registrations(self.peer)
 
@@ -152,9 +152,11 @@ class Session(Connection):
         super().resume_writing()
 
     @property
-    def congested(self) -> bool:
-        """Whether more waits for the client than should, since it reads slowly."""
-        return self.paused and self.backlog.long_since is not None
+    def congestion(self) -> float:
+        """How many times what may wait for the client does wait; 0 as long as it is no more."""
+        if not self.paused or self.backlog.long_since is None:
+            return 0.0
+        return self.backlog.size / self._host.limits.soft_queue
 
     def _measure(self) -> None:
         now = self._loop.time()

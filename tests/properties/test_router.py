@@ -31,7 +31,7 @@ NIL = codec.pack(None)
 class Line:
     """The connection of a client, of which the router needs nothing here."""
 
-    congested = False
+    congestion = 0.0
 
     def flush(self) -> None:
         pass
