@@ -109,12 +109,14 @@ def run_server(ready: Pipe, serve: Serve, core: int | None) -> None:
 
 
 @contextmanager
-def server_process(serve: Serve, core: int | None = None) -> Iterator[Address]:
+def server_process(serve: Serve, core: int | None = None) -> Iterator[tuple[Address, int]]:
+    """Run a server; gives its address and the id of its process."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=run_server, args=(theirs, serve, core), daemon=True)
     process.start()
     try:
-        yield ours.recv()
+        assert process.pid is not None
+        yield ours.recv(), process.pid
     finally:
         process.kill()
         process.join()
@@ -306,14 +308,14 @@ def main() -> None:
     parser.add_argument("--server", help="HOST:PORT of a server to measure instead of ours")
     named = parser.parse_args().server
     print(f"{'ratios to the asyncio floor':<44}median  (lowest to highest of {ROUNDS})")
-    with server_process(serve_floor) as floor, server_process(serve_ours) as ours:
+    with server_process(serve_floor) as (floor, _), server_process(serve_ours) as (ours, _):
         if named:
             host, _, port = named.rpartition(":")
             ours = (host, int(port))
         for figure in FIGURES:
             compare(figure, ours, floor)
     os.sched_setaffinity(0, {0})
-    with server_process(serve_floor, 0) as floor, server_process(serve_ours, 0) as ours:
+    with server_process(serve_floor, 0) as (floor, _), server_process(serve_ours, 0) as (ours, _):
         compare(ON_ONE_CORE, ours, floor)
 
 

@@ -11,19 +11,21 @@ each request, and neither packs nor checks anything.
 import argparse
 import asyncio
 import gc
+import logging
 import multiprocessing
 import statistics
 import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 
 from eshet import Client, codec
-from eshet.messages import ActionCall, EventListen, HelloId, Message, pack
+from eshet.client.address import Address
+from eshet.messages import ActionCall, ActionRegister, EventListen, HelloId, Message, pack
 from eshet.protocol.framing import frame
 from eshet.server import Server
 
@@ -32,12 +34,15 @@ COUNT = 10_000
 IN_FLIGHT = 64
 VALUE = [1, "x"]
 
+Main = Callable[[Pipe, str], Coroutine[object, object, None]]
+
 # --- the other processes ----------------------------------------------------------------------
 
 
-async def serve(ready: Pipe, _: str) -> None:
+async def serve(ready: Pipe, address: str) -> None:
+    _, _, given = address.rpartition(":")
     server = Server()
-    await server.listen(port=0)
+    await server.listen(port=int(given or 0))
     host, port = server.addresses[0]
     ready.send(f"{host}:{port}")
     await asyncio.get_running_loop().create_future()
@@ -68,12 +73,12 @@ async def help_out(ready: Pipe, address: str) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def run(ready: Pipe, main: Callable[[Pipe, str], Awaitable[None]], address: str) -> None:
-    asyncio.run(main(ready, address))  # type: ignore[arg-type]
+def run(ready: Pipe, main: Main, address: str) -> None:
+    asyncio.run(main(ready, address))
 
 
 @contextmanager
-def process(main: Callable[[Pipe, str], Awaitable[None]], address: str = ""):  # noqa: ANN201
+def process(main: Main, address: str = "") -> Iterator[str]:
     ours, theirs = multiprocessing.Pipe()
     started = multiprocessing.Process(target=run, args=(theirs, main, address), daemon=True)
     started.start()
@@ -148,7 +153,7 @@ async def floor(address: str) -> AsyncIterator[Floor]:
 
 # --- what is measured -------------------------------------------------------------------------
 
-Measure = Callable[[str], Awaitable[float]]
+Measure = Callable[[str], Coroutine[object, object, float]]
 
 
 @asynccontextmanager
@@ -221,7 +226,7 @@ async def answers(address: str) -> float:
 
 async def answers_floor(address: str) -> float:
     async with floor(address) as client:
-        await client.ask(_action_register())
+        await client.ask(ActionRegister(1, "/bench/mine"))
         with Stopwatch() as taken:
             await client.ask(ActionCall(2, "/bench/call_me", codec.pack([COUNT])))
         return taken.each
@@ -251,12 +256,6 @@ async def events_floor(address: str) -> float:
         return taken.each
 
 
-def _action_register() -> Message:
-    from eshet.messages import ActionRegister
-
-    return ActionRegister(1, "/bench/mine")
-
-
 @dataclass(frozen=True)
 class Figure:
     """CPU of one call, answer or event of the client, in µs; to be at most `aim`."""
@@ -277,7 +276,8 @@ FIGURES = [
 
 
 def show(figure: Figure, address: str) -> None:
-    taken, floors = [], []
+    taken: list[float] = []
+    floors: list[float] = []
     for _ in range(ROUNDS):
         taken.append(asyncio.run(figure.measure(address)))
         if figure.floor is not None:
@@ -335,6 +335,36 @@ class allocated:  # noqa: N801 - reads as one
         tracemalloc.stop()
 
 
+class Watched:
+    """An address that knows when it was connected to."""
+
+    def __init__(self, address: str) -> None:
+        self._address = Address.parse(address)
+        self.connected_at = 0.0
+
+    async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
+        transport = await self._address.connect(factory)
+        self.connected_at = time.perf_counter()
+        return transport
+
+
+async def seconds_to_restore(count: int) -> float:
+    """Return how long it takes until all states are back, from the connection to a new server."""
+    with process(serve) as address:
+        watched = Watched(address)
+        client = Client(server=watched)
+        await client.wait_for_connection()
+        for number in range(count):
+            await (await client.state_register(f"/bench/nodes/n{number}")).changed(number)
+    with process(serve, address):
+        while client.connected:  # noqa: ASYNC110 - nothing tells of a lost connection
+            await asyncio.sleep(0.01)
+        await client.wait_for_connection()
+        seconds = time.perf_counter() - watched.connected_at
+    await client.close()
+    return seconds
+
+
 def import_seconds(names: str) -> float:
     """Return the CPU time of an interpreter that imports these and ends: the least of some runs."""
     program = f"import time; import {names}; print(time.process_time())"
@@ -350,6 +380,7 @@ def main() -> None:
     parser.add_argument("--server", help="HOST:PORT of a server to use instead of ours")
     parser.add_argument("--only", default="", help="measure only what has this in its name")
     options = parser.parse_args()
+    logging.disable(logging.WARNING)  # servers are killed here
     with process(serve) as ours:
         address = options.server or ours
         with process(help_out, address):
@@ -361,6 +392,9 @@ def main() -> None:
             for kind in ("state_register", "action_register", "state_observe", "event_listen_cb"):
                 kib = asyncio.run(memory_of_nodes(address, kind))
                 print(f"{kind + ' of a node':<40}{kib:6.2f} KiB  aim 1")
+    if options.only in "restore":
+        seconds = asyncio.run(seconds_to_restore(COUNT))
+        print(f"{f'{COUNT:,} states restored':<40}{seconds:6.2f} s")
     if options.only in "import":
         ratio = import_seconds("eshet") / import_seconds("asyncio, msgpack")
         print(f"{'import eshet / import asyncio, msgpack':<40}{ratio:6.2f}      aim 1.5")

@@ -11,7 +11,9 @@
     ├── ProtocolError        the peer broke the protocol; its connection is closed
     └── ReactiveError        a reactive value was used in a way that has no meaning
         ├── ReactiveTypeError    (also TypeError) Python would be wrong in silence here
-        └── DependencyLoop       a reactive value depends on itself
+        ├── DependencyLoop       a reactive value depends on itself
+        ├── EndlessChange        a change led to the next one again and again
+        └── WrongThread          a reactive value was used in a thread that is not its own
 
 Facts are attributes; the text is built from them.
 """
@@ -21,6 +23,7 @@ from typing import Any
 __all__ = [
     "DependencyLoop",
     "Disconnected",
+    "EndlessChange",
     "ErrorValue",
     "EshetError",
     "InvalidPath",
@@ -31,6 +34,7 @@ __all__ = [
     "ReactiveTypeError",
     "TooManyRequests",
     "UnsupportedValue",
+    "WrongThread",
 ]
 
 
@@ -171,3 +175,37 @@ class DependencyLoop(ReactiveError):
     def __init__(self, names: list[str]) -> None:
         self.names = names
         super().__init__("a value depends on itself: " + " -> ".join([*names, names[0]]))
+
+
+class EndlessChange(ReactiveError):
+    """A change led to the next one, in callbacks or functions, again and again; it was cut there.
+
+    Args:
+        names: what was set on the way round, in order.
+        times: how often.
+    """
+
+    def __init__(self, names: list[str], times: int) -> None:
+        self.names = names
+        self.times = times
+        super().__init__(
+            f"setting it led {times} times to setting it again, and was cut there: "
+            + " -> ".join([*names, names[0]])
+        )
+
+
+class WrongThread(ReactiveError):
+    """A reactive value was set or followed in a thread that is not its own.
+
+    Args:
+        name: of the value.
+        thread: to which it belongs: the one that made it.
+    """
+
+    def __init__(self, name: str, thread: str) -> None:
+        self.name = name
+        self.thread = thread
+        super().__init__(
+            f"{name} belongs to the thread {thread!r}: from another one, call "
+            "`loop.call_soon_threadsafe(...)` of its event loop"
+        )

@@ -43,6 +43,10 @@ class LinkTransport(asyncio.Transport):
         """End both ends."""
         self.close()
 
+    def can_write_eof(self) -> bool:
+        """Whether one direction can be closed alone; it can't."""
+        return False
+
     def is_closing(self) -> bool:
         """Whether this end has been closed, by either side."""
         return self._closing

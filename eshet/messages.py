@@ -9,8 +9,7 @@ a message on does not have to build the value, and the bytes arrive as they were
 """
 
 import struct
-from dataclasses import dataclass, fields
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NoReturn, dataclass_transform
 
 from eshet import codec
 from eshet.exceptions import ProtocolError
@@ -21,29 +20,53 @@ DEFAULT_PORT: Final = 11236
 NIL: Final = codec.pack(None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True)
 class Message:
-    """The base of all messages."""
+    """The base of all messages: each class is a frozen dataclass of the fields that it names.
+
+    To make thirty of them by `dataclasses` takes as long as to import all the rest of a client.
+    """
 
     code: ClassVar[int]
     """The first byte of the payload."""
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        names = (*cls.__match_args__, *cls.__annotations__)
+        cls.__match_args__ = names  # type: ignore[misc]  # as dataclasses do
+
+    def __init__(self, *values: object, **named: object) -> None:
+        names = self.__match_args__
+        self.__dict__.update(zip(names, values, strict=False), **named)
+        if len(values) + len(named) != len(names) or self.__dict__.keys() != set(names):
+            raise TypeError(f"{type(self).__name__} takes {names}, not {values} and {named}")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{self!r} can't be changed")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.__dict__ == self.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *map(self.__dict__.get, self.__match_args__)))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({shown})"
 
 
-@dataclass(frozen=True, slots=True)
 class WithId(Message):
     """A message that belongs to a request: the request itself, or its reply."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
 class WithPath(WithId):
     """A request about a node."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
 class WithValue(WithPath):
     """A request about a node, with a value."""
 
@@ -53,7 +76,6 @@ class WithValue(WithPath):
 # --- hello ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Hello(Message):
     """Client to server: the first message; the server gives the client an id."""
 
@@ -62,7 +84,6 @@ class Hello(Message):
     timeout_s: int
 
 
-@dataclass(frozen=True, slots=True)
 class HelloId(Message):
     """Client to server: the first message of a client that has an id of its own."""
 
@@ -72,14 +93,12 @@ class HelloId(Message):
     client_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class HelloAccepted(Message):
     """Server to client: answers a hello that named an id."""
 
     code = 0x03
 
 
-@dataclass(frozen=True, slots=True)
 class HelloAllocated(Message):
     """Server to client: answers a hello without an id, with the id that it gives."""
 
@@ -90,7 +109,6 @@ class HelloAllocated(Message):
 # --- replies ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Reply(WithId):
     """Either side: the request was carried out."""
 
@@ -98,7 +116,6 @@ class Reply(WithId):
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class ReplyError(WithId):
     """Either side: the request failed; the value says why."""
 
@@ -106,7 +123,6 @@ class ReplyError(WithId):
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class ReplyKnown(WithId):
     """Server to client: answers `StateObserve` with the value of the state."""
 
@@ -114,14 +130,12 @@ class ReplyKnown(WithId):
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class ReplyUnknown(WithId):
     """Server to client: answers `StateObserve` of an unknown state."""
 
     code = 0x08
 
 
-@dataclass(frozen=True, slots=True)
 class ReplyKnownT(WithId):
     """Server to client: answers `StateObserveT` with the value and its age in milliseconds."""
 
@@ -130,7 +144,6 @@ class ReplyKnownT(WithId):
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class ReplyUnknownT(WithId):
     """Server to client: answers `StateObserveT` of a state unknown for so many milliseconds."""
 
@@ -138,7 +151,6 @@ class ReplyUnknownT(WithId):
     t_ms: int
 
 
-@dataclass(frozen=True, slots=True)
 class Ping(WithId):
     """Client to server: are you there? Answered by a `Reply` with nil."""
 
@@ -148,14 +160,12 @@ class Ping(WithId):
 # --- actions ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class ActionRegister(WithPath):
     """Client to server: I own this action."""
 
     code = 0x10
 
 
-@dataclass(frozen=True, slots=True)
 class ActionCall(WithValue):
     """Client to server, and on to the owner: call it with this list of arguments."""
 
@@ -165,35 +175,30 @@ class ActionCall(WithValue):
 # --- properties, and what properties and states share -----------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class PropRegister(WithPath):
     """Client to server: I own this property."""
 
     code = 0x20
 
 
-@dataclass(frozen=True, slots=True)
 class PropGet(WithPath):
     """Server to owner: what is its value?"""
 
     code = 0x21
 
 
-@dataclass(frozen=True, slots=True)
 class PropSet(WithValue):
     """Server to owner: give it this value."""
 
     code = 0x22
 
 
-@dataclass(frozen=True, slots=True)
 class Get(WithPath):
     """Client to server: what is the value of this property or state?"""
 
     code = 0x23
 
 
-@dataclass(frozen=True, slots=True)
 class Set(WithValue):
     """Client to server: ask the owner of this property or state to give it this value."""
 
@@ -203,28 +208,24 @@ class Set(WithValue):
 # --- events -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class EventRegister(WithPath):
     """Client to server: I own this event."""
 
     code = 0x30
 
 
-@dataclass(frozen=True, slots=True)
 class EventEmit(WithValue):
     """Client to server: it happened, with this payload."""
 
     code = 0x31
 
 
-@dataclass(frozen=True, slots=True)
 class EventListen(WithPath):
     """Client to server: tell me whenever it happens."""
 
     code = 0x32
 
 
-@dataclass(frozen=True, slots=True)
 class EventNotify(Message):
     """Server to listener: it happened."""
 
@@ -236,35 +237,30 @@ class EventNotify(Message):
 # --- states -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class StateRegister(WithPath):
     """Client to server: I own this state, which is unknown until I say what it is."""
 
     code = 0x40
 
 
-@dataclass(frozen=True, slots=True)
 class StateChanged(WithValue):
     """Owner to server: it has this value now."""
 
     code = 0x41
 
 
-@dataclass(frozen=True, slots=True)
 class StateUnknown(WithPath):
     """Owner to server: it is unknown now."""
 
     code = 0x42
 
 
-@dataclass(frozen=True, slots=True)
 class StateObserve(WithPath):
     """Client to server: what is it, and tell me whenever it changes."""
 
     code = 0x43
 
 
-@dataclass(frozen=True, slots=True)
 class NotifyKnown(Message):
     """Server to observer: the state has this value now."""
 
@@ -273,7 +269,6 @@ class NotifyKnown(Message):
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class NotifyUnknown(Message):
     """Server to observer: the state is unknown now."""
 
@@ -281,14 +276,12 @@ class NotifyUnknown(Message):
     path: str
 
 
-@dataclass(frozen=True, slots=True)
 class StateObserveT(WithPath):
     """As `StateObserve`, and since when it has been so."""
 
     code = 0x46
 
 
-@dataclass(frozen=True, slots=True)
 class StateSet(WithValue):
     """Server to owner: somebody wants it to have this value."""
 
@@ -336,7 +329,7 @@ class _Layout:
     __slots__ = ("code", "has_path", "has_value", "make", "numbers", "value_field", "values")
 
     def __init__(self, message: type[Message]) -> None:
-        names = [field.name for field in fields(message)]
+        names = message.__match_args__
         numbers = [name for name in names if name in _NUMBERS]
         self.code = message.code
         self.make = message

@@ -63,12 +63,8 @@ async def _answers(address: str) -> bool:
     writer.close()
     await writer.wait_closed()
     silent = logging.Logger("silent", logging.CRITICAL)
-    client = Client(server=address, logger=silent)
     try:
-        async with asyncio.timeout(_HELLO_TIME):
-            await client.wait_for_connection()
+        async with asyncio.timeout(_HELLO_TIME), Client(server=address, logger=silent):
+            return True
     except TimeoutError:
         raise NotAnEshetServer(address) from None
-    finally:
-        await client.close()
-    return True

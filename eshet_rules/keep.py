@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 from eshet.reactive import Value
 from eshet.reactive.graph import Resumption, ValueNode
 from eshet.reactive.handover import named
-from eshet.reactive.transaction import change_to
 from eshet.reactive.value import value_of
 
 __all__ = ["KEEP", "Keeping", "KeptNode", "keep", "keeping"]
@@ -85,7 +84,7 @@ class KeptNode(ValueNode):
             self.migrated = migrated != value
             value = migrated
         self._received = given
-        change_to(self, value)
+        self.change_to(value)
         return ()
 
     def label(self) -> str:

@@ -21,6 +21,15 @@ _ANSWER_WITHIN: Final = 10.0
 """How long a server may take to let a command in, in seconds."""
 
 
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
 @asynccontextmanager
 async def _connected(address: Address) -> AsyncIterator[Client]:
     """Connect once: a command does not wait for a server that is not there."""
@@ -54,9 +63,13 @@ async def _connected(address: Address) -> AsyncIterator[Client]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work of a command; exit with what its errors or an interruption mean."""
+    """Do the work of a command; exit with what its errors or an interruption mean.
+
+    With uvloop, if that is installed.
+    """
     try:
-        asyncio.run(work)
+        with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+            runner.run(work)
     except (EshetError, ValueError) as error:
         click.echo(f"eshet: {error}", err=True)
         sys.exit(1)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -116,7 +116,11 @@ class Client:
             self._keeper.start()
 
     async def __aenter__(self) -> Self:
-        await self.wait_for_connection()
+        try:
+            await self.wait_for_connection()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -251,7 +255,7 @@ class Client:
         hearing, _ = await self._registrar.hear(EventListen.code, wire, listener)
         return hearing
 
-    async def event_listen(self, path: str) -> AsyncIterator[Any]:
+    async def event_listen(self, path: str) -> AsyncGenerator[Any, None]:
         """Listen for events; returns an async iterator of the payloads.
 
         It listens from the first step of the iteration to the end of it, over reconnections too,
@@ -311,13 +315,6 @@ class Client:
             await self._change(StateUnknown.code, wire)
         else:
             await self._change(StateChanged.code, wire, _pack(value, StateChanged.code, wire))
-
-    def has_published(self, path: str, value: Any) -> bool:
-        """Whether a state that this client has registered has this value already."""
-        owned = self._registrations.owned.get(self._wire(path))
-        if owned is None:
-            return False
-        return owned.value == (None if value is Unknown else codec.pack(value))
 
     async def state_unknown(self, path: str) -> None:
         """Clear the value of a registered state."""

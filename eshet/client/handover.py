@@ -17,6 +17,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
+from eshet import codec
 from eshet.client.callbacks import Answer, Callback, Tasks
 from eshet.client.client import Client
 from eshet.client.keeper import Keeper
@@ -26,8 +27,9 @@ from eshet.client.requests import describe
 from eshet.exceptions import ErrorValue, EshetError
 from eshet.messages import StateChanged, StateUnknown
 from eshet.scope import Scope, current_scope, report_error
+from eshet.unknown import Unknown
 
-__all__ = ["ClientView"]
+__all__ = ["ClientView", "has_published"]
 
 _ALREADY_OWNED: Final = "path_already_exists"
 _NOT_THERE_YET: Final = NotImplementedError("not_implemented")
@@ -281,6 +283,14 @@ class _Registrar(Registrar):
             await self._ask_for(owned)
         finally:
             del self._late[owned.path]
+
+
+def has_published(client: Client, path: str, value: Any) -> bool:
+    """Whether a state that a client has registered has this value already."""
+    owned = client._registrations.owned.get(path.encode())
+    if owned is None:
+        return False
+    return owned.value == (None if value is Unknown else codec.pack(value))
 
 
 async def _reporting(work: Callable[[], Awaitable[None]], scope: Scope | None, doing: str) -> None:

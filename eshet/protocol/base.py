@@ -38,6 +38,21 @@ class Endpoint:
         """How many bytes have gone."""
         self._frames = FrameReader()
 
+    def receive_all(self, data: bytes, now: float) -> list[bytes]:
+        """Take what was received after the hello, for a caller that looks at every payload itself.
+
+        What `accept` does is up to the caller then, and so is `check_stream` when the payloads have
+        been acted on.
+        """
+        self.last_received = now
+        self.received += len(data)
+        return self._frames.feed(data)
+
+    def check_stream(self) -> None:
+        """End the connection if no frame stands where one should; after `receive_all`."""
+        if self._frames.broken is not None:
+            self.reject(self._frames.broken)
+
     def receive(self, data: bytes, now: float) -> Iterator[bytes]:
         """Take what was received, and yield the payloads for the caller to act on, in order.
 
@@ -56,8 +71,7 @@ class Endpoint:
                     yield payload
         except ProtocolError as error:
             self.reject(error)
-        if self._frames.broken is not None:
-            self.reject(self._frames.broken)
+        self.check_stream()
 
     def accept(self, payload: bytes) -> bool:
         """Take note of a payload; whether the caller has to act on it.

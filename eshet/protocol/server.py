@@ -1,4 +1,4 @@
-"""The server's side: it waits for the hello, answers pings, and drops a client that fell silent."""
+"""The server's side: it waits for the hello, and drops a client that fell silent."""
 
 from typing import Final
 
@@ -21,9 +21,6 @@ __all__ = ["HELLO_TIMEOUT", "ServerProtocol"]
 HELLO_TIMEOUT: Final = 5.0
 """How long a client may take to say hello, in seconds."""
 
-_PING: Final = Ping.code
-_PING_LENGTH: Final = 3
-
 
 class ServerProtocol(Endpoint):
     """A server's side of one connection.
@@ -33,7 +30,7 @@ class ServerProtocol(Endpoint):
         hello_timeout: how long the client may take to say hello, in seconds.
     """
 
-    WATCHED = frozenset({Ping.code, Hello.code, HelloId.code})
+    WATCHED = frozenset()
 
     def __init__(self, now: float, hello_timeout: float = HELLO_TIMEOUT) -> None:
         super().__init__(now)
@@ -41,28 +38,19 @@ class ServerProtocol(Endpoint):
         self._timeout_s = 0
 
     def accept(self, payload: bytes) -> bool:
-        """See `Endpoint.accept`. The hello is passed on; pings are answered here."""
-        if not payload:
-            raise ProtocolError("a frame without a payload")
-        code = payload[0]
-        if code == _PING:
-            self._answer_ping(payload)
-            return False
-        if self.greeted:
-            raise ProtocolError("a second hello")
-        message = unpack(payload, FROM_CLIENT)
-        if not isinstance(message, Hello | HelloId):
-            raise ProtocolError(f"a message {type(message).__name__} before its hello")
-        if message.version != PROTOCOL_VERSION:
-            raise ProtocolError(f"a hello of protocol version {message.version}, not 1")
-        self.greeted = True
-        self._timeout_s = message.timeout_s
-        return True
-
-    def _answer_ping(self, payload: bytes) -> None:
-        if len(payload) != _PING_LENGTH:
-            raise ProtocolError(f"a message Ping of {len(payload)} bytes, not {_PING_LENGTH}")
-        self.send(frame_with_id(Reply.code, payload[1] << 8 | payload[2], NIL))
+        """See `Endpoint.accept`. The hello is passed on; a ping before it is answered here."""
+        match unpack(payload, FROM_CLIENT):
+            case Ping(request_id):
+                self.send(frame_with_id(Reply.code, request_id, NIL))
+                return False
+            case (Hello() | HelloId()) as hello:
+                if hello.version != PROTOCOL_VERSION:
+                    raise ProtocolError(f"a hello of protocol version {hello.version}, not 1")
+                self.greeted = True
+                self._timeout_s = hello.timeout_s
+                return True
+            case message:
+                raise ProtocolError(f"a message {type(message).__name__} before its hello")
 
     def next_deadline(self) -> float | None:
         """Return when the client has been silent for too long; None if it may be so for ever."""

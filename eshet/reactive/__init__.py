@@ -20,9 +20,12 @@ What lives where; imports go downwards only:
     matching            which node of an old version is which of a new one
     handle              what Values and Events share
     heights             inputs that are added later, and loops
-    transaction         one change, run to rest
+    batch               what stands for a source: many changes as one, a value that passes
     subscription        callbacks
     graph               nodes, edges, and how long they live
+    transaction         one change, run to rest
+    rounds              the changes that wait for that
+    origin              where in the user's code a node was made
     plain               what is taken from PyPI's yarp
 
 It is a superset of that yarp, but for what that stores in files. Names that Python has too, such as

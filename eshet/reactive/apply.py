@@ -1,19 +1,19 @@
 """Nodes that are a function of other nodes.
 
 There is a class of its own for each number of arguments that is common, because calling a function
-with one or two is what a graph spends its time on; `_Apply` and `_ApplyEvents` do any call.
+with one or two is what a graph spends its time on; `_ApplyMany` and `_ApplyEvents` do any call.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from eshet.reactive.event import event_of
 from eshet.reactive.graph import Constant, EventNode, Node, Resumption, ValueNode, end
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.lifted import Lifted
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
-from eshet.reactive.transaction import Transactions, change_to
-from eshet.reactive.value import value_of
+from eshet.reactive.transaction import Transactions
+from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
 
 __all__ = ["apply", "apply_at_changes", "dict_with", "list_of", "record_of"]
@@ -23,7 +23,7 @@ Cell = ValueNode | EventNode | Constant
 
 
 class _Applied(ValueNode):
-    """What the Values share that are a function of others.
+    """What nodes that hold the result of a function share.
 
     They hold what they held before where the function says `NoChange`. That, and what a function
     remembers that is an object with `give` and `receive`, is what they hand over.
@@ -42,7 +42,7 @@ class _Applied(ValueNode):
             _take_in(memory, self._lifted)
         # What the function says of the present inputs counts; where it says nothing, the past.
         now = self.compute()
-        change_to(self, value if now is NoChange else now)
+        self.change_to(value if now is NoChange else now)
         return ()
 
     @property
@@ -63,14 +63,16 @@ class _ApplyOne(_Applied):
 
     __slots__ = ("_a", "_function")
 
-    def __init__(self, lifted: Lifted, a: ValueNode) -> None:
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
+        (a,) = cells
         value = lifted.one(a.value)
-        ValueNode.__init__(self, NoValue if value is NoChange else value, (a,))
+        Node.__init__(self, inputs)
+        self.value = NoValue if value is NoChange else value
         self._lifted = lifted
         self._function = lifted.one
         self._a = a
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         value = self._function(self._a.value)
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
             return False
@@ -86,15 +88,17 @@ class _ApplyTwo(_Applied):
 
     __slots__ = ("_a", "_b", "_function")
 
-    def __init__(self, lifted: Lifted, a: Cell, b: Cell) -> None:
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
+        a, b = cells
         value = lifted.two(a.value, b.value)
-        ValueNode.__init__(self, NoValue if value is NoChange else value, _nodes((a, b)))
+        Node.__init__(self, inputs)
+        self.value = NoValue if value is NoChange else value
         self._lifted = lifted
         self._function = lifted.two
         self._a = a
         self._b = b
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         value = self._function(self._a.value, self._b.value)
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
             return False
@@ -105,33 +109,28 @@ class _ApplyTwo(_Applied):
         return self._function(self._a.value, self._b.value)
 
 
-class _Apply(_Applied):
-    """A function of any number of values, the last of which may have names."""
+class _ApplyMany(_Applied):
+    """A function of any number of values."""
 
-    __slots__ = ("_cells", "_function", "_names")
+    __slots__ = ("_cells", "_function")
 
-    def __init__(self, lifted: Lifted, cells: Sequence[Cell], names: Sequence[str]) -> None:
-        value = _call(lifted.many, [cell.value for cell in cells], names)
-        ValueNode.__init__(self, NoValue if value is NoChange else value, _nodes(cells))
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
+        value = lifted.many(*[cell.value for cell in cells])
+        Node.__init__(self, inputs)
+        self.value = NoValue if value is NoChange else value
         self._lifted = lifted
         self._function = lifted.many
         self._cells = cells
-        self._names = names
 
-    def settle(self, transaction: Transactions) -> bool:
-        values = [cell.value for cell in self._cells]
-        if self._names:
-            value = _call(self._function, values, self._names)
-        else:
-            value = self._function(*values)
+    def settle(self, transactions: Transactions) -> bool:
+        value = self._function(*[cell.value for cell in self._cells])
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
             return False
         self.value = value
         return True
 
     def compute(self) -> Any:
-        values = [cell.value for cell in self._cells]
-        return _call(self._function, values, self._names)
+        return self._function(*[cell.value for cell in self._cells])
 
 
 class _ApplyEvent(EventNode):
@@ -145,13 +144,20 @@ class _ApplyEvent(EventNode):
         self._function = lifted.emitting
         self._source = source
 
-    def settle(self, transaction: Transactions) -> bool:
-        emissions = self._source.emissions
-        if len(emissions) != 1:
-            results = [self._function(emission) for emission in emissions]
-            return self.emit([each for each in results if each is not NoChange], transaction)
-        result = self._function(emissions[0])
-        return result is not NoChange and self.emit((result,), transaction)
+    def settle(self, transactions: Transactions) -> bool:
+        source = self._source
+        if source.emitted_in != transactions.number:
+            return False  # it settles because of an input that was added later
+        if source.more:
+            results = [self._function(emission) for emission in source.more]
+            return self.emit([each for each in results if each is not NoChange], transactions)
+        result = self._function(source.emission)
+        if result is NoChange:
+            return False
+        self.emission = result  # as emit() does, with one call less
+        self.more = ()
+        self.emitted_in = transactions.number
+        return True
 
     def label(self) -> str:
         return self._lifted.name
@@ -167,27 +173,26 @@ class _ApplyEvent(EventNode):
 class _ApplyEvents(EventNode):
     """A function of Events and values: one call for each emission."""
 
-    __slots__ = ("_cells", "_events", "_lifted", "_names")
+    __slots__ = ("_cells", "_events", "_lifted")
 
-    def __init__(self, lifted: Lifted, cells: Sequence[Cell], names: Sequence[str]) -> None:
-        super().__init__(_nodes(cells))
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
+        super().__init__(inputs)
         self._lifted = lifted
         self._cells = cells
-        self._names = names
         self._events = [
             (position, cell) for position, cell in enumerate(cells) if isinstance(cell, EventNode)
         ]
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         results = self._results([cell.value for cell in self._cells])
-        return self.emit([each for each in results if each is not NoChange], transaction)
+        return self.emit([each for each in results if each is not NoChange], transactions)
 
     def _results(self, values: list[Any]) -> list[Any]:
         results = []
         for position, event in self._events:
             for emission in event.emissions:
                 values[position] = emission
-                results.append(_call(self._lifted.emitting, values, self._names))
+                results.append(self._lifted.emitting(*values))
             values[position] = NoValue
         return results
 
@@ -203,7 +208,7 @@ class _ApplyAtChanges(_ApplyEvents):
     def _results(self, values: list[Any]) -> list[Any]:
         if any(event.emissions for _, event in self._events):
             return super()._results(values)
-        return [_call(self._lifted.emitting, values, self._names)]
+        return [self._lifted.emitting(*values)]
 
 
 @runtime_checkable
@@ -227,17 +232,6 @@ def _take_in(given: Any, lifted: Lifted) -> None:
     function.receive(given)
 
 
-def _call(function: Callable[..., Any], values: Sequence[Any], names: Sequence[str]) -> Any:
-    if not names:
-        return function(*values)
-    unnamed = len(values) - len(names)
-    return function(*values[:unnamed], **dict(zip(names, values[unnamed:], strict=True)))
-
-
-def _nodes(cells: Sequence[Cell]) -> list[Node]:
-    return [cell for cell in cells if isinstance(cell, Node)]
-
-
 def apply(
     lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
 ) -> Reactive[Any]:
@@ -250,54 +244,58 @@ def apply(
     Raises:
         Exception: the function raised, called for the first value.
     """
-    if len(args) == 1 and not kwargs and isinstance(args[0], Reactive):
-        # What follows comes to the same, for what is made most often.
-        node = args[0]._node
-        if isinstance(node, ValueNode):
-            return value_of(_ApplyOne(lifted, node))
-    return _made(_node, lifted, args, kwargs or {})
+    # What is made most often, a function of Values, comes to the same on a shorter way.
+    if not kwargs:
+        if len(args) == 1 and type(args[0]) is Value:
+            node = (args[0]._node,)
+            return value_of(_ApplyOne(lifted, node, node))
+        nodes = [each._node for each in args if type(each) is Value]
+        if len(nodes) == len(args):
+            return value_of(_BY_NUMBER.get(len(nodes), _ApplyMany)(lifted, nodes, nodes))
+    return _made(_node, lifted, args, kwargs)
 
 
 def apply_at_changes(
     lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
 ) -> Reactive[Any]:
     """Return the same as an Event, of which a change of a Value is an emission, too."""
-    return _made(_ApplyAtChanges, lifted, args, kwargs or {})
-
-
-def _handle_of(node: ValueNode | EventNode) -> Reactive[Any]:
-    return event_of(node) if isinstance(node, EventNode) else value_of(node)
+    return _made(_ApplyAtChanges, lifted, args, kwargs)
 
 
 def _made(
-    kind: Callable[[Lifted, list[Cell], list[str]], ValueNode | EventNode],
+    kind: Callable[[Lifted, list[Cell], Sequence[Node]], ValueNode | EventNode],
     lifted: Lifted,
     args: Sequence[Any],
-    kwargs: Mapping[str, Any],
+    kwargs: Mapping[str, Any] | None,
 ) -> Reactive[Any]:
-    arguments = (*args, *kwargs.values()) if kwargs else args
-    cells = [_cell(argument, lifted.passing) for argument in arguments]
+    if kwargs:
+        lifted = lifted.with_names(list(kwargs))
+        args = (*args, *kwargs.values())
+    cells = [_cell(argument, lifted.passing) for argument in args]
+    inputs = [cell for cell in cells if isinstance(cell, Node)]
     try:
-        return _handle_of(kind(lifted, cells, list(kwargs)))
+        node = kind(lifted, cells, inputs)
     except BaseException:
-        for cell in cells:
-            if isinstance(cell, Node) and not cell.uses:
-                end(cell)  # it was made for this call
+        for each in inputs:
+            if not each.uses:
+                end(each)  # it was made for this call
         raise
+    return event_of(node) if isinstance(node, EventNode) else value_of(node)
 
 
-def _node(lifted: Lifted, cells: list[Cell], names: list[str]) -> ValueNode | EventNode:
-    if len(cells) == 1 and not names:
-        if isinstance(cells[0], ValueNode):
-            return _ApplyOne(lifted, cells[0])
-        if isinstance(cells[0], EventNode):
-            return _ApplyEvent(lifted, cells[0])
+def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
     for cell in cells:
         if isinstance(cell, EventNode):
-            return _ApplyEvents(lifted, cells, names)
-    if len(cells) == 2 and not names:
-        return _ApplyTwo(lifted, *cells)
-    return _Apply(lifted, cells, names)
+            if len(cells) == 1:
+                return _ApplyEvent(lifted, cell)
+            return _ApplyEvents(lifted, cells, inputs)
+    return _BY_NUMBER.get(len(cells), _ApplyMany)(lifted, cells, inputs)
+
+
+_BY_NUMBER: Final[dict[int, type[_ApplyOne | _ApplyTwo | _ApplyMany]]] = {
+    1: _ApplyOne,
+    2: _ApplyTwo,
+}
 
 
 def _cell(argument: Any, passing: bool) -> Cell:
@@ -328,7 +326,8 @@ def _collection(collection: Any, passing: bool) -> ValueNode | EventNode:
     elif isinstance(collection, tuple):
         build = record_of(collection)
     cells = [_cell(member, passing) for member in members]
-    return _node(Lifted(build, passing=passing), cells, [])
+    inputs = [cell for cell in cells if isinstance(cell, Node)]
+    return _node(Lifted(build, passing=passing), cells, inputs)
 
 
 def list_of(*members: Any) -> list[Any]:

@@ -12,11 +12,11 @@ from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import present_of
 from eshet.reactive.event import Event
-from eshet.reactive.graph import ENDED, EventNode, Node, Resumption, ValueNode
+from eshet.reactive.graph import EventNode, Node, Resumption, ValueNode
 from eshet.reactive.memories import Memory
 from eshet.reactive.plain import NoValue, is_absent
 from eshet.reactive.subscription import Subscription
-from eshet.reactive.transaction import Transactions, change, change_to
+from eshet.reactive.transaction import ENDED, Transactions
 from eshet.reactive.value import Value
 
 __all__ = [
@@ -125,7 +125,7 @@ class _Waker:
         self._set_timer()
         for result in results:
             if self._node is not None:  # a callback of the one before may have ended it
-                change(self._node, result)
+                self._node.change(result)
 
     def _report(self, error: BaseException) -> None:
         if self._node is not None:
@@ -145,7 +145,7 @@ class TimedValue(ValueNode):
         self._seconds = seconds
         self._waker = _Waker(self, memory)
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         results = self._waker.results(self._source, self._seconds)
         if not results:
             return False
@@ -163,9 +163,9 @@ class TimedValue(ValueNode):
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         memory, value, heard = given
-        present = present_of(self._source)
-        results = self._waker.receive(memory, resumption, *_news(heard, present))
-        change_to(self, results[-1] if results else value)
+        news = _news(heard, present_of(self._source))
+        results = self._waker.receive(memory, resumption, *news)
+        self.change_to(results[-1] if results else value)
         return ()
 
     def detail(self) -> str:
@@ -183,8 +183,8 @@ class TimedEvent(EventNode):
         self._seconds = seconds
         self._waker = _Waker(self, memory)
 
-    def settle(self, transaction: Transactions) -> bool:
-        return self.emit(self._waker.results(self._source, self._seconds), transaction)
+    def settle(self, transactions: Transactions) -> bool:
+        return self.emit(self._waker.results(self._source, self._seconds), transactions)
 
     def label(self) -> str:
         return self._waker.memory.label
@@ -226,18 +226,19 @@ class LaterValue(ValueNode):
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         memory, value, heard = given
-        results = self._waker.receive(memory, resumption, *_news(heard, self._present()))
-        change_to(self, results[-1] if results else value)
+        news = _news(heard, self._present())
+        results = self._waker.receive(memory, resumption, *news)
+        self.change_to(results[-1] if results else value)
         return ()
-
-    def _present(self) -> Any:
-        return NoValue if self._source is None else self._source.value
 
     def detail(self) -> str:
         return str(self._waker.memory.seconds)
 
     def sources(self) -> Sequence[Node]:
         return self._waker.heard()
+
+    def _present(self) -> Any:
+        return NoValue if self._source is None else self._source.value
 
 
 class LaterEvent(EventNode):

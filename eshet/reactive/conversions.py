@@ -10,7 +10,7 @@ from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.subscription import subscribe
-from eshet.reactive.transaction import Transactions, change_to
+from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 
 __all__ = [
@@ -45,11 +45,11 @@ class _Changes(EventNode):
         super().__init__((source,))
         self.source = source
 
-    def settle(self, transaction: Transactions) -> bool:
-        return self.emit((self.source.value,), transaction)
+    def settle(self, transactions: Transactions) -> bool:
+        return self.emit((self.source.value,), transactions)
 
     def label(self) -> str:
-        return f"changes of {self.source.label()}"
+        return f"changes of {self.source.describe()}"
 
 
 class _Latest(ValueNode):
@@ -61,7 +61,7 @@ class _Latest(ValueNode):
         super().__init__(initial, (source,))
         self._source = source
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         emissions = self._source.emissions
         if not emissions:
             return False
@@ -69,14 +69,14 @@ class _Latest(ValueNode):
         return True
 
     def label(self) -> str:
-        return f"latest of {self._source.label()}"
+        return f"latest of {self._source.describe()}"
 
     def give(self, zero: float) -> Any:
         return [self.value]
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         [value] = given
-        change_to(self, value)
+        self.change_to(value)
         return ()
 
 

@@ -9,7 +9,7 @@ from eshet.reactive.graph import EventNode, Node
 from eshet.reactive.handle import C, Reactive, node_of
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.subscription import subscribe
-from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.transaction import Transactions
 
 __all__ = ["Event", "event_of"]
 
@@ -27,12 +27,12 @@ class _Source(EventNode):
         super().__init__(inputs)
         self._on_inputs_done = on_inputs_done
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         if self._on_inputs_done is None:
             return False
         emissions: list[Any] = []
         self._on_inputs_done(emissions.append)
-        return self.emit(emissions, transaction)
+        return self.emit(emissions, transactions)
 
 
 class Event(Reactive[T]):
@@ -46,6 +46,7 @@ class Event(Reactive[T]):
             `on_inputs_done` is called once.
         on_inputs_done: called whenever inputs have changed, with a function that emits and may be
             called any number of times, until it returns.
+        name: what people are told that this is; else they are told where it was made.
     """
 
     __slots__ = ()
@@ -54,13 +55,21 @@ class Event(Reactive[T]):
         self,
         inputs: Iterable[PlainValue] = (),
         on_inputs_done: Callable[[Callable[[T], None]], object] | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         self._node = _Source([node_of(reactive) for reactive in inputs], on_inputs_done)
-        self._node.uses += 1
+        self._node.uses = 1
+        if name is not None:
+            self._node.origin = name
 
     def emit(self, value: T) -> None:
         """Let it happen, with `value` as the payload."""
-        change(self._node, value)
+        self._node.transactions.change(self._node, value)
+
+    def set_instantaneous_value(self, value: T) -> None:
+        """Let it happen, as an instantaneous value does in plain yarp."""
+        self.emit(value)
 
     def on_event(self, callback: C) -> C:
         """Call `callback` as `subscribe` does, and return it: this can be a decorator."""

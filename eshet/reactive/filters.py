@@ -13,7 +13,7 @@ from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
 from eshet.reactive.lifted import Lifted
 from eshet.reactive.plain import NoChange, NoValue, is_absent
-from eshet.reactive.transaction import Transactions, change_to
+from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
 
@@ -54,7 +54,7 @@ class _Window(ValueNode):
         self._length = _checked_length(num_values.value)
         super().__init__(self._cropped(first), (source, num_values))
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         self._adjust()
         emissions = self._source.emissions
         value = self._cropped([*self.value, *emissions])
@@ -73,7 +73,7 @@ class _Window(ValueNode):
         entries, heard = given
         present = present_of(self._source)
         news = [] if heard is present or heard == present else [present]
-        change_to(self, self._cropped([*entries, *news]))
+        self.change_to(self._cropped([*entries, *news]))
         return ()
 
     def detail(self) -> str:

@@ -16,36 +16,24 @@ A node that has ended, because nothing used it or because its scope was disposed
 no callbacks and never settles again. Its last value can still be read.
 
 A node that ends is not searched for in what its inputs list: they skip it, and sweep their list
-when half of it has ended. So leaving takes constant time, however many dependents there are.
+when half of it has ended. So leaving takes constant time, however many dependents there are. The
+same holds for callbacks.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from eshet.exceptions import WrongThread
+from eshet.reactive.origin import Origin, place_of, where
 from eshet.reactive.plain import NoValue
-from eshet.scope import Scope, current_scope, report_error
+from eshet.reactive.transaction import ENDED, IDLE, Transactions, here
+from eshet.scope import Scope, current, report_error, within
 
 if TYPE_CHECKING:
     from eshet.reactive.subscription import Subscription
-    from eshet.reactive.transaction import Transactions
 
-__all__ = [
-    "ENDED",
-    "IDLE",
-    "QUEUED",
-    "Constant",
-    "EventNode",
-    "Node",
-    "Resumption",
-    "ScopeNodes",
-    "ValueNode",
-    "end",
-]
-
-IDLE: Final = 0
-QUEUED: Final = 1
-ENDED: Final = 2
+__all__ = ["Constant", "EventNode", "Node", "Resumption", "ScopeNodes", "ValueNode", "end"]
 
 
 class Node:
@@ -56,6 +44,9 @@ class Node:
 
     Args:
         inputs: the nodes that this one settles after; each may be given more than once.
+
+    Raises:
+        WrongThread: they belong to different threads.
     """
 
     __slots__ = (
@@ -64,31 +55,58 @@ class Node:
         "height",
         "inputs",
         "left",  # how many of `dependents` have ended
+        "origin",
         "owner",
+        "silent",  # how many of `callbacks` are disposed
         "state",
+        "transactions",
         "uses",
     )
 
     inputs: Sequence["Node"]
     dependents: "list[Node] | None"
-    callbacks: "dict[Subscription, None] | None"
+    callbacks: "list[Subscription] | None"
+    origin: Origin
 
     def __init__(self, inputs: Sequence["Node"] = ()) -> None:
         self.state = IDLE
-        self.uses = 0
-        self.height = 0
-        self.left = 0
-        self.inputs = ()
-        self.dependents = self.callbacks = None
+        self.uses = self.height = self.left = self.silent = 0
+        self.inputs = inputs
+        self.dependents = self.callbacks = self.origin = None
+        self.transactions: Transactions = inputs[0].transactions if inputs else here.transactions
         self.owner: ScopeNodes | None = None
-        scope = current_scope()
+        scope = current.get()
         if scope is not None:
             self.owner = scope.room(ScopeNodes)
             self.owner.add(self)
+            self.origin = where()
+            if self.state == ENDED:  # so has the scope
+                self.inputs = ()
+                return
+        # As follow() does, without a call for each and without looking for those given twice.
         for node in inputs:
-            self.follow(node)
+            dependents = node.dependents
+            if dependents is None:
+                if node.state != ENDED:
+                    node.dependents = [self]
+            elif dependents[-1] is not self:
+                dependents.append(self)
+            else:
+                self.inputs = tuple(dict.fromkeys(inputs))
+                continue
+            node.uses += 1
+            if node.height >= self.height:
+                self.height = node.height + 1
+            if node.transactions is not self.transactions:
+                end(self)
+                raise WrongThread(node.describe(), node.transactions.thread)
 
-    def settle(self, transaction: "Transactions") -> bool:
+    @property
+    def node(self) -> "Node":
+        """This, which is a source of transactions."""
+        return self
+
+    def settle(self, transactions: Transactions) -> bool:
         """Bring this derived node up to date with its inputs; return whether it changed.
 
         It is called at most once in a transaction, when all inputs have settled and one of them
@@ -96,24 +114,65 @@ class Node:
         """
         return False
 
-    def take(self, value: Any, transaction: "Transactions") -> None:
+    def take(self, value: Any, transactions: Transactions) -> None:
         """Take what this source was set to, or what it emits, at the start of a transaction."""
         raise NotImplementedError
 
-    def take_passing(self, value: Any, transaction: "Transactions") -> None:
-        """Take a value for this transaction only."""
+    def call_back(self, scope: Scope | None) -> None:
+        """Let each callback hear of the change, when all has settled."""
         raise NotImplementedError
 
-    def notify(self, heard: "list[tuple[Subscription, Any]]") -> None:
-        """Append each callback with what it is to be called with; asked after a change."""
-        raise NotImplementedError
+    def tell(self, told: Any, scope: Scope | None) -> None:
+        """Call each callback with this, in its own scope; an error is reported there.
+
+        Args:
+            told: what they hear.
+            scope: the current one.
+        """
+        for subscription in self.callbacks or ():  # a callback may end this node
+            callback = subscription.callback
+            if callback is None:
+                continue  # an earlier one disposed it
+            try:
+                if subscription.scope is scope:
+                    callback(told)
+                else:
+                    with within(subscription.scope):
+                        callback(told)
+            except Exception as error:
+                subscription.report(error)
+
+    def held(self) -> "Mapping[Node, Any]":
+        """Return what this holds, of its own kind: nothing, if it is an event."""
+        return {self: NoValue}
+
+    def change(self, value: Any) -> None:
+        """Set this source to a value, or let it emit one.
+
+        It returns when all that follows has happened, except in a callback or a node's function:
+        there it returns at once, and the change is made when the present transaction has ended.
+
+        Raises:
+            WrongThread: this belongs to another thread.
+        """
+        self.transactions.change(self, value)
 
     def stop(self) -> None:
         """Cancel whatever else makes this node change; called once, as it ends."""
 
     def label(self) -> str:
-        """Return what people are told that this node is."""
+        """Return what people are told that this node is: its kind, or its function."""
         return type(self).__name__
+
+    def describe(self) -> str:
+        """Return the name that it was given, or what it is and the place where it was made."""
+        if isinstance(self.origin, str):
+            return self.origin
+        return self.label() + place_of(self.origin)
+
+    def __repr__(self) -> str:
+        scope = f"{self.owner.scope.name}: " if self.owner is not None else ""
+        return f"<{scope}{self.describe()}>"
 
     # --- hand-over: see handover.py -------------------------------------------------------------
 
@@ -158,9 +217,9 @@ class Node:
     def report(self, error: BaseException) -> None:
         """Report an error of this node to the scope that owns it."""
         if self.owner is not None:
-            self.owner.scope.report(error, self.label())
+            self.owner.scope.report(error, self.describe())
         else:
-            report_error(error, self.label())
+            report_error(error, self.describe())
 
     def disown(self) -> None:
         """Belong to no scope, and go on when the present one ends: for what is shared by all."""
@@ -170,17 +229,19 @@ class Node:
             self.state = IDLE
 
     def follow(self, node: "Node") -> None:
-        """Become a dependent of a node, which may have ended: there is nothing to hear then."""
-        if node.state == ENDED or self.state == ENDED or node in self.inputs:
+        """Become a dependent of one more node; of one that has ended, nothing will be heard."""
+        if self.state == ENDED or node in self.inputs:
             return
+        if node.transactions is not self.transactions:
+            raise WrongThread(node.describe(), node.transactions.thread)
         self.inputs = (*self.inputs, node)
+        node.uses += 1
         if node.height >= self.height:
             self.height = node.height + 1
-        if node.dependents is None:
-            node.dependents = [self]
-        else:
+        if node.dependents is not None:
             node.dependents.append(self)
-        node.uses += 1
+        elif node.state != ENDED:
+            node.dependents = [self]
 
     def release(self) -> None:
         """Take one use away; without any the node ends."""
@@ -213,63 +274,82 @@ class ValueNode(Node):
         Node.__init__(self, inputs)  # as super() takes as long as all that this does
         self.value = value
 
-    def take(self, value: Any, transaction: "Transactions") -> None:
+    def take(self, value: Any, transactions: Transactions) -> None:
         """Hold the value."""
         self.value = value
 
-    def take_passing(self, value: Any, transaction: "Transactions") -> None:
-        """Hold the value until all has settled."""
-        transaction.passing.append((self, self.value))
-        self.value = value
+    def change_to(self, value: Any) -> None:
+        """Set this to a value, as `change` does, unless it holds an equal one already."""
+        if value is not self.value and value != self.value:
+            self.change(value)
+
+    def held(self) -> Mapping[Node, Any]:
+        """Return what this holds."""
+        return {self: self.value}
 
     def label(self) -> str:
         """Return what people are told that this node is."""
         return "Value"
 
-    def notify(self, heard: "list[tuple[Subscription, Any]]") -> None:
-        """Let each callback hear the value."""
-        if self.callbacks:
-            value = self.value
-            for subscription in self.callbacks:
-                heard.append((subscription, value))
+    def call_back(self, scope: Scope | None) -> None:
+        """Let each callback hear the value, which stays the same meanwhile."""
+        self.tell(self.value, scope)
 
 
 class EventNode(Node):
-    """A node that holds nothing, and emits. `emissions` is empty outside of a transaction."""
+    """A node that holds nothing, and emits.
 
-    __slots__ = ("emissions",)
+    What it emitted is not taken away when a transaction ends, but out of date in the next.
+
+    Attributes:
+        emission: what it emitted last.
+        more: all that it emitted last, if that is more than one.
+        emitted_in: the number of the transaction in which it did.
+    """
+
+    __slots__ = ("emission", "emitted_in", "more")
 
     value: Final = NoValue  # where a function takes Values and Events, the one that is silent
 
     def __init__(self, inputs: Sequence[Node] = ()) -> None:
-        super().__init__(inputs)
-        self.emissions: Sequence[Any] = ()
+        Node.__init__(self, inputs)
+        self.emission: Any = None
+        self.more: Sequence[Any] = ()
+        self.emitted_in = -1
 
-    def emit(self, emissions: Sequence[Any], transaction: "Transactions") -> bool:
+    @property
+    def emissions(self) -> Sequence[Any]:
+        """What it emitted in this transaction."""
+        if self.emitted_in != self.transactions.number:
+            return ()
+        return self.more or (self.emission,)
+
+    def emit(self, emissions: Sequence[Any], transactions: Transactions) -> bool:
         """Emit all of these in this transaction; return whether there were any."""
         if not emissions:
             return False
-        self.emissions = emissions
-        transaction.emitted.append(self)
+        self.emission = emissions[-1]
+        self.more = emissions if len(emissions) > 1 else ()
+        self.emitted_in = transactions.number
         return True
 
-    def take(self, value: Any, transaction: "Transactions") -> None:
+    def take(self, value: Any, transactions: Transactions) -> None:
         """Emit the value."""
-        self.emissions = (value,)
-        transaction.emitted.append(self)
+        self.emission = value
+        self.more = ()
+        self.emitted_in = transactions.number
 
-    take_passing = take
+    def call_back(self, scope: Scope | None) -> None:
+        """Let each callback hear each emission."""
+        if self.more:
+            for emission in self.more:
+                self.tell(emission, scope)
+        else:
+            self.tell(self.emission, scope)
 
     def label(self) -> str:
         """Return what people are told that this node is."""
         return "Event"
-
-    def notify(self, heard: "list[tuple[Subscription, Any]]") -> None:
-        """Let each callback hear each emission."""
-        if self.callbacks:
-            for value in self.emissions:
-                for subscription in self.callbacks:
-                    heard.append((subscription, value))
 
 
 class Constant:
@@ -287,12 +367,10 @@ class ScopeNodes:
     It holds no node that nothing uses: that one ended, and left.
     """
 
-    __slots__ = ("_disposed", "_nodes", "names", "scope")
+    __slots__ = ("_disposed", "_nodes", "scope")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.names: dict[Node, str] = {}
-        """The names of those nodes that were given one."""
         self._nodes: dict[Node, None] = {}
         self._disposed = False
         scope.own(self._dispose)
@@ -307,8 +385,6 @@ class ScopeNodes:
     def discard(self, node: Node) -> None:
         """Forget a node that has ended."""
         self._nodes.pop(node, None)
-        if self.names:
-            self.names.pop(node, None)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes)
@@ -343,6 +419,6 @@ def _leave(node: Node) -> bool:
         return False
     node.left += 1
     if node.left * 2 > len(node.dependents):
-        node.dependents = [each for each in node.dependents if each.state != ENDED]
+        node.dependents = [each for each in node.dependents if each.state != ENDED] or None
         node.left = 0
     return not node.uses

@@ -10,10 +10,10 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive import heights
+from eshet.reactive.batch import Passing
 from eshet.reactive.graph import EventNode, Node, ValueNode
 from eshet.reactive.plain import PlainValue
 from eshet.reactive.subscription import Subscription, subscribe
-from eshet.reactive.transaction import change
 
 __all__ = ["Reactive", "node_of"]
 
@@ -48,13 +48,6 @@ class Reactive(PlainValue, Generic[T_co]):
         """Call `callback` as `subscribe` does, and return it: this can be a decorator."""
         subscribe(self._node, callback)
         return callback
-
-    def set_instantaneous_value(self, value: Any) -> None:
-        """Let everything hear `value` once, as in plain yarp: an Event emits it.
-
-        A Value goes back to what it holds before callbacks are called, without another change.
-        """
-        change(self._node, value, lasting=False)
 
     def add_input(self, reactive: PlainValue) -> None:
         """Settle after `reactive` too, from now on.
@@ -137,6 +130,6 @@ def _followed(plain: PlainValue) -> ValueNode:
 
     @plain.on_value_changed
     def on_change(value: Any) -> None:
-        change(node, value, lasting=plain.value is value)
+        node.transactions.change(node if plain.value is value else Passing(node), value)
 
     return node

@@ -19,7 +19,7 @@ __all__ = ["HandedOver", "Memo", "give", "hand_over", "named", "stateful_nodes"]
 
 R = TypeVar("R", bound=Reactive[Any])
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_PLACE = re.compile(r" at (0x[0-9a-f]+|\S+:\d+)")  # which is another after any edit
 
 
 class Memo(NamedTuple):
@@ -53,8 +53,8 @@ class HandedOver:
 
 def named(reactive: R, name: str | None) -> R:
     """Call the node of a Value or Event by a name, unless that is None; return the same."""
-    if name is not None and (owner := reactive._node.owner) is not None:
-        owner.names[reactive._node] = name
+    if name is not None:
+        reactive._node.origin = name
     return reactive
 
 
@@ -119,9 +119,7 @@ class _Describer:
         name = _name_of(node)
         inputs = [self._shape(each) for each in node.sources()]
         shape = _digest(_kind_of(node), *inputs)
-        sources = [path for each in node.sources() if (path := _source_of(each))]
-        label = " of ".join([_label_of(node), *sources[:1]])
-        return Description(rule, label, shape, node.detail(), name)
+        return Description(rule, _label_with_source(node), shape, node.detail(), name)
 
     def _shape(self, node: Node) -> str:
         """Return a digest of what a node is and of what it is made, all the way down.
@@ -151,7 +149,7 @@ def _digest(*parts: str) -> str:
 
 
 def _label_of(node: Node) -> str:
-    return _ADDRESS.sub("", node.label())
+    return _PLACE.sub("", node.label())
 
 
 def _kind_of(node: Node) -> str:
@@ -159,7 +157,14 @@ def _kind_of(node: Node) -> str:
 
 
 def _name_of(node: Node) -> str | None:
-    return None if node.owner is None else node.owner.names.get(node)
+    return node.origin if isinstance(node.origin, str) else None
+
+
+def _label_with_source(node: Node) -> str:
+    """Return what people call a node, and what it is of, as `"time_window of /hall/motion"`."""
+    label = _label_of(node)
+    source = next(filter(None, map(_source_of, node.sources())), None)
+    return label if source is None or source in label else f"{label} of {source}"
 
 
 def _source_of(node: Node) -> str | None:

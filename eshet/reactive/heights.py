@@ -1,8 +1,8 @@
 """Inputs that are added to a node after it was made, and the loops that they could close."""
 
 from eshet.exceptions import DependencyLoop
-from eshet.reactive.graph import ENDED, Node
-from eshet.reactive.transaction import here
+from eshet.reactive.graph import Node
+from eshet.reactive.transaction import ENDED
 
 __all__ = ["add_input"]
 
@@ -20,7 +20,7 @@ def add_input(node: Node, new: Node) -> None:
 
 def _raise_above(node: Node, new: Node) -> None:
     above = _inputs_first(node, new)
-    transactions = here()
+    transactions = node.transactions
     transactions.requeue(node, new.height + 1)
     for each in above[1:]:
         height = 1 + max(input_.height for input_ in each.inputs)
@@ -40,7 +40,7 @@ def _inputs_first(node: Node, new: Node) -> list[Node]:
     branches = [iter(node.dependents or ())]
     while way:
         if way[-1] is new:
-            raise DependencyLoop([each.label() for each in way])
+            raise DependencyLoop([each.describe() for each in way])
         for dependent in branches[-1]:
             if dependent not in seen and dependent.state != ENDED:
                 seen.add(dependent)

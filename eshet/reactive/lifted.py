@@ -1,6 +1,7 @@
 """Functions as nodes call them: what `fn` lifts, and what operators do about what is absent."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eshet.reactive.plain import NoChange, NoValue
@@ -29,6 +30,17 @@ class Lifted:
             self.many = _passing_many(function)
             self.emitting = _never_novalue(self.many)
 
+    def with_names(self, names: Sequence[str]) -> "Lifted":
+        """Return the same function, whose last arguments are told apart by these names."""
+        function = self.function
+
+        @functools.wraps(function)
+        def named(*args: Any) -> Any:
+            unnamed = len(args) - len(names)
+            return function(*args[:unnamed], **dict(zip(names, args[unnamed:], strict=True)))
+
+        return Lifted(named, passing=self.passing)
+
     @property
     def name(self) -> str:
         """What people call the function."""
@@ -56,18 +68,18 @@ def _passing_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
 
 
 def _passing_many(function: Callable[..., Any]) -> Callable[..., Any]:
-    def passing(*args: Any, **kwargs: Any) -> Any:
-        for argument in (*args, *kwargs.values()):
+    def passing(*args: Any) -> Any:
+        for argument in args:
             if argument is NoValue or argument is Unknown:
                 return argument
-        return function(*args, **kwargs)
+        return function(*args)
 
     return passing
 
 
 def _never_novalue(function: Callable[..., Any]) -> Callable[..., Any]:
-    def emitting(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
+    def emitting(*args: Any) -> Any:
+        result = function(*args)
         return NoChange if result is NoValue else result
 
     return emitting

@@ -10,10 +10,10 @@ from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.filters import no_repeat
 from eshet.reactive.fn import fn
-from eshet.reactive.graph import ENDED, EventNode, Resumption, ValueNode
+from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
-from eshet.reactive.transaction import Transactions, change, change_to
+from eshet.reactive.transaction import ENDED, Transactions
 from eshet.reactive.value import Value, value_of
 
 __all__ = ["FSM"]
@@ -87,7 +87,7 @@ class _MachineNode(ValueNode):
         super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
         self._set_timer()
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         now = self._loop.time()
         if self._timeout_event.emissions:  # the loop may call early, by its clock's resolution
             now = max(now, self._timeout_event.emissions[0])
@@ -109,9 +109,9 @@ class _MachineNode(ValueNode):
         state, length, time, heard = given
         self._machine.at = _Step(state, length, None if time is None else time + resumption.zero)
         if heard == [node.value for node in self._inputs]:
-            change_to(self, self._machine.at)
+            self.change_to(self._machine.at)
         else:
-            change_to(self, self._go_on(resumption.now))
+            self.change_to(self._go_on(resumption.now))
         self._set_timer()
         return ()
 
@@ -127,7 +127,7 @@ class _MachineNode(ValueNode):
         self.stop()
         deadline = self._machine.at.timeout_time
         if deadline is not None and self.state != ENDED:
-            self._timer = self._loop.call_at(deadline, change, self._timeout_event, deadline)
+            self._timer = self._loop.call_at(deadline, self._timeout_event.change, deadline)
 
 
 def _heard(node: ValueNode | EventNode) -> Any:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from eshet.reactive.graph import ENDED, Node
-from eshet.scope import Owned, Scope, current_scope, report_error
+from eshet.reactive.graph import Node
+from eshet.reactive.transaction import ENDED
+from eshet.scope import Owned, Scope, current_scope, report_error, within
 
 __all__ = ["Subscription", "subscribe"]
 
@@ -17,23 +18,32 @@ class Subscription:
     It keeps what it listens to alive.
     """
 
-    __slots__ = ("_owned", "_scope", "callback", "node")
+    __slots__ = ("_owned", "callback", "node", "scope")
 
     def __init__(self, node: Node, callback: Callback, scope: Scope | None) -> None:
         self.callback: Callback | None = callback
         self.node = node
-        self._scope = scope
+        self.scope = scope
         self._owned: Owned | None = None
         node.uses += 1
-        if node.state == ENDED:
+        if node.transactions.running:
+            node.transactions.joining.append(self)
+        else:
+            self.join()
+
+    def join(self) -> None:
+        """Begin to listen. What is made in a callback does so when all callbacks were called."""
+        node = self.node
+        if node.state == ENDED or self.callback is None:
             return  # there is nothing to hear
         if node.callbacks is None:
-            node.callbacks = {}
-        node.callbacks[self] = None
+            node.callbacks = [self]
+        else:
+            node.callbacks.append(self)
 
     def __repr__(self) -> str:
         state = "disposed" if self.callback is None else f"{self.callback!r}"
-        return f"<Subscription to {self.node.label()}: {state}>"
+        return f"<Subscription to {self.node.describe()}: {state}>"
 
     def dispose(self) -> None:
         """Stop listening, at once. A second call does nothing."""
@@ -43,31 +53,17 @@ class Subscription:
         if self._owned is not None:
             self._owned.forget()
             self._owned = None  # it holds `dispose`, and so this
-        if self.node.callbacks is not None:
-            self.node.callbacks.pop(self, None)
+        _sweep(self.node)
         self.node.release()
 
-    def call(self, value: Any) -> None:
-        """Call the callback, in its own scope; an error is reported there."""
-        callback = self.callback
-        if callback is None:
-            return  # an earlier callback of the same transaction disposed it
-        scope = self._scope
-        try:
-            if scope is None or scope is current_scope():
-                callback(value)
-            else:
-                with scope.active():
-                    callback(value)
-        except Exception as error:
-            self._report(error)
-
-    def _report(self, error: BaseException) -> None:
-        doing = f"callback of {self.node.label()}"
-        if self._scope is not None:
-            self._scope.report(error, doing)
+    def report(self, error: BaseException) -> None:
+        """Report an error of the callback to its scope."""
+        doing = f"callback of {self.node.describe()}"
+        if self.scope is not None:
+            self.scope.report(error, doing)
         else:
-            report_error(error, doing)
+            with within(None):
+                report_error(error, doing)
 
 
 def subscribe(node: Node, callback: Callback) -> Subscription:
@@ -77,3 +73,13 @@ def subscribe(node: Node, callback: Callback) -> Subscription:
     if scope is not None:
         subscription._owned = scope.own(subscription.dispose)
     return subscription
+
+
+def _sweep(node: Node) -> None:
+    """Drop the disposed callbacks of a node if they are more than half of all."""
+    if node.callbacks is None:
+        return
+    node.silent += 1
+    if node.silent * 2 > len(node.callbacks):
+        node.callbacks = [each for each in node.callbacks if each.callback is not None] or None
+        node.silent = 0

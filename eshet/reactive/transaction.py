@@ -10,90 +10,194 @@ Invariants:
   half-updated join.
 - The cost is that of the nodes that settle: their heights are kept in a heap, never scanned.
 - Nothing recurses, neither along a chain of nodes nor from callback to callback.
-- Outside of a transaction the queue is empty and every event is silent, also after a callback was
-  interrupted by what is no `Exception`.
+- Outside of a transaction the queue is empty, also after a callback was interrupted by what is no
+  `Exception`.
 
-State is kept for each thread. A graph belongs to one thread, that of its event loop.
+A graph belongs to the thread that made it, that of its event loop: each thread has `Transactions`
+of its own, to which its nodes refer.
 """
 
 import heapq
 import threading
 from collections import deque
-from typing import Any
+from collections.abc import Mapping, Sequence
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from eshet.reactive.graph import ENDED, IDLE, QUEUED, EventNode, Node, ValueNode
-from eshet.reactive.subscription import Subscription
+from eshet.exceptions import WrongThread
+from eshet.reactive.rounds import Round
+from eshet.scope import Scope, current
 
-__all__ = ["Transactions", "change", "change_to", "here"]
+if TYPE_CHECKING:
+    from eshet.reactive.batch import Batch
+    from eshet.reactive.graph import Node, ValueNode
+    from eshet.reactive.subscription import Subscription
+
+__all__ = ["ENDED", "IDLE", "QUEUED", "Heard", "Source", "Tracer", "Transactions", "here"]
+
+IDLE: Final = 0
+QUEUED: Final = 1
+ENDED: Final = 2
+
+
+class Heard(Protocol):
+    """What calls back when all has settled."""
+
+    def call_back(self, scope: Scope | None) -> None:
+        """Let each callback hear of the change.
+
+        Args:
+            scope: the current scope.
+        """
+
+
+class Source(Heard, Protocol):
+    """What a transaction starts from: a node, or what stands for nodes in one transaction."""
+
+    @property
+    def node(self) -> "Node":
+        """The node that changes, or the first of them."""
+
+    @property
+    def callbacks(self) -> object:
+        """Something true if there is anybody to call back."""
+
+    @property
+    def dependents(self) -> "Sequence[Node] | None":
+        """What may settle after it, ended nodes among them."""
+
+    def take(self, value: Any, transactions: "Transactions") -> None:
+        """Take the new value."""
+
+    def held(self) -> "Mapping[Node, Any]":
+        """Return what each node that changes holds before it does."""
+
+
+class Tracer(Protocol):
+    """What settles in place of `Transactions`, to tell of each step."""
+
+    def settle(self, source: Source, value: Any, transactions: "Transactions") -> None:
+        """Let a source take a value, and settle all that follows."""
 
 
 class Transactions:
     """The changes of one thread: the transaction that runs, if any, and those that wait."""
 
-    __slots__ = ("_heights", "_levels", "_running", "_waiting", "emitted", "heard", "passing")
+    __slots__ = (
+        "_busy",
+        "_heights",
+        "_levels",
+        "_round",
+        "_thread",
+        "_waiting",
+        "batch",
+        "heard",
+        "joining",
+        "number",
+        "passing",
+        "tracer",
+    )
 
     def __init__(self) -> None:
-        self._running = False
-        self._waiting: deque[tuple[Node, Any, bool]] = deque()
+        self._thread = get_ident()
+        self._busy = False  # running a transaction, or within a batch
+        self._waiting: deque[Round] = deque()
+        self._round: Round | None = None  # what runs, if it waited
         self._heights: list[int] = []  # a heap of the keys of _levels
         self._levels: dict[int, list[Node]] = {}  # what is queued, by height
-        self.heard: list[tuple[Subscription, Any]] = []  # who is to be called back, with what
-        # What holds for this transaction only: who emits, and who goes back to which value.
-        self.emitted: list[EventNode] = []
-        self.passing: list[tuple[ValueNode, Any]] = []
+        self.batch: Batch | None = None
+        self.tracer: Tracer | None = None
+        self.number = 0  # of the last transaction
+        self.heard: list[Heard] = []  # whose callbacks are to be called
+        self.joining: list[Subscription] = []  # made meanwhile, to hear of the next change
+        self.passing: dict[ValueNode, Any] = {}  # who goes back to what when all has settled
 
-    def change(self, node: Node, value: Any, lasting: bool) -> None:
-        """Run a change, and those it leads to; or, while one runs, let it wait for its turn."""
-        if self._running:
-            self._waiting.append((node, value, lasting))
+    def change(self, source: Source, value: Any) -> None:
+        """Run a change, and those it leads to; or, while one runs, let it wait for its turn.
+
+        Raises:
+            WrongThread: the source belongs to another thread.
+        """
+        if self._busy or get_ident() != self._thread:
+            self._postpone(source, value)
             return
-        self._running = True
+        self._busy = True
+        # One long function, since what runs most, a short chain of nodes with a callback at its
+        # end, would else spend half of its time on calls.
         try:
             while True:
-                if lasting:
-                    node.take(value, self)
+                self.number += 1
+                if self.tracer is None:
+                    source.take(value, self)
+                    if source.callbacks:
+                        self.heard.append(source)
+                    followers = source.dependents
+                    while followers:
+                        if len(followers) > 1:
+                            self.queue(followers)
+                            self._settle_queue()
+                            break
+                        # A lone one needs no queue, as nothing else is to settle.
+                        node = followers[0]
+                        try:
+                            if node.state == ENDED or not node.settle(self):
+                                break
+                        except Exception as error:
+                            node.report(error)
+                            break
+                        if node.callbacks:
+                            self.heard.append(node)
+                        followers = node.dependents
                 else:
-                    node.take_passing(value, self)
-                if node.callbacks:
-                    node.notify(self.heard)
-                if node.dependents:
-                    self._settle_all(node.dependents)
-                if self.emitted or self.passing:
+                    self.tracer.settle(source, value, self)
+                if self.passing:
                     self._lapse()
                 if self.heard:
-                    # What these set waits, so that nobody is added to the list meanwhile.
-                    for subscription, told in self.heard:
-                        subscription.call(told)
+                    scope = current.get()
+                    for each in self.heard:
+                        each.call_back(scope)
                     self.heard.clear()
+                if self.joining:
+                    self._join()
                 if not self._waiting:
                     return
-                node, value, lasting = self._waiting.popleft()
+                self._round = self._next_round()
+                if self._round is None:
+                    return
+                source, value = self._round.source, self._round.value
         except BaseException:
             self._abandon()
             raise
         finally:
-            self._running = False
+            self._round = None
+            self._busy = False
 
-    def requeue(self, node: Node, height: int) -> None:
-        """Move a node, which rises to `height`, within the queue if it is there."""
-        if node.state == QUEUED:
-            level = self._levels[node.height]
-            level[level.index(node)] = _GAP  # the list may be being run, so it keeps its length
-            node.height = height
-            node.state = IDLE
-            self._queue([node])
-        node.height = height
+    @property
+    def thread(self) -> str:
+        """The name of the thread, while that lives."""
+        names = [each.name for each in threading.enumerate() if each.ident == self._thread]
+        return names[0] if names else "one that has ended"
 
-    def _settle_all(self, dependents: list[Node]) -> None:
-        """Settle these, and what that leads to."""
-        if len(dependents) == 1:
-            self._settle_chain(dependents[0])
-        else:
-            self._queue(dependents)
-        if self._heights:
-            self._settle_queue()
+    @property
+    def running(self) -> bool:
+        """Whether a transaction runs."""
+        return self._busy and (self.batch is None or not self.batch.at_once)
 
-    def _queue(self, nodes: list[Node]) -> None:
+    def begin_batch(self, batch: "Batch") -> None:
+        """Let what is set from now on be one change, instead of a change each."""
+        self.batch = batch
+        batch.at_once = not self._busy
+        self._busy = True
+
+    def end_batch(self, batch: "Batch") -> None:
+        """Run that change, or let it wait for its turn."""
+        self.batch = None
+        if batch.at_once:
+            self._busy = False
+        if not batch.empty:
+            self.change(batch, None)
+
+    def queue(self, nodes: "Sequence[Node]") -> None:
         """Queue those of these nodes that are not queued yet."""
         levels = self._levels
         height = -1
@@ -110,18 +214,30 @@ class Transactions:
                         heapq.heappush(self._heights, height)
                 level.append(node)
 
+    def lowest(self) -> "list[Node] | None":
+        """Return the lowest level of the queue, which may grow until it is dropped."""
+        return self._levels[self._heights[0]] if self._heights else None
+
+    def drop_lowest(self) -> None:
+        """Drop the lowest level of the queue: all of it has settled."""
+        del self._levels[heapq.heappop(self._heights)]
+
+    def requeue(self, node: "Node", height: int) -> None:
+        """Move a node, which rises to `height`, within the queue if it is there."""
+        if node.state == QUEUED:
+            level = self._levels[node.height]
+            level[level.index(node)] = _GAP  # the list may be being run, so it keeps its length
+            node.height = height
+            node.state = IDLE
+            self.queue([node])
+        node.height = height
+
     def _settle_queue(self) -> None:
         """Settle all that is queued, and what that leads to, lowest first."""
         heights, levels = self._heights, self._levels
         while heights:
             height = heights[0]
-            level = levels[height]
-            if len(level) == len(heights) == 1:
-                heights.pop()
-                del levels[height]
-                self._settle_chain(level[0])
-                continue
-            for node in level:
+            for node in levels[height]:
                 if node.state != QUEUED:
                     continue
                 node.state = IDLE
@@ -132,41 +248,37 @@ class Transactions:
                     continue
                 if changed:
                     if node.callbacks:
-                        node.notify(self.heard)
+                        self.heard.append(node)
                     if node.dependents:
-                        self._queue(node.dependents)
+                        self.queue(node.dependents)
             heapq.heappop(heights)
             del levels[height]
 
-    def _settle_chain(self, node: Node) -> None:
-        """Settle a node when nothing else is queued.
+    def _postpone(self, source: Source, value: Any) -> None:
+        if get_ident() != self._thread:
+            raise WrongThread(source.node.describe(), self.thread)
+        if self.batch is None:
+            self._waiting.append(Round(source, value, self._round))
+        else:
+            self.batch.add(source, value, self)
 
-        Its dependent needs no queue either if it has only one, and so on: a chain is one loop.
-        """
-        while node.state != ENDED:
-            node.state = IDLE
-            try:
-                changed = node.settle(self)
-            except Exception as error:
-                node.report(error)
-                return
-            if not changed:
-                return
-            if node.callbacks:
-                node.notify(self.heard)
-            dependents = node.dependents
-            if not dependents:
-                return
-            if len(dependents) > 1:
-                self._queue(dependents)
-                return
-            node = dependents[0]
+    def _next_round(self) -> Round | None:
+        """Take the next change that waits, and report those that would go on for ever."""
+        while self._waiting:
+            next_round = self._waiting.popleft()
+            endless = next_round.endless()
+            if endless is None:
+                return next_round
+            next_round.source.node.report(endless)
+        return None
+
+    def _join(self) -> None:
+        for subscription in self.joining:
+            subscription.join()
+        self.joining.clear()
 
     def _lapse(self) -> None:
-        for event in self.emitted:
-            event.emissions = ()
-        self.emitted.clear()
-        for value_node, lasting in self.passing:
+        for value_node, lasting in self.passing.items():
             value_node.value = lasting
         self.passing.clear()
 
@@ -179,11 +291,19 @@ class Transactions:
         self._heights.clear()
         self._lapse()
         self.heard.clear()
+        self._join()
         self._waiting.clear()
+        self._round = None
+        self.number += 1  # so that no emission is present
 
 
-_GAP = Node()
-_GAP.state = ENDED  # so that it is skipped
+class _Gap:
+    """Stands in the queue where a node was that rose."""
+
+    state: Final = ENDED  # so that it is skipped
+
+
+_GAP: Final[Any] = _Gap()
 
 
 class _Thread(threading.local):
@@ -191,29 +311,5 @@ class _Thread(threading.local):
         self.transactions = Transactions()
 
 
-_thread = _Thread()
-
-
-def here() -> Transactions:
-    """Return the transactions of this thread."""
-    return _thread.transactions
-
-
-def change(node: Node, value: Any, lasting: bool = True) -> None:
-    """Set a source to a value, or let it emit one.
-
-    It returns when all that follows has happened, except in a callback or a node's function: there
-    it returns at once, and the change is made when the present transaction has ended.
-
-    Args:
-        node: what changes.
-        value: what it changes to, or emits.
-        lasting: False lets a Value have it for this transaction only.
-    """
-    _thread.transactions.change(node, value, lasting)
-
-
-def change_to(node: ValueNode, value: Any) -> None:
-    """Set a Value, as `change` does, unless it holds an equal value already."""
-    if value is not node.value and value != node.value:
-        change(node, value)
+here: Final = _Thread()
+"""Has the `transactions` of the thread that asks."""

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from eshet.reactive.batch import Passing
 from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
-from eshet.reactive.transaction import Transactions, change
+from eshet.reactive.transaction import Transactions
 
 __all__ = ["Value", "value_of"]
 
@@ -23,7 +24,7 @@ class _Computed(ValueNode):
         super().__init__(initial if value is NoChange else value, inputs)
         self._get_value = get_value
 
-    def settle(self, transaction: Transactions) -> bool:
+    def settle(self, transactions: Transactions) -> bool:
         value = self._get_value()
         if value is NoChange:
             return False
@@ -47,15 +48,20 @@ class Value(Reactive[T]):
             `get_value` is called once.
         get_value: called at first and whenever inputs have changed, for the new value; or
             `NoChange`, to leave it.
+        name: what people are told that this is; else they are told where it was made.
     """
 
     __slots__ = ()
+
+    _node: ValueNode
 
     def __init__(
         self,
         initial_value: T = NoValue,
         inputs: Iterable[PlainValue] = (),
         get_value: Callable[[], T] | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         nodes = [node_of(reactive) for reactive in inputs] if inputs else ()
         if get_value is None:
@@ -63,16 +69,26 @@ class Value(Reactive[T]):
         else:
             node = _Computed(initial_value, nodes, get_value)
         node.uses = 1
+        if name is not None:
+            node.origin = name
         self._node = node
 
     @property
     def value(self) -> T:
         """What it holds now."""
-        return self._node.value  # type: ignore[attr-defined, no-any-return]
+        return self._node.value  # type: ignore[no-any-return]
 
     @value.setter
     def value(self, value: T) -> None:
-        change(self._node, value)
+        node = self._node
+        node.transactions.change(node, value)  # as node.change() does, with one call less
+
+    def set_instantaneous_value(self, value: T) -> None:
+        """Let everything hear `value` once, as in plain yarp.
+
+        This goes back to what it holds before callbacks are called, without another change.
+        """
+        self._node.transactions.change(Passing(self._node), value)
 
     def __repr__(self) -> str:
         return f"Value({self.value!r})"

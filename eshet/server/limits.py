@@ -11,8 +11,8 @@ class Limits:
 
     What waits for a client that reads slowly is kept in order up to `soft_queue`, and for
     `soft_time` up to `hard_queue`; changes of states are conflated to the last of each path
-    meanwhile, and whoever sends more is read again only after `stall`. A client beyond that is
-    disconnected.
+    meanwhile, and whoever sends more is read again only after `stall`, or longer the more waits. A
+    client beyond that is disconnected.
 
     Args:
         clients: how many may be connected.
@@ -25,7 +25,8 @@ class Limits:
         soft_queue: how much may wait for one client for any time.
         soft_time: how long more than that may wait.
         hard_queue: how much may wait at all.
-        stall: how long whoever sends to a client with a long queue is not read.
+        stall: how long whoever sends to a client whose queue is just over `soft_queue` is not
+            read; four times as long if it is twice that, and so on.
 
     Raises:
         ValueError: a limit is no positive number.

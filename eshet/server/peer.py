@@ -39,8 +39,8 @@ class Line(Protocol):
     """The connection of a client."""
 
     @property
-    def congested(self) -> bool:
-        """Whether more waits for it than should."""
+    def congestion(self) -> float:
+        """How many times what may wait for it does wait; 0 as long as it is no more."""
         ...
 
     def flush(self) -> None:

@@ -7,8 +7,8 @@ built; see `eshet.messages` for the fields of each message.
 """
 
 import secrets
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, NoReturn
 
 from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
@@ -49,22 +49,28 @@ class Router:
         self._checked = codec.Checked(limits.nesting)
         self._touched: set[Peer] = set()
         self._notified: set[Node] = set()
-        self._handlers: Final[dict[int, Handler]] = {
-            messages.Reply.code: self._pass_back(messages.Reply.code),
-            messages.ReplyError.code: self._pass_back(messages.ReplyError.code),
-            messages.ActionRegister.code: self._register(Kind.ACTION),
-            messages.PropRegister.code: self._register(Kind.PROP),
-            messages.EventRegister.code: self._register(Kind.EVENT),
-            messages.StateRegister.code: self._register(Kind.STATE),
-            messages.ActionCall.code: self._action_call,
-            messages.Get.code: self._get,
-            messages.Set.code: self._set,
-            messages.EventListen.code: self._event_listen,
-            messages.EventEmit.code: self._event_emit,
-            messages.StateChanged.code: self._state_changed,
-            messages.StateUnknown.code: self._state_unknown,
-            messages.StateObserve.code: self._state_observe,
-            messages.StateObserveT.code: self._state_observe_t,
+        self._handlers: Final[list[Handler]] = [_not_from_a_client] * 256
+        for kind, handler in self._table().items():
+            self._handlers[kind.code] = handler
+
+    def _table(self) -> dict[type[messages.WithId], Handler]:
+        return {
+            messages.Ping: self._ping,
+            messages.Reply: self._pass_back(messages.Reply.code),
+            messages.ReplyError: self._pass_back(messages.ReplyError.code),
+            messages.ActionRegister: self._register(Kind.ACTION),
+            messages.PropRegister: self._register(Kind.PROP),
+            messages.EventRegister: self._register(Kind.EVENT),
+            messages.StateRegister: self._register(Kind.STATE),
+            messages.ActionCall: self._action_call,
+            messages.Get: self._get,
+            messages.Set: self._set,
+            messages.EventListen: self._event_listen,
+            messages.EventEmit: self._event_emit,
+            messages.StateChanged: self._state_changed,
+            messages.StateUnknown: self._state_unknown,
+            messages.StateObserve: self._state_observe,
+            messages.StateObserveT: self._state_observe_t,
         }
 
     # --- clients ------------------------------------------------------------------------------
@@ -117,29 +123,27 @@ class Router:
         if owns and self.tree.disown(node):
             self.notify(node, messages.NotifyUnknown.code, path + b"\0")
 
-    def handle(self, peer: Peer, payload: bytes) -> None:
-        """Do what a client's message asks for, and answer it.
+    def handle(self, peer: Peer, payloads: Iterable[bytes]) -> None:
+        """Do what a client's messages ask for, one after another, and answer each.
 
         Raises:
-            ProtocolError: it is no whole message, or one that a client can't send.
+            ProtocolError: one is no whole message, or one that a client can't send; those before
+                it were handled.
         """
-        try:
-            handler = self._handlers[payload[0]]
-            request_id = payload[1] << 8 | payload[2]
-        except KeyError:
-            raise ProtocolError(f"a message of type {payload[0]:#04x}, not of a client") from None
-        except IndexError:
-            raise ProtocolError(f"a message of type {payload[0]:#04x} cut short") from None
-        try:
-            handler(peer, request_id, payload[_ID:])
-        except TreeError as error:
-            peer.fail(request_id, codec.pack(error.code))
+        handlers = self._handlers
+        for payload in payloads:
+            try:
+                handlers[payload[0]](peer, payload[1] << 8 | payload[2], payload[_ID:])
+            except TreeError as error:
+                peer.fail(payload[1] << 8 | payload[2], codec.pack(error.code))
+            except IndexError:
+                raise ProtocolError("a message that is cut short") from None
 
-    def flush(self) -> bool:
+    def flush(self) -> float:
         """Send what the messages that were handled since the last time have caused.
 
         Returns:
-            Whether too much waits for one of those to whom it was sent.
+            The worst congestion of those to whom it was sent.
         """
         touched, self._touched = self._touched, set()
         for node in self._notified:
@@ -147,12 +151,17 @@ class Router:
         self._notified.clear()
         for peer in touched:
             peer.line.flush()
-        return any(peer.line.congested for peer in touched)
+        return max((peer.line.congestion for peer in touched), default=0.0)
 
     @property
     def has_to_flush(self) -> bool:
         """Whether others than the sender of a message have to be sent something."""
         return bool(self._touched or self._notified)
+
+    def _ping(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        if rest:
+            raise ProtocolError(f"a ping with {len(rest)} bytes too many")
+        peer.reply(request_id)
 
     # --- owners -------------------------------------------------------------------------------
 
@@ -315,6 +324,10 @@ _STATE_ERRORS: Final = {
     "path_is_directory": "wrong_type_of_node",
 }
 """What `state_changed` answers where other requests answer something else."""
+
+
+def _not_from_a_client(peer: Peer, request_id: int, rest: bytes) -> NoReturn:
+    raise ProtocolError("a message that a client can't send now")
 
 
 def _only_path(rest: bytes) -> bytes:

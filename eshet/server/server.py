@@ -26,6 +26,10 @@ __all__ = ["Server"]
 
 _FLUSH_WITHIN: Final = 1.0
 """How long a client may take to read what was sent to it before the end, in seconds."""
+_FLUSH_BEYOND: Final = 256 * 1024
+"""How many bytes may be read before what they cause is sent."""
+_BACKLOG: Final = 4096
+"""How many may connect at once: after a restart of the server, everybody does."""
 _REMEMBERED: Final = 100
 """Of how many connections that were ended by the server the reason is kept."""
 
@@ -57,6 +61,7 @@ class Server:
         self._idle.set()
         self._flushing: asyncio.Handle | None = None
         self._senders: set[Session] = set()
+        self._unflushed = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,7 +115,14 @@ class Server:
                 "certificates, or say that it is meant to be insecure",
             )
         try:
-            listener = await self._loop.create_server(self._new_session, host, port, ssl=tls)
+            listener = await self._loop.create_server(
+                self._new_session,
+                host,
+                port,
+                backlog=_BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else self.limits.hello_timeout,
+            )
         except (OSError, OverflowError) as error:
             raise ListenError(f"{host}:{port}", _advice(error)) from error
         self._listeners.append(listener)
@@ -133,7 +145,9 @@ class Server:
             raise ListenError(str(path), "a server listens there")
         before = os.umask(0o777 & ~mode)
         try:
-            listener = await self._loop.create_unix_server(self._new_session, path)
+            listener = await self._loop.create_unix_server(
+                self._new_session, path, backlog=_BACKLOG
+            )
         except OSError as error:
             raise ListenError(str(path), _advice(error)) from error
         finally:
@@ -156,10 +170,24 @@ class Server:
 
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
 
-    def sending(self, session: Session) -> None:
-        """Take note that a client sends; what that causes for others is sent in the next turn."""
-        if self.router.has_to_flush:
-            self._senders.add(session)
+    def started(self, session: Session) -> None:
+        """Take note of a connection, which with TLS is only there after the handshake."""
+        self._sessions.add(session)
+        self._idle.clear()
+
+    def sending(self, session: Session, length: int) -> None:
+        """Take note of so many bytes of a client; what they cause for others is sent soon.
+
+        That is in the next turn of the loop, unless it is a lot: a loop may read megabytes from one
+        client before the next turn, and nobody would be stalled until then.
+        """
+        if not self.router.has_to_flush:
+            return
+        self._senders.add(session)
+        self._unflushed += length
+        if self._unflushed > _FLUSH_BEYOND:
+            self._flush()
+        else:
             self._flush_soon()
 
     def ended(self, session: Session, reason: str) -> None:
@@ -195,10 +223,7 @@ class Server:
         await self._idle.wait()
 
     def _new_session(self) -> Session:
-        session = Session(self)
-        self._sessions.add(session)
-        self._idle.clear()
-        return session
+        return Session(self)
 
     def _flush_soon(self) -> None:
         """Send in the next turn of the loop what waits for clients, in one write for each."""
@@ -206,11 +231,16 @@ class Server:
             self._flushing = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._flushing = None
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        self._unflushed = 0
         senders, self._senders = self._senders, set()
-        if self.router.flush():
+        congestion = self.router.flush()
+        if congestion:
+            # The fuller the queue, the longer: one read of a fast sender can be megabytes.
             for sender in senders:
-                sender.stall(self.limits.stall)
+                sender.stall(self.limits.stall * congestion**2)
 
 
 def _advice(error: OSError | OverflowError) -> str:
@@ -222,4 +252,7 @@ def _advice(error: OSError | OverflowError) -> str:
         errno.EACCES: "the system does not allow it; choose a port above 1023, or another folder",
         errno.ENOENT: "there is no such folder",
     }
-    return advice.get(error.errno or 0) or error.strerror or str(error)
+    # Since Python 3.13 asyncio passes over the addresses that this machine does not have, and says
+    # so without a number if none is left.
+    number = error.errno or errno.EADDRNOTAVAIL
+    return advice.get(number) or error.strerror or str(error)

@@ -1,11 +1,11 @@
 """One connection of one client, from before its hello until its end."""
 
 import asyncio
-import functools
 from typing import Any, Final, Protocol
 
 from eshet import codec
 from eshet.connection import Connection
+from eshet.exceptions import ProtocolError
 from eshet.messages import (
     FROM_CLIENT,
     HelloAccepted,
@@ -38,8 +38,12 @@ class Host(Protocol):
         """What one client may take."""
         ...
 
-    def sending(self, session: "Session") -> None:
-        """Take note that a client sends; what that causes for others is sent soon."""
+    def started(self, session: "Session") -> None:
+        """Take note of a session: its connection is there."""
+        ...
+
+    def sending(self, session: "Session", length: int) -> None:
+        """Take note of so many bytes of a client; what they cause for others is sent soon."""
         ...
 
     def ended(self, session: "Session", reason: str) -> None:
@@ -80,10 +84,19 @@ class Session(Connection):
 
     # --- messages -----------------------------------------------------------------------------
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the transport: it is there."""
+        self._host.started(self)
+        super().connection_made(transport)
+
     def data_received(self, data: bytes) -> None:
         """Called by the transport: bytes came."""
-        super().data_received(data)
-        self._host.sending(self)
+        if self.peer is None or self.endpoint.closing is not None:
+            super().data_received(data)
+        else:
+            self._route(self.peer, self.endpoint.receive_all(data, self._loop.time()))
+            self.flush()
+        self._host.sending(self, len(data))
         if self.peer is not None and self.peer.registrations > self._registrations:
             self._limit_registrations(self.peer)
 
@@ -95,15 +108,29 @@ class Session(Connection):
             return
         client_id, answer = self._identify(unpack(payload, FROM_CLIENT))
         self.peer = Peer(client_id, self.endpoint.out, self)
-        self._on_payload = functools.partial(router.handle, self.peer)
+        self._on_payload = self._route_one
         router.join(self.peer)
         self.send(frame(pack(answer)))
 
     def _identify(self, hello: Message) -> tuple[bytes, Message]:
         if isinstance(hello, HelloId):
+            codec.check(hello.client_id, self._host.limits.nesting)
             return codec.canonical(hello.client_id), HelloAccepted()
         client_id = self._host.router.allocate_id()
         return client_id, HelloAllocated(client_id)
+
+    def _route_one(self, payload: bytes) -> None:
+        """Act on what came together with the hello."""
+        if self.peer is not None:
+            self._host.router.handle(self.peer, [payload])
+
+    def _route(self, peer: Peer, payloads: list[bytes]) -> None:
+        try:
+            self._host.router.handle(peer, payloads)
+        except ProtocolError as error:
+            self.endpoint.reject(error)
+        else:
+            self.endpoint.check_stream()
 
     def _lost(self, reason: str) -> None:
         for timer in (self._cut_timer, self._reads_again):
@@ -125,9 +152,11 @@ class Session(Connection):
         super().resume_writing()
 
     @property
-    def congested(self) -> bool:
-        """Whether more waits for the client than should, since it reads slowly."""
-        return self.paused and self.backlog.long_since is not None
+    def congestion(self) -> float:
+        """How many times what may wait for the client does wait; 0 as long as it is no more."""
+        if not self.paused or self.backlog.long_since is None:
+            return 0.0
+        return self.backlog.size / self._host.limits.soft_queue
 
     def _measure(self) -> None:
         now = self._loop.time()

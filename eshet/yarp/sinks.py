@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from eshet.client import Client, StateWrapper
+from eshet.client.handover import has_published
 from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
 from eshet.unknown import Unknown
 from eshet.utils import BuiltStrategy, RunInTask, TaskStrategy
@@ -213,7 +214,7 @@ class _StateOutput(Output):
         held, self.held = self.held, None
         if held:
             value = Unknown if is_unknown(held[0]) else held[0]
-            if not self._state.client.has_published(self._state.path, value):
+            if not has_published(self._state.client, self._state.path, value):
                 self(value)
 
 

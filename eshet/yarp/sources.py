@@ -4,7 +4,6 @@ from typing import Any
 
 from eshet.client import Client
 from eshet.reactive import Event, Value
-from eshet.reactive.handover import named
 from eshet.yarp.default_client import get_default_eshet_client
 
 __all__ = ["event_listen", "ready_client", "state_observe"]
@@ -29,7 +28,7 @@ async def event_listen(path: str, client: Client | None = None) -> Event[Any]:
         EshetError: see `Client`.
     """
     client = await ready_client(client)
-    event: Event[Any] = named(Event(), client.resolve(path))
+    event: Event[Any] = Event(name=client.resolve(path))
     await client.event_listen_cb(path, event.emit)
     return event
 
@@ -48,7 +47,7 @@ async def state_observe(path: str, client: Client | None = None) -> Value[Any]:
         EshetError: see `Client`.
     """
     client = await ready_client(client)
-    value: Value[Any] = named(Value(), client.resolve(path))
+    value: Value[Any] = Value(name=client.resolve(path))
 
     def change(new: Any) -> None:
         value.value = new

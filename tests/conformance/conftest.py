@@ -4,29 +4,36 @@ Ours over TCP, over a Unix socket and over a link in this process; or with `--se
 other, over TCP.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from eshet import Client
 from eshet.client.address import Address
 from eshet.connection import Connector
 from eshet.server import Server
 from tests.support.connectors import UnixAddress
 
+OURS = ("tcp", "unix", "link")
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "connector" in metafunc.fixturenames:
         named = metafunc.config.getoption("--server")
-        ways = [named] if named else ["tcp", "unix", "link"]
-        metafunc.parametrize("connector", ways, indirect=True)
+        metafunc.parametrize("connector", [named] if named else OURS, indirect=True)
 
 
 @pytest.fixture
 async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Connector]:
-    """Where to connect to a fresh server."""
-    if request.param not in ("tcp", "unix", "link"):
-        yield Address.parse(request.param)
+    """Where to connect to a server that has no nodes of its own but those under /meta."""
+    if request.param not in OURS:
+        if "advance" in request.fixturenames:
+            pytest.skip("the clock of that server is not ours")
+        named = Recorder(Address.parse(request.param))
+        yield named
+        await named.close_all()
         return
     async with Server() as server:
         match request.param:
@@ -39,3 +46,24 @@ async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
             case _:
                 await server.listen(port=0)
                 yield Address(*server.addresses[0])
+
+
+class Recorder:
+    """Connects, and remembers what it has connected."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._transports: list[asyncio.BaseTransport] = []
+
+    async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
+        transport = await self._address.connect(factory)
+        self._transports.append(transport)
+        return transport
+
+    async def close_all(self) -> None:
+        """Close all connections, and wait until the server has dropped what they had."""
+        for transport in self._transports:
+            transport.close()
+        async with Client(server=self._address) as client:
+            while len((await client.action_call("/meta/ls", "/"))[1]) > 1:
+                pass

@@ -102,8 +102,7 @@ async def play(connector: Connector, conversation: Case) -> None:
                 for message in messages:
                     assert await peer.receive() == message
             case Ends():
-                peer.transport.close()
-                await peer.closed()
+                await peer.end()
                 del peers[step.who]
     for peer in peers.values():
         peer.send(Ping(999))

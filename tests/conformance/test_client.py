@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from eshet.messages import (
     NotifyUnknown,
     Ping,
     PropGet,
+    PropRegister,
     PropSet,
     Reply,
     ReplyError,
@@ -35,6 +37,7 @@ from eshet.messages import (
     Set,
     StateChanged,
     StateObserve,
+    StateRegister,
     StateSet,
     StateUnknown,
 )
@@ -47,10 +50,17 @@ from tests.support.waiting import passing_time
 @pytest.fixture(params=["tcp", "link"])
 async def raw_server(request: pytest.FixtureRequest) -> AsyncIterator[tuple[RawServer, Connector]]:
     """A scripted server, and where to connect to it."""
-    raw = RawServer()
     if request.param == "link":
+        raw = RawServer()
         yield raw, raw
-        return
+    else:
+        async with tcp_server() as (raw, address):
+            yield raw, address
+
+
+@asynccontextmanager
+async def tcp_server() -> AsyncIterator[tuple[RawServer, Connector]]:
+    raw = RawServer()
     listener = await asyncio.get_running_loop().create_server(raw.new_peer, "127.0.0.1", 0)
     async with listener:
         yield raw, Address(*listener.sockets[0].getsockname())
@@ -61,7 +71,12 @@ async def pair(
     raw_server: tuple[RawServer, Connector],
 ) -> AsyncIterator[tuple[Client, RawPeer]]:
     """A client that has just been greeted, and the server's end of its connection."""
-    raw, connector = raw_server
+    async with greeted(*raw_server) as pair:
+        yield pair
+
+
+@asynccontextmanager
+async def greeted(raw: RawServer, connector: Connector) -> AsyncIterator[tuple[Client, RawPeer]]:
     client = Client(server=connector, client_id="me")
     server = await raw.accept()
     assert await server.receive() == HelloId(1, 30, v("me"))
@@ -96,6 +111,13 @@ REQUESTS: list[tuple[str, Call, Message, Message, Any]] = [
         ActionCall(0, "/a", v([1, "x"])),
         ok(0, [7]),
         [7],
+    ),
+    (
+        "prop_register",
+        lambda c: c.prop_register("/p", ignore),
+        PropRegister(0, "/p"),
+        ok(0),
+        None,
     ),
     ("get", lambda c: c.get("/s"), Get(0, "/s"), ok(0, 21.5), 21.5),
     ("set", lambda c: c.set("/s", 5), Set(0, "/s", v(5)), ok(0), None),
@@ -284,6 +306,32 @@ async def test_arguments_that_are_no_list_are_an_error(pair: tuple[Client, RawPe
     assert await server.receive() == error(1, "the arguments are no list: 'text'")
 
 
+async def test_a_property_is_asked_for_its_value_and_told_what_it_is_set_to(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    value: list[Any] = [20]
+
+    async def get() -> int:
+        return value[-1]
+
+    await registered(client.prop_register("/p", get, value.append), server)
+    server.send(PropGet(3, "/p"))
+    assert await server.receive() == ok(3, 20)
+    server.send(PropSet(4, "/p", v(21)))
+    assert await server.receive() == ok(4)
+    server.send(PropGet(5, "/p"))
+    assert await server.receive() == ok(5, 21)
+
+
+async def test_a_property_without_a_setter_can_only_be_got(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    await registered(client.prop_register("/p", lambda: "value"), server)
+    server.send(PropSet(1, "/p", v(1)), PropGet(2, "/p"))
+    assert await server.receive() == error(1, "not_implemented")
+    assert await server.receive() == ok(2, "value")
+
+
 async def test_setting_a_state_calls_its_callback(pair: tuple[Client, RawPeer]) -> None:
     client, server = pair
     got: list[Any] = []
@@ -381,6 +429,185 @@ async def test_an_observer_gets_subsequent_values_and_the_call_the_current_one(
     assert got == [2, Unknown]
 
 
+# --- what is taken back -----------------------------------------------------------------------
+
+
+def unregister(request_id: int, path: str) -> ActionCall:
+    return ActionCall(request_id, "/meta/unregister", v([path]))
+
+
+async def test_the_last_of_the_listeners_of_a_path_is_taken_back(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    heard: list[Any] = []
+    first = await registered(client.event_listen_cb("/e", heard.append), server)
+    second = await registered(client.event_listen_cb("/e", ignore), server)
+    first.dispose()
+    first.dispose()
+    server.send(EventNotify("/e", v(1)))
+    await client_has_read(client, server)
+    assert heard == []
+    second.dispose()
+    assert await server.receive() == unregister(3, "/e")
+
+
+async def test_unobserve_returns_when_the_server_has_taken_note(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    for callback in (ignore, print):
+        asked = asyncio.ensure_future(client.state_observe("/s", callback))
+        reply = ReplyUnknown((await server.receive()).id)  # type: ignore[attr-defined]
+        server.send(reply)
+        await asked
+    await client.unobserve("/s", print)
+    leaving = asyncio.ensure_future(client.unobserve("/s", ignore))
+    assert await server.receive() == unregister(2, "/s")
+    assert not leaving.done()
+    server.send(ok(2))
+    await leaving
+    await client.unobserve("/s", ignore)
+
+
+async def test_a_listen_that_is_given_up_is_taken_back(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    asked = asyncio.ensure_future(client.event_listen_cb("/e", ignore))
+    assert await server.receive() == EventListen(0, "/e")
+    asked.cancel()
+    assert await server.receive() == unregister(1, "/e")
+    server.send(ok(0), ok(1))
+    await client_has_read(client, server)
+
+
+async def test_a_registration_that_is_given_up_is_taken_back(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    asked = asyncio.ensure_future(client.action_register("/a", ignore))
+    assert await server.receive() == ActionRegister(0, "/a")
+    asked.cancel()
+    await asyncio.wait([asked])
+    again = asyncio.ensure_future(client.action_register("/a", ignore))
+    server.send(ok(0))
+    assert await server.receive() == unregister(1, "/a")
+    assert not again.done()
+    server.send(ok(1))
+    assert await server.receive() == ActionRegister(2, "/a"), "now that it is free"
+    server.send(ok(2))
+    await again
+
+
+async def test_a_node_is_taken_back_with_its_value(pair: tuple[Client, RawPeer]) -> None:
+    client, server = pair
+    state = await registered(client.state_register("/s", ignore), server)
+    await registered(state.changed(1), server)
+    leaving = asyncio.ensure_future(client.unregister("/s"))
+    assert await server.receive() == unregister(2, "/s")
+    server.send(StateSet(1, "/s", v(1)), ok(2))
+    await leaving
+    assert await server.receive() == error(1, "not_implemented")
+    await client.unregister("/s")
+    again = asyncio.ensure_future(client.state_register("/s"))
+    assert await server.receive() == StateRegister(3, "/s")
+    server.send(ok(3))
+    await again
+
+
+async def test_a_server_that_cannot_forget_a_node_keeps_it_unknown(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    state = await registered(client.state_register("/s"), server)
+    await registered(state.changed(1), server)
+    leaving = asyncio.ensure_future(client.unregister("/s"))
+    assert await server.receive() == unregister(2, "/s")
+    server.send(error(2, "path_not_found"))
+    assert await server.receive() == StateUnknown(3, "/s")
+    server.send(ok(3))
+    await leaving
+    with pytest.raises(ErrorValue, match="change state /s: not_owner"):
+        await state.changed(2)
+    state = await client.state_register("/s")  # the server is not asked: this client has it
+    await registered(state.changed(3), server)
+
+
+async def test_what_is_also_observed_is_not_taken_back_from_the_server(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    state = await registered(client.state_register("/s"), server)
+    await registered(state.changed(1), server)
+    observed: list[Any] = []
+    asked = asyncio.ensure_future(client.state_observe("/s", observed.append))
+    await server.receive()
+    server.send(ReplyKnown(2, v(1)))
+    await asked
+    leaving = asyncio.ensure_future(client.unregister("/s"))
+    assert await server.receive() == StateUnknown(3, "/s")
+    server.send(ok(3), NotifyUnknown("/s"))
+    await leaving
+    assert observed == [Unknown]
+    both = asyncio.ensure_future(client.unobserve("/s"))
+    assert await server.receive() == unregister(4, "/s")
+    server.send(ok(4))
+    await both
+
+
+# --- when there is too much of it -------------------------------------------------------------
+
+
+async def test_requests_wait_their_turn_when_all_ids_are_taken(
+    pair: tuple[Client, RawPeer], advance: Advance
+) -> None:
+    client, server = pair
+    asked = [asyncio.ensure_future(client.get("/s")) for _ in range(65_538)]
+    sent = {(await server.receive()).id for _ in range(65_535)}  # type: ignore[attr-defined]
+    assert len(sent) == 65_535
+    await advance(15)
+    ping = await server.receive()
+    assert isinstance(ping, Ping), "the last id is kept for it"
+    asked[65_535].cancel()
+    server.send(ok(ping.id), ok(7, "seventh"), ok(9, "ninth"))
+    assert await asked[7] == "seventh"
+    assert await asked[9] == "ninth"
+    assert {(await server.receive()).path for _ in range(2)} == {"/s"}  # type: ignore[attr-defined]
+    server.transport.close()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(outcome, Disconnected) for outcome in outcomes) == 65_535, "all others"
+
+
+async def test_ids_that_are_still_waiting_are_passed_over_when_they_wrap(
+    pair: tuple[Client, RawPeer],
+) -> None:
+    client, server = pair
+    slow = [asyncio.ensure_future(client.get("/slow")) for _ in range(1_000)]
+    waiting = {(await server.receive()).id for _ in slow}  # type: ignore[attr-defined]
+    for _ in range(34):
+        quick = asyncio.gather(*[client.get("/quick") for _ in range(2_000)])
+        for _ in range(2_000):
+            message = await server.receive()
+            assert isinstance(message, Get)
+            assert message.id not in waiting
+            server.send(ok(message.id, message.id))
+        assert len(set(await quick)) == 2_000
+    server.send(*[ok(request_id, request_id) for request_id in waiting])
+    assert set(await asyncio.gather(*slow)) == waiting
+
+
+async def test_requests_wait_while_the_server_does_not_read(advance: Advance) -> None:
+    payload = "x" * 60_000
+    async with tcp_server() as tcp, greeted(*tcp) as (client, server):
+        server.transport.pause_reading()
+        asked = [asyncio.ensure_future(client.event_emit("/e", payload)) for _ in range(1_000)]
+        await advance(0)
+        asked[-1].cancel()
+        server.transport.resume_reading()
+        for number in range(999):
+            assert await server.receive() == EventEmit(number, "/e", v(payload))
+            server.send(ok(number))
+        await asyncio.gather(*asked[:-1])
+        await client_has_read(client, server)  # and the one that was given up never came
+
+
 # --- the connection ---------------------------------------------------------------------------
 
 
@@ -450,11 +677,27 @@ async def test_a_hello_that_is_not_answered_ends_the_connection(
     await client.close()
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [b"garbage", Reply(1234, NIL), HelloAccepted(), b"\x47\x00\x01\xee"],
-    ids=["garbage", "a reply to nothing", "a second hello", "an unknown type"],
-)
+BREACHES: dict[str, Message | bytes] = {
+    "garbage": b"garbage",
+    "an empty payload": b"\x47\x00\x00",
+    "an unknown type": b"\x47\x00\x01\xee",
+    "a message that only a client sends": Get(1, "/s"),
+    "a second hello": HelloAccepted(),
+    "a reply to nothing": Reply(1234, NIL),
+    "a reply that is cut short": b"\x47\x00\x02\x05\x00",
+    "a reply without its value": b"\x47\x00\x03\x05\x00\x00",
+    "an unknown state with a value": b"\x47\x00\x04\x08\x00\x00\xc0",
+    "an age that is cut short": b"\x47\x00\x05\x0b\x00\x00\x00\x00",
+    "an event that nobody here listens to, with half a value": EventNotify("/e", b"\x92\x01"),
+    "an event without the end of its path": b"\x47\x00\x03\x33/e",
+    "a state with two values": NotifyKnown("/s", v(1) + v(2)),
+    "an unknown state with something after it": b"\x47\x00\x05\x45/s\x00\xc0",
+    "a call with an extension type": ActionCall(1, "/a", b"\x91\xd4\x01\x00"),
+    "a timestamp": EventNotify("/e", b"\xd6\xff\x00\x00\x00\x00"),
+}
+
+
+@pytest.mark.parametrize("sent", list(BREACHES.values()), ids=list(BREACHES))
 async def test_a_server_that_breaks_the_protocol_is_left(
     pair: tuple[Client, RawPeer], sent: Message | bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

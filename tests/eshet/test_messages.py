@@ -1,7 +1,5 @@
 """The bytes of every message of the wire, and what is no message."""
 
-from dataclasses import fields
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,7 +115,7 @@ KINDS = sorted({*FROM_CLIENT.values(), *FROM_SERVER.values()}, key=lambda kind: 
 
 
 def a_message_of(kind: type[Message]) -> st.SearchStrategy[Message]:
-    return st.builds(kind, **{field.name: FIELDS[field.name] for field in fields(kind)})
+    return st.builds(kind, **{name: FIELDS[name] for name in kind.__match_args__})
 
 
 @given(st.one_of([a_message_of(kind) for kind in KINDS]))
@@ -133,3 +131,19 @@ def test_any_bytes_are_a_message_or_a_protocol_error(payload: bytes, table: Tabl
     except ProtocolError:
         return
     assert pack(message) == payload
+
+
+def test_messages_are_equal_by_their_fields_however_they_were_given() -> None:
+    by_name = messages.Get(path="/a", id=1)
+    assert by_name == messages.Get(1, "/a")
+    assert hash(by_name) == hash(messages.Get(1, "/a"))
+    assert by_name != messages.PropGet(1, "/a")
+    assert str(messages.Get(1, "/a")) == "Get(id=1, path='/a')"
+
+
+def test_a_message_has_all_its_fields_and_keeps_them() -> None:
+    for wrong in ((), (1,), (1, "/a", 2)):
+        with pytest.raises(TypeError, match="Get takes"):
+            messages.Get(*wrong)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match="can't be changed"):
+        messages.Get(1, "/a").id = 2  # type: ignore[misc]

@@ -31,7 +31,7 @@ NIL = codec.pack(None)
 class Line:
     """The connection of a client, of which the router needs nothing here."""
 
-    congested = False
+    congestion = 0.0
 
     def flush(self) -> None:
         pass
@@ -67,7 +67,7 @@ class RouterMachine(RuleBasedStateMachine):
     # --- what the model expects ---------------------------------------------------------------
 
     def send(self, client: int, message: Message) -> None:
-        self.router.handle(self.peers[client], pack(message))
+        self.router.handle(self.peers[client], [pack(message)])
 
     def expect(self, client: int, message: Message) -> None:
         self.expected[client].append(message)
@@ -290,7 +290,7 @@ class RouterMachine(RuleBasedStateMachine):
         known = {kind.code for kind in messages.FROM_CLIENT.values()}
         if payload and payload[0] not in known:
             try:
-                self.router.handle(self.peers[client], payload)
+                self.router.handle(self.peers[client], [payload])
             except ProtocolError:
                 return
             raise AssertionError(f"{payload!r} was taken for a message")

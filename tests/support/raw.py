@@ -49,6 +49,14 @@ class RawPeer(asyncio.Protocol):
     async def receive(self) -> Message:
         return unpack(await self.payload(), self._table)
 
+    async def end(self) -> None:
+        """End the connection, and return when the other side has taken note of that."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        await self.closed()
+
     async def closed(self) -> list[Message]:
         """Wait for the end, and return what came before it."""
         before = []

@@ -211,3 +211,15 @@ async def test_a_client_made_without_a_loop_connects_when_it_is_used(house: Hous
     await made.wait_for_connection()
     assert made.connected
     await made.close()
+
+
+async def test_giving_up_to_wait_in_a_with_statement_closes_the_client() -> None:
+    client = Client(server="127.0.0.1:9")
+    entering = asyncio.create_task(client.__aenter__())
+    await asyncio.sleep(0)
+    entering.cancel()
+    await asyncio.wait([entering])
+    assert entering.cancelled()
+    with pytest.raises(Disconnected, match="this client is closed"):
+        await client.get("/s")
+    assert asyncio.all_tasks() == {asyncio.current_task()}

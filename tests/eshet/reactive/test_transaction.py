@@ -1,5 +1,6 @@
 """One change, run to rest: order, glitches, errors, and what callbacks set."""
 
+import itertools
 import threading
 
 import pytest
@@ -23,13 +24,14 @@ def counted(function):
 
 def check_at_rest():
     """Check what transaction.py promises of the time outside of a transaction."""
-    transactions = here()
-    assert not transactions._running
+    transactions = here.transactions
+    assert not transactions._busy
     assert not transactions._waiting
     assert not transactions._heights
     assert not transactions._levels
     assert not transactions.heard
-    assert not transactions.emitted
+    assert not transactions.joining
+    assert transactions._round is transactions.batch is None
     assert not transactions.passing
 
 
@@ -180,11 +182,39 @@ def test_what_a_callback_sets_is_the_next_transaction():
 
 
 def test_a_chain_of_callbacks_does_not_recurse():
-    a = yarp.Value(0)
-    a.on_value_changed(lambda value: setattr(a, "value", value - 1) if value else None)
-    told = heard(a)
-    a.value = 5_000
-    assert told == list(range(5_000, -1, -1))
+    values = [yarp.Value(0) for _ in range(5_000)]
+    for value, following in itertools.pairwise(values):
+        value.on_value_changed(yarp.emit_fn(following))
+    values[0].value = 1
+    assert values[-1].value == 1
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_a_change_that_leads_to_itself_for_ever_is_cut_and_reported_with_the_way(length):
+    errors = Errors()
+    with errors.scope.active():
+        values = [yarp.Value(0, name=f"v{n}") for n in range(length)]
+    told = heard(values[0])
+    for value, following in zip(values, [*values[1:], values[0]], strict=True):
+        value.on_value_changed(lambda x, following=following: setattr(following, "value", x + 1))
+    values[0].value = 0
+    way = " -> ".join([*(f"v{n}" for n in range(length)), "v0"])
+    [(error, doing)] = errors.reported
+    assert doing == "v0"
+    assert error == (
+        f"EndlessChange('setting it led 100 times to setting it again, and was cut there: {way}')"
+    )
+    assert len(told) == 100
+    values[0].value = 7  # the next change is a new try
+    assert len(errors.reported) == 2
+
+
+def test_a_callback_may_set_a_thousand_values_and_emit_a_thousand_times():
+    start, each = yarp.Event(), yarp.Event()
+    start.on_event(lambda _: [each.emit(n) for n in range(1_000)] and None)
+    told = heard(each)
+    start.emit(None)
+    assert told == list(range(1_000))
 
 
 def test_what_a_function_sets_is_the_next_transaction():
@@ -353,7 +383,7 @@ def test_each_thread_has_transactions_of_its_own():
         b = yarp.Value(0)
         b.on_value_changed(values.append)
         b.value = 5
-        values.append(here())
+        values.append(here.transactions)
 
     @a.on_value_changed
     def during(_):
@@ -363,4 +393,4 @@ def test_each_thread_has_transactions_of_its_own():
 
     a.value = 1
     assert values[0] == 5
-    assert values[1] is not here()
+    assert values[1] is not here.transactions

@@ -15,7 +15,7 @@ from eshet.server.tree import Directory, Kind, Node, Tree, TreeError
 class NoLine:
     """The tree sends nothing."""
 
-    congested = False
+    congestion = 0.0
 
     def flush(self) -> None:
         raise AssertionError

@@ -1,0 +1,302 @@
+"""A blocking client, for scripts and threads without an event loop.
+
+    from eshet.sync_client import SyncClient
+
+    with SyncClient() as client:
+        print(client.get("/hall/lux"))
+
+It has the methods of `eshet.Client`, and each returns when that of `Client` would have been
+awaited. Any thread may call them, at the same time too.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from eshet.client import Client, Hearing
+from eshet.connection import Connector
+from eshet.exceptions import Disconnected
+from eshet.protocol import TimeoutConfig
+from eshet.types import ActionCallback, GetCallback, ValueCallback
+
+__all__ = ["SyncClient", "SyncHearing", "SyncStateWrapper"]
+
+T = TypeVar("T")
+
+_END: Final = object()
+
+
+@dataclass(frozen=True)
+class SyncStateWrapper:
+    """A registered state, which just stores a client and a path."""
+
+    client: "SyncClient"
+    path: str
+
+    def changed(self, value: Any) -> None:
+        """Update the value of the state; equivalent to `SyncClient.state_changed`."""
+        self.client.state_changed(self.path, value)
+
+    def unknown(self) -> None:
+        """Update the value of the state; equivalent to `SyncClient.state_unknown`."""
+        self.client.state_unknown(self.path)
+
+
+class SyncHearing:
+    """A callback that hears of an event, until `dispose` is called."""
+
+    def __init__(self, client: "SyncClient", hearing: Hearing) -> None:
+        self._client = client
+        self._hearing = hearing
+
+    def dispose(self) -> None:
+        """Stop hearing. A second call does nothing, and neither does one to a closed client."""
+
+        async def dispose() -> None:
+            self._hearing.dispose()
+
+        if not self._client.closed:
+            self._client._run(dispose())
+
+
+@dataclass(frozen=True)
+class _InThread:
+    """Calls a function in the thread for callbacks; equal for equal functions."""
+
+    function: Callable[..., Any]
+    thread: Executor
+
+    def __call__(self, *args: Any) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().run_in_executor(self.thread, self.function, *args)
+
+
+class SyncClient:
+    """A blocking client of an ESHET server; see `eshet.Client` for all that is not said here.
+
+    It connects in the background, from an event loop in a thread of its own. Callbacks run in
+    another, one after the other: they may block, and may call the methods of the client, but an
+    action that calls an action of the same client waits for itself.
+
+    Use it with `with`, or `close` it.
+
+    Args:
+        base: base path for this client.
+        server: ESHET server to connect to; defaults to ESHET_SERVER, or localhost.
+        client_id: msgpack-serialisable id for this client.
+        timeout_cfg: configuration for protocol-level timeouts.
+        logger: logger for connection messages.
+
+    Raises:
+        InvalidPath, ValueError, UnsupportedValue: as `Client`.
+    """
+
+    def __init__(
+        self,
+        base: str = "/",
+        server: str | Connector | None = None,
+        client_id: Any = None,
+        timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
+        logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - the one of that name
+    ) -> None:
+        self.closed = False
+        """Whether `close` was called."""
+        self._client = Client(base, server, client_id, timeout_cfg, logger)
+        self._lock = threading.Lock()  # so that nothing is handed to the loop after it has ended
+        self._callbacks = ThreadPoolExecutor(1, "eshet callbacks")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="eshet", daemon=True)
+        self._thread.start()
+        self._submit(self._connect())
+
+    def __enter__(self) -> Self:
+        self.wait_for_connection()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Sync{repr(self._client)[1:]}"
+
+    # --- the connection -----------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Are we currently connected?"""
+        return self._client.connected
+
+    def wait_for_connection(self) -> None:
+        """Wait until the connection has been established."""
+        self._run(self._connect())
+
+    def close(self) -> None:
+        """End the connection and the threads, for good. A second call does nothing.
+
+        Other threads that wait for something get `Disconnected`. A callback that still runs is not
+        waited for.
+        """
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            ended = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ended.result()
+        self._callbacks.shutdown(wait=False, cancel_futures=True)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _connect(self) -> None:
+        await self._client.wait_for_connection()
+
+    async def _end(self) -> None:
+        """Close the client, and wait until all that waited for it has been told."""
+        await self._client.close()
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+
+    # --- actions, properties and states -------------------------------------------------------
+
+    def action_register(self, path: str, callback: ActionCallback) -> None:
+        """See `Client.action_register`."""
+        self._run(self._client.action_register(path, self._in_thread(callback)))
+
+    def action_call(self, path: str, *args: Any) -> Any:
+        """See `Client.action_call`."""
+        return self._run(self._client.action_call(path, *args))
+
+    def prop_register(
+        self, path: str, get_callback: GetCallback, set_callback: ValueCallback | None = None
+    ) -> None:
+        """See `Client.prop_register`."""
+        getter = self._in_thread(get_callback)
+        setter = None if set_callback is None else self._in_thread(set_callback)
+        self._run(self._client.prop_register(path, getter, setter))
+
+    def get(self, path: str) -> Any:
+        """See `Client.get`."""
+        return self._run(self._client.get(path))
+
+    def set(self, path: str, value: Any) -> None:
+        """See `Client.set`."""
+        self._run(self._client.set(path, value))
+
+    # --- events -------------------------------------------------------------------------------
+
+    def event_register(self, path: str) -> Callable[[Any], None]:
+        """See `Client.event_register`."""
+        self._run(self._client.event_register(path))
+        return functools.partial(self.event_emit, path)
+
+    def event_emit(self, path: str, payload: Any) -> None:
+        """See `Client.event_emit`."""
+        self._run(self._client.event_emit(path, payload))
+
+    def event_listen_cb(self, path: str, callback: ValueCallback) -> SyncHearing:
+        """See `Client.event_listen_cb`."""
+        listening = self._client.event_listen_cb(path, self._in_thread(callback))
+        return SyncHearing(self, self._run(listening))
+
+    def event_listen(self, path: str) -> Iterator[Any]:
+        """See `Client.event_listen`: it ends when the client is closed by another thread."""
+        payloads = self._client.event_listen(path)
+
+        async def step() -> Any:
+            return await anext(payloads, _END)
+
+        async def stop() -> None:  # which, other than aclose(), does nothing if it is never run
+            await payloads.aclose()
+
+        try:
+            payload = self._run(step())
+            while payload is not _END:
+                yield payload
+                try:
+                    payload = self._run(step())
+                except Disconnected:  # closed while nobody waited for a payload
+                    return
+        finally:
+            with contextlib.suppress(Disconnected):
+                self._run(stop())
+
+    def unlisten(self, path: str, callback: ValueCallback | None = None) -> None:
+        """See `Client.unlisten`."""
+        function = None if callback is None else self._in_thread(callback)
+        self._run(self._client.unlisten(path, function))
+
+    # --- states -------------------------------------------------------------------------------
+
+    def state_register(
+        self, path: str, set_callback: ValueCallback | None = None
+    ) -> SyncStateWrapper:
+        """See `Client.state_register`."""
+        setter = None if set_callback is None else self._in_thread(set_callback)
+        self._run(self._client.state_register(path, setter))
+        return SyncStateWrapper(self, self._client.resolve(path))
+
+    def state_changed(self, path: str, value: Any) -> None:
+        """See `Client.state_changed`."""
+        self._run(self._client.state_changed(path, value))
+
+    def state_unknown(self, path: str) -> None:
+        """See `Client.state_unknown`."""
+        self._run(self._client.state_unknown(path))
+
+    def state_observe(self, path: str, callback: ValueCallback) -> Any:
+        """See `Client.state_observe`."""
+        return self._run(self._client.state_observe(path, self._in_thread(callback)))
+
+    def unobserve(self, path: str, callback: ValueCallback | None = None) -> None:
+        """See `Client.unobserve`."""
+        function = None if callback is None else self._in_thread(callback)
+        self._run(self._client.unobserve(path, function))
+
+    # --- what is registered -------------------------------------------------------------------
+
+    def unregister(self, path: str) -> None:
+        """See `Client.unregister`."""
+        self._run(self._client.unregister(path))
+
+    def resolve(self, path: str) -> str:
+        """See `Client.resolve`."""
+        return self._client.resolve(path)
+
+    # --- the threads --------------------------------------------------------------------------
+
+    def _in_thread(self, function: Callable[..., Any]) -> _InThread:
+        return _InThread(function, self._callbacks)
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop, and wait for its result. Interrupting that cancels it."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError(
+                "a method of SyncClient would wait for its own event loop here; "
+                "give it plain functions as callbacks, not coroutine functions"
+            )
+        future = self._submit(coroutine)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:
+            if self.closed:
+                coroutine.close()
+                raise Disconnected(reason="this client is closed")
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

@@ -1,0 +1,275 @@
+"""A client against a simple model, while its server goes and comes and others work beside it.
+
+The client under test and another one are driven over links to a real server, in virtual time. The
+model knows what each callback of the client must have been told, and what each path holds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from eshet import Client, Disconnected, ErrorValue, Unknown
+from eshet.server import Server
+from eshet_rules.virtual_time import VirtualLoop
+
+T = TypeVar("T")
+
+NAMES = st.sampled_from("ab")
+VALUES = st.sampled_from([None, False, 1, "x", [1, {"y": 2.5}]])
+
+
+class House:
+    """A server that goes and comes."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+
+    async def open(self) -> None:
+        self.server = Server()
+
+    async def close(self) -> None:
+        server, self.server = self.server, None
+        if server is not None:
+            await server.close()
+
+    async def connect(
+        self, protocol_factory: Callable[[], asyncio.Protocol]
+    ) -> asyncio.BaseTransport:
+        if self.server is None:
+            raise ConnectionRefusedError("the server is away")
+        return await self.server.connect(protocol_factory)
+
+
+class ClientMachine(RuleBasedStateMachine):
+    """Each rule does one thing and lets it settle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = VirtualLoop()
+        self.house = House()
+        self.away = False
+        self.actions: set[str] = set()
+        self.calls = 0
+        self.called: list[int] = []
+        self.states: dict[str, Any] = {}  # of the client: the values it has published
+        self.others: dict[str, Any] = {}  # of the other client
+        self.observed: dict[str, list[Any]] = {}
+        self.expected: dict[str, list[Any]] = {}
+        self.hearings: dict[str, Any] = {}
+        self.heard: dict[str, list[Any]] = {}
+        self.emitted: dict[str, list[Any]] = {}
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """Await something, and then let all that it caused settle."""
+
+        async def settled() -> T:
+            result = await awaitable
+            await self.loop.advance(0)
+            return result
+
+        return self.loop.run_until_complete(settled())
+
+    @initialize()
+    def connect(self) -> None:
+        async def connect() -> None:
+            await self.house.open()
+            self.client = Client(server=self.house, client_id="client")
+            self.other = Client(server=self.house, client_id="other")
+            await self.client.wait_for_connection()
+            await self.other.wait_for_connection()
+
+        self.run(connect())
+
+    def teardown(self) -> None:
+        async def close() -> None:
+            await self.client.close()
+            await self.other.close()
+            await self.house.close()
+
+        self.run(close())
+        self.loop.close()
+
+    def expect(self, path: str, value: Any) -> None:
+        """Note what an observer of the path is told."""
+        if path in self.expected:
+            self.expected[path].append(value)
+
+    def known(self, path: str) -> Any:
+        return self.states.get(path, self.others.get(path, Unknown))
+
+    # --- the server ---------------------------------------------------------------------------
+
+    @precondition(lambda self: not self.away)
+    @rule()
+    def the_server_goes(self) -> None:
+        self.away = True
+        self.run(self.house.close())
+        for path, told in self.expected.items():
+            if told[-1] is not Unknown:
+                self.expect(path, Unknown)
+
+    @precondition(lambda self: self.away)
+    @rule()
+    def the_server_comes(self) -> None:
+        self.away = False
+
+        async def come_back() -> None:
+            await self.house.open()
+            await self.loop.advance(40)  # longer than the longest back-off
+            assert self.client.connected
+            assert self.other.connected
+
+        self.run(come_back())
+        for path in self.expected:
+            if self.known(path) is not Unknown:
+                self.expect(path, self.known(path))
+
+    @rule(seconds=st.sampled_from([1, 60, 3600]))
+    def time_passes(self, seconds: float) -> None:
+        self.run(self.loop.advance(seconds))
+
+    # --- actions ------------------------------------------------------------------------------
+
+    @rule(name=NAMES)
+    def an_action_is_registered(self, name: str) -> None:
+        path = f"/action/{name}"
+        outcome = self.attempt(self.client.action_register(path, self.called.append))
+        if self.away:
+            assert isinstance(outcome, Disconnected)
+        elif path in self.actions:
+            assert str(outcome) == f"register action {path}: path_already_exists"
+        else:
+            assert outcome is None
+            self.actions.add(path)
+
+    @rule(name=NAMES)
+    def an_action_is_taken_back(self, name: str) -> None:
+        path = f"/action/{name}"
+        assert self.attempt(self.client.unregister(path)) is None
+        self.actions.discard(path)
+
+    @rule(name=NAMES, times=st.integers(1, 3))
+    def the_other_calls(self, name: str, times: int) -> None:
+        path = f"/action/{name}"
+        for _ in range(times):
+            outcome = self.attempt(self.other.action_call(path, self.calls))
+            if self.away:
+                assert isinstance(outcome, Disconnected)
+            elif path in self.actions:
+                assert outcome is None
+                assert self.called[-1] == self.calls
+            else:
+                assert isinstance(outcome, ErrorValue)
+            self.calls += 1
+
+    # --- states -------------------------------------------------------------------------------
+
+    @rule(name=NAMES, value=VALUES)
+    def a_state_is_published(self, name: str, value: Any) -> None:
+        path = f"/state/{name}"
+        if path not in self.states:
+            outcome = self.attempt(self.client.state_register(path))
+            if isinstance(outcome, Disconnected):
+                assert self.away
+                return
+            assert not isinstance(outcome, Exception)
+        assert self.attempt(self.client.state_changed(path, value)) is None
+        self.states[path] = value
+        if not self.away:
+            self.expect(path, value)
+
+    @rule(name=NAMES)
+    def a_state_is_taken_back(self, name: str) -> None:
+        path = f"/state/{name}"
+        assert self.attempt(self.client.unregister(path)) is None
+        if self.states.pop(path, Unknown) is not Unknown and not self.away:
+            self.expect(path, Unknown)
+
+    @precondition(lambda self: not self.away)
+    @rule(name=NAMES, value=VALUES)
+    def the_other_publishes(self, name: str, value: Any) -> None:
+        path = f"/other/{name}"
+        if path not in self.others:
+            self.run(self.other.state_register(path))
+        self.run(self.other.state_changed(path, value))
+        self.others[path] = value
+        self.expect(path, value)
+
+    @rule(path=st.sampled_from(["/state/a", "/state/b", "/other/a", "/other/b"]))
+    def a_state_is_observed(self, path: str) -> None:
+        if path in self.expected:
+            return
+        told: list[Any] = []
+        outcome = self.attempt(self.client.state_observe(path, told.append))
+        if self.away:
+            assert isinstance(outcome, Disconnected)
+        else:
+            assert outcome == self.known(path)
+            told.insert(0, outcome)
+            self.observed[path], self.expected[path] = told, [outcome]
+
+    @rule(path=st.sampled_from(["/state/a", "/other/a"]))
+    def a_state_is_observed_no_more(self, path: str) -> None:
+        self.run(self.client.unobserve(path))
+        self.expected.pop(path, None)
+        self.observed.pop(path, None)
+
+    # --- events -------------------------------------------------------------------------------
+
+    @precondition(lambda self: not self.away)
+    @rule(name=NAMES)
+    def an_event_is_listened_to(self, name: str) -> None:
+        path = f"/event/{name}"
+        if path not in self.hearings:
+            heard = self.heard.setdefault(path, [])
+            self.hearings[path] = self.run(self.client.event_listen_cb(path, heard.append))
+
+    @rule(name=NAMES)
+    def an_event_is_listened_to_no_more(self, name: str) -> None:
+        hearing = self.hearings.pop(f"/event/{name}", None)
+
+        async def dispose() -> None:
+            if hearing is not None:
+                hearing.dispose()
+
+        self.run(dispose())
+
+    @rule(name=NAMES, payload=VALUES)
+    def the_other_emits(self, name: str, payload: Any) -> None:
+        path = f"/event/{name}"
+        outcome = self.attempt(self.other.event_emit(path, payload))
+        if self.away:
+            assert isinstance(outcome, Disconnected)
+        elif path in self.hearings:
+            assert outcome is None
+            self.emitted.setdefault(path, []).append(payload)
+        else:
+            assert str(outcome) == f"emit {path}: path_not_found"
+
+    # --- what must hold -----------------------------------------------------------------------
+
+    def attempt(self, awaitable: Awaitable[T]) -> T | Disconnected | ErrorValue:
+        try:
+            return self.run(awaitable)
+        except (Disconnected, ErrorValue) as error:
+            return error
+
+    @invariant()
+    def observers_were_told_each_change_once(self) -> None:
+        assert self.observed == self.expected
+
+    @invariant()
+    def listeners_heard_each_emission_once(self) -> None:
+        assert {p: h for p, h in self.heard.items() if h} == self.emitted
+
+    @invariant()
+    def no_call_was_made_twice(self) -> None:
+        assert len(self.called) == len(set(self.called))
+
+
+TestClient = ClientMachine.TestCase
+TestClient.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
