@@ -3,6 +3,8 @@
 
 What lives where; imports go downwards only:
 
+    picture             a part of the graph as data and as a drawing
+    tracing             telling of transactions as they run
     machines            state machines with timeouts
     timing              delay, time_window, rate_limit, emit_at, now
     clocked             the nodes that take time
@@ -30,6 +32,9 @@ It is a superset of that yarp, but for what that stores in files. Names that Pyt
 `len` and `sum`, are meant to be used as `yarp.len`, after `from eshet import yarp`.
 """
 
+from eshet.reactive.batch import (
+    transaction,
+)
 from eshet.reactive.containers import (
     ensure_reactive,
     ensure_value,
@@ -172,6 +177,12 @@ from eshet.reactive.operators import (
     xor,
     zip,
 )
+from eshet.reactive.picture import (
+    Edge,
+    Picture,
+    PictureNode,
+    graph,
+)
 from eshet.reactive.plain import (
     NoChange,
     NoValue,
@@ -187,6 +198,11 @@ from eshet.reactive.timing import (
     rate_limit,
     time_window,
 )
+from eshet.reactive.tracing import (
+    Step,
+    Watching,
+    on_transaction,
+)
 from eshet.reactive.value import (
     Value,
 )
@@ -194,11 +210,16 @@ from eshet.reactive.value import (
 __all__ = [
     "FSM",
     "NOTHING",
+    "Edge",
     "Event",
     "NoChange",
     "NoValue",
+    "Picture",
+    "PictureNode",
+    "Step",
     "Subscription",
     "Value",
+    "Watching",
     "abs",
     "add",
     "all",
@@ -221,6 +242,7 @@ __all__ = [
     "ge",
     "getattr",
     "getitem",
+    "graph",
     "gt",
     "hex",
     "index",
@@ -301,6 +323,7 @@ __all__ = [
     "not_",
     "now",
     "oct",
+    "on_transaction",
     "on_value",
     "or_",
     "pos",
@@ -319,6 +342,7 @@ __all__ = [
     "sub",
     "sum",
     "time_window",
+    "transaction",
     "truediv",
     "truth",
     "value_dict",

@@ -63,9 +63,13 @@ class _Waker:
         if self._node is None:
             return
         if source is not None:
-            self._subscriptions.append(Subscription(source, self._hear, None))
+            self._subscriptions.append(Subscription(source, self._hear, None, self._node))
         if seconds is not None:
-            self._subscriptions.append(Subscription(seconds, self._adjust, None))
+            self._subscriptions.append(Subscription(seconds, self._adjust, None, self._node))
+
+    def heard(self) -> list[Node]:
+        """Return what it listens to."""
+        return [subscription.node for subscription in self._subscriptions]
 
     def _hear(self, value: Any) -> None:
         try:
@@ -172,6 +176,9 @@ class LaterValue(ValueNode):
         self._waker = _Waker(self, memory)
         self._waker.listen(source, seconds)
 
+    def hears_later(self) -> list[Node]:
+        return self._waker.heard()
+
     def label(self) -> str:
         return self._waker.memory.label
 
@@ -188,6 +195,9 @@ class LaterEvent(EventNode):
         super().__init__()
         self._waker = _Waker(self, memory)
         self._waker.listen(source, seconds)
+
+    def hears_later(self) -> list[Node]:
+        return self._waker.heard()
 
     def label(self) -> str:
         return self._waker.memory.label

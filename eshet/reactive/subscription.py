@@ -16,13 +16,22 @@ class Subscription:
     """A callback that hears of each change or emission, until `dispose` is called.
 
     It keeps what it listens to alive.
+
+    Args:
+        node: what to listen to.
+        callback: what to call.
+        scope: in which to call it.
+        listener: the node that changes by it, if it is there for one.
     """
 
-    __slots__ = ("_node", "_owned", "callback", "scope")
+    __slots__ = ("_owned", "callback", "listener", "node", "scope")
 
-    def __init__(self, node: Node, callback: Callback, scope: Scope | None) -> None:
+    def __init__(
+        self, node: Node, callback: Callback, scope: Scope | None, listener: Node | None = None
+    ) -> None:
+        self.listener = listener
         self.callback: Callback | None = callback
-        self._node = node
+        self.node = node
         self.scope = scope
         self._owned: Owned | None = None
         node.uses += 1
@@ -33,7 +42,7 @@ class Subscription:
 
     def join(self) -> None:
         """Begin to listen. What is made in a callback does so when all callbacks were called."""
-        node = self._node
+        node = self.node
         if node.state == ENDED or self.callback is None:
             return  # there is nothing to hear
         if node.callbacks is None:
@@ -43,7 +52,7 @@ class Subscription:
 
     def __repr__(self) -> str:
         state = "disposed" if self.callback is None else f"{self.callback!r}"
-        return f"<Subscription to {self._node.describe()}: {state}>"
+        return f"<Subscription to {self.node.describe()}: {state}>"
 
     def dispose(self) -> None:
         """Stop listening, at once. A second call does nothing."""
@@ -53,12 +62,12 @@ class Subscription:
         if self._owned is not None:
             self._owned.forget()
             self._owned = None  # it holds `dispose`, and so this
-        _sweep(self._node)
-        self._node.release()
+        _sweep(self.node)
+        self.node.release()
 
     def report(self, error: BaseException) -> None:
         """Report an error of the callback to its scope."""
-        doing = f"callback of {self._node.describe()}"
+        doing = f"callback of {self.node.describe()}"
         if self.scope is not None:
             self.scope.report(error, doing)
         else:
