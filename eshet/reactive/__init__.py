@@ -3,6 +3,8 @@
 
 What lives where; imports go downwards only:
 
+    picture             a part of the graph as data and as a drawing
+    tracing             telling of transactions as they run
     machines            state machines with timeouts
     timing              delay, time_window, rate_limit, emit_at, now
     clocked             the nodes that take time
@@ -32,6 +34,9 @@ It is a superset of that yarp, but for what that stores in files. Names that Pyt
 `len` and `sum`, are meant to be used as `yarp.len`, after `from eshet import yarp`.
 """
 
+from eshet.reactive.batch import (
+    transaction,
+)
 from eshet.reactive.containers import (
     ensure_reactive,
     ensure_value,
@@ -174,6 +179,12 @@ from eshet.reactive.operators import (
     xor,
     zip,
 )
+from eshet.reactive.picture import (
+    Edge,
+    Picture,
+    PictureNode,
+    graph,
+)
 from eshet.reactive.plain import (
     NoChange,
     NoValue,
@@ -189,6 +200,11 @@ from eshet.reactive.timing import (
     rate_limit,
     time_window,
 )
+from eshet.reactive.tracing import (
+    Step,
+    Watching,
+    on_transaction,
+)
 from eshet.reactive.value import (
     Value,
 )
@@ -196,11 +212,16 @@ from eshet.reactive.value import (
 __all__ = [
     "FSM",
     "NOTHING",
+    "Edge",
     "Event",
     "NoChange",
     "NoValue",
+    "Picture",
+    "PictureNode",
+    "Step",
     "Subscription",
     "Value",
+    "Watching",
     "abs",
     "add",
     "all",
@@ -223,6 +244,7 @@ __all__ = [
     "ge",
     "getattr",
     "getitem",
+    "graph",
     "gt",
     "hex",
     "index",
@@ -303,6 +325,7 @@ __all__ = [
     "not_",
     "now",
     "oct",
+    "on_transaction",
     "on_value",
     "or_",
     "pos",
@@ -321,6 +344,7 @@ __all__ = [
     "sub",
     "sum",
     "time_window",
+    "transaction",
     "truediv",
     "truth",
     "value_dict",

@@ -65,9 +65,13 @@ class _Waker:
         if self._node is None:
             return
         if source is not None:
-            self._subscriptions.append(Subscription(source, self._hear, None))
+            self._subscriptions.append(Subscription(source, self._hear, None, self._node))
         if seconds is not None:
-            self._subscriptions.append(Subscription(seconds, self._adjust, None))
+            self._subscriptions.append(Subscription(seconds, self._adjust, None, self._node))
+
+    def heard(self) -> list[Node]:
+        """Return what it listens to."""
+        return [subscription.node for subscription in self._subscriptions]
 
     def _hear(self, value: Any) -> None:
         try:
@@ -101,10 +105,6 @@ class _Waker:
             results += self.memory.hear(value, resumption.now)
         self._set_timer()
         return results
-
-    def heard(self) -> list[Node]:
-        """Return the nodes that are listened to."""
-        return [subscription.node for subscription in self._subscriptions]
 
     def _set_timer(self) -> None:
         wake_at = None if self._node is None else self.memory.wake_at
@@ -215,6 +215,9 @@ class LaterValue(ValueNode):
         self._waker = _Waker(self, memory)
         self._waker.listen(source, seconds)
 
+    def hears_later(self) -> list[Node]:
+        return self._waker.heard()
+
     def label(self) -> str:
         return self._waker.memory.label
 
@@ -250,6 +253,9 @@ class LaterEvent(EventNode):
         super().__init__()
         self._waker = _Waker(self, memory)
         self._waker.listen(source, seconds)
+
+    def hears_later(self) -> list[Node]:
+        return self._waker.heard()
 
     def label(self) -> str:
         return self._waker.memory.label
