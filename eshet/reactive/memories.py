@@ -252,10 +252,10 @@ class At(Memory):
         return [] if due is None else [due[1]]
 
     def give(self, zero: float) -> Any:
-        return None if self._due is None else [self._due[0] - zero, self._due[1]]
+        return [] if self._due is None else [self._due[0] - zero, self._due[1]]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        self._due = None if given is None else (given[0] + resumption.zero, given[1])
+        self._due = (given[0] + resumption.zero, given[1]) if given else None
         missed = self._due is not None and self._due[0] < resumption.down_until
         return self.wake(resumption.down_until) if missed and not self._emits_missed else []
 

@@ -321,3 +321,128 @@ async def test_a_hundred_reloads_leave_nothing_behind(house, advance):
     assert await house.get("/hall/level") == 99
     await advance(0)
     assert len(asyncio.all_tasks()) == tasks
+
+
+GIVEN = """
+    from eshet_rules import rule
+
+    @rule
+    async def level(scope, client, log, config):
+        await (await client.state_register("/level")).changed(config.get("level"))
+        log.info("set up", scope=scope.name)
+    """
+
+
+async def test_a_rule_is_given_what_it_asks_for_by_name(house):
+    house.write("hall.py", GIVEN)
+    house.reloader._config = {"hall": {"level": 7}}
+    await house.reload()
+    assert await house.get("/level") == 7
+    record = house.log.find("set up")
+    assert (record["rule"], record["scope"]) == ("hall.level", "level")
+
+
+@pytest.mark.parametrize(
+    ("rules", "advice"),
+    [("async def level(lux)", "asks for lux"), ("async def level(self, client)", "asks for self")],
+)
+async def test_what_a_rule_can_not_be_given_is_an_error_that_lists_what_it_can(
+    house, rules, advice
+):
+    house.write("hall.py", f"from eshet_rules import rule\n\n@rule\n{rules}: pass\n")
+    assert not await house.reload()
+    error = house.log.find("import failed")["error"]
+    assert advice in error
+    assert all(f"`{name}`" in error for name in ("client", "config", "log", "scope"))
+
+
+async def test_a_task_of_a_module_itself_ends_with_its_version(house):
+    code = """
+        import asyncio
+        from eshet import yarp
+        from eshet_rules import rule
+
+        ticks = yarp.Value({start})
+
+        async def tick():
+            while True:
+                await asyncio.sleep(1)
+                ticks.value += 1
+
+        task = asyncio.get_running_loop().create_task(tick())
+
+        @rule
+        async def level():
+            await yarp.state_register("/level", ticks)
+        """
+    house.write("hall.py", code.format(start=0))
+    await house.reload()
+    old = house.reloader.alive["hall"].version.module.task
+    house.write("hall.py", code.format(start=100))
+    await house.reload()
+    await house.advance(1)
+    assert old.cancelled()
+    assert await house.get("/level") == 101
+
+
+async def test_a_hundred_saves_during_a_slow_set_up_leave_the_last(house):
+    house.write_level("hall", 0)
+    await house.reload()
+    tasks = len(asyncio.all_tasks())
+    slow = LEVEL.replace("    await yarp", "    await asyncio.sleep(1)\n        await yarp")
+    updates = []
+    for level in range(1, 101):
+        house.write("hall.py", "    import asyncio" + slow.format(name="hall", level=level))
+        updates.append(house.start_update())
+        await house.advance(0.01)
+    await house.advance(5)
+    assert [await update for update in updates] == [False] * 99 + [True]
+    assert await house.get("/hall/level") == 100
+    assert house.log.events("hall") == ["loaded", "reloaded"]
+    assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_a_rule_that_saves_its_own_file_is_not_cut_off_in_the_midst_of_a_step(house):
+    house.write(
+        "hall.py",
+        f"""
+        from pathlib import Path
+        from eshet_rules import rule
+
+        @rule
+        async def edit(client, scope):
+            file = Path({str(house.folder.path / "hall.py")!r})
+
+            async def improve():
+                file.write_text(file.read_text() + "# improved")
+                return "saved"
+
+            await client.action_register("/improve", improve)
+        """,
+    )
+    await house.reload()
+    assert await house.viewer.action_call("/improve") == "saved"
+    await house.reload()
+    assert house.log.events("hall") == ["loaded", "reloaded"]
+
+
+async def test_closing_while_something_is_prepared_leaves_nothing(house):
+    house.write_level("hall", 0)
+    await house.reload()
+    house.write(
+        "hall.py",
+        """
+        import asyncio
+        from eshet_rules import rule
+
+        @rule
+        async def slow():
+            await asyncio.sleep(1)
+        """,
+    )
+    update = house.start_update()
+    await house.advance(0.5)
+    update.cancel()
+    await house.advance(0)
+    assert update.cancelled()
+    assert await house.get("/hall/level") == 0

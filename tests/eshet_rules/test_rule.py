@@ -5,7 +5,7 @@ import pytest
 from eshet.utils import RunInTask, RunSerially
 from eshet_rules import rule
 from eshet_rules.exceptions import RuleMisuse
-from eshet_rules.rule import Rule, collect_rules
+from eshet_rules.rule import OnReload, Rule, collect_rules, main_rule
 
 
 def test_a_rule_is_named_as_its_function_and_runs_in_a_task():
@@ -40,6 +40,40 @@ async def test_a_rule_can_be_awaited_as_the_function_it_was():
         return "set up"
 
     assert await light() == "set up"
+
+
+def test_each_makes_a_rule_of_one_function_for_each_argument():
+    with collect_rules() as rules:
+
+        @rule.each("bath", ("hall", 3), strategy=RunSerially(), on_reload="restart")
+        async def light(room, lamps=1):
+            pass
+
+    assert list(rules) == ["light[bath]", "light[hall, 3]"]
+    assert rules["light[hall, 3]"].args == ("hall", 3)
+    assert light["bath"] is rules["light[bath]"]
+    assert {each.strategy for each in rules.values()} == {RunSerially()}
+    assert {each.on_reload for each in rules.values()} == {OnReload.RESTART}
+
+
+async def test_a_rule_of_each_can_be_awaited_with_what_it_is_given_by_name():
+    @rule.each("bath")
+    async def light(room, log):
+        return room, log
+
+    assert await light["bath"](log="a log") == ("bath", "a log")
+    assert light["bath"].asks_for == ["log"]
+
+
+def test_a_module_may_have_its_main_as_its_only_rule():
+    async def main(client):
+        pass
+
+    main.__module__ = "hall"
+    assert main_rule({"main": main}, "hall").name == "main"
+    assert main_rule({"main": main}, "bath") is None  # it was imported
+    assert main_rule({"main": lambda: None}, "hall") is None
+    assert main_rule({}, "hall") is None
 
 
 def test_rules_are_collected_in_the_order_of_making():

@@ -39,6 +39,11 @@ class Log:
         self._stream = io.StringIO()
         self.logger = make_logger(self._stream, "json")
 
+    def clear(self) -> None:
+        """Forget what was written."""
+        self._stream.seek(0)
+        self._stream.truncate()
+
     @property
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import contextvars
 
 import pytest
@@ -198,3 +199,66 @@ def test_a_scope_can_be_disposed_without_a_loop():
     scope = TaskScope("rule")
     scope.dispose()
     assert scope.disposed
+
+
+async def test_what_was_entered_is_left_in_reverse_order(scope):
+    log = []
+
+    @contextlib.contextmanager
+    def line(name):
+        yield name.upper()
+        log.append(name)
+
+    assert scope.enter(line("a")) == "A"
+    assert scope.enter(line("b")) == "B"
+    scope.on_dispose(lambda: log.append("c"))
+    await scope.close()
+    assert log == ["c", "b", "a"]
+
+
+async def test_what_takes_time_to_leave_is_waited_for(advance, scope):
+    log = []
+
+    @contextlib.asynccontextmanager
+    async def line(name):
+        yield name.upper()
+        await asyncio.sleep(1)
+        log.append(name)
+
+    assert await scope.enter_async(line("a")) == "A"
+
+    @scope.on_dispose
+    async def close():
+        await asyncio.sleep(2)
+        log.append("closed")
+
+    closing = asyncio.create_task(scope.close())
+    await advance(1.5)
+    assert log == ["a"]
+    assert not closing.done()
+    await advance(0.5)
+    assert log == ["a", "closed"]
+    assert await closing == []
+
+
+async def test_clean_up_has_a_limit_too(advance, scope):
+    @scope.on_dispose
+    async def close():
+        await asyncio.sleep(3600)
+
+    closing = asyncio.create_task(scope.close())
+    await advance(5)
+    [name] = await closing
+    assert name.endswith("close")
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+async def test_it_knows_of_tasks_that_have_not_begun(advance, scope):
+    with scope.active():
+        task = asyncio.create_task(sleep())
+    assert scope.has_unbegun_tasks
+    await advance(0)
+    assert not scope.has_unbegun_tasks
+    assert not task.done()
+    await scope.close()

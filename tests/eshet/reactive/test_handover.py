@@ -1,0 +1,148 @@
+"""What stateful nodes give, and how others go on with it."""
+
+import asyncio
+
+import pytest
+
+from eshet import Unknown, yarp
+from eshet.reactive.graph import Resumption
+from eshet.reactive.handover import give, hand_over, stateful_nodes
+from eshet.reactive.matching import Description
+from eshet.scope import Scope
+from tests.support.hearing import heard
+
+
+class Version:
+    """One version of a rule that makes something of an Event and a Value."""
+
+    def __init__(self, make, value=Unknown):
+        self.scope = Scope("rule")
+        with self.scope.active():
+            self.event = yarp.Event(name="/event")
+            self.value = yarp.Value(value, name="/value")
+            self.result = make(self.event, self.value)
+        self.heard = heard(self.result)
+
+    @property
+    def nodes(self):
+        return stateful_nodes({"rule": self.scope})
+
+    def go_on_from(self, old, zero=0.0):
+        now = asyncio.get_running_loop().time()
+        return hand_over(give(old.nodes, zero), self.nodes, Resumption(now, zero))
+
+
+KINDS = {
+    "delayed event": lambda e, v: yarp.delay(e, 10),
+    "delayed value": lambda e, v: yarp.delay(v, 10),
+    "window": lambda e, v: yarp.window(e, 2),
+    "window of a value": lambda e, v: yarp.window(v, 2),
+    "time window": lambda e, v: yarp.time_window(e, 10),
+    "time window of a value": lambda e, v: yarp.time_window(v, 10),
+    "rate limit": lambda e, v: yarp.rate_limit(e, 10),
+    "rate limit of a value": lambda e, v: yarp.rate_limit(v, 10),
+    "no repeat": lambda e, v: yarp.no_repeat(e),
+    "no repeat of a value": lambda e, v: yarp.no_repeat(v),
+    "latest": lambda e, v: yarp.event_to_value(e),
+    "filter": lambda e, v: yarp.filter(v, lambda x: x is Unknown or x > 3),
+    "function": lambda e, v: yarp.fn(lambda x: x if x is Unknown or x > 3 else yarp.NoChange)(v),
+    "function of two": lambda e, v: yarp.fn(lambda x, y: yarp.NoChange if x == 2 else x)(v, v),
+    "function of three": lambda e, v: yarp.fn(lambda *x: yarp.NoChange if x[0] == 2 else 1)(
+        v, v, v
+    ),
+    "machine": lambda e, v: (
+        yarp.FSM(lambda s, t, es, v: (es[-1], 10) if es else (v, t), [e, v]).state
+    ),
+    "emission at a time": lambda e, v: yarp.emit_at(yarp.event_to_value(e, None)),
+    "clock": lambda e, v: yarp.fn(lambda t: t.timestamp() % 1000)(yarp.now(10)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("zero", [0.0, -1000.0])
+async def test_a_version_goes_on_as_the_old_one_would_have(kind, zero, advance):
+    live, old = Version(KINDS[kind]), Version(KINDS[kind])
+    for version in (live, old):
+        version.event.emit(5)
+        version.value.value = 5
+    await advance(4)
+    for version in (live, old):
+        version.event.emit(2)
+        version.value.value = 2
+    await advance(2)
+    new = Version(KINDS[kind], value=2)
+    before = len(live.heard)
+    outcome = new.go_on_from(old, zero)
+    old.scope.dispose()
+    assert outcome.afresh == []
+    assert new.result.value == live.result.value
+    new.heard.clear()
+    await advance(6)
+    for version in (live, new):
+        version.event.emit(2)
+        version.value.value = 4
+    await advance(30)
+    assert new.heard == live.heard[before:]
+
+
+@pytest.mark.parametrize("kind", ["delayed value", "window of a value", "time window of a value",
+                                  "rate limit of a value", "no repeat of a value"])  # fmt: skip
+async def test_what_the_input_became_meanwhile_counts(kind, advance):
+    live, old = Version(KINDS[kind]), Version(KINDS[kind])
+    for version in (live, old):
+        version.value.value = 1
+    await advance(30)
+    new = Version(KINDS[kind], value=2)
+    new.go_on_from(old)
+    live.value.value = 2
+    assert new.result.value == live.result.value
+    await advance(30)
+    assert new.result.value == live.result.value
+
+
+async def test_nodes_are_described_by_what_they_are_made_of(advance):
+    version = Version(lambda e, v: [yarp.time_window(e, 60), yarp.delay(v, 5, name="late")][0])
+    assert [str(d) for d, _ in version.nodes] == ["time_window of /event"]
+
+
+async def test_the_shape_tells_inputs_apart_all_the_way_down(advance):
+    def shape(make):
+        return Version(make).nodes[-1][0].shape
+
+    one = shape(lambda e, v: yarp.time_window(yarp.len(e), 1))
+    assert one == shape(lambda e, v: yarp.time_window(yarp.len(e), 2))
+    assert one != shape(lambda e, v: yarp.time_window(yarp.abs(e), 1))
+    assert one != shape(lambda e, v: yarp.time_window(yarp.len(v), 1))
+
+
+async def test_a_way_round_through_what_takes_time_can_be_described(advance):
+    def make(event, value):
+        back = yarp.Value(0)
+        later = yarp.delay(back + 1, 10)
+        back.add_input(later)
+        return later
+
+    assert [str(d) for d, _ in Version(make).nodes] == ["delay"]
+
+
+async def test_a_chain_of_any_length_can_be_described(advance):
+    def make(event, value):
+        for _ in range(10_000):
+            value = value + 1
+        return yarp.no_repeat(value)
+
+    assert [str(d) for d, _ in Version(make).nodes] == ["no_repeat of /value"]
+
+
+async def test_what_does_not_fit_starts_afresh(advance):
+    old = Version(lambda e, v: yarp.time_window(e, 60, name="it"))
+    new = Version(lambda e, v: yarp.FSM(lambda s, t, e: (0, None), [e], name="it").state)
+    [(description, why)] = [each for each in new.go_on_from(old).afresh if each[0].name]
+    assert description.name == "it"
+    assert "does not fit" in why
+    assert new.result.value == 0
+
+
+async def test_a_description_reads_as_people_would_say_it():
+    assert str(Description("r", "delay of /a", "")) == "delay of /a"
+    assert str(Description("r", "delay of /a", "", name="late")) == "'late'"

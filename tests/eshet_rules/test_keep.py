@@ -1,0 +1,57 @@
+import pytest
+
+from eshet.reactive.graph import Resumption
+from eshet_rules import keep
+from eshet_rules.keep import Keeping, keeping
+
+
+def kept_by(version, value):
+    """Return what a version gives that keeps a value."""
+    with keeping(Keeping(version, {})):
+        return keep("lamps", value)._node.give(0)
+
+
+def test_without_an_old_version_it_is_a_value_of_its_own():
+    lamps = keep("lamps", 3)
+    assert lamps.value == 3
+    lamps.value = 4
+    assert lamps.value == 4
+
+
+def test_it_holds_what_was_kept_by_the_time_it_returns():
+    with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
+        assert keep("lamps", 3).value == 7
+        assert keep("other", 3).value == 3
+
+
+def test_what_was_kept_is_migrated_with_the_old_version():
+    with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
+        assert keep("lamps", [], lambda old, version: [old, version]).value == [7, "v1"]
+
+
+def test_what_the_same_version_left_is_not_migrated():
+    with keeping(Keeping("v1", {"lamps": kept_by("v1", 7)})):
+        assert keep("lamps", 3, lambda old, version: 1 / 0).value == 7
+
+
+def test_an_error_of_migrate_is_raised_in_the_set_up():
+    with (
+        keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})),
+        pytest.raises(ZeroDivisionError),
+    ):
+        keep("lamps", 3, lambda old, version: 1 / 0)
+
+
+def test_what_changed_since_the_set_up_is_taken_over_too():
+    with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
+        lamps = keep("lamps", 3)
+    lamps._node.receive(kept_by("v1", 8), Resumption(0))
+    assert lamps.value == 8
+
+
+def test_what_the_set_up_has_set_is_not_undone():
+    with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
+        lamps = keep("lamps", 3)
+        lamps.value += 1
+    lamps._node.receive(kept_by("v1", 7), Resumption(0))
+    assert lamps.value == 8
