@@ -49,11 +49,11 @@ class _Waker:
         for subscription in self._subscriptions:
             subscription.dispose()
 
-    def results(self, source: EventNode, seconds: ValueNode | EventNode) -> list[Any]:
+    def results(self, source: EventNode, seconds: ValueNode | EventNode | None) -> list[Any]:
         """Return what comes out at once when the source emits or the seconds change."""
         now = self._loop.time()
         results = []
-        if seconds.value != self.memory.seconds:
+        if seconds is not None and seconds.value != self.memory.seconds:
             results += self._adjusted(seconds.value, now)
         for emission in source.emissions:
             results += self.memory.hear(emission, now)
@@ -138,9 +138,9 @@ class TimedValue(ValueNode):
     __slots__ = ("_seconds", "_source", "_waker")
 
     def __init__(
-        self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode, value: Any
+        self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode | None, value: Any
     ) -> None:
-        super().__init__(value, (source, seconds))
+        super().__init__(value, (source, seconds) if seconds is not None else (source,))
         self._source = source
         self._seconds = seconds
         self._waker = _Waker(self, memory)
@@ -177,8 +177,10 @@ class TimedEvent(EventNode):
 
     __slots__ = ("_seconds", "_source", "_waker")
 
-    def __init__(self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode) -> None:
-        super().__init__((source, seconds))
+    def __init__(
+        self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode | None
+    ) -> None:
+        super().__init__((source, seconds) if seconds is not None else (source,))
         self._source = source
         self._seconds = seconds
         self._waker = _Waker(self, memory)
@@ -215,9 +217,6 @@ class LaterValue(ValueNode):
         self._waker = _Waker(self, memory)
         self._waker.listen(source, seconds)
 
-    def hears_later(self) -> list[Node]:
-        return self._waker.heard()
-
     def label(self) -> str:
         return self._waker.memory.label
 
@@ -253,9 +252,6 @@ class LaterEvent(EventNode):
         super().__init__()
         self._waker = _Waker(self, memory)
         self._waker.listen(source, seconds)
-
-    def hears_later(self) -> list[Node]:
-        return self._waker.heard()
 
     def label(self) -> str:
         return self._waker.memory.label

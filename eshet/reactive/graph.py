@@ -160,10 +160,6 @@ class Node:
     def stop(self) -> None:
         """Cancel whatever else makes this node change; called once, as it ends."""
 
-    def hears_later(self) -> Sequence["Node"]:
-        """Return the nodes that this one follows, but never in the same transaction."""
-        return ()
-
     def label(self) -> str:
         """Return what people are told that this node is: its kind, or its function."""
         return type(self).__name__

@@ -113,10 +113,8 @@ def _reach(start: Node, steps: Any) -> dict[Node, None]:
 
 
 def _before(node: Node) -> Iterator[tuple[Node, bool]]:
-    for each in node.inputs:
-        yield each, False
-    for each in node.hears_later():
-        yield each, True
+    for each in node.sources():
+        yield each, each not in node.inputs
 
 
 def _after(node: Node) -> Iterator[tuple[Node, bool]]:
