@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: run test setup lint types layers docs tests build clean
+.PHONY: run test setup lint types layers docs tests build bench clean
 
 run: setup
 	$(BIN)/eshet-rules run rules/
@@ -38,6 +38,11 @@ tests: setup
 # The wheel must hold all that a user needs, so it is built as a release would build it.
 build: setup
 	$(BIN)/uv build --quiet --wheel --out-dir build/dist
+
+# The libraries that ours is measured beside are installed for this only.
+bench: setup
+	$(BIN)/uv sync --frozen --quiet --inexact --group bench --python $(BIN)/python
+	$(BIN)/python benchmarks/reactive.py
 
 clean:
 	rm -rf $(VENV) build

@@ -1,107 +1,301 @@
-"""The reactive core beside PyPI's yarp, in one run, as ratios: how many times as fast is ours?
+"""The reactive core beside PyPI's yarp and others, in one run, as ratios: how many times as fast?
 
-    .venv/bin/python benchmarks/reactive.py
+    make bench
 
 Times of a machine say little, and those of another run less; a ratio of two that were taken in turn
-says something. The aims are those of the issue on the reactive core.
+says something. Each case is made of the same functions in each library, and everything that
+could be lazy is listened to, so that all of them do the work. Beside the ratios stands how often a
+function runs at each change, as a library that runs more does more than is needed. The aims are
+those of the issue on the reactive core, beside yarp.
+
+A case that takes a library more than a minute, as its cost grows with the paths through the graph
+and not with its nodes, is not run with it.
 """
 
+import argparse
 import gc
 import itertools
 import statistics
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
+import observ
+import reactivex
+import reaktiv
+import signified
 import yarp as plain
+from reactivex import operators
+from reactivex.subject import BehaviorSubject
 
 from eshet import reactive as ours
 
-ROUNDS = 15
+ROUNDS = 9
 ROUND_SECONDS = 0.01
 
-Case = Callable[[ModuleType], Callable[[], object]]
-CASES: dict[str, tuple[Case, float]] = {}
+Function = Callable[..., Any]
+Run = Callable[[], object]
 
 
-def case(name: str, aim: float) -> Callable[[Case], Case]:
+class Ours:
+    """This package."""
+
+    name = "ours"
+    yarp: Any = ours
+
+    def source(self) -> Any:
+        return self.yarp.Value(0)
+
+    def set(self, source: Any, value: int) -> None:
+        source.value = value
+
+    def setter(self, source: Any) -> Run:
+        numbers = itertools.count(1)
+
+        def run() -> None:
+            source.value = next(numbers)
+
+        return run
+
+    def apply(self, function: Function, *sources: Any) -> Any:
+        return self.yarp.fn(function)(*sources)
+
+    def listen(self, node: Any) -> Any:
+        return node.on_value_changed(ignore)
+
+    def batch(self) -> Any:
+        return ours.transaction()
+
+
+class Plain(Ours):
+    """PyPI's yarp."""
+
+    name = "yarp"
+    yarp = plain
+
+
+class Reaktiv(Ours):
+    """Signals that are pulled."""
+
+    name = "reaktiv"
+
+    def source(self) -> Any:
+        return reaktiv.Signal(0)
+
+    def set(self, source: Any, value: int) -> None:
+        source.set(value)
+
+    def setter(self, source: Any) -> Run:
+        numbers = itertools.count(1)
+        return lambda: source.set(next(numbers))
+
+    def apply(self, function: Function, *sources: Any) -> Any:
+        return reaktiv.Computed(lambda: function(*[source() for source in sources]))
+
+    def listen(self, node: Any) -> Any:
+        return reaktiv.Effect(lambda: ignore(node()))
+
+    def batch(self) -> Any:
+        return reaktiv.batch()
+
+
+class Signified(Ours):
+    """Signals that are pushed."""
+
+    name = "signified"
+
+    def source(self) -> Any:
+        return signified.Signal(0)
+
+    def apply(self, function: Function, *sources: Any) -> Any:
+        return signified.computed(function)(*sources)
+
+    def listen(self, node: Any) -> Any:
+        listener = _Listener(node)
+        node.subscribe(listener)
+        return listener
+
+
+class _Listener:
+    def __init__(self, node: Any) -> None:
+        self._node = node
+
+    def update(self) -> None:
+        ignore(self._node.value)
+
+
+class Observ(Ours):
+    """Vue's watchers."""
+
+    name = "observ"
+
+    def source(self) -> Any:
+        return observ.ref(0)
+
+    def set(self, source: Any, value: int) -> None:
+        source["value"] = value
+
+    def setter(self, source: Any) -> Run:
+        numbers = itertools.count(1)
+
+        def run() -> None:
+            source["value"] = next(numbers)
+
+        return run
+
+    def apply(self, function: Function, *sources: Any) -> Any:
+        reads = [source if callable(source) else _reads(source) for source in sources]
+        return observ.computed(lambda: function(*[read() for read in reads]))
+
+    def listen(self, node: Any) -> Any:
+        return observ.watch(node, ignore, sync=True)
+
+
+def _reads(source: Any) -> Callable[[], Any]:
+    return lambda: source["value"]
+
+
+class Reactivex(Ours):
+    """Streams."""
+
+    name = "reactivex"
+
+    def source(self) -> Any:
+        return BehaviorSubject(0)
+
+    def set(self, source: Any, value: int) -> None:
+        source.on_next(value)
+
+    def setter(self, source: Any) -> Run:
+        numbers = itertools.count(1)
+        return lambda: source.on_next(next(numbers))
+
+    def apply(self, function: Function, *sources: Any) -> Any:
+        if len(sources) == 1:
+            return sources[0].pipe(operators.map(function))
+        return reactivex.combine_latest(*sources).pipe(operators.map(lambda all_: function(*all_)))
+
+    def listen(self, node: Any) -> Any:
+        return node.subscribe(ignore)
+
+
+LIBRARIES: list[Ours] = [Ours(), Plain(), Reaktiv(), Signified(), Observ(), Reactivex()]
+
+Make = Callable[["Ours", "Functions"], Run]
+
+
+class Case:
+    """What is measured: a graph, and what changes it."""
+
+    def __init__(self, name: str, make: Make, aim: float | None, leave_out: str) -> None:
+        self.name = name
+        self.make = make
+        self.aim = aim
+        self.leave_out = leave_out.split()
+
+
+CASES: list[Case] = []
+
+
+def case(name: str, aim: float | None = None, leave_out: str = "") -> Callable[[Make], Make]:
     """Measure what the decorated function returns, under this name."""
 
-    def decorate(make: Case) -> Case:
-        CASES[name] = (make, aim)
+    def decorate(make: Make) -> Make:
+        CASES.append(Case(name, make, aim, leave_out))
         return make
 
     return decorate
 
 
-def setter(source: Any, keep: Any) -> Callable[[], object]:
-    """Return what sets a source again and again, and keeps what hears it."""
-    numbers = itertools.count(1)
-
-    def run() -> None:
-        source.value = next(numbers)
-
-    run.keep = keep  # type: ignore[attr-defined]
-    return run
-
-
-def ignore(_: Any) -> None:
+def ignore(*_: Any) -> None:
     """Hear of a change."""
 
 
-def add_one(x: int) -> int:
-    """Return one more."""
-    return x + 1
+class Functions:
+    """What nodes compute: of one value, and of several."""
+
+    @staticmethod
+    def one(x: int) -> int:
+        return x + 1
+
+    @staticmethod
+    def many(*xs: int) -> int:
+        return sum(xs) % 97
 
 
-@case("one update: a node and its callback", 1.5)
-def update(yarp: ModuleType) -> Callable[[], object]:
-    a = yarp.Value(0)
-    node = yarp.fn(add_one)(a)
-    node.on_value_changed(ignore)
-    return setter(a, node)
+class Counting(Functions):
+    """The same, counting its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def one(self, x: int) -> int:  # type: ignore[override]
+        self.calls += 1
+        return x + 1
+
+    def many(self, *xs: int) -> int:  # type: ignore[override]
+        self.calls += 1
+        return sum(xs) % 97
 
 
-def chain(length: int) -> Case:
-    """Return a case of a chain."""
+def kept(run: Run, *things: Any) -> Run:
+    """Return what runs, and keeps things alive."""
+    run.kept = things  # type: ignore[attr-defined]
+    return run
 
-    def make(yarp: ModuleType) -> Callable[[], object]:
-        a = node = yarp.Value(0)
-        for _ in range(length):
-            node = yarp.fn(add_one)(node)
-        return setter(a, node)
+
+def listened(library: Ours, source: Any, ends: list[Any], *things: Any) -> Run:
+    """Return what sets a source again and again, with somebody to hear of each end."""
+    heard = [library.listen(end) for end in ends]
+    return kept(library.setter(source), ends, heard, *things)
+
+
+def one_update(library: Ours, f: Functions) -> Run:
+    source = library.source()
+    return listened(library, source, [library.apply(f.one, source)])
+
+
+case("one update: a function and its callback", 1.5)(one_update)
+
+
+@case("the same beside 100,000 other nodes", 1.5, "reaktiv signified observ reactivex")
+def beside(library: Ours, f: Functions) -> Run:
+    others = [library.apply(f.one, library.source()) for _ in range(50_000)]
+    return kept(one_update(library, f), others)
+
+
+def chain(length: int) -> Make:
+    """Return a chain of functions."""
+
+    def make(library: Ours, f: Functions) -> Run:
+        source = node = library.source()
+        nodes = [node := library.apply(f.one, node) for _ in range(length)]
+        return listened(library, source, [node], nodes)
 
     return make
 
 
 case("chain of 100", 10)(chain(100))
-case("chain of 1,000", 14)(chain(1_000))
-
-
-@case("chain of 1,000, x + 1", 14)
-def operators(yarp: ModuleType) -> Callable[[], object]:
-    a = node = yarp.Value(0)
-    for _ in range(1_000):
-        node = node + 1
-    return setter(a, node)
+case("chain of 1,000", 14, "reactivex")(chain(1_000))
+case("chain of 10,000", 18, "reaktiv signified observ reactivex")(chain(10_000))
 
 
 @case("fan-out to 1,000", 3.8)
-def fan_out(yarp: ModuleType) -> Callable[[], object]:
-    a = yarp.Value(0)
-    return setter(a, [yarp.fn(add_one)(a) for _ in range(1_000)])
+def fan_out(library: Ours, f: Functions) -> Run:
+    source = library.source()
+    return listened(library, source, [library.apply(f.one, source) for _ in range(1_000)])
 
 
-def diamond(width: int) -> Case:
-    """Return a case of a join of many that have one source."""
+def diamond(width: int) -> Make:
+    """Return a join of many that have one source."""
 
-    def make(yarp: ModuleType) -> Callable[[], object]:
-        a = yarp.Value(0)
-        middle = [yarp.fn(add_one)(a) for _ in range(width)]
-        return setter(a, yarp.fn(lambda *xs: sum(xs))(*middle))
+    def make(library: Ours, f: Functions) -> Run:
+        source = library.source()
+        middle = [library.apply(f.one, source) for _ in range(width)]
+        return listened(library, source, [library.apply(f.many, *middle)], middle)
 
     return make
 
@@ -111,55 +305,126 @@ case("diamond of 1,000", 280)(diamond(1_000))
 
 
 @case("triangle of 10", 4.2)
-def triangle(yarp: ModuleType) -> Callable[[], object]:
-    a = node = yarp.Value(0)
-    steps = [node]
-    for _ in range(10):
-        node = yarp.fn(add_one)(node)
-        steps.append(node)
-    return setter(a, yarp.fn(lambda *xs: sum(xs))(*steps))
+def triangle(library: Ours, f: Functions) -> Run:
+    source = node = library.source()
+    steps = [source, *(node := library.apply(f.one, node) for _ in range(10))]
+    return listened(library, source, [library.apply(f.many, *steps)], steps)
 
 
-@case("dense: 4 layers of 8, each of all", 400)
-def dense(yarp: ModuleType) -> Callable[[], object]:
-    a = yarp.Value(0)
-    layer = [yarp.fn(add_one)(a) for _ in range(8)]
-    for _ in range(4):
-        layer = [yarp.fn(lambda *xs: sum(xs) % 97)(*layer) for _ in range(8)]
-    return setter(a, layer)
+@case("mux of 100", 2.2)
+def mux(library: Ours, f: Functions) -> Run:
+    sources = [library.source() for _ in range(100)]
+    join = library.apply(lambda *xs: dict(enumerate(xs)), *sources)
+    ends = [library.apply(lambda xs, n=n: f.one(xs[n]), join) for n in range(100)]
+    return listened(library, sources[0], ends, join, sources)
 
 
-@case("event, function, callback", 1.4)
-def event(yarp: ModuleType) -> Callable[[], object]:
+@case("dense 4x8, each of all", None, "reaktiv reactivex")
+def dense_small(library: Ours, f: Functions) -> Run:
+    return dense(library, f, 4)
+
+
+@case("dense 1,000x8, each of all", None, "yarp reaktiv signified reactivex")
+def dense_large(library: Ours, f: Functions) -> Run:
+    return dense(library, f, 1_000)
+
+
+def dense(library: Ours, f: Function, layers: int) -> Run:
+    """Return layers of 8, of which each takes all of the one before."""
+    source = library.source()
+    layer = [library.apply(f.one, source) for _ in range(8)]
+    every = [layer := [library.apply(f.many, *layer) for _ in range(8)] for _ in range(layers)]
+    return listened(library, source, layer, every)
+
+
+def cellx(layers: int) -> Make:
+    """Return the layers of the benchmark of cellx, of which one of four sources is set."""
+
+    def make(library: Ours, f: Functions) -> Run:
+        sources = layer = [library.source() for _ in range(4)]
+        every = []
+        for _ in range(layers):
+            a, b, c, d = layer
+            layer = [
+                library.apply(f.one, b),
+                library.apply(lambda a, c: f.one(a - c), a, c),
+                library.apply(f.many, b, d),
+                library.apply(f.one, c),
+            ]
+            every.append(layer)
+        return listened(library, sources[0], layer, sources, every)
+
+    return make
+
+
+case("cellx of 10 layers", 65)(cellx(10))
+case("cellx of 100 layers", None, "yarp reaktiv signified reactivex")(cellx(100))
+case("cellx of 1,000 layers", None, "yarp reaktiv signified observ reactivex")(cellx(1_000))
+
+
+@case("batch of 100 sources", None, "yarp signified observ reactivex")
+def batch(library: Ours, f: Functions) -> Run:
+    sources = [library.source() for _ in range(100)]
+    end = library.apply(f.many, *sources)
+    numbers = itertools.count(1)
+
+    def run() -> None:
+        number = next(numbers)
+        with library.batch():
+            for source in sources:
+                library.set(source, number)
+
+    return kept(run, end, library.listen(end))
+
+
+@case("event, function, callback", 1.4, "reaktiv signified observ reactivex")
+def event(library: Ours, f: Functions) -> Run:
+    yarp = library.yarp
     source = yarp.Event() if yarp is ours else yarp.Value()
-    node = (yarp.fn if yarp is ours else yarp.instantaneous_fn)(add_one)(source)
+    node = (yarp.fn if yarp is ours else yarp.instantaneous_fn)(f.one)(source)
     node.on_value_changed(ignore)
     emit = source.emit if yarp is ours else source.set_instantaneous_value
-    return lambda: (emit(1), node)
+    return kept(lambda: emit(1), node)
 
 
 @case("making a source", 0.4)
-def make_source(yarp: ModuleType) -> Callable[[], object]:
-    kept: list[Any] = []
-    return lambda: kept.append(yarp.Value(0))
+def make_source(library: Ours, f: Functions) -> Run:
+    made: list[Any] = []
+    return lambda: made.append(library.source())
 
 
-@case("making a function of 1", 4)
-def make_of_one(yarp: ModuleType) -> Callable[[], object]:
-    kept: list[Any] = []
-    add, a = yarp.fn(add_one), yarp.Value(0)
-    return lambda: kept.append(add(a))
+def making(count: int) -> Make:
+    """Return the making of a function of so many sources."""
+
+    def make(library: Ours, f: Functions) -> Run:
+        made: list[Any] = []
+        sources = [library.source() for _ in range(count)]
+        function = f.one if count == 1 else f.many
+        if isinstance(library, Plain) or type(library) is Ours:
+            applied = library.yarp.fn(function)  # as a rule does, once
+            return lambda: made.append(applied(*sources))
+        return lambda: made.append(library.apply(function, *sources))
+
+    return make
 
 
-@case("making a function of 4", 5)
-def make_of_four(yarp: ModuleType) -> Callable[[], object]:
-    kept: list[Any] = []
-    add = yarp.fn(lambda a, b, c, d: a)
-    sources = [yarp.Value(0) for _ in range(4)]
-    return lambda: kept.append(add(*sources))
+case("making a function of 1", 4)(making(1))
+case("making a function of 4", 5)(making(4))
 
 
-def seconds(run: Callable[[], object], times: int) -> float:
+@case("disposing 10,000 functions of one source", None, "yarp reactivex")
+def remove(library: Ours, f: Functions) -> Run:
+    source = library.source()
+
+    def run() -> None:
+        nodes = [library.apply(f.one, source) for _ in range(10_000)]
+        heard = [library.listen(node) for node in nodes] if type(library) is not Ours else []
+        del nodes, heard
+
+    return run
+
+
+def seconds(run: Run, times: int) -> float:
     """Return how long one of many runs takes, with nothing collected in between."""
     gc.collect()
     gc.disable()
@@ -171,37 +436,116 @@ def seconds(run: Callable[[], object], times: int) -> float:
     return (end - start) / times
 
 
-def ratio(make: Case) -> float:
-    """Return how many times as long yarp takes: the median of many rounds, taken in turn."""
-    theirs, mine = make(plain), make(ours)
-    times = [max(1, int(ROUND_SECONDS / seconds(run, 1))) for run in (theirs, mine)]
-    rounds = [seconds(theirs, times[0]) / seconds(mine, times[1]) for _ in range(ROUNDS)]
-    return statistics.median(rounds)
+def times_in_turn(runs: dict[str, Run]) -> dict[str, list[float]]:
+    """Return how long each takes, in each of many rounds."""
+    times = {name: max(1, int(ROUND_SECONDS / seconds(run, 1))) for name, run in runs.items()}
+    rounds = [
+        {name: seconds(run, times[name]) for name, run in runs.items()} for _ in range(ROUNDS)
+    ]
+    return {name: [each[name] for each in rounds] for name in runs}
 
 
-def bytes_of_computed(yarp: ModuleType) -> float:
+def calls_of(each: Case, library: Ours) -> int:
+    """Return how often a function is called at one change."""
+    functions = Counting()
+    run = each.make(library, functions)
+    run()
+    functions.calls = 0
+    run()
+    return functions.calls
+
+
+def traced_update(library: Ours, f: Functions) -> Run:
+    """Return one update that is told of."""
+    run = one_update(library, f)
+
+    def traced() -> None:
+        watching = ours.on_transaction(ignore)
+        for _ in range(100):
+            run()
+        watching.dispose()
+
+    return traced
+
+
+def bytes_of_function(library: Ours) -> float:
     """Return the bytes of a function of one Value with a callback."""
     count = 2_000
-    add, sources = yarp.fn(add_one), [yarp.Value(0) for _ in range(count)]
+    sources = [library.source() for _ in range(count)]
     gc.collect()
     tracemalloc.start()
-    nodes = [add(source) for source in sources]
-    for node in nodes:
-        node.on_value_changed(ignore)
+    nodes = [library.apply(Functions.one, source) for source in sources]
+    heard = [library.listen(node) for node in nodes]
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    del heard
     return size / count
+
+
+def show(*columns: Any) -> None:
+    """Print a line of the table."""
+    name, *others = columns
+    print(f"{name:42}" + "".join(f"{other:>17}" for other in others), flush=True)
 
 
 def main() -> None:
     """Print each ratio beside its aim."""
-    sys.setrecursionlimit(100_000)  # plain yarp recurses once for each node of a chain
-    print(f"{'PyPI yarp / ours, Python ' + sys.version.split()[0]:42}{'ratio':>8}{'aim':>8}")
-    for name, (make, aim) in CASES.items():
-        print(f"{name:42}{ratio(make):8.2f}{aim:8.1f}")
-    theirs, mine = bytes_of_computed(plain), bytes_of_computed(ours)
-    print(f"{'bytes of a function with a callback':42}{theirs / mine:8.2f}{1 / 0.45:8.1f}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "only", nargs="?", default="", help="measure only what has this in its name"
+    )
+    only = parser.parse_args().only
+    show(
+        f"time / ours (calls), Python {sys.version.split()[0]}",
+        "ours, µs",
+        "aim, yarp",
+        *(library.name for library in LIBRARIES[1:]),
+    )
+    for each in CASES:
+        if only in each.name:
+            measure(each)
+    if only in "bytes":
+        mine, *others = [bytes_of_function(library) for library in LIBRARIES]
+        show(
+            "bytes of a function with a callback",
+            f"{mine:.0f} bytes",
+            f"{1 / 0.45:.1f}",
+            *(f"{size / mine:.2f}" for size in others),
+        )
+    if only in "tracing":
+        runs = {
+            "untold": one_update(LIBRARIES[0], Functions()),
+            "told": traced_update(LIBRARIES[0], Functions()),
+        }
+        times = times_in_turn(runs)
+        ratio = statistics.median(times["told"]) / 100 / statistics.median(times["untold"])
+        show("one update that is told of / one that is not", f"{ratio:.2f}", "≤ 2.5")
+
+
+def measure(each: Case) -> None:
+    """Print the line of one case."""
+    libraries = [library for library in LIBRARIES if library.name not in each.leave_out]
+    times = times_in_turn({lib.name: each.make(lib, Functions()) for lib in libraries})
+    calls = {lib.name: calls_of(each, lib) for lib in libraries}
+    mine = times["ours"]
+    cells = []
+    for library in LIBRARIES[1:]:
+        if library.name in times:
+            pairs = zip(times[library.name], mine, strict=True)
+            ratio = statistics.median(theirs / ours_ for theirs, ours_ in pairs)
+            cells.append(f"{ratio:.2f} ({calls[library.name]:,})")
+        else:
+            cells.append("-")
+    aim = "" if each.aim is None else f"{each.aim:g}"
+    show(f"{each.name} ({calls['ours']:,})", f"{statistics.median(mine) * 1e6:,.2f}", aim, *cells)
 
 
 if __name__ == "__main__":
-    main()
+    # Most of them recurse once for each node of a chain, in C too.
+    sys.setrecursionlimit(1_000_000)
+    threading.stack_size(1 << 30)
+    thread = threading.Thread(target=main)
+    thread.start()
+    thread.join()

@@ -79,7 +79,7 @@ class Batch:
     def add(self, source: Source, value: Any, transactions: Transactions) -> None:
         """Make one more change."""
         if self.at_once and isinstance(source.node, ValueNode):
-            self._held.update({**source.held(), **self._held})
+            self._note(source)
             self._take(source, value, transactions)
         else:
             self._changes.append((source, value))
@@ -97,8 +97,13 @@ class Batch:
     def held(self) -> Mapping[Node, Any]:
         """Return what each source held before."""
         for source, _ in self._changes:
-            self._held.update({**source.held(), **self._held})
+            self._note(source)
         return self._held
+
+    def _note(self, source: Source) -> None:
+        """Note what a source holds before it takes anything."""
+        if source.node not in self._held:
+            self._held.update(source.held())
 
     def _take(self, source: Source, value: Any, transactions: Transactions) -> None:
         node = source.node

@@ -1,17 +1,21 @@
 """Random graphs against a model that computes everything anew at each change.
 
 The model knows neither heights nor queues: for each change it goes through all nodes in the order
-in which they were made, and asks of each what its inputs hold and what they just told.
+in which they were made, and asks of each what its inputs hold and what they just told. Time is
+virtual.
 """
 
 import dataclasses
+import math
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from eshet import reactive as yarp
+from eshet.scope import Scope
 from eshet.unknown import Unknown
+from eshet_rules.virtual_time import VirtualLoop
 
 ABSENT = (yarp.NoValue, Unknown)
 
@@ -49,18 +53,36 @@ def calls_of(inputs):
 
 
 class Model:
-    """A node of the model: made with its inputs, then told to `go_on` in each transaction."""
+    """A node of the model: made with its inputs, then told to `go_on` in each transaction.
 
-    def __init__(self, inputs):
+    Attributes:
+        due: for what takes time, when it is to change to what by itself.
+        ended: whether its scope was disposed.
+        runs: how often its function is to be called in the present transaction.
+    """
+
+    def __init__(self, inputs, length):
         self.inputs = inputs
+        self.length = length
         self.out = Told(any(each.is_event for each in inputs))
+        self.due = []
+        self.ended = False
+        self.runs = 0
         self.start()
 
     def start(self):
         raise NotImplementedError
 
-    def go_on(self):
+    def go_on(self, now):
         raise NotImplementedError
+
+    def wake(self, now):
+        """Do what was due first."""
+        raise NotImplementedError
+
+    def make(self, real):
+        """Return the real one, made of the real inputs."""
+        return self.real(*real)
 
 
 class Function(Model):
@@ -71,7 +93,7 @@ class Function(Model):
             result = self.function(*[each.value for each in self.inputs])
             self.out.value = yarp.NoValue if result is yarp.NoChange else result
 
-    def go_on(self):
+    def go_on(self, now):
         for args in calls_of(self.inputs):
             result = self.function(*args)
             if not self.out.is_event:
@@ -99,8 +121,83 @@ def choosy(*args):
 
 
 class Choosy(Function):
-    function = staticmethod(choosy)
-    real = staticmethod(yarp.fn(choosy))
+    """A function that counts its calls."""
+
+    def function(self, *args):
+        self.runs += 1
+        return choosy(*args)
+
+    def make(self, real):
+        self.calls = 0
+
+        def counted(*args):
+            self.calls += 1
+            return choosy(*args)
+
+        return yarp.fn(counted)(*real)
+
+
+class Switch(Model):
+    """Follows the second input while the first is odd, and else the third."""
+
+    def start(self):
+        self.out = Told(False, self.selected().value)
+
+    def selected(self):
+        first, *others = self.inputs
+        return others[0] if isinstance(first.value, int) and first.value % 2 else others[-1]
+
+    def go_on(self, now):
+        if self.inputs[0].news or self.selected().news:
+            self.out.value = self.selected().value
+            self.out.news = [self.out.value]
+
+    @staticmethod
+    def real(first, *others):
+        odd, even = others[0], others[-1]
+        return yarp.switch(yarp.fn(lambda x: odd if isinstance(x, int) and x % 2 else even)(first))
+
+
+class Delay(Model):
+    def start(self):
+        self.out = Told(self.inputs[0].is_event, self.inputs[0].value)
+
+    def go_on(self, now):
+        self.due += [(now + self.length, news) for news in self.inputs[0].news]
+
+    def wake(self, now):
+        _, value = self.due.pop(0)
+        self.out.news = [value]
+        if not self.out.is_event:
+            self.out.value = value
+
+    def make(self, real):
+        return yarp.delay(real[0], self.length)
+
+
+class TimeWindow(Model):
+    def start(self):
+        self.present = [] if self.inputs[0].is_event else [self.inputs[0].value]
+        self.out = Told(False, list(self.present))
+
+    def go_on(self, now):
+        for news in self.inputs[0].news:
+            aging = [news] if self.inputs[0].is_event else self.present
+            self.due += [(now + self.length, each) for each in aging]
+            self.present = [] if self.inputs[0].is_event else [news]
+        if self.inputs[0].news:
+            self.tell()
+
+    def wake(self, now):
+        self.due.pop(0)
+        self.tell()
+
+    def tell(self):
+        self.out.value = [*(each for _, each in self.due), *self.present]
+        self.out.news = [self.out.value]
+
+    def make(self, real):
+        return yarp.time_window(real[0], self.length)
 
 
 class NoRepeat(Function):
@@ -129,7 +226,7 @@ class Window(Model):
         first = self.inputs[0]
         self.out = Told(False, [] if first.is_event else [first.value])
 
-    def go_on(self):
+    def go_on(self, now):
         if self.inputs[0].news:
             self.out.value = [*self.out.value, *self.inputs[0].news][-2:]
             self.out.news = [self.out.value]
@@ -143,7 +240,7 @@ class ToEvent(Model):
     def start(self):
         self.out = Told(True)
 
-    def go_on(self):
+    def go_on(self, now):
         self.out.news = list(self.inputs[0].news)
 
     @staticmethod
@@ -155,7 +252,7 @@ class ToValue(Model):
     def start(self):
         self.out = Told(False)
 
-    def go_on(self):
+    def go_on(self, now):
         self.out.news = self.inputs[0].news[-1:]
         self.out.value = self.out.news[0] if self.out.news else self.out.value
 
@@ -164,15 +261,25 @@ class ToValue(Model):
         return yarp.event_to_value(first)
 
 
-KINDS = [Add, Choosy, NoRepeat, Filter, Window, ToEvent, ToValue]
-ONE_INPUT = (NoRepeat, Filter, Window, ToEvent, ToValue)
+KINDS = [Add, Choosy, NoRepeat, Filter, Window, ToEvent, ToValue, Switch, Delay, TimeWindow]
+ONE_INPUT = (NoRepeat, Filter, Window, ToEvent, ToValue, Delay, TimeWindow)
 
 values = st.sampled_from([*range(7), Unknown, yarp.NoValue])
 nodes = st.tuples(
-    st.sampled_from(KINDS), st.lists(st.integers(0, 50), min_size=2, max_size=4), st.booleans()
+    st.sampled_from(KINDS),
+    st.lists(st.integers(0, 50), min_size=2, max_size=4),
+    st.sampled_from(["kept", "forgotten", "in a scope"]),
 )
 sources = st.lists(st.one_of(values, st.just("event")), min_size=2, max_size=5)
-changes = st.lists(st.tuples(st.integers(0, 50), values), max_size=12)
+changes = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, 50), values), st.sampled_from(["time passes", "scope ends"])
+    ),
+    max_size=12,
+)
+
+LOOP = VirtualLoop()
+SHORT = 1e-4
 
 
 class Pair:
@@ -187,15 +294,31 @@ class Pair:
         self.count = len(sources)
         self.log = []
         self.forgotten = set()
+        self.scope = Scope("pair")
 
-    def add(self, kind, picks, forget):
-        usable = [at for at, told in enumerate(self.told) if not isinstance(told.value, list)]
+    def add(self, kind, picks, life):
+        usable = [
+            at
+            for at, told in enumerate(self.told)
+            if not isinstance(told.value, list) and not (kind is Switch and told.is_event)
+        ]
+        if not usable:
+            return
         picked = [usable[pick % len(usable)] for pick in picks]
         picked = picked[:1] if kind in ONE_INPUT else picked
-        self.models.append(kind([self.told[at] for at in picked]))
-        self.told.append(self.models[-1].out)
-        self.real.append(kind.real(*[self.real[at] for at in picked]))
-        if forget:  # it goes on for those that depend on it
+        # Lengths of which no sums are the same, so that hardly ever two things are due at once.
+        model = kind([self.told[at] for at in picked], 3 + math.sqrt(2 + len(self.models)) / 8)
+        self.models.append(model)
+        self.told.append(model.out)
+        real = [self.real[at] for at in picked]
+        if life == "in a scope":
+            with self.scope.active():
+                self.real.append(model.make(real))
+            model.owned = self.real[-1]._node not in {each._node for each in real}
+        else:
+            self.real.append(model.make(real))
+            model.owned = False
+        if life == "forgotten":  # it goes on for those that depend on it
             self.forgotten.add(len(self.real) - 1)
 
     def listen(self):
@@ -203,41 +326,110 @@ class Pair:
             if at in self.forgotten:
                 self.real[at] = None
             else:
-                height = each._node.height
-                each.on_value_changed(lambda x, at=at, h=height: self.log.append((h, at, x)))
+                node = each._node
+                each.on_value_changed(lambda x, at=at, n=node: self.log.append((n.height, at, x)))
+
+    async def play(self, change):
+        if change == "time passes":
+            await self.pass_time(5)
+        elif change == "scope ends":
+            self.end_scope()
+        else:
+            await self.pass_time(1)
+            self.change(*change)
 
     def change(self, pick, value):
         at = pick % self.count
         told = self.told[at]
-        for each in self.told:
-            each.news = []
+        self.begin()
         told.news = [value]
         told.value = told.value if told.is_event else value
-        for model in self.models:
-            model.go_on()
-        self.log.clear()
+        self.settle(self.models, LOOP.time())
         yarp.emit_fn(self.real[at])(value)
+        self.check()
 
-    def check(self):
+    async def pass_time(self, seconds):
+        """Let time pass, up to each moment in which something is due."""
+        end = LOOP.time() + seconds
+        while True:
+            due = sorted((model.due[0][0], at) for at, model in enumerate(self.models) if model.due)
+            if not due or due[0][0] > end:
+                break
+            time, at = due[0]
+            # There is no right order of what is due at once.
+            assume(len(due) == 1 or due[1][0] > time + 4 * SHORT)
+            await LOOP.advance(max(0, time - LOOP.time() - SHORT))
+            self.begin()
+            transactions = self.wake(at, time)
+            await LOOP.advance(time - LOOP.time() + SHORT)
+            self.check(transactions)
+        await LOOP.advance(max(0, end - LOOP.time()))
+
+    def wake(self, at, time):
+        """Let the model do all that is due, and return in how many transactions."""
+        model, transactions = self.models[at], 0
+        news = [[] for _ in self.told]
+        while model.due and model.due[0][0] == time:
+            transactions += 1
+            for each in self.told:
+                each.news = []
+            model.wake(time)
+            self.settle(self.models[at + 1 :], time)
+            for heard, each in zip(news, self.told, strict=True):
+                heard += each.news
+        for heard, each in zip(news, self.told, strict=True):
+            each.news = heard
+        return transactions
+
+    def end_scope(self):
+        self.begin()
+        self.scope.dispose()
+        for model in self.models:
+            if model.owned:
+                model.ended, model.due = True, []
+        self.check()
+
+    def begin(self):
+        for each in self.told:
+            each.news = []
+        for model in self.models:
+            model.runs = 0
+            if isinstance(model, Choosy):
+                model.calls = 0
+        self.log.clear()
+
+    def settle(self, models, now):
+        for model in models:
+            if not model.ended:
+                model.go_on(now)
+
+    def check(self, transactions=1):
         heights = [height for height, _, _ in self.log]
-        assert heights == sorted(heights)
+        assert heights == sorted(heights) or transactions > 1
         for at, (real, told) in enumerate(zip(self.real, self.told, strict=True)):
             if real is not None:
                 assert [x for _, each, x in self.log if each == at] == told.news
                 assert same(real.value, told.value)
+        for at, model in enumerate(self.models, self.count):
+            if isinstance(model, Choosy):  # what nothing uses has ended, and does not run
+                assert model.calls == model.runs or (model.calls == 0 and at in self.forgotten)
 
 
 def same(a, b):
     return a is b or (type(a) is type(b) and a == b)
 
 
-@given(sources, st.lists(nodes, max_size=20), changes)
-@settings(max_examples=500, deadline=None)
-def test_a_graph_tells_what_the_model_tells(sources, nodes, changes):
+async def play(sources, nodes, changes):
     pair = Pair(sources)
     for node in nodes:
         pair.add(*node)
     pair.listen()
     for change in changes:
-        pair.change(*change)
-        pair.check()
+        await pair.play(change)
+    pair.scope.dispose()
+
+
+@given(sources, st.lists(nodes, max_size=20), changes)
+@settings(max_examples=5_000, deadline=None)
+def test_a_graph_tells_what_the_model_tells(sources, nodes, changes):
+    LOOP.run_until_complete(play(sources, nodes, changes))
