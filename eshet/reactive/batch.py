@@ -78,16 +78,18 @@ class Batch:
 
     def add(self, source: Source, value: Any, transactions: Transactions) -> None:
         """Make one more change."""
-        if self.at_once and isinstance(source.node, ValueNode):
-            self._note(source)
-            self._take(source, value, transactions)
-        else:
+        node = source.node
+        if not self.at_once or isinstance(node, EventNode):
             self._changes.append((source, value))
+            return
+        if node not in self._held:
+            self._held[node] = node.value
+        self._take(node, source, value, transactions)
 
     def take(self, _: Any, transactions: Transactions) -> None:
         """Let all sources take what is still to be taken."""
         for source, value in self._changes:
-            self._take(source, value, transactions)
+            self._take(source.node, source, value, transactions)
 
     def call_back(self, scope: Scope | None) -> None:
         """Let each source call back, in order."""
@@ -97,21 +99,15 @@ class Batch:
     def held(self) -> Mapping[Node, Any]:
         """Return what each source held before."""
         for source, _ in self._changes:
-            self._note(source)
+            self._held.setdefault(source.node, source.node.value)
         return self._held
 
-    def _note(self, source: Source) -> None:
-        """Note what a source holds before it takes anything."""
-        if source.node not in self._held:
-            self._held.update(source.held())
-
-    def _take(self, source: Source, value: Any, transactions: Transactions) -> None:
-        node = source.node
+    def _take(self, node: Node, source: Source, value: Any, transactions: Transactions) -> None:
         self._sources[node] = source
         if isinstance(node, EventNode):
             node.emit((*node.emissions, value), transactions)
             return
-        if source is node and isinstance(node, ValueNode):
+        if transactions.passing and source is node and isinstance(node, ValueNode):
             transactions.passing.pop(node, None)  # this lasts, whatever passed before
         source.take(value, transactions)
 

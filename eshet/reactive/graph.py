@@ -63,6 +63,7 @@ class Node:
         "uses",
     )
 
+    value: Any  # which a ValueNode holds, and of an EventNode is NoValue
     inputs: Sequence["Node"]
     dependents: "list[Node] | None"
     callbacks: "list[Subscription] | None"
@@ -142,9 +143,9 @@ class Node:
             except Exception as error:
                 subscription.report(error)
 
-    def held(self) -> "Mapping[Node, Any]":
-        """Return what this holds, of its own kind: nothing, if it is an event."""
-        return {self: NoValue}
+    def held(self) -> Mapping["Node", Any]:
+        """Return what this holds."""
+        return {self: self.value}
 
     def change(self, value: Any) -> None:
         """Set this source to a value, or let it emit one.
@@ -282,10 +283,6 @@ class ValueNode(Node):
         """Set this to a value, as `change` does, unless it holds an equal one already."""
         if value is not self.value and value != self.value:
             self.change(value)
-
-    def held(self) -> Mapping[Node, Any]:
-        """Return what this holds."""
-        return {self: self.value}
 
     def label(self) -> str:
         """Return what people are told that this node is."""

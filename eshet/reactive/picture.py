@@ -136,7 +136,7 @@ def _pictured(node: Node, number: int) -> PictureNode:
         name=node.describe(),
         kind="event" if isinstance(node, EventNode) else "value",
         scope=None if node.owner is None else node.owner.scope.name,
-        value=node.held()[node],
+        value=node.value,
         height=node.height,
         callbacks=sum(
             each.callback is not None and each.listener is None for each in node.callbacks or ()

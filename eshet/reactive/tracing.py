@@ -4,7 +4,7 @@ While nobody asks, it costs the question whether anybody does, once in each tran
 somebody does, `Tracer` settles in place of `Transactions`: without the short ways, step by step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from eshet.reactive.graph import EventNode, Node
@@ -27,7 +27,7 @@ class Step(NamedTuple):
     """
 
     node: Node
-    because: tuple[Node, ...]
+    because: Sequence[Node]
     before: Any
     after: Any
     changed: bool
@@ -109,40 +109,42 @@ class _Tracer:
         self.watching = watching
 
     def settle(self, source: Source, value: Any, transactions: Transactions) -> None:
-        held = dict(source.held())
+        held = source.held()
         source.take(value, transactions)
         if source.callbacks:
             transactions.heard.append(source)
         steps = [Step(node, (), before, _now(node), True) for node, before in held.items()]
         changed = set(held)
-        transactions.queue(source.dependents or ())
+        if source.dependents:
+            transactions.queue(source.dependents)
         while (level := transactions.lowest()) is not None:
             for node in level:
                 if node.state == QUEUED:
-                    step = _settled(node, changed, transactions)
-                    steps.append(step)
-                    if step.changed:
-                        changed.add(node)
+                    node.state = IDLE
+                    steps.append(_settled(node, changed, transactions))
             transactions.drop_lowest()
         for watching in self.watching:
             watching.tell(steps)
 
 
 def _settled(node: Node, changed: set[Node], transactions: Transactions) -> Step:
-    because = tuple(each for each in node.inputs if each in changed)
-    before = node.held()[node]
-    node.state = IDLE
+    because = node.inputs
+    if len(because) > 1:
+        because = [each for each in because if each in changed]
+    before = node.value
     try:
         if not node.settle(transactions):
             return Step(node, because, before, _now(node), False)
     except Exception as error:
         node.report(error)
         return Step(node, because, before, before, False, error)
+    changed.add(node)
     if node.callbacks:
         transactions.heard.append(node)
-    transactions.queue(node.dependents or ())
+    if node.dependents:
+        transactions.queue(node.dependents)
     return Step(node, because, before, _now(node), True)
 
 
 def _now(node: Node) -> Any:
-    return tuple(node.emissions) if isinstance(node, EventNode) else node.held()[node]
+    return tuple(node.emissions) if isinstance(node, EventNode) else node.value
