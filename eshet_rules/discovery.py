@@ -7,6 +7,7 @@ starts with `_` is a helper: it is imported by others, never loaded for itself.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +76,14 @@ def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[st
     return {source.name: source for source in found if source is not None}
 
 
-def _modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
+def _modules(
+    folder: Path, package: str = "", above: tuple[os.stat_result, ...] = ()
+) -> Iterator[tuple[str, Path]]:
+    """Find the modules of a folder, which has the folders above it."""
     try:
+        status = folder.stat()
+        if any(os.path.samestat(status, each) for each in above):
+            return  # a link that leads back
         entries = sorted(folder.iterdir())
     except OSError:
         return
@@ -84,7 +91,7 @@ def _modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
         if path.name.startswith((".", "#")) or path.name == "__pycache__":
             continue
         if path.is_dir():
-            yield from _modules(path, f"{package}{path.name}.")
+            yield from _modules(path, f"{package}{path.name}.", (*above, status))
         elif path.suffix == ".py" and not _is_test(path.name):
             # The folder of a package is named by its parent; the rules folder itself has no name.
             name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
