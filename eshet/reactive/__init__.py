@@ -3,10 +3,19 @@
 
 What lives where; imports go downwards only:
 
+    picture             a part of the graph as data and as a drawing
+    tracing             telling of transactions as they run
+    schedules           times of day, cron, and the sun
+    summaries           what a window of values comes to
+    changes             what tells of changes, joins and remembers
+    switching           following what a Value holds
     machines            state machines with timeouts
+    holding             debounce, throttle, hold, for_duration, fold_state
     timing              delay, time_window, rate_limit, emit_at, now
     clocked             the nodes that take time
-    memories            what those remember
+    appointments        what a schedule remembers
+    patience            what holding remembers
+    memories            what other nodes that take time remember
     filters             window, no_repeat, filter, replace_novalue, replace_unknown
     conversions         from Values to Events and back
     containers          Values and Events in lists, tuples and dicts
@@ -32,6 +41,22 @@ It is a superset of that yarp, but for what that stores in files. Names that Pyt
 `len` and `sum`, are meant to be used as `yarp.len`, after `from eshet import yarp`.
 """
 
+from eshet.reactive.batch import (
+    transaction,
+)
+from eshet.reactive.changes import (
+    changes,
+    count,
+    default,
+    falling,
+    hysteresis,
+    latest,
+    merge,
+    rising,
+    sample,
+    scan,
+    when,
+)
 from eshet.reactive.containers import (
     ensure_reactive,
     ensure_value,
@@ -64,6 +89,13 @@ from eshet.reactive.filters import (
 from eshet.reactive.fn import (
     fn,
     instantaneous_fn,
+)
+from eshet.reactive.holding import (
+    debounce,
+    fold_state,
+    for_duration,
+    hold,
+    throttle,
 )
 from eshet.reactive.instantaneous import (
     instantaneous_abs,
@@ -174,12 +206,31 @@ from eshet.reactive.operators import (
     xor,
     zip,
 )
+from eshet.reactive.picture import (
+    Edge,
+    Picture,
+    PictureNode,
+    graph,
+)
 from eshet.reactive.plain import (
     NoChange,
     NoValue,
 )
+from eshet.reactive.schedules import (
+    schedule,
+    sun,
+)
 from eshet.reactive.subscription import (
     Subscription,
+)
+from eshet.reactive.summaries import (
+    average,
+    maximum,
+    minimum,
+    rate,
+)
+from eshet.reactive.switching import (
+    switch,
 )
 from eshet.reactive.timing import (
     NOTHING,
@@ -189,6 +240,11 @@ from eshet.reactive.timing import (
     rate_limit,
     time_window,
 )
+from eshet.reactive.tracing import (
+    Step,
+    Watching,
+    on_transaction,
+)
 from eshet.reactive.value import (
     Value,
 )
@@ -196,20 +252,30 @@ from eshet.reactive.value import (
 __all__ = [
     "FSM",
     "NOTHING",
+    "Edge",
     "Event",
     "NoChange",
     "NoValue",
+    "Picture",
+    "PictureNode",
+    "Step",
     "Subscription",
     "Value",
+    "Watching",
     "abs",
     "add",
     "all",
     "and_",
     "any",
+    "average",
     "bool",
+    "changes",
     "concat",
     "contains",
+    "count",
     "countOf",
+    "debounce",
+    "default",
     "delay",
     "emit_at",
     "emit_fn",
@@ -217,14 +283,20 @@ __all__ = [
     "ensure_value",
     "eq",
     "event_to_value",
+    "falling",
     "filter",
     "floordiv",
     "fn",
+    "fold_state",
+    "for_duration",
     "ge",
     "getattr",
     "getitem",
+    "graph",
     "gt",
     "hex",
+    "hold",
+    "hysteresis",
     "index",
     "indexOf",
     "instantaneous_abs",
@@ -283,6 +355,7 @@ __all__ = [
     "invert",
     "is_",
     "is_not",
+    "latest",
     "le",
     "len",
     "length_hint",
@@ -294,7 +367,10 @@ __all__ = [
     "map",
     "matmul",
     "max",
+    "maximum",
+    "merge",
     "min",
+    "minimum",
     "mod",
     "mul",
     "ne",
@@ -303,10 +379,12 @@ __all__ = [
     "not_",
     "now",
     "oct",
+    "on_transaction",
     "on_value",
     "or_",
     "pos",
     "pow",
+    "rate",
     "rate_limit",
     "reactive_dict",
     "reactive_list",
@@ -314,19 +392,28 @@ __all__ = [
     "replace_novalue",
     "replace_unknown",
     "repr",
+    "rising",
     "rshift",
+    "sample",
+    "scan",
+    "schedule",
     "sorted",
     "str",
     "str_format",
     "sub",
     "sum",
+    "sun",
+    "switch",
+    "throttle",
     "time_window",
+    "transaction",
     "truediv",
     "truth",
     "value_dict",
     "value_list",
     "value_to_event",
     "value_tuple",
+    "when",
     "window",
     "xor",
     "zip",

@@ -49,11 +49,11 @@ class _Waker:
         for subscription in self._subscriptions:
             subscription.dispose()
 
-    def results(self, source: EventNode, seconds: ValueNode | EventNode) -> list[Any]:
+    def results(self, source: EventNode, seconds: ValueNode | EventNode | None) -> list[Any]:
         """Return what comes out at once when the source emits or the seconds change."""
         now = self._loop.time()
         results = []
-        if seconds.value != self.memory.seconds:
+        if seconds is not None and seconds.value != self.memory.seconds:
             results += self._adjusted(seconds.value, now)
         for emission in source.emissions:
             results += self.memory.hear(emission, now)
@@ -65,9 +65,13 @@ class _Waker:
         if self._node is None:
             return
         if source is not None:
-            self._subscriptions.append(Subscription(source, self._hear, None))
+            self._subscriptions.append(Subscription(source, self._hear, None, self._node))
         if seconds is not None:
-            self._subscriptions.append(Subscription(seconds, self._adjust, None))
+            self._subscriptions.append(Subscription(seconds, self._adjust, None, self._node))
+
+    def heard(self) -> list[Node]:
+        """Return what it listens to."""
+        return [subscription.node for subscription in self._subscriptions]
 
     def _hear(self, value: Any) -> None:
         try:
@@ -102,10 +106,6 @@ class _Waker:
         self._set_timer()
         return results
 
-    def heard(self) -> list[Node]:
-        """Return the nodes that are listened to."""
-        return [subscription.node for subscription in self._subscriptions]
-
     def _set_timer(self) -> None:
         wake_at = None if self._node is None else self.memory.wake_at
         if self._timer is not None:
@@ -138,9 +138,9 @@ class TimedValue(ValueNode):
     __slots__ = ("_seconds", "_source", "_waker")
 
     def __init__(
-        self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode, value: Any
+        self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode | None, value: Any
     ) -> None:
-        super().__init__(value, (source, seconds))
+        super().__init__(value, (source, seconds) if seconds is not None else (source,))
         self._source = source
         self._seconds = seconds
         self._waker = _Waker(self, memory)
@@ -177,8 +177,10 @@ class TimedEvent(EventNode):
 
     __slots__ = ("_seconds", "_source", "_waker")
 
-    def __init__(self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode) -> None:
-        super().__init__((source, seconds))
+    def __init__(
+        self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode | None
+    ) -> None:
+        super().__init__((source, seconds) if seconds is not None else (source,))
         self._source = source
         self._seconds = seconds
         self._waker = _Waker(self, memory)

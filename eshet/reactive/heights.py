@@ -1,10 +1,10 @@
-"""Inputs that are added to a node after it was made, and the loops that they could close."""
+"""Inputs that come and go after a node was made, and the loops that they could close."""
 
 from eshet.exceptions import DependencyLoop
 from eshet.reactive.graph import Node
 from eshet.reactive.transaction import ENDED
 
-__all__ = ["add_input"]
+__all__ = ["add_input", "drop_input"]
 
 
 def add_input(node: Node, new: Node) -> None:
@@ -16,6 +16,17 @@ def add_input(node: Node, new: Node) -> None:
     if new.height >= node.height:
         _raise_above(node, new)
     node.follow(new)
+
+
+def drop_input(node: Node, old: Node) -> None:
+    """Make a node depend on an input no more. Its height stays: what is too high is right, too."""
+    if old not in node.inputs:
+        return
+    node.inputs = tuple(each for each in node.inputs if each is not old)
+    if old.dependents is not None and node in old.dependents:
+        # A new list, as the old one may be being run through.
+        old.dependents = [each for each in old.dependents if each is not node] or None
+    old.release()
 
 
 def _raise_above(node: Node, new: Node) -> None:

@@ -16,11 +16,20 @@ class Subscription:
     """A callback that hears of each change or emission, until `dispose` is called.
 
     It keeps what it listens to alive.
+
+    Args:
+        node: what to listen to.
+        callback: what to call.
+        scope: in which to call it.
+        listener: the node that changes by it, if it is there for one.
     """
 
-    __slots__ = ("_owned", "callback", "node", "scope")
+    __slots__ = ("_owned", "callback", "listener", "node", "scope")
 
-    def __init__(self, node: Node, callback: Callback, scope: Scope | None) -> None:
+    def __init__(
+        self, node: Node, callback: Callback, scope: Scope | None, listener: Node | None = None
+    ) -> None:
+        self.listener = listener
         self.callback: Callback | None = callback
         self.node = node
         self.scope = scope

@@ -11,18 +11,37 @@ from typing import Any, Final, Literal
 
 from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.clocked import LaterEvent, LaterValue, TimedEvent, TimedValue, length_of
+from eshet.reactive.clocked import (
+    LaterEvent,
+    LaterValue,
+    TimedEvent,
+    TimedValue,
+    length_of,
+)
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.graph import EventNode, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
-from eshet.reactive.memories import At, Clock, Delay, RateLimit, TimeWindow
+from eshet.reactive.memories import (
+    At,
+    Clock,
+    Delay,
+    RateLimit,
+    TimeWindow,
+)
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.value import Value, value_of
 
-__all__ = ["NOTHING", "delay", "emit_at", "now", "rate_limit", "time_window"]
+__all__ = [
+    "NOTHING",
+    "delay",
+    "emit_at",
+    "now",
+    "rate_limit",
+    "time_window",
+]
 
 
 class _Nothing(enum.Enum):
@@ -37,7 +56,8 @@ Missed = Literal["drop", "emit"]
 """What becomes of an emission that was due while nobody was there."""
 
 
-def _emits(missed: Missed) -> bool:
+def emits(missed: Missed) -> bool:
+    """Whether that is to be emitted late."""
     if missed not in ("drop", "emit"):
         raise ReactiveTypeError(f'missed={missed!r} has no meaning: write "drop" or "emit"')
     return missed == "emit"
@@ -63,7 +83,7 @@ def emit_at(time: Any, *, name: str | None = None, missed: Missed = "drop") -> E
     """
     loop = asyncio.get_running_loop()
     node = node_of(time) if isinstance(time, PlainValue) else ValueNode(time)
-    memory = At(emits_missed=_emits(missed))
+    memory = At(emits_missed=emits(missed))
     memory.hear(node.value, loop.time())
     return named(event_of(LaterEvent(memory, node, None)), name)
 
@@ -89,7 +109,7 @@ def delay(
     asyncio.get_running_loop()
     source, seconds = ensure_reactive(source), length_of(delay_seconds)
     node = node_of(source)
-    memory = Delay(seconds.value, emits_missed=isinstance(node, EventNode) and _emits(missed))
+    memory = Delay(seconds.value, emits_missed=isinstance(node, EventNode) and emits(missed))
     if isinstance(node, EventNode):
         return named(event_of(LaterEvent(memory, node, node_of(seconds))), name)
     return named(value_of(LaterValue(memory, node, node_of(seconds), node.value)), name)

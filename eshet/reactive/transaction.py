@@ -135,7 +135,6 @@ class Transactions:
                     while followers:
                         if len(followers) > 1:
                             self.queue(followers)
-                            self._settle_queue()
                             break
                         # A lone one needs no queue, as nothing else is to settle.
                         node = followers[0]
@@ -148,6 +147,8 @@ class Transactions:
                         if node.callbacks:
                             self.heard.append(node)
                         followers = node.dependents
+                    if self._heights:
+                        self._settle_queue()
                 else:
                     self.tracer.settle(source, value, self)
                 if self.passing:

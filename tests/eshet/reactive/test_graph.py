@@ -6,7 +6,8 @@ import weakref
 import pytest
 
 from eshet import reactive as yarp
-from eshet.reactive.graph import ENDED, IDLE, Node, ValueNode
+from eshet.reactive.graph import Node, ScopeNodes, ValueNode
+from eshet.reactive.transaction import ENDED, IDLE
 from eshet.scope import Scope
 from tests.support.hearing import heard
 
@@ -198,7 +199,7 @@ def test_a_scope_keeps_no_node_that_nothing_uses():
         for _ in range(100):
             a + 1
         del a
-    owner = scope.room(yarp.graph.ScopeNodes)
+    owner = scope.room(ScopeNodes)
     assert list(owner) == []
 
 

@@ -6,7 +6,9 @@ import threading
 import pytest
 
 from eshet import reactive as yarp
+from eshet.exceptions import WrongThread
 from eshet.reactive.transaction import here
+from eshet.scope import current_scope
 from tests.support.hearing import Errors, heard
 
 
@@ -349,6 +351,31 @@ def test_an_interrupted_event_is_silent_afterwards():
     assert event._node.emissions == interrupted._node.emissions == ()
 
 
+def test_a_callback_made_outside_any_scope_runs_in_none_whoever_set_the_source(caplog):
+    a = yarp.Value(1)
+    scopes = []
+    a.on_value_changed(lambda _: scopes.append(current_scope()))
+    a.on_value_changed(lambda _: 1 / 0)
+    errors = Errors()
+    with errors.scope.active():
+        a.value = 2
+    assert scopes == [None]
+    assert errors.reported == []
+    assert "callback of Value failed" in caplog.text
+
+
+def test_who_subscribes_in_a_callback_hears_the_next_change_only():
+    a = yarp.Value(1)
+    b = a + 1
+    told = []
+    a.on_value_changed(lambda _: None if told else b.on_value_changed(told.append))
+    b.on_value_changed(lambda _: None)
+    a.value = 2
+    assert told == []
+    a.value = 3
+    assert 4 in told
+
+
 def test_nodes_made_by_a_callback_hear_the_next_change_only():
     a = yarp.Value(0)
     told = []
@@ -373,6 +400,45 @@ def test_nodes_made_within_a_function_take_part():
     a.value = 2
     assert derived.value == 2
     assert [each.value for each in made] == [20, 20]
+
+
+def in_another_thread(function):
+    """Return what a function raised in another thread, as text."""
+    raised = []
+
+    def run():
+        try:
+            function()
+        except WrongThread as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return raised
+
+
+@pytest.mark.parametrize(
+    "misuse",
+    [
+        lambda: MAIN["lux"].set_instantaneous_value(2),
+        lambda: setattr(MAIN["lux"], "value", 2),
+        lambda: MAIN["lux"] + yarp.Value(1),
+        lambda: yarp.Value(1) + MAIN["lux"],
+        lambda: yarp.Value(1).add_input(MAIN["lux"]),
+    ],
+    ids=["pass", "set", "join", "join the other way round", "add an input"],
+)
+def test_another_thread_is_told_to_call_the_loop(misuse):
+    lux = MAIN["lux"] = yarp.Value(1, name="lux")
+    told = heard(lux)
+    [error] = in_another_thread(misuse)
+    assert "belongs to the thread" in error
+    assert "loop.call_soon_threadsafe" in error
+    assert (told, lux.value, lux._node.uses) == ([], 1, 2)
+
+
+MAIN = {}  # values that the main thread made
 
 
 def test_each_thread_has_transactions_of_its_own():

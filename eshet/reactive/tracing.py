@@ -1,0 +1,148 @@
+"""Telling of transactions as they run: which node ran, why, and from what to what it changed.
+
+While nobody asks, it costs the question whether anybody does, once in each transaction. While
+somebody does, `Tracer` settles in place of `Transactions`: without the short ways, step by step.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from eshet.reactive.graph import EventNode, Node
+from eshet.reactive.transaction import IDLE, QUEUED, Source, Transactions, here
+from eshet.scope import Owned, Scope, current_scope, report_error, within
+
+__all__ = ["Step", "Watching", "on_transaction"]
+
+
+class Step(NamedTuple):
+    """What one node did in a transaction.
+
+    Attributes:
+        node: which one; compare with `is`.
+        because: the inputs that changed, for which it ran; none if it is what was set.
+        before: what a Value held.
+        after: what a Value holds, or the tuple of what an Event emitted.
+        changed: whether what follows heard of it.
+        error: what its function raised.
+    """
+
+    node: Node
+    because: tuple[Node, ...]
+    before: Any
+    after: Any
+    changed: bool
+    error: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        """What the node is, and where it was made."""
+        return self.node.describe()
+
+    @property
+    def scope(self) -> str | None:
+        """The name of the scope that owns the node."""
+        return None if self.node.owner is None else self.node.owner.scope.name
+
+    def __str__(self) -> str:
+        because = ", ".join(node.describe() for node in self.because) or "it was set"
+        if self.error is not None:
+            return f"{self.name}: {self.error!r}, because: {because}"
+        return f"{self.name}: {self.before!r} -> {self.after!r}, because: {because}"
+
+
+Told = Callable[[list[Step]], object]
+
+
+class Watching:
+    """A function that is told of transactions, until `dispose` is called."""
+
+    __slots__ = ("_owned", "_scope", "_transactions", "callback")
+
+    def __init__(self, transactions: Transactions, callback: Told) -> None:
+        self.callback = callback
+        self._transactions = transactions
+        self._owned: Owned | None = None
+        self._scope: Scope | None = current_scope()
+        tracer = transactions.tracer
+        watching = tracer.watching if isinstance(tracer, _Tracer) else ()
+        transactions.tracer = _Tracer((*watching, self))
+        if self._scope is not None:
+            self._owned = self._scope.own(self.dispose)
+
+    def dispose(self) -> None:
+        """Tell it no more. A second call does nothing."""
+        if self._owned is not None:
+            self._owned.forget()
+            self._owned = None
+        tracer = self._transactions.tracer
+        if isinstance(tracer, _Tracer):
+            others = tuple(each for each in tracer.watching if each is not self)
+            self._transactions.tracer = _Tracer(others) if others else None
+
+    def tell(self, steps: list[Step]) -> None:
+        """Call the function, in the scope in which it began to watch."""
+        with within(self._scope):
+            try:
+                self.callback(steps)
+            except Exception as error:
+                report_error(error, "on_transaction")
+
+
+def on_transaction(callback: Told) -> Watching:
+    """Call a function with the steps of each transaction of this thread.
+
+    It is called when all nodes have settled, before any callback of theirs is called. The first
+    steps are those of what was set. What it sets is changed after this transaction.
+
+    Returns:
+        what ends it, by `dispose()`; the end of the current scope does, too.
+    """
+    return Watching(here.transactions, callback)
+
+
+class _Tracer:
+    """Settles as `Transactions` does, and tells of each step."""
+
+    __slots__ = ("watching",)
+
+    def __init__(self, watching: tuple[Watching, ...]) -> None:
+        self.watching = watching
+
+    def settle(self, source: Source, value: Any, transactions: Transactions) -> None:
+        held = dict(source.held())
+        source.take(value, transactions)
+        if source.callbacks:
+            transactions.heard.append(source)
+        steps = [Step(node, (), before, _now(node), True) for node, before in held.items()]
+        changed = set(held)
+        transactions.queue(source.dependents or ())
+        while (level := transactions.lowest()) is not None:
+            for node in level:
+                if node.state == QUEUED:
+                    step = _settled(node, changed, transactions)
+                    steps.append(step)
+                    if step.changed:
+                        changed.add(node)
+            transactions.drop_lowest()
+        for watching in self.watching:
+            watching.tell(steps)
+
+
+def _settled(node: Node, changed: set[Node], transactions: Transactions) -> Step:
+    because = tuple(each for each in node.inputs if each in changed)
+    before = node.held()[node]
+    node.state = IDLE
+    try:
+        if not node.settle(transactions):
+            return Step(node, because, before, _now(node), False)
+    except Exception as error:
+        node.report(error)
+        return Step(node, because, before, before, False, error)
+    if node.callbacks:
+        transactions.heard.append(node)
+    transactions.queue(node.dependents or ())
+    return Step(node, because, before, _now(node), True)
+
+
+def _now(node: Node) -> Any:
+    return tuple(node.emissions) if isinstance(node, EventNode) else node.held()[node]
