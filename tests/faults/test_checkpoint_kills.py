@@ -45,7 +45,9 @@ def kill_after(ticks, folder, state, server):
     with running("eshet-rules", *arguments, server=server) as process:
         now = 0.0
         while ticks:
-            if match := re.search(r'"now": ?([0-9.]+)', line(process)):
+            text = line(process)
+            assert text, "the runner ended by itself"
+            if match := re.search(r'"now": ?([0-9.]+)', text):
                 now = float(match[1])
                 ticks -= 1
         process.kill()
