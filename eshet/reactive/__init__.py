@@ -5,6 +5,7 @@ What lives where; imports go downwards only:
 
     picture             a part of the graph as data and as a drawing
     tracing             telling of transactions as they run
+    store               values that are kept in files
     schedules           times of day, cron, and the sun
     summaries           what a window of values comes to
     changes             what tells of changes, joins and remembers
@@ -37,10 +38,11 @@ What lives where; imports go downwards only:
     origin              where in the user's code a node was made
     plain               what is taken from PyPI's yarp
 
-It is a superset of that yarp, but for what that stores in files. Names that Python has too, such as
+It is a superset of that yarp. Names that Python has too, such as
 `len` and `sum`, are meant to be used as `yarp.len`, after `from eshet import yarp`.
 """
 
+from eshet.reactive import store
 from eshet.reactive.batch import (
     transaction,
 )
@@ -220,6 +222,9 @@ from eshet.reactive.schedules import (
     schedule,
     sun,
 )
+from eshet.reactive.store import (
+    file_backed_value,
+)
 from eshet.reactive.subscription import (
     Subscription,
 )
@@ -284,6 +289,7 @@ __all__ = [
     "eq",
     "event_to_value",
     "falling",
+    "file_backed_value",
     "filter",
     "floordiv",
     "fn",
@@ -398,6 +404,7 @@ __all__ = [
     "scan",
     "schedule",
     "sorted",
+    "store",
     "str",
     "str_format",
     "sub",

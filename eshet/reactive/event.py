@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Never, NoReturn, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.graph import EventNode, Node
@@ -82,18 +82,20 @@ class Event(Reactive[T]):
         return NoValue
 
     @value.setter
-    def value(self, value: object) -> NoReturn:
+    def value(self, value: Never) -> None:
         raise ReactiveTypeError("an Event holds no value: write `event.emit(value)`")
 
-    def __getattr__(self, name: str) -> NoReturn:
-        near = difflib.get_close_matches(name, [n for n in dir(Event) if n[0] != "_"], n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise AttributeError(
-            f"an Event has no attribute {name!r}: {hint}"
-            f"For that attribute of each payload write `yarp.getattr(event, {name!r})`",
-            name=name,
-            obj=self,
-        )
+    if not TYPE_CHECKING:  # a type checker finds a misspelt name by itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            near = difflib.get_close_matches(name, [n for n in dir(Event) if n[0] != "_"], n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise AttributeError(
+                f"an Event has no attribute {name!r}: {hint}"
+                f"For that attribute of each payload write `yarp.getattr(event, {name!r})`",
+                name=name,
+                obj=self,
+            )
 
     def __repr__(self) -> str:
         return "Event()"

@@ -1,7 +1,7 @@
 """`Value`: something that always has a value, which changes."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from eshet.reactive.batch import Passing
 from eshet.reactive.graph import Node, ValueNode
@@ -89,6 +89,15 @@ class Value(Reactive[T]):
         This goes back to what it holds before callbacks are called, without another change.
         """
         self._node.transactions.change(Passing(self._node), value)
+
+    if TYPE_CHECKING:  # operators.py puts them on; these say what comparisons give
+
+        def __eq__(self, other: object) -> "Value[bool]": ...  # type: ignore[override]
+        def __ge__(self, other: Any) -> "Value[bool]": ...
+        def __gt__(self, other: Any) -> "Value[bool]": ...
+        def __le__(self, other: Any) -> "Value[bool]": ...
+        def __lt__(self, other: Any) -> "Value[bool]": ...
+        def __ne__(self, other: object) -> "Value[bool]": ...  # type: ignore[override]
 
     def __repr__(self) -> str:
         return f"Value({self.value!r})"

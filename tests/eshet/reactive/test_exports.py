@@ -20,9 +20,6 @@ ACCIDENTS = {
     "wraps",
 }
 
-# Rare, and not done as plain yarp does it, by pickle: see the issue on the reactive core.
-STORES = {"file_backed_value"}
-
 
 def test_every_function_and_class_of_plain_yarp_is_there():
     names = {
@@ -30,13 +27,14 @@ def test_every_function_and_class_of_plain_yarp_is_there():
         for name, thing in vars(plain).items()
         if not name.startswith("_") and callable(thing) and not inspect.ismodule(thing)
     }
-    assert names - ACCIDENTS - STORES - set(reactive.__all__) == set()
+    assert names - ACCIDENTS - set(reactive.__all__) == set()
 
 
 def test_what_the_contract_has_beyond_plain_yarp_is_there():
     beyond = """
         Event NoChange Subscription ensure_reactive reactive_list reactive_tuple reactive_dict
         value_to_event event_to_value emit_at on_value emit_fn make_same_type FSM replace_unknown
+        store
     """
     assert set(beyond.split()) <= set(reactive.__all__)
 
