@@ -7,6 +7,7 @@ starts with `_` is a helper: it is imported by others, never loaded for itself.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,21 +76,36 @@ def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[st
     return {source.name: source for source in found if source is not None}
 
 
-def _modules(folder: Path, package: str = "") -> Iterator[tuple[str, Path]]:
+def _modules(
+    folder: Path, package: str = "", above: tuple[os.stat_result, ...] = ()
+) -> Iterator[tuple[str, Path]]:
+    """Find the modules of a folder, which has the folders above it."""
     try:
-        entries = sorted(folder.iterdir())
+        status = folder.stat()
+        if any(os.path.samestat(status, each) for each in above):
+            return  # a link that leads back
+        with os.scandir(folder) as found:  # which tells folders from files without asking again
+            entries = sorted(found, key=lambda entry: entry.name)
     except OSError:
         return
-    for path in entries:
-        if path.name.startswith((".", "#")) or path.name == "__pycache__":
+    for entry in entries:
+        if entry.name.startswith((".", "#")) or entry.name == "__pycache__":
             continue
-        if path.is_dir():
-            yield from _modules(path, f"{package}{path.name}.")
+        path = folder / entry.name
+        if _is_folder(entry):
+            yield from _modules(path, f"{package}{path.name}.", (*above, status))
         elif path.suffix == ".py" and not _is_test(path.name):
             # The folder of a package is named by its parent; the rules folder itself has no name.
             name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
             if name:
                 yield name, path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_test(file_name: str) -> bool:

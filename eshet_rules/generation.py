@@ -105,7 +105,7 @@ class Generation:
         if not self._held_back:
             return
         old, self._old = self._old, None
-        legacy = old.give() if old is not None else self._legacy
+        legacy, self._legacy = (old.give() if old is not None else self._legacy), None
         # From below upwards: what is heard, what is made of that, and what is said of it.
         self._client.take_over(old._client if old is not None else None, when_free)
         if legacy is not None:
@@ -160,8 +160,8 @@ class Generation:
             self._log.error("tasks do not end when cancelled", tasks=still_running)
 
     def _finished_before(self, rule: str) -> bool:
-        old = self._old and self._old._rules.get(rule)
-        return bool(old) and old.first_attempt.done()  # type: ignore[union-attr]
+        old = None if self._old is None else self._old._rules.get(rule)
+        return old is not None and old.first_attempt.done()
 
     def _start(self, rule: Rule) -> None:
         full_name = f"{self.version.name}.{rule.name}"

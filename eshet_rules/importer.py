@@ -4,8 +4,8 @@ Every version of a module is a module object of its own, named as no other: `hal
 old version goes on undisturbed while a new one is imported, and a version that fails leaves
 nothing behind. Modules of the rules folder import each other by their plain names, absolute or
 relative, and get the versions that belong together: Python's `import` statement asks the
-`__import__` among the builtins of a module, and each version has one that looks into the rules
-folder first. Modules of the standard library are never hidden by a file of the same name.
+`__import__` among the builtins of a module, and these have one that looks into the rules folder
+first. Modules of the standard library are never hidden by a file of the same name.
 
 Invariants: `current` holds, for each name, the newest version that could be imported; a version
 and those that it imports are in `sys.modules`, under their own names, until `keep_only` is told
@@ -13,7 +13,6 @@ that nobody needs them.
 """
 
 import builtins
-import functools
 import importlib.util
 import itertools
 import linecache
@@ -61,6 +60,8 @@ class ModuleVersion:
     def with_imports(self) -> set["ModuleVersion"]:
         """Return this version and all that it imports, directly or not."""
         found = {self}
+        if not self.imports:
+            return found
         todo = [self]
         while todo:
             new = set(todo.pop().imports.values()) - found
@@ -80,10 +81,24 @@ class Importer:
     def __init__(self, folder: Path, make_scope: Callable[[str], Scope] = Scope) -> None:
         self.folder = folder
         self._make_scope = make_scope
-        self.sources: Mapping[str, Source] = {}
+        self._sources: Mapping[str, Source] = {}
+        self._folders: set[str] = set()
         self.current: dict[str, ModuleVersion] = {}
-        self._loaded: set[ModuleVersion] = set()
+        self._loaded: dict[str, ModuleVersion] = {}  # by the names of their module objects
+        self._builtins = {**vars(builtins), "__import__": self._import}
         self._batch: dict[str, ModuleVersion] | None = None
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """What is in the rules folder, by the names of modules."""
+        return self._sources
+
+    @sources.setter
+    def sources(self, sources: Mapping[str, Source]) -> None:
+        self._sources = sources
+        self._folders = {
+            name[:end] for name in sources for end, char in enumerate(name) if char == "."
+        }
 
     def load(self, name: str) -> ModuleVersion:
         """Import a new version of a module, and of what it imports where that has changed.
@@ -121,7 +136,7 @@ class Importer:
         keep: set[ModuleVersion] = set()
         for version in itertools.chain(needed, self.current.values()):
             keep |= version.with_imports()
-        for version in self._loaded - keep:
+        for version in set(self._loaded.values()) - keep:
             self._drop(version)
 
     def show_source(self, version: ModuleVersion) -> None:
@@ -148,13 +163,10 @@ class Importer:
         if source is None:
             raise ModuleNotFoundError(f"there is no module {name!r} in the rules folder", name=name)
         version = ModuleVersion(source, self._new_module(source), self._make_scope(name))
-        version.module.__dict__["__builtins__"] = {
-            **vars(builtins),
-            "__import__": functools.partial(self._import, version),
-        }
+        version.module.__dict__["__builtins__"] = self._builtins
         # In its place before it is executed, as in sys.modules: modules may import each other.
         batch[name] = version
-        self._loaded.add(version)
+        self._loaded[version.module.__name__] = version
         self.show_source(version)
         try:
             self._execute(version)
@@ -183,7 +195,7 @@ class Importer:
         return {} if main is None else {main.name: main}
 
     def _drop(self, version: ModuleVersion) -> None:
-        self._loaded.discard(version)
+        self._loaded.pop(version.module.__name__, None)
         sys.modules.pop(version.module.__name__, None)
         version.scope.dispose()
         current = self.current.get(version.name)
@@ -196,16 +208,16 @@ class Importer:
 
     def _import(
         self,
-        importing: ModuleVersion,
         name: str,
         namespace: Mapping[str, Any] | None = None,
         local: Mapping[str, Any] | None = None,
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Stand in for `__import__` in one version of a module; see there."""
-        if level == 0 and not self._is_ours(name):
-            return builtins.__import__(name, namespace, local, fromlist, 0)
+        """Stand in for `__import__` in the modules of the rules folder; see there."""
+        importing = self._loaded.get((namespace or {}).get("__name__", ""))
+        if importing is None or (level == 0 and not self._is_ours(name)):
+            return builtins.__import__(name, namespace, local, fromlist, level)
         full_name = _absolute(importing.source, name, level)
         if not fromlist:
             return self._import_dotted(importing, full_name)
@@ -239,7 +251,7 @@ class Importer:
         return top not in sys.stdlib_module_names and self._is_there(top)
 
     def _is_there(self, name: str) -> bool:
-        return name in self.sources or any(n.startswith(f"{name}.") for n in self.sources)
+        return name in self._sources or name in self._folders
 
     # --- errors -------------------------------------------------------------------------------
 

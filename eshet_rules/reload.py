@@ -38,10 +38,12 @@ class _Prepared:
 
     Args:
         generations: to be committed; none if they were aborted.
+        without_rules: the modules that have no rules any more.
         succeeded: whether no rule failed.
     """
 
     generations: list[Generation]
+    without_rules: list[str]
     succeeded: bool
 
 
@@ -132,9 +134,16 @@ class Reloader:
             self._log.info("superseded by a newer change", modules=changed)
             return False
         new = [each for group in prepared for each in group.generations]
-        await self._commit({each.version.name: each for each in new}, self._without_rules())
-        self._importer.keep_only([each.version for each in self._alive.values()])
+        without_rules = [name for group in prepared for name in group.without_rules]
+        gone = [*(self._alive.keys() - sources.keys()), *without_rules]
+        await self._commit({each.version.name: each for each in new}, gone)
+        self._forget_unneeded()
         return not failed and all(group.succeeded for group in prepared)
+
+    def _forget_unneeded(self) -> None:
+        newest = self._importer.current
+        self._refused = {n: v for n, v in self._refused.items() if newest.get(n) is v}
+        self._importer.keep_only([each.version for each in self._alive.values()])
 
     def _import(self, name: str) -> bool:
         """Import the module if that gives something new; return whether it is imported."""
@@ -223,8 +232,9 @@ class Reloader:
             for version in newest:
                 self._refused[version.name] = version
                 self._tell_kept(version, because=[n for n in failed if n != version.name])
-            generations = []
-        return _Prepared(generations, not failed)
+            return _Prepared([], [], succeeded=False)
+        without = [v.name for v in newest if not v.rules and v.name in self._alive]
+        return _Prepared(generations, without, succeeded=not failed)
 
     def _make(self, version: ModuleVersion) -> Generation:
         old = self._alive.get(version.name)
@@ -259,24 +269,15 @@ class Reloader:
 
     # --- commit -------------------------------------------------------------------------------
 
-    def _without_rules(self) -> list[str]:
-        """Return the modules that are alive, but whose files have no rule any more, or are gone."""
-        return [
-            name
-            for name, alive in self._alive.items()
-            if name not in self._importer.sources
-            or (
-                (newest := self._importer.current.get(name)) is not None
-                and not newest.rules
-                and newest is not self._refused.get(name)
-                and newest is not alive.version
-            )
-        ]
+    async def _commit(self, new: Mapping[str, Generation], without: Collection[str]) -> None:
+        """Let what was prepared take over, and end what it replaces.
 
-    async def _commit(self, new: Mapping[str, Generation], without_rules: list[str]) -> None:
-        """Let what was prepared take over, and end what it replaces and what has no rules."""
+        Args:
+            new: the generations, by the names of their modules.
+            without: the modules that end without being replaced.
+        """
         old = {name: self._alive[name] for name in new if name in self._alive}
-        gone = {name: self._alive[name] for name in without_rules}
+        gone = {name: self._alive[name] for name in without}
         await _come_to_rest([*old.values(), *gone.values()])
         free = asyncio.get_running_loop().create_future()
         for generation in new.values():

@@ -34,10 +34,10 @@ class Rememberer:
         self._failed = False
 
     async def run(self) -> None:
-        """Write a checkpoint once in each interval, for ever."""
+        """Write a checkpoint now, and once in each interval, for ever."""
         while True:
-            await asyncio.sleep(INTERVAL)
             await self.write()
+            await asyncio.sleep(INTERVAL)
 
     async def write(self) -> None:
         """Write a checkpoint now, unless it would be the same again.

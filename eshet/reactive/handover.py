@@ -69,7 +69,7 @@ def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]
         (describe(rule, node), node)
         for rule, scope in scopes.items()
         for node in scope.room(ScopeNodes)
-        if node.give(0.0) is not None
+        if _remembers(node)
     ]
 
 
@@ -107,6 +107,14 @@ def hand_over(
         if node.is_told:
             outcome.note(description, why)
     return outcome
+
+
+def _remembers(node: Node) -> bool:
+    try:
+        return node.give(0.0) is not None
+    except Exception as error:  # whatever a function with a memory of its own raises
+        node.report(error)
+        return False
 
 
 class _Describer:

@@ -1,5 +1,6 @@
 """Following the reactive that a reactive holds, whichever that is at the time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
@@ -23,10 +24,10 @@ class _Switch:
         kind: what may be followed.
     """
 
-    __slots__ = ("_kind", "_refused", "_selector", "held", "selected")
+    __slots__ = ("_kind", "_refused", "held", "selected", "selector")
 
     def __init__(self, selector: ValueNode, kind: type[Node]) -> None:
-        self._selector = selector
+        self.selector = selector
         self._kind = kind
         self._refused: Any = NoChange  # what was held and can't be followed
         self.held: Any = selector.value
@@ -35,7 +36,7 @@ class _Switch:
     @property
     def inputs(self) -> tuple[Node, ...]:
         """What a node that switches follows."""
-        return (self._selector,) if self.selected is None else (self._selector, self.selected)
+        return (self.selector,) if self.selected is None else (self.selector, self.selected)
 
     def follow(self, node: Node) -> bool:
         """Let a node follow what is held now; return False if that may still have to settle.
@@ -45,7 +46,7 @@ class _Switch:
             ReactiveTypeError: it is of another kind. In both cases the node goes on with the one
                 before, until something else is held.
         """
-        held = self._selector.value
+        held = self.selector.value
         if held is self.held or held is self._refused:
             return True
         height, before = node.height, self.selected
@@ -91,6 +92,9 @@ class _SwitchValue(ValueNode):
     def label(self) -> str:
         return "switch"
 
+    def sources(self) -> Sequence[Node]:
+        return (self._switch.selector,)  # which is the same whatever it holds
+
     def _held(self) -> Any:
         selected = self._switch.selected
         return self._switch.held if selected is None else selected.value
@@ -113,6 +117,9 @@ class _SwitchEvent(EventNode):
 
     def label(self) -> str:
         return "switch"
+
+    def sources(self) -> Sequence[Node]:
+        return (self._switch.selector,)  # which is the same whatever it holds
 
 
 def switch(selector: Any) -> Any:

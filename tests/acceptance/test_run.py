@@ -90,7 +90,7 @@ def test_a_broken_edit_keeps_the_old_version_until_it_is_repaired(folder, server
         assert house.stop() == 0
 
 
-def test_an_edit_that_fails_in_set_up_brings_the_old_version_back(folder, server):
+def test_an_edit_that_fails_in_set_up_keeps_the_old_version(folder, server):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server) as house:
         house.wait_for("running")
@@ -119,6 +119,26 @@ def test_a_signal_ends_it_with_zero_and_leaves_states_unknown(folder, server, nu
         house.wait_for("running")
         assert house.stop(number) == 0
         assert command("eshet", "get", "/level", server=server).returncode == 1
+
+
+def test_what_is_kept_survives_an_edit_and_a_restart(folder, server):
+    kept = COUNTER.replace("import rule", "import keep, rule").replace(
+        "yarp.Value(", 'keep("level", '
+    )
+    folder.write("hall.py", kept.format(level=1))
+    with runner(folder, server) as house:
+        house.wait_for("running")
+        assert command("eshet", "set", "/level", "23", server=server).returncode == 0
+        folder.write("hall.py", kept.format(level=2))
+        assert house.wait_for("handed over", rule="hall.level")["kept"] == ["'level'"]
+        house.wait_for("reloaded")
+        assert get("/level", server) == "23"
+        assert house.stop() == 0
+    with runner(folder, server) as house:
+        house.wait_for("handed over", rule="hall.level")
+        house.wait_for("running")
+        assert get("/level", server) == "23"
+        assert house.stop() == 0
 
 
 def test_without_reload_an_edit_changes_nothing(folder, server):

@@ -133,7 +133,7 @@ SET_UP_FAILS = """
     """
 
 
-async def test_an_edit_that_fails_in_set_up_starts_the_old_version_again(house):
+async def test_an_edit_that_fails_in_set_up_keeps_the_old_version(house):
     house.write_level("hall", 1)
     await house.update()
     old = house.reloader.alive["hall"].version

@@ -100,3 +100,98 @@ async def test_a_change_behind_a_link_is_seen_though_the_system_does_not_tell(
     change = await next_change()
     elsewhere.write_text("a = 22")
     assert (await change)["shared"].data == b"a = 22"
+
+
+async def test_a_storm_of_saves_ends_with_the_last_and_few_batches(
+    folder, contents, next_change, advance
+):
+    await anext(contents)
+    change = await next_change()
+    for number in range(300):
+        folder.write("hall.py", f"a = {number}")
+    seen = [await change]
+    while seen[-1]["hall"].data != b"a = 299":
+        seen.append(await anext(contents))
+    assert len(seen) <= 2
+
+
+async def test_a_checkout_of_new_nested_folders_is_seen_whole(
+    folder, contents, next_change, monkeypatch
+):
+    monkeypatch.setattr(watcher, "_RESCAN_MS", 100)
+    await anext(contents)
+    change = await next_change()
+    for number in range(500):
+        folder.write(f"floor_{number % 7}/wing_{number % 11}/room_{number}.py", "a = 1")
+    seen = await change
+    while len(seen) < 501:
+        seen = await anext(contents)
+    assert len({source.path for source in seen.values()}) == 501
+
+
+async def test_a_checkout_that_changes_many_files_is_one_batch(folder, contents, next_change):
+    for number in range(200):
+        folder.write(f"room_{number}.py", "a = 1")
+    await anext(contents)
+    change = await next_change()
+    for number in range(200):
+        folder.write(f"room_{number}.py.new", "a = 2").rename(folder.path / f"room_{number}.py")
+    seen = await change
+    assert sum(source.data == b"a = 2" for source in seen.values()) == 200
+
+
+async def test_what_editors_and_version_control_leave_is_no_change(folder, contents, next_change):
+    await anext(contents)
+    change = await next_change()
+    for name in (
+        "hall.py~",
+        ".hall.py.swp",
+        "#hall.py#",
+        "4913",
+        ".git/index.lock",
+        "hall.py.orig",
+    ):
+        folder.write(name, "not a module")
+    folder.write("bath.py", "")
+    assert list(await change) == ["bath", "hall"]
+
+
+async def test_a_folder_that_is_swapped_for_another_is_seen(
+    folder, contents, next_change, tmp_path, advance, monkeypatch
+):
+    monkeypatch.setattr(watcher, "_RESCAN_MS", 50)
+    await anext(contents)
+    change = await next_change()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "hall.py").write_text("a = 2")
+    folder.path.rename(tmp_path / "old")
+    (tmp_path / "new").rename(folder.path)
+    seen = await change
+    while not seen:
+        pending = await next_change()
+        await advance(1)
+        seen = await pending
+    assert seen["hall"].data == b"a = 2"
+    change = await next_change()
+    folder.write("hall.py", "a = 3")
+    assert (await change)["hall"].data == b"a = 3"
+
+
+async def test_a_linked_folder_is_followed(
+    folder, contents, next_change, monkeypatch, tmp_path_factory
+):
+    monkeypatch.setattr(watcher, "_RESCAN_MS", 50)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "bath.py").write_text("a = 1")
+    (folder.path / "upstairs").symlink_to(elsewhere)
+    assert (await anext(contents))["upstairs.bath"].data == b"a = 1"
+    change = await next_change()
+    (elsewhere / "bath.py").write_text("a = 22")
+    assert (await change)["upstairs.bath"].data == b"a = 22"
+
+
+async def test_a_link_that_leads_back_or_nowhere_is_not_followed(folder, contents):
+    (folder.path / "again").symlink_to(folder.path)
+    (folder.path / "itself").symlink_to(folder.path / "itself")
+    (folder.path / "gone.py").symlink_to(folder.path / "nowhere")
+    assert list(await anext(contents)) == ["hall"]

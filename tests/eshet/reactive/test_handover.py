@@ -115,6 +115,16 @@ async def test_the_shape_tells_inputs_apart_all_the_way_down(advance):
     assert one != shape(lambda e, v: yarp.time_window(yarp.len(v), 1))
 
 
+async def test_what_a_switch_follows_at_present_is_not_its_shape(advance):
+    def make(event, value):
+        here, there = yarp.Value(1, name="here"), yarp.Value(2, name="there")
+        chosen = yarp.fn(lambda v: here if v else there)(value)
+        return yarp.time_window(yarp.switch(chosen), 9)
+
+    old, new = Version(make, True), Version(make, False)
+    assert old.nodes[-1][0] == new.nodes[-1][0]
+
+
 async def test_a_way_round_through_what_takes_time_can_be_described(advance):
     def make(event, value):
         back = yarp.Value(0)
