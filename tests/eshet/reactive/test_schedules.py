@@ -10,6 +10,7 @@ import pytest
 from eshet import reactive as yarp
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.appointments import Appointment
+from eshet.reactive.graph import Resumption
 from eshet_rules.virtual_time import VirtualLoop
 from tests.support.hearing import heard
 
@@ -116,6 +117,23 @@ def test_what_was_slept_through_is_dropped_or_comes_once(monkeypatch, late, fire
     assert told == ([datetime.fromtimestamp(DAY, UTC)] if fires else [])
     wall = 4.0 * DAY
     assert memory.wake(7_200) == [datetime.fromtimestamp(4 * DAY, UTC)]
+
+
+@pytest.mark.parametrize(("late", "fires"), [(60, False), (float("inf"), True)])
+def test_what_was_missed_between_two_versions_is_dropped_or_comes_once(monkeypatch, late, fires):
+    wall = 0.0
+    monkeypatch.setattr("eshet.reactive.appointments.wall_time", lambda: wall)
+
+    def daily(instant):
+        return (instant // DAY + 1) * DAY
+
+    given = Appointment(daily, late, UTC, now=0).give(0)
+    wall = 3.5 * DAY
+    memory = Appointment(daily, late, UTC, now=0)
+    assert memory.receive(given, Resumption(0.0, 0.0)) == []
+    assert memory.wake_at == (0 if fires else 3_600)
+    assert memory.wake(0) == ([datetime.fromtimestamp(DAY, UTC)] if fires else [])
+    assert memory.give(0) == 4 * DAY
 
 
 def test_a_clock_that_is_put_forward_a_little_is_not_late(monkeypatch):
