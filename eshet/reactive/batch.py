@@ -1,6 +1,5 @@
 """What stands for a source in one transaction: a batch of changes, and a value that passes."""
 
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -38,7 +37,7 @@ class Passing:
         """Let each callback hear what passed, which the node does not hold any more."""
         self.node.tell(self._passing, scope)
 
-    def held(self) -> Mapping[Node, Any]:
+    def held(self) -> dict[Node, Any]:
         """Return what the node holds."""
         return self.node.held()
 
@@ -96,7 +95,7 @@ class Batch:
         for source in self._sources.values():
             source.call_back(scope)
 
-    def held(self) -> Mapping[Node, Any]:
+    def held(self) -> dict[Node, Any]:
         """Return what each source held before."""
         for source, _ in self._changes:
             self._held.setdefault(source.node, source.node.value)

@@ -21,7 +21,7 @@ same holds for callbacks.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eshet.exceptions import WrongThread
@@ -143,7 +143,7 @@ class Node:
             except Exception as error:
                 subscription.report(error)
 
-    def held(self) -> Mapping["Node", Any]:
+    def held(self) -> dict["Node", Any]:
         """Return what this holds."""
         return {self: self.value}
 

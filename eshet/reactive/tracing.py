@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from eshet.reactive.graph import EventNode, Node
-from eshet.reactive.transaction import IDLE, QUEUED, Source, Transactions, here
-from eshet.scope import Owned, Scope, current_scope, report_error, within
+from eshet.reactive.transaction import ENDED, IDLE, QUEUED, Source, Transactions, here
+from eshet.scope import Owned, Scope, current, report_error, within
 
 __all__ = ["Step", "Watching", "on_transaction"]
 
@@ -63,7 +63,7 @@ class Watching:
         self.callback = callback
         self._transactions = transactions
         self._owned: Owned | None = None
-        self._scope: Scope | None = current_scope()
+        self._scope: Scope | None = current.get()
         tracer = transactions.tracer
         watching = tracer.watching if isinstance(tracer, _Tracer) else ()
         transactions.tracer = _Tracer((*watching, self))
@@ -82,11 +82,17 @@ class Watching:
 
     def tell(self, steps: list[Step]) -> None:
         """Call the function, in the scope in which it began to watch."""
-        with within(self._scope):
-            try:
-                self.callback(steps)
-            except Exception as error:
-                report_error(error, "on_transaction")
+        if self._scope is current.get():
+            self._call(steps)
+        else:
+            with within(self._scope):
+                self._call(steps)
+
+    def _call(self, steps: list[Step]) -> None:
+        try:
+            self.callback(steps)
+        except Exception as error:
+            report_error(error, "on_transaction")
 
 
 def on_transaction(callback: Told) -> Watching:
@@ -110,25 +116,34 @@ class _Tracer:
         self.watching = watching
 
     def settle(self, source: Source, value: Any, transactions: Transactions) -> None:
-        held = source.held()
+        changed = source.held()
         source.take(value, transactions)
         if source.callbacks:
             transactions.heard.append(source)
-        steps = [_step((node, (), before, _now(node), True, None)) for node, before in held.items()]
-        changed = set(held)
-        if source.dependents:
-            transactions.queue(source.dependents)
+        steps = [_step((each, (), was, _now(each), True, None)) for each, was in changed.items()]
+        followers = source.dependents
+        while followers and len(followers) == 1:  # which needs no queue here either
+            [node] = followers
+            if node.state == ENDED:
+                break
+            steps.append(_settled(node, changed, transactions))
+            followers = node.dependents if node in changed else None
+        if followers:
+            transactions.queue(followers)
         while (level := transactions.lowest()) is not None:
             for node in level:
                 if node.state == QUEUED:
                     node.state = IDLE
                     steps.append(_settled(node, changed, transactions))
+                    if node.dependents and node in changed:
+                        transactions.queue(node.dependents)
             transactions.drop_lowest()
         for watching in self.watching:
             watching.tell(steps)
 
 
-def _settled(node: Node, changed: set[Node], transactions: Transactions) -> Step:
+def _settled(node: Node, changed: dict[Node, Any], transactions: Transactions) -> Step:
+    """Settle a node, and add it to those that changed, with what it held before."""
     because = node.inputs
     if len(because) > 1:
         because = [each for each in because if each in changed]
@@ -139,11 +154,9 @@ def _settled(node: Node, changed: set[Node], transactions: Transactions) -> Step
     except Exception as error:
         node.report(error)
         return _step((node, because, before, before, False, error))
-    changed.add(node)
+    changed[node] = before
     if node.callbacks:
         transactions.heard.append(node)
-    if node.dependents:
-        transactions.queue(node.dependents)
     return _step((node, because, before, _now(node), True, None))
 
 

@@ -20,7 +20,7 @@ of its own, to which its nodes refer.
 import heapq
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -69,8 +69,8 @@ class Source(Heard, Protocol):
     def take(self, value: Any, transactions: "Transactions") -> None:
         """Take the new value."""
 
-    def held(self) -> "Mapping[Node, Any]":
-        """Return what each node that changes holds before it does."""
+    def held(self) -> "dict[Node, Any]":
+        """Return what each node that changes holds before it does, in a dict of its own."""
 
 
 class Tracer(Protocol):
