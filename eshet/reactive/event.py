@@ -65,7 +65,8 @@ class Event(Reactive[T]):
 
     def emit(self, value: T) -> None:
         """Let it happen, with `value` as the payload."""
-        self._node.transactions.change(self._node, value)
+        node = self._node
+        node.transactions.change(node, value)  # as node.change() does, with one call less
 
     def set_instantaneous_value(self, value: T) -> None:
         """Let it happen, as an instantaneous value does in plain yarp."""

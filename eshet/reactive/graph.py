@@ -46,7 +46,7 @@ class Node:
         inputs: the nodes that this one settles after; each may be given more than once.
 
     Raises:
-        WrongThread: they belong to different threads.
+        WrongThread: one of them belongs to another thread.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Node:
         self.uses = self.height = self.left = self.silent = 0
         self.inputs = inputs
         self.dependents = self.callbacks = self.origin = None
-        self.transactions: Transactions = inputs[0].transactions if inputs else here.transactions
+        self.transactions: Transactions = here.transactions
         self.owner: ScopeNodes | None = None
         scope = current.get()
         if scope is not None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from eshet.exceptions import WrongThread
 from eshet.reactive.graph import Node
-from eshet.reactive.transaction import ENDED
+from eshet.reactive.transaction import ENDED, here
 from eshet.scope import Owned, Scope, current_scope, report_error, within
 
 __all__ = ["Subscription", "subscribe"]
@@ -22,6 +23,9 @@ class Subscription:
         callback: what to call.
         scope: in which to call it.
         listener: the node that changes by it, if it is there for one.
+
+    Raises:
+        WrongThread: the node belongs to another thread.
     """
 
     __slots__ = ("_owned", "callback", "listener", "node", "scope")
@@ -29,6 +33,8 @@ class Subscription:
     def __init__(
         self, node: Node, callback: Callback, scope: Scope | None, listener: Node | None = None
     ) -> None:
+        if node.transactions is not here.transactions:
+            raise WrongThread(node.describe(), node.transactions.thread)
         self.listener = listener
         self.callback: Callback | None = callback
         self.node = node

@@ -423,11 +423,13 @@ def in_another_thread(function):
     [
         lambda: MAIN["lux"].set_instantaneous_value(2),
         lambda: setattr(MAIN["lux"], "value", 2),
+        lambda: yarp.fn(abs)(MAIN["lux"]),
+        lambda: MAIN["lux"].subscribe(print),
         lambda: MAIN["lux"] + yarp.Value(1),
         lambda: yarp.Value(1) + MAIN["lux"],
         lambda: yarp.Value(1).add_input(MAIN["lux"]),
     ],
-    ids=["pass", "set", "join", "join the other way round", "add an input"],
+    ids=["pass", "set", "follow", "hear", "join", "join the other way round", "add an input"],
 )
 def test_another_thread_is_told_to_call_the_loop(misuse):
     lux = MAIN["lux"] = yarp.Value(1, name="lux")
