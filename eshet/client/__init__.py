@@ -1,16 +1,16 @@
 """The asyncio client.
 
-client           Client and StateWrapper
-registrar        registers and hears, and takes back
-keeper           connects, restores, and comes back
-dispatch         what is done with what comes unasked
-registrations    what is restored when the connection comes back
-session          one connection: requests and their replies
-requests         a request that waits for its reply
-hearing          what ends a listener or an observer
-callbacks        what users gave us to call, and where its errors go
-address          where the server is
-reconnect        how long to wait before each try
+    client           Client and StateWrapper
+    registrar        registers and hears, and takes back
+    keeper           connects, restores, and comes back
+    dispatch         what is done with what comes unasked
+    registrations    what is restored when the connection comes back
+    session          one connection: requests and their replies
+    requests         a request that waits for its reply
+    hearing          what ends a listener or an observer
+    callbacks        what users gave us to call, and where its errors go
+    address          where the server is
+    reconnect        how long to wait before each try
 """
 
 from eshet.client.client import Client, StateWrapper

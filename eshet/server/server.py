@@ -112,7 +112,8 @@ class Server:
             raise ListenError(
                 f"{host}:{port}",
                 "other machines can reach it, and the protocol has no login; use TLS with client "
-                "certificates, or say that it is meant to be insecure",
+                "certificates (--tls-cert, --tls-key, --tls-client-ca), or say that it is meant so "
+                "(--insecure)",
             )
         try:
             listener = await self._loop.create_server(
