@@ -1,5 +1,7 @@
 """The asyncio client.
 
+What lives where:
+
     client           Client and StateWrapper
     registrar        registers and hears, and takes back
     keeper           connects, restores, and comes back
