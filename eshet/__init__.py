@@ -10,7 +10,7 @@ What lives where; imports go downwards only:
     protocol              bytes in, messages out, with no I/O: framing, request ids, keep-alive
     messages, utils       a class for each message of the wire; strategies for running tasks
     codec                 one msgpack value to bytes and back
-    scope, clock, paths, types, unknown, exceptions
+    cause, scope, clock, paths, types, unknown, exceptions
 """
 
 from eshet.client import Client, StateWrapper

@@ -9,7 +9,8 @@ strategy only describes; `build` makes what is called with tasks and runs them:
     await run.close()
 
 What a strategy runs belongs to the scope in which it was built: it runs in that context, errors
-are reported there, and it ends when the scope does.
+are reported there, and it ends when the scope does. Only the cause is that of the call which gave
+the task: it goes with the task through queues and retries.
 """
 
 import abc
@@ -22,11 +23,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
 
+from eshet.cause import causing, current, current_cause
 from eshet.scope import current_scope, report_error
 
 __all__ = ["RunInTask", "RunSerially", "TaskStrategy", "in_task"]
 
 Task = Callable[[], Awaitable[object]]
+
+current_attempt: Final[contextvars.ContextVar[int]] = contextvars.ContextVar(
+    "eshet.attempt", default=1
+)
+"""Which attempt of its task it is that runs now."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -60,6 +67,34 @@ def in_task(f: Callable[_P, Awaitable[_T]]) -> Callable[_P, asyncio.Task[_T]]:
     return start
 
 
+class Job:
+    """A task that a strategy was called with, and the cause of that call.
+
+    A task that has a method `skipped` is told by that, in a word, why it will not be run, or not be
+    attempted again: `"superseded"`.
+    """
+
+    __slots__ = ("attempts", "cause", "task")
+
+    def __init__(self, task: Task) -> None:
+        self.task: Final = task
+        self.cause: Final = current_cause()
+        self.attempts = 0
+
+    def begin(self) -> None:
+        """Let this context, which is that of its worker only, be that of its next attempt."""
+        self.attempts += 1
+        current_attempt.set(self.attempts)
+        current.set(self.cause)
+
+    def skip(self, why: str) -> None:
+        """Tell the task why it will not be run; for the cause of its call."""
+        skipped = getattr(self.task, "skipped", None)
+        if skipped is not None:
+            with causing(self.cause):
+                skipped(why)
+
+
 class BuiltStrategy(abc.ABC):
     """A strategy at work: call it with tasks. The base of what `TaskStrategy.build` returns."""
 
@@ -70,12 +105,17 @@ class BuiltStrategy(abc.ABC):
         scope = current_scope()
         self._owned = scope.own(self._stop) if scope is not None else None
 
-    @abc.abstractmethod
     def __call__(self, task: Task) -> None:
         """Run the task in the background, as the strategy says; never waits.
 
         Once this is closed, the task is dropped.
         """
+        if not self._closed:
+            self._take(Job(task))
+
+    @abc.abstractmethod
+    def _take(self, job: Job) -> None:
+        """Run the job, now or later."""
 
     def unfinished(self) -> list[Task]:
         """Return the tasks that are still to be done, and would not be if this were closed.
@@ -107,10 +147,14 @@ class BuiltStrategy(abc.ABC):
         self._tasks.add(running)
         running.add_done_callback(self._tasks.discard)
 
-    async def _attempt(self, task: Task, doing: str) -> bool:
-        """Run the task once, report its failure, and return whether it succeeded."""
+    async def _attempt(self, job: Job, doing: str) -> bool:
+        """Run the job once, report its failure, and return whether it succeeded.
+
+        It is called in a task that `_start` has started.
+        """
+        job.begin()
         try:
-            await task()
+            await job.task()
         except asyncio.CancelledError as error:
             if _is_cancelled():
                 raise
@@ -204,38 +248,36 @@ class RunSerially(TaskStrategy):
 
 
 class _InTask(BuiltStrategy):
-    def __call__(self, task: Task) -> None:
-        if not self._closed:
-            self._start(functools.partial(self._run, task), task)
+    def _take(self, job: Job) -> None:
+        self._start(functools.partial(self._run, job), job.task)
 
-    async def _run(self, task: Task) -> None:
-        await self._attempt(task, f"task {_name(task)}")
+    async def _run(self, job: Job) -> None:
+        await self._attempt(job, f"task {_name(job.task)}")
 
 
 class _Serially(BuiltStrategy):
-    """Invariant: a worker runs exactly while there is a task that waits or is not finished."""
+    """Invariant: a worker runs exactly while there is a job that waits or is not finished."""
 
     def __init__(self, strategy: RunSerially) -> None:
         self._strategy = strategy
-        self._waiting: deque[Task] = deque()
-        self._retried: list[Task] = []  # the one that runs, if that is so until it succeeds
+        self._waiting: deque[Job] = deque()
+        self._retried: list[Job] = []  # the one that runs, if that is so until it succeeds
         self._arrival = asyncio.Event()
         self._working = False
         super().__init__()
 
-    def __call__(self, task: Task) -> None:
-        if self._closed:
-            return
+    def _take(self, job: Job) -> None:
         if self._strategy.only_latest:
-            self._waiting.clear()
-        self._waiting.append(task)
+            while self._waiting:
+                self._waiting.popleft().skip("superseded")
+        self._waiting.append(job)
         self._arrival.set()
         if not self._working:
-            self._start(self._work, task)
+            self._start(self._work, job.task)
             self._working = True
 
     def unfinished(self) -> list[Task]:
-        return [*self._retried, *self._waiting]
+        return [job.task for job in (*self._retried, *self._waiting)]
 
     def _stop(self) -> None:
         self._waiting.clear()
@@ -244,22 +286,27 @@ class _Serially(BuiltStrategy):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                task = self._waiting.popleft()
+                job = self._waiting.popleft()
                 self._arrival.clear()
-                self._retried = [task] if self._strategy.retry else []
-                await self._finish(task)
+                self._retried = [job] if self._strategy.retry else []
+                await self._finish(job)
                 self._retried = []
         finally:
             self._working = False
 
-    async def _finish(self, task: Task) -> None:
-        """Attempt the task until it is done, or given up, or a newer one takes its place."""
+    async def _finish(self, job: Job) -> None:
+        """Attempt the job until it is done, or given up, or a newer one takes its place."""
         strategy = self._strategy
+        name = _name(job.task)
         for attempt, delay in enumerate(_delays(strategy), start=1):
-            succeeded = await self._attempt(task, f"attempt {attempt} of task {_name(task)}")
+            succeeded = await self._attempt(job, f"attempt {attempt} of task {name}")
             if not strategy.retry or (succeeded and not strategy.assume_failed):
                 return
-            if self._closed or await self._replaced_within(delay):
+            if self._closed:
+                return
+            if await self._replaced_within(delay):
+                if not succeeded:
+                    job.skip("superseded")
                 return
 
     async def _replaced_within(self, delay: float) -> bool:

@@ -1,0 +1,96 @@
+"""What made something happen: each input from outside starts a cause, and its effects carry it.
+
+A cause travels in the context: with the transaction that an input starts, into the tasks and timers
+that this starts, and with each task that waits in a strategy's queue.
+
+    with causing(Cause("event", "/hall/motion")):
+        moved.emit(True)
+    ...
+    current_cause()        # what led to here; None where nobody keeps track
+
+Where one cause leads to another, as when a rule hears of what another rule has set, the second
+names the first as its parent.
+"""
+
+import itertools
+import secrets
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Final
+
+__all__ = ["Cause", "causing", "current", "current_cause"]
+
+_SEGMENT: Final = 512
+_run: Final = secrets.token_hex(3)  # no two processes that write to one trail have the same ids
+_numbers: Final = itertools.count(1)
+
+
+class Cause:
+    """One input from outside, and what led to it.
+
+    A chain of causes may grow for ever, as that of rules which answer each other. Only the last of
+    each chain are kept, 512 to 1,024 of them: the parent of the oldest is gone then, not its id.
+
+    Args:
+        kind: what it is: `"state"`, `"event"`, `"call"`, `"set"`, `"get"`, `"timer"`, `"set-up"`,
+            `"reload"`, or another word.
+        path: where it came in; for what has no path, the name of what it is about.
+        parent: the cause that led to it.
+    """
+
+    __slots__ = ("_segment", "depth", "id", "kind", "parent", "parent_id", "path")
+
+    def __init__(self, kind: str, path: str, parent: "Cause | None" = None) -> None:
+        self.id: Final = f"{_run}-{next(_numbers):x}"
+        self.kind: Final = kind
+        self.path: Final = path
+        self.parent = parent
+        self.parent_id: str | None = None
+        self.depth = 0
+        """How many causes led to it, one after the other."""
+        self._segment = self
+        if parent is not None:
+            self.parent_id = parent.id
+            self.depth = parent.depth + 1
+            if self.depth % _SEGMENT:
+                self._segment = parent._segment
+            else:
+                parent._segment.parent = None
+
+    def __repr__(self) -> str:
+        return f"<Cause {self.id}: {self.kind} {self.path}>"
+
+    def chain(self) -> "Iterator[Cause]":
+        """Iterate over this cause and those that led to it, as far back as they are kept."""
+        cause: Cause | None = self
+        while cause is not None:
+            yield cause
+            cause = cause.parent
+
+
+current: Final[ContextVar[Cause | None]] = ContextVar("eshet.cause", default=None)
+"""What `current_cause()` tells, for who asks very often."""
+
+
+def current_cause() -> Cause | None:
+    """Return the cause of what runs now; None where nobody keeps track of causes."""
+    return current.get()
+
+
+class causing:  # noqa: N801 - it is used as a function
+    """Make a cause, or none, the one of what a `with` statement does.
+
+    It is a class for the same reason as `eshet.scope.within`.
+    """
+
+    __slots__ = ("_cause", "_token")
+
+    def __init__(self, cause: Cause | None) -> None:
+        self._cause = cause
+
+    def __enter__(self) -> Cause | None:
+        self._token = current.set(self._cause)
+        return self._cause
+
+    def __exit__(self, *exception: object) -> None:
+        current.reset(self._token)
