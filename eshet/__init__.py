@@ -9,7 +9,7 @@ What lives where; imports go downwards only:
     reactive              values, events, fn, operators, time: no I/O, no paths
     protocol              bytes in, messages out, with no I/O: framing, request ids, keep-alive
     messages, utils       a class for each message of the wire; strategies for running tasks
-    codec                 one msgpack value to bytes and back
+    codec, tasks          one msgpack value to bytes and back; how strategies run tasks
     cause, scope, clock, paths, types, unknown, exceptions
 """
 

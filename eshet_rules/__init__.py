@@ -24,5 +24,6 @@ What lives where; imports go downwards only:
 
 from eshet_rules.keep import keep
 from eshet_rules.rule import rule
+from eshet_rules.supervision.strategies import RunConcurrently, RunLatest, RunSingle
 
-__all__ = ["keep", "rule"]
+__all__ = ["RunConcurrently", "RunLatest", "RunSingle", "keep", "rule"]

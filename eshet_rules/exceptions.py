@@ -5,6 +5,7 @@
     ├── ImportFailed         a version of a module can't be imported
     ├── RulesFolderError     the rules folder is not there, or is none
     │   └── NoRules          there is no rule in it
+    ├── StrategySettingsError  (also ValueError) the configuration describes no strategy
     └── NotAnEshetServer     something else listens at the address of the server
 
 Facts are attributes; the text is built from them.
@@ -19,6 +20,7 @@ __all__ = [
     "RuleMisuse",
     "RulesError",
     "RulesFolderError",
+    "StrategySettingsError",
 ]
 
 
@@ -98,3 +100,19 @@ class NotAnEshetServer(RulesError):
             f"{address} is in use by something that is no ESHET server; "
             "stop it, or name your server with --server HOST:PORT or ESHET_SERVER"
         )
+
+
+class StrategySettingsError(RulesError, ValueError):
+    """The configuration describes no strategy.
+
+    Args:
+        key: of the setting that is wrong.
+        problem: what is wrong with it, and what to write.
+    """
+
+    exit_code = 2
+
+    def __init__(self, key: str, problem: str) -> None:
+        self.key = key
+        self.problem = problem
+        super().__init__(f"{key}: {problem}")

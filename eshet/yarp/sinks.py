@@ -7,8 +7,9 @@ from typing import Any
 from eshet.client import Client, StateWrapper
 from eshet.client.handover import has_published
 from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
+from eshet.tasks import BuiltStrategy
 from eshet.unknown import Unknown
-from eshet.utils import BuiltStrategy, RunInTask, TaskStrategy
+from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp.default_strategy import UNSAID, choose_strategy
 from eshet.yarp.outputs import Output, is_unknown, own_output
 from eshet.yarp.sources import ready_client

@@ -2,4 +2,7 @@
 
 supervisor    a rule under its strategy, attempt by attempt
 scope         a rule's scope, which owns its tasks too
+strategies    strategies beyond the contract's two
+limits        how much a rule may take
+status        what is known of a rule at a glance
 """

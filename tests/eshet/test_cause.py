@@ -4,7 +4,8 @@ import itertools
 import pytest
 
 from eshet.cause import Cause, causing, current_cause
-from eshet.utils import RunInTask, RunSerially, current_attempt
+from eshet.tasks import current_attempt
+from eshet.utils import RunInTask, RunSerially
 
 
 def test_without_anybody_who_keeps_track_there_is_no_cause():

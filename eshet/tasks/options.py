@@ -1,0 +1,177 @@
+"""What every strategy can be told beside what is its own."""
+
+import dataclasses
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+__all__ = ["BUGS", "BackOff", "Options", "RetryOptions", "back_off_of", "check_retries"]
+
+BUGS: Final = (TypeError, NameError, AttributeError)
+"""Errors of who wrote the task, which another attempt would meet again."""
+
+QUEUE_WARNING: Final = 100
+"""How many tasks may wait before that is told."""
+
+
+@dataclass(frozen=True)
+class BackOff:
+    """The pauses from each attempt of a task to the next.
+
+    Args:
+        start: seconds from the first failure to the second attempt.
+        end: the longest pause, in seconds.
+        multiplier: how much longer each pause is than the last.
+        assume_failed: whether an attempt is repeated although it succeeded.
+
+    Raises:
+        ValueError: the arguments do not go together; the message says what to write.
+    """
+
+    start: float
+    end: float
+    multiplier: float
+    assume_failed: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.start <= self.end < math.inf:
+            raise ValueError(
+                f"retry_start={self.start} and retry_end={self.end} are no range of "
+                "waits: write seconds with 0 < retry_start <= retry_end"
+            )
+        if not 1 <= self.multiplier < math.inf:
+            raise ValueError(
+                f"retry_multiplier={self.multiplier} would shorten the waits: "
+                "write 1 for equal waits, or more"
+            )
+
+    def pauses(self) -> Iterator[float]:
+        """Yield the pauses of one task, without end, in seconds."""
+        pause = self.start
+        while True:
+            yield pause
+            pause = min(pause * self.multiplier, self.end)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Options:
+    """What every strategy can be told beside what is its own, by name.
+
+    Args:
+        timeout: seconds that an attempt may take; it is cancelled then, and has failed. None for
+            as long as it takes.
+        max_queue: how many tasks may wait: the oldest is skipped for one more. Where all run at
+            once, how many may run: one more is skipped. None for any number.
+        warn_queue: how many wait, or run at once, when a warning is logged, and again at twice as
+            many, and so on.
+        max_attempts: how often a task is attempted at most; None for without end. Needs `retry`.
+        retry_on: errors after which a task is attempted again. Needs `retry`.
+        give_up_on: errors after which it is not, whatever `retry_on` says: as they come, bugs,
+            which another attempt would meet again.
+        jitter: the share, from 0 to 1, by which a pause between attempts is shortened at most, at
+            random, so that many that fail together do not come back together. Needs `retry`.
+        randomness: gives numbers from 0 to 1 for that.
+
+    Raises:
+        ValueError: an option has no meaning; the message says what to write.
+    """
+
+    timeout: float | None = None
+    max_queue: int | None = None
+    warn_queue: int = QUEUE_WARNING
+    max_attempts: int | None = None
+    retry_on: tuple[type[Exception], ...] = (Exception,)
+    give_up_on: tuple[type[Exception], ...] = BUGS
+    jitter: float = 0.0
+    randomness: Callable[[], float] = field(default=random.random, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise ValueError(f"timeout={self.timeout} is no time: write seconds, more than 0")
+        for name, least in (("max_queue", 1), ("warn_queue", 1), ("max_attempts", 1)):
+            count = getattr(self, name)
+            if count is not None and count < least:
+                raise ValueError(f"{name}={count} would let no task run: write 1 or more")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter={self.jitter} is no share of a pause: write 0 to 1")
+        for name in ("retry_on", "give_up_on"):
+            if not _are_errors(getattr(self, name)):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is no tuple of errors: "
+                    f"write {name}=(OSError, TimeoutError)"
+                )
+
+    def __repr__(self) -> str:
+        said = (
+            f"{each.name}={getattr(self, each.name)!r}"
+            for each in dataclasses.fields(self)
+            if each.repr and getattr(self, each.name) != each.default
+        )
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RetryOptions(Options):
+    """Options of strategies that may attempt a failed task again.
+
+    Args:
+        retry: attempt a failed task again, until it succeeds.
+        retry_start: seconds from a failure to the second attempt.
+        retry_end: the longest pause between two attempts, in seconds.
+        retry_multiplier: how much longer each pause is than the last. A new task starts afresh.
+    """
+
+    retry: bool = False
+    retry_start: float = 2.0
+    retry_end: float = 30.0
+    retry_multiplier: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_retries(self)
+
+
+class _Retries(Protocol):
+    """What `RetryOptions` and the contract's `RunSerially` have in common."""
+
+    @property
+    def retry(self) -> bool: ...
+    @property
+    def retry_start(self) -> float: ...
+    @property
+    def retry_end(self) -> float: ...
+    @property
+    def retry_multiplier(self) -> float: ...
+
+
+def back_off_of(strategy: _Retries, *, assume_failed: bool = False) -> BackOff | None:
+    """Return how a strategy attempts a failed task again; None if it does not."""
+    back_off = BackOff(
+        strategy.retry_start, strategy.retry_end, strategy.retry_multiplier, assume_failed
+    )
+    return back_off if strategy.retry else None
+
+
+def check_retries(strategy: _Retries) -> None:
+    """Check what a strategy says of retries.
+
+    Raises:
+        ValueError: it has no meaning; the message says what to write.
+    """
+    back_off_of(strategy)
+    if strategy.retry:
+        return
+    for name in ("max_attempts", "retry_on", "jitter"):
+        if getattr(strategy, name) != getattr(Options, name):
+            raise ValueError(
+                f"{name} is about attempts after the first, of which there are none: "
+                f"write {type(strategy).__name__}(retry=True, {name}={getattr(strategy, name)!r})"
+            )
+
+
+def _are_errors(given: object) -> bool:
+    return isinstance(given, tuple) and all(
+        isinstance(each, type) and issubclass(each, Exception) for each in given
+    )
