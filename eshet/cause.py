@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Final
 
-__all__ = ["Cause", "causing", "current", "current_cause"]
+__all__ = ["Cause", "causing", "current", "current_cause", "following"]
 
 _SEGMENT: Final = 512
 _run: Final = secrets.token_hex(3)  # no two processes that write to one trail have the same ids
@@ -75,6 +75,18 @@ current: Final[ContextVar[Cause | None]] = ContextVar("eshet.cause", default=Non
 def current_cause() -> Cause | None:
     """Return the cause of what runs now; None where nobody keeps track of causes."""
     return current.get()
+
+
+def following(kind: str, path: str, parent: Cause | None) -> Cause | None:
+    """Return a cause that another leads to; None where nobody keeps track of causes.
+
+    Args:
+        kind: see `Cause`.
+        path: see `Cause`.
+        parent: the other one; None for the present one.
+    """
+    parent = parent or current.get()
+    return None if parent is None else Cause(kind, path, parent)
 
 
 class causing:  # noqa: N801 - it is used as a function

@@ -13,6 +13,7 @@ from typing import Any, Final
 from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 
+from eshet.cause import Cause, causing
 from eshet.client import Client
 from eshet.client.handover import ClientView
 from eshet.reactive.graph import Resumption
@@ -63,6 +64,8 @@ class Generation:
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.version: Final = version
+        self.cause: Final = Cause("set-up" if old is None else "reload", version.name)
+        """Of what its rules do when they are set up."""
         self.connection: Final = connection
         self._old = old
         self._legacy = legacy
@@ -107,12 +110,13 @@ class Generation:
         old, self._old = self._old, None
         legacy, self._legacy = (old.give() if old is not None else self._legacy), None
         # From below upwards: what is heard, what is made of that, and what is said of it.
-        self._client.take_over(old._client if old is not None else None, when_free)
-        if legacy is not None:
-            self._receive(legacy)
-        if old is not None:
-            old._scope.begin_close(Reason.REPLACED)
-        self._outputs.release(self._rules_by_scope(), legacy.outputs if legacy else ())
+        with causing(self.cause):
+            self._client.take_over(old._client if old is not None else None, when_free)
+            if legacy is not None:
+                self._receive(legacy)
+            if old is not None:
+                old._scope.begin_close(Reason.REPLACED)
+            self._outputs.release(self._rules_by_scope(), legacy.outputs if legacy else ())
 
     def _receive(self, legacy: Legacy) -> None:
         now = asyncio.get_running_loop().time()
@@ -175,6 +179,7 @@ class Generation:
         supervised = self._rules[rule.name] = SupervisedRule(rule, scope, given)
         names = {"rule": full_name, "module": self.version.name}
         with (
+            causing(self.cause),
             using_client(self._client),
             using_outputs(self._outputs),
             bound_contextvars(**names, version=self.version.source.version),

@@ -10,6 +10,7 @@ What lives where:
     session          one connection: requests and their replies
     requests         a request that waits for its reply
     hearing          what ends a listener or an observer
+    witness          who sees what clients hear and say, and links causes
     callbacks        what users gave us to call, and where its errors go
     address          where the server is
     reconnect        how long to wait before each try

@@ -1,7 +1,8 @@
 """What a user gave us to call, together with the context in which it was given.
 
 A callback runs in that context: the tasks that it starts belong to the scope, and have the default
-client, of the rule that registered it. Its errors are reported there too, and go no further.
+client, of the rule that registered it. Its errors are reported there too, and go no further. Only
+the cause is that of what it is told.
 """
 
 import asyncio
@@ -10,12 +11,23 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
+from eshet.cause import Cause, current
+from eshet.client.witness import Witness
 from eshet.scope import report_error
 
 __all__ = ["Answer", "Callback", "Tasks"]
 
 _VALUES: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 """What most callbacks return: to ask whether that can be awaited takes longer than the call."""
+
+_KINDS: Final = {
+    "listener": "event",
+    "observer": "state",
+    "action": "call",
+    "setter": "set",
+    "getter": "get",
+}
+"""Which kind of input each role of a callback hears."""
 
 
 class Answer(Protocol):
@@ -56,20 +68,35 @@ class Callback:
 
     Args:
         function: what to call; if it returns something awaitable, that is awaited in a task.
-        doing: what it is called for, as `"listener of /hall/motion"`; for reports of errors.
+        role: what it is there as: `"listener"`, `"observer"`, `"action"`, `"setter"` or `"getter"`.
+        path: where.
         tasks: where its tasks belong.
+        witness: is told of what it hears, if there is one.
     """
 
-    __slots__ = ("_doing", "_in_context", "_tasks", "function")
+    __slots__ = ("_in_context", "_path", "_role", "_tasks", "_witness", "function", "seen")
 
-    def __init__(self, function: Callable[..., Any], doing: str, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        role: str,
+        path: str,
+        tasks: Tasks,
+        witness: Witness | None = None,
+    ) -> None:
         self.function = function
-        self._doing = doing
+        self._role = role
+        self._path = path
         self._tasks = tasks
+        self._witness = witness
+        self.seen = 0  # see `eshet.client.witness.Endpoint`
+        self._see_from_now()
         self._in_context = contextvars.copy_context().run
 
     def __call__(self, *args: Any) -> None:
         """Call it, and forget what it returns."""
+        if self._witness is not None:
+            self._in_context(self._hear, self._witness, current.get(), args[0])
         try:
             result = self._in_context(self.function, *args)
         except Exception as error:
@@ -80,6 +107,9 @@ class Callback:
 
     def answer(self, args: list[Any], answer: Answer) -> None:
         """Call it, and give its result or its error to the answer; now or later."""
+        if self._witness is not None:
+            value = args if self._role == "action" else args[0] if args else None
+            self._in_context(self._hear, self._witness, current.get(), value)
         try:
             result = self._in_context(self.function, *args)
             if type(result) not in _VALUES and inspect.isawaitable(result):
@@ -89,6 +119,18 @@ class Callback:
         except Exception as error:
             self._report(error)
             answer.fail(error)
+
+    @property
+    def _doing(self) -> str:
+        return f"{self._role} of {self._path}"
+
+    def _see_from_now(self) -> None:
+        if self._witness is not None:
+            self.seen = self._witness.first_seen(_KINDS[self._role], self._path.encode())
+
+    def _hear(self, witness: Witness, cause: Cause | None, value: Any) -> None:
+        current.set(cause)  # of this context, which is the callback's own, until it hears again
+        witness.hears(_KINDS[self._role], self._path, value)
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         _ = self._in_context(self._tasks.start, coroutine)

@@ -194,7 +194,7 @@ class Client:
         """
         wire = self._wire(path)
         arguments = _pack(list(args), ActionCall.code, wire)
-        return await self._keeper.ask(ActionCall.code, wire, arguments)
+        return await self._ask(ActionCall.code, wire, arguments)
 
     # --- properties and states ----------------------------------------------------------------
 
@@ -220,7 +220,10 @@ class Client:
 
     async def get(self, path: str) -> Any:
         """Get the value of a state or property; an unknown state is an `ErrorValue`."""
-        return await self._keeper.ask(Get.code, self._wire(path))
+        wire = self._wire(path)
+        value = await self._ask(Get.code, wire)
+        self._hears("get", wire, value)
+        return value
 
     async def set(self, path: str, value: Any) -> None:
         """Set a state or property: its owner is asked to give it this value."""
@@ -335,6 +338,7 @@ class Client:
         wire = self._wire(path)
         observer = self._callback(callback, "observer", wire)
         _, value = await self._registrar.hear(StateObserve.code, wire, observer)
+        self._hears("state", wire, value)
         return value
 
     async def unobserve(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
@@ -347,9 +351,25 @@ class Client:
         await self._registrar.unhear(StateObserve.code, self._wire(path), callback)
 
     async def _say(self, code: int, path: bytes, value: bytes) -> None:
-        await self._keeper.ask(code, path, value)
+        await self._ask(code, path, value)
+
+    async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
+        witness = self._registrations.witness
+        if witness is None:
+            return await self._keeper.ask(code, path, value)
+        with witness.says(code, path, value) as said:
+            said.result = await self._keeper.ask(code, path, value)
+        return said.result
 
     async def _change(self, code: int, path: bytes, value: bytes = b"") -> None:
+        witness = self._registrations.witness
+        if witness is None:
+            await self._publish(code, path, value)
+        else:
+            with witness.says(code, path, value):
+                await self._publish(code, path, value)
+
+    async def _publish(self, code: int, path: bytes, value: bytes) -> None:
         owned = self._registrations.owned.get(path)
         if owned is None:
             await self._keeper.ask(code, path, value)
@@ -379,7 +399,12 @@ class Client:
         return _wire_path(self._base, path)
 
     def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
-        return Callback(function, f"{role} of {path.decode()}", self._tasks)
+        return Callback(function, role, path.decode(), self._tasks, self._registrations.witness)
+
+    def _hears(self, kind: str, path: bytes, value: Any) -> None:
+        """Tell the witness, if there is one, of what was answered to a question."""
+        if self._registrations.witness is not None:
+            self._registrations.witness.hears(kind, path.decode(), value)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from eshet import codec
+from eshet.cause import causing
 from eshet.client.callbacks import Callback
-from eshet.client.registrations import Registrations
+from eshet.client.hearing import Heard
+from eshet.client.registrations import Owned, Registrations
 from eshet.client.session import Handler, Session
 from eshet.exceptions import ProtocolError
 from eshet.messages import (
@@ -45,6 +47,7 @@ class Dispatcher:
     """
 
     def __init__(self, registrations: Registrations) -> None:
+        self._registrations = registrations
         self._owned = registrations.owned
         self._listened = registrations.listened
         self._observed = registrations.observed
@@ -65,20 +68,27 @@ class Dispatcher:
         happened = codec.unpack(value)
         listened = self._listened.get(head[_CODE:])
         if listened is not None:
-            for hearing in listened.hearings.copy():
-                hearing.callback(happened)
+            self._tell(listened, happened, value)
 
     def _changed(self, _: Session, payload: bytes) -> None:
         head, _zero, packed = payload.partition(b"\0")
         value = codec.unpack(packed)
         observed = self._observed.get(head[_CODE:])
         if observed is not None:
-            observed.tell(value)
+            self._tell(observed, value, packed)
 
     def _became_unknown(self, _: Session, payload: bytes) -> None:
         observed = self._observed.get(_only_path(payload[_CODE:]))
         if observed is not None:
-            observed.tell(Unknown)
+            self._tell(observed, Unknown, b"")
+
+    def _tell(self, heard: Heard, value: Any, packed: bytes) -> None:
+        witness = self._registrations.witness
+        if witness is None:
+            heard.tell(value)
+        else:
+            with causing(witness.comes_in(heard.kind, heard.path, packed, heard)):
+                heard.tell(value)
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -88,7 +98,8 @@ class Dispatcher:
         answer = _Answer(session, payload)
         if isinstance(arguments, list):
             owned = self._owned.get(path)
-            answer.by(None if owned is None else owned.callback, arguments)
+            callback = None if owned is None else owned.callback
+            self._let_answer("call", owned, callback, answer, arguments, value)
         else:
             answer.say_error(f"the arguments are no list: {arguments!r}")
 
@@ -96,11 +107,32 @@ class Dispatcher:
         path, _zero, value = payload[_ID:].partition(b"\0")
         arguments = [codec.unpack(value)]
         owned = self._owned.get(path)
-        _Answer(session, payload).by(None if owned is None else owned.callback, arguments)
+        callback = None if owned is None else owned.callback
+        self._let_answer("set", owned, callback, _Answer(session, payload), arguments, value)
 
     def _get(self, session: Session, payload: bytes) -> None:
         owned = self._owned.get(_only_path(payload[_ID:]))
-        _Answer(session, payload).by(None if owned is None else owned.getter, [])
+        getter = None if owned is None else owned.getter
+        self._let_answer("get", owned, getter, _Answer(session, payload), [], b"")
+
+    def _let_answer(
+        self,
+        kind: str,
+        owned: Owned | None,
+        callback: Callback | None,
+        answer: "_Answer",
+        arguments: list[Any],
+        packed: bytes,
+    ) -> None:
+        """Let a callback answer, if there is one."""
+        witness = self._registrations.witness
+        if owned is None or callback is None:
+            answer.say_error("not_implemented")
+        elif witness is None:
+            callback.answer(arguments, answer)
+        else:
+            with causing(witness.comes_in(kind, owned.path, packed, callback)):
+                callback.answer(arguments, answer)
 
 
 class _Answer:
@@ -116,13 +148,6 @@ class _Answer:
     def __init__(self, session: Session, payload: bytes) -> None:
         self._session = session
         self._id = payload[1] << 8 | payload[2]
-
-    def by(self, callback: Callback | None, arguments: list[Any]) -> None:
-        """Let a callback answer, if there is one."""
-        if callback is None:
-            self.say_error("not_implemented")
-        else:
-            callback.answer(arguments, self)
 
     def reply(self, result: Any) -> None:
         """See `eshet.client.callbacks.Answer`."""

@@ -15,6 +15,7 @@ To the server nothing has happened, but for values that differ and paths that ar
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
 from typing import Any, Final, NamedTuple
 
 from eshet import codec
@@ -24,9 +25,10 @@ from eshet.client.keeper import Keeper
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Owned, Registrations
 from eshet.client.requests import describe
+from eshet.client.witness import tell_skipped
 from eshet.exceptions import ErrorValue, EshetError
 from eshet.messages import StateChanged, StateUnknown
-from eshet.scope import Scope, current_scope, report_error
+from eshet.scope import Scope, current, current_scope, report_error
 from eshet.unknown import Unknown
 
 __all__ = ["ClientView", "has_published"]
@@ -39,10 +41,10 @@ _Say = Callable[[int, bytes, bytes], Awaitable[None]]
 
 
 class _Said(NamedTuple):
-    """What is to be said of a path, and for whom."""
+    """What is to be said of a path, and in which context it was."""
 
     value: bytes
-    scope: Scope | None
+    context: Context
 
 
 class ClientView(Client):
@@ -95,14 +97,18 @@ class ClientView(Client):
             owned = self._registrations.owned.get(path)
             if owned is None or (owned.value or b"") != said.value:
                 code = StateChanged.code if said.value else StateUnknown.code
-                self._in_background(self._change, said.scope, code, path, said.value)
+                self._in_background(self._change, said, code, path)
+            else:
+                self._skip_unchanged(said, StateChanged.code, path)
         if old is not None:
             self._said = old._said
         held, self._to_say = self._to_say, {}
         for (code, path), sayings in held.items():
             if self._said.get((code, path)) != sayings[-1].value:
-                for value, scope in sayings:
-                    self._in_background(self._say, scope, code, path, value)
+                for said in sayings:
+                    self._in_background(self._say, said, code, path)
+            else:
+                self._skip_unchanged(sayings[-1], code, path)
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback.release()
@@ -120,7 +126,7 @@ class ClientView(Client):
 
     async def _say(self, code: int, path: bytes, value: bytes) -> None:
         if self._held_back:
-            self._to_say.setdefault((code, path), []).append(_Said(value, current_scope()))
+            self._to_say.setdefault((code, path), []).append(_Said(value, copy_context()))
         else:
             self._said[code, path] = value
             await super()._say(code, path, value)
@@ -130,21 +136,26 @@ class ClientView(Client):
             await self._registrar.registered(path)
             await super()._change(code, path, value)
         elif self._registrar.has(path):
-            self._values[path] = _Said(value, current_scope())
+            self._values[path] = _Said(value, copy_context())
         else:
             raise ErrorValue("not_owner", describe(code, path))
 
-    def _in_background(
-        self, say: "_Say", scope: Scope | None, code: int, path: bytes, value: bytes
-    ) -> None:
-        saying = functools.partial(say, code, path, value)
-        _ = self._tasks.start(_reporting(saying, scope, describe(code, path)))
+    def _in_background(self, say: "_Say", said: _Said, code: int, path: bytes) -> None:
+        saying = functools.partial(say, code, path, said.value)
+        scope = current_scope(said.context)
+        said.context.run(current.set, None)  # the task is the client's, and does not end with it
+        reporting = _reporting(saying, scope, describe(code, path))
+        _ = said.context.run(self._tasks.start, reporting)
+
+    def _skip_unchanged(self, said: _Said, code: int, path: bytes) -> None:
+        value = codec.unpack(said.value) if said.value else Unknown
+        said.context.run(tell_skipped, self, code, path.decode(), value, "unchanged")
 
     def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
         if not self._held_back:
             return super()._callback(function, role, path)
-        doing = f"{role} of {path.decode()}"
-        callback = _HeldCallback(function, doing, self._tasks, remembers=role == "observer")
+        witness = self._registrations.witness
+        callback = _HeldCallback(function, role, path.decode(), self._tasks, witness)
         self._callbacks.append(callback)
         return callback
 
@@ -152,26 +163,23 @@ class ClientView(Client):
 class _HeldCallback(Callback):
     """A callback that hears nothing until it is released.
 
+    An observer is told the last of what it missed then.
+
     Args:
-        function: see `Callback`.
-        doing: see `Callback`.
-        tasks: see `Callback`.
-        remembers: whether it is told the last of what it missed when it is released.
+        *args: see `Callback`.
     """
 
-    __slots__ = ("_held", "_missed", "_remembers")
+    __slots__ = ("_held", "_missed")
 
-    def __init__(
-        self, function: Callable[..., Any], doing: str, tasks: Tasks, *, remembers: bool
-    ) -> None:
-        super().__init__(function, doing, tasks)
-        self._remembers = remembers
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self._held = True
         self._missed: tuple[Any, ...] | None = None
 
     def release(self) -> None:
         """Hear from now on."""
         self._held = False
+        self._see_from_now()
         if self._missed is not None:
             self(*self._missed)
 
@@ -179,7 +187,7 @@ class _HeldCallback(Callback):
         """See `Callback`."""
         if not self._held:
             super().__call__(*args)
-        elif self._remembers:
+        elif self._role == "observer":
             self._missed = args
 
     def answer(self, args: list[Any], answer: Answer) -> None:

@@ -64,6 +64,7 @@ class Heard:
         hearings: who is told of it.
         value: of a state: the last.
         on_server: whether the server knows of it, over the present connection.
+        seen: see `eshet.client.witness.Endpoint`.
     """
 
     path: bytes
@@ -72,9 +73,15 @@ class Heard:
     hearings: list[Hearing] = field(default_factory=list)
     value: Any = Unknown
     on_server: bool = False
+    seen: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Which kind of cause it is when something comes in here."""
+        return "event" if self.code == messages.EventListen.code else "state"
 
     def tell(self, value: Any) -> None:
-        """Tell all of a state's new value."""
+        """Tell all of what happened; a state has this value now."""
         self.value = value
         for hearing in self.hearings.copy():
             hearing.callback(value)

@@ -119,7 +119,11 @@ class Registrar:
             What ends it, which the scope of this context does too, and the present value.
         """
         table = self._registrations.heard(code)
-        heard = table.setdefault(path, Heard(path, code))
+        heard = table.get(path)
+        if heard is None:
+            heard = table[path] = Heard(path, code)
+            if (witness := self._registrations.witness) is not None:
+                heard.seen = witness.first_seen(heard.kind, path)
 
         hearing = Hearing(heard, callback, self._drop_if_unheard)
 

@@ -9,12 +9,14 @@ has not forgotten it.
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from eshet import messages
+from eshet.cause import Cause, causing
 from eshet.client.callbacks import Callback
 from eshet.client.hearing import Heard
 from eshet.client.requests import Accept
+from eshet.client.witness import Witness
 from eshet.unknown import Unknown
 
 __all__ = ["Owned", "Registrations", "Restore"]
@@ -58,9 +60,10 @@ class Restore(NamedTuple):
 
 
 class Registrations:
-    """All registrations of one client, by path."""
+    """All registrations of one client, by path, and who sees what is heard and said there."""
 
     def __init__(self) -> None:
+        self.witness: Witness | None = None
         self.owned: Final[dict[bytes, Owned]] = {}
         self.listened: Final[dict[bytes, Heard]] = {}
         self.observed: Final[dict[bytes, Heard]] = {}
@@ -71,6 +74,13 @@ class Registrations:
 
     def disconnected(self) -> None:
         """Take note that the server has dropped everything, and tell observers."""
+        if self.witness is None:
+            self._disconnected()
+        else:
+            with causing(Cause("disconnected", "")):
+                self._disconnected()
+
+    def _disconnected(self) -> None:
         for path, owned in list(self.owned.items()):
             owned.on_server = False
             if owned.withdrawn:
@@ -96,4 +106,14 @@ class Registrations:
         for heard in [*self.listened.values(), *self.observed.values()]:
             if heard.hearings:
                 heard.on_server = True
-                yield Restore(heard.code, heard.path, accept=heard.restored)
+                yield Restore(heard.code, heard.path, accept=self._telling(heard))
+
+    def _telling(self, heard: Heard) -> Accept:
+        def tell(value: Any) -> None:
+            if self.witness is None:
+                heard.restored(value)
+            else:
+                with causing(Cause("state", heard.path.decode())):
+                    heard.restored(value)
+
+        return tell

@@ -5,9 +5,11 @@ All times are those of the event loop that runs when the node is made, in second
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from eshet.cause import Cause, causing, current, following
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import present_of
@@ -29,10 +31,17 @@ __all__ = [
 ]
 
 
-class _Waker:
-    """Keeps one timer for the memory of a node, and changes the node to what comes out by it."""
+_MOST_HEARD: Final = 256
 
-    __slots__ = ("_loop", "_node", "_subscriptions", "_timer", "memory")
+
+class _Waker:
+    """Keeps one timer for the memory of a node, and changes the node to what comes out by it.
+
+    What comes out when time is up has a cause of its own. What was heard so long before led to it,
+    or else whatever had the timer set at first.
+    """
+
+    __slots__ = ("_heard", "_loop", "_node", "_subscriptions", "_timer", "memory")
 
     def __init__(self, node: Node, memory: Memory) -> None:
         self.memory = memory
@@ -40,6 +49,7 @@ class _Waker:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._subscriptions: list[Subscription] = []
+        self._heard: deque[tuple[float, Cause]] | None = None  # when, and for what
         self._set_timer()
 
     def stop(self) -> None:
@@ -56,7 +66,7 @@ class _Waker:
         if seconds is not None and seconds.value != self.memory.seconds:
             results += self._adjusted(seconds.value, now)
         for emission in source.emissions:
-            results += self.memory.hear(emission, now)
+            results += self._remember(emission, now)
         self._set_timer()
         return results
 
@@ -75,9 +85,17 @@ class _Waker:
 
     def _hear(self, value: Any) -> None:
         try:
-            self._come_out(self.memory.hear(value, self._loop.time()))
+            self._come_out(self._remember(value, self._loop.time()))
         except ReactiveTypeError as error:
             self._report(error)
+
+    def _remember(self, value: Any, now: float) -> list[Any]:
+        cause = current.get()
+        if cause is not None:
+            if self._heard is None:
+                self._heard = deque(maxlen=_MOST_HEARD)
+            self._heard.append((now, cause))
+        return self.memory.hear(value, now)
 
     def _adjust(self, seconds: Any) -> None:
         self._come_out(self._adjusted(seconds, self._loop.time()))
@@ -118,11 +136,26 @@ class _Waker:
 
     def _wake(self, wake_at: float) -> None:
         self._timer = None
+        parent = self._cause_of(wake_at)
         # The loop may wake us early, by the resolution of its clock.
-        self._come_out(self.memory.wake(max(wake_at, self._loop.time())))
+        results = self.memory.wake(max(wake_at, self._loop.time()))
+        self._set_timer()  # still for what had this one set
+        if results and self._node is not None:
+            with causing(following("timer", self._node.describe(), parent)):
+                self._change(results)
+
+    def _cause_of(self, wake_at: float) -> Cause | None:
+        """Return for what was heard whose time is up."""
+        cause = None
+        while self._heard and self._heard[0][0] + self.memory.seconds <= wake_at:
+            _, cause = self._heard.popleft()
+        return cause
 
     def _come_out(self, results: list[Any]) -> None:
         self._set_timer()
+        self._change(results)
+
+    def _change(self, results: list[Any]) -> None:
         for result in results:
             if self._node is not None:  # a callback of the one before may have ended it
                 self._node.change(result)

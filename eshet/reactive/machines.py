@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from eshet.cause import causing, following
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.filters import no_repeat
@@ -127,7 +128,11 @@ class _MachineNode(ValueNode):
         self.stop()
         deadline = self._machine.at.timeout_time
         if deadline is not None and self.state != ENDED:
-            self._timer = self._loop.call_at(deadline, self._timeout_event.change, deadline)
+            self._timer = self._loop.call_at(deadline, self._time_out, deadline)
+
+    def _time_out(self, deadline: float) -> None:
+        with causing(following("timer", self.describe(), None)):
+            self._timeout_event.change(deadline)
 
 
 def _heard(node: ValueNode | EventNode) -> Any:

@@ -30,6 +30,7 @@ class Output:
         follows: whether it sends the values of a Value, so that only the present one matters; else
             it sends emissions, each for itself.
         unfinished: returns the values that were sent, but have not arrived and would be sent again.
+        skip: is told of a value that is not sent, and why.
         held: what it holds back; None when it does not.
         last: the value that was sent last, in a list; empty if none was.
     """
@@ -38,6 +39,7 @@ class Output:
     send: Callable[[Any], object]
     follows: bool
     unfinished: Callable[[], list[Any]] = list
+    skip: Callable[[Any, str], object] = lambda value, why: None
     held: list[Any] | None = None
     last: list[Any] = field(default_factory=list)
 
@@ -49,6 +51,8 @@ class Output:
         elif known:
             self.last = known
             self.send(value)
+        else:
+            self.skip(value, "unknown")
 
     def give(self) -> Any:
         """Return what the next version of this sink has to know, as plain data."""
@@ -69,8 +73,11 @@ class Output:
         self.last = list(given["last"])
         for value in given["unfinished"]:
             self(value)
-        if self.follows and held and held != self.last:
-            self(held[0])
+        if self.follows and held:
+            if held != self.last:
+                self(held[0])
+            else:
+                self.skip(held[0], "unchanged")
 
 
 class Outputs:

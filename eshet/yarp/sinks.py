@@ -2,10 +2,12 @@
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from eshet.client import Client, StateWrapper
 from eshet.client.handover import has_published
+from eshet.client.witness import tell_skipped
+from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
 from eshet.tasks import BuiltStrategy
 from eshet.unknown import Unknown
@@ -47,7 +49,8 @@ async def action_call(
     async def call(arguments: tuple[Any, ...]) -> None:
         await client.action_call(path, *arguments)
 
-    _run_known(fn(_arguments)(*args), call, f"action_call of {path}", strategy)
+    sink = _Sink(client, ActionCall.code, path, call, f"action_call of {path}")
+    sink.follow(fn(_arguments)(*args), strategy)
 
 
 async def set_value(
@@ -71,7 +74,8 @@ async def set_value(
     async def set_to(new: Any) -> None:
         await client.set(path, new)
 
-    _run_known(ensure_reactive(value), set_to, f"set_value of {path}", strategy)
+    sink = _Sink(client, Set.code, path, set_to, f"set_value of {path}")
+    sink.follow(ensure_reactive(value), strategy)
 
 
 async def event_register(path: str, event: Event[Any], client: Client | None = None) -> None:
@@ -93,7 +97,9 @@ async def event_register(path: str, event: Event[Any], client: Client | None = N
         )
     client = await ready_client(client)
     emit = await client.event_register(path)
-    _run_known(event, emit, f"event_register of {client.resolve(path)}", RunInTask())
+    path = client.resolve(path)
+    sink = _Sink(client, EventEmit.code, path, emit, f"event_register of {path}")
+    sink.follow(event, RunInTask())
 
 
 async def state_register(
@@ -170,25 +176,66 @@ async def state_register_set_event(
     return was_set
 
 
-def _run_known(
-    source: Value[Any] | Event[Any],
-    function: Callable[[Any], Awaitable[object]],
-    name: str,
-    strategy: TaskStrategy,
-) -> None:
-    """Run an async function with each value of the source that is known all through."""
-    function.__qualname__ = name
-    run: Any = choose_strategy(strategy).build()  # a strategy of a user's own may give any callable
+class _Sink:
+    """Sends each value of a Value or Event that is known all through, under a strategy.
 
-    def send(value: Any) -> None:
-        run(functools.partial(function, value))
+    Args:
+        client: by which it is sent.
+        code: of the message that sends it.
+        path: where it goes.
+        function: sends a value.
+        label: see `Output`.
+    """
 
-    def unfinished() -> list[Any]:
-        tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
-        return [task.args[0] for task in tasks]
+    def __init__(
+        self,
+        client: Client,
+        code: int,
+        path: str,
+        function: Callable[[Any], Awaitable[object]],
+        label: str,
+    ) -> None:
+        function.__qualname__ = label
+        self._function = function
+        self._label = label
+        self.skip: Final = functools.partial(tell_skipped, client, code, path)
 
-    follows = not isinstance(source, Event)
-    on_value(source, own_output(Output(name, send, follows, unfinished)))
+    def follow(self, source: Value[Any] | Event[Any], strategy: TaskStrategy) -> None:
+        """Send what the source has, or emits, from now on."""
+        # A strategy of a user's own may give any callable.
+        run: Any = choose_strategy(strategy).build()
+
+        def send(value: Any) -> None:
+            run(_Sending(self, self._function, value))
+
+        def unfinished() -> list[Any]:
+            tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
+            return [task.value for task in tasks]
+
+        follows = not isinstance(source, Event)
+        on_value(source, own_output(Output(self._label, send, follows, unfinished, self.skip)))
+
+
+class _Sending(functools.partial[Awaitable[object]]):
+    """The task of sending one value."""
+
+    sink: _Sink
+
+    def __new__(
+        cls, sink: _Sink, function: Callable[[Any], Awaitable[object]], value: Any
+    ) -> "_Sending":
+        sending = super().__new__(cls, function, value)
+        sending.sink = sink
+        return sending
+
+    @property
+    def value(self) -> Any:
+        """What is sent."""
+        return self.args[0]
+
+    def skipped(self, why: str) -> None:
+        """See `eshet.utils.Job`."""
+        self.sink.skip(self.value, why)
 
 
 class _StateOutput(Output):
@@ -200,7 +247,8 @@ class _StateOutput(Output):
     """
 
     def __init__(self, state: StateWrapper, publish: Callable[[Any], object]) -> None:
-        super().__init__(f"state_register of {state.path}", publish, follows=True)
+        skip = functools.partial(tell_skipped, state.client, StateChanged.code, state.path)
+        super().__init__(f"state_register of {state.path}", publish, follows=True, skip=skip)
         self._state = state
 
     def __call__(self, value: Any) -> None:
@@ -217,6 +265,8 @@ class _StateOutput(Output):
             value = Unknown if is_unknown(held[0]) else held[0]
             if not has_published(self._state.client, self._state.path, value):
                 self(value)
+            else:
+                self.skip(value, "unchanged")
 
 
 def _arguments(*args: Any) -> tuple[Any, ...]:
