@@ -3,24 +3,41 @@
     RulesError
     ├── RuleMisuse           (also TypeError) `@rule` was used in a way that has no meaning
     ├── ImportFailed         a version of a module can't be imported
+    ├── ConfigurationError   something is wrong in a file of configuration; all of it at once
+    ├── MissingParameter     (also KeyError, AttributeError) a rule asks for what is not configured
     ├── RulesFolderError     the rules folder is not there, or is none
     │   └── NoRules          there is no rule in it
     ├── StrategySettingsError  (also ValueError) the configuration describes no strategy
+    ├── StateFolderError     the state folder can't be used
+    │   └── StateInUse       another runner uses it
+    ├── UnknownName          there is no rule and no module of this name
+    ├── ServerUnreachable    nobody answers at the address of the server
+    ├── NoRunner             no runner can be asked
     └── NotAnEshetServer     something else listens at the address of the server
 
 Facts are attributes; the text is built from them.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = [
+    "ConfigurationError",
     "ImportFailed",
+    "MissingParameter",
     "NoRules",
+    "NoRunner",
     "NotAnEshetServer",
+    "Problem",
     "RuleMisuse",
     "RulesError",
     "RulesFolderError",
+    "ServerUnreachable",
+    "StateFolderError",
+    "StateInUse",
     "StrategySettingsError",
+    "UnknownName",
 ]
 
 
@@ -58,6 +75,70 @@ class ImportFailed(RulesError):
         super().__init__(f"{file}:{line}: {problem}" if line else f"{file}: {problem}")
 
 
+class Problem(NamedTuple):
+    """One thing that is wrong in a file of configuration.
+
+    Args:
+        file: its path.
+        line: its number; 0 if it is about the file as a whole.
+        key: with its tables, as `log.format`; empty if it is about no key.
+        text: what was found, and what to write.
+    """
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
+
+
+class ConfigurationError(RulesError):
+    """Something is wrong in a file of configuration.
+
+    Args:
+        problems: all that is, in the order of lines.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+class MissingParameter(RulesError, KeyError, AttributeError):
+    """A rule asks for a parameter that nobody has configured.
+
+    Args:
+        parameter: its name.
+        rule: who asks.
+        file: where it is to be written.
+        table: below which table of the file.
+        near: a parameter that there is, and that may be meant.
+    """
+
+    def __init__(
+        self, parameter: str, rule: str, file: str, table: str, near: str | None = None
+    ) -> None:
+        self.parameter = parameter
+        self.rule = rule
+        self.file = file
+        self.table = table
+        self.near = near
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        whose = f"rule {self.rule}" if self.rule else "this rule"
+        advice = f" or did you mean {self.near!r}?" if self.near else ""
+        return (
+            f"{whose} has no parameter {self.parameter!r}: write `{self.parameter} = ...` "
+            f"into {self.file}, below [{self.table}];{advice}".removesuffix(";")
+        )
+
+
 class RulesFolderError(RulesError):
     """The rules folder can't be used.
 
@@ -85,6 +166,87 @@ class NoRules(RulesFolderError):
             "there is no rule in this folder; write one into a file of it, "
             "such as hall.py: an `async def` function under `@rule`",
         )
+
+
+class StateFolderError(RulesError):
+    """The state folder can't be used.
+
+    Args:
+        folder: its path.
+        problem: what is wrong with it.
+    """
+
+    def __init__(self, folder: Path, problem: str) -> None:
+        self.folder = folder
+        self.problem = problem
+        super().__init__(
+            f"the state folder {folder} can't be used: {problem}; give one that you may write to "
+            "with --state, ESHET_RULES_STATE or `folder` below [state]"
+        )
+
+
+class StateInUse(StateFolderError):
+    """Another runner uses the state folder.
+
+    Args:
+        folder: its path.
+        pid: of the other one's process, as far as it is known.
+    """
+
+    def __init__(self, folder: Path, pid: str) -> None:
+        self.pid = pid
+        RulesError.__init__(
+            self,
+            f"a runner of these rules is at work already, process {pid or 'unknown'}, and holds "
+            f"{folder}; stop it (kill {pid or 'PID'}), or give this one another folder with "
+            "--state",
+        )
+        self.folder = folder
+        self.problem = "in use"
+
+
+class UnknownName(RulesError):
+    """There is no rule and no module of this name.
+
+    Args:
+        name: what was given.
+        near: names that there are, and that may be meant.
+    """
+
+    exit_code = 2
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        self.name = name
+        self.near = tuple(near)
+        advice = f"did you mean {' or '.join(near)}?" if near else "see `eshet-rules list`"
+        super().__init__(f"there is no rule and no module {name!r}; {advice}")
+
+
+class ServerUnreachable(RulesError):
+    """Nobody answers at the address of the server.
+
+    Args:
+        address: as `"house:11236"`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"there is no server at {address}; start one with `eshet serve`, or name yours with "
+            "--server HOST:PORT or ESHET_SERVER"
+        )
+
+
+class NoRunner(RulesError):
+    """No runner can be asked.
+
+    Args:
+        problem: what was looked for, and what to do.
+    """
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
 
 
 class NotAnEshetServer(RulesError):

@@ -7,7 +7,8 @@ closed without the house having noticed.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from structlog.contextvars import bound_contextvars
@@ -15,18 +16,22 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, causing
 from eshet.client import Client
-from eshet.client.handover import ClientView
+from eshet.clock import wall_now
 from eshet.reactive.graph import Resumption
 from eshet.reactive.handover import HandedOver, give, hand_over, stateful_nodes
 from eshet.scope import Reason, Scope
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
+from eshet_rules.config import RuleSettings
 from eshet_rules.importer import ModuleVersion
 from eshet_rules.keep import Keeping, KeptNode, keeping
 from eshet_rules.legacy import Legacy
+from eshet_rules.report import RuleReport
 from eshet_rules.rule import OnReload, Rule
 from eshet_rules.supervision.scope import TaskScope
+from eshet_rules.supervision.status import RuleState, RuleStatus
 from eshet_rules.supervision.supervisor import SupervisedRule
+from eshet_rules.uses import NotingView, Uses, uses_of
 
 __all__ = ["SET_UP_TIME", "Generation"]
 
@@ -48,7 +53,7 @@ class Generation:
         legacy: what it goes on with instead, if the old generation is not there any more.
         held_back: whether it waits to take over; else it is live from the start.
         leaves: tells of a path whether another module is about to give it up.
-        config: the settings of the module.
+        settings: tells what is configured of a rule, given its full name.
     """
 
     def __init__(
@@ -61,7 +66,7 @@ class Generation:
         legacy: Legacy | None = None,
         held_back: bool = False,
         leaves: Callable[[str], bool] = lambda path: False,
-        config: Mapping[str, Any] | None = None,
+        settings: Callable[[str], RuleSettings] = lambda rule: RuleSettings(),
     ) -> None:
         self.version: Final = version
         self.cause: Final = Cause("set-up" if old is None else "reload", version.name)
@@ -69,13 +74,15 @@ class Generation:
         self.connection: Final = connection
         self._old = old
         self._legacy = legacy
-        self._config = config or {}
+        self._settings = settings
         self._log = log.bind(module=version.name, version=version.source.version)
         self._held_back = held_back
-        self._client = ClientView(connection, held_back=held_back, leaves=leaves)
+        self._client = NotingView(connection, held_back=held_back, leaves=leaves)
         self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
         self._rules: dict[str, SupervisedRule] = {}
+        self._since = wall_now(UTC)
+        self._disabled: dict[str, tuple[str, datetime]] = {}  # why, and since when
 
     async def prepare(self) -> bool:
         """Start the rules, each under its strategy, and wait for them to be set up.
@@ -130,7 +137,7 @@ class Generation:
     def start_the_rest(self) -> None:
         """Start the rules that had to wait until the old generation has ended."""
         for rule in self.version.rules.values():
-            if rule.name not in self._rules:
+            if rule.name not in self._rules and rule.name not in self._disabled:
                 self._start(rule)
 
     def give(self, zero: float = 0.0) -> Legacy:
@@ -142,6 +149,64 @@ class Generation:
             self._outputs.give(self._rules_by_scope()),
             zero,
         )
+
+    async def follow(self, settings: Callable[[str], RuleSettings]) -> None:
+        """Start rules that are enabled now, and end those that are disabled; no other is touched.
+
+        Args:
+            settings: as configured now.
+        """
+        self._settings = settings
+        for rule in self.version.rules.values():
+            why = settings(self._full_name(rule)).disabled
+            if why is None and rule.name in self._disabled:
+                await self.restart(rule.name)
+            elif why is not None and self._disabled.get(rule.name, ("",))[0] != why:
+                await self._stop(rule.name)
+                self._disabled[rule.name] = why, wall_now(UTC)
+                self._log.info("rule disabled", rule=self._full_name(rule), why=why)
+
+    async def restart(self, name: str) -> None:
+        """End a rule, if it runs, and start it as if it had never run, if it is enabled."""
+        await self._stop(name)
+        self._disabled.pop(name, None)
+        with keeping(Keeping(self.version.source.version, {})):
+            self._start(self.version.rules[name])
+
+    async def _stop(self, name: str) -> None:
+        supervised = self._rules.pop(name, None)
+        if supervised is not None:
+            still_running = await supervised.scope.close(Reason.UNLOADED)
+            self._tell_still_running(still_running)
+
+    def reports(self) -> Iterator[RuleReport]:
+        """Iterate over how each rule is now."""
+        written = self._outputs.paths(self._rules_by_scope())
+        for name, rule in self.version.rules.items():
+            status = self._status(rule)
+            uses = self._uses(name)
+            writes = uses.writes | written.get(name, set()) if uses else set()
+            yield RuleReport(
+                self._full_name(rule),
+                self.version.name,
+                status,
+                tuple(sorted(uses.reads)) if uses else (),
+                tuple(sorted(writes)),
+            )
+
+    def _status(self, rule: Rule) -> RuleStatus:
+        supervised = self._rules.get(rule.name)
+        if supervised is not None:
+            return supervised.status()
+        why, since = self._disabled.get(rule.name, ("", self._since))
+        return RuleStatus(
+            RuleState.DISABLED, since, self.version.source.version, strategy="", why=why
+        )
+
+    def _uses(self, name: str) -> Uses | None:
+        supervised = self._rules.get(name)
+        scope = supervised.attempt_scope if supervised is not None else None
+        return None if scope is None or scope.disposed else uses_of(scope)
 
     @property
     def is_at_rest(self) -> bool:
@@ -159,24 +224,40 @@ class Generation:
     async def close(self, reason: Reason) -> None:
         """End the rules and all that they made, and wait for the end of their tasks."""
         self._old = None
-        still_running = await self._scope.close(reason)
+        self._tell_still_running(await self._scope.close(reason))
+
+    def _tell_still_running(self, still_running: list[str]) -> None:
         if still_running:
             self._log.error("tasks do not end when cancelled", tasks=still_running)
+
+    def _full_name(self, rule: Rule) -> str:
+        return f"{self.version.name}.{rule.name}"
 
     def _finished_before(self, rule: str) -> bool:
         old = None if self._old is None else self._old._rules.get(rule)
         return old is not None and old.first_attempt.done()
 
     def _start(self, rule: Rule) -> None:
-        full_name = f"{self.version.name}.{rule.name}"
+        full_name = self._full_name(rule)
+        settings = self._settings(full_name)
+        if settings.disabled is not None:
+            self._disabled[rule.name] = settings.disabled, wall_now(UTC)
+            return
         log = self._log.bind(rule=full_name)
 
         def report(error: BaseException, doing: str) -> None:
             log.error("rule failed", doing=doing, exc_info=error)
 
         scope = TaskScope(full_name, parent=self._scope, on_error=report)
-        given = {"client": self._client, "config": self._config, "log": log}
-        supervised = self._rules[rule.name] = SupervisedRule(rule, scope, given)
+        given = {"client": self._client, "config": settings.parameters, "log": log}
+        supervised = self._rules[rule.name] = SupervisedRule(
+            rule,
+            scope,
+            given,
+            version=self.version.source.version,
+            strategy=settings.strategy,
+            limits=settings.limits,
+        )
         names = {"rule": full_name, "module": self.version.name}
         with (
             causing(self.cause),

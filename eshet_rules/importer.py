@@ -121,6 +121,10 @@ class Importer:
         finally:
             self._batch = None
 
+    def outdate(self, name: str) -> None:
+        """Let the next import of a module make a new version of it, whatever is in its file."""
+        self.current.pop(name, None)
+
     def is_up_to_date(self, version: ModuleVersion) -> bool:
         """Whether a new import of the module would give the same again."""
         return all(

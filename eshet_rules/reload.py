@@ -11,20 +11,24 @@ there are at most two generations of a module.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
 from eshet.scope import Reason
+from eshet_rules.config import Parameters, RuleSettings
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.generation import Generation
 from eshet_rules.groups import connected
 from eshet_rules.importer import Importer, ModuleVersion
 from eshet_rules.legacy import Legacy
+from eshet_rules.report import RuleReport
+from eshet_rules.rule import Rule
 
 __all__ = ["Reloader"]
 
@@ -54,7 +58,7 @@ class Reloader:
         importer: of the rules folder.
         make_client: makes a module's client, given the module's name.
         log: where it is logged what was loaded, reloaded, kept and unloaded.
-        config: the settings of modules, by their names.
+        settings: tells what is configured of a rule, given its full name, as `hall.light`.
         inherited: what modules have left that were alive before the runner was started.
     """
 
@@ -63,16 +67,17 @@ class Reloader:
         importer: Importer,
         make_client: Callable[[str], Client],
         log: FilteringBoundLogger,
-        config: Mapping[str, Mapping[str, Any]] | None = None,
+        settings: Callable[[str], RuleSettings] = lambda rule: RuleSettings(),
         inherited: Mapping[str, Legacy] | None = None,
     ) -> None:
         self._importer = importer
         self._make_client = make_client
         self._log = log
-        self._config = config or {}
+        self._settings = settings
         self._inherited = dict(inherited or {})
         self._alive: dict[str, Generation] = {}
         self._refused: dict[str, ModuleVersion] = {}  # failed in set-up: not tried again as it is
+        self._broken: dict[str, str] = {}
         self._turn = asyncio.Lock()
         self._newest: Mapping[str, Source] = {}
         self._preparing: asyncio.Future[list[_Prepared]] | None = None
@@ -98,6 +103,75 @@ class Reloader:
             self._preparing.cancel()
         async with self._turn:
             return sources is self._newest and await self._update(sources)
+
+    def configure(self, settings: Callable[[str], RuleSettings]) -> list[str]:
+        """Take other settings: the next update reloads the modules that they concern.
+
+        Which rules are enabled is not among that; see `follow`.
+
+        Returns:
+            The names of these modules.
+        """
+        before, self._settings = self._settings, settings
+        concerned = [
+            name
+            for name, rules in self._rules().items()
+            if any(
+                _what_concerns(rule, before(full_name)) != _what_concerns(rule, settings(full_name))
+                for full_name, rule in rules.items()
+            )
+        ]
+        self.renew(concerned)
+        return concerned
+
+    async def follow(self) -> None:
+        """Start and end rules of what is alive, as they are enabled and disabled now."""
+        async with self._turn:
+            for generation in self._alive.values():
+                await generation.follow(self._settings)
+
+    def reports(self) -> list[RuleReport]:
+        """Return how each rule of what is alive is now, in the order of their names."""
+        alive = (generation.reports() for generation in self._alive.values())
+        return sorted(itertools.chain.from_iterable(alive), key=lambda report: report.rule)
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """What is wrong with the newest version of modules of which it is not alive."""
+        return dict(self._broken)
+
+    async def restart(self, rules: Collection[str]) -> None:
+        """Start rules, given by their full names, as if they had never run."""
+        async with self._turn:
+            for module, generation in self._alive.items():
+                for name in generation.version.rules:
+                    if f"{module}.{name}" in rules:
+                        await generation.restart(name)
+
+    def renew(self, names: Iterable[str]) -> None:
+        """Let the next update reload modules, whether or not they have changed."""
+        for name in names:
+            self._importer.outdate(name)
+
+    @property
+    def newest(self) -> Mapping[str, Source]:
+        """What was in the rules folder when it was last looked at."""
+        return self._newest
+
+    @property
+    def rules(self) -> dict[str, list[str]]:
+        """The full names of all rules, by the modules that they are in; alive or not."""
+        return {name: list(rules) for name, rules in self._rules().items()}
+
+    def _rules(self) -> dict[str, dict[str, Rule]]:
+        """Return the rules of each module that has some, by their full names."""
+        alive = {name: generation.version for name, generation in self._alive.items()}
+        versions = sorted({**alive, **self._importer.current}.items())
+        return {
+            name: {f"{name}.{rule.name}": rule for rule in version.rules.values()}
+            for name, version in versions
+            if version.rules
+        }
 
     @property
     def remembered(self) -> list[str]:
@@ -138,6 +212,8 @@ class Reloader:
         gone = [*(self._alive.keys() - sources.keys()), *without_rules]
         await self._commit({each.version.name: each for each in new}, gone)
         self._forget_unneeded()
+        refused = failed | self._refused.keys()
+        self._broken = {name: why for name, why in self._broken.items() if name in refused}
         return not failed and all(group.succeeded for group in prepared)
 
     def _forget_unneeded(self) -> None:
@@ -150,9 +226,11 @@ class Reloader:
         current = self._importer.current.get(name)
         if current is not None and self._importer.is_up_to_date(current):
             return True
+        self._broken.pop(name, None)
         try:
             self._importer.load(name)
         except ImportFailed as error:
+            self._broken[name] = str(error)
             alive = self._alive.get(name)
             self._log.error(
                 "import failed" if alive is None else "import failed, kept old version",
@@ -231,6 +309,7 @@ class Reloader:
             await self._abort(generations)
             for version in newest:
                 self._refused[version.name] = version
+                self._broken[version.name] = f"version {version.source.version} failed in set-up"
                 self._tell_kept(version, because=[n for n in failed if n != version.name])
             return _Prepared([], [], succeeded=False)
         without = [v.name for v in newest if not v.rules and v.name in self._alive]
@@ -247,7 +326,7 @@ class Reloader:
             legacy=None if old else self._inherited.get(version.name),
             held_back=bool(self._alive) or version.name in self._inherited,
             leaves=self._leaves,
-            config=self._config.get(version.name),
+            settings=self._settings,
         )
 
     async def _abort(self, generations: Iterable[Generation]) -> None:
@@ -321,6 +400,16 @@ class Reloader:
                 refused=refused.source.version,
                 **({"because": because} if because else {}),
             )
+
+
+def _what_concerns(rule: Rule, settings: RuleSettings) -> RuleSettings:
+    """Return the settings of a rule without what makes no difference to it."""
+    return replace(
+        settings,
+        disabled=None,  # that takes no reload
+        strategy=settings.strategy if rule.strategy is None else None,
+        parameters=settings.parameters if "config" in rule.asks_for else Parameters(),
+    )
 
 
 def _is_cancelled() -> bool:

@@ -22,7 +22,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, overload
 
-from eshet.utils import RunInTask, TaskStrategy
+from eshet.utils import TaskStrategy
 from eshet_rules.exceptions import RuleMisuse
 
 __all__ = ["GIVEN", "OnReload", "Rule", "collect_rules", "main_rule", "rule"]
@@ -31,7 +31,7 @@ RuleFunction = Callable[..., Awaitable[object]]
 
 GIVEN: Final = {
     "client": "the module's ESHET client",
-    "config": "the settings of the module",
+    "config": "the parameters of the rule",
     "log": "a logger that knows the rule",
     "scope": "what the rule makes ends with it",
 }
@@ -60,14 +60,15 @@ class Rule:
     Args:
         name: unique in its module.
         function: what sets it up.
-        strategy: how the function is run; with retries, until it succeeds.
+        strategy: how the function is run; with retries, until it succeeds. As is configured, if
+            the rule does not choose.
         on_reload: what becomes of it when its module is reloaded.
         args: what the function is called with, before what it is given by name.
     """
 
     name: str
     function: RuleFunction
-    strategy: TaskStrategy
+    strategy: TaskStrategy | None = None
     on_reload: OnReload = OnReload.HAND_OVER
     args: tuple[Any, ...] = ()
 
@@ -114,7 +115,8 @@ class _RuleMaker:
 
         Args:
             function: the function, where it is used without brackets.
-            strategy: how the function is run: `RunInTask()` unless given, which does not retry.
+            strategy: how the function is run: as is configured unless given, else `RunInTask()`,
+                which does not retry.
             name: the rule's name, unique in its module: the function's unless given.
             on_reload: `"hand over"`, or `"restart"` for a rule of which there can't be two at a
                 time, as one that opens a serial port: it ends before its new version begins, and
@@ -125,7 +127,7 @@ class _RuleMaker:
         """
         if isinstance(function, TaskStrategy):
             raise RuleMisuse(f"a strategy is given by name: write @rule(strategy={function!r})")
-        strategy = RunInTask() if strategy is None else _checked_strategy(strategy)
+        strategy = _checked_strategy(strategy)
         behaviour = _checked_on_reload(on_reload)
         if name is not None:
             _check_name(name)
@@ -162,7 +164,7 @@ class _RuleMaker:
         Raises:
             RuleMisuse: these are no rules; the message says what to write.
         """
-        strategy = RunInTask() if strategy is None else _checked_strategy(strategy)
+        strategy = _checked_strategy(strategy)
         behaviour = _checked_on_reload(on_reload)
         if not arguments or inspect.isfunction(arguments[0]):
             raise RuleMisuse('rule.each makes a rule for each argument: write @rule.each("bath")')
@@ -200,7 +202,7 @@ def main_rule(namespace: Mapping[str, Any], module: str) -> Rule | None:
     if not inspect.iscoroutinefunction(main) or main.__module__ != module:
         return None
     _check_function(main)
-    return Rule("main", main, RunInTask())
+    return Rule("main", main)
 
 
 @contextlib.contextmanager
@@ -226,7 +228,9 @@ def _collect(made: Rule) -> Rule:
     return made
 
 
-def _checked_strategy(strategy: Any) -> TaskStrategy:
+def _checked_strategy(strategy: Any) -> TaskStrategy | None:
+    if strategy is None:
+        return None
     if isinstance(strategy, type) and issubclass(strategy, TaskStrategy):
         raise RuleMisuse(f"a strategy has brackets: write strategy={strategy.__name__}()")
     if not isinstance(strategy, TaskStrategy):

@@ -109,6 +109,13 @@ class Outputs:
         described = zip(self._describe(rules), self._outputs, strict=True)
         return [Memo(description, output.give()) for description, output in described]
 
+    def paths(self, rules: Mapping[Scope, str]) -> dict[str, set[str]]:
+        """Return where sinks send to, or would if they had something to send, by their rules."""
+        paths: dict[str, set[str]] = {}
+        for each in self._describe(rules):
+            paths.setdefault(each.rule, set()).add(each.label.rpartition(" of ")[2])
+        return paths
+
     def release(self, rules: Mapping[Scope, str], memos: Sequence[Memo] = ()) -> None:
         """Let all sinks go on where those of the old version end, or begin.
 

@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any, Final
 
+from eshet.clock import wall_now
 from eshet.scope import Reason
+from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
 from eshet_rules.rule import Rule
+from eshet_rules.supervision.limits import Limits
 from eshet_rules.supervision.scope import RuleScope, TaskScope
+from eshet_rules.supervision.status import RuleState, RuleStatus
 
 __all__ = ["SupervisedRule"]
 
@@ -22,10 +27,20 @@ class SupervisedRule:
         rule: which is run.
         scope: what the rule makes belongs to this; the rule ends with it.
         given: what the rule is given by name, beside `scope`.
+        version: of its module.
+        strategy: under which it runs if it has chosen none.
+        limits: of what it may take.
     """
 
     def __init__(
-        self, rule: Rule, scope: TaskScope, given: Mapping[str, Any] | None = None
+        self,
+        rule: Rule,
+        scope: TaskScope,
+        given: Mapping[str, Any] | None = None,
+        *,
+        version: str = "",
+        strategy: TaskStrategy | None = None,
+        limits: Limits = Limits(),
     ) -> None:
         self.rule: Final = rule
         self.scope: Final = scope
@@ -34,6 +49,10 @@ class SupervisedRule:
         self.attempt_scope: RuleScope | None = None
         """The scope of the present attempt, or the last; None before the first."""
         self._given = given or {}
+        self._version = version
+        self._limits = limits
+        self._since = wall_now(UTC)
+        self._strategy: Final = rule.strategy or strategy or RunInTask()
 
     def start(self) -> None:
         """Start the rule; the context of this call becomes the rule's."""
@@ -43,11 +62,15 @@ class SupervisedRule:
 
         attempt.__qualname__ = self.rule.name  # what a failure is reported of
         try:
-            with self.scope.active(), using_strategy(self.rule.strategy):
-                self.rule.strategy.build()(attempt)
+            with self.scope.active(), using_strategy(self._strategy):
+                self._strategy.build()(attempt)
         except Exception as error:
             self.scope.report(error, f"strategy of {self.rule.name}")
             self._first_attempt_ended(succeeded=False)
+
+    def status(self) -> RuleStatus:
+        """Return how the rule is now."""
+        return RuleStatus(RuleState.RUNNING, self._since, self._version, repr(self._strategy))
 
     async def _attempt(self) -> None:
         if self.attempt_scope is not None:

@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from eshet import Unknown
+from eshet_rules.config import Parameters, RuleSettings
 from tests.support.house import LEVEL
 
 
@@ -335,7 +336,7 @@ GIVEN = """
 
 async def test_a_rule_is_given_what_it_asks_for_by_name(house):
     house.write("hall.py", GIVEN)
-    house.reloader._config = {"hall": {"level": 7}}
+    house.reloader.configure(lambda rule: RuleSettings(parameters=Parameters({"level": 7})))
     await house.reload()
     assert await house.get("/level") == 7
     record = house.log.find("set up")

@@ -2,7 +2,7 @@ import functools
 
 import pytest
 
-from eshet.utils import RunInTask, RunSerially
+from eshet.utils import RunSerially
 from eshet_rules import rule
 from eshet_rules.exceptions import RuleMisuse
 from eshet_rules.rule import OnReload, Rule, collect_rules, main_rule
@@ -14,7 +14,7 @@ def test_a_rule_is_named_as_its_function_and_runs_in_a_task():
         pass
 
     assert light.name == "light"
-    assert light.strategy == RunInTask()
+    assert light.strategy is None  # as is configured
 
 
 def test_name_and_strategy_can_be_chosen():
@@ -31,7 +31,7 @@ def test_empty_brackets_are_as_good_as_none():
     async def light():
         pass
 
-    assert light == Rule("light", light.function, RunInTask())
+    assert light == Rule("light", light.function)
 
 
 async def test_a_rule_can_be_awaited_as_the_function_it_was():

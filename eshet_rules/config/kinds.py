@@ -1,0 +1,138 @@
+"""Which values a key of the configuration may have, and how that is said."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from eshet.client.address import Address
+
+__all__ = [
+    "ADDRESS",
+    "FLAG",
+    "NAME",
+    "PATH",
+    "PATH_OR_FLAG",
+    "TEXTS",
+    "Kind",
+    "number",
+    "one_of",
+    "show",
+    "whole_number",
+]
+
+_LONGEST_SHOWN: Final = 60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of values.
+
+    Args:
+        allowed: what they are, to follow the word "write".
+        read: makes of a value of the file what is configured; ValueError, if it is not allowed.
+        words: all values that there are, if these are some words.
+    """
+
+    allowed: str
+    read: Callable[[Any], Any]
+    words: tuple[str, ...] = ()
+
+
+def show(value: object) -> str:
+    """Return a value about as it is written in TOML, in one short line."""
+    match value:
+        case bool():
+            text = str(value).lower()
+        case str():
+            text = '"' + value.encode("unicode_escape").decode() + '"'
+        case Mapping():
+            text = "{" + ", ".join(f"{key} = {show(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            text = "[" + ", ".join(map(show, value)) + "]"
+        case _:
+            text = str(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+
+
+def one_of(*words: str) -> Kind:
+    """Return the kind of some words."""
+    quoted = [show(word) for word in words]
+    return Kind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", _one_of(words), words)
+
+
+def number(what: str, above: float = 0.0) -> Kind:
+    """Return the kind of numbers.
+
+    Args:
+        what: it is, as `"seconds"`.
+        above: all of them are.
+    """
+
+    def read(value: Any) -> float:
+        # `nan` is not above anything, either.
+        fits = type(value) in (int, float) and above < value < math.inf
+        return float(_checked(value, fits))
+
+    return Kind(f"a number of {what} above {above:g}", read)
+
+
+def whole_number(what: str, least: int = 1) -> Kind:
+    """Return the kind of whole numbers.
+
+    Args:
+        what: it is, as `"bytes"`.
+        least: of them.
+    """
+
+    def read(value: Any) -> int:
+        return int(_checked(value, type(value) is int and value >= least))
+
+    return Kind(f"a whole number of {what}, at least {least}", read)
+
+
+def _checked(value: Any, fits: bool) -> Any:
+    if not fits:
+        raise ValueError
+    return value
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[Any], str]:
+    return lambda value: str(_checked(value, value in words))
+
+
+def _flag(value: Any) -> bool:
+    return bool(_checked(value, isinstance(value, bool)))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    fits = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+    return tuple(_checked(value, fits))
+
+
+def _path(value: Any) -> Path:
+    fits = isinstance(value, str) and value != "" and "\0" not in value
+    return Path(_checked(value, fits)).expanduser()
+
+
+def _path_or_flag(value: Any) -> Path | bool:
+    return value if isinstance(value, bool) else _path(value)
+
+
+def _address(value: Any) -> str:
+    return str(Address.parse(_checked(value, isinstance(value, str))))
+
+
+def _name(value: Any) -> str:
+    fits = isinstance(value, str) and re.fullmatch(r"\w+", value, re.ASCII) is not None
+    return str(_checked(value, fits))
+
+
+FLAG: Final = Kind("true or false, without quotes", _flag)
+TEXTS: Final = Kind('a list of texts, as ["/alarm/code"]', _texts)
+PATH: Final = Kind('a path in quotes, as "/var/lib/eshet-rules"', _path)
+PATH_OR_FLAG: Final = Kind("true, false, or a path in quotes", _path_or_flag)
+ADDRESS: Final = Kind('an address in quotes, as "localhost" or "house:11236"', _address)
+NAME: Final = Kind('a name of letters A-Z, digits and _, in quotes, as "house"', _name)

@@ -1,0 +1,170 @@
+"""What a runner can be told while it runs: by commands, by signals, and by its own files."""
+
+import asyncio
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from itertools import chain
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet_rules.config import Configuration, RuleSettings
+from eshet_rules.discovery import Source
+from eshet_rules.exceptions import UnknownName
+from eshet_rules.reload import Reloader
+from eshet_rules.switches import Switches
+
+__all__ = ["Control"]
+
+_AT_RESTART: Final = ("server", "log", "state", "watch")
+"""The tables whose changes take effect when the runner is started the next time."""
+
+
+class Control:
+    """Decides what is configured of each rule now, and lets the reloader follow that.
+
+    Names given by people are those of rules, `hall.hall_light`, or of modules, `hall`, or globs of
+    either.
+
+    Args:
+        reloader: which is told.
+        configuration: with which the runner was started.
+        switches: what was switched on and off by command.
+        log: where it is told what was done.
+        look: returns what is in the rules folder now.
+        only: a glob of the rules, or modules, that run at all.
+    """
+
+    def __init__(
+        self,
+        reloader: Reloader,
+        configuration: Configuration,
+        switches: Switches,
+        log: FilteringBoundLogger,
+        *,
+        look: Callable[[], Mapping[str, Source]],
+        only: str = "*",
+    ) -> None:
+        self._reloader = reloader
+        self._configuration = configuration
+        self._switches = switches
+        self._log = log
+        self._look = look
+        self._only = only
+        reloader.configure(self._settings())
+
+    async def configure(self, configuration: Configuration) -> None:
+        """Take another configuration, and reload what it concerns."""
+        before, self._configuration = self._configuration, configuration
+        if waiting := [t for t in _AT_RESTART if getattr(before, t) != getattr(configuration, t)]:
+            self._log.warning("a part of the configuration waits for a restart", tables=waiting)
+        modules = self._reloader.configure(self._settings())
+        self._log.info("configuration reloaded", modules=modules)
+        self.check_patterns()
+        await self._reloader.follow()
+        await self._reloader.update(self._reloader.newest)
+
+    def check_patterns(self) -> None:
+        """Warn of what is configured of rules that are not there."""
+        rules = list(chain.from_iterable(self._reloader.rules.values()))
+        for pattern in self._configuration.rules:
+            if not any(map(pattern.matches, rules)):
+                near = difflib.get_close_matches(pattern.glob, [*rules, *self._reloader.rules])
+                self._log.warning(
+                    "no rule has this name, which is configured",
+                    name=pattern.glob,
+                    file=str(self._configuration.file),
+                    **({"near": near} if near else {}),
+                )
+
+    async def reload(self, *names: str) -> list[str]:
+        """Reload the modules of these names, or all; changed or not.
+
+        Returns:
+            The names of the modules.
+
+        Raises:
+            UnknownName: one of them means nothing.
+        """
+        rules = self._find(names) if names else self._all()
+        modules = [m for m, of_it in self._reloader.rules.items() if not rules.isdisjoint(of_it)]
+        self._log.info("told to reload", modules=modules)
+        self._reloader.renew(modules)
+        await self._reloader.update(await asyncio.to_thread(self._look))
+        return modules
+
+    async def restart(self, *names: str) -> list[str]:
+        """Start rules afresh: nothing is handed over, and what had failed is forgotten.
+
+        Returns:
+            The full names of the rules.
+
+        Raises:
+            UnknownName: one of the names means nothing.
+        """
+        rules = sorted(self._find(names))
+        self._log.info("told to restart", rules=rules)
+        await self._reloader.restart(rules)
+        return rules
+
+    async def enable(self, *names: str) -> list[str]:
+        """Let rules run, whatever is configured; for good, over restarts, too.
+
+        Returns:
+            The full names of the rules.
+
+        Raises:
+            UnknownName: one of the names means nothing.
+        """
+        return await self._switch(names, on=True)
+
+    async def disable(self, *names: str) -> list[str]:
+        """Let rules not run; see `enable`."""
+        return await self._switch(names, on=False)
+
+    async def _switch(self, names: Iterable[str], *, on: bool) -> list[str]:
+        rules = sorted(self._find(names))
+        self._log.info("told to enable" if on else "told to disable", rules=rules)
+        for rule in rules:
+            as_configured = self._configuration.for_rule(rule).disabled is None
+            self._switches.switch([rule], None if on == as_configured else on)
+        self._reloader.configure(self._settings())
+        await self._reloader.follow()
+        return rules
+
+    def _settings(self) -> Callable[[str], RuleSettings]:
+        """Return what tells the settings of a rule, as all is now."""
+        configuration = self._configuration
+        switched = self._switches.all()
+
+        def of(rule: str) -> RuleSettings:
+            settings = configuration.for_rule(rule)
+            if not _matches(rule, self._only):
+                return replace(settings, disabled=f"by --only {self._only}")
+            if rule in switched:
+                return replace(settings, disabled=None if switched[rule] else "by command")
+            return settings
+
+        return of
+
+    def _find(self, names: Iterable[str]) -> set[str]:
+        """Return the full names of the rules that are meant."""
+        found: set[str] = set()
+        for name in names:
+            rules = {rule for rule in self._all() if _matches(rule, name)}
+            if not rules:
+                known = [*self._reloader.rules, *self._all()]
+                raise UnknownName(name, difflib.get_close_matches(name, known, 3))
+            found |= rules
+        return found
+
+    def _all(self) -> set[str]:
+        return set(chain.from_iterable(self._reloader.rules.values()))
+
+
+def _matches(rule: str, name: str) -> bool:
+    """Whether a name, or glob, is that of a rule or of its module."""
+    names = (rule, rule.rpartition(".")[0])
+    return name in names or any(fnmatchcase(each, name) for each in names)

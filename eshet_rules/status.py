@@ -1,0 +1,202 @@
+"""What a runner publishes of itself in ESHET, and what it can be told there.
+
+    /eshet_rules/NAME/runner              a state: what runs where, and how many rules of each kind
+    /eshet_rules/NAME/rules/MODULE/RULE   a state for each rule; see `RuleReport.plain`
+    /eshet_rules/NAME/list                an action: the same of all rules, page by page
+    /eshet_rules/NAME/reload, enable, disable, restart
+                                          actions, called with names of rules or modules
+
+In paths, each character of a name that is none of A-Z, a-z, 0-9 and _ is a _. The state of a rule
+holds its full name.
+
+What changes is published a few times a second at most, and nothing that has not changed.
+"""
+
+import asyncio
+import os
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet import codec
+from eshet.client import Client
+from eshet.clock import wall_now
+from eshet.exceptions import Disconnected, EshetError
+from eshet.scope import Scope
+from eshet_rules.control import Control
+from eshet_rules.exceptions import RulesError
+from eshet_rules.reload import Reloader
+
+__all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
+
+ROOT: Final = "/eshet_rules"
+ACTIONS: Final = ("reload", "enable", "disable", "restart")
+
+_INTERVAL: Final = 0.5
+"""Seconds between two looks at what has changed."""
+
+_PAGE: Final = 48_000
+"""How much of what is told of rules goes into one message, in bytes."""
+
+
+def runner_name(configured: str | None, folder: Path) -> str:
+    """Return the name under which the runner of a folder publishes itself."""
+    return configured or _word(folder.name) or "rules"
+
+
+class Publisher:
+    """Publishes what a runner does, and lets it do what it is told.
+
+    Args:
+        client: a client of its own.
+        name: of the runner.
+        reloader: of whose rules it tells.
+        control: who does what is told.
+        log: where it is told what is refused, or can't be published.
+        folder: of the rules, for people.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        reloader: Reloader,
+        control: Control,
+        log: FilteringBoundLogger,
+        folder: Path,
+    ) -> None:
+        self._client = client
+        self._base: Final = f"{ROOT}/{name}"
+        self._reloader = reloader
+        self._control = control
+        self._log = log
+        self._scope = Scope("commands", on_error=self._tell_refused)
+        self._constant: Final = {
+            "name": name,
+            "folder": str(folder),
+            "pid": os.getpid(),
+            "since": wall_now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+        self._paths: dict[str, str] = {}  # of the states of rules, by their full names
+        self._published: dict[str, Any] = {}
+        self._changes = 0
+        self._publishing: Final = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Publish all that changes, for ever; or tell why that is not possible, and return."""
+        try:
+            await self._client.wait_for_connection()
+            await self._offer()
+            while True:
+                try:
+                    await self._publish_changes()
+                except Disconnected:
+                    await self._client.wait_for_connection()  # which restores what was published
+                await asyncio.sleep(_INTERVAL)
+        except EshetError as error:
+            self._log.error("can't publish what the rules do", path=self._base, error=str(error))
+
+    async def close(self) -> None:
+        """Leave the house."""
+        self._scope.dispose()
+        await self._client.close()
+
+    def summary(self) -> dict[str, Any]:
+        """Return how the runner is, as plain data."""
+        states = Counter(str(report.status.state) for report in self._reloader.reports())
+        return {**self._constant, "rules": dict(sorted(states.items())), "changes": self._changes}
+
+    async def _offer(self) -> None:
+        """Register the actions, and the state of the runner."""
+        with self._scope.active():
+            await self._client.state_register(f"{self._base}/runner")
+            await self._client.action_register(f"{self._base}/list", self._list)
+            for name in ACTIONS:
+                do = self._answering(getattr(self._control, name))
+                await self._client.action_register(f"{self._base}/{name}", do)
+
+    def _answering(
+        self, do: Callable[..., Awaitable[list[str]]]
+    ) -> Callable[..., Awaitable[list[str]]]:
+        async def answer(*names: Any) -> list[str]:
+            done = await do(*map(str, names))
+            await self._publish_changes()
+            return done
+
+        return answer
+
+    def _tell_refused(self, error: BaseException, doing: str) -> None:
+        if isinstance(error, RulesError):
+            self._log.warning("refused what it was told", error=str(error))
+        else:
+            self._log.error("could not do what it was told", doing=doing, exc_info=error)
+
+    def _list(self, after: str = "") -> dict[str, Any]:
+        """Return a page of what is told of rules, and the name to ask for the next one with."""
+        page: list[Mapping[str, Any]] = []
+        length = 0
+        for report in self._reloader.reports():
+            if report.rule <= after:
+                continue
+            plain = report.plain()
+            length += len(codec.pack(plain))
+            if page and length > _PAGE:
+                return {"rules": page, "next": page[-1]["rule"]}
+            page.append(plain)
+        return {"rules": page, "next": None, "broken": self._reloader.broken}
+
+    # --- states -------------------------------------------------------------------------------
+
+    async def _publish_changes(self) -> None:
+        async with self._publishing:
+            await self._publish()
+
+    async def _publish(self) -> None:
+        reports = {report.rule: report for report in self._reloader.reports()}
+        changed = {
+            rule: plain
+            for rule, report in reports.items()
+            if self._published.get(rule) != (plain := report.plain())
+        }
+        gone = self._published.keys() - reports.keys()
+        if not changed and not gone and self._changes:
+            return
+        self._changes += 1
+        for rule in gone:
+            del self._published[rule]
+            await self._client.unregister(self._paths.pop(rule))
+        for rule, plain in changed.items():
+            self._published[rule] = plain
+            await self._client.state_changed(await self._path(reports[rule].module, rule), plain)
+        await self._client.state_changed(f"{self._base}/runner", self.summary())
+
+    async def _path(self, module: str, rule: str) -> str:
+        """Return the path of the state of a rule, which is registered by then."""
+        if rule not in self._paths:
+            name = rule.removeprefix(f"{module}.")
+            path = f"{self._base}/rules/{_word(module)}/{_word(name)}"
+            path = _another(path, self._paths.values())
+            with self._scope.active():
+                await self._client.state_register(path)
+            self._paths[rule] = path
+        return self._paths[rule]
+
+
+def _word(name: str) -> str:
+    """Return a name as it is written in a path."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII)
+
+
+def _another(path: str, taken: Iterable[str]) -> str:
+    """Return the path, or one like it if it is taken."""
+    others = set(taken)
+    number, free = 1, path
+    while free in others:
+        number += 1
+        free = f"{path}_{number}"
+    return free
