@@ -30,7 +30,7 @@ from eshet_rules.report import RuleReport
 from eshet_rules.rule import OnReload, Rule
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
-from eshet_rules.supervision.supervisor import SupervisedRule
+from eshet_rules.supervision.supervised_rule import SupervisedRule
 from eshet_rules.uses import NotingView, Uses, uses_of
 
 __all__ = ["SET_UP_TIME", "Generation"]
@@ -124,6 +124,9 @@ class Generation:
             if old is not None:
                 old._scope.begin_close(Reason.REPLACED)
             self._outputs.release(self._rules_by_scope(), legacy.outputs if legacy else ())
+        self._held_back = False
+        for rule in self._rules.values():
+            rule.go_live()
 
     def _receive(self, legacy: Legacy) -> None:
         now = asyncio.get_running_loop().time()
@@ -257,6 +260,8 @@ class Generation:
             version=self.version.source.version,
             strategy=settings.strategy,
             limits=settings.limits,
+            log=log,
+            live=not self._held_back,
         )
         names = {"rule": full_name, "module": self.version.name}
         with (

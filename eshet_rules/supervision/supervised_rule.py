@@ -1,0 +1,283 @@
+"""A rule under its strategy, attempt by attempt, and restarted when that has given up."""
+
+import asyncio
+import contextvars
+import traceback
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, Final
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from eshet.cause import Cause, causing
+from eshet.clock import wall_now
+from eshet.scope import Reason, Scope, within
+from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
+from eshet.tasks.starting import start_task
+from eshet.utils import RunInTask, TaskStrategy
+from eshet.yarp import using_strategy
+from eshet_rules.rule import Rule
+from eshet_rules.supervision.intensity import next_pause, recent
+from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.scope import RuleScope, TaskScope
+from eshet_rules.supervision.status import RuleState, RuleStatus
+
+__all__ = ["LifeScope", "SupervisedRule", "rule_of"]
+
+_HOW_TO_GO_ON: Final = "save its file, or tell it to restart"
+
+
+class LifeScope(TaskScope):
+    """The scope of a rule from a start to its end, or to the next start.
+
+    Args:
+        rule: whose life it is.
+    """
+
+    def __init__(self, rule: "SupervisedRule") -> None:
+        super().__init__(rule.name, parent=rule.scope)
+        self.rule: Final = rule
+
+
+def rule_of(scope: Scope | None) -> "SupervisedRule | None":
+    """Return the rule that a scope, or what is made in it, belongs to; None if to no rule."""
+    while scope is not None and not isinstance(scope, LifeScope):
+        scope = scope.parent
+    return None if scope is None else scope.rule
+
+
+class SupervisedRule:
+    """Runs a rule under its strategy, and restarts it when it has failed.
+
+    A rule fails when its coroutine raises, and its strategy makes no further attempt. What an
+    attempt has made is disposed then, and before the next one begins, so that nothing is there
+    twice. Errors are reported to the scope; those of its nodes, callbacks and sinks do not fail it.
+
+    Args:
+        rule: which is run.
+        scope: what the rule makes belongs to this; the rule ends with it. Its name is the full
+            name of the rule.
+        given: what the rule is given by name, beside `scope`.
+        version: of its module.
+        strategy: under which it runs if it has chosen none.
+        limits: of what it may take.
+        log: where it is told what becomes of it.
+        live: whether it may be restarted; else that waits for `go_live`.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        scope: TaskScope,
+        given: Mapping[str, Any] | None = None,
+        *,
+        version: str = "",
+        strategy: TaskStrategy | None = None,
+        limits: Limits = Limits(),
+        log: FilteringBoundLogger | None = None,
+        live: bool = True,
+    ) -> None:
+        self.rule: Final = rule
+        self.scope: Final = scope
+        self.name: Final = scope.name
+        self.first_attempt: Final[asyncio.Future[bool]] = asyncio.get_running_loop().create_future()
+        """Whether the first attempt to set up the rule succeeded; pending while it runs."""
+        self.attempt_scope: RuleScope | None = None
+        """The scope of the present attempt, or the last; None before the first."""
+        self._given = given or {}
+        self._version = version
+        self._limits = limits
+        self._log: FilteringBoundLogger = log or structlog.get_logger()
+        self._strategy: Final = rule.strategy or strategy or RunInTask()
+        self._context: contextvars.Context | None = None
+        self._life = LifeScope(self)
+        self._state = RuleState.ENDED
+        self._since = wall_now(UTC)
+        self._why = ""
+        self._last_error: str | None = None
+        self._restarts: list[float] = []
+        self._restart_count = 0
+        self._workload = Workload()
+        self._timer: asyncio.TimerHandle | None = None
+        self._live = live
+        self._waits_to_go_live = False
+        self._tells_ends = True  # a strategy of a user's own does not
+        scope.own(self._on_scope_end)
+
+    def status(self) -> RuleStatus:
+        """Return how the rule is now."""
+        return RuleStatus(
+            state=self._state,
+            since=self._since,
+            version=self._version,
+            strategy=repr(self._strategy),
+            restarts=self._restart_count,
+            last_error=self._last_error,
+            why=self._why,
+            running=self._workload.running,
+            queued=self._workload.queued,
+        )
+
+    def start(self) -> None:
+        """Start the rule; the context of this call becomes the rule's."""
+        self._context = contextvars.copy_context()
+        self._begin()
+
+    def go_live(self) -> None:
+        """Tell that its version is live now: if it has failed meanwhile, it is restarted."""
+        self._live = True
+        if self._waits_to_go_live:
+            self._waits_to_go_live = False
+            self._restart_or_stay_failed()
+
+    def fail(self, error: BaseException) -> None:
+        """End the rule at once, since it has done something that a restart would not mend.
+
+        All that it made is disposed when this returns; its tasks are cancelled.
+
+        Args:
+            error: says what it has done.
+        """
+        if self.scope.disposed:
+            return
+        self._cancel_restart()
+        self._last_error = _last_line(error)
+        self._stay_failed(f"{self._last_error}; {_HOW_TO_GO_ON}")
+        self._life.begin_close(Reason.FAILED)
+        with within(None):
+            _ = start_task(lambda: self._end_life(Reason.FAILED), self._end_life)
+
+    # --- from a start to an end ---------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Build the strategy, and let it run the first attempt; in the context of the rule."""
+        self._life = LifeScope(self)
+        self._become(RuleState.RUNNING)
+
+        async def attempt() -> None:
+            await self._attempt()
+
+        attempt.__qualname__ = self.rule.name  # what a failure is reported of
+        try:
+            with self._life.active(), using_strategy(self._strategy):
+                # A strategy of a user's own may give any callable.
+                run: Any = self._strategy.build()
+                self._tells_ends = isinstance(run, BuiltStrategy)
+                if self._tells_ends:
+                    run.on_end = self._on_end
+                run(attempt)
+        except Exception as error:
+            self.scope.report(error, f"strategy of {self.rule.name}")
+            self._note_failure(error)
+            self._first_attempt_ended(succeeded=False)
+            self._restart_or_stay_failed()
+
+    def _begin_again(self) -> None:
+        with causing(Cause("restart", self.name)):
+            self._begin()
+
+    async def _end_life(self, reason: Reason) -> None:
+        self._cancel_restart()
+        still_running = await self._life.close(reason)
+        if still_running:
+            self._log.error("tasks do not end when cancelled", tasks=still_running)
+
+    # --- attempts -----------------------------------------------------------------------------
+
+    async def _attempt(self) -> None:
+        self._cancel_restart()
+        if self.attempt_scope is not None:
+            await self._close(self.attempt_scope, Reason.REPLACED)
+        self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._life)
+        self._become(RuleState.RUNNING)
+        try:
+            with scope.active(), using_workload(self._workload):
+                await self._call_rule(scope)
+        except Exception as error:
+            await self._close(scope, Reason.FAILED)
+            self._note_failure(error)
+            self._first_attempt_ended(succeeded=False)
+            if not self._tells_ends:
+                self._restart_or_stay_failed()  # unless the next attempt comes before that
+            raise
+        self._first_attempt_ended(succeeded=True)
+
+    async def _call_rule(self, scope: RuleScope) -> None:
+        given = {**self._given, "scope": scope}
+        if "client" in self.rule.asks_for and "client" in given:
+            await given["client"].wait_for_connection()
+        try:
+            await self.rule(**{name: given[name] for name in self.rule.asks_for if name in given})
+        except SystemExit as error:
+            # asyncio would let it end the whole runner.
+            raise RuntimeError("a rule can't end the runner: return instead") from error
+
+    async def _close(self, scope: RuleScope, reason: Reason) -> None:
+        still_running = await scope.close(reason)
+        if still_running:
+            self._log.error("tasks do not end when cancelled", tasks=still_running)
+
+    def _first_attempt_ended(self, *, succeeded: bool) -> None:
+        if not self.first_attempt.done():
+            self.first_attempt.set_result(succeeded)
+
+    # --- failure and restart ------------------------------------------------------------------
+
+    def _note_failure(self, error: BaseException) -> None:
+        self._last_error = _last_line(error)
+        self._become(RuleState.RETRYING)
+
+    def _on_end(self, ending: Ending) -> None:
+        if ending.end is End.FAILED:
+            self._restart_or_stay_failed()
+
+    def _restart_or_stay_failed(self) -> None:
+        if self._life.disposed:
+            return
+        if not self._live:
+            self._waits_to_go_live = True
+            return
+        loop, limits = asyncio.get_running_loop(), self._limits
+        self._restarts = recent(self._restarts, loop.time(), limits)
+        pause = next_pause(self._restarts, loop.time(), limits)
+        if pause is None:
+            times = f"{len(self._restarts)} restarts in {limits.restart_period:g} s"
+            self._stay_failed(f"it failed again after {times}; {_HOW_TO_GO_ON}")
+        else:
+            self._become(RuleState.RESTARTING)
+            self._log.warning(
+                "rule will be restarted", restart=len(self._restarts) + 1, pause_s=pause
+            )
+            self._timer = loop.call_later(pause, self._restart)
+
+    def _restart(self) -> None:
+        self._life.dispose(Reason.FAILED)
+        self._restarts.append(asyncio.get_running_loop().time())
+        self._restart_count += 1
+        self._log.info("rule restarted", restart=len(self._restarts))
+        assert self._context is not None  # noqa: S101 - nothing but `start` leads here
+        self._context.copy().run(self._begin_again)
+
+    def _stay_failed(self, why: str) -> None:
+        self._become(RuleState.FAILED, why)
+        self._log.error("rule stays failed", why=why, error=self._last_error)
+
+    def _on_scope_end(self) -> None:
+        self._cancel_restart()
+        self._become(RuleState.ENDED)
+
+    def _cancel_restart(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _become(self, state: RuleState, why: str = "") -> None:
+        if state is not self._state:
+            self._since = wall_now(UTC)
+        self._state = state
+        self._why = why
+
+
+def _last_line(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
