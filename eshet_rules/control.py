@@ -66,6 +66,15 @@ class Control:
         await self._reloader.follow()
         await self._reloader.update(self._reloader.newest)
 
+    def check_only(self) -> None:
+        """Check that there is a rule that may run.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        if self._only != "*":
+            self._find([self._only])
+
     def check_patterns(self) -> None:
         """Warn of what is configured of rules that are not there."""
         rules = list(chain.from_iterable(self._reloader.rules.values()))

@@ -13,6 +13,8 @@
     ├── UnknownName          there is no rule and no module of this name
     ├── ServerUnreachable    nobody answers at the address of the server
     ├── NoRunner             no runner can be asked
+    ├── RefusedByRunner      a runner was asked, and says why it does not do it
+    ├── NotWritten           a file can't be written, or is there already
     └── NotAnEshetServer     something else listens at the address of the server
 
 Facts are attributes; the text is built from them.
@@ -29,7 +31,9 @@ __all__ = [
     "NoRules",
     "NoRunner",
     "NotAnEshetServer",
+    "NotWritten",
     "Problem",
+    "RefusedByRunner",
     "RuleMisuse",
     "RulesError",
     "RulesFolderError",
@@ -247,6 +251,24 @@ class NoRunner(RulesError):
     def __init__(self, problem: str) -> None:
         self.problem = problem
         super().__init__(problem)
+
+
+class RefusedByRunner(RulesError):
+    """A runner was asked for something, and says why it does not do it."""
+
+
+class NotWritten(RulesError):
+    """A file can't be written, or is there already.
+
+    Args:
+        path: of the file.
+        problem: what is wrong with it, and what to do.
+    """
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path} {problem}")
 
 
 class NotAnEshetServer(RulesError):

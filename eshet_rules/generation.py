@@ -28,12 +28,15 @@ from eshet_rules.keep import Keeping, KeptNode, keeping
 from eshet_rules.legacy import Legacy
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import OnReload, Rule
-from eshet_rules.supervision.scope import TaskScope
+from eshet_rules.supervision.scope import SHUTDOWN_TIME, TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
 from eshet_rules.supervision.supervised_rule import SupervisedRule
 from eshet_rules.uses import NotingView, Uses, uses_of
 
 __all__ = ["SET_UP_TIME", "Generation"]
+
+STOP_TIME: Final = 3.0
+"""How long a cancelled task may take to end when the runner stops, in seconds."""
 
 SET_UP_TIME: Final = 1.0
 """How long to wait for rules to set up, in seconds; one that still runs then is taken as set up."""
@@ -227,7 +230,11 @@ class Generation:
     async def close(self, reason: Reason) -> None:
         """End the rules and all that they made, and wait for the end of their tasks."""
         self._old = None
-        self._tell_still_running(await self._scope.close(reason))
+        self._tell_still_running(
+            await self._scope.close(
+                reason, shutdown_time=STOP_TIME if reason is Reason.SHUTDOWN else SHUTDOWN_TIME
+            )
+        )
 
     def _tell_still_running(self, still_running: list[str]) -> None:
         if still_running:

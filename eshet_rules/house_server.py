@@ -13,14 +13,16 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet.client.address import Address
 from eshet.connection import Connector
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Server
-from eshet_rules.exceptions import NotAnEshetServer
+from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 
-__all__ = ["house_server"]
+__all__ = ["check_server", "house_server"]
 
 _HOST: Final = "127.0.0.1"
+_CONNECT_TIME: Final = 5.0  # how long a server may take to be reached, in seconds
 _HELLO_TIME: Final = 2.0  # how long a server on this machine may take to answer, in seconds
 
 
@@ -53,12 +55,24 @@ async def house_server(
         yield server
 
 
+async def check_server(server: str | Connector) -> None:
+    """Return if the server is there.
+
+    Raises:
+        ServerUnreachable: nothing listens at its address.
+        NotAnEshetServer: something else does.
+    """
+    if isinstance(server, str) and not await _answers(server):
+        raise ServerUnreachable(server)
+
+
 async def _answers(address: str) -> bool:
     """Whether an ESHET server listens there; False if nothing does."""
-    host, _, port = address.rpartition(":")
+    parsed = Address.parse(address)
     try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except OSError:
+        async with asyncio.timeout(_CONNECT_TIME):
+            _, writer = await asyncio.open_connection(parsed.host, parsed.port)
+    except (OSError, TimeoutError):
         return False
     writer.close()
     await writer.wait_closed()

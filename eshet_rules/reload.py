@@ -12,6 +12,7 @@ there are at most two generations of a module.
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -134,6 +135,10 @@ class Reloader:
         """Return how each rule of what is alive is now, in the order of their names."""
         alive = (generation.reports() for generation in self._alive.values())
         return sorted(itertools.chain.from_iterable(alive), key=lambda report: report.rule)
+
+    def states(self) -> dict[str, int]:
+        """Return how many rules are in each state."""
+        return dict(sorted(Counter(str(each.status.state) for each in self.reports()).items()))
 
     @property
     def broken(self) -> dict[str, str]:

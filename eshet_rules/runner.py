@@ -5,25 +5,32 @@ import contextlib
 import hashlib
 import signal
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
 from eshet.connection import Connector
 from eshet_rules.checkpoint import Checkpoint
+from eshet_rules.config import Configuration, ConfigurationFile
+from eshet_rules.control import Control
 from eshet_rules.discovery import Source, check_folder, discover
-from eshet_rules.exceptions import NoRules
-from eshet_rules.house_server import house_server
+from eshet_rules.exceptions import ConfigurationError, NoRules
+from eshet_rules.house_server import check_server, house_server
 from eshet_rules.importer import Importer
+from eshet_rules.lock import locked
 from eshet_rules.reload import Reloader
 from eshet_rules.remember import Rememberer, wall_zero
+from eshet_rules.signals import on_signal
+from eshet_rules.status import Publisher, runner_name
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
-from eshet_rules.watcher import watch
+from eshet_rules.switches import Switches
+from eshet_rules.systemd import Notifier
+from eshet_rules.watcher import watch, watch_file
 
-__all__ = ["run", "until_signalled"]
+__all__ = ["run", "state_folder"]
 
 
 async def run(
@@ -34,6 +41,9 @@ async def run(
     state: Path | None = None,
     reload: bool = True,
     once: bool = False,
+    only: str = "*",
+    configuration: Configuration | None = None,
+    file: ConfigurationFile | None = None,
 ) -> int:
     """Run the rules of a folder until this is cancelled; all that they made is gone then.
 
@@ -46,65 +56,188 @@ async def run(
             it is not given.
         reload: whether to follow changes of the files.
         once: return as soon as all rules are set up.
+        only: a glob of the rules, or modules, that run at all.
+        configuration: with which to begin, as by default if not given.
+        file: where that was read from, to follow its changes; not followed, if not given.
 
     Returns:
         The exit code: with `once`, 1 if something could not be loaded or set up, else 0.
 
     Raises:
-        RulesError: there is nothing to run, or not there.
+        RulesError: there is nothing to run, or not there, or runs already.
         ListenError: the embedded server can't listen.
     """
     folder = check_folder(folder)
     own_tasks_by_scope(asyncio.get_running_loop())
-    async with house_server(server, log) as connector:
-        checkpoint = None if state is None else Checkpoint(_checkpoint_file(state, folder), log)
-        reloader = Reloader(
+    place = None if state is None else state_folder(state, folder)
+    async with contextlib.AsyncExitStack() as stack:
+        if place is not None:
+            stack.enter_context(locked(place))
+        connector = await stack.enter_async_context(house_server(server, log))
+        if once:
+            await check_server(connector)
+        house = _House(folder, log, connector, place, configuration or Configuration(), only)
+        await stack.enter_async_context(house)
+        return await (house.run_once() if once else house.run(file, reload=reload))
+
+
+def state_folder(base: Path, folder: Path) -> Path:
+    """Return the state folder of a rules folder, of which there may be many with one name."""
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+    return base / f"{folder.name}-{digest}"
+
+
+class _House:
+    """The rooms of a running runner, from `async with` to its end.
+
+    Args:
+        folder: of the rules.
+        log: where to tell what happens.
+        connector: of the server.
+        place: the state folder; None to keep nothing.
+        configuration: with which to begin.
+        only: a glob of the rules that run at all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        log: FilteringBoundLogger,
+        connector: str | Connector,
+        place: Path | None,
+        configuration: Configuration,
+        only: str,
+    ) -> None:
+        self._folder: Final = folder
+        self._log = log
+        self._make_client = _client_maker(folder, connector)
+        self._configuration = configuration
+        checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
+        self._reloader = Reloader(
             Importer(folder, TaskScope),
-            _client_maker(folder, connector),
+            self._make_client,
             log,
             inherited=None if checkpoint is None else checkpoint.read(wall_zero()),
         )
-        rememberer = None if checkpoint is None else Rememberer(reloader, checkpoint, log)
-        try:
-            contents = watch(folder) if reload else _as_it_is(folder)
-            async with contextlib.aclosing(contents):
-                succeeded = await reloader.update(await anext(contents))
-                if succeeded and not reloader.alive:
-                    raise NoRules(folder)
-                log.info("running", modules=len(reloader.alive), folder=str(folder))
-                if once:
-                    return 0 if succeeded else 1
-                async with asyncio.TaskGroup() as tasks:
-                    if rememberer is not None:
-                        tasks.create_task(rememberer.run())
+        self._control = Control(
+            self._reloader,
+            configuration,
+            Switches(None if place is None else place / "switches.json", log),
+            log,
+            look=lambda: discover(folder),
+            only=only,
+        )
+        self._rememberer = (
+            None if checkpoint is None else Rememberer(self._reloader, checkpoint, log)
+        )
+        self._systemd = Notifier()
+
+    async def __aenter__(self) -> "_House":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._systemd.stopping()
+        if self._rememberer is not None:
+            await self._rememberer.write()
+        await self._reloader.close()
+        self._systemd.close()
+        self._log.info("stopped")
+
+    async def run_once(self) -> int:
+        """Set up all rules, and return the exit code."""
+        return 0 if await self._load(discover(self._folder)) else 1
+
+    async def run(self, file: ConfigurationFile | None, *, reload: bool) -> int:
+        """Run, and follow what changes, until this is cancelled.
+
+        Args:
+            file: of the configuration.
+            reload: whether to follow changes of files.
+        """
+        settings = self._configuration.watch
+        times = {"settle": settings.settle, "rescan": settings.rescan}
+        contents = watch(self._folder, **times) if reload else _as_it_is(self._folder)
+        async with contextlib.aclosing(contents), self._publisher() as publisher:
+            await self._load(await anext(contents))
+            async with asyncio.TaskGroup() as tasks:
+                # Not awaited: a change while another is prepared takes its place.
+                with on_signal(signal.SIGHUP, lambda: tasks.create_task(self._reload_all(file))):
+                    for work in (self._systemd.keep_alive(), publisher.run()):
+                        tasks.create_task(work)
+                    if self._rememberer is not None:
+                        tasks.create_task(self._rememberer.run())
+                    if file is not None and reload:
+                        tasks.create_task(self._follow(file, watch_file(file.path, **times)))
+                    self._systemd.ready(self._in_short())
                     async for sources in contents:
-                        # Not awaited: a change while another is prepared takes its place.
-                        tasks.create_task(reloader.update(sources))
-            return 0
+                        tasks.create_task(self._update(sources))
+        return 0
+
+    async def _load(self, sources: dict[str, Source]) -> bool:
+        succeeded = await self._reloader.update(sources)
+        if succeeded and not self._reloader.alive:
+            raise NoRules(self._folder)
+        if succeeded:
+            self._control.check_only()
+        self._control.check_patterns()
+        self._log.info("running", modules=len(self._reloader.alive), folder=str(self._folder))
+        return succeeded
+
+    async def _update(self, sources: dict[str, Source]) -> None:
+        self._systemd.reloading()
+        await self._reloader.update(sources)
+        self._systemd.ready(self._in_short())
+
+    async def _reload_all(self, file: ConfigurationFile | None) -> None:
+        self._systemd.reloading()
+        if file is not None:
+            await self._configure(file)
+        await self._control.reload()
+        self._systemd.ready(self._in_short())
+
+    async def _follow(
+        self, file: ConfigurationFile, contents: AsyncGenerator[bytes | None, None]
+    ) -> None:
+        async with contextlib.aclosing(contents):
+            await anext(contents)
+            async for _ in contents:
+                await self._configure(file)
+
+    async def _configure(self, file: ConfigurationFile) -> None:
+        """Take what is configured now, or tell what is wrong with it."""
+        try:
+            configuration = await asyncio.to_thread(file.read)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                self._log.error(
+                    "configuration is wrong, kept the old one",
+                    file=problem.file,
+                    line=problem.line,
+                    key=problem.key,
+                    error=problem.text,
+                )
+        else:
+            await self._control.configure(configuration)
+
+    @contextlib.asynccontextmanager
+    async def _publisher(self) -> AsyncIterator[Publisher]:
+        publisher = Publisher(
+            self._make_client(""),
+            runner_name(self._configuration.server.name, self._folder),
+            self._reloader,
+            self._control,
+            self._log,
+            self._folder,
+        )
+        try:
+            yield publisher
         finally:
-            if rememberer is not None:
-                await rememberer.write()
-            await reloader.close()
-            log.info("stopped")
+            await publisher.close()
 
-
-async def until_signalled(work: Coroutine[Any, Any, int]) -> int:
-    """Await the work; SIGINT or SIGTERM cancel it, which gives 0.
-
-    It is cancelled once only, so that an impatient second signal can't cut its clean-up short.
-    """
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: task.cancelling() or task.cancel())
-    await asyncio.wait([task])
-    return 0 if task.cancelled() else task.result()
-
-
-def _checkpoint_file(state: Path, folder: Path) -> Path:
-    """Return the file for a rules folder, of which there may be many with one name."""
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
-    return state / f"{folder.name}-{digest}" / "checkpoint"
+    def _in_short(self) -> str:
+        """Return how it is, in a line."""
+        states = self._reloader.states()
+        return ", ".join(f"{number} {state}" for state, number in states.items()) or "no rules"
 
 
 async def _as_it_is(folder: Path) -> AsyncGenerator[dict[str, Source], None]:

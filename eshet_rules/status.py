@@ -15,7 +15,6 @@ What changes is published a few times a second at most, and nothing that has not
 import asyncio
 import os
 import re
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC
 from pathlib import Path
@@ -108,8 +107,12 @@ class Publisher:
 
     def summary(self) -> dict[str, Any]:
         """Return how the runner is, as plain data."""
-        states = Counter(str(report.status.state) for report in self._reloader.reports())
-        return {**self._constant, "rules": dict(sorted(states.items())), "changes": self._changes}
+        return {
+            **self._constant,
+            "rules": self._reloader.states(),
+            "broken": sorted(self._reloader.broken),
+            "changes": self._changes,
+        }
 
     async def _offer(self) -> None:
         """Register the actions, and the state of the runner."""

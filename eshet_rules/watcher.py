@@ -15,19 +15,31 @@ from watchfiles import awatch
 
 from eshet_rules.discovery import Source, discover
 
-__all__ = ["watch"]
+__all__ = ["RESCAN", "SETTLE", "watch", "watch_file"]
 
-_SETTLE_MS: Final = 50  # a save in several steps, or a checkout of many files, is one change
-_LONGEST_SETTLE_MS: Final = 500
-_RESCAN_MS: Final = 2000
+SETTLE: Final = 0.05
+"""Seconds of silence that end a change: a save in several steps, or a checkout, is one."""
+
+RESCAN: Final = 2.0
+"""Seconds after which it is looked without a hint."""
+
+_LONGEST_SETTLE: Final = 10  # times as long, changes may follow each other until it is looked
 _RETRY: Final = 0.5  # seconds until to look again for a folder that is gone
 
 
-async def watch(folder: Path) -> AsyncGenerator[dict[str, Source], None]:
-    """Iterate over what is in the folder: now, and again after each change."""
+async def watch(
+    folder: Path, *, settle: float = SETTLE, rescan: float = RESCAN
+) -> AsyncGenerator[dict[str, Source], None]:
+    """Iterate over what is in the folder: now, and again after each change.
+
+    Args:
+        folder: which is watched, with all folders in it.
+        settle: see `SETTLE`.
+        rescan: see `RESCAN`.
+    """
     sources = await asyncio.to_thread(discover, folder)
     yield sources
-    async with aclosing(_hints(folder)) as hints:
+    async with aclosing(_hints(folder, settle, rescan)) as hints:
         async for _ in hints:
             new = await asyncio.to_thread(discover, folder, sources)
             changed = _versions(new) != _versions(sources)
@@ -36,7 +48,35 @@ async def watch(folder: Path) -> AsyncGenerator[dict[str, Source], None]:
                 yield sources
 
 
-async def _hints(folder: Path) -> AsyncGenerator[None, None]:
+async def watch_file(
+    path: Path, *, settle: float = SETTLE, rescan: float = RESCAN
+) -> AsyncGenerator[bytes | None, None]:
+    """Iterate over what is in a file, None where there is none: now, and again after each change.
+
+    Args:
+        path: of the file.
+        settle: see `SETTLE`.
+        rescan: see `RESCAN`.
+    """
+    content = await asyncio.to_thread(_read, path)
+    yield content
+    async with aclosing(_hints(path.parent, settle, rescan, deep=False)) as hints:
+        async for _ in hints:
+            before, content = content, await asyncio.to_thread(_read, path)
+            if content != before:
+                yield content
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+async def _hints(
+    folder: Path, settle: float, rescan: float, *, deep: bool = True
+) -> AsyncGenerator[None, None]:
     """Iterate over the moments at which something may have changed."""
     while True:
         yield  # what changed before the watch begins is told by nobody
@@ -45,10 +85,11 @@ async def _hints(folder: Path) -> AsyncGenerator[None, None]:
             async with aclosing(
                 awatch(
                     folder,
-                    step=_SETTLE_MS,
-                    debounce=_LONGEST_SETTLE_MS,
-                    rust_timeout=_RESCAN_MS,
+                    step=_ms(settle),
+                    debounce=_ms(settle * _LONGEST_SETTLE),
+                    rust_timeout=_ms(rescan),
                     yield_on_timeout=True,
+                    recursive=deep,
                 )
             ) as batches:
                 async for _ in batches:
@@ -57,6 +98,10 @@ async def _hints(folder: Path) -> AsyncGenerator[None, None]:
                         break
         except FileNotFoundError:
             await asyncio.sleep(_RETRY)
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
 
 
 def _identity(folder: Path) -> int:

@@ -1,11 +1,22 @@
 """The `eshet-rules` command; a module for each of its commands.
 
+    run        run the rules of a folder
+    init       write a first one
+    listing    how the rules of a running runner are
+    telling    what it is to do with them
+    options    what several commands take
+    asking     how they find a running runner, and ask it
+    table      how they show rules
+
 Nothing slow is imported here: the runner and what it needs are imported by the command that runs.
 """
 
 import click
 
+from eshet_rules.cli.init import init
+from eshet_rules.cli.listing import list_
 from eshet_rules.cli.run import run
+from eshet_rules.cli.telling import disable, enable, reload, restart
 
 __all__ = ["main"]
 
@@ -16,4 +27,5 @@ def main() -> None:
     """Run automation rules for a programmable house."""
 
 
-main.add_command(run)
+for _command in (disable, enable, init, list_, reload, restart, run):
+    main.add_command(_command)

@@ -4,76 +4,114 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-
-def _check_address(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> str | None:
-    from eshet.client.address import Address
-
-    try:
-        return value and str(Address.parse(value))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+from eshet_rules.cli.options import config_option, errors_for_people, rules_folder, server_option
 
 
-def _state_folder() -> Path:
+def _default_state() -> Path:
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "eshet-rules"
 
 
 @click.command()
-@click.argument("rules", type=click.Path(path_type=Path))
-@click.option(
-    "--server",
-    metavar="HOST:PORT",
-    envvar="ESHET_SERVER",
-    show_envvar=True,
-    callback=_check_address,
-    help="ESHET server to use. Without one, use a server that listens on 127.0.0.1:11236, or else "
-    "start one there.",
+@click.argument("rules", type=click.Path(path_type=Path), required=False)
+@config_option
+@server_option(
+    "ESHET server to use. Without one, use a server that listens on 127.0.0.1:11236, or else "
+    "start one there."
 )
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="ESHET_RULES_STATE",
     show_envvar=True,
-    default=_state_folder,
-    help="Folder for what rules remember over a restart.  [default: eshet-rules in XDG_STATE_HOME, "
+    help="Folder for what is kept over a restart.  [default: eshet-rules in XDG_STATE_HOME, "
     "or in ~/.local/state]",
 )
 @click.option(
+    "--name",
+    metavar="NAME",
+    help="Publish what the rules do under /eshet_rules/NAME.  [default: that of the folder]",
+)
+@click.option("--only", metavar="GLOB", default="*", help="Run these only, as hall or 'hall.*'.")
+@click.option(
     "--log-format",
     type=click.Choice(["console", "json"]),
-    default="console",
-    show_default=True,
-    help="Lines for people, or JSON lines for machines.",
+    help="Lines for people, or JSON lines for machines.  [default: console]",
 )
 @click.option("--no-reload", is_flag=True, help="Do not follow changes of the files.")
 @click.option(
     "--once", is_flag=True, help="Stop when all rules are set up; exit with 1 if one could not be."
 )
 def run(
-    rules: Path, server: str | None, state: Path, log_format: str, no_reload: bool, once: bool
+    rules: Path | None,
+    config: Path | None,
+    server: str | None,
+    state: Path | None,
+    name: str | None,
+    only: str,
+    log_format: str | None,
+    no_reload: bool,
+    once: bool,
 ) -> None:
     """Run all rules in the folder RULES, and reload each module when you save it.
 
+    Without RULES, those of the folder `rules` if it is here, else of this folder.
+
+    What is said here beats what is written in eshet-rules.toml.
+
     Ctrl-C stops: the states that the rules published are unknown then.
     """
-    from eshet.exceptions import EshetError
-    from eshet_rules.exceptions import RulesError
+    overrides: dict[str, dict[str, Any]] = {
+        "server": {"address": server, "name": name},
+        "state": {"folder": state},
+        "log": {"format": log_format},
+        "watch": {"reload": False if no_reload else None},
+    }
+    with errors_for_people():
+        exit_code = _run(rules_folder(rules), config, overrides, only=only, once=once)
+    sys.exit(exit_code)
+
+
+def _run(
+    folder: Path,
+    config: Path | None,
+    overrides: dict[str, dict[str, Any]],
+    *,
+    only: str,
+    once: bool,
+) -> int:
+    from eshet_rules.config import FILE_NAME, ConfigurationFile
+    from eshet_rules.discovery import check_folder
     from eshet_rules.logs import make_logger, receiving_stdlib_logs
     from eshet_rules.runner import run as run_rules
-    from eshet_rules.runner import until_signalled
+    from eshet_rules.signals import end_for_sure, until_signalled
 
-    log = make_logger(sys.stdout, log_format)
-    house = run_rules(rules, log, server=server, state=state, reload=not no_reload, once=once)
-    try:
-        with receiving_stdlib_logs(log):
-            exit_code = asyncio.run(until_signalled(house))
-    except (RulesError, EshetError) as error:
-        click.echo(f"eshet-rules: {error}", err=True)
-        exit_code = getattr(error, "exit_code", 1)
-    sys.exit(exit_code)
+    check_folder(folder)
+    file = ConfigurationFile(
+        config or folder / FILE_NAME, must_exist=config is not None, overrides=overrides
+    )
+    configuration = file.read()
+    log = make_logger(sys.stdout, configuration.log.format)
+    house = run_rules(
+        folder,
+        log,
+        server=configuration.server.address,
+        state=configuration.state.folder or _default_state(),
+        reload=configuration.watch.reload,
+        once=once,
+        only=only,
+        configuration=configuration,
+        file=file,
+    )
+
+    async def work() -> int:
+        exit_code = await until_signalled(house, at_signal=lambda: end_for_sure(0))
+        end_for_sure(exit_code)  # what a rule has left behind may not hold the process
+        return exit_code
+
+    with receiving_stdlib_logs(log):
+        return asyncio.run(work())

@@ -6,7 +6,8 @@ import pytest
 from eshet import Client, ErrorValue
 from eshet.server import Server
 from eshet_rules.exceptions import NoRules, RulesFolderError
-from eshet_rules.runner import run, until_signalled
+from eshet_rules.runner import run
+from eshet_rules.signals import until_signalled
 
 LEVEL = """
 from eshet import yarp

@@ -4,24 +4,24 @@ from contextlib import aclosing
 
 import pytest
 
-from eshet_rules import watcher
 from eshet_rules.watcher import watch
 
 
 @pytest.fixture
-async def contents(folder):
+async def contents(folder, rescan):
     """What is in the folder; nothing but hints of the system tells of a change."""
     watched = folder.path / "rules"
     watched.mkdir()
     folder.path = watched
     folder.write("hall.py", "a = 1")
-    async with aclosing(watch(watched)) as contents:
+    async with aclosing(watch(watched, rescan=rescan)) as contents:
         yield contents
 
 
-@pytest.fixture(autouse=True)
-def only_hints(monkeypatch):
-    monkeypatch.setattr(watcher, "_RESCAN_MS", 3_600_000)
+@pytest.fixture
+def rescan():
+    """So that nothing but hints counts, unless a test says otherwise."""
+    return 3600.0
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ async def test_a_folder_that_is_replaced_is_watched_again(folder, contents, next
     assert (await change)["hall"].data == b"a = 3"
 
 
+@pytest.mark.parametrize("rescan", [0.05])
 async def test_a_change_behind_a_link_is_seen_though_the_system_does_not_tell(
-    folder, contents, next_change, monkeypatch, tmp_path_factory
+    folder, contents, next_change, tmp_path_factory
 ):
-    monkeypatch.setattr(watcher, "_RESCAN_MS", 50)
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "shared.py"
     elsewhere.write_text("a = 1")
     (folder.path / "shared.py").symlink_to(elsewhere)
@@ -115,10 +115,8 @@ async def test_a_storm_of_saves_ends_with_the_last_and_few_batches(
     assert len(seen) <= 2
 
 
-async def test_a_checkout_of_new_nested_folders_is_seen_whole(
-    folder, contents, next_change, monkeypatch
-):
-    monkeypatch.setattr(watcher, "_RESCAN_MS", 100)
+@pytest.mark.parametrize("rescan", [0.1])
+async def test_a_checkout_of_new_nested_folders_is_seen_whole(folder, contents, next_change):
     await anext(contents)
     change = await next_change()
     for number in range(500):
@@ -156,10 +154,10 @@ async def test_what_editors_and_version_control_leave_is_no_change(folder, conte
     assert list(await change) == ["bath", "hall"]
 
 
+@pytest.mark.parametrize("rescan", [0.05])
 async def test_a_folder_that_is_swapped_for_another_is_seen(
-    folder, contents, next_change, tmp_path, advance, monkeypatch
+    folder, contents, next_change, tmp_path, advance
 ):
-    monkeypatch.setattr(watcher, "_RESCAN_MS", 50)
     await anext(contents)
     change = await next_change()
     (tmp_path / "new").mkdir()
@@ -177,10 +175,8 @@ async def test_a_folder_that_is_swapped_for_another_is_seen(
     assert (await change)["hall"].data == b"a = 3"
 
 
-async def test_a_linked_folder_is_followed(
-    folder, contents, next_change, monkeypatch, tmp_path_factory
-):
-    monkeypatch.setattr(watcher, "_RESCAN_MS", 50)
+@pytest.mark.parametrize("rescan", [0.05])
+async def test_a_linked_folder_is_followed(folder, contents, next_change, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "bath.py").write_text("a = 1")
     (folder.path / "upstairs").symlink_to(elsewhere)

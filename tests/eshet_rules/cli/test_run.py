@@ -21,7 +21,7 @@ def test_the_version_is_told():
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["run"], "Missing argument 'RULES'"),
+        (["enable"], "Missing argument 'NAMES...'"),
         (["run", ".", "--server", "house:port:1"], "is no address of a server"),
         (["run", ".", "--log-format", "xml"], "'xml' is not one of"),
         (["run", ".", "--unheard-of"], "No such option"),

@@ -1,0 +1,87 @@
+"""Names of rules, completed by the shell: of the running runner, or else of the rules folder."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from eshet_rules.cli.options import rules_folder
+
+__all__ = ["RuleName", "names_in"]
+
+_LONGEST_WAIT = 1.0  # seconds: somebody waits with a finger on the key
+
+
+class RuleName(click.ParamType[str]):
+    """The name of a rule or of a module, or a glob of either."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """See `click.ParamType`."""
+        options = (ctx.params.get(name) for name in ("server", "runner", "config"))
+        try:
+            names = _of_runner(*options)
+        except (Exception, SystemExit):  # whatever is wrong: there is no place to say it here
+            names = names_in(rules_folder())
+        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def _of_runner(server: str | None, runner: str | None, config: Path | None) -> set[str]:
+    import asyncio
+    import contextlib
+    import io
+
+    from eshet_rules.cli.asking import Runner, ask
+
+    names: set[str] = set()
+
+    async def request(running: Runner) -> None:
+        async with asyncio.timeout(_LONGEST_WAIT):
+            for rule in (await running.rules())[0]:
+                names.update((rule["rule"], rule["module"]))
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        ask(request, server, runner, config)
+    return names
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names of the modules of a folder, and of their rules as far as one can read."""
+    from eshet_rules.discovery import discover
+
+    names: set[str] = set()
+    for source in discover(folder).values():
+        if not source.is_helper:
+            names |= {source.name, *(f"{source.name}.{rule}" for rule in _rules(source.data))}
+    return names
+
+
+def _rules(code: bytes) -> set[str]:
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return set()
+    functions = [each for each in tree.body if isinstance(each, ast.AsyncFunctionDef)]
+    return {
+        _name(decorator) or function.name
+        for function in functions
+        for decorator in function.decorator_list
+        if ast.unparse(decorator).partition("(")[0] in ("rule", "eshet_rules.rule")
+    }
+
+
+def _name(decorator: ast.expr) -> str | None:
+    """Return the name that a rule is given by its decorator, if it is written there."""
+    for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+            return str(keyword.value.value)
+    return None

@@ -1,0 +1,24 @@
+"""`eshet-rules init`."""
+
+from pathlib import Path
+
+import click
+
+__all__ = ["init"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="rules")
+def init(folder: Path) -> None:
+    """Write a first rule, its test, and a file of configuration into FOLDER, or else `rules`.
+
+    Nothing is overwritten: it is an error if one of them is there already.
+    """
+    from eshet_rules.cli.options import errors_for_people
+    from eshet_rules.cli.templates import write_templates
+
+    with errors_for_people():
+        for file in write_templates(folder):
+            click.echo(f"wrote {file}")
+    click.echo(f"try it: eshet-rules run {folder}")
+    click.echo(f"test it: pytest {folder}")

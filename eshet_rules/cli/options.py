@@ -1,0 +1,79 @@
+"""What several commands take, and how they end when something is wrong."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+__all__ = ["config_option", "errors_for_people", "rules_folder", "runner_options", "server_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DEFAULT_FOLDER: Final = Path("rules")
+
+
+def rules_folder(given: Path | None = None) -> Path:
+    """Return the rules folder: the one that was given, or `rules` if it is there, or this one."""
+    return given or (_DEFAULT_FOLDER if _DEFAULT_FOLDER.is_dir() else Path())
+
+
+def _check_address(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    from eshet.client.address import Address
+
+    try:
+        return value and str(Address.parse(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def server_option(help_text: str) -> Callable[[F], F]:
+    """Make the option that names the server."""
+    return click.option(
+        "--server",
+        metavar="HOST:PORT",
+        envvar="ESHET_SERVER",
+        show_envvar=True,
+        callback=_check_address,
+        help=help_text,
+    )
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="ESHET_RULES_CONFIG",
+    show_envvar=True,
+    metavar="FILE",
+    help="File of configuration.  [default: eshet-rules.toml in the rules folder]",
+)
+
+
+def runner_options(command: F) -> F:
+    """Give a command the options that say which running runner is meant."""
+    server = server_option("Server of the runner.  [default: as configured, or localhost]")
+    runner = click.option(
+        "--runner", metavar="NAME", help="Which runner, if there are several.  [default: the only]"
+    )
+    return server(runner(config_option(command)))
+
+
+@contextlib.contextmanager
+def errors_for_people() -> Iterator[None]:
+    """End the process with a message and an exit code, if an error comes that is meant for people.
+
+    It is used as a `with` statement around all that a command does.
+    """
+    from eshet.exceptions import EshetError
+    from eshet_rules.exceptions import RulesError
+
+    try:
+        yield
+    except (RulesError, EshetError) as error:
+        for line in str(error).splitlines():
+            click.echo(f"eshet-rules: {line}", err=True)
+        sys.exit(getattr(error, "exit_code", 1))
