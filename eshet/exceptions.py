@@ -15,6 +15,8 @@
         ├── EndlessChange        a change led to the next one again and again
         └── WrongThread          a reactive value was used in a thread that is not its own
 
+    Interrupted (BaseException)  whoever guards the event loop wants it back
+
 Facts are attributes; the text is built from them.
 """
 
@@ -26,6 +28,7 @@ __all__ = [
     "EndlessChange",
     "ErrorValue",
     "EshetError",
+    "Interrupted",
     "InvalidPath",
     "ListenError",
     "MessageTooLong",
@@ -209,3 +212,11 @@ class WrongThread(ReactiveError):
             f"{name} belongs to the thread {thread!r}: from another one, call "
             "`loop.call_soon_threadsafe(...)` of its event loop"
         )
+
+
+class Interrupted(BaseException):
+    """Whoever guards the event loop wants it back; raised in the midst of what keeps it.
+
+    It is no `Exception`, so that code which handles all of these does not handle this. It ends what
+    keeps the loop, one callback or one step of a task, and goes no further.
+    """

@@ -14,6 +14,7 @@ from eshet_rules.config import Configuration, RuleSettings
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import UnknownName
 from eshet_rules.reload import Reloader
+from eshet_rules.supervision.guard import Guard
 from eshet_rules.switches import Switches
 
 __all__ = ["Control"]
@@ -35,6 +36,7 @@ class Control:
         log: where it is told what was done.
         look: returns what is in the rules folder now.
         only: a glob of the rules, or modules, that run at all.
+        guard: knows which rules stay off for what they have done.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Control:
         *,
         look: Callable[[], Mapping[str, Source]],
         only: str = "*",
+        guard: Guard | None = None,
     ) -> None:
         self._reloader = reloader
         self._configuration = configuration
@@ -53,6 +56,7 @@ class Control:
         self._log = log
         self._look = look
         self._only = only
+        self._guard = guard
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
@@ -136,6 +140,8 @@ class Control:
     async def _switch(self, names: Iterable[str], *, on: bool) -> list[str]:
         rules = sorted(self._find(names))
         self._log.info("told to enable" if on else "told to disable", rules=rules)
+        if on and self._guard is not None:
+            self._guard.let_run(rules)
         for rule in rules:
             as_configured = self._configuration.for_rule(rule).disabled is None
             self._switches.switch([rule], None if on == as_configured else on)
@@ -147,11 +153,14 @@ class Control:
         """Return what tells the settings of a rule, as all is now."""
         configuration = self._configuration
         switched = self._switches.all()
+        guard = self._guard
 
         def of(rule: str) -> RuleSettings:
             settings = configuration.for_rule(rule)
             if not _matches(rule, self._only):
                 return replace(settings, disabled=f"by --only {self._only}")
+            if guard is not None and (why := guard.why_off(rule)) is not None:
+                return replace(settings, disabled=why)
             if rule in switched:
                 return replace(settings, disabled=None if switched[rule] else "by command")
             return settings

@@ -7,7 +7,7 @@ closed without the house having noticed.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -213,6 +213,11 @@ class Generation:
         supervised = self._rules.get(name)
         scope = supervised.attempt_scope if supervised is not None else None
         return None if scope is None or scope.disposed else uses_of(scope)
+
+    @property
+    def supervised(self) -> Collection[SupervisedRule]:
+        """The rules that were started."""
+        return self._rules.values()
 
     @property
     def is_at_rest(self) -> bool:

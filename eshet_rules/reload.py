@@ -13,7 +13,7 @@ there are at most two generations of a module.
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -30,6 +30,7 @@ from eshet_rules.importer import Importer, ModuleVersion
 from eshet_rules.legacy import Legacy
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import Rule
+from eshet_rules.supervision.supervised_rule import SupervisedRule
 
 __all__ = ["Reloader"]
 
@@ -139,6 +140,11 @@ class Reloader:
     def states(self) -> dict[str, int]:
         """Return how many rules are in each state."""
         return dict(sorted(Counter(str(each.status.state) for each in self.reports()).items()))
+
+    def supervised(self) -> Iterator[SupervisedRule]:
+        """Iterate over the rules of what is alive."""
+        for generation in self._alive.values():
+            yield from generation.supervised
 
     @property
     def broken(self) -> dict[str, str]:

@@ -25,6 +25,7 @@ from eshet_rules.reload import Reloader
 from eshet_rules.remember import Rememberer, wall_zero
 from eshet_rules.signals import on_signal
 from eshet_rules.status import Publisher, runner_name
+from eshet_rules.supervision.guard import Guard
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.switches import Switches
 from eshet_rules.systemd import Notifier
@@ -44,6 +45,7 @@ async def run(
     only: str = "*",
     configuration: Configuration | None = None,
     file: ConfigurationFile | None = None,
+    guarded: bool = False,
 ) -> int:
     """Run the rules of a folder until this is cancelled; all that they made is gone then.
 
@@ -59,6 +61,8 @@ async def run(
         only: a glob of the rules, or modules, that run at all.
         configuration: with which to begin, as by default if not given.
         file: where that was read from, to follow its changes; not followed, if not given.
+        guarded: whether to watch for rules that block the loop, which takes the main thread and
+            SIGALRM, and to remember which of them ended the process.
 
     Returns:
         The exit code: with `once`, 1 if something could not be loaded or set up, else 0.
@@ -76,7 +80,12 @@ async def run(
         connector = await stack.enter_async_context(house_server(server, log))
         if once:
             await check_server(connector)
-        house = _House(folder, log, connector, place, configuration or Configuration(), only)
+        configuration = configuration or Configuration()
+        guard = None
+        if guarded:
+            memory = None if place is None else place / "guard"
+            guard = Guard(folder, log, configuration.supervision, memory)
+        house = _House(folder, log, connector, place, configuration, only, guard)
         await stack.enter_async_context(house)
         return await (house.run_once() if once else house.run(file, reload=reload))
 
@@ -97,6 +106,7 @@ class _House:
         place: the state folder; None to keep nothing.
         configuration: with which to begin.
         only: a glob of the rules that run at all.
+        guard: watches the rules, if it is given.
     """
 
     def __init__(
@@ -107,6 +117,7 @@ class _House:
         place: Path | None,
         configuration: Configuration,
         only: str,
+        guard: Guard | None,
     ) -> None:
         self._folder: Final = folder
         self._log = log
@@ -124,15 +135,21 @@ class _House:
             configuration,
             Switches(None if place is None else place / "switches.json", log),
             log,
-            look=lambda: discover(folder),
+            look=lambda: self._admitted(discover(folder)),
             only=only,
+            guard=guard,
         )
         self._rememberer = (
             None if checkpoint is None else Rememberer(self._reloader, checkpoint, log)
         )
         self._systemd = Notifier()
+        self._guard = guard
+        self._watching = contextlib.ExitStack()
 
     async def __aenter__(self) -> "_House":
+        if self._guard is not None:
+            self._guard.begin(discover(self._folder))
+            self._watching.enter_context(self._guard.watching(self._reloader.supervised))
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -141,6 +158,7 @@ class _House:
             await self._rememberer.write()
         await self._reloader.close()
         self._systemd.close()
+        self._watching.close()
         self._log.info("stopped")
 
     async def run_once(self) -> int:
@@ -174,8 +192,9 @@ class _House:
         return 0
 
     async def _load(self, sources: dict[str, Source]) -> bool:
-        succeeded = await self._reloader.update(sources)
-        if succeeded and not self._reloader.alive:
+        admitted = self._admitted(sources)
+        succeeded = await self._reloader.update(admitted)
+        if succeeded and not self._reloader.alive and admitted == sources:
             raise NoRules(self._folder)
         if succeeded:
             self._control.check_only()
@@ -185,8 +204,12 @@ class _House:
 
     async def _update(self, sources: dict[str, Source]) -> None:
         self._systemd.reloading()
-        await self._reloader.update(sources)
+        await self._reloader.update(self._admitted(sources))
         self._systemd.ready(self._in_short())
+
+    def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
+        """Return what may be imported."""
+        return sources if self._guard is None else self._guard.see(sources)
 
     async def _reload_all(self, file: ConfigurationFile | None) -> None:
         self._systemd.reloading()

@@ -89,6 +89,7 @@ def _run(
     from eshet_rules.logs import make_logger, receiving_stdlib_logs
     from eshet_rules.runner import run as run_rules
     from eshet_rules.signals import end_for_sure, until_signalled
+    from eshet_rules.supervision.rule_loop import RuleLoop
 
     check_folder(folder)
     file = ConfigurationFile(
@@ -106,6 +107,7 @@ def _run(
         only=only,
         configuration=configuration,
         file=file,
+        guarded=True,
     )
 
     async def work() -> int:
@@ -113,5 +115,6 @@ def _run(
         end_for_sure(exit_code)  # what a rule has left behind may not hold the process
         return exit_code
 
-    with receiving_stdlib_logs(log):
-        return asyncio.run(work())
+    # Not asyncio.run: a rule that calls sys.exit() would end its loop.
+    with receiving_stdlib_logs(log), asyncio.Runner(loop_factory=RuleLoop) as runner:
+        return runner.run(work())

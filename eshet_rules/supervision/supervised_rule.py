@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import inspect
 import traceback
 from collections.abc import Mapping
 from datetime import UTC
@@ -12,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, causing
 from eshet.clock import wall_now
+from eshet.exceptions import Interrupted
 from eshet.scope import Reason, Scope, within
 from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
 from eshet.tasks.starting import start_task
@@ -87,7 +89,7 @@ class SupervisedRule:
         """The scope of the present attempt, or the last; None before the first."""
         self._given = given or {}
         self._version = version
-        self._limits = limits
+        self.limits: Final = limits
         self._log: FilteringBoundLogger = log or structlog.get_logger()
         self._strategy: Final = rule.strategy or strategy or RunInTask()
         self._context: contextvars.Context | None = None
@@ -104,6 +106,12 @@ class SupervisedRule:
         self._waits_to_go_live = False
         self._tells_ends = True  # a strategy of a user's own does not
         scope.own(self._on_scope_end)
+
+    @property
+    def file(self) -> str:
+        """Where its function is written."""
+        function: Any = inspect.unwrap(self.rule.function)
+        return str(function.__code__.co_filename)
 
     def status(self) -> RuleStatus:
         """Return how the rule is now."""
@@ -142,8 +150,8 @@ class SupervisedRule:
         if self.scope.disposed:
             return
         self._cancel_restart()
-        self._last_error = _last_line(error)
-        self._stay_failed(f"{self._last_error}; {_HOW_TO_GO_ON}")
+        self._last_error = str(error)
+        self._stay_failed(f"{error}; {_HOW_TO_GO_ON}")
         self._life.begin_close(Reason.FAILED)
         with within(None):
             _ = start_task(lambda: self._end_life(Reason.FAILED), self._end_life)
@@ -194,7 +202,7 @@ class SupervisedRule:
         try:
             with scope.active(), using_workload(self._workload):
                 await self._call_rule(scope)
-        except Exception as error:
+        except (Exception, Interrupted) as error:
             await self._close(scope, Reason.FAILED)
             self._note_failure(error)
             self._first_attempt_ended(succeeded=False)
@@ -238,7 +246,7 @@ class SupervisedRule:
         if not self._live:
             self._waits_to_go_live = True
             return
-        loop, limits = asyncio.get_running_loop(), self._limits
+        loop, limits = asyncio.get_running_loop(), self.limits
         self._restarts = recent(self._restarts, loop.time(), limits)
         pause = next_pause(self._restarts, loop.time(), limits)
         if pause is None:

@@ -1,0 +1,262 @@
+"""Notices a rule that keeps the event loop from everybody else, and interrupts it.
+
+A beat of the loop sets a timer of the operating system, again and again. A loop that is blocked has
+no beat, so the timer goes off: its handler runs in the midst of what blocks, in the same thread.
+There it can tell, without a race, which rule that is, and raise an exception in its code.
+
+    beat ── sets the timer ──> beat ── sets the timer ──┐ blocked
+                                                        └──> alarm, alarm, alarm …
+                                                     same step?  logged   interrupted
+
+It is told by alarms whether it is one *step* that blocks, one callback or one turn of a task, or
+many short ones, which is nobody's fault. What Python can't interrupt, as a long call of C, is left
+to the crash file (see `eshet_rules.supervision.crash`), which ends the process.
+
+Invariants: nothing is raised in code of the runner, nor while nobody is at fault; one interruption
+is for one rule.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Final, NamedTuple
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+import eshet
+import eshet_rules
+from eshet.exceptions import Interrupted
+from eshet.scope import current_scope
+from eshet_rules.supervision.crash import CrashFile
+from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.supervised_rule import SupervisedRule, rule_of
+
+__all__ = ["Blocked", "Place", "Watchdog", "place_of"]
+
+BEAT: Final = 0.25
+"""Seconds from one beat to the next."""
+
+SAMPLE: Final = 0.05
+"""Seconds from one alarm to the next, once a beat is late."""
+
+# Where nothing may be raised or logged: it would leave something of the runner half done, or meet a
+# lock that is held already.
+_RUNNER: Final = tuple(
+    f"{folder}{os.sep}"
+    for package in (eshet, eshet_rules, asyncio, logging, structlog)
+    for folder in package.__path__
+)
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+"""Whose handlers are the runner's, whatever a rule sets."""
+
+
+class Blocked(Interrupted):
+    """It has kept the event loop from everybody else for too long.
+
+    Args:
+        seconds: how long.
+        place: where.
+    """
+
+    def __init__(self, seconds: float, place: "Place") -> None:
+        self.seconds = seconds
+        self.place = place
+        super().__init__(
+            f"it kept the house waiting for {seconds:.1f} s at {place.file}:{place.line}; "
+            "await what takes long, or run it with `await asyncio.to_thread(...)`"
+        )
+
+
+class Place(NamedTuple):
+    """Where code of a rule is.
+
+    Args:
+        rule: whose it is; None if it belongs to none, as what runs when a module is imported.
+        file: in the rules folder.
+        line: its number.
+        frame: of that line.
+    """
+
+    rule: SupervisedRule | None
+    file: str
+    line: int
+    frame: FrameType
+
+
+class Watchdog:
+    """Watches the running loop from `start` to `stop`; in the main thread only.
+
+    Args:
+        limits: how long code may block that belongs to no rule; each rule has its own.
+        log: where it is told who does.
+        folder: the rules folder.
+        rules: returns the rules that are alive.
+        crash: ends the process when all else has failed, if given.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        log: FilteringBoundLogger,
+        folder: Path,
+        rules: Callable[[], Iterable[SupervisedRule]],
+        crash: CrashFile | None = None,
+    ) -> None:
+        self._limits = limits
+        self._log = log
+        self._folder = f"{folder}{os.sep}"
+        self._rules = rules
+        self._crash = crash
+        self._beat_handle: asyncio.TimerHandle | None = None
+        self._step: FrameType | None = None  # what the last alarm saw
+        self._since = 0.0  # when it was first seen
+        self._told = False
+        self._interrupted: SupervisedRule | None = None
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._handler_before = signal.signal(signal.SIGALRM, self._on_alarm)
+        self._beat()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._beat_handle is not None:
+            self._beat_handle.cancel()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._handler_before)
+        if self._crash is not None:
+            self._crash.disarm()
+
+    def _beat(self) -> None:
+        if self._told:
+            self._log.info("loop is free again", blocked_s=round(time.monotonic() - self._since, 2))
+        self._step = self._interrupted = None
+        self._told = False
+        self._take_signals_back()
+        signal.setitimer(signal.ITIMER_REAL, BEAT + SAMPLE, SAMPLE)
+        if self._crash is not None:
+            self._crash.arm(BEAT + self._limits.end_after)
+        self._beat_handle = self._loop.call_later(BEAT, self._beat)
+
+    # --- in the midst of what blocks ----------------------------------------------------------
+
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        step, now = _step_of(frame), time.monotonic()
+        if step is None or step is not self._step:
+            self._step, self._since = step, now
+            return
+        blocked = now - self._since
+        place = place_of(frame, self._folder, self._rules)
+        if place is None:
+            # In code of the runner: what is raised or logged there could do harm. It is not stuck,
+            # or no alarm would come, so there is no reason to end the process either.
+            if self._crash is not None:
+                self._crash.arm(self._limits.end_after)
+            return
+        limits = self._limits if place.rule is None else place.rule.limits
+        if blocked >= limits.blocked_after and not self._told:
+            self._told = True
+            with contextlib.suppress(RuntimeError):  # the rule itself is about to print something
+                self._tell("rule blocks the loop", place, blocked)
+        if blocked >= limits.interrupt_after:
+            self._interrupt(place, blocked)
+
+    def _tell(self, event: str, place: Place, blocked: float) -> None:
+        self._log.error(
+            event,
+            rule=place.rule.name if place.rule is not None else None,
+            seconds=round(blocked, 2),
+            file=place.file,
+            line=place.line,
+            stack="".join(traceback.format_list(self._stack(place))).rstrip("\n"),
+        )
+
+    def _stack(self, place: Place) -> list[traceback.FrameSummary]:
+        """Return the stack down to the place, from the first line of the rules folder."""
+        stack = list(traceback.extract_stack(place.frame))
+        while stack and not stack[0].filename.startswith(self._folder):
+            del stack[0]
+        return stack
+
+    def _interrupt(self, place: Place, blocked: float) -> None:
+        error, rule = Blocked(blocked, place), place.rule
+        if rule is not self._interrupted or rule is None:
+            self._interrupted = rule
+            if self._crash is not None:
+                self._crash.note(rule.name if rule is not None else None, place.file, place.line)
+            with contextlib.suppress(RuntimeError):
+                self._tell("rule interrupted", place, blocked)
+            if rule is not None:
+                self._loop.call_soon_threadsafe(rule.fail, error)
+        raise error
+
+    # --- signals ------------------------------------------------------------------------------
+
+    def _take_signals_back(self) -> None:
+        """Undo what a rule has done to the signals by which the runner is told to end."""
+        if signal.getsignal(signal.SIGALRM) != self._on_alarm:
+            self._log.warning("took back a signal that a rule had taken", signal="SIGALRM")
+            signal.signal(signal.SIGALRM, self._on_alarm)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) is not handler:
+                self._log.warning("took back a signal that a rule had taken", signal=number.name)
+                signal.signal(number, handler)
+
+
+def place_of(
+    frame: FrameType | None, folder: str, rules: Callable[[], Iterable[SupervisedRule]]
+) -> Place | None:
+    """Return where in the rules folder a frame, or who called it, is; None if that is the runner.
+
+    Args:
+        frame: the innermost.
+        folder: the rules folder, with a separator at its end.
+        rules: returns the rules that are alive.
+    """
+    for each in _outwards(frame):
+        file = each.f_code.co_filename
+        if file.startswith(folder):
+            return Place(_whose(file, rules), file, each.f_lineno, each)
+        if file.startswith(_RUNNER):
+            return None
+    return None
+
+
+def _whose(file: str, rules: Callable[[], Iterable[SupervisedRule]]) -> SupervisedRule | None:
+    """Return whose code of a file it is that runs now.
+
+    It is that of the rule in whose scope it runs. But a `__del__` runs wherever Python finds the
+    time: what is in another rule's file is that one's.
+    """
+    here = rule_of(current_scope())
+    if here is not None and here.file == file:
+        return here
+    theirs = [rule for rule in rules() if rule.file == file]
+    return theirs[0] if theirs else here
+
+
+def _step_of(frame: FrameType | None) -> FrameType | None:
+    """Return the frame that stands for the present step of the loop; None if there is none."""
+    step = None
+    for each in _outwards(frame):
+        if each.f_code.co_name == "_run_once":
+            return step
+        step = each
+    return None
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
