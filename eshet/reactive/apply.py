@@ -19,7 +19,7 @@ from eshet.unknown import Unknown
 __all__ = ["apply", "apply_at_changes", "dict_with", "list_of", "record_of"]
 
 Cell = ValueNode | EventNode | Constant
-"""What an argument is read from. It has a `value`, which for an event is `NoValue`."""
+"""What an argument is read from. It has a `value`, which an event emitted last, maybe long ago."""
 
 
 class _Applied(ValueNode):
@@ -73,7 +73,8 @@ class _ApplyOne(_Applied):
         self._a = a
 
     def settle(self, transactions: Transactions) -> bool:
-        value = self._function(self._a.value)
+        function = self._function  # CPython 3.11 calls what is in a slot slowly, but no local
+        value = function(self._a.value)
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
             return False
         self.value = value
@@ -99,7 +100,8 @@ class _ApplyTwo(_Applied):
         self._b = b
 
     def settle(self, transactions: Transactions) -> bool:
-        value = self._function(self._a.value, self._b.value)
+        function = self._function
+        value = function(self._a.value, self._b.value)
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
             return False
         self.value = value
@@ -123,7 +125,8 @@ class _ApplyMany(_Applied):
         self._cells = cells
 
     def settle(self, transactions: Transactions) -> bool:
-        value = self._function(*[cell.value for cell in self._cells])
+        function = self._function
+        value = function(*[cell.value for cell in self._cells])
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
             return False
         self.value = value
@@ -149,15 +152,19 @@ class _ApplyEvent(EventNode):
         if source.emitted_in != transactions.number:
             return False  # it settles because of an input that was added later
         if source.more:
-            results = [self._function(emission) for emission in source.more]
-            return self.emit([each for each in results if each is not NoChange], transactions)
-        result = self._function(source.emission)
+            return self.emit(self._results(source.more), transactions)
+        function = self._function
+        result = function(source.value)
         if result is NoChange:
             return False
-        self.emission = result  # as emit() does, with one call less
+        self.value = result  # as emit() does, with one call less
         self.more = ()
         self.emitted_in = transactions.number
         return True
+
+    def _results(self, emissions: Sequence[Any]) -> list[Any]:
+        results = [self._function(emission) for emission in emissions]
+        return [each for each in results if each is not NoChange]
 
     def label(self) -> str:
         return self._lifted.name
@@ -184,7 +191,10 @@ class _ApplyEvents(EventNode):
         ]
 
     def settle(self, transactions: Transactions) -> bool:
-        results = self._results([cell.value for cell in self._cells])
+        values = [cell.value for cell in self._cells]
+        for position, _ in self._events:
+            values[position] = NoValue
+        results = self._results(values)
         return self.emit([each for each in results if each is not NoChange], transactions)
 
     def _results(self, values: list[Any]) -> list[Any]:

@@ -1,11 +1,15 @@
 """What stands for a source in one transaction: a batch of changes, and a value that passes."""
 
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eshet.reactive.graph import EventNode, Node, ValueNode
+from eshet.reactive.plain import NoValue
 from eshet.reactive.transaction import Source, Transactions, here
-from eshet.scope import Scope
+
+if TYPE_CHECKING:
+    from eshet.reactive.subscription import Subscription
+
 
 __all__ = ["Batch", "Passing", "transaction"]
 
@@ -13,13 +17,13 @@ __all__ = ["Batch", "Passing", "transaction"]
 class Passing:
     """A Value that is set for one transaction only."""
 
-    __slots__ = ("_passing", "node")
+    __slots__ = ("node", "value")
 
     def __init__(self, node: ValueNode) -> None:
         self.node = node
 
     @property
-    def callbacks(self) -> object:
+    def callbacks(self) -> "list[Subscription] | None":
         """Those of the node."""
         return self.node.callbacks
 
@@ -31,11 +35,7 @@ class Passing:
     def take(self, value: Any, transactions: Transactions) -> None:
         """Let the node have the value until all has settled."""
         transactions.passing.setdefault(self.node, self.node.value)
-        self.node.value = self._passing = value
-
-    def call_back(self, scope: Scope | None) -> None:
-        """Let each callback hear what passed, which the node does not hold any more."""
-        self.node.tell(self._passing, scope)
+        self.node.value = self.value = value
 
     def held(self) -> dict[Node, Any]:
         """Return what the node holds."""
@@ -50,65 +50,72 @@ class Batch:
             the batch has its turn; emissions wait for that in any case.
     """
 
-    __slots__ = ("_changes", "_held", "_sources", "at_once")
+    __slots__ = ("_before", "_passing", "_transactions", "_waiting", "at_once")
 
-    callbacks = True
+    callbacks = None  # its sources have them
+    value = None
 
-    def __init__(self) -> None:
+    def __init__(self, transactions: Transactions) -> None:
         self.at_once = True
-        self._changes: list[tuple[Source, Any]] = []  # what is still to be taken
-        self._sources: dict[Node, Source] = {}  # what took something, by node
-        self._held: dict[Node, Any] = {}
+        self._transactions = transactions
+        self._before: dict[Node, Any] = {}  # what each source that took something held before
+        self._passing: dict[Node, Passing] = {}  # what stands for those that took it for now only
+        self._waiting: list[tuple[Source, Any]] = []  # what is still to be taken
 
     @property
     def empty(self) -> bool:
         """Whether nothing changes."""
-        return not self._sources and not self._changes
+        return not self._before and not self._waiting
 
     @property
     def node(self) -> Node:
         """The first node of those that change."""
-        return next(iter(self._sources)) if self._sources else self._changes[0][0].node
+        return next(iter(self._before)) if self._before else self._waiting[0][0].node
 
     @property
     def dependents(self) -> list[Node]:
         """What follows any of the sources."""
-        return [each for source in self._sources for each in source.dependents or ()]
+        return [each for source in self._before for each in source.dependents or ()]
 
-    def add(self, source: Source, value: Any, transactions: Transactions) -> None:
+    def add(self, source: Source, value: Any) -> None:
         """Make one more change."""
-        node = source.node
-        if not self.at_once or isinstance(node, EventNode):
-            self._changes.append((source, value))
-            return
-        if node not in self._held:
-            self._held[node] = node.value
-        self._take(node, source, value, transactions)
+        if self.at_once and isinstance(source, ValueNode):
+            if source not in self._before:
+                self._before[source] = source.value
+            elif source in self._passing:
+                del self._passing[source]  # this lasts, whatever passed before
+                del self._transactions.passing[source]
+            source.value = value
+        elif self.at_once and isinstance(source, Passing):
+            self._before.setdefault(source.node, source.node.value)
+            self._passing[source.node] = source
+            source.take(value, self._transactions)
+        else:
+            self._waiting.append((source, value))
 
     def take(self, _: Any, transactions: Transactions) -> None:
         """Let all sources take what is still to be taken."""
-        for source, value in self._changes:
-            self._take(source.node, source, value, transactions)
-
-    def call_back(self, scope: Scope | None) -> None:
-        """Let each source call back, in order."""
-        for source in self._sources.values():
-            source.call_back(scope)
+        self.at_once = True
+        waiting, self._waiting = self._waiting, []
+        emissions: dict[EventNode, list[Any]] = {}
+        for source, value in waiting:
+            if isinstance(source, EventNode):
+                emissions.setdefault(source, []).append(value)
+                self._before[source] = NoValue
+            else:
+                self.add(source, value)
+        for node in self._before:
+            if isinstance(node, EventNode):
+                node.emit(emissions[node], transactions)
+            if node.callbacks:
+                transactions.heard.append(self._passing.get(node, node))
 
     def held(self) -> dict[Node, Any]:
         """Return what each source held before."""
-        for source, _ in self._changes:
-            self._held.setdefault(source.node, source.node.value)
-        return self._held
-
-    def _take(self, node: Node, source: Source, value: Any, transactions: Transactions) -> None:
-        self._sources[node] = source
-        if isinstance(node, EventNode):
-            node.emit((*node.emissions, value), transactions)
-            return
-        if transactions.passing and source is node and isinstance(node, ValueNode):
-            transactions.passing.pop(node, None)  # this lasts, whatever passed before
-        source.take(value, transactions)
+        for source, _ in self._waiting:
+            if source.node not in self._before:
+                self._before.update(source.node.held())
+        return dict(self._before)
 
 
 class transaction:  # noqa: N801 - it is used as a function
@@ -126,7 +133,7 @@ class transaction:  # noqa: N801 - it is used as a function
 
     def __enter__(self) -> None:
         self._transactions = here.transactions
-        self._batch = None if self._transactions.batch is not None else Batch()
+        self._batch = None if self._transactions.batch is not None else Batch(self._transactions)
         if self._batch is not None:
             self._transactions.begin_batch(self._batch)
 

@@ -22,13 +22,13 @@ same holds for callbacks.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eshet.exceptions import WrongThread
 from eshet.reactive.origin import Origin, place_of, where
 from eshet.reactive.plain import NoValue
-from eshet.reactive.transaction import ENDED, IDLE, Transactions, here
-from eshet.scope import Scope, current, report_error, within
+from eshet.reactive.transaction import ENDED, IDLE, Transactions, current_scope, here
+from eshet.scope import Scope, report_error
 
 if TYPE_CHECKING:
     from eshet.reactive.subscription import Subscription
@@ -63,7 +63,7 @@ class Node:
         "uses",
     )
 
-    value: Any  # which a ValueNode holds, and of an EventNode is NoValue
+    value: Any  # what a ValueNode holds, or an EventNode emitted last
     inputs: Sequence["Node"]
     dependents: "list[Node] | None"
     callbacks: "list[Subscription] | None"
@@ -74,9 +74,9 @@ class Node:
         self.uses = self.height = self.left = self.silent = 0
         self.inputs = inputs
         self.dependents = self.callbacks = self.origin = None
-        self.transactions: Transactions = here.transactions
+        self.transactions = transactions = here.transactions
         self.owner: ScopeNodes | None = None
-        scope = current.get()
+        scope = current_scope()
         if scope is not None:
             self.owner = scope.room(ScopeNodes)
             self.owner.add(self)
@@ -85,6 +85,7 @@ class Node:
                 self.inputs = ()
                 return
         # As follow() does, without a call for each and without looking for those given twice.
+        height = 0
         for node in inputs:
             dependents = node.dependents
             if dependents is None:
@@ -96,11 +97,12 @@ class Node:
                 self.inputs = tuple(dict.fromkeys(inputs))
                 continue
             node.uses += 1
-            if node.height >= self.height:
-                self.height = node.height + 1
-            if node.transactions is not self.transactions:
+            if node.height >= height:
+                height = node.height + 1
+            if node.transactions is not transactions:
                 end(self)
                 raise WrongThread(node.describe(), node.transactions.thread)
+        self.height = height
 
     @property
     def node(self) -> "Node":
@@ -118,30 +120,6 @@ class Node:
     def take(self, value: Any, transactions: Transactions) -> None:
         """Take what this source was set to, or what it emits, at the start of a transaction."""
         raise NotImplementedError
-
-    def call_back(self, scope: Scope | None) -> None:
-        """Let each callback hear of the change, when all has settled."""
-        raise NotImplementedError
-
-    def tell(self, told: Any, scope: Scope | None) -> None:
-        """Call each callback with this, in its own scope; an error is reported there.
-
-        Args:
-            told: what they hear.
-            scope: the current one.
-        """
-        for subscription in self.callbacks or ():  # a callback may end this node
-            callback = subscription.callback
-            if callback is None:
-                continue  # an earlier one disposed it
-            try:
-                if subscription.scope is scope:
-                    callback(told)
-                else:
-                    with within(subscription.scope):
-                        callback(told)
-            except Exception as error:
-                subscription.report(error)
 
     def held(self) -> dict["Node", Any]:
         """Return what this holds."""
@@ -288,10 +266,6 @@ class ValueNode(Node):
         """Return what people are told that this node is."""
         return "Value"
 
-    def call_back(self, scope: Scope | None) -> None:
-        """Let each callback hear the value, which stays the same meanwhile."""
-        self.tell(self.value, scope)
-
 
 class EventNode(Node):
     """A node that holds nothing, and emits.
@@ -299,18 +273,16 @@ class EventNode(Node):
     What it emitted is not taken away when a transaction ends, but out of date in the next.
 
     Attributes:
-        emission: what it emitted last.
+        value: what it emitted last.
         more: all that it emitted last, if that is more than one.
         emitted_in: the number of the transaction in which it did.
     """
 
-    __slots__ = ("emission", "emitted_in", "more")
-
-    value: Final = NoValue  # where a function takes Values and Events, the one that is silent
+    __slots__ = ("emitted_in", "more", "value")
 
     def __init__(self, inputs: Sequence[Node] = ()) -> None:
         Node.__init__(self, inputs)
-        self.emission: Any = None
+        self.value = NoValue
         self.more: Sequence[Any] = ()
         self.emitted_in = -1
 
@@ -319,34 +291,47 @@ class EventNode(Node):
         """What it emitted in this transaction."""
         if self.emitted_in != self.transactions.number:
             return ()
-        return self.more or (self.emission,)
+        return self.more or (self.value,)
 
     def emit(self, emissions: Sequence[Any], transactions: Transactions) -> bool:
         """Emit all of these in this transaction; return whether there were any."""
         if not emissions:
             return False
-        self.emission = emissions[-1]
+        self.value = emissions[-1]
         self.more = emissions if len(emissions) > 1 else ()
         self.emitted_in = transactions.number
+        if self.more and self.callbacks:
+            transactions.heard += [Earlier(self, emission) for emission in emissions[:-1]]
         return True
 
     def take(self, value: Any, transactions: Transactions) -> None:
         """Emit the value."""
-        self.emission = value
+        self.value = value
         self.more = ()
         self.emitted_in = transactions.number
 
-    def call_back(self, scope: Scope | None) -> None:
-        """Let each callback hear each emission."""
-        if self.more:
-            for emission in self.more:
-                self.tell(emission, scope)
-        else:
-            self.tell(self.emission, scope)
+    def held(self) -> dict[Node, Any]:
+        """Return that this holds nothing."""
+        return {self: NoValue}
 
     def label(self) -> str:
         """Return what people are told that this node is."""
         return "Event"
+
+
+class Earlier:
+    """What callbacks hear of an event that emits more than once, before its last emission."""
+
+    __slots__ = ("node", "value")
+
+    def __init__(self, node: EventNode, value: Any) -> None:
+        self.node = node
+        self.value = value
+
+    @property
+    def callbacks(self) -> "list[Subscription] | None":
+        """Those of the node."""
+        return self.node.callbacks
 
 
 class Constant:

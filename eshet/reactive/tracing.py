@@ -9,7 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from eshet.reactive.graph import EventNode, Node
-from eshet.reactive.transaction import ENDED, IDLE, QUEUED, Source, Transactions, here
+from eshet.reactive.plain import NoValue
+from eshet.reactive.transaction import (
+    ENDED,
+    IDLE,
+    QUEUED,
+    Source,
+    Transactions,
+    current_scope,
+    here,
+)
 from eshet.scope import Owned, Scope, current, report_error, within
 
 __all__ = ["Step", "Watching", "on_transaction"]
@@ -82,13 +91,10 @@ class Watching:
 
     def tell(self, steps: list[Step]) -> None:
         """Call the function, in the scope in which it began to watch."""
-        if self._scope is current.get():
-            self._call(steps)
-        else:
+        if self._scope is not current_scope():
             with within(self._scope):
-                self._call(steps)
-
-    def _call(self, steps: list[Step]) -> None:
+                self.tell(steps)
+            return
         try:
             self.callback(steps)
         except Exception as error:
@@ -120,44 +126,51 @@ class _Tracer:
         source.take(value, transactions)
         if source.callbacks:
             transactions.heard.append(source)
-        steps = [_step((each, (), was, _now(each), True, None)) for each, was in changed.items()]
+        steps: list[Step] = []
+        for node, before in changed.items():
+            steps.append(_step((node, (), before, _now(node), True, None)))
         followers = source.dependents
         while followers and len(followers) == 1:  # which needs no queue here either
             [node] = followers
-            if node.state == ENDED:
+            if node.state == ENDED or not _settle(node, changed, steps, transactions):
+                followers = None
                 break
-            steps.append(_settled(node, changed, transactions))
-            followers = node.dependents if node in changed else None
+            followers = node.dependents
         if followers:
             transactions.queue(followers)
         while (level := transactions.lowest()) is not None:
             for node in level:
                 if node.state == QUEUED:
                     node.state = IDLE
-                    steps.append(_settled(node, changed, transactions))
-                    if node.dependents and node in changed:
+                    if _settle(node, changed, steps, transactions) and node.dependents:
                         transactions.queue(node.dependents)
             transactions.drop_lowest()
         for watching in self.watching:
             watching.tell(steps)
 
 
-def _settled(node: Node, changed: dict[Node, Any], transactions: Transactions) -> Step:
-    """Settle a node, and add it to those that changed, with what it held before."""
+def _settle(
+    node: Node, changed: dict[Node, Any], steps: list[Step], transactions: Transactions
+) -> bool:
+    """Settle a node, and add the step, and the node to those that changed, if it did."""
     because = node.inputs
     if len(because) > 1:
         because = [each for each in because if each in changed]
-    before = node.value
+    emits = isinstance(node, EventNode)
+    before = NoValue if emits else node.value
     try:
-        if not node.settle(transactions):
-            return _step((node, because, before, _now(node), False, None))
+        settled = node.settle(transactions)
     except Exception as error:
         node.report(error)
-        return _step((node, because, before, before, False, error))
-    changed[node] = before
-    if node.callbacks:
-        transactions.heard.append(node)
-    return _step((node, because, before, _now(node), True, None))
+        steps.append(_step((node, because, before, before, False, error)))
+        return False
+    after = _now(node) if emits else node.value
+    steps.append(_step((node, because, before, after, settled, None)))
+    if settled:
+        changed[node] = before
+        if node.callbacks:
+            transactions.heard.append(node)
+    return settled
 
 
 # As Step() does, but it is made for each node of each transaction, and so takes half of the time.

@@ -26,12 +26,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eshet.exceptions import WrongThread
 from eshet.reactive.rounds import Round
-from eshet.scope import Scope, current
+from eshet.scope import current, within
 
 if TYPE_CHECKING:
     from eshet.reactive.batch import Batch
     from eshet.reactive.graph import Node, ValueNode
     from eshet.reactive.subscription import Subscription
+
+current_scope: Final = current.get  # bound once, as it is asked for in each transaction
 
 __all__ = ["ENDED", "IDLE", "QUEUED", "Heard", "Source", "Tracer", "Transactions", "here"]
 
@@ -41,14 +43,15 @@ ENDED: Final = 2
 
 
 class Heard(Protocol):
-    """What calls back when all has settled."""
+    """What changed, so that its callbacks are called when all has settled."""
 
-    def call_back(self, scope: Scope | None) -> None:
-        """Let each callback hear of the change.
+    @property
+    def callbacks(self) -> "Sequence[Subscription] | None":
+        """Those that hear of it, disposed ones among them."""
 
-        Args:
-            scope: the current scope.
-        """
+    @property
+    def value(self) -> Any:
+        """What they hear."""
 
 
 class Source(Heard, Protocol):
@@ -57,10 +60,6 @@ class Source(Heard, Protocol):
     @property
     def node(self) -> "Node":
         """The node that changes, or the first of them."""
-
-    @property
-    def callbacks(self) -> object:
-        """Something true if there is anybody to call back."""
 
     @property
     def dependents(self) -> "Sequence[Node] | None":
@@ -119,9 +118,15 @@ class Transactions:
             WrongThread: the source belongs to another thread.
         """
         if self._busy or get_ident() != self._thread:
-            self._postpone(source, value)
+            if get_ident() != self._thread:
+                raise WrongThread(source.node.describe(), self.thread)
+            if self.batch is None:
+                self._waiting.append(Round(source, value, self._round))
+            else:
+                self.batch.add(source, value)
             return
         self._busy = True
+        heard = self.heard
         # One long function, since what runs most, a short chain of nodes with a callback at its
         # end, would else spend half of its time on calls.
         try:
@@ -130,7 +135,7 @@ class Transactions:
                 if self.tracer is None:
                     source.take(value, self)
                     if source.callbacks:
-                        self.heard.append(source)
+                        heard.append(source)
                     followers = source.dependents
                     while followers:
                         if len(followers) > 1:
@@ -145,7 +150,7 @@ class Transactions:
                             node.report(error)
                             break
                         if node.callbacks:
-                            self.heard.append(node)
+                            heard.append(node)
                         followers = node.dependents
                     if self._heights:
                         self._settle_queue()
@@ -153,11 +158,23 @@ class Transactions:
                     self.tracer.settle(source, value, self)
                 if self.passing:
                     self._lapse()
-                if self.heard:
-                    scope = current.get()
-                    for each in self.heard:
-                        each.call_back(scope)
-                    self.heard.clear()
+                if heard:
+                    scope = current_scope()
+                    for each in heard:
+                        told = each.value
+                        for subscription in each.callbacks or ():  # one may end what it hears
+                            callback = subscription.callback
+                            if callback is None:
+                                continue  # an earlier one disposed it
+                            try:
+                                if subscription.scope is scope:
+                                    callback(told)
+                                else:
+                                    with within(subscription.scope):
+                                        callback(told)
+                            except Exception as error:
+                                subscription.report(error)
+                    heard.clear()
                 if self.joining:
                     self._join()
                 if not self._waiting:
@@ -204,7 +221,7 @@ class Transactions:
         height = -1
         level: list[Node] = []
         for node in nodes:
-            if node.state == IDLE:
+            if not node.state:  # it is IDLE
                 node.state = QUEUED
                 if node.height != height:  # most often it is that of the one before
                     height = node.height
@@ -235,7 +252,7 @@ class Transactions:
 
     def _settle_queue(self) -> None:
         """Settle all that is queued, and what that leads to, lowest first."""
-        heights, levels = self._heights, self._levels
+        heights, levels, heard = self._heights, self._levels, self.heard
         while heights:
             height = heights[0]
             for node in levels[height]:
@@ -249,19 +266,11 @@ class Transactions:
                     continue
                 if changed:
                     if node.callbacks:
-                        self.heard.append(node)
+                        heard.append(node)
                     if node.dependents:
                         self.queue(node.dependents)
             heapq.heappop(heights)
             del levels[height]
-
-    def _postpone(self, source: Source, value: Any) -> None:
-        if get_ident() != self._thread:
-            raise WrongThread(source.node.describe(), self.thread)
-        if self.batch is None:
-            self._waiting.append(Round(source, value, self._round))
-        else:
-            self.batch.add(source, value, self)
 
     def _next_round(self) -> Round | None:
         """Take the next change that waits, and report those that would go on for ever."""
