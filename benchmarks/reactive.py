@@ -13,10 +13,13 @@ and not with its nodes, is not run with it.
 """
 
 import argparse
+import contextlib
 import gc
+import inspect
 import itertools
 import statistics
 import sys
+import textwrap
 import threading
 import time
 import tracemalloc
@@ -32,6 +35,7 @@ from reactivex import operators
 from reactivex.subject import BehaviorSubject
 
 from eshet import reactive as ours
+from eshet.reactive.transaction import Transactions, here
 
 ROUNDS = 9
 ROUND_SECONDS = 0.01
@@ -70,14 +74,21 @@ class Ours:
         return ours.transaction()
 
 
-class Plain(Ours):
+class Other(Ours):
+    """A library without batches, unless it says otherwise."""
+
+    def batch(self) -> Any:
+        return contextlib.nullcontext()
+
+
+class Plain(Other):
     """PyPI's yarp."""
 
     name = "yarp"
     yarp = plain
 
 
-class Reaktiv(Ours):
+class Reaktiv(Other):
     """Signals that are pulled."""
 
     name = "reaktiv"
@@ -102,7 +113,7 @@ class Reaktiv(Ours):
         return reaktiv.batch()
 
 
-class Signified(Ours):
+class Signified(Other):
     """Signals that are pushed."""
 
     name = "signified"
@@ -127,7 +138,7 @@ class _Listener:
         ignore(self._node.value)
 
 
-class Observ(Ours):
+class Observ(Other):
     """Vue's watchers."""
 
     name = "observ"
@@ -158,7 +169,7 @@ def _reads(source: Any) -> Callable[[], Any]:
     return lambda: source["value"]
 
 
-class Reactivex(Ours):
+class Reactivex(Other):
     """Streams."""
 
     name = "reactivex"
@@ -225,6 +236,14 @@ class Functions:
     def many(*xs: int) -> int:
         return sum(xs) % 97
 
+    @staticmethod
+    def difference(x: int, y: int) -> int:
+        return x - y
+
+    @staticmethod
+    def total(x: int, y: int) -> int:
+        return x + y
+
 
 class Counting(Functions):
     """The same, counting its calls."""
@@ -239,6 +258,14 @@ class Counting(Functions):
     def many(self, *xs: int) -> int:  # type: ignore[override]
         self.calls += 1
         return sum(xs) % 97
+
+    def difference(self, x: int, y: int) -> int:  # type: ignore[override]
+        self.calls += 1
+        return x - y
+
+    def total(self, x: int, y: int) -> int:  # type: ignore[override]
+        self.calls += 1
+        return x + y
 
 
 def kept(run: Run, *things: Any) -> Run:
@@ -319,26 +346,31 @@ def mux(library: Ours, f: Functions) -> Run:
     return listened(library, sources[0], ends, join, sources)
 
 
-@case("dense 4x8, each of all", None, "reaktiv reactivex")
-def dense_small(library: Ours, f: Functions) -> Run:
-    return dense(library, f, 4)
+@case("dense: 8 layers of 1,000, each of 3", 400, "reactivex")
+def dense(library: Ours, f: Functions) -> Run:
+    sources = layer = [library.source() for _ in range(1_000)]
+    every = [layer := [library.apply(f.many, *three) for three in threes(layer)] for _ in range(8)]
+    return listened(library, sources[0], layer, sources, every)
 
 
-@case("dense 1,000x8, each of all", None, "yarp reaktiv signified reactivex")
-def dense_large(library: Ours, f: Functions) -> Run:
-    return dense(library, f, 1_000)
+def threes(layer: list[Any]) -> list[tuple[Any, Any, Any]]:
+    """Return each member of a layer with its two neighbours; the last one's is the first."""
+    return [(layer[n - 1], layer[n], layer[(n + 1) % len(layer)]) for n in range(len(layer))]
 
 
-def dense(library: Ours, f: Function, layers: int) -> Run:
-    """Return layers of 8, of which each takes all of the one before."""
+@case("4 layers of 8, each of all", None, "reaktiv reactivex")
+def all_of_all(library: Ours, f: Functions) -> Run:
     source = library.source()
     layer = [library.apply(f.one, source) for _ in range(8)]
-    every = [layer := [library.apply(f.many, *layer) for _ in range(8)] for _ in range(layers)]
+    every = [layer := [library.apply(f.many, *layer) for _ in range(8)] for _ in range(4)]
     return listened(library, source, layer, every)
 
 
 def cellx(layers: int) -> Make:
-    """Return the layers of the benchmark of cellx, of which one of four sources is set."""
+    """Return the layers of the benchmark of cellx, of which all four sources are set.
+
+    In one batch, where the library has that; see https://github.com/Riim/cellx.
+    """
 
     def make(library: Ours, f: Functions) -> Run:
         sources = layer = [library.source() for _ in range(4)]
@@ -347,14 +379,27 @@ def cellx(layers: int) -> Make:
             a, b, c, d = layer
             layer = [
                 library.apply(f.one, b),
-                library.apply(lambda a, c: f.one(a - c), a, c),
-                library.apply(f.many, b, d),
+                library.apply(f.difference, a, c),
+                library.apply(f.total, b, d),
                 library.apply(f.one, c),
             ]
             every.append(layer)
-        return listened(library, sources[0], layer, sources, every)
+        return kept(set_all(library, sources), layer, [library.listen(end) for end in layer], every)
 
     return make
+
+
+def set_all(library: Ours, sources: list[Any]) -> Run:
+    """Return what sets all of these, in one batch where the library has that."""
+    numbers = itertools.count(1)
+
+    def run() -> None:
+        number = next(numbers)
+        with library.batch():
+            for source in sources:
+                library.set(source, number)
+
+    return run
 
 
 case("cellx of 10 layers", 65)(cellx(10))
@@ -366,15 +411,7 @@ case("cellx of 1,000 layers", None, "yarp reaktiv signified observ reactivex")(c
 def batch(library: Ours, f: Functions) -> Run:
     sources = [library.source() for _ in range(100)]
     end = library.apply(f.many, *sources)
-    numbers = itertools.count(1)
-
-    def run() -> None:
-        number = next(numbers)
-        with library.batch():
-            for source in sources:
-                library.set(source, number)
-
-    return kept(run, end, library.listen(end))
+    return kept(set_all(library, sources), end, library.listen(end))
 
 
 @case("event, function, callback", 1.4, "reaktiv signified observ reactivex")
@@ -414,14 +451,87 @@ case("making a function of 4", 5)(making(4))
 
 @case("disposing 10,000 functions of one source", None, "yarp reactivex")
 def remove(library: Ours, f: Functions) -> Run:
+    return removal(10_000, library, f)
+
+
+def removal(
+    count: int,
+    library: Ours = LIBRARIES[0],
+    f: Functions = Functions(),  # noqa: B008 - no state
+) -> Run:
+    """Return the making of so many functions of one source, and their end one by one."""
     source = library.source()
 
     def run() -> None:
-        nodes = [library.apply(f.one, source) for _ in range(10_000)]
+        nodes = [library.apply(f.one, source) for _ in range(count)]
         heard = [library.listen(node) for node in nodes] if type(library) is not Ours else []
         del nodes, heard
 
     return run
+
+
+def tracing_used() -> tuple[Run, Run]:
+    """Return 100 updates that are told of, and as many that are not."""
+    run = one_update(LIBRARIES[0], Functions())
+
+    def traced() -> None:
+        watching = ours.on_transaction(ignore)
+        hundred(run)
+        watching.dispose()
+
+    return traced, lambda: hundred(run)
+
+
+def tracing_unused() -> tuple[Run, Run]:
+    """Return an update, and one by a core that does not ask whether it is to be told of."""
+    source = textwrap.dedent(inspect.getsource(Transactions.change))
+    assert "self.tracer is None" in source
+    namespace = dict(vars(sys.modules[Transactions.__module__]))
+    source = source.replace("self.tracer is None", "True")
+    exec(f"from __future__ import annotations\n{source}", namespace)
+    untold = type("Untold", (Transactions,), {"__slots__": (), "change": namespace["change"]})
+    before, here.transactions = here.transactions, untold()
+    without = one_update(LIBRARIES[0], Functions())
+    here.transactions = before
+    return one_update(LIBRARIES[0], Functions()), without
+
+
+def beside_others() -> tuple[Run, Run]:
+    """Return an update beside 100,000 other nodes, and one alone."""
+    return beside(LIBRARIES[0], Functions()), one_update(LIBRARIES[0], Functions())
+
+
+def removal_of_many() -> tuple[Run, Run]:
+    """Return the removal of 100,000, and ten times that of 10,000."""
+    few = removal(10_000)
+    return removal(100_000), lambda: [few() for _ in range(10)]
+
+
+def cellx_of_many() -> tuple[Run, Run]:
+    """Return the cellx of 1,000 layers, and that of 100."""
+    return cellx(1_000)(LIBRARIES[0], Functions()), cellx(100)(LIBRARIES[0], Functions())
+
+
+def hundred(run: Run) -> None:
+    """Run it a hundred times."""
+    for _ in range(100):
+        run()
+
+
+OWN: list[tuple[str, str, Callable[[], tuple[Run, Run]]]] = [
+    ("tracing: an update that is told of / not", "≤ 2.5", tracing_used),
+    ("tracing: an update that is not / no tracing", "≤ 1.05", tracing_unused),
+    ("an update beside 100,000 others / alone", "≤ 1.1", beside_others),
+    ("disposing 100,000 / ten times 10,000", "≤ 1.3", removal_of_many),
+    ("cellx of 1,000 layers / of 100", "≤ 13", cellx_of_many),
+]
+"""What is measured beside ourselves: the name, the aim, and the two runs."""
+
+
+def ratio_of(one: Run, other: Run) -> float:
+    """Return how many times as long one takes as the other."""
+    times = times_in_turn({"one": one, "other": other})
+    return statistics.median(a / b for a, b in zip(times["one"], times["other"], strict=True))
 
 
 def seconds(run: Run, times: int) -> float:
@@ -453,19 +563,6 @@ def calls_of(each: Case, library: Ours) -> int:
     functions.calls = 0
     run()
     return functions.calls
-
-
-def traced_update(library: Ours, f: Functions) -> Run:
-    """Return one update that is told of."""
-    run = one_update(library, f)
-
-    def traced() -> None:
-        watching = ours.on_transaction(ignore)
-        for _ in range(100):
-            run()
-        watching.dispose()
-
-    return traced
 
 
 def bytes_of_function(library: Ours) -> float:
@@ -514,14 +611,9 @@ def main() -> None:
             f"{1 / 0.45:.1f}",
             *(f"{size / mine:.2f}" for size in others),
         )
-    if only in "tracing":
-        runs = {
-            "untold": one_update(LIBRARIES[0], Functions()),
-            "told": traced_update(LIBRARIES[0], Functions()),
-        }
-        times = times_in_turn(runs)
-        ratio = statistics.median(times["told"]) / 100 / statistics.median(times["untold"])
-        show("one update that is told of / one that is not", f"{ratio:.2f}", "≤ 2.5")
+    for name, aim, make in OWN:
+        if only in name:
+            show(name, f"{ratio_of(*make()):.2f}", aim)
 
 
 def measure(each: Case) -> None:

@@ -1,11 +1,7 @@
-"""Nodes that are a function of other nodes.
-
-There is a class of its own for each number of arguments that is common, because calling a function
-with one or two is what a graph spends its time on; `_ApplyMany` and `_ApplyEvents` do any call.
-"""
+"""Nodes that are a function of other nodes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from eshet.reactive.event import event_of
 from eshet.reactive.graph import Constant, EventNode, Node, Resumption, ValueNode, end
@@ -22,16 +18,60 @@ Cell = ValueNode | EventNode | Constant
 """What an argument is read from. It has a `value`, which an event emitted last, maybe long ago."""
 
 
-class _Applied(ValueNode):
-    """What nodes that hold the result of a function share.
+class _Apply(ValueNode):
+    """A function of values, of which at least one is a Value.
 
-    They hold what they held before where the function says `NoChange`. That, and what a function
-    remembers that is an object with `give` and `receive`, is what they hand over.
+    It holds what it held before where the function says `NoChange`. That, and what a function
+    remembers that is an object with `give` and `receive`, is what it hands over.
     """
 
-    __slots__ = ("_lifted",)
+    # What its arguments are read from: with one that is `_a`, with two `_a` and `_b`, with any
+    # other number the list `_b`, and `_a` is None. There is no class for each of these, since
+    # CPython reads the slots of many nodes several times as fast where all are of one class.
+    __slots__ = ("_a", "_b", "_function", "_lifted")
 
-    _lifted: Lifted
+    _a: Any
+    _b: Any
+
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
+        if len(cells) == 1:
+            self._a, self._b = cells[0], None
+            self._function = lifted.one
+        elif len(cells) == 2:
+            self._a, self._b = cells
+            self._function = lifted.two
+        else:
+            self._a, self._b = None, cells
+            self._function = lifted.many
+        value = self.compute()
+        Node.__init__(self, inputs)
+        self.value = NoValue if value is NoChange else value
+        self._lifted = lifted
+
+    def settle(self, transactions: Transactions) -> bool:
+        # As compute() does, without a call, since this is what a graph spends its time on.
+        function = self._function  # CPython 3.11 calls what is in a slot slowly, but no local
+        if self._b is None:
+            value = function(self._a.value)
+        elif self._a is not None:
+            value = function(self._a.value, self._b.value)
+        else:
+            value = function(*[cell.value for cell in self._b])
+        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
+            return False
+        self.value = value
+        return True
+
+    def compute(self) -> Any:
+        """Call the function with the present inputs."""
+        if self._b is None:
+            return self._function(self._a.value)
+        if self._a is not None:
+            return self._function(self._a.value, self._b.value)
+        return self._function(*[cell.value for cell in self._b])
+
+    def label(self) -> str:
+        return self._lifted.name
 
     def give(self, zero: float) -> Any:
         return None if self._lifted.passing else [self.value, _given_by(self._lifted)]
@@ -49,91 +89,6 @@ class _Applied(ValueNode):
     def is_told(self) -> bool:
         """Most functions remember nothing."""
         return isinstance(self._lifted.function, _Remembering)
-
-    def compute(self) -> Any:
-        """Call the function with the present inputs."""
-        raise NotImplementedError
-
-    def label(self) -> str:
-        return self._lifted.name
-
-
-class _ApplyOne(_Applied):
-    """A function of one Value."""
-
-    __slots__ = ("_a", "_function")
-
-    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
-        (a,) = cells
-        value = lifted.one(a.value)
-        Node.__init__(self, inputs)
-        self.value = NoValue if value is NoChange else value
-        self._lifted = lifted
-        self._function = lifted.one
-        self._a = a
-
-    def settle(self, transactions: Transactions) -> bool:
-        function = self._function  # CPython 3.11 calls what is in a slot slowly, but no local
-        value = function(self._a.value)
-        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
-            return False
-        self.value = value
-        return True
-
-    def compute(self) -> Any:
-        return self._function(self._a.value)
-
-
-class _ApplyTwo(_Applied):
-    """A function of two values, of which at least one is a Value."""
-
-    __slots__ = ("_a", "_b", "_function")
-
-    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
-        a, b = cells
-        value = lifted.two(a.value, b.value)
-        Node.__init__(self, inputs)
-        self.value = NoValue if value is NoChange else value
-        self._lifted = lifted
-        self._function = lifted.two
-        self._a = a
-        self._b = b
-
-    def settle(self, transactions: Transactions) -> bool:
-        function = self._function
-        value = function(self._a.value, self._b.value)
-        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
-            return False
-        self.value = value
-        return True
-
-    def compute(self) -> Any:
-        return self._function(self._a.value, self._b.value)
-
-
-class _ApplyMany(_Applied):
-    """A function of any number of values."""
-
-    __slots__ = ("_cells", "_function")
-
-    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
-        value = lifted.many(*[cell.value for cell in cells])
-        Node.__init__(self, inputs)
-        self.value = NoValue if value is NoChange else value
-        self._lifted = lifted
-        self._function = lifted.many
-        self._cells = cells
-
-    def settle(self, transactions: Transactions) -> bool:
-        function = self._function
-        value = function(*[cell.value for cell in self._cells])
-        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
-            return False
-        self.value = value
-        return True
-
-    def compute(self) -> Any:
-        return self._function(*[cell.value for cell in self._cells])
 
 
 class _ApplyEvent(EventNode):
@@ -256,12 +211,9 @@ def apply(
     """
     # What is made most often, a function of Values, comes to the same on a shorter way.
     if not kwargs:
-        if len(args) == 1 and type(args[0]) is Value:
-            node = (args[0]._node,)
-            return value_of(_ApplyOne(lifted, node, node))
         nodes = [each._node for each in args if type(each) is Value]
         if len(nodes) == len(args):
-            return value_of(_BY_NUMBER.get(len(nodes), _ApplyMany)(lifted, nodes, nodes))
+            return value_of(_Apply(lifted, nodes, nodes))
     return _made(_node, lifted, args, kwargs)
 
 
@@ -299,13 +251,7 @@ def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNod
             if len(cells) == 1:
                 return _ApplyEvent(lifted, cell)
             return _ApplyEvents(lifted, cells, inputs)
-    return _BY_NUMBER.get(len(cells), _ApplyMany)(lifted, cells, inputs)
-
-
-_BY_NUMBER: Final[dict[int, type[_ApplyOne | _ApplyTwo | _ApplyMany]]] = {
-    1: _ApplyOne,
-    2: _ApplyTwo,
-}
+    return _Apply(lifted, cells, inputs)
 
 
 def _cell(argument: Any, passing: bool) -> Cell:

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from eshet.reactive.graph import EventNode, Node
+from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.plain import NoValue
 from eshet.reactive.transaction import (
     ENDED,
@@ -131,7 +131,7 @@ class _Tracer:
             steps.append(_step((node, (), before, _now(node), True, None)))
         followers = source.dependents
         while followers and len(followers) == 1:  # which needs no queue here either
-            [node] = followers
+            node = followers[0]
             if node.state == ENDED or not _settle(node, changed, steps, transactions):
                 followers = None
                 break
@@ -156,15 +156,15 @@ def _settle(
     because = node.inputs
     if len(because) > 1:
         because = [each for each in because if each in changed]
-    emits = isinstance(node, EventNode)
-    before = NoValue if emits else node.value
+    holds = isinstance(node, ValueNode)
+    before = node.value if holds else NoValue
     try:
         settled = node.settle(transactions)
     except Exception as error:
         node.report(error)
         steps.append(_step((node, because, before, before, False, error)))
         return False
-    after = _now(node) if emits else node.value
+    after = node.value if holds else _now(node)
     steps.append(_step((node, because, before, after, settled, None)))
     if settled:
         changed[node] = before
@@ -177,5 +177,5 @@ def _settle(
 _step: Callable[[tuple[Any, ...]], Step] = functools.partial(tuple.__new__, Step)
 
 
-def _now(node: Node) -> Any:
-    return tuple(node.emissions) if isinstance(node, EventNode) else node.value
+def _now(node: Any) -> Any:
+    return node.value if isinstance(node, ValueNode) else tuple(node.emissions)
