@@ -99,7 +99,7 @@ class Event(Reactive[T]):
             )
 
     def __repr__(self) -> str:
-        return "Event()"
+        return self._told("Event()")
 
 
 def event_of(node: EventNode) -> Event[Any]:

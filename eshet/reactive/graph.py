@@ -149,9 +149,13 @@ class Node:
             return self.origin
         return self.label() + place_of(self.origin)
 
-    def __repr__(self) -> str:
+    def full_name(self) -> str:
+        """Return that, after the name of the scope that owns this, if one does."""
         scope = f"{self.owner.scope.name}: " if self.owner is not None else ""
-        return f"<{scope}{self.describe()}>"
+        return scope + self.describe()
+
+    def __repr__(self) -> str:
+        return f"<{self.full_name()}>"
 
     # --- hand-over: see handover.py -------------------------------------------------------------
 

@@ -101,6 +101,10 @@ class Reactive(PlainValue, Generic[T_co]):
             "copy `value.value`, or make one that follows it with `yarp.fn`"
         )
 
+    def _told(self, what: str) -> str:
+        """Return what this is, and by what it was made where that is known."""
+        return what if self._node.origin is None else f"<{what}: {self._node.full_name()}>"
+
     def _refuse_conversion(self, name: str) -> NoReturn:
         raise ReactiveTypeError(
             f"{name}() can't follow a {self._kind}: write `yarp.fn({name})(value)`, "

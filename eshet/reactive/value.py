@@ -100,7 +100,7 @@ class Value(Reactive[T]):
         def __ne__(self, other: object) -> "Value[bool]": ...  # type: ignore[override]
 
     def __repr__(self) -> str:
-        return f"Value({self.value!r})"
+        return self._told(f"Value({self.value!r})")
 
     def __format__(self, spec: str) -> str:
         return format(self.value, spec)

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
-
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -71,15 +69,17 @@ def _full_name(kind):
 
 
 @pytest.fixture
-async def page_scope():
-    """Owns what a page leaves running."""
-    own_tasks_by_scope(asyncio.get_running_loop())
-    scope = TaskScope("page")
-    yield scope
-    await scope.close()
+async def nothing_left():
+    """End what a page leaves running: as in a script, nothing in it belongs to a rule."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-async def test_the_examples_of_a_page_are_right(path, advance, page_scope):
-    with page_scope.active():
-        await Page(path, {"advance": advance}).run()
+@pytest.mark.usefixtures("nothing_left")
+async def test_the_examples_of_a_page_are_right(path, advance):
+    await Page(path, {"advance": advance}).run()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import pytest
 
@@ -149,6 +150,18 @@ def test_a_value_shows_what_it_holds():
     assert f"{a}" == "1.25"
     assert f"{a:.1f}" == "1.2"
     assert f"{yarp.Value(Unknown)}" == "Unknown"
+
+
+def test_what_is_made_in_a_rule_tells_by_what_it_was_made():
+    errors = Errors("hall.light")
+    with errors.scope.active():
+        a = yarp.Value(30, name="lux")
+        b = a < 40
+        event = yarp.value_to_event(b)
+    assert repr(a) == "<Value(30): hall.light: lux>"
+    assert re.fullmatch(r"<Value\(True\): hall.light: lt at test_value.py:\d+>", repr(b))
+    assert re.fullmatch(r"<Event\(\): hall.light: .+ at test_value.py:\d+>", repr(event))
+    assert f"{b}" == "True"
 
 
 def test_a_value_can_be_annotated_with_its_type():
