@@ -315,7 +315,7 @@ def chain(length: int) -> Make:
 
 case("chain of 100", 10)(chain(100))
 case("chain of 1,000", 14, "reactivex")(chain(1_000))
-case("chain of 10,000", 18, f"reaktiv {PUSHED} observ reactivex")(chain(10_000))
+case("chain of 10,000", 18, "reaktiv signified observ reactivex")(chain(10_000))
 
 
 @case("fan-out to 1,000", 3.8)
