@@ -7,7 +7,7 @@ as one with virtual time does, decides both; everything else here asks nobody bu
 
 import asyncio
 import time
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 
 def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
@@ -20,6 +20,20 @@ def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
     if loop is None:
         loop = asyncio._get_running_loop()  # get_running_loop() raises without one
     return float(getattr(loop, "wall_time", time.time)())
+
+
+def wall_stamp() -> str:
+    """Return the wall clock in UTC as ISO 8601 with microseconds: `2026-11-25T03:22:41.123456Z`."""
+    global _second, _second_text
+    second, micros = divmod(round(wall_time() * 1_000_000), 1_000_000)
+    if second != _second:
+        _second = second
+        _second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{_second_text}.{micros:06d}Z"
+
+
+_second = -1  # the last that was made a text: most stamps are within one that was asked for before
+_second_text = ""
 
 
 def wall_now(tz: tzinfo | None = None, loop: asyncio.AbstractEventLoop | None = None) -> datetime:

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from structlog.contextvars import bound_contextvars
 from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, causing
@@ -22,6 +21,7 @@ from eshet.reactive.handover import HandedOver, give, hand_over, stateful_nodes
 from eshet.scope import Reason, Scope
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
+from eshet_rules.audit.acting import Acting, acting_as
 from eshet_rules.config import RuleSettings
 from eshet_rules.importer import ModuleVersion
 from eshet_rules.keep import Keeping, KeptNode, keeping
@@ -264,7 +264,8 @@ class Generation:
             log.error("rule failed", doing=doing, exc_info=error)
 
         scope = TaskScope(full_name, parent=self._scope, on_error=report)
-        given = {"client": self._client, "config": settings.parameters, "log": log}
+        own_log = log.bind(logger=full_name)  # what a rule tells has no schema
+        given = {"client": self._client, "config": settings.parameters, "log": own_log}
         supervised = self._rules[rule.name] = SupervisedRule(
             rule,
             scope,
@@ -275,12 +276,11 @@ class Generation:
             log=log,
             live=not self._held_back,
         )
-        names = {"rule": full_name, "module": self.version.name}
         with (
             causing(self.cause),
             using_client(self._client),
             using_outputs(self._outputs),
-            bound_contextvars(**names, version=self.version.source.version),
+            acting_as(Acting(full_name, self.version.name, self.version.source.version)),
         ):
             supervised.start()
 

@@ -1,8 +1,10 @@
 """What the runner logs, and how: lines for people, or JSON for machines.
 
 Each record has `time` (UTC, ISO 8601, microseconds), `level`, `event` and, where they are known,
-`rule`, `module` and `version`; the rest are the event's own fields. What comes through the standard
-library's `logging`, from `eshet` or from a rule, goes the same way and has the same fields.
+`rule`, `module`, `version`, `cause` and `parent`; the rest are the event's own fields, see
+`eshet_rules.audit.records`. What comes through the standard library's `logging`, from `eshet` or
+from a rule, goes the same way and has the same fields. The trail of a recorder keeps all of it;
+the stream shows what matters enough.
 
 Values come from the outside: on a console their control characters are escaped, or a sensor's text
 could clear the screen.
@@ -15,8 +17,8 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Iterator, Mapping, MutableMapping
-from datetime import UTC
+import zlib
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
@@ -24,8 +26,10 @@ from structlog.typing import FilteringBoundLogger
 
 import eshet
 import eshet_rules
-from eshet.clock import wall_now
+from eshet.cause import current_cause
+from eshet.clock import wall_now, wall_stamp
 from eshet.exceptions import EshetError
+from eshet_rules.audit.recorder import LEVELS, Recorder
 
 __all__ = ["FORMATS", "make_logger", "receiving_stdlib_logs"]
 
@@ -33,13 +37,14 @@ FORMATS: Final = ("console", "json")
 
 _Record = MutableMapping[str, Any]
 
-_LEADING: Final = ("time", "level", "event", "rule", "module", "version")
+_LEADING: Final = ("time", "level", "event", "rule", "module", "version", "cause", "parent")
 _LEVELS: Final = {
     "": logging.INFO,
     "eshet.client": logging.WARNING,  # each module has a client, and each tells when it connects
     "watchfiles": logging.WARNING,  # it tells of all that it sees
 }
 _COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_OF_RULES: Final = tuple(f"\x1b[{code}m" for code in (36, 32, 35, 34, 96, 92, 95, 94))
 _DIM: Final = "\x1b[2m"
 _RESET: Final = "\x1b[0m"
 
@@ -55,25 +60,39 @@ _OURS: Final = tuple(
 )
 
 
-def make_logger(stream: TextIO, log_format: str = "console") -> FilteringBoundLogger:
-    """Make a logger, from level info upwards.
+def make_logger(
+    stream: TextIO,
+    log_format: str = "console",
+    *,
+    level: str = "info",
+    recorder: Recorder | None = None,
+) -> FilteringBoundLogger:
+    """Make a logger.
 
     Args:
         stream: where it writes; with colours if that is a terminal.
         log_format: one of `FORMATS`.
+        level: from which on it writes there; one of `eshet_rules.audit.recorder.LEVELS`.
+        recorder: is given all records, and gives its own to the stream.
     """
-    render = _render_json if log_format == "json" else _ConsoleRenderer(stream.isatty())
+    recorder = recorder or Recorder()
+    print_line = structlog.PrintLogger(stream).msg
+    render = _renderer(log_format, stream.isatty(), with_causes=level == "debug")
+    recorder.show_on(lambda record: print_line(render(None, "", record)), level)
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(stream),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _add_time,
+            _add_cause,
             _format_error,
-            _put_in_order,
+            _Keeper(recorder, LEVELS[level]),
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.DEBUG if recorder.wants_debug else logging.INFO
+        ),
     ).bind()
     return logger
 
@@ -135,41 +154,97 @@ class _ToStructlog(logging.Handler):
             self.handleError(record)
 
 
+class _Keeper:
+    """A processor that takes out secrets, gives a record to the recorder, and may stop it there.
+
+    Args:
+        recorder: takes the record.
+        shown_from: the level from which on it goes on to the stream.
+    """
+
+    def __init__(self, recorder: Recorder, shown_from: int) -> None:
+        self._recorder = recorder
+        self._shown_from = shown_from
+
+    def __call__(self, logger: object, method: str, record: _Record) -> _Record:
+        """See structlog's processors."""
+        if self._recorder.redaction:
+            self._recorder.redaction.record(record)
+        record = _in_order(record)
+        self._recorder.keep(record)
+        if LEVELS.get(record["level"], 0) < self._shown_from:
+            raise structlog.DropEvent
+        return record
+
+
 class _ConsoleRenderer:
     """A line for each record: time, level, rule or module, event, fields; below it, source code.
 
+    Of an input or output, path and value come first.
+
     Args:
         colours: whether the stream shows them.
+        with_causes: whether it shows the ids of causes.
     """
 
-    def __init__(self, colours: bool) -> None:
+    def __init__(self, colours: bool, with_causes: bool) -> None:
         self._colours = colours
+        self._with_causes = with_causes
 
     def __call__(self, logger: object, method: str, record: _Record) -> str:
         """See structlog's processors."""
         record.pop("time")
         level, event = record.pop("level"), _one_line(str(record.pop("event")))
         where = _pop_place(record)
+        causes = [record.pop(name, None) for name in ("cause", "parent")]
         blocks = [_pop_source(record), str(record.pop("traceback", ""))]
+        what = _pop_path(record)
         fields = " ".join(f"{name}={_show(value)}" for name, value in record.items())
+        if self._with_causes and causes[0]:
+            fields += f"  {' < '.join(filter(None, causes))}"
         clock = wall_now().strftime("%H:%M:%S.%f")[:-3]
         line = (
-            f"{self._dim(clock)}  {self._colour(level, f'{level:<7}')}  {where:<24}  "
-            f"{self._colour(level, event)}  {self._dim(fields)}"
+            f"{self._dim(clock)}  {self._colour(_COLOURS.get(level), f'{level:<7}')}  "
+            f"{self._colour(_colour_of(where), f'{where:<24}')}  "
+            f"{self._colour(_COLOURS.get(level), event)}{what}  {self._dim(fields)}"
         ).rstrip()
         return "\n".join([line, *(_indent(escape(block)) for block in blocks if block)])
 
-    def _colour(self, level: str, text: str) -> str:
-        colour = _COLOURS.get(level) if self._colours else None
-        return f"{colour}{text}{_RESET}" if colour else text
+    def _colour(self, colour: str | None, text: str) -> str:
+        return f"{colour}{text}{_RESET}" if self._colours and colour else text
 
     def _dim(self, text: str) -> str:
-        return f"{_DIM}{text}{_RESET}" if self._colours and text else text
+        return self._colour(_DIM, text) if text else text
+
+
+def _renderer(
+    log_format: str, colours: bool, *, with_causes: bool
+) -> Callable[[object, str, _Record], str]:
+    return _render_json if log_format == "json" else _ConsoleRenderer(colours, with_causes)
 
 
 def _render_json(logger: object, method: str, record: _Record) -> str:
     text = json.dumps(record, default=repr, ensure_ascii=False)
     return text.encode(errors="backslashreplace").decode()  # half a character, as JSON escapes it
+
+
+def _colour_of(where: str) -> str | None:
+    """Return the colour of a rule, which is always the same, and most often that of no other."""
+    return _OF_RULES[zlib.crc32(where.encode()) % len(_OF_RULES)] if where else None
+
+
+def _pop_path(record: _Record) -> str:
+    """Take out the path of an input or output, and what it is about."""
+    if "path" not in record or not record.keys() & {"kind", "outcome"}:
+        return ""
+    value = "unknown" if record.pop("unknown", False) else _show(record.get("value"))
+    record.pop("value", None)
+    record.pop("kind", None)
+    if record.get("outcome") == "done":
+        del record["outcome"]
+    if isinstance(duration := record.pop("duration", None), float):
+        record["took"] = f"{duration * 1000:.3g} ms"
+    return f"  {_one_line(str(record.pop('path')))}  {value}"
 
 
 def _pop_place(record: _Record) -> str:
@@ -204,7 +279,16 @@ def _indent(block: str) -> str:
 
 
 def _add_time(logger: object, method: str, record: _Record) -> _Record:
-    record["time"] = wall_now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    record["time"] = wall_stamp()
+    return record
+
+
+def _add_cause(logger: object, method: str, record: _Record) -> _Record:
+    cause = current_cause()
+    if cause is not None:
+        record["cause"] = cause.id
+        if cause.parent_id is not None:
+            record["parent"] = cause.parent_id
     return record
 
 
@@ -217,8 +301,8 @@ def _format_error(logger: object, method: str, record: _Record) -> _Record:
     return record
 
 
-def _put_in_order(logger: object, method: str, record: _Record) -> Mapping[str, Any]:
-    leading = {name: record[name] for name in _LEADING if name in record}
+def _in_order(record: _Record) -> dict[str, Any]:
+    leading = {name: record[name] for name in _LEADING if record.get(name) is not None}
     return {**leading, **{name: v for name, v in record.items() if name not in leading}}
 
 

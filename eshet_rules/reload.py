@@ -19,6 +19,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.cause import causing
 from eshet.client import Client
 from eshet.scope import Reason
 from eshet_rules.config import Parameters, RuleSettings
@@ -375,7 +376,8 @@ class Reloader:
         self._alive = {n: each for n, each in self._alive.items() if n not in gone} | dict(new)
         for name, generation in new.items():
             self._inherited.pop(name, None)
-            self._tell(generation.version, "reloaded" if name in old else "loaded")
+            with causing(generation.cause):
+                self._tell(generation.version, "reloaded" if name in old else "loaded")
         await asyncio.gather(
             *(self._retire(each) for each in old.values()),
             *(self._end(each, Reason.UNLOADED) for each in gone.values()),

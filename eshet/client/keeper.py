@@ -48,6 +48,7 @@ class Keeper:
         self._session: Session | None = None
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
+        self._was_connected = False
         self._awake = asyncio.Event()  # while connected, and when closed: nobody waits for ever
 
     @property
@@ -116,7 +117,7 @@ class Keeper:
             try:
                 await self.server.connect(lambda: session.connection)  # noqa: B023 - called now
             except OSError as error:
-                self._log.warning("can't connect to %s: %s", self.server, error)
+                self._tell_disconnected("can't connect to %s: %s", str(error))
                 continue
             since = loop.time()
             if not session.lost.done():
@@ -124,7 +125,13 @@ class Keeper:
                 await self._restore(session)
             reason = await asyncio.shield(session.lost)
             tries.lasted(loop.time() - since)
-            self._log.warning("connection to %s ended: %s", self.server, reason)
+            self._tell_disconnected("connection to %s ended: %s", reason)
+
+    def _tell_disconnected(self, text: str, reason: str) -> None:
+        if (witness := self._registrations.witness) is not None:
+            witness.disconnected(str(self.server), reason)
+        else:
+            self._log.warning(text, self.server, reason)
 
     async def _restore(self, session: Session) -> None:
         """Wait for the hello and register everything again, or until the connection ends."""
@@ -139,7 +146,11 @@ class Keeper:
         if not session.lost.done():
             session.ready = True
             self._awake.set()
-            self._log.info("connected to %s", self.server)
+            if (witness := self._registrations.witness) is not None:
+                witness.connected(str(self.server), again=self._was_connected)
+            else:
+                self._log.info("connected to %s", self.server)
+            self._was_connected = True
 
     def _on_lost(self, reason: str) -> None:
         self._session = None

@@ -78,7 +78,7 @@ class Witness:
     """Starts a cause for each input, and tells which output it is the echo of.
 
     This base keeps no account of either: a subclass overrides `hears`, `sent`, `skips`, `connected`
-    and `disconnected`, which do nothing here.
+    and `disconnected`, which do nothing here; in the context, and for the cause, of what they tell.
     """
 
     def __init__(self) -> None:
@@ -127,13 +127,14 @@ class Witness:
             code: of the message.
             path: where it would have gone.
             value: which would have been sent.
-            why: `"unknown"`, `"unchanged"`, `"superseded"` or `"disabled"`.
+            why: `"unknown"`, `"unchanged"` or `"disabled"`, or what a strategy says, as
+                `"superseded"`.
         """
 
     # --- the connection -------------------------------------------------------------------------
 
-    def connected(self, server: str) -> None:
-        """Be told that a client is connected."""
+    def connected(self, server: str, again: bool) -> None:
+        """Be told that a client is connected, and whether it has been before."""
 
     def disconnected(self, server: str, reason: str) -> None:
         """Be told that the connection of a client has ended, or could not be made."""

@@ -1,0 +1,11 @@
+"""What happened, in records that can be filtered and trusted.
+
+acting      which rule it is that acts
+records     the schema: a class for each event
+redaction   what is not to be told
+recorder    where records go
+witness     makes records of what rules hear and say
+trail       the files: append, rotate, repair
+frames      closed files, compressed and indexed
+query       reads them back
+"""

@@ -1,0 +1,168 @@
+"""Closed files of the trail: zstd frames of about 1 MiB, and an index of them at the end.
+
+Each frame holds whole lines and can be read on its own. The index is in a frame of the kind that
+readers of zstd skip, so that such a file is an ordinary `.zst`: `zstdcat` shows its lines. The
+index says of each frame which times and paths are in it; its last four bytes are its length, by
+which it is found. A file whose index is damaged is read without one.
+"""
+
+import contextlib
+import os
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = ["FRAME_SIZE", "DamagedFrame", "Frame", "compress", "frames_of", "read_frame"]
+
+FRAME_SIZE: Final = 1 << 20
+"""How many bytes of lines are in a frame, at least; fewer only in the last."""
+
+_SKIPPABLE: Final = 0x184D2A5E
+_HEAD: Final = struct.Struct("<II")
+_TAIL: Final = struct.Struct("<II")  # the checksum of the index, and its length
+_MOST_PATHS: Final = 1000
+_TIME: Final = re.compile(rb'^\{"time":"([^"]{27})"', re.MULTILINE)
+_PATH: Final = re.compile(rb'"path":"([^"]+)"')
+_OPTIONS: Final[dict[int, int]] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
+
+
+class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the index says of one frame.
+
+    Args:
+        offset: where it begins in the file.
+        size: how many bytes it has there.
+        lines: how many lines it holds.
+        first: the earliest time in it; empty if that is not known.
+        last: the latest time in it; empty if that is not known.
+        paths: all paths in it; None if they are too many, or not known.
+    """
+
+    offset: int
+    size: int
+    lines: int = 0
+    first: str = ""
+    last: str = ""
+    paths: list[str] | None = None
+
+    def may_have(self, since: str, until: str, path: str | None) -> bool:
+        """Whether a record from `since` to before `until`, at the path if given, may be in it."""
+        if self.first and (self.last < since or self.first >= until):
+            return False
+        return path is None or self.paths is None or path in self.paths
+
+
+class DamagedFrame(ValueError):
+    """A frame can't be decompressed: its bytes are not those that were written."""
+
+
+def compress(source: Path, target: Path) -> None:
+    """Compress a file of lines into another, which is there as a whole or not at all.
+
+    Raises:
+        OSError: it could not be read or written; there is no target then.
+    """
+    part = target.with_suffix(".part")
+    try:
+        with source.open("rb") as lines, part.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            index = [_write_frame(file, block) for block in _blocks(lines)]
+            file.write(_packed(index))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def frames_of(file: IO[bytes]) -> list[Frame]:
+    """Return what is known of the frames of a file, in order."""
+    return _index_of(file) or list(_found(file))
+
+
+def read_frame(file: IO[bytes], frame: Frame) -> bytes:
+    """Return the lines in a frame.
+
+    Raises:
+        DamagedFrame: they can't be read.
+    """
+    file.seek(frame.offset)
+    try:
+        return zstd.decompress(file.read(frame.size))
+    except zstd.ZstdError as error:
+        raise DamagedFrame(str(error)) from None
+
+
+def _blocks(lines: IO[bytes]) -> Iterator[bytes]:
+    while block := lines.read(FRAME_SIZE):
+        yield block + lines.readline()
+
+
+def _write_frame(file: IO[bytes], block: bytes) -> Frame:
+    offset = file.tell()
+    size = file.write(zstd.compress(block, options=_OPTIONS))
+    times = sorted(set(_TIME.findall(block)))
+    paths = sorted(set(_PATH.findall(block)))
+    return Frame(
+        offset,
+        size,
+        block.count(b"\n"),
+        times[0].decode("ascii", "replace") if times else "",
+        times[-1].decode("ascii", "replace") if times else "",
+        [p.decode(errors="replace") for p in paths] if len(paths) <= _MOST_PATHS else None,
+    )
+
+
+def _packed(index: list[Frame]) -> bytes:
+    content = msgspec.json.encode(index)
+    tail = _TAIL.pack(zlib.crc32(content), len(content))
+    return _HEAD.pack(_SKIPPABLE, len(content) + len(tail)) + content + tail
+
+
+def _index_of(file: IO[bytes]) -> list[Frame]:
+    end = file.seek(0, os.SEEK_END)
+    if end < _TAIL.size:
+        return []
+    file.seek(end - _TAIL.size)
+    checksum, length = _TAIL.unpack(file.read(_TAIL.size))
+    if length > end - _TAIL.size - _HEAD.size:
+        return []
+    file.seek(end - _TAIL.size - length)
+    content = file.read(length)
+    if zlib.crc32(content) != checksum:
+        return []
+    try:
+        return msgspec.json.decode(content, type=list[Frame])
+    except msgspec.MsgspecError:
+        return []
+
+
+def _found(file: IO[bytes]) -> Iterator[Frame]:
+    """Find the frames of a file without its index, as far as it is whole."""
+    file.seek(0)
+    data = file.read()
+    offset = 0
+    while offset < len(data):
+        try:
+            size = zstd.get_frame_size(data[offset:])
+        except zstd.ZstdError:
+            return
+        if data[offset : offset + 4] != _HEAD.pack(_SKIPPABLE, 0)[:4]:
+            yield Frame(offset, size)
+        offset += size

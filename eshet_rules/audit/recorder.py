@@ -1,0 +1,52 @@
+"""Where records go: without what is secret, to the trail, and to whoever shows them."""
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+import msgspec
+
+from eshet_rules.audit.records import Record
+from eshet_rules.audit.redaction import Redaction
+from eshet_rules.audit.trail import Trail
+
+__all__ = ["LEVELS", "Recorder"]
+
+LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+"""How much each level matters."""
+
+
+class Recorder:
+    """Takes records of the schema, and those of a log.
+
+    Args:
+        trail: keeps all of them; None if there is no trail.
+        redaction: what is taken out of them first.
+    """
+
+    def __init__(self, trail: Trail | None = None, redaction: Redaction | None = None) -> None:
+        self.trail: Final = trail
+        self.redaction: Final = redaction or Redaction()
+        self._show: Callable[[MutableMapping[str, Any]], object] | None = None
+        self._shown_from = LEVELS["info"]
+
+    def show_on(self, show: Callable[[MutableMapping[str, Any]], object], level: str) -> None:
+        """Show records of the schema, from a level upwards, by calling a function with them."""
+        self._show = show
+        self._shown_from = LEVELS[level]
+
+    @property
+    def wants_debug(self) -> bool:
+        """Whether anybody sees records of level debug."""
+        return self.trail is not None or self._shown_from <= LEVELS["debug"]
+
+    def record(self, record: Record) -> None:
+        """Take a record of which secrets have been taken out."""
+        if self.trail is not None:
+            self.trail.append(record, record.time)
+        if self._show is not None and LEVELS[record.level] >= self._shown_from:
+            self._show(msgspec.to_builtins(record, enc_hook=repr))
+
+    def keep(self, record: Mapping[str, Any]) -> None:
+        """Take a record of a log, of which secrets have been taken out, and which shows it."""
+        if self.trail is not None:
+            self.trail.append(record, record["time"])

@@ -1,0 +1,336 @@
+"""The trail: append-only files of lines, which a reader can trust.
+
+A record is acknowledged, by the return of `append`, when the system has it: it survives the end of
+this process, though not that of the machine. The trail is made of one open file and of closed ones
+beside it, which are compressed:
+
+    trail.jsonl                                       is appended to
+    trail-000002-20261125T032241.jsonl.zst            closed; named by its number and its first time
+    trail-000001-20261124T000000.jsonl.zst
+
+Invariants: the open file ends with a whole line after each `append`, also after one that failed,
+as long as the system lets it be cut; a closed file never changes, but for being compressed; one
+that is there both as `.jsonl` and as `.zst` is whole in either.
+"""
+
+import contextlib
+import math
+import os
+import re
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from eshet.clock import wall_stamp
+from eshet_rules.audit.frames import compress
+from eshet_rules.audit.lines import encode, time_of
+from eshet_rules.audit.records import SCHEMA_VERSION, RecordsLost, TrailBegins
+
+__all__ = ["DAY", "SIZE", "Trail", "closed_files", "open_file"]
+
+SIZE: Final = 64 << 20
+"""How many bytes are in a file before the next one is begun."""
+
+DAY: Final = len("2026-11-25")
+_SECOND: Final = len("2026-11-25T03:22:41")
+_TAIL: Final = 1 << 16
+_NUMBER: Final = re.compile(r"-(\d{6,})-")
+
+Report = Callable[[str, dict[str, Any]], object]
+"""Is told of a problem: the name of its event, and fields."""
+
+
+def open_file(place: Path) -> Path:
+    """Return the open file of the trail at a place: a folder, or a file."""
+    return place if place.suffix and not place.is_dir() else place / "trail.jsonl"
+
+
+def closed_files(file: Path) -> list[Path]:
+    """Return the closed files beside an open one, oldest first, each once."""
+    found: dict[str, Path] = {}
+    for path in sorted(file.parent.glob(f"{file.stem}-*.jsonl*")):
+        if path.suffix in (".jsonl", ".zst"):
+            found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
+    return list(found.values())
+
+
+class Trail:
+    """Appends records to a trail; from any thread.
+
+    Whatever the system refuses is reported, and raises nothing: what can't be written is counted,
+    tried again with the first record of another second, and told of as a gap when that succeeds.
+
+    Args:
+        file: the open file; its folder is made.
+        size: when to begin the next one, in bytes.
+        total: how many bytes all closed files may have: the oldest go. Any number if not given.
+        report: is told of problems, in the thread that appends.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        size: int = SIZE,
+        total: float = math.inf,
+        report: Report = lambda event, fields: None,
+    ) -> None:
+        self.file: Final = file
+        self.report = report
+        self._most = size
+        self._total = total
+        self._lock = threading.RLock()
+        self._fd: int | None = None
+        self._is_regular = True
+        self._size = 0
+        self._full_at = size
+        self._day = ""
+        self._begun = ""  # the time of the first record in the file
+        self._after: str | None = None
+        self._torn = False  # the file may end within a line
+        self._lost = 0
+        self._lost_since = ""
+        self._failed_in = ""  # which second
+        self._why: str | None = None
+        self._problems: deque[tuple[str, dict[str, Any]]] = deque()
+        self._compressing: threading.Thread | None = None
+        self._closed_more = False  # since it has begun to look for what is closed
+
+    def open(self) -> None:
+        """Open the file, cut off a torn line, and compress what was closed and is not yet."""
+        now = wall_stamp()
+        with self._lock:
+            try:
+                self._open(now)
+            except OSError as error:
+                self._fail(now, error)
+        self._compress_closed()
+        self._tell_problems()
+
+    def append(self, record: Any, time: str) -> bool:
+        """Append a record; return whether it is acknowledged.
+
+        Args:
+            record: of the schema, or a mapping.
+            time: of the record.
+        """
+        with self._lock:
+            if time[:_SECOND] == self._failed_in:
+                self._lose(time)
+                return False
+            line = encode(record)
+            try:
+                self._prepare(time, len(line))
+                self._write(line)
+            except OSError as error:
+                self._fail(time, error)
+                self._lose(time)
+            else:
+                self._why, self._failed_in = None, ""
+            acknowledged = self._why is None
+        if self._problems:
+            self._tell_problems()
+        return acknowledged
+
+    def close(self) -> None:
+        """Close the file, after one more try to tell of a gap."""
+        with self._lock:
+            if self._lost:
+                with contextlib.suppress(OSError):
+                    self._prepare(wall_stamp(), 0)
+            fd, self._fd = self._fd, None
+            if fd is not None:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+            compressing = self._compressing
+        if compressing is not None:
+            compressing.join()
+        self._tell_problems()
+
+    # --- the open file ----------------------------------------------------------------------
+
+    def _prepare(self, time: str, length: int) -> None:
+        """Have a file open that a line of this time and length belongs in, and no gap untold."""
+        if self._fd is None:
+            self._open(time)
+        elif time[:DAY] != self._day or self._size + length > self._full_at:
+            self._begin_next(time)
+        if self._lost:
+            gap = RecordsLost(
+                time=time,
+                level="error",
+                event="records lost",
+                lost=self._lost,
+                since=self._lost_since,
+                error=self._why or "",
+            )
+            self._write(encode(gap))
+            self._lost = 0
+
+    def _open(self, time: str) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            status = os.fstat(fd)
+            self._is_regular = stat.S_ISREG(status.st_mode)
+            cut = _cut_torn_line(fd, status.st_size) if self._is_regular else 0
+            self._size = status.st_size - cut
+            first = time_of(os.pread(fd, 1024, 0)) if self._is_regular and self._size else None
+        except OSError:
+            os.close(fd)
+            raise
+        self._fd, self._torn = fd, False
+        if cut:
+            self._problems.append(("trail repaired", {"cut": cut}))
+        self._begun = first or time
+        self._day = self._begun[:DAY]
+        self._full_at = self._most
+        if not self._size:
+            try:
+                self._write(encode(_beginning(time, self._after)))
+            except OSError:
+                self._fd = None
+                os.close(fd)
+                raise
+
+    def _write(self, line: bytes) -> None:
+        """Write a line, or nothing of it.
+
+        Raises:
+            OSError: it was not written.
+        """
+        fd = self._fd
+        assert fd is not None  # noqa: S101 - whoever calls this has opened it
+        if self._torn:
+            os.ftruncate(fd, self._size)
+        try:
+            written = os.write(fd, line)
+            while written < len(line):  # the system says only now that the rest does not fit
+                written += os.write(fd, line[written:])
+        except OSError:
+            self._torn = self._is_regular
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, self._size)
+                self._torn = False
+            raise
+        self._torn = False
+        self._size += len(line)
+
+    def _fail(self, time: str, error: OSError) -> None:
+        if self._why is None:  # once is enough, until it is well again
+            fields = {"error": str(error), "file": str(self.file)}
+            self._problems.append(("can't write the trail", fields))
+        self._why = str(error)
+        self._failed_in = time[:_SECOND]
+
+    def _lose(self, time: str) -> None:
+        if not self._lost:
+            self._lost_since = time
+        self._lost += 1
+
+    def _tell_problems(self) -> None:
+        while self._problems:
+            event, fields = self._problems.popleft()
+            lost = self._lost
+            self.report(event, fields)
+            if self._why is not None:
+                self._lost = lost  # that the trail can't be written is not missing in it
+
+    # --- closed files ----------------------------------------------------------------------
+
+    def _begin_next(self, time: str) -> None:
+        """Close the file and open the next; go on with this one if that can't be."""
+        if not self._is_regular:
+            self._day = time[:DAY]
+            return
+        closed = self._closed_name()
+        try:
+            self.file.rename(closed)
+        except OSError as error:
+            fields = {"error": str(error), "file": str(self.file)}
+            self._problems.append(("can't close a file of the trail", fields))
+            self._day = time[:DAY]
+            self._full_at = self._size + self._most
+            return
+        fd, self._fd = self._fd, None
+        self._after = closed.stem
+        if fd is not None:
+            os.close(fd)
+        self._open(time)
+        self._compress_closed()
+
+    def _closed_name(self) -> Path:
+        """Return the name of the open file when it is closed: numbered, as clocks are set back."""
+        closed = closed_files(self.file)
+        last = _NUMBER.search(closed[-1].name) if closed else None
+        number = int(last[1]) + 1 if last else 1
+        begun = self._begun[:_SECOND].replace("-", "").replace(":", "")
+        return self.file.with_name(f"{self.file.stem}-{number:06}-{begun}.jsonl")
+
+    def _compress_closed(self) -> None:
+        """Compress all closed files that are not yet, in a thread of its own."""
+        with self._lock:
+            self._closed_more = True
+            if self._compressing is None:
+                self._compressing = threading.Thread(target=self._keep_compressing, name="trail")
+                self._compressing.start()
+
+    def _keep_compressing(self) -> None:
+        while True:
+            with self._lock:
+                if not self._closed_more:
+                    self._compressing = None
+                    return
+                self._closed_more = False
+            self._compress()
+            self._drop_oldest()
+
+    def _compress(self) -> None:
+        for source in sorted(self.file.parent.glob(f"{self.file.stem}-*.jsonl")):
+            target = source.with_name(f"{source.name}.zst")
+            try:
+                if not target.exists():  # else this was killed between the next two
+                    compress(source, target)
+                source.unlink()
+            except OSError as error:
+                fields = {"error": str(error), "file": str(source)}
+                self._problems.append(("can't compress the trail", fields))
+
+    def _drop_oldest(self) -> None:
+        total = 0
+        for path in reversed(closed_files(self.file)):
+            try:
+                total += path.stat().st_size
+                if total > self._total:
+                    path.unlink()
+            except OSError as error:
+                fields = {"error": str(error), "file": str(path)}
+                self._problems.append(("can't drop the oldest file of the trail", fields))
+
+
+def _beginning(time: str, after: str | None) -> TrailBegins:
+    return TrailBegins(
+        time=time,
+        level="info",
+        event="trail begins",
+        schema=SCHEMA_VERSION,
+        runner=version("eshet-rules"),
+        after=after,
+    )
+
+
+def _cut_torn_line(fd: int, size: int) -> int:
+    """Cut off what is after the last newline of a file; return how many bytes that were."""
+    end, whole = size, 0
+    while end and not whole:
+        start = max(0, end - _TAIL)
+        whole = start + os.pread(fd, end - start, start).rfind(b"\n") + 1
+        if whole == start:  # there is none in this block, or it ends the one before
+            end, whole = start, 0
+    if whole != size:
+        os.ftruncate(fd, whole)
+    return size - whole

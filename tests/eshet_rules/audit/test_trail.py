@@ -1,0 +1,377 @@
+import errno
+import os
+import resource
+
+import pytest
+
+from eshet_rules.audit import trail as trail_module
+from eshet_rules.audit.frames import frames_of, read_frame
+from eshet_rules.audit.lines import BrokenLine, decode, encode
+from eshet_rules.audit.trail import Trail, closed_files, open_file
+
+
+def stamp(second, day=25):
+    return f"2099-11-{day:02}T03:{second // 60:02}:{second % 60:02}.000000Z"
+
+
+def note(number, time, text=""):
+    return {
+        "time": time,
+        "level": "info",
+        "event": "note",
+        "logger": "n",
+        "number": number,
+        "t": text,
+    }
+
+
+class Bench:
+    """A trail, what it reported, and what a reader finds in it."""
+
+    def __init__(self, file, **options):
+        self.file = file
+        self.problems = []
+        self.options = options
+        self.trail = self.opened()
+
+    def opened(self):
+        report = lambda event, fields: self.problems.append((event, fields))  # noqa: E731
+        trail = Trail(self.file, report=report, **self.options)
+        trail.open()
+        return trail
+
+    def append(self, number, time=None, text=""):
+        time = time or stamp(number)
+        return self.trail.append(note(number, time, text), time)
+
+    def lines(self):
+        lines = []
+        for path in closed_files(self.file):
+            if path.suffix == ".zst":
+                with path.open("rb") as file:
+                    data = b"".join(read_frame(file, frame) for frame in frames_of(file))
+            else:
+                data = path.read_bytes()
+            lines += data.splitlines(keepends=True)
+        if self.file.exists():
+            lines += self.file.read_bytes().splitlines(keepends=True)
+        return lines
+
+    def records(self):
+        return [decode(line) for line in self.lines()]
+
+    def numbers(self):
+        return [record["number"] for record in self.records() if record["event"] == "note"]
+
+    def events(self):
+        return [record["event"] for record in self.records()]
+
+
+@pytest.fixture(autouse=True)
+def the_clock_shows_the_time_of_the_first_record(monkeypatch):
+    monkeypatch.setattr(trail_module, "wall_stamp", lambda: stamp(0))
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "audit" / "trail.jsonl"
+
+
+@pytest.fixture
+def bench(file):
+    bench = Bench(file)
+    yield bench
+    bench.trail.close()
+
+
+def test_a_record_is_in_the_file_when_append_returns(bench):
+    assert bench.append(1)
+    assert bench.numbers() == [1]
+    assert bench.lines()[-1].endswith(b"\n")
+
+
+def test_each_file_begins_with_the_version_of_the_schema(bench):
+    first = bench.records()[0]
+    assert (first["event"], first["schema"]) == ("trail begins", 1)
+
+
+def test_keys_come_in_order_and_without_space_so_that_bytes_can_be_searched():
+    line = encode({"time": "T", "level": "info", "event": "e", "path": "/a", "value": {"b": 1}})
+    assert line.startswith(
+        b'{"time":"T","level":"info","event":"e","path":"/a","value":{"b":1},"crc":"'
+    )
+
+
+def test_files_are_for_their_owner_only(bench):
+    bench.append(1)
+    assert bench.file.stat().st_mode & 0o777 == 0o600
+    assert bench.file.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("place", ["audit", "log.jsonl"])
+def test_a_trail_is_at_a_folder_or_a_file(tmp_path, place):
+    expected = {"audit": "audit/trail.jsonl", "log.jsonl": "log.jsonl"}[place]
+    assert open_file(tmp_path / place) == tmp_path / expected
+
+
+def test_a_second_start_goes_on_with_the_same_file(bench):
+    bench.append(1)
+    bench.trail.close()
+    bench.trail = bench.opened()
+    bench.append(2)
+    assert bench.numbers() == [1, 2]
+    assert bench.events().count("trail begins") == 1
+
+
+@pytest.mark.parametrize("value", [b"\x00", "\ud800", float("nan"), {b"a": 1}, {1: {2: 3}}, 2**70])
+def test_whatever_a_value_is_it_makes_a_line(value):
+    line = encode({"time": "T", "value": value, "event": "\ud800"})
+    assert decode(line)["time"] == "T"
+    assert line.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("text", ["a\nb", '"}\n{"time":"', "\r\n", "\u2028", "\x1b[2J", "\x00"])
+def test_no_value_can_forge_a_line(bench, text):
+    bench.append(1, text=text)
+    bench.append(2)
+    assert bench.numbers() == [1, 2]
+    assert bench.records()[1]["t"] == text
+
+
+class TestTornLines:
+    """What a kill in the midst of a write leaves."""
+
+    def test_a_torn_last_line_is_cut_off_and_reported(self, bench):
+        bench.append(1)
+        bench.append(2)
+        bench.trail.close()
+        whole = bench.file.read_bytes()
+        last = len(bench.lines()[-1])
+        for cut in range(1, last):
+            bench.file.write_bytes(whole[:-cut])
+            bench.problems.clear()
+            bench.trail = bench.opened()
+            bench.trail.close()
+            assert bench.numbers() == [1]
+            assert bench.problems == [("trail repaired", {"cut": last - cut})]
+
+    @pytest.mark.parametrize("length", [1, 65535, 65536, 65537, 200_000])
+    def test_a_torn_line_may_be_long(self, bench, length):
+        bench.append(1)
+        bench.trail.close()
+        with bench.file.open("ab") as file:
+            file.write(b"x" * length)
+        bench.trail = bench.opened()
+        assert bench.problems == [("trail repaired", {"cut": length})]
+        assert bench.numbers() == [1]
+
+    def test_a_file_without_any_whole_line_begins_anew(self, file):
+        file.parent.mkdir()
+        file.write_bytes(b'{"time":"2026-')
+        bench = Bench(file)
+        assert bench.events() == ["trail begins"]
+        bench.trail.close()
+
+    def test_a_flipped_bit_is_noticed_wherever_it_is(self, bench):
+        bench.append(1)
+        line = bench.lines()[-1].rstrip(b"\n")
+        for position in range(len(line)):
+            for bit in range(8):
+                flipped = bytearray(line)
+                flipped[position] ^= 1 << bit
+                with pytest.raises(BrokenLine):
+                    decode(bytes(flipped))
+
+
+class TestRotation:
+    """When a file is full, or its day is over."""
+
+    def test_a_full_file_is_closed_and_compressed(self, file):
+        bench = Bench(file, size=2000)
+        for number in range(50):
+            assert bench.append(number)
+        bench.trail.close()
+        assert bench.numbers() == list(range(50))
+        assert len(closed_files(file)) == 3
+        assert {path.suffix for path in closed_files(file)} == {".zst"}
+        assert file.stat().st_size <= 2000
+
+    def test_each_file_names_the_one_before_it(self, file):
+        bench = Bench(file, size=1000)
+        for number in range(20):
+            bench.append(number)
+        bench.trail.close()
+        after = [r.get("after") for r in bench.records() if r["event"] == "trail begins"]
+        names = [path.name.partition(".jsonl")[0] for path in closed_files(file)]
+        assert after == [None, *names]
+
+    def test_a_new_day_begins_a_new_file(self, bench):
+        bench.append(1, stamp(1, day=25))
+        bench.append(2, stamp(2, day=25))
+        bench.append(3, stamp(1, day=26))
+        bench.trail.close()
+        assert bench.numbers() == [1, 2, 3]
+        days = [decode(line)["time"][8:10] for line in file_lines(bench.file)]
+        assert set(days) == {"26"}
+
+    def test_the_index_of_a_closed_file_tells_times_and_paths(self, file):
+        bench = Bench(file, size=1000)
+        for number in range(20):
+            record = {**note(number, stamp(number)), "path": f"/{number % 3}"}
+            bench.trail.append(record, record["time"])
+        bench.trail.close()
+        with closed_files(file)[1].open("rb") as closed:
+            [frame] = frames_of(closed)
+            lines = read_frame(closed, frame).splitlines()
+        assert (frame.first, frame.last) == (decode(lines[0])["time"], decode(lines[-1])["time"])
+        assert frame.lines == len(lines)
+        assert set(frame.paths) == {"/0", "/1", "/2"}
+
+    def test_what_could_not_be_compressed_is_at_the_next_start(self, file):
+        bench = Bench(file, size=1000)
+        for number in range(10):
+            bench.append(number)
+        bench.trail.close()
+        for path in closed_files(file):  # as if it had been killed before that
+            with path.open("rb") as closed:
+                data = b"".join(read_frame(closed, frame) for frame in frames_of(closed))
+            path.with_suffix("").write_bytes(data)
+            path.unlink()
+        (file.parent / "trail-x.jsonl.part").write_bytes(b"x")
+        bench.trail = bench.opened()
+        bench.trail.close()
+        assert {path.suffix for path in closed_files(file)} == {".zst"}
+        assert bench.numbers() == list(range(10))
+
+    def test_the_oldest_files_go_when_all_are_too_large(self, file):
+        bench = Bench(file, size=1000, total=2000)
+        for number in range(200):
+            bench.append(number)
+        bench.trail.close()
+        numbers = bench.numbers()
+        assert 0 < len(numbers) < 200
+        assert numbers == list(range(numbers[0], 200))
+        assert sum(path.stat().st_size for path in closed_files(file)) <= 2000
+
+    def test_two_files_that_begin_at_the_same_time_have_two_names(self, file):
+        bench = Bench(file, size=500)
+        for number in range(20):
+            bench.append(number, stamp(1))
+        bench.trail.close()
+        assert bench.numbers() == list(range(20))
+
+    def test_the_order_of_files_is_kept_when_the_clock_is_set_back(self, file):
+        bench = Bench(file, size=500)
+        for number in range(20):
+            bench.append(number, stamp(100 - number))
+        bench.trail.close()
+        assert bench.numbers() == list(range(20))
+
+
+def file_lines(path):
+    return path.read_bytes().splitlines()
+
+
+class Failing:
+    """Stands for `os` in the trail, whose n-th call that can fail does, and those after it."""
+
+    CALLS = frozenset({"open", "write", "ftruncate", "fstat", "pread"})
+
+    def __init__(self, *which):
+        self.which = which
+        self.calls = 0
+
+    def __getattr__(self, name):
+        value = getattr(os, name)
+        return self.counted(value) if name in self.CALLS else value
+
+    def counted(self, function):
+        def call(*args):
+            self.calls += 1
+            if self.calls in self.which:
+                raise OSError(errno.EIO, "Input/output error")
+            return function(*args)
+
+        return call
+
+
+class TestFaults:
+    """What the system refuses stops nothing, and is told."""
+
+    def test_a_device_that_is_full_stops_nothing(self):
+        from pathlib import Path
+
+        bench = Bench(Path("/dev/full"))
+        for number in range(200):
+            assert not bench.append(number)
+        assert [event for event, _ in bench.problems] == ["can't write the trail"]
+        assert "No space left" in bench.problems[0][1]["error"]
+        bench.trail.close()
+
+    def test_when_there_is_space_again_the_gap_is_told(self, file):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        bench = Bench(file)
+        bench.append(1)
+        size = file.stat().st_size
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, hard))
+            for number in range(2, 12):
+                assert not bench.append(number)
+                assert file.stat().st_size == size
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert bench.append(12)
+        assert bench.numbers() == [1, 12]
+        gap = bench.records()[-2]
+        assert (gap["event"], gap["lost"], gap["since"]) == ("records lost", 10, stamp(2))
+        assert "too large" in gap["error"]
+        bench.trail.close()
+
+    def test_what_can_not_be_written_is_tried_again_with_another_second_only(
+        self, bench, monkeypatch
+    ):
+        failing = Failing(*range(1000))
+        monkeypatch.setattr(trail_module, "os", failing)
+        bench.append(1, stamp(1))
+        calls = failing.calls
+        for _ in range(50):
+            bench.append(2, stamp(1))
+        assert failing.calls == calls
+        bench.append(3, stamp(2))
+        assert failing.calls > calls
+
+    @pytest.mark.parametrize("which", range(1, 40))
+    def test_whichever_call_fails_what_is_acknowledged_is_there(self, file, monkeypatch, which):
+        failing = Failing(which, which + 1)
+        monkeypatch.setattr(trail_module, "os", failing)
+        bench = Bench(file, size=1000)
+        acknowledged = [number for number in range(30) if bench.append(number)]
+        bench.trail.close()
+        numbers = bench.numbers()  # which decodes each line
+        assert numbers == acknowledged
+        lost = sum(r["lost"] for r in bench.records() if r["event"] == "records lost")
+        assert lost == 30 - len(acknowledged) or bench.problems
+
+    def test_a_file_that_can_not_be_closed_is_written_on(self, file, monkeypatch):
+        bench = Bench(file, size=1000)
+
+        def rename(self, target):
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        monkeypatch.setattr(type(file), "rename", rename)
+        for number in range(50):
+            assert bench.append(number)
+        assert {event for event, _ in bench.problems} == {"can't close a file of the trail"}
+        assert len(bench.problems) < 10
+        assert bench.numbers() == list(range(50))
+        bench.trail.close()
+
+    def test_a_folder_that_can_not_be_made_stops_nothing(self, tmp_path):
+        (tmp_path / "audit").write_text("in the way")
+        bench = Bench(tmp_path / "audit" / "trail.jsonl")
+        assert not bench.append(1)
+        assert [event for event, _ in bench.problems] == ["can't write the trail"]
+        (tmp_path / "audit").unlink()
+        assert bench.append(2)
+        assert bench.events()[:2] == ["trail begins", "records lost"]
+        bench.trail.close()
