@@ -90,9 +90,7 @@ def make_logger(
             _Keeper(recorder, LEVELS[level]),
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.DEBUG if recorder.wants_debug else logging.INFO
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
     ).bind()
     return logger
 
@@ -199,9 +197,10 @@ class _ConsoleRenderer:
         causes = [record.pop(name, None) for name in ("cause", "parent")]
         blocks = [_pop_source(record), str(record.pop("traceback", ""))]
         what = _pop_path(record)
-        fields = " ".join(f"{name}={_show(value)}" for name, value in record.items())
+        shown = [f"{name}={_show(value)}" for name, value in record.items()]
         if self._with_causes and causes[0]:
-            fields += f"  {' < '.join(filter(None, causes))}"
+            shown.append(f" {' < '.join(filter(None, causes))}")
+        fields = " ".join(shown).strip()
         clock = wall_now().strftime("%H:%M:%S.%f")[:-3]
         line = (
             f"{self._dim(clock)}  {self._colour(_COLOURS.get(level), f'{level:<7}')}  "

@@ -5,16 +5,21 @@ import contextlib
 import hashlib
 import signal
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet.client.witness import let_see
 from eshet.connection import Connector
+from eshet_rules.audit.acting import Acting, acting_as
+from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.trail import Trail, open_file
+from eshet_rules.audit.witness import RecordingWitness
 from eshet_rules.checkpoint import Checkpoint
-from eshet_rules.config import Configuration, ConfigurationFile
+from eshet_rules.config import Configuration, ConfigurationFile, LogSettings
 from eshet_rules.control import Control
 from eshet_rules.discovery import Source, check_folder, discover
 from eshet_rules.exceptions import ConfigurationError, NoRules
@@ -46,6 +51,7 @@ async def run(
     configuration: Configuration | None = None,
     file: ConfigurationFile | None = None,
     guarded: bool = False,
+    recorder: Recorder | None = None,
 ) -> int:
     """Run the rules of a folder until this is cancelled; all that they made is gone then.
 
@@ -63,6 +69,8 @@ async def run(
         file: where that was read from, to follow its changes; not followed, if not given.
         guarded: whether to watch for rules that block the loop, which takes the main thread and
             SIGALRM, and to remember which of them ended the process.
+        recorder: is given what rules hear and do, and keeps it in the trail that is configured; it
+            is that of the log, too.
 
     Returns:
         The exit code: with `once`, 1 if something could not be loaded or set up, else 0.
@@ -74,18 +82,21 @@ async def run(
     folder = check_folder(folder)
     own_tasks_by_scope(asyncio.get_running_loop())
     place = None if state is None else state_folder(state, folder)
+    configuration = configuration or Configuration()
     async with contextlib.AsyncExitStack() as stack:
         if place is not None:
             stack.enter_context(locked(place))
+        if recorder is not None and (trail := _trail(configuration.log, place, log)) is not None:
+            stack.enter_context(recorder.keeping(trail))
         connector = await stack.enter_async_context(house_server(server, log))
         if once:
             await check_server(connector)
-        configuration = configuration or Configuration()
         guard = None
         if guarded:
             memory = None if place is None else place / "guard"
             guard = Guard(folder, log, configuration.supervision, memory)
-        house = _House(folder, log, connector, place, configuration, only, guard)
+        make_client = _client_maker(folder, connector, recorder)
+        house = _House(folder, log, make_client, place, configuration, only, guard)
         await stack.enter_async_context(house)
         return await (house.run_once() if once else house.run(file, reload=reload))
 
@@ -102,7 +113,7 @@ class _House:
     Args:
         folder: of the rules.
         log: where to tell what happens.
-        connector: of the server.
+        make_client: makes the client of a module, or that of the runner, whose name is empty.
         place: the state folder; None to keep nothing.
         configuration: with which to begin.
         only: a glob of the rules that run at all.
@@ -113,7 +124,7 @@ class _House:
         self,
         folder: Path,
         log: FilteringBoundLogger,
-        connector: str | Connector,
+        make_client: Callable[[str], Client],
         place: Path | None,
         configuration: Configuration,
         only: str,
@@ -121,7 +132,7 @@ class _House:
     ) -> None:
         self._folder: Final = folder
         self._log = log
-        self._make_client = _client_maker(folder, connector)
+        self._make_client = make_client
         self._configuration = configuration
         checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
         self._reloader = Reloader(
@@ -269,12 +280,34 @@ async def _as_it_is(folder: Path) -> AsyncGenerator[dict[str, Source], None]:
     await asyncio.Event().wait()
 
 
-def _client_maker(folder: Path, server: str | Connector) -> Callable[[str], Client]:
+def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
+    """Return the trail that is configured, if any: by default that in the state folder."""
+    if isinstance(settings.audit, Path):
+        file = open_file(settings.audit)
+    elif settings.audit and place is not None:
+        file = open_file(place / "audit")
+    else:
+        return None
+
+    def report(event: str, fields: Mapping[str, Any]) -> None:
+        log.error(event, **fields)
+
+    return Trail(file, size=settings.file_bytes, total=settings.total_bytes, report=report)
+
+
+def _client_maker(
+    folder: Path, server: str | Connector, recorder: Recorder | None
+) -> Callable[[str], Client]:
     """Return what makes the client of a module, with an id that stays the same over restarts."""
+    witness = None if recorder is None else RecordingWitness(recorder)
 
     def make(module: str) -> Client:
-        return Client(
-            server=server, client_id=f"eshet-rules/{socket.gethostname()}{folder}/{module}"
-        )
+        with acting_as(Acting(module=module or None)):
+            client = Client(
+                server=server, client_id=f"eshet-rules/{socket.gethostname()}{folder}/{module}"
+            )
+        if witness is not None and module:
+            let_see(client, witness)
+        return client
 
     return make

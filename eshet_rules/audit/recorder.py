@@ -1,6 +1,7 @@
 """Where records go: without what is secret, to the trail, and to whoever shows them."""
 
-from collections.abc import Callable, Mapping, MutableMapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -19,15 +20,26 @@ class Recorder:
     """Takes records of the schema, and those of a log.
 
     Args:
-        trail: keeps all of them; None if there is no trail.
         redaction: what is taken out of them first.
     """
 
-    def __init__(self, trail: Trail | None = None, redaction: Redaction | None = None) -> None:
-        self.trail: Final = trail
+    def __init__(self, redaction: Redaction | None = None) -> None:
+        self.trail: Trail | None = None
+        """Keeps all of them, if there is one."""
         self.redaction: Final = redaction or Redaction()
         self._show: Callable[[MutableMapping[str, Any]], object] | None = None
         self._shown_from = LEVELS["info"]
+
+    @contextlib.contextmanager
+    def keeping(self, trail: Trail) -> Iterator[None]:
+        """Keep records in a trail, which is open within a `with` statement."""
+        self.trail = trail
+        trail.open()
+        try:
+            yield
+        finally:
+            self.trail = None
+            trail.close()
 
     def show_on(self, show: Callable[[MutableMapping[str, Any]], object], level: str) -> None:
         """Show records of the schema, from a level upwards, by calling a function with them."""

@@ -34,7 +34,7 @@ EVENTS: Final[dict[str, type["Record"]]] = {}
 """The class of each event, by its name."""
 
 
-class Record(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """What each record has. Those of a module or rule say so; those of a cause name it."""
 
     time: Annotated[Time, Meta(description="when: UTC, ISO 8601, microseconds")]
@@ -62,7 +62,7 @@ def _event(*names: str) -> Callable[[_R], _R]:
 
 
 @_event("input received")
-class Input(Record):
+class Input(Record, kw_only=True):
     """A rule heard of something. What follows from it has the same cause."""
 
     kind: Annotated[
@@ -78,7 +78,7 @@ class Input(Record):
 
 
 @_event("value set", "action called", "event emitted", "state published")
-class Output(Record):
+class Output(Record, kw_only=True):
     """A rule did something, or did not: told when it has ended."""
 
     path: Annotated[Path, Meta(description="where")]
@@ -101,14 +101,14 @@ class Output(Record):
 
 
 @_event("connected")
-class Connected(Record):
+class Connected(Record, kw_only=True):
     """The client of a module is connected to the server."""
 
     server: Annotated[str, Meta(description="its address")]
 
 
 @_event("disconnected")
-class Disconnected(Record):
+class Disconnected(Record, kw_only=True):
     """The connection of a module has ended, or could not be made. It is tried again."""
 
     server: Annotated[str, Meta(description="its address")]
@@ -119,7 +119,7 @@ class Disconnected(Record):
 
 
 @_event("running")
-class Running(Record):
+class Running(Record, kw_only=True):
     """The runner has started, and set up what could be set up."""
 
     modules: Annotated[int, Meta(description="how many are alive")]
@@ -127,26 +127,26 @@ class Running(Record):
 
 
 @_event("stopped")
-class Stopped(Record):
+class Stopped(Record, kw_only=True):
     """The runner has ended."""
 
 
 @_event("using a running server", "started the embedded server")
-class HouseServer(Record):
+class HouseServer(Record, kw_only=True):
     """Which server it is that the rules talk to."""
 
     address: Annotated[str, Meta(description="of the server")]
 
 
 @_event("loaded", "reloaded", "unloaded")
-class Loaded(Record):
+class Loaded(Record, kw_only=True):
     """A version of a module is alive, for the first time, in the place of another, or no more."""
 
     rules: Annotated[list[str], Meta(description="their names, without that of the module")]
 
 
 @_event("kept old version")
-class KeptOldVersion(Record):
+class KeptOldVersion(Record, kw_only=True):
     """A new version was aborted. The one that is alive was not touched."""
 
     refused: Annotated[str, Meta(description="the new version")]
@@ -156,7 +156,7 @@ class KeptOldVersion(Record):
 
 
 @_event("import failed", "import failed, kept old version")
-class ImportFailed(Record):
+class ImportFailed(Record, kw_only=True):
     """A version of a module can't be imported."""
 
     error: Annotated[str, Meta(description="what is wrong")]
@@ -166,7 +166,7 @@ class ImportFailed(Record):
 
 
 @_event("handed over")
-class HandedOver(Record):
+class HandedOver(Record, kw_only=True):
     """What became of the state of a rule when its module was reloaded."""
 
     kept: Annotated[list[str], Meta(description="what went on")] = []
@@ -177,32 +177,32 @@ class HandedOver(Record):
 
 
 @_event("superseded by a newer change")
-class SupersededChange(Record):
+class SupersededChange(Record, kw_only=True):
     """What was being prepared was aborted, as the files have changed again."""
 
     modules: Annotated[list[str], Meta(description="which were prepared")]
 
 
 @_event("rule failed")
-class RuleFailed(Record):
+class RuleFailed(Record, kw_only=True):
     """Something of a rule raised an error, in the rule itself or in what it has set up."""
 
     doing: Annotated[str, Meta(description="what failed, as `set_value of /hall/light`")]
-    error: Annotated[str, Meta(description="the error, in one line")]
+    error: Annotated[str, Meta(description="the error")]
     traceback: Annotated[
         str | None, Meta(description="from the rule's own line on, if it had a part in it")
     ] = None
 
 
 @_event("tasks do not end when cancelled")
-class EndlessTasks(Record):
+class EndlessTasks(Record, kw_only=True):
     """Tasks of an old version were cancelled, and go on."""
 
     tasks: Annotated[list[str], Meta(description="their names")]
 
 
 @_event("will not survive a restart: it is no plain data")
-class NoPlainData(Record):
+class NoPlainData(Record, kw_only=True):
     """The checkpoint can't hold what a rule remembers."""
 
     what: Annotated[str, Meta(description="which part of the rule")]
@@ -213,24 +213,125 @@ class NoPlainData(Record):
     "can't write the checkpoint",
     "can't set the damaged checkpoint aside",
 )
-class CheckpointProblem(Record):
+class CheckpointProblem(Record, kw_only=True):
     """What rules remember could not be read or written."""
 
     error: Annotated[str, Meta(description="what is wrong")]
 
 
 @_event("the checkpoint is damaged, starting afresh")
-class CheckpointDamaged(CheckpointProblem):
+class CheckpointDamaged(CheckpointProblem, kw_only=True):
     """What rules remember is of no use. The file is set aside."""
 
     set_aside: Annotated[str, Meta(description="where the file is now")]
+
+
+# --- supervision --------------------------------------------------------------------------------
+
+
+@_event("rule will be restarted")
+class WillRestart(Record, kw_only=True):
+    """A rule has failed. It is restarted after a pause."""
+
+    restart: Annotated[int, Meta(ge=1, description="which one it will be, within the period")]
+    pause_s: Annotated[float, Meta(description="until then, in seconds")]
+
+
+@_event("rule restarted")
+class Restarted(Record, kw_only=True):
+    """A rule that had failed is set up again."""
+
+    restart: Annotated[int, Meta(ge=1, description="which one it is, within the period")]
+
+
+@_event("rule stays failed")
+class StaysFailed(Record, kw_only=True):
+    """A rule is not restarted any more, until its file changes or it is told to."""
+
+    why: Annotated[str, Meta(description="why not")]
+    error: Annotated[str | None, Meta(description="the last one")] = None
+
+
+# --- configuration and control ------------------------------------------------------------------
+
+
+@_event("configuration is wrong, kept the old one")
+class WrongConfiguration(Record, kw_only=True):
+    """The file of configuration has changed, and can't be used."""
+
+    file: Annotated[str, Meta(description="which one")]
+    line: Annotated[int | None, Meta(description="where in it")] = None
+    key: Annotated[str | None, Meta(description="what is wrong there")] = None
+    error: Annotated[str, Meta(description="what it is, and what is allowed")]
+
+
+@_event("configuration reloaded")
+class ConfigurationReloaded(Record, kw_only=True):
+    """The file of configuration has changed, and is followed."""
+
+    modules: Annotated[list[str], Meta(description="which are reloaded for it")]
+
+
+@_event("a part of the configuration waits for a restart")
+class ConfigurationWaits(Record, kw_only=True):
+    """What has changed in the configuration can't be followed while the runner runs."""
+
+    tables: Annotated[list[str], Meta(description="which tables")]
+
+
+@_event("no rule has this name, which is configured")
+class NoSuchRule(Record, kw_only=True):
+    """A table of the configuration is for no rule that there is."""
+
+    name: Annotated[str, Meta(description="the glob")]
+    file: Annotated[str, Meta(description="of the configuration")]
+    near: Annotated[Any, Meta(description="what may be meant")] = None
+
+
+@_event("told to reload")
+class ToldToReload(Record, kw_only=True):
+    """Somebody wants modules to be loaded again."""
+
+    modules: Annotated[list[str], Meta(description="which")]
+
+
+@_event("told to restart", "told to enable", "told to disable")
+class ToldRules(Record, kw_only=True):
+    """Somebody wants something of rules."""
+
+    rules: Annotated[list[str], Meta(description="which")]
+
+
+@_event("refused what it was told", "could not do what it was told")
+class NotDone(Record, kw_only=True):
+    """Somebody wanted something of the runner that can't be, or failed."""
+
+    doing: Annotated[str | None, Meta(description="what failed")] = None
+    error: Annotated[str, Meta(description="why")]
+    traceback: Annotated[str | None, Meta(description="where in the runner")] = None
+
+
+@_event("can't publish what the rules do")
+class CannotPublish(Record, kw_only=True):
+    """The status of the rules can't be seen in the house."""
+
+    path: Annotated[str, Meta(description="where it would be")]
+    error: Annotated[str, Meta(description="why")]
+
+
+@_event("can't read which rules are switched off", "can't write which rules are switched off")
+class SwitchesProblem(Record, kw_only=True):
+    """What rules were told to be disabled or enabled could not be read or written."""
+
+    file: Annotated[str, Meta(description="which one")]
+    error: Annotated[str, Meta(description="why")]
 
 
 # --- the trail ----------------------------------------------------------------------------------
 
 
 @_event("trail begins")
-class TrailBegins(Record):
+class TrailBegins(Record, kw_only=True):
     """The first record of each file of the trail."""
 
     schema: Annotated[int, Meta(description="the version of this schema")]
@@ -239,14 +340,14 @@ class TrailBegins(Record):
 
 
 @_event("trail repaired")
-class TrailRepaired(Record):
+class TrailRepaired(Record, kw_only=True):
     """The runner had been killed within a record, whose part was cut off."""
 
     cut: Annotated[int, Meta(description="how many bytes")]
 
 
 @_event("records lost")
-class RecordsLost(Record):
+class RecordsLost(Record, kw_only=True):
     """Here is a gap: the trail could not be written for a while, and can be again."""
 
     lost: Annotated[int, Meta(description="how many records")]
@@ -260,7 +361,7 @@ class RecordsLost(Record):
     "can't compress the trail",
     "can't drop the oldest file of the trail",
 )
-class TrailProblem(Record):
+class TrailProblem(Record, kw_only=True):
     """The trail is not what it should be. The rules go on."""
 
     error: Annotated[str, Meta(description="what is wrong")]

@@ -42,6 +42,15 @@ def _default_state() -> Path:
     type=click.Choice(["console", "json"]),
     help="Lines for people, or JSON lines for machines.  [default: console]",
 )
+@click.option("-v", "--verbose", is_flag=True, help="Show what rules hear and do, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
+@click.option(
+    "--audit",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Where to keep all that happens.  [default: audit in the state folder]",
+)
+@click.option("--no-audit", is_flag=True, help="Keep nothing of that.")
 @click.option("--no-reload", is_flag=True, help="Do not follow changes of the files.")
 @click.option(
     "--once", is_flag=True, help="Stop when all rules are set up; exit with 1 if one could not be."
@@ -54,6 +63,10 @@ def run(
     name: str | None,
     only: str,
     log_format: str | None,
+    verbose: bool,
+    quiet: bool,
+    audit: Path | None,
+    no_audit: bool,
     no_reload: bool,
     once: bool,
 ) -> None:
@@ -68,7 +81,11 @@ def run(
     overrides: dict[str, dict[str, Any]] = {
         "server": {"address": server, "name": name},
         "state": {"folder": state},
-        "log": {"format": log_format},
+        "log": {
+            "format": log_format,
+            "level": "debug" if verbose else "warning" if quiet else None,
+            "audit": False if no_audit else audit,
+        },
         "watch": {"reload": False if no_reload else None},
     }
     with errors_for_people():
@@ -84,6 +101,8 @@ def _run(
     only: str,
     once: bool,
 ) -> int:
+    from eshet_rules.audit.recorder import Recorder
+    from eshet_rules.audit.redaction import Redaction
     from eshet_rules.config import FILE_NAME, ConfigurationFile
     from eshet_rules.discovery import check_folder
     from eshet_rules.logs import make_logger, receiving_stdlib_logs
@@ -96,7 +115,9 @@ def _run(
         config or folder / FILE_NAME, must_exist=config is not None, overrides=overrides
     )
     configuration = file.read()
-    log = make_logger(sys.stdout, configuration.log.format)
+    settings = configuration.log
+    recorder = Recorder(Redaction(settings.redact))
+    log = make_logger(sys.stdout, settings.format, level=settings.level, recorder=recorder)
     house = run_rules(
         folder,
         log,
@@ -108,6 +129,7 @@ def _run(
         configuration=configuration,
         file=file,
         guarded=True,
+        recorder=recorder,
     )
 
     async def work() -> int:

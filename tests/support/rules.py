@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from eshet_rules.audit.records import check
 from eshet_rules.discovery import Source, discover
 from eshet_rules.logs import make_logger
 
@@ -47,6 +48,11 @@ class Log:
     @property
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+
+    def check(self) -> None:
+        """Check that each record has the schema of its event."""
+        for record in self.records:
+            check(record)
 
     def events(self, module: str | None = None) -> list[str]:
         return [r["event"] for r in self.records if module in (None, r.get("module"))]
