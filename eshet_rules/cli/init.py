@@ -4,17 +4,18 @@ from pathlib import Path
 
 import click
 
+from eshet_rules.cli.options import Command, errors_for_people
+
 __all__ = ["init"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path), default="rules")
 def init(folder: Path) -> None:
     """Write a first rule, its test, and a file of configuration into FOLDER, or else `rules`.
 
     Nothing is overwritten: it is an error if one of them is there already.
     """
-    from eshet_rules.cli.options import errors_for_people
     from eshet_rules.cli.templates import write_templates
 
     with errors_for_people():

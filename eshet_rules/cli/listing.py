@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from eshet_rules.cli.options import runner_options
+from eshet_rules.cli.options import Command, runner_options
 
 __all__ = ["list_"]
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
-@click.command("list")
+@click.command("list", cls=Command)
 @click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for machines: a line each time.")
 @runner_options

@@ -1,6 +1,7 @@
 """What several commands take, and how they end when something is wrong."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +9,31 @@ from typing import Any, Final, TypeVar
 
 import click
 
-__all__ = ["config_option", "errors_for_people", "rules_folder", "runner_options", "server_option"]
+__all__ = [
+    "Command",
+    "check_name",
+    "config_option",
+    "errors_for_people",
+    "rules_folder",
+    "runner_options",
+    "server_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DEFAULT_FOLDER: Final = Path("rules")
+
+
+class Command(click.Command):
+    """A command whose every complaint of how it was called says where to read more."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Command`."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
 
 def rules_folder(given: Path | None = None) -> Path:
@@ -26,9 +47,18 @@ def _check_address(
     from eshet.client.address import Address
 
     try:
-        return value and str(Address.parse(value))
+        return None if value is None else str(Address.parse(value))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def check_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the name of a runner, if it is one."""
+    if value is not None and re.fullmatch(r"\w+", value, re.ASCII) is None:
+        raise click.BadParameter(
+            f"{value!r} is no name of a runner: write letters A-Z, digits and _, as house"
+        )
+    return value
 
 
 def server_option(help_text: str) -> Callable[[F], F]:
@@ -57,7 +87,10 @@ def runner_options(command: F) -> F:
     """Give a command the options that say which running runner is meant."""
     server = server_option("Server of the runner.  [default: as configured, or localhost]")
     runner = click.option(
-        "--runner", metavar="NAME", help="Which runner, if there are several.  [default: the only]"
+        "--runner",
+        metavar="NAME",
+        callback=check_name,
+        help="Which runner, if there are several.  [default: the only]",
     )
     return server(runner(config_option(command)))
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from eshet_rules.cli.options import config_option, errors_for_people, rules_folder, server_option
+from eshet_rules.cli.options import (
+    Command,
+    check_name,
+    config_option,
+    errors_for_people,
+    rules_folder,
+    server_option,
+)
 
 
 def _default_state() -> Path:
@@ -16,7 +23,13 @@ def _default_state() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "eshet-rules"
 
 
-@click.command()
+def _check_glob(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value:
+        raise click.BadParameter("'' is the name of no rule: write one, as hall or 'hall.*'")
+    return value
+
+
+@click.command(cls=Command)
 @click.argument("rules", type=click.Path(path_type=Path), required=False)
 @config_option
 @server_option(
@@ -34,9 +47,16 @@ def _default_state() -> Path:
 @click.option(
     "--name",
     metavar="NAME",
+    callback=check_name,
     help="Publish what the rules do under /eshet_rules/NAME.  [default: that of the folder]",
 )
-@click.option("--only", metavar="GLOB", default="*", help="Run these only, as hall or 'hall.*'.")
+@click.option(
+    "--only",
+    metavar="GLOB",
+    default="*",
+    callback=_check_glob,
+    help="Run these only, as hall or 'hall.*'.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["console", "json"]),

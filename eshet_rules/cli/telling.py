@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from eshet_rules.cli.completion import RuleName
-from eshet_rules.cli.options import runner_options
+from eshet_rules.cli.options import Command, runner_options
 
 __all__ = ["disable", "enable", "reload", "restart"]
 
 _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("names", nargs=-1, type=RuleName())
 @runner_options
 def reload(
@@ -25,7 +25,7 @@ def reload(
     _tell("reload", "reloaded", names, server, runner, config)
 
 
-@click.command()
+@click.command(cls=Command)
 @_names
 @runner_options
 def enable(
@@ -39,7 +39,7 @@ def enable(
     _tell("enable", "enabled", names, server, runner, config)
 
 
-@click.command()
+@click.command(cls=Command)
 @_names
 @runner_options
 def disable(
@@ -53,7 +53,7 @@ def disable(
     _tell("disable", "disabled", names, server, runner, config)
 
 
-@click.command()
+@click.command(cls=Command)
 @_names
 @runner_options
 def restart(

@@ -1,0 +1,103 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from eshet.utils import RunSerially
+from eshet_rules.cli.templates import template
+from eshet_rules.config import Configuration, ConfigurationFile
+from eshet_rules.exceptions import ConfigurationError
+from eshet_rules.supervision.limits import Limits
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "eshet-rules.toml"
+
+
+@pytest.fixture
+def read(file):
+    def read(text, **options):
+        file.write_text(text)
+        return ConfigurationFile(file, **options).read()
+
+    return read
+
+
+def test_without_a_file_all_is_as_by_default(file):
+    assert ConfigurationFile(file).read() == Configuration(file=file)
+
+
+def test_each_key_is_read_as_what_it_means(read, file):
+    configuration = read(
+        """
+        [server]
+        address = "house"
+        name = "upstairs"
+        [log]
+        format = "json"
+        level = "warning"
+        audit = "trail"
+        redact = ["/alarm/*"]
+        file_bytes = 5000
+        total_bytes = 50_000
+        [state]
+        folder = "~/state"
+        [watch]
+        reload = false
+        settle = 1
+        rescan = 0.5
+        [supervision]
+        restarts = 0
+        blocked_after = 1
+        [strategy]
+        run = "serially"
+        retry = true
+        """
+    )
+    assert configuration.server.address == "house:11236"
+    assert configuration.server.name == "upstairs"
+    log = configuration.log
+    assert (log.format, log.level, log.redact) == ("json", "warning", ("/alarm/*",))
+    assert (log.audit, log.file_bytes, log.total_bytes) == (file.parent / "trail", 5000, 50_000)
+    assert configuration.state.folder == Path.home() / "state"
+    watch = configuration.watch
+    assert (watch.reload, watch.settle, watch.rescan) == (False, 1.0, 0.5)
+    assert configuration.supervision == Limits(restarts=0, blocked_after=1.0)
+    assert configuration.strategy == RunSerially(retry=True)
+
+
+def test_what_the_command_line_says_beats_the_file_and_the_rest_is_as_it_is(read):
+    configuration = read(
+        '[server]\naddress = "house"\nname = "upstairs"',
+        overrides={"server": {"address": "other:1", "name": None}, "watch": {"reload": False}},
+    )
+    assert configuration.server.address == "other:1"
+    assert configuration.server.name == "upstairs"
+    assert configuration.watch.reload is False
+
+
+def test_all_mistakes_of_a_file_are_told_at_once_in_the_order_of_lines(read):
+    with pytest.raises(ConfigurationError) as caught:
+        read('[log]\nlevl = "info"\nformat = "jsn"\n[sever]\n[watch]\nsettle = 0\n')
+    problems = [(problem.line, problem.key) for problem in caught.value.problems]
+    assert problems == [(2, "log.levl"), (3, "log.format"), (4, "sever"), (6, "watch.settle")]
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_the_template_is_right_and_has_every_key_with_its_default(read):
+    text = template("eshet-rules.toml")
+    as_it_is = read(text)
+    assert dict(as_it_is.for_rule("hall.hall_light").parameters) == {"minutes": 2, "dark": 40}
+    written = re.sub(r"(?m)^# (?=\[\w+\]$|\w+ = )", "", text)
+    written = re.sub(r"(?m)^(address|name|folder|enabled|strategy|limits) .*$", "", written)
+    all_written = read(written)
+    assert all_written.log == Configuration().log
+    assert all_written.watch == Configuration().watch
+    assert all_written.supervision == Limits()
+    keys = {
+        field
+        for table in ("server", "log", "state", "watch", "supervision")
+        for field in vars(getattr(Configuration(), table))
+    }
+    assert {key for key in keys if not re.search(rf"(?m)^# {key} = ", text)} == set()

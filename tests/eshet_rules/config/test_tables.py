@@ -1,0 +1,98 @@
+import dataclasses
+
+import pytest
+
+from eshet.utils import RunInTask, RunSerially
+from eshet_rules.config import Configuration, ConfigurationFile
+from eshet_rules.supervision.limits import Limits
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        file = tmp_path / "eshet-rules.toml"
+        file.write_text(text)
+        return ConfigurationFile(file).read()
+
+    return read
+
+
+def test_by_default_a_rule_is_enabled_and_has_nothing_of_its_own():
+    settings = Configuration().for_rule("hall.light")
+    assert settings.disabled is None
+    assert settings.strategy is None
+    assert settings.limits == Limits()
+    assert dict(settings.parameters) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("hall.light", True),
+        ("hall", True),
+        ("hall.*", True),
+        ("*.light", True),
+        ("h?ll", True),
+        ("*", True),
+        ("hall.lights", False),
+        ("light", False),
+        ("bath.*", False),
+    ],
+)
+def test_a_name_is_that_of_a_rule_or_of_a_module_or_a_glob(read, name, matches):
+    settings = read(f'[rules."{name}"]\nenabled = false').for_rule("hall.light")
+    assert (settings.disabled == "by the configuration") is matches
+
+
+def test_a_name_with_brackets_is_itself_before_it_is_a_glob(read):
+    configuration = read('[rules."hall.light[bath]"]\nenabled = false')
+    assert configuration.for_rule("hall.light[bath]").disabled
+    assert configuration.for_rule("hall.lighta").disabled  # which the glob means
+
+
+def test_the_last_table_that_says_something_counts_key_by_key(read):
+    configuration = read(
+        """
+        [supervision]
+        restarts = 7
+        [strategy]
+        run = "serially"
+        [rules."*"]
+        parameters = { dark = 40, minutes = 2 }
+        limits = { restarts = 8, first_pause = 2 }
+        enabled = false
+        [rules.hall]
+        parameters.dark = 50
+        limits.restarts = 9
+        enabled = true
+        strategy.run = "in task"
+        """
+    )
+    hall, bath = configuration.for_rule("hall.light"), configuration.for_rule("bath.light")
+    assert dict(hall.parameters) == {"dark": 50, "minutes": 2}
+    assert dict(bath.parameters) == {"dark": 40, "minutes": 2}
+    assert (hall.limits.restarts, hall.limits.first_pause) == (9, 2.0)
+    assert (bath.limits.restarts, bath.limits.first_pause) == (8, 2.0)
+    assert (hall.disabled, bath.disabled) == (None, "by the configuration")
+    assert (hall.strategy, bath.strategy) == (RunInTask(), RunSerially())
+
+
+def test_limits_that_do_not_fit_to_those_of_another_table_are_left_as_they_are(read):
+    configuration = read(
+        '[rules."*"]\nlimits.first_pause = 30\n[rules.hall]\nlimits.longest_pause = 20'
+    )
+    assert configuration.for_rule("hall.light").limits == Limits(first_pause=30.0)
+
+
+def test_the_same_settings_are_equal_and_others_are_not(read):
+    one, same, other = (
+        read(f"[rules.hall]\nparameters.dark = {dark}").for_rule("hall.light")
+        for dark in (40, 40, 41)
+    )
+    assert one == same
+    assert one != other
+
+
+def test_a_configuration_can_not_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Configuration().strategy = RunInTask()
