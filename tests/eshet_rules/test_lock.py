@@ -1,0 +1,56 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eshet_rules.exceptions import StateFolderError, StateInUse
+from eshet_rules.lock import locked
+
+HOLD = """
+import sys
+from pathlib import Path
+from eshet_rules.lock import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that has the lock."""
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def test_a_folder_is_made_and_had_and_given_free(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / "deep" / "state"):
+            assert (tmp_path / "deep/state/lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_who_comes_second_is_told_who_has_it(tmp_path, other):
+    with pytest.raises(StateInUse, match=rf"process {other.pid}.*kill {other.pid}"):
+        locked(tmp_path).__enter__()
+    assert (tmp_path / "lock").read_text() == f"{other.pid}\n"
+
+
+def test_it_is_free_when_the_other_was_killed(tmp_path, other):
+    other.kill()
+    other.wait()
+    with locked(tmp_path):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_that_can_not_be_made_is_an_error_that_says_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StateFolderError, match=r"can't be used: .*; give one .* with --state"):
+        locked(tmp_path / "file" / "state").__enter__()
