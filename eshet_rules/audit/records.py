@@ -302,6 +302,13 @@ class ToldRules(Record, kw_only=True):
     rules: Annotated[list[str], Meta(description="which")]
 
 
+@_event("rule disabled")
+class RuleDisabled(Record, kw_only=True):
+    """A rule has ended, and does not run until it is enabled."""
+
+    why: Annotated[str, Meta(description="by whom or what")]
+
+
 @_event("refused what it was told", "could not do what it was told")
 class NotDone(Record, kw_only=True):
     """Somebody wanted something of the runner that can't be, or failed."""
