@@ -186,19 +186,21 @@ class _House:
         settings = self._configuration.watch
         times = {"settle": settings.settle, "rescan": settings.rescan}
         contents = watch(self._folder, **times) if reload else _as_it_is(self._folder)
+        hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
-            await self._load(await anext(contents))
-            async with asyncio.TaskGroup() as tasks:
-                # Not awaited: a change while another is prepared takes its place.
-                with on_signal(signal.SIGHUP, lambda: tasks.create_task(self._reload_all(file))):
+            with on_signal(signal.SIGHUP, hangup.set):
+                await self._load(await anext(contents))
+                async with asyncio.TaskGroup() as tasks:
                     for work in (self._systemd.keep_alive(), publisher.run()):
                         tasks.create_task(work)
                     if self._rememberer is not None:
                         tasks.create_task(self._rememberer.run())
                     if file is not None and reload:
                         tasks.create_task(self._follow(file, watch_file(file.path, **times)))
+                    tasks.create_task(self._reload_at(hangup, file))
                     self._systemd.ready(self._in_short())
                     async for sources in contents:
+                        # Not awaited: a change while another is prepared takes its place.
                         tasks.create_task(self._update(sources))
         return 0
 
@@ -222,12 +224,16 @@ class _House:
         """Return what may be imported."""
         return sources if self._guard is None else self._guard.see(sources)
 
-    async def _reload_all(self, file: ConfigurationFile | None) -> None:
-        self._systemd.reloading()
-        if file is not None:
-            await self._configure(file)
-        await self._control.reload()
-        self._systemd.ready(self._in_short())
+    async def _reload_at(self, hangup: asyncio.Event, file: ConfigurationFile | None) -> None:
+        """Reload the configuration and all modules at each signal."""
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            self._systemd.reloading()
+            if file is not None:
+                await self._configure(file)
+            await self._control.reload()
+            self._systemd.ready(self._in_short())
 
     async def _follow(
         self, file: ConfigurationFile, contents: AsyncGenerator[bytes | None, None]

@@ -1,8 +1,11 @@
 """`eshet-rules run`."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +111,23 @@ def run(
         },
         "watch": {"reload": False if no_reload else None},
     }
-    with errors_for_people():
+    with _exit_at_signals(), errors_for_people():
         exit_code = _run(rules_folder(rules), config, overrides, only=only, once=once)
     sys.exit(exit_code)
+
+
+@contextlib.contextmanager
+def _exit_at_signals() -> Iterator[None]:
+    """Exit at once with 0 at a signal, in a `with` statement; the runner has other handlers."""
+    before = {
+        number: signal.signal(number, lambda *_: os._exit(0))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(

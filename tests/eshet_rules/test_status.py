@@ -1,0 +1,220 @@
+import asyncio
+
+import pytest
+
+from eshet import Client, ErrorValue
+from eshet_rules.config import Configuration
+from eshet_rules.control import Control
+from eshet_rules.status import Publisher, runner_name
+from eshet_rules.switches import Switches
+
+RULE = """
+    from eshet import yarp
+    from eshet.utils import RunSerially
+    from eshet_rules import rule
+
+    @rule(strategy=RunSerially(retry=True))
+    async def light(client):
+        lux = await yarp.state_observe("/lux")
+        await yarp.set_value("/lamp", lux)
+        await client.event_register("/moved")
+    """
+
+BASE = "/eshet_rules/home"
+
+
+@pytest.fixture
+async def publish(house, log):
+    """Publish what a house does, until the end of the test."""
+    publishers = []
+
+    async def publish(name="home"):
+        control = Control(
+            house.reloader,
+            Configuration(),
+            Switches(None, log.logger),
+            log.logger,
+            look=house.folder.sources,
+        )
+        client = Client(server=house.server, client_id=f"publisher of {name}")
+        publisher = Publisher(client, name, house.reloader, control, log.logger, house.folder.path)
+        running = asyncio.create_task(publisher.run())
+        publishers.append((publisher, running))
+        await house.advance(1)
+        return publisher
+
+    yield publish
+    for publisher, running in publishers:
+        running.cancel()
+        await publisher.close()
+
+
+async def test_each_rule_has_a_state_that_says_how_it_is(house, publish):
+    house.write("hall.py", RULE)
+    await house.reload()
+    await publish()
+    told = await house.get(f"{BASE}/rules/hall/light")
+    assert told.pop("since").endswith("Z")
+    assert told.pop("version") == house.reloader.alive["hall"].version.source.version
+    assert told == {
+        "rule": "hall.light",
+        "module": "hall",
+        "state": "running",
+        "strategy": "RunSerially(retry=True)",
+        "restarts": 0,
+        "last_error": None,
+        "why": "",
+        "running": 0,
+        "queued": 0,
+        "reads": ["/lux"],
+        "writes": ["/lamp", "/moved"],
+    }
+
+
+async def test_the_runner_has_a_state_that_says_how_many_are_how(house, publish):
+    house.write_level("hall", 1)
+    house.write("bath.py", "a = = 1")
+    await house.reload()
+    await publish()
+    told = await house.get(f"{BASE}/runner")
+    assert told["name"] == "home"
+    assert told["folder"] == str(house.folder.path)
+    assert told["rules"] == {"running": 1}
+    assert told["broken"] == ["bath"]
+
+
+async def test_what_changes_is_published_and_nothing_else(house, publish):
+    house.write_level("hall", 1)
+    house.write_level("bath", 1)
+    await house.reload()
+    publisher = await publish()
+    hall = await house.watch(f"{BASE}/rules/hall/level")
+    bath = await house.watch(f"{BASE}/rules/bath/level")
+    runner = await house.watch(f"{BASE}/runner")
+    await house.advance(10)
+    assert [len(hall), len(bath), len(runner)] == [1, 1, 1]
+    await publisher._control.disable("hall")
+    await house.advance(1)
+    assert [each["state"] for each in hall] == ["running", "disabled"]
+    assert len(bath) == 1
+    assert [each["rules"] for each in runner] == [{"running": 2}, {"disabled": 1, "running": 1}]
+
+
+async def test_many_changes_in_a_short_time_are_published_as_one(house, publish):
+    house.write_level("hall", 1)
+    await house.reload()
+    publisher = await publish()
+    hall = await house.watch(f"{BASE}/rules/hall/level")
+    for _ in range(20):
+        await publisher._control.restart("hall")
+    await house.advance(0.5)
+    assert len(hall) <= 2
+
+
+async def test_a_rule_that_is_gone_has_no_state_any_more(house, publish):
+    house.write_level("hall", 1)
+    house.write_level("bath", 1)
+    await house.reload()
+    await publish()
+    house.folder.remove("hall.py")
+    await house.reload()
+    await house.advance(1)
+    entries = (await house.viewer.action_call("/meta/ls", f"{BASE}/rules"))[1]
+    assert [name for name, _ in entries] == ["bath"]
+
+
+async def test_names_that_are_no_paths_get_paths_of_their_own(house, publish):
+    house.write(
+        "upstairs/bath.py",
+        """
+        from eshet_rules import rule
+
+        @rule.each("küche", "kuche")
+        async def light(room): ...
+
+        @rule(name="light_kuche_")
+        async def third(): ...
+        """,
+    )
+    await house.reload()
+    await publish()
+    base = f"{BASE}/rules/upstairs_bath"
+    names = [name for name, _ in (await house.viewer.action_call("/meta/ls", base))[1]]
+    assert sorted(names) == ["light_k_che_", "light_kuche_", "light_kuche__2"]
+    rules = {(await house.get(f"{base}/{name}"))["rule"] for name in names}
+    assert rules == {
+        "upstairs.bath.light[küche]",
+        "upstairs.bath.light[kuche]",
+        "upstairs.bath.light_kuche_",
+    }
+
+
+async def test_all_rules_are_listed_page_by_page(house, publish):
+    for number in range(130):
+        house.write_level(f"room_{number:03}_{'x' * 200}", number)
+    await house.reload()
+    await publish()
+    rules, after, pages = [], "", 0
+    while after is not None:
+        page = await house.viewer.action_call(f"{BASE}/list", after)
+        rules += [rule["module"][:8] for rule in page["rules"]]
+        after, pages = page["next"], pages + 1
+    assert rules == [f"room_{number:03}" for number in range(130)]
+    assert pages > 1
+
+
+async def test_it_does_what_it_is_told_and_answers_with_what_that_was(house, publish):
+    house.write_level("hall", 1)
+    await house.reload()
+    await publish()
+    call = house.viewer.action_call
+    assert await call(f"{BASE}/disable", "hall") == ["hall.level"]
+    assert (await house.get(f"{BASE}/rules/hall/level"))["state"] == "disabled"
+    assert await call(f"{BASE}/enable", "hall.level") == ["hall.level"]
+    assert await call(f"{BASE}/restart", "hall") == ["hall.level"]
+    assert await call(f"{BASE}/reload") == ["hall"]
+
+
+async def test_what_it_can_not_do_is_the_answer_and_in_the_log(house, publish):
+    house.write_level("hall", 1)
+    await house.reload()
+    await publish()
+    with pytest.raises(ErrorValue, match="there is no rule and no module 'hal'; did you mean hall"):
+        await house.viewer.action_call(f"{BASE}/disable", "hal")
+    assert "no module 'hal'" in house.log.find("refused what it was told")["error"]
+
+
+async def test_a_name_that_another_runner_has_is_told_and_stops_no_rule(house, publish):
+    house.write_level("hall", 1)
+    await house.reload()
+    await publish()
+    control = Control(
+        house.reloader,
+        Configuration(),
+        Switches(None, house.log.logger),
+        house.log.logger,
+        look=house.folder.sources,
+    )
+    async with Client(server=house.server) as client:
+        second = Publisher(
+            client, "home", house.reloader, control, house.log.logger, house.folder.path
+        )
+        await second.run()
+    assert "already" in house.log.find("can't publish what the rules do")["error"]
+    assert await house.get("/hall/level") == 1
+
+
+@pytest.mark.parametrize(
+    ("configured", "folder_name", "name"),
+    [
+        ("home", "rules", "home"),
+        (None, "rules", "rules"),
+        (None, "my house", "my_house"),
+        (None, "", "rules"),
+    ],
+)
+def test_a_runner_is_named_as_is_configured_or_as_its_folder(
+    tmp_path, configured, folder_name, name
+):
+    folder = tmp_path / folder_name if folder_name else tmp_path.__class__("/")
+    assert runner_name(configured, folder) == name

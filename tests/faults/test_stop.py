@@ -1,0 +1,189 @@
+"""The end of a runner whose rules do not want to end: within five seconds, and with 0."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import COMMANDS, command, environment, line, running
+from tests.support.rules import Folder
+
+BEFORE = """
+    import asyncio, signal, threading, time
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def level():
+        await yarp.state_register("/{name}/level", yarp.Value(1))
+    """
+
+NOT_ENDING = {
+    "swallows_cancellation": """
+    @rule
+    async def bad():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+    """,
+    "cleans_up_for_ever": """
+    @rule
+    async def bad(scope):
+        scope.on_dispose(lambda: asyncio.sleep(3600))
+    """,
+    "leaves_a_thread": """
+    @rule
+    async def bad():
+        threading.Thread(target=time.sleep, args=(3600,)).start()
+    """,
+    "waits_in_an_executor": """
+    @rule
+    async def bad():
+        await asyncio.to_thread(time.sleep, 3600)
+    """,
+    "blocks_when_it_ends": """
+    @rule
+    async def bad(scope):
+        scope.on_dispose(lambda: time.sleep(3600))
+    """,
+    "computes_for_ever_when_it_ends": """
+    @rule
+    async def bad():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            while True:
+                pass
+    """,
+    "blocks_while_it_runs": """
+    @rule
+    async def bad():
+        asyncio.get_running_loop().call_later(0.3, time.sleep, 3600)
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as process:
+        yield line(process).split()[-1]
+
+
+def wait_for(process, event):
+    while text := line(process):
+        if json.loads(text)["event"] == event:
+            return
+    raise AssertionError(f"it ended before it said {event!r}")
+
+
+def test_whatever_a_rule_does_the_runner_ends_within_five_seconds(server, tmp_path):
+    with contextlib.ExitStack() as stack:
+        runners = {}
+        for name, rule in NOT_ENDING.items():
+            folder = Folder(tmp_path / name)
+            folder.write("hall.py", BEFORE.format(name=name) + rule)
+            arguments = ("run", str(folder.path), "--log-format", "json", "--server", server)
+            started = running("eshet-rules", *arguments, stderr=subprocess.PIPE)
+            runners[name] = stack.enter_context(started)
+        for process in runners.values():
+            wait_for(process, "running")
+        command("eshet", "ls", server=server)  # so that the one that blocks does
+        for process in runners.values():
+            process.send_signal(signal.SIGTERM)
+        ended = {}
+        for name, process in runners.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                ended[name] = process.wait(timeout=8)
+        assert ended == dict.fromkeys(NOT_ENDING, 0)
+        for name in NOT_ENDING:
+            assert command("eshet", "get", f"/{name}/level", server=server).returncode == 1
+
+
+def test_a_signal_at_any_moment_ends_it_with_zero(server, tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("hall.py", BEFORE.format(name="any_moment"))
+    moments = int(os.environ.get("ESHET_STOPS", "4"))
+    codes = []
+    for number in range(moments):
+        with running("eshet-rules", "run", str(folder.path), server=server) as process:
+            # The first lines stand for how far it is; with none read it is still importing.
+            for _ in range(1 + number % 3):
+                line(process)
+            if number % 4 == 3:
+                folder.write("hall.py", BEFORE.format(name="any_moment") + f"\n# {number}")
+            process.send_signal(signal.SIGTERM)
+            codes.append(process.wait(timeout=10))
+    assert codes == [0] * moments
+
+
+def test_systemd_is_told_of_the_start_of_reloads_and_of_the_end(server, tmp_path):
+    folder = Folder(tmp_path / "rules")
+    folder.write("hall.py", BEFORE.format(name="systemd"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(10)
+        notified = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000000"}
+        with subprocess.Popen(  # noqa: S603
+            [str(COMMANDS / "eshet-rules"), "run", str(folder.path)],
+            env=environment(server) | notified,
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            told = [_next_of(listening, "READY=1", "WATCHDOG=1") for _ in range(2)]
+            assert sorted(told) == [["READY=1", "STATUS=1 running"], ["WATCHDOG=1"]]
+            process.send_signal(signal.SIGHUP)
+            assert _next_of(listening, "RELOADING=1")[1].startswith("MONOTONIC_USEC=")
+            assert _next_of(listening, "READY=1") == ["READY=1", "STATUS=1 running"]
+            process.send_signal(signal.SIGTERM)
+            assert _next_of(listening, "STOPPING=1") == ["STOPPING=1"]
+            assert process.wait(timeout=10) == 0
+
+
+def _next_of(listening, *first_lines):
+    while True:
+        told = listening.recv(4096).decode().splitlines()
+        if told[0] in first_lines:
+            return told
+
+
+def test_a_hangup_reloads_all_rules_and_the_configuration(server, tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("hall.py", BEFORE.format(name="hangup"))
+    arguments = ("run", str(folder.path), "--log-format", "json", "--no-reload")
+    with running("eshet-rules", *arguments, server=server) as process:
+        wait_for(process, "running")
+        folder.write("hall.py", BEFORE.format(name="hangup").replace("Value(1)", "Value(2)"))
+        Path(tmp_path / "eshet-rules.toml").write_text("[rules.hall]\nenabled = true")
+        process.send_signal(signal.SIGHUP)
+        wait_for(process, "configuration reloaded")
+        wait_for(process, "told to reload")
+        wait_for(process, "reloaded")
+        assert command("eshet", "get", "/hangup/level", server=server).stdout == "2\n"
+
+
+def test_a_second_runner_of_the_same_rules_is_told_who_runs_them(server, tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("hall.py", BEFORE.format(name="second"))
+    with running("eshet-rules", "run", str(folder.path), server=server) as process:
+        while "running" not in line(process):
+            pass
+        second = command("eshet-rules", "run", str(folder.path), server=server)
+        assert second.returncode == 1
+        assert f"process {process.pid}" in second.stderr
+        assert command("eshet", "get", "/second/level", server=server).stdout == "1\n"
+
+
+def test_once_fails_where_the_server_that_was_named_is_not(tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("hall.py", BEFORE.format(name="once"))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    done = command("eshet-rules", "run", str(folder.path), "--once", "--server", address)
+    assert done.returncode == 1
+    assert f"there is no server at {address}; start one" in done.stderr
