@@ -21,7 +21,18 @@ from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any, Final, TypeVar
 
-__all__ = ["Owned", "Reason", "Scope", "current", "current_scope", "report_error", "within"]
+from eshet.exceptions import Interrupted
+
+__all__ = [
+    "Owned",
+    "Reason",
+    "Scope",
+    "current",
+    "current_scope",
+    "is_contained",
+    "report_error",
+    "within",
+]
 
 _log: Final = logging.getLogger("eshet")
 current: Final[ContextVar["Scope | None"]] = ContextVar("eshet.scope", default=None)
@@ -201,3 +212,14 @@ def report_error(error: BaseException, doing: str) -> None:
         scope.report(error, doing)
     else:
         _log.error("%s failed", doing, exc_info=error)
+
+
+def is_contained(error: BaseException) -> bool:
+    """Whether what a callback raised goes no further than its report.
+
+    That is so for each `Exception`, and for what a guard of the loop raised. A scope also contains
+    `sys.exit()`: who owns what is made in it decides when the program ends.
+    """
+    return isinstance(error, Exception | Interrupted) or (
+        isinstance(error, SystemExit) and current.get() is not None
+    )

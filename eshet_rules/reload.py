@@ -38,6 +38,9 @@ __all__ = ["Reloader"]
 _MOST_TURNS: Final = 1000
 """How many turns of the loop a commit waits at most until all that has come in is begun."""
 
+_LONGEST_REST: Final = 1.0
+"""The same in seconds, for a rule that is so busy that each turn takes long."""
+
 
 @dataclass(frozen=True)
 class _Prepared:
@@ -433,7 +436,9 @@ def _is_cancelled() -> bool:
 
 async def _come_to_rest(generations: list[Generation]) -> None:
     """Wait until all that has come in has at least begun to be handled, by who is live now."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _LONGEST_REST
     for _ in range(_MOST_TURNS):
-        if all(each.is_at_rest for each in generations):
+        if loop.time() > deadline or all(each.is_at_rest for each in generations):
             return
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from eshet.cause import Cause, current
 from eshet.client.witness import Witness
-from eshet.scope import report_error
+from eshet.scope import is_contained, report_error
 
 __all__ = ["Answer", "Callback", "Tasks"]
 
@@ -37,7 +37,7 @@ class Answer(Protocol):
         """It returned this. What this raises is the callback's error: the result is no good."""
         ...
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """It raised this."""
         ...
 
@@ -99,7 +99,9 @@ class Callback:
             self._in_context(self._hear, self._witness, current.get(), args[0])
         try:
             result = self._in_context(self.function, *args)
-        except Exception as error:
+        except BaseException as error:
+            if not self._in_context(is_contained, error):
+                raise
             self._report(error)
         else:
             if type(result) not in _VALUES and inspect.isawaitable(result):
@@ -116,7 +118,9 @@ class Callback:
                 self._start(self._await_answer(result, answer))
             else:
                 answer.reply(result)
-        except Exception as error:
+        except BaseException as error:
+            if not self._in_context(is_contained, error):
+                raise
             self._report(error)
             answer.fail(error)
 
@@ -151,5 +155,5 @@ class Callback:
             report_error(error, self._doing)
             answer.fail(error)
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         self._in_context(report_error, error, self._doing)

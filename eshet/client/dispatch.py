@@ -153,7 +153,7 @@ class _Answer:
         """See `eshet.client.callbacks.Answer`."""
         self._session.answer(Reply.code, self._id, codec.pack(result))
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """See `eshet.client.callbacks.Answer`."""
         self.say_error(str(error) or type(error).__name__)
 

@@ -59,6 +59,7 @@ def kill_after(ticks, folder, state, server):
 def test_a_checkpoint_is_whole_and_young_whenever_the_runner_is_killed(tmp_path, server):
     folder = Folder(tmp_path / "rules")
     folder.write("clock.py", RULE)
+    folder.write("eshet-rules.toml", "[supervision]\nshort_lives = 1000\n")  # no safe mode
     chance = random.Random(7)  # noqa: S311 - to get the same again
     for _ in range(KILLS):
         last = kill_after(chance.randrange(110, 300), folder, tmp_path / "state", server)

@@ -1,0 +1,362 @@
+"""Rules that do harm: what becomes of them, and that no other rule notices.
+
+One runner has a healthy rule, and is given a bad one after the other, as a user would save them; a
+client measures how long the healthy one takes to answer meanwhile. What ends the process has
+processes of its own.
+"""
+
+import functools
+import os
+import statistics
+import textwrap
+import time
+
+import pytest
+
+from eshet.sync_client import SyncClient
+from tests.support.processes import command, line, running
+from tests.support.rules import Folder
+from tests.support.runner import runner
+
+BLOCKED_AFTER = 0.1
+INTERRUPT_AFTER = 0.3
+FLOOD = int(os.environ.get("ESHET_FLOOD", "20000"))
+SLACK = 1.0  # seconds for the watchdog's own beats, and for a busy machine
+
+LIMITS = f"""
+[supervision]
+blocked_after = {BLOCKED_AFTER}
+interrupt_after = {INTERRUPT_AFTER}
+end_after = 20.0
+"""
+
+HEALTHY = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def echo(client):
+    await client.action_register("/healthy/echo", lambda value: value)
+"""
+
+HEAD = """
+import asyncio, os, re, resource, signal, sys, threading, time
+from eshet import yarp
+from eshet_rules import rule
+
+async def poked():
+    return await yarp.event_listen("/poke")
+
+@rule
+async def bad(client, scope):
+"""
+
+RAISING = {
+    "in its set-up": "raise OSError('no line')",
+    "in a callback": "(await poked()).on_value_changed(lambda _: 1 / 0)",
+    "in a node": "yarp.fn(lambda _: 1 / 0)(await poked()).on_value_changed(print)",
+    "in a task": """
+        async def fail(_):
+            raise OSError('no line')
+        await client.event_listen_cb('/poke', fail)""",
+    "in a task of a strategy": """
+        await yarp.set_value('/nobody/there', await poked())""",
+    "as it looks for attributes": "(await poked()).on_value_changed(lambda v: None.nothing)",
+    "by recursion": """
+        def again(value):
+            return again(value)
+        (await poked()).on_value_changed(again)""",
+    "by sys.exit in its set-up": "sys.exit(3)",
+    "by sys.exit in a callback": "(await poked()).on_value_changed(lambda _: sys.exit(3))",
+    "by sys.exit in a node": "yarp.fn(lambda _: sys.exit(3))(await poked()).on_value_changed(id)",
+    "by sys.exit in a task": """
+        async def leave(_):
+            sys.exit(3)
+        await client.event_listen_cb('/poke', leave)""",
+    "by filling the memory": """
+        def fill(_):
+            used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+            before = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), before[1]))
+            try:
+                bytearray(1 << 30)
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, before)
+        (await poked()).on_value_changed(fill)""",
+}
+"""What raises, and is reported: the rule, if its set-up is over, goes on."""
+
+BLOCKING = {
+    "in a loop": "while True: pass",
+    "in a loop that swallows every Exception": """
+        while True:
+            try:
+                while True: pass
+            except Exception:
+                pass""",
+    "in time.sleep": "time.sleep(3600)",
+    "in a regular expression": "re.match(r'(a+)+$', 'a' * 64 + 'b')",
+    "in a lock": """
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()""",
+    "in a callback": """
+        def block(_):
+            while True: pass
+        (await poked()).on_value_changed(block)""",
+    "in a node": "yarp.fn(lambda _: time.sleep(3600))(await poked()).on_value_changed(print)",
+    "in a timer": """
+        def block():
+            time.sleep(3600)
+        asyncio.get_running_loop().call_later(0.1, block)""",
+    "in a task": """
+        async def block(_):
+            time.sleep(3600)
+        await client.event_listen_cb('/poke', block)""",
+    "in __del__": """
+        class Thing:
+            def __del__(self):
+                while True: pass
+        (await poked()).on_value_changed(lambda _: Thing() and None)""",
+}
+"""What is interrupted; the rule has failed then."""
+
+BUSY = """
+event = yarp.Event()
+count = yarp.len(yarp.time_window(event, 3600))
+await yarp.state_register('/bad/count', count)
+async def flood():
+    for number in range(100_000):
+        event.emit(number)
+        if number % 10 == 0:
+            await asyncio.sleep(0)
+asyncio.create_task(flood())"""
+
+STUBBORN = """
+async def stay():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+asyncio.create_task(stay())"""
+
+HARMLESS = {
+    "it raises when it is cancelled": """
+        async def stay():
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                raise OSError('no line')
+        asyncio.create_task(stay())""",
+    "it raises in __del__": """
+        class Thing:
+            def __del__(self):
+                raise OSError('no line')
+        (await poked()).on_value_changed(lambda _: Thing() and None)""",
+    "it takes the signals": """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)""",
+    "it leaks threads": """
+        for _ in range(50):
+            threading.Thread(target=time.sleep, args=(3600,)).start()""",
+    "it floods the house with events": f"""
+        await client.event_register('/flood')
+        async def flood():
+            for number in range({FLOOD}):
+                await client.event_emit('/flood', number)
+        asyncio.create_task(flood())""",
+}
+"""What is no failure, and must not be noticed by others."""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as process:
+        yield line(process).split()[-1]
+
+
+class House:
+    """A runner with a healthy rule, and somebody who asks it."""
+
+    def __init__(self, folder, process, client):
+        self.folder = folder
+        self.process = process
+        self.client = client
+        self.normal = statistics.median(self.latencies(20))
+
+    def save(self, body):
+        """Save the bad rule."""
+        save_bad(self.folder, body)
+
+    def remove(self):
+        self.folder.remove("bad.py")
+        self.process.wait_for("unloaded", module="bad")
+
+    def poke(self):
+        self.client.event_emit("/poke", 1)
+
+    def latency(self):
+        began = time.perf_counter()
+        assert self.client.action_call("/healthy/echo", 1) == 1
+        return time.perf_counter() - began
+
+    def latencies(self, count):
+        return [self.latency() for _ in range(count)]
+
+    def assert_nobody_notices(self, limit=0.003):
+        """The healthy rule is as fast as it was, within twice the time, or a limit in seconds."""
+        now = statistics.median(self.latencies(20))
+        assert now <= max(2 * self.normal, limit), f"{now:.4f} s, not {self.normal:.4f}"
+
+
+@pytest.fixture(scope="module")
+def house(server, tmp_path_factory):
+    folder = Folder(tmp_path_factory.mktemp("rules"))
+    folder.write("eshet-rules.toml", LIMITS)
+    folder.write("healthy.py", HEALTHY)
+    state = str(tmp_path_factory.mktemp("state"))
+    with (
+        runner(folder, server, "--state", state) as process,
+        SyncClient(server=server) as client,
+    ):
+        client.event_register("/poke")
+        process.wait_for("running")
+        yield House(folder, process, client)
+        began = time.perf_counter()
+        assert process.stop() == 0
+        assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("body", RAISING.values(), ids=RAISING)
+def test_a_rule_that_raises_is_reported_and_nobody_notices(house, body):
+    house.save(body)
+    house.process.wait_for("loaded", module="bad")
+    if "poke" in body:
+        house.poke()
+        house.process.wait_for("rule failed", rule="bad.bad")
+    house.assert_nobody_notices()
+    house.remove()
+
+
+@pytest.mark.parametrize("body", BLOCKING.values(), ids=BLOCKING)
+def test_a_rule_that_blocks_is_interrupted_and_failed_and_all_others_go_on(house, body):
+    house.save(body)
+    if "poke" in body:
+        house.process.wait_for("loaded", module="bad")
+        house.poke()
+    blocked = house.process.wait_for("rule blocks the loop", rule="bad.bad")
+    assert blocked["file"].endswith("bad.py")
+    assert blocked["line"] > HEAD.count("\n")
+    assert "bad.py" in blocked["stack"]
+    assert house.latency() < INTERRUPT_AFTER + SLACK
+    house.process.wait_for("rule interrupted", rule="bad.bad")
+    house.process.wait_for("rule stays failed", rule="bad.bad")
+    house.assert_nobody_notices()
+    house.remove()
+
+
+@pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
+def test_nobody_notices_when(house, body):
+    house.save(body)
+    house.process.wait_for("loaded", module="bad")
+    if "poke" in body:
+        house.poke()
+    house.assert_nobody_notices()
+    house.remove()
+
+
+def test_a_rule_that_is_busy_in_short_steps_is_not_blamed_and_others_get_their_turns(house):
+    house.save(BUSY)
+    house.process.wait_for("loaded", module="bad")
+    house.assert_nobody_notices(limit=BLOCKED_AFTER)
+    house.remove()
+    assert not [r for r in house.process.records[-3:] if r["event"] == "rule interrupted"]
+
+
+def test_a_rule_that_does_not_let_itself_be_cancelled_is_not_noticed_either(house):
+    house.save(STUBBORN)  # and not removed: how the runner ends with it, its fixture tells
+    house.process.wait_for("loaded", module="bad")
+    house.assert_nobody_notices()
+
+
+# --- what ends the process ----------------------------------------------------------------------
+
+END_SOON = """
+[supervision]
+blocked_after = 0.1
+interrupt_after = 0.3
+end_after = 0.6
+"""
+
+ENDING = {
+    "in a call of C": "sum(range(10**11))",
+    "in a loop that swallows everything": """
+        while True:
+            try:
+                time.sleep(1)
+            except BaseException:
+                pass""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = Folder(tmp_path / "rules")
+    folder.write("healthy.py", HEALTHY.replace("/healthy", "/other"))
+    return folder
+
+
+@pytest.fixture
+def run(folder, server, tmp_path):
+    """Start a runner on the folder; each keeps its state where the last one did."""
+    return functools.partial(runner, folder, server, "--state", str(tmp_path / "state"))
+
+
+def save_bad(folder, body):
+    folder.write("bad.py", HEAD + textwrap.indent(textwrap.dedent(body), "    "))
+
+
+@pytest.mark.parametrize("body", ENDING.values(), ids=ENDING)
+def test_what_cannot_be_interrupted_ends_the_process_and_stays_off(folder, run, body, server):
+    folder.write("eshet-rules.toml", END_SOON)
+    save_bad(folder, body)
+    with run() as house:
+        assert house.wait() == 1
+    with run() as house:
+        off = house.wait_for("rule stays off", rule="bad.bad")
+        assert off["file"].endswith("bad.py")
+        assert off["line"] > HEAD.count("\n")
+        assert "save its file" in off["why"]
+        assert "eshet-rules enable bad.bad" in off["why"]
+        house.wait_for("running")
+        save_bad(folder, "await yarp.state_register('/mended', yarp.Value(1))")
+        house.wait_for("reloaded", module="bad")
+        assert command("eshet", "get", "/mended", server=server).stdout.strip() == "1"
+        assert house.stop() == 0
+
+
+def test_a_module_that_ends_the_process_when_it_is_imported_is_not_imported(folder, run):
+    folder.write("eshet-rules.toml", END_SOON)
+    folder.write("bad.py", "sum(range(10**11))\n")
+    with run() as house:
+        assert house.wait() == 1
+    with run() as house:
+        assert house.wait_for("rule stays off")["rule"] == "bad"
+        house.wait_for("running")
+        folder.write("bad.py", "import eshet_rules\n@eshet_rules.rule\nasync def mended(): ...\n")
+        house.wait_for("loaded", module="bad")
+        assert house.stop() == 0
+
+
+def test_after_three_short_lives_all_rules_stay_off_until_somebody_looks(folder, run):
+    save_bad(folder, "os._exit(7)")
+    for _ in range(3):
+        with run() as house:
+            assert house.wait() == 7
+    with run() as house:
+        assert house.wait_for("safe mode: all rules stay off")["starts"] == 3
+        house.wait_for("running")
+        folder.write("healthy.py", HEALTHY.replace("/healthy", "/other") + "\n")
+        house.wait_for("reloaded", module="healthy")
+        assert house.stop() == 0
