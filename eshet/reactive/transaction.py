@@ -217,20 +217,22 @@ class Transactions:
 
     def queue(self, nodes: "Sequence[Node]") -> None:
         """Queue those of these nodes that are not queued yet."""
-        levels = self._levels
-        height = -1
-        level: list[Node] = []
+        height, level = -1, _NO_LEVEL
         for node in nodes:
-            if not node.state:  # it is IDLE
+            if node.state == IDLE:
                 node.state = QUEUED
                 if node.height != height:  # most often it is that of the one before
                     height = node.height
-                    if height in levels:
-                        level = levels[height]
-                    else:
-                        level = levels[height] = []
-                        heapq.heappush(self._heights, height)
+                    level = self._level(height)
                 level.append(node)
+
+    def _level(self, height: int) -> "list[Node]":
+        """Return what is queued at a height, to which may be added."""
+        level = self._levels.get(height)
+        if level is None:
+            level = self._levels[height] = []
+            heapq.heappush(self._heights, height)
+        return level
 
     def lowest(self) -> "list[Node] | None":
         """Return the lowest level of the queue, which may grow until it is dropped."""
@@ -254,23 +256,31 @@ class Transactions:
         """Settle all that is queued, and what that leads to, lowest first."""
         heights, levels, heard = self._heights, self._levels, self.heard
         while heights:
-            height = heights[0]
-            for node in levels[height]:
+            lowest = heights[0]
+            height, level = -1, _NO_LEVEL
+            for node in levels[lowest]:
                 if node.state != QUEUED:
                     continue
                 node.state = IDLE
                 try:
-                    changed = node.settle(self)
+                    if not node.settle(self):
+                        continue
                 except Exception as error:
                     node.report(error)
                     continue
-                if changed:
-                    if node.callbacks:
-                        heard.append(node)
-                    if node.dependents:
-                        self.queue(node.dependents)
+                if node.callbacks:
+                    heard.append(node)
+                if node.dependents:
+                    # As queue() does, without a call for each node that changed.
+                    for each in node.dependents:
+                        if each.state == IDLE:
+                            each.state = QUEUED
+                            if each.height != height:
+                                height = each.height
+                                level = self._level(height)
+                            level.append(each)
             heapq.heappop(heights)
-            del levels[height]
+            del levels[lowest]
 
     def _next_round(self) -> Round | None:
         """Take the next change that waits, and report those that would go on for ever."""
@@ -305,6 +315,9 @@ class Transactions:
         self._waiting.clear()
         self._round = None
         self.number += 1  # so that no emission is present
+
+
+_NO_LEVEL: Final[Any] = []  # where nothing is put, as no height is -1
 
 
 class _Gap:
