@@ -14,6 +14,7 @@
     ├── ServerUnreachable    nobody answers at the address of the server
     ├── NoRunner             no runner can be asked
     ├── RefusedByRunner      a runner was asked, and says why it does not do it
+    ├── NoTrail              there is no trail where it was looked for
     ├── NotWritten           a file can't be written, or is there already
     └── NotAnEshetServer     something else listens at the address of the server
 
@@ -30,6 +31,7 @@ __all__ = [
     "MissingParameter",
     "NoRules",
     "NoRunner",
+    "NoTrail",
     "NotAnEshetServer",
     "NotWritten",
     "Problem",
@@ -255,6 +257,21 @@ class NoRunner(RulesError):
 
 class RefusedByRunner(RulesError):
     """A runner was asked for something, and says why it does not do it."""
+
+
+class NoTrail(RulesError):
+    """There is no trail where it was looked for.
+
+    Args:
+        file: which would be the open one.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        super().__init__(
+            f"{file} is not there: give the folder of the rules, or the place of the trail with "
+            "--audit; `eshet-rules run` begins one, unless it is told not to"
+        )
 
 
 class NotWritten(RulesError):

@@ -19,6 +19,7 @@ import re
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, MutableMapping
+from datetime import datetime
 from typing import Any, Final, TextIO
 
 import structlog
@@ -27,11 +28,11 @@ from structlog.typing import FilteringBoundLogger
 import eshet
 import eshet_rules
 from eshet.cause import current_cause
-from eshet.clock import wall_now, wall_stamp
+from eshet.clock import wall_stamp
 from eshet.exceptions import EshetError
 from eshet_rules.audit.recorder import LEVELS, Recorder
 
-__all__ = ["FORMATS", "make_logger", "receiving_stdlib_logs"]
+__all__ = ["FORMATS", "make_logger", "receiving_stdlib_logs", "renderer"]
 
 FORMATS: Final = ("console", "json")
 
@@ -77,7 +78,7 @@ def make_logger(
     """
     recorder = recorder or Recorder()
     print_line = structlog.PrintLogger(stream).msg
-    render = _renderer(log_format, stream.isatty(), with_causes=level == "debug")
+    render = renderer(log_format, stream.isatty(), with_causes=level == "debug")
     recorder.show_on(lambda record: print_line(render(None, "", record)), level)
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(stream),
@@ -183,15 +184,17 @@ class _ConsoleRenderer:
     Args:
         colours: whether the stream shows them.
         with_causes: whether it shows the ids of causes.
+        with_date: whether it shows the date, too.
     """
 
-    def __init__(self, colours: bool, with_causes: bool) -> None:
+    def __init__(self, colours: bool, with_causes: bool, with_date: bool) -> None:
         self._colours = colours
         self._with_causes = with_causes
+        self._clock = "%Y-%m-%d %H:%M:%S.%f" if with_date else "%H:%M:%S.%f"
 
     def __call__(self, logger: object, method: str, record: _Record) -> str:
         """See structlog's processors."""
-        record.pop("time")
+        time = datetime.fromisoformat(record.pop("time")).astimezone()
         level, event = record.pop("level"), _one_line(str(record.pop("event")))
         where = _pop_place(record)
         causes = [record.pop(name, None) for name in ("cause", "parent")]
@@ -201,7 +204,7 @@ class _ConsoleRenderer:
         if self._with_causes and causes[0]:
             shown.append(f" {' < '.join(filter(None, causes))}")
         fields = " ".join(shown).strip()
-        clock = wall_now().strftime("%H:%M:%S.%f")[:-3]
+        clock = time.strftime(self._clock)[:-3]
         line = (
             f"{self._dim(clock)}  {self._colour(_COLOURS.get(level), f'{level:<7}')}  "
             f"{self._colour(_colour_of(where), f'{where:<24}')}  "
@@ -216,15 +219,25 @@ class _ConsoleRenderer:
         return self._colour(_DIM, text) if text else text
 
 
-def _renderer(
-    log_format: str, colours: bool, *, with_causes: bool
+def renderer(
+    log_format: str, colours: bool, *, with_causes: bool = False, with_date: bool = False
 ) -> Callable[[object, str, _Record], str]:
-    return _render_json if log_format == "json" else _ConsoleRenderer(colours, with_causes)
+    """Return what makes a line, or more, of a record; a processor of structlog.
+
+    Args:
+        log_format: one of `FORMATS`.
+        colours: whether lines for people have colours.
+        with_causes: whether these show the ids of causes.
+        with_date: whether these show the date.
+    """
+    if log_format == "json":
+        return _render_json
+    return _ConsoleRenderer(colours, with_causes, with_date)
 
 
 def _render_json(logger: object, method: str, record: _Record) -> str:
     text = json.dumps(record, default=repr, ensure_ascii=False)
-    return text.encode(errors="backslashreplace").decode()  # half a character, as JSON escapes it
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)  # as JSON escapes others
 
 
 def _colour_of(where: str) -> str | None:

@@ -91,9 +91,10 @@ def compress(source: Path, target: Path) -> None:
         raise
 
 
-def frames_of(file: IO[bytes]) -> list[Frame]:
-    """Return what is known of the frames of a file, in order."""
-    return _index_of(file) or list(_found(file))
+def frames_of(file: IO[bytes]) -> tuple[list[Frame], bool]:
+    """Return what is known of the frames of a file, in order, and whether it has its index."""
+    index = _index_of(file)
+    return (index, True) if index else (list(_found(file)), False)
 
 
 def read_frame(file: IO[bytes], frame: Frame) -> bytes:
@@ -154,7 +155,7 @@ def _index_of(file: IO[bytes]) -> list[Frame]:
 
 
 def _found(file: IO[bytes]) -> Iterator[Frame]:
-    """Find the frames of a file without its index, as far as it is whole."""
+    """Find the frames of a file without its index; what is damaged counts as one."""
     file.seek(0)
     data = file.read()
     offset = 0
@@ -162,7 +163,7 @@ def _found(file: IO[bytes]) -> Iterator[Frame]:
         try:
             size = zstd.get_frame_size(data[offset:])
         except zstd.ZstdError:
-            return
+            size = len(data) - offset
         if data[offset : offset + 4] != _HEAD.pack(_SKIPPABLE, 0)[:4]:
             yield Frame(offset, size)
         offset += size

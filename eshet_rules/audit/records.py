@@ -252,6 +252,78 @@ class StaysFailed(Record, kw_only=True):
     error: Annotated[str | None, Meta(description="the last one")] = None
 
 
+@_event("rule disabled")
+class Disabled(Record, kw_only=True):
+    """A rule is run no more, until it is enabled."""
+
+    why: Annotated[str, Meta(description="by whom")]
+
+
+@_event("rule blocks the loop", "rule interrupted")
+class Blocks(Record, kw_only=True):
+    """A rule keeps all others waiting; after a longer while it is interrupted."""
+
+    seconds: Annotated[float, Meta(description="for how long, up to now")]
+    file: Annotated[str | None, Meta(description="where it is")] = None
+    line: Annotated[int | None, Meta(description="its number")] = None
+    stack: Annotated[str, Meta(description="how it came there")]
+
+
+@_event("loop is free again")
+class FreeAgain(Record, kw_only=True):
+    """What kept all rules waiting has ended."""
+
+    blocked_s: Annotated[float, Meta(description="how long it took, in seconds")]
+
+
+@_event("took back a signal that a rule had taken")
+class SignalTaken(Record, kw_only=True):
+    """A rule had taken a signal by which the runner is told to end, or watches the loop."""
+
+    signal: Annotated[str, Meta(description="its name")]
+
+
+@_event("rule stays off")
+class StaysOff(Record, kw_only=True):
+    """A rule is not run, as it has ended the process before."""
+
+    why: Annotated[str, Meta(description="what it did")]
+    file: Annotated[str | None, Meta(description="where")] = None
+    line: Annotated[int | None, Meta(description="its number")] = None
+
+
+@_event("safe mode: all rules stay off")
+class SafeMode(Record, kw_only=True):
+    """The last starts were short, and nobody knows whose fault that was."""
+
+    starts: Annotated[int, Meta(description="how many they were")]
+    why: Annotated[str, Meta(description="the same as a sentence")]
+    advice: Annotated[str, Meta(description="how to go on")]
+
+
+@_event("the runner was ended from within")
+class EndedFromWithin(Record, kw_only=True):
+    """The last process did not end by itself; its crash file was kept."""
+
+    file: Annotated[str, Meta(description="the crash file")]
+
+
+@_event("can't write which rules stay off")
+class QuarantineProblem(Record, kw_only=True):
+    """It could not be kept which rules are not to be run."""
+
+    file: Annotated[str, Meta(description="which one")]
+    error: Annotated[str, Meta(description="why")]
+
+
+@_event("something wanted to end the runner")
+class WantedToEnd(Record, kw_only=True):
+    """A rule raised what would have ended the process."""
+
+    error: Annotated[str, Meta(description="what it was")]
+    traceback: Annotated[str | None, Meta(description="from the rule's own line on")] = None
+
+
 # --- configuration and control ------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ from eshet_rules.audit.frames import compress
 from eshet_rules.audit.lines import encode, time_of
 from eshet_rules.audit.records import SCHEMA_VERSION, RecordsLost, TrailBegins
 
-__all__ = ["DAY", "SIZE", "Trail", "closed_files", "open_file"]
+__all__ = ["DAY", "SIZE", "Trail", "closed_files", "number_of", "open_file"]
 
 SIZE: Final = 64 << 20
 """How many bytes are in a file before the next one is begun."""
@@ -56,6 +56,12 @@ def closed_files(file: Path) -> list[Path]:
         if path.suffix in (".jsonl", ".zst"):
             found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
     return list(found.values())
+
+
+def number_of(name: str) -> int | None:
+    """Return the number of a closed file, by its name."""
+    match = _NUMBER.search(name)
+    return int(match[1]) if match else None
 
 
 class Trail:
@@ -217,6 +223,10 @@ class Trail:
                 os.ftruncate(fd, self._size)
                 self._torn = False
             raise
+        except BaseException:  # a rule that logs was interrupted in here: nobody knows how far
+            self._fd = None
+            os.close(fd)
+            raise
         self._torn = False
         self._size += len(line)
 
@@ -266,8 +276,7 @@ class Trail:
     def _closed_name(self) -> Path:
         """Return the name of the open file when it is closed: numbered, as clocks are set back."""
         closed = closed_files(self.file)
-        last = _NUMBER.search(closed[-1].name) if closed else None
-        number = int(last[1]) + 1 if last else 1
+        number = 1 + ((number_of(closed[-1].name) or 0) if closed else 0)
         begun = self._begun[:_SECOND].replace("-", "").replace(":", "")
         return self.file.with_name(f"{self.file.stem}-{number:06}-{begun}.jsonl")
 

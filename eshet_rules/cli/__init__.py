@@ -2,8 +2,10 @@
 
     run        run the rules of a folder
     init       write a first one
+    audit      what happened
     listing    how the rules of a running runner are
     telling    what it is to do with them
+    moment     moments as people write them
     options    what several commands take
     asking     how they find a running runner, and ask it
     table      how they show rules
@@ -13,6 +15,7 @@ Nothing slow is imported here: the runner and what it needs are imported by the 
 
 import click
 
+from eshet_rules.cli.audit import audit
 from eshet_rules.cli.init import init
 from eshet_rules.cli.listing import list_
 from eshet_rules.cli.run import run
@@ -27,5 +30,5 @@ def main() -> None:
     """Run automation rules for a programmable house."""
 
 
-for _command in (disable, enable, init, list_, reload, restart, run):
+for _command in (audit, disable, enable, init, list_, reload, restart, run):
     main.add_command(_command)

@@ -1,6 +1,7 @@
 """What several commands take, and how they end when something is wrong."""
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ __all__ = [
     "Command",
     "check_name",
     "config_option",
+    "default_state",
     "errors_for_people",
     "rules_folder",
     "runner_options",
@@ -39,6 +41,12 @@ class Command(click.Command):
 def rules_folder(given: Path | None = None) -> Path:
     """Return the rules folder: the one that was given, or `rules` if it is there, or this one."""
     return given or (_DEFAULT_FOLDER if _DEFAULT_FOLDER.is_dir() else Path())
+
+
+def default_state() -> Path:
+    """Return the folder for what is kept over restarts, if none is named."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "eshet-rules"
 
 
 def _check_address(

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,15 +14,11 @@ from eshet_rules.cli.options import (
     Command,
     check_name,
     config_option,
+    default_state,
     errors_for_people,
     rules_folder,
     server_option,
 )
-
-
-def _default_state() -> Path:
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "eshet-rules"
 
 
 def _check_glob(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -159,7 +154,7 @@ def _run(
         folder,
         log,
         server=configuration.server.address,
-        state=configuration.state.folder or _default_state(),
+        state=configuration.state.folder or default_state(),
         reload=configuration.watch.reload,
         once=once,
         only=only,

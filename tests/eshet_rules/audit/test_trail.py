@@ -49,7 +49,7 @@ class Bench:
         for path in closed_files(self.file):
             if path.suffix == ".zst":
                 with path.open("rb") as file:
-                    data = b"".join(read_frame(file, frame) for frame in frames_of(file))
+                    data = b"".join(read_frame(file, frame) for frame in frames_of(file)[0])
             else:
                 data = path.read_bytes()
             lines += data.splitlines(keepends=True)
@@ -221,7 +221,7 @@ class TestRotation:
             bench.trail.append(record, record["time"])
         bench.trail.close()
         with closed_files(file)[1].open("rb") as closed:
-            [frame] = frames_of(closed)
+            [frame], _ = frames_of(closed)
             lines = read_frame(closed, frame).splitlines()
         assert (frame.first, frame.last) == (decode(lines[0])["time"], decode(lines[-1])["time"])
         assert frame.lines == len(lines)
@@ -234,7 +234,7 @@ class TestRotation:
         bench.trail.close()
         for path in closed_files(file):  # as if it had been killed before that
             with path.open("rb") as closed:
-                data = b"".join(read_frame(closed, frame) for frame in frames_of(closed))
+                data = b"".join(read_frame(closed, frame) for frame in frames_of(closed)[0])
             path.with_suffix("").write_bytes(data)
             path.unlink()
         (file.parent / "trail-x.jsonl.part").write_bytes(b"x")

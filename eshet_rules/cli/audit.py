@@ -1,0 +1,133 @@
+"""`eshet-rules audit`."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from eshet_rules.cli.moment import MOMENT, stamp_of
+from eshet_rules.cli.options import (
+    Command,
+    config_option,
+    default_state,
+    errors_for_people,
+    rules_folder,
+)
+
+if TYPE_CHECKING:
+    from eshet_rules.audit.query import Damage, Reader
+
+_DAMAGED: Final = 3
+"""Exit code if a part of the trail could not be read."""
+
+
+@click.command(cls=Command)
+@click.argument("rules", type=click.Path(path_type=Path), required=False)
+@click.option("--rule", metavar="GLOB", help="Of this rule, as hall.light or 'hall.*'.")
+@click.option("--path", metavar="GLOB", help="About this path, as /hall/light or '/hall/*'.")
+@click.option("--event", metavar="NAME", help="Of this kind, as 'value set'.")
+@click.option("--cause", metavar="ID", help="Of this cause, and of those that it led to at once.")
+@click.option("--from", "since", metavar="TIME", type=MOMENT, help="Not before this.")
+@click.option("--to", "until", metavar="TIME", type=MOMENT, help="Before this.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines, as in the trail.")
+@click.option(
+    "--audit",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Where the trail is.  [default: as configured, or in the state folder]",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="ESHET_RULES_STATE",
+    show_envvar=True,
+    help="State folder of the runner.  [default: as that of run]",
+)
+@config_option
+def audit(
+    rules: Path | None,
+    rule: str | None,
+    path: str | None,
+    event: str | None,
+    cause: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    follow: bool,
+    as_json: bool,
+    audit: Path | None,
+    state: Path | None,
+    config: Path | None,
+) -> None:
+    """Show what happened: the trail of the rules in the folder RULES.
+
+    A TIME is a date, a time of today, or both, as 2026-11-25T18:30; or how long ago, as 90s, 15m,
+    2h or 3d.
+
+    What is shown is what was written: lines that were damaged are told, and left out. The exit code
+    is 3 then.
+    """
+    from eshet_rules.audit.query import ENDLESS, Filter, Reader
+    from eshet_rules.audit.trail import closed_files, open_file
+    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.logs import renderer
+
+    with errors_for_people():
+        place = audit or _place(rules_folder(rules), state, config)
+        file = open_file(place)
+        if not follow and not file.exists() and not closed_files(file):
+            raise NoTrail(file)
+        wanted = Filter(
+            rule=rule,
+            path=path,
+            event=event,
+            cause=cause,
+            since=stamp_of(since) if since else "",
+            until=stamp_of(until) if until else ENDLESS,
+        )
+        damages: list[Damage] = []
+        reader = Reader(file, wanted, lambda damage: _report(damage, damages))
+        view = renderer(
+            "json" if as_json else "console", sys.stdout.isatty(), with_causes=True, with_date=True
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            _show(reader, lambda record: view(None, "", record), follow=follow)
+    sys.exit(_DAMAGED if damages else 0)
+
+
+def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bool) -> None:
+    async def show_for_ever() -> None:
+        async for record in reader.follow():
+            click.echo(view(record))
+
+    if follow:
+        asyncio.run(show_for_ever())
+    else:
+        for record in reader.records():
+            click.echo(view(record))
+
+
+def _report(damage: "Damage", damages: "list[Damage]") -> None:
+    damages.append(damage)
+    lines = f" ({damage.lines} lines)" if damage.lines else ""
+    click.echo(f"eshet-rules: {damage.file}: {damage.problem}{lines}", err=True)
+
+
+def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
+    """Return where the trail of a rules folder is."""
+    from eshet_rules.config import FILE_NAME, ConfigurationFile
+    from eshet_rules.discovery import check_folder
+    from eshet_rules.runner import state_folder
+
+    folder = check_folder(folder)
+    configuration = ConfigurationFile(
+        config or folder / FILE_NAME, must_exist=config is not None
+    ).read()
+    if isinstance(configuration.log.audit, Path):
+        return configuration.log.audit
+    return state_folder(state or configuration.state.folder or default_state(), folder) / "audit"
