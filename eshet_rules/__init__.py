@@ -13,6 +13,7 @@ What lives where; imports go downwards only:
     generation      one version of one module brought to life
     supervision     rules under their strategies, apart from each other
     logs            lines for people, JSON for machines
+    audit           what happened, in records that can be filtered and trusted
     watcher         what is in the rules folder, again after each change
     importer        versions of modules beside each other; who imports whom
     discovery       which files are modules

@@ -1,0 +1,64 @@
+"""The reference of records in docs/logs.md is made of the schema; run this file to make it anew."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from eshet_rules.audit.records import EVENTS, Record
+
+PAGE = Path(__file__).parents[2] / "docs" / "logs.md"
+BEGIN = "<!-- made of eshet_rules/audit/records.py by tests/docs/test_logs.py -->\n"
+END = "<!-- end -->"
+
+_COMMON = Record.__struct_fields__
+
+
+def type_name(kind):
+    """Return a type as people write it."""
+    match kind:
+        case msgspec.inspect.Metadata():
+            return type_name(kind.type)
+        case msgspec.inspect.LiteralType():
+            return ", ".join(f"`{value}`" for value in kind.values)
+        case msgspec.inspect.UnionType():
+            names = [type_name(each) for each in kind.types]
+            return ", ".join(name for name in names if name != "null")
+        case msgspec.inspect.ListType():
+            return f"list of {type_name(kind.item_type)}"
+    names = {"Str": "text", "Int": "whole number", "Float": "number", "Bool": "true or false"}
+    names |= {"Any": "anything", "None": "null", "Unset": "null"}
+    return names[type(kind).__name__.removesuffix("Type")]
+
+
+def row(field):
+    always = "always" if field.required else ""
+    meaning = field.type.extra_json_schema["description"]
+    return f"| `{field.encode_name}` | {type_name(field.type)} | {always} | {meaning} |"
+
+
+def table(fields):
+    head = ["| field | type | | meaning |", "|---|---|---|---|"]
+    return "\n".join([*head, *map(row, fields)])
+
+
+def reference():
+    """Return the reference, in the order of the schema."""
+    parts = ["### What each record has", table(msgspec.inspect.type_info(Record).fields)]
+    for schema in dict.fromkeys(EVENTS.values()):
+        names = [name for name, each in EVENTS.items() if each is schema]
+        fields = [f for f in msgspec.inspect.type_info(schema).fields if f.name not in _COMMON]
+        parts += [f"### {', '.join(names)}", schema.__doc__]
+        parts += [table(fields)] if fields else []
+    return "\n\n".join(parts) + "\n"
+
+
+def test_the_reference_is_that_of_the_schema():
+    page = PAGE.read_text()
+    assert page[page.index(BEGIN) + len(BEGIN) : page.index(END)].strip() == reference().strip()
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text()
+    made = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    PAGE.write_text(made.sub(lambda _: f"{BEGIN}\n{reference()}\n{END}", text))
