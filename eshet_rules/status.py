@@ -83,6 +83,7 @@ class Publisher:
         }
         self._paths: dict[str, str] = {}  # of the states of rules, by their full names
         self._published: dict[str, Any] = {}
+        self._broken: dict[str, str] | None = None
         self._changes = 0
         self._publishing: Final = asyncio.Lock()
 
@@ -167,9 +168,11 @@ class Publisher:
             if self._published.get(rule) != (plain := report.plain())
         }
         gone = self._published.keys() - reports.keys()
-        if not changed and not gone and self._changes:
+        broken = self._reloader.broken
+        if not changed and not gone and broken == self._broken:
             return
         self._changes += 1
+        self._broken = broken
         for rule in gone:
             del self._published[rule]
             await self._client.unregister(self._paths.pop(rule))

@@ -143,8 +143,17 @@ async def _only_name(client: Client, address: str) -> str:
 
 async def _names(client: Client) -> list[str]:
     """Return the names of the runners of a server, as far as it can tell."""
+    names = [name for name, _ in await _entries(client, ROOT)]
+    # What is observed is there, though its owner is not: an action is there with its owner only.
+    return sorted(
+        [name for name in names if ["list", "action"] in await _entries(client, f"{ROOT}/{name}")]
+    )
+
+
+async def _entries(client: Client, directory: str) -> list[list[str]]:
+    """Return what is in a directory; nothing if that is not there, or the server can't tell."""
     try:
-        _, entries = await client.action_call("/meta/ls", ROOT)
-    except ErrorValue:
+        _, entries = await client.action_call("/meta/ls", directory)
+    except (ErrorValue, ValueError):
         return []
-    return sorted(name for name, _ in entries)
+    return list(entries)

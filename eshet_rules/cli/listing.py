@@ -2,12 +2,16 @@
 
 import json
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eshet_rules.cli.options import Command, runner_options
+
+if TYPE_CHECKING:
+    from eshet_rules.cli.asking import Runner
 
 __all__ = ["list_"]
 
@@ -26,37 +30,52 @@ def list_(
     Of each rule: its state and since when, version, strategy, restarts, how many tasks run and
     wait, what it reads and writes, and its last error.
     """
-    import asyncio
-
     from eshet.unknown import Unknown
     from eshet_rules.cli.asking import Runner, ask
     from eshet_rules.cli.table import table
+    from eshet_rules.exceptions import NoRunner
 
-    async def show(running: Runner) -> None:
+    async def shown(running: Runner) -> str:
         rules, broken = await running.rules()
         if as_json:
-            click.echo(json.dumps({"rules": rules, "broken": broken}))
-        else:
-            click.echo(table(rules, broken))
+            return json.dumps({"rules": rules, "broken": broken})
+        return table(rules, broken)
 
     async def request(running: Runner) -> None:
         if not watch:
-            await show(running)
+            click.echo(await shown(running))
             return
-        changes: asyncio.Queue[Any] = asyncio.Queue()
-        clear = sys.stdout.isatty() and not as_json
-        changes.put_nowait(
-            await running.client.state_observe(f"{running.base}/runner", changes.put_nowait)
-        )
-        while True:
-            summary = await changes.get()
-            if not changes.empty():
-                continue
-            if clear:
-                click.echo(_CLEAR, nl=False)
-            if summary is Unknown:
+        last = ""
+        async for summary in _changes_of(running):
+            try:
+                text = "" if summary is Unknown else await shown(running)
+            except NoRunner:
+                text = ""  # it has ended since
+            if not text:
                 click.echo(f"the runner {running.name!r} does not run", err=True)
-            else:
-                await show(running)
+            elif text != last:
+                click.echo(_between(last, text, as_json=as_json))
+            last = text
 
     ask(request, server, runner, config)
+
+
+async def _changes_of(running: "Runner") -> AsyncIterator[Any]:
+    """Iterate over how the runner is: now, and whenever something has changed, without delay."""
+    import asyncio
+
+    summaries: asyncio.Queue[Any] = asyncio.Queue()
+    path = f"{running.base}/runner"
+    summaries.put_nowait(await running.client.state_observe(path, summaries.put_nowait))
+    while True:
+        summary = await summaries.get()
+        while not summaries.empty():  # only the newest matters
+            summary = summaries.get_nowait()
+        yield summary
+
+
+def _between(last: str, text: str, *, as_json: bool) -> str:
+    """Return the text with what is to stand between it and the one that was shown last."""
+    if as_json or not last:
+        return text
+    return f"{_CLEAR if sys.stdout.isatty() else chr(10)}{text}"
