@@ -25,6 +25,9 @@ _HOME = "/home/you"
 _OTHERS = [
     (r"\d\d:\d\d:\d\d\.\d{3}", "21:04:11.021"),
     (r"\d\d:\d\d:\d\d(?![\d.])", "21:04:11"),
+    (r"\d{4}-\d\d-\d\d", "2026-11-25"),
+    (r"took='[\d.]+ ms'", "took='0.5 ms'"),
+    (r"[0-9a-f]{6}-\d+", "9e5042-4"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:11236"),
     (r"in \d+\.\d\ds", "in 0.02s"),
 ]
@@ -132,5 +135,5 @@ def test_the_walk_of_the_page_is_as_it_is_shown(tmp_path):
         walker = Walk(tmp_path, stack)
         for block in _BLOCK.finditer(walk):
             walker.go(block[1], block[2])
-    for command in ("init", "run", "list --watch", "disable", "reload"):
+    for command in ("init", "run", "list --watch", "disable", "reload", "audit --follow"):
         assert any(typed.startswith(f"eshet-rules {command}") for typed in walker.typed)
