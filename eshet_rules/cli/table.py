@@ -30,7 +30,10 @@ def table(rules: Iterable[Mapping[str, Any]], broken: Mapping[str, str]) -> str:
     for rule, row in zip(rules, rows[1:], strict=True):
         lines += [_line(row, widths, _COLOURS.get(rule["state"], "yellow")), *_details(rule)]
     for module, problem in sorted(broken.items()):
-        lines += [click.style(f"{module}: not loaded as it is now", fg="red"), _detail(problem)]
+        lines += [
+            click.style(f"{_one_line(module)}: not loaded as it is now", fg="red"),
+            _detail(problem),
+        ]
     return "\n".join(lines)
 
 

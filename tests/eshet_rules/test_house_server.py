@@ -4,8 +4,8 @@ import pytest
 
 from eshet import Client
 from eshet.server import Server
-from eshet_rules.exceptions import NotAnEshetServer
-from eshet_rules.house_server import house_server
+from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
+from eshet_rules.house_server import check_server, house_server
 
 
 async def free_port():
@@ -70,3 +70,15 @@ async def test_something_else_on_the_port_is_an_error_that_says_so(log, advance,
         await advance(10)
         with pytest.raises(NotAnEshetServer, match=f"127.0.0.1:{port} is in use by something"):
             await entering
+
+
+async def test_a_server_that_is_there_is_no_error():
+    async with Server() as running:
+        await check_server(running)
+        await running.listen("127.0.0.1", 0)
+        await check_server(f"127.0.0.1:{running.addresses[0][1]}")
+
+
+async def test_a_server_that_is_not_there_is_an_error_that_says_what_to_do():
+    with pytest.raises(ServerUnreachable, match=r"no server at .*; start one with `eshet serve`"):
+        await check_server(f"127.0.0.1:{await free_port()}")

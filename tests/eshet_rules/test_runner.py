@@ -1,13 +1,13 @@
 import asyncio
-import signal
 
 import pytest
 
 from eshet import Client, ErrorValue
 from eshet.server import Server
-from eshet_rules.exceptions import NoRules, RulesFolderError
+from eshet_rules.config import ConfigurationFile
+from eshet_rules.exceptions import NoRules, RulesFolderError, StateInUse, UnknownName
 from eshet_rules.runner import run
-from eshet_rules.signals import until_signalled
+from tests.support.waiting import until
 
 LEVEL = """
 from eshet import yarp
@@ -99,31 +99,104 @@ async def test_a_folder_with_nothing_but_broken_files_waits_for_their_repair(fol
     await stop(runner)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_the_work_and_gives_zero(number):
-    cleaned_up = []
+# --- the configuration ----------------------------------------------------------------------------
 
-    async def work():
-        try:
-            signal.raise_signal(number)
-            await asyncio.get_running_loop().create_future()
-        finally:
-            signal.raise_signal(number)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            cleaned_up.append(True)
+CONFIGURED = """
+from eshet import yarp
+from eshet_rules import rule
 
-    assert await until_signalled(work()) == 0
-    assert cleaned_up == [True]
+@rule
+async def level(config):
+    await yarp.state_register("/level", yarp.Value(config.level))
+"""
 
 
-async def test_without_a_signal_the_work_gives_its_result_or_its_error():
-    async def work():
-        return 3
+@pytest.fixture
+def configure(folder):
+    def configure(text):
+        return ConfigurationFile(folder.write("eshet-rules.toml", text))
 
-    async def fail():
-        raise NoRules(None)
+    return configure
 
-    assert await until_signalled(work()) == 3
-    with pytest.raises(NoRules):
-        await until_signalled(fail())
+
+@pytest.fixture
+async def told(server):
+    """Wait until a state has a value."""
+
+    async with Client(server=server) as viewer:
+
+        async def told(path, wanted):
+            arrived = asyncio.Event()
+
+            def compare(value):
+                if value == wanted:
+                    arrived.set()
+
+            compare(await viewer.state_observe(path, compare))
+            await arrived.wait()
+
+        yield told
+
+
+async def test_a_saved_edit_of_the_configuration_is_live(folder, log, start, configure, told):
+    folder.write("hall.py", CONFIGURED)
+    file = configure("[rules.hall]\nparameters.level = 1")
+    runner = await start(configuration=file.read(), file=file)
+    await told("/level", 1)
+    configure("[rules.hall]\nparameters.level = 2")
+    await told("/level", 2)
+    assert log.find("configuration reloaded")["modules"] == ["hall"]
+    await stop(runner)
+
+
+async def test_a_mistake_in_it_is_told_and_the_old_one_stays(
+    folder, log, start, configure, told, advance
+):
+    folder.write("hall.py", CONFIGURED)
+    file = configure("[rules.hall]\nparameters.level = 1")
+    runner = await start(configuration=file.read(), file=file)
+    configure("[rules.hall]\nparameter.level = 2\n[lgo]")
+    await until(
+        lambda: log.events().count("configuration is wrong, kept the old one") == 2, advance
+    )
+    first, second = (r for r in log.records if r["event"].startswith("configuration is wrong"))
+    assert (first["line"], first["key"]) == (2, "rules.hall.parameter")
+    assert (second["line"], second["key"]) == (3, "lgo")
+    await told("/level", 1)
+    await stop(runner)
+
+
+async def test_how_the_rules_are_is_published_under_the_name_that_is_configured(
+    folder, start, configure, server
+):
+    folder.write("hall.py", LEVEL.format(level=1))
+    configuration = configure('[server]\nname = "upstairs"').read()
+    runner = await start(configuration=configuration, reload=False)
+    async with Client(server=server) as viewer:
+        assert (await viewer.get("/eshet_rules/upstairs/runner"))["rules"] == {"running": 1}
+    await stop(runner)
+
+
+async def test_a_second_runner_of_the_same_rules_is_refused(folder, start, tmp_path):
+    folder.write("hall.py", LEVEL.format(level=1))
+    runner = await start(state=tmp_path / "state", reload=False)
+    with pytest.raises(StateInUse):
+        await (await start(state=tmp_path / "state", reload=False))
+    await stop(runner)
+    runner = await start(state=tmp_path / "state", reload=False)
+    await stop(runner)
+
+
+async def test_only_those_that_are_asked_for_run(folder, start, server):
+    folder.write("hall.py", LEVEL.format(level=1))
+    folder.write("bath.py", LEVEL.format(level=2))
+    runner = await start(only="bath", reload=False)
+    async with Client(server=server) as viewer:
+        assert await viewer.get("/level") == 2
+    await stop(runner)
+
+
+async def test_a_name_that_no_rule_has_can_not_be_asked_for(folder, start):
+    folder.write("hall.py", LEVEL.format(level=1))
+    with pytest.raises(UnknownName, match="hal"):
+        await (await start(only="hal", once=True))

@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 import pytest
 
-from eshet_rules.watcher import watch
+from eshet_rules.watcher import watch, watch_file
 
 
 @pytest.fixture
@@ -191,3 +191,22 @@ async def test_a_link_that_leads_back_or_nowhere_is_not_followed(folder, content
     (folder.path / "itself").symlink_to(folder.path / "itself")
     (folder.path / "gone.py").symlink_to(folder.path / "nowhere")
     assert list(await anext(contents)) == ["hall"]
+
+
+# --- one file -------------------------------------------------------------------------------------
+
+
+async def test_a_file_is_told_when_it_comes_changes_and_goes(tmp_path, advance):
+    file = tmp_path / "eshet-rules.toml"
+    async with aclosing(watch_file(file, rescan=3600.0)) as contents:
+        assert await anext(contents) is None
+        for text in ("a = 1", "a = 2"):
+            change = asyncio.create_task(anext(contents))
+            await advance(0)
+            (tmp_path / "other").write_text(text)
+            file.write_text(text)
+            assert await change == text.encode()
+        change = asyncio.create_task(anext(contents))
+        await advance(0)
+        file.unlink()
+        assert await change is None

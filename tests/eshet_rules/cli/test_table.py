@@ -1,0 +1,85 @@
+import click
+import pytest
+
+from eshet.clock import wall_now
+from eshet_rules.cli.table import table
+
+
+def rule(**others):
+    return {
+        "rule": "hall.light",
+        "module": "hall",
+        "state": "running",
+        "since": wall_now().astimezone().replace(hour=12, minute=30, second=5).isoformat(),
+        "version": "3f2a91bc",
+        "strategy": "RunInTask()",
+        "restarts": 0,
+        "last_error": None,
+        "why": "",
+        "running": 0,
+        "queued": 0,
+        "reads": [],
+        "writes": [],
+        **others,
+    }
+
+
+def lines(rules, broken=None):
+    return click.unstyle(table(rules, broken or {})).splitlines()
+
+
+def test_a_rule_is_a_line_below_the_names_of_the_columns():
+    assert lines([rule(), rule(rule="hall.night_light", restarts=12)]) == [
+        "RULE              STATE    SINCE     VERSION   RESTARTS  TASKS  STRATEGY",
+        "hall.light        running  12:30:05  3f2a91bc  0         0      RunInTask()",
+        "hall.night_light  running  12:30:05  3f2a91bc  12        0      RunInTask()",
+    ]
+
+
+def test_what_more_there_is_to_say_stands_below_it():
+    shown = lines(
+        [
+            rule(
+                state="failed",
+                reads=["/lux", "/motion"],
+                writes=["/light"],
+                why="it failed again",
+                last_error="ValueError: no",
+            )
+        ]
+    )
+    assert shown[2:] == [
+        "    reads  /lux /motion",
+        "    writes /light",
+        "    failed it failed again",
+        "    error  ValueError: no",
+    ]
+
+
+@pytest.mark.parametrize(("running", "queued", "shown"), [(0, 0, "0"), (2, 0, "2"), (1, 7, "1+7")])
+def test_tasks_that_wait_are_told_beside_those_that_run(running, queued, shown):
+    assert f"  {shown} " in lines([rule(running=running, queued=queued)])[1]
+
+
+def test_what_is_since_another_day_has_its_date():
+    assert "2026-01-02 " in lines([rule(since="2026-01-02T12:00:00Z")])[1]
+
+
+def test_a_module_that_could_not_be_loaded_is_told_last():
+    shown = lines([rule()], {"bath": "bath.py:1: SyntaxError: invalid syntax"})
+    assert shown[2:] == [
+        "bath: not loaded as it is now",
+        "    bath.py:1: SyntaxError: invalid syntax",
+    ]
+
+
+def test_without_rules_there_are_only_the_names_of_the_columns():
+    assert len(lines([])) == 1
+
+
+def test_what_comes_from_outside_can_not_drive_the_terminal():
+    shown = table([rule(rule="a\x1b[2Jb", last_error="x\ny\x1b]0;z")], {"m\x07": "\x1b[1m"})
+    assert "\x1b[2J" not in shown
+    assert "\x1b]0" not in shown
+    assert "\x07" not in shown
+    assert "x\\ny" in shown
