@@ -38,7 +38,7 @@ class Cause:
         parent: the cause that led to it.
     """
 
-    __slots__ = ("_segment", "depth", "id", "kind", "parent", "parent_id", "path")
+    __slots__ = ("__weakref__", "_segment", "depth", "id", "kind", "parent", "parent_id", "path")
 
     def __init__(self, kind: str, path: str, parent: "Cause | None" = None) -> None:
         self.id: Final = f"{_run}-{next(_numbers):x}"
@@ -48,14 +48,15 @@ class Cause:
         self.parent_id: str | None = None
         self.depth = 0
         """How many causes led to it, one after the other."""
-        self._segment = self
+        self._segment: Cause | None = None  # its first cause; None for that itself: no ring
         if parent is not None:
             self.parent_id = parent.id
             self.depth = parent.depth + 1
+            segment = parent._segment or parent
             if self.depth % _SEGMENT:
-                self._segment = parent._segment
+                self._segment = segment
             else:
-                parent._segment.parent = None
+                segment.parent = None
 
     def __repr__(self) -> str:
         return f"<Cause {self.id}: {self.kind} {self.path}>"

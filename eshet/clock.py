@@ -7,6 +7,7 @@ as one with virtual time does, decides both; everything else here asks nobody bu
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 
 
@@ -22,10 +23,15 @@ def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
     return float(getattr(loop, "wall_time", time.time)())
 
 
-def wall_stamp() -> str:
-    """Return the wall clock in UTC as ISO 8601 with microseconds: `2026-11-25T03:22:41.123456Z`."""
+def wall_stamp(clock: Callable[[], float] | None = None) -> str:
+    """Return the wall clock in UTC as ISO 8601 with microseconds: `2026-11-25T03:22:41.123456Z`.
+
+    Args:
+        clock: what `wall_clock` returned, for who asks very often.
+    """
     global _second, _second_text
-    second, micros = divmod(round(wall_time() * 1_000_000), 1_000_000)
+    now = wall_clock()() if clock is None else clock()
+    second, micros = divmod(int(now * 1_000_000 + 0.5), 1_000_000)
     if second != _second:
         _second = second
         _second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -34,6 +40,12 @@ def wall_stamp() -> str:
 
 _second = -1  # the last that was made a text: most stamps are within one that was asked for before
 _second_text = ""
+
+
+def wall_clock() -> Callable[[], float]:
+    """Return what tells the wall clock of the running loop, as `wall_time` does."""
+    clock: Callable[[], float] = getattr(asyncio._get_running_loop(), "wall_time", time.time)
+    return clock
 
 
 def wall_now(tz: tzinfo | None = None, loop: asyncio.AbstractEventLoop | None = None) -> datetime:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from eshet import codec
-from eshet.cause import causing
+from eshet.cause import causing, current
 from eshet.client.callbacks import Callback
 from eshet.client.hearing import Heard
 from eshet.client.registrations import Owned, Registrations
@@ -87,8 +87,11 @@ class Dispatcher:
         if witness is None:
             heard.tell(value)
         else:
-            with causing(witness.comes_in(heard.kind, heard.path, packed, heard)):
+            token = current.set(witness.comes_in(heard.kind, heard.path, packed, heard))
+            try:
                 heard.tell(value)
+            finally:
+                current.reset(token)
 
     # --- requests -----------------------------------------------------------------------------
 

@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eshet import messages
-from eshet.cause import Cause, current_cause
+from eshet.cause import Cause, current
 
 if TYPE_CHECKING:
     from eshet.client.client import Client
 
 __all__ = ["Endpoint", "Said", "Witness", "let_see", "tell_skipped"]
 
-_MOST_SENT: Final = 4096
+_MOST_SENT: Final = 1024
 
 _ECHO_OF: Final = {
     messages.ActionCall.code: "call",
@@ -62,7 +62,6 @@ class Said:
         self.result: Any = None
 
     def __enter__(self) -> "Said":
-        self.witness.sends(self.code, self.path, self.value)
         return self
 
     def __exit__(
@@ -80,6 +79,9 @@ class Witness:
     This base keeps no account of either: a subclass overrides `hears`, `sent`, `skips`, `connected`
     and `disconnected`, which do nothing here; in the context, and for the cause, of what they tell.
     """
+
+    said_of: type[Said] = Said
+    """What makes the object that an output is within."""
 
     def __init__(self) -> None:
         self._echoes = _Echoes(_MOST_SENT)
@@ -109,13 +111,10 @@ class Witness:
 
     def says(self, code: int, path: bytes, value: bytes = b"") -> Said:
         """Return what an output is within, from before it is sent until it is answered."""
-        return Said(self, code, path, value)
-
-    def sends(self, code: int, path: bytes, value: bytes) -> None:
-        """Be told of an output before it is sent."""
-        cause = current_cause()
+        cause = current.get()
         if cause is not None:
             self._echoes.add((_ECHO_OF[code], path), value, cause)
+        return self.said_of(self, code, path, value)
 
     def sent(self, said: Said, error: BaseException | None) -> None:
         """Be told how an output ended: with `said.result`, or with an error."""

@@ -1,7 +1,9 @@
 """Where records go: without what is secret, to the trail, and to whoever shows them."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextvars import Context
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +31,8 @@ class Recorder:
         self.redaction: Final = redaction or Redaction()
         self._show: Callable[[MutableMapping[str, Any]], object] | None = None
         self._shown_from = LEVELS["info"]
+        self._will_flush = False
+        self._context = Context()  # in which it writes: it is nobody's
 
     @contextlib.contextmanager
     def keeping(self, trail: Trail) -> Iterator[None]:
@@ -52,11 +56,26 @@ class Recorder:
         return self.trail is not None or self._shown_from <= LEVELS["debug"]
 
     def record(self, record: Record) -> None:
-        """Take a record of which secrets have been taken out."""
-        if self.trail is not None:
-            self.trail.append(record, record.time)
+        """Take a record of which secrets have been taken out.
+
+        It is written before the event loop goes on to its next turn, together with all others of
+        this turn.
+        """
+        trail = self.trail
+        if trail is not None:
+            is_urgent = trail.collect(record, record.time)
+            if not self._will_flush and (loop := asyncio._get_running_loop()) is not None:
+                self._will_flush = True
+                loop.call_soon(self._flush, context=self._context)
+            elif is_urgent or not self._will_flush:
+                trail.flush()
         if self._show is not None and LEVELS[record.level] >= self._shown_from:
             self._show(msgspec.to_builtins(record, enc_hook=repr))
+
+    def _flush(self) -> None:
+        self._will_flush = False
+        if self.trail is not None:
+            self.trail.flush()
 
     def keep(self, record: Mapping[str, Any]) -> None:
         """Take a record of a log, of which secrets have been taken out, and which shows it."""

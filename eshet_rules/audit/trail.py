@@ -1,8 +1,8 @@
 """The trail: append-only files of lines, which a reader can trust.
 
-A record is acknowledged, by the return of `append`, when the system has it: it survives the end of
-this process, though not that of the machine. The trail is made of one open file and of closed ones
-beside it, which are compressed:
+A record is acknowledged, by the return of `append` or `flush`, when the system has it: it survives
+the end of this process, though not that of the machine. The trail is made of one open file and of
+closed ones beside it, which are compressed:
 
     trail.jsonl                                       is appended to
     trail-000002-20261125T032241.jsonl.zst            closed; named by its number and its first time
@@ -38,6 +38,7 @@ SIZE: Final = 64 << 20
 DAY: Final = len("2026-11-25")
 _SECOND: Final = len("2026-11-25T03:22:41")
 _TAIL: Final = 1 << 16
+_MOST_COLLECTED: Final = 1 << 16
 _NUMBER: Final = re.compile(r"-(\d{6,})-")
 
 Report = Callable[[str, dict[str, Any]], object]
@@ -90,6 +91,8 @@ class Trail:
         self._most = size
         self._total = total
         self._lock = threading.RLock()
+        self._collected: deque[tuple[bytes, str]] = deque()
+        self._collected_size = 0
         self._fd: int | None = None
         self._is_regular = True
         self._size = 0
@@ -124,26 +127,43 @@ class Trail:
             record: of the schema, or a mapping.
             time: of the record.
         """
+        self.collect(record, time)
+        return self.flush()
+
+    def collect(self, record: Any, time: str) -> bool:
+        """Take a record that is appended by the next `flush`, with all that were taken before it.
+
+        Args:
+            record: see `append`.
+            time: see `append`.
+
+        Returns:
+            Whether it is time to flush, as they have become many.
+        """
+        line = encode(record)
+        self._collected.append((line, time))
+        self._collected_size += len(line)
+        return self._collected_size > _MOST_COLLECTED
+
+    def flush(self) -> bool:
+        """Append what was collected, by one write; return whether it is acknowledged."""
         with self._lock:
-            if time[:_SECOND] == self._failed_in:
-                self._lose(time)
-                return False
-            line = encode(record)
-            try:
-                self._prepare(time, len(line))
-                self._write(line)
-            except OSError as error:
-                self._fail(time, error)
-                self._lose(time)
-            else:
-                self._why, self._failed_in = None, ""
+            self._collected_size = 0
+            lines: list[bytes] = []
+            time = ""
+            while self._collected:
+                line, time = self._collected.popleft()
+                lines.append(line)
+            if lines:
+                self._append(b"".join(lines), len(lines), time)
             acknowledged = self._why is None
         if self._problems:
             self._tell_problems()
         return acknowledged
 
     def close(self) -> None:
-        """Close the file, after one more try to tell of a gap."""
+        """Flush and close, after one more try to tell of a gap."""
+        self.flush()
         with self._lock:
             if self._lost:
                 with contextlib.suppress(OSError):
@@ -158,6 +178,20 @@ class Trail:
         self._tell_problems()
 
     # --- the open file ----------------------------------------------------------------------
+
+    def _append(self, lines: bytes, count: int, time: str) -> None:
+        """Append so many lines, the last of which is of this time, or lose them."""
+        if time[:_SECOND] == self._failed_in:
+            self._lose(time, count)
+            return
+        try:
+            self._prepare(time, len(lines))
+            self._write(lines)
+        except OSError as error:
+            self._fail(time, error)
+            self._lose(time, count)
+        else:
+            self._why, self._failed_in = None, ""
 
     def _prepare(self, time: str, length: int) -> None:
         """Have a file open that a line of this time and length belongs in, and no gap untold."""
@@ -204,7 +238,7 @@ class Trail:
                 raise
 
     def _write(self, line: bytes) -> None:
-        """Write a line, or nothing of it.
+        """Write a line, or several, or nothing of it.
 
         Raises:
             OSError: it was not written.
@@ -237,10 +271,10 @@ class Trail:
         self._why = str(error)
         self._failed_in = time[:_SECOND]
 
-    def _lose(self, time: str) -> None:
+    def _lose(self, time: str, count: int) -> None:
         if not self._lost:
             self._lost_since = time
-        self._lost += 1
+        self._lost += count
 
     def _tell_problems(self) -> None:
         while self._problems:

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import UNSET
 
 from eshet import codec, messages
-from eshet.cause import Cause, current_cause
+from eshet.cause import Cause, current
 from eshet.client.witness import Said, Witness
-from eshet.clock import wall_stamp
+from eshet.clock import wall_clock, wall_stamp
 from eshet.tasks import current_attempt
 from eshet.unknown import Unknown
 from eshet_rules.audit.acting import acting
@@ -27,36 +28,57 @@ _EVENTS: Final = {
 }
 _WITH_RECORD: Final = frozenset({"state", "event", "call", "set", "get"})
 
+_decoder: Final = msgspec.msgpack.Decoder()
+
 Outcome = Literal["done", "failed", "interrupted", "skipped"]
 
 
+class _Timed(Said):
+    """An output that knows how long it takes."""
+
+    __slots__ = ("_began", "_time")
+
+    def __init__(self, witness: "RecordingWitness", code: int, path: bytes, value: bytes) -> None:
+        super().__init__(witness, code, path, value)
+        self._time = witness.loop_time
+        self._began = self._time()
+
+    @property
+    def duration(self) -> float:
+        """How many seconds have passed since it was sent."""
+        return round(self._time() - self._began, 6)
+
+
 class RecordingWitness(Witness):
-    """A witness that gives a recorder what it sees.
+    """A witness that gives a recorder what it sees, within one event loop.
 
     Args:
         recorder: takes the records.
     """
 
+    said_of = _Timed
+
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
         self._recorder = recorder
+        self._redaction = recorder.redaction
+        self._redacts = bool(recorder.redaction)
+        self._clock = wall_clock()
+        self.loop_time: Final = asyncio.get_running_loop().time
+        """Tells the time of the loop."""
 
     def hears(self, kind: Any, path: str, value: Any) -> None:
         """See `Witness`."""
         if not self._recorder.wants_debug:
             return
-        cause = current_cause()
-        rule, module, version = acting.get()
+        cause, who = current.get(), acting.get()
         self._recorder.record(
             Input(
-                time=wall_stamp(),
-                level="debug",
-                event="input received",
-                rule=rule,
-                module=module,
-                version=version,
-                cause=cause.id if cause else None,
-                parent=cause.parent_id if cause else None,
+                wall_stamp(self._clock),
+                "debug",
+                "input received",
+                *who,
+                *_ids(cause),
                 kind=kind,
                 path=path,
                 value=self._told(path, value),
@@ -65,29 +87,28 @@ class RecordingWitness(Witness):
             )
         )
 
-    def says(self, code: int, path: bytes, value: bytes = b"") -> Said:
-        """See `Witness`."""
-        return _Timed(self, code, path, value)
-
     def sent(self, said: Said, error: BaseException | None) -> None:
         """See `Witness`."""
         if said.code not in _EVENTS or not self._recorder.wants_debug:
             return
         path = said.path.decode()
-        hidden = self._recorder.redaction.hides(path)
         outcome: Outcome = "done"
+        text = None
+        result: Any = UNSET
         if error is not None:
             outcome = "interrupted" if isinstance(error, asyncio.CancelledError) else "failed"
+            if outcome == "failed":
+                text = REDACTED if self._redaction.hides(path) else _text(error)
+        elif said.code == messages.ActionCall.code:
+            result = self._told(path, said.result)
         self._record_output(
             said.code,
             path,
-            codec.unpack(said.value) if said.value else Unknown,
+            _unpack(said.value) if said.value else Unknown,
             outcome,
-            result=self._told(path, said.result)
-            if said.code == messages.ActionCall.code and error is None
-            else UNSET,
-            error=(REDACTED if hidden else _text(error)) if outcome == "failed" else None,
-            duration=round(_now() - said.began, 6) if isinstance(said, _Timed) else None,
+            result=result,
+            error=text,
+            duration=said.duration if isinstance(said, _Timed) else None,
         )
 
     def skips(self, code: int, path: str, value: Any, why: Any) -> None:
@@ -121,27 +142,35 @@ class RecordingWitness(Witness):
         )
 
     def _record_output(
-        self, code: int, path: str, value: Any, outcome: Outcome, **more: Any
+        self,
+        code: int,
+        path: str,
+        value: Any,
+        outcome: Outcome,
+        *,
+        result: Any = UNSET,
+        error: str | None = None,
+        why: Any = None,
+        duration: float | None = None,
     ) -> None:
-        cause = current_cause()
-        rule, module, version = acting.get()
+        cause, who = current.get(), acting.get()
         self._recorder.record(
             Output(
-                time=wall_stamp(),
-                level="debug",
-                event=_EVENTS[code],
-                rule=rule,
-                module=module,
-                version=version,
-                cause=cause.id if cause else None,
-                parent=cause.parent_id if cause else None,
+                wall_stamp(self._clock),
+                "debug",
+                _EVENTS[code],
+                *who,
+                *_ids(cause),
                 path=path,
                 value=self._told(path, value),
-                unknown=value is Unknown,
                 outcome=outcome,
+                unknown=value is Unknown,
+                result=result,
+                error=error,
+                why=why,
+                duration=duration,
                 attempt=current_attempt.get(),
                 trigger=_trigger(cause),
-                **more,
             )
         )
 
@@ -149,24 +178,21 @@ class RecordingWitness(Witness):
         """Return what is told of a value at a path."""
         if value is Unknown:
             return None
-        redaction = self._recorder.redaction
-        if not redaction:
+        if not self._redacts:
             return value
-        return REDACTED if redaction.hides(path) else redaction.value(value)
+        return REDACTED if self._redaction.hides(path) else self._redaction.value(value)
 
 
-class _Timed(Said):
-    """An output that knows when it was sent."""
-
-    __slots__ = ("began",)
-
-    def __init__(self, witness: Witness, code: int, path: bytes, value: bytes) -> None:
-        super().__init__(witness, code, path, value)
-        self.began = _now()
+def _unpack(packed: bytes) -> Any:
+    """Return a value that was packed here, faster than one of others is."""
+    try:
+        return _decoder.decode(packed)
+    except msgspec.DecodeError:
+        return codec.unpack(packed)
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def _ids(cause: Cause | None) -> tuple[str | None, str | None]:
+    return (None, None) if cause is None else (cause.id, cause.parent_id)
 
 
 def _text(error: BaseException | None) -> str:

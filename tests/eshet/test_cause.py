@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import itertools
+import weakref
 
 import pytest
 
@@ -47,6 +49,17 @@ def test_of_an_endless_chain_only_the_last_causes_are_kept(length):
     assert cause.parent_id == before.id
     assert all(younger.parent_id == older.id for younger, older in itertools.pairwise(kept))
     assert (kept[-1].parent_id is None) == (length < 1024)
+
+
+def test_a_cause_goes_without_a_search_for_rings():
+    gc.disable()
+    try:
+        cause = Cause("event", "/bell", Cause("event", "/door"))
+        gone = weakref.ref(cause)
+        del cause
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_cause_says_what_it_is():
