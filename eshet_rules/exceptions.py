@@ -5,6 +5,7 @@
     ├── ImportFailed         a version of a module can't be imported
     ├── ConfigurationError   something is wrong in a file of configuration; all of it at once
     ├── MissingParameter     (also KeyError, AttributeError) a rule asks for what is not configured
+    ├── LoopOfRules          rules trigger each other, in a circle
     ├── RulesFolderError     the rules folder is not there, or is none
     │   └── NoRules          there is no rule in it
     ├── StrategySettingsError  (also ValueError) the configuration describes no strategy
@@ -28,6 +29,7 @@ from typing import NamedTuple
 __all__ = [
     "ConfigurationError",
     "ImportFailed",
+    "LoopOfRules",
     "MissingParameter",
     "NoRules",
     "NoRunner",
@@ -142,6 +144,27 @@ class MissingParameter(RulesError, KeyError, AttributeError):
         return (
             f"{whose} has no parameter {self.parameter!r}: write `{self.parameter} = ...` "
             f"into {self.file}, below [{self.table}];{advice}".removesuffix(";")
+        )
+
+
+class LoopOfRules(RulesError):
+    """Rules trigger each other, in a circle; it was cut at one of them.
+
+    Args:
+        rule: the full name of that one.
+        cycle: the last round, path by path.
+        rounds: how often it came round.
+        seconds: in what time.
+    """
+
+    def __init__(self, rule: str, cycle: Sequence[str], rounds: int, seconds: float) -> None:
+        self.rule = rule
+        self.cycle = list(cycle)
+        self.rounds = rounds
+        self.seconds = seconds
+        super().__init__(
+            f"it has triggered itself {rounds} times in {seconds:.1f} s: {' -> '.join(cycle)}; "
+            "let it send only what has changed, as with no_repeat"
         )
 
 

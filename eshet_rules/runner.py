@@ -31,6 +31,7 @@ from eshet_rules.remember import Rememberer, wall_zero
 from eshet_rules.signals import on_signal
 from eshet_rules.status import Publisher, runner_name
 from eshet_rules.supervision.guard import Guard
+from eshet_rules.supervision.loops import LoopWitness
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.switches import Switches
 from eshet_rules.systemd import Notifier
@@ -95,7 +96,7 @@ async def run(
         if guarded:
             memory = None if place is None else place / "guard"
             guard = Guard(folder, log, configuration.supervision, memory)
-        make_client = _client_maker(folder, connector, recorder)
+        make_client = _client_maker(folder, connector, log, recorder)
         house = _House(folder, log, make_client, place, configuration, only, guard)
         await stack.enter_async_context(house)
         return await (house.run_once() if once else house.run(file, reload=reload))
@@ -301,18 +302,25 @@ def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger)
     return Trail(file, size=settings.file_bytes, total=settings.total_bytes, report=report)
 
 
+class _Witness(LoopWitness, RecordingWitness):
+    """Cuts loops of rules, and gives a recorder what it sees."""
+
+
 def _client_maker(
-    folder: Path, server: str | Connector, recorder: Recorder | None
+    folder: Path,
+    server: str | Connector,
+    log: FilteringBoundLogger,
+    recorder: Recorder | None,
 ) -> Callable[[str], Client]:
     """Return what makes the client of a module, with an id that stays the same over restarts."""
-    witness = None if recorder is None else RecordingWitness(recorder)
+    witness = LoopWitness(log) if recorder is None else _Witness(log, recorder)
 
     def make(module: str) -> Client:
         with acting_as(Acting(module=module or None)):
             client = Client(
                 server=server, client_id=f"eshet-rules/{socket.gethostname()}{folder}/{module}"
             )
-        if witness is not None and module:
+        if module:
             let_see(client, witness)
         return client
 

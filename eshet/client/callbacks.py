@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from eshet.cause import Cause, current
 from eshet.client.witness import Witness
-from eshet.scope import is_contained, report_error
+from eshet.scope import current_scope, is_contained, report_error
 
 __all__ = ["Answer", "Callback", "Tasks"]
 
@@ -95,8 +95,10 @@ class Callback:
 
     def __call__(self, *args: Any) -> None:
         """Call it, and forget what it returns."""
-        if self._witness is not None:
-            self._in_context(self._hear, self._witness, current.get(), args[0])
+        if self._witness is not None and not self._in_context(
+            self._hear, self._witness, current.get(), args[0]
+        ):
+            return
         try:
             result = self._in_context(self.function, *args)
         except BaseException as error:
@@ -132,9 +134,12 @@ class Callback:
         if self._witness is not None:
             self.seen = self._witness.first_seen(_KINDS[self._role], self._path.encode())
 
-    def _hear(self, witness: Witness, cause: Cause | None, value: Any) -> None:
+    def _hear(self, witness: Witness, cause: Cause | None, value: Any) -> bool:
+        """Tell the witness, and return whether who is to hear is still there after that."""
         current.set(cause)  # of this context, which is the callback's own, until it hears again
         witness.hears(_KINDS[self._role], self._path, value)
+        scope = current_scope()
+        return scope is None or not scope.disposed
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         _ = self._in_context(self._tasks.start, coroutine)

@@ -324,6 +324,15 @@ class WantedToEnd(Record, kw_only=True):
     traceback: Annotated[str | None, Meta(description="from the rule's own line on")] = None
 
 
+@_event("rules trigger each other")
+class RulesTriggerEachOther(Record, kw_only=True):
+    """A chain of causes came back to a rule too often. The rule has failed, which cuts it."""
+
+    cycle: Annotated[list[str], Meta(description="the last round, path by path")]
+    rounds: Annotated[int, Meta(description="how often it came back")]
+    seconds: Annotated[float, Meta(description="in what time")]
+
+
 # --- configuration and control ------------------------------------------------------------------
 
 

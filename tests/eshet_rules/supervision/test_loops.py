@@ -1,0 +1,205 @@
+import asyncio
+
+import pytest
+
+from eshet import Client
+from eshet.cause import Cause
+from eshet.server import Server
+from eshet_rules.runner import run
+from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.loops import Loops
+
+LIMITS = Limits(loop_rounds=5, loop_period=10)
+
+
+def chain(*paths, after=None):
+    """Return the last of causes that lead to each other."""
+    for path in paths:
+        after = Cause("event", path, after)
+    return after
+
+
+# --- the counting -------------------------------------------------------------------------------
+
+
+def go_round(loops, rounds, seconds=0.0, now=0.0):
+    """Let two rules answer each other; return what was told, by the round."""
+    told = {}
+    cause = None
+    for number in range(rounds):
+        for path, rule in (("/a", "hall.x"), ("/b", "bath.y")):
+            cause = chain(path, after=cause)
+            if (error := loops.hears(cause, rule, LIMITS, now)) is not None:
+                told.setdefault(number, error)
+        now += seconds
+    return told
+
+
+def test_a_chain_that_comes_round_too_often_is_told_path_by_path():
+    told = go_round(Loops(), rounds=6)
+    assert list(told) == [5]
+    assert told[5].rule == "hall.x"
+    assert told[5].rounds == 5
+    assert told[5].cycle == [
+        "event /a heard by hall.x",
+        "event /b heard by bath.y",
+        "event /a heard by hall.x",
+    ]
+    assert str(told[5]).startswith(
+        "it has triggered itself 5 times in 0.0 s: event /a heard by hall.x -> "
+    )
+
+
+def test_a_few_rounds_may_be_meant():
+    assert go_round(Loops(), rounds=5) == {}
+
+
+def test_slow_rounds_may_go_on_for_ever():
+    assert go_round(Loops(), rounds=50, seconds=2.0) == {}
+    assert go_round(Loops(), rounds=50, seconds=1.9) != {}
+
+
+def test_a_hundred_effects_of_one_cause_are_no_loop():
+    loops, root = Loops(), chain("/a")
+    loops.hears(root, "hall.x", LIMITS, 0)
+    for number in range(100):
+        effect = chain(f"/b{number}", after=root)
+        assert loops.hears(effect, "bath.y", LIMITS, 0) is None
+
+
+def test_a_chain_of_timers_that_is_heard_again_and_again_is_no_loop():
+    loops, timer = Loops(), chain("/begin")
+    loops.hears(timer, "hall.x", LIMITS, 0)
+    for number in range(1000):
+        timer = Cause("timer", "interval", timer)
+        assert loops.hears(chain("/tick", after=timer), "bath.y", LIMITS, number / 100) is None
+
+
+def test_a_rule_with_several_callbacks_at_a_path_hears_once():
+    loops, cause = Loops(), None
+    for _ in range(5):
+        cause = chain("/a", after=cause)
+        for _ in range(10):
+            assert loops.hears(cause, "hall.x", LIMITS, 0) is None
+
+
+def test_a_detour_by_timers_is_still_a_round():
+    loops, cause = Loops(), None
+    told = []
+    for _ in range(6):
+        cause = chain("/a", after=cause)
+        told.append(loops.hears(cause, "hall.x", LIMITS, 0))
+        cause = Cause("timer", "delay", cause)
+    assert told[-1].cycle == [
+        "event /a heard by hall.x",
+        "timer delay",
+        "event /a heard by hall.x",
+    ]
+
+
+def test_it_remembers_no_more_than_so_much():
+    loops = Loops()
+    for number in range(10_000):
+        loops.hears(chain(f"/{number}"), "hall.x", LIMITS, 0)
+    assert len(loops._heard) <= 4096
+
+
+# --- in a house ---------------------------------------------------------------------------------
+
+PING = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def ping():
+    pong = await yarp.state_observe("/pong")
+    await yarp.state_register("/ping", yarp.fn(lambda n: (n or 0) + 1)(pong))
+"""
+
+PONG = PING.replace("/ping", "/x").replace("/pong", "/ping").replace("/x", "/pong")
+
+ONE_SIDED = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def itself():
+    heard = await yarp.event_listen("/echo")
+    await yarp.event_register("/echo", yarp.fn(lambda n: n + 1)(heard))
+
+@rule
+async def other():
+    await yarp.state_register("/other", yarp.Value(1))
+"""
+
+FAST_TIMER = """
+import asyncio
+from eshet_rules import rule
+
+@rule
+async def ticks(client):
+    await client.event_register("/tick")
+    while True:
+        await asyncio.sleep(0.01)
+        await client.event_emit("/tick", 1)
+
+@rule
+async def counts(client):
+    await client.event_listen_cb("/tick", lambda _: None)
+"""
+
+
+@pytest.fixture
+async def server():
+    async with Server() as server:
+        yield server
+
+
+@pytest.fixture
+async def start(folder, log, server, advance):
+    """Start the runner, and let it come to rest."""
+    runners = []
+
+    async def start():
+        runners.append(asyncio.create_task(run(folder.path, log.logger, server=server)))
+        await advance(2)
+
+    yield start
+    for runner in runners:
+        runner.cancel()
+    await asyncio.gather(*runners, return_exceptions=True)
+
+
+async def test_rules_that_trigger_each_other_through_states_are_cut_and_one_fails(
+    folder, log, start, advance
+):
+    folder.write("ping.py", PING)
+    folder.write("pong.py", PONG.replace("def ping", "def pong"))
+    await start()
+    await advance(60)
+    told = log.find("rules trigger each other")
+    assert told["rounds"] == 100
+    by_both = {"state /ping heard by pong.pong", "state /pong heard by ping.ping"}
+    assert set(told["cycle"]) == by_both
+    assert log.find("rule stays failed")["rule"] == told["rule"]
+
+
+async def test_a_rule_that_triggers_itself_fails_and_the_others_go_on(
+    folder, log, server, start, advance
+):
+    folder.write("echo.py", ONE_SIDED)
+    await start()
+    async with Client(server=server) as viewer:
+        await viewer.event_emit("/echo", 0)
+        await advance(60)
+        assert log.find("rules trigger each other")["rule"] == "echo.itself"
+        assert await viewer.get("/other") == 1
+    failed = [r["rule"] for r in log.records if r["event"] == "rule stays failed"]
+    assert failed == ["echo.itself"]
+
+
+async def test_a_fast_timer_is_no_loop(folder, log, start, advance):
+    folder.write("ticks.py", FAST_TIMER)
+    await start()
+    await advance(30)
+    assert "rules trigger each other" not in log.events()
