@@ -1,7 +1,7 @@
 """Nodes that are a function of other nodes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from eshet.reactive.event import event_of
 from eshet.reactive.graph import Constant, EventNode, Node, Resumption, ValueNode, end
@@ -35,15 +35,18 @@ class _Apply(ValueNode):
 
     def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
         if len(cells) == 1:
-            self._a, self._b = cells[0], None
-            self._function = lifted.one
+            self._a = a = cells[0]
+            self._b = None
+            self._function = function = lifted.one
+            value = function(a.value)
         elif len(cells) == 2:
-            self._a, self._b = cells
-            self._function = lifted.two
+            self._a, self._b = a, b = cells
+            self._function = function = lifted.two
+            value = function(a.value, b.value)
         else:
             self._a, self._b = None, cells
-            self._function = lifted.many
-        value = self.compute()
+            self._function = function = lifted.many
+            value = function(*[cell.value for cell in cells])
         Node.__init__(self, inputs)
         self.value = NoValue if value is NoChange else value
         self._lifted = lifted
@@ -197,6 +200,9 @@ def _take_in(given: Any, lifted: Lifted) -> None:
     function.receive(given)
 
 
+_new: Final = object.__new__
+
+
 def apply(
     lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
 ) -> Reactive[Any]:
@@ -211,9 +217,19 @@ def apply(
     """
     # What is made most often, a function of Values, comes to the same on a shorter way.
     if not kwargs:
-        nodes = [each._node for each in args if type(each) is Value]
-        if len(nodes) == len(args):
-            return value_of(_Apply(lifted, nodes, nodes))
+        nodes: list[ValueNode] = []
+        for each in args:
+            if type(each) is not Value:
+                break
+            nodes.append(each._node)
+        else:
+            # As _Apply(...) and value_of() do, in half of the time.
+            node = _new(_Apply)
+            _Apply.__init__(node, lifted, nodes, nodes)
+            node.uses += 1
+            value = _new(Value)
+            value._node = node
+            return value
     return _made(_node, lifted, args, kwargs)
 
 
