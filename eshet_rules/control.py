@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet_rules.config import Configuration, RuleSettings
 from eshet_rules.discovery import Source
-from eshet_rules.exceptions import UnknownName
+from eshet_rules.exceptions import AllDisabled, UnknownName
 from eshet_rules.reload import Reloader
 from eshet_rules.supervision.guard import Guard
 from eshet_rules.switches import Switches
@@ -112,12 +112,17 @@ class Control:
         """Start rules afresh: nothing is handed over, and what had failed is forgotten.
 
         Returns:
-            The full names of the rules.
+            The full names of the rules, without those that are disabled.
 
         Raises:
             UnknownName: one of the names means nothing.
+            AllDisabled: all of them are disabled.
         """
-        rules = sorted(self._find(names))
+        named = sorted(self._find(names))
+        settings = self._settings()
+        rules = [rule for rule in named if settings(rule).disabled is None]
+        if not rules:
+            raise AllDisabled(named)
         self._log.info("told to restart", rules=rules)
         await self._reloader.restart(rules)
         return rules

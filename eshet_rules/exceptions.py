@@ -12,6 +12,7 @@
     ├── StateFolderError     the state folder can't be used
     │   └── StateInUse       another runner uses it
     ├── UnknownName          there is no rule and no module of this name
+    ├── AllDisabled          rules are to be restarted, none of which is enabled
     ├── ServerUnreachable    nobody answers at the address of the server
     ├── NoRunner             no runner can be asked
     ├── RefusedByRunner      a runner was asked, and says why it does not do it
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
+    "AllDisabled",
     "ConfigurationError",
     "ImportFailed",
     "LoopOfRules",
@@ -249,6 +251,22 @@ class UnknownName(RulesError):
         self.near = tuple(near)
         advice = f"did you mean {' or '.join(near)}?" if near else "see `eshet-rules list`"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
+
+
+class AllDisabled(RulesError):
+    """Rules are to be restarted, none of which is enabled.
+
+    Args:
+        rules: their full names.
+    """
+
+    def __init__(self, rules: Sequence[str]) -> None:
+        self.rules = tuple(rules)
+        names = " ".join(rules)
+        super().__init__(
+            f"{', '.join(rules)}: disabled, so there is nothing to restart; first run "
+            f"`eshet-rules enable {names}`"
+        )
 
 
 class ServerUnreachable(RulesError):

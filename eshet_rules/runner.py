@@ -192,7 +192,11 @@ class _House:
             with on_signal(signal.SIGHUP, hangup.set):
                 await self._load(await anext(contents))
                 async with asyncio.TaskGroup() as tasks:
-                    for work in (self._systemd.keep_alive(), publisher.run()):
+                    for work in (
+                        publisher.run(),
+                        self._systemd.keep_alive(),
+                        self._systemd.keep_told(self._in_short),
+                    ):
                         tasks.create_task(work)
                     if self._rememberer is not None:
                         tasks.create_task(self._rememberer.run())

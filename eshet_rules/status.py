@@ -30,6 +30,7 @@ from eshet.scope import Scope
 from eshet_rules.control import Control
 from eshet_rules.exceptions import RulesError
 from eshet_rules.reload import Reloader
+from eshet_rules.report import RuleReport
 
 __all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
 
@@ -82,7 +83,7 @@ class Publisher:
             "since": wall_now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
         self._paths: dict[str, str] = {}  # of the states of rules, by their full names
-        self._published: dict[str, Any] = {}
+        self._published: dict[str, RuleReport] = {}
         self._broken: dict[str, str] | None = None
         self._changes = 0
         self._publishing: Final = asyncio.Lock()
@@ -162,11 +163,7 @@ class Publisher:
 
     async def _publish(self) -> None:
         reports = {report.rule: report for report in self._reloader.reports()}
-        changed = {
-            rule: plain
-            for rule, report in reports.items()
-            if self._published.get(rule) != (plain := report.plain())
-        }
+        changed = [r for r in reports.values() if self._published.get(r.rule) != r]
         gone = self._published.keys() - reports.keys()
         broken = self._reloader.broken
         if not changed and not gone and broken == self._broken:
@@ -176,9 +173,10 @@ class Publisher:
         for rule in gone:
             del self._published[rule]
             await self._client.unregister(self._paths.pop(rule))
-        for rule, plain in changed.items():
-            self._published[rule] = plain
-            await self._client.state_changed(await self._path(reports[rule].module, rule), plain)
+        for report in changed:
+            self._published[report.rule] = report
+            path = await self._path(report.module, report.rule)
+            await self._client.state_changed(path, report.plain())
         await self._client.state_changed(f"{self._base}/runner", self.summary())
 
     async def _path(self, module: str, rule: str) -> str:

@@ -6,10 +6,13 @@ Started by hand there is no such socket, and nothing is told.
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 __all__ = ["Notifier"]
+
+_STATUS_INTERVAL: Final = 5.0
+"""Seconds between two looks at whether there is something new to tell."""
 
 
 class Notifier:
@@ -50,6 +53,19 @@ class Notifier:
         while self.watchdog_interval:
             self._tell("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_interval)
+
+    async def keep_told(self, status: Callable[[], str]) -> None:
+        """Tell how it is whenever that has changed; for ever.
+
+        Args:
+            status: tells how it is, in a line.
+        """
+        told = ""
+        while self._socket is not None:
+            if (now := status()) != told:
+                self.status(now)
+            told = now
+            await asyncio.sleep(_STATUS_INTERVAL)
 
     def close(self) -> None:
         """Tell nothing any more."""

@@ -92,6 +92,7 @@ class SupervisedRule:
         self.limits: Final = limits
         self._log: FilteringBoundLogger = log or structlog.get_logger()
         self._strategy: Final = rule.strategy or strategy or RunInTask()
+        self._strategy_as_written: Final = repr(self._strategy)
         self._context: contextvars.Context | None = None
         self._life = LifeScope(self)
         self._state = RuleState.ENDED
@@ -119,7 +120,7 @@ class SupervisedRule:
             state=self._state,
             since=self._since,
             version=self._version,
-            strategy=repr(self._strategy),
+            strategy=self._strategy_as_written,
             restarts=self._restart_count,
             last_error=self._last_error,
             why=self._why,

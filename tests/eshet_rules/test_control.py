@@ -5,7 +5,7 @@ import pytest
 from eshet import Unknown
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.control import Control
-from eshet_rules.exceptions import UnknownName
+from eshet_rules.exceptions import AllDisabled, UnknownName
 from eshet_rules.switches import Switches
 
 TWO = """
@@ -153,6 +153,16 @@ async def test_a_restart_starts_one_rule_afresh(house, make, running):
     assert await control.restart("hall.fan") == ["hall.fan"]
     await house.advance(0)
     assert await house.get("/fan") == 1
+
+
+async def test_what_is_disabled_is_not_restarted(house, make, running):
+    control = make()
+    await running()
+    await control.disable("hall.fan")
+    assert await control.restart("hall") == ["hall.light"]
+    with pytest.raises(AllDisabled, match=r"first run `eshet-rules enable hall.fan`"):
+        await control.restart("hall.fan")
+    assert states(house) == {**ALL_RUN, "hall.fan": "disabled"}
 
 
 @pytest.mark.parametrize("command", ["reload", "restart", "enable", "disable"])
