@@ -87,14 +87,10 @@ class CrashFile:
 
 
 def read_crash(path: Path) -> Crash | None:
-    """Return what a crash file tells; None if it is not there, or tells of no crash.
-
-    Raises:
-        OSError: it can't be read.
-    """
+    """Return what a crash file tells; None if it can't be read, or tells of no crash."""
     try:
         lines = path.read_text(errors="replace").splitlines()
-    except FileNotFoundError:
+    except OSError:
         return None
     notes = list(_notes(lines))
     main = next((note["main"] for note in notes if "main" in note), None)

@@ -6,13 +6,13 @@ whom, the next start is in safe mode: all rules stay off in it.
 """
 
 import ast
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_now
@@ -22,9 +22,14 @@ from eshet_rules.supervision.limits import Limits
 
 __all__ = ["Blame", "Quarantine", "blame"]
 
+_T = TypeVar("_T")
+
 _CRASH: Final = "crash"
 _BLAMED: Final = "blamed.json"
 _STARTS: Final = "starts.json"
+
+_MOST_CRASHES: Final = 20
+"""How many crash files are kept for people."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +41,18 @@ class Blame:
         rule: its name in the module; empty if any rule of the module may have been it.
         file: where it was.
         line: its number there.
-        at_import: whether it was not even a rule yet: the module is not imported.
-        version: of the module's file.
+        versions: of the modules, by name, of which one has to change before it may run.
         time: when it became known, in UTC.
+        at_import: whether it was not even a rule yet: the module is not imported.
     """
 
     module: str
     rule: str
     file: str
     line: int
+    versions: dict[str, str]
+    time: str
     at_import: bool = False
-    version: str = ""
-    time: str = ""
 
     @property
     def name(self) -> str:
@@ -84,6 +89,7 @@ class Quarantine:
         self._log = log
         self._limits = limits
         self._blames: list[Blame] = []
+        self._written: list[Blame] = []
         self._safe: str | None = None
         self._let_run: set[str] = set()  # in spite of safe mode: rules, and modules
         self._at_start: dict[str, str] = {}  # the versions of modules
@@ -100,16 +106,17 @@ class Quarantine:
             sources: what is in the rules folder now.
         """
         self._at_start = {name: source.version for name, source in sources.items()}
-        self._blames = [Blame(**each) for each in self._read(_BLAMED)]
-        before = len(self._blames)
         crash = read_crash(self.crash_file)
+        found = [] if crash is None else blame(crash, sources)
         if crash is not None:
             self._keep_crash_file()
-            self._blames += blame(crash, sources)
-        starts = self._read(_STARTS)
-        if len(starts) >= self._limits.short_lives and len(self._blames) == before == 0:
+        self._written = self._read(_BLAMED, list[Blame])
+        self._blames = [*self._written, *found]
+        # Who is found to blame ends the row: something is done about it.
+        starts = [] if found else self._read(_STARTS, list[str])
+        if len(starts) >= self._limits.short_lives:
             self._begin_safe_mode(len(starts))
-        self._write(_STARTS, [*starts, {"time": _now()}])
+        self._write(_STARTS, [*starts, _now()])
         self.see(sources)
         for each in self._blames:
             self._log.error(
@@ -130,7 +137,7 @@ class Quarantine:
             What of it may be imported.
         """
         versions = {name: source.version for name, source in sources.items()}
-        self._keep(each for each in self._blames if versions.get(each.module) == each.version)
+        self._keep(each for each in self._blames if each.versions.items() <= versions.items())
         if self._safe is not None:
             self._let_run |= {n for n, v in versions.items() if self._at_start.get(n) != v}
         kept_out = {each.module for each in self._blames if each.at_import}
@@ -165,27 +172,28 @@ class Quarantine:
         )
 
     def _keep(self, blames: Iterable[Blame]) -> None:
-        kept = list(blames)
-        if kept != self._blames or kept:
-            self._blames = kept
-            self._write(_BLAMED, [asdict(each) for each in kept])
+        self._blames = list(blames)
+        if self._blames != self._written:
+            self._written = self._blames
+            self._write(_BLAMED, self._blames)
 
     def _keep_crash_file(self) -> None:
         kept = self._folder / f"crash-{_now().replace(':', '')}"
         self._log.error("the runner was ended from within", file=str(kept))
         self.crash_file.replace(kept)
+        for old in sorted(self._folder.glob("crash-*"))[:-_MOST_CRASHES]:
+            old.unlink()
 
-    def _read(self, name: str) -> list[dict[str, Any]]:
+    def _read(self, name: str, kind: type[list[_T]]) -> list[_T]:
         try:
-            content = json.loads((self._folder / name).read_bytes())
-            return content if isinstance(content, list) else []
+            return msgspec.json.decode((self._folder / name).read_bytes(), type=kind)
         except (OSError, ValueError):  # it is better to run rules than not to
             return []
 
-    def _write(self, name: str, content: list[dict[str, Any]]) -> None:
+    def _write(self, name: str, content: Sequence[object]) -> None:
         new = self._folder / f"{name}.new"
         try:
-            new.write_text(json.dumps(content, indent=1) + "\n")
+            new.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
             new.replace(self._folder / name)
         except OSError as error:
             self._log.error("can't write which rules stay off", file=str(new), error=str(error))
@@ -202,19 +210,21 @@ def blame(crash: Crash, sources: Mapping[str, Source]) -> list[Blame]:
     spots = [spot for spot in crash.stack if spot.file in by_path]
     if not spots:
         return []
+    where = by_path[spots[0].file], spots[0]
     for spot in spots:
         if (rule := _rule_at(by_path[spot.file], spot.line)) is not None:
-            return [_blamed(by_path[spot.file], rule, spot)]
+            return [_blamed(by_path[spot.file], rule, *where)]
     if crash.rule is not None and (source := _source_of(crash.rule, sources)) is not None:
-        return [_blamed(source, crash.rule.removeprefix(f"{source.name}."), spots[0])]
+        return [_blamed(source, crash.rule.removeprefix(f"{source.name}."), *where)]
     modules = [spot for spot in spots if not by_path[spot.file].is_helper] or spots
-    spot = modules[-1]
-    found = _blamed(by_path[spot.file], "", spot)
-    return [replace(found, at_import=spot.function == "<module>")]
+    found = _blamed(by_path[modules[-1].file], "", *where)
+    return [replace(found, at_import=modules[-1].function == "<module>")]
 
 
-def _blamed(source: Source, rule: str, spot: Spot) -> Blame:
-    return Blame(source.name, rule, spot.file, spot.line, version=source.version, time=_now())
+def _blamed(source: Source, rule: str, at: Source, spot: Spot) -> Blame:
+    """Blame a rule of a file for what was at a spot, which may be in another file."""
+    versions = {each.name: each.version for each in (source, at)}
+    return Blame(source.name, rule, spot.file, spot.line, versions, _now())
 
 
 def _source_of(rule: str, sources: Mapping[str, Source]) -> Source | None:

@@ -167,6 +167,8 @@ class Watchdog:
         limits = self._limits if place.rule is None else place.rule.limits
         if blocked >= limits.blocked_after and not self._told:
             self._told = True
+            if self._crash is not None:  # its own limits may be wider
+                self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is about to print something
                 self._tell("rule blocks the loop", place, blocked)
         if blocked >= limits.interrupt_after:
