@@ -46,8 +46,12 @@ Report = Callable[[str, dict[str, Any]], object]
 
 
 def open_file(place: Path) -> Path:
-    """Return the open file of the trail at a place: a folder, or a file."""
-    return place if place.suffix and not place.is_dir() else place / "trail.jsonl"
+    """Return the open file of the trail at a place: a folder, or a file.
+
+    What is not there yet will be a file if its name has an ending.
+    """
+    is_file = not place.is_dir() if place.exists() else bool(place.suffix)
+    return place if is_file else place / "trail.jsonl"
 
 
 def closed_files(file: Path) -> list[Path]:

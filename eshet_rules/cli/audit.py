@@ -114,7 +114,7 @@ def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bo
 
 def _report(damage: "Damage", damages: "list[Damage]") -> None:
     damages.append(damage)
-    lines = f" ({damage.lines} lines)" if damage.lines else ""
+    lines = f" ({damage.lines} line{'s' * (damage.lines > 1)})" if damage.lines else ""
     click.echo(f"eshet-rules: {damage.file}: {damage.problem}{lines}", err=True)
 
 

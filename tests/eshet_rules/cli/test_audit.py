@@ -1,0 +1,126 @@
+"""`eshet-rules audit`, as a user types it."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from eshet_rules.audit.trail import Trail
+from eshet_rules.cli import main
+from eshet_rules.runner import state_folder
+
+TIME = "2026-06-25T18:30:{:02}.000000Z"
+
+
+def record(number, **fields):
+    return {
+        "time": TIME.format(number),
+        "level": "debug",
+        "event": "value set",
+        "rule": "hall.light",
+        "cause": f"c-{number}",
+        "path": "/hall/light",
+        "value": number,
+        "outcome": "done",
+        **fields,
+    }
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A rules folder and its state folder, in which there is a trail."""
+    rules, state = tmp_path / "rules", tmp_path / "state"
+    rules.mkdir()
+    write(state_folder(state, rules) / "audit" / "trail.jsonl")
+    return rules, state
+
+
+def write(file):
+    trail = Trail(file)
+    trail.open()
+    for each in [
+        record(1),
+        record(2, rule="bath.heater", path="/bath/heater", value="\x1b[2J"),
+        record(3, event="action called", parent="c-1"),
+    ]:
+        trail.append(each, each["time"])
+    trail.close()
+
+
+def audit(*arguments):
+    return CliRunner().invoke(main, ["audit", *map(str, arguments)])
+
+
+def test_it_finds_the_trail_of_a_rules_folder(place):
+    rules, state = place
+    result = audit(rules, "--state", state, "--rule", "hall.*")
+    assert result.exit_code == 0
+    assert [line.split("/hall/light")[1].split() for line in result.output.splitlines()] == [
+        ["1", "c-1"],
+        ["3", "c-3", "<", "c-1"],
+    ]
+
+
+def test_it_finds_the_trail_that_is_configured(tmp_path, place):
+    rules, _ = place
+    write(tmp_path / "elsewhere" / "trail.jsonl")
+    (rules / "eshet-rules.toml").write_text(f'[log]\naudit = "{tmp_path}/elsewhere"\n')
+    assert len(audit(rules, "--event", "action called").output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        (["--path", "/bath/*"], ["\x1b[2J"]),
+        (["--event", "value set"], [1, "\x1b[2J"]),
+        (["--cause", "c-1"], [1, 3]),
+        (["--from", "2026-06-25T18:30:02+00:00"], ["\x1b[2J", 3]),
+        (["--to", "2026-06-25T18:30:02+00:00", "--from", "2026-06-25"], [1]),
+        (["--rule", "nobody"], []),
+    ],
+)
+def test_it_shows_what_is_asked_for_as_json(place, options, values):
+    rules, state = place
+    result = audit(rules, "--state", state, "--json", *options)
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["value"] for each in records if "value" in each] == values
+    assert all("crc" not in each for each in records)
+
+
+def test_a_time_may_be_how_long_ago(place):
+    rules, state = place
+    now = audit(rules, "--state", state, "--from", "1h", "--json").stdout.splitlines()
+    assert [json.loads(line)["event"] for line in now] == ["trail begins"]
+
+
+def test_no_value_drives_the_terminal(place):
+    rules, state = place
+    assert "\x1b" not in audit(rules, "--state", state).output
+    assert "\x1b" not in audit(rules, "--state", state, "--json").output
+
+
+def test_what_was_damaged_is_told_and_left_out(place):
+    rules, state = place
+    [file] = state.glob("*/audit/trail.jsonl")
+    file.write_bytes(file.read_bytes().replace(b"action", b"acting"))
+    result = audit(rules, "--state", state)
+    assert result.exit_code == 3
+    assert "lines are not what was written (1 line)" in result.stderr
+    assert "acting" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--audit", "nowhere"], 1, "nowhere/trail.jsonl is not there"),
+        (["--from", "yesterday"], 2, "'yesterday' is no time"),
+        (["--from", "25:00"], 2, "is no time"),
+        (["no_such_folder"], 2, "there is no such folder"),
+        (["--follow", "--colour"], 2, "No such option"),
+    ],
+)
+def test_mistakes_are_told_with_a_remedy(tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    result = audit(*arguments)
+    assert result.exit_code == code
+    assert message in result.output
