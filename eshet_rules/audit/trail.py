@@ -56,8 +56,10 @@ def open_file(place: Path) -> Path:
 
 def closed_files(file: Path) -> list[Path]:
     """Return the closed files beside an open one, oldest first, each once."""
+    # Looked for twice: a folder that is listed while a file in it becomes `.zst` may show neither.
+    paths = {path for _ in range(2) for path in file.parent.glob(f"{file.stem}-*.jsonl*")}
     found: dict[str, Path] = {}
-    for path in sorted(file.parent.glob(f"{file.stem}-*.jsonl*")):
+    for path in sorted(paths):
         if path.suffix in (".jsonl", ".zst"):
             found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
     return list(found.values())
@@ -104,6 +106,7 @@ class Trail:
         self._day = ""
         self._begun = ""  # the time of the first record in the file
         self._after: str | None = None
+        self._number = 0  # of the file that was closed last
         self._torn = False  # the file may end within a line
         self._lost = 0
         self._lost_since = ""
@@ -117,6 +120,7 @@ class Trail:
         """Open the file, cut off a torn line, and compress what was closed and is not yet."""
         now = wall_stamp()
         with self._lock:
+            self._number = max((number_of(p.name) or 0 for p in closed_files(self.file)), default=0)
             try:
                 self._open(now)
             except OSError as error:
@@ -298,6 +302,7 @@ class Trail:
         closed = self._closed_name()
         try:
             self.file.rename(closed)
+            self._number += 1
         except OSError as error:
             fields = {"error": str(error), "file": str(self.file)}
             self._problems.append(("can't close a file of the trail", fields))
@@ -313,10 +318,8 @@ class Trail:
 
     def _closed_name(self) -> Path:
         """Return the name of the open file when it is closed: numbered, as clocks are set back."""
-        closed = closed_files(self.file)
-        number = 1 + ((number_of(closed[-1].name) or 0) if closed else 0)
         begun = self._begun[:_SECOND].replace("-", "").replace(":", "")
-        return self.file.with_name(f"{self.file.stem}-{number:06}-{begun}.jsonl")
+        return self.file.with_name(f"{self.file.stem}-{self._number + 1:06}-{begun}.jsonl")
 
     def _compress_closed(self) -> None:
         """Compress all closed files that are not yet, in a thread of its own."""
