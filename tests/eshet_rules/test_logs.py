@@ -147,6 +147,23 @@ def test_frames_of_the_runner_before_those_of_a_rule_are_left_out(folder):
     assert f'File "{folder.path}/hall.py", line 3' in format_error(cause)
 
 
+def test_each_rule_has_a_colour_of_its_own_which_is_always_the_same():
+    def colour(rule):
+        terminal = Terminal()
+        make_logger(terminal).info("stopped", rule=rule)
+        return terminal.getvalue().partition(rule)[0].rpartition("\x1b")[2]
+
+    assert colour("hall.light") == colour("hall.light")
+    assert len({colour(f"hall.{name}") for name in "abcdefgh"}) > 3
+
+
+def test_json_can_not_drive_a_terminal_either(log):
+    value = "\x1b[2J\x9b2J\u202e\u2028"
+    log.logger.info("set", value=value)
+    assert log.records[0]["value"] == value
+    assert log._stream.getvalue().strip().isascii()
+
+
 def test_causes_and_groups_are_shown_too():
     try:
         try:

@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+import threading
 
 import pytest
 
@@ -375,3 +376,55 @@ class TestFaults:
         assert bench.append(2)
         assert bench.events()[:2] == ["trail begins", "records lost"]
         bench.trail.close()
+
+
+def test_records_of_many_threads_are_whole(bench):
+    def append(start):
+        for number in range(start, start + 200):
+            bench.append(number, stamp(1))
+
+    threads = [threading.Thread(target=append, args=(start,)) for start in range(0, 1000, 200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(bench.numbers()) == list(range(1000))
+
+
+def test_what_is_collected_is_written_by_one_write_in_its_order(bench, monkeypatch):
+    failing = Failing()
+    monkeypatch.setattr(trail_module, "os", failing)
+    for number in range(100):
+        bench.trail.collect(note(number, stamp(1)), stamp(1))
+    assert bench.numbers() == []
+    bench.append(100)
+    assert failing.calls == 1
+    assert bench.numbers() == list(range(101))
+
+
+def test_when_a_rule_is_interrupted_while_it_logs_the_trail_goes_on_whole(bench, monkeypatch):
+    class Interrupted(BaseException):
+        pass
+
+    def write(fd, data):
+        os.write(fd, data[: len(data) // 2])
+        raise Interrupted
+
+    bench.append(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(trail_module, "os", Writing(write))
+        with pytest.raises(Interrupted):
+            bench.append(2)
+    bench.append(3)
+    assert bench.numbers() == [1, 3]
+    assert [event for event, _ in bench.problems] == ["trail repaired"]
+
+
+class Writing:
+    """Stands for `os` in the trail, with another `write`."""
+
+    def __init__(self, write):
+        self.write = write
+
+    def __getattr__(self, name):
+        return getattr(os, name)

@@ -1,0 +1,101 @@
+import io
+
+import pytest
+
+from eshet.cause import Cause, causing
+from eshet.clock import wall_stamp
+from eshet_rules.audit.query import Filter, Reader
+from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.records import Input
+from eshet_rules.audit.redaction import Redaction
+from eshet_rules.audit.trail import Trail
+from eshet_rules.logs import make_logger
+
+
+def heard(value, level="debug"):
+    return Input(
+        wall_stamp(), level, "input received", kind="event", path="/hall/bell", value=value
+    )
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "trail.jsonl"
+
+
+def events(file):
+    return [each["event"] for each in Reader(file, Filter()).records()]
+
+
+async def test_what_is_heard_is_written_before_the_next_turn_of_the_loop(file, advance):
+    recorder = Recorder()
+    with recorder.keeping(Trail(file)):
+        recorder.record(heard(1))
+        assert events(file) == ["trail begins"]
+        await advance(0)
+        assert events(file) == ["trail begins", "input received"]
+
+
+async def test_what_is_logged_is_written_at_once_after_what_was_heard_before(file):
+    recorder = Recorder()
+    log = make_logger(io.StringIO(), recorder=recorder)
+    with recorder.keeping(Trail(file)):
+        recorder.record(heard(1))
+        log.info("loaded", rules=[])
+        assert events(file) == ["trail begins", "input received", "loaded"]
+
+
+def test_without_a_loop_all_is_written_at_once(file):
+    recorder = Recorder()
+    with recorder.keeping(Trail(file)):
+        recorder.record(heard(1))
+        assert events(file) == ["trail begins", "input received"]
+
+
+async def test_much_in_one_turn_is_not_kept_in_memory(file):
+    recorder = Recorder()
+    with recorder.keeping(Trail(file)):
+        for _ in range(1000):
+            recorder.record(heard("x" * 1000))
+        assert len(events(file)) > 900
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["input received", "loaded", "disconnected"]),
+        ("info", ["loaded", "disconnected"]),
+        ("warning", ["disconnected"]),
+    ],
+)
+async def test_the_trail_keeps_all_and_the_stream_shows_what_matters_enough(file, level, shown):
+    recorder = Recorder()
+    stream = io.StringIO()
+    log = make_logger(stream, level=level, recorder=recorder)
+    with recorder.keeping(Trail(file)):
+        recorder.record(heard(1))
+        log.info("loaded", rules=["light"])
+        log.warning("disconnected", server="here", reason="none")
+    assert events(file) == ["trail begins", "input received", "loaded", "disconnected"]
+    for event in ("input received", "loaded", "disconnected"):
+        assert (event in stream.getvalue()) == (event in shown)
+
+
+async def test_a_record_of_a_log_has_the_cause_and_its_parent(file):
+    recorder = Recorder()
+    log = make_logger(io.StringIO(), recorder=recorder)
+    parent = Cause("event", "/bell")
+    with recorder.keeping(Trail(file)), causing(Cause("state", "/door", parent)) as cause:
+        log.info("stopped")
+    [record] = Reader(file, Filter(event="stopped")).records()
+    assert (record["cause"], record["parent"]) == (cause.id, parent.id)
+
+
+def test_what_is_logged_has_no_secrets(file):
+    recorder = Recorder(Redaction(["pin"]))
+    stream = io.StringIO()
+    log = make_logger(stream, recorder=recorder)
+    with recorder.keeping(Trail(file)):
+        log.info("unlocked", pin="4711", who={"pin": "4711"}, logger="door")
+    assert "4711" not in stream.getvalue()
+    assert b"4711" not in file.read_bytes()
