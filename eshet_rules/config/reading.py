@@ -183,7 +183,15 @@ class _Reader:
             self._problem(keys, 'found "", which is no rule; write its name, as [rules."hall.*"]')
         known = ("enabled", "strategy", "limits", "parameters")
         for key in table.keys() - set(known):
-            self._unknown((*keys, key), known)
+            if isinstance(table[key], Mapping) and not difflib.get_close_matches(key, known):
+                name = show(f"{glob}.{key}")
+                self._problem(
+                    (*keys, key),
+                    f"found the table {_dotted((*keys, key))}, in which a rule is no key of its "
+                    f"module; the name of a rule has a dot in it, so write [rules.{name}]",
+                )
+            else:
+                self._unknown((*keys, key), known)
         enabled = {key: table[key] for key in table if key == "enabled"}
         return Pattern(
             glob,

@@ -111,6 +111,13 @@ MISTAKES = [
     ("[rules]\nhall = false", 2, "rules.hall", "found false", '[rules."hall.*"]'),
     ('[rules.""]', 1, 'rules.""', 'found ""', "write its name"),
     ("[rules.hall]\nenable = true", 2, "rules.hall.enable", '"enable"', '"enabled"?'),
+    (
+        "[rules.hall.light]\nenabled = true",
+        1,
+        "rules.hall.light",
+        "found the table rules.hall.light",
+        'write [rules."hall.light"]',
+    ),
     ("[rules.hall]\nenabled = 'no'", 2, "rules.hall.enabled", 'found "no"', "true or false"),
     ("[rules.hall]\nparameters = 3", 2, "rules.hall.parameters", "found 3", "write a table"),
     ("[rules.hall]\nparameter.a = 3", 2, "rules.hall.parameter", '"parameter"', '"parameters"?'),
