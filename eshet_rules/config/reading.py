@@ -19,7 +19,7 @@ from eshet_rules.config.tables import (
     StateSettings,
     WatchSettings,
 )
-from eshet_rules.exceptions import ConfigurationError, Problem
+from eshet_rules.exceptions import ConfigurationError, Problem, StrategySettingsError
 from eshet_rules.supervision.limits import Limits
 from eshet_rules.supervision.strategies import strategy_from
 
@@ -207,11 +207,9 @@ class _Reader:
             return None
         try:
             return strategy_from(table)
-        except (ValueError, TypeError) as error:
-            key = getattr(error, "key", "")
-            place = (*keys, key) if key in table else keys
-            problem = getattr(error, "problem", error)
-            self._problem(place, f"{show(table)} is no strategy: {problem}")
+        except StrategySettingsError as error:
+            place = (*keys, error.key) if error.key in table else keys
+            self._problem(place, f"{show(table)} is no strategy: {error.problem}")
             return None
 
     def _table(self, keys: tuple[str, ...], table: Any, of: str = "") -> Table:
