@@ -38,7 +38,7 @@ class Cause:
         parent: the cause that led to it.
     """
 
-    __slots__ = ("__weakref__", "_segment", "depth", "id", "kind", "parent", "parent_id", "path")
+    __slots__ = ("_segment", "depth", "id", "kind", "parent", "parent_id", "path")
 
     def __init__(self, kind: str, path: str, parent: "Cause | None" = None) -> None:
         self.id: Final = f"{_run}-{next(_numbers):x}"

@@ -55,22 +55,31 @@ class Recorder:
         """Whether anybody sees records of level debug."""
         return self.trail is not None or self._shown_from <= LEVELS["debug"]
 
-    def record(self, record: Record) -> None:
+    def record(self, record: Record, *, at_once: bool = False) -> None:
         """Take a record of which secrets have been taken out.
 
-        It is written before the event loop goes on to its next turn, together with all others of
-        this turn.
+        Args:
+            record: of the schema.
+            at_once: whether it is written before this returns. Else it is before the event loop
+                goes on to its next turn, by one write for all that wait for that.
         """
         trail = self.trail
         if trail is not None:
-            is_urgent = trail.collect(record, record.time)
-            if not self._will_flush and (loop := asyncio._get_running_loop()) is not None:
-                self._will_flush = True
-                loop.call_soon(self._flush, context=self._context)
-            elif is_urgent or not self._will_flush:
+            is_much = trail.collect(record, record.time)
+            if at_once or is_much:
                 trail.flush()
+            elif not self._will_flush:
+                self._flush_soon(trail)
         if self._show is not None and LEVELS[record.level] >= self._shown_from:
             self._show(msgspec.to_builtins(record, enc_hook=repr))
+
+    def _flush_soon(self, trail: Trail) -> None:
+        loop = asyncio._get_running_loop()  # get_running_loop() raises without one
+        if loop is None:
+            trail.flush()
+        else:
+            self._will_flush = True
+            loop.call_soon(self._flush, context=self._context)
 
     def _flush(self) -> None:
         self._will_flush = False

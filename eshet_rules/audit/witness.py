@@ -84,7 +84,8 @@ class RecordingWitness(Witness):
                 value=self._told(path, value),
                 unknown=value is Unknown,
                 trigger=_trigger(cause),
-            )
+            ),
+            at_once=True,  # so that it is there whatever the rule does then
         )
 
     def sent(self, said: Said, error: BaseException | None) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from eshet_rules.audit.records import check
 from tests.support.processes import command, line, running
 from tests.support.rules import Folder
 
@@ -44,6 +45,10 @@ def test_a_runner_keeps_a_trail_that_is_followed_while_it_runs(tmp_path, server)
         assert runner.wait() == 0
     shown = command("eshet-rules", "audit", *where, "--event", "stopped")
     assert (shown.returncode, shown.stdout.split()[-1]) == (0, "stopped")
+    all_records = command("eshet-rules", "audit", *where, "--json").stdout.splitlines()
+    assert len(all_records) > 5
+    for each in all_records:
+        check(json.loads(each))
 
 
 def test_a_full_disk_stops_no_rule(tmp_path, server):

@@ -23,7 +23,7 @@ async def load(file: Path, acknowledged: mmap.mmap, run: str) -> None:
     number = 0
     with recorder.keeping(trail):
         while True:
-            for _ in range(number % 7 + 1):  # in one turn of the loop, so by one write
+            for _ in range(number % 7 + 1):  # in one turn of the loop, by one write or a few
                 recorder.record(
                     Input(
                         wall_stamp(),
@@ -33,7 +33,8 @@ async def load(file: Path, acknowledged: mmap.mmap, run: str) -> None:
                         kind="event",
                         path="/bell",
                         value=[number, "x" * (number % 500)],
-                    )
+                    ),
+                    at_once=number % 3 == 0,
                 )
                 number += 1
             await asyncio.sleep(0)

@@ -27,7 +27,15 @@ def events(file):
     return [each["event"] for each in Reader(file, Filter()).records()]
 
 
-async def test_what_is_heard_is_written_before_the_next_turn_of_the_loop(file, advance):
+async def test_a_record_may_be_written_at_once_with_those_before_it(file):
+    recorder = Recorder()
+    with recorder.keeping(Trail(file)):
+        recorder.record(heard(1))
+        recorder.record(heard(2), at_once=True)
+        assert [r.get("value") for r in Reader(file, Filter()).records()] == [None, 1, 2]
+
+
+async def test_a_record_is_written_before_the_next_turn_of_the_loop(file, advance):
     recorder = Recorder()
     with recorder.keeping(Trail(file)):
         recorder.record(heard(1))

@@ -363,3 +363,27 @@ def test_what_is_not_secret_is_told():
     assert json.dumps(redaction.value({"a": [{"pin": 1}, 2]})) == json.dumps(
         {"a": [{"pin": REDACTED}, 2]}
     )
+
+
+async def test_what_a_rule_hears_is_written_before_it_hears_of_it(house):
+    house.folder.write(
+        "hall.py",
+        """
+        from pathlib import Path
+        from eshet_rules import rule
+
+        @rule
+        async def light(client):
+            def ring(payload):
+                seen.write_bytes(trail.read_bytes())
+
+            await client.event_listen_cb("/bell", ring)
+
+        trail = Path(__file__).parent / "audit" / "trail.jsonl"
+        seen = Path(__file__).parent / "seen"
+        """,
+    )
+    assert await house.update()
+    await house.viewer.event_emit("/bell", "ding")
+    await house.advance(0)
+    assert b'"ding"' in (house.folder.path / "seen").read_bytes().splitlines()[-1]
