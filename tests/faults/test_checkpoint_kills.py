@@ -33,6 +33,13 @@ async def clock(log):
 """
 
 
+# Else it would start in safe mode, without rules, after the third kill.
+CONFIGURATION = f"""
+[supervision]
+short_lives = {KILLS + 1}
+"""
+
+
 @pytest.fixture(scope="module")
 def server():
     with running("eshet", "serve", "--listen", "127.0.0.1:0") as process:
@@ -59,6 +66,7 @@ def kill_after(ticks, folder, state, server):
 def test_a_checkpoint_is_whole_and_young_whenever_the_runner_is_killed(tmp_path, server):
     folder = Folder(tmp_path / "rules")
     folder.write("clock.py", RULE)
+    folder.write("eshet-rules.toml", CONFIGURATION)
     folder.write("eshet-rules.toml", "[supervision]\nshort_lives = 1000\n")  # no safe mode
     chance = random.Random(7)  # noqa: S311 - to get the same again
     for _ in range(KILLS):
