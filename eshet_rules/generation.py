@@ -151,7 +151,7 @@ class Generation:
         nodes = stateful_nodes(self._scopes())
         return Legacy(
             self.version.source.version,
-            give(nodes, zero),
+            [*give(nodes, zero), *(memo for rule in self._rules.values() for memo in rule.left)],
             self._outputs.give(self._rules_by_scope()),
             zero,
         )
@@ -250,7 +250,7 @@ class Generation:
 
     def _finished_before(self, rule: str) -> bool:
         old = None if self._old is None else self._old._rules.get(rule)
-        return old is not None and old.first_attempt.done()
+        return old is not None and old.first_attempt.done() and old.first_attempt.result()
 
     def _start(self, rule: Rule) -> None:
         full_name = self._full_name(rule)

@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from eshet.reactive import Value
 from eshet.reactive.graph import Resumption, ValueNode
-from eshet.reactive.handover import named
+from eshet.reactive.handover import Memo, give, named, stateful_nodes
 from eshet.reactive.value import value_of
+from eshet.scope import Scope
 
-__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "keeping"]
+__all__ = ["KEEP", "Keeping", "KeptNode", "going_on", "keep", "keeping", "left_in"]
 
 KEEP: Final = "keep"
 """What people are told that a Value of `keep` is."""
@@ -90,6 +91,26 @@ class KeptNode(ValueNode):
     def label(self) -> str:
         """Return what people are told that this node is."""
         return KEEP
+
+
+def left_in(rule: str, scope: Scope) -> list[Memo]:
+    """Return what the Values kept in the scope of a rule give, before that is disposed.
+
+    Args:
+        rule: its name in the module.
+        scope: of the attempt to run it.
+    """
+    nodes = stateful_nodes({rule: scope})
+    return give((about, node) for about, node in nodes if isinstance(node, KeptNode))
+
+
+@contextlib.contextmanager
+def going_on(left: Sequence[Memo]) -> Iterator[None]:
+    """Let `keep` go on with what an attempt before this one has left, within a `with` statement."""
+    version, old = _keeping.get()
+    newer = {about.name: given for about, given in left if about.name is not None}
+    with keeping(Keeping(version, {**old, **newer})):
+        yield
 
 
 @contextlib.contextmanager

@@ -14,11 +14,13 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing
 from eshet.clock import wall_now
 from eshet.exceptions import Interrupted
+from eshet.reactive.handover import Memo
 from eshet.scope import Reason, Scope, within
 from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
 from eshet.tasks.starting import start_task
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
+from eshet_rules.keep import going_on, left_in
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.intensity import next_pause, recent
 from eshet_rules.supervision.limits import Limits
@@ -99,6 +101,7 @@ class SupervisedRule:
         self._since = wall_now(UTC)
         self._why = ""
         self._last_error: str | None = None
+        self._left: list[Memo] = []
         self._restarts: list[float] = []
         self._restart_count = 0
         self._workload = Workload()
@@ -113,6 +116,12 @@ class SupervisedRule:
         """Where its function is written."""
         function: Any = inspect.unwrap(self.rule.function)
         return str(function.__code__.co_filename)
+
+    @property
+    def left(self) -> list[Memo]:
+        """What an attempt that has ended has left to the next: none while one is alive."""
+        alive = self.attempt_scope is not None and not self.attempt_scope.disposed
+        return [] if alive else self._left
 
     def status(self) -> RuleStatus:
         """Return how the rule is now."""
@@ -151,6 +160,7 @@ class SupervisedRule:
         if self.scope.disposed:
             return
         self._cancel_restart()
+        self._remember_kept()
         self._last_error = str(error)
         self._stay_failed(f"{error}; {_HOW_TO_GO_ON}")
         self._life.begin_close(Reason.FAILED)
@@ -197,14 +207,14 @@ class SupervisedRule:
     async def _attempt(self) -> None:
         self._cancel_restart()
         if self.attempt_scope is not None:
-            await self._close(self.attempt_scope, Reason.REPLACED)
+            await self._end_attempt(self.attempt_scope, Reason.REPLACED)
         self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._life)
         self._become(RuleState.RUNNING)
         try:
-            with scope.active(), using_workload(self._workload):
+            with scope.active(), using_workload(self._workload), going_on(self._left):
                 await self._call_rule(scope)
         except (Exception, Interrupted) as error:
-            await self._close(scope, Reason.FAILED)
+            await self._end_attempt(scope, Reason.FAILED)
             self._note_failure(error)
             self._first_attempt_ended(succeeded=False)
             if not self._tells_ends:
@@ -222,10 +232,16 @@ class SupervisedRule:
             # asyncio would let it end the whole runner.
             raise RuntimeError("a rule can't end the runner: return instead") from error
 
-    async def _close(self, scope: RuleScope, reason: Reason) -> None:
+    async def _end_attempt(self, scope: RuleScope, reason: Reason) -> None:
+        self._remember_kept()
         still_running = await scope.close(reason)
         if still_running:
             self._log.error("tasks do not end when cancelled", tasks=still_running)
+
+    def _remember_kept(self) -> None:
+        """Keep what the Values of `keep` hold, before the attempt that made them is disposed."""
+        if self.attempt_scope is not None and not self.attempt_scope.disposed:
+            self._left = left_in(self.rule.name, self.attempt_scope) or self._left
 
     def _first_attempt_ended(self, *, succeeded: bool) -> None:
         if not self.first_attempt.done():

@@ -484,3 +484,40 @@ async def test_a_rule_that_fails_again_and_again_stays_failed_until_its_file_cha
     assert statuses == ["running", "running"]
     assert level == [Unknown, 1, 2]
     assert await house.get("/hall/tries") == 1
+
+
+COUNTING = """
+from eshet import yarp
+from eshet_rules import keep, rule
+
+@rule
+async def counting(client):
+    count = keep("count", 0)
+    await yarp.state_register("/count", count)
+    async def add(_):
+        count.value += 1
+    await client.event_listen_cb("/add", add)
+    async for _ in client.event_listen("/break"):
+        raise OSError("no line")
+"""
+
+
+async def test_what_a_rule_keeps_goes_on_when_it_is_restarted_and_when_it_was_failed(house):
+    for event in ("/add", "/break"):
+        await house.viewer.event_register(event)
+    house.write("hall.py", COUNTING)
+    await house.update()
+    await house.viewer.event_emit("/add", 1)
+    await house.viewer.event_emit("/break", 1)
+    await house.advance(2)
+    assert await house.get("/count") == 1
+
+    for _ in range(5):
+        await house.viewer.event_emit("/add", 1)
+        await house.viewer.event_emit("/break", 1)
+        await house.advance(60)
+    [report] = house.reloader.reports()
+    assert report.status.state == "failed"
+    house.write("hall.py", COUNTING + "\n")
+    await house.update()
+    assert await house.get("/count") == 6
