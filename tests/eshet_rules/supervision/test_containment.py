@@ -1,0 +1,46 @@
+"""What a guard of the loop raises in a rule, and sys.exit(), goes no further than that rule."""
+
+import pytest
+
+TWO_RULES = """
+import sys
+from eshet import yarp
+from eshet.exceptions import Interrupted
+from eshet_rules import rule
+
+@rule
+async def bad(client):
+    poke = await yarp.event_listen("/poke")
+    {body}
+
+@rule
+async def good():
+    poke = await yarp.event_listen("/poke")
+    await yarp.state_register("/pokes", yarp.fn(lambda n: n)(yarp.event_to_value(poke, 0)))
+"""
+
+BODIES = {
+    "a callback": "poke.on_value_changed(lambda _: fail())",
+    "a node": "yarp.fn(lambda _: fail())(poke).on_value_changed(print)",
+    "a listener": "await client.event_listen_cb('/poke', lambda _: fail())",
+    "an action": "await client.action_register('/bad/action', lambda: fail())",
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("error", ["Interrupted('blocked')", "SystemExit(3)"])
+async def test_the_connection_and_the_other_rules_of_the_module_go_on(house, body, error):
+    await house.viewer.event_register("/poke")
+    raising = f"def fail():\n        raise {error}\n    {body}"
+    house.write("hall.py", TWO_RULES.format(body=raising))
+    assert await house.update()
+    pokes = await house.watch("/pokes")
+    for number in range(1, 4):
+        await house.viewer.event_emit("/poke", number)
+        if "action" in body:
+            with pytest.raises(Exception, match="bad/action"):
+                await house.viewer.action_call("/bad/action")
+        await house.advance(1)
+    assert pokes == [0, 1, 2, 3]
+    failed = [r for r in house.log.records if r["event"] == "rule failed"]
+    assert [r["rule"] for r in failed] == ["hall.bad"] * 3
