@@ -11,6 +11,7 @@ What lives where:
     requests         a request that waits for its reply
     hearing          what ends a listener or an observer
     witness          who sees what clients hear and say, and links causes
+    echoes           what was sent last, to know it again when it comes in
     callbacks        what users gave us to call, and where its errors go
     address          where the server is
     reconnect        how long to wait before each try

@@ -4,16 +4,17 @@ A program that wants to know why things happen gives its clients one `Witness`, 
 subclass to be told of each input and output. Without one, nobody keeps track of causes, and nothing
 is spent on that.
 
-The wire carries no cause. But what comes in at a path right after one of these clients has sent the
-same there is the echo of that: its cause is named as the parent.
+Where what comes in is the echo of what one of these clients has sent, the second cause names the
+first as its parent; see `eshet.client.echoes`.
 """
 
-from collections import deque
+import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eshet import messages
 from eshet.cause import Cause, current
+from eshet.client.echoes import Echo, Echoes
 
 if TYPE_CHECKING:
     from eshet.client.client import Client
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint", "Said", "Witness", "let_see", "tell_skipped"]
 
 _MOST_SENT: Final = 1024
+_LONGEST_WAY: Final = 10.0
+"""Seconds from an output to its echo; what comes later may be anybody's."""
 
 _ECHO_OF: Final = {
     messages.ActionCall.code: "call",
@@ -50,11 +53,15 @@ class Said:
         code: of the message.
         path: where it goes.
         value: packed; empty if there is none.
+        echo: by which it is known again; None if it has no cause.
     """
 
-    __slots__ = ("code", "path", "result", "value", "witness")
+    __slots__ = ("code", "echo", "path", "result", "value", "witness")
 
-    def __init__(self, witness: "Witness", code: int, path: bytes, value: bytes) -> None:
+    def __init__(
+        self, witness: "Witness", code: int, path: bytes, value: bytes, echo: Echo | None
+    ) -> None:
+        self.echo = echo
         self.witness = witness
         self.code = code
         self.path = path
@@ -70,11 +77,13 @@ class Said:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.echo is not None and isinstance(error, Exception):
+            self.echo.void()
         self.witness.sent(self, error)
 
 
 class Witness:
-    """Starts a cause for each input, and tells which output it is the echo of.
+    """Starts a cause for each input, and tells which output it is the echo of; in one event loop.
 
     This base keeps no account of either: a subclass overrides `hears`, `sent`, `skips`, `connected`
     and `disconnected`, which do nothing here; in the context, and for the cause, of what they tell.
@@ -84,7 +93,9 @@ class Witness:
     """What makes the object that an output is within."""
 
     def __init__(self) -> None:
-        self._echoes = _Echoes(_MOST_SENT)
+        self._echoes = Echoes(_MOST_SENT, _LONGEST_WAY)
+        self.loop_time: Final = asyncio.get_running_loop().time
+        """Tells the time of the loop."""
 
     # --- what clients hear ----------------------------------------------------------------------
 
@@ -97,7 +108,8 @@ class Witness:
             value: packed; empty if there is none.
             endpoint: what hears it.
         """
-        parent, endpoint.seen = self._echoes.find((kind, path), value, endpoint.seen)
+        place, now = (kind, path), self.loop_time()
+        parent, endpoint.seen = self._echoes.find(place, value, endpoint.seen, now)
         return Cause(kind, path.decode(), parent)
 
     def first_seen(self, kind: str, path: bytes) -> int:
@@ -112,9 +124,10 @@ class Witness:
     def says(self, code: int, path: bytes, value: bytes = b"") -> Said:
         """Return what an output is within, from before it is sent until it is answered."""
         cause = current.get()
+        echo = None
         if cause is not None:
-            self._echoes.add((_ECHO_OF[code], path), value, cause)
-        return self.said_of(self, code, path, value)
+            echo = self._echoes.add((_ECHO_OF[code], path), value, cause, self.loop_time())
+        return self.said_of(self, code, path, value, echo)
 
     def sent(self, said: Said, error: BaseException | None) -> None:
         """Be told how an output ended: with `said.result`, or with an error."""
@@ -155,76 +168,3 @@ def tell_skipped(client: "Client", code: int, path: str, value: Any, why: str) -
     witness = client._registrations.witness
     if witness is not None:
         witness.skips(code, path, value, why)
-
-
-_Place = tuple[str, bytes]
-
-
-class _Sent:
-    """What was sent to one place and is still remembered, numbered in order."""
-
-    __slots__ = ("causes", "first", "values")
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-        self.values: deque[int] = deque()  # their hashes: they may be long
-        self.causes: deque[Cause] = deque()
-
-
-class _Echoes:
-    """The causes of what was sent last, by where it went.
-
-    Invariants: it remembers at most `most`; the numbers of one place only grow, also when it was
-    forgotten in between.
-
-    Args:
-        most: how much is remembered.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._sent: dict[_Place, _Sent] = {}
-        self._places: deque[_Place] = deque()
-        self._number = 0
-
-    def add(self, place: _Place, value: bytes, cause: Cause) -> None:
-        """Remember what is sent; forget what was sent first."""
-        sent = self._sent.get(place)
-        if sent is None:
-            sent = self._sent[place] = _Sent(self._number)
-        sent.values.append(hash(value))
-        sent.causes.append(cause)
-        self._number += 1
-        self._places.append(place)
-        if len(self._places) > self._most:
-            self._forget(self._places.popleft())
-
-    def find(self, place: _Place, value: bytes, after: int) -> tuple[Cause | None, int]:
-        """Return the cause of the first that is the same, and the number of the next one.
-
-        Args:
-            place: where it came in.
-            value: what came.
-            after: the number of the first that may be it.
-        """
-        sent = self._sent.get(place)
-        if sent is None:
-            return None, after
-        wanted = hash(value)
-        for index in range(max(0, after - sent.first), len(sent.values)):
-            if sent.values[index] == wanted:
-                return sent.causes[index], sent.first + index + 1
-        return None, after
-
-    def end(self, place: _Place) -> int:
-        """Return the number of what will be sent there next."""
-        sent = self._sent.get(place)
-        return self._number if sent is None else sent.first + len(sent.values)
-
-    def _forget(self, place: _Place) -> None:
-        sent = self._sent[place]
-        sent.values.popleft()
-        sent.causes.popleft()
-        sent.first += 1
-        if not sent.values:
-            del self._sent[place]

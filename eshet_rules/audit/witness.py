@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from eshet import codec, messages
 from eshet.cause import Cause, current
+from eshet.client.echoes import Echo
 from eshet.client.witness import Said, Witness
 from eshet.clock import wall_clock, wall_stamp
 from eshet.tasks import current_attempt
@@ -36,17 +37,18 @@ Outcome = Literal["done", "failed", "interrupted", "skipped"]
 class _Timed(Said):
     """An output that knows how long it takes."""
 
-    __slots__ = ("_began", "_time")
+    __slots__ = ("_began",)
 
-    def __init__(self, witness: "RecordingWitness", code: int, path: bytes, value: bytes) -> None:
-        super().__init__(witness, code, path, value)
-        self._time = witness.loop_time
-        self._began = self._time()
+    def __init__(
+        self, witness: Witness, code: int, path: bytes, value: bytes, echo: Echo | None
+    ) -> None:
+        super().__init__(witness, code, path, value, echo)
+        self._began = witness.loop_time()
 
     @property
     def duration(self) -> float:
         """How many seconds have passed since it was sent."""
-        return round(self._time() - self._began, 6)
+        return round(self.witness.loop_time() - self._began, 6)
 
 
 class RecordingWitness(Witness):
@@ -64,8 +66,6 @@ class RecordingWitness(Witness):
         self._redaction = recorder.redaction
         self._redacts = bool(recorder.redaction)
         self._clock = wall_clock()
-        self.loop_time: Final = asyncio.get_running_loop().time
-        """Tells the time of the loop."""
 
     def hears(self, kind: Any, path: str, value: Any) -> None:
         """See `Witness`."""

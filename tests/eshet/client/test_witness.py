@@ -2,9 +2,9 @@
 
 import pytest
 
-from eshet import Client, ErrorValue, Unknown, yarp
+from eshet import Client, Disconnected, ErrorValue, Unknown, yarp
 from eshet.cause import Cause, causing, current_cause
-from eshet.client.witness import Witness, _Echoes, let_see
+from eshet.client.witness import Witness, let_see
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.server import Server
 from eshet.utils import RunSerially
@@ -34,7 +34,7 @@ class Recorder(Witness):
 
 
 @pytest.fixture
-def witness():
+async def witness():
     return Recorder()
 
 
@@ -134,6 +134,17 @@ async def test_what_was_sent_before_somebody_listened_is_no_parent(clients, witn
     with causing(Cause("timer", "noon")):
         await hall.event_emit("/bell", 1)
     await bath.event_listen_cb("/bell", lambda payload: None)
+    await outside.event_emit("/bell", 1)
+    await advance(0)
+    assert [cause.parent for cause in witness.causes("/bell")] == [None]
+
+
+async def test_what_failed_is_no_parent_of_what_somebody_else_does(clients, witness, advance):
+    hall, bath, outside = clients
+    await bath.event_listen_cb("/bell", lambda payload: None)
+    await hall.close()
+    with causing(Cause("timer", "noon")), pytest.raises(Disconnected):
+        await hall.event_emit("/bell", 1)
     await outside.event_emit("/bell", 1)
     await advance(0)
     assert [cause.parent for cause in witness.causes("/bell")] == [None]
@@ -269,32 +280,3 @@ class TestSinks:
         await advance(30)
         assert witness.said[-1][4].kind == "timer"
         assert witness.said[-1][4].parent is witness.causes("/bell")[0]
-
-
-class TestEchoes:
-    """What was sent, and is remembered for a while."""
-
-    def test_it_forgets_what_was_sent_first(self):
-        echoes = _Echoes(3)
-        causes = [Cause("event", "/bell") for _ in range(5)]
-        for number, cause in enumerate(causes):
-            echoes.add(("event", b"/bell"), b"%d" % number, cause)
-        found = [echoes.find(("event", b"/bell"), b"%d" % number, 0)[0] for number in range(5)]
-        assert found == [None, None, *causes[2:]]
-
-    def test_a_place_of_which_all_was_forgotten_costs_nothing(self):
-        echoes = _Echoes(3)
-        for number in range(1000):
-            echoes.add(("event", b"/%d" % number), b"", Cause("event", "/bell"))
-        assert len(echoes._sent) == len(echoes._places) == 3
-
-    def test_numbers_of_a_place_go_on_after_it_was_forgotten(self):
-        echoes = _Echoes(2)
-        place = ("event", b"/bell")
-        echoes.add(place, b"1", Cause("event", "/bell"))
-        end = echoes.end(place)
-        for _ in range(2):
-            echoes.add(("event", b"/door"), b"1", Cause("event", "/door"))
-        again = Cause("event", "/bell")
-        echoes.add(place, b"1", again)
-        assert echoes.find(place, b"1", end)[0] is again
