@@ -24,38 +24,36 @@ BEFORE = """
     """
 
 NOT_ENDING = {
-    "swallows_cancellation": """
+    "does_not_let_itself_be_cancelled": """
     @rule
-    async def bad():
+    async def swallows():
         while True:
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError:
                 pass
-    """,
-    "cleans_up_for_ever": """
+
     @rule
-    async def bad(scope):
+    async def cleans_up_for_ever(scope):
         scope.on_dispose(lambda: asyncio.sleep(3600))
     """,
-    "leaves_a_thread": """
+    "leaves_threads": """
     @rule
-    async def bad():
+    async def thread():
         threading.Thread(target=time.sleep, args=(3600,)).start()
-    """,
-    "waits_in_an_executor": """
+
     @rule
-    async def bad():
+    async def executor():
         await asyncio.to_thread(time.sleep, 3600)
     """,
     "blocks_when_it_ends": """
     @rule
-    async def bad(scope):
+    async def sleeps(scope):
         scope.on_dispose(lambda: time.sleep(3600))
     """,
     "computes_for_ever_when_it_ends": """
     @rule
-    async def bad():
+    async def computes():
         try:
             await asyncio.sleep(3600)
         finally:
@@ -64,7 +62,7 @@ NOT_ENDING = {
     """,
     "blocks_while_it_runs": """
     @rule
-    async def bad():
+    async def blocks():
         asyncio.get_running_loop().call_later(0.3, time.sleep, 3600)
     """,
 }
