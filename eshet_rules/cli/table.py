@@ -63,8 +63,8 @@ def _line(row: Sequence[str], widths: Sequence[int], colour: str | None = None) 
 def _details(rule: Mapping[str, Any]) -> list[str]:
     lines = [_detail(f"{name:<6} {' '.join(rule[name])}") for name in _DETAILS if rule[name]]
     if rule["why"]:
-        lines.append(_detail(f"{rule['state']} {rule['why']}"))
-    if rule["last_error"]:
+        lines.append(_detail(f"why    {rule['why']}"))
+    if rule["last_error"] and rule["last_error"] not in rule["why"]:
         lines.append(_detail(f"error  {rule['last_error']}"))
     return lines
 

@@ -51,9 +51,16 @@ def test_what_more_there_is_to_say_stands_below_it():
     assert shown[2:] == [
         "    reads  /lux /motion",
         "    writes /light",
-        "    failed it failed again",
+        "    why    it failed again",
         "    error  ValueError: no",
     ]
+
+
+def test_an_error_that_is_why_is_told_once():
+    shown = lines(
+        [rule(state="failed", why="ValueError: no; save its file", last_error="ValueError: no")]
+    )
+    assert shown[2:] == ["    why    ValueError: no; save its file"]
 
 
 @pytest.mark.parametrize(("running", "queued", "shown"), [(0, 0, "0"), (2, 0, "2"), (1, 7, "1+7")])
