@@ -7,6 +7,7 @@ only those parts are read that may have it, as their index says.
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -28,7 +29,7 @@ _LOOK_AGAIN: Final = 0.2
 ENDLESS: Final = "9999"
 """Later than the time of any record."""
 
-_GLOB: Final = frozenset("*?[")
+_SPECIAL: Final = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,17 @@ class Filter:
 
     @cached_property
     def needle(self) -> bytes | None:
-        """What is in the bytes of each record that is wanted: the rarest that is known."""
+        """What is in the bytes of each record that is wanted: the longest that is known."""
         if self.cause is not None:
             return b":" + msgspec.json.encode(self.cause)
-        for name, text in (("path", self.path), ("rule", self.rule), ("event", self.event)):
-            if text is not None and not _GLOB & set(text):
-                return b'"%b":%b' % (name.encode(), msgspec.json.encode(text))
-        return None
+        wanted = (("path", self.path), ("rule", self.rule), ("event", self.event))
+        known = [_needle(name, text) for name, text in wanted if text is not None]
+        return max(known, key=len, default=None)
 
     @property
     def exact_path(self) -> str | None:
         """The path, if it is no glob."""
-        return None if self.path is None or _GLOB & set(self.path) else self.path
+        return None if self.path is None or _SPECIAL.search(self.path) else self.path
 
 
 @dataclass(frozen=True)
@@ -229,6 +229,13 @@ class Reader:
                     yield record
         if broken:
             self._report(Damage(path, "lines are not what was written", broken))
+
+
+def _needle(name: str, text: str) -> bytes:
+    """Return a field with a text, or with what a glob begins with, as it is in the bytes."""
+    begin = _SPECIAL.split(text)[0]
+    quoted = msgspec.json.encode(begin)
+    return b'"%b":%b' % (name.encode(), quoted if begin == text else quoted[:-1])
 
 
 def _candidates(block: bytes, needle: bytes | None) -> Iterator[bytes]:

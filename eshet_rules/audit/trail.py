@@ -94,6 +94,7 @@ class Trail:
     ) -> None:
         self.file: Final = file
         self.report = report
+        self._runner: Final = version("eshet-rules")
         self._most = size
         self._total = total
         self._lock = threading.RLock()
@@ -239,7 +240,7 @@ class Trail:
         self._full_at = self._most
         if not self._size:
             try:
-                self._write(encode(_beginning(time, self._after)))
+                self._write(encode(_beginning(time, self._runner, self._after)))
             except OSError:
                 self._fd = None
                 os.close(fd)
@@ -362,13 +363,13 @@ class Trail:
                 self._problems.append(("can't drop the oldest file of the trail", fields))
 
 
-def _beginning(time: str, after: str | None) -> TrailBegins:
+def _beginning(time: str, runner: str, after: str | None) -> TrailBegins:
     return TrailBegins(
         time=time,
         level="info",
         event="trail begins",
         schema=SCHEMA_VERSION,
-        runner=version("eshet-rules"),
+        runner=runner,
         after=after,
     )
 

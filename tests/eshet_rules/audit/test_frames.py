@@ -1,0 +1,113 @@
+import errno
+import os
+
+import pytest
+
+from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, compress, frames_of, read_frame
+from eshet_rules.audit.trail import Trail, closed_files
+
+try:
+    from compression import zstd
+except ImportError:
+    from backports import zstd
+
+LINE = '{{"time":"2026-11-25T03:22:41.{:06}Z","level":"info","event":"e","path":"/{}"}}\n'
+
+
+def lines(count):
+    return "".join(LINE.format(number, number % 7) for number in range(count)).encode()
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "trail-000001-x.jsonl"
+    path.write_bytes(lines(40_000))
+    return path
+
+
+def compressed(source):
+    target = source.with_name(f"{source.name}.zst")
+    compress(source, target)
+    return target
+
+
+def test_a_compressed_file_has_all_lines_in_frames_of_whole_lines(source):
+    target = compressed(source)
+    with target.open("rb") as file:
+        frames, is_whole = frames_of(file)
+        blocks = [read_frame(file, frame) for frame in frames]
+    assert is_whole
+    assert b"".join(blocks) == source.read_bytes()
+    assert len(blocks) == len(source.read_bytes()) // FRAME_SIZE + 1
+    assert all(block.endswith(b"\n") for block in blocks)
+    assert [frame.lines for frame in frames] == [block.count(b"\n") for block in blocks]
+
+
+def test_it_is_an_ordinary_file_of_zstd(source):
+    assert zstd.decompress(compressed(source).read_bytes()) == source.read_bytes()
+
+
+def test_it_is_for_its_owner_only(source):
+    assert compressed(source).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("cut", [1, 4, 8, 100, 5_000, 50_000, 100_000])
+def test_without_its_end_the_frames_before_that_are_read(source, cut):
+    target = compressed(source)
+    target.write_bytes(target.read_bytes()[:-cut])
+    read = b""
+    with target.open("rb") as file:
+        frames, is_whole = frames_of(file)
+        assert not is_whole
+        for frame in frames:
+            try:
+                read += read_frame(file, frame)
+            except DamagedFrame:
+                break
+    assert source.read_bytes().startswith(read)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x00" * 100, b"\x28\xb5\x2f\xfd" + b"\xff" * 50])
+def test_what_is_no_such_file_raises_nothing_else_than_damage(tmp_path, content):
+    path = tmp_path / "x.zst"
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        frames, is_whole = frames_of(file)
+        assert not is_whole
+        for frame in frames:
+            with pytest.raises(DamagedFrame):
+                read_frame(file, frame)
+
+
+@pytest.mark.parametrize("name", ["fsync", "fchmod"])
+def test_what_could_not_be_compressed_is_as_it_was(source, monkeypatch, name):
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, name, fail)
+        with pytest.raises(OSError, match="No space"):
+            compressed(source)
+    assert [path.name for path in source.parent.iterdir()] == [source.name]
+
+
+@pytest.mark.parametrize("name", ["replace", "unlink", "open"])
+def test_a_trail_goes_on_whichever_step_of_compressing_fails(tmp_path, monkeypatch, name):
+    file = tmp_path / "trail.jsonl"
+    (tmp_path / "trail-000001-x.jsonl").write_bytes(lines(10))
+    problems = []
+
+    def fail(self, *args, **kwargs):
+        raise OSError(errno.EIO, "Input/output error")
+
+    trail = Trail(file, report=lambda event, fields: problems.append(event))
+    with monkeypatch.context() as patched:
+        patched.setattr(type(file), name, fail)
+        trail.open()
+        trail.close()
+    assert problems == ["can't compress the trail"]
+    again = Trail(file)
+    again.open()
+    again.close()
+    assert [path.suffix for path in closed_files(file)] == [".zst"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".zst", ".jsonl"}
