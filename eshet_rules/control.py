@@ -4,13 +4,12 @@ import asyncio
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.config import Configuration, RuleSettings
+from eshet_rules.config import Configuration, RuleSettings, is_meant
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import AllDisabled, UnknownName
 from eshet_rules.reload import Reloader
@@ -147,9 +146,11 @@ class Control:
         self._log.info("told to enable" if on else "told to disable", rules=rules)
         if on and self._guard is not None:
             self._guard.let_run(rules)
-        for rule in rules:
-            as_configured = self._configuration.for_rule(rule).disabled is None
-            self._switches.switch([rule], None if on == as_configured else on)
+        configured = {
+            rule for rule in rules if (self._configuration.for_rule(rule).disabled is None) == on
+        }
+        self._switches.switch(configured, on=None)
+        self._switches.switch(set(rules) - configured, on=on)
         self._reloader.configure(self._settings())
         await self._reloader.follow()
         return rules
@@ -162,7 +163,7 @@ class Control:
 
         def of(rule: str) -> RuleSettings:
             settings = configuration.for_rule(rule)
-            if not _matches(rule, self._only):
+            if not is_meant(rule, self._only):
                 return replace(settings, disabled=f"by --only {self._only}")
             if guard is not None and (why := guard.why_off(rule)) is not None:
                 return replace(settings, disabled=why)
@@ -176,7 +177,7 @@ class Control:
         """Return the full names of the rules that are meant."""
         found: set[str] = set()
         for name in names:
-            rules = {rule for rule in self._all() if _matches(rule, name)}
+            rules = {rule for rule in self._all() if is_meant(rule, name)}
             if not rules:
                 known = [*self._reloader.rules, *self._all()]
                 raise UnknownName(name, difflib.get_close_matches(name, known, 3))
@@ -185,9 +186,3 @@ class Control:
 
     def _all(self) -> set[str]:
         return set(chain.from_iterable(self._reloader.rules.values()))
-
-
-def _matches(rule: str, name: str) -> bool:
-    """Whether a name, or glob, is that of a rule or of its module."""
-    names = (rule, rule.rpartition(".")[0])
-    return name in names or any(fnmatchcase(each, name) for each in names)

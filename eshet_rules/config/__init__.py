@@ -18,6 +18,7 @@ from eshet_rules.config.tables import (
     ServerSettings,
     StateSettings,
     WatchSettings,
+    is_meant,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "ServerSettings",
     "StateSettings",
     "WatchSettings",
+    "is_meant",
 ]

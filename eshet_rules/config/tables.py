@@ -31,6 +31,7 @@ __all__ = [
     "ServerSettings",
     "StateSettings",
     "WatchSettings",
+    "is_meant",
 ]
 
 T = TypeVar("T")
@@ -103,6 +104,17 @@ class WatchSettings:
     rescan: float = setting(number("seconds"), 2.0)
 
 
+def is_meant(rule: str, name: str) -> bool:
+    """Whether a rule, given by its full name, is meant by a name that people write.
+
+    Args:
+        rule: as `hall.hall_light`.
+        name: that of a rule, or of a module, or a glob of either.
+    """
+    names = (rule, rule.rpartition(".")[0])
+    return name in names or any(fnmatchcase(each, name) for each in names)
+
+
 @dataclass(frozen=True)
 class RuleSettings:
     """What is configured of one rule.
@@ -140,10 +152,7 @@ class Pattern:
 
     def matches(self, rule: str) -> bool:
         """Whether it is about a rule, given by its full name, `MODULE.RULE`."""
-        module = rule.rpartition(".")[0]
-        return self.glob in (rule, module) or any(
-            fnmatchcase(name, self.glob) for name in (rule, module)
-        )
+        return is_meant(rule, self.glob)
 
     def limited(self, limits: Limits) -> Limits:
         """Return limits with those of this pattern, unless they do not fit to each other."""
