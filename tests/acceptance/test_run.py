@@ -164,6 +164,31 @@ def test_the_server_can_be_named_by_an_option(folder, server):
     assert server in done.stdout
 
 
+def test_machines_are_told_how_the_rules_are_and_of_each_change(folder, server):
+    folder.write("hall.py", COUNTER.format(level=1))
+    with runner(folder, server, "--name", "machines") as house:
+        house.wait_for("running")
+        named = ("--runner", "machines")
+        with running("eshet-rules", "list", "--watch", "--json", *named, server=server) as watching:
+            [rule] = json.loads(line(watching))["rules"]
+            assert (rule["rule"], rule["state"]) == ("hall.level", "running")
+            assert rule["writes"] == ["/level"]
+            command("eshet-rules", "disable", "hall", *named, server=server)
+            assert json.loads(line(watching))["rules"][0]["state"] == "disabled"
+            folder.write("bath.py", "a = = 1")
+            house.wait_for("import failed")
+            assert "bath.py:1: SyntaxError" in json.loads(line(watching))["broken"]["bath"]
+        done = command("eshet-rules", "list", "--json", *named, server=server)
+        assert json.loads(done.stdout)["rules"][0]["why"] == "by command"
+        assert house.stop() == 0
+    with runner(folder, server, "--name", "machines") as house:
+        house.wait_for("running")
+        assert command("eshet", "get", "/level", server=server).returncode == 1
+        command("eshet-rules", "enable", "hall.level", *named, server=server)
+        assert get("/level", server) == "1"
+        assert house.stop() == 0
+
+
 # --- what a user can do wrong -------------------------------------------------------------------
 
 
