@@ -79,16 +79,26 @@ class Control:
             self._find([self._only])
 
     def check_patterns(self) -> None:
-        """Warn of what is configured of rules that are not there."""
-        rules = list(chain.from_iterable(self._reloader.rules.values()))
+        """Warn of what is configured in vain: of rules that are not there, or do not ask for it."""
+        rules = self._all()
+        file = str(self._configuration.file)
         for pattern in self._configuration.rules:
-            if not any(map(pattern.matches, rules)):
+            meant = set(filter(pattern.matches, rules))
+            if not meant:
                 near = difflib.get_close_matches(pattern.glob, [*rules, *self._reloader.rules])
                 self._log.warning(
                     "no rule has this name, which is configured",
                     name=pattern.glob,
-                    file=str(self._configuration.file),
+                    file=file,
                     **({"near": near} if near else {}),
+                )
+            elif pattern.parameters and meant.isdisjoint(self._reloader.asking_for("config")):
+                self._log.warning(
+                    "no rule asks for these parameters, which are configured",
+                    name=pattern.glob,
+                    file=file,
+                    parameters=list(pattern.parameters),
+                    advice="give the rule a parameter named config",
                 )
 
     async def reload(self, *names: str) -> list[str]:

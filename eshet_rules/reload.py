@@ -178,6 +178,15 @@ class Reloader:
         """The full names of all rules, by the modules that they are in; alive or not."""
         return {name: list(rules) for name, rules in self._rules().items()}
 
+    def asking_for(self, given: str) -> set[str]:
+        """Return the full names of the rules that are to be given something of this name."""
+        return {
+            full_name
+            for rules in self._rules().values()
+            for full_name, rule in rules.items()
+            if given in rule.asks_for
+        }
+
     def _rules(self) -> dict[str, dict[str, Rule]]:
         """Return the rules of each module that has some, by their full names."""
         alive = {name: generation.version for name, generation in self._alive.items()}

@@ -369,6 +369,16 @@ class NoSuchRule(Record, kw_only=True):
     near: Annotated[Any, Meta(description="what may be meant")] = None
 
 
+@_event("no rule asks for these parameters, which are configured")
+class UnusedParameters(Record, kw_only=True):
+    """The rules that a table of the configuration is for have no parameter named `config`."""
+
+    name: Annotated[str, Meta(description="the glob")]
+    file: Annotated[str, Meta(description="of the configuration")]
+    parameters: Annotated[list[str], Meta(description="their names")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
 @_event("told to reload")
 class ToldToReload(Record, kw_only=True):
     """Somebody wants modules to be loaded again."""
