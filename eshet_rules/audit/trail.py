@@ -204,6 +204,7 @@ class Trail:
 
     def _prepare(self, time: str, length: int) -> None:
         """Have a file open that a line of this time and length belongs in, and no gap untold."""
+        self._mend()
         if self._fd is None:
             self._open(time)
         elif time[:DAY] != self._day or self._size + length > self._full_at:
@@ -247,15 +248,13 @@ class Trail:
                 raise
 
     def _write(self, line: bytes) -> None:
-        """Write a line, or several, or nothing of it.
+        """Write a line, or several, or nothing of it; the file is not torn.
 
         Raises:
             OSError: it was not written.
         """
         fd = self._fd
         assert fd is not None  # noqa: S101 - whoever calls this has opened it
-        if self._torn:
-            os.ftruncate(fd, self._size)
         try:
             written = os.write(fd, line)
             while written < len(line):  # the system says only now that the rest does not fit
@@ -263,15 +262,23 @@ class Trail:
         except OSError:
             self._torn = self._is_regular
             with contextlib.suppress(OSError):
-                os.ftruncate(fd, self._size)
-                self._torn = False
+                self._mend()
             raise
         except BaseException:  # a rule that logs was interrupted in here: nobody knows how far
             self._fd = None
             os.close(fd)
             raise
-        self._torn = False
         self._size += len(line)
+
+    def _mend(self) -> None:
+        """Cut off what a write that failed has left.
+
+        Raises:
+            OSError: it is still there.
+        """
+        if self._torn and self._fd is not None:
+            os.ftruncate(self._fd, self._size)
+            self._torn = False
 
     def _fail(self, time: str, error: OSError) -> None:
         if self._why is None:  # once is enough, until it is well again

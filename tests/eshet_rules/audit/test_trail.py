@@ -353,6 +353,29 @@ class TestFaults:
         lost = sum(r["lost"] for r in bench.records() if r["event"] == "records lost")
         assert lost == 30 - len(acknowledged) or bench.problems
 
+    def test_a_file_that_could_not_be_mended_is_before_it_is_closed(self, bench, monkeypatch):
+        def write(fd, data):
+            if data.startswith(b'{"time":"2099-11-25'):
+                os.write(fd, data[:10])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return os.write(fd, data)
+
+        def ftruncate(fd, size):
+            raise OSError(errno.EIO, "Input/output error")
+
+        bench.append(1)
+        system = Writing(write)
+        system.ftruncate = ftruncate
+        monkeypatch.setattr(trail_module, "os", system)
+        assert not bench.append(2, stamp(2))
+        assert not bench.append(3, stamp(3))
+        assert bench.file.read_bytes().endswith(b'"2')
+        del system.ftruncate
+        assert bench.append(4, stamp(4, day=26))
+        bench.trail.close()
+        assert bench.numbers() == [1, 4]
+        assert [r["lost"] for r in bench.records() if r["event"] == "records lost"] == [2]
+
     def test_a_file_that_can_not_be_closed_is_written_on(self, file, monkeypatch):
         bench = Bench(file, size=1000)
 
