@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.moment import MOMENT, stamp_of
 from eshet_rules.cli.options import (
     Command,
@@ -28,7 +29,9 @@ _DAMAGED: Final = 3
 
 @click.command(cls=Command)
 @click.argument("rules", type=click.Path(path_type=Path), required=False)
-@click.option("--rule", metavar="GLOB", help="Of this rule, as hall.light or 'hall.*'.")
+@click.option(
+    "--rule", type=RuleName(), metavar="GLOB", help="Of this rule, as hall.light or 'hall.*'."
+)
 @click.option("--path", metavar="GLOB", help="About this path, as /hall/light or '/hall/*'.")
 @click.option("--event", metavar="NAME", help="Of this kind, as 'value set'.")
 @click.option("--cause", metavar="ID", help="Of this cause, and of those that it led to at once.")
