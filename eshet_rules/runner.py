@@ -244,9 +244,9 @@ class _House:
         self, file: ConfigurationFile, contents: AsyncGenerator[bytes | None, None]
     ) -> None:
         async with contextlib.aclosing(contents):
-            await anext(contents)
-            async for _ in contents:
-                await self._configure(file)
+            async for content in contents:
+                if content != file.content:
+                    await self._configure(file)
 
     async def _configure(self, file: ConfigurationFile) -> None:
         """Take what is configured now, or tell what is wrong with it."""

@@ -167,9 +167,8 @@ def _run(
 
     async def work() -> int:
         exit_code = await until_signalled(house, at_signal=lambda: end_for_sure(0))
-        end_for_sure(
-            exit_code, within=1.0
-        )  # all is done; what a rule has left behind may not hold it
+        # All is done; what a rule has left behind may not hold the process.
+        end_for_sure(exit_code, within=1.0)
         return exit_code
 
     # Not asyncio.run: a rule that calls sys.exit() would end its loop.

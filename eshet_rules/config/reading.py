@@ -68,6 +68,8 @@ class ConfigurationFile:
         self.path: Final = path
         self._must_exist = must_exist
         self._overrides = overrides or {}
+        self.content: bytes | None = None
+        """What was in it when it was read last; None if it was not there."""
 
     def read(self) -> Configuration:
         """Read the file, and check all that is in it.
@@ -83,8 +85,10 @@ class ConfigurationFile:
         return configuration
 
     def _text(self) -> str:
+        self.content = None
         try:
-            return self.path.read_bytes().decode()
+            self.content = self.path.read_bytes()
+            return self.content.decode()
         except FileNotFoundError:
             if not self._must_exist:
                 return ""
@@ -101,6 +105,9 @@ def _read(text: str, path: Path) -> Configuration:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([_syntax_problem(str(error), text, path)]) from None
+    except RecursionError:
+        problem = "found lists or tables within each other too deep to be read; write them flat"
+        raise ConfigurationError([Problem(str(path), 0, "", problem)]) from None
     reader = _Reader(content, text, path)
     configuration = reader.configuration()
     if reader.problems:

@@ -149,6 +149,16 @@ async def test_a_saved_edit_of_the_configuration_is_live(folder, log, start, con
     await stop(runner)
 
 
+async def test_an_edit_of_it_while_the_rules_are_loaded_is_not_lost(folder, start, configure, told):
+    folder.write("hall.py", CONFIGURED)
+    file = configure("[rules.hall]\nparameters.level = 1")
+    configuration = file.read()
+    configure("[rules.hall]\nparameters.level = 2")
+    runner = await start(configuration=configuration, file=file)
+    await told("/level", 2)
+    await stop(runner)
+
+
 async def test_a_mistake_in_it_is_told_and_the_old_one_stays(
     folder, log, start, configure, told, advance
 ):

@@ -159,6 +159,7 @@ def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(
         (lambda file: None, "there is no such file", "eshet-rules init"),
         (lambda file: file.mkdir(), "Is a directory", "check what it is"),
         (lambda file: file.write_bytes(b"a = '\xff'"), "byte 5 is no UTF-8", "save the file as"),
+        (lambda file: file.write_text(f"a = {'[' * 5000}"), "too deep", "write them flat"),
         (lambda file: file.symlink_to(file), "symbolic links", "check what it is"),
     ],
 )
