@@ -1,9 +1,78 @@
-"""An event loop that a rule can't end."""
+"""An event loop that a rule can't end, and that a rule can't flood.
+
+asyncio runs all that is ready in the order in which it became so. A rule that starts 100,000 tasks
+in one turn would hold up everybody for seconds, in 100,000 short steps of which none is to blame.
+Here, when much is ready, each rule has its turn: a few steps, and then those of the others, and
+what came in from outside.
+"""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from typing import Any, Final
 
-__all__ = ["RuleLoop"]
+from eshet.scope import current_scope
+from eshet_rules.supervision.supervised_rule import rule_of
+
+__all__ = ["FairQueue", "RuleLoop"]
+
+MUCH: Final = 256
+"""From how many steps on that are ready the order is not simply that of coming."""
+
+SHARE: Final = 16
+"""How many steps a rule has then before it is the others' turn."""
+
+
+class FairQueue(deque[asyncio.Handle]):
+    """What is ready to run in an asyncio loop, which asks its length and runs so many, in rounds.
+
+    Invariants: what has the same owner stays in order; nothing is lost, and what has no owner never
+    waits for more than a share of each owner.
+
+    Args:
+        owner_of: returns whose a handle is; None if it is the runner's.
+    """
+
+    def __init__(self, owner_of: Callable[[asyncio.Handle], object]) -> None:
+        super().__init__()
+        self._owner_of = owner_of
+        self._later: dict[object, deque[asyncio.Handle]] = {}  # of each owner, after its share
+
+    def __bool__(self) -> bool:
+        return super().__len__() > 0 or bool(self._later)
+
+    def __len__(self) -> int:
+        """Return how many to run in this round; where there is much, not all of it."""
+        if self._later or super().__len__() > MUCH:
+            self._share_out()
+        return super().__len__()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._later.clear()
+        super().clear()
+
+    def _share_out(self) -> None:
+        """Let only a share of each owner be what is ready, and let the rest wait."""
+        runners = self._sort()
+        self.extend(runners)
+        for owner, waiting in list(self._later.items()):
+            for _ in range(min(SHARE, len(waiting))):
+                self.append(waiting.popleft())
+            if not waiting:
+                del self._later[owner]
+
+    def _sort(self) -> list[asyncio.Handle]:
+        """Take out all that is ready, put it to what waits of its owner, and return the rest."""
+        runners = []
+        while super().__len__():  # one by one: another thread may add to it meanwhile
+            handle = self.popleft()
+            owner = self._owner_of(handle)
+            if owner is None:
+                runners.append(handle)
+            else:
+                self._later.setdefault(owner, deque()).append(handle)
+        return runners
 
 
 class RuleLoop(asyncio.SelectorEventLoop):
@@ -13,6 +82,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.on_exit_call: Callable[[BaseException], object] | None = None
         """Called with what would have ended the loop; while it is None, that ends it."""
+        self._ready = FairQueue(_rule_of_handle)
 
     def run_forever(self) -> None:
         """Run until `stop` is called."""
@@ -26,3 +96,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
                 self.on_exit_call(error)
             else:
                 return
+
+
+def _rule_of_handle(handle: Any) -> object:
+    return rule_of(current_scope(handle._context))

@@ -6,6 +6,7 @@ import inspect
 import traceback
 from collections.abc import Mapping
 from datetime import UTC
+from types import CodeType
 from typing import Any, Final
 
 import structlog
@@ -114,8 +115,18 @@ class SupervisedRule:
     @property
     def file(self) -> str:
         """Where its function is written."""
+        return self._code.co_filename
+
+    @property
+    def line(self) -> int:
+        """The number of the first line there."""
+        return self._code.co_firstlineno
+
+    @property
+    def _code(self) -> CodeType:
         function: Any = inspect.unwrap(self.rule.function)
-        return str(function.__code__.co_filename)
+        code: CodeType = function.__code__
+        return code
 
     @property
     def left(self) -> list[Memo]:

@@ -25,7 +25,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Final, NamedTuple
 
 import structlog
@@ -35,6 +35,7 @@ import eshet
 import eshet_rules
 from eshet.exceptions import Interrupted
 from eshet.scope import current_scope
+from eshet_rules import audit, logs
 from eshet_rules.supervision.crash import CrashFile
 from eshet_rules.supervision.limits import Limits
 from eshet_rules.supervision.supervised_rule import SupervisedRule, rule_of
@@ -47,13 +48,16 @@ BEAT: Final = 0.25
 SAMPLE: Final = 0.05
 """Seconds from one alarm to the next, once a beat is late."""
 
-# Where nothing may be raised or logged: it would leave something of the runner half done, or meet a
-# lock that is held already.
-_RUNNER: Final = tuple(
-    f"{folder}{os.sep}"
-    for package in (eshet, eshet_rules, asyncio, logging, structlog)
-    for folder in package.__path__
-)
+FAST_SAMPLE: Final = 0.001
+"""The same for a rule that is to be interrupted, and is most of the time in code of the runner."""
+
+
+def _folders(*packages: ModuleType) -> tuple[str, ...]:
+    return tuple(f"{folder}{os.sep}" for package in packages for folder in package.__path__)
+
+
+_LOG: Final = (*_folders(logging, structlog, audit), logs.__file__)
+_RUNNER: Final = (*_folders(eshet, eshet_rules, asyncio), *_LOG)
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 """Whose handlers are the runner's, whatever a rule sets."""
@@ -83,13 +87,18 @@ class Place(NamedTuple):
         rule: whose it is; None if it belongs to none, as what runs when a module is imported.
         file: in the rules folder.
         line: its number.
-        frame: of that line.
+        frame: of that line; None if none of the rule's code runs, but what it has set off does.
+        in_runner: whether it has called code of the runner, which is what runs: an exception
+            raised there would leave something half done.
+        in_log: whether that is about to log, and may hold what a log needs.
     """
 
     rule: SupervisedRule | None
     file: str
     line: int
-    frame: FrameType
+    frame: FrameType | None
+    in_runner: bool
+    in_log: bool
 
 
 class Watchdog:
@@ -119,7 +128,7 @@ class Watchdog:
         self._beat_handle: asyncio.TimerHandle | None = None
         self._step: FrameType | None = None  # what the last alarm saw
         self._since = 0.0  # when it was first seen
-        self._told = False
+        self._told_since: float | None = None  # since when that blocks which was told of
         self._interrupted: SupervisedRule | None = None
 
     def start(self) -> None:
@@ -139,10 +148,10 @@ class Watchdog:
             self._crash.disarm()
 
     def _beat(self) -> None:
-        if self._told:
-            self._log.info("loop is free again", blocked_s=round(time.monotonic() - self._since, 2))
-        self._step = self._interrupted = None
-        self._told = False
+        if self._told_since is not None:
+            blocked = time.monotonic() - self._told_since
+            self._log.info("loop is free again", blocked_s=round(blocked, 2))
+        self._step = self._interrupted = self._told_since = None
         self._take_signals_back()
         signal.setitimer(signal.ITIMER_REAL, BEAT + SAMPLE, SAMPLE)
         if self._crash is not None:
@@ -158,21 +167,25 @@ class Watchdog:
             return
         blocked = now - self._since
         place = place_of(frame, self._folder, self._rules)
+        if (place is None or place.frame is None) and self._crash is not None:
+            # The runner itself is slow. It is not stuck, or no alarm would come, so there is no
+            # reason to end the process.
+            self._crash.arm(self._limits.end_after)
         if place is None:
-            # In code of the runner: what is raised or logged there could do harm. It is not stuck,
-            # or no alarm would come, so there is no reason to end the process either.
-            if self._crash is not None:
-                self._crash.arm(self._limits.end_after)
             return
         limits = self._limits if place.rule is None else place.rule.limits
-        if blocked >= limits.blocked_after and not self._told:
-            self._told = True
-            if self._crash is not None:  # its own limits may be wider
+        is_told = self._told_since is not None
+        if blocked >= limits.blocked_after and not is_told and not place.in_log:
+            self._told_since = self._since
+            if self._crash is not None and place.frame is not None:  # its limits may be wider
                 self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is about to print something
                 self._tell("rule blocks the loop", place, blocked)
-        if blocked >= limits.interrupt_after:
-            self._interrupt(place, blocked)
+        if blocked >= limits.interrupt_after and place.frame is not None:
+            if place.in_runner:  # the rule's own code is between two calls of ours, for a moment
+                signal.setitimer(signal.ITIMER_REAL, FAST_SAMPLE, FAST_SAMPLE)
+            else:
+                self._interrupt(place, blocked)
 
     def _tell(self, event: str, place: Place, blocked: float) -> None:
         self._log.error(
@@ -186,7 +199,7 @@ class Watchdog:
 
     def _stack(self, place: Place) -> list[traceback.FrameSummary]:
         """Return the stack down to the place, from the first line of the rules folder."""
-        stack = list(traceback.extract_stack(place.frame))
+        stack = list(traceback.extract_stack(place.frame)) if place.frame is not None else []
         while stack and not stack[0].filename.startswith(self._folder):
             del stack[0]
         return stack
@@ -219,20 +232,26 @@ class Watchdog:
 def place_of(
     frame: FrameType | None, folder: str, rules: Callable[[], Iterable[SupervisedRule]]
 ) -> Place | None:
-    """Return where in the rules folder a frame, or who called it, is; None if that is the runner.
+    """Return where in the rules folder a frame is, or who called it, or for which rule it runs.
+
+    It is None if it is for none.
 
     Args:
         frame: the innermost.
         folder: the rules folder, with a separator at its end.
         rules: returns the rules that are alive.
     """
+    in_runner = in_log = False
     for each in _outwards(frame):
         file = each.f_code.co_filename
         if file.startswith(folder):
-            return Place(_whose(file, rules), file, each.f_lineno, each)
-        if file.startswith(_RUNNER):
-            return None
-    return None
+            return Place(_whose(file, rules), file, each.f_lineno, each, in_runner, in_log)
+        in_runner = in_runner or file.startswith(_RUNNER)
+        in_log = in_log or file.startswith(_LOG)
+    rule = rule_of(current_scope())
+    if rule is None:
+        return None
+    return Place(rule, rule.file, rule.line, None, in_runner, in_log)
 
 
 def _whose(file: str, rules: Callable[[], Iterable[SupervisedRule]]) -> SupervisedRule | None:

@@ -87,6 +87,13 @@ RAISING = {
 """What raises, and is reported: the rule, if its set-up is over, goes on."""
 
 BLOCKING = {
+    "in calls of the runner": """
+        def block(_):
+            event = yarp.Event()
+            count = yarp.len(yarp.time_window(event, 3600))
+            while True:
+                event.emit(1)
+        (await poked()).on_value_changed(block)""",
     "in a loop": "while True: pass",
     "in a loop that swallows every Exception": """
         while True:
@@ -164,7 +171,9 @@ HARMLESS = {
         await client.event_register('/flood')
         async def flood():
             for number in range({FLOOD}):
-                await client.event_emit('/flood', number)
+                asyncio.create_task(client.event_emit('/flood', number))
+                if number % 1000 == 999:
+                    await asyncio.sleep(0)
         asyncio.create_task(flood())""",
 }
 """What is no failure, and must not be noticed by others."""

@@ -2,7 +2,10 @@ import asyncio
 
 import pytest
 
-from eshet_rules.supervision.rule_loop import RuleLoop
+from eshet_rules.rule import Rule
+from eshet_rules.supervision.rule_loop import SHARE, FairQueue, RuleLoop
+from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
+from eshet_rules.supervision.supervised_rule import LifeScope, SupervisedRule
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
@@ -52,3 +55,91 @@ def test_as_long_as_nobody_takes_the_call_it_ends_the_program():
 
     with asyncio.Runner(loop_factory=RuleLoop) as runner, pytest.raises(SystemExit):
         runner.run(main())
+
+
+# --- fairness -----------------------------------------------------------------------------------
+
+
+class Handle:
+    """What is ready, of somebody."""
+
+    def __init__(self, owner, number):
+        self.owner = owner
+        self.number = number
+
+
+def fair_queue(*, flood=0, others=()):
+    queue = FairQueue(lambda handle: handle.owner)
+    queue.extend(Handle("flood", number) for number in range(flood))
+    queue.extend(Handle(owner, number) for number, owner in enumerate(others))
+    return queue
+
+
+def run_round(queue):
+    return [queue.popleft() for _ in range(len(queue))]
+
+
+def run_all(queue):
+    done = []
+    while queue:
+        done += run_round(queue)
+    return done
+
+
+def test_what_is_little_runs_in_the_order_of_coming():
+    queue = fair_queue(flood=100, others=["a", None, "b"])
+    assert [handle.owner for handle in run_round(queue)][-3:] == ["a", None, "b"]
+    assert not queue
+
+
+def test_a_flood_has_its_share_and_all_others_have_theirs_in_the_same_round():
+    queue = fair_queue(flood=100_000, others=["a", None, "b"])
+    owners = [handle.owner for handle in run_round(queue)]
+    assert owners == [None, *["flood"] * SHARE, "a", "b"]
+    assert queue
+
+
+def test_nothing_is_lost_and_what_has_one_owner_stays_in_order():
+    queue = fair_queue(flood=1000, others=["a", "b", None] * 100)
+    done = run_round(queue)
+    queue.extend([Handle("flood", 1000), Handle("a", 1000)])  # while the rest still waits
+    done += run_all(queue)
+    assert len(done) == 1302
+    for owner in ("flood", "a", "b", None):
+        numbers = [handle.number for handle in done if handle.owner == owner]
+        assert numbers == sorted(numbers)
+
+
+def test_what_comes_while_a_flood_waits_has_its_turn_in_the_next_round():
+    queue = fair_queue(flood=10_000)
+    run_round(queue)
+    queue.append(Handle("a", 0))
+    assert "a" in [handle.owner for handle in run_round(queue)]
+
+
+def test_all_can_be_forgotten():
+    queue = fair_queue(flood=10_000)
+    run_round(queue)
+    queue.clear()
+    assert not queue
+    assert len(queue) == 0
+
+
+def test_a_flood_of_tasks_of_one_rule_lets_others_run_between_them():
+    order = []
+
+    async def step(name):
+        order.append(name)
+
+    async def main():
+        own_tasks_by_scope(asyncio.get_running_loop())
+        rule = SupervisedRule(Rule("flood", step), TaskScope("bad.flood"))
+        with LifeScope(rule).active():
+            flood = [asyncio.create_task(step("flood")) for _ in range(10_000)]
+        other = asyncio.create_task(step("other"))
+        await asyncio.gather(*flood, other)
+
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        runner.run(main())
+    assert len(order) == 10_001
+    assert order.index("other") <= SHARE
