@@ -77,11 +77,11 @@ def make_logger(
         recorder: is given all records, and gives its own to the stream.
     """
     recorder = recorder or Recorder()
-    print_line = structlog.PrintLogger(stream).msg
+    shown = _Stream(stream, recorder)
     render = renderer(log_format, stream.isatty(), with_causes=level == "debug")
-    recorder.show_on(lambda record: print_line(render(None, "", record)), level)
+    recorder.show_on(lambda record: shown.msg(render(None, "", record)), level)
     logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
+        shown,
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
@@ -151,6 +151,41 @@ class _ToStructlog(logging.Handler):
             self._log.log(record.levelno, record.getMessage(), **fields)
         except Exception:
             self.handleError(record)
+
+
+class _Stream:
+    """Writes lines to a stream. Where it can't, it says so in the trail, and stops nobody.
+
+    Args:
+        stream: to write to.
+        recorder: is told once that it can't.
+    """
+
+    def __init__(self, stream: TextIO, recorder: Recorder) -> None:
+        self._print = structlog.PrintLogger(stream).msg
+        self._recorder = recorder
+        self._failed = False
+
+    def msg(self, line: str) -> None:
+        """Write a line, or drop it."""
+        try:
+            self._print(line)
+        except (OSError, ValueError) as error:  # a full disk; nobody reads; it is closed
+            if not self._failed:
+                self._failed = True
+                self._recorder.keep(
+                    {
+                        "time": wall_stamp(),
+                        "level": "error",
+                        "event": "can't show the log",
+                        "error": str(error),
+                    }
+                )
+        else:
+            self._failed = False
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 class _Keeper:

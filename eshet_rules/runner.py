@@ -301,7 +301,8 @@ def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger)
         return None
 
     def report(event: str, fields: Mapping[str, Any]) -> None:
-        log.error(event, **fields)
+        tell = log.warning if event == "trail repaired" else log.error
+        tell(event, **fields)
 
     return Trail(file, size=settings.file_bytes, total=settings.total_bytes, report=report)
 

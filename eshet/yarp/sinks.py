@@ -2,8 +2,10 @@
 
 import functools
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Any, Final
 
+from eshet.cause import current
 from eshet.client import Client, StateWrapper
 from eshet.client.handover import has_published
 from eshet.client.witness import tell_skipped
@@ -198,7 +200,7 @@ class _Sink:
         function.__qualname__ = label
         self._function = function
         self._label = label
-        self.skip: Final = functools.partial(tell_skipped, client, code, path)
+        self.skip: Final = _skips(client, code, path)
 
     def follow(self, source: Value[Any] | Event[Any], strategy: TaskStrategy) -> None:
         """Send what the source has, or emits, from now on."""
@@ -247,7 +249,7 @@ class _StateOutput(Output):
     """
 
     def __init__(self, state: StateWrapper, publish: Callable[[Any], object]) -> None:
-        skip = functools.partial(tell_skipped, state.client, StateChanged.code, state.path)
+        skip = _skips(state.client, StateChanged.code, state.path)
         super().__init__(f"state_register of {state.path}", publish, follows=True, skip=skip)
         self._state = state
 
@@ -267,6 +269,18 @@ class _StateOutput(Output):
                 self(value)
             else:
                 self.skip(value, "unchanged")
+
+
+def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
+    """Return what tells that a value is not sent, and why, as done by who made this, now."""
+    made_in = copy_context()
+
+    def skip(value: Any, why: str) -> None:
+        context = made_in.copy()
+        context.run(current.set, current.get())
+        context.run(tell_skipped, client, code, path, value, why)
+
+    return skip
 
 
 def _arguments(*args: Any) -> tuple[Any, ...]:

@@ -425,6 +425,13 @@ class SwitchesProblem(Record, kw_only=True):
     error: Annotated[str, Meta(description="why")]
 
 
+@_event("can't show the log")
+class CannotShow(Record, kw_only=True):
+    """The console, or where it goes, takes nothing. What it misses is in the trail only."""
+
+    error: Annotated[str, Meta(description="why")]
+
+
 # --- the trail ----------------------------------------------------------------------------------
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import io
 
 import pytest
@@ -6,7 +7,7 @@ from eshet.cause import Cause, causing
 from eshet.clock import wall_stamp
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import Input
+from eshet_rules.audit.records import Input, check
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 from eshet_rules.logs import make_logger
@@ -107,3 +108,23 @@ def test_what_is_logged_has_no_secrets(file):
         log.info("unlocked", pin="4711", who={"pin": "4711"}, logger="door")
     assert "4711" not in stream.getvalue()
     assert b"4711" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+async def test_a_console_that_takes_nothing_stops_nobody_and_is_told_once(file, level):
+    recorder = Recorder()
+    with (
+        open("/dev/full", "w") as stream,  # noqa: ASYNC230, PTH123
+        recorder.keeping(Trail(file)),
+    ):
+        log = make_logger(stream, level=level, recorder=recorder)
+        for _ in range(3):
+            recorder.record(heard(1), at_once=True)
+            log.info("loaded", rules=[])
+        with contextlib.suppress(OSError):
+            stream.close()
+        log.info("stopped")
+    [problem] = Reader(file, Filter(event="can't show the log")).records()
+    check(problem)
+    assert "No space left" in problem["error"]
+    assert events(file).count("loaded") == 3

@@ -232,6 +232,34 @@ async def test_what_a_reload_does_not_say_again_is_skipped_as_unchanged(house):
     assert await house.update()
     last = house.records(event="state published")[-1]
     assert (last["outcome"], last["why"], last["value"]) == ("skipped", "unchanged", False)
+    assert (last["rule"], last["trigger"]) == ("hall.dark", "reload hall")
+
+
+async def test_what_is_skipped_is_told_of_the_rule_that_would_have_sent_it(house):
+    house.folder.write(
+        "hall.py",
+        """
+        from eshet import Unknown, yarp
+        from eshet_rules import rule
+
+        level = yarp.Value(1)
+
+        @rule
+        async def dims(client):
+            await client.event_listen_cb("/bell", lambda payload: setattr(level, "value", Unknown))
+
+        @rule
+        async def light():
+            await yarp.set_value("/lamp", level)
+        """,
+    )
+    await house.viewer.state_register("/lamp", lambda value: None)
+    assert await house.update()
+    await house.viewer.event_emit("/bell", 1)
+    await house.advance(0)
+    bell, skipped = house.one(path="/bell"), house.records(path="/lamp")[-1]
+    assert (skipped["outcome"], skipped["why"]) == ("skipped", "unknown")
+    assert (skipped["rule"], skipped["cause"]) == ("hall.light", bell["cause"])
 
 
 async def test_a_call_that_is_cancelled_midway_is_interrupted(house):
