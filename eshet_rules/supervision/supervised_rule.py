@@ -174,6 +174,7 @@ class SupervisedRule:
         self._remember_kept()
         self._last_error = str(error)
         self._stay_failed(f"{error}; {_HOW_TO_GO_ON}")
+        self._first_attempt_ended(succeeded=False)  # if it was in its set-up still
         self._life.begin_close(Reason.FAILED)
         with within(None):
             _ = start_task(lambda: self._end_life(Reason.FAILED), self._end_life)
@@ -226,7 +227,8 @@ class SupervisedRule:
                 await self._call_rule(scope)
         except (Exception, Interrupted) as error:
             await self._end_attempt(scope, Reason.FAILED)
-            self._note_failure(error)
+            if not self._life.disposed:  # by `fail`, which has said all
+                self._note_failure(error)
             self._first_attempt_ended(succeeded=False)
             if not self._tells_ends:
                 self._restart_or_stay_failed()  # unless the next attempt comes before that

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
+from eshet.exceptions import Interrupted
 from eshet.scope import Reason, current_scope
 from eshet.utils import RunInTask, RunSerially, TaskStrategy
 from eshet_rules.rule import Rule
@@ -284,6 +285,29 @@ async def test_failing_a_rule_ends_it_at_once_and_for_good(advance):
     status = bench.rule.status()
     assert status.state is RuleState.FAILED
     assert status.why == ("it went round in circles; save its file, or tell it to restart")
+
+
+async def test_a_rule_that_is_failed_stays_so_while_it_ends_slowly(advance):
+    async def blocks():
+        async def slow_to_end():
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(1)
+
+        asyncio.create_task(slow_to_end())  # noqa: RUF006
+        await asyncio.sleep(0)
+        raise Interrupted("it blocked the house")
+
+    bench = Bench(RunInTask())
+    bench.rule = bench.supervised(blocks, RunInTask())
+    bench.rule.start()
+    await advance(0)
+    bench.rule.fail(Interrupted("it blocked the house"))
+    await advance(60)
+    assert bench.rule.status().state is RuleState.FAILED
+    assert bench.rule.status().last_error == "it blocked the house"
+    assert bench.rule.first_attempt.result() is False
 
 
 # --- at a glance --------------------------------------------------------------------------------
