@@ -1,7 +1,6 @@
 """The asyncio client: one connection to a server, which comes back by itself."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -366,23 +365,28 @@ class Client:
         if witness is None:
             await self._publish(code, path, value)
         else:
-            with witness.says(code, path, value):
-                await self._publish(code, path, value)
+            with witness.says(code, path, value) as said:
+                said.result = await self._publish(code, path, value)
 
-    async def _publish(self, code: int, path: bytes, value: bytes) -> None:
+    async def _publish(self, code: int, path: bytes, value: bytes) -> bool:
+        """Publish a value, or keep it until the connection is back; return whether it arrived."""
         owned = self._registrations.owned.get(path)
         if owned is None:
             await self._keeper.ask(code, path, value)
-            return
+            return True
         if owned.withdrawn:
             raise ErrorValue("not_owner", describe(code, path))
         reply = self._keeper.ask_early(code, path, value) if owned.on_server else None
         if reply is None:
             _check_length(code, path, value)
         owned.value = value or None
-        if reply is not None:
-            with contextlib.suppress(Disconnected):  # it is published when the connection is back
-                await reply
+        if reply is None:
+            return False
+        try:
+            await reply
+        except Disconnected:
+            return False
+        return True
 
     # --- what is registered -------------------------------------------------------------------
 

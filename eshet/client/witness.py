@@ -130,7 +130,11 @@ class Witness:
         return self.said_of(self, code, path, value, echo)
 
     def sent(self, said: Said, error: BaseException | None) -> None:
-        """Be told how an output ended: with `said.result`, or with an error."""
+        """Be told how an output ended: with `said.result`, or with an error.
+
+        The result of publishing a state is whether it arrived; else it will, when the connection is
+        back.
+        """
 
     def skips(self, code: int, path: str, value: Any, why: str) -> None:
         """Be told of an output that was not sent, and why.

@@ -84,7 +84,8 @@ class Output(Record, kw_only=True):
     path: Annotated[Path, Meta(description="where")]
     value: Annotated[Any, Meta(description="what was sent; of a call its arguments")]
     outcome: Annotated[
-        Literal["done", "failed", "interrupted", "skipped"], Meta(description="how it ended")
+        Literal["done", "failed", "interrupted", "kept", "skipped"],
+        Meta(description="how it ended; `kept` until the connection is back, and published then"),
     ]
     unknown: Annotated[bool, Meta(description="whether the value is unknown")] = False
     result: Annotated[Any | UnsetType, Meta(description="of a call: what it returned")] = UNSET

@@ -31,7 +31,9 @@ _WITH_RECORD: Final = frozenset({"state", "event", "call", "set", "get"})
 
 _decoder: Final = msgspec.msgpack.Decoder()
 
-Outcome = Literal["done", "failed", "interrupted", "skipped"]
+_STATES: Final = frozenset({messages.StateChanged.code, messages.StateUnknown.code})
+
+Outcome = Literal["done", "failed", "interrupted", "kept", "skipped"]
 
 
 class _Timed(Said):
@@ -100,6 +102,8 @@ class RecordingWitness(Witness):
             outcome = "interrupted" if isinstance(error, asyncio.CancelledError) else "failed"
             if outcome == "failed":
                 text = REDACTED if self._redaction.hides(path) else _text(error)
+        elif said.result is False and said.code in _STATES:
+            outcome = "kept"
         elif said.code == messages.ActionCall.code:
             result = self._told(path, said.result)
         self._record_output(

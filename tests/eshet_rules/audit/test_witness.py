@@ -304,6 +304,34 @@ async def test_a_lost_connection_is_told_of_the_module(house):
     assert {r["module"] for r in house.records(event="connected")} == {"hall"}
 
 
+class Nowhere:
+    """A server that is gone."""
+
+    async def connect(self, make_protocol):
+        raise OSError("gone")
+
+
+async def test_a_state_that_is_published_later_is_told_as_kept(house):
+    house.folder.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet_rules import rule
+
+        @rule
+        async def light():
+            await yarp.state_register("/now", yarp.fn(str)(yarp.now(1)))
+        """,
+    )
+    assert await house.update()
+    keeper = house.reloader.alive["hall"].connection._keeper
+    keeper.server = Nowhere()
+    keeper._session.connection.abort()
+    await house.advance(1)
+    assert not keeper.connected
+    assert house.records(path="/now")[-1]["outcome"] == "kept"
+
+
 async def test_the_console_shows_what_the_trail_keeps_at_a_glance(house):
     house.folder.write("hall.py", HALL)
     await house.viewer.state_register("/hall/lux")
