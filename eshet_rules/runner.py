@@ -166,6 +166,8 @@ class _House:
 
     async def __aexit__(self, *exception: object) -> None:
         self._systemd.stopping()
+        if self._guard is not None:
+            self._guard.ends()
         if self._rememberer is not None:
             await self._rememberer.write()
         await self._reloader.close()

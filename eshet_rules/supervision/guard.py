@@ -64,6 +64,11 @@ class Guard:
         if self._quarantine is not None:
             self._quarantine.let_run(list(rules))
 
+    def ends(self) -> None:
+        """Tell that the process is about to end as it should, even if it has to be by force."""
+        if self._quarantine is not None:
+            self._quarantine.lived()
+
     @contextlib.contextmanager
     def watching(self, rules: Callable[[], Iterable[SupervisedRule]]) -> Iterator[None]:
         """Watch the running loop, in the main thread, within a `with` statement.
@@ -83,7 +88,6 @@ class Guard:
             if crash is not None:
                 undo.callback(crash.close)
             if quarantine is not None:
-                undo.callback(quarantine.lived)
                 timer = loop.call_later(self._limits.short_life, quarantine.lived)
                 undo.callback(timer.cancel)
             undo.callback(watchdog.stop)

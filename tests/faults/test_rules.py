@@ -6,6 +6,7 @@ processes of its own.
 """
 
 import functools
+import json
 import os
 import statistics
 import textwrap
@@ -224,9 +225,9 @@ def house(server, tmp_path_factory):
     folder = Folder(tmp_path_factory.mktemp("rules"))
     folder.write("eshet-rules.toml", LIMITS)
     folder.write("healthy.py", HEALTHY)
-    state = str(tmp_path_factory.mktemp("state"))
+    state = tmp_path_factory.mktemp("state")
     with (
-        runner(folder, server, "--state", state) as process,
+        runner(folder, server, "--state", str(state)) as process,
         SyncClient(server=server) as client,
     ):
         client.event_register("/poke")
@@ -235,6 +236,8 @@ def house(server, tmp_path_factory):
         began = time.perf_counter()
         assert process.stop() == 0
         assert time.perf_counter() - began < 5
+        [starts] = state.glob("*/guard/starts.json")
+        assert json.loads(starts.read_text()) == []  # it ended as it was told, if by force
 
 
 @pytest.mark.parametrize("body", RAISING.values(), ids=RAISING)
