@@ -43,6 +43,7 @@ class Recorder:
             yield
         finally:
             self.trail = None
+            self._will_flush = False
             trail.close()
 
     def show_on(self, show: Callable[[MutableMapping[str, Any]], object], level: str) -> None:

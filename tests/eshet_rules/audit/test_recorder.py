@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import io
 
@@ -52,6 +53,19 @@ async def test_what_is_logged_is_written_at_once_after_what_was_heard_before(fil
         recorder.record(heard(1))
         log.info("loaded", rules=[])
         assert events(file) == ["trail begins", "input received", "loaded"]
+
+
+def test_what_waits_when_its_loop_ends_is_written_with_the_trail_closed(file):
+    recorder = Recorder()
+
+    async def hear():
+        recorder.record(heard(1))
+        asyncio.get_running_loop().stop()
+
+    for _ in range(2):
+        with recorder.keeping(Trail(file)), contextlib.suppress(RuntimeError):
+            asyncio.run(hear())
+    assert events(file).count("input received") == 2
 
 
 def test_without_a_loop_all_is_written_at_once(file):
