@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from eshet import Client
-from eshet.client.witness import let_see
+from eshet.client.seeing import let_see
 from eshet.server import Server
 from eshet_rules.audit.acting import Acting, acting_as
 from eshet_rules.audit.recorder import Recorder

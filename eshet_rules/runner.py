@@ -12,7 +12,7 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
-from eshet.client.witness import let_see
+from eshet.client.seeing import let_see
 from eshet.connection import Connector
 from eshet_rules.audit.acting import Acting, acting_as
 from eshet_rules.audit.recorder import Recorder

@@ -2,6 +2,7 @@
 
 What lives where:
 
+    seeing           lets a witness see a client
     client           Client and StateWrapper
     registrar        registers and hears, and takes back
     keeper           connects, restores, and comes back

@@ -25,7 +25,7 @@ from eshet.client.keeper import Keeper
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Owned, Registrations
 from eshet.client.requests import describe
-from eshet.client.witness import tell_skipped
+from eshet.client.seeing import tell_skipped
 from eshet.exceptions import ErrorValue, EshetError
 from eshet.messages import StateChanged, StateUnknown
 from eshet.scope import Scope, current, current_scope, report_error

@@ -10,16 +10,13 @@ first as its parent; see `eshet.client.echoes`.
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from eshet import messages
 from eshet.cause import Cause, current
 from eshet.client.echoes import Echo, Echoes
 
-if TYPE_CHECKING:
-    from eshet.client.client import Client
-
-__all__ = ["Endpoint", "Said", "Witness", "let_see", "tell_skipped"]
+__all__ = ["Endpoint", "Said", "Witness"]
 
 _MOST_SENT: Final = 1024
 _LONGEST_WAY: Final = 10.0
@@ -154,21 +151,3 @@ class Witness:
 
     def disconnected(self, server: str, reason: str) -> None:
         """Be told that the connection of a client has ended, or could not be made."""
-
-
-def let_see(client: "Client", witness: Witness) -> None:
-    """Let somebody see what a client hears and says; called before the client is used.
-
-    It then keeps track of causes.
-    """
-    client._registrations.witness = witness
-
-
-def tell_skipped(client: "Client", code: int, path: str, value: Any, why: str) -> None:
-    """Tell who sees what a client says, if anybody does, that it does not say this.
-
-    The arguments are those of `Witness.skips`.
-    """
-    witness = client._registrations.witness
-    if witness is not None:
-        witness.skips(code, path, value, why)

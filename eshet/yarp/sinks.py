@@ -8,7 +8,7 @@ from typing import Any, Final
 from eshet.cause import current
 from eshet.client import Client, StateWrapper
 from eshet.client.handover import has_published
-from eshet.client.witness import tell_skipped
+from eshet.client.seeing import tell_skipped
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
 from eshet.tasks import BuiltStrategy

@@ -4,7 +4,8 @@ import pytest
 
 from eshet import Client, Disconnected, ErrorValue, Unknown, yarp
 from eshet.cause import Cause, causing, current_cause
-from eshet.client.witness import Witness, let_see
+from eshet.client.seeing import let_see
+from eshet.client.witness import Witness
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.server import Server
 from eshet.utils import RunSerially

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from eshet import Client
-from eshet.client.witness import let_see
+from eshet.client.seeing import let_see
 from eshet.server import Server
 from eshet_rules.audit.acting import Acting, acting_as
 from eshet_rules.audit.lines import decode
