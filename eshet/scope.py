@@ -214,12 +214,16 @@ def report_error(error: BaseException, doing: str) -> None:
         _log.error("%s failed", doing, exc_info=error)
 
 
-def is_contained(error: BaseException) -> bool:
+def is_contained(error: BaseException, owner: object) -> bool:
     """Whether what a callback raised goes no further than its report.
 
     That is so for each `Exception`, and for what a guard of the loop raised. A scope also contains
     `sys.exit()`: who owns what is made in it decides when the program ends.
+
+    Args:
+        error: what was raised.
+        owner: the scope of the callback; None if it has none.
     """
     return isinstance(error, Exception | Interrupted) or (
-        isinstance(error, SystemExit) and current.get() is not None
+        isinstance(error, SystemExit) and owner is not None
     )

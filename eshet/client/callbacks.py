@@ -102,7 +102,7 @@ class Callback:
         try:
             result = self._in_context(self.function, *args)
         except BaseException as error:
-            if not self._in_context(is_contained, error):
+            if not is_contained(error, self._in_context(current_scope)):
                 raise
             self._report(error)
         else:
@@ -121,7 +121,7 @@ class Callback:
             else:
                 answer.reply(result)
         except BaseException as error:
-            if not self._in_context(is_contained, error):
+            if not is_contained(error, self._in_context(current_scope)):
                 raise
             self._report(error)
             answer.fail(error)

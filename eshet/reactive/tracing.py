@@ -19,7 +19,7 @@ from eshet.reactive.transaction import (
     current_scope,
     here,
 )
-from eshet.scope import Owned, Scope, current, report_error, within
+from eshet.scope import Owned, Scope, current, is_contained, report_error, within
 
 __all__ = ["Step", "Watching", "on_transaction"]
 
@@ -41,7 +41,7 @@ class Step(NamedTuple):
     before: Any
     after: Any
     changed: bool
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def name(self) -> str:
@@ -160,7 +160,9 @@ def _settle(
     before = node.value if holds else NoValue
     try:
         settled = node.settle(transactions)
-    except Exception as error:
+    except BaseException as error:
+        if not is_contained(error, node.owner):
+            raise
         node.report(error)
         steps.append(_step((node, because, before, before, False, error)))
         return False

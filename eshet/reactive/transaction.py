@@ -19,14 +19,14 @@ of its own, to which its nodes refer.
 
 import heapq
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eshet.exceptions import WrongThread
 from eshet.reactive.rounds import Round
-from eshet.scope import current, within
+from eshet.scope import current, is_contained, within
 
 if TYPE_CHECKING:
     from eshet.reactive.batch import Batch
@@ -88,6 +88,7 @@ class Transactions:
         "_levels",
         "_round",
         "_thread",
+        "_to_be_cut",
         "_waiting",
         "batch",
         "heard",
@@ -99,6 +100,7 @@ class Transactions:
 
     def __init__(self) -> None:
         self._thread = get_ident()
+        self._to_be_cut = False
         self._busy = False  # running a transaction, or within a batch
         self._waiting: deque[Round] = deque()
         self._round: Round | None = None  # what runs, if it waited
@@ -146,7 +148,9 @@ class Transactions:
                         try:
                             if node.state == ENDED or not node.settle(self):
                                 break
-                        except Exception as error:
+                        except BaseException as error:
+                            if not is_contained(error, node.owner):
+                                raise
                             node.report(error)
                             break
                         if node.callbacks:
@@ -172,7 +176,9 @@ class Transactions:
                                 else:
                                     with within(subscription.scope):
                                         callback(told)
-                            except Exception as error:
+                            except BaseException as error:
+                                if not is_contained(error, subscription.scope):
+                                    raise
                                 subscription.report(error)
                     heard.clear()
                 if self.joining:
@@ -265,7 +271,9 @@ class Transactions:
                 try:
                     if not node.settle(self):
                         continue
-                except Exception as error:
+                except BaseException as error:
+                    if not is_contained(error, node.owner):
+                        raise
                     node.report(error)
                     continue
                 if node.callbacks:
@@ -282,8 +290,22 @@ class Transactions:
             heapq.heappop(heights)
             del levels[lowest]
 
+    def cut(self) -> bool:
+        """Drop, after this transaction, what waits of the source of which the most waits.
+
+        It is for who guards the loop, and finds in the midst of a transaction that it leads to so
+        many others that nobody else has a turn. It takes no time, so a signal handler may call it.
+
+        Returns:
+            Whether anything waits.
+        """
+        self._to_be_cut = bool(self._waiting)
+        return self._to_be_cut
+
     def _next_round(self) -> Round | None:
         """Take the next change that waits, and report those that would go on for ever."""
+        if self._to_be_cut:
+            self._drop_most()
         while self._waiting:
             next_round = self._waiting.popleft()
             endless = next_round.endless()
@@ -291,6 +313,12 @@ class Transactions:
                 return next_round
             next_round.source.node.report(endless)
         return None
+
+    def _drop_most(self) -> None:
+        self._to_be_cut = False
+        sources = Counter(each.source.node for each in self._waiting)
+        for most, _ in sources.most_common(1):
+            self._waiting = deque(each for each in self._waiting if each.source.node is not most)
 
     def _join(self) -> None:
         for subscription in self.joining:

@@ -12,6 +12,9 @@ It is told by alarms whether it is one *step* that blocks, one callback or one t
 many short ones, which is nobody's fault. What Python can't interrupt, as a long call of C, is left
 to the crash file (see `eshet_rules.supervision.crash`), which ends the process.
 
+A rule that sets or emits so much in one step that the changes which follow keep the loop is not
+interrupted, as none of its code runs: what waits of that is dropped.
+
 Invariants: nothing is raised in code of the runner, nor while nobody is at fault; one interruption
 is for one rule.
 """
@@ -34,6 +37,7 @@ from structlog.typing import FilteringBoundLogger
 import eshet
 import eshet_rules
 from eshet.exceptions import Interrupted
+from eshet.reactive.transaction import here
 from eshet.scope import current_scope
 from eshet_rules import audit, logs
 from eshet_rules.supervision.crash import CrashFile
@@ -181,11 +185,17 @@ class Watchdog:
                 self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is about to print something
                 self._tell("rule blocks the loop", place, blocked)
-        if blocked >= limits.interrupt_after and place.frame is not None:
-            if place.in_runner:  # the rule's own code is between two calls of ours, for a moment
+        if blocked >= limits.interrupt_after:
+            if place.frame is None:  # it has returned, and what it set goes round and round
+                signal.setitimer(signal.ITIMER_REAL, SAMPLE, SAMPLE)
+                if here.transactions.cut():
+                    self._blame(place, Blocked(blocked, place))
+            elif place.in_runner:  # the rule's own code is between two calls of ours, for a moment
                 signal.setitimer(signal.ITIMER_REAL, FAST_SAMPLE, FAST_SAMPLE)
             else:
-                self._interrupt(place, blocked)
+                error = Blocked(blocked, place)
+                self._blame(place, error)
+                raise error
 
     def _tell(self, event: str, place: Place, blocked: float) -> None:
         self._log.error(
@@ -204,17 +214,18 @@ class Watchdog:
             del stack[0]
         return stack
 
-    def _interrupt(self, place: Place, blocked: float) -> None:
-        error, rule = Blocked(blocked, place), place.rule
-        if rule is not self._interrupted or rule is None:
-            self._interrupted = rule
-            if self._crash is not None:
-                self._crash.note(rule.name if rule is not None else None, place.file, place.line)
-            with contextlib.suppress(RuntimeError):
-                self._tell("rule interrupted", place, blocked)
-            if rule is not None:
-                self._loop.call_soon_threadsafe(rule.fail, error)
-        raise error
+    def _blame(self, place: Place, error: Blocked) -> None:
+        """Tell once that a rule is interrupted, and let it be failed."""
+        rule = place.rule
+        if rule is self._interrupted and rule is not None:
+            return
+        self._interrupted = rule
+        if self._crash is not None:
+            self._crash.note(rule.name if rule is not None else None, place.file, place.line)
+        with contextlib.suppress(RuntimeError):
+            self._tell("rule interrupted", place, error.seconds)
+        if rule is not None:
+            self._loop.call_soon_threadsafe(rule.fail, error)
 
     # --- signals ------------------------------------------------------------------------------
 

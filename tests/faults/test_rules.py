@@ -140,6 +140,15 @@ async def flood():
             await asyncio.sleep(0)
 asyncio.create_task(flood())"""
 
+FLOOD_IN_ONE_STEP = """
+event = yarp.Event()
+count = yarp.len(yarp.time_window(event, 3600))
+await yarp.state_register('/bad/count', count)
+def flood(_):
+    for number in range(100_000):
+        event.emit(number)
+(await poked()).on_value_changed(flood)"""
+
 # How the runner ends with it, the end of the fixture shows.
 STUBBORN = """
 async def stay():
@@ -312,6 +321,15 @@ def test_a_rule_that_is_busy_in_short_steps_is_not_blamed_and_others_get_their_t
     house.process.wait_for("loaded", module="bad")
     house.assert_nobody_notices(limit=BLOCKED_AFTER)
     assert not [r for r in house.process.records[-3:] if r["event"] == "rule interrupted"]
+
+
+def test_what_a_rule_sets_off_in_one_step_is_cut_where_it_keeps_the_loop(house):
+    house.save(FLOOD_IN_ONE_STEP)
+    house.process.wait_for("loaded", module="bad")
+    house.poke()
+    house.process.wait_for("rule interrupted", rule="bad.bad")
+    house.process.wait_for("rule stays failed", rule="bad.bad")
+    house.assert_nobody_notices()
 
 
 # --- what ends the process ----------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """One change, run to rest: order, glitches, errors, and what callbacks set."""
 
 import itertools
+import sys
 import threading
 
 import pytest
 
 from eshet import reactive as yarp
-from eshet.exceptions import WrongThread
+from eshet.exceptions import Interrupted, WrongThread
 from eshet.reactive.transaction import here
 from eshet.scope import current_scope
 from tests.support.hearing import Errors, heard
@@ -338,6 +339,53 @@ def test_an_interrupt_goes_to_who_set_the_source_and_leaves_the_graph_at_rest():
     a.value = 2
     assert join.value == 7
     assert [each.value for each in interrupted] == [2, 2]
+
+
+@pytest.mark.parametrize("error", [Interrupted("too long"), SystemExit(3)])
+def test_what_a_guard_raises_and_a_call_of_exit_stay_in_the_node_of_a_scope(error):
+    def fail(x):
+        if x:
+            raise error
+        return x
+
+    errors = Errors()
+    with errors.scope.active():
+        a = yarp.Value(0)
+        told = [heard(a + 1), heard(yarp.fn(fail)(a)), heard(a + 2)]
+        a.on_value_changed(fail)
+        a.value = 1
+        check_at_rest()
+        a.value = 0
+    assert told == [[2, 1], [0], [3, 2]]
+    assert [doing for _, doing in errors.reported] == ["fail", "callback of Value"]
+
+
+def test_exit_outside_of_any_scope_goes_to_who_set_the_source():
+    a = yarp.Value(0)
+    a.on_value_changed(sys.exit)
+    with pytest.raises(SystemExit):
+        a.value = 1
+    check_at_rest()
+
+
+def test_a_flood_of_changes_can_be_cut_and_the_others_come():
+    start, flooding, other = yarp.Event(), yarp.Event(), yarp.Value(0)
+    told, others = [], heard(other)
+
+    @flooding.on_event
+    def cut_at_the_third(number):
+        told.append(number)
+        assert number < 3 or here.transactions.cut()
+
+    @start.on_event
+    def flood(_):
+        for number in range(1, 1000):
+            flooding.emit(number)
+        other.value = 2
+
+    assert not here.transactions.cut()
+    start.emit(None)
+    assert (told, others) == ([1, 2, 3], [2])
 
 
 def test_an_interrupted_event_is_silent_afterwards():
