@@ -84,11 +84,11 @@ class Transactions:
 
     __slots__ = (
         "_busy",
+        "_cut_after",
         "_heights",
         "_levels",
         "_round",
         "_thread",
-        "_to_be_cut",
         "_waiting",
         "batch",
         "heard",
@@ -100,7 +100,7 @@ class Transactions:
 
     def __init__(self) -> None:
         self._thread = get_ident()
-        self._to_be_cut = False
+        self._cut_after = 0  # the number of the transaction in which it was asked for
         self._busy = False  # running a transaction, or within a batch
         self._waiting: deque[Round] = deque()
         self._round: Round | None = None  # what runs, if it waited
@@ -295,16 +295,17 @@ class Transactions:
 
         It is for who guards the loop, and finds in the midst of a transaction that it leads to so
         many others that nobody else has a turn. It takes no time, so a signal handler may call it.
+        What waits only later is not dropped.
 
         Returns:
             Whether anything waits.
         """
-        self._to_be_cut = bool(self._waiting)
-        return self._to_be_cut
+        self._cut_after = self.number
+        return bool(self._waiting)
 
     def _next_round(self) -> Round | None:
         """Take the next change that waits, and report those that would go on for ever."""
-        if self._to_be_cut:
+        if self._cut_after == self.number:
             self._drop_most()
         while self._waiting:
             next_round = self._waiting.popleft()
@@ -315,7 +316,6 @@ class Transactions:
         return None
 
     def _drop_most(self) -> None:
-        self._to_be_cut = False
         sources = Counter(each.source.node for each in self._waiting)
         for most, _ in sources.most_common(1):
             self._waiting = deque(each for each in self._waiting if each.source.node is not most)

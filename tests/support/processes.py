@@ -45,6 +45,7 @@ def environment(server: str) -> dict[str, str]:
     return {
         "PATH": str(COMMANDS),
         "LANG": "C.UTF-8",
+        "PYTHONFAULTHANDLER": "1",
         "XDG_STATE_HOME": _state_home(),
         **({"PYTHONPATH": path} if (path := os.environ.get("PYTHONPATH")) else {}),
         **({"ESHET_SERVER": server} if server else {}),

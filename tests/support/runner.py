@@ -47,8 +47,11 @@ class Runner:
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
-        """Kill the process when it says nothing of what is waited for, so that the test fails."""
-        timer = threading.Timer(PATIENCE, self.process.kill)
+        """End the process when it says nothing of what is waited for, so that the test fails.
+
+        It then prints where it was, in each of its threads.
+        """
+        timer = threading.Timer(PATIENCE, self.process.send_signal, [signal.SIGABRT])
         timer.start()
         try:
             yield

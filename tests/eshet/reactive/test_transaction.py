@@ -388,6 +388,23 @@ def test_a_flood_of_changes_can_be_cut_and_the_others_come():
     assert (told, others) == ([1, 2, 3], [2])
 
 
+def test_a_cut_that_found_nothing_to_drop_drops_nothing_of_a_later_flood():
+    start, flooding, last = yarp.Event(), yarp.Event(), yarp.Event()
+    told = heard(flooding)
+    start.on_event(lambda numbers: [flooding.emit(number) for number in numbers] and None)
+
+    @last.on_event
+    def cut_and_interrupt(_):
+        flooding.emit(0)
+        assert here.transactions.cut()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        last.emit(None)
+    start.emit([1, 2, 3])
+    assert told == [1, 2, 3]
+
+
 def test_an_interrupted_event_is_silent_afterwards():
     def interrupt(_):
         raise KeyboardInterrupt
