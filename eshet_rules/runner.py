@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import hashlib
-import signal
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -18,24 +17,14 @@ from eshet_rules.audit.acting import Acting, acting_as
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.audit.witness import RecordingWitness
-from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.config import Configuration, ConfigurationFile, LogSettings
-from eshet_rules.control import Control
-from eshet_rules.discovery import Source, check_folder, discover
-from eshet_rules.exceptions import ConfigurationError, NoRules
+from eshet_rules.discovery import check_folder
+from eshet_rules.house import House
 from eshet_rules.house_server import check_server, house_server
-from eshet_rules.importer import Importer
 from eshet_rules.lock import locked
-from eshet_rules.reload import Reloader
-from eshet_rules.remember import Rememberer, wall_zero
-from eshet_rules.signals import on_signal
-from eshet_rules.status import Publisher, runner_name
 from eshet_rules.supervision.guard import Guard
 from eshet_rules.supervision.loops import LoopWitness
-from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
-from eshet_rules.switches import Switches
-from eshet_rules.systemd import Notifier
-from eshet_rules.watcher import watch, watch_file
+from eshet_rules.supervision.scope import own_tasks_by_scope
 
 __all__ = ["run", "state_folder"]
 
@@ -97,7 +86,7 @@ async def run(
             memory = None if place is None else place / "guard"
             guard = Guard(folder, log, configuration.supervision, memory)
         make_client = _client_maker(folder, connector, log, recorder)
-        house = _House(folder, log, make_client, place, configuration, only, guard)
+        house = House(folder, log, make_client, place, configuration, only, guard)
         await stack.enter_async_context(house)
         return await (house.run_once() if once else house.run(file, reload=reload))
 
@@ -106,191 +95,6 @@ def state_folder(base: Path, folder: Path) -> Path:
     """Return the state folder of a rules folder, of which there may be many with one name."""
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
     return base / f"{folder.name}-{digest}"
-
-
-class _House:
-    """The rooms of a running runner, from `async with` to its end.
-
-    Args:
-        folder: of the rules.
-        log: where to tell what happens.
-        make_client: makes the client of a module, or that of the runner, whose name is empty.
-        place: the state folder; None to keep nothing.
-        configuration: with which to begin.
-        only: a glob of the rules that run at all.
-        guard: watches the rules, if it is given.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        log: FilteringBoundLogger,
-        make_client: Callable[[str], Client],
-        place: Path | None,
-        configuration: Configuration,
-        only: str,
-        guard: Guard | None,
-    ) -> None:
-        self._folder: Final = folder
-        self._log = log
-        self._make_client = make_client
-        self._configuration = configuration
-        checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
-        self._reloader = Reloader(
-            Importer(folder, TaskScope),
-            self._make_client,
-            log,
-            inherited=None if checkpoint is None else checkpoint.read(wall_zero()),
-        )
-        self._control = Control(
-            self._reloader,
-            configuration,
-            Switches(None if place is None else place / "switches.json", log),
-            log,
-            look=lambda: self._admitted(discover(folder)),
-            only=only,
-            guard=guard,
-        )
-        self._rememberer = (
-            None if checkpoint is None else Rememberer(self._reloader, checkpoint, log)
-        )
-        self._systemd = Notifier()
-        self._guard = guard
-        self._watching = contextlib.ExitStack()
-
-    async def __aenter__(self) -> "_House":
-        if self._guard is not None:
-            self._guard.begin(discover(self._folder))
-            self._watching.enter_context(self._guard.watching(self._reloader.supervised))
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        self._systemd.stopping()
-        if self._guard is not None:
-            self._guard.ends()
-        if self._rememberer is not None:
-            await self._rememberer.write()
-        await self._reloader.close()
-        self._systemd.close()
-        self._watching.close()
-        self._log.info("stopped")
-
-    async def run_once(self) -> int:
-        """Set up all rules, and return the exit code."""
-        return 0 if await self._load(discover(self._folder)) else 1
-
-    async def run(self, file: ConfigurationFile | None, *, reload: bool) -> int:
-        """Run, and follow what changes, until this is cancelled.
-
-        Args:
-            file: of the configuration.
-            reload: whether to follow changes of files.
-        """
-        settings = self._configuration.watch
-        times = {"settle": settings.settle, "rescan": settings.rescan}
-        contents = watch(self._folder, **times) if reload else _as_it_is(self._folder)
-        hangup = asyncio.Event()
-        async with contextlib.aclosing(contents), self._publisher() as publisher:
-            with on_signal(signal.SIGHUP, hangup.set):
-                await self._load(await anext(contents))
-                async with asyncio.TaskGroup() as tasks:
-                    for work in (
-                        publisher.run(),
-                        self._systemd.keep_alive(),
-                        self._systemd.keep_told(self._in_short),
-                    ):
-                        tasks.create_task(work)
-                    if self._rememberer is not None:
-                        tasks.create_task(self._rememberer.run())
-                    if file is not None and reload:
-                        tasks.create_task(self._follow(file, watch_file(file.path, **times)))
-                    tasks.create_task(self._reload_at(hangup, file))
-                    self._systemd.ready(self._in_short())
-                    async for sources in contents:
-                        # Not awaited: a change while another is prepared takes its place.
-                        tasks.create_task(self._update(sources))
-        return 0
-
-    async def _load(self, sources: dict[str, Source]) -> bool:
-        admitted = self._admitted(sources)
-        succeeded = await self._reloader.update(admitted)
-        if succeeded and not self._reloader.alive and admitted == sources:
-            raise NoRules(self._folder)
-        if succeeded:
-            self._control.check_only()
-        self._control.check_patterns()
-        self._log.info("running", modules=len(self._reloader.alive), folder=str(self._folder))
-        return succeeded
-
-    async def _update(self, sources: dict[str, Source]) -> None:
-        self._systemd.reloading()
-        await self._reloader.update(self._admitted(sources))
-        self._systemd.ready(self._in_short())
-
-    def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
-        """Return what may be imported."""
-        return sources if self._guard is None else self._guard.see(sources)
-
-    async def _reload_at(self, hangup: asyncio.Event, file: ConfigurationFile | None) -> None:
-        """Reload the configuration and all modules at each signal."""
-        while True:
-            await hangup.wait()
-            hangup.clear()
-            self._systemd.reloading()
-            if file is not None:
-                await self._configure(file)
-            await self._control.reload()
-            self._systemd.ready(self._in_short())
-
-    async def _follow(
-        self, file: ConfigurationFile, contents: AsyncGenerator[bytes | None, None]
-    ) -> None:
-        async with contextlib.aclosing(contents):
-            async for content in contents:
-                if content != file.content:
-                    await self._configure(file)
-
-    async def _configure(self, file: ConfigurationFile) -> None:
-        """Take what is configured now, or tell what is wrong with it."""
-        try:
-            configuration = await asyncio.to_thread(file.read)
-        except ConfigurationError as error:
-            for problem in error.problems:
-                self._log.error(
-                    "configuration is wrong, kept the old one",
-                    file=problem.file,
-                    line=problem.line,
-                    key=problem.key,
-                    error=problem.text,
-                )
-        else:
-            await self._control.configure(configuration)
-
-    @contextlib.asynccontextmanager
-    async def _publisher(self) -> AsyncIterator[Publisher]:
-        publisher = Publisher(
-            self._make_client(""),
-            runner_name(self._configuration.server.name, self._folder),
-            self._reloader,
-            self._control,
-            self._log,
-            self._folder,
-        )
-        try:
-            yield publisher
-        finally:
-            await publisher.close()
-
-    def _in_short(self) -> str:
-        """Return how it is, in a line."""
-        states = self._reloader.states()
-        return ", ".join(f"{number} {state}" for state, number in states.items()) or "no rules"
-
-
-async def _as_it_is(folder: Path) -> AsyncGenerator[dict[str, Source], None]:
-    """Iterate over what is in the folder now, and never again."""
-    yield discover(folder)
-    await asyncio.Event().wait()
 
 
 def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
