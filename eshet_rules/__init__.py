@@ -5,13 +5,14 @@ What lives where; imports go downwards only:
     cli             one module for each command
     virtual_time    an event loop whose clock moves only when told to
     runner          puts the rooms together
+    house           a running house of rules, to its end
     status          what a running runner publishes, and how it is told what to do
     control         what it does then, and when its configuration changes
     remember        writes what rules remember to the checkpoint
     checkpoint      what rules remember, in a file
     house_server    the server that the rules talk to, which may be an embedded one
     reload          keeps what is alive the same as what is in the files
-    groups          which modules have to change together
+    plan, groups    what has changed, and which modules have to change together
     generation      one version of one module brought to life
     config          eshet-rules.toml to typed settings; an error names file, line, key
     uses, report    what a rule reads and writes; how it is, as plain data

@@ -1,10 +1,9 @@
 """Keeps what is alive the same as what is in the files.
 
-What has changed is imported beside what is alive, and *prepared*: its rules are set up, and hold
-back what they would do. Then all of it is *committed* in one step of the loop. Modules that are
-connected, since they import the same changed module, are committed together or not at all: where a
-version that is alive can't be replaced, none of those connected with it is, they are *aborted*, and
-what is alive was never touched.
+What has changed (see `eshet_rules.plan`) is *prepared* beside what is alive: its rules are set up,
+and hold back what they would do. Then all of it is *committed* in one step of the loop. Modules of
+one group are committed together or not at all: where a version that is alive can't be replaced,
+none of its group is, they are *aborted*, and what is alive was never touched.
 
 A change that comes while another is prepared aborts that: only the newest is brought to life. So
 there are at most two generations of a module.
@@ -24,11 +23,10 @@ from eshet.client import Client
 from eshet.scope import Reason
 from eshet_rules.config import Parameters, RuleSettings
 from eshet_rules.discovery import Source
-from eshet_rules.exceptions import ImportFailed
 from eshet_rules.generation import Generation
-from eshet_rules.groups import connected
 from eshet_rules.importer import Importer, ModuleVersion
 from eshet_rules.legacy import Legacy
+from eshet_rules.plan import Planner
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.supervised_rule import SupervisedRule
@@ -77,13 +75,12 @@ class Reloader:
         inherited: Mapping[str, Legacy] | None = None,
     ) -> None:
         self._importer = importer
+        self._planner = Planner(importer, log)
         self._make_client = make_client
         self._log = log
         self._settings = settings
         self._inherited = dict(inherited or {})
         self._alive: dict[str, Generation] = {}
-        self._refused: dict[str, ModuleVersion] = {}  # failed in set-up: not tried again as it is
-        self._broken: dict[str, str] = {}
         self._turn = asyncio.Lock()
         self._newest: Mapping[str, Source] = {}
         self._preparing: asyncio.Future[list[_Prepared]] | None = None
@@ -153,7 +150,7 @@ class Reloader:
     @property
     def broken(self) -> dict[str, str]:
         """What is wrong with the newest version of modules of which it is not alive."""
-        return dict(self._broken)
+        return self._planner.broken
 
     async def restart(self, rules: Collection[str]) -> None:
         """Start rules, given by their full names, as if they had never run."""
@@ -189,8 +186,7 @@ class Reloader:
 
     def _rules(self) -> dict[str, dict[str, Rule]]:
         """Return the rules of each module that has some, by their full names."""
-        alive = {name: generation.version for name, generation in self._alive.items()}
-        versions = sorted({**alive, **self._importer.current}.items())
+        versions = sorted({**self._versions, **self._importer.current}.items())
         return {
             name: {f"{name}.{rule.name}": rule for rule in version.rules.values()}
             for name, version in versions
@@ -218,86 +214,23 @@ class Reloader:
         self._importer.sources = {}
         self._importer.keep_only([])
 
-    # --- import -------------------------------------------------------------------------------
-
     async def _update(self, sources: Mapping[str, Source]) -> bool:
-        self._importer.sources = sources
-        modules = [name for name, source in sources.items() if not source.is_helper]
-        failed = {name for name in modules if not self._import(name)}
-        changed = [name for name in modules if name in failed or self._is_outdated(name)]
-        groups = connected({name: self._changed_parts(name) for name in changed})
-        ready = [group for group in groups if not self._is_held_up(group, failed)]
-        prepared = await self._prepare_all(ready)
+        plan = self._planner.make(sources, self._versions)
+        prepared = await self._prepare_all(plan.groups)
         if prepared is None:
-            self._log.info("superseded by a newer change", modules=changed)
+            self._log.info("superseded by a newer change", modules=plan.changed)
             return False
         new = [each for group in prepared for each in group.generations]
         without_rules = [name for group in prepared for name in group.without_rules]
         gone = [*(self._alive.keys() - sources.keys()), *without_rules]
         await self._commit({each.version.name: each for each in new}, gone)
-        self._forget_unneeded()
-        refused = failed | self._refused.keys()
-        self._broken = {name: why for name, why in self._broken.items() if name in refused}
-        return not failed and all(group.succeeded for group in prepared)
+        self._planner.settle(self._versions.values(), plan.failed)
+        return not plan.failed and all(group.succeeded for group in prepared)
 
-    def _forget_unneeded(self) -> None:
-        newest = self._importer.current
-        self._refused = {n: v for n, v in self._refused.items() if newest.get(n) is v}
-        self._importer.keep_only([each.version for each in self._alive.values()])
-
-    def _import(self, name: str) -> bool:
-        """Import the module if that gives something new; return whether it is imported."""
-        current = self._importer.current.get(name)
-        if current is not None and self._importer.is_up_to_date(current):
-            return True
-        self._broken.pop(name, None)
-        try:
-            self._importer.load(name)
-        except ImportFailed as error:
-            self._broken[name] = str(error)
-            alive = self._alive.get(name)
-            self._log.error(
-                "import failed" if alive is None else "import failed, kept old version",
-                module=name,
-                version=alive.version.source.version if alive is not None else None,
-                error=error.problem,
-                file=str(error.file),
-                line=error.line,
-                source=error.source,
-            )
-            return False
-        return True
-
-    def _is_outdated(self, name: str) -> bool:
-        """Whether another version than the newest imported one is alive."""
-        newest, alive = self._importer.current.get(name), self._alive.get(name)
-        if newest is None:
-            return False
-        return bool(newest.rules) if alive is None else alive.version is not newest
-
-    def _changed_parts(self, name: str) -> set[str]:
-        """Return the modules that this one imports, or did, and that are not what they were."""
-        newest, alive = self._importer.current.get(name), self._alive.get(name)
-        of_newest = {each.name for each in newest.with_imports()} if newest else set()
-        of_alive = {each.name: each for each in alive.version.with_imports()} if alive else {}
-        return {
-            part
-            for part in of_newest | of_alive.keys()
-            if part not in of_alive
-            or (source := self._importer.sources.get(part)) is None
-            or source.version != of_alive[part].source.version
-        }
-
-    def _is_held_up(self, group: list[str], failed: Collection[str]) -> bool:
-        """Whether a group is not to be tried: it can't be whole, or was refused as it is."""
-        missing = [name for name in group if name in failed and name in self._alive]
-        if missing:
-            for name in group:
-                if name not in failed:
-                    self._tell_kept(self._importer.current[name], because=missing)
-            return True
-        newest = self._importer.current
-        return all(newest.get(name) is self._refused.get(name) for name in group)
+    @property
+    def _versions(self) -> dict[str, ModuleVersion]:
+        """The versions that are alive, by the names of their modules."""
+        return {name: generation.version for name, generation in self._alive.items()}
 
     # --- prepare ------------------------------------------------------------------------------
 
@@ -332,9 +265,8 @@ class Reloader:
         if any(name in self._alive for name in failed):
             await self._abort(generations)
             for version in newest:
-                self._refused[version.name] = version
-                self._broken[version.name] = f"version {version.source.version} failed in set-up"
-                self._tell_kept(version, because=[n for n in failed if n != version.name])
+                others = [name for name in failed if name != version.name]
+                self._planner.refuse(version, self._versions, because=others)
             return _Prepared([], [], succeeded=False)
         without = [v.name for v in newest if not v.rules and v.name in self._alive]
         return _Prepared(generations, without, succeeded=not failed)
@@ -364,10 +296,11 @@ class Reloader:
 
     def _leaves(self, path: str) -> bool:
         """Whether a path is owned by a module that is about to change, or to go."""
+        versions = self._versions
         return any(
             alive.owns(path)
             for name, alive in self._alive.items()
-            if self._is_outdated(name) or name not in self._importer.sources
+            if self._planner.is_outdated(name, versions) or name not in self._importer.sources
         )
 
     # --- commit -------------------------------------------------------------------------------
@@ -408,23 +341,10 @@ class Reloader:
         await generation.close(reason)
         await generation.connection.close()
 
-    # --- what is told -------------------------------------------------------------------------
-
     def _tell(self, version: ModuleVersion, event: str) -> None:
         self._log.info(
             event, module=version.name, version=version.source.version, rules=list(version.rules)
         )
-
-    def _tell_kept(self, refused: ModuleVersion, because: list[str]) -> None:
-        alive = self._alive.get(refused.name)
-        if alive is not None:
-            self._log.error(
-                "kept old version",
-                module=refused.name,
-                version=alive.version.source.version,
-                refused=refused.source.version,
-                **({"because": because} if because else {}),
-            )
 
 
 def _what_concerns(rule: Rule, settings: RuleSettings) -> RuleSettings:
