@@ -250,7 +250,7 @@ class StaysFailed(Record, kw_only=True):
     """A rule is not restarted any more, until its file changes or it is told to."""
 
     why: Annotated[str, Meta(description="why not")]
-    error: Annotated[str | None, Meta(description="the last one")] = None
+    error: Annotated[str | None, Meta(description="the last one, if that does not say it")] = None
 
 
 @_event("rule disabled")

@@ -173,7 +173,7 @@ class SupervisedRule:
         self._cancel_restart()
         self._remember_kept()
         self._last_error = str(error)
-        self._stay_failed(f"{error}; {_HOW_TO_GO_ON}")
+        self._stay_failed(str(error))
         self._first_attempt_ended(succeeded=False)  # if it was in its set-up still
         self._life.begin_close(Reason.FAILED)
         with within(None):
@@ -281,7 +281,7 @@ class SupervisedRule:
         pause = next_pause(self._restarts, loop.time(), limits)
         if pause is None:
             times = f"{len(self._restarts)} restarts in {limits.restart_period:g} s"
-            self._stay_failed(f"it failed again after {times}; {_HOW_TO_GO_ON}")
+            self._stay_failed(f"it failed again after {times}", error=self._last_error)
         else:
             self._become(RuleState.RESTARTING)
             self._log.warning(
@@ -297,9 +297,10 @@ class SupervisedRule:
         assert self._context is not None  # noqa: S101 - nothing but `start` leads here
         self._context.copy().run(self._begin_again)
 
-    def _stay_failed(self, why: str) -> None:
+    def _stay_failed(self, because: str, error: str | None = None) -> None:
+        why = f"{because}; {_HOW_TO_GO_ON}"
         self._become(RuleState.FAILED, why)
-        self._log.error("rule stays failed", why=why, error=self._last_error)
+        self._log.error("rule stays failed", why=why, **({"error": error} if error else {}))
 
     def _on_scope_end(self) -> None:
         self._cancel_restart()

@@ -60,7 +60,7 @@ def _folders(*packages: ModuleType) -> tuple[str, ...]:
     return tuple(f"{folder}{os.sep}" for package in packages for folder in package.__path__)
 
 
-_LOG: Final = (*_folders(logging, structlog, audit), logs.__file__)
+_LOG: Final = _folders(logging, structlog, audit, logs)
 _RUNNER: Final = (*_folders(eshet, eshet_rules, asyncio), *_LOG)
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

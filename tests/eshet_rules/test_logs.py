@@ -82,6 +82,26 @@ def test_a_place_in_a_file_is_shown_below_with_its_source(console):
     assert stream.getvalue().splitlines()[1:] == ["    /r/hall.py:3", "        a = = 1"]
 
 
+def test_a_stack_and_a_cycle_have_lines_of_their_own_below(console):
+    log, stream = console
+    stack = '  File "hall.py", line 7, in light\n    sleep(9)'
+    log.error("rule blocks the loop", rule="hall.light", file="hall.py", line=7, stack=stack)
+    log.error("rules trigger each other", rule="hall.light", cycle=["state /a", "state /b"])
+    first, *below = stream.getvalue().splitlines()
+    assert first.endswith("rule blocks the loop")
+    assert below[:2] == ['    File "hall.py", line 7, in light', "      sleep(9)"]
+    assert below[2].endswith("rules trigger each other")
+    assert below[3:] == ["    state /a", "    state /b"]
+
+
+def test_an_error_is_told_once_by_its_traceback(console):
+    log, stream = console
+    log.error("rule failed", rule="hall.light", doing="task light", exc_info=ValueError("too dark"))
+    first, below = stream.getvalue().splitlines()
+    assert first.endswith("rule failed  doing='task light'")
+    assert below == "    ValueError: too dark"
+
+
 def test_colours_are_for_terminals_only(console):
     log, stream = console
     log.error("failed")
@@ -145,6 +165,17 @@ def test_frames_of_the_runner_before_those_of_a_rule_are_left_out(folder):
     cause = raised.value.__cause__
     assert "importer.py" not in format_error(cause)
     assert f'File "{folder.path}/hall.py", line 3' in format_error(cause)
+
+
+def test_the_traceback_of_an_error_of_ours_ends_at_the_rules_own_line(folder):
+    folder.write("hall.py", "from eshet.paths import check_base\n\ncheck_base('no path')\n")
+    importer = Importer(folder.path)
+    importer.sources = folder.sources()
+    with pytest.raises(Exception, match="no path") as raised:
+        importer.load("hall")
+    assert [
+        line for line in format_error(raised.value.__cause__).splitlines() if "File" in line
+    ] == [f'  File "{folder.path}/hall.py", line 3, in <module>']
 
 
 def test_each_rule_has_a_colour_of_its_own_which_is_always_the_same():

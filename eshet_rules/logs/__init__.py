@@ -1,0 +1,25 @@
+"""What the runner logs, and how: lines for people, or JSON for machines.
+
+Each record has `time` (UTC, ISO 8601, microseconds), `level`, `event` and, where they are known,
+`rule`, `module`, `version`, `cause` and `parent`; the rest are the event's own fields, see
+`eshet_rules.audit.records`. What comes through the standard library's `logging`, from `eshet` or
+from a rule, goes the same way and has the same fields. The trail of a recorder keeps all of it;
+the stream shows what matters enough.
+
+Values come from the outside: on a console their control characters are escaped, or a sensor's text
+could clear the screen.
+"""
+
+from eshet_rules.logs.errors import format_error
+from eshet_rules.logs.logger import make_logger
+from eshet_rules.logs.rendering import FORMATS, escape, renderer
+from eshet_rules.logs.stdlib import receiving_stdlib_logs
+
+__all__ = [
+    "FORMATS",
+    "escape",
+    "format_error",
+    "make_logger",
+    "receiving_stdlib_logs",
+    "renderer",
+]

@@ -1,0 +1,156 @@
+"""Records as text: lines that people read at a glance, or JSON."""
+
+import json
+import re
+import textwrap
+import zlib
+from collections.abc import Callable, MutableMapping
+from datetime import datetime
+from typing import Any, Final
+
+__all__ = ["FORMATS", "escape", "renderer"]
+
+FORMATS: Final = ("console", "json")
+
+_Record = MutableMapping[str, Any]
+
+_COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_OF_RULES: Final = tuple(f"\x1b[{code}m" for code in (36, 32, 35, 34, 96, 92, 95, 94))
+_DIM: Final = "\x1b[2m"
+_RESET: Final = "\x1b[0m"
+
+# C0 but for the newline, DEL and C1, and what reorders text: bidirectional marks and overrides.
+_CONTROL: Final = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff]"  # halves of a character, which no stream can write
+)
+
+
+def renderer(
+    log_format: str, colours: bool, *, with_causes: bool = False, with_date: bool = False
+) -> Callable[[object, str, _Record], str]:
+    """Return what makes a line, or more, of a record; a processor of structlog.
+
+    Args:
+        log_format: one of `FORMATS`.
+        colours: whether lines for people have colours.
+        with_causes: whether these show the ids of causes.
+        with_date: whether these show the date.
+    """
+    if log_format == "json":
+        return _render_json
+    return _ConsoleRenderer(colours, with_causes, with_date)
+
+
+def _render_json(logger: object, method: str, record: _Record) -> str:
+    text = json.dumps(record, default=repr, ensure_ascii=False)
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)  # as JSON escapes others
+
+
+def escape(text: str) -> str:
+    """Return the text with its control characters, but for newlines, made visible."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+class _ConsoleRenderer:
+    """A line for each record: time, level, rule or module, event, fields; below it, what is long.
+
+    Of an input or output, path and value come first.
+
+    Args:
+        colours: whether the stream shows them.
+        with_causes: whether it shows the ids of causes.
+        with_date: whether it shows the date, too.
+    """
+
+    def __init__(self, colours: bool, with_causes: bool, with_date: bool) -> None:
+        self._colours = colours
+        self._with_causes = with_causes
+        self._clock = "%Y-%m-%d %H:%M:%S.%f" if with_date else "%H:%M:%S.%f"
+
+    def __call__(self, logger: object, method: str, record: _Record) -> str:
+        """See structlog's processors."""
+        time = datetime.fromisoformat(record.pop("time")).astimezone()
+        level, event = record.pop("level"), _one_line(str(record.pop("event")))
+        where = _pop_place(record)
+        causes = [record.pop(name, None) for name in ("cause", "parent")]
+        blocks = _pop_blocks(record)
+        what = _pop_path(record)
+        shown = [f"{name}={_show(value)}" for name, value in record.items()]
+        if self._with_causes and causes[0]:
+            shown.append(f" {' < '.join(filter(None, causes))}")
+        fields = " ".join(shown).strip()
+        clock = time.strftime(self._clock)[:-3]
+        line = (
+            f"{self._dim(clock)}  {self._colour(_COLOURS.get(level), f'{level:<7}')}  "
+            f"{self._colour(_colour_of(where), f'{where:<24}')}  "
+            f"{self._colour(_COLOURS.get(level), event)}{what}  {self._dim(fields)}"
+        ).rstrip()
+        return "\n".join([line, *(_indent(escape(block)) for block in blocks if block)])
+
+    def _colour(self, colour: str | None, text: str) -> str:
+        return f"{colour}{text}{_RESET}" if self._colours and colour else text
+
+    def _dim(self, text: str) -> str:
+        return self._colour(_DIM, text) if text else text
+
+
+def _colour_of(where: str) -> str | None:
+    """Return the colour of a rule, which is always the same, and most often that of no other."""
+    return _OF_RULES[zlib.crc32(where.encode()) % len(_OF_RULES)] if where else None
+
+
+def _pop_path(record: _Record) -> str:
+    """Take out the path of an input or output, and what it is about."""
+    if "path" not in record or not record.keys() & {"kind", "outcome"}:
+        return ""
+    value = "unknown" if record.pop("unknown", False) else _show(record.get("value"))
+    record.pop("value", None)
+    record.pop("kind", None)
+    if record.get("outcome") == "done":
+        del record["outcome"]
+    if isinstance(duration := record.pop("duration", None), float):
+        record["took"] = f"{duration * 1000:.3g} ms"
+    return f"  {_one_line(str(record.pop('path')))}  {value}"
+
+
+def _pop_place(record: _Record) -> str:
+    """Take out whose record it is: a rule's, a module's, or else a logger's."""
+    logger, module = record.pop("logger", ""), record.pop("module", "")
+    rule = record.pop("rule", "")
+    if rule:
+        record.pop("version", None)  # said when the module was loaded
+    return _one_line(str(rule or module or logger))
+
+
+def _pop_blocks(record: _Record) -> list[str]:
+    """Take out what is shown below the line, as it has lines of its own."""
+    place = _pop_source(record)
+    stack = textwrap.dedent(str(record.pop("stack", "")))  # which ends at the place
+    cycle = "\n".join(map(str, record.pop("cycle", ())))
+    traceback = str(record.pop("traceback", ""))
+    if traceback.endswith(str(record.get("error", ""))):
+        record.pop("error", None)  # its last line says it
+    return [stack or place, cycle, traceback]
+
+
+def _pop_source(record: _Record) -> str:
+    """Take out where in a file the record is about; terminals open `file:line`."""
+    file, line, source = (record.pop(name, None) for name in ("file", "line", "source"))
+    place = f"{file}:{line}" if line else str(file or "")
+    return f"{place}\n    {source.strip()}" if source else place
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        value = ",".join(value)
+    text = value if isinstance(value, str) else repr(value)
+    return _one_line(repr(text) if not text or " " in text else text)
+
+
+def _one_line(text: str) -> str:
+    return escape(text).replace("\n", "\\n")
+
+
+def _indent(block: str) -> str:
+    return "\n".join(f"    {line}" for line in block.splitlines())
