@@ -22,8 +22,9 @@ from eshet import Client
 from eshet.client.seeing import let_see
 from eshet.server import Server
 from eshet_rules.audit.acting import Acting, acting_as
+from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.trail import Trail, closed_files
+from eshet_rules.audit.trail import Trail
 from eshet_rules.audit.witness import RecordingWitness
 from eshet_rules.discovery import discover
 from eshet_rules.importer import Importer

@@ -5,7 +5,8 @@ records     the schema: a class for each event
 redaction   what is not to be told
 recorder    where records go
 witness     makes records of what rules hear and say
-trail       the files: append, rotate, repair
-frames      closed files, compressed and indexed
+trail       the open file: append, repair, and when to begin the next
+archive     the closed ones beside it
+frames      how these are compressed, and indexed
 query       reads them back
 """

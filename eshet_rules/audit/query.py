@@ -17,9 +17,9 @@ from typing import IO, Any, Final
 
 import msgspec
 
+from eshet_rules.audit.archive import closed_files, number_of
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, decode, time_of
-from eshet_rules.audit.trail import closed_files, number_of
 
 __all__ = ["ENDLESS", "Damage", "Filter", "Reader"]
 

@@ -9,28 +9,25 @@ closed ones beside it, which are compressed:
     trail-000001-20261124T000000.jsonl.zst
 
 Invariants: the open file ends with a whole line after each `append`, also after one that failed,
-as long as the system lets it be cut; a closed file never changes, but for being compressed; one
-that is there both as `.jsonl` and as `.zst` is whole in either.
+as long as the system lets it be cut.
 """
 
 import contextlib
 import math
 import os
-import re
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from eshet.clock import wall_stamp
-from eshet_rules.audit.frames import compress
+from eshet_rules.audit.archive import Archive, Report
 from eshet_rules.audit.lines import encode, time_of
 from eshet_rules.audit.records import SCHEMA_VERSION, RecordsLost, TrailBegins
 
-__all__ = ["DAY", "SIZE", "Trail", "closed_files", "number_of", "open_file"]
+__all__ = ["DAY", "SIZE", "Trail", "open_file"]
 
 SIZE: Final = 64 << 20
 """How many bytes are in a file before the next one is begun."""
@@ -39,10 +36,6 @@ DAY: Final = len("2026-11-25")
 _SECOND: Final = len("2026-11-25T03:22:41")
 _TAIL: Final = 1 << 16
 _MOST_COLLECTED: Final = 1 << 16
-_NUMBER: Final = re.compile(r"-(\d{6,})-")
-
-Report = Callable[[str, dict[str, Any]], object]
-"""Is told of a problem: the name of its event, and fields."""
 
 
 def open_file(place: Path) -> Path:
@@ -52,23 +45,6 @@ def open_file(place: Path) -> Path:
     """
     is_file = not place.is_dir() if place.exists() else bool(place.suffix)
     return place if is_file else place / "trail.jsonl"
-
-
-def closed_files(file: Path) -> list[Path]:
-    """Return the closed files beside an open one, oldest first, each once."""
-    # Looked for twice: a folder that is listed while a file in it becomes `.zst` may show neither.
-    paths = {path for _ in range(2) for path in file.parent.glob(f"{file.stem}-*.jsonl*")}
-    found: dict[str, Path] = {}
-    for path in sorted(paths):
-        if path.suffix in (".jsonl", ".zst"):
-            found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
-    return list(found.values())
-
-
-def number_of(name: str) -> int | None:
-    """Return the number of a closed file, by its name."""
-    match = _NUMBER.search(name)
-    return int(match[1]) if match else None
 
 
 class Trail:
@@ -96,7 +72,6 @@ class Trail:
         self.report = report
         self._runner: Final = version("eshet-rules")
         self._most = size
-        self._total = total
         self._lock = threading.RLock()
         self._collected: deque[tuple[bytes, str]] = deque()
         self._collected_size = 0
@@ -107,26 +82,24 @@ class Trail:
         self._day = ""
         self._begun = ""  # the time of the first record in the file
         self._after: str | None = None
-        self._number = 0  # of the file that was closed last
         self._torn = False  # the file may end within a line
         self._lost = 0
         self._lost_since = ""
         self._failed_in = ""  # which second
         self._why: str | None = None
         self._problems: deque[tuple[str, dict[str, Any]]] = deque()
-        self._compressing: threading.Thread | None = None
-        self._closed_more = False  # since it has begun to look for what is closed
+        self._archive = Archive(file, total, lambda *problem: self._problems.append(problem))
 
     def open(self) -> None:
         """Open the file, cut off a torn line, and compress what was closed and is not yet."""
         now = wall_stamp()
         with self._lock:
-            self._number = max((number_of(p.name) or 0 for p in closed_files(self.file)), default=0)
+            self._archive.open()
             try:
                 self._open(now)
             except OSError as error:
                 self._fail(now, error)
-        self._compress_closed()
+        self._archive.compress()
         self._tell_problems()
 
     def append(self, record: Any, time: str) -> bool:
@@ -181,9 +154,7 @@ class Trail:
             if fd is not None:
                 with contextlib.suppress(OSError):
                     os.close(fd)
-            compressing = self._compressing
-        if compressing is not None:
-            compressing.join()
+        self._archive.join()
         self._tell_problems()
 
     # --- the open file ----------------------------------------------------------------------
@@ -220,6 +191,26 @@ class Trail:
             )
             self._write(encode(gap))
             self._lost = 0
+
+    def _begin_next(self, time: str) -> None:
+        """Close the file and open the next; go on with this one if that can't be."""
+        if not self._is_regular:
+            self._day = time[:DAY]
+            return
+        try:
+            closed = self._archive.take(self._begun)
+        except OSError as error:
+            fields = {"error": str(error), "file": str(self.file)}
+            self._problems.append(("can't close a file of the trail", fields))
+            self._day = time[:DAY]
+            self._full_at = self._size + self._most
+            return
+        fd, self._fd = self._fd, None
+        self._after = closed.stem
+        if fd is not None:
+            os.close(fd)
+        self._open(time)
+        self._archive.compress()
 
     def _open(self, time: str) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -299,75 +290,6 @@ class Trail:
             self.report(event, fields)
             if self._why is not None:
                 self._lost = lost  # that the trail can't be written is not missing in it
-
-    # --- closed files ----------------------------------------------------------------------
-
-    def _begin_next(self, time: str) -> None:
-        """Close the file and open the next; go on with this one if that can't be."""
-        if not self._is_regular:
-            self._day = time[:DAY]
-            return
-        closed = self._closed_name()
-        try:
-            self.file.rename(closed)
-            self._number += 1
-        except OSError as error:
-            fields = {"error": str(error), "file": str(self.file)}
-            self._problems.append(("can't close a file of the trail", fields))
-            self._day = time[:DAY]
-            self._full_at = self._size + self._most
-            return
-        fd, self._fd = self._fd, None
-        self._after = closed.stem
-        if fd is not None:
-            os.close(fd)
-        self._open(time)
-        self._compress_closed()
-
-    def _closed_name(self) -> Path:
-        """Return the name of the open file when it is closed: numbered, as clocks are set back."""
-        begun = self._begun[:_SECOND].replace("-", "").replace(":", "")
-        return self.file.with_name(f"{self.file.stem}-{self._number + 1:06}-{begun}.jsonl")
-
-    def _compress_closed(self) -> None:
-        """Compress all closed files that are not yet, in a thread of its own."""
-        with self._lock:
-            self._closed_more = True
-            if self._compressing is None:
-                self._compressing = threading.Thread(target=self._keep_compressing, name="trail")
-                self._compressing.start()
-
-    def _keep_compressing(self) -> None:
-        while True:
-            with self._lock:
-                if not self._closed_more:
-                    self._compressing = None
-                    return
-                self._closed_more = False
-            self._compress()
-            self._drop_oldest()
-
-    def _compress(self) -> None:
-        for source in sorted(self.file.parent.glob(f"{self.file.stem}-*.jsonl")):
-            target = source.with_name(f"{source.name}.zst")
-            try:
-                if not target.exists():  # else this was killed between the next two
-                    compress(source, target)
-                source.unlink()
-            except OSError as error:
-                fields = {"error": str(error), "file": str(source)}
-                self._problems.append(("can't compress the trail", fields))
-
-    def _drop_oldest(self) -> None:
-        total = 0
-        for path in reversed(closed_files(self.file)):
-            try:
-                total += path.stat().st_size
-                if total > self._total:
-                    path.unlink()
-            except OSError as error:
-                fields = {"error": str(error), "file": str(path)}
-                self._problems.append(("can't drop the oldest file of the trail", fields))
 
 
 def _beginning(time: str, runner: str, after: str | None) -> TrailBegins:

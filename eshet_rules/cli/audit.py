@@ -75,8 +75,9 @@ def audit(
     What is shown is what was written: lines that were damaged are told, and left out. The exit code
     is 3 then.
     """
+    from eshet_rules.audit.archive import closed_files
     from eshet_rules.audit.query import ENDLESS, Filter, Reader
-    from eshet_rules.audit.trail import closed_files, open_file
+    from eshet_rules.audit.trail import open_file
     from eshet_rules.exceptions import NoTrail
     from eshet_rules.logs import renderer
 

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
+from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.query import Filter, Reader
-from eshet_rules.audit.trail import Trail, closed_files
+from eshet_rules.audit.trail import Trail
 from tests.support.processes import environment
 
 KILLS = int(os.environ.get("ESHET_KILLS", "20"))

@@ -3,8 +3,9 @@ import os
 
 import pytest
 
+from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, compress, frames_of, read_frame
-from eshet_rules.audit.trail import Trail, closed_files
+from eshet_rules.audit.trail import Trail
 
 try:
     from compression import zstd

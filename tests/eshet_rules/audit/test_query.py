@@ -4,8 +4,9 @@ import random
 import pytest
 
 from eshet_rules.audit import trail as trail_module
+from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.query import Damage, Filter, Reader
-from eshet_rules.audit.trail import Trail, closed_files
+from eshet_rules.audit.trail import Trail
 
 
 def stamp(second):

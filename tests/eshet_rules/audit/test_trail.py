@@ -6,9 +6,10 @@ import threading
 import pytest
 
 from eshet_rules.audit import trail as trail_module
+from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.frames import frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, decode, encode
-from eshet_rules.audit.trail import Trail, closed_files, open_file
+from eshet_rules.audit.trail import Trail, open_file
 
 
 def stamp(second, day=25):

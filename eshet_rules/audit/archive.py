@@ -1,0 +1,125 @@
+"""The closed files of a trail, beside the open one.
+
+They are numbered, since clocks are set back, and compressed in a thread of their own. A closed file
+never changes, but for that; one that is there both as `.jsonl` and as `.zst` is whole in either.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from eshet_rules.audit.frames import compress
+
+__all__ = ["Archive", "Report", "closed_files", "number_of"]
+
+_SECOND: Final = len("2026-11-25T03:22:41")
+_NUMBER: Final = re.compile(r"-(\d{6,})-")
+
+Report = Callable[[str, dict[str, Any]], object]
+"""Is told of a problem: the name of its event, and fields."""
+
+
+def closed_files(file: Path) -> list[Path]:
+    """Return the closed files beside an open one, oldest first, each once."""
+    # Looked for twice: a folder that is listed while a file in it becomes `.zst` may show neither.
+    paths = {path for _ in range(2) for path in file.parent.glob(f"{file.stem}-*.jsonl*")}
+    found: dict[str, Path] = {}
+    for path in sorted(paths):
+        if path.suffix in (".jsonl", ".zst"):
+            found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
+    return list(found.values())
+
+
+def number_of(name: str) -> int | None:
+    """Return the number of a closed file, by its name."""
+    match = _NUMBER.search(name)
+    return int(match[1]) if match else None
+
+
+class Archive:
+    """Closes files, compresses them, and drops the oldest; what it can't do is reported.
+
+    Args:
+        file: the open file.
+        total: how many bytes all closed files may have.
+        report: is told of problems, in a thread of the archive or of who calls it.
+    """
+
+    def __init__(self, file: Path, total: float, report: Report) -> None:
+        self._file = file
+        self._total = total
+        self._report = report
+        self._number = 0  # of the file that was closed last
+        self._lock = threading.RLock()
+        self._compressing: threading.Thread | None = None
+        self._closed_more = False  # since it has begun to look for what is closed
+
+    def open(self) -> None:
+        """Find out which file was closed last."""
+        self._number = max((number_of(p.name) or 0 for p in closed_files(self._file)), default=0)
+
+    def take(self, begun: str) -> Path:
+        """Close the open file, by giving it another name.
+
+        Args:
+            begun: the time of its first record.
+
+        Returns:
+            The closed file, which is not compressed yet.
+
+        Raises:
+            OSError: it is still the open one.
+        """
+        time = begun[:_SECOND].replace("-", "").replace(":", "")
+        name = f"{self._file.stem}-{self._number + 1:06}-{time}.jsonl"
+        closed = self._file.rename(self._file.with_name(name))
+        self._number += 1
+        return closed
+
+    def compress(self) -> None:
+        """Compress all closed files that are not yet, and drop the oldest, in the background."""
+        with self._lock:
+            self._closed_more = True
+            if self._compressing is None:
+                self._compressing = threading.Thread(target=self._keep_compressing, name="trail")
+                self._compressing.start()
+
+    def join(self) -> None:
+        """Wait until that is done."""
+        compressing = self._compressing
+        if compressing is not None:
+            compressing.join()
+
+    def _keep_compressing(self) -> None:
+        while True:
+            with self._lock:
+                if not self._closed_more:
+                    self._compressing = None
+                    return
+                self._closed_more = False
+            self._compress()
+            self._drop_oldest()
+
+    def _compress(self) -> None:
+        for source in sorted(self._file.parent.glob(f"{self._file.stem}-*.jsonl")):
+            target = source.with_name(f"{source.name}.zst")
+            try:
+                if not target.exists():  # else this was killed between the next two
+                    compress(source, target)
+                source.unlink()
+            except OSError as error:
+                fields = {"error": str(error), "file": str(source)}
+                self._report("can't compress the trail", fields)
+
+    def _drop_oldest(self) -> None:
+        total = 0
+        for path in reversed(closed_files(self._file)):
+            try:
+                total += path.stat().st_size
+                if total > self._total:
+                    path.unlink()
+            except OSError as error:
+                fields = {"error": str(error), "file": str(path)}
+                self._report("can't drop the oldest file of the trail", fields)
