@@ -28,6 +28,11 @@ class Passing:
         return self.node.callbacks
 
     @property
+    def height(self) -> int:
+        """That of the node."""
+        return self.node.height
+
+    @property
     def dependents(self) -> list[Node] | None:
         """Those of the node."""
         return self.node.dependents
@@ -53,6 +58,7 @@ class Batch:
     __slots__ = ("_before", "_passing", "_transactions", "_waiting", "at_once")
 
     callbacks = None  # its sources have them
+    height = 0  # of most sources, and none is lower
     value = None
 
     def __init__(self, transactions: Transactions) -> None:
@@ -75,7 +81,8 @@ class Batch:
     @property
     def dependents(self) -> list[Node]:
         """What follows any of the sources."""
-        return [each for source in self._before for each in source.dependents or ()]
+        follow = (each for source in self._before for each in source.dependents or ())
+        return list(dict.fromkeys(follow))
 
     def add(self, source: Source, value: Any) -> None:
         """Make one more change."""

@@ -129,15 +129,18 @@ class _Tracer:
         steps: list[Step] = []
         for node, before in changed.items():
             steps.append(_step((node, (), before, _now(node), True, None)))
-        followers = source.dependents
+        height, followers = source.height, source.dependents
         while followers and len(followers) == 1:  # which needs no queue here either
             node = followers[0]
             if node.state == ENDED or not _settle(node, changed, steps, transactions):
                 followers = None
                 break
-            followers = node.dependents
-        if followers:
-            transactions.queue(followers)
+            height, followers = node.height, node.dependents
+        for node in tuple(followers or ()):  # nor do those abreast
+            if node.height != height + 1:
+                transactions.queue((node,))
+            elif node.state == IDLE and _settle(node, changed, steps, transactions):
+                transactions.queue(node.dependents or ())
         while (level := transactions.lowest()) is not None:
             for node in level:
                 if node.state == QUEUED:

@@ -62,8 +62,12 @@ class Source(Heard, Protocol):
         """The node that changes, or the first of them."""
 
     @property
+    def height(self) -> int:
+        """That of the node, or that of the lowest if it stands for several."""
+
+    @property
     def dependents(self) -> "Sequence[Node] | None":
-        """What may settle after it, ended nodes among them."""
+        """What may settle after it, each once, ended nodes among them."""
 
     def take(self, value: Any, transactions: "Transactions") -> None:
         """Take the new value."""
@@ -138,10 +142,11 @@ class Transactions:
                     source.take(value, self)
                     if source.callbacks:
                         heard.append(source)
+                    node: Any = source
                     followers = source.dependents
                     while followers:
                         if len(followers) > 1:
-                            self.queue(followers)
+                            self._settle_abreast(followers, node.height + 1)
                             break
                         # A lone one needs no queue, as nothing else is to settle.
                         node = followers[0]
@@ -257,6 +262,31 @@ class Transactions:
             node.state = IDLE
             self.queue([node])
         node.height = height
+
+    def _settle_abreast(self, nodes: "Sequence[Node]", height: int) -> None:
+        """Settle those at this height, when nothing below is left to settle, and queue the rest.
+
+        Most often that is all that follows a source, which is spared the queue.
+        """
+        heard = self.heard
+        for node in tuple(nodes):
+            if node.height != height:  # it is higher, or has just been raised
+                self.queue((node,))
+                continue
+            if node.state != IDLE:
+                continue
+            try:
+                if not node.settle(self):
+                    continue
+            except BaseException as error:
+                if not is_contained(error, node.owner):
+                    raise
+                node.report(error)
+                continue
+            if node.callbacks:
+                heard.append(node)
+            if node.dependents:
+                self.queue(node.dependents)
 
     def _settle_queue(self) -> None:
         """Settle all that is queued, and what that leads to, lowest first."""

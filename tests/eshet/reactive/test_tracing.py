@@ -152,3 +152,20 @@ def test_an_error_of_who_watches_is_reported_to_its_scope():
     watching.dispose()
     assert [doing for _, doing in errors.reported] == ["on_transaction"]
     assert told == [2]
+
+
+def test_callbacks_are_called_in_the_same_order_whether_or_not_it_is_traced():
+    told = []
+    source = yarp.Value(0)
+    low = source + 1
+    higher = source + low
+    derived = [low, higher, low + 1, source + 2, higher + 1, source + higher]
+    for number, value in enumerate(derived):
+        value.on_value_changed(lambda _, number=number: told.append(number))
+    source.value = 1
+    untraced, told[:] = list(told), []
+    watching = yarp.on_transaction(lambda steps: None)
+    source.value = 2
+    watching.dispose()
+    assert sorted(told) == list(range(len(derived)))
+    assert told == untraced
