@@ -58,6 +58,9 @@ class _Apply(ValueNode):
             value = function(self._a.value)
         elif self._a is not None:
             value = function(self._a.value, self._b.value)
+        elif len(self._b) == 3:
+            a, b, c = self._b
+            value = function(a.value, b.value, c.value)
         else:
             value = function(*[cell.value for cell in self._b])
         if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):

@@ -81,15 +81,17 @@ class Batch:
     @property
     def dependents(self) -> list[Node]:
         """What follows any of the sources."""
-        follow = (each for source in self._before for each in source.dependents or ())
-        return list(dict.fromkeys(follow))
+        following: dict[Node, None] = {}
+        for source in self._before:
+            for node in source.dependents or ():
+                following[node] = None
+        return list(following)
 
     def add(self, source: Source, value: Any) -> None:
         """Make one more change."""
         if self.at_once and isinstance(source, ValueNode):
-            if source not in self._before:
-                self._before[source] = source.value
-            elif source in self._passing:
+            self._before.setdefault(source, source.value)
+            if self._passing and source in self._passing:
                 del self._passing[source]  # this lasts, whatever passed before
                 del self._transactions.passing[source]
             source.value = value
@@ -112,7 +114,7 @@ class Batch:
             else:
                 self.add(source, value)
         for node in self._before:
-            if isinstance(node, EventNode):
+            if emissions and isinstance(node, EventNode):
                 node.emit(emissions[node], transactions)
             if node.callbacks:
                 transactions.heard.append(self._passing.get(node, node))

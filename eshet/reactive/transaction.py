@@ -292,33 +292,41 @@ class Transactions:
         """Settle all that is queued, and what that leads to, lowest first."""
         heights, levels, heard = self._heights, self._levels, self.heard
         while heights:
-            lowest = heights[0]
-            height, level = -1, _NO_LEVEL
-            for node in levels[lowest]:
-                if node.state != QUEUED:
-                    continue
-                node.state = IDLE
-                try:
-                    if not node.settle(self):
+            height = heapq.heappop(heights)
+            level = levels.get(height)  # None if it has settled, right after the one below it
+            while level:
+                # What follows is most often just above, and comes next: it is spared the heap.
+                height_above = height + 1
+                above = levels.get(height_above)
+                if above is None:
+                    above = levels[height_above] = []
+                for node in level:
+                    if node.state != QUEUED:
                         continue
-                except BaseException as error:
-                    if not is_contained(error, node.owner):
-                        raise
-                    node.report(error)
-                    continue
-                if node.callbacks:
-                    heard.append(node)
-                if node.dependents:
-                    # As queue() does, without a call for each node that changed.
-                    for each in node.dependents:
-                        if each.state == IDLE:
-                            each.state = QUEUED
-                            if each.height != height:
-                                height = each.height
-                                level = self._level(height)
-                            level.append(each)
-            heapq.heappop(heights)
-            del levels[lowest]
+                    node.state = IDLE
+                    try:
+                        if not node.settle(self):
+                            continue
+                    except BaseException as error:
+                        if not is_contained(error, node.owner):
+                            raise
+                        node.report(error)
+                        continue
+                    if node.callbacks:
+                        heard.append(node)
+                    if node.dependents:
+                        # As queue() does, without a call for each node that changed.
+                        for each in node.dependents:
+                            if each.state == IDLE:
+                                each.state = QUEUED
+                                if each.height == height_above:
+                                    above.append(each)
+                                else:
+                                    self._level(each.height).append(each)
+                del levels[height]
+                height, level = height_above, above
+            if level is not None:
+                del levels[height]
 
     def cut(self) -> bool:
         """Drop, after this transaction, what waits of the source of which the most waits.
