@@ -136,11 +136,12 @@ class _Tracer:
                 followers = None
                 break
             height, followers = node.height, node.dependents
-        for node in tuple(followers or ()):  # nor do those abreast
-            if node.height != height + 1:
-                transactions.queue((node,))
-            elif node.state == IDLE and _settle(node, changed, steps, transactions):
-                transactions.queue(node.dependents or ())
+        if followers:
+            for node in tuple(followers):  # nor do those abreast
+                if node.height != height + 1:
+                    transactions.queue((node,))
+                elif node.state == IDLE and _settle(node, changed, steps, transactions):
+                    transactions.queue(node.dependents or ())
         while (level := transactions.lowest()) is not None:
             for node in level:
                 if node.state == QUEUED:
