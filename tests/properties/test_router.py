@@ -7,9 +7,15 @@ frame by frame, with what the model expects, in order.
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from eshet import codec, messages
 from eshet.exceptions import ProtocolError
@@ -318,5 +324,7 @@ class RouterMachine(RuleBasedStateMachine):
         assert sorted(self.router.tree.paths()) == sorted(path.encode() for path in self.nodes)
 
 
-TestRouter = RouterMachine.TestCase
-TestRouter.settings = settings(max_examples=2_000, stateful_step_count=20, deadline=None)
+@pytest.mark.parametrize("part", range(4))  # for as many processes, each with sequences of its own
+def test_the_router_does_what_the_model_does(part):
+    some = settings(max_examples=500, stateful_step_count=20, deadline=None)
+    run_state_machine_as_test(RouterMachine, settings=some)
