@@ -16,7 +16,7 @@ import itertools
 import secrets
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["Cause", "causing", "current", "current_cause", "following"]
 
@@ -41,7 +41,7 @@ class Cause:
     __slots__ = ("_segment", "depth", "id", "kind", "parent", "parent_id", "path")
 
     def __init__(self, kind: str, path: str, parent: "Cause | None" = None) -> None:
-        self.id: Final = f"{_run}-{next(_numbers):x}"
+        self.id = f"{_run}-{next(_numbers):x}"
         self.kind: Final = kind
         self.path: Final = path
         self.parent = parent
@@ -60,6 +60,24 @@ class Cause:
 
     def __repr__(self) -> str:
         return f"<Cause {self.id}: {self.kind} {self.path}>"
+
+    def give(self) -> list[Any]:
+        """Return it as plain data, for who goes on with what it started; see `received`."""
+        return [self.id, self.parent_id, self.kind, self.path]
+
+    @classmethod
+    def received(cls, given: list[Any] | None) -> "Cause | None":
+        """Return a cause as it was given, maybe by another process; None if there was none.
+
+        Of what led to it only the id of its parent is known.
+        """
+        if given is None:
+            return None
+        id_, parent_id, kind, path = given
+        cause = cls(kind, path)
+        cause.id = id_
+        cause.parent_id = parent_id
+        return cause
 
     def chain(self) -> "Iterator[Cause]":
         """Iterate over this cause and those that led to it, as far back as they are kept."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from eshet import codec, paths
+from eshet.cause import current
 from eshet.client.address import Address
 from eshet.client.callbacks import Callback, Tasks
 from eshet.client.dispatch import Dispatcher
@@ -261,18 +262,24 @@ class Client:
         """Listen for events; returns an async iterator of the payloads.
 
         It listens from the first step of the iteration to the end of it, over reconnections too,
-        and ends when the client is closed.
+        and ends when the client is closed. Each step goes on with the cause of its payload.
 
             async for payload in client.event_listen("/hall/motion"):
                 ...
         """
         payloads: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()  # an empty one is the end
-        hearing = await self.event_listen_cb(path, lambda payload: payloads.put_nowait((payload,)))
+        hearing = await self.event_listen_cb(
+            path, lambda payload: payloads.put_nowait((payload, current.get()))
+        )
         self._iterators.add(payloads)
+        before = current.get()
         try:
             while heard := await payloads.get():
-                yield heard[0]
+                payload, cause = heard
+                current.set(cause)  # of who iterates: a generator has no context of its own
+                yield payload
         finally:
+            current.set(before)
             self._iterators.discard(payloads)
             hearing.dispose()
 

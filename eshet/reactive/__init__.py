@@ -14,6 +14,7 @@ What lives where; imports go downwards only:
     holding             debounce, throttle, hold, for_duration, fold_state
     timing              delay, time_window, rate_limit, emit_at, now
     clocked             the nodes that take time
+    leading             which causes led to what comes out when time is up
     appointments        what a schedule remembers
     patience            what holding remembers
     memories            what other nodes that take time remember

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from eshet.clock import wall_time
 from eshet.reactive.graph import Resumption
-from eshet.reactive.memories import Memory
+from eshet.reactive.memories import Led, Memory
 
 __all__ = ["Appointment"]
 
@@ -32,6 +32,7 @@ class Appointment(Memory):
     __slots__ = ("_late", "_next", "_next_after", "_tz", "_wake_at")
 
     label = "schedule"
+    led = Led.BEGINNING
 
     def __init__(
         self,

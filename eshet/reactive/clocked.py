@@ -1,21 +1,22 @@
 # ruff: noqa: D102 - what a node overrides, it does as its base says.
 """The nodes around a memory: they feed it, and wake it when it wants to be woken.
 
-All times are those of the event loop that runs when the node is made, in seconds.
+All times are those of the event loop that runs when the node is made, in seconds. What comes out
+when time is up has a cause of its own, whose parent is that of what led there; see `leading.py`.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-from eshet.cause import Cause, causing, current, following
+from eshet.cause import causing, current, following
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import present_of
 from eshet.reactive.event import Event
 from eshet.reactive.graph import EventNode, Node, Resumption, ValueNode
-from eshet.reactive.memories import Memory
+from eshet.reactive.leading import Leading
+from eshet.reactive.memories import Led, Memory
 from eshet.reactive.plain import NoValue, is_absent
 from eshet.reactive.subscription import Subscription
 from eshet.reactive.transaction import ENDED, Transactions
@@ -31,17 +32,10 @@ __all__ = [
 ]
 
 
-_MOST_HEARD: Final = 256
-
-
 class _Waker:
-    """Keeps one timer for the memory of a node, and changes the node to what comes out by it.
+    """Keeps one timer for the memory of a node, and changes the node to what comes out by it."""
 
-    What comes out when time is up has a cause of its own. What was heard so long before led to it,
-    or else whatever had the timer set at first.
-    """
-
-    __slots__ = ("_heard", "_loop", "_node", "_subscriptions", "_timer", "memory")
+    __slots__ = ("_leading", "_loop", "_node", "_subscriptions", "_timer", "memory")
 
     def __init__(self, node: Node, memory: Memory) -> None:
         self.memory = memory
@@ -49,7 +43,7 @@ class _Waker:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._subscriptions: list[Subscription] = []
-        self._heard: deque[tuple[float, Cause]] | None = None  # when, and for what
+        self._leading = Leading(memory)
         self._set_timer()
 
     def stop(self) -> None:
@@ -90,11 +84,7 @@ class _Waker:
             self._report(error)
 
     def _remember(self, value: Any, now: float) -> list[Any]:
-        cause = current.get()
-        if cause is not None:
-            if self._heard is None:
-                self._heard = deque(maxlen=_MOST_HEARD)
-            self._heard.append((now, cause))
+        self._leading.hears(now)
         return self.memory.hear(value, now)
 
     def _adjust(self, seconds: Any) -> None:
@@ -118,11 +108,18 @@ class _Waker:
             resumption: where in time it goes on.
             *unheard: what that memory has not heard, and this one has.
         """
-        results = self.memory.receive(given, resumption)
+        memory, led_by = given
+        results = self.memory.receive(memory, resumption)
+        self._set_timer()
+        self._leading.receive(led_by, resumption.zero)
         for value in unheard:
-            results += self.memory.hear(value, resumption.now)
+            results += self._remember(value, resumption.now)
         self._set_timer()
         return results
+
+    def give(self, zero: float) -> Any:
+        """Return what is remembered, and the causes of that; see `Memory.give`."""
+        return [self.memory.give(zero), self._leading.give(zero)]
 
     def _set_timer(self) -> None:
         wake_at = None if self._node is None else self.memory.wake_at
@@ -132,24 +129,24 @@ class _Waker:
             self._timer.cancel()
             self._timer = None
         if wake_at is not None:
+            self._leading.sets_timer(self._loop.time())
             self._timer = self._loop.call_at(wake_at, self._wake, wake_at)
 
     def _wake(self, wake_at: float) -> None:
         self._timer = None
-        parent = self._cause_of(wake_at)
         # The loop may wake us early, by the resolution of its clock.
-        results = self.memory.wake(max(wake_at, self._loop.time()))
-        self._set_timer()  # still for what had this one set
-        if results and self._node is not None:
-            with causing(following("timer", self._node.describe(), parent)):
-                self._change(results)
-
-    def _cause_of(self, wake_at: float) -> Cause | None:
-        """Return for what was heard whose time is up."""
-        cause = None
-        while self._heard and self._heard[0][0] + self.memory.seconds <= wake_at:
-            _, cause = self._heard.popleft()
-        return cause
+        now = max(wake_at, self._loop.time())
+        results = self.memory.wake(now)
+        led_by = self._leading.to(len(results), now)
+        if not results or self._node is None:
+            self._set_timer()  # still for what had this one set
+            return
+        causes = [following("timer", self._node.describe(), cause) for cause in led_by]
+        with causing(current.get() if self.memory.led is Led.BEGINNING else causes[-1]):
+            self._set_timer()
+        for result, cause in zip(results, causes, strict=True):
+            with causing(cause):
+                self._change([result])
 
     def _come_out(self, results: list[Any]) -> None:
         self._set_timer()
@@ -192,7 +189,7 @@ class TimedValue(ValueNode):
         self._waker.stop()
 
     def give(self, zero: float) -> Any:
-        return [self._waker.memory.give(zero), self.value, present_of(self._source)]
+        return [self._waker.give(zero), self.value, present_of(self._source)]
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         memory, value, heard = given
@@ -228,7 +225,7 @@ class TimedEvent(EventNode):
         self._waker.stop()
 
     def give(self, zero: float) -> Any:
-        return self._waker.memory.give(zero)
+        return self._waker.give(zero)
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         return self._waker.receive(given, resumption)
@@ -257,7 +254,7 @@ class LaterValue(ValueNode):
         self._waker.stop()
 
     def give(self, zero: float) -> Any:
-        return [self._waker.memory.give(zero), self.value, self._present()]
+        return [self._waker.give(zero), self.value, self._present()]
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         memory, value, heard = given
@@ -293,7 +290,7 @@ class LaterEvent(EventNode):
         self._waker.stop()
 
     def give(self, zero: float) -> Any:
-        return self._waker.memory.give(zero)
+        return self._waker.give(zero)
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         return self._waker.receive(given, resumption)

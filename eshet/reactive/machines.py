@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from eshet.cause import causing, following
+from eshet.cause import Cause, causing, current, following
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.filters import no_repeat
@@ -71,7 +71,7 @@ class _Machine:
 class _MachineNode(ValueNode):
     """Takes a step when an input changes or the timeout runs out; its value is a `_Step`."""
 
-    __slots__ = ("_inputs", "_loop", "_machine", "_timeout_event", "_timer")
+    __slots__ = ("_inputs", "_led_by", "_loop", "_machine", "_timeout_event", "_timer")
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class _MachineNode(ValueNode):
         self._timeout_event = timeout_event
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
+        self._led_by: Cause | None = None  # what had it set
         super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
         self._set_timer()
 
@@ -104,11 +105,14 @@ class _MachineNode(ValueNode):
     def give(self, zero: float) -> Any:
         state, length, time = self._machine.at
         present = [node.value for node in self._inputs]
-        return [state, length, None if time is None else time - zero, present]
+        cause = None if time is None or self._led_by is None else self._led_by.give()
+        return [state, length, None if time is None else time - zero, present, cause]
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
-        state, length, time, heard = given
+        state, length, time, heard, cause = given
         self._machine.at = _Step(state, length, None if time is None else time + resumption.zero)
+        self._set_timer()
+        self._led_by = Cause.received(cause)
         if heard == [node.value for node in self._inputs]:
             self.change_to(self._machine.at)
         else:
@@ -125,13 +129,17 @@ class _MachineNode(ValueNode):
         return self._machine.go_on([_heard(node) for node in self._inputs], now)
 
     def _set_timer(self) -> None:
-        self.stop()
         deadline = self._machine.at.timeout_time
+        if self._timer is not None and self._timer.when() == deadline:
+            return  # it was left alone, and so was what had it set
+        self.stop()
         if deadline is not None and self.state != ENDED:
+            self._led_by = current.get()
             self._timer = self._loop.call_at(deadline, self._time_out, deadline)
 
     def _time_out(self, deadline: float) -> None:
-        with causing(following("timer", self.describe(), None)):
+        self._timer = None
+        with causing(following("timer", self.describe(), self._led_by)):
             self._timeout_event.change(deadline)
 
 

@@ -5,6 +5,7 @@ A memory is given values and `now`, and says what comes out and when it wants to
 neither the loop nor the graph; `clocked.py` has the nodes that do.
 """
 
+import enum
 from collections import deque
 from datetime import tzinfo
 from typing import Any, ClassVar
@@ -14,7 +15,20 @@ from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.graph import Resumption
 from eshet.reactive.plain import is_absent
 
-__all__ = ["At", "Clock", "Delay", "Memory", "RateLimit", "TimeWindow"]
+__all__ = ["At", "Clock", "Delay", "Led", "Memory", "RateLimit", "TimeWindow"]
+
+
+class Led(enum.Enum):
+    """Which of the things that were heard led to what comes out when time is up."""
+
+    IN_TURN = enum.auto()
+    """Each to one result, in order, as many seconds later as the node was given."""
+    LAST = enum.auto()
+    """The last."""
+    TIMER = enum.auto()
+    """That by which it became known when time is up; what comes out is that, too."""
+    BEGINNING = enum.auto()
+    """The same, but for what comes out again and again: that has one beginning."""
 
 
 class Memory:
@@ -29,6 +43,7 @@ class Memory:
     __slots__ = ("seconds",)
 
     label: ClassVar[str]  # what people call such a node
+    led: ClassVar[Led] = Led.TIMER
 
     def __init__(self, seconds: float = 0) -> None:
         self.seconds = seconds
@@ -78,6 +93,7 @@ class Delay(Memory):
     __slots__ = ("_emits_missed", "_pending")
 
     label = "delay"
+    led = Led.IN_TURN
 
     def __init__(self, seconds: float, *, emits_missed: bool = False) -> None:
         super().__init__(seconds)
@@ -121,6 +137,7 @@ class TimeWindow(Memory):
     __slots__ = ("_entries", "_stays")
 
     label = "time_window"
+    led = Led.IN_TURN
 
     def __init__(self, seconds: float, *, stays: bool) -> None:
         super().__init__(seconds)
@@ -179,6 +196,7 @@ class RateLimit(Memory):
     __slots__ = ("_blocked_since", "_held")
 
     label = "rate_limit"
+    led = Led.LAST
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -266,6 +284,7 @@ class Clock(Memory):
     __slots__ = ("_next", "_tz")
 
     label = "now"
+    led = Led.BEGINNING
 
     def __init__(self, seconds: float, tz: tzinfo | None, now: float) -> None:
         super().__init__(seconds)

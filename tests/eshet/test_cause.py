@@ -60,6 +60,14 @@ def test_a_cause_says_what_it_is():
     assert repr(Cause("event", "/bell")).endswith(": event /bell>")
 
 
+def test_a_cause_goes_on_as_plain_data():
+    cause = Cause("state", "/hall/light", Cause("event", "/bell"))
+    received = Cause.received(cause.give())
+    for each in (cause, received):
+        assert (each.id, each.parent_id, each.kind, each.path) == tuple(cause.give())
+    assert Cause.received(None) is None
+
+
 class Seen:
     """What causes and attempts a task ran for."""
 
