@@ -46,6 +46,9 @@ class Reason(enum.StrEnum):
     """Why a scope was disposed."""
 
     REPLACED = "replaced"
+    """Another version takes its place, and goes on with what it leaves."""
+    RESTARTED = "restarted"
+    DISABLED = "disabled"
     UNLOADED = "unloaded"
     FAILED = "failed"
     SHUTDOWN = "shutdown"

@@ -17,10 +17,11 @@ from eshet.cause import Cause, causing
 from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.reactive.graph import Resumption
-from eshet.reactive.handover import HandedOver, give, hand_over, stateful_nodes
+from eshet.reactive.handover import HandedOver, Memo, give, hand_over, stateful_nodes
 from eshet.scope import Reason, Scope
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
+from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.acting import Acting, acting_as
 from eshet_rules.config import RuleSettings
 from eshet_rules.importer import ModuleVersion
@@ -97,7 +98,7 @@ class Generation:
         """
         legacy = self._old.give() if self._old is not None else self._legacy
         kept = legacy.kept() if legacy is not None else {}
-        with keeping(Keeping(self.version.source.version, kept)):
+        with causing(self.cause), keeping(Keeping(self.version.source.version, kept)):
             for rule in self.version.rules.values():
                 if self._old is None or rule.on_reload is not OnReload.RESTART:
                     self._start(rule)
@@ -126,7 +127,13 @@ class Generation:
                 self._receive(legacy)
             if old is not None:
                 old._scope.begin_close(Reason.REPLACED)
-            self._outputs.release(self._rules_by_scope(), legacy.outputs if legacy else ())
+            if legacy is not None:
+                self._tell_left(
+                    legacy.version,
+                    self._outputs.release(self._rules_by_scope(), legacy.outputs),
+                )
+            else:
+                self._outputs.release(self._rules_by_scope())
         self._held_back = False
         for rule in self._rules.values():
             rule.go_live()
@@ -140,11 +147,19 @@ class Generation:
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
         self._tell(outcome, migrated, refused)
 
+    def _tell_left(self, version: str, left: list[Memo]) -> None:
+        """Tell what sinks of the old version have left unfinished that no sink goes on with."""
+        for memo in left:
+            rule = f"{self.version.name}.{memo.description.rule}" if memo.description.rule else None
+            with acting_as(Acting(rule, self.version.name, version)):
+                skip_left(self._client, memo, Reason.REPLACED)
+
     def start_the_rest(self) -> None:
         """Start the rules that had to wait until the old generation has ended."""
-        for rule in self.version.rules.values():
-            if rule.name not in self._rules and rule.name not in self._disabled:
-                self._start(rule)
+        with causing(self.cause):
+            for rule in self.version.rules.values():
+                if rule.name not in self._rules and rule.name not in self._disabled:
+                    self._start(rule)
 
     def give(self, zero: float = 0.0) -> Legacy:
         """Return what another generation needs to go on as this one would; see `Node.give`."""
@@ -152,7 +167,7 @@ class Generation:
         return Legacy(
             self.version.source.version,
             [*give(nodes, zero), *(memo for rule in self._rules.values() for memo in rule.left)],
-            self._outputs.give(self._rules_by_scope()),
+            self._outputs.give(self._all_rules_by_scope()),
             zero,
         )
 
@@ -168,26 +183,30 @@ class Generation:
             if why is None and rule.name in self._disabled:
                 await self.restart(rule.name)
             elif why is not None and self._disabled.get(rule.name, ("",))[0] != why:
-                await self._stop(rule.name)
+                await self._stop(rule.name, Reason.DISABLED)
                 self._disabled[rule.name] = why, wall_now(UTC)
                 self._log.info("rule disabled", rule=self._full_name(rule), why=why)
 
     async def restart(self, name: str) -> None:
         """End a rule, if it runs, and start it as if it had never run, if it is enabled."""
-        await self._stop(name)
+        await self._stop(name, Reason.RESTARTED)
         self._disabled.pop(name, None)
-        with keeping(Keeping(self.version.source.version, {})):
-            self._start(self.version.rules[name])
+        rule = self.version.rules[name]
+        with (
+            causing(Cause("restart", self._full_name(rule))),
+            keeping(Keeping(self.version.source.version, {})),
+        ):
+            self._start(rule)
 
-    async def _stop(self, name: str) -> None:
+    async def _stop(self, name: str, reason: Reason) -> None:
         supervised = self._rules.pop(name, None)
         if supervised is not None:
-            still_running = await supervised.scope.close(Reason.UNLOADED)
+            still_running = await supervised.scope.close(reason)
             self._tell_still_running(still_running)
 
     def reports(self) -> Iterator[RuleReport]:
         """Iterate over how each rule is now."""
-        written = self._outputs.paths(self._rules_by_scope())
+        written = self._outputs.paths(self._all_rules_by_scope())
         for name, rule in self.version.rules.items():
             status = self._status(rule)
             uses = self._uses(name)
@@ -277,7 +296,6 @@ class Generation:
             live=not self._held_back,
         )
         with (
-            causing(self.cause),
             using_client(self._client),
             using_outputs(self._outputs),
             acting_as(Acting(full_name, self.version.name, self.version.source.version)),
@@ -294,6 +312,12 @@ class Generation:
 
     def _rules_by_scope(self) -> dict[Scope, str]:
         return {scope: name for name, scope in self._scopes().items()}
+
+    def _all_rules_by_scope(self) -> dict[Scope, str]:
+        """Return the names of all rules, also of those of which nothing is handed over."""
+        rules: dict[Scope, str] = {self.version.scope: ""}
+        rules.update({r.attempt_scope: n for n, r in self._rules.items() if r.attempt_scope})
+        return rules
 
     def _refused(self) -> dict[str, str]:
         """Return why rules refuse the hand-over, by their names."""

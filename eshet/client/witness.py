@@ -140,8 +140,8 @@ class Witness:
             code: of the message.
             path: where it would have gone.
             value: which would have been sent.
-            why: `"unknown"`, `"unchanged"` or `"disabled"`, or what a strategy says, as
-                `"superseded"`.
+            why: `"unknown"` or `"unchanged"`, or what a strategy says; see
+                `eshet.tasks.Ending.why`.
         """
 
     # --- the connection -------------------------------------------------------------------------

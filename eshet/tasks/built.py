@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from eshet.cause import causing, current, current_cause
-from eshet.scope import current_scope, report_error
+from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import BackOff, Options
 from eshet.tasks.starting import name_of, retrieve_error, start_task
 from eshet.tasks.workload import current_workload
@@ -57,7 +57,8 @@ class Ending:
         end: what became of it.
         attempts: how many were begun.
         error: of the last attempt, if that failed.
-        why: it was skipped or interrupted: `"superseded"`, `"busy"`, `"queue full"`, `"closed"`.
+        why: it was skipped or interrupted: `"superseded"`, `"busy"`, `"queue full"`; the reason for
+            which the scope of its strategy has ended, or `"closed"` if it was closed by hand.
     """
 
     task: Task
@@ -136,8 +137,9 @@ class BuiltStrategy:
     What it runs belongs to the scope in which it was built: it runs in that context, errors are
     reported there, and it ends when the scope does. Only the cause is that of the call.
 
-    A task that has a method `skipped` is told by that, in a word, why it will not be run, or not be
-    attempted again: `"superseded"`, `"busy"` or `"queue full"`.
+    A task that has a method `skipped` is told by that why it will not be run, or not be attempted
+    again; see `Ending.why`. Where another version takes the place of the scope, the tasks that are
+    `unfinished` are not told: whoever does that lets it go on with them, or tells them.
 
     Args:
         options: of the strategy.
@@ -169,6 +171,7 @@ class BuiltStrategy:
         workload = current_workload.get()
         self._count_out = workload.add(self) if workload is not None else lambda: None
         scope = current_scope()
+        self._scope = scope
         self._owned = scope.own(self._stop) if scope is not None else None
 
     @property
@@ -184,12 +187,12 @@ class BuiltStrategy:
     def __call__(self, task: Task) -> None:
         """Run the task in the background, as the strategy says; never waits.
 
-        Once this is closed, the task is dropped.
+        Once this is closed, the task is skipped.
         """
-        if self._closed:
-            return
         job = _Job(task, asyncio.get_running_loop().time())
-        if self._has_to_give_way():
+        if self._closed:
+            self._skip(job, self._why_closed)
+        elif self._has_to_give_way():
             self._skip(job, "busy")
         elif self._is_full(running=len(self._workers)):
             self._skip(job, "queue full")
@@ -223,9 +226,19 @@ class BuiltStrategy:
         self._closed = True
         self._count_out()
         while self._waiting:
-            self._tell(self._waiting.popleft().ending("closed"))
+            self._tell(self._drop(self._waiting.popleft()))
         for worker in self._workers:
             worker.cancel()
+
+    def _drop(self, job: _Job) -> Ending:
+        """Return how a task ends that waits while this is closed, and tell it."""
+        why = self._why_closed
+        return job.ending(why) if why == Reason.REPLACED else job.skip(why)
+
+    @property
+    def _why_closed(self) -> str:
+        reason = None if self._scope is None else self._scope.reason
+        return "closed" if reason is None else str(reason)
 
     # --- arrival ------------------------------------------------------------------------------
 
@@ -305,13 +318,19 @@ class BuiltStrategy:
         try:
             ending = await self._finish(job)
         except BaseException:  # cancelled, or cut short by whoever guards the loop
-            why = "closed" if self._closed else "superseded" if job.replaced.is_set() else ""
-            end = End.INTERRUPTED if job.attempting else End.SKIPPED
-            ending = Ending(job.task, end, job.attempts, job.error, why)
+            ending = self._cut_short(job)
             raise
         finally:
             del self._under_way[job]
             self._tell(ending)
+
+    def _cut_short(self, job: _Job) -> Ending:
+        """Return how a task has ended whose worker was cancelled, and tell it if it was waiting."""
+        if self._closed and not job.attempting:
+            return self._drop(job)
+        why = self._why_closed if self._closed else "superseded" if job.replaced.is_set() else ""
+        end = End.INTERRUPTED if job.attempting else End.SKIPPED
+        return Ending(job.task, end, job.attempts, job.error, why)
 
     async def _finish(self, job: _Job) -> Ending:
         """Attempt the task until it is done, or given up, or a newer one takes its place."""

@@ -11,13 +11,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from eshet.cause import Cause, causing, current_cause
 from eshet.reactive.handover import Memo
 from eshet.reactive.matching import Description, match
 from eshet.reactive.plain import NoValue
 from eshet.scope import Scope, current_scope
 from eshet.unknown import Unknown
 
-__all__ = ["Output", "Outputs", "is_unknown", "own_output", "using_outputs"]
+__all__ = ["Output", "Outputs", "is_unknown", "left_in", "own_output", "using_outputs"]
 
 
 @dataclass(eq=False, slots=True)
@@ -29,7 +30,8 @@ class Output:
         send: sends a value; may be what a strategy wraps.
         follows: whether it sends the values of a Value, so that only the present one matters; else
             it sends emissions, each for itself.
-        unfinished: returns the values that were sent, but have not arrived and would be sent again.
+        unfinished: returns the values that were sent, but have not arrived and would be sent again,
+            each with its cause.
         skip: is told of a value that is not sent, and why.
         held: what it holds back; None when it does not.
         last: the value that was sent last, in a list; empty if none was.
@@ -38,7 +40,7 @@ class Output:
     label: str
     send: Callable[[Any], object]
     follows: bool
-    unfinished: Callable[[], list[Any]] = list
+    unfinished: Callable[[], list[tuple[Any, Cause | None]]] = list
     skip: Callable[[Any, str], object] = lambda value, why: None
     held: list[Any] | None = None
     last: list[Any] = field(default_factory=list)
@@ -56,7 +58,8 @@ class Output:
 
     def give(self) -> Any:
         """Return what the next version of this sink has to know, as plain data."""
-        return {"last": self.last, "unfinished": self.unfinished()}
+        unfinished = [[value, cause and cause.give()] for value, cause in self.unfinished()]
+        return {"last": self.last, "unfinished": unfinished}
 
     def release(self, given: Any = None) -> None:
         """Hold nothing back from now on.
@@ -71,8 +74,9 @@ class Output:
                 self(value)
             return
         self.last = list(given["last"])
-        for value in given["unfinished"]:
-            self(value)
+        for value, cause in left_in(given):
+            with causing(cause):
+                self(value)
         if self.follows and held:
             if held != self.last:
                 self(held[0])
@@ -116,7 +120,7 @@ class Outputs:
             paths.setdefault(each.rule, set()).add(each.label.rpartition(" of ")[2])
         return paths
 
-    def release(self, rules: Mapping[Scope, str], memos: Sequence[Memo] = ()) -> None:
+    def release(self, rules: Mapping[Scope, str], memos: Sequence[Memo] = ()) -> list[Memo]:
         """Let all sinks go on where those of the old version end, or begin.
 
         A sink whose predecessor is not clear goes on from whatever was last sent to its path.
@@ -124,25 +128,37 @@ class Outputs:
         Args:
             rules: the names of rules, by their scopes.
             memos: what the sinks of the old version gave.
+
+        Returns:
+            Those of the memos that no sink goes on with.
         """
         self._held_back = False
+        taken = []
         matching = match([memo.description for memo in memos], self._describe(rules))
         last_of_path = {memo.description.label: memo.given for memo in memos if memo.given["last"]}
         for position, (output, scope) in enumerate(list(self._outputs.items())):
             given = last_of_path.get(output.label)
             if position in matching.pairs:
                 given = memos[matching.pairs[position]].given
+            taken.append(given)
             try:
                 output.release(given)
             except Exception as error:  # whatever a strategy raises: the others are released
                 if scope is not None:
                     scope.report(error, output.label)
+        return [memo for memo in memos if not any(memo.given is given for given in taken)]
 
     def _describe(self, rules: Mapping[Scope, str]) -> list[Description]:
         return [
             Description(rules.get(scope, "") if scope else "", output.label, output.label)
             for output, scope in self._outputs.items()
         ]
+
+
+def left_in(given: Any) -> Iterator[tuple[Any, Cause | None]]:
+    """Iterate over what a sink has given as unfinished, and its causes: the present one without."""
+    for value, cause in given["unfinished"]:
+        yield value, Cause.received(cause) or current_cause()
 
 
 def is_unknown(value: Any) -> bool:

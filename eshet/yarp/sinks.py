@@ -5,23 +5,25 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, Final
 
-from eshet.cause import current
+from eshet.cause import Cause, causing, current
 from eshet.client import Client, StateWrapper
 from eshet.client.handover import has_published
 from eshet.client.seeing import tell_skipped
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
+from eshet.reactive.handover import Memo
 from eshet.tasks import BuiltStrategy
 from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp.default_strategy import UNSAID, choose_strategy
-from eshet.yarp.outputs import Output, is_unknown, own_output
+from eshet.yarp.outputs import Output, is_unknown, left_in, own_output
 from eshet.yarp.sources import ready_client
 
 __all__ = [
     "action_call",
     "event_register",
     "set_value",
+    "skip_left",
     "state_register",
     "state_register_set_event",
 ]
@@ -149,7 +151,7 @@ async def state_register(
 
     publish.__qualname__ = f"state_register of {state.path}"
     first = value.value
-    output = own_output(_StateOutput(state, RunInTask().wrap_fn(publish)))
+    output = own_output(_StateOutput(state, publish))
     on_value(value, output, current=False)
     if output.held is not None:
         output(first)
@@ -200,7 +202,7 @@ class _Sink:
         function.__qualname__ = label
         self._function = function
         self._label = label
-        self.skip: Final = _skips(client, code, path)
+        self._skip = _skips(client, code, path)
 
     def follow(self, source: Value[Any] | Event[Any], strategy: TaskStrategy) -> None:
         """Send what the source has, or emits, from now on."""
@@ -208,26 +210,31 @@ class _Sink:
         run: Any = choose_strategy(strategy).build()
 
         def send(value: Any) -> None:
-            run(_Sending(self, self._function, value))
+            run(_Sending(self._skip, self._function, value))
 
-        def unfinished() -> list[Any]:
+        def unfinished() -> list[tuple[Any, Cause | None]]:
             tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
-            return [task.value for task in tasks]
+            return [(task.value, task.cause) for task in tasks]
 
         follows = not isinstance(source, Event)
-        on_value(source, own_output(Output(self._label, send, follows, unfinished, self.skip)))
+        on_value(source, own_output(Output(self._label, send, follows, unfinished, self._skip)))
 
 
 class _Sending(functools.partial[Awaitable[object]]):
-    """The task of sending one value."""
+    """The task of sending one value, for the present cause."""
 
-    sink: _Sink
+    cause: Cause | None
+    skip: Callable[[Any, str], object]
 
     def __new__(
-        cls, sink: _Sink, function: Callable[[Any], Awaitable[object]], value: Any
+        cls,
+        skip: Callable[[Any, str], object],
+        function: Callable[[Any], Awaitable[object]],
+        value: Any,
     ) -> "_Sending":
         sending = super().__new__(cls, function, value)
-        sending.sink = sink
+        sending.cause = current.get()
+        sending.skip = skip
         return sending
 
     @property
@@ -236,8 +243,8 @@ class _Sending(functools.partial[Awaitable[object]]):
         return self.args[0]
 
     def skipped(self, why: str) -> None:
-        """See `eshet.utils.Job`."""
-        self.sink.skip(self.value, why)
+        """See `eshet.tasks.BuiltStrategy`."""
+        self.skip(self.value, why)
 
 
 class _StateOutput(Output):
@@ -248,9 +255,14 @@ class _StateOutput(Output):
         publish: publishes a value.
     """
 
-    def __init__(self, state: StateWrapper, publish: Callable[[Any], object]) -> None:
+    def __init__(self, state: StateWrapper, publish: Callable[[Any], Awaitable[object]]) -> None:
         skip = _skips(state.client, StateChanged.code, state.path)
-        super().__init__(f"state_register of {state.path}", publish, follows=True, skip=skip)
+        run = RunInTask().build()
+
+        def send(value: Any) -> None:
+            run(_Sending(skip, publish, value))
+
+        super().__init__(f"state_register of {state.path}", send, follows=True, skip=skip)
         self._state = state
 
     def __call__(self, value: Any) -> None:
@@ -269,6 +281,28 @@ class _StateOutput(Output):
                 self(value)
             else:
                 self.skip(value, "unchanged")
+
+
+_CODES: Final = {
+    "action_call": ActionCall.code,
+    "event_register": EventEmit.code,
+    "set_value": Set.code,
+    "state_register": StateChanged.code,
+}
+
+
+def skip_left(client: Client, memo: Memo, why: str) -> None:
+    """Tell who sees what a client says that it does not say what a sink has left unfinished.
+
+    Args:
+        client: by which the sink has sent.
+        memo: what it gave; see `Output.give`.
+        why: see `eshet.client.witness.Witness.skips`.
+    """
+    function, _, path = memo.description.label.partition(" of ")
+    for value, cause in left_in(memo.given):
+        with causing(cause):
+            tell_skipped(client, _CODES[function], path, value, why)
 
 
 def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:

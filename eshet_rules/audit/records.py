@@ -60,6 +60,36 @@ def _event(*names: str) -> Callable[[_R], _R]:
 
 # --- inputs and outputs -------------------------------------------------------------------------
 
+WHYS: Final = {
+    "unknown": "it is, or holds, what is unknown",
+    "unchanged": "after a reload: it is what was sent before",
+    "superseded": "something newer came before it was sent, or sent again",
+    "busy": "something else was being sent, as `RunSingle` wants it",
+    "queue full": "`max_queue` others were waiting",
+    "disabled": "it was waiting when its rule was disabled",
+    "failed": "it was waiting when its rule failed",
+    "restarted": "it was waiting when its rule was restarted",
+    "unloaded": "it was waiting when its file was removed",
+    "replaced": "it was waiting when its rule was reloaded, and the new version has no such output",
+    "shutdown": "it was waiting when the runner ended; it is sent after the next start, if the "
+    "rule still has that output then",
+}
+"""Why an output was skipped. What waits is in a queue, or between two attempts."""
+
+Why = Literal[
+    "unknown",
+    "unchanged",
+    "superseded",
+    "busy",
+    "queue full",
+    "disabled",
+    "failed",
+    "restarted",
+    "unloaded",
+    "replaced",
+    "shutdown",
+]
+
 
 @_event("input received")
 class Input(Record, kw_only=True):
@@ -90,10 +120,7 @@ class Output(Record, kw_only=True):
     unknown: Annotated[bool, Meta(description="whether the value is unknown")] = False
     result: Annotated[Any | UnsetType, Meta(description="of a call: what it returned")] = UNSET
     error: Annotated[str | None, Meta(description="why it failed")] = None
-    why: Annotated[
-        Literal["unknown", "unchanged", "superseded", "busy", "queue full", "disabled"] | None,
-        Meta(description="why it was skipped"),
-    ] = None
+    why: Annotated[Why | None, Meta(description="why it was skipped, as below")] = None
     duration: Annotated[float | None, Meta(description="until it was answered, in seconds")] = None
     attempt: Annotated[int, Meta(ge=1, description="which one, if it is not the first")] = 1
     trigger: Annotated[

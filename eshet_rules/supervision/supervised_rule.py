@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from eshet.cause import Cause, causing
+from eshet.cause import Cause, causing, current_cause
 from eshet.clock import wall_now
 from eshet.exceptions import Interrupted
 from eshet.reactive.handover import Memo
@@ -204,8 +204,8 @@ class SupervisedRule:
             self._first_attempt_ended(succeeded=False)
             self._restart_or_stay_failed()
 
-    def _begin_again(self) -> None:
-        with causing(Cause("restart", self.name)):
+    def _begin_again(self, cause: Cause) -> None:
+        with causing(cause):
             self._begin()
 
     async def _end_life(self, reason: Reason) -> None:
@@ -219,7 +219,7 @@ class SupervisedRule:
     async def _attempt(self) -> None:
         self._cancel_restart()
         if self.attempt_scope is not None:
-            await self._end_attempt(self.attempt_scope, Reason.REPLACED)
+            await self._end_attempt(self.attempt_scope, Reason.RESTARTED)
         self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._life)
         self._become(RuleState.RUNNING)
         try:
@@ -293,9 +293,11 @@ class SupervisedRule:
         self._life.dispose(Reason.FAILED)
         self._restarts.append(asyncio.get_running_loop().time())
         self._restart_count += 1
-        self._log.info("rule restarted", restart=len(self._restarts))
+        cause = Cause("restart", self.name, current_cause())  # that of its failure
+        with causing(cause):
+            self._log.info("rule restarted", restart=len(self._restarts))
         assert self._context is not None  # noqa: S101 - nothing but `start` leads here
-        self._context.copy().run(self._begin_again)
+        self._context.copy().run(self._begin_again, cause)
 
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"

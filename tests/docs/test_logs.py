@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from eshet_rules.audit.records import EVENTS, Record
+from eshet_rules.audit.records import EVENTS, WHYS, Output, Record
 
 PAGE = Path(__file__).parents[2] / "docs" / "logs.md"
 BEGIN = "<!-- made of eshet_rules/audit/records.py by tests/docs/test_logs.py -->\n"
@@ -42,6 +42,12 @@ def table(fields):
     return "\n".join([*head, *map(row, fields)])
 
 
+def whys():
+    """Return why an output may be skipped, as a table."""
+    head = ["| skipped, as | |", "|---|---|"]
+    return "\n".join([*head, *(f"| `{why}` | {meaning} |" for why, meaning in WHYS.items())])
+
+
 def reference():
     """Return the reference, in the order of the schema."""
     parts = ["### What each record has", table(msgspec.inspect.type_info(Record).fields)]
@@ -50,6 +56,7 @@ def reference():
         fields = [f for f in msgspec.inspect.type_info(schema).fields if f.name not in _COMMON]
         parts += [f"### {', '.join(names)}", schema.__doc__]
         parts += [table(fields)] if fields else []
+        parts += [whys()] if schema is Output else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -17,7 +17,12 @@ class Version:
         self.sent = []
 
     def sink(self, *, follows=True, path="/lamp", unfinished=()):
-        output = Output(f"set_value of {path}", self.sent.append, follows, lambda: list(unfinished))
+        output = Output(
+            f"set_value of {path}",
+            self.sent.append,
+            follows,
+            lambda: [(v, None) for v in unfinished],
+        )
         with self.scope.active():
             return self.outputs.add(output)
 

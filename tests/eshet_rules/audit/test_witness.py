@@ -1,104 +1,12 @@
 """What is in the trail of a house: each input and output, with its cause, and nothing secret."""
 
 import asyncio
-import io
 import json
 
 import pytest
 
-from eshet import Client
-from eshet.client.seeing import let_see
-from eshet.server import Server
-from eshet_rules.audit.acting import Acting, acting_as
 from eshet_rules.audit.lines import decode
-from eshet_rules.audit.query import Filter, Reader
-from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import check
 from eshet_rules.audit.redaction import REDACTED, Redaction
-from eshet_rules.audit.trail import Trail
-from eshet_rules.audit.witness import RecordingWitness
-from eshet_rules.importer import Importer
-from eshet_rules.logs import make_logger
-from eshet_rules.reload import Reloader
-from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
-
-
-class Trailed:
-    """A house whose rules leave a trail."""
-
-    def __init__(self, folder, server, advance, redact=()):
-        self.folder = folder
-        self.server = server
-        self.advance = advance
-        self.viewer = Client(server=server)
-        self.console = io.StringIO()
-        self.recorder = Recorder(Redaction(redact))
-        self.file = folder.path / "audit" / "trail.jsonl"
-        log = make_logger(self.console, level="debug", recorder=self.recorder)
-        witness = RecordingWitness(self.recorder)
-
-        def make_client(module):
-            with acting_as(Acting(module=module)):
-                client = Client(server=server, client_id=module)
-            let_see(client, witness)
-            return client
-
-        self.reloader = Reloader(Importer(folder.path, TaskScope), make_client, log)
-
-    async def update(self):
-        update = asyncio.create_task(self.reloader.update(self.folder.sources()))
-        await self.advance(2)
-        return await update
-
-    def records(self, **wanted):
-        records = list(Reader(self.file, Filter(**wanted), pytest.fail).records())
-        for record in records:
-            check(record)
-        return records
-
-    def one(self, **wanted):
-        [record] = self.records(**wanted)
-        return record
-
-    def chain(self, record):
-        """Return where what led to a record came in, from the last input to the first."""
-        chain, cause = [], record["cause"]
-        while cause is not None:
-            of_cause = [r for r in self.records(cause=cause) if r["cause"] == cause]
-            chain += [r["path"] for r in of_cause if r["event"] == "input received"]
-            cause = of_cause[0].get("parent")
-        return chain
-
-
-@pytest.fixture
-async def make_house(folder, advance):
-    own_tasks_by_scope(asyncio.get_running_loop())
-    houses = []
-
-    async with Server() as server:
-        trails = []
-
-        async def make(redact=()):
-            house = Trailed(folder, server, advance, redact)
-            trail = house.recorder.keeping(Trail(house.file))
-            trail.__enter__()
-            trails.append(trail)
-            houses.append(house)
-            await house.viewer.wait_for_connection()
-            return house
-
-        yield make
-        for house in houses:
-            await house.reloader.close()
-            await house.viewer.close()
-        for trail in trails:
-            trail.__exit__(None, None, None)
-
-
-@pytest.fixture
-async def house(make_house):
-    return await make_house()
-
 
 HALL = """
 from eshet import yarp

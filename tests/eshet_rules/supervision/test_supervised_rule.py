@@ -108,7 +108,7 @@ async def test_a_strategy_that_repeats_replaces_what_the_last_attempt_made(advan
     bench.rule.start()
     await advance(2)
     assert bench.attempts == [0, 2]
-    assert bench.disposed == [(1, Reason.REPLACED)]
+    assert bench.disposed == [(1, Reason.RESTARTED)]
     await bench.rule.scope.close()
 
 
