@@ -8,5 +8,6 @@ witness     makes records of what rules hear and say
 trail       the open file: append, repair, and when to begin the next
 archive     the closed ones beside it
 frames      how these are compressed, and indexed
+chain       a cause, what led to it, and what followed
 query       reads them back
 """

@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from eshet_rules.audit.archive import closed_files, number_of
+from eshet_rules.audit.chain import Chain
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, decode, time_of
 
@@ -41,6 +42,7 @@ class Filter:
         path: or a glob of it.
         event: its name.
         cause: its id; records of causes that it led to at once are wanted, too.
+        chain: of which cause it is, or what led to that or followed from it.
         since: the first time, as in a record.
         until: the first time that is not wanted any more.
     """
@@ -49,21 +51,28 @@ class Filter:
     path: str | None = None
     event: str | None = None
     cause: str | None = None
+    chain: Chain | None = None
     since: str = ""
     until: str = ENDLESS
 
     def matches(self, record: dict[str, Any]) -> bool:
         """Whether a record is wanted."""
+        in_chain = self.chain is None or self.chain.has(record.get("cause"), record.get("parent"))
         return (
-            self.since <= record["time"] < self.until
+            in_chain
+            and self.since <= record["time"] < self.until
             and _is_like(record.get("rule"), self.rule)
             and _is_like(record.get("path"), self.path)
             and self.event in (None, record["event"])
             and self.cause in (None, record.get("cause"), record.get("parent"))
         )
 
+    def lines(self, block: bytes) -> Iterator[bytes]:
+        """Yield those of a block's lines that may be wanted."""
+        return _candidates(block, self._needle) if self.chain is None else self.chain.lines(block)
+
     @cached_property
-    def needle(self) -> bytes | None:
+    def _needle(self) -> bytes | None:
         """What is in the bytes of each record that is wanted: the longest that is known."""
         if self.cause is not None:
             return b":" + msgspec.json.encode(self.cause)
@@ -216,7 +225,7 @@ class Reader:
 
     def _of_block(self, path: Path, block: bytes) -> Iterator[dict[str, Any]]:
         wanted, broken = self._wanted, 0
-        for line in _candidates(block, wanted.needle):
+        for line in wanted.lines(block):
             time = time_of(line)
             if time is not None and not wanted.since <= time < wanted.until:
                 continue

@@ -35,6 +35,11 @@ _DAMAGED: Final = 3
 @click.option("--path", metavar="GLOB", help="About this path, as /hall/light or '/hall/*'.")
 @click.option("--event", metavar="NAME", help="Of this kind, as 'value set'.")
 @click.option("--cause", metavar="ID", help="Of this cause, and of those that it led to at once.")
+@click.option(
+    "--chain",
+    is_flag=True,
+    help="With --cause: all that led to it, and all that followed from it.",
+)
 @click.option("--from", "since", metavar="TIME", type=MOMENT, help="Not before this.")
 @click.option("--to", "until", metavar="TIME", type=MOMENT, help="Before this.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
@@ -59,6 +64,7 @@ def audit(
     path: str | None,
     event: str | None,
     cause: str | None,
+    chain: bool,
     since: datetime | None,
     until: datetime | None,
     follow: bool,
@@ -76,11 +82,14 @@ def audit(
     is 3 then.
     """
     from eshet_rules.audit.archive import closed_files
+    from eshet_rules.audit.chain import chain_of
     from eshet_rules.audit.query import ENDLESS, Filter, Reader
     from eshet_rules.audit.trail import open_file
     from eshet_rules.exceptions import NoTrail
     from eshet_rules.logs import renderer
 
+    if chain and cause is None:
+        raise click.UsageError("--chain is that of a cause: name it with --cause ID.")
     with errors_for_people():
         place = audit or _place(rules_folder(rules), state, config)
         file = open_file(place)
@@ -90,7 +99,8 @@ def audit(
             rule=rule,
             path=path,
             event=event,
-            cause=cause,
+            cause=None if chain else cause,
+            chain=chain_of(file, cause) if chain and cause is not None else None,
             since=stamp_of(since) if since else "",
             until=stamp_of(until) if until else ENDLESS,
         )
