@@ -33,7 +33,7 @@ class Cause:
 
     Args:
         kind: what it is: `"state"`, `"event"`, `"call"`, `"set"`, `"get"`, `"timer"`, `"set-up"`,
-            `"reload"`, `"restart"`, `"disconnected"`, or another word.
+            `"reload"`, `"restart"`, `"command"`, `"disconnected"`, or another word.
         path: where it came in; for what has no path, the name of what it is about.
         parent: the cause that led to it.
     """

@@ -2,13 +2,15 @@
 
 import asyncio
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import Final
+from typing import Any, Final, ParamSpec
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.cause import Cause, causing
 from eshet_rules.config import Configuration, RuleSettings, is_meant
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import AllDisabled, UnknownName
@@ -18,8 +20,23 @@ from eshet_rules.switches import Switches
 
 __all__ = ["Control"]
 
+_P = ParamSpec("_P")
+
 _AT_RESTART: Final = ("server", "log", "state", "watch")
 """The tables whose changes take effect when the runner is started the next time."""
+
+
+def _command(
+    do: Callable[_P, Awaitable[list[str]]],
+) -> Callable[_P, Coroutine[Any, Any, list[str]]]:
+    """Let what somebody tells to be done be the cause of all that it leads to."""
+
+    @functools.wraps(do)
+    async def done(*args: _P.args, **kwargs: _P.kwargs) -> list[str]:
+        with causing(Cause("command", do.__name__)):
+            return await do(*args, **kwargs)
+
+    return done
 
 
 class Control:
@@ -101,6 +118,7 @@ class Control:
                     advice="give the rule a parameter named config",
                 )
 
+    @_command
     async def reload(self, *names: str) -> list[str]:
         """Reload the modules of these names, or all; changed or not.
 
@@ -117,6 +135,7 @@ class Control:
         await self._reloader.update(await asyncio.to_thread(self._look))
         return modules
 
+    @_command
     async def restart(self, *names: str) -> list[str]:
         """Start rules afresh: nothing is handed over, and what had failed is forgotten.
 
@@ -136,6 +155,7 @@ class Control:
         await self._reloader.restart(rules)
         return rules
 
+    @_command
     async def enable(self, *names: str) -> list[str]:
         """Let rules run, whatever is configured; for good, over restarts, too.
 
@@ -147,6 +167,7 @@ class Control:
         """
         return await self._switch(names, on=True)
 
+    @_command
     async def disable(self, *names: str) -> list[str]:
         """Let rules not run; see `enable`."""
         return await self._switch(names, on=False)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.cause import Cause, causing
+from eshet.cause import Cause, causing, current_cause
 from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.reactive.graph import Resumption
@@ -73,7 +73,8 @@ class Generation:
         settings: Callable[[str], RuleSettings] = lambda rule: RuleSettings(),
     ) -> None:
         self.version: Final = version
-        self.cause: Final = Cause("set-up" if old is None else "reload", version.name)
+        kind = "set-up" if old is None else "reload"
+        self.cause: Final = Cause(kind, version.name, current_cause())
         """Of what its rules do when they are set up."""
         self.connection: Final = connection
         self._old = old
@@ -193,7 +194,7 @@ class Generation:
         self._disabled.pop(name, None)
         rule = self.version.rules[name]
         with (
-            causing(Cause("restart", self._full_name(rule))),
+            causing(Cause("restart", self._full_name(rule), current_cause())),
             keeping(Keeping(self.version.source.version, {})),
         ):
             self._start(rule)

@@ -278,3 +278,46 @@ async def test_parameters_that_no_rule_asks_for_are_told(house, make, running, c
     record = house.log.find("no rule asks for these parameters, which are configured")
     assert (record["name"], record["parameters"]) == ("bath", ["level"])
     assert record["advice"] == "give the rule a parameter named config"
+
+
+# --- causes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "told", "done"),
+    [
+        ("reload", "told to reload", "reloaded"),
+        ("disable", "told to disable", "rule disabled"),
+        ("enable", "told to enable", None),
+        ("restart", "told to restart", None),
+    ],
+)
+async def test_a_command_is_the_cause_of_what_it_leads_to(
+    house, make, running, command, told, done
+):
+    control = make()
+    await running()
+    await getattr(control, command)("bath")
+    await house.advance(1)
+    cause = house.log.find(told)["cause"]
+    if done is not None:
+        record = house.log.find(done)
+        assert cause in (record["cause"], record.get("parent"))
+
+
+async def test_what_a_rule_does_when_it_is_restarted_goes_back_to_who_told_it(house, make, running):
+    house.write(
+        "bath.py",
+        """
+        from eshet_rules import rule
+
+        @rule
+        async def level(log):
+            log.info("I begin")
+        """,
+    )
+    control = make()
+    await running()
+    await control.restart("bath")
+    await house.advance(1)
+    assert house.log.find("I begin")["parent"] == house.log.find("told to restart")["cause"]
