@@ -7,6 +7,8 @@ from contextlib import suppress
 
 import pytest
 
+from eshet.cause import Cause, causing, current_cause
+from eshet.scope import Reason, Scope
 from eshet.tasks import End, Workload, using_workload
 from eshet.utils import RunInTask, RunSerially
 from eshet_rules import RunConcurrently, RunLatest, RunSingle
@@ -149,6 +151,64 @@ async def test_what_is_still_to_be_done_when_it_is_closed(strategy, advance, rec
     await run.close()
     assert run.unfinished() == []
     assert ends(endings) == [(End.SKIPPED, 1, "closed")]
+
+
+class Waiting:
+    """A task that fails, and is told why it is given up."""
+
+    def __init__(self):
+        self.told = []
+
+    async def __call__(self):
+        raise OSError("no answer")
+
+    def skipped(self, why):
+        self.told.append((why, current_cause()))
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_a_task_that_waits_is_told_why_its_strategy_has_ended(
+    strategy, advance, recorder, reason
+):
+    scope = Scope("hall", parent=recorder.scope)
+    with scope.active():
+        run = strategy(retry=True).build()
+    endings = []
+    run.on_end = endings.append
+    between, late = Waiting(), Waiting()
+    with causing(Cause("event", "/bell")) as bell:
+        run(between)
+    await advance(1)
+    scope.dispose(reason)
+    with causing(Cause("event", "/door")) as door:
+        run(late)
+    await advance(0)
+    handed_over = reason is Reason.REPLACED  # so that it is told by who goes on with it
+    assert between.told == ([] if handed_over else [(reason, bell)])
+    assert late.told == [(reason, door)]
+    assert sorted(ends(endings)) == [(End.SKIPPED, 0, reason), (End.SKIPPED, 1, reason)]
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_a_task_in_a_queue_is_told_why_its_strategy_has_ended(advance, recorder, reason):
+    scope = Scope("hall", parent=recorder.scope)
+    with scope.active():
+        run = RunSerially().build()
+    first, second = recorder.task("first", lasts=60), Waiting()
+    run(first)
+    run(second)
+    await advance(1)
+    scope.dispose(reason)
+    await advance(0)
+    assert second.told == ([] if reason is Reason.REPLACED else [(reason, None)])
+
+
+async def test_a_task_that_waits_is_told_that_its_strategy_was_closed(advance):
+    run, task = RunSerially(retry=True).build(), Waiting()
+    run(task)
+    await advance(1)
+    await run.close()
+    assert task.told == [("closed", None)]
 
 
 async def test_a_task_in_its_last_attempt_is_not_handed_on(strategy, advance, recorder):

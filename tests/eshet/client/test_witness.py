@@ -1,5 +1,7 @@
 """Causes over the wire, and what a witness is told of what clients hear and say."""
 
+import asyncio
+
 import pytest
 
 from eshet import Client, Disconnected, ErrorValue, Unknown, yarp
@@ -187,6 +189,30 @@ async def test_a_lost_connection_is_a_cause(clients, witness, advance):
     await advance(60)
     assert witness.heard[-1][:3] == ("state", "/lux", 12)
     assert witness.heard[-1][3].kind == "state"
+
+
+async def test_an_iteration_goes_on_with_the_cause_of_each_payload(clients, witness, advance):
+    hall, _, outside = clients
+    seen = []
+
+    async def iterate():
+        with causing(Cause("set-up", "hall")) as set_up:
+            payloads = hall.event_listen("/bell")
+            async for payload in payloads:
+                await asyncio.sleep(5)
+                seen.append(current_cause())
+                if payload == 2:
+                    break
+            await payloads.aclose()
+            assert current_cause() is set_up
+
+    iterating = asyncio.create_task(iterate())
+    await advance(0)
+    for payload in (1, 2):
+        await outside.event_emit("/bell", payload)
+    await advance(20)
+    await iterating
+    assert seen == witness.causes("/bell")
 
 
 class TestSinks:

@@ -3,9 +3,10 @@
 import pytest
 
 from eshet import Unknown
+from eshet.cause import Cause, causing, current_cause
 from eshet.reactive import NoValue
 from eshet.scope import Scope
-from eshet.yarp.outputs import Output, Outputs, is_unknown, own_output, using_outputs
+from eshet.yarp.outputs import Output, Outputs, is_unknown, left_in, own_output, using_outputs
 
 
 class Version:
@@ -94,6 +95,29 @@ def test_a_value_that_waits_to_be_sent_again_is_not_sent_twice():
     new.sink()(2)
     new.take_over(old)
     assert new.sent == [2]
+
+
+def test_what_no_sink_goes_on_with_is_returned():
+    old, new = Version(), Version(held_back=True)
+    old.sink(path="/gone", unfinished=[1])(1)
+    old.sink(unfinished=[2])(2)
+    new.sink()
+    [left] = new.outputs.release(new.rules, old.outputs.give(old.rules))
+    assert left.description.label == "set_value of /gone"
+    assert [value for value, _ in left_in(left.given)] == [1]
+    assert new.sent == [2]
+
+
+def test_what_the_old_one_could_not_finish_is_sent_for_the_cause_that_it_was_for():
+    cause = Cause("event", "/bell")
+    output = Output(
+        "set_value of /lamp", lambda value: None, False, lambda: [(1, cause), (2, None)]
+    )
+    causes = []
+    new = Output("set_value of /lamp", lambda value: causes.append(current_cause()), False)
+    with causing(Cause("reload", "hall")) as reload:
+        new.release(output.give())
+    assert [each.id for each in causes] == [cause.id, reload.id]
 
 
 def test_two_sinks_of_one_path_are_told_apart_by_their_order():
