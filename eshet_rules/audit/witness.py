@@ -1,6 +1,5 @@
 """Makes a record of each thing that a rule hears of or does."""
 
-import asyncio
 from typing import Any, Final, Literal
 
 import msgspec
@@ -99,7 +98,7 @@ class RecordingWitness(Witness):
         text = None
         result: Any = UNSET
         if error is not None:
-            outcome = "interrupted" if isinstance(error, asyncio.CancelledError) else "failed"
+            outcome = "failed" if isinstance(error, Exception) else "interrupted"
             if outcome == "failed":
                 text = REDACTED if self._redaction.hides(path) else _text(error)
         elif said.result is False and said.code in _STATES:

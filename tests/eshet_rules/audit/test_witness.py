@@ -5,8 +5,11 @@ import json
 
 import pytest
 
+from eshet.exceptions import Interrupted
+from eshet.messages import Set
 from eshet_rules.audit.lines import decode
 from eshet_rules.audit.redaction import REDACTED, Redaction
+from eshet_rules.audit.witness import RecordingWitness
 
 HALL = """
 from eshet import yarp
@@ -197,6 +200,17 @@ async def test_a_call_that_is_cancelled_midway_is_interrupted(house):
     first, second = house.records(event="action called")
     assert (first["outcome"], first["value"], first["duration"]) == ("interrupted", [1], 3)
     assert (second["outcome"], second["result"], second["duration"]) == ("done", 2, 10)
+
+
+@pytest.mark.parametrize("cut", [asyncio.CancelledError, GeneratorExit, Interrupted])
+async def test_an_output_in_whose_midst_something_else_ended_it_is_interrupted(house, cut):
+    witness = RecordingWitness(house.recorder)
+    with pytest.raises(cut), witness.says(Set.code, b"/lamp", b"\x01"):
+        raise cut
+    await house.advance(0)
+    record = house.one(path="/lamp")
+    assert (record["outcome"], record["value"]) == ("interrupted", 1)
+    assert "error" not in record
 
 
 async def test_a_lost_connection_is_told_of_the_module(house):
