@@ -26,7 +26,7 @@ from eshet_rules.legacy import Legacy
 
 __all__ = ["Checkpoint", "decode", "encode"]
 
-_MAGIC: Final = b"eshet-rules checkpoint 1\n"
+_MAGIC: Final = b"eshet-rules checkpoint 2\n"
 _TUPLE: Final = 0
 _MARKS: Final[dict[int, Any]] = {1: Unknown, 2: NoValue, 3: FSM.START}
 
