@@ -210,7 +210,7 @@ class _Sink:
         run: Any = choose_strategy(strategy).build()
 
         def send(value: Any) -> None:
-            run(_Sending(self._skip, self._function, value))
+            run(_sending(self._skip, self._function, value))
 
         def unfinished() -> list[tuple[Any, Cause | None]]:
             tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
@@ -221,21 +221,10 @@ class _Sink:
 
 
 class _Sending(functools.partial[Awaitable[object]]):
-    """The task of sending one value, for the present cause."""
+    """The task of sending one value, for a cause; see `_sending`."""
 
     cause: Cause | None
     skip: Callable[[Any, str], object]
-
-    def __new__(
-        cls,
-        skip: Callable[[Any, str], object],
-        function: Callable[[Any], Awaitable[object]],
-        value: Any,
-    ) -> "_Sending":
-        sending = super().__new__(cls, function, value)
-        sending.cause = current.get()
-        sending.skip = skip
-        return sending
 
     @property
     def value(self) -> Any:
@@ -245,6 +234,19 @@ class _Sending(functools.partial[Awaitable[object]]):
     def skipped(self, why: str) -> None:
         """See `eshet.tasks.BuiltStrategy`."""
         self.skip(self.value, why)
+
+
+def _sending(
+    skip: Callable[[Any, str], object], function: Callable[[Any], Awaitable[object]], value: Any
+) -> _Sending:
+    """Return the task of sending a value for the present cause.
+
+    Each output is one, so this is no `__new__`, which would take longer.
+    """
+    sending = _Sending(function, value)
+    sending.cause = current.get()
+    sending.skip = skip
+    return sending
 
 
 class _StateOutput(Output):
@@ -260,7 +262,7 @@ class _StateOutput(Output):
         run = RunInTask().build()
 
         def send(value: Any) -> None:
-            run(_Sending(skip, publish, value))
+            run(_sending(skip, publish, value))
 
         super().__init__(f"state_register of {state.path}", send, follows=True, skip=skip)
         self._state = state
