@@ -16,8 +16,8 @@ async def make_house(folder, advance):
     async with Server() as server:
         trails = []
 
-        async def make(redact=()):
-            house = Trailed(folder, server, advance, redact)
+        async def make(redact=(), rules=folder):
+            house = Trailed(rules, server, advance, redact)
             trail = house.recorder.keeping(Trail(house.file))
             trail.__enter__()
             trails.append(trail)

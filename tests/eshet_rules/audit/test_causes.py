@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+from tests.support.rules import Folder
+
 RULE = """
 import asyncio
 import functools
@@ -543,3 +545,32 @@ async def test_what_another_program_does_in_between_is_not_known(house):
     await house.advance(1)
     said = house.records(path="/end", event="state published")[-1]
     assert house.whole_chain(said) == ["/out"]
+
+
+async def test_two_runners_on_one_server_know_nothing_of_each_others_causes(
+    house, make_house, tmp_path_factory
+):
+    other = await make_house(rules=Folder(tmp_path_factory.mktemp("other")))
+    house.folder.write(
+        "first.py", rule_of('await yarp.state_register("/mid", yarp.event_to_value(bell))')
+    )
+    other.folder.write(
+        "second.py",
+        """
+        from eshet import yarp
+        from eshet_rules import rule
+
+        @rule
+        async def follows():
+            await yarp.state_register("/end", await yarp.state_observe("/mid"))
+        """,
+    )
+    assert await house.update()
+    assert await other.update()
+    await house.viewer.event_emit("/bell", 1)
+    await house.advance(1)
+    mid = house.one(path="/mid", event="state published")
+    assert house.whole_chain(mid) == ["/bell"]
+    end = other.records(path="/end", event="state published")[-1]
+    assert (end["value"], other.whole_chain(end)) == (1, ["/mid"])
+    assert end["cause"] != mid["cause"]
