@@ -11,6 +11,7 @@ What lives where; imports go downwards only:
     remember        writes what rules remember to the checkpoint
     checkpoint      what rules remember, in a file
     house_server    the server that the rules talk to, which may be an embedded one
+    connections     tells of connections that are lost, in one line
     reload          keeps what is alive the same as what is in the files
     plan, groups    what has changed, and which modules have to change together
     generation      one version of one module brought to life

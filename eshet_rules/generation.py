@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing, current_cause
 from eshet.client import Client
 from eshet.clock import wall_now
+from eshet.exceptions import Disconnected
 from eshet.reactive.graph import Resumption
 from eshet.reactive.handover import HandedOver, Memo, give, hand_over, stateful_nodes
 from eshet.scope import Reason, Scope
@@ -281,7 +282,10 @@ class Generation:
         log = self._log.bind(rule=full_name)
 
         def report(error: BaseException, doing: str) -> None:
-            log.error("rule failed", doing=doing, exc_info=error)
+            # That there is no connection is told of the connection, once.
+            is_told = isinstance(error, Disconnected) and not self._client.connected
+            tell = log.debug if is_told else log.error
+            tell("rule failed", doing=doing, exc_info=error)
 
         scope = TaskScope(full_name, parent=self._scope, on_error=report)
         own_log = log.bind(logger=full_name)  # what a rule tells has no schema

@@ -45,9 +45,13 @@ async def house_server(
         ListenError: a server of our own can't listen there.
     """
     here = f"{_HOST}:{port}"
-    if named is not None or await _answers(here):
-        log.info("using a running server", address=str(named or here))
-        yield named or here
+    if named is not None:
+        log.info("using the named server", address=str(named))
+        yield named
+        return
+    if await _answers(here):
+        log.info("using a running server", address=here)
+        yield here
         return
     async with Server() as server:
         await server.listen(_HOST, port)

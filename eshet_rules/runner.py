@@ -18,6 +18,7 @@ from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.audit.witness import RecordingWitness
 from eshet_rules.config import Configuration, ConfigurationFile, LogSettings
+from eshet_rules.connections import Connections, ConnectionWitness
 from eshet_rules.discovery import check_folder
 from eshet_rules.house import House
 from eshet_rules.house_server import check_server, house_server
@@ -113,8 +114,12 @@ def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger)
     return Trail(file, size=settings.file_bytes, total=settings.total_bytes, report=report)
 
 
-class _Witness(LoopWitness, RecordingWitness):
-    """Cuts loops of rules, and gives a recorder what it sees."""
+class _Witness(ConnectionWitness, LoopWitness):
+    """Tells of connections, and cuts loops of rules."""
+
+
+class _TrailWitness(_Witness, RecordingWitness):
+    """Gives a recorder what it sees, too."""
 
 
 def _client_maker(
@@ -124,15 +129,20 @@ def _client_maker(
     recorder: Recorder | None,
 ) -> Callable[[str], Client]:
     """Return what makes the client of a module, with an id that stays the same over restarts."""
-    witness = LoopWitness(log) if recorder is None else _Witness(log, recorder)
+    connections = Connections(log)
+    own = ConnectionWitness(connections)
+    witness = (
+        _Witness(connections, log)
+        if recorder is None
+        else _TrailWitness(connections, log, recorder)
+    )
 
     def make(module: str) -> Client:
         with acting_as(Acting(module=module or None)):
             client = Client(
                 server=server, client_id=f"eshet-rules/{socket.gethostname()}{folder}/{module}"
             )
-        if module:
-            let_see(client, witness)
+        let_see(client, witness if module else own)
         return client
 
     return make

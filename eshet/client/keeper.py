@@ -49,6 +49,7 @@ class Keeper:
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
         self._was_connected = False
+        self._told = False  # that there is no connection
         self._awake = asyncio.Event()  # while connected, and when closed: nobody waits for ever
 
     @property
@@ -109,6 +110,13 @@ class Keeper:
             await asyncio.shield(session.lost)
 
     async def _stay_connected(self) -> None:
+        try:
+            await self._connect_for_ever()
+        finally:
+            if (witness := self._registrations.witness) is not None:
+                witness.closed(str(self.server))
+
+    async def _connect_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
         tries = Backoff()
         while True:
@@ -117,7 +125,7 @@ class Keeper:
             try:
                 await self.server.connect(lambda: session.connection)  # noqa: B023 - called now
             except OSError as error:
-                self._tell_disconnected("can't connect to %s: %s", str(error))
+                self._tell_disconnected("can't connect", str(error))
                 continue
             since = loop.time()
             if not session.lost.done():
@@ -125,13 +133,17 @@ class Keeper:
                 await self._restore(session)
             reason = await asyncio.shield(session.lost)
             tries.lasted(loop.time() - since)
-            self._tell_disconnected("connection to %s ended: %s", reason)
+            self._tell_disconnected("connection ended", reason)
 
-    def _tell_disconnected(self, text: str, reason: str) -> None:
-        if (witness := self._registrations.witness) is not None:
-            witness.disconnected(str(self.server), reason)
-        else:
-            self._log.warning(text, self.server, reason)
+    def _tell_disconnected(self, what: str, reason: str) -> None:
+        """Tell that there is no connection: once, however often it is tried in vain after that."""
+        told, self._told = self._told, True
+        witness = self._registrations.witness
+        if witness is None:
+            level = logging.DEBUG if told else logging.WARNING
+            self._log.log(level, "%s: %s: %s", self.server, what, reason)
+        elif not told:
+            witness.disconnected(str(self.server), f"{what}: {reason}")
 
     async def _restore(self, session: Session) -> None:
         """Wait for the hello and register everything again, or until the connection ends."""
@@ -145,6 +157,7 @@ class Keeper:
                 self._log.error("not restored after a reconnection: %s", outcome)
         if not session.lost.done():
             session.ready = True
+            self._told = False
             self._awake.set()
             if (witness := self._registrations.witness) is not None:
                 witness.connected(str(self.server), again=self._was_connected)

@@ -150,4 +150,10 @@ class Witness:
         """Be told that a client is connected, and whether it has been before."""
 
     def disconnected(self, server: str, reason: str) -> None:
-        """Be told that the connection of a client has ended, or could not be made."""
+        """Be told that the connection of a client has ended, or could not be made.
+
+        It is told once, and then not before there has been a connection again.
+        """
+
+    def closed(self, server: str) -> None:
+        """Be told that a client is closed, in the context in which it connected."""

@@ -137,10 +137,38 @@ class Connected(Record, kw_only=True):
 
 @_event("disconnected")
 class Disconnected(Record, kw_only=True):
-    """The connection of a module has ended, or could not be made. It is tried again."""
+    """The connection of a module has ended, or could not be made. It is tried again.
+
+    It is told once, and not before there has been a connection again.
+    """
 
     server: Annotated[str, Meta(description="its address")]
     reason: Annotated[str, Meta(description="why")]
+
+
+@_event("no connection")
+class NoConnection(Record, kw_only=True):
+    """The same for people, in one record for all that were lost together.
+
+    If it names no module, there is no server for the runner itself, and so for none of them.
+    """
+
+    server: Annotated[str, Meta(description="its address")]
+    reason: Annotated[str, Meta(description="why")]
+    modules: Annotated[
+        list[str] | None, Meta(description="which, if it is not all of them, nor only one")
+    ] = None
+
+
+@_event("connection is back")
+class ConnectionIsBack(Record, kw_only=True):
+    """All that were lost are there again; not told of what has never been away."""
+
+    server: Annotated[str, Meta(description="its address")]
+    away_s: Annotated[float, Meta(description="since the first was lost, in seconds")]
+    modules: Annotated[
+        list[str] | None, Meta(description="which, if it is not all of them, nor only one")
+    ] = None
 
 
 # --- the runner ---------------------------------------------------------------------------------
@@ -159,7 +187,7 @@ class Stopped(Record, kw_only=True):
     """The runner has ended."""
 
 
-@_event("using a running server", "started the embedded server")
+@_event("using the named server", "using a running server", "started the embedded server")
 class HouseServer(Record, kw_only=True):
     """Which server it is that the rules talk to."""
 

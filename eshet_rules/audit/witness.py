@@ -125,7 +125,7 @@ class RecordingWitness(Witness):
         self._recorder.record(
             Connected(
                 time=wall_stamp(),
-                level="info" if again else "debug",
+                level="debug",
                 event="connected",
                 module=acting.get().module,
                 server=server,
@@ -137,7 +137,7 @@ class RecordingWitness(Witness):
         self._recorder.record(
             Disconnected(
                 time=wall_stamp(),
-                level="warning",
+                level="debug",
                 event="disconnected",
                 module=acting.get().module,
                 server=server,

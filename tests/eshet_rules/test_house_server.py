@@ -19,7 +19,7 @@ async def free_port():
 async def test_a_named_server_is_used_as_it_is_named(log):
     async with house_server("house.example:4000", log.logger) as server:
         assert server == "house.example:4000"
-    assert log.find("using a running server")["address"] == "house.example:4000"
+    assert log.find("using the named server")["address"] == "house.example:4000"
 
 
 async def test_a_server_that_listens_already_is_used(log):

@@ -134,6 +134,40 @@ SET_UP_FAILS = """
     """
 
 
+SETS_EVERY_MINUTE = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def lamp():
+        await yarp.set_value("/lamp", yarp.fn(str)(yarp.now(60)))
+    """
+
+
+class Nowhere:
+    """A server that is gone."""
+
+    async def connect(self, make_protocol):
+        raise OSError("gone")
+
+
+async def test_what_fails_for_want_of_a_connection_is_not_told_each_time(house):
+    house.write("hall.py", SETS_EVERY_MINUTE)
+    await house.update()
+    house.log.clear()
+    await house.advance(60)
+    assert house.log.find("rule failed")["doing"] == "task set_value of /lamp"
+    house.log.clear()
+    keeper = house.reloader.alive["hall"].connection._keeper
+    server, keeper.server = keeper.server, Nowhere()
+    keeper._session.connection.abort()
+    await house.advance(3600)
+    assert "rule failed" not in house.log.events()
+    keeper.server = server
+    await house.advance(120)
+    assert "rule failed" in house.log.events()
+
+
 async def test_an_edit_that_fails_in_set_up_keeps_the_old_version(house):
     house.write_level("hall", 1)
     await house.update()

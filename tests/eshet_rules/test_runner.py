@@ -51,7 +51,7 @@ async def test_rules_run_until_the_runner_is_cancelled(folder, log, server, star
         await stop(runner)
         with pytest.raises(ErrorValue):
             await viewer.get("/level")
-    assert log.events() == ["using a running server", "loaded", "running", "stopped"]
+    assert log.events() == ["using the named server", "loaded", "running", "stopped"]
 
 
 async def test_a_saved_edit_is_live(folder, server, start):
