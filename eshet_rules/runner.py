@@ -86,7 +86,7 @@ async def run(
         if guarded:
             memory = None if place is None else place / "guard"
             guard = Guard(folder, log, configuration.supervision, memory)
-        make_client = _client_maker(folder, connector, log, recorder)
+        make_client = _client_maker(place or folder, connector, log, recorder)
         house = House(folder, log, make_client, place, configuration, only, guard)
         await stack.enter_async_context(house)
         return await (house.run_once() if once else house.run(file, reload=reload))
@@ -123,12 +123,22 @@ class _TrailWitness(_Witness, RecordingWitness):
 
 
 def _client_maker(
-    folder: Path,
+    runner: Path,
     server: str | Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
 ) -> Callable[[str], Client]:
-    """Return what makes the client of a module, with an id that stays the same over restarts."""
+    """Return what makes the client of a module.
+
+    Its id stays the same over restarts, so that the server drops what a runner has left that was
+    killed; no two that are alive may have one, as they would throw each other out.
+
+    Args:
+        runner: what no other runner of this machine has, as its state folder.
+        server: see `run`.
+        log: see `run`.
+        recorder: see `run`.
+    """
     connections = Connections(log)
     own = ConnectionWitness(connections)
     witness = (
@@ -139,9 +149,8 @@ def _client_maker(
 
     def make(module: str) -> Client:
         with acting_as(Acting(module=module or None)):
-            client = Client(
-                server=server, client_id=f"eshet-rules/{socket.gethostname()}{folder}/{module}"
-            )
+            client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
+            client = Client(server=server, client_id=client_id)
         let_see(client, witness if module else own)
         return client
 

@@ -25,7 +25,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet import codec
 from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Disconnected, EshetError
+from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
 from eshet_rules.control import Control
 from eshet_rules.exceptions import RulesError
@@ -39,6 +39,13 @@ ACTIONS: Final = ("reload", "enable", "disable", "restart")
 
 _INTERVAL: Final = 0.5
 """Seconds between two looks at what has changed."""
+
+_PATIENCE: Final = 60.0
+"""Seconds until the next try to publish, if the name is taken: as by a runner whose end the server
+has not noticed."""
+
+_TAKEN: Final = ("path_already_exists", "not_owner")
+"""What a server answers if a path is somebody else's."""
 
 _PAGE: Final = 48_000
 """How much of what is told of rules goes into one message, in bytes."""
@@ -75,7 +82,7 @@ class Publisher:
         self._reloader = reloader
         self._control = control
         self._log = log
-        self._scope = Scope("commands", on_error=self._tell_refused)
+        self._scope = self._new_scope()
         self._constant: Final = {
             "name": name,
             "folder": str(folder),
@@ -89,18 +96,25 @@ class Publisher:
         self._publishing: Final = asyncio.Lock()
 
     async def run(self) -> None:
-        """Publish all that changes, for ever; or tell why that is not possible, and return."""
-        try:
+        """Publish all that changes, for ever; tell if that is not possible, and try it again."""
+        told: dict[str, str] = {}
+        while True:
             await self._client.wait_for_connection()
-            await self._offer()
-            while True:
-                try:
-                    await self._publish_changes()
-                except Disconnected:
-                    await self._client.wait_for_connection()  # which restores what was published
-                await asyncio.sleep(_INTERVAL)
-        except EshetError as error:
-            self._log.error("can't publish what the rules do", path=self._base, error=str(error))
+            try:
+                await self._offer()
+                if told:
+                    self._log.info("publishing what the rules do", path=self._base)
+                    told = {}
+                await self._publish_for_ever()
+            except Disconnected:
+                self._withdraw()
+            except EshetError as error:
+                self._withdraw()
+                problem = await self._problem(error)
+                if problem != told:
+                    told = problem
+                    self._log.error("can't publish what the rules do", path=self._base, **problem)
+                await asyncio.sleep(_PATIENCE)
 
     async def close(self) -> None:
         """Leave the house."""
@@ -114,6 +128,37 @@ class Publisher:
             "rules": self._reloader.states(),
             "broken": sorted(self._reloader.broken),
             "changes": self._changes,
+        }
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            try:
+                await self._publish_changes()
+            except Disconnected:
+                await self._client.wait_for_connection()  # which restores what was published
+            await asyncio.sleep(_INTERVAL)
+
+    def _withdraw(self) -> None:
+        """Take back what is registered."""
+        self._scope.dispose()
+        self._scope = self._new_scope()
+        self._paths, self._published, self._broken = {}, {}, None
+
+    def _new_scope(self) -> Scope:
+        return Scope("commands", on_error=self._tell_refused)
+
+    async def _problem(self, error: EshetError) -> dict[str, str]:
+        """Return why nothing can be published, and what to do."""
+        if not isinstance(error, ErrorValue) or error.value not in _TAKEN:
+            return {"error": str(error)}
+        try:
+            other = await self._client.get(f"{self._base}/runner")
+            whose = f"the runner of {other['folder']}, process {other['pid']},"
+        except (EshetError, TypeError, LookupError):
+            whose = "another runner"
+        return {
+            "error": f"{whose} has the name {self._constant['name']!r} on this server",
+            "advice": "start one of them with another name: --name, or `name` below [server]",
         }
 
     async def _offer(self) -> None:

@@ -467,10 +467,18 @@ class NotDone(Record, kw_only=True):
 
 @_event("can't publish what the rules do")
 class CannotPublish(Record, kw_only=True):
-    """The status of the rules can't be seen in the house."""
+    """The status of the rules can't be seen in the house. It is tried again every minute."""
 
     path: Annotated[str, Meta(description="where it would be")]
     error: Annotated[str, Meta(description="why")]
+    advice: Annotated[str | None, Meta(description="what to do")] = None
+
+
+@_event("publishing what the rules do")
+class Published(Record, kw_only=True):
+    """What could not be published before is."""
+
+    path: Annotated[str, Meta(description="where it is")]
 
 
 @_event("can't read which rules are switched off", "can't write which rules are switched off")

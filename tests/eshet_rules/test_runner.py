@@ -99,6 +99,21 @@ async def test_a_folder_with_nothing_but_broken_files_waits_for_their_repair(fol
     await stop(runner)
 
 
+async def test_two_runners_of_the_same_rules_do_not_throw_each_other_out(
+    folder, log, start, server, tmp_path
+):
+    folder.write("hall.py", LEVEL.format(level=1))
+    first = await start(reload=False, state=tmp_path / "one")
+    second = await start(reload=False, state=tmp_path / "two")
+    assert "no connection" not in log.events()
+    failed = next(r for r in log.records if r["event"] == "rule failed")
+    assert "path_already_exists" in failed["error"]
+    async with Client(server=server) as viewer:
+        assert await viewer.get("/level") == 1
+    await stop(second)
+    await stop(first)
+
+
 # --- the configuration ----------------------------------------------------------------------------
 
 CONFIGURED = """

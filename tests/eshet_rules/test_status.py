@@ -1,4 +1,5 @@
 import asyncio
+import os
 
 import pytest
 
@@ -28,7 +29,7 @@ async def publish(house, log):
     """Publish what a house does, until the end of the test."""
     publishers = []
 
-    async def publish(name="home"):
+    async def publish(name="home", client_id="of the first"):
         control = Control(
             house.reloader,
             Configuration(),
@@ -36,7 +37,7 @@ async def publish(house, log):
             log.logger,
             look=house.folder.sources,
         )
-        client = Client(server=house.server, client_id=f"publisher of {name}")
+        client = Client(server=house.server, client_id=client_id)
         publisher = Publisher(client, name, house.reloader, control, log.logger, house.folder.path)
         running = asyncio.create_task(publisher.run())
         publishers.append((publisher, running))
@@ -184,24 +185,50 @@ async def test_what_it_can_not_do_is_the_answer_and_in_the_log(house, publish):
     assert "no module 'hal'" in house.log.find("refused what it was told")["error"]
 
 
-async def test_a_name_that_another_runner_has_is_told_and_stops_no_rule(house, publish):
+async def test_a_name_that_another_runner_has_is_told_once_with_a_remedy(house, publish):
     house.write_level("hall", 1)
     await house.reload()
     await publish()
-    control = Control(
-        house.reloader,
-        Configuration(),
-        Switches(None, house.log.logger),
-        house.log.logger,
-        look=house.folder.sources,
-    )
-    async with Client(server=house.server) as client:
-        second = Publisher(
-            client, "home", house.reloader, control, house.log.logger, house.folder.path
-        )
-        await second.run()
-    assert "already" in house.log.find("can't publish what the rules do")["error"]
+    await publish(client_id="of the second")
+    await house.advance(600)
+    problem = house.log.find("can't publish what the rules do")
+    whose = f"the runner of {house.folder.path}, process {os.getpid()},"
+    assert problem["error"] == f"{whose} has the name 'home' on this server"
+    assert "--name" in problem["advice"]
     assert await house.get("/hall/level") == 1
+    assert (await house.get(f"{BASE}/runner"))["rules"] == {"running": 1}
+
+
+async def test_the_name_is_taken_when_it_is_free(house, publish):
+    house.write_level("hall", 1)
+    await house.reload()
+    first = await publish()
+    await publish(client_id="of the second")
+    await first.close()
+    await house.advance(120)
+    assert house.log.find("publishing what the rules do")["path"] == BASE
+    assert (await house.get(f"{BASE}/rules/hall/level"))["rule"] == "hall.level"
+    assert await house.viewer.action_call(f"{BASE}/reload") == ["hall"]
+
+
+async def test_a_runner_whose_name_is_taken_while_its_connection_is_away_withdraws(house, publish):
+    house.write_level("hall", 1)
+    await house.reload()
+    first = await publish()
+    async with Client(server=house.server) as thief:
+        first._client._keeper._session.connection.abort()
+        await thief.state_register(f"{BASE}/runner")
+        await house.advance(1)
+        await first._control.disable("hall")
+        await house.advance(1)
+        assert (
+            "another runner has the name"
+            in house.log.find("can't publish what the rules do")["error"]
+        )
+        with pytest.raises(ErrorValue):
+            await house.viewer.action_call(f"{BASE}/list")
+    await house.advance(120)
+    assert (await house.get(f"{BASE}/runner"))["rules"] == {"disabled": 1}
 
 
 @pytest.mark.parametrize(
