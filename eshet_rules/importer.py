@@ -188,6 +188,8 @@ class Importer:
         return module
 
     def _execute(self, version: ModuleVersion) -> None:
+        if version.source.problem:
+            raise OSError(f"{version.source.path.name} {version.source.problem}")
         code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
         with version.scope.active(), collect_rules() as rules:
             exec(code, version.module.__dict__)  # noqa: S102 - this is what importing is

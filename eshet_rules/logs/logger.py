@@ -139,4 +139,4 @@ def _format_error(logger: object, method: str, record: _Record) -> _Record:
 
 def _in_order(record: _Record) -> dict[str, Any]:
     leading = {name: record[name] for name in _LEADING if record.get(name) is not None}
-    return {**leading, **{name: v for name, v in record.items() if name not in leading}}
+    return leading | {name: v for name, v in record.items() if name not in _LEADING}

@@ -86,9 +86,66 @@ def test_a_link_is_followed_to_the_file(folder, tmp_path_factory):
     assert folder.sources()["hall"].data == b"a = 1"
 
 
-def test_a_broken_link_is_not_there(folder):
-    (folder.path / "hall.py").symlink_to(folder.path / "nowhere.py")
-    assert folder.sources() == {}
+def link(file):
+    file.symlink_to(file.with_name("nowhere"))
+
+
+def loop(file):
+    file.symlink_to(file)
+
+
+def device(file):
+    file.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (link, "is a link to nothing"),
+        (loop, "can't be read, Too many levels of symbolic links: check whose it is, and its mode"),
+        (device, "is no ordinary file: put one with the rules in its place"),
+        (os.mkfifo, "is no ordinary file: put one with the rules in its place"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_there_with_the_problem(folder, make, problem):
+    make(folder.path / "hall.py")
+    source = folder.sources()["hall"]
+    assert (source.problem, source.data) == (problem, b"")
+    (folder.path / "hall.py").unlink()
+    folder.write("hall.py", "a = 1")
+    assert discover(folder.path, {"hall": source})["hall"].data == b"a = 1"
+
+
+def refuse(folder, monkeypatch):
+    """Let a folder not be read, as it is for others than root who may not."""
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path) == os.fspath(folder):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+def test_what_was_in_a_folder_that_can_not_be_read_is_taken_to_be_there(folder, monkeypatch):
+    folder.write("hall.py", "")
+    folder.write("upstairs/bath.py", "")
+    known = folder.sources()
+    refuse(folder.path / "upstairs", monkeypatch)
+    found = discover(folder.path, known)
+    assert found["upstairs.bath"] is known["upstairs.bath"]
+    assert found["upstairs"].problem.startswith("can't be read, Permission denied")
+    monkeypatch.undo()
+    assert discover(folder.path, found) == known
+    refuse(folder.path, monkeypatch)
+    assert discover(folder.path, known) == known
+
+
+def test_check_folder_says_when_it_can_not_be_read(folder, monkeypatch):
+    refuse(folder.path, monkeypatch)
+    with pytest.raises(RulesFolderError, match="it can't be read, Permission denied: check whose"):
+        check_folder(folder.path)
 
 
 def test_a_folder_that_is_gone_is_empty(folder):

@@ -134,6 +134,18 @@ SET_UP_FAILS = """
     """
 
 
+async def test_a_file_that_can_not_be_read_any_more_is_told_and_its_rules_go_on(house):
+    house.write_level("hall", 1)
+    await house.update()
+    file = house.folder.path / "hall.py"
+    file.unlink()
+    file.symlink_to("nowhere")
+    assert not await house.update()
+    failed = house.log.find("import failed, kept old version")
+    assert (failed["file"], failed["error"]) == (str(file), "OSError: hall.py is a link to nothing")
+    assert await house.get("/hall/level") == 1
+
+
 SETS_EVERY_MINUTE = """
     from eshet import yarp
     from eshet_rules import rule
