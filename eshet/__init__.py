@@ -10,6 +10,7 @@ What lives where; imports go downwards only:
     protocol              bytes in, messages out, with no I/O: framing, request ids, keep-alive
     messages, utils       a class for each message of the wire; strategies for running tasks
     codec, tasks          one msgpack value to bytes and back; how strategies run tasks
+    program               what both commands do when they are interrupted, or can't write
     cause, scope, clock, paths, types, unknown, exceptions
 """
 

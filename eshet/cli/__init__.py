@@ -15,11 +15,12 @@ from eshet.cli.house import call, emit, get, listen, ls, observe, publish, set_
 from eshet.cli.serve import serve
 from eshet.cli.values import AddressType
 from eshet.client.address import Address
+from eshet.program import Program
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("eshet", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--server",
     type=AddressType(),

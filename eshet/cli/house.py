@@ -65,7 +65,7 @@ def observe(ctx: click.Context, path: str) -> None:
         while True:
             _show(await changes.get())
 
-    ask(ctx, request)
+    ask(ctx, request, stays=True)
 
 
 @click.command()
@@ -78,7 +78,7 @@ def listen(ctx: click.Context, path: str) -> None:
         async for payload in client.event_listen(path):
             _show(payload)
 
-    ask(ctx, request)
+    ask(ctx, request, stays=True)
 
 
 @click.command()
@@ -112,7 +112,7 @@ def publish(ctx: click.Context, path: str, value: Any) -> None:
             if word:
                 await state.changed(Unknown if word == "unknown" else from_json(word))
 
-    ask(ctx, request)
+    ask(ctx, request, stays=True)
 
 
 @click.command()
@@ -140,7 +140,7 @@ async def _listing(client: Client, path: str) -> list[Any]:
         found = await client.action_call("/meta/ls", path)
     except ErrorValue as error:
         if error.value != "reply_too_long":
-            raise
+            raise ErrorValue(error.value, f"ls {path}") from None
         found = ["dir", [entry async for entry in _pages(client, path)]]
     match found:
         case ["dir", list(entries)]:

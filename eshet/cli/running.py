@@ -30,12 +30,28 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+class _TellsOutages(logging.Handler):
+    """Says when the connection is lost, and when it is back."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        click.echo(f"eshet: {record.getMessage()}", err=True)
+
+
 @asynccontextmanager
-async def _connected(address: Address) -> AsyncIterator[Client]:
-    """Connect once: a command does not wait for a server that is not there."""
+async def _connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
+    """Connect once: a command does not wait for a server that is not there.
+
+    Args:
+        address: of the server.
+        stays: whether the command waits, and says so, when the server goes after that.
+    """
     refused: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
 
     class Once:
+        def __str__(self) -> str:
+            return str(address)
+
         async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
             try:
                 return await address.connect(factory)
@@ -44,8 +60,9 @@ async def _connected(address: Address) -> AsyncIterator[Client]:
                     refused.set_result(error)
                 raise
 
-    quiet = logging.Logger("eshet.cli", logging.CRITICAL)
-    client = Client(server=Once(), logger=quiet)
+    log = logging.Logger("eshet.cli", logging.INFO)
+    log.addHandler(logging.NullHandler())  # or else logging would print warnings by itself
+    client = Client(server=Once(), logger=log)
     connected: asyncio.Future[Any] = asyncio.ensure_future(client.wait_for_connection())
     waited: set[asyncio.Future[Any]] = {connected, refused}
     try:
@@ -56,6 +73,8 @@ async def _connected(address: Address) -> AsyncIterator[Client]:
                 f"can't connect to {address}",
                 f"{why}. Start one with `eshet serve`, or name yours with --server or ESHET_SERVER",
             )
+        if stays:
+            log.addHandler(_TellsOutages())
         yield client
     finally:
         await client.close()
@@ -80,11 +99,19 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def ask(ctx: click.Context, request: Callable[[Client], Awaitable[Any]]) -> None:
-    """Make one request, and print its result if it has one to print."""
+def ask(
+    ctx: click.Context, request: Callable[[Client], Awaitable[Any]], *, stays: bool = False
+) -> None:
+    """Make a request, and print its result if it has one to print.
+
+    Args:
+        ctx: of the command.
+        request: makes it.
+        stays: whether it goes on until it is interrupted, also when the server goes and comes back.
+    """
 
     async def work() -> None:
-        async with _connected(ctx.obj) as client:
+        async with _connected(ctx.obj, stays=stays) as client:
             await request(client)
 
     run(work())

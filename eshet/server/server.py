@@ -150,7 +150,9 @@ class Server:
                 self._new_session, path, backlog=_BACKLOG
             )
         except OSError as error:
-            raise ListenError(str(path), _advice(error)) from error
+            other = "something is there that is no socket; move it away, or choose another path"
+            taken = error.errno == errno.EADDRINUSE
+            raise ListenError(str(path), other if taken else _advice(error)) from error
         finally:
             os.umask(before)
         self._listeners.append(listener)

@@ -15,6 +15,7 @@ Nothing slow is imported here: the runner and what it needs are imported by the 
 
 import click
 
+from eshet.program import Program
 from eshet_rules.cli.audit import audit
 from eshet_rules.cli.init import init
 from eshet_rules.cli.listing import list_
@@ -24,7 +25,7 @@ from eshet_rules.cli.telling import disable, enable, reload, restart
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("eshet-rules", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="eshet-rules", prog_name="eshet-rules")
 def main() -> None:
     """Run automation rules for a programmable house."""

@@ -30,6 +30,7 @@ def list_(
     Of each rule: its state and since when, version, strategy, restarts, how many tasks run and
     wait, what it reads and writes, and its last error.
     """
+    from eshet.exceptions import Disconnected
     from eshet.unknown import Unknown
     from eshet_rules.cli.asking import Runner, ask
     from eshet_rules.cli.table import table
@@ -49,10 +50,10 @@ def list_(
         async for summary in _changes_of(running):
             try:
                 text = "" if summary is Unknown else await shown(running)
-            except NoRunner:
+            except (NoRunner, Disconnected):
                 text = ""  # it has ended since
             if not text:
-                click.echo(f"the runner {running.name!r} does not run", err=True)
+                click.echo(f"eshet-rules: {_absence(running)}", err=True)
             elif text != last:
                 click.echo(_between(last, text, as_json=as_json))
             last = text
@@ -72,6 +73,12 @@ async def _changes_of(running: "Runner") -> AsyncIterator[Any]:
         while not summaries.empty():  # only the newest matters
             summary = summaries.get_nowait()
         yield summary
+
+
+def _absence(running: "Runner") -> str:
+    if not running.client.connected:
+        return f"no connection to {running.address}, which is tried again"
+    return f"the runner {running.name!r} does not run"
 
 
 def _between(last: str, text: str, *, as_json: bool) -> str:

@@ -263,7 +263,7 @@ class SupervisedRule:
     # --- failure and restart ------------------------------------------------------------------
 
     def _note_failure(self, error: BaseException) -> None:
-        self._last_error = _last_line(error)
+        self._last_error = _in_words(error)
         self._become(RuleState.RETRYING)
 
     def _on_end(self, ending: Ending) -> None:
@@ -320,5 +320,7 @@ class SupervisedRule:
         self._why = why
 
 
-def _last_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+def _in_words(error: BaseException) -> str:
+    """Return an error without its place, which a `SyntaxError` tells above it."""
+    words = "".join(traceback.format_exception_only(error)).strip()
+    return words.splitlines()[-1] if isinstance(error, SyntaxError) else words
