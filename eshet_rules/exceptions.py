@@ -305,12 +305,14 @@ class NoTrail(RulesError):
 
     Args:
         file: which would be the open one.
+        problem: what is wrong with it.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, problem: str = "is not there") -> None:
         self.file = file
+        self.problem = problem
         super().__init__(
-            f"{file} is not there: give the folder of the rules, or the place of the trail with "
+            f"{file} {problem}: give the folder of the rules, or the place of the trail with "
             "--audit; `eshet-rules run` begins one, unless it is told not to"
         )
 

@@ -187,6 +187,12 @@ class Reader:
         self._last_number = number
 
     def _of_closed_file(self, path: Path) -> Iterator[dict[str, Any]]:
+        try:
+            yield from self._of_lines_or_frames(path)
+        except OSError as error:
+            self._report(Damage(path, f"it can't be read: {error.strerror or error}"))
+
+    def _of_lines_or_frames(self, path: Path) -> Iterator[dict[str, Any]]:
         compressed = path.with_name(f"{path.name}.zst")
         try:
             with path.open("rb") as file:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import difflib
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -86,15 +87,19 @@ def audit(
     from eshet_rules.audit.query import ENDLESS, Filter, Reader
     from eshet_rules.audit.trail import open_file
     from eshet_rules.exceptions import NoTrail
-    from eshet_rules.logs import renderer
+    from eshet_rules.logs import renderer, shows_colours
 
     if chain and cause is None:
         raise click.UsageError("--chain is that of a cause: name it with --cause ID.")
+    if since and until and since >= until:
+        raise click.UsageError("--from is not before --to, so there is nothing between them")
     with errors_for_people():
         place = audit or _place(rules_folder(rules), state, config)
         file = open_file(place)
         if not follow and not file.exists() and not closed_files(file):
             raise NoTrail(file)
+        if file.exists() and not file.is_file():
+            raise NoTrail(file, "is no ordinary file")
         wanted = Filter(
             rule=rule,
             path=path,
@@ -107,14 +112,22 @@ def audit(
         damages: list[Damage] = []
         reader = Reader(file, wanted, lambda damage: _report(damage, damages))
         view = renderer(
-            "json" if as_json else "console", sys.stdout.isatty(), with_causes=True, with_date=True
+            "json" if as_json else "console",
+            shows_colours(sys.stdout),
+            with_causes=True,
+            with_date=True,
         )
         with contextlib.suppress(KeyboardInterrupt):
-            _show(reader, lambda record: view(None, "", record), follow=follow)
+            found = _show(reader, lambda record: view(None, "", record), follow=follow)
+            if not found and not damages:
+                click.echo(f"eshet-rules: {_nothing(event, path)}", err=True)
     sys.exit(_DAMAGED if damages else 0)
 
 
-def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bool) -> None:
+def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bool) -> bool:
+    """Show records, and return whether there was any."""
+    found = False
+
     async def show_for_ever() -> None:
         async for record in reader.follow():
             click.echo(view(record))
@@ -124,6 +137,21 @@ def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bo
     else:
         for record in reader.records():
             click.echo(view(record))
+            found = True
+    return found
+
+
+def _nothing(event: str | None, path: str | None) -> str:
+    """Return that there was no record, and what may be wrong with the question."""
+    from eshet_rules.audit.records import EVENTS
+
+    advice = ""
+    if path is not None and not path.startswith(("/", "*")):
+        advice = f"; a path begins with a slash, did you mean '/{path}'?"
+    elif event is not None and event not in EVENTS:
+        near = difflib.get_close_matches(event, EVENTS, n=1, cutoff=0.7)
+        advice = f"; did you mean --event {near[0]!r}?" if near else ""
+    return f"there is no such record{advice}"
 
 
 def _report(damage: "Damage", damages: "list[Damage]") -> None:

@@ -35,6 +35,9 @@ def list_(
     from eshet_rules.cli.asking import Runner, ask
     from eshet_rules.cli.table import table
     from eshet_rules.exceptions import NoRunner
+    from eshet_rules.logs import shows_colours
+
+    colours = shows_colours(sys.stdout)
 
     async def shown(running: Runner) -> str:
         rules, broken = await running.rules()
@@ -44,7 +47,7 @@ def list_(
 
     async def request(running: Runner) -> None:
         if not watch:
-            click.echo(await shown(running))
+            click.echo(await shown(running), color=colours)
             return
         last = ""
         async for summary in _changes_of(running):
@@ -55,7 +58,7 @@ def list_(
             if not text:
                 click.echo(f"eshet-rules: {_absence(running)}", err=True)
             elif text != last:
-                click.echo(_between(last, text, as_json=as_json))
+                click.echo(_between(last, text, as_json=as_json), color=colours)
             last = text
 
     ask(request, server, runner, config)
@@ -85,4 +88,6 @@ def _between(last: str, text: str, *, as_json: bool) -> str:
     """Return the text with what is to stand between it and the one that was shown last."""
     if as_json or not last:
         return text
-    return f"{_CLEAR if sys.stdout.isatty() else chr(10)}{text}"
+    from eshet_rules.logs import shows_colours
+
+    return f"{_CLEAR if shows_colours(sys.stdout) else chr(10)}{text}"

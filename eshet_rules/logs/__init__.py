@@ -12,7 +12,7 @@ could clear the screen.
 
 from eshet_rules.logs.errors import format_error
 from eshet_rules.logs.logger import make_logger
-from eshet_rules.logs.rendering import FORMATS, escape, renderer
+from eshet_rules.logs.rendering import FORMATS, escape, renderer, shows_colours
 from eshet_rules.logs.stdlib import receiving_stdlib_logs
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "make_logger",
     "receiving_stdlib_logs",
     "renderer",
+    "shows_colours",
 ]

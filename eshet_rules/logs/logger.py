@@ -12,7 +12,7 @@ from eshet.cause import current_cause
 from eshet.clock import wall_stamp
 from eshet_rules.audit.recorder import LEVELS, Recorder
 from eshet_rules.logs.errors import format_error, is_expected
-from eshet_rules.logs.rendering import renderer
+from eshet_rules.logs.rendering import renderer, shows_colours
 
 __all__ = ["make_logger"]
 
@@ -38,7 +38,7 @@ def make_logger(
     """
     recorder = recorder or Recorder()
     shown = _Stream(stream, recorder)
-    render = renderer(log_format, stream.isatty(), with_causes=level == "debug")
+    render = renderer(log_format, shows_colours(stream), with_causes=level == "debug")
     recorder.show_on(lambda record: shown.msg(render(None, "", record)), level)
     logger: FilteringBoundLogger = structlog.wrap_logger(
         shown,

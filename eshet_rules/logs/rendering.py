@@ -1,14 +1,15 @@
 """Records as text: lines that people read at a glance, or JSON."""
 
 import json
+import os
 import re
 import textwrap
 import zlib
 from collections.abc import Callable, MutableMapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
-__all__ = ["FORMATS", "escape", "renderer"]
+__all__ = ["FORMATS", "escape", "renderer", "shows_colours"]
 
 FORMATS: Final = ("console", "json")
 
@@ -24,6 +25,12 @@ _CONTROL: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff]"  # halves of a character, which no stream can write
 )
+
+
+def shows_colours(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that has colours, and whoever sits there wants them."""
+    wanted = os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+    return wanted and stream.isatty()
 
 
 def renderer(
@@ -145,7 +152,7 @@ def _show(value: Any) -> str:
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         value = ",".join(value)
     text = value if isinstance(value, str) else repr(value)
-    return _one_line(repr(text) if not text or " " in text else text)
+    return _one_line(repr(text) if not text or any(map(str.isspace, text)) else text)
 
 
 def _one_line(text: str) -> str:

@@ -9,12 +9,25 @@ import structlog
 from eshet import Client, ErrorValue
 from eshet.server import Server
 from eshet_rules.importer import Importer
-from eshet_rules.logs import escape, format_error, make_logger, receiving_stdlib_logs
+from eshet_rules.logs import (
+    escape,
+    format_error,
+    make_logger,
+    receiving_stdlib_logs,
+    renderer,
+    shows_colours,
+)
 
 
 class Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+@pytest.fixture(autouse=True)
+def _common_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
 
 
 @pytest.fixture
@@ -248,6 +261,30 @@ def test_json_lines_are_lines(log):
     log.logger.info("a\nb", value="c\nd")
     assert json.dumps("a\nb")[1:-1] in log._stream.getvalue()
     assert len(log._stream.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "coloured"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True),
+    ],
+)
+def test_a_terminal_is_coloured_unless_it_or_its_user_wants_none(
+    monkeypatch, surroundings, coloured
+):
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    assert not shows_colours(io.StringIO())
+    assert shows_colours(Terminal()) is coloured
+
+
+def test_a_value_with_any_space_in_it_can_not_be_taken_for_fields():
+    record = {"time": "2026-11-25T18:30:00.000000Z", "level": "info", "event": "x"}
+    line = renderer("console", colours=False)(None, "", record | {"a": "1\xa0outcome=done"})
+    assert line.endswith(r"a='1\xa0outcome=done'")
 
 
 async def test_an_expected_error_without_a_line_of_a_rule_is_one_line(log):

@@ -128,3 +128,42 @@ def test_mistakes_are_told_with_a_remedy(tmp_path, monkeypatch, arguments, code,
     result = audit(*arguments)
     assert result.exit_code == code
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--event", "valu set"], "there is no such record; did you mean --event 'value set'?"),
+        (["--event", "tea is ready"], "there is no such record"),
+        (["--path", "hall/light"], "a path begins with a slash, did you mean '/hall/light'?"),
+        (["--rule", "nobody"], "there is no such record"),
+    ],
+)
+def test_that_nothing_was_found_is_said_beside_the_output(place, arguments, says):
+    rules, state = place
+    result = audit(rules, "--state", state, *arguments)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.rstrip().endswith(says)
+
+
+def test_a_time_that_ends_before_it_begins_is_refused(place):
+    rules, state = place
+    result = audit(rules, "--state", state, "--from", "5m", "--to", "15m")
+    assert result.exit_code == 2
+    assert "--from is not before --to" in result.stderr
+
+
+def test_a_closed_file_that_can_not_be_read_is_told_and_the_others_are_shown(place):
+    rules, state = place
+    folder = state_folder(state, rules) / "audit"
+    (folder / "trail-000001-20260624T000000.jsonl.zst").mkdir()
+    result = audit(rules, "--state", state)
+    assert result.exit_code == 3
+    assert "it can't be read: Is a directory" in result.stderr
+    assert "c-3 < c-1" in result.stdout
+
+
+def test_what_is_no_ordinary_file_is_no_trail():
+    result = audit("--audit", "/dev/zero")
+    assert result.exit_code == 1
+    assert "/dev/zero is no ordinary file" in result.stderr
