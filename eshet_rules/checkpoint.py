@@ -88,7 +88,7 @@ class Checkpoint:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
-        with new.open("wb") as file:
+        with open(new, "wb", opener=_privately) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -104,6 +104,11 @@ class Checkpoint:
             self.path.replace(aside)
         except OSError as problem:
             self._log.error("can't set the damaged checkpoint aside", error=str(problem))
+
+
+def _privately(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: what rules remember may be secret."""
+    return os.open(path, flags, 0o600)
 
 
 def encode(legacies: Mapping[str, Legacy]) -> tuple[bytes, set[tuple[str, Description]]]:

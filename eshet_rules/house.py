@@ -10,6 +10,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet_rules.audit.redaction import Redaction
 from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.control import Control
@@ -40,6 +41,7 @@ class House:
         configuration: with which to begin.
         only: a glob of the rules that run at all.
         guard: watches the rules, if it is given.
+        redaction: of what is published.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class House:
         configuration: Configuration,
         only: str,
         guard: Guard | None,
+        redaction: Redaction | None = None,
     ) -> None:
         self._folder: Final = folder
         self._log = log
         self._make_client = make_client
+        self._redaction = redaction
         self._configuration = configuration
         checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
         self._reloader = Reloader(
@@ -196,6 +200,7 @@ class House:
             self._control,
             self._log,
             self._folder,
+            self._redaction,
         )
         try:
             yield publisher

@@ -26,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
         StateFolderError: it can't be made, or written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # what rules know is in it
         file = (folder / _FILE).open("a+")
     except OSError as error:
         raise StateFolderError(folder, error.strerror or str(error)) from None

@@ -87,7 +87,8 @@ async def run(
             memory = None if place is None else place / "guard"
             guard = Guard(folder, log, configuration.supervision, memory)
         make_client = _client_maker(place or folder, connector, log, recorder)
-        house = House(folder, log, make_client, place, configuration, only, guard)
+        redaction = None if recorder is None else recorder.redaction
+        house = House(folder, log, make_client, place, configuration, only, guard, redaction)
         await stack.enter_async_context(house)
         return await (house.run_once() if once else house.run(file, reload=reload))
 

@@ -27,6 +27,7 @@ from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
+from eshet_rules.audit.redaction import Redaction
 from eshet_rules.control import Control
 from eshet_rules.exceptions import RulesError
 from eshet_rules.reload import Reloader
@@ -66,6 +67,7 @@ class Publisher:
         control: who does what is told.
         log: where it is told what is refused, or can't be published.
         folder: of the rules, for people.
+        redaction: of what is published.
     """
 
     def __init__(
@@ -76,12 +78,14 @@ class Publisher:
         control: Control,
         log: FilteringBoundLogger,
         folder: Path,
+        redaction: Redaction | None = None,
     ) -> None:
         self._client = client
         self._base: Final = f"{ROOT}/{name}"
         self._reloader = reloader
         self._control = control
         self._log = log
+        self._redaction: Final = redaction or Redaction()
         self._scope = self._new_scope()
         self._constant: Final = {
             "name": name,
@@ -193,12 +197,24 @@ class Publisher:
         for report in self._reloader.reports():
             if report.rule <= after:
                 continue
-            plain = report.plain()
+            plain = self._plain(report)
             length += len(codec.pack(plain))
             if page and length > _PAGE:
                 return {"rules": page, "next": page[-1]["rule"]}
             page.append(plain)
-        return {"rules": page, "next": None, "broken": self._reloader.broken}
+        return {"rules": page, "next": None, "broken": self._broken_modules()}
+
+    def _plain(self, report: RuleReport) -> dict[str, Any]:
+        """Return what is told of a rule."""
+        plain = dict(report.plain())
+        for name in ("last_error", "why"):
+            if plain[name]:
+                plain[name] = self._redaction.text(plain[name])
+        return plain
+
+    def _broken_modules(self) -> dict[str, str]:
+        problems = self._reloader.broken
+        return {module: self._redaction.text(problem) for module, problem in problems.items()}
 
     # --- states -------------------------------------------------------------------------------
 
@@ -221,7 +237,7 @@ class Publisher:
         for report in changed:
             self._published[report.rule] = report
             path = await self._path(report.module, report.rule)
-            await self._client.state_changed(path, report.plain())
+            await self._client.state_changed(path, self._plain(report))
         await self._client.state_changed(f"{self._base}/runner", self.summary())
 
     async def _path(self, module: str, rule: str) -> str:

@@ -71,6 +71,8 @@ class RecordingWitness(Witness):
     def hears(self, kind: Any, path: str, value: Any) -> None:
         """See `Witness`."""
         if not self._recorder.wants_debug:
+            if self._redaction.hides(path):
+                self._redaction.hide(value)  # which an error may tell
             return
         cause, who = current.get(), acting.get()
         self._recorder.record(
@@ -100,7 +102,9 @@ class RecordingWitness(Witness):
         if error is not None:
             outcome = "failed" if isinstance(error, Exception) else "interrupted"
             if outcome == "failed":
-                text = REDACTED if self._redaction.hides(path) else _text(error)
+                text = (
+                    REDACTED if self._redaction.hides(path) else self._redaction.text(_text(error))
+                )
         elif said.result is False and said.code in _STATES:
             outcome = "kept"
         elif said.code == messages.ActionCall.code:
@@ -184,7 +188,9 @@ class RecordingWitness(Witness):
             return None
         if not self._redacts:
             return value
-        return REDACTED if self._redaction.hides(path) else self._redaction.value(value)
+        if self._redaction.hides(path):
+            return self._redaction.hide(value)
+        return self._redaction.value(value)
 
 
 def _unpack(packed: bytes) -> Any:

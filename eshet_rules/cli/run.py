@@ -149,7 +149,10 @@ def _run(
     )
     configuration = file.read()
     settings = configuration.log
-    recorder = Recorder(Redaction(settings.redact))
+    redaction = Redaction(settings.redact)
+    for rules in configuration.rules:
+        redaction.value(rules.parameters)  # so that it knows what is secret among them
+    recorder = Recorder(redaction)
     log = make_logger(sys.stdout, settings.format, level=settings.level, recorder=recorder)
     house = run_rules(
         folder,

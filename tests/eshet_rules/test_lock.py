@@ -37,6 +37,11 @@ def test_a_folder_is_made_and_had_and_given_free(tmp_path):
             assert (tmp_path / "deep/state/lock").read_text() == f"{os.getpid()}\n"
 
 
+def test_what_is_in_the_folder_is_for_its_owner_only(tmp_path):
+    with locked(tmp_path / "state" / "house"):
+        assert (tmp_path / "state" / "house").stat().st_mode & 0o077 == 0
+
+
 def test_who_comes_second_is_told_who_has_it(tmp_path, other):
     with pytest.raises(StateInUse, match=rf"process {other.pid}.*kill {other.pid}"):
         locked(tmp_path).__enter__()

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from eshet import Client, ErrorValue
+from eshet_rules.audit.redaction import REDACTED, Redaction
 from eshet_rules.config import Configuration
 from eshet_rules.control import Control
 from eshet_rules.status import Publisher, runner_name
@@ -29,7 +30,7 @@ async def publish(house, log):
     """Publish what a house does, until the end of the test."""
     publishers = []
 
-    async def publish(name="home", client_id="of the first"):
+    async def publish(name="home", client_id="of the first", redaction=None):
         control = Control(
             house.reloader,
             Configuration(),
@@ -38,7 +39,9 @@ async def publish(house, log):
             look=house.folder.sources,
         )
         client = Client(server=house.server, client_id=client_id)
-        publisher = Publisher(client, name, house.reloader, control, log.logger, house.folder.path)
+        publisher = Publisher(
+            client, name, house.reloader, control, log.logger, house.folder.path, redaction
+        )
         running = asyncio.create_task(publisher.run())
         publishers.append((publisher, running))
         await house.advance(1)
@@ -82,6 +85,33 @@ async def test_the_runner_has_a_state_that_says_how_many_are_how(house, publish)
     assert told["folder"] == str(house.folder.path)
     assert told["rules"] == {"running": 1}
     assert told["broken"] == ["bath"]
+
+
+async def test_an_error_is_published_without_what_is_secret(house, publish):
+    house.write(
+        "hall.py",
+        """
+        from eshet_rules import rule
+
+        @rule
+        async def first():
+            raise ValueError("the code is s3cret")
+
+        @rule
+        async def second(client):
+            await client.set("/alarm/code", 1)
+        """,
+    )
+    await house.reload()
+    redaction = Redaction(["/alarm/*"])
+    redaction.hide("s3cret")
+    await publish(redaction=redaction)
+    first = await house.get(f"{BASE}/rules/hall/first")
+    second = await house.get(f"{BASE}/rules/hall/second")
+    assert first["last_error"] == f"ValueError: the code is {REDACTED}"
+    assert second["last_error"] == REDACTED
+    told = (await house.viewer.action_call(f"{BASE}/list"))["rules"]
+    assert [each["last_error"] for each in told] == [first["last_error"], REDACTED]
 
 
 async def test_what_changes_is_published_and_nothing_else(house, publish):

@@ -343,6 +343,64 @@ def test_what_is_not_secret_is_told():
     )
 
 
+def test_what_was_taken_out_is_taken_out_of_texts_too():
+    redaction = Redaction(["/alarm/*", "pin"])
+    redaction.hide({"code": ["s3cret.", 471199, True, None, "abc"]})
+    redaction.value({"pin": "words of mine"})
+    record = {
+        "event": "rule failed",
+        "version": "471199",
+        "error": "ValueError: bad code s3cret. or 471199, 14711991 of True",
+        "traceback": ["in words of mine", {"None": "abc"}],
+    }
+    redaction.record(record)
+    assert record == {
+        "event": "rule failed",
+        "version": "471199",
+        "error": f"ValueError: bad code {REDACTED} or {REDACTED}, 14711991 of True",
+        "traceback": [f"in {REDACTED}", {"None": "abc"}],
+    }
+    assert redaction.text("set /alarm/code: refused") == REDACTED
+    assert redaction.text("set /hall/light: 471199") == f"set /hall/light: {REDACTED}"
+
+
+def test_only_the_newest_are_looked_for_in_texts():
+    redaction = Redaction(["/alarm/*"])
+    for number in range(1000, 3000):
+        redaction.hide(number)
+    assert redaction.text("1000 2999") == f"1000 {REDACTED}"
+
+
+async def test_an_error_that_a_rule_makes_of_a_secret_does_not_tell_it(make_house):
+    house = await make_house(redact=["/alarm/*"])
+    house.folder.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet_rules import rule
+
+        @rule
+        async def check():
+            code = await yarp.state_observe("/alarm/code")
+
+            def refuse(code):
+                if isinstance(code, str):
+                    raise ValueError(f"wrong code {code}")
+
+            await yarp.state_register("/ok", yarp.fn(refuse)(code))
+        """,
+    )
+    await house.viewer.state_register("/alarm/code")
+    assert await house.update()
+    await house.viewer.state_changed("/alarm/code", "s3cret")
+    await house.advance(0)
+    [failed] = house.records(event="rule failed")[-1:]
+    assert failed["error"] == f"ValueError: wrong code {REDACTED}"
+    assert "hall.py" in failed["traceback"]
+    assert "s3cret" not in house.console.getvalue()
+    assert b"s3cret" not in house.file.read_bytes()
+
+
 async def test_what_a_rule_hears_is_written_before_it_hears_of_it(house):
     house.folder.write(
         "hall.py",
