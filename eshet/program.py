@@ -1,4 +1,4 @@
-"""A command that ends as shells and people expect, wherever its input and output go."""
+"""What both commands have in common: how they end, and what they can safely print."""
 
 import errno
 import os
@@ -8,12 +8,17 @@ from typing import Any, Final
 
 import click
 
-__all__ = ["Program"]
+__all__ = ["Program", "printable"]
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 """By the numbers of their files."""
 
 _CAN_NOT_WRITE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that no terminal takes for a command: what is told by others."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class Program(click.Group):
@@ -34,7 +39,7 @@ class Program(click.Group):
             elif error.errno in _CAN_NOT_WRITE:
                 problem = f"can't write to standard output: {problem}"
                 _drop_output()
-            click.echo(f"{self.name}: {problem}", err=True)
+            click.echo(f"{self.name}: {printable(problem)}", err=True)
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:

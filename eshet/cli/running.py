@@ -14,6 +14,7 @@ import click
 from eshet.client import Client
 from eshet.client.address import Address
 from eshet.exceptions import Disconnected, EshetError
+from eshet.program import printable
 
 __all__ = ["ask", "run"]
 
@@ -35,7 +36,7 @@ class _TellsOutages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
-        click.echo(f"eshet: {record.getMessage()}", err=True)
+        click.echo(f"eshet: {printable(record.getMessage())}", err=True)
 
 
 @asynccontextmanager
@@ -90,7 +91,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(work)
     except (EshetError, ValueError) as error:
-        click.echo(f"eshet: {error}", err=True)
+        click.echo(f"eshet: {printable(str(error))}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from eshet.client import Client
 from eshet.client.address import Address
 from eshet.exceptions import ErrorValue
+from eshet.program import printable
 from eshet_rules.cli.options import errors_for_people, rules_folder
 from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner
@@ -56,7 +57,7 @@ class Runner:
         except ErrorValue as error:
             if error.value in _SERVER_CODES:
                 raise await self._absent() from None
-            raise RefusedByRunner(str(error.value)) from None
+            raise RefusedByRunner(printable(str(error.value))) from None
 
     async def rules(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
         """Return what it tells of all its rules, and of modules that could not be loaded."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from eshet.program import printable
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.moment import MOMENT, stamp_of
 from eshet_rules.cli.options import (
@@ -157,7 +158,7 @@ def _nothing(event: str | None, path: str | None) -> str:
 def _report(damage: "Damage", damages: "list[Damage]") -> None:
     damages.append(damage)
     lines = f" ({damage.lines} line{'s' * (damage.lines > 1)})" if damage.lines else ""
-    click.echo(f"eshet-rules: {damage.file}: {damage.problem}{lines}", err=True)
+    click.echo(f"eshet-rules: {printable(f'{damage.file}: {damage.problem}{lines}')}", err=True)
 
 
 def _place(folder: Path, state: Path | None, config: Path | None) -> Path:

@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from eshet.program import printable
+
 __all__ = [
     "Command",
     "check_name",
@@ -115,6 +117,6 @@ def errors_for_people() -> Iterator[None]:
     try:
         yield
     except (RulesError, EshetError) as error:
-        for line in str(error).splitlines():
-            click.echo(f"eshet-rules: {line}", err=True)
+        for line in str(error).split("\n"):
+            click.echo(f"eshet-rules: {printable(line)}", err=True)
         sys.exit(getattr(error, "exit_code", 1))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from eshet.program import printable
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import Command, runner_options
 
@@ -78,6 +79,6 @@ def _tell(
 
     async def request(running: Runner) -> None:
         for name in await running.call(action, *names):
-            click.echo(f"{done} {name}")
+            click.echo(f"{done} {printable(str(name))}")
 
     ask(request, server, runner, config)

@@ -83,7 +83,7 @@ class _ConsoleRenderer:
         causes = [record.pop(name, None) for name in ("cause", "parent")]
         blocks = _pop_blocks(record)
         what = _pop_path(record)
-        shown = [f"{name}={_show(value)}" for name, value in record.items()]
+        shown = [f"{_one_line(name)}={_show(value)}" for name, value in record.items()]
         if self._with_causes and causes[0]:
             shown.append(f" {' < '.join(filter(None, causes))}")
         fields = " ".join(shown).strip()

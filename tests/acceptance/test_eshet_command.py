@@ -1,5 +1,6 @@
 """The `eshet` command, as a user types it."""
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eshet import Client
 from tests.support.processes import command, line, running
 
 
@@ -149,3 +151,17 @@ def test_a_server_can_listen_on_a_unix_socket_alone(tmp_path: Path) -> None:
             client.connect(str(path))
             client.sendall(b"\x47\x00\x03\x09\x00\x01")
             assert client.recv(7) == b"\x47\x00\x04\x05\x00\x01\xc0"
+
+
+def test_what_others_say_can_neither_drive_the_terminal_nor_begin_a_line(server: str) -> None:
+    async def refuse() -> None:
+        raise ValueError("a\x1b[2J\nforged\r\u202e\x9b")
+
+    async def call() -> "subprocess.CompletedProcess[str]":
+        async with Client(server=server) as client:
+            await client.action_register("/refuse", refuse)
+            return await asyncio.to_thread(command, "eshet", "call", "/refuse", server=server)
+
+    asked = asyncio.run(call())
+    assert asked.returncode == 1
+    assert asked.stderr == "eshet: call /refuse: a\\x1b[2J\\nforged\\r\\u202e\\x9b\n"

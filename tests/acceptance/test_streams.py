@@ -1,10 +1,12 @@
-"""Commands whose input or output is not what they expect, as real processes."""
+"""What goes into commands and comes out of them, as real processes."""
 
+import asyncio
 import subprocess
 
 import pytest
 
-from tests.support.processes import COMMANDS, environment, line, running
+from eshet import Client
+from tests.support.processes import COMMANDS, command, environment, line, running
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +53,31 @@ def test_streams_that_are_closed_are_as_good_as_empty(text, code, server, tmp_pa
     ended = in_shell(text, server, tmp_path)
     assert ended.returncode == code
     assert ended.stderr == ""
+
+
+EVIL = "a\x1b[2J\nforged\r\u202e\x9b"
+HARMLESS = r"a\x1b[2J\nforged\r\u202e\x9b"
+
+
+def refuse(*_):
+    raise ValueError(EVIL)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["reload", "hall"], 1, f"eshet-rules: {HARMLESS}\n"),
+        (["disable", "hall"], 0, f"disabled {HARMLESS}\n"),
+    ],
+)
+def test_what_a_runner_says_can_not_drive_the_terminal(server, arguments, code, says):
+    async def tell():
+        base = "/eshet_rules/evil"
+        async with Client(server=server) as client:
+            await client.action_register(f"{base}/list", lambda _: None)
+            await client.action_register(f"{base}/reload", refuse)
+            await client.action_register(f"{base}/disable", lambda _: [EVIL])
+            return await asyncio.to_thread(command, "eshet-rules", *arguments, server=server)
+
+    told = asyncio.run(tell())
+    assert (told.returncode, told.stdout + told.stderr) == (code, says)

@@ -287,6 +287,12 @@ def test_a_value_with_any_space_in_it_can_not_be_taken_for_fields():
     assert line.endswith(r"a='1\xa0outcome=done'")
 
 
+def test_the_name_of_a_field_can_not_drive_the_terminal():
+    record = {"time": "2026-11-25T18:30:00.000000Z", "level": "info", "event": "x"}
+    line = renderer("console", colours=False)(None, "", record | {"a\x1b[2J\nb": 1})
+    assert line.endswith(r"a\x1b[2J\nb=1")
+
+
 async def test_an_expected_error_without_a_line_of_a_rule_is_one_line(log):
     async with Server() as server, Client(server=server) as client:
         with pytest.raises(ErrorValue) as caught:
