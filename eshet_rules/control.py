@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing
 from eshet_rules.config import Configuration, RuleSettings, is_meant
 from eshet_rules.discovery import Source
-from eshet_rules.exceptions import AllDisabled, UnknownName
+from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
 from eshet_rules.reload import Reloader
 from eshet_rules.supervision.guard import Guard
 from eshet_rules.switches import Switches
@@ -127,12 +127,16 @@ class Control:
 
         Raises:
             UnknownName: one of them means nothing.
+            NotReloaded: one of the modules can't be used as it is now; the others are reloaded.
         """
         rules = self._find(names) if names else self._all()
         modules = [m for m, of_it in self._reloader.rules.items() if not rules.isdisjoint(of_it)]
         self._log.info("told to reload", modules=modules)
         self._reloader.renew(modules)
         await self._reloader.update(await asyncio.to_thread(self._look))
+        broken = self._reloader.broken
+        if refused := {m: broken[m] for m in (modules if names else broken) if m in broken}:
+            raise NotReloaded(refused)
         return modules
 
     @_command

@@ -12,6 +12,7 @@
     ├── StateFolderError     the state folder can't be used
     │   └── StateInUse       another runner uses it
     ├── UnknownName          there is no rule and no module of this name
+    ├── NotReloaded          modules can't be used as they are now
     ├── AllDisabled          rules are to be restarted, none of which is enabled
     ├── ServerUnreachable    nobody answers at the address of the server
     ├── NoRunner             no runner can be asked
@@ -23,7 +24,7 @@
 Facts are attributes; the text is built from them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ __all__ = [
     "NoRunner",
     "NoTrail",
     "NotAnEshetServer",
+    "NotReloaded",
     "NotWritten",
     "Problem",
     "RefusedByRunner",
@@ -251,6 +253,20 @@ class UnknownName(RulesError):
         self.near = tuple(near)
         advice = f"did you mean {' or '.join(near)}?" if near else "see `eshet-rules list`"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
+
+
+class NotReloaded(RulesError):
+    """Modules can't be used as they are now, and what was alive of them goes on.
+
+    Args:
+        problems: what is wrong with each.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__(
+            "; ".join(f"not reloaded: {module}: {text}" for module, text in problems.items())
+        )
 
 
 class AllDisabled(RulesError):

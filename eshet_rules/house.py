@@ -15,7 +15,7 @@ from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.control import Control
 from eshet_rules.discovery import Source, discover
-from eshet_rules.exceptions import ConfigurationError, NoRules
+from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
 from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
 from eshet_rules.remember import Rememberer, wall_zero
@@ -164,7 +164,8 @@ class House:
             self._systemd.reloading()
             if file is not None:
                 await self._configure(file)
-            await self._control.reload()
+            with contextlib.suppress(NotReloaded):  # which the log has told
+                await self._control.reload()
             self._systemd.ready(self._in_short())
 
     async def _follow(

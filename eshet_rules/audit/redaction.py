@@ -33,23 +33,28 @@ class Redaction:
     Args:
         patterns: those that begin with a slash are globs of paths, `*` standing for any text, also
             with slashes: what is sent to, comes from or goes wrong at such a path is taken out.
-            The others are names of fields, of a record or within a value.
+            The others are globs of names of fields, of a record or within a value.
     """
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         patterns = list(patterns)
         globs = [translate(each) for each in patterns if each.startswith("/")]
         self._paths = re.compile("|".join(globs)) if globs else None
-        self._names = frozenset(each for each in patterns if not each.startswith("/"))
+        names = [translate(each) for each in patterns if not each.startswith("/")]
+        self._names = re.compile("|".join(names)) if names else None
         self._taken_out: dict[str, None] = {}  # texts, the newest last
         self._in_texts: re.Pattern[str] | None = None
 
     def __bool__(self) -> bool:
-        return self._paths is not None or bool(self._names)
+        return self._paths is not None or self._names is not None
 
     def hides(self, path: str) -> bool:
         """Whether nothing is to be told of the values at a path."""
         return self._paths is not None and self._paths.match(path) is not None
+
+    def _is_secret(self, name: Any) -> bool:
+        names = self._names
+        return names is not None and isinstance(name, str) and names.match(name) is not None
 
     def hide(self, value: Any) -> str:
         """Return what is told instead of a value, which is taken out of texts from now on."""
@@ -86,9 +91,9 @@ class Redaction:
 
         An error may tell the value for whose path it was raised, so it is taken out as a whole.
         """
-        for name in record:
+        for name in record.keys() - _OURS:
             value = record[name]
-            record[name] = self.hide(value) if name in self._names else self.value(value)
+            record[name] = self.hide(value) if self._is_secret(name) else self.value(value)
         if self._paths is not None and any(
             self._paths.match(path)
             for name in ("path", "doing", "error")
@@ -111,11 +116,11 @@ class Redaction:
 
     def value(self, value: Any) -> Any:
         """Return a value without what has one of the names."""
-        if not self._names:
+        if self._names is None:
             return value
         if isinstance(value, Mapping):
             return {
-                key: self.hide(item) if key in self._names else self.value(item)
+                key: self.hide(item) if self._is_secret(key) else self.value(item)
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple):

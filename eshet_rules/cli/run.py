@@ -97,6 +97,12 @@ def run(
 
     Ctrl-C stops: the states that the rules published are unknown then.
     """
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet contradict each other: leave one of them out")
+    if audit is not None and no_audit:
+        raise click.UsageError(
+            "--audit and --no-audit contradict each other: leave one of them out"
+        )
     overrides: dict[str, dict[str, Any]] = {
         "server": {"address": server, "name": name},
         "state": {"folder": state},

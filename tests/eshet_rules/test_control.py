@@ -5,7 +5,7 @@ import pytest
 from eshet import Unknown
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.control import Control
-from eshet_rules.exceptions import AllDisabled, UnknownName
+from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
 from eshet_rules.switches import Switches
 
 TWO = """
@@ -136,6 +136,18 @@ async def test_a_reload_of_one_module_reloads_that_one_changed_or_not(house, mak
     assert await control.reload("hall.light") == ["hall"]
     assert house.log.events() == ["told to reload", "reloaded"]
     assert house.log.find("reloaded")["module"] == "hall"
+
+
+async def test_a_reload_of_what_is_broken_says_so_and_reloads_the_rest(house, make, running):
+    control = make()
+    await running()
+    house.write("hall.py", "a = = 1")
+    with pytest.raises(NotReloaded, match=r"not reloaded: hall: .*hall.py:1: SyntaxError"):
+        await control.reload("hall")
+    with pytest.raises(NotReloaded):
+        await control.reload()
+    assert "bath" in {r["module"] for r in house.log.records if r["event"] == "reloaded"}
+    assert await control.reload("bath") == ["bath"]
 
 
 async def test_a_reload_of_all_takes_what_is_in_the_files(house, make, running):

@@ -343,6 +343,18 @@ def test_what_is_not_secret_is_told():
     )
 
 
+def test_names_of_fields_are_globs():
+    redaction = Redaction(["*password*", "pin"])
+    record = {"my_password2": "a", "pins": "b", "value": [{"password": {"x": 1}}], 5: "c"}
+    redaction.record(record)
+    assert record == {
+        "my_password2": REDACTED,
+        "pins": "b",
+        "value": [{"password": REDACTED}],
+        5: "c",
+    }
+
+
 def test_what_was_taken_out_is_taken_out_of_texts_too():
     redaction = Redaction(["/alarm/*", "pin"])
     redaction.hide({"code": ["s3cret.", 471199, True, None, "abc"]})
