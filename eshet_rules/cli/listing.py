@@ -1,6 +1,7 @@
 """`eshet-rules list`."""
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -88,6 +89,5 @@ def _between(last: str, text: str, *, as_json: bool) -> str:
     """Return the text with what is to stand between it and the one that was shown last."""
     if as_json or not last:
         return text
-    from eshet_rules.logs import shows_colours
-
-    return f"{_CLEAR if shows_colours(sys.stdout) else chr(10)}{text}"
+    can_clear = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return f"{_CLEAR if can_clear else chr(10)}{text}"
