@@ -26,6 +26,13 @@ _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_dir
 """What a server answers if a path is not there."""
 
 
+_ANSWER_WITHIN: Final = {"list": 5.0}
+"""How long a runner may take to tell something, in seconds: it has it at hand."""
+
+_DONE_WITHIN: Final = 120.0
+"""How long it may take to do something: rules are set up for that, and may be slow."""
+
+
 @dataclass(frozen=True)
 class Runner:
     """A running runner.
@@ -49,11 +56,18 @@ class Runner:
         """Call one of its actions, and return the result.
 
         Raises:
-            NoRunner: it is not there.
+            NoRunner: it is not there, or does not answer.
             RefusedByRunner: it can't do that, and says why.
         """
+        patience = _ANSWER_WITHIN.get(action, _DONE_WITHIN)
         try:
-            return await self.client.action_call(f"{self.base}/{action}", *args)
+            async with asyncio.timeout(patience):
+                return await self.client.action_call(f"{self.base}/{action}", *args)
+        except TimeoutError:
+            raise NoRunner(
+                f"the runner {self.name!r} at {self.address} has not answered {action} for "
+                f"{patience:g} s; look at its log, or stop it and start it again"
+            ) from None
         except ErrorValue as error:
             if error.value in _SERVER_CODES:
                 raise await self._absent() from None
