@@ -52,12 +52,15 @@ def list_(
             return
         last = ""
         async for summary in _changes_of(running):
+            text, problem = "", ""
             try:
                 text = "" if summary is Unknown else await shown(running)
-            except (NoRunner, Disconnected):
-                text = ""  # it has ended since
+            except NoRunner as error:  # it has ended since, or hangs
+                problem = str(error)
+            except Disconnected:
+                pass
             if not text:
-                click.echo(f"eshet-rules: {_absence(running)}", err=True)
+                click.echo(f"eshet-rules: {problem or _absence(running)}", err=True)
             elif text != last:
                 click.echo(_between(last, text, as_json=as_json), color=colours)
             last = text
