@@ -1,6 +1,8 @@
 """The logger: what each record passes on its way to the trail and to the stream."""
 
+import errno
 import logging
+import select
 import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
@@ -56,8 +58,16 @@ def make_logger(
     return logger
 
 
+_PATIENCE_MS: Final = 200
+"""How long a stream may be full before lines are dropped, in milliseconds: well below what a rule
+may take."""
+
+
 class _Stream:
     """Writes lines to a stream. Where it can't, it says so in the trail, and stops nobody.
+
+    Nobody waits for a terminal that is stopped, as by Ctrl-S, or for a program that does not read
+    what it is piped: that would hold up all rules.
 
     Args:
         stream: to write to.
@@ -66,12 +76,15 @@ class _Stream:
 
     def __init__(self, stream: TextIO, recorder: Recorder) -> None:
         self._print = structlog.PrintLogger(stream).msg
+        self._room = _room_in(stream)
         self._recorder = recorder
         self._failed = False
 
     def msg(self, line: str) -> None:
         """Write a line, or drop it."""
         try:
+            if self._room is not None and not self._room.poll(0 if self._failed else _PATIENCE_MS):
+                raise BlockingIOError(errno.EAGAIN, "nobody reads it")
             self._print(line)
         except (OSError, ValueError) as error:  # a full disk; nobody reads; it is closed
             if not self._failed:
@@ -89,6 +102,17 @@ class _Stream:
 
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg
+
+
+def _room_in(stream: TextIO) -> "select.poll | None":
+    """Return what tells whether a stream takes a line at once; None for one that is no file."""
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
+    room = select.poll()
+    room.register(number, select.POLLOUT)
+    return room
 
 
 class _Keeper:

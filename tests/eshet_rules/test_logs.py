@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import os
 import warnings
 
 import pytest
@@ -8,6 +9,8 @@ import structlog
 
 from eshet import Client, ErrorValue
 from eshet.server import Server
+from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.trail import Trail
 from eshet_rules.importer import Importer
 from eshet_rules.logs import (
     escape,
@@ -285,6 +288,24 @@ def test_a_value_with_any_space_in_it_can_not_be_taken_for_fields():
     record = {"time": "2026-11-25T18:30:00.000000Z", "level": "info", "event": "x"}
     line = renderer("console", colours=False)(None, "", record | {"a": "1\xa0outcome=done"})
     assert line.endswith(r"a='1\xa0outcome=done'")
+
+
+def test_a_reader_that_stalls_holds_up_nobody(tmp_path):
+    reading, writing = os.pipe()
+    recorder = Recorder()
+    with os.fdopen(writing, "w") as stream, recorder.keeping(Trail(tmp_path / "trail.jsonl")):
+        log = make_logger(stream, recorder=recorder)
+        for _ in range(2000):  # more than a pipe holds
+            log.info("told", logger="hall", text="x" * 100)
+        trail = (tmp_path / "trail.jsonl").read_text().splitlines()
+        stalled = [line for line in trail if "can't show" in line]
+        assert len(stalled) == 1
+        assert "nobody reads it" in stalled[0]
+        while len(os.read(reading, 1 << 16)) == 1 << 16:
+            pass
+        log.info("again", logger="hall")
+        assert b"again" in os.read(reading, 1 << 16)
+    os.close(reading)
 
 
 def test_the_name_of_a_field_can_not_drive_the_terminal():
