@@ -101,7 +101,7 @@ class Redaction:
         ):
             record.update(dict.fromkeys(_TELLING & record.keys(), REDACTED))
         if self._taken_out:
-            for name in record.keys() - _OURS:
+            for name in record.keys() - _OURS - {"path"}:
                 record[name] = self._in_value(record[name])
 
     def _in_value(self, value: Any) -> Any:

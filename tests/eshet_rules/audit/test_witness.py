@@ -362,6 +362,7 @@ def test_what_was_taken_out_is_taken_out_of_texts_too():
     record = {
         "event": "rule failed",
         "version": "471199",
+        "path": "/hall/471199",
         "error": "ValueError: bad code s3cret. or 471199, 14711991 of True",
         "traceback": ["in words of mine", {"None": "abc"}],
     }
@@ -369,6 +370,7 @@ def test_what_was_taken_out_is_taken_out_of_texts_too():
     assert record == {
         "event": "rule failed",
         "version": "471199",
+        "path": "/hall/471199",
         "error": f"ValueError: bad code {REDACTED} or {REDACTED}, 14711991 of True",
         "traceback": [f"in {REDACTED}", {"None": "abc"}],
     }
