@@ -61,7 +61,10 @@ def observe(ctx: click.Context, path: str) -> None:
 
     async def request(client: Client) -> None:
         changes: asyncio.Queue[Any] = asyncio.Queue()
-        _show(await client.state_observe(path, changes.put_nowait))
+        value = await client.state_observe(path, changes.put_nowait)
+        while not changes.empty():  # what came meanwhile has led to this value
+            changes.get_nowait()
+        _show(value)
         while True:
             _show(await changes.get())
 
