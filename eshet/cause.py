@@ -21,7 +21,7 @@ from typing import Any, Final
 __all__ = ["Cause", "causing", "current", "current_cause", "following"]
 
 _SEGMENT: Final = 512
-_run: Final = secrets.token_hex(3)  # no two processes that write to one trail have the same ids
+_run: Final = secrets.token_hex(4)  # no two processes that write to one trail have the same ids
 _numbers: Final = itertools.count(1)
 
 
