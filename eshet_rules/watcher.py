@@ -3,6 +3,10 @@
 What the system tells of changes is taken as a hint only: it loses some in deep new folders, tells
 nothing of what a link points to, and falls silent when the folder itself is replaced. So each hint
 starts a scan of the whole tree, and one is due now and then without a hint.
+
+Many an editor saves by emptying a file, or by moving it away, and writing it anew. So a file that
+has gone, or is empty, is looked at once more before that is believed: or else what its rules
+remember would be gone with it.
 """
 
 import asyncio
@@ -15,7 +19,7 @@ from watchfiles import awatch
 
 from eshet_rules.discovery import Source, discover
 
-__all__ = ["RESCAN", "SETTLE", "watch", "watch_file"]
+__all__ = ["DOUBT", "RESCAN", "SETTLE", "watch", "watch_file"]
 
 SETTLE: Final = 0.05
 """Seconds of silence that end a change: a save in several steps, or a checkout, is one."""
@@ -23,12 +27,15 @@ SETTLE: Final = 0.05
 RESCAN: Final = 2.0
 """Seconds after which it is looked without a hint."""
 
+DOUBT: Final = 0.25
+"""Seconds after which a file that has gone, or is empty, is believed to be so."""
+
 _LONGEST_SETTLE: Final = 10  # times as long, changes may follow each other until it is looked
 _RETRY: Final = 0.5  # seconds until to look again for a folder that is gone
 
 
 async def watch(
-    folder: Path, *, settle: float = SETTLE, rescan: float = RESCAN
+    folder: Path, *, settle: float = SETTLE, rescan: float = RESCAN, doubt: float = DOUBT
 ) -> AsyncGenerator[dict[str, Source], None]:
     """Iterate over what is in the folder: now, and again after each change.
 
@@ -36,16 +43,27 @@ async def watch(
         folder: which is watched, with all folders in it.
         settle: see `SETTLE`.
         rescan: see `RESCAN`.
+        doubt: see `DOUBT`.
     """
     sources = await asyncio.to_thread(discover, folder)
     yield sources
     async with aclosing(_hints(folder, settle, rescan)) as hints:
         async for _ in hints:
             new = await asyncio.to_thread(discover, folder, sources)
+            if _is_doubtful(new, sources):
+                await asyncio.sleep(doubt)
+                new = await asyncio.to_thread(discover, folder, sources)
             changed = _versions(new) != _versions(sources)
             sources = new
             if changed:
                 yield sources
+
+
+def _is_doubtful(new: dict[str, Source], old: dict[str, Source]) -> bool:
+    """Whether a file of which something is known has gone, or is empty: it may be being saved."""
+    return any(
+        source.data and (name not in new or not new[name].data) for name, source in old.items()
+    )
 
 
 async def watch_file(

@@ -1,5 +1,6 @@
 """The reference of records in docs/logs.md is made of the schema; run this file to make it anew."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def reference():
     for schema in dict.fromkeys(EVENTS.values()):
         names = [name for name, each in EVENTS.items() if each is schema]
         fields = [f for f in msgspec.inspect.type_info(schema).fields if f.name not in _COMMON]
-        parts += [f"### {', '.join(names)}", schema.__doc__]
+        parts += [f"### {', '.join(names)}", inspect.getdoc(schema) or ""]
         parts += [table(fields)] if fields else []
         parts += [whys()] if schema is Output else []
     return "\n\n".join(parts) + "\n"

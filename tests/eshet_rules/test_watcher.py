@@ -4,18 +4,25 @@ from contextlib import aclosing
 
 import pytest
 
-from eshet_rules.watcher import watch, watch_file
+from eshet_rules import watcher
+from eshet_rules.watcher import DOUBT, watch, watch_file
 
 
 @pytest.fixture
-async def contents(folder, rescan):
+async def contents(folder, rescan, doubt):
     """What is in the folder; nothing but hints of the system tells of a change."""
     watched = folder.path / "rules"
     watched.mkdir()
     folder.path = watched
     folder.write("hall.py", "a = 1")
-    async with aclosing(watch(watched, rescan=rescan)) as contents:
+    async with aclosing(watch(watched, rescan=rescan, doubt=doubt)) as contents:
         yield contents
+
+
+@pytest.fixture
+def doubt():
+    """So that what is seen is believed, unless a test says otherwise."""
+    return 0.0
 
 
 @pytest.fixture
@@ -55,6 +62,59 @@ async def test_new_and_removed_files_are_seen(folder, contents, next_change):
     folder.write("upstairs/bath.py", "")
     folder.remove("hall.py")
     assert list(await change) == ["upstairs.bath"]
+
+
+@pytest.fixture
+async def next_look(monkeypatch):
+    """Return what is found when the folder is looked at the next time."""
+    looks, discover = asyncio.Queue(), watcher.discover
+    loop = asyncio.get_running_loop()
+
+    def look(*args):
+        found = discover(*args)
+        loop.call_soon_threadsafe(looks.put_nowait, found)
+        return found
+
+    monkeypatch.setattr(watcher, "discover", look)
+    return looks.get
+
+
+def begin_to_save(folder, by):
+    if by == "emptying":
+        folder.write("hall.py", "")
+    else:
+        folder.remove("hall.py")
+
+
+@pytest.mark.parametrize("doubt", [DOUBT])
+@pytest.mark.parametrize("by", ["emptying", "moving away"])
+async def test_a_file_that_is_being_saved_is_not_taken_for_empty(
+    folder, next_look, contents, next_change, advance, by
+):
+    await anext(contents)
+    change = await next_change()
+    begin_to_save(folder, by)
+    while (found := await next_look()) and found["hall"].data:
+        pass
+    folder.write("hall.py", "a = 2")
+    await advance(DOUBT)
+    assert (await change)["hall"].data == b"a = 2"
+
+
+@pytest.mark.parametrize("doubt", [DOUBT])
+@pytest.mark.parametrize(("by", "left"), [("emptying", {"hall": b""}), ("moving away", {})])
+async def test_a_file_that_stays_empty_is_believed_to_be(
+    folder, next_look, contents, next_change, advance, by, left
+):
+    await anext(contents)
+    change = await next_change()
+    begin_to_save(folder, by)
+    while (found := await next_look()) and found["hall"].data:
+        pass
+    await advance(DOUBT / 2)
+    assert not change.done()
+    await advance(DOUBT / 2)
+    assert {name: source.data for name, source in (await change).items()} == left
 
 
 async def test_many_files_at_once_are_one_change(folder, contents, next_change):
