@@ -4,7 +4,7 @@ What has changed is imported, beside what is alive. Modules that import the same
 directly or not, are in one group: they have to be brought to life together or not at all.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -83,26 +83,27 @@ class Planner:
         self._broken[version.name] = f"version {version.source.version} failed in set-up"
         self._tell_kept(version, alive, because)
 
-    def settle(self, alive: Iterable[ModuleVersion], failed: Collection[str]) -> None:
+    def settle(self, plan: Plan, alive: Alive) -> None:
         """Forget what is not needed any more, now that a plan is carried out.
 
         Args:
+            plan: that was made last.
             alive: what is alive now.
-            failed: the modules that could not be imported.
         """
         newest = self._importer.current
         self._refused = {n: v for n, v in self._refused.items() if newest.get(n) is v}
-        self._broken = {
-            n: why for n, why in self._broken.items() if n in failed or n in self._refused
-        }
-        self._importer.keep_only(alive)
+        mended = self._broken.keys() - plan.failed - self._refused.keys()
+        for name in sorted(mended):
+            del self._broken[name]
+            if name in alive and name not in plan.changed:  # else its reload tells
+                self._log.info("mended", module=name, version=alive[name].source.version)
+        self._importer.keep_only(alive.values())
 
     def _import(self, name: str, alive: Alive) -> bool:
         """Import the module if that gives something new; return whether it is imported."""
         newest = self._importer.current.get(name)
         if newest is not None and self._importer.is_up_to_date(newest):
             return True
-        self._broken.pop(name, None)
         try:
             self._importer.load(name)
         except ImportFailed as error:

@@ -224,7 +224,7 @@ class Reloader:
         without_rules = [name for group in prepared for name in group.without_rules]
         gone = [*(self._alive.keys() - sources.keys()), *without_rules]
         await self._commit({each.version.name: each for each in new}, gone)
-        self._planner.settle(self._versions.values(), plan.failed)
+        self._planner.settle(plan, self._versions)
         return not plan.failed and all(group.succeeded for group in prepared)
 
     @property

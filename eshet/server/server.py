@@ -30,6 +30,9 @@ _FLUSH_BEYOND: Final = 256 * 1024
 """How many bytes may be read before what they cause is sent."""
 _BACKLOG: Final = 4096
 """How many may connect at once: after a restart of the server, everybody does."""
+_CLOSING: Final = "the server is closing"
+_AS_INTENDED: Final = ("the peer closed it", _CLOSING)
+"""Why connections end that nobody has to be told of."""
 _REMEMBERED: Final = 100
 """Of how many connections that were ended by the server the reason is kept."""
 
@@ -195,13 +198,13 @@ class Server:
 
     def ended(self, session: Session, reason: str) -> None:
         """Drop what a client had whose connection has ended."""
-        by_itself = reason == "the peer closed it"
-        level = logging.DEBUG if by_itself else logging.INFO
+        as_intended = reason in _AS_INTENDED
+        level = logging.DEBUG if as_intended else logging.INFO
         self._log.log(level, "connection of %s ended: %s", session.peername, reason)
         if session.peer is not None:
             self.router.leave(session.peer)
             self._flush_soon()
-            if not by_itself:
+            if not as_intended:
                 self._gone.append(Gone(session.peer.client_id, reason, self._loop.time()))
         self._senders.discard(session)
         self._sessions.remove(session)
@@ -217,7 +220,7 @@ class Server:
             listener.close()
         self._listeners.clear()
         for session in list(self._sessions):
-            session.close("the server is closing")
+            session.close(_CLOSING)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_WITHIN):
                 await self._idle.wait()

@@ -221,6 +221,11 @@ class ImportFailed(Record, kw_only=True):
     source: Annotated[str, Meta(description="the line itself")]
 
 
+@_event("mended")
+class Mended(Record, kw_only=True):
+    """A file of which a version could not be used is again what is alive."""
+
+
 @_event("handed over")
 class HandedOver(Record, kw_only=True):
     """What became of the state of a rule when its module was reloaded."""

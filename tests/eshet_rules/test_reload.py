@@ -115,6 +115,19 @@ async def test_a_repaired_edit_is_live(house):
     assert await house.get("/hall/level") == 3
 
 
+async def test_an_edit_that_is_taken_back_is_told_of_and_reloads_nothing(house):
+    house.write_level("hall", 1)
+    await house.update()
+    house.write("hall.py", "a = = 1")
+    await house.update()
+    house.write_level("hall", 1)
+    assert await house.update()
+    assert await house.update()
+    said = ["loaded", "import failed, kept old version", "mended"]
+    assert house.log.events("hall") == said
+    assert house.reloader.broken == {}
+
+
 async def test_a_module_that_never_could_be_imported_disturbs_no_other(house):
     house.write("hall.py", "a = = 1")
     house.write_level("bath", 1)
