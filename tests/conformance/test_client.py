@@ -555,6 +555,7 @@ async def test_what_is_also_observed_is_not_taken_back_from_the_server(
 # --- when there is too much of it -------------------------------------------------------------
 
 
+@pytest.mark.parametrize("raw_server", ["tcp"], indirect=True)  # one will do: ids have no transport
 async def test_requests_wait_their_turn_when_all_ids_are_taken(
     pair: tuple[Client, RawPeer], advance: Advance
 ) -> None:
@@ -575,6 +576,7 @@ async def test_requests_wait_their_turn_when_all_ids_are_taken(
     assert sum(isinstance(outcome, Disconnected) for outcome in outcomes) == 65_535, "all others"
 
 
+@pytest.mark.parametrize("raw_server", ["link"], indirect=True)
 async def test_ids_that_are_still_waiting_are_passed_over_when_they_wrap(
     pair: tuple[Client, RawPeer],
 ) -> None:
