@@ -14,7 +14,7 @@ from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.trail import Trail
 from tests.support.processes import environment
 
-KILLS = int(os.environ.get("ESHET_KILLS", "20"))
+KILLS = int(os.environ.get("ESHET_KILLS", "12"))
 
 
 class Shared:

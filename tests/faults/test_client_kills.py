@@ -20,7 +20,7 @@ from tests.conftest import Advance
 from tests.support.processes import line, running
 from tests.support.waiting import passing_time, until
 
-KILLS = int(os.environ.get("ESHET_KILLS", "50"))
+KILLS = int(os.environ.get("ESHET_KILLS", "30"))
 
 # Virtual seconds pass while a real server answers; they may not count as its silence.
 PATIENT = TimeoutConfig(idle_ping=3600, server_timeout=0, ping_timeout=3600)
