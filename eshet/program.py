@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-__all__ = ["Program", "printable"]
+__all__ = ["Program", "drop_output", "printable"]
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 """By the numbers of their files."""
@@ -38,7 +38,7 @@ class Program(click.Group):
                 problem = f"{os.fsdecode(error.filename)}: {problem}"
             elif error.errno in _CAN_NOT_WRITE:
                 problem = f"can't write to standard output: {problem}"
-                _drop_output()
+                drop_output()
             click.echo(f"{self.name}: {printable(problem)}", err=True)
             sys.exit(1)
 
@@ -61,7 +61,7 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """Let nothing that waits to be written be tried again when the process ends."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -14,7 +12,7 @@ import click
 from eshet.client import Client
 from eshet.client.address import Address
 from eshet.exceptions import Disconnected, EshetError
-from eshet.program import printable
+from eshet.program import drop_output, printable
 
 __all__ = ["ask", "run"]
 
@@ -83,21 +81,15 @@ async def _connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work of a command; exit with what its errors or an interruption mean.
-
-    With uvloop, if that is installed.
-    """
+    """Do the work of a command; exit with what its errors mean. With uvloop, if it is installed."""
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(work)
     except (EshetError, ValueError) as error:
         click.echo(f"eshet: {printable(str(error))}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
-        # Whoever read this has enough; nothing must be flushed to it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # whoever read this has enough
 
 
 def ask(

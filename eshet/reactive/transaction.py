@@ -269,6 +269,7 @@ class Transactions:
         Most often that is all that follows a source, which is spared the queue.
         """
         heard = self.heard
+        # Written out as in _settle_queue(): a call for each node would take back what is spared.
         for node in tuple(nodes):
             if node.height != height:  # it is higher, or has just been raised
                 self.queue((node,))

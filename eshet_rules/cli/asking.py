@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -118,10 +116,7 @@ def ask(
             await request(Runner(client, name, address))
 
     with errors_for_people():
-        try:
-            asyncio.run(work())
-        except KeyboardInterrupt:
-            sys.exit(128 + signal.SIGINT)
+        asyncio.run(work())
 
 
 def _configuration(config: Path | None) -> Configuration:
