@@ -166,7 +166,7 @@ class Scope:
             if scope._on_error is not None:
                 try:
                     scope._on_error(error, doing)
-                except Exception:
+                except BaseException:
                     _log.exception("the error handler of scope %s failed", scope.name)
                 else:
                     return
@@ -176,7 +176,7 @@ class Scope:
     def _undo(self, owned: Owned) -> None:
         try:
             owned.undo()
-        except Exception as error:
+        except BaseException as error:
             self.report(error, f"disposing scope {self.name}")
 
     def _dispose_with_parent(self) -> None:
@@ -220,13 +220,13 @@ def report_error(error: BaseException, doing: str) -> None:
 def is_contained(error: BaseException, owner: object) -> bool:
     """Whether what a callback raised goes no further than its report.
 
-    That is so for each `Exception`, and for what a guard of the loop raised. A scope also contains
-    `sys.exit()`: who owns what is made in it decides when the program ends.
+    Without a scope, that holds for each `Exception` and for `Interrupted`: `KeyboardInterrupt` and
+    `sys.exit()` end the program, as its author expects. A scope contains every `BaseException`,
+    as the owner of the scope decides when the program ends, and user code raises other kinds too:
+    `pytest.skip`, `GeneratorExit`, a `CancelledError` out of a callback that nobody can cancel.
 
     Args:
-        error: what was raised.
+        error: what was raised by a callback, which ran without awaiting anything.
         owner: the scope of the callback; None if it has none.
     """
-    return isinstance(error, Exception | Interrupted) or (
-        isinstance(error, SystemExit) and owner is not None
-    )
+    return owner is not None or isinstance(error, Exception | Interrupted)

@@ -29,7 +29,7 @@ from eshet.tasks import (
     back_off_of,
     check_retries,
 )
-from eshet.tasks.starting import name_of, retrieve_error, start_task
+from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
 
 __all__ = ["RunInTask", "RunSerially", "TaskStrategy", "in_task"]
 
@@ -49,8 +49,9 @@ def in_task(f: Callable[_P, Awaitable[_T]]) -> Callable[_P, asyncio.Task[_T]]:
         async def call() -> _T:
             try:
                 return await f(*args, **kwargs)
-            except Exception as error:
-                report_error(error, f"task {name_of(f)}")
+            except BaseException as error:
+                if is_failure(error):
+                    report_error(error, f"task {name_of(f)}")
                 raise
 
         task = start_task(call, f)

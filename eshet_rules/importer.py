@@ -24,7 +24,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from eshet.exceptions import Interrupted
 from eshet.scope import Scope
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
@@ -111,7 +110,7 @@ class Importer:
         self._batch = {}
         try:
             version = self._version(name)
-        except (Exception, SystemExit, Interrupted) as error:
+        except BaseException as error:
             failure = self._describe(name, error)
             for made in self._batch.values():
                 self._drop(made)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from eshet.cause import Cause, current
 from eshet.client.witness import Witness
 from eshet.scope import current_scope, is_contained, report_error
+from eshet.tasks.starting import is_failure
 
 __all__ = ["Answer", "Callback", "Tasks"]
 
@@ -121,10 +122,10 @@ class Callback:
             else:
                 answer.reply(result)
         except BaseException as error:
+            answer.fail(error)  # the caller gets an answer in any case
             if not is_contained(error, self._in_context(current_scope)):
                 raise
             self._report(error)
-            answer.fail(error)
 
     @property
     def _doing(self) -> str:
@@ -147,18 +148,21 @@ class Callback:
     async def _await(self, result: Awaitable[Any]) -> None:
         try:
             await result
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             report_error(error, self._doing)
 
     async def _await_answer(self, result: Awaitable[Any], answer: Answer) -> None:
         try:
             answer.reply(await result)
-        except asyncio.CancelledError:
-            answer.fail(RuntimeError("cancelled"))
-            raise
-        except Exception as error:
+        except BaseException as error:
+            failed = is_failure(error)
+            is_cancelled = isinstance(error, asyncio.CancelledError) and not failed
+            answer.fail(RuntimeError("cancelled") if is_cancelled else error)
+            if not failed:
+                raise
             report_error(error, self._doing)
-            answer.fail(error)
 
     def _report(self, error: BaseException) -> None:
         self._in_context(report_error, error, self._doing)

@@ -25,6 +25,7 @@ from eshet.messages import (
     ReplyError,
     StateSet,
 )
+from eshet.text import encodable, safe_str, shorten
 from eshet.unknown import Unknown
 
 __all__ = ["Dispatcher"]
@@ -158,11 +159,11 @@ class _Answer:
 
     def fail(self, error: BaseException) -> None:
         """See `eshet.client.callbacks.Answer`."""
-        self.say_error(str(error) or type(error).__name__)
+        self.say_error(safe_str(error, _LONGEST_ERROR) or type(error).__name__)
 
     def say_error(self, text: str) -> None:
         """Answer with an error of this text, in as much as it can be sent."""
-        shown = text[:_LONGEST_ERROR].encode(errors="replace").decode()
+        shown = encodable(shorten(text, _LONGEST_ERROR))
         self._session.answer(ReplyError.code, self._id, codec.pack(shown))
 
 

@@ -97,7 +97,9 @@ class Watching:
             return
         try:
             self.callback(steps)
-        except Exception as error:
+        except BaseException as error:
+            if not is_contained(error, self._scope):
+                raise
             report_error(error, "on_transaction")
 
 

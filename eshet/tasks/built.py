@@ -21,7 +21,7 @@ from typing import Final
 from eshet.cause import causing, current, current_cause
 from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import BackOff, Options
-from eshet.tasks.starting import name_of, retrieve_error, start_task
+from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
 from eshet.tasks.workload import current_workload
 
 __all__ = ["Arrival", "BuiltStrategy", "End", "Ending", "Task", "current_attempt"]
@@ -349,12 +349,9 @@ class BuiltStrategy:
         """Run the task once, report its failure, and return it."""
         try:
             await self._within_timeout(job.task)
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
+        except BaseException as error:
+            if not is_failure(error):
                 raise
-            # It was not this that was cancelled, but something that the task waited for.
-            return self._report(error, job)
-        except Exception as error:
             return self._report(error, job)
         return None
 
@@ -403,9 +400,3 @@ class BuiltStrategy:
     def _tell(self, ending: Ending) -> None:
         if self.on_end is not None:
             self.on_end(ending)
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody asked the current asyncio task to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -6,7 +6,10 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-__all__ = ["name_of", "retrieve_error", "start_task"]
+from eshet.exceptions import Interrupted
+from eshet.scope import current_scope, is_contained
+
+__all__ = ["is_failure", "name_of", "retrieve_error", "start_task"]
 
 _T = TypeVar("_T")
 
@@ -24,6 +27,28 @@ def start_task(
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether awaited code of a user failed with this error; else the error has to go on.
+
+    It has to go on if the present task is being cancelled, if its coroutine is being closed (which
+    happens outside of its task), or if the guard of the event loop interrupts it. Beyond that the
+    same holds as for callbacks; see `eshet.scope.is_contained`.
+    """
+    task = _current_task()
+    if isinstance(error, asyncio.CancelledError):
+        return task is not None and not task.cancelling()
+    if isinstance(error, GeneratorExit) and task is None:
+        return False
+    return not isinstance(error, Interrupted) and is_contained(error, current_scope())
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # there is no running loop any more
+        return None
 
 
 def retrieve_error(task: asyncio.Task[Any]) -> None:

@@ -15,7 +15,7 @@ from eshet.cause import Cause, causing, current_cause
 from eshet.reactive.handover import Memo
 from eshet.reactive.matching import Description, match
 from eshet.reactive.plain import NoValue
-from eshet.scope import Scope, current_scope
+from eshet.scope import Scope, current_scope, is_contained
 from eshet.unknown import Unknown
 
 __all__ = ["Output", "Outputs", "is_unknown", "left_in", "own_output", "using_outputs"]
@@ -143,7 +143,9 @@ class Outputs:
             taken.append(given)
             try:
                 output.release(given)
-            except Exception as error:  # whatever a strategy raises: the others are released
+            except BaseException as error:  # whatever a strategy raises: the others are released
+                if not is_contained(error, scope):
+                    raise
                 if scope is not None:
                     scope.report(error, output.label)
         return [memo for memo in memos if not any(memo.given is given for given in taken)]

@@ -18,7 +18,7 @@ from eshet.exceptions import Interrupted
 from eshet.reactive.handover import Memo
 from eshet.scope import Reason, Scope, within
 from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
-from eshet.tasks.starting import start_task
+from eshet.tasks.starting import is_failure, start_task
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
 from eshet_rules.keep import going_on, left_in
@@ -109,6 +109,7 @@ class SupervisedRule:
         self._timer: asyncio.TimerHandle | None = None
         self._live = live
         self._waits_to_go_live = False
+        self._was_cancelled = False  # while the rule was to go on
         self._tells_ends = True  # a strategy of a user's own does not
         scope.own(self._on_scope_end)
 
@@ -198,7 +199,7 @@ class SupervisedRule:
                 if self._tells_ends:
                     run.on_end = self._on_end
                 run(attempt)
-        except Exception as error:
+        except BaseException as error:
             self.scope.report(error, f"strategy of {self.rule.name}")
             self._note_failure(error)
             self._first_attempt_ended(succeeded=False)
@@ -225,7 +226,10 @@ class SupervisedRule:
         try:
             with scope.active(), using_workload(self._workload), going_on(self._left):
                 await self._call_rule(scope)
-        except (Exception, Interrupted) as error:
+        except BaseException as error:
+            if not (isinstance(error, Interrupted) or is_failure(error)):
+                self._was_cancelled = isinstance(error, asyncio.CancelledError)
+                raise
             await self._end_attempt(scope, Reason.FAILED)
             if not self._life.disposed:  # by `fail`, which has said all
                 self._note_failure(error)
@@ -241,7 +245,7 @@ class SupervisedRule:
             await given["client"].wait_for_connection()
         try:
             await self.rule(**{name: given[name] for name in self.rule.asks_for if name in given})
-        except SystemExit as error:
+        except (SystemExit, KeyboardInterrupt) as error:
             # asyncio would let it end the whole runner.
             raise RuntimeError("a rule can't end the runner: return instead") from error
 
@@ -267,7 +271,14 @@ class SupervisedRule:
         self._become(RuleState.RETRYING)
 
     def _on_end(self, ending: Ending) -> None:
-        if ending.end is End.FAILED:
+        if self._was_cancelled and not self._life.disposed:
+            self._was_cancelled = False
+            error = RuntimeError("the task of the rule was cancelled, but not by the runner")
+            self.scope.report(error, f"task {self.rule.name}")
+            self._note_failure(error)
+            self._first_attempt_ended(succeeded=False)
+            self._restart_or_stay_failed()
+        elif ending.end is End.FAILED:
             self._restart_or_stay_failed()
 
     def _restart_or_stay_failed(self) -> None:
