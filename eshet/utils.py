@@ -50,8 +50,12 @@ def in_task(f: Callable[_P, Awaitable[_T]]) -> Callable[_P, asyncio.Task[_T]]:
             try:
                 return await f(*args, **kwargs)
             except BaseException as error:
-                if is_failure(error):
-                    report_error(error, f"task {name_of(f)}")
+                if not is_failure(error):
+                    raise
+                report_error(error, f"task {name_of(f)}")
+                if isinstance(error, SystemExit | KeyboardInterrupt):
+                    # From a task, asyncio would let it end the event loop.
+                    raise RuntimeError(f"raised {type(error).__name__}") from error  # noqa: TRY004
                 raise
 
         task = start_task(call, f)

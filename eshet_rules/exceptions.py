@@ -5,6 +5,8 @@
     ├── ImportFailed         a version of a module can't be imported
     ├── ConfigurationError   something is wrong in a file of configuration; all of it at once
     ├── MissingParameter     (also KeyError, AttributeError) a rule asks for what is not configured
+    ├── ForeignTask          a rule cancels a task that belongs to another module or to the runner
+    ├── LoopNotStopped       a rule stops the event loop
     ├── LoopOfRules          rules trigger each other, in a circle
     ├── RulesFolderError     the rules folder is not there, or is none
     │   └── NoRules          there is no rule in it
@@ -31,7 +33,9 @@ from typing import NamedTuple
 __all__ = [
     "AllDisabled",
     "ConfigurationError",
+    "ForeignTask",
     "ImportFailed",
+    "LoopNotStopped",
     "LoopOfRules",
     "MissingParameter",
     "NoRules",
@@ -149,6 +153,31 @@ class MissingParameter(RulesError, KeyError, AttributeError):
             f"{whose} has no parameter {self.parameter!r}: write `{self.parameter} = ...` "
             f"into {self.file}, below [{self.table}];{advice}".removesuffix(";")
         )
+
+
+class ForeignTask(RulesError):
+    """A rule cancels a task that belongs to another module or to the runner.
+
+    Args:
+        task: its name.
+        owner: the name of that module; None if the task is the runner's.
+    """
+
+    def __init__(self, task: str, owner: str | None) -> None:
+        self.task = task
+        self.owner = owner
+        whose = "the runner" if owner is None else f"module {owner}"
+        super().__init__(
+            f"a rule can cancel the tasks of its own module only, but {task} belongs to {whose}; "
+            "keep the tasks that you start, and cancel those"
+        )
+
+
+class LoopNotStopped(RulesError):
+    """A rule stops the event loop, in which all other rules run, too."""
+
+    def __init__(self) -> None:
+        super().__init__("a rule can't stop the event loop: return instead")
 
 
 class LoopOfRules(RulesError):

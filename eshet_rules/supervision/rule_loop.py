@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eshet.scope import current_scope
+from eshet_rules.exceptions import LoopNotStopped
+from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import rule_of
 
 __all__ = ["FairQueue", "RuleLoop"]
@@ -83,6 +85,26 @@ class RuleLoop(asyncio.SelectorEventLoop):
         self.on_exit_call: Callable[[BaseException], object] | None = None
         """Called with what would have ended the loop; while it is None, that ends it."""
         self._ready = FairQueue(_rule_of_handle)
+        self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
+        own_tasks_by_scope(self)
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until the future is done, and return its result; nothing else can end that."""
+        self._main = future if isinstance(future, asyncio.Future) else None
+        try:
+            return super().run_until_complete(future)
+        finally:
+            self._main = None
+
+    def stop(self) -> None:
+        """Stop running, if the main task is done.
+
+        Raises:
+            LoopNotStopped: it is not, so that this is not a call of asyncio's own.
+        """
+        if self.on_exit_call is not None and self._main is not None and not self._main.done():
+            raise LoopNotStopped
+        super().stop()
 
     def run_forever(self) -> None:
         """Run until `stop` is called."""

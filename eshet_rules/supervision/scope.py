@@ -7,12 +7,14 @@ task is going to run.
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from typing import Any, Final, TypeVar
 
 from eshet.scope import Reason, Scope, current_scope
+from eshet.tasks.starting import is_failure
+from eshet_rules.supervision.owned_task import OwnedTask, report_unhandled
 
 __all__ = ["SHUTDOWN_TIME", "HandOverWish", "RuleScope", "TaskScope", "own_tasks_by_scope"]
 
@@ -107,7 +109,15 @@ class TaskScope(Scope):
     def _run_clean_up(self, result: object) -> None:
         if asyncio.iscoroutine(result):
             with self.active():  # so that it is owned, and whoever closes the scope waits for it
-                _ = asyncio.get_running_loop().create_task(result)
+                _ = asyncio.get_running_loop().create_task(self._await_clean_up(result))
+
+    async def _await_clean_up(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        try:
+            await coroutine
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            self.report(error, f"disposing scope {self.name}")
 
     async def _wait_for_tasks(self, shutdown_time: float) -> None:
         loop = asyncio.get_running_loop()
@@ -151,15 +161,19 @@ class RuleScope(TaskScope):
 
 
 def own_tasks_by_scope(loop: asyncio.AbstractEventLoop) -> None:
-    """Make the loop give each task, when it is made, to the scope of its context."""
+    """Make the loop give each task, when it is made, to the scope of its context.
+
+    Errors of tasks and callbacks that nothing else handles are reported to that scope.
+    """
     loop.set_task_factory(_make_task)
+    loop.set_exception_handler(report_unhandled)
 
 
 def _make_task(
     loop: asyncio.AbstractEventLoop, coro: Any, *, context: Context | None = None, **kwargs: Any
 ) -> asyncio.Task[Any]:
-    task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, context=context, **kwargs)
-    scope = current_scope(context)
+    task = OwnedTask(coro, loop=loop, context=context, **kwargs)
+    task.scope = scope = current_scope(context)
     while scope is not None and not isinstance(scope, TaskScope):
         scope = scope.parent
     if scope is not None:
