@@ -1,6 +1,5 @@
 """What a runner can be told while it runs: by commands, by signals, and by its own files."""
 
-import asyncio
 import difflib
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -62,7 +61,7 @@ class Control:
         switches: Switches,
         log: FilteringBoundLogger,
         *,
-        look: Callable[[], Mapping[str, Source]],
+        look: Callable[[], Awaitable[Mapping[str, Source]]],
         only: str = "*",
         guard: Guard | None = None,
     ) -> None:
@@ -133,7 +132,7 @@ class Control:
         modules = [m for m, of_it in self._reloader.rules.items() if not rules.isdisjoint(of_it)]
         self._log.info("told to reload", modules=modules)
         self._reloader.renew(modules)
-        await self._reloader.update(await asyncio.to_thread(self._look))
+        await self._reloader.update(await self._look())
         broken = self._reloader.broken
         if refused := {m: broken[m] for m in (modules if names else broken) if m in broken}:
             raise NotReloaded(refused)

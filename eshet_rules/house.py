@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
+import itertools
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.client import Client
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.checkpoint import Checkpoint
+from eshet_rules.components import attempt, keep_running
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.control import Control
 from eshet_rules.discovery import Source, discover
@@ -25,6 +28,7 @@ from eshet_rules.supervision.guard import Guard
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.switches import Switches
 from eshet_rules.systemd import Notifier
+from eshet_rules.threads import RunnerThreads
 from eshet_rules.watcher import watch, watch_file
 
 __all__ = ["House"]
@@ -60,6 +64,7 @@ class House:
         self._make_client = make_client
         self._redaction = redaction
         self._configuration = configuration
+        self._threads = RunnerThreads()
         checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
         self._reloader = Reloader(
             Importer(folder, TaskScope),
@@ -72,12 +77,14 @@ class House:
             configuration,
             Switches(None if place is None else place / "switches.json", log),
             log,
-            look=lambda: self._admitted(discover(folder)),
+            look=self._look,
             only=only,
             guard=guard,
         )
         self._rememberer = (
-            None if checkpoint is None else Rememberer(self._reloader, checkpoint, log)
+            None
+            if checkpoint is None
+            else Rememberer(self._reloader, checkpoint, log, self._threads)
         )
         self._systemd = Notifier()
         self._guard = guard
@@ -98,6 +105,7 @@ class House:
         await self._reloader.close()
         self._systemd.close()
         self._watching.close()
+        self._threads.close()
         self._log.info("stopped")
 
     async def run_once(self) -> int:
@@ -111,30 +119,37 @@ class House:
             file: of the configuration.
             reload: whether to follow changes of files.
         """
-        settings = self._configuration.watch
-        times = {"settle": settings.settle, "rescan": settings.rescan}
-        contents = watch(self._folder, **times) if reload else _as_it_is(self._folder)
+        contents = self._watch() if reload else _as_it_is(self._folder)
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
             with on_signal(signal.SIGHUP, hangup.set):
                 await self._load(await anext(contents))
+                watches = itertools.chain([contents], iter(self._watch, None))
                 async with asyncio.TaskGroup() as tasks:
-                    for work in (
-                        publisher.run(),
-                        self._systemd.keep_alive(),
-                        self._systemd.keep_told(self._in_short),
-                    ):
-                        tasks.create_task(work)
+                    components: dict[str, Callable[[], Awaitable[object]]] = {
+                        "publisher": publisher.run,
+                        "systemd watchdog": self._systemd.keep_alive,
+                        "systemd status": lambda: self._systemd.keep_told(self._in_short),
+                        "hang-up": lambda: self._reload_at(hangup, file),
+                        "watcher": lambda: self._follow_folder(next(watches), tasks),
+                    }
                     if self._rememberer is not None:
-                        tasks.create_task(self._rememberer.run())
+                        components["checkpoint"] = self._rememberer.run
                     if file is not None and reload:
-                        tasks.create_task(self._follow(file, watch_file(file.path, **times)))
-                    tasks.create_task(self._reload_at(hangup, file))
+                        components["configuration"] = lambda: self._follow(file)
+                    for name, run in components.items():
+                        tasks.create_task(keep_running(name, run, self._log))
                     self._systemd.ready(self._in_short())
-                    async for sources in contents:
-                        # Not awaited: a change while another is prepared takes its place.
-                        tasks.create_task(self._update(sources))
         return 0
+
+    async def _follow_folder(
+        self, contents: AsyncGenerator[dict[str, Source], None], tasks: asyncio.TaskGroup
+    ) -> None:
+        """Reload what changes in the rules folder."""
+        async for sources in contents:
+            # Not awaited: a change while another is prepared takes its place.
+            update = functools.partial(self._update, sources)
+            tasks.create_task(attempt("update", update, self._log))
 
     async def _load(self, sources: dict[str, Source]) -> bool:
         admitted = self._admitted(sources)
@@ -152,6 +167,10 @@ class House:
         await self._reloader.update(self._admitted(sources))
         self._systemd.ready(self._in_short())
 
+    async def _look(self) -> dict[str, Source]:
+        """Return what is in the rules folder now, and may be imported."""
+        return self._admitted(await self._threads.run(discover, self._folder))
+
     def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
         """Return what may be imported."""
         return sources if self._guard is None else self._guard.see(sources)
@@ -168,9 +187,25 @@ class House:
                 await self._control.reload()
             self._systemd.ready(self._in_short())
 
-    async def _follow(
-        self, file: ConfigurationFile, contents: AsyncGenerator[bytes | None, None]
-    ) -> None:
+    def _watch(self) -> AsyncGenerator[dict[str, Source], None]:
+        settings = self._configuration.watch
+        return watch(
+            self._folder,
+            self._log,
+            settle=settings.settle,
+            rescan=settings.rescan,
+            threads=self._threads,
+        )
+
+    async def _follow(self, file: ConfigurationFile) -> None:
+        settings = self._configuration.watch
+        contents = watch_file(
+            file.path,
+            self._log,
+            settle=settings.settle,
+            rescan=settings.rescan,
+            threads=self._threads,
+        )
         async with contextlib.aclosing(contents):
             async for content in contents:
                 if content != file.content:
@@ -179,7 +214,7 @@ class House:
     async def _configure(self, file: ConfigurationFile) -> None:
         """Take what is configured now, or tell what is wrong with it."""
         try:
-            configuration = await asyncio.to_thread(file.read)
+            configuration = await self._threads.run(file.read)
         except ConfigurationError as error:
             for problem in error.problems:
                 self._log.error(

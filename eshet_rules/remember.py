@@ -9,6 +9,7 @@ from eshet.clock import wall_time
 from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.legacy import Legacy
 from eshet_rules.reload import Reloader
+from eshet_rules.threads import RunnerThreads
 
 __all__ = ["INTERVAL", "Rememberer", "wall_zero"]
 
@@ -23,14 +24,20 @@ class Rememberer:
         reloader: has what is alive.
         checkpoint: to write to.
         log: where it is told that it can't be written.
+        threads: in which it is written.
     """
 
     def __init__(
-        self, reloader: Reloader, checkpoint: Checkpoint, log: FilteringBoundLogger
+        self,
+        reloader: Reloader,
+        checkpoint: Checkpoint,
+        log: FilteringBoundLogger,
+        threads: RunnerThreads,
     ) -> None:
         self._reloader = reloader
         self._checkpoint = checkpoint
         self._log = log
+        self._threads = threads
         self._failed = False
 
     async def run(self) -> None:
@@ -54,7 +61,7 @@ class Rememberer:
         if data is None:
             return
         try:
-            await asyncio.to_thread(self._checkpoint.write, data)
+            await self._threads.run(self._checkpoint.write, data)
         except OSError as error:
             if not self._failed:  # once is enough, until it is well again
                 self._log.error("can't write the checkpoint", error=str(error))

@@ -119,6 +119,9 @@ class Publisher:
                     told = problem
                     self._log.error("can't publish what the rules do", path=self._base, **problem)
                 await asyncio.sleep(_PATIENCE)
+            except BaseException:
+                self._withdraw()  # the next run begins from its beginning
+                raise
 
     async def close(self) -> None:
         """Leave the house."""
@@ -233,7 +236,8 @@ class Publisher:
         self._broken = broken
         for rule in gone:
             del self._published[rule]
-            await self._client.unregister(self._paths.pop(rule))
+            if (path := self._paths.pop(rule, None)) is not None:  # else never registered
+                await self._client.unregister(path)
         for report in changed:
             self._published[report.rule] = report
             path = await self._path(report.module, report.rule)

@@ -15,9 +15,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
+from structlog.typing import FilteringBoundLogger
 from watchfiles import awatch
 
+from eshet.text import safe_str
 from eshet_rules.discovery import Source, discover
+from eshet_rules.threads import RunnerThreads
 
 __all__ = ["DOUBT", "RESCAN", "SETTLE", "watch", "watch_file"]
 
@@ -35,24 +38,32 @@ _RETRY: Final = 0.5  # seconds until to look again for a folder that is gone
 
 
 async def watch(
-    folder: Path, *, settle: float = SETTLE, rescan: float = RESCAN, doubt: float = DOUBT
+    folder: Path,
+    log: FilteringBoundLogger,
+    *,
+    settle: float = SETTLE,
+    rescan: float = RESCAN,
+    doubt: float = DOUBT,
+    threads: RunnerThreads,
 ) -> AsyncGenerator[dict[str, Source], None]:
     """Iterate over what is in the folder: now, and again after each change.
 
     Args:
         folder: which is watched, with all folders in it.
+        log: where it is reported that the system gives no hints.
         settle: see `SETTLE`.
         rescan: see `RESCAN`.
         doubt: see `DOUBT`.
+        threads: in which the folder is scanned.
     """
-    sources = await asyncio.to_thread(discover, folder)
+    sources = await threads.run(discover, folder)
     yield sources
-    async with aclosing(_hints(folder, settle, rescan)) as hints:
+    async with aclosing(_hints(folder, log, settle, rescan)) as hints:
         async for _ in hints:
-            new = await asyncio.to_thread(discover, folder, sources)
+            new = await threads.run(discover, folder, sources)
             if _is_doubtful(new, sources):
                 await asyncio.sleep(doubt)
-                new = await asyncio.to_thread(discover, folder, sources)
+                new = await threads.run(discover, folder, sources)
             changed = _versions(new) != _versions(sources)
             sources = new
             if changed:
@@ -60,28 +71,52 @@ async def watch(
 
 
 def _is_doubtful(new: dict[str, Source], old: dict[str, Source]) -> bool:
-    """Whether a file of which something is known has gone, or is empty: it may be being saved."""
+    """Whether a known file has gone, or holds no rules any more: it may be being saved."""
     return any(
-        source.data and (name not in new or not new[name].data) for name, source in old.items()
+        source.data and (name not in new or _may_be_incomplete(new[name].data, source.data))
+        for name, source in old.items()
     )
 
 
+def _may_be_incomplete(new: bytes, old: bytes) -> bool:
+    """Whether a file was perhaps caught between two writes: it had rules, and now has none."""
+    return not new or (b"rule" in old and b"rule" not in new)
+
+
 async def watch_file(
-    path: Path, *, settle: float = SETTLE, rescan: float = RESCAN
+    path: Path,
+    log: FilteringBoundLogger,
+    *,
+    settle: float = SETTLE,
+    rescan: float = RESCAN,
+    doubt: float = DOUBT,
+    threads: RunnerThreads,
 ) -> AsyncGenerator[bytes | None, None]:
-    """Iterate over what is in a file, None where there is none: now, and again after each change.
+    """Iterate over the content of a file, None where there is none: now, and after each change.
+
+    A new content is believed when the file has held it for `doubt` seconds: a file that is being
+    saved in two parts may be valid in between, and mean something else.
 
     Args:
         path: of the file.
+        log: where it is reported that the system gives no hints.
         settle: see `SETTLE`.
         rescan: see `RESCAN`.
+        doubt: see `DOUBT`.
+        threads: in which the file is read.
     """
-    content = await asyncio.to_thread(_read, path)
+    content = await threads.run(_read, path)
     yield content
-    async with aclosing(_hints(path.parent, settle, rescan, deep=False)) as hints:
+    async with aclosing(_hints(path.parent, log, settle, rescan, deep=False)) as hints:
         async for _ in hints:
-            before, content = content, await asyncio.to_thread(_read, path)
-            if content != before:
+            new = await threads.run(_read, path)
+            seen = content
+            while new != content and new != seen:
+                seen = new
+                await asyncio.sleep(doubt)
+                new = await threads.run(_read, path)
+            if new != content:
+                content = new
                 yield content
 
 
@@ -93,11 +128,16 @@ def _read(path: Path) -> bytes | None:
 
 
 async def _hints(
-    folder: Path, settle: float, rescan: float, *, deep: bool = True
+    folder: Path, log: FilteringBoundLogger, settle: float, rescan: float, *, deep: bool = True
 ) -> AsyncGenerator[None, None]:
-    """Iterate over the moments at which something may have changed."""
+    """Iterate over the moments at which something may have changed.
+
+    Where the system can't watch the folder (no inotify instance is left, a name is not UTF-8), that
+    is each `rescan` seconds.
+    """
+    reported = None
     while True:
-        yield  # what changed before the watch begins is told by nobody
+        yield  # no hint tells of a change before the watch begins
         try:
             watched = _identity(folder)
             async with aclosing(
@@ -116,6 +156,16 @@ async def _hints(
                         break
         except FileNotFoundError:
             await asyncio.sleep(_RETRY)
+        except Exception as error:
+            if str(error) != reported:
+                reported = str(error)
+                log.warning(
+                    "can't watch a folder, looking at it again and again",
+                    folder=str(folder),
+                    error=safe_str(error),
+                    interval_s=rescan,
+                )
+            await asyncio.sleep(rescan)
 
 
 def _ms(seconds: float) -> int:

@@ -394,6 +394,27 @@ class RulesTriggerEachOther(Record, kw_only=True):
     seconds: Annotated[float, Meta(description="in what time")]
 
 
+@_event("component failed")
+class ComponentFailed(Record, kw_only=True):
+    """A part of the runner that observes or assists has failed. Rules are not concerned."""
+
+    component: Annotated[str, Meta(description="which part, such as `publisher`")]
+    pause_s: Annotated[float | None, Meta(description="until it is started again, in seconds")] = (
+        None
+    )
+    error: Annotated[str, Meta(description="the error")]
+    traceback: Annotated[str | None, Meta(description="where it was raised")] = None
+
+
+@_event("can't watch a folder, looking at it again and again")
+class NotWatched(Record, kw_only=True):
+    """The system gives no hints of changed files, so the folder is scanned at intervals."""
+
+    folder: Annotated[str, Meta(description="which one")]
+    error: Annotated[str, Meta(description="why not")]
+    interval_s: Annotated[float, Meta(description="between two scans, in seconds")]
+
+
 # --- configuration and control ------------------------------------------------------------------
 
 

@@ -105,6 +105,10 @@ def _read(text: str, path: Path) -> Configuration:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([_syntax_problem(str(error), text, path)]) from None
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise ConfigurationError(
+            [Problem(str(path), 0, "", f"{error}; write it shorter")]
+        ) from None
     except RecursionError:
         problem = "found lists or tables within each other too deep to be read; write them flat"
         raise ConfigurationError([Problem(str(path), 0, "", problem)]) from None

@@ -109,7 +109,9 @@ class TaskScope(Scope):
     def _run_clean_up(self, result: object) -> None:
         if asyncio.iscoroutine(result):
             with self.active():  # so that it is owned, and whoever closes the scope waits for it
-                _ = asyncio.get_running_loop().create_task(self._await_clean_up(result))
+                clean_up = self._await_clean_up(result)
+                clean_up.__qualname__ = result.__qualname__  # the name under which it is reported
+                _ = asyncio.get_running_loop().create_task(clean_up)
 
     async def _await_clean_up(self, coroutine: Coroutine[Any, Any, object]) -> None:
         try:

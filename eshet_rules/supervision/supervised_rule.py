@@ -19,6 +19,7 @@ from eshet.reactive.handover import Memo
 from eshet.scope import Reason, Scope, within
 from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
 from eshet.tasks.starting import is_failure, start_task
+from eshet.text import safe_repr
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
 from eshet_rules.keep import going_on, left_in
@@ -95,7 +96,7 @@ class SupervisedRule:
         self.limits: Final = limits
         self._log: FilteringBoundLogger = log or structlog.get_logger()
         self._strategy: Final = rule.strategy or strategy or RunInTask()
-        self._strategy_as_written: Final = repr(self._strategy)
+        self._strategy_as_written: Final = safe_repr(self._strategy)
         self._context: contextvars.Context | None = None
         self._life = LifeScope(self)
         self._state = RuleState.ENDED

@@ -52,7 +52,7 @@ def make(house, tmp_path):
             configuration or Configuration(),
             Switches(tmp_path / "switches.json", house.log.logger),
             house.log.logger,
-            look=house.folder.sources,
+            look=house.folder.look,
             **options,
         )
 

@@ -10,6 +10,7 @@ from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
 from eshet_rules.remember import Rememberer, wall_zero
 from eshet_rules.supervision.scope import TaskScope
+from eshet_rules.threads import RunnerThreads
 
 HEAD = """
     from eshet import yarp
@@ -23,10 +24,11 @@ class Restarts:
     def __init__(self, house, path):
         self.house = house
         self.checkpoint = Checkpoint(path, house.log.logger)
+        self.threads = RunnerThreads()
 
     async def remember(self):
         house = self.house
-        await Rememberer(house.reloader, self.checkpoint, house.log.logger).write()
+        await Rememberer(house.reloader, self.checkpoint, house.log.logger, self.threads).write()
 
     async def kill(self):
         """End the runner, of which nothing is left but the checkpoint that was last written."""
@@ -244,7 +246,7 @@ async def test_a_folder_that_can_not_be_written_is_told_once(house, restarts, tm
     file = tmp_path_factory.mktemp("file") / "file"
     file.write_text("in the way")
     checkpoint = Checkpoint(file / "checkpoint", house.log.logger)
-    rememberer = Rememberer(house.reloader, checkpoint, house.log.logger)
+    rememberer = Rememberer(house.reloader, checkpoint, house.log.logger, restarts.threads)
     await rememberer.write()
     await rememberer.write()
     assert "File exists" in house.log.find("can't write the checkpoint")["error"]
@@ -254,7 +256,7 @@ async def test_it_is_written_at_most_once_a_second(house, restarts, advance):
     house.write("hall.py", LIGHT)
     await house.reload()
     move = await house.viewer.event_register("/motion")
-    rememberer = Rememberer(house.reloader, restarts.checkpoint, house.log.logger)
+    rememberer = Rememberer(house.reloader, restarts.checkpoint, house.log.logger, restarts.threads)
     running = asyncio.create_task(rememberer.run())
     files = set()
     for _ in range(30):

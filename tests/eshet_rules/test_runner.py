@@ -7,7 +7,7 @@ from eshet.server import Server
 from eshet_rules.config import ConfigurationFile
 from eshet_rules.exceptions import NoRules, RulesFolderError, StateInUse, UnknownName
 from eshet_rules.runner import run
-from tests.support.waiting import until
+from tests.support.waiting import passing_time, until
 
 LEVEL = """
 from eshet import yarp
@@ -135,7 +135,7 @@ def configure(folder):
 
 
 @pytest.fixture
-async def told(server):
+async def told(server, advance):
     """Wait until a state has a value."""
 
     async with Client(server=server) as viewer:
@@ -148,7 +148,7 @@ async def told(server):
                     arrived.set()
 
             compare(await viewer.state_observe(path, compare))
-            await arrived.wait()
+            await passing_time(arrived.wait(), advance, step=0.1)
 
         yield told
 
@@ -182,7 +182,9 @@ async def test_a_mistake_in_it_is_told_and_the_old_one_stays(
     runner = await start(configuration=file.read(), file=file)
     configure("[rules.hall]\nparameter.level = 2\n[lgo]")
     await until(
-        lambda: log.events().count("configuration is wrong, kept the old one") == 2, advance
+        lambda: log.events().count("configuration is wrong, kept the old one") == 2,
+        advance,
+        step=0.1,
     )
     first, second = (r for r in log.records if r["event"].startswith("configuration is wrong"))
     assert (first["line"], first["key"]) == (2, "rules.hall.parameter")

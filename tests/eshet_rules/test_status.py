@@ -36,7 +36,7 @@ async def publish(house, log):
             Configuration(),
             Switches(None, log.logger),
             log.logger,
-            look=house.folder.sources,
+            look=house.folder.look,
         )
         client = Client(server=house.server, client_id=client_id)
         publisher = Publisher(

@@ -5,18 +5,28 @@ from contextlib import aclosing
 import pytest
 
 from eshet_rules import watcher
+from eshet_rules.threads import RunnerThreads
 from eshet_rules.watcher import DOUBT, watch, watch_file
 
 
 @pytest.fixture
-async def contents(folder, rescan, doubt):
+async def contents(folder, log, threads, rescan, doubt):
     """What is in the folder; nothing but hints of the system tells of a change."""
     watched = folder.path / "rules"
     watched.mkdir()
     folder.path = watched
     folder.write("hall.py", "a = 1")
-    async with aclosing(watch(watched, rescan=rescan, doubt=doubt)) as contents:
+    async with aclosing(
+        watch(watched, log.logger, rescan=rescan, doubt=doubt, threads=threads)
+    ) as contents:
         yield contents
+
+
+@pytest.fixture
+def threads():
+    threads = RunnerThreads()
+    yield threads
+    threads.close()
 
 
 @pytest.fixture
@@ -255,9 +265,11 @@ async def test_a_link_that_leads_back_is_not_followed(folder, contents):
 # --- one file -------------------------------------------------------------------------------------
 
 
-async def test_a_file_is_told_when_it_comes_changes_and_goes(tmp_path, advance):
+async def test_a_file_is_told_when_it_comes_changes_and_goes(tmp_path, log, threads, advance):
     file = tmp_path / "eshet-rules.toml"
-    async with aclosing(watch_file(file, rescan=3600.0)) as contents:
+    async with aclosing(
+        watch_file(file, log.logger, rescan=3600.0, doubt=0.0, threads=threads)
+    ) as contents:
         assert await anext(contents) is None
         for text in ("a = 1", "a = 2"):
             change = asyncio.create_task(anext(contents))

@@ -32,6 +32,9 @@ class Folder:
     def sources(self) -> dict[str, Source]:
         return discover(self.path)
 
+    async def look(self) -> dict[str, Source]:
+        return self.sources()
+
 
 class Log:
     """A logger, and what it wrote."""

@@ -11,10 +11,10 @@ __all__ = ["passing_time", "until"]
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], bool], advance: Advance) -> None:
-    """Let the loop run, in no time, until the condition holds."""
+async def until(condition: Callable[[], bool], advance: Advance, step: float = 0) -> None:
+    """Let the loop run, in no time or step by step, until the condition holds."""
     while not condition():
-        await advance(0)
+        await advance(step)
 
 
 async def passing_time(awaitable: Awaitable[T], advance: Advance, step: float = 1) -> T:

@@ -1,0 +1,67 @@
+"""Keeps the parts of the runner running that only observe or assist, each on its own.
+
+Rules do not depend on the publisher, the checkpoint, the watcher or systemd. So a failure of one of
+these ends neither the runner nor another part: it is logged, and the part is started again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.tasks.options import BackOff
+
+__all__ = ["attempt", "keep_running"]
+
+_MIN_UPTIME: Final = 60.0
+"""Seconds after which a component counts as healthy: its next failure is a first one again."""
+
+_BACK_OFF: Final = BackOff(start=1.0, end=60.0, multiplier=2.0)
+
+
+async def keep_running(
+    name: str, run: Callable[[], Awaitable[object]], log: FilteringBoundLogger
+) -> None:
+    """Run a component until it returns, and again after a pause each time that it fails.
+
+    Nothing that it raises comes out of this, but the end of this task itself.
+
+    Args:
+        name: of the component, for the log.
+        run: starts it from its beginning; called for each start.
+        log: where failures are reported.
+    """
+    loop = asyncio.get_running_loop()
+    pauses = _BACK_OFF.pauses()
+    while True:
+        started = loop.time()
+        error = await _error_of(run)
+        if error is None:
+            return
+        if loop.time() - started >= _MIN_UPTIME:
+            pauses = _BACK_OFF.pauses()
+        pause = next(pauses)
+        log.error("component failed", component=name, pause_s=pause, exc_info=error)
+        await asyncio.sleep(pause)
+
+
+async def attempt(
+    name: str, run: Callable[[], Awaitable[object]], log: FilteringBoundLogger
+) -> None:
+    """Run a component once; a failure is logged and goes no further. See `keep_running`."""
+    if (error := await _error_of(run)) is not None:
+        log.error("component failed", component=name, exc_info=error)
+
+
+async def _error_of(run: Callable[[], Awaitable[object]]) -> BaseException | None:
+    task = asyncio.current_task()
+    try:
+        await run()
+    except (SystemExit, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # objects of users are asked for their text and equality
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        return error
+    return None

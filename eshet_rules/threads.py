@@ -1,0 +1,40 @@
+"""Threads of the runner's own, for work that takes long: scans, checkpoints, configuration.
+
+Rules can fill asyncio's default executor (`asyncio.to_thread(time.sleep, 40)`, a dozen times) and
+use up the memory that a new thread needs. So these threads are the runner's alone, and are started
+before any rule is.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar, TypeVarTuple, Unpack
+
+__all__ = ["RunnerThreads"]
+
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
+_COUNT: Final = 2
+"""One may wait for a slow disk while the other looks for changed files."""
+
+
+class RunnerThreads:
+    """A few threads that are started at once and end with `close`."""
+
+    def __init__(self) -> None:
+        self._executor: Final = ThreadPoolExecutor(_COUNT, thread_name_prefix="eshet-rules")
+        # An executor starts a thread only when all others are busy: so keep each busy for a moment.
+        started = threading.Barrier(_COUNT + 1)
+        for _ in range(_COUNT):
+            self._executor.submit(started.wait)
+        started.wait()
+
+    async def run(self, function: Callable[[Unpack[_Args]], _T], *args: *_Args) -> _T:
+        """Call a function in one of the threads, and return its result or raise its error."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+
+    def close(self) -> None:
+        """Let the threads end; work that has not begun is dropped."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
