@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import signal
 import threading
@@ -36,7 +37,8 @@ async def until_signalled(
         if not came:
             came = True
             at_signal()
-            loop.call_soon_threadsafe(task.cancel)
+            # Not in the context of a rule, whose step the signal may have interrupted.
+            loop.call_soon_threadsafe(task.cancel, context=contextvars.Context())
 
     with contextlib.ExitStack() as handlers:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -49,11 +51,13 @@ async def until_signalled(
 def on_signal(number: signal.Signals, callback: Callable[[], object]) -> Iterator[None]:
     """Call a function at each signal of a kind, within a `with` statement."""
     loop = asyncio.get_running_loop()
+    before = signal.getsignal(number)
     loop.add_signal_handler(number, callback)
     try:
         yield
     finally:
-        loop.remove_signal_handler(number)
+        loop.remove_signal_handler(number)  # which leaves the system's default, and not `before`
+        signal.signal(number, before)
 
 
 def end_for_sure(exit_code: int, within: float = LONGEST_STOP) -> None:

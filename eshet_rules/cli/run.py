@@ -120,11 +120,16 @@ def run(
 
 @contextlib.contextmanager
 def _exit_at_signals() -> Iterator[None]:
-    """Exit at once with 0 at a signal, in a `with` statement; the runner has other handlers."""
-    before = {
-        number: signal.signal(number, lambda *_: os._exit(0))
-        for number in (signal.SIGINT, signal.SIGTERM)
+    """Exit at once with 0 at a signal, in a `with` statement; the runner has other handlers.
+
+    SIGHUP means to reload: there is nothing to reload yet, or not any more.
+    """
+    handlers: dict[signal.Signals, Any] = {
+        signal.SIGINT: lambda *_: os._exit(0),
+        signal.SIGTERM: lambda *_: os._exit(0),
+        signal.SIGHUP: signal.SIG_IGN,
     }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

@@ -7,9 +7,11 @@ what came in from outside.
 """
 
 import asyncio
+import os
+import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from eshet.scope import current_scope
 from eshet_rules.exceptions import LoopNotStopped
@@ -84,9 +86,18 @@ class RuleLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.on_exit_call: Callable[[BaseException], object] | None = None
         """Called with what would have ended the loop; while it is None, that ends it."""
-        self._ready = FairQueue(_rule_of_handle)
+        self._ready: deque[asyncio.Handle] = FairQueue(_rule_of_handle)
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
+        _loops.add(self)
+
+    def end_in_child(self) -> None:
+        """Let the process end when it comes back to this loop; called in a forked child.
+
+        A rule may fork, and do what it likes in the child. But a child that goes on with the loop
+        would be a second runner, with the connections of the first.
+        """
+        self._ready = _EndOfChild()
 
     def run_until_complete(self, future: Any) -> Any:
         """Run until the future is done, and return its result; nothing else can end that."""
@@ -118,6 +129,39 @@ class RuleLoop(asyncio.SelectorEventLoop):
                 self.on_exit_call(error)
             else:
                 return
+
+
+class _EndOfChild(deque[asyncio.Handle]):
+    """Stands where a forked child would find its next step, and ends the child."""
+
+    def popleft(self) -> NoReturn:
+        self._end()
+
+    def __len__(self) -> NoReturn:
+        self._end()
+
+    def __bool__(self) -> NoReturn:
+        self._end()
+
+    def append(self, handle: asyncio.Handle) -> None:
+        """Forget a step of the child: it never comes to it."""
+
+    def _end(self) -> NoReturn:
+        os.write(
+            2, b"eshet-rules: ended a process that a rule has forked: leave it with os._exit()\n"
+        )
+        os._exit(1)
+
+
+_loops: Final[weakref.WeakSet[RuleLoop]] = weakref.WeakSet()
+
+
+def _end_loops_in_child() -> None:
+    for loop in _loops:
+        loop.end_in_child()
+
+
+os.register_at_fork(after_in_child=_end_loops_in_child)
 
 
 def _rule_of_handle(handle: Any) -> object:

@@ -106,11 +106,13 @@ class TaskScope(Scope):
         self.on_dispose(lambda: manager.__aexit__(None, None, None))
         return entered
 
-    def _run_clean_up(self, result: object) -> None:
+    def _run_clean_up(self, result: Any) -> None:
         if asyncio.iscoroutine(result):
             with self.active():  # so that it is owned, and whoever closes the scope waits for it
-                clean_up = self._await_clean_up(result)
-                clean_up.__qualname__ = result.__qualname__  # the name under which it is reported
+                clean_up: Any = self._await_clean_up(result)
+                clean_up.__qualname__ = getattr(
+                    result, "__qualname__", "clean-up"
+                )  # the name under which it is reported
                 _ = asyncio.get_running_loop().create_task(clean_up)
 
     async def _await_clean_up(self, coroutine: Coroutine[Any, Any, object]) -> None:

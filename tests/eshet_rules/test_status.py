@@ -4,6 +4,7 @@ import os
 import pytest
 
 from eshet import Client, ErrorValue
+from eshet.exceptions import Disconnected
 from eshet_rules.audit.redaction import REDACTED, Redaction
 from eshet_rules.config import Configuration
 from eshet_rules.control import Control
@@ -275,3 +276,30 @@ def test_a_runner_is_named_as_is_configured_or_as_its_folder(
 ):
     folder = tmp_path / folder_name if folder_name else tmp_path.__class__("/")
     assert runner_name(configured, folder) == name
+
+
+async def test_a_module_that_came_and_went_while_the_server_was_away_costs_nothing(house, publish):
+    house.write_level("hall", 1)
+    await house.reload()
+    await publish()
+    register = Client.state_register
+    fails = True
+
+    async def away(self, path, *args, **kwargs):
+        if fails and "/rules/bath/" in path:
+            raise Disconnected("away")
+        return await register(self, path, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "state_register", away)
+        house.write_level("bath", 1)
+        await house.reload()
+        await house.advance(5)
+        house.folder.remove("bath.py")
+        await house.reload()
+        await house.advance(5)
+        fails = False
+        house.write_level("attic", 1)
+        await house.reload()
+        await house.advance(70)
+    assert (await house.get(f"{BASE}/rules/attic/level"))["state"] == "running"

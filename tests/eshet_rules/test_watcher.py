@@ -281,3 +281,82 @@ async def test_a_file_is_told_when_it_comes_changes_and_goes(tmp_path, log, thre
         await advance(0)
         file.unlink()
         assert await change is None
+
+
+@pytest.fixture
+def hint_each_second(monkeypatch):
+    """Hints in virtual time, in the place of those of the system."""
+
+    async def awatch(*args, **kwargs):
+        while True:
+            await asyncio.sleep(1)
+            yield set()
+
+    monkeypatch.setattr(watcher, "awatch", awatch)
+
+
+@pytest.mark.parametrize("text", [None, "", "a = 1", "a = 1\nb"])
+async def test_a_file_that_is_being_saved_is_not_told_until_it_is_stable(
+    tmp_path, log, threads, advance, hint_each_second, text
+):
+    file = tmp_path / "eshet-rules.toml"
+    file.write_text("a = 1\nb = 2")
+    watching = watch_file(file, log.logger, rescan=3600.0, doubt=10.0, threads=threads)
+    async with aclosing(watching) as contents:
+        await anext(contents)
+        change = asyncio.create_task(anext(contents))
+        await advance(0)
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+        await advance(3)  # what it holds now is seen, and doubted
+        file.write_text("a = 1\nb = 3")
+        await advance(5)
+        assert not change.done()
+        await advance(30)
+        assert await change == b"a = 1\nb = 3"
+
+
+async def test_a_module_that_has_no_rules_any_more_is_doubted(
+    folder, log, threads, advance, hint_each_second
+):
+    whole = "from eshet_rules import rule\n@rule\nasync def light(): pass\n"
+    folder.write("hall.py", whole)
+    watching = watch(folder.path, log.logger, rescan=3600.0, doubt=10.0, threads=threads)
+    async with aclosing(watching) as contents:
+        await anext(contents)
+        change = asyncio.create_task(anext(contents))
+        await advance(0)
+        folder.write("hall.py", "import math\n")
+        await advance(3)
+        folder.write("hall.py", whole + "# edited\n")
+        await advance(30)
+        assert (await change)["hall"].data.endswith(b"# edited\n")
+
+
+# --- what the system can't watch -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(24, "inotify instance limit reached"), RuntimeError("x"), UnicodeError("x")]
+)
+async def test_without_hints_the_folder_is_scanned_at_intervals_and_that_is_logged_once(
+    folder, log, threads, advance, monkeypatch, error
+):
+    async def awatch(*args, **kwargs):
+        raise error
+        yield
+
+    monkeypatch.setattr(watcher, "awatch", awatch)
+    folder.write("hall.py", "a = 1")
+    watching = watch(folder.path, log.logger, rescan=2.0, doubt=0.0, threads=threads)
+    async with aclosing(watching) as contents:
+        await anext(contents)
+        for number in range(3):
+            change = asyncio.create_task(anext(contents))
+            await advance(0)
+            folder.write("hall.py", f"b = {number}")
+            await advance(5)
+            assert (await change)["hall"].data == f"b = {number}".encode()
+    assert log.find("can't watch a folder, looking at it again and again")["interval_s"] == 2.0

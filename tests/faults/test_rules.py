@@ -45,6 +45,9 @@ import asyncio, os, re, resource, signal, sys, threading, time
 from eshet import yarp
 from eshet_rules import rule
 
+def stop(*ignored):
+    asyncio.get_running_loop().stop()
+
 async def poked():
     return await yarp.event_listen("/poke")
 
@@ -74,6 +77,23 @@ RAISING = {
         async def leave(_):
             sys.exit(3)
         await client.event_listen_cb('/poke', leave)""",
+    "by SystemExit in a task of its own": """
+        async def leave():
+            raise SystemExit(3)
+        start = asyncio.get_running_loop().create_task
+        (await poked()).on_value_changed(lambda _: start(leave()))""",
+    "by KeyboardInterrupt in a call of the loop": """
+        def leave():
+            raise KeyboardInterrupt
+        (await poked()).on_value_changed(lambda _: asyncio.get_running_loop().call_soon(leave))""",
+    "by stopping the loop": "(await poked()).on_value_changed(stop)",
+    "by stopping the loop later": """
+        (await poked()).on_value_changed(lambda _: asyncio.get_running_loop().call_soon(stop))""",
+    "by cancelling all tasks": """
+        def cancel(_):
+            for task in asyncio.all_tasks():
+                task.cancel()
+        (await poked()).on_value_changed(cancel)""",
     "by filling the memory": """
         def fill(_):
             used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
@@ -160,6 +180,18 @@ async def stay():
 asyncio.create_task(stay())"""
 
 HARMLESS = {
+    "it forks, and the child goes on": """
+        (await poked()).on_value_changed(lambda _: os.fork() and None)""",
+    "it stops the loop from a thread": """
+        loop = asyncio.get_running_loop()
+        def start(_):
+            threading.Thread(target=loop.call_soon_threadsafe, args=[loop.stop]).start()
+        (await poked()).on_value_changed(start)""",
+    "it fills the default executor": """
+        def fill(_):
+            for _ in range(40):
+                asyncio.get_running_loop().run_in_executor(None, time.sleep, 3)
+        (await poked()).on_value_changed(fill)""",
     "it raises when it is cancelled": """
         async def stay():
             try:
