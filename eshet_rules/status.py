@@ -13,6 +13,7 @@ What changes is published a few times a second at most, and nothing that has not
 """
 
 import asyncio
+import itertools
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -27,6 +28,7 @@ from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
+from eshet.text import encodable, shorten
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.control import Control
 from eshet_rules.exceptions import RulesError
@@ -47,6 +49,12 @@ has not noticed."""
 
 _TAKEN: Final = ("path_already_exists", "not_owner")
 """What a server answers if a path is somebody else's."""
+
+_LONGEST_WORD: Final = 100
+"""Characters of a name in a path."""
+
+_MAX_BROKEN: Final = 20
+"""How many modules that can't be used are named in one message."""
 
 _PAGE: Final = 48_000
 """How much of what is told of rules goes into one message, in bytes."""
@@ -89,7 +97,7 @@ class Publisher:
         self._scope = self._new_scope()
         self._constant: Final = {
             "name": name,
-            "folder": str(folder),
+            "folder": encodable(str(folder)),
             "pid": os.getpid(),
             "since": wall_now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
@@ -133,7 +141,7 @@ class Publisher:
         return {
             **self._constant,
             "rules": self._reloader.states(),
-            "broken": sorted(self._reloader.broken),
+            "broken": list(self._broken_modules()),
             "changes": self._changes,
         }
 
@@ -197,10 +205,10 @@ class Publisher:
         """Return a page of what is told of rules, and the name to ask for the next one with."""
         page: list[Mapping[str, Any]] = []
         length = 0
-        for report in self._reloader.reports():
-            if report.rule <= after:
+        rules = [self._plain(report) for report in self._reloader.reports()]
+        for plain in sorted(rules, key=lambda rule: str(rule["rule"])):
+            if plain["rule"] <= after:
                 continue
-            plain = self._plain(report)
             length += len(codec.pack(plain))
             if page and length > _PAGE:
                 return {"rules": page, "next": page[-1]["rule"]}
@@ -216,8 +224,12 @@ class Publisher:
         return plain
 
     def _broken_modules(self) -> dict[str, str]:
-        problems = self._reloader.broken
-        return {module: self._redaction.text(problem) for module, problem in problems.items()}
+        """Return why modules can't be used; of many, as many as fit into one message."""
+        problems = itertools.islice(sorted(self._reloader.broken.items()), _MAX_BROKEN)
+        return {
+            encodable(shorten(module, 200)): encodable(shorten(self._redaction.text(problem), 500))
+            for module, problem in problems
+        }
 
     # --- states -------------------------------------------------------------------------------
 
@@ -257,8 +269,8 @@ class Publisher:
 
 
 def _word(name: str) -> str:
-    """Return a name as it is written in a path."""
-    return re.sub(r"\W", "_", name, flags=re.ASCII)
+    """Return a name as it is written in a path, where a very long one is cut."""
+    return re.sub(r"\W", "_", name[:_LONGEST_WORD], flags=re.ASCII)
 
 
 def _another(path: str, taken: Iterable[str]) -> str:

@@ -303,3 +303,63 @@ async def test_a_module_that_came_and_went_while_the_server_was_away_costs_nothi
         await house.reload()
         await house.advance(70)
     assert (await house.get(f"{BASE}/rules/attic/level"))["state"] == "running"
+
+
+ODD = """
+    from eshet import yarp
+    from eshet.utils import RunInTask
+    from eshet_rules import rule
+
+    class Odd(RunInTask):
+        def __repr__(self):
+            {repr}
+
+    class Own(BaseException):
+        pass
+
+    @rule(name={name}, strategy=Odd())
+    async def odd():
+        raise {error}
+    """
+
+ODD_TEXTS = {
+    "long error": {"error": "ValueError('x' * 70_000)"},
+    "surrogate error": {"error": r"ValueError('\ud800' * 70_000)"},
+    "control characters": {"error": r"ValueError('\x1b[2J' * 70_000)"},
+    "long strategy": {"repr": "return 'x' * 70_000"},
+    "surrogate strategy": {"repr": r"return '\ud800' * 70_000"},
+    "strategy without a text": {"repr": "raise Own"},
+    "strategy with a number": {"repr": "return 5"},
+    "long name": {"name": "'n' * 70_000"},
+}
+
+
+@pytest.mark.parametrize("texts", ODD_TEXTS.values(), ids=ODD_TEXTS)
+async def test_texts_of_any_kind_are_published_and_listed(house, publish, texts):
+    given = {"error": "ValueError('x')", "repr": "return 'Odd()'", "name": "'odd'"} | texts
+    house.write("hall.py", ODD.format(**given))
+    house.write_level("bath", 1)
+    await house.update()
+    publisher = await publish()
+    await house.advance(5)
+    listed, after = [], ""
+    while after is not None:
+        page = await house.viewer.action_call(f"{BASE}/list", after)
+        listed += page["rules"]
+        after = page["next"]
+    assert [rule["module"] for rule in listed] == ["bath", "hall"]
+    assert listed[1]["state"] in ("failed", "restarting")
+    name = publisher._paths[next(rule for rule in publisher._paths if rule.startswith("hall"))]
+    assert (await house.get(name))["last_error"] == listed[1]["last_error"]
+
+
+async def test_many_modules_that_can_not_be_used_fit_into_a_message(house, publish):
+    for number in range(300):
+        house.write(f"bad{number}.py", f"raise ValueError('{'x' * 2000}')")
+    house.write_level("bath", 1)
+    await house.update()
+    await publish()
+    await house.advance(2)
+    page = await house.viewer.action_call(f"{BASE}/list")
+    assert 0 < len(page["broken"]) < 300
+    assert len((await house.get(f"{BASE}/runner"))["broken"]) == len(page["broken"])
