@@ -394,6 +394,13 @@ class RulesTriggerEachOther(Record, kw_only=True):
     seconds: Annotated[float, Meta(description="in what time")]
 
 
+@_event("the process was stopped")
+class ProcessStopped(Record, kw_only=True):
+    """A signal (SIGSTOP), a debugger or the system stopped the process, and let it go on."""
+
+    seconds: Annotated[float, Meta(description="for how long")]
+
+
 @_event("component failed")
 class ComponentFailed(Record, kw_only=True):
     """A part of the runner that observes or assists has failed. Rules are not concerned."""

@@ -1,9 +1,14 @@
 """Ends the process when nothing else has helped, and leaves behind who was to blame.
 
 A call of C can't be interrupted, nor can a rule that swallows every exception. Then nothing but the
-end of the process frees the house, and whoever supervises it, as systemd, starts it again. Python's
-own `faulthandler` does that from a thread which needs no Python to run; it writes where each thread
-was to a file that was opened beforehand. The same file is written to when Python itself crashes.
+end of the process frees the house, and the service manager starts it again. Where Python code can
+still run, `end` does that. In a call of C that never returns it can't: so the system sends SIGPROF
+when the process has used a time of the processor, and Python's `faulthandler` handles that in C. It
+writes where each thread was to a file that was opened beforehand, and lets the signal end the
+process. The same file is written to when Python itself crashes.
+
+Time of the processor, rather than time, as a process that is stopped (SIGSTOP, a debugger, a frozen
+container) must not be ended for that when it goes on.
 
 The first line of the file says which thread is the main one; further lines of ours say what the
 watchdog knew before the end.
@@ -11,11 +16,13 @@ watchdog knew before the end.
 
 import faulthandler
 import json
+import os
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 __all__ = ["Crash", "CrashFile", "Spot", "read_crash"]
 
@@ -61,14 +68,24 @@ class CrashFile:
         self._file = path.open("w")
         self._write({"main": f"0x{threading.main_thread().ident or 0:016x}"})
         faulthandler.enable(self._file)
+        # chain: after that, the signal does what it does by default, which is to end the process.
+        faulthandler.register(signal.SIGPROF, self._file, all_threads=True, chain=True)
 
     def arm(self, seconds: float) -> None:
-        """End the process after so many seconds, unless this is called again, or `disarm`."""
-        faulthandler.dump_traceback_later(seconds, exit=True, file=self._file)
+        """End the process when it has used so many seconds of the processor.
+
+        Each call begins from 0; `disarm` ends it.
+        """
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
     def disarm(self) -> None:
         """Do not end the process."""
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def end(self) -> NoReturn:
+        """End the process now, with the exit code 1."""
+        faulthandler.dump_traceback(self._file, all_threads=True)
+        os._exit(1)
 
     def note(self, rule: str | None, file: str, line: int) -> None:
         """Write down who is about to be interrupted."""
@@ -77,6 +94,7 @@ class CrashFile:
     def close(self) -> None:
         """Take the file away: the process ends well."""
         self.disarm()
+        faulthandler.unregister(signal.SIGPROF)
         faulthandler.disable()
         self._file.close()
         self.path.unlink(missing_ok=True)

@@ -52,6 +52,9 @@ BEAT: Final = 0.25
 SAMPLE: Final = 0.05
 """Seconds from one alarm to the next, once a beat is late."""
 
+STOPPED_AFTER: Final = 1.0
+"""Without an alarm for so many seconds, the process is taken to have been stopped."""
+
 FAST_SAMPLE: Final = 0.001
 """The same for a rule that is to be interrupted, and is most of the time in code of the runner."""
 
@@ -134,6 +137,7 @@ class Watchdog:
         self._since = 0.0  # when it was first seen
         self._told_since: float | None = None  # since when that blocks which was told of
         self._interrupted: SupervisedRule | None = None
+        self._clocks = _Clocks()
 
     def start(self) -> None:
         """Watch from now on."""
@@ -155,6 +159,7 @@ class Watchdog:
         if self._told_since is not None:
             blocked = time.monotonic() - self._told_since
             self._log.info("loop is free again", blocked_s=round(blocked, 2))
+        self._note_stop()
         self._step = self._interrupted = self._told_since = None
         self._take_signals_back()
         signal.setitimer(signal.ITIMER_REAL, BEAT + SAMPLE, SAMPLE)
@@ -166,6 +171,7 @@ class Watchdog:
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         step, now = _step_of(frame), time.monotonic()
+        self._since += self._note_stop()
         if step is None or step is not self._step:
             self._step, self._since = step, now
             return
@@ -178,6 +184,8 @@ class Watchdog:
         if place is None:
             return
         limits = self._limits if place.rule is None else place.rule.limits
+        if blocked >= limits.end_after and place.frame is not None and self._crash is not None:
+            self._crash.end()
         is_told = self._told_since is not None
         if blocked >= limits.blocked_after and not is_told and not place.in_log:
             self._told_since = self._since
@@ -196,6 +204,14 @@ class Watchdog:
                 error = Blocked(blocked, place)
                 self._blame(place, error)
                 raise error
+
+    def _note_stop(self) -> float:
+        """Return for how long the process was stopped since the last call, and log that."""
+        stopped = self._clocks.stopped()
+        if stopped:
+            with contextlib.suppress(RuntimeError):
+                self._log.warning("the process was stopped", seconds=round(stopped, 2))
+        return stopped
 
     def _tell(self, event: str, place: Place, blocked: float) -> None:
         self._log.error(
@@ -238,6 +254,27 @@ class Watchdog:
             if signal.getsignal(number) is not handler:
                 self._log.warning("took back a signal that a rule had taken", signal=number.name)
                 signal.signal(number, handler)
+
+
+class _Clocks:
+    """Tells time in which the process was stopped, by a signal or a debugger, from other time.
+
+    Between two alarms little time passes, unless a call of C holds Python, which uses the
+    processor, or the process is stopped, which does not.
+    """
+
+    def __init__(self) -> None:
+        self._read()
+
+    def stopped(self) -> float:
+        """Return for how many seconds the process was stopped since the last call; else 0."""
+        time_before, used_before = self._time, self._used
+        self._read()
+        idle = (self._time - time_before) - (self._used - used_before)
+        return idle if idle > BEAT + STOPPED_AFTER else 0.0
+
+    def _read(self) -> None:
+        self._time, self._used = time.monotonic(), time.process_time()
 
 
 def place_of(
