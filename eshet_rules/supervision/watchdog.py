@@ -138,6 +138,7 @@ class Watchdog:
         self._told_since: float | None = None  # since when that blocks which was told of
         self._interrupted: SupervisedRule | None = None
         self._clocks = _Clocks()
+        self._stopped = 0.0  # seconds in which the process was stopped, to be logged
 
     def start(self) -> None:
         """Watch from now on."""
@@ -160,6 +161,9 @@ class Watchdog:
             blocked = time.monotonic() - self._told_since
             self._log.info("loop is free again", blocked_s=round(blocked, 2))
         self._note_stop()
+        if self._stopped:  # not logged by the alarm, which may interrupt the log itself
+            self._log.warning("the process was stopped", seconds=round(self._stopped, 2))
+        self._stopped = 0.0
         self._step = self._interrupted = self._told_since = None
         self._take_signals_back()
         signal.setitimer(signal.ITIMER_REAL, BEAT + SAMPLE, SAMPLE)
@@ -206,11 +210,9 @@ class Watchdog:
                 raise error
 
     def _note_stop(self) -> float:
-        """Return for how long the process was stopped since the last call, and log that."""
+        """Return for how long the process was stopped since the last call; `_beat` logs that."""
         stopped = self._clocks.stopped()
-        if stopped:
-            with contextlib.suppress(RuntimeError):
-                self._log.warning("the process was stopped", seconds=round(stopped, 2))
+        self._stopped += stopped
         return stopped
 
     def _tell(self, event: str, place: Place, blocked: float) -> None:
