@@ -2,23 +2,32 @@
 
 A rules folder is a tree: `hall.py` is the module `hall`, `upstairs/bath.py` is `upstairs.bath`, and
 `upstairs/__init__.py`, if it is there, `upstairs`. Not modules are tests (`test_*.py`, `*_test.py`,
-`conftest.py`), hidden files and folders, and what editors leave beside a file. A module whose name
-starts with `_` is a helper: it is imported by others, never loaded for itself.
+`conftest.py`), hidden files and folders, and what tools leave beside a file (see `exclusion.py`). A
+module whose name starts with `_` is a helper: it is imported by others, never loaded for itself.
+
+Two files of one module (`hall.py` and `hall/__init__.py`) are a module that can't be used.
 """
 
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from eshet.text import encodable
 from eshet_rules.exceptions import RulesFolderError
+from eshet_rules.exclusion import why_excluded, why_folder_excluded
 
-__all__ = ["Source", "check_folder", "discover"]
+__all__ = ["Discovery", "Source", "check_folder", "discover"]
 
-# What a file must have in common with itself to count as unchanged without being read.
-Stamp = tuple[int, int, int]
+# What a file must have in common with itself to count as unchanged without being read: the time of
+# its last change can be set back, and is by `cp -p`, but that changes the time of the inode.
+Stamp = tuple[int, ...]
+
+_MAX_RESCANS: Final = 3
+"""How often a scan is repeated because the folder was replaced during it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Source:
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the folder's full path.
+    """Return the folder's full path, in which links are kept: they may lead elsewhere one day.
 
     Raises:
         RulesFolderError: there is no such folder.
@@ -66,7 +75,40 @@ def check_folder(folder: Path) -> Path:
         os.scandir(folder).close()
     except OSError as error:
         raise RulesFolderError(folder, f"it {_unreadable(error)}") from None
-    return folder.resolve()
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
+
+
+class Discovery:
+    """Finds the modules of one rules folder, again and again.
+
+    Args:
+        folder: the rules folder.
+        exclude: globs of what is no module, as configured.
+    """
+
+    def __init__(self, folder: Path, exclude: Sequence[str] = ()) -> None:
+        self._folder: Final = folder
+        self._exclude: Final = tuple(exclude)
+        self._excluded: dict[Path, str] = {}
+        self._reported: set[Path] = set()
+
+    def __call__(self, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
+        """Read all modules; see `discover`. It may be called in any thread."""
+        for _ in range(_MAX_RESCANS):
+            before = _identity(self._folder)
+            excluded: dict[Path, str] = {}
+            found = _discover(_Scan(self._folder, self._exclude, excluded), known or {})
+            if _identity(self._folder) == before:
+                break
+        self._excluded = excluded
+        return found
+
+    def newly_excluded(self) -> dict[Path, str]:
+        """Return what was left out and why, each path once until it is there no more."""
+        excluded = self._excluded
+        new = {path: why for path, why in excluded.items() if path not in self._reported}
+        self._reported = set(excluded)
+        return {Path(encodable(str(path))): why for path, why in new.items()}
 
 
 def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
@@ -79,45 +121,112 @@ def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[st
         folder: the rules folder; empty if it does not exist.
         known: what was read before. Files with the same times and size are not read again.
     """
-    known = known or {}
+    return Discovery(folder)(known)
+
+
+def _discover(scan: "_Scan", known: Mapping[str, Source]) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for name, path, problem in _modules(folder):
+    for name, path, problem in scan.modules(scan.folder):
         if problem:
             inside = f"{name}." if name else ""
             found |= {each: source for each, source in known.items() if each.startswith(inside)}
             if name:
                 found[name] = _unread(name, path, problem)
+        elif name in found and found[name].path != path:
+            found[name] = _ambiguous(name, found[name].path, path, scan.folder)
         elif (source := _read(name, path, known.get(name))) is not None:
             found[name] = source
-    return found
+    return dict(sorted(found.items()))
 
 
-def _modules(
-    folder: Path, package: str = "", above: tuple[os.stat_result, ...] = ()
-) -> Iterator[tuple[str, Path, str]]:
-    """Find the modules of a folder, which has the folders above it, and what can't be read."""
+@dataclass(frozen=True)
+class _Scan:
+    """One look at a rules folder.
+
+    Args:
+        folder: the rules folder.
+        exclude: globs of what is no module.
+        excluded: is added what was left out, and why.
+    """
+
+    folder: Path
+    exclude: Sequence[str]
+    excluded: dict[Path, str]
+
+    def modules(
+        self,
+        folder: Path,
+        package: str = "",
+        inside: str = "",
+        above: tuple[os.stat_result, ...] = (),
+    ) -> Iterator[tuple[str, Path, str]]:
+        """Find the modules of a folder, and what can't be used.
+
+        Args:
+            folder: to look into.
+            package: what the names of its modules begin with, as `up.`.
+            inside: what their paths begin with, as `up/`.
+            above: the folders above it.
+        """
+        try:
+            status = folder.stat()
+            if any(os.path.samestat(status, each) for each in above):
+                return  # a link that leads back
+            with os.scandir(folder) as found:  # which tells folders from files without asking again
+                entries = sorted(found, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):  # it has gone meanwhile
+            return
+        except OSError as error:
+            yield package.removesuffix("."), folder, _unreadable(error)
+            return
+        names = {entry.name for entry in entries}
+        if above and self._leave_out(
+            folder, why_folder_excluded(inside.removesuffix("/"), names, self.exclude)
+        ):
+            return
+        for entry in entries:
+            if entry.name.startswith((".", "#")) or entry.name == "__pycache__":
+                continue
+            path, relative = folder / entry.name, inside + entry.name
+            if _is_folder(entry):
+                within = f"{package}{entry.name}."
+                yield from self.modules(path, within, f"{relative}/", (*above, status))
+                continue
+            is_module = path.suffix == ".py" and not _is_test(entry.name)
+            if is_module and not self._leave_out(path, why_excluded(relative, self.exclude)):
+                yield from _module(path, package, relative)
+
+    def _leave_out(self, path: Path, why: str | None) -> bool:
+        if why is not None:
+            self.excluded[path] = why
+        return why is not None
+
+
+def _module(path: Path, package: str, relative: str) -> Iterator[tuple[str, Path, str]]:
+    # The folder of a package is named by its parent; the rules folder itself has no name.
+    name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
+    if not name:
+        return
+    if relative.isascii() or encodable(relative) == relative:
+        yield name, path, ""
+    else:  # it is shown as a log can hold it
+        shown = Path(encodable(str(path)))
+        yield encodable(name), shown, "has a name that is not UTF-8: rename it"
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one at the same path; None if there is none."""
     try:
         status = folder.stat()
-        if any(os.path.samestat(status, each) for each in above):
-            return  # a link that leads back
-        with os.scandir(folder) as found:  # which tells folders from files without asking again
-            entries = sorted(found, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):  # it has gone meanwhile
-        return
-    except OSError as error:
-        yield package.removesuffix("."), folder, _unreadable(error)
-        return
-    for entry in entries:
-        if entry.name.startswith((".", "#")) or entry.name == "__pycache__":
-            continue
-        path = folder / entry.name
-        if _is_folder(entry):
-            yield from _modules(path, f"{package}{path.name}.", (*above, status))
-        elif path.suffix == ".py" and not _is_test(path.name):
-            # The folder of a package is named by its parent; the rules folder itself has no name.
-            name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
-            if name:
-                yield name, path, ""
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _ambiguous(name: str, one: Path, other: Path, folder: Path) -> Source:
+    both = " and ".join(str(path.relative_to(folder)) for path in sorted((one, other)))
+    problem = f"can't be used, as {both} are both the module {name}: rename or remove one"
+    return _unread(name, other, problem)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -138,7 +247,7 @@ def _is_test(file_name: str) -> bool:
 def _read(name: str, path: Path, known: Source | None) -> Source | None:
     try:
         status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if known is not None and known.stamp == stamp and known.path == path and not known.problem:
             return known
         if not stat.S_ISREG(status.st_mode):  # to read it might never end
@@ -152,7 +261,7 @@ def _read(name: str, path: Path, known: Source | None) -> Source | None:
 
 
 def _unread(name: str, path: Path, problem: str) -> Source:
-    return Source(name, path, b"", _version(problem.encode()), (0, 0, 0), problem)
+    return Source(name, path, b"", _version(problem.encode()), (), problem)
 
 
 def _unreadable(error: OSError) -> str:

@@ -17,7 +17,7 @@ from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.components import attempt, keep_running
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.control import Control
-from eshet_rules.discovery import Source, discover
+from eshet_rules.discovery import Discovery, Source
 from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
 from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
@@ -60,6 +60,7 @@ class House:
         redaction: Redaction | None = None,
     ) -> None:
         self._folder: Final = folder
+        self._discovery: Final = Discovery(folder, configuration.watch.exclude)
         self._log = log
         self._make_client = make_client
         self._redaction = redaction
@@ -92,7 +93,7 @@ class House:
 
     async def __aenter__(self) -> "House":
         if self._guard is not None:
-            self._guard.begin(discover(self._folder))
+            self._guard.begin(self._discovery())
             self._watching.enter_context(self._guard.watching(self._reloader.supervised))
         return self
 
@@ -110,7 +111,7 @@ class House:
 
     async def run_once(self) -> int:
         """Set up all rules, and return the exit code."""
-        return 0 if await self._load(discover(self._folder)) else 1
+        return 0 if await self._load(self._discovery()) else 1
 
     async def run(self, file: ConfigurationFile | None, *, reload: bool) -> int:
         """Run, and follow what changes, until this is cancelled.
@@ -119,7 +120,7 @@ class House:
             file: of the configuration.
             reload: whether to follow changes of files.
         """
-        contents = self._watch() if reload else _as_it_is(self._folder)
+        contents = self._watch() if reload else _as_it_is(self._discovery)
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
             with on_signal(signal.SIGHUP, hangup.set):
@@ -169,10 +170,12 @@ class House:
 
     async def _look(self) -> dict[str, Source]:
         """Return what is in the rules folder now, and may be imported."""
-        return self._admitted(await self._threads.run(discover, self._folder))
+        return self._admitted(await self._threads.run(self._discovery))
 
     def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
-        """Return what may be imported."""
+        """Return what may be imported, and log what is not even looked at."""
+        for path, why in self._discovery.newly_excluded().items():
+            self._log.info("file excluded", file=str(path), why=why)
         return sources if self._guard is None else self._guard.see(sources)
 
     async def _reload_at(self, hangup: asyncio.Event, file: ConfigurationFile | None) -> None:
@@ -192,6 +195,7 @@ class House:
         return watch(
             self._folder,
             self._log,
+            find=self._discovery,
             settle=settings.settle,
             rescan=settings.rescan,
             threads=self._threads,
@@ -249,7 +253,7 @@ class House:
         return ", ".join(f"{number} {state}" for state, number in states.items()) or "no rules"
 
 
-async def _as_it_is(folder: Path) -> AsyncGenerator[dict[str, Source], None]:
+async def _as_it_is(discovery: Discovery) -> AsyncGenerator[dict[str, Source], None]:
     """Iterate over what is in the folder now, and never again."""
-    yield discover(folder)
+    yield discovery()
     await asyncio.Event().wait()

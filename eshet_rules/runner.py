@@ -75,7 +75,8 @@ async def run(
     place = None if state is None else state_folder(state, folder)
     configuration = configuration or Configuration()
     async with contextlib.AsyncExitStack() as stack:
-        if place is not None:
+        if state is not None and place is not None:
+            _adopt_state(state_folder(state, folder.resolve()), place)
             stack.enter_context(locked(place))
         if recorder is not None and (trail := _trail(configuration.log, place, log)) is not None:
             stack.enter_context(recorder.keeping(trail))
@@ -94,9 +95,23 @@ async def run(
 
 
 def state_folder(base: Path, folder: Path) -> Path:
-    """Return the state folder of a rules folder, of which there may be many with one name."""
+    """Return the state folder of a rules folder, of which there may be many with one name.
+
+    A link to a rules folder has a state folder of its own, wherever it leads: deployments swap it.
+    """
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
     return base / f"{folder.name}-{digest}"
+
+
+def _adopt_state(earlier: Path, place: Path) -> None:
+    """Take over a state folder that was named by where links lead, as earlier versions did.
+
+    Raises:
+        StateInUse: another runner uses it.
+    """
+    if earlier != place and earlier.exists() and not place.exists():
+        with locked(earlier):
+            earlier.rename(place)
 
 
 def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:

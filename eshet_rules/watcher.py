@@ -10,7 +10,8 @@ remember would be gone with it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+import functools
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,12 @@ DOUBT: Final = 0.25
 """Seconds after which a file that has gone, or is empty, is believed to be so."""
 
 _LONGEST_SETTLE: Final = 10  # times as long, changes may follow each other until it is looked
+_LINK_CHECK: Final = 0.2
+"""Seconds from one look at where the folder is to the next, if a link leads there.
+
+The system reports what happens in a folder, not that a link leads to another one now.
+"""
+
 _RETRY: Final = 0.5  # seconds until to look again for a folder that is gone
 
 
@@ -41,6 +48,7 @@ async def watch(
     folder: Path,
     log: FilteringBoundLogger,
     *,
+    find: Callable[..., dict[str, Source]] | None = None,
     settle: float = SETTLE,
     rescan: float = RESCAN,
     doubt: float = DOUBT,
@@ -51,19 +59,21 @@ async def watch(
     Args:
         folder: which is watched, with all folders in it.
         log: where it is reported that the system gives no hints.
+        find: returns what is in it, given what was known before; `discover` if not given.
         settle: see `SETTLE`.
         rescan: see `RESCAN`.
         doubt: see `DOUBT`.
         threads: in which the folder is scanned.
     """
-    sources = await threads.run(discover, folder)
+    find = functools.partial(discover, folder) if find is None else find
+    sources = await threads.run(find)
     yield sources
     async with aclosing(_hints(folder, log, settle, rescan)) as hints:
         async for _ in hints:
-            new = await threads.run(discover, folder, sources)
+            new = await threads.run(find, sources)
             if _is_doubtful(new, sources):
                 await asyncio.sleep(doubt)
-                new = await threads.run(discover, folder, sources)
+                new = await threads.run(find, sources)
             changed = _versions(new) != _versions(sources)
             sources = new
             if changed:
@@ -136,23 +146,30 @@ async def _hints(
     is each `rescan` seconds.
     """
     reported = None
+    loop = asyncio.get_running_loop()
     while True:
         yield  # no hint tells of a change before the watch begins
         try:
             watched = _identity(folder)
+            is_linked = _is_linked(folder)
+            timeout = min(rescan, _LINK_CHECK) if is_linked else rescan
+            rescan_at = loop.time() + rescan
             async with aclosing(
                 awatch(
                     folder,
                     step=_ms(settle),
                     debounce=_ms(settle * _LONGEST_SETTLE),
-                    rust_timeout=_ms(rescan),
+                    rust_timeout=_ms(timeout),
                     yield_on_timeout=True,
                     recursive=deep,
                 )
             ) as batches:
-                async for _ in batches:
-                    yield
-                    if _identity(folder) != watched:
+                async for changes in batches:
+                    replaced = _is_replaced(folder, watched)
+                    if changes or replaced or not is_linked or loop.time() >= rescan_at:
+                        rescan_at = loop.time() + rescan
+                        yield
+                    if replaced:
                         break
         except FileNotFoundError:
             await asyncio.sleep(_RETRY)
@@ -172,9 +189,21 @@ def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-def _identity(folder: Path) -> int:
+def _identity(folder: Path) -> tuple[int, int]:
     """Return what tells a folder from another of the same name: a watch is bound to it."""
-    return folder.stat().st_ino
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_replaced(folder: Path, watched: tuple[int, int]) -> bool:
+    try:
+        return _identity(folder) != watched
+    except FileNotFoundError:
+        return True
+
+
+def _is_linked(folder: Path) -> bool:
+    return folder != folder.resolve()
 
 
 def _versions(sources: dict[str, Source]) -> dict[str, str]:

@@ -221,6 +221,14 @@ class ImportFailed(Record, kw_only=True):
     source: Annotated[str, Meta(description="the line itself")]
 
 
+@_event("file excluded")
+class FileExcluded(Record, kw_only=True):
+    """A file or folder of the rules folder is not loaded."""
+
+    file: Annotated[str, Meta(description="its path")]
+    why: Annotated[str, Meta(description="why not")]
+
+
 @_event("mended")
 class Mended(Record, kw_only=True):
     """A file of which a version could not be used is again what is alive."""

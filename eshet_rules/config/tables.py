@@ -97,11 +97,13 @@ class WatchSettings:
         reload: whether they are.
         settle: for so long, in seconds, nothing must change until it is looked at.
         rescan: after so long, in seconds, it is looked at without a hint that it has changed.
+        exclude: globs of files and folders of the rules folder that are not loaded.
     """
 
     reload: bool = setting(FLAG, True)
     settle: float = setting(number("seconds"), 0.05)
     rescan: float = setting(number("seconds"), 2.0)
+    exclude: tuple[str, ...] = setting(TEXTS, ())
 
 
 def is_meant(rule: str, name: str) -> bool:

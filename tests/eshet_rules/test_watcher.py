@@ -7,6 +7,7 @@ import pytest
 from eshet_rules import watcher
 from eshet_rules.threads import RunnerThreads
 from eshet_rules.watcher import DOUBT, watch, watch_file
+from tests.support.rules import Folder
 
 
 @pytest.fixture
@@ -157,6 +158,25 @@ async def test_a_folder_that_is_replaced_is_watched_again(folder, contents, next
     change = await next_change()
     folder.write("hall.py", "a = 3")
     assert (await change)["hall"].data == b"a = 3"
+
+
+async def test_a_link_to_the_folder_that_is_swapped_is_followed_at_once(tmp_path, advance):
+    rules = Folder(tmp_path)
+    rules.write("one/hall.py", "a = 1")
+    rules.write("two/hall.py", "a = 2")
+    link = tmp_path / "current"
+    link.symlink_to("one")
+    async with aclosing(watch(link, log.logger, rescan=3600.0, doubt=0.0, threads=threads)) as contents:
+        assert (await anext(contents))["hall"].data == b"a = 1"
+        change = asyncio.create_task(anext(contents))
+        await advance(0)
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").replace(link)
+        assert (await change)["hall"].data == b"a = 2"
+        change = asyncio.create_task(anext(contents))
+        await advance(0)
+        rules.write("two/hall.py", "a = 3")
+        assert (await change)["hall"].data == b"a = 3"
 
 
 @pytest.mark.parametrize("rescan", [0.05])

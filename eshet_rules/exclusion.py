@@ -1,0 +1,66 @@
+"""Which files and folders of a rules folder are not loaded, although their names end as modules do.
+
+Tools leave copies beside a file: those that resolve conflicts, synchronise, back up, or copy in a
+file manager. A copy that ran would do everything a second time. Folders of installed packages hold
+thousands of modules, none of which is a rule.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+__all__ = ["why_excluded", "why_folder_excluded"]
+
+_COPIES: Final = (
+    (r"\.sync-conflict-", "a conflict that Syncthing left"),
+    (r"_(LOCAL|REMOTE|BASE|BACKUP)_\d+$", "a temporary file of git mergetool"),
+    (r"\((.* )?conflicted copy.*\)|conflicted copy", "a conflict that a cloud drive left"),
+    (r" \(case conflict.*\)$|_conflict-\d{4}", "a conflict that a cloud drive left"),
+    (r" - Copy( \(\d+\))?$|^Copy( \(\d+\))? of ", "a copy of a file manager"),
+    (r" \((\d+(st|nd|rd|th)|another|third)? ?copy( \d+)?\)$", "a copy of a file manager"),
+    (r" copy( \d+)?$| \(\d+\)$", "a copy of a file manager"),
+    (r"[.~-](bak|backup|orig|old|rej|tmp|swp|save)\d*$|~\d*$", "a backup"),
+)
+_COPY: Final = [(re.compile(pattern), what) for pattern, what in _COPIES]
+
+_PACKAGES: Final = frozenset({"node_modules", "site-packages", "__MACOSX", "@eaDir", "lost+found"})
+
+
+def why_excluded(path: str, exclude: Sequence[str] = ()) -> str | None:
+    """Return why a file is no module; None if it may be one.
+
+    Args:
+        path: relative to the rules folder, with `/`; ends with `.py`.
+        exclude: globs, as configured: of names, or of paths if they have a `/`.
+    """
+    if (why := _configured(path, exclude)) is not None:
+        return why
+    stem = os.path.basename(path).removesuffix(".py")  # noqa: PTH119 - asked for each file
+    return next((f"it is {what}" for pattern, what in _COPY if pattern.search(stem)), None)
+
+
+def why_folder_excluded(path: str, names: set[str], exclude: Sequence[str] = ()) -> str | None:
+    """Return why nothing in a folder is a module; None if something may be.
+
+    Args:
+        path: see `why_excluded`.
+        names: of what is in the folder.
+        exclude: see `why_excluded`.
+    """
+    if (why := _configured(path, exclude)) is not None:
+        return why
+    if "pyvenv.cfg" in names:
+        return "it is a virtual environment"
+    if os.path.basename(path) in _PACKAGES:  # noqa: PTH119
+        return "it is a folder of packages, or of the system"
+    return None
+
+
+def _configured(path: str, exclude: Sequence[str]) -> str | None:
+    name = os.path.basename(path)  # noqa: PTH119
+    for glob in exclude:
+        if fnmatchcase(path if "/" in glob else name, glob.removesuffix("/")):
+            return f"[watch] exclude has {glob!r}"
+    return None
