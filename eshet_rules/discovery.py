@@ -26,8 +26,8 @@ __all__ = ["Discovery", "Source", "check_folder", "discover"]
 # its last change can be set back, and is by `cp -p`, but that changes the time of the inode.
 Stamp = tuple[int, ...]
 
-_MAX_RESCANS: Final = 3
-"""How often a scan is repeated because the folder was replaced during it."""
+_MAX_SCANS: Final = 4
+"""How often a folder is scanned that is replaced during each scan."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,15 @@ class Discovery:
 
     def __call__(self, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
         """Read all modules; see `discover`. It may be called in any thread."""
-        for _ in range(_MAX_RESCANS):
+        scans = 0
+        while True:
             before = _identity(self._folder)
             excluded: dict[Path, str] = {}
             found = _discover(_Scan(self._folder, self._exclude, excluded), known or {})
-            if _identity(self._folder) == before:
-                break
-        self._excluded = excluded
-        return found
+            scans += 1
+            if scans == _MAX_SCANS or _identity(self._folder) == before:
+                self._excluded = excluded
+                return found
 
     def newly_excluded(self) -> dict[Path, str]:
         """Return what was left out and why, each path once until it is there no more."""

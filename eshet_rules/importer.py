@@ -22,16 +22,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from eshet.scope import Scope
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
+from eshet_rules.module_objects import PackageFinder, folder_module, forget_module, new_module
 from eshet_rules.rule import Rule, collect_rules, main_rule
 
 __all__ = ["Importer", "ModuleVersion"]
-
-_serial: Final = itertools.count(1)
 
 
 @dataclass(eq=False)
@@ -44,6 +43,8 @@ class ModuleVersion:
         scope: what was made by its import, outside of its rules, ends with this.
         rules: those that were made by its import, by name.
         imports: the versions of other modules that it has imported, by name.
+        folders: what it has imported of folders without `__init__.py`, by their names.
+        is_executed: whether its import has ended; from then on what it has imported stays the same.
     """
 
     source: Source
@@ -51,6 +52,8 @@ class ModuleVersion:
     scope: Scope
     rules: dict[str, Rule] = field(default_factory=dict)
     imports: dict[str, "ModuleVersion"] = field(default_factory=dict)
+    folders: dict[str, ModuleType] = field(default_factory=dict)
+    is_executed: bool = False
 
     @property
     def name(self) -> str:
@@ -87,6 +90,8 @@ class Importer:
         self._loaded: dict[str, ModuleVersion] = {}  # by the names of their module objects
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._batch: dict[str, ModuleVersion] | None = None
+        self._bound: list[tuple[ModuleVersion, ModuleVersion]] = []  # in this batch: where, what
+        self._finder = PackageFinder(self._source_of, self._import_for)
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -100,6 +105,11 @@ class Importer:
             name[:end] for name in sources for end, char in enumerate(name) if char == "."
         }
 
+    @property
+    def loaded(self) -> list[ModuleVersion]:
+        """All versions that are loaded, the newest last."""
+        return list(self._loaded.values())
+
     def load(self, name: str) -> ModuleVersion:
         """Import a new version of a module, and of what it imports where that has changed.
 
@@ -108,10 +118,13 @@ class Importer:
                 then as it was before.
         """
         self._batch = {}
+        self._bound = []
         try:
             version = self._version(name)
         except BaseException as error:
             failure = self._describe(name, error)
+            for package, bound in self._bound:
+                self._unbind(package, bound)
             for made in self._batch.values():
                 self._drop(made)
             raise failure from error
@@ -153,25 +166,23 @@ class Importer:
 
     def _version(self, name: str) -> ModuleVersion:
         """Return the version of a module that belongs to the batch: a new one where needed."""
-        if self._batch is None:  # an import statement in a function, long after its module's import
-            return self.current.get(name) or self.load(name)
-        if name in self._batch:
+        if self._batch is not None and name in self._batch:
             return self._batch[name]
         current = self.current.get(name)
         if current is not None and self.is_up_to_date(current):
             return current
+        if self._batch is None:  # an import statement in a function, long after its module's import
+            return self.load(name)
         return self._make(name, self._batch)
 
     def _make(self, name: str, batch: dict[str, ModuleVersion]) -> ModuleVersion:
         source = self.sources.get(name)
         if source is None:
             raise ModuleNotFoundError(f"there is no module {name!r} in the rules folder", name=name)
-        version = ModuleVersion(source, self._new_module(source), self._make_scope(name))
-        version.module.__dict__["__builtins__"] = self._builtins
+        version = ModuleVersion(source, new_module(source), self._make_scope(name))
         # In its place before it is executed, as in sys.modules: modules may import each other.
         batch[name] = version
-        self._loaded[version.module.__name__] = version
-        self.show_source(version)
+        self._prepare(version)
         try:
             self._execute(version)
         except BaseException:
@@ -180,11 +191,13 @@ class Importer:
             raise
         return version
 
-    def _new_module(self, source: Source) -> ModuleType:
-        module = ModuleType(f"{source.name}@{source.version}#{next(_serial)}")
-        module.__file__ = str(source.path)
-        sys.modules[module.__name__] = module
-        return module
+    def _prepare(self, version: ModuleVersion) -> None:
+        """Make a version known, which is to be executed next."""
+        version.module.__dict__["__builtins__"] = self._builtins
+        if not self._loaded:
+            sys.meta_path.insert(0, self._finder)
+        self._loaded[version.module.__name__] = version
+        self.show_source(version)
 
     def _execute(self, version: ModuleVersion) -> None:
         if version.source.problem:
@@ -193,6 +206,7 @@ class Importer:
         with version.scope.active(), collect_rules() as rules:
             exec(code, version.module.__dict__)  # noqa: S102 - this is what importing is
         version.rules = rules or self._main_rule(version)
+        version.is_executed = True
 
     def _main_rule(self, version: ModuleVersion) -> dict[str, Rule]:
         if version.source.is_helper:
@@ -201,8 +215,9 @@ class Importer:
         return {} if main is None else {main.name: main}
 
     def _drop(self, version: ModuleVersion) -> None:
-        self._loaded.pop(version.module.__name__, None)
-        sys.modules.pop(version.module.__name__, None)
+        if self._loaded.pop(version.module.__name__, None) is not None and not self._loaded:
+            sys.meta_path.remove(self._finder)
+        forget_module(version.module)
         version.scope.dispose()
         current = self.current.get(version.name)
         if current is not None and current is not version:
@@ -228,7 +243,8 @@ class Importer:
         if not fromlist:
             return self._import_dotted(importing, full_name)
         module = self._import_one(importing, full_name)
-        for item in fromlist:
+        items = [*fromlist, *getattr(module, "__all__", ())] if "*" in fromlist else fromlist
+        for item in items:
             part = f"{full_name}.{item}" if full_name else item
             if not hasattr(module, item) and self._is_there(part):
                 setattr(module, item, self._import_one(importing, part))
@@ -241,16 +257,71 @@ class Importer:
         for part in rest:
             top = f"{top}.{part}"
             child = self._import_one(importing, top)
-            setattr(module, part, child)
+            if not hasattr(module, part):
+                setattr(module, part, child)
             module = child
         return result
 
     def _import_one(self, importing: ModuleVersion, name: str) -> ModuleType:
         if name not in self.sources and (not name or self._is_there(name)):
-            return ModuleType(name)  # a folder without __init__.py: what is imported is bound in it
-        version = self._version(name)
+            return self._import_folder(importing, name)
+        version = importing.imports.get(name) if importing.is_executed else None
+        version = self._version_for(importing, name) if version is None else version
         importing.imports[name] = version
+        self._bind_submodules(importing, version)
         return version.module
+
+    def _version_for(self, importing: ModuleVersion, name: str) -> ModuleVersion:
+        """Return the version of a module that another version is to import."""
+        return self._version(name)
+
+    def _import_folder(self, importing: ModuleVersion, name: str) -> ModuleType:
+        """Return a folder without `__init__.py`, in which is bound what this version imports."""
+        folder = importing.folders.get(name)
+        if folder is None:
+            path = self.folder.joinpath(*name.split("."))
+            folder = importing.folders[name] = folder_module(name, path)
+            for child, version in _directly_in(name, importing.imports):
+                setattr(folder, child, version.module)
+        return folder
+
+    def _bind_submodules(self, importing: ModuleVersion, version: ModuleVersion) -> None:
+        """Bind, after an import, the module in its package, if its importer has that too.
+
+        So a package depends on its submodules that others have bound in it, which Python binds in
+        any case: with another version of one, its importers get another version of the package.
+        """
+        package, _, attribute = version.name.rpartition(".")
+        if importing.name == package:
+            self._bind(importing, version)
+        elif package in importing.imports:
+            self._bind(importing.imports[package], version)
+        elif package in importing.folders:
+            setattr(importing.folders[package], attribute, version.module)
+        for _, child in _directly_in(version.name, importing.imports):
+            self._bind(version, child)
+
+    def _bind(self, package: ModuleVersion, version: ModuleVersion) -> None:
+        attribute = version.name.rpartition(".")[2]
+        if attribute in package.module.__dict__:
+            return
+        setattr(package.module, attribute, version.module)
+        package.imports[version.name] = version
+        if self._batch is not None:
+            self._bound.append((package, version))
+
+    def _unbind(self, package: ModuleVersion, version: ModuleVersion) -> None:
+        package.module.__dict__.pop(version.name.rpartition(".")[2], None)
+        package.imports.pop(version.name, None)
+
+    def _source_of(self, module_name: str) -> Source | None:
+        version = self._loaded.get(module_name)
+        return None if version is None else version.source
+
+    def _import_for(self, module_name: str, name: str) -> ModuleType | None:
+        if not self._is_there(name):
+            return None
+        return self._import_one(self._loaded[module_name], name)
 
     def _is_ours(self, name: str) -> bool:
         top = name.partition(".")[0]
@@ -278,6 +349,15 @@ class Importer:
         """Return a line as it was imported: linecache shows the old version again by now."""
         data = next((each.data for each in self.sources.values() if each.path == file), b"")
         return dict(enumerate(_lines(data), start=1)).get(number, "").rstrip("\n")
+
+
+def _directly_in(
+    package: str, versions: Mapping[str, ModuleVersion]
+) -> list[tuple[str, ModuleVersion]]:
+    """Return what is in a package, but not deeper, by the last parts of the names."""
+    inside = f"{package}."
+    parts = [(n.removeprefix(inside), v) for n, v in versions.items() if n.startswith(inside)]
+    return [(part, version) for part, version in parts if "." not in part]
 
 
 def _lines(data: bytes) -> list[str]:

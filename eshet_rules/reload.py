@@ -10,6 +10,7 @@ there are at most two generations of a module.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import causing
 from eshet.client import Client
 from eshet.scope import Reason
+from eshet_rules.child_processes import carried_to_children
 from eshet_rules.config import Parameters, RuleSettings
 from eshet_rules.discovery import Source
 from eshet_rules.generation import Generation
@@ -81,6 +83,8 @@ class Reloader:
         self._settings = settings
         self._inherited = dict(inherited or {})
         self._alive: dict[str, Generation] = {}
+        self._carrying = contextlib.ExitStack()
+        self._carrying.enter_context(carried_to_children(importer))
         self._turn = asyncio.Lock()
         self._newest: Mapping[str, Source] = {}
         self._preparing: asyncio.Future[list[_Prepared]] | None = None
@@ -213,6 +217,7 @@ class Reloader:
         self._alive.clear()
         self._importer.sources = {}
         self._importer.keep_only([])
+        self._carrying.close()
 
     async def _update(self, sources: Mapping[str, Source]) -> bool:
         plan = self._planner.make(sources, self._versions)

@@ -1,9 +1,14 @@
 import linecache
+import logging
+import multiprocessing
 import pickle
 import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+from eshet_rules.child_processes import carried_to_children
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.importer import Importer
 
@@ -171,7 +176,202 @@ def test_what_a_module_makes_can_be_pickled_and_be_a_dataclass(rules):
     assert pickle.loads(pickle.dumps(lamp)) == lamp  # noqa: S301
 
 
+IN_A_FOLDER = """
+    import enum
+    from collections import namedtuple
+    from dataclasses import dataclass
+    from . import _lamps
+
+    class Level(enum.Enum):
+        LOW = 1
+
+    @dataclass
+    class Lamp:
+        level: Level = Level.LOW
+
+    Pair = namedtuple("Pair", "a b")
+
+    class Boiler:
+        class Part:
+            pass
+
+    def double(lamp):
+        return [lamp, _lamps.double(2)]
+    """
+
+
+@pytest.fixture
+def bath(rules):
+    rules.write("up/_lamps.py", "def double(x): return 2 * x")
+    rules.write("up/bath.py", IN_A_FOLDER)
+    return rules.load("up.bath").module
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_classes_and_functions_of_modules_in_folders_can_be_pickled(bath, protocol):
+    things = [bath.Level.LOW, bath.Lamp(), bath.Pair(1, 2), bath.Level, bath.double]
+    if protocol >= 4:  # by which nested classes can be pickled
+        things.append(bath.Boiler.Part)
+    assert pickle.loads(pickle.dumps(things, protocol)) == things  # noqa: S301
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_process_pool_runs_functions_of_rules(rules, bath, method):
+    rules.write("hall.py", "def triple(x): return 3 * x")
+    hall = rules.load("hall").module
+    context = multiprocessing.get_context(method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads
+        with carried_to_children(rules.importer), ProcessPoolExecutor(1, context) as pool:
+            assert pool.submit(hall.triple, 2).result() == 6
+            assert pool.submit(bath.double, bath.Lamp()).result() == [bath.Lamp(), 4]
+
+
+# --- packages -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_package", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import up.bath; import up.hall; found = up.bath.name + up.hall.name",
+        "import up.bath, up.hall; found = up.bath.name + up.hall.name",
+        "import up.bath; from up.hall import name; import up; found = up.bath.name + name",
+        "from up.bath import name; import up; import up.hall; found = up.bath.name + up.hall.name",
+        "from up import bath; import up.hall; found = up.bath.name + bath.name[:0] + up.hall.name",
+        "import up.bath as b; import up.hall as h; found = b.name + h.name",
+        "import up.deep.cellar; import up.bath; import up.hall; up.deep.cellar\n"
+        "found = up.bath.name + up.hall.name",
+        "import importlib as i; found = i.import_module('.up.bath', __package__).name + 'hall'",
+        "def f():\n import up.bath, up.hall; return up\nfound = f().bath.name + f().hall.name",
+    ],
+)
+def test_submodules_are_bound_in_their_package(rules, is_package, text):
+    if is_package:
+        rules.write("up/__init__.py", "")
+    for name in ("bath", "hall"):
+        rules.write(f"up/{name}.py", f"name = {name!r}")
+    rules.write("up/deep/cellar.py", "")
+    rules.write("a.py", text)
+    assert rules.load("a").module.found == "bathhall"
+
+
+def test_a_package_that_imports_its_submodule_has_it_as_an_attribute(rules):
+    rules.write("up/__init__.py", "from .bath import name")
+    rules.write("up/bath.py", "name = 'bath'")
+    rules.write("a.py", "import up; found = up.bath.name")
+    assert rules.load("a").module.found == "bath"
+
+
+def test_a_star_import_of_a_package_imports_the_submodules_that_it_names(rules):
+    rules.write("up/__init__.py", "__all__ = ['bath', 'colour']; colour = 'red'")
+    rules.write("up/bath.py", "name = 'bath'")
+    rules.write("a.py", "from up import *")
+    module = rules.load("a").module
+    assert (module.bath.name, module.colour) == ("bath", "red")
+
+
+def test_a_changed_submodule_is_bound_in_a_new_version_of_its_package(rules):
+    rules.write("up/__init__.py", "")
+    rules.write("up/bath.py", "name = 1")
+    rules.write("a.py", "import up.bath\ndef found(): return up.bath.name")
+    old = rules.load("a")
+    rules.write("up/bath.py", "name = 2")
+    new = rules.load("a")
+    assert (old.module.found(), new.module.found()) == (1, 2)
+
+
+def test_a_submodule_whose_importer_fails_is_not_bound(rules):
+    rules.write("up/__init__.py", "")
+    rules.write("up/bath.py", "")
+    package = rules.load("up")
+    rules.write("a.py", "import up.bath; 1 / 0")
+    rules.fails("a")
+    assert not hasattr(package.module, "bath")
+    assert rules.importer.is_up_to_date(package)
+
+
+@pytest.mark.parametrize("file", ["hall.py", "up/bath.py", "up/__init__.py"])
+def test_resources_beside_a_module_are_found_by_its_package(rules, file):
+    text = """
+        import importlib.resources, pkgutil
+        files = importlib.resources.files(__package__)
+        found = files.joinpath("text.txt").read_text()
+        bytes_ = pkgutil.get_data(__name__, "text.txt")
+        parent = __spec__.parent
+        """
+    path = rules.write(file, text)
+    path.with_name("text.txt").write_text("beside")
+    module = rules.load(
+        ".".join(path.relative_to(rules.folder.path).parts)[:-3].removesuffix(".__init__")
+    ).module
+    assert (module.found, module.bytes_) == ("beside", b"beside")
+    assert module.__package__ == module.parent
+
+
+def test_a_package_finds_its_modules_and_imports_them_by_name(rules):
+    rules.write(
+        "up/__init__.py",
+        """
+        import importlib, pkgutil
+        found = [
+            importlib.import_module(f".{each.name}", __package__).name
+            for each in pkgutil.iter_modules(__path__)
+        ]
+        """,
+    )
+    rules.write("up/bath.py", "name = 'bath'")
+    rules.write("up/hall.py", "name = 'hall'")
+    version = rules.load("up")
+    assert version.module.found == ["bath", "hall"]
+    assert version.module.bath is version.imports["up.bath"].module
+    rules.write("up/bath.py", "name = 'other'")
+    assert rules.load("up").module.found == ["other", "hall"]
+
+
 # --- what is up to date -------------------------------------------------------------------------
+
+
+def test_a_new_version_imports_in_a_function_what_has_changed(rules):
+    rules.write("_lights.py", "warm = 1")
+    text = "def warm():\n    from _lights import warm\n    return warm"
+    rules.write("hall.py", text)
+    old = rules.load("hall")
+    assert old.module.warm() == 1
+    rules.write("_lights.py", "warm = 2")
+    rules.importer.sources = rules.folder.sources()
+    assert not rules.importer.is_up_to_date(old)
+    new = rules.load("hall")
+    assert (old.module.warm(), new.module.warm()) == (1, 2)
+
+
+def test_what_another_module_imported_before_it_changed_is_not_imported_in_a_function(rules):
+    rules.write("_lights.py", "warm = 1")
+    rules.write("bath.py", "import _lights")
+    rules.write("hall.py", "def warm():\n    from _lights import warm\n    return warm")
+    rules.load("bath")
+    hall = rules.load("hall")
+    rules.write("_lights.py", "warm = 2")
+    rules.importer.sources = rules.folder.sources()
+    assert hall.module.warm() == 2
+
+
+def test_loggers_of_versions_that_are_forgotten_are_forgotten(rules):
+    text = """
+        import logging
+        log = logging.getLogger(__name__)
+        child = logging.getLogger(__name__ + ".deep.er")
+        number = {}
+        """
+    before = set(logging.root.manager.loggerDict)
+    for number in range(50):
+        rules.write("up/hall.py", text.format(number))
+        version = rules.load("up.hall")
+        rules.importer.keep_only([version])
+    assert len(set(logging.root.manager.loggerDict) - before) == 3
+    rules.importer.sources = {}
+    rules.importer.keep_only([])
+    assert set(logging.root.manager.loggerDict) == before
 
 
 def test_a_version_is_up_to_date_until_its_file_changes(rules):

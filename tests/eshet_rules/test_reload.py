@@ -1,5 +1,7 @@
 import asyncio
 import gc
+import logging
+import sys
 import weakref
 from textwrap import dedent
 
@@ -580,3 +582,27 @@ async def test_what_a_rule_keeps_goes_on_when_it_is_restarted_and_when_it_was_fa
     house.write("hall.py", COUNTING + "\n")
     await house.update()
     assert await house.get("/count") == 6
+
+
+async def test_fifty_reloads_leave_nothing_in_global_tables(house):
+    text = """
+        import logging
+        from eshet import yarp
+        from eshet_rules import keep, rule
+
+        log = logging.getLogger(__name__)
+
+        @rule
+        async def level(log):
+            log.info("level", number={number})
+            logging.getLogger(f"{{__name__}}.level").info("level")
+            await yarp.state_register("/level", yarp.fn(abs)(keep("level", {number})))
+        """
+
+    async def save(number):
+        house.write("up/hall.py", text.format(number=number))
+        assert await house.reload()
+        return len(logging.root.manager.loggerDict), len(sys.modules), len(sys.meta_path)
+
+    first = await save(0)
+    assert {await save(number) for number in range(1, 51)} == {first}
