@@ -4,13 +4,17 @@ The file is replaced as a whole, so that it can be read at any moment, also afte
 in it are those of the wall clock, so that a delay of 15 minutes ends 15 minutes after it began. A
 file that can't be read is set aside, for people to look at; the rules start afresh then.
 
-It is a line that says what it is, the SHA-256 of the rest, and that: a map in msgpack.
+It is a line that says what it is, the SHA-256 of the rest, and that: in msgpack, a map of what each
+module left, packed for itself; in that, what each node gave is packed for itself, too. So what is
+damaged, or of another version of this program, costs no more than itself.
+
+Nothing here recurses: msgpack walks nested values in its own stack, up to 511 levels. A tuple takes
+two of these: it is a map of one pair, whose key is a mark.
 """
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import astuple
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,17 +22,24 @@ import msgpack
 from structlog.typing import FilteringBoundLogger
 
 from eshet.reactive import FSM
-from eshet.reactive.handover import Memo
+from eshet.reactive.handover import Lost, Memo
 from eshet.reactive.matching import Description
 from eshet.reactive.plain import NoValue
+from eshet.text import encodable, safe_repr, shorten
 from eshet.unknown import Unknown
 from eshet_rules.legacy import Legacy
 
 __all__ = ["Checkpoint", "decode", "encode"]
 
-_MAGIC: Final = b"eshet-rules checkpoint 2\n"
-_TUPLE: Final = 0
-_MARKS: Final[dict[int, Any]] = {1: Unknown, 2: NoValue, 3: FSM.START}
+_MAGIC: Final = b"eshet-rules checkpoint 3\n"
+_MAGIC_2: Final = b"eshet-rules checkpoint 2\n"
+"""Of the version before this one, which is still read: its tuples are packed within each other."""
+
+_TUPLE: Final = object()
+_MARKS: Final[dict[int, Any]] = {0: _TUPLE, 1: Unknown, 2: NoValue, 3: FSM.START}
+_MAX_DEPTH_2: Final = 32
+_MAX_PROBLEMS: Final = 10
+"""How many of the problems of a file are logged."""
 
 
 class Checkpoint:
@@ -58,26 +69,35 @@ class Checkpoint:
         except OSError as error:
             self._log.error("can't read the checkpoint, starting afresh", error=str(error))
             return {}
+        problems: list[str] = []
         try:
-            return decode(data, zero)
+            legacies = decode(data, zero, problems.append)
         except ValueError as error:
             self._set_aside(error)
             return {}
+        if problems:
+            self._copy_aside(data, problems)
+        return legacies
 
-    def pack(self, legacies: Mapping[str, Legacy]) -> bytes | None:
-        """Return what the file is to hold; None if that is what it holds already.
+    def pack_module(self, module: str, legacy: Legacy) -> bytes:
+        """Return what is to be written of a module; what can't be is left out, and logged once."""
+        data, left_out = encode_module(legacy)
+        for description, why in left_out.items():
+            if (module, description) not in self._told:
+                self._told.add((module, description))
+                self._log.warning(
+                    "will not survive a restart: it is no plain data",
+                    module=encodable(module),
+                    rule=encodable(f"{module}.{description.rule}") if description.rule else None,
+                    what=encodable(shorten(str(description))),
+                    why=why,
+                    place=description.place and encodable(description.place),
+                )
+        return data
 
-        What is no plain data is left out, and told once.
-        """
-        data, left_out = encode(legacies)
-        for module, description in left_out - self._told:
-            self._log.warning(
-                "will not survive a restart: it is no plain data",
-                module=module,
-                rule=f"{module}.{description.rule}" if description.rule else None,
-                what=str(description),
-            )
-        self._told |= left_out
+    def pack(self, modules: Mapping[str, bytes]) -> bytes | None:
+        """Return what the file is to hold; None if that is what it holds already."""
+        data = _joined(modules)
         return None if data == self._written else data
 
     def write(self, data: bytes) -> None:
@@ -105,90 +125,210 @@ class Checkpoint:
         except OSError as problem:
             self._log.error("can't set the damaged checkpoint aside", error=str(problem))
 
+    def _copy_aside(self, data: bytes, problems: list[str]) -> None:
+        """Keep a copy of a file of which a part is of no use; the rest goes on."""
+        aside = self.path.with_suffix(".damaged")
+        self._log.error(
+            "a part of the checkpoint is damaged, starting that afresh",
+            error="; ".join(problems[:_MAX_PROBLEMS]),
+            set_aside=str(aside),
+        )
+        try:
+            with open(aside, "wb", opener=_privately) as file:
+                file.write(data)
+        except OSError as problem:
+            self._log.error("can't set the damaged checkpoint aside", error=str(problem))
+
 
 def _privately(path: str, flags: int) -> int:
     """Open a file that nobody else may read: what rules remember may be secret."""
     return os.open(path, flags, 0o600)
 
 
-def encode(legacies: Mapping[str, Legacy]) -> tuple[bytes, set[tuple[str, Description]]]:
-    """Return what modules have left as bytes, and what of it is no plain data and left out."""
-    left_out: set[tuple[str, Description]] = set()
-    modules = {
-        name: {
-            "version": legacy.version,
-            "nodes": _memos(name, legacy.nodes, left_out),
-            "outputs": _memos(name, legacy.outputs, left_out),
-        }
-        for name, legacy in legacies.items()
+def encode(legacies: Mapping[str, Legacy]) -> bytes:
+    """Return what modules have left as bytes, without what can't be written."""
+    return _joined({name: encode_module(legacy)[0] for name, legacy in legacies.items()})
+
+
+def encode_module(legacy: Legacy) -> tuple[bytes, dict[Description, str]]:
+    """Return what a module has left as bytes, and what of it is left out, and why."""
+    left_out: dict[Description, str] = {}
+    module = {
+        "version": legacy.version,
+        "nodes": _memos(legacy.nodes, left_out),
+        "outputs": _memos(legacy.outputs, left_out),
     }
-    body: bytes = msgpack.packb(modules)
-    return _MAGIC + hashlib.sha256(body).digest() + body, left_out
+    return _packb(module), left_out
 
 
-def decode(data: bytes, zero: float) -> dict[str, Legacy]:
+def decode(
+    data: bytes, zero: float, report: Callable[[str], object] = lambda problem: None
+) -> dict[str, Legacy]:
     """Return what modules have left.
 
     Args:
         data: as `encode` made it.
         zero: the loop's time at which the wall clock shows 0.
+        report: is called with each thing that is wrong with a part of it; the rest is returned.
 
     Raises:
         ValueError: this is no checkpoint, or it is damaged.
     """
-    if not data.startswith(_MAGIC):
+    magic = next((each for each in (_MAGIC, _MAGIC_2) if data.startswith(each)), None)
+    if magic is None:
         raise ValueError("it does not begin as a checkpoint of this version")
-    digest, body = data[len(_MAGIC) :][:32], data[len(_MAGIC) + 32 :]
+    digest, body = data[len(magic) :][:32], data[len(magic) + 32 :]
     if hashlib.sha256(body).digest() != digest:
         raise ValueError("its checksum is wrong")
-    modules = msgpack.unpackb(body, strict_map_key=False)
-    return {
-        name: Legacy(
-            module["version"],
-            [_unpack_memo(memo) for memo in module["nodes"]],
-            [_unpack_memo(memo) for memo in module["outputs"]],
-            zero,
-            was_down=True,
-        )
-        for name, module in modules.items()
-    }
-
-
-def _memos(
-    module: str, memos: list[Memo], left_out: set[tuple[str, Description]]
-) -> list[list[Any]]:
-    packed = []
-    for description, given in memos:
+    legacies = {}
+    for name, packed in _modules(_unpackb(body)):
         try:
-            packed.append([astuple(description), _pack(given)])
-        except (TypeError, ValueError, OverflowError):
-            left_out.add((module, description))
+            module = packed if magic is _MAGIC_2 else _unpackb(packed)
+            unpack = _unpack_2 if magic is _MAGIC_2 else _unpackb
+            legacies[name] = _legacy(module, zero, unpack, report)
+        except ValueError as error:
+            report(f"module {encodable(shorten(name, 100))}: {error}")
+    return legacies
+
+
+def _modules(body: Any) -> list[tuple[str, Any]]:
+    match body:
+        case dict() if all(isinstance(name, str) for name in body):
+            return list(body.items())
+    raise ValueError("it holds something else than a map of modules")
+
+
+def _legacy(
+    module: Any, zero: float, unpack: Callable[[bytes], Any], report: Callable[[str], object]
+) -> Legacy:
+    match module:
+        case {"version": str() as version, "nodes": list() as nodes, "outputs": list() as outputs}:
+            return Legacy(
+                version,
+                _unpacked_memos(nodes, unpack, report),
+                _unpacked_memos(outputs, unpack, report),
+                zero,
+                was_down=True,
+            )
+    raise ValueError("it has no version, nodes and outputs")
+
+
+def _unpacked_memos(
+    memos: list[Any], unpack: Callable[[bytes], Any], report: Callable[[str], object]
+) -> list[Memo]:
+    unpacked = []
+    for memo in memos:
+        match memo:
+            case [[str(), str(), str(), str(), str() | None] as about, bytes() as packed]:
+                unpacked.append(Memo(Description(*about), _given(packed, unpack)))
+                given = unpacked[-1].given
+                if isinstance(given, Lost):
+                    report(f"{about[1]}: {given.why}")
+            case _:
+                report(f"{safe_repr(memo, 100)} does not say what it is of")
+    return unpacked
+
+
+def _given(packed: bytes, unpack: Callable[[bytes], Any]) -> Any:
+    try:
+        return unpack(packed)
+    except Exception as error:  # whatever msgpack raises
+        return Lost(f"what the checkpoint holds of it can't be read: {safe_repr(error, 200)}")
+
+
+def _memos(memos: list[Memo], left_out: dict[Description, str]) -> list[list[Any]]:
+    packed = []
+    for about, given in memos:
+        if isinstance(given, Lost):
+            left_out[about] = given.why
+            continue
+        try:
+            data = _packb(given, default=_pack_other, strict_types=True)
+        except BaseException as error:  # whatever the objects in it do
+            left_out[about] = _why_not(error)
+        else:
+            packed.append([[about.rule, about.label, about.shape, about.detail, about.name], data])
     return packed
 
 
-def _unpack_memo(packed: list[Any]) -> Memo:
-    description, given = packed
-    return Memo(Description(*description), _unpack(given))
+class _NotPlainDataError(Exception):
+    """There is something that no checkpoint holds; the text says what."""
 
 
-def _pack(value: Any) -> bytes:
-    packed: bytes = msgpack.packb(value, default=_pack_mark, strict_types=True)
-    return packed
+def _why_not(error: BaseException) -> str:
+    match error:
+        case _NotPlainDataError():
+            return str(error)
+        case OverflowError():
+            return "it holds a number of more than 64 bits"
+        case ValueError() if "recursion" in str(error):
+            return "it is nested too deeply, or holds itself"
+    return safe_repr(error, 200)
 
 
-def _pack_mark(value: Any) -> msgpack.ExtType:
-    """Pack what msgpack has no type for: tuples, and the marks of what is absent."""
+def _pack_other(value: Any) -> Any:
+    """Return what to pack for what msgpack has no type for: tuples, and marks."""
     if type(value) is tuple:
-        return msgpack.ExtType(_TUPLE, _pack(list(value)))
+        return {_TUPLE_MARK: list(value)}
     for code, mark in _MARKS.items():
         if value is mark:
             return msgpack.ExtType(code, b"")
-    raise TypeError(f"{value!r} is no plain data")
+    raise _NotPlainDataError(f"it holds an object of the class {type(value).__qualname__}")
 
 
-def _unpack(packed: bytes) -> Any:
-    return msgpack.unpackb(packed, ext_hook=_unpack_mark, strict_map_key=False)
+_TUPLE_MARK: Final = msgpack.ExtType(0, b"")
 
 
-def _unpack_mark(code: int, data: bytes) -> Any:
-    return tuple(_unpack(data)) if code == _TUPLE else _MARKS[code]
+def _joined(modules: Mapping[str, bytes]) -> bytes:
+    body = _packb(dict(modules))
+    return _MAGIC + hashlib.sha256(body).digest() + body
+
+
+def _packb(value: Any, **options: Any) -> bytes:
+    packed: bytes = msgpack.packb(value, unicode_errors="surrogatepass", **options)
+    return packed
+
+
+def _unpackb(packed: Any) -> Any:
+    """Return the value that bytes hold.
+
+    Raises:
+        ValueError: they hold none, or are no bytes.
+    """
+    return _unpack_with(packed, _mark)
+
+
+def _unpack_with(packed: Any, ext_hook: Callable[[int, bytes], Any]) -> Any:
+    try:
+        return msgpack.unpackb(
+            packed,
+            ext_hook=ext_hook,
+            object_pairs_hook=_dict_or_tuple,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+        )
+    except Exception as error:  # msgpack raises many kinds; keys may be what is no key in Python
+        raise ValueError(safe_repr(error, 200)) from None
+
+
+def _dict_or_tuple(pairs: list[tuple[Any, Any]]) -> Any:
+    if len(pairs) == 1 and pairs[0][0] is _TUPLE:
+        return tuple(pairs[0][1])
+    return dict(pairs)
+
+
+def _mark(code: int, data: bytes) -> Any:
+    if code not in _MARKS:
+        raise ValueError(f"{code} is not the mark of anything")
+    return _MARKS[code]
+
+
+def _unpack_2(packed: bytes, depth: int = 0) -> Any:
+    """Return the value that bytes of a checkpoint of the version before this one hold."""
+    if depth > _MAX_DEPTH_2:
+        raise ValueError(f"it has tuples nested over {_MAX_DEPTH_2} deep")
+
+    def mark(code: int, data: bytes) -> Any:
+        return tuple(_unpack_2(data, depth + 1)) if code == 0 else _mark(code, data)
+
+    return _unpack_with(packed, mark)

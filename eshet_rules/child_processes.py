@@ -24,7 +24,7 @@ from typing import Any, Final
 from eshet.scope import Scope
 from eshet_rules.discovery import Source
 from eshet_rules.importer import Importer, ModuleVersion
-from eshet_rules.module_objects import new_module
+from eshet_rules.module_objects import new_module, plain_name
 
 __all__ = ["carried_to_children"]
 
@@ -129,9 +129,9 @@ class _CarriedFinder(MetaPathFinder, Loader):
         """See `importlib.abc.MetaPathFinder`."""
         if fullname in self._importer.carried:
             return ModuleSpec(fullname, self)
-        if "@" in fullname and "." not in fullname and ":" not in fullname:
+        if (name := plain_name(fullname)) is not None:
             raise ModuleNotFoundError(
-                f"module {fullname.partition('@')[0]!r} was loaded after this process was started; "
+                f"module {name!r} was loaded after this process was started; "
                 "start processes, and make pools, in the rule that uses them",
                 name=fullname,
             )

@@ -20,6 +20,7 @@ from eshet.exceptions import Disconnected
 from eshet.reactive.graph import Resumption
 from eshet.reactive.handover import HandedOver, Memo, give, hand_over, stateful_nodes
 from eshet.scope import Reason, Scope
+from eshet.text import safe_repr
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
 from eshet.yarp.sinks import skip_left
@@ -28,6 +29,7 @@ from eshet_rules.config import RuleSettings
 from eshet_rules.importer import ModuleVersion
 from eshet_rules.keep import Keeping, KeptNode, keeping
 from eshet_rules.legacy import Legacy
+from eshet_rules.renewal import Renewal
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import OnReload, Rule
 from eshet_rules.supervision.scope import SHUTDOWN_TIME, TaskScope
@@ -98,7 +100,7 @@ class Generation:
             `SET_UP_TIME`. Those that failed have been reported, and may be tried again by their
             strategies.
         """
-        legacy = self._old.give() if self._old is not None else self._legacy
+        legacy = self._given_by_old()
         kept = legacy.kept() if legacy is not None else {}
         with causing(self.cause), keeping(Keeping(self.version.source.version, kept)):
             for rule in self.version.rules.values():
@@ -120,8 +122,8 @@ class Generation:
         """
         if not self._held_back:
             return
-        old, self._old = self._old, None
-        legacy, self._legacy = (old.give() if old is not None else self._legacy), None
+        legacy = self._given_by_old()
+        old, self._old, self._legacy = self._old, None, None
         # From below upwards: what is heard, what is made of that, and what is said of it.
         with causing(self.cause):
             self._client.take_over(old._client if old is not None else None, when_free)
@@ -139,6 +141,12 @@ class Generation:
         self._held_back = False
         for rule in self._rules.values():
             rule.go_live()
+
+    def _given_by_old(self) -> Legacy | None:
+        """Return what there is to go on with, in terms of the classes of this version."""
+        if self._old is None:
+            return self._legacy
+        return self._old.give().changed(Renewal(self.version))
 
     def _receive(self, legacy: Legacy) -> None:
         now = asyncio.get_running_loop().time()
@@ -341,7 +349,9 @@ class Generation:
                 "migrated": [str(each) for each in kept if each in migrated],
                 "afresh": [f"{each}: {why}" for each, why in outcome.afresh if each.rule == name],
                 "missed": [
-                    f"{each}: {what!r}" for each, what in outcome.missed if each.rule == name
+                    f"{each}: {safe_repr(what, 200)}"
+                    for each, what in outcome.missed
+                    if each.rule == name
                 ],
                 "refused": refused.get(name),
             }

@@ -8,9 +8,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from eshet.reactive import Value
 from eshet.reactive.graph import Resumption, ValueNode
-from eshet.reactive.handover import Memo, give, named, stateful_nodes
+from eshet.reactive.handover import Lost, Memo, give, named, stateful_nodes
+from eshet.reactive.origin import of_caller
+from eshet.reactive.plain import is_same
 from eshet.reactive.value import value_of
-from eshet.scope import Scope
+from eshet.scope import Scope, current_scope
 
 __all__ = ["KEEP", "Keeping", "KeptNode", "going_on", "keep", "keeping", "left_in"]
 
@@ -40,8 +42,9 @@ _keeping: Final[ContextVar[Keeping]] = ContextVar("eshet_rules.keep", default=_A
 def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
     """Return a Value that goes on with what it held in the old version of its module.
 
-    It holds that by the time this returns. What it holds must be plain data, to survive a restart
-    too: None, booleans, numbers, text, bytes, lists and dicts of these.
+    It holds that by the time this returns. It is kept until the rule ends, whether or not something
+    else refers to it. What it holds must be plain data, to survive a restart too: None, booleans,
+    numbers, text, bytes, lists and dicts of these.
 
     Args:
         name: by which the next version knows it, unique in the module.
@@ -53,9 +56,24 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
     """
     version, old = _keeping.get()
     node = KeptNode(initial, version, migrate)
+    node.origin = of_caller()
     if name in old:
         node.receive(old[name])
-    return named(value_of(node), name)
+    value = named(value_of(node), name)
+    if (scope := current_scope()) is not None:
+        scope.room(_KeptValues).newest[name] = value
+    return value
+
+
+class _KeptValues:
+    """The Values kept in one scope: a Value that nothing refers to ends, and would be forgotten.
+
+    Of each name it is the newest that stays, so that `keep` in a callback leaves no more of them
+    with each call.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.newest: dict[str, Value[Any]] = {}
 
 
 class KeptNode(ValueNode):
@@ -77,12 +95,12 @@ class KeptNode(ValueNode):
 
     def receive(self, given: Any, resumption: Resumption | None = None) -> Sequence[Any]:
         """Hold what was given; what is given a second time unchanged is passed over."""
-        if given == self._received:
+        if is_same(given, self._received):
             return ()  # the set-up, which has seen it, may have set something else since
         version, value = given
         if self._migrate is not None and version != self._version:
             migrated = self._migrate(value, version)
-            self.migrated = migrated != value
+            self.migrated = not is_same(migrated, value)
             value = migrated
         self._received = given
         self.change_to(value)
@@ -108,7 +126,11 @@ def left_in(rule: str, scope: Scope) -> list[Memo]:
 def going_on(left: Sequence[Memo]) -> Iterator[None]:
     """Let `keep` go on with what an attempt before this one has left, within a `with` statement."""
     version, old = _keeping.get()
-    newer = {about.name: given for about, given in left if about.name is not None}
+    newer = {
+        about.name: given
+        for about, given in left
+        if about.name is not None and not isinstance(given, Lost)
+    }
     with keeping(Keeping(version, {**old, **newer})):
         yield
 

@@ -1,9 +1,10 @@
 """What one version of a module leaves to the next."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from eshet.reactive.handover import Memo
+from eshet.reactive.handover import Lost, Memo
 from eshet_rules.keep import KEEP
 
 __all__ = ["Legacy"]
@@ -32,5 +33,28 @@ class Legacy:
         return {
             description.name: given
             for description, given in self.nodes
-            if description.name is not None and description.label == KEEP
+            if description.name is not None and description.label == KEEP and _is_kept(given)
         }
+
+    def changed(self, change: Callable[[Any], Any]) -> "Legacy":
+        """Return the same with something else in place of all that was given.
+
+        Args:
+            change: returns it, or `Lost`; never raises.
+        """
+
+        def each(memos: list[Memo]) -> list[Memo]:
+            return [
+                memo if isinstance(memo.given, Lost) else memo._replace(given=change(memo.given))
+                for memo in memos
+            ]
+
+        return replace(self, nodes=each(self.nodes), outputs=each(self.outputs))
+
+
+def _is_kept(given: Any) -> bool:
+    """Whether this is what a Value of `keep` has given; a file may say anything."""
+    match given:
+        case [str(), _]:
+            return True
+    return False

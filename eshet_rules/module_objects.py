@@ -10,6 +10,7 @@ The package of a module is a module object of its own, made when somebody asks f
 
 import itertools
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -20,10 +21,12 @@ from typing import Final
 
 from eshet_rules.discovery import Source
 
-__all__ = ["PackageFinder", "folder_module", "forget_module", "new_module"]
+__all__ = ["PackageFinder", "folder_module", "forget_module", "new_module", "plain_name"]
 
 _PACKAGE: Final = ":package"
 """What the name of a version is followed by in the name of the package that it is in."""
+
+_VERSION: Final = re.compile(r"(.*)@[0-9a-f]{8}#\d+", re.DOTALL)
 
 _serial: Final = itertools.count(1)
 
@@ -63,6 +66,15 @@ def new_module(source: Source, name: str | None = None) -> ModuleType:
     module.__file__ = str(source.path)
     sys.modules[name] = module
     return module
+
+
+def plain_name(module: str) -> str | None:
+    """Return the name of a module, as `upstairs.bath`, by that of the module object of a version.
+
+    None for the name of any other module.
+    """
+    match = _VERSION.fullmatch(module)
+    return match and match[1].replace("/", ".")
 
 
 def folder_module(name: str, folder: Path) -> ModuleType:

@@ -1,24 +1,34 @@
 """Writes what the rules remember to the checkpoint, over and over."""
 
 import asyncio
+from collections import deque
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_time
+from eshet.text import safe_repr
 from eshet_rules.checkpoint import Checkpoint
-from eshet_rules.legacy import Legacy
 from eshet_rules.reload import Reloader
 from eshet_rules.threads import RunnerThreads
 
-__all__ = ["INTERVAL", "Rememberer", "wall_zero"]
+__all__ = ["MAX_AGE", "Rememberer", "wall_zero"]
 
-INTERVAL: Final = 1.0
-"""Seconds from one checkpoint to the next."""
+MAX_AGE: Final = 1.0
+"""How old, in seconds, what is in the file may get while something changes."""
+
+_MARGIN: Final = 0.1
+_MIN_INTERVAL: Final = 0.1
+_MEASURED: Final = 10
+"""How many of the last writes tell how long the next may take."""
 
 
 class Rememberer:
     """Keeps the checkpoint of what is alive up to date.
+
+    What is lost by a kill is what has changed since the last write *began* that had ended by then.
+    So the next one begins early enough to end, if it takes twice as long as the last ones, when
+    what that one wrote is `MAX_AGE` old. Where a write takes too long for that, the log says so.
 
     Args:
         reloader: has what is alive.
@@ -38,36 +48,79 @@ class Rememberer:
         self._checkpoint = checkpoint
         self._log = log
         self._threads = threads
-        self._failed = False
+        self._writing: asyncio.Future[None] | None = None
+        self._durations: deque[float] = deque(maxlen=_MEASURED)
+        self._failed: set[str] = set()
+        self._is_late = False
 
     async def run(self) -> None:
-        """Write a checkpoint now, and once in each interval, for ever."""
+        """Write a checkpoint now, and again so often that it is never too old, for ever."""
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             await self.write()
-            await asyncio.sleep(INTERVAL)
+            self._durations.append(loop.time() - began)
+            await asyncio.sleep(max(0.0, began + self._interval - loop.time()))
+
+    @property
+    def _interval(self) -> float:
+        """The seconds from the beginning of a write to that of the next."""
+        return max(_MIN_INTERVAL, MAX_AGE - _MARGIN - 2 * max(self._durations, default=0.0))
 
     async def write(self) -> None:
         """Write a checkpoint now, unless it would be the same again.
 
         Others run between one module and the next, and while it is written.
         """
+        began = asyncio.get_running_loop().time()
         zero = wall_zero()
-        legacies: dict[str, Legacy] = {}
+        modules: dict[str, bytes] = {}
         for name in self._reloader.remembered:
-            if (legacy := self._reloader.give(name, zero)) is not None:
-                legacies[name] = legacy
+            self._pack(name, zero, modules)
             await asyncio.sleep(0)
-        data = self._checkpoint.pack(legacies)
+        data = self._checkpoint.pack(modules)
         if data is None:
             return
         try:
-            await self._threads.run(self._checkpoint.write, data)
+            await self._write(data)
         except OSError as error:
-            if not self._failed:  # once is enough, until it is well again
-                self._log.error("can't write the checkpoint", error=str(error))
-            self._failed = True
+            self._fail("can't write the checkpoint", error)
         else:
-            self._failed = False
+            self._failed.discard("can't write the checkpoint")
+            self._warn_if_late(asyncio.get_running_loop().time() - began, len(data))
+
+    def _pack(self, name: str, zero: float, modules: dict[str, bytes]) -> None:
+        """Pack at once what a module gives: some of it is the rules', which may change it."""
+        legacy = self._reloader.give(name, zero)
+        if legacy is not None:
+            modules[name] = self._checkpoint.pack_module(name, legacy)
+
+    async def _write(self, data: bytes) -> None:
+        """Write after what is being written still: this may have been cancelled meanwhile."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        self._writing = self._threads.start(self._checkpoint.write, data)
+        self._writing.add_done_callback(_retrieve)
+        await asyncio.shield(self._writing)
+
+    def _fail(self, event: str, error: Exception) -> None:
+        if event not in self._failed:  # once is enough, until it is well again
+            self._log.error(event, error=safe_repr(error))
+        self._failed.add(event)
+
+    def _warn_if_late(self, duration: float, size: int) -> None:
+        is_late = duration > MAX_AGE / 2
+        if is_late and not self._is_late:
+            self._log.warning(
+                "writing the checkpoint takes long", seconds=round(duration, 3), bytes=size
+            )
+        self._is_late = is_late
+
+
+def _retrieve(writing: asyncio.Future[None]) -> None:
+    """Let nobody complain of an error that nobody has waited for."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def wall_zero() -> float:

@@ -33,7 +33,11 @@ class RunnerThreads:
 
     async def run(self, function: Callable[[Unpack[_Args]], _T], *args: *_Args) -> _T:
         """Call a function in one of the threads, and return its result or raise its error."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+        return await self.start(function, *args)
+
+    def start(self, function: Callable[[Unpack[_Args]], _T], *args: *_Args) -> asyncio.Future[_T]:
+        """Call a function in one of the threads; it runs to its end even if nothing awaits that."""
+        return asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
     def close(self) -> None:
         """Let the threads end; work that has not begun is dropped."""

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from eshet.clock import wall_time
 from eshet.reactive.graph import Resumption
-from eshet.reactive.memories import Led, Memory
+from eshet.reactive.memories import Led, Memory, loop_time
 
 __all__ = ["Appointment"]
 
+_LAST: Final = 253_402_300_799.0  # the end of the year 9999, after which there is no datetime
 _LOOK_AGAIN: Final = 3600.0
 _SAME_INSTANT: Final = 0.0005  # seconds; what a float of a clock may lack
 
@@ -66,6 +67,8 @@ class Appointment(Memory):
         return self._next
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
+        if given is not None and not 0 <= loop_time(given, 0.0) <= _LAST:
+            raise ValueError(f"{given!r} is not a time of the wall clock")
         if self._late == inf and given is not None and (self._next is None or given < self._next):
             self._next = given  # it was missed while nobody was there, and is to come late
             self._wait(resumption.now)

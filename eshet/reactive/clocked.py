@@ -17,7 +17,7 @@ from eshet.reactive.event import Event
 from eshet.reactive.graph import EventNode, Node, Resumption, ValueNode
 from eshet.reactive.leading import Leading
 from eshet.reactive.memories import Led, Memory
-from eshet.reactive.plain import NoValue, is_absent
+from eshet.reactive.plain import NoValue, is_absent, is_same
 from eshet.reactive.subscription import Subscription
 from eshet.reactive.transaction import ENDED, Transactions
 from eshet.reactive.value import Value
@@ -109,6 +109,7 @@ class _Waker:
             *unheard: what that memory has not heard, and this one has.
         """
         memory, led_by = given
+        self._leading.check(led_by)  # before anything changes
         results = self.memory.receive(memory, resumption)
         self._set_timer()
         self._leading.receive(led_by, resumption.zero)
@@ -304,7 +305,7 @@ class LaterEvent(EventNode):
 
 def _news(heard: Any, present: Any) -> tuple[Any, ...]:
     """Return the present value of a source, if it is another than the last that was heard."""
-    return () if heard is present or heard == present else (present,)
+    return () if is_same(heard, present) else (present,)
 
 
 def checked_seconds(seconds: Any) -> float:

@@ -12,7 +12,7 @@ from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
 from eshet.reactive.lifted import Lifted
-from eshet.reactive.plain import NoChange, NoValue, is_absent
+from eshet.reactive.plain import NoChange, NoValue, is_absent, is_same
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
@@ -72,7 +72,7 @@ class _Window(ValueNode):
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         entries, heard = given
         present = present_of(self._source)
-        news = [] if heard is present or heard == present else [present]
+        news = [] if is_same(heard, present) else [present]
         self.change_to(self._cropped([*entries, *news]))
         return ()
 

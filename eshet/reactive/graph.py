@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eshet.exceptions import WrongThread
 from eshet.reactive.origin import Origin, place_of, where
-from eshet.reactive.plain import NoValue
+from eshet.reactive.plain import NoValue, is_same
 from eshet.reactive.transaction import ENDED, IDLE, Transactions, current_scope, here
 from eshet.scope import Scope, report_error
 
@@ -263,7 +263,7 @@ class ValueNode(Node):
 
     def change_to(self, value: Any) -> None:
         """Set this to a value, as `change` does, unless it holds an equal one already."""
-        if value is not self.value and value != self.value:
+        if not is_same(value, self.value):
             self.change(value)
 
     def label(self) -> str:

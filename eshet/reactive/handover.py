@@ -4,6 +4,7 @@ A node gives plain data; what that is, is the node's own business (see `Node.giv
 which nodes do, what they are, so that `matching.py` can tell which is which, and in what order.
 """
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,17 +14,29 @@ from typing import Any, NamedTuple, TypeVar
 from eshet.reactive.graph import Node, Resumption, ScopeNodes
 from eshet.reactive.handle import Reactive
 from eshet.reactive.matching import Description, match
+from eshet.reactive.origin import NodeName
 from eshet.scope import Scope
+from eshet.text import safe_repr
 
-__all__ = ["HandedOver", "Memo", "give", "hand_over", "named", "stateful_nodes"]
+__all__ = ["HandedOver", "Lost", "Memo", "give", "hand_over", "named", "stateful_nodes"]
 
 R = TypeVar("R", bound=Reactive[Any])
 
 _PLACE = re.compile(r" at (0x[0-9a-f]+|\S+:\d+)")  # which is another after any edit
 
 
+class Lost(NamedTuple):
+    """Stands for what can't be handed over.
+
+    Args:
+        why: in words, as people are told.
+    """
+
+    why: str
+
+
 class Memo(NamedTuple):
-    """What one thing gave, and what it was."""
+    """What one thing gave, or why it is `Lost`, and what that thing was."""
 
     description: Description
     given: Any
@@ -54,7 +67,7 @@ class HandedOver:
 def named(reactive: R, name: str | None) -> R:
     """Call the node of a Value or Event by a name, unless that is None; return the same."""
     if name is not None:
-        reactive._node.origin = name
+        reactive._node.origin = NodeName(name, reactive._node.origin)
     return reactive
 
 
@@ -66,22 +79,16 @@ def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]
     """
     describe = _Describer()
     return [
-        (describe(rule, node), node)
+        (description, node)
         for rule, scope in scopes.items()
-        for node in scope.room(ScopeNodes)
-        if _remembers(node)
+        for node in list(scope.room(ScopeNodes))
+        if _given_by(node) is not None and (description := _described(describe, rule, node))
     ]
 
 
 def give(nodes: Iterable[tuple[Description, Node]], zero: float = 0.0) -> list[Memo]:
     """Let nodes give what they remember; see `Node.give`."""
-    memos = []
-    for description, node in nodes:
-        try:
-            memos.append(Memo(description, node.give(zero)))
-        except Exception as error:  # whatever a function with a memory of its own raises
-            node.report(error)
-    return memos
+    return [Memo(description, _given_by(node, zero)) for description, node in nodes]
 
 
 def hand_over(
@@ -97,11 +104,9 @@ def hand_over(
     for position, (description, node) in enumerate(nodes):
         why = matching.afresh.get(position)
         if why is None:
-            given = memos[matching.pairs[position]].given
-            try:
-                missed = node.receive(given, resumption)
-            except Exception as error:  # whatever a node of another version gave
-                why = f"what the old one remembered does not fit: {error!r}"
+            missed = _let_receive(node, memos[matching.pairs[position]].given, resumption)
+            if isinstance(missed, Lost):
+                why = missed.why
             else:
                 outcome.missed += [(description, emission) for emission in missed]
         if node.is_told:
@@ -109,12 +114,37 @@ def hand_over(
     return outcome
 
 
-def _remembers(node: Node) -> bool:
+def _given_by(node: Node, zero: float = 0.0) -> Any:
+    """Return what a node gives, whatever a function with a memory of its own raises."""
     try:
-        return node.give(0.0) is not None
-    except Exception as error:  # whatever a function with a memory of its own raises
+        return node.give(zero)
+    except BaseException as error:
+        return Lost(f"what it remembers can't be read: {safe_repr(error)}")
+
+
+def _described(describe: "_Describer", rule: str, node: Node) -> Description | None:
+    try:
+        return describe(rule, node)
+    except BaseException as error:  # whatever a function has for a name
         node.report(error)
-        return False
+        return None
+
+
+def _let_receive(node: Node, given: Any, resumption: Resumption) -> Sequence[Any] | Lost:
+    """Let a node go on with what was given; if it can't, it goes on as if there had been nothing.
+
+    Returns:
+        What it would have emitted in the time in which nobody was there.
+    """
+    if isinstance(given, Lost):
+        return given
+    before = _given_by(node)
+    try:
+        return node.receive(given, resumption)
+    except BaseException as error:  # whatever another version gave, or an object in it does
+        with contextlib.suppress(BaseException):
+            node.receive(before, Resumption(resumption.now))
+        return Lost(f"what the old one remembered does not fit: {safe_repr(error)}")
 
 
 class _Describer:
@@ -127,7 +157,8 @@ class _Describer:
         name = _name_of(node)
         inputs = [self._shape(each) for each in node.sources()]
         shape = _digest(_kind_of(node), *inputs)
-        return Description(rule, _label_with_source(node), shape, node.detail(), name)
+        label = _label_with_source(node)
+        return Description(rule, label, shape, node.detail(), name, node.origin)
 
     def _shape(self, node: Node) -> str:
         """Return a digest of what a node is and of what it is made, all the way down.
@@ -153,7 +184,8 @@ class _Describer:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+    text = "\0".join(parts).encode(errors="surrogatepass")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def _label_of(node: Node) -> str:

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Final
 
 from eshet.cause import Cause, current
-from eshet.reactive.memories import Led, Memory
+from eshet.reactive.memories import Led, Memory, loop_time
 
 __all__ = ["Leading"]
 
@@ -70,6 +70,12 @@ class Leading:
             [since - zero, None if cause is None else cause.give()]
             for since, cause in self._causes or ()
         ]
+
+    def check(self, given: list[Any]) -> None:
+        """Raise an error if this is not what another gave."""
+        for since, cause in given:
+            loop_time(since, 0.0)
+            Cause.received(cause)
 
     def receive(self, given: list[Any], zero: float) -> None:
         """Remember what another gave, instead of what this one did."""

@@ -14,6 +14,8 @@ from eshet.reactive.fn import fn
 from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
+from eshet.reactive.memories import loop_time
+from eshet.reactive.plain import is_same
 from eshet.reactive.transaction import ENDED, Transactions
 from eshet.reactive.value import Value, value_of
 
@@ -110,10 +112,12 @@ class _MachineNode(ValueNode):
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         state, length, time, heard, cause = given
-        self._machine.at = _Step(state, length, None if time is None else time + resumption.zero)
+        led_by = Cause.received(cause)
+        deadline = None if time is None else loop_time(time, resumption.zero)
+        self._machine.at = _Step(state, length, deadline)
         self._set_timer()
-        self._led_by = Cause.received(cause)
-        if heard == [node.value for node in self._inputs]:
+        self._led_by = led_by
+        if is_same(heard, [node.value for node in self._inputs]):
             self.change_to(self._machine.at)
         else:
             self.change_to(self._go_on(resumption.now))

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from eshet.reactive.origin import Origin, place_of, unnamed
+
 __all__ = ["Description", "Matching", "match"]
 
 
@@ -24,6 +26,7 @@ class Description:
         shape: the same for all that do the same with the same inputs.
         detail: tells those of one shape from each other, where it can.
         name: what it was called by the author of the rule, unique in the module.
+        origin: where it was made, which is not compared: any edit changes it.
     """
 
     rule: str
@@ -31,6 +34,12 @@ class Description:
     shape: str
     detail: str = ""
     name: str | None = None
+    origin: Origin = field(default=None, compare=False)
+
+    @property
+    def place(self) -> str | None:
+        """The file and line in which it was made, as `"hall.py:12"`; None if it is not known."""
+        return place_of(unnamed(self.origin)).removeprefix(" at ") or None
 
     def __str__(self) -> str:
         return self.label if self.name is None else f"{self.name!r}"

@@ -6,6 +6,7 @@ neither the loop nor the graph; `clocked.py` has the nodes that do.
 """
 
 import enum
+import math
 from collections import deque
 from datetime import tzinfo
 from typing import Any, ClassVar
@@ -14,8 +15,24 @@ from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.graph import Resumption
 from eshet.reactive.plain import is_absent
+from eshet.text import safe_repr
 
-__all__ = ["At", "Clock", "Delay", "Led", "Memory", "RateLimit", "TimeWindow"]
+__all__ = ["At", "Clock", "Delay", "Led", "Memory", "RateLimit", "TimeWindow", "loop_time"]
+
+
+def loop_time(given: Any, zero: float) -> float:
+    """Return a time of the loop, as a memory has given it.
+
+    Args:
+        given: by a memory, maybe of another version or process.
+        zero: the loop's time that the data calls 0.
+
+    Raises:
+        ValueError: it is no time; a timer that is set to it might never leave the loop alone.
+    """
+    if type(given) not in (int, float) or not math.isfinite(given):
+        raise ValueError(f"{safe_repr(given)} is not a time")
+    return float(given + zero)
 
 
 class Led(enum.Enum):
@@ -122,7 +139,7 @@ class Delay(Memory):
         return [[since - zero, value] for since, value in self._pending]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        self._pending = deque((since + resumption.zero, value) for since, value in given)
+        self._pending = deque((loop_time(since, resumption.zero), value) for since, value in given)
         return [] if self._emits_missed else self.wake(resumption.down_until)
 
 
@@ -166,28 +183,34 @@ class TimeWindow(Memory):
         self._entries.append((value, now))
 
     def wake(self, now: float) -> list[Any]:
-        return self._drop(now)
+        windows = []
+        while (wake_at := self.wake_at) is not None and wake_at <= now:
+            self._entries.popleft()
+            windows.append(self.values)
+        return windows
 
     def adjust(self, seconds: float, now: float) -> list[Any]:
         self.seconds = seconds
-        return self._drop(now)[-1:]
+        return [self.values] if self._forget(now) else []
 
     def give(self, zero: float) -> Any:
         return [[None if since is None else since - zero, value] for value, since in self._entries]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         self._entries = deque(
-            (value, None if since is None else since + resumption.zero) for since, value in given
+            (value, None if since is None else loop_time(since, resumption.zero))
+            for since, value in given
         )
-        self._drop(resumption.down_until)
+        self._forget(resumption.down_until)
         return [self.values]
 
-    def _drop(self, now: float) -> list[Any]:
-        windows = []
+    def _forget(self, now: float) -> int:
+        """Drop what is too old, at once; return how many that were."""
+        count = 0
         while (wake_at := self.wake_at) is not None and wake_at <= now:
             self._entries.popleft()
-            windows.append(self.values)
-        return windows
+            count += 1
+        return count
 
 
 class RateLimit(Memory):
@@ -225,7 +248,7 @@ class RateLimit(Memory):
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         since, held = given
-        self._blocked_since = None if since is None else since + resumption.zero
+        self._blocked_since = None if since is None else loop_time(since, resumption.zero)
         self._held = list(held)
         wake_at = self.wake_at
         missed = wake_at is not None and wake_at < resumption.down_until
@@ -273,7 +296,7 @@ class At(Memory):
         return [] if self._due is None else [self._due[0] - zero, self._due[1]]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        self._due = (given[0] + resumption.zero, given[1]) if given else None
+        self._due = (loop_time(given[0], resumption.zero), given[1]) if given else None
         missed = self._due is not None and self._due[0] < resumption.down_until
         return self.wake(resumption.down_until) if missed and not self._emits_missed else []
 
@@ -313,5 +336,5 @@ class Clock(Memory):
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         # What is late is read again in the next turn; what is not, in step with the old readings.
-        self._next = min(self._next, given + resumption.zero)
+        self._next = min(self._next, loop_time(given, resumption.zero))
         return []

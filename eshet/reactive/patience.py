@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from eshet.reactive.graph import Resumption
-from eshet.reactive.memories import Memory
+from eshet.reactive.memories import Memory, loop_time
 from eshet.reactive.plain import NoChange, is_absent
 
 __all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Throttle"]
@@ -71,8 +71,9 @@ class Debounce(Memory):
         return [_less(self._since, zero), self._held]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        since, self._held = given
+        since, held = given
         self._since = _plus(since, resumption.zero)
+        self._held = held
         wake_at = self.wake_at
         missed = wake_at is not None and wake_at < resumption.down_until
         return self.wake(resumption.down_until) if missed else []
@@ -112,8 +113,9 @@ class ForDuration(Memory):
         return [_less(self._since, zero), self.on]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        since, self.on = given
+        since, on = given
         self._since = _plus(since, resumption.zero)
+        self.on = bool(on)
         return self._look(resumption.down_until)
 
     def _look(self, now: float) -> list[Any]:
@@ -174,8 +176,9 @@ class Hold(Memory):
         return [self._rose - zero, self._still, self.on]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        rose, self._still, self.on = given
-        self._rose = rose + resumption.zero
+        rose, still, on = given
+        self._rose = loop_time(rose, resumption.zero)
+        self._still, self.on = bool(still), bool(on)
         return self.wake(resumption.down_until)
 
     def _look(self, now: float) -> bool:
@@ -231,14 +234,23 @@ class Fold(Memory):
         return [self.state, self._since - zero]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        self.state, since = given
-        self._since = since + resumption.zero
-        results = [self.state]
+        state, since = given
+        since = loop_time(since, resumption.zero)
+        self._timeouts.get(state)  # raises for what can be no state, before anything changes
+        self.state, self._since = state, since
+        results = [state]
         # Each timeout that ran out meanwhile counts from when it did, not from when it is seen.
+        entered: dict[Any, float] = {}
         while (wake_at := self.wake_at) is not None and wake_at < resumption.down_until:
+            entered[self.state] = self._since
             results += self.wake(wake_at)
-            if self.wake_at == wake_at:
-                break  # a timeout of no time that leads to itself
+            if self.state in entered:
+                period = self._since - entered[self.state]
+                if period <= 0:
+                    break  # timeouts of no time that lead to each other
+                # Once around a ring of states; there may be millions of rounds until now.
+                self._since += (resumption.down_until - self._since) // period * period
+                entered.clear()
         return results
 
     def _enter(self, state: Any, now: float) -> list[Any]:
@@ -251,4 +263,4 @@ def _less(since: float | None, zero: float) -> float | None:
 
 
 def _plus(since: float | None, zero: float) -> float | None:
-    return None if since is None else since + zero
+    return None if since is None else loop_time(since, zero)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eshet.unknown import Unknown
 
-__all__ = ["NoChange", "NoValue", "PlainValue", "is_absent"]
+__all__ = ["NoChange", "NoValue", "PlainValue", "is_absent", "is_same"]
 
 
 class _NoChangeType(enum.Enum):
@@ -87,3 +87,16 @@ else:
 def is_absent(value: object) -> bool:
     """Whether this stands for a value that is not there: `NoValue` or `Unknown`."""
     return value is NoValue or value is Unknown
+
+
+def is_same(one: object, other: object) -> bool:
+    """Whether two objects are equal; False where comparing them raises anything.
+
+    It is for comparisons that no rule has asked for, so that none of them fails a rule.
+    """
+    if one is other:
+        return True
+    try:
+        return bool(one == other)
+    except BaseException:
+        return False

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eshet.cause import Cause, causing, current_cause
-from eshet.reactive.handover import Memo
+from eshet.reactive.handover import Lost, Memo
 from eshet.reactive.matching import Description, match
-from eshet.reactive.plain import NoValue
+from eshet.reactive.plain import NoValue, is_same
 from eshet.scope import Scope, current_scope, is_contained
+from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
 __all__ = ["Output", "Outputs", "is_unknown", "left_in", "own_output", "using_outputs"]
@@ -78,7 +79,7 @@ class Output:
             with causing(cause):
                 self(value)
         if self.follows and held:
-            if held != self.last:
+            if not is_same(held, self.last):
                 self(held[0])
             else:
                 self.skip(held[0], "unchanged")
@@ -111,7 +112,7 @@ class Outputs:
             rules: the names of rules, by their scopes.
         """
         described = zip(self._describe(rules), self._outputs, strict=True)
-        return [Memo(description, output.give()) for description, output in described]
+        return [Memo(description, _given_by(output)) for description, output in described]
 
     def paths(self, rules: Mapping[Scope, str]) -> dict[str, set[str]]:
         """Return where sinks send to, or would if they had something to send, by their rules."""
@@ -133,6 +134,7 @@ class Outputs:
             Those of the memos that no sink goes on with.
         """
         self._held_back = False
+        memos = [memo for memo in memos if _is_given(memo.given)]
         taken = []
         matching = match([memo.description for memo in memos], self._describe(rules))
         last_of_path = {memo.description.label: memo.given for memo in memos if memo.given["last"]}
@@ -155,6 +157,28 @@ class Outputs:
             Description(rules.get(scope, "") if scope else "", output.label, output.label)
             for output, scope in self._outputs.items()
         ]
+
+
+def _given_by(output: Output) -> Any:
+    try:
+        return output.give()
+    except BaseException as error:  # whatever a strategy of a rule's own raises
+        return Lost(f"what it has sent can't be read: {safe_repr(error)}")
+
+
+def _is_given(given: Any) -> bool:
+    """Whether this is what an `Output` gives; a file may say anything."""
+    match given:
+        case {"last": [] | [_] as last, "unfinished": list() as unfinished}:
+            return isinstance(last, list) and all(map(_is_unfinished, unfinished))
+    return False
+
+
+def _is_unfinished(given: Any) -> bool:
+    match given:
+        case [_, None | [str(), str() | None, str(), str()]]:
+            return True
+    return False
 
 
 def left_in(given: Any) -> Iterator[tuple[Any, Cause | None]]:

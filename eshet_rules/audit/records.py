@@ -275,6 +275,16 @@ class NoPlainData(Record, kw_only=True):
     """The checkpoint can't hold what a rule remembers."""
 
     what: Annotated[str, Meta(description="which part of the rule")]
+    why: Annotated[str, Meta(description="what is wrong with it")]
+    place: Annotated[str | None, Meta(description="where that was made: file and line")] = None
+
+
+@_event("writing the checkpoint takes long")
+class CheckpointSlow(Record, kw_only=True):
+    """More than a second may be lost if the runner is killed. It is told once, until it is well."""
+
+    seconds: Annotated[float, Meta(description="how long it took")]
+    bytes: Annotated[int, Meta(description="how large it is")]
 
 
 @_event(
@@ -288,11 +298,14 @@ class CheckpointProblem(Record, kw_only=True):
     error: Annotated[str, Meta(description="what is wrong")]
 
 
-@_event("the checkpoint is damaged, starting afresh")
+@_event(
+    "the checkpoint is damaged, starting afresh",
+    "a part of the checkpoint is damaged, starting that afresh",
+)
 class CheckpointDamaged(CheckpointProblem, kw_only=True):
-    """What rules remember is of no use. The file is set aside."""
+    """What rules remember, or a part of it, is of no use. The file is set aside."""
 
-    set_aside: Annotated[str, Meta(description="where the file is now")]
+    set_aside: Annotated[str, Meta(description="where the file is now, or a copy of it")]
 
 
 # --- supervision --------------------------------------------------------------------------------

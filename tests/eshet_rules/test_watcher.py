@@ -160,13 +160,17 @@ async def test_a_folder_that_is_replaced_is_watched_again(folder, contents, next
     assert (await change)["hall"].data == b"a = 3"
 
 
-async def test_a_link_to_the_folder_that_is_swapped_is_followed_at_once(tmp_path, advance):
+async def test_a_link_to_the_folder_that_is_swapped_is_followed_at_once(
+    tmp_path, log, threads, advance
+):
     rules = Folder(tmp_path)
     rules.write("one/hall.py", "a = 1")
     rules.write("two/hall.py", "a = 2")
     link = tmp_path / "current"
     link.symlink_to("one")
-    async with aclosing(watch(link, log.logger, rescan=3600.0, doubt=0.0, threads=threads)) as contents:
+    async with aclosing(
+        watch(link, log.logger, rescan=3600.0, doubt=0.0, threads=threads)
+    ) as contents:
         assert (await anext(contents))["hall"].data == b"a = 1"
         change = asyncio.create_task(anext(contents))
         await advance(0)
