@@ -25,7 +25,7 @@ from eshet.messages import (
     ReplyError,
     StateSet,
 )
-from eshet.text import encodable, safe_str, shorten
+from eshet.text import safe_repr, safe_str
 from eshet.unknown import Unknown
 
 __all__ = ["Dispatcher"]
@@ -105,7 +105,7 @@ class Dispatcher:
             callback = None if owned is None else owned.callback
             self._let_answer("call", owned, callback, answer, arguments, value)
         else:
-            answer.say_error(f"the arguments are no list: {arguments!r}")
+            answer.say_error(f"the arguments are no list: {safe_repr(arguments)}")
 
     def _set(self, session: Session, payload: bytes) -> None:
         path, _zero, value = payload[_ID:].partition(b"\0")
@@ -162,9 +162,8 @@ class _Answer:
         self.say_error(safe_str(error, _LONGEST_ERROR) or type(error).__name__)
 
     def say_error(self, text: str) -> None:
-        """Answer with an error of this text, in as much as it can be sent."""
-        shown = encodable(shorten(text, _LONGEST_ERROR))
-        self._session.answer(ReplyError.code, self._id, codec.pack(shown))
+        """Answer with an error of this text, which is short and can be encoded."""
+        self._session.answer(ReplyError.code, self._id, codec.pack(text))
 
 
 def _only_path(rest: bytes) -> bytes:
