@@ -20,6 +20,9 @@ _CARRIED: Final = (
 _find_extension: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]").search
 _find_timestamp: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff").search
 
+MAX_NESTING: Final = 128
+"""How many lists and maps may be within each other in a value that is sent."""
+
 _SHORT: Final = 64  # bytes
 _MOST_CHECKED: Final = 4096
 _DEEPEST: Final = 1024  # how many lists within each other msgpack can unpack
@@ -36,7 +39,8 @@ def pack(value: Any) -> bytes:
     """Return the value as bytes.
 
     Raises:
-        UnsupportedValue: the wire can't carry it, or something in it.
+        UnsupportedValue: the wire can't carry it, or something in it, or it is nested over
+            `MAX_NESTING` deep, for which a server would end the connection.
     """
     try:
         packed: bytes = msgpack.packb(value)
@@ -44,11 +48,13 @@ def pack(value: Any) -> bytes:
         raise UnsupportedValue(f"{error}; {_CARRIED}") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise UnsupportedValue(f"can't send {type(value).__name__}: {error}; {_CARRIED}") from None
-    if _find_extension(packed) is not None:
-        try:
+    try:
+        if len(packed) > MAX_NESTING:
+            _check_nesting(packed, MAX_NESTING)
+        if _find_extension(packed) is not None:
             check(packed)
-        except ProtocolError as error:
-            raise UnsupportedValue(f"{error}; {_CARRIED}") from None
+    except ProtocolError as error:
+        raise UnsupportedValue(f"{error}; {_CARRIED}") from None
     return packed
 
 

@@ -6,6 +6,7 @@
     ├── InvalidPath          (also ValueError) you gave a path that is none
     ├── UnsupportedValue     (also ValueError) you gave a value that the wire can't carry
     ├── MessageTooLong       (also ValueError) you gave a message that a frame can't hold
+    ├── WrongLoop            (also RuntimeError) a client is used outside of its event loop
     ├── TooManyRequests      every request id is waiting for its reply
     ├── ListenError          (also OSError) the server can't listen where it was told to
     ├── ProtocolError        the peer broke the protocol; its connection is closed
@@ -37,6 +38,7 @@ __all__ = [
     "ReactiveTypeError",
     "TooManyRequests",
     "UnsupportedValue",
+    "WrongLoop",
     "WrongThread",
 ]
 
@@ -194,6 +196,16 @@ class EndlessChange(ReactiveError):
         super().__init__(
             f"setting it led {times} times to setting it again, and was cut there: "
             + " -> ".join([*names, names[0]])
+        )
+
+
+class WrongLoop(EshetError, RuntimeError):
+    """A client was used in another thread or event loop than the one in which it connects."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this client belongs to another event loop: call it there with "
+            "`asyncio.run_coroutine_threadsafe(...)`, or use a `SyncClient`; nothing was sent"
         )
 
 

@@ -107,13 +107,20 @@ class SyncClient:
     ) -> None:
         self.closed = False
         """Whether `close` was called."""
-        self._client = Client(base, server, client_id, timeout_cfg, logger)
         self._lock = threading.Lock()  # so that nothing is handed to the loop after it has ended
         self._callbacks = ThreadPoolExecutor(1, "eshet callbacks")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="eshet", daemon=True)
         self._thread.start()
-        self._submit(self._connect())
+
+        async def make() -> Client:  # in its own loop, as the caller may run in another
+            return Client(base, server, client_id, timeout_cfg, logger)
+
+        try:
+            self._client = asyncio.run_coroutine_threadsafe(make(), self._loop).result()
+        except BaseException:
+            self._end_threads()
+            raise
 
     def __enter__(self) -> Self:
         self.wait_for_connection()
@@ -153,6 +160,9 @@ class SyncClient:
             self.closed = True
             ended = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         ended.result()
+        self._end_threads()
+
+    def _end_threads(self) -> None:
         self._callbacks.shutdown(wait=False, cancel_futures=True)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

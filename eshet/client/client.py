@@ -57,6 +57,10 @@ class StateWrapper:
         await self.client.state_unknown(self.path)
 
 
+_LONGEST_CLIENT_ID: Final = 1024  # bytes
+_WARN_WAITING: Final = 10_000  # events
+
+
 class Client:
     """A client of an ESHET server.
 
@@ -65,9 +69,11 @@ class Client:
     registrations, the values of its states and its observations are restored before `connected`
     is true again. Use it with `async with`, or `close` it.
 
-    Errors raised by all requests: `Disconnected` if there is no connection or it ends before the
-    answer comes; `ErrorValue` if the server, or the owner of the node, answers with an error;
-    `InvalidPath`, `UnsupportedValue` and `MessageTooLong` if the request can't be made. Cancelling
+    Errors raised by all requests: `WrongLoop` if it is used in another thread or event loop than
+    the one in which it was first used, before anything is sent; `Disconnected` if there is no
+    connection or it ends before the answer comes; `ErrorValue` if the server, or the owner of the
+    node, answers with an error; `InvalidPath`, `UnsupportedValue` and `MessageTooLong` if the
+    request can't be made. Cancelling
     a request loses its answer; what was asked may still be done.
 
     Callbacks run in the context in which they were registered. What they raise is reported to the
@@ -100,11 +106,12 @@ class Client:
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - the one of that name
     ) -> None:
         self._base = paths.check_base(base)
+        self._logger = logger
         self._registrations: Final = Registrations()
         self._tasks: Final = Tasks()
         self._keeper: Final = Keeper(
             _connector(server),
-            None if client_id is None else codec.pack(client_id),
+            None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
             self._registrations,
             Dispatcher(self._registrations).handlers,
@@ -142,12 +149,18 @@ class Client:
         """Are we currently connected?"""
         return self._keeper.connected
 
+    @property
+    def waiting_events(self) -> int:
+        """How many events wait for iterations of `event_listen` that are busy."""
+        return sum(payloads.qsize() for payloads in self._iterators)
+
     def wait_for_connection(self) -> Awaitable[None]:
         """Wait until the connection has been established.
 
         Raises:
             Disconnected: this client is closed.
         """
+        self._keeper.check_loop()
         self._keeper.start()
         return self._keeper.wait()
 
@@ -157,6 +170,7 @@ class Client:
         The server drops everything that the client owned, heard and observed, and iterators of
         events end.
         """
+        self._keeper.check_loop()
         await self._keeper.close()
         for payloads in self._iterators:
             payloads.put_nowait(())
@@ -261,6 +275,9 @@ class Client:
     async def event_listen(self, path: str) -> AsyncGenerator[Any, None]:
         """Listen for events; returns an async iterator of the payloads.
 
+        What comes while the iteration is busy waits, in order; from 10,000 events on that is logged
+        each time that it has doubled, and `waiting_events` counts it.
+
         It listens from the first step of the iteration to the end of it, over reconnections too,
         and ends when the client is closed. Each step goes on with the cause of its payload.
 
@@ -268,9 +285,20 @@ class Client:
                 ...
         """
         payloads: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()  # an empty one is the end
-        hearing = await self.event_listen_cb(
-            path, lambda payload: payloads.put_nowait((payload, current.get()))
-        )
+        warn_at = _WARN_WAITING
+
+        def put(payload: Any) -> None:
+            nonlocal warn_at
+            payloads.put_nowait((payload, current.get()))
+            if payloads.qsize() >= warn_at:
+                warn_at *= 2
+                self._logger.warning(
+                    "%d events of %s wait for an `async for` that is slower than they come",
+                    payloads.qsize(),
+                    self.resolve(path),
+                )
+
+        hearing = await self.event_listen_cb(path, put)
         self._iterators.add(payloads)
         before = current.get()
         try:
@@ -407,6 +435,8 @@ class Client:
         await self._registrar.unregister(self._wire(path))
 
     def _wire(self, path: str) -> bytes:
+        """Return a path as it stands in a message, for a caller that may send one."""
+        self._keeper.check_loop()
         return _wire_path(self._base, path)
 
     def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
@@ -428,6 +458,13 @@ def _connector(server: str | Connector | None) -> Connector:
     if server is None:
         return Address.default()
     return Address.parse(server) if isinstance(server, str) else server
+
+
+def _pack_client_id(client_id: Any) -> bytes:
+    packed = codec.pack(client_id)
+    if len(packed) > _LONGEST_CLIENT_ID:
+        raise UnsupportedValue(f"a client id of {len(packed)} bytes; write a shorter one")
+    return packed
 
 
 def _pack(value: Any, code: int, path: bytes) -> bytes:

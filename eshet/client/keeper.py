@@ -10,7 +10,7 @@ from eshet.client.registrations import Registrations
 from eshet.client.requests import Accept, describe
 from eshet.client.session import REPLIES, Handler, Session
 from eshet.connection import Connector
-from eshet.exceptions import Disconnected, ErrorValue
+from eshet.exceptions import Disconnected, ErrorValue, WrongLoop
 from eshet.protocol import TimeoutConfig
 
 __all__ = ["Keeper"]
@@ -47,6 +47,7 @@ class Keeper:
         self._log = log
         self._session: Session | None = None
         self._runner: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which it was started
         self._closed = False
         self._was_connected = False
         self._told = False  # that there is no connection
@@ -82,7 +83,17 @@ class Keeper:
     def start(self) -> None:
         """Begin to connect, within the running loop. A second call does nothing."""
         if self._runner is None and not self._closed:
-            self._runner = asyncio.get_running_loop().create_task(self._stay_connected())
+            self._loop = asyncio.get_running_loop()
+            self._runner = self._loop.create_task(self._stay_connected())
+
+    def check_loop(self) -> None:
+        """Check that the caller runs in the event loop in which this was started, if it was.
+
+        Raises:
+            WrongLoop: it runs in another, or in none.
+        """
+        if self._loop is not None and asyncio._get_running_loop() is not self._loop:
+            raise WrongLoop
 
     async def wait(self) -> None:
         """Wait until there is a connection.

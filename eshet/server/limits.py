@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from eshet import codec
+
 __all__ = ["Limits"]
 
 
@@ -35,7 +37,7 @@ class Limits:
     clients: int = 20_000
     nodes: int = 200_000
     path_length: int = 4_096
-    nesting: int = 128
+    nesting: int = codec.MAX_NESTING
     registrations: int = 100_000
     hello_timeout: float = 5.0
     soft_queue: int = 1 << 20

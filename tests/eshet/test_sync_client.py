@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eshet import Client, Disconnected, ErrorValue, InvalidPath, Unknown
+from eshet import Client, Disconnected, ErrorValue, InvalidPath, Unknown, UnsupportedValue
 from eshet.server import Server
 from eshet.sync_client import SyncClient
 
@@ -211,3 +211,17 @@ def test_without_a_server_requests_are_disconnected_at_once() -> None:
     with pytest.raises(Disconnected, match="get /x"):
         client.get("/x")
     client.close()
+
+
+async def test_it_can_be_made_and_used_where_a_loop_runs(address: str) -> None:
+    with SyncClient(server=address) as client:
+        client.state_register("/within")
+        client.state_changed("/within", 1)
+        assert client.get("/within") == 1
+
+
+def test_one_that_can_not_be_made_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with pytest.raises(UnsupportedValue):
+        SyncClient(server="127.0.0.1:1", client_id=object())
+    assert threading.active_count() == before
