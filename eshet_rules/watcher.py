@@ -174,15 +174,23 @@ async def _hints(
         except FileNotFoundError:
             await asyncio.sleep(_RETRY)
         except Exception as error:
-            if str(error) != reported:
-                reported = str(error)
+            problem = safe_str(_leaf(error))
+            if problem != reported:
+                reported = problem
                 log.warning(
                     "can't watch a folder, looking at it again and again",
                     folder=str(folder),
-                    error=safe_str(error),
+                    error=problem,
                     interval_s=rescan,
                 )
             await asyncio.sleep(rescan)
+
+
+def _leaf(error: BaseException) -> BaseException:
+    """Return the error itself, of which watchfiles makes groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _ms(seconds: float) -> int:
