@@ -222,7 +222,7 @@ def _unpacked_memos(
             case [[str(), str(), str(), str(), str() | None] as about, bytes() as packed]:
                 unpacked.append(Memo(Description(*about), _given(packed, unpack)))
                 given = unpacked[-1].given
-                if isinstance(given, Lost):
+                if type(given) is Lost:
                     report(f"{about[1]}: {given.why}")
             case _:
                 report(f"{safe_repr(memo, 100)} does not say what it is of")
@@ -239,7 +239,7 @@ def _given(packed: bytes, unpack: Callable[[bytes], Any]) -> Any:
 def _memos(memos: list[Memo], left_out: dict[Description, str]) -> list[list[Any]]:
     packed = []
     for about, given in memos:
-        if isinstance(given, Lost):
+        if type(given) is Lost:
             left_out[about] = given.why
             continue
         try:
@@ -307,6 +307,8 @@ def _unpack_with(packed: Any, ext_hook: Callable[[int, bytes], Any]) -> Any:
             strict_map_key=False,
             unicode_errors="surrogatepass",
         )
+    except ValueError:
+        raise
     except Exception as error:  # msgpack raises many kinds; keys may be what is no key in Python
         raise ValueError(safe_repr(error, 200)) from None
 

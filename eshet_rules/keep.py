@@ -129,7 +129,7 @@ def going_on(left: Sequence[Memo]) -> Iterator[None]:
     newer = {
         about.name: given
         for about, given in left
-        if about.name is not None and not isinstance(given, Lost)
+        if about.name is not None and type(given) is not Lost
     }
     with keeping(Keeping(version, {**old, **newer})):
         yield

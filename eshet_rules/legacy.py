@@ -45,7 +45,7 @@ class Legacy:
 
         def each(memos: list[Memo]) -> list[Memo]:
             return [
-                memo if isinstance(memo.given, Lost) else memo._replace(given=change(memo.given))
+                memo if type(memo.given) is Lost else memo._replace(given=change(memo.given))
                 for memo in memos
             ]
 

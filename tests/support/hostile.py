@@ -1,0 +1,66 @@
+"""Objects and values of rules at their worst: made of each kind that has ended something once."""
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["ERRORS", "HOSTILE", "Own", "hostile_object"]
+
+
+class Own(BaseException):
+    """An error that is no `Exception`, as some test frameworks have."""
+
+
+ERRORS: list[type[BaseException]] = [
+    ValueError,
+    RecursionError,
+    MemoryError,
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    StopIteration,
+    Own,
+]
+
+
+def hostile_object(error: type[BaseException], *methods: str) -> Any:
+    """Return an object of which these methods raise an error."""
+
+    def fail(self: Any, *args: Any) -> Any:
+        raise error("of a method")
+
+    return type("Hostile", (), dict.fromkeys(methods, fail))()
+
+
+def _nested(kind: Callable[[Any], Any], depth: int = 5000) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = kind(value)
+    return value
+
+
+def _cycle() -> list[Any]:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    return cycle
+
+
+HOSTILE: dict[str, Callable[[], Any]] = {
+    "deep tuples": lambda: _nested(lambda inner: (1, inner)),
+    "deep lists": lambda: _nested(lambda inner: [inner]),
+    "deep dicts": lambda: _nested(lambda inner: {"inner": inner}),
+    "deep keys": lambda: _nested(lambda inner: (inner,), 1000),
+    "cycle": _cycle,
+    "huge number": lambda: 10**10000,
+    "object": object,
+    "class": lambda: Own,
+    "function": lambda: _cycle,
+    "generator": lambda: (each for each in ()),
+    "long repr": lambda: type("Long", (), {"__repr__": lambda self: "x" * 70_000})(),
+    "repr of another type": lambda: type("Odd", (), {"__repr__": lambda self: 7})(),
+    **{
+        f"{method} raises {error.__name__}": lambda e=error, m=method: hostile_object(e, m)
+        for error in ERRORS
+        for method in ("__repr__", "__eq__", "__hash__", "__getattribute__", "__bool__")
+    },
+}
+"""What can't be packed, by the names of its kinds."""
