@@ -1,15 +1,17 @@
 """What stateful nodes give, and how others go on with it."""
 
 import asyncio
+import random
 
 import pytest
 
 from eshet import Unknown, yarp
 from eshet.reactive.graph import Resumption
-from eshet.reactive.handover import give, hand_over, stateful_nodes
+from eshet.reactive.handover import Memo, give, hand_over, stateful_nodes
 from eshet.reactive.matching import Description
 from eshet.scope import Scope
 from tests.support.hearing import heard
+from tests.support.hostile import ERRORS, HOSTILE, hostile_object
 
 
 class Version:
@@ -175,3 +177,96 @@ async def test_what_does_not_fit_starts_afresh(advance):
 async def test_a_description_reads_as_people_would_say_it():
     assert str(Description("r", "delay of /a", "")) == "delay of /a"
     assert str(Description("r", "delay of /a", "", name="late")) == "'late'"
+
+
+# --- what does not fit, and what fits badly -----------------------------------------------------
+
+_PIECES = [None, True, -1, 0.5, float("nan"), float("inf"), -1e300, 1e300, 10**400, "x", b"x",
+           [], [1], [[1, 2]], {}, {"a": 1}, (), Unknown]  # fmt: skip
+
+
+def mutated(given, chance):
+    """Return the same with something else in place of one part of it."""
+    if isinstance(given, list) and given and chance.random() < 0.8:
+        place = chance.randrange(len(given))
+        return [*given[:place], mutated(given[place], chance), *given[place + 1 :]]
+    return chance.choice(_PIECES)
+
+
+def used(kind):
+    version = Version(KINDS[kind])
+    version.event.emit(5)
+    version.value.value = 5
+    return version
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_whatever_was_given_costs_its_node_at_most(kind, advance):
+    chance = random.Random(kind)  # noqa: S311 - to get the same again
+    memos = give(used(kind).nodes)
+    for _ in range(60):
+        new = Version(KINDS[kind], value=5)
+        given = [Memo(memo.description, mutated(memo.given, chance)) for memo in memos]
+        now = asyncio.get_running_loop().time()
+        hand_over(given, new.nodes, Resumption(now, 0.0, chance.choice([now, -float("inf")])))
+        new.event.emit(2)
+        await advance(5)  # which ends, as no timer is set again and again
+        new.scope.dispose()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_does_not_fit_leaves_a_node_as_it_was(kind, advance):
+    fresh, new = used(kind), used(kind)
+    for memo in give(new.nodes):
+        if isinstance(memo.given, list):
+            more = [*memo.given, object()]
+            outcome = hand_over([Memo(memo.description, more)], new.nodes, Resumption(0))
+            assert outcome.kept == []
+    assert [memo.given for memo in give(new.nodes)] == [memo.given for memo in give(fresh.nodes)]
+
+
+@pytest.mark.parametrize("kind", ["delayed event", "window", "time window", "latest", "debounce",
+                                  "throttle", "rate limit", "latest of two"])  # fmt: skip
+@pytest.mark.parametrize("thing", [name for name in HOSTILE if "__getattribute__" not in name])
+async def test_objects_that_behave_badly_are_handed_over_or_start_afresh(kind, thing, advance):
+    old, new = Version(KINDS[kind]), Version(KINDS[kind])
+    for version in (old, new):
+        version.event.emit(HOSTILE[thing]())
+    new.go_on_from(old)
+    new.event.emit(2)
+    await advance(60)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_a_function_whose_memory_raises_costs_that_one(error):
+    class Memory:
+        def __call__(self, value):
+            return value
+
+        def give(self):
+            raise error("no")
+
+        def receive(self, given):
+            raise error("no")
+
+    held = []  # or else it would end
+
+    def make(event, value):
+        held.append(yarp.fn(Memory())(value))
+        return yarp.window(event, 3)
+
+    old, new = Version(make, 1), Version(make, 1)
+    old.event.emit(7)
+    outcome = new.go_on_from(old)
+    assert new.result.value == [7]
+    assert [why for _, why in outcome.afresh if error.__name__ in why]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_values_that_can_not_be_compared_count_as_changed(error):
+    old = Version(lambda e, v: yarp.event_to_value(e))
+    new = Version(lambda e, v: yarp.event_to_value(e))
+    kept = hostile_object(error, "__eq__", "__ne__")
+    old.event.emit(kept)
+    new.go_on_from(old)
+    assert new.result.value is kept

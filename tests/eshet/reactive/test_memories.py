@@ -1,13 +1,16 @@
 """What nodes that take time remember, without a loop and without a graph."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.memories import At, Clock, Delay, RateLimit, TimeWindow
+from eshet.reactive.graph import Resumption
+from eshet.reactive.memories import At, Clock, Delay, RateLimit, TimeWindow, loop_time
+from eshet.reactive.patience import Fold
 from eshet.reactive.plain import NoValue
 from eshet.unknown import Unknown
 
@@ -214,3 +217,36 @@ def test_what_a_rate_limit_lets_through_is_far_enough_apart_and_ends_with_the_la
     times = [time for time, _ in told]
     assert all(b - a >= seconds for a, b in itertools.pairwise(times))
     assert [number for _, number in told[-1:]] == list(heard_in(steps))[-1:]
+
+
+# --- after a long time --------------------------------------------------------------------------
+
+
+def test_a_ring_of_timeouts_is_gone_round_in_no_time():
+    fold = Fold(lambda state, value: value, "a", {"a": (1, "b"), "b": (2, "a")}, now=0)
+    later = Fold(lambda state, value: value, "x", {"a": (1, "b"), "b": (2, "a")}, now=0)
+    down = 3.0 * 10**9 + 1.5  # a thousand million rounds, and half a second of "b"
+    later.receive(fold.give(0), Resumption(down, 0, down))
+    assert later.state == "b"
+    assert later.wake_at == pytest.approx(down + 1.5)
+
+
+@pytest.mark.parametrize("since", [-1e300, -1e17, 0.0])
+@pytest.mark.parametrize("timeouts", [{"a": (0, "a")}, {"a": (0, "b"), "b": (0, "a")},
+                                      {"a": (1e-9, "b"), "b": (1e-9, "a")}])  # fmt: skip
+def test_timeouts_of_no_time_come_to_an_end(timeouts, since):
+    fold = Fold(lambda state, value: value, "a", timeouts, now=0)
+    fold.receive(["a", since], Resumption(100, 0, 100))
+    assert fold.state in timeouts
+
+
+def test_a_large_window_that_has_run_out_is_emptied_in_no_time():
+    window = TimeWindow(10, stays=False)
+    entries = [[number / 10_000, number] for number in range(100_000)]
+    assert window.receive(entries, Resumption(100, 0, 100)) == [[]]
+
+
+@pytest.mark.parametrize("given", [math.nan, math.inf, -math.inf, "1", None, True, 10**400, [1]])
+def test_what_is_no_time_is_refused(given):
+    with pytest.raises((ValueError, OverflowError)):
+        loop_time(given, 0.0)
