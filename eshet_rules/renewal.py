@@ -45,7 +45,8 @@ class Renewal:
         It is the same object where nothing in it is of an old version.
         """
         try:
-            if not any(map(self._is_old, _objects_in(value))):
+            # No map() here or below: an object that raises StopIteration would cut it short.
+            if not any(self._is_old(each) for each in _objects_in(value)):
                 return value
             return self._renewed(value, 0)
         except _CannotRenewError as error:
@@ -124,7 +125,7 @@ class Renewal:
         new: Any = self._namesake(type(old)) if self._is_old(old) else type(old)
         if getattr(new, "_fields", None) != old._fields:
             raise _CannotRenewError(f"{_name_of(type(old))} has other fields than before")
-        return new._make(map(renew, old))
+        return new._make([renew(each) for each in old])
 
 
 class _CannotRenewError(Exception):
@@ -166,9 +167,9 @@ def _rebuilt(value: Any, renew: Callable[[Any], Any]) -> Any:
         made.update(items)
         return made
     if type(value) is deque:
-        return deque(map(renew, value), value.maxlen)
+        return deque([renew(each) for each in value], value.maxlen)
     if type(value) in _SEQUENCES:
-        return type(value)(map(renew, value))
+        return type(value)([renew(each) for each in value])
     return value
 
 
