@@ -422,6 +422,13 @@ class ProcessStopped(Record, kw_only=True):
     seconds: Annotated[float, Meta(description="for how long")]
 
 
+@_event("lines of the log were dropped")
+class LinesDropped(Record, kw_only=True):
+    """The terminal or pipe to which the log is written took no lines for a time; it does again."""
+
+    lines: Annotated[int, Meta(ge=1, description="how many; the trail has them")]
+
+
 @_event("component failed")
 class ComponentFailed(Record, kw_only=True):
     """A part of the runner that observes or assists has failed. Rules are not concerned."""

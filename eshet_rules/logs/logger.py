@@ -1,8 +1,6 @@
 """The logger: what each record passes on its way to the trail and to the stream."""
 
-import errno
 import logging
-import select
 import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
@@ -14,6 +12,7 @@ from eshet.cause import current_cause
 from eshet.clock import wall_stamp
 from eshet_rules.audit.recorder import LEVELS, Recorder
 from eshet_rules.logs.errors import format_error, is_expected
+from eshet_rules.logs.line_writer import LineWriter
 from eshet_rules.logs.rendering import renderer, shows_colours
 
 __all__ = ["make_logger"]
@@ -39,8 +38,8 @@ def make_logger(
         recorder: is given all records, and gives its own to the stream.
     """
     recorder = recorder or Recorder()
-    shown = _Stream(stream, recorder)
     render = renderer(log_format, shows_colours(stream), with_causes=level == "debug")
+    shown = LineWriter(stream, recorder, lambda record: str(render(None, "", record)))
     recorder.show_on(lambda record: shown.msg(render(None, "", record)), level)
     logger: FilteringBoundLogger = structlog.wrap_logger(
         shown,
@@ -56,63 +55,6 @@ def make_logger(
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
     ).bind()
     return logger
-
-
-_PATIENCE_MS: Final = 200
-"""How long a stream may be full before lines are dropped, in milliseconds: well below what a rule
-may take."""
-
-
-class _Stream:
-    """Writes lines to a stream. Where it can't, it says so in the trail, and stops nobody.
-
-    Nobody waits for a terminal that is stopped, as by Ctrl-S, or for a program that does not read
-    what it is piped: that would hold up all rules.
-
-    Args:
-        stream: to write to.
-        recorder: is told once that it can't.
-    """
-
-    def __init__(self, stream: TextIO, recorder: Recorder) -> None:
-        self._print = structlog.PrintLogger(stream).msg
-        self._room = _room_in(stream)
-        self._recorder = recorder
-        self._failed = False
-
-    def msg(self, line: str) -> None:
-        """Write a line, or drop it."""
-        try:
-            if self._room is not None and not self._room.poll(0 if self._failed else _PATIENCE_MS):
-                raise BlockingIOError(errno.EAGAIN, "nobody reads it")
-            self._print(line)
-        except (OSError, ValueError) as error:  # a full disk; nobody reads; it is closed
-            if not self._failed:
-                self._failed = True
-                self._recorder.keep(
-                    {
-                        "time": wall_stamp(),
-                        "level": "error",
-                        "event": "can't show the log",
-                        "error": str(error),
-                    }
-                )
-        else:
-            self._failed = False
-
-    log = debug = info = warn = warning = msg
-    fatal = failure = err = error = critical = exception = msg
-
-
-def _room_in(stream: TextIO) -> "select.poll | None":
-    """Return what tells whether a stream takes a line at once; None for one that is no file."""
-    try:
-        number = stream.fileno()
-    except (OSError, ValueError, AttributeError):
-        return None
-    room = select.poll()
-    room.register(number, select.POLLOUT)
-    return room
 
 
 class _Keeper:

@@ -1,7 +1,9 @@
+import asyncio
 import io
 import json
 import logging
 import os
+import socket
 import warnings
 
 import pytest
@@ -290,22 +292,83 @@ def test_a_value_with_any_space_in_it_can_not_be_taken_for_fields():
     assert line.endswith(r"a='1\xa0outcome=done'")
 
 
-def test_a_reader_that_stalls_holds_up_nobody(tmp_path):
-    reading, writing = os.pipe()
-    recorder = Recorder()
-    with os.fdopen(writing, "w") as stream, recorder.keeping(Trail(tmp_path / "trail.jsonl")):
-        log = make_logger(stream, recorder=recorder)
-        for _ in range(2000):  # more than a pipe holds
-            log.info("told", logger="hall", text="x" * 100)
-        trail = (tmp_path / "trail.jsonl").read_text().splitlines()
-        stalled = [line for line in trail if "can't show" in line]
-        assert len(stalled) == 1
-        assert "nobody reads it" in stalled[0]
-        while len(os.read(reading, 1 << 16)) == 1 << 16:
-            pass
-        log.info("again", logger="hall")
-        assert b"again" in os.read(reading, 1 << 16)
+def a_pipe():
+    return os.pipe()
+
+
+def a_terminal():
+    return os.openpty()
+
+
+def a_socket():
+    reading, writing = socket.socketpair()
+    return reading.detach(), writing.detach()
+
+
+@pytest.fixture(params=[a_pipe, a_terminal, a_socket])
+def stalled(request):
+    """A stream whose reader does not read, and the descriptor that it would read from."""
+    reading, writing = request.param()
+    with os.fdopen(writing, "w") as stream:
+        yield stream, reading
     os.close(reading)
+
+
+def read_lines(reading, log):
+    """Let the reader read, while a line is logged now and then, until that comes through."""
+    os.set_blocking(reading, False)
+    data = b""
+    while not (b"the end" in data and data.endswith(b"\n")):
+        try:
+            data += os.read(reading, 1 << 20)
+        except BlockingIOError:
+            log.info("the end", logger="hall")
+    return [json.loads(line) for line in data.splitlines()]
+
+
+@pytest.mark.parametrize("length", [1000, 100_000])
+def test_a_reader_that_stalls_holds_up_nobody(stalled, tmp_path, length):
+    stream, reading = stalled
+    recorder = Recorder()
+    sent = 4_000_000 // length
+    with recorder.keeping(Trail(tmp_path / "trail.jsonl", size=1 << 30)):
+        log = make_logger(stream, "json", recorder=recorder)
+        for number in range(sent):
+            log.info("told", logger="hall", text="x" * length, number=number)
+        lines = read_lines(reading, log)
+    shown = [line["number"] for line in lines if line["event"] == "told"]
+    assert shown == list(range(len(shown)))  # those that came first, none of them torn
+    assert 0 < len(shown) < sent
+    [notice] = [line for line in lines if line["event"] == "lines of the log were dropped"]
+    assert sent - len(shown) <= notice["lines"]
+    trail = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
+    assert [record["error"] for record in trail if record.get("event") == "can't show the log"] == [
+        "nobody reads it"
+    ]
+    assert sum(record.get("event") == "told" for record in trail) == sent
+
+
+async def test_what_waits_is_written_when_the_reader_reads_again(stalled):
+    stream, reading = stalled
+    log = make_logger(stream, "json")
+    for _ in range(100):
+        log.info("told", logger="hall", text="x" * 3000)
+    log.info("the end", logger="hall")
+
+    def read():
+        data = b""
+        while b"the end" not in data:
+            data += os.read(reading, 1 << 20)
+        return data
+
+    data = await asyncio.to_thread(read)
+    assert data.count(b"x" * 3000) == 100
+
+
+def test_the_open_file_that_others_share_stays_blocking(stalled):
+    stream, _ = stalled
+    make_logger(stream).info("told", logger="hall")
+    assert os.get_blocking(stream.fileno())
 
 
 def test_the_name_of_a_field_can_not_drive_the_terminal():
