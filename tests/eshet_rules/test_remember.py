@@ -1,7 +1,11 @@
 """A restart is a reload through a file."""
 
 import asyncio
+import hashlib
+import random
+import threading
 
+import msgpack
 import pytest
 
 from eshet import Client, Unknown
@@ -11,6 +15,7 @@ from eshet_rules.reload import Reloader
 from eshet_rules.remember import Rememberer, wall_zero
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
+from tests.support.hostile import HOSTILE
 
 HEAD = """
     from eshet import yarp
@@ -34,7 +39,7 @@ class Restarts:
         """End the runner, of which nothing is left but the checkpoint that was last written."""
         await self.house.reloader.close()
 
-    async def start(self):
+    async def start(self, seconds=0):
         server = self.house.server
         self.house.reloader = Reloader(
             Importer(self.house.folder.path, TaskScope),
@@ -42,7 +47,7 @@ class Restarts:
             self.house.log.logger,
             inherited=self.checkpoint.read(wall_zero()),
         )
-        return await self.house.reload()
+        return await self.house.update(seconds)
 
 
 @pytest.fixture
@@ -266,3 +271,298 @@ async def test_it_is_written_at_most_once_a_second(house, restarts, advance):
             files.add(restarts.checkpoint.path.read_bytes())
     running.cancel()
     assert len(files) in (3, 4)
+
+
+# --- what can't be remembered -------------------------------------------------------------------
+
+HOSTILE_RULE = """
+    import sys
+    from eshet import yarp
+    from eshet_rules import keep, rule
+    from tests.support.hostile import HOSTILE
+
+    # {edit}
+
+    @rule
+    async def hostile():
+        motion = await yarp.event_listen("/motion")
+        things = yarp.fn(lambda _: HOSTILE[{kind!r}]())(motion)
+        window = yarp.time_window(things, 60)
+        kept = keep("kept", None)
+        things.on_event(lambda thing: setattr(kept, "value", thing))
+        await yarp.state_register("/length", yarp.fn(len)(window))
+
+    @rule
+    async def good():
+        motion = await yarp.event_listen("/motion")
+        await yarp.state_register("/count", yarp.len(yarp.time_window(motion, 60)))
+    """
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_what_can_not_be_remembered_costs_its_own_node(house, restarts, advance, kind):
+    move = await house.viewer.event_register("/motion")
+    house.write("hall.py", HOSTILE_RULE.format(kind=kind, edit=1))
+    assert await house.reload()
+    await move("somebody")
+    await advance(0)
+    for _ in range(3):
+        await restarts.remember()
+    told = [r for r in house.log.records if r["event"].startswith("will not survive")]
+    assert {(r["rule"], r["what"]) for r in told} >= {("hall.hostile", "'kept'")}
+    assert {r["rule"] for r in told} == {"hall.hostile"}
+    assert len(told) == len({r["what"] for r in told})  # each once
+    [kept] = [r for r in told if r["what"] == "'kept'"]
+    assert kept["place"] == "hall.py:14"
+    house.write("hall.py", HOSTILE_RULE.format(kind=kind, edit=2))
+    assert await house.reload()
+    assert await house.get("/count") == 1
+    await move("somebody")
+    await advance(0)
+    await restarts.remember()
+    await restarts.kill()
+    assert await restarts.start()
+    assert await house.get("/count") == 2
+
+
+async def test_a_value_that_nests_deeper_with_each_event_is_kept_until_it_is_too_deep(
+    house, restarts, advance
+):
+    house.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet_rules import keep, rule
+
+        @rule
+        async def it():
+            motion = await yarp.event_listen("/motion")
+            kept, other = keep("kept", ()), keep("other", 0)
+
+            @motion.on_event
+            def nest(number):
+                nested = kept.value
+                for _ in range(number):
+                    nested = (1, nested)
+                kept.value = nested
+                other.value += number
+
+            await yarp.state_register("/other", other)
+        """,
+    )
+    assert await house.reload()
+    move = await house.viewer.event_register("/motion")
+    for number in (200, 200, 1000, 5000):
+        await move(number)
+        await advance(0)
+        await restarts.remember()
+    what = house.log.find("will not survive a restart: it is no plain data")
+    assert (what["what"], what["why"]) == ("'kept'", "it is nested too deeply, or holds itself")
+    await restarts.kill()
+    assert await restarts.start()
+    assert await house.get("/other") == 6400
+
+
+# --- what nothing refers to ---------------------------------------------------------------------
+
+
+async def test_what_is_kept_is_kept_though_nothing_refers_to_it(house, restarts, advance):
+    house.write(
+        "hall.py",
+        module("""
+        import asyncio
+        boots = keep("boots", 0)
+        await asyncio.sleep(2)
+        boots.value += 1
+        await yarp.state_register("/boots", yarp.Value(boots.value))
+    """),
+    )
+    for boots in (1, 2, 3):
+        assert await restarts.start(3)
+        assert await house.get("/boots") == boots
+        await restarts.remember()
+        await restarts.kill()
+
+
+async def test_keep_in_a_callback_does_not_pile_up(house, advance):
+    house.write(
+        "hall.py",
+        module("""
+        motion = await yarp.event_listen("/motion")
+        motion.on_event(lambda _: keep("count", 0))
+    """),
+    )
+    assert await house.reload()
+    move = await house.viewer.event_register("/motion")
+    for _ in range(50):
+        await move("somebody")
+    await advance(0)
+    assert len(house.reloader.give("hall").kept()) == 1
+    assert [str(memo.description) for memo in house.reloader.give("hall").nodes] == ["'count'"]
+
+
+# --- whatever the file holds --------------------------------------------------------------------
+
+EVERYTHING = """
+    import asyncio
+    from eshet import yarp
+    from eshet_rules import keep, rule
+
+    @rule
+    async def it():
+        motion = await yarp.event_listen("/motion")
+        light = yarp.len(yarp.time_window(motion, 60)) > 0
+        await yarp.state_register("/light", yarp.no_repeat(light))
+        await yarp.action_call("/lamp", light)
+        await yarp.event_register("/bell", yarp.delay(motion, 5))
+        await yarp.event_register("/rang", yarp.rate_limit(motion, 5))
+        await yarp.state_register("/count", keep("count", 0))
+        await yarp.state_register("/quiet", yarp.event_to_value(yarp.debounce(motion, 5), 0))
+        await yarp.state_register("/held", yarp.hold(motion, 5))
+        machine = yarp.FSM(lambda state, timeout, ms: (1, 10) if ms else (0, timeout), [motion])
+        await yarp.state_register("/machine", machine.state)
+    """
+
+
+def damaged(value, chance):
+    """Return a value of msgpack with something else in place of one part of it."""
+    if isinstance(value, bytes) and chance.random() < 0.9:
+        try:
+            inside = msgpack.unpackb(value, strict_map_key=False)
+        except ValueError:  # as it was damaged before
+            return chance.randbytes(20)
+        return msgpack.packb(damaged(inside, chance))
+    if isinstance(value, list) and value and chance.random() < 0.9:
+        place = chance.randrange(len(value))
+        return [*value[:place], damaged(value[place], chance), *value[place + 1 :]]
+    if isinstance(value, dict) and value and chance.random() < 0.9:
+        key = chance.choice(list(value))
+        return {**value, key: damaged(value[key], chance)}
+    return chance.choice([None, 7, -1.5, 1e300, float("nan"), "", "x", b"", [], [[]], {}, {"a": 1},
+                          {"last": 1}, [None, None], msgpack.ExtType(9, b"")])  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_any_checkpoint_with_a_right_checksum_starts_the_house(
+    house, restarts, advance, seed
+):
+    chance = random.Random(seed)  # noqa: S311 - to get the same again
+    lamp = await house.calls("/lamp")
+    move = await house.viewer.event_register("/motion")
+    house.write("hall.py", EVERYTHING)
+    house.write_level("bath", 3)
+    assert await house.reload()
+    await move("somebody")
+    await advance(1)
+    await restarts.remember()
+    await restarts.kill()
+    path = restarts.checkpoint.path
+    magic, body = path.read_bytes()[:25], path.read_bytes()[57:]
+    for _ in range(chance.randrange(1, 4)):
+        body = msgpack.packb(damaged(msgpack.unpackb(body, strict_map_key=False), chance))
+    path.write_bytes(magic + hashlib.sha256(body).digest() + body)
+    assert await restarts.start()
+    lamp.clear()
+    assert await house.get("/bath/level") == 3
+    await advance(100)
+    await move("somebody")
+    await advance(1)
+    assert await house.get("/light") is True
+    await advance(100)
+    assert lamp[-2:] == [[True], [False]]
+    await restarts.remember()
+    assert set(restarts.checkpoint.read(0)) == {"bath", "hall"}
+
+
+# --- when it is written -------------------------------------------------------------------------
+
+
+class OnASlowDisk(Rememberer):
+    """Takes its time to write, as time goes in tests."""
+
+    seconds = 0.0
+    writes = 0
+
+    async def _write(self, data):
+        self.writes += 1
+        await asyncio.sleep(self.seconds)
+        await super()._write(data)
+
+
+@pytest.fixture
+async def counting(house, advance):
+    """A rule that keeps the time, ten times a second."""
+    house.write(
+        "hall.py",
+        """
+        import asyncio
+        from eshet_rules import keep, rule
+
+        @rule
+        async def it():
+            now = keep("now", 0.0)
+            while True:
+                now.value = asyncio.get_running_loop().time()
+                await asyncio.sleep(0.1)
+        """,
+    )
+    await house.update()
+    return house
+
+
+@pytest.fixture
+def rememberer(counting, restarts, seconds):
+    rememberer = OnASlowDisk(
+        counting.reloader, restarts.checkpoint, counting.log.logger, restarts.threads
+    )
+    rememberer.seconds = seconds
+    return rememberer
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2, 0.3])
+async def test_what_is_in_the_file_is_never_older_than_a_second(
+    rememberer, restarts, advance, seconds
+):
+    running = asyncio.create_task(rememberer.run())
+    await advance(1)  # by then it is known how long a write takes
+    for _ in range(200):
+        await advance(0.05)
+        [_, kept] = restarts.checkpoint.read(0)["hall"].kept()["now"]
+        assert asyncio.get_running_loop().time() - kept < 1.0
+    running.cancel()
+    assert rememberer.writes <= (16 if seconds <= 0.05 else 40)
+
+
+@pytest.mark.parametrize("seconds", [0.8])
+async def test_a_disk_that_is_too_slow_is_logged_once(counting, rememberer, advance):
+    running = asyncio.create_task(rememberer.run())
+    await advance(20)
+    running.cancel()
+    assert counting.log.find("writing the checkpoint takes long")["seconds"] == 0.8
+
+
+async def test_the_last_write_waits_for_one_that_was_cancelled(counting, restarts):
+    begun, gate = threading.Event(), threading.Event()
+    checkpoint, order = restarts.checkpoint, []
+
+    class Gated(Checkpoint):
+        def write(self, data):
+            order.append("begin")
+            begun.set()
+            assert gate.wait(10)
+            super().write(data)
+            order.append("end")
+
+    gated = Gated(checkpoint.path, counting.log.logger)
+    rememberer = Rememberer(counting.reloader, gated, counting.log.logger, restarts.threads)
+    first = asyncio.create_task(rememberer.write())
+    await asyncio.to_thread(begun.wait, 10)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    last = asyncio.create_task(rememberer.write())
+    await asyncio.sleep(0)
+    gate.set()
+    await last
+    assert order == ["begin", "end"] * (len(order) // 2)
+    assert checkpoint.read(0)["hall"].kept()["now"]
