@@ -6,7 +6,7 @@ from eshet import Client, ErrorValue
 from eshet.server import Server
 from eshet_rules.config import ConfigurationFile
 from eshet_rules.exceptions import NoRules, RulesFolderError, StateInUse, UnknownName
-from eshet_rules.runner import run
+from eshet_rules.runner import run, state_folder
 from tests.support.waiting import passing_time, until
 
 LEVEL = """
@@ -64,6 +64,61 @@ async def test_a_saved_edit_is_live(folder, server, start):
         await changed.wait()
         assert await viewer.get("/level") == 2
     await stop(runner)
+
+
+@pytest.fixture
+def deployed(folder, tmp_path):
+    """A link to the rules folder, and two folders to which it may lead."""
+    for number, release in enumerate(["one", "two"], start=1):
+        folder.write(f"releases/{release}/hall.py", LEVEL.format(level=number))
+    link = tmp_path / "current"
+    link.symlink_to("releases/one")
+
+    def swap():
+        (tmp_path / "next").symlink_to("releases/two")
+        (tmp_path / "next").replace(link)
+
+    folder.path = link
+    return swap
+
+
+async def test_a_link_to_the_folder_that_is_swapped_is_followed(
+    folder, log, server, start, deployed, tmp_path
+):
+    state = tmp_path / "state"
+    runner = await start(state=state)
+    changed = asyncio.Event()
+    async with Client(server=server) as viewer:
+        await viewer.state_observe("/level", lambda value: value == 2 and changed.set())
+        deployed()
+        await changed.wait()
+    await stop(runner)
+    assert "reloaded" in log.events()
+    runner = await start(state=state)
+    await stop(runner)
+    assert len(list(state.iterdir())) == 1
+
+
+async def test_a_state_folder_that_was_named_by_where_a_link_leads_is_taken_over(
+    folder, start, deployed, tmp_path
+):
+    state = tmp_path / "state"
+    earlier = state_folder(state, folder.path.resolve())
+    earlier.mkdir(parents=True)
+    (earlier / "switches.json").write_text('{"hall.level": false}')
+    await stop(await start(state=state, reload=False))
+    [taken_over] = state.iterdir()
+    assert taken_over == state_folder(state, folder.path)
+    assert (taken_over / "switches.json").exists()
+
+
+async def test_copies_that_tools_leave_do_not_run_and_are_logged_once(folder, log, start):
+    folder.write("hall.py", LEVEL.format(level=1))
+    copy = folder.write("hall - Copy.py", LEVEL.format(level=2))
+    runner = await start()
+    await stop(runner)
+    assert log.find("file excluded")["file"] == str(copy)
+    assert log.find("loaded")["module"] == "hall"
 
 
 async def test_once_returns_zero_when_all_is_set_up(folder, log, start):
