@@ -137,7 +137,7 @@ def _discover(scan: "_Scan", known: Mapping[str, Source]) -> dict[str, Source]:
             found[name] = _ambiguous(name, found[name].path, path, scan.folder)
         elif (source := _read(name, path, known.get(name))) is not None:
             found[name] = source
-    return dict(sorted(found.items()))
+    return found
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,9 @@ class _Scan:
                 continue
             is_module = path.suffix == ".py" and not _is_test(entry.name)
             if is_module and not self._leave_out(path, why_excluded(relative, self.exclude)):
-                yield from _module(path, package, relative)
+                module = _module(path, package, relative)
+                if module is not None:
+                    yield module
 
     def _leave_out(self, path: Path, why: str | None) -> bool:
         if why is not None:
@@ -203,16 +205,16 @@ class _Scan:
         return why is not None
 
 
-def _module(path: Path, package: str, relative: str) -> Iterator[tuple[str, Path, str]]:
+def _module(path: Path, package: str, relative: str) -> tuple[str, Path, str] | None:
+    """Return a module's name, its path, and what is wrong with that; None if it has no name."""
     # The folder of a package is named by its parent; the rules folder itself has no name.
     name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
     if not name:
-        return
+        return None
     if relative.isascii() or encodable(relative) == relative:
-        yield name, path, ""
-    else:  # it is shown as a log can hold it
-        shown = Path(encodable(str(path)))
-        yield encodable(name), shown, "has a name that is not UTF-8: rename it"
+        return name, path, ""
+    shown = Path(encodable(str(path)))  # as no log can hold its name
+    return encodable(name), shown, "has a name that is not UTF-8: rename it"
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -23,6 +23,9 @@ _COPIES: Final = (
     (r" copy( \d+)?$| \(\d+\)$", "a copy of a file manager"),
     (r"[.~-](bak|backup|orig|old|rej|tmp|swp|save)\d*$|~\d*$", "a backup"),
 )
+_MAY_BE_COPY: Final = re.compile(r"[^\w]|_(LOCAL|REMOTE|BASE|BACKUP)_").search
+"""Tells most names of modules from those of copies, at once."""
+
 _COPY: Final = [(re.compile(pattern), what) for pattern, what in _COPIES]
 
 _PACKAGES: Final = frozenset({"node_modules", "site-packages", "__MACOSX", "@eaDir", "lost+found"})
@@ -35,9 +38,11 @@ def why_excluded(path: str, exclude: Sequence[str] = ()) -> str | None:
         path: relative to the rules folder, with `/`; ends with `.py`.
         exclude: globs, as configured: of names, or of paths if they have a `/`.
     """
-    if (why := _configured(path, exclude)) is not None:
+    if exclude and (why := _configured(path, exclude)) is not None:
         return why
-    stem = os.path.basename(path).removesuffix(".py")  # noqa: PTH119 - asked for each file
+    stem = path[path.rfind("/") + 1 :].removesuffix(".py")
+    if _MAY_BE_COPY(stem) is None:
+        return None
     return next((f"it is {what}" for pattern, what in _COPY if pattern.search(stem)), None)
 
 
