@@ -20,6 +20,7 @@ class Limits:
         clients: how many may be connected.
         nodes: how many one client may own, listen to and observe, all together.
         path_length: of the longest path.
+        path_depth: how many names a path may have.
         nesting: how many lists and maps may be within each other in a value.
         registrations: how many registrations, listens and observations of one client are read in
             a second; what is sent faster has to wait.
@@ -36,7 +37,8 @@ class Limits:
 
     clients: int = 20_000
     nodes: int = 200_000
-    path_length: int = 4_096
+    path_length: int = 1_024
+    path_depth: int = 32
     nesting: int = codec.MAX_NESTING
     registrations: int = 100_000
     hello_timeout: float = 5.0

@@ -4,16 +4,21 @@ Each action takes a list of arguments like any other. What could be longer than 
 pages: the answer says in `next` what to ask for the next one with, and that is nil at the end.
 """
 
+import bisect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from eshet import codec
 from eshet.messages import EventNotify
-from eshet.server.peer import Asked, Peer
+from eshet.server.peer import Asked, Peer, TookLong
 from eshet.server.router import Router
 from eshet.server.tree import Directory, Kind, Node, TreeError
 
 __all__ = ["Gone", "Meta"]
+
+_LONG: Final = frozenset({b"/meta/ls", b"/meta/tree", b"/meta/clients", b"/meta/stats"})
+"""Actions that go through all nodes of a directory, or all clients."""
 
 _PAGE: Final = 48_000
 """How many bytes of entries go into one page, so that the page fits into a message."""
@@ -53,7 +58,11 @@ class Meta:
         router.tree.on_change = self._on_change
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
-        """See `Owner.ask`. Only calls ever come, since no property or state is registered."""
+        """See `Owner.ask`. Only calls ever come, since no property or state is registered.
+
+        Raises:
+            TookLong: it has been answered, and that took long.
+        """
         caller, request_id = asked
         path, _, arguments = rest.partition(b"\0")
         try:
@@ -62,6 +71,8 @@ class Meta:
             caller.fail(request_id, codec.pack(error.code))
         else:
             caller.reply(request_id, codec.pack(result))
+        if path in _LONG:
+            raise TookLong
 
     def _on_change(self, node: Node, change: str) -> None:
         """Emit `/meta/changed`: a node came or went."""
@@ -118,7 +129,8 @@ class Meta:
             TreeError: `bad_args`.
         """
         after = _optional_text(arguments).encode()
-        later = sorted(path for path in self._router.tree.paths() if path > after)
+        paths = self._router.tree.sorted_paths()
+        later = itertools.islice(paths, bisect.bisect_right(paths, after), None)
         page, rest = _page(_node(self._router.tree.find(path)) for path in later)
         return {"nodes": page, "next": rest and rest[0]}
 

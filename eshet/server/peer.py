@@ -8,7 +8,7 @@ from eshet.messages import NIL, Reply, ReplyError
 from eshet.protocol.framing import forward, frame_with_id
 from eshet.protocol.requests import Requests
 
-__all__ = ["Asked", "Line", "Owner", "Peer"]
+__all__ = ["Asked", "Line", "Owner", "Peer", "TookLong"]
 
 _REPLY: Final = Reply.code
 _ERROR: Final = ReplyError.code
@@ -16,6 +16,10 @@ _ERROR: Final = ReplyError.code
 
 Asked = tuple["Peer", int]
 """Who waits for the answer to a request that was passed on, and the id of their request."""
+
+
+class TookLong(Exception):
+    """A message was handled that took long: others have their turn before the next one."""
 
 
 class Owner(Protocol):
@@ -31,6 +35,7 @@ class Owner(Protocol):
 
         Raises:
             TooManyRequests: the owner has too much to answer.
+            TookLong: the owner is the server itself, which has answered, and that took long.
         """
         ...
 

@@ -14,7 +14,7 @@ from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.protocol.framing import forward, frame_without_id
 from eshet.server.limits import Limits
-from eshet.server.peer import Peer
+from eshet.server.peer import Peer, TookLong
 from eshet.server.tree import Kind, Node, Tree, TreeError
 
 __all__ = ["Router"]
@@ -123,12 +123,18 @@ class Router:
         if owns and self.tree.disown(node):
             self.notify(node, messages.NotifyUnknown.code, path + b"\0")
 
-    def handle(self, peer: Peer, payloads: Iterable[bytes]) -> None:
+    def handle(self, peer: Peer, payloads: Iterable[bytes]) -> bool:
         """Do what a client's messages ask for, one after another, and answer each.
+
+        It returns early, with what is left in the iterator, after a message that took long: the
+        caller lets others have their turn before it goes on.
 
         Raises:
             ProtocolError: one is no whole message, or one that a client can't send; those before
                 it were handled.
+
+        Returns:
+            Whether all were handled, as far as the iterator goes.
         """
         handlers = self._handlers
         for payload in payloads:
@@ -136,8 +142,11 @@ class Router:
                 handlers[payload[0]](peer, payload[1] << 8 | payload[2], payload[_ID:])
             except TreeError as error:
                 peer.fail(payload[1] << 8 | payload[2], codec.pack(error.code))
+            except TookLong:
+                return False
             except IndexError:
                 raise ProtocolError("a message that is cut short") from None
+        return True
 
     def flush(self) -> float:
         """Send what the messages that were handled since the last time have caused.
@@ -179,7 +188,8 @@ class Router:
         """Return the path of a registration, of which a client may have so many."""
         path = _only_path(rest)
         peer.registrations += 1
-        if len(path) > self._limits.path_length:
+        limits = self._limits
+        if len(path) > limits.path_length or path.count(b"/") > limits.path_depth:
             raise TreeError("invalid_path")
         if self.tree.owned_by(peer) + self.tree.heard_by(peer) >= self._limits.nodes:
             raise TreeError("too_many_nodes")

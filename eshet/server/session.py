@@ -1,6 +1,9 @@
 """One connection of one client, from before its hello until its end."""
 
 import asyncio
+import itertools
+import operator
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 from eshet import codec
@@ -23,6 +26,16 @@ from eshet.server.peer import Peer
 from eshet.server.router import Router
 
 __all__ = ["Host", "Session"]
+
+
+_SLICE: Final = 16
+"""How many messages are handled before it is asked whether others are to have their turn."""
+
+_LONGEST_TURN: Final = 0.002
+"""Seconds after which others have their turn."""
+
+_MUCH: Final = 1 << 18
+"""Bytes of answers to a slice that are sent at once."""
 
 
 class Host(Protocol):
@@ -61,9 +74,12 @@ class Session(Connection):
     __slots__ = (
         "_cut_timer",
         "_due",
+        "_early",
         "_host",
         "_reads_again",
         "_registrations",
+        "_unhandled",
+        "_works_on",
         "backlog",
         "peer",
         "since",
@@ -80,6 +96,9 @@ class Session(Connection):
         self._cut_timer: asyncio.TimerHandle | None = None
         self._reads_again: asyncio.TimerHandle | None = None
         self._registrations = 0
+        self._early: list[bytes] = []  # what came together with the hello
+        self._unhandled: Iterator[bytes] = iter(())
+        self._works_on = False  # in a later turn: something is unhandled
         self._due = self.since - 1.0
 
     # --- messages -----------------------------------------------------------------------------
@@ -94,8 +113,11 @@ class Session(Connection):
         if self.peer is None or self.endpoint.closing is not None:
             super().data_received(data)
         else:
-            self._route(self.peer, self.endpoint.receive_all(data, self._loop.time()))
-            self.flush()
+            payloads = self.endpoint.receive_all(data, self._loop.time())
+            self._unhandled = iter([*self._unhandled, *payloads] if self._works_on else payloads)
+            if not self._works_on:
+                self._work(self.peer)
+                self.flush()
         self._host.sending(self, len(data))
         if self.peer is not None and self.peer.registrations > self._registrations:
             self._limit_registrations(self.peer)
@@ -108,7 +130,7 @@ class Session(Connection):
             return
         client_id, answer = self._identify(unpack(payload, FROM_CLIENT))
         self.peer = Peer(client_id, self.endpoint.out, self)
-        self._on_payload = self._route_one
+        self._on_payload = self._route_later
         router.join(self.peer)
         self.send(frame(pack(answer)))
 
@@ -119,18 +141,56 @@ class Session(Connection):
         client_id = self._host.router.allocate_id()
         return client_id, HelloAllocated(client_id)
 
-    def _route_one(self, payload: bytes) -> None:
-        """Act on what came together with the hello."""
-        if self.peer is not None:
-            self._host.router.handle(self.peer, [payload])
+    def _route_later(self, payload: bytes) -> None:
+        """Keep what came together with the hello, to be handled in the next turn."""
+        if not self._works_on:
+            self._early = []
+            self._unhandled = iter(self._early)  # which sees what is added below
+            self._let_others_first()
+        self._early.append(payload)
 
-    def _route(self, peer: Peer, payloads: list[bytes]) -> None:
+    def _work(self, peer: Peer) -> None:
+        """Handle what waits, until all is done or others are to have their turn first.
+
+        That is so when it took long, or when its answers wait for the client to read them: what
+        one client asks for at once may be a thousand times as large as the questions.
+        """
+        unhandled, out = self._unhandled, self.endpoint.out
+        until = self._loop.time() + _LONGEST_TURN
         try:
-            self._host.router.handle(peer, payloads)
+            while True:
+                before = len(out)
+                goes_on = self._host.router.handle(peer, itertools.islice(unhandled, _SLICE))
+                if not operator.length_hint(unhandled):
+                    break
+                if sum(map(len, out[before:])) > _MUCH:
+                    self.flush()
+                if not goes_on or self.paused or self._loop.time() > until:
+                    self._let_others_first()
+                    return
         except ProtocolError as error:
+            self._unhandled = iter(())
             self.endpoint.reject(error)
         else:
             self.endpoint.check_stream()
+
+    def _let_others_first(self) -> None:
+        """Read nothing more, and go on in the next turn, or when the client has read enough."""
+        if not self._works_on and self._transport is not None:
+            self._works_on = True
+            self._transport.pause_reading()
+            self._loop.call_soon(self._work_on)
+
+    def _work_on(self) -> None:
+        if not self._works_on or self.peer is None or self.endpoint.closing is not None:
+            return
+        if self.paused:
+            return  # `resume_writing` goes on
+        self._works_on = False
+        self._work(self.peer)
+        self.flush()
+        self._host.sending(self, 0)
+        self._resume_reading()
 
     def _lost(self, reason: str) -> None:
         for timer in (self._cut_timer, self._reads_again):
@@ -150,6 +210,8 @@ class Session(Connection):
         """Called by the transport: its buffer has room again."""
         self.backlog.clear()
         super().resume_writing()
+        if self._works_on and not self.paused:
+            self._loop.call_soon(self._work_on)
 
     @property
     def congestion(self) -> float:
@@ -195,7 +257,13 @@ class Session(Connection):
 
     def _read_again(self) -> None:
         self._reads_again = None
-        if self._transport is not None and not self._transport.is_closing():
+        self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        """Read on, unless what was read waits to be handled, or the client is stalled."""
+        if self._works_on or self._reads_again is not None or self._transport is None:
+            return
+        if not self._transport.is_closing():
             self._transport.resume_reading()
 
     # --- what /meta tells ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ has no value; what the tree knows of an owner or listener agrees with what it kn
 
 import enum
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -75,6 +75,7 @@ class Tree:
     def __init__(self) -> None:
         self.root: Final[Directory] = Directory()
         self.on_change: Callable[[Node, str], None] | None = None
+        self._sorted: list[bytes] | None = None  # the paths of all nodes
         """Called with a node that was `added` or `removed`, if it is set."""
         self._index: dict[bytes, Node | Directory] = {}
         self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
@@ -134,6 +135,12 @@ class Tree:
         """Return the paths of all nodes."""
         return [path for path, node in self._index.items() if isinstance(node, Node)]
 
+    def sorted_paths(self) -> Sequence[bytes]:
+        """Return the paths of all nodes, sorted; made again only after nodes came or went."""
+        if self._sorted is None:
+            self._sorted = sorted(self.paths())
+        return self._sorted
+
     def owned_by(self, owner: Owner) -> int:
         """Return how many nodes somebody owns."""
         return len(self._owned.get(owner, ()))
@@ -190,6 +197,7 @@ class Tree:
             raise TreeError(code)
         node: Node = Node(path, kind, now)
         self._index[path] = node
+        self._sorted = None
         self._hang(path, node)
         if self.on_change is not None:
             self.on_change(node, "added")
@@ -212,6 +220,7 @@ class Tree:
             return
         path = node.path
         del self._index[path]
+        self._sorted = None
         if self.on_change is not None:
             self.on_change(node, "removed")
         while path:
