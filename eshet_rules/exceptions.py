@@ -19,6 +19,7 @@
     ├── ServerUnreachable    nobody answers at the address of the server
     ├── NoRunner             no runner can be asked
     ├── RefusedByRunner      a runner was asked, and says why it does not do it
+    ├── TrailInUse           another runner writes this trail
     ├── NoTrail              there is no trail where it was looked for
     ├── NotWritten           a file can't be written, or is there already
     └── NotAnEshetServer     something else listens at the address of the server
@@ -53,6 +54,7 @@ __all__ = [
     "StateFolderError",
     "StateInUse",
     "StrategySettingsError",
+    "TrailInUse",
     "UnknownName",
 ]
 
@@ -343,6 +345,23 @@ class NoRunner(RulesError):
 
 class RefusedByRunner(RulesError):
     """A runner was asked for something, and says why it does not do it."""
+
+
+class TrailInUse(RulesError):
+    """Another runner writes this trail: two would lose each other's records.
+
+    Args:
+        file: the open file of the trail.
+        pid: of the other one's process, as far as it is known.
+    """
+
+    def __init__(self, file: Path, pid: str) -> None:
+        self.file = file
+        self.pid = pid
+        super().__init__(
+            f"the runner with the process {pid or 'unknown'} writes the trail {file}; stop it "
+            f"(kill {pid or 'PID'}), or give this one another file with --audit"
+        )
 
 
 class NoTrail(RulesError):

@@ -1,15 +1,15 @@
-"""One runner for each state folder: two would overwrite each other's memory."""
+"""One runner for each state folder and each trail: two would overwrite each other's files."""
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
-from eshet_rules.exceptions import StateFolderError, StateInUse
+from eshet_rules.exceptions import StateFolderError, StateInUse, TrailInUse
 
-__all__ = ["locked"]
+__all__ = ["locked", "locked_trail"]
 
 _FILE: Final = "lock"
 
@@ -30,13 +30,53 @@ def locked(folder: Path) -> Iterator[None]:
         file = (folder / _FILE).open("a+")
     except OSError as error:
         raise StateFolderError(folder, error.strerror or str(error)) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise StateInUse(folder, file.read().strip()) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+    with file, _held(file, lambda pid: StateInUse(folder, pid)):
         yield
+
+
+@contextlib.contextmanager
+def locked_trail(trail: Path) -> Iterator[None]:
+    """Have a trail for this process alone, within a `with` statement, by a file beside it.
+
+    Where that file can't be made, as beside `/dev/stdout`, nothing is locked.
+
+    Args:
+        trail: its open file.
+
+    Raises:
+        TrailInUse: another process has it.
+    """
+    with contextlib.ExitStack() as stack:
+        if (file := _lock_file(trail)) is not None:
+            stack.enter_context(file)
+            stack.enter_context(_held(file, lambda pid: TrailInUse(trail, pid)))
+        yield
+
+
+def _lock_file(trail: Path) -> TextIO | None:
+    try:
+        if trail.exists() and not trail.is_file():
+            return None
+        trail.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return trail.with_name(f"{trail.name}.lock").open("a+")
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _held(file: TextIO, in_use: Callable[[str], Exception]) -> Iterator[None]:
+    """Hold the lock of an open file, and write into it which process does.
+
+    Args:
+        file: of the lock.
+        in_use: makes the error for a lock that the given process holds.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise in_use(file.read().strip()) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    yield

@@ -22,7 +22,7 @@ from eshet_rules.connections import Connections, ConnectionWitness
 from eshet_rules.discovery import check_folder
 from eshet_rules.house import House
 from eshet_rules.house_server import check_server, house_server
-from eshet_rules.lock import locked
+from eshet_rules.lock import locked, locked_trail
 from eshet_rules.supervision.guard import Guard
 from eshet_rules.supervision.loops import LoopWitness
 from eshet_rules.supervision.scope import own_tasks_by_scope
@@ -79,6 +79,7 @@ async def run(
             _adopt_state(state_folder(state, folder.resolve()), place)
             stack.enter_context(locked(place))
         if recorder is not None and (trail := _trail(configuration.log, place, log)) is not None:
+            stack.enter_context(locked_trail(trail.file))
             stack.enter_context(recorder.keeping(trail))
         connector = await stack.enter_async_context(house_server(server, log))
         if once:

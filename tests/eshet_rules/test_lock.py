@@ -1,11 +1,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from eshet_rules.exceptions import StateFolderError, StateInUse
-from eshet_rules.lock import locked
+from eshet_rules.exceptions import StateFolderError, StateInUse, TrailInUse
+from eshet_rules.lock import locked, locked_trail
 
 HOLD = """
 import sys
@@ -59,3 +60,30 @@ def test_a_folder_that_can_not_be_made_is_an_error_that_says_what_to_do(tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(StateFolderError, match=r"can't be used: .*; give one .* with --state"):
         locked(tmp_path / "file" / "state").__enter__()
+
+
+def test_a_trail_that_another_process_writes_is_refused(tmp_path):
+    trail = tmp_path / "f" / "house.jsonl"
+    hold = HOLD.replace("locked(", "locked_trail(").replace("import locked", "import locked_trail")
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", hold, str(trail)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "locked\n"
+        in_use = pytest.raises(TrailInUse, match=rf"process {process.pid} writes")
+        with in_use as caught, locked_trail(trail):
+            pass
+        assert "--audit" in str(caught.value)
+        with locked_trail(tmp_path / "f" / "house-garden.jsonl"):
+            pass
+        process.kill()
+    with locked_trail(trail):
+        pass
+
+
+@pytest.mark.parametrize("trail", ["/dev/null", "/proc/none/trail.jsonl"])
+def test_where_no_file_can_be_beside_a_trail_it_is_not_locked(trail):
+    with locked_trail(Path(trail)), locked_trail(Path(trail)):
+        pass
