@@ -10,12 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from eshet.clock import wall_stamp
 from eshet_rules.audit.frames import compress
 
 __all__ = ["Archive", "Report", "closed_files", "number_of"]
 
 _SECOND: Final = len("2026-11-25T03:22:41")
-_NUMBER: Final = re.compile(r"-(\d{6,})-")
+_NAME: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl(?:\.zst)?")
+"""What follows the stem of the open file: `house-garden.jsonl` is no closed file of `house.jsonl`."""
+_NUMBER: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl")
 
 Report = Callable[[str, dict[str, Any]], object]
 """Is told of a problem: the name of its event, and fields."""
@@ -24,12 +27,25 @@ Report = Callable[[str, dict[str, Any]], object]
 def closed_files(file: Path) -> list[Path]:
     """Return the closed files beside an open one, oldest first, each once."""
     # Looked for twice: a folder that is listed while a file in it becomes `.zst` may show neither.
-    paths = {path for _ in range(2) for path in file.parent.glob(f"{file.stem}-*.jsonl*")}
+    paths = {path for _ in range(2) for path in _listed(file)}
     found: dict[str, Path] = {}
     for path in sorted(paths):
-        if path.suffix in (".jsonl", ".zst"):
-            found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
+        found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
     return list(found.values())
+
+
+def _listed(file: Path) -> list[Path]:
+    """Return the closed files beside an open one, in no order; one may be there in both forms."""
+    try:
+        names = [path.name for path in file.parent.iterdir()]
+    except OSError:
+        return []
+    stem = file.stem
+    return [
+        file.with_name(name)
+        for name in names
+        if name.startswith(stem) and _NAME.fullmatch(name, len(stem))
+    ]
 
 
 def number_of(name: str) -> int | None:
@@ -72,8 +88,9 @@ class Archive:
         Raises:
             OSError: it is still the open one.
         """
-        time = begun[:_SECOND].replace("-", "").replace(":", "")
-        name = f"{self._file.stem}-{self._number + 1:06}-{time}.jsonl"
+        name = self._name(begun)
+        if not _NAME.fullmatch(name, len(self._file.stem)):  # the first line is damaged
+            name = self._name(wall_stamp())
         closed = self._file.rename(self._file.with_name(name))
         self._number += 1
         return closed
@@ -92,6 +109,10 @@ class Archive:
         if compressing is not None:
             compressing.join()
 
+    def _name(self, begun: str) -> str:
+        time = begun[:_SECOND].replace("-", "").replace(":", "")
+        return f"{self._file.stem}-{self._number + 1:06}-{time}.jsonl"
+
     def _keep_compressing(self) -> None:
         while True:
             with self._lock:
@@ -103,7 +124,7 @@ class Archive:
             self._drop_oldest()
 
     def _compress(self) -> None:
-        for source in sorted(self._file.parent.glob(f"{self._file.stem}-*.jsonl")):
+        for source in sorted(path for path in _listed(self._file) if path.suffix == ".jsonl"):
             target = source.with_name(f"{source.name}.zst")
             try:
                 if not target.exists():  # else this was killed between the next two

@@ -32,6 +32,8 @@ _SKIPPABLE: Final = 0x184D2A5E
 _HEAD: Final = struct.Struct("<II")
 _TAIL: Final = struct.Struct("<II")  # the checksum of the index, and its length
 _MOST_PATHS: Final = 1000
+_MOST_DECOMPRESSED: Final = 64 << 20
+"""How many bytes a frame may hold: far more than `FRAME_SIZE` and the longest line."""
 _TIME: Final = re.compile(rb'^\{"time":"([^"]{27})"', re.MULTILINE)
 _PATH: Final = re.compile(rb'"path":"([^"]+)"')
 _OPTIONS: Final[dict[int, int]] = {
@@ -105,9 +107,28 @@ def read_frame(file: IO[bytes], frame: Frame) -> bytes:
     """
     file.seek(frame.offset)
     try:
-        return zstd.decompress(file.read(frame.size))
+        return _decompress(file.read(frame.size))
     except zstd.ZstdError as error:
         raise DamagedFrame(str(error)) from None
+
+
+def _decompress(data: bytes) -> bytes:
+    """Decompress all frames in some bytes, up to a bound: a few bytes may stand for gigabytes."""
+    blocks: list[bytes] = []
+    left = _MOST_DECOMPRESSED
+    while data:
+        decompressor = zstd.ZstdDecompressor()
+        while not decompressor.eof:
+            block = decompressor.decompress(data, max_length=left + 1)
+            data = b""
+            left -= len(block)
+            if left < 0:
+                raise DamagedFrame(f"it decompresses to more than {_MOST_DECOMPRESSED >> 20} MiB")
+            blocks.append(block)
+            if decompressor.needs_input and not decompressor.eof:
+                raise DamagedFrame("it ends within a frame")
+        data = decompressor.unused_data
+    return b"".join(blocks)
 
 
 def _blocks(lines: IO[bytes]) -> Iterator[bytes]:

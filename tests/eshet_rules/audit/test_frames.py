@@ -21,7 +21,7 @@ def lines(count):
 
 @pytest.fixture
 def source(tmp_path):
-    path = tmp_path / "trail-000001-x.jsonl"
+    path = tmp_path / "trail-000001-20261125T032241.jsonl"
     path.write_bytes(lines(40_000))
     return path
 
@@ -95,7 +95,7 @@ def test_what_could_not_be_compressed_is_as_it_was(source, monkeypatch, name):
 @pytest.mark.parametrize("name", ["replace", "unlink", "open"])
 def test_a_trail_goes_on_whichever_step_of_compressing_fails(tmp_path, monkeypatch, name):
     file = tmp_path / "trail.jsonl"
-    (tmp_path / "trail-000001-x.jsonl").write_bytes(lines(10))
+    (tmp_path / "trail-000001-20261125T032241.jsonl").write_bytes(lines(10))
     problems = []
 
     def fail(self, *args, **kwargs):
@@ -112,3 +112,25 @@ def test_a_trail_goes_on_whichever_step_of_compressing_fails(tmp_path, monkeypat
     again.close()
     assert [path.suffix for path in closed_files(file)] == [".zst"]
     assert {path.suffix for path in tmp_path.iterdir()} == {".zst", ".jsonl"}
+
+
+def test_a_frame_that_holds_gigabytes_is_reported_as_damaged(tmp_path):
+    """A zstd bomb: a few kB that stand for 256 MiB, of which no more than the bound is made."""
+    compressor = zstd.ZstdCompressor()
+    path = tmp_path / "trail-000001-20261125T032241.jsonl.zst"
+    with path.open("wb") as file:
+        for _ in range(256):
+            file.write(compressor.compress(bytes(1 << 20)))
+        file.write(compressor.flush())
+    with path.open("rb") as file:
+        (frame,), _ = frames_of(file)
+        with pytest.raises(DamagedFrame, match="more than 64 MiB"):
+            read_frame(file, frame)
+
+
+def test_a_frame_that_is_cut_off_is_reported_as_damaged(source):
+    target = compressed(source)
+    with target.open("rb") as file:
+        frame = frames_of(file)[0][0]
+        with pytest.raises(DamagedFrame):
+            read_frame(file, type(frame)(frame.offset, frame.size // 2))

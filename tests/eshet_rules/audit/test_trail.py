@@ -452,3 +452,33 @@ class Writing:
 
     def __getattr__(self, name):
         return getattr(os, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("house.jsonl", "house-garden.jsonl"),
+        ("house.jsonl", "house-garden-000001-20261125T032241.jsonl"),
+        ("house.jsonl", "house-000001-notes.jsonl"),
+        ("t[1].jsonl", "t1-000001-20261125T032241.jsonl"),
+        ("t*.jsonl", "tree-000001-20261125T032241.jsonl"),
+    ],
+)
+def test_files_of_other_trails_in_the_folder_are_left_alone(tmp_path, name, other):
+    (tmp_path / other).write_bytes(b"of another\n")
+    Trail(tmp_path / name).close()
+    trail = Trail(tmp_path / name, total=0)
+    trail.open()
+    trail.close()
+    assert (tmp_path / other).read_bytes() == b"of another\n"
+    assert closed_files(tmp_path / name) == []
+
+
+def test_a_name_with_the_characters_of_a_pattern_has_its_own_closed_files(tmp_path):
+    file = tmp_path / "t[1].jsonl"
+    trail = Trail(file)
+    trail.open()
+    trail.append(note(1, stamp(1)), stamp(1))
+    trail.append(note(2, stamp(1, day=26)), stamp(1, day=26))
+    trail.close()
+    assert len(closed_files(file)) == 1
