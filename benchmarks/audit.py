@@ -117,7 +117,7 @@ def sizes(file: Path) -> list[int]:
     """Return the bytes of a record, raw and compressed."""
     data = file.read_bytes()
     records = data.count(b"\n")
-    closed = file.with_name("trail-000001-x.jsonl")
+    closed = file.with_name("trail-000001-20261125T032241.jsonl")
     file.rename(closed)
     trail = Trail(file)
     trail.open()

@@ -8,6 +8,7 @@ import click
 from eshet import paths
 from eshet.client.address import Address
 from eshet.exceptions import InvalidPath
+from eshet.text import shorten
 from eshet.unknown import Unknown
 
 __all__ = ["AddressType", "JsonType", "PathType", "from_json", "to_json"]
@@ -74,6 +75,10 @@ def from_json(text: str) -> Any:
         raise ValueError(
             f"{text!r} is not JSON ({error}); text has double quotes inside the shell's, "
             f"as '\"on\"'"
+        ) from None
+    except RecursionError:
+        raise ValueError(
+            f"{shorten(text, 40)!r} is nested too deeply; nest lists and maps less deep"
         ) from None
 
 
