@@ -7,9 +7,6 @@ file that can't be read is set aside, for people to look at; the rules start afr
 It is a line that says what it is, the SHA-256 of the rest, and that: in msgpack, a map of what each
 module left, packed for itself; in that, what each node gave is packed for itself, too. So what is
 damaged, or of another version of this program, costs no more than itself.
-
-Nothing here recurses: msgpack walks nested values in its own stack, up to 511 levels. A tuple takes
-two of these: it is a map of one pair, whose key is a mark.
 """
 
 import hashlib
@@ -18,16 +15,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
 from structlog.typing import FilteringBoundLogger
 
-from eshet.reactive import FSM
 from eshet.reactive.handover import Lost, Memo
 from eshet.reactive.matching import Description
-from eshet.reactive.plain import NoValue
 from eshet.text import encodable, safe_repr, shorten
-from eshet.unknown import Unknown
 from eshet_rules.legacy import Legacy
+from eshet_rules.packing import NotPlainData, pack, pack_plain, unpack, unpack_2
 
 __all__ = ["Checkpoint", "decode", "encode"]
 
@@ -35,9 +29,6 @@ _MAGIC: Final = b"eshet-rules checkpoint 3\n"
 _MAGIC_2: Final = b"eshet-rules checkpoint 2\n"
 """Of the version before this one, which is still read: its tuples are packed within each other."""
 
-_TUPLE: Final = object()
-_MARKS: Final[dict[int, Any]] = {0: _TUPLE, 1: Unknown, 2: NoValue, 3: FSM.START}
-_MAX_DEPTH_2: Final = 32
 _MAX_PROBLEMS: Final = 10
 """How many of the problems of a file are logged."""
 
@@ -158,7 +149,7 @@ def encode_module(legacy: Legacy) -> tuple[bytes, dict[Description, str]]:
         "nodes": _memos(legacy.nodes, left_out),
         "outputs": _memos(legacy.outputs, left_out),
     }
-    return _packb(module), left_out
+    return pack_plain(module), left_out
 
 
 def decode(
@@ -181,11 +172,11 @@ def decode(
     if hashlib.sha256(body).digest() != digest:
         raise ValueError("its checksum is wrong")
     legacies = {}
-    for name, packed in _modules(_unpackb(body)):
+    for name, packed in _modules(unpack(body)):
         try:
-            module = packed if magic is _MAGIC_2 else _unpackb(packed)
-            unpack = _unpack_2 if magic is _MAGIC_2 else _unpackb
-            legacies[name] = _legacy(module, zero, unpack, report)
+            module = packed if magic is _MAGIC_2 else unpack(packed)
+            unpack_value = unpack_2 if magic is _MAGIC_2 else unpack
+            legacies[name] = _legacy(module, zero, unpack_value, report)
         except ValueError as error:
             report(f"module {encodable(shorten(name, 100))}: {error}")
     return legacies
@@ -199,14 +190,14 @@ def _modules(body: Any) -> list[tuple[str, Any]]:
 
 
 def _legacy(
-    module: Any, zero: float, unpack: Callable[[bytes], Any], report: Callable[[str], object]
+    module: Any, zero: float, unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
 ) -> Legacy:
     match module:
         case {"version": str() as version, "nodes": list() as nodes, "outputs": list() as outputs}:
             return Legacy(
                 version,
-                _unpacked_memos(nodes, unpack, report),
-                _unpacked_memos(outputs, unpack, report),
+                _unpacked_memos(nodes, unpack_value, report),
+                _unpacked_memos(outputs, unpack_value, report),
                 zero,
                 was_down=True,
             )
@@ -214,13 +205,13 @@ def _legacy(
 
 
 def _unpacked_memos(
-    memos: list[Any], unpack: Callable[[bytes], Any], report: Callable[[str], object]
+    memos: list[Any], unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
 ) -> list[Memo]:
     unpacked = []
     for memo in memos:
         match memo:
             case [[str(), str(), str(), str(), str() | None] as about, bytes() as packed]:
-                unpacked.append(Memo(Description(*about), _given(packed, unpack)))
+                unpacked.append(Memo(Description(*about), _given(packed, unpack_value)))
                 given = unpacked[-1].given
                 if type(given) is Lost:
                     report(f"{about[1]}: {given.why}")
@@ -229,10 +220,10 @@ def _unpacked_memos(
     return unpacked
 
 
-def _given(packed: bytes, unpack: Callable[[bytes], Any]) -> Any:
+def _given(packed: bytes, unpack_value: Callable[[bytes], Any]) -> Any:
     try:
-        return unpack(packed)
-    except Exception as error:  # whatever msgpack raises
+        return unpack_value(packed)
+    except ValueError as error:
         return Lost(f"what the checkpoint holds of it can't be read: {safe_repr(error, 200)}")
 
 
@@ -243,94 +234,14 @@ def _memos(memos: list[Memo], left_out: dict[Description, str]) -> list[list[Any
             left_out[about] = given.why
             continue
         try:
-            data = _packb(given, default=_pack_other, strict_types=True)
-        except BaseException as error:  # whatever the objects in it do
-            left_out[about] = _why_not(error)
+            data = pack(given)
+        except NotPlainData as error:
+            left_out[about] = str(error)
         else:
             packed.append([[about.rule, about.label, about.shape, about.detail, about.name], data])
     return packed
 
 
-class _NotPlainDataError(Exception):
-    """There is something that no checkpoint holds; the text says what."""
-
-
-def _why_not(error: BaseException) -> str:
-    match error:
-        case _NotPlainDataError():
-            return str(error)
-        case OverflowError():
-            return "it holds a number of more than 64 bits"
-        case ValueError() if "recursion" in str(error):
-            return "it is nested too deeply, or holds itself"
-    return safe_repr(error, 200)
-
-
-def _pack_other(value: Any) -> Any:
-    """Return what to pack for what msgpack has no type for: tuples, and marks."""
-    if type(value) is tuple:
-        return {_TUPLE_MARK: list(value)}
-    for code, mark in _MARKS.items():
-        if value is mark:
-            return msgpack.ExtType(code, b"")
-    raise _NotPlainDataError(f"it holds an object of the class {type(value).__qualname__}")
-
-
-_TUPLE_MARK: Final = msgpack.ExtType(0, b"")
-
-
 def _joined(modules: Mapping[str, bytes]) -> bytes:
-    body = _packb(dict(modules))
+    body = pack_plain(dict(modules))
     return _MAGIC + hashlib.sha256(body).digest() + body
-
-
-def _packb(value: Any, **options: Any) -> bytes:
-    packed: bytes = msgpack.packb(value, unicode_errors="surrogatepass", **options)
-    return packed
-
-
-def _unpackb(packed: Any) -> Any:
-    """Return the value that bytes hold.
-
-    Raises:
-        ValueError: they hold none, or are no bytes.
-    """
-    return _unpack_with(packed, _mark)
-
-
-def _unpack_with(packed: Any, ext_hook: Callable[[int, bytes], Any]) -> Any:
-    try:
-        return msgpack.unpackb(
-            packed,
-            ext_hook=ext_hook,
-            object_pairs_hook=_dict_or_tuple,
-            strict_map_key=False,
-            unicode_errors="surrogatepass",
-        )
-    except ValueError:
-        raise
-    except Exception as error:  # msgpack raises many kinds; keys may be what is no key in Python
-        raise ValueError(safe_repr(error, 200)) from None
-
-
-def _dict_or_tuple(pairs: list[tuple[Any, Any]]) -> Any:
-    if len(pairs) == 1 and pairs[0][0] is _TUPLE:
-        return tuple(pairs[0][1])
-    return dict(pairs)
-
-
-def _mark(code: int, data: bytes) -> Any:
-    if code not in _MARKS:
-        raise ValueError(f"{code} is not the mark of anything")
-    return _MARKS[code]
-
-
-def _unpack_2(packed: bytes, depth: int = 0) -> Any:
-    """Return the value that bytes of a checkpoint of the version before this one hold."""
-    if depth > _MAX_DEPTH_2:
-        raise ValueError(f"it has tuples nested over {_MAX_DEPTH_2} deep")
-
-    def mark(code: int, data: bytes) -> Any:
-        return tuple(_unpack_2(data, depth + 1)) if code == 0 else _mark(code, data)
-
-    return _unpack_with(packed, mark)

@@ -18,9 +18,10 @@ from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import Disconnected
 from eshet.reactive.graph import Resumption
-from eshet.reactive.handover import HandedOver, Memo, give, hand_over, stateful_nodes
+from eshet.reactive.handover import HandedOver, Memo, hand_over, remembered, stateful_nodes
+from eshet.reactive.matching import Description
 from eshet.scope import Reason, Scope
-from eshet.text import safe_repr
+from eshet.text import encodable, safe_repr, shorten
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
 from eshet.yarp.sinks import skip_left
@@ -173,10 +174,10 @@ class Generation:
 
     def give(self, zero: float = 0.0) -> Legacy:
         """Return what another generation needs to go on as this one would; see `Node.give`."""
-        nodes = stateful_nodes(self._scopes())
+        nodes = remembered(self._scopes(), zero)
         return Legacy(
             self.version.source.version,
-            [*give(nodes, zero), *(memo for rule in self._rules.values() for memo in rule.left)],
+            [*nodes, *(memo for rule in self._rules.values() for memo in rule.left)],
             self._outputs.give(self._all_rules_by_scope()),
             zero,
         )
@@ -345,11 +346,13 @@ class Generation:
         for name in ["", *self._rules]:
             kept = [each for each in outcome.kept if each.rule == name]
             told = {
-                "kept": [str(each) for each in kept if each not in migrated],
-                "migrated": [str(each) for each in kept if each in migrated],
-                "afresh": [f"{each}: {why}" for each, why in outcome.afresh if each.rule == name],
+                "kept": [_text(each) for each in kept if each not in migrated],
+                "migrated": [_text(each) for each in kept if each in migrated],
+                "afresh": [
+                    f"{_text(each)}: {why}" for each, why in outcome.afresh if each.rule == name
+                ],
                 "missed": [
-                    f"{each}: {safe_repr(what, 200)}"
+                    f"{_text(each)}: {safe_repr(what, 200)}"
                     for each, what in outcome.missed
                     if each.rule == name
                 ],
@@ -358,3 +361,8 @@ class Generation:
             if any(told.values()):
                 rule = f"{self.version.name}.{name}" if name else None
                 self._log.info("handed over", rule=rule, **{k: v for k, v in told.items() if v})
+
+
+def _text(description: Description) -> str:
+    """Return what people call something, as a log can hold it."""
+    return encodable(shorten(str(description), 200))

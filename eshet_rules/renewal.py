@@ -48,7 +48,7 @@ class Renewal:
             # No map() here or below: an object that raises StopIteration would cut it short.
             if not any(self._is_old(each) for each in _objects_in(value)):
                 return value
-            return self._renewed(value, 0)
+            return self._renewed(value, 0, {})
         except _CannotRenewError as error:
             return Lost(str(error))
         except BaseException as error:  # whatever the methods of an object do
@@ -66,16 +66,29 @@ class Renewal:
         newest = self._modules.get(name)
         return newest is None or newest.__name__ != module
 
-    def _renewed(self, value: Any, depth: int) -> Any:
+    def _renewed(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
+        """Return a value as the new version would have it.
+
+        Args:
+            value: of the old version.
+            depth: in how many others it is.
+            done: other values and what became of them, by the ids of these, which none else gets
+                while they are here: what was one object is one again.
+        """
         if type(value) in _SCALARS:
             return value
+        if id(value) not in done:
+            done[id(value)] = value, self._made(value, depth, done)
+        return done[id(value)][1]
+
+    def _made(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
         if depth > _MAX_DEPTH:
             raise _CannotRenewError(
                 f"it holds objects of the old version, and is nested over {_MAX_DEPTH} deep"
             )
         if isinstance(value, type | FunctionType):
             return self._namesake(value) if self._is_old(value) else value
-        renew = functools.partial(self._renewed, depth=depth + 1)
+        renew = functools.partial(self._renewed, depth=depth + 1, done=done)
         if isinstance(value, enum.Enum):
             return self._member(value) if self._is_old(value) else value
         if dataclasses.is_dataclass(value):

@@ -18,7 +18,16 @@ from eshet.reactive.origin import NodeName
 from eshet.scope import Scope
 from eshet.text import safe_repr
 
-__all__ = ["HandedOver", "Lost", "Memo", "give", "hand_over", "named", "stateful_nodes"]
+__all__ = [
+    "HandedOver",
+    "Lost",
+    "Memo",
+    "give",
+    "hand_over",
+    "named",
+    "remembered",
+    "stateful_nodes",
+]
 
 R = TypeVar("R", bound=Reactive[Any])
 
@@ -89,6 +98,18 @@ def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]
 def give(nodes: Iterable[tuple[Description, Node]], zero: float = 0.0) -> list[Memo]:
     """Let nodes give what they remember; see `Node.give`."""
     return [Memo(description, _given_by(node, zero)) for description, node in nodes]
+
+
+def remembered(scopes: Mapping[str, Scope], zero: float = 0.0) -> list[Memo]:
+    """Return what all stateful nodes give; see `stateful_nodes` and `give`."""
+    describe = _Describer()
+    return [
+        Memo(description, given)
+        for rule, scope in scopes.items()
+        for node in list(scope.room(ScopeNodes))
+        if (given := _given_by(node, zero)) is not None
+        and (description := _described(describe, rule, node))
+    ]
 
 
 def hand_over(

@@ -15,7 +15,7 @@ from eshet_rules.reload import Reloader
 from eshet_rules.remember import Rememberer, wall_zero
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import EXPANDING, HOSTILE
 
 HEAD = """
     from eshet import yarp
@@ -279,14 +279,14 @@ HOSTILE_RULE = """
     import sys
     from eshet import yarp
     from eshet_rules import keep, rule
-    from tests.support.hostile import HOSTILE
+    from tests.support.hostile import EXPANDING, HOSTILE
 
     # {edit}
 
     @rule
     async def hostile():
         motion = await yarp.event_listen("/motion")
-        things = yarp.fn(lambda _: HOSTILE[{kind!r}]())(motion)
+        things = yarp.fn(lambda _: (HOSTILE | EXPANDING)[{kind!r}]())(motion)
         window = yarp.time_window(things, 60)
         kept = keep("kept", None)
         things.on_event(lambda thing: setattr(kept, "value", thing))
@@ -299,7 +299,7 @@ HOSTILE_RULE = """
     """
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", HOSTILE | EXPANDING)
 async def test_what_can_not_be_remembered_costs_its_own_node(house, restarts, advance, kind):
     move = await house.viewer.event_register("/motion")
     house.write("hall.py", HOSTILE_RULE.format(kind=kind, edit=1))

@@ -7,7 +7,7 @@ import pytest
 from eshet.reactive.handover import Lost
 from eshet_rules.importer import Importer
 from eshet_rules.renewal import Renewal
-from tests.support.hostile import HOSTILE
+from tests.support.hostile import EXPANDING, HOSTILE
 
 CLASSES = """
     import enum
@@ -175,11 +175,11 @@ def test_classes_of_a_helper_that_is_imported_are_replaced_too(folder):
     importer.keep_only([])
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", HOSTILE | EXPANDING)
 @pytest.mark.parametrize("is_beside_old", [False, True])
 def test_values_of_any_kind_are_handed_over_or_lost(versions, kind, is_beside_old):
     old, new, _ = versions
-    thing = HOSTILE[kind]()
+    thing = (HOSTILE | EXPANDING)[kind]()
     value = [thing, old.module.Level.LOW] if is_beside_old else [thing]
     renewed = Renewal(new)(value)
     if type(renewed) is Lost:

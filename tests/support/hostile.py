@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["ERRORS", "HOSTILE", "Own", "hostile_object"]
+__all__ = ["ERRORS", "EXPANDING", "HOSTILE", "Own", "hostile_object"]
 
 
 class Own(BaseException):
@@ -64,3 +64,11 @@ HOSTILE: dict[str, Callable[[], Any]] = {
     },
 }
 """What can't be packed, by the names of its kinds."""
+
+EXPANDING: dict[str, Callable[[], Any]] = {
+    "lists of one list, again and again": lambda: _nested(lambda inner: [inner, inner], 200),
+    "dicts of one dict, again and again": lambda: _nested(lambda inner: {1: inner, 2: inner}, 60),
+    "one long list, many times": lambda: [[[0] * 1000] * 1000] * 1000,
+    "one long text, many times": lambda: ["x" * 10**6] * 10**4,
+}
+"""What takes little memory, and no end of bytes once it is written out."""
