@@ -17,7 +17,7 @@ __all__ = ["Archive", "Report", "closed_files", "number_of"]
 
 _SECOND: Final = len("2026-11-25T03:22:41")
 _NAME: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl(?:\.zst)?")
-"""What follows the stem of the open file: `house-garden.jsonl` is no closed file of `house.jsonl`."""
+"""What follows the stem: `house-garden.jsonl` is not a closed file of `house.jsonl`."""
 _NUMBER: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl")
 
 Report = Callable[[str, dict[str, Any]], object]
