@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         "_on_lost",
         "_on_payload",
         "_on_resumed",
+        "_peername",
         "_timer",
         "_transport",
         "endpoint",
@@ -54,6 +55,7 @@ class Connection(asyncio.Protocol):
         on_resumed: Callable[[], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
+        self._peername = "not connected"
         self.paused = False
         """Whether the peer reads too slowly; what is sent waits in the endpoint then."""
         self._on_payload = on_payload
@@ -67,8 +69,17 @@ class Connection(asyncio.Protocol):
     @property
     def peername(self) -> str:
         """The address of the other end, for people."""
-        name = self._transport.get_extra_info("peername") if self._transport is not None else None
-        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or "in-process link")
+        return self._peername
+
+    def _describe_peer(self) -> str:
+        """Return the address of the other end while it is known: a socket that broke has none."""
+        assert self._transport is not None  # noqa: S101 - called when it has just been made
+        name = self._transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            return f"{name[0]}:{name[1]}"
+        if self._transport.get_extra_info("socket") is None:
+            return "in-process link"
+        return f"Unix socket {name}" if name else "Unix socket"
 
     def send(self, frame: bytes) -> None:
         """Send a frame; ignored when the connection has ended."""
@@ -111,6 +122,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport: it is there."""
         self._transport = cast(asyncio.Transport, transport)
+        self._peername = self._describe_peer()
         self.flush()
 
     def data_received(self, data: bytes) -> None:

@@ -14,6 +14,7 @@ from eshet.messages import EventNotify
 from eshet.server.peer import Asked, Peer, TookLong
 from eshet.server.router import Router
 from eshet.server.tree import Directory, Kind, Node, TreeError
+from eshet.text import shorten
 
 __all__ = ["Gone", "Meta"]
 
@@ -140,8 +141,8 @@ class Meta:
         Each client is a map of its `id`, its `address`, for how many seconds it has been connected
         (`connected_s`), what it owns (`owns`) and hears (`hears`) as the number of nodes, how many
         bytes wait for it since it reads slowly (`queue`), and how many were `received` from it and
-        `sent`. `gone` has the last whose connections were not ended by themselves: `[id, reason,
-        seconds]` since then.
+        `sent`. `gone` has the last whose connections were not ended by themselves, newest first
+        and as many as fit: `[id, reason, seconds]` since then.
 
         Args:
             caller: who asks.
@@ -160,7 +161,13 @@ class Meta:
         peers = list(self._router.peers.values())[max(skip, 0) :]
         page, rest = _page(map(self._client, peers))
         now = self._router.now()
-        gone = [[codec.unpack(g.client_id), g.reason, round(now - g.at, 3)] for g in self._gone]
+        gone, _ = _page(
+            (
+                [codec.unpack(g.client_id), shorten(g.reason, 200), round(now - g.at, 3)]
+                for g in reversed(self._gone)
+            ),
+            _PAGE // 4,  # beside a page of clients
+        )
         return {"clients": page, "next": rest and skip + len(page), "gone": gone}
 
     def stats(self, caller: Peer, arguments: Any) -> Any:
@@ -238,13 +245,13 @@ def _kind(found: Node | Directory) -> str:
     return "dir" if isinstance(found, Directory) else str(found.kind)
 
 
-def _page(entries: Iterator[Any]) -> tuple[list[Any], list[Any] | None]:
+def _page(entries: Iterator[Any], most: int = _PAGE) -> tuple[list[Any], list[Any] | None]:
     """Return as many entries as fit into a page, and the last of them if more follow."""
     page: list[Any] = []
     size = 0
     for entry in entries:
         size += len(codec.pack(entry))
-        if page and size > _PAGE:
+        if page and size > most:
             return page, page[-1]
         page.append(entry)
     return page, None

@@ -74,8 +74,8 @@ class Tree:
 
     def __init__(self) -> None:
         self.root: Final[Directory] = Directory()
-        self.on_change: Callable[[Node, str], None] | None = None
         self._sorted: list[bytes] | None = None  # the paths of all nodes
+        self.on_change: Callable[[Node, str], None] | None = None
         """Called with a node that was `added` or `removed`, if it is set."""
         self._index: dict[bytes, Node | Directory] = {}
         self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
