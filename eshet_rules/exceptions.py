@@ -13,6 +13,7 @@
     ├── StrategySettingsError  (also ValueError) the configuration describes no strategy
     ├── StateFolderError     the state folder can't be used
     │   └── StateInUse       another runner uses it
+    ├── InsecurePath         others can change the rules, their configuration or their state
     ├── UnknownName          there is no rule and no module of this name
     ├── NotReloaded          modules can't be used as they are now
     ├── AllDisabled          rules are to be restarted, none of which is enabled
@@ -36,6 +37,7 @@ __all__ = [
     "ConfigurationError",
     "ForeignTask",
     "ImportFailed",
+    "InsecurePath",
     "LoopNotStopped",
     "LoopOfRules",
     "MissingParameter",
@@ -267,6 +269,24 @@ class StateInUse(StateFolderError):
         )
         self.folder = folder
         self.problem = "in use"
+
+
+class InsecurePath(RulesError):
+    """Others can change the rules, their configuration or their state.
+
+    Args:
+        path: of the file or folder that they can change.
+        problem: who can change it.
+        remedy: the command that prevents it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{path} {problem}; run `{remedy}`, or insist with --insecure")
 
 
 class UnknownName(RulesError):

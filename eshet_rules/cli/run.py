@@ -74,6 +74,11 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 @click.option(
     "--once", is_flag=True, help="Stop when all rules are set up; exit with 1 if one could not be."
 )
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Run although others can change the rules, their configuration or their state.",
+)
 def run(
     rules: Path | None,
     config: Path | None,
@@ -88,6 +93,7 @@ def run(
     no_audit: bool,
     no_reload: bool,
     once: bool,
+    insecure: bool,
 ) -> None:
     """Run all rules in the folder RULES, and reload each module when you save it.
 
@@ -114,7 +120,9 @@ def run(
         "watch": {"reload": False if no_reload else None},
     }
     with _exit_at_signals(), errors_for_people():
-        exit_code = _run(rules_folder(rules), config, overrides, only=only, once=once)
+        exit_code = _run(
+            rules_folder(rules), config, overrides, only=only, once=once, insecure=insecure
+        )
     sys.exit(exit_code)
 
 
@@ -144,6 +152,7 @@ def _run(
     *,
     only: str,
     once: bool,
+    insecure: bool,
 ) -> int:
     from eshet_rules.audit.recorder import Recorder
     from eshet_rules.audit.redaction import Redaction
@@ -159,6 +168,9 @@ def _run(
         config or folder / FILE_NAME, must_exist=config is not None, overrides=overrides
     )
     configuration = file.read()
+    state = configuration.state.folder or default_state()
+    if not insecure:
+        _check_writers(folder, file.path, state)
     settings = configuration.log
     redaction = Redaction(settings.redact)
     for rules in configuration.rules:
@@ -169,7 +181,7 @@ def _run(
         folder,
         log,
         server=configuration.server.address,
-        state=configuration.state.folder or default_state(),
+        state=state,
         reload=configuration.watch.reload,
         once=once,
         only=only,
@@ -188,3 +200,19 @@ def _run(
     # Not asyncio.run: a rule that calls sys.exit() would end its loop.
     with receiving_stdlib_logs(log), asyncio.Runner(loop_factory=RuleLoop) as runner:
         return runner.run(work())
+
+
+def _check_writers(folder: Path, configuration: Path, state: Path) -> None:
+    """Check that others can't change what the runner is about to use.
+
+    Raises:
+        InsecurePath: they can.
+    """
+    from eshet_rules.discovery import check_folder, discover
+    from eshet_rules.permissions import check_writers
+    from eshet_rules.runner import state_folder
+
+    modules = [source.path for source in discover(folder).values()]
+    packages = {module.parent for module in modules}
+    place = state_folder(state, check_folder(folder))
+    check_writers([folder, configuration, state, place, *sorted(packages), *modules])

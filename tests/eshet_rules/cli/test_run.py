@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from eshet_rules.cli import main
+from tests.support.processes import command, line, running
 
 
 @pytest.mark.parametrize("args", [["--help"], ["run", "--help"], ["run", "-h"]])
@@ -53,3 +54,44 @@ def test_help_does_not_import_the_runner():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == ""
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Rules, configuration and a state folder that only their owner can write."""
+    for name in (".", "rules", "rules/up", "state"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "rules" / "up" / "hall.py").write_text("async def main(): ...\n")
+    (tmp_path / "rules" / "eshet-rules.toml").touch()
+    return tmp_path
+
+
+def run_once(house, *options):
+    rules, state = str(house / "rules"), str(house / "state")
+    return command("eshet-rules", "run", rules, "--once", "--state", state, *options)
+
+
+@pytest.mark.parametrize(
+    "name", ["rules", "rules/up", "rules/up/hall.py", "rules/eshet-rules.toml", "state"]
+)
+def test_what_others_can_change_is_refused_before_anything_runs(house, name):
+    (house / name).chmod(0o777)
+    refused = run_once(house)
+    assert refused.returncode == 2
+    assert f"run `chmod o-w {house / name}`, or insist with --insecure" in refused.stderr
+    assert list((house / "state").iterdir()) == []
+
+
+def test_a_state_folder_that_somebody_else_has_made_is_refused(house):
+    run_once(house)
+    [place] = (house / "state").iterdir()
+    place.chmod(0o777)
+    assert run_once(house).returncode == 2
+
+
+def test_what_others_can_change_runs_for_those_who_insist(house):
+    (house / "rules").chmod(0o777)
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as process:
+        server = line(process).removeprefix("listening on ")
+        assert run_once(house, "--insecure", "--server", server).returncode == 0
