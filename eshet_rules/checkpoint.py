@@ -10,13 +10,13 @@ damaged, or of another version of this program, costs no more than itself.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.private_files import make_private_folder, write_privately
 from eshet.reactive.handover import Lost, Memo
 from eshet.reactive.matching import Description
 from eshet.text import encodable, safe_repr, shorten
@@ -97,13 +97,8 @@ class Checkpoint:
         Raises:
             OSError: it can't be written. The old one is still there.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        with open(new, "wb", opener=_privately) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        make_private_folder(self.path.parent)
+        write_privately(self.path, data)
         self._written = data
 
     def _set_aside(self, error: ValueError) -> None:
@@ -125,15 +120,9 @@ class Checkpoint:
             set_aside=str(aside),
         )
         try:
-            with open(aside, "wb", opener=_privately) as file:
-                file.write(data)
+            write_privately(aside, data)
         except OSError as problem:
             self._log.error("can't set the damaged checkpoint aside", error=str(problem))
-
-
-def _privately(path: str, flags: int) -> int:
-    """Open a file that nobody else may read: what rules remember may be secret."""
-    return os.open(path, flags, 0o600)
 
 
 def encode(legacies: Mapping[str, Legacy]) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
+from eshet.private_files import make_private_folder, open_private
 from eshet_rules.exceptions import StateFolderError, StateInUse, TrailInUse
 
 __all__ = ["locked", "locked_trail"]
@@ -26,8 +27,8 @@ def locked(folder: Path) -> Iterator[None]:
         StateFolderError: it can't be made, or written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # what rules know is in it
-        file = (folder / _FILE).open("a+")
+        make_private_folder(folder)
+        file = _opened(folder / _FILE)
     except OSError as error:
         raise StateFolderError(folder, error.strerror or str(error)) from None
     with file, _held(file, lambda pid: StateInUse(folder, pid)):
@@ -57,10 +58,14 @@ def _lock_file(trail: Path) -> TextIO | None:
     try:
         if trail.exists() and not trail.is_file():
             return None
-        trail.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return trail.with_name(f"{trail.name}.lock").open("a+")
+        make_private_folder(trail.parent)
+        return _opened(trail.with_name(f"{trail.name}.lock"))
     except OSError:
         return None
+
+
+def _opened(path: Path) -> TextIO:
+    return os.fdopen(open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.private_files import make_private_folder, write_privately
+
 __all__ = ["Switches"]
 
 
@@ -55,10 +57,10 @@ class Switches:
     def _write(self) -> None:
         if self._path is None:
             return
-        new = self._path.with_suffix(".new")
+        text = json.dumps(self._on, indent=1, sort_keys=True)
         try:
-            new.write_text(json.dumps(self._on, indent=1, sort_keys=True) + "\n")
-            new.replace(self._path)
+            make_private_folder(self._path.parent)
+            write_privately(self._path, f"{text}\n".encode())
         except OSError as error:
             self._log.error(
                 "can't write which rules are switched off", file=str(self._path), error=str(error)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from eshet.exceptions import ReactiveTypeError
+from eshet.private_files import make_private_folder, write_privately
 from eshet.reactive.conversions import on_value
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.value import Value
@@ -211,13 +212,8 @@ class FileStore(Store):
             content = json.dumps(entry, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ReactiveTypeError(f"{self.name} is of JSON, and can't hold it: {error}") from None
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_name(self._file.name + ".new")
-        with new.open("w", encoding="utf-8") as file:
-            file.write(content + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._file)
+        make_private_folder(self._file.parent)
+        write_privately(self._file, f"{content}\n".encode())
 
     def put_aside(self) -> None:
         """Rename the file, if it is there."""

@@ -127,7 +127,8 @@ class Archive:
         for source in sorted(path for path in _listed(self._file) if path.suffix == ".jsonl"):
             target = source.with_name(f"{source.name}.zst")
             try:
-                if not target.exists():  # else this was killed between the next two
+                # If it is there, the process was killed between the next two; a link is planted.
+                if target.is_symlink() or not target.exists():
                     compress(source, target)
                 source.unlink()
             except OSError as error:

@@ -6,7 +6,6 @@ index says of each frame which times and paths are in it; its last four bytes ar
 which it is found. A file whose index is damaged is read without one.
 """
 
-import contextlib
 import os
 import re
 import struct
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import IO, Final
 
 import msgspec
+
+from eshet.private_files import open_private, replacing_privately
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -78,19 +79,12 @@ def compress(source: Path, target: Path) -> None:
     Raises:
         OSError: it could not be read or written; there is no target then.
     """
-    part = target.with_suffix(".part")
-    try:
-        with source.open("rb") as lines, part.open("wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            index = [_write_frame(file, block) for block in _blocks(lines)]
-            file.write(_packed(index))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    with (
+        os.fdopen(open_private(source, os.O_RDONLY), "rb") as lines,
+        replacing_privately(target) as file,
+    ):
+        index = [_write_frame(file, block) for block in _blocks(lines)]
+        file.write(_packed(index))
 
 
 def frames_of(file: IO[bytes]) -> tuple[list[Frame], bool]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet.clock import wall_stamp
+from eshet.private_files import make_private_folder, open_private
 from eshet_rules.audit.archive import Archive, Report
 from eshet_rules.audit.lines import encode, time_of
 from eshet_rules.audit.records import SCHEMA_VERSION, RecordsLost, TrailBegins
@@ -35,6 +36,7 @@ SIZE: Final = 64 << 20
 DAY: Final = len("2026-11-25")
 _SECOND: Final = len("2026-11-25T03:22:41")
 _TAIL: Final = 1 << 16
+_DEVICES: Final = (Path("/dev"), Path("/dev/fd"))
 _MOST_COLLECTED: Final = 1 << 16
 
 
@@ -213,8 +215,8 @@ class Trail:
         self._archive.compress()
 
     def _open(self, time: str) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        make_private_folder(self.file.parent)
+        fd = _opened(self.file)
         try:
             status = os.fstat(fd)
             self._is_regular = stat.S_ISREG(status.st_mode)
@@ -290,6 +292,13 @@ class Trail:
             self.report(event, fields)
             if self._why is not None:
                 self._lost = lost  # that the trail can't be written is not missing in it
+
+
+def _opened(file: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    if file.parent in _DEVICES:  # such as /dev/stdout, which is a link
+        return os.open(file, flags | os.O_CLOEXEC, 0o600)
+    return open_private(file, flags)
 
 
 def _beginning(time: str, runner: str, after: str | None) -> TrailBegins:

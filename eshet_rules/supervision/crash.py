@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
+from eshet.private_files import open_private
+
 __all__ = ["Crash", "CrashFile", "Spot", "read_crash"]
 
 _SECTION: Final = re.compile(r"(?:Current thread|Thread) (0x[0-9a-f]+)")
@@ -65,7 +67,8 @@ class CrashFile:
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
-        self._file = path.open("w")
+        path.unlink(missing_ok=True)  # so that nothing that was planted is written to
+        self._file = os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w")
         self._write({"main": f"0x{threading.main_thread().ident or 0:016x}"})
         faulthandler.enable(self._file)
         # chain: after that, the signal does what it does by default, which is to end the process.

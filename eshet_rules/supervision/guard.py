@@ -9,6 +9,7 @@ from types import FrameType
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.private_files import make_private_folder
 from eshet_rules.discovery import Source
 from eshet_rules.supervision.crash import CrashFile
 from eshet_rules.supervision.limits import Limits
@@ -43,7 +44,7 @@ class Guard:
         self._quarantine: Quarantine | None = None
         self._rules: Callable[[], Iterable[SupervisedRule]] = list
         if state is not None:
-            state.mkdir(parents=True, exist_ok=True)
+            make_private_folder(state)
             self._quarantine = Quarantine(state, log, self._limits)
 
     def begin(self, sources: Mapping[str, Source]) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_now
+from eshet.private_files import make_private_folder, write_privately
 from eshet_rules.discovery import Source
 from eshet_rules.supervision.crash import Crash, Spot, read_crash
 from eshet_rules.supervision.limits import Limits
@@ -191,12 +192,12 @@ class Quarantine:
             return []
 
     def _write(self, name: str, content: Sequence[object]) -> None:
-        new = self._folder / f"{name}.new"
+        file = self._folder / name
         try:
-            new.write_bytes(msgspec.json.format(msgspec.json.encode(content)))
-            new.replace(self._folder / name)
+            make_private_folder(self._folder)
+            write_privately(file, msgspec.json.format(msgspec.json.encode(content)))
         except OSError as error:
-            self._log.error("can't write which rules stay off", file=str(new), error=str(error))
+            self._log.error("can't write which rules stay off", file=str(file), error=str(error))
 
 
 def blame(crash: Crash, sources: Mapping[str, Source]) -> list[Blame]:

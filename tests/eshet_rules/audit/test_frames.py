@@ -1,8 +1,10 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
+from eshet_rules.audit import frames
 from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, compress, frames_of, read_frame
 from eshet_rules.audit.trail import Trail
@@ -92,8 +94,11 @@ def test_what_could_not_be_compressed_is_as_it_was(source, monkeypatch, name):
     assert [path.name for path in source.parent.iterdir()] == [source.name]
 
 
-@pytest.mark.parametrize("name", ["replace", "unlink", "open"])
-def test_a_trail_goes_on_whichever_step_of_compressing_fails(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(Path, "replace"), (Path, "unlink"), (frames, "open_private"), (os, "fsync")],
+)
+def test_a_trail_goes_on_whichever_step_of_compressing_fails(tmp_path, monkeypatch, owner, name):
     file = tmp_path / "trail.jsonl"
     (tmp_path / "trail-000001-20261125T032241.jsonl").write_bytes(lines(10))
     problems = []
@@ -103,7 +108,7 @@ def test_a_trail_goes_on_whichever_step_of_compressing_fails(tmp_path, monkeypat
 
     trail = Trail(file, report=lambda event, fields: problems.append(event))
     with monkeypatch.context() as patched:
-        patched.setattr(type(file), name, fail)
+        patched.setattr(owner, name, fail)
         trail.open()
         trail.close()
     assert problems == ["can't compress the trail"]
