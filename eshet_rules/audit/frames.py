@@ -18,6 +18,7 @@ from typing import IO, Final
 import msgspec
 
 from eshet.private_files import open_private, replacing_privately
+from eshet_rules.audit.lines import count_broken
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -53,6 +54,8 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
         first: the earliest time in it; empty if that is not known.
         last: the latest time in it; empty if that is not known.
         paths: all paths in it; None if they are too many, or not known.
+        broken: how many of its lines were not what had been written already when they were
+            compressed; None if that is not known. Later changes are found by zstd's own checksum.
     """
 
     offset: int
@@ -61,6 +64,7 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
     first: str = ""
     last: str = ""
     paths: list[str] | None = None
+    broken: int | None = None
 
     def may_have(self, since: str, until: str, path: str | None) -> bool:
         """Whether a record from `since` to before `until`, at the path if given, may be in it."""
@@ -142,6 +146,7 @@ def _write_frame(file: IO[bytes], block: bytes) -> Frame:
         times[0].decode("ascii", "replace") if times else "",
         times[-1].decode("ascii", "replace") if times else "",
         [p.decode(errors="replace") for p in paths] if len(paths) <= _MOST_PATHS else None,
+        count_broken(block),
     )
 
 

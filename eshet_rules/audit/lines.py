@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["BrokenLine", "decode", "encode", "time_of"]
+__all__ = ["BrokenLine", "count_broken", "decode", "encode", "time_of"]
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])
+_SEAL: Final = len(b',"crc":"00000000"}')
 _SEALED: Final = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
 _TIME: Final = re.compile(rb'\{"time":"([^"]{27})"')
 
@@ -50,7 +51,30 @@ def decode(line: bytes) -> dict[str, Any]:
         raise BrokenLine("it has no checksum")
     if zlib.crc32(sealed[1]) != int(sealed[2], 16):
         raise BrokenLine("its checksum is wrong")
-    return _decoder.decode(sealed[1] + b"}")
+    try:
+        record = _decoder.decode(sealed[1] + b"}")
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BrokenLine(str(error)) from None
+    if not isinstance(record.get("time"), str) or not isinstance(record.get("event"), str):
+        raise BrokenLine("it has no time or no event")
+    return record
+
+
+def count_broken(block: bytes) -> int:
+    """Return how many of a block's lines are not what was written, without parsing them.
+
+    Args:
+        block: whole lines.
+    """
+    crc32, seal = zlib.crc32, _SEAL  # looked up once, not for each of many lines
+    return (
+        sum(
+            b',"crc":"%08x"}' % crc32(line[:-seal]) != line[-seal:]
+            for line in block.removesuffix(b"\n").split(b"\n")
+        )
+        if block
+        else 0
+    )
 
 
 def time_of(line: bytes) -> str | None:

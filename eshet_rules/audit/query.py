@@ -1,8 +1,9 @@
 """Reads a trail back: what was asked for, in the order in which it was written.
 
-A line that is not what was written is never told of as a record; that there is one is. What is
-asked for is looked for in the bytes first, and only what has it is parsed. Of a compressed file
-only those parts are read that may have it, as their index says.
+A line that is not what was written is never shown as a record. That there is one is reported
+whatever is asked for, as it may have been what is asked for: so the checksum of every line is
+looked at. Only lines are parsed whose bytes have what is asked for. Of a compressed file only those
+parts are read that may have it, as their index says, which also counts broken lines.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ import msgspec
 from eshet_rules.audit.archive import closed_files, number_of
 from eshet_rules.audit.chain import Chain
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
-from eshet_rules.audit.lines import BrokenLine, decode, time_of
+from eshet_rules.audit.lines import BrokenLine, count_broken, decode, time_of
 
 __all__ = ["ENDLESS", "Damage", "Filter", "Reader"]
 
@@ -214,7 +215,9 @@ class Reader:
                 except DamagedFrame as error:
                     self._report(Damage(path, f"a part of it can't be read: {error}", frame.lines))
                 else:
-                    yield from self._of_block(path, block)
+                    yield from self._of_block(path, block, frame.broken)
+            else:
+                self._report_broken(path, frame.broken or 0)
 
     # --- lines ------------------------------------------------------------------------------
 
@@ -229,21 +232,26 @@ class Reader:
                 file.seek(len(lines) - len(block), os.SEEK_CUR)
                 return
 
-    def _of_block(self, path: Path, block: bytes) -> Iterator[dict[str, Any]]:
-        wanted, broken = self._wanted, 0
+    def _of_block(
+        self, path: Path, block: bytes, broken: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what is wanted of whole lines, and report the broken ones if they are not known."""
+        wanted = self._wanted
         for line in wanted.lines(block):
             time = time_of(line)
             if time is not None and not wanted.since <= time < wanted.until:
                 continue
             try:
                 record = decode(line)
-            except BrokenLine:
-                broken += 1
-            else:
-                if wanted.matches(record):
-                    yield record
-        if broken:
-            self._report(Damage(path, "lines are not what was written", broken))
+            except BrokenLine:  # counted below
+                continue
+            if wanted.matches(record):
+                yield record
+        self._report_broken(path, count_broken(block) if broken is None else broken)
+
+    def _report_broken(self, path: Path, lines: int) -> None:
+        if lines:
+            self._report(Damage(path, "lines are not what was written", lines))
 
 
 def _needle(name: str, text: str) -> bytes:

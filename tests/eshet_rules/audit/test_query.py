@@ -184,6 +184,66 @@ class TestDamage:
         assert damages == [Damage(file, "lines are not what was written", 3)]
 
 
+FILTERS = {
+    "all": ALL,
+    "path": Filter(path="/hall/fan"),
+    "glob": Filter(path="/bath/*"),
+    "rule": Filter(rule="hall.fan"),
+    "event": Filter(event="value set"),
+    "cause": Filter(cause="c-1"),
+    "times": Filter(since=stamp(40), until=stamp(50)),
+    "nothing": Filter(path="/none"),
+}
+
+
+@pytest.mark.parametrize("wanted", FILTERS.values(), ids=FILTERS)
+class TestDamageUnderEveryFilter:
+    """What can't be read may have been what is asked for."""
+
+    def flip(self, path, numbers):
+        """Change a byte of the path in the records of these numbers."""
+        lines = path.read_bytes().splitlines(keepends=True)
+        for number in numbers:
+            [at] = [at for at, line in enumerate(lines) if b'"number":%d,' % number in line]
+            lines[at] = lines[at].replace(b'"path":"/', b'"path":"o')
+        path.write_bytes(b"".join(lines))
+
+    def test_of_the_open_file(self, file, wanted):
+        write(file, range(60), size=1 << 20)
+        self.flip(file, [1, 5, 45])
+        damages = []
+        read(file, wanted, damages)
+        assert damages == [Damage(file, "lines are not what was written", 3)]
+
+    def test_that_was_there_before_a_file_was_compressed(self, file, wanted):
+        write(file, range(60), size=1 << 20)
+        self.flip(file, [1, 5, 45])
+        file.rename(file.with_name("trail-000001-20991125T000000.jsonl"))
+        write(file, [])
+        [closed] = closed_files(file)
+        damages = []
+        read(file, wanted, damages)
+        assert closed.suffix == ".zst"
+        assert damages == [Damage(closed, "lines are not what was written", 3)]
+
+    def test_of_a_compressed_file_without_its_index(self, file, wanted):
+        write(file, range(60), size=1 << 20)
+        self.flip(file, [1, 5, 45])
+        file.rename(file.with_name("trail-000001-20991125T000000.jsonl"))
+        write(file, [])
+        [closed] = closed_files(file)
+        closed.write_bytes(closed.read_bytes()[:-1])
+        damages = []
+        read(file, wanted, damages)
+        assert [damage.lines for damage in damages] == [0, 3]
+
+    def test_there_is_none_without_damage(self, file, wanted):
+        write(file, range(100))
+        damages = []
+        read(file, wanted, damages)
+        assert damages == []
+
+
 class TestFollow:
     """What happens from now on."""
 

@@ -2,6 +2,7 @@ import errno
 import os
 import resource
 import threading
+import zlib
 
 import pytest
 
@@ -482,3 +483,12 @@ def test_a_name_with_the_characters_of_a_pattern_has_its_own_closed_files(tmp_pa
     trail.append(note(2, stamp(1, day=26)), stamp(1, day=26))
     trail.close()
     assert len(closed_files(file)) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"a":%b}' % (b"[" * 100_000), b'{"time":1,"event":2}', b'{"time":""}']
+)
+def test_a_forged_line_with_a_right_checksum_is_a_broken_one(body):
+    body = body[:-1]
+    with pytest.raises(BrokenLine):
+        decode(b'%b,"crc":"%08x"}' % (body, zlib.crc32(body)))
