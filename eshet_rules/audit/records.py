@@ -587,6 +587,7 @@ class RecordsLost(Record, kw_only=True):
 
 @_event(
     "can't write the trail",
+    "the trail was moved or deleted",
     "can't close a file of the trail",
     "can't compress the trail",
     "can't drop the oldest file of the trail",

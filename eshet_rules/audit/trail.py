@@ -8,6 +8,8 @@ closed ones beside it, which are compressed:
     trail-000002-20261125T032241.jsonl.zst            closed; named by its number and its first time
     trail-000001-20261124T000000.jsonl.zst
 
+If the open file is moved or deleted, another one is begun at its path, with a record of the gap.
+
 Invariants: the open file ends with a whole line after each `append`, also after one that failed,
 as long as the system lets it be cut.
 """
@@ -79,6 +81,8 @@ class Trail:
         self._collected_size = 0
         self._fd: int | None = None
         self._is_regular = True
+        self._identity: tuple[int, int] | None = None  # of the file that is open, if it has a place
+        self._count = 0  # of lines that were written to it
         self._size = 0
         self._full_at = size
         self._day = ""
@@ -87,6 +91,7 @@ class Trail:
         self._torn = False  # the file may end within a line
         self._lost = 0
         self._lost_since = ""
+        self._why_lost = ""
         self._failed_in = ""  # which second
         self._why: str | None = None
         self._problems: deque[tuple[str, dict[str, Any]]] = deque()
@@ -177,6 +182,7 @@ class Trail:
 
     def _prepare(self, time: str, length: int) -> None:
         """Have a file open that a line of this time and length belongs in, and no gap untold."""
+        self._leave_if_moved()
         self._mend()
         if self._fd is None:
             self._open(time)
@@ -189,10 +195,21 @@ class Trail:
                 event="records lost",
                 lost=self._lost,
                 since=self._lost_since,
-                error=self._why or "",
+                error=self._why_lost,
             )
             self._write(encode(gap))
             self._lost = 0
+
+    def _leave_if_moved(self) -> None:
+        """Close the file if it is not at its path any more, and count what is not there with it."""
+        if self._fd is None or self._identity is None or _identity_at(self.file) == self._identity:
+            return
+        fd, self._fd, self._torn = self._fd, None, False
+        os.close(fd)
+        self._why_lost = "the file was moved or deleted, and these records with it"
+        fields = {"error": "another file is begun at its place", "file": str(self.file)}
+        self._problems.append(("the trail was moved or deleted", fields))
+        self._lose(self._begun, self._count)
 
     def _begin_next(self, time: str) -> None:
         """Close the file and open the next; go on with this one if that can't be."""
@@ -226,7 +243,8 @@ class Trail:
         except OSError:
             os.close(fd)
             raise
-        self._fd, self._torn = fd, False
+        self._fd, self._torn, self._count = fd, False, 0
+        self._identity = (status.st_dev, status.st_ino) if self._is_regular else None
         if cut:
             self._problems.append(("trail repaired", {"cut": cut}))
         self._begun = first or time
@@ -262,6 +280,7 @@ class Trail:
             os.close(fd)
             raise
         self._size += len(line)
+        self._count += line.count(b"\n")
 
     def _mend(self) -> None:
         """Cut off what a write that failed has left.
@@ -277,7 +296,7 @@ class Trail:
         if self._why is None:  # once is enough, until it is well again
             fields = {"error": str(error), "file": str(self.file)}
             self._problems.append(("can't write the trail", fields))
-        self._why = str(error)
+        self._why = self._why_lost = str(error)
         self._failed_in = time[:_SECOND]
 
     def _lose(self, time: str, count: int) -> None:
@@ -292,6 +311,15 @@ class Trail:
             self.report(event, fields)
             if self._why is not None:
                 self._lost = lost  # that the trail can't be written is not missing in it
+
+
+def _identity_at(file: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from others; None if there is none."""
+    try:
+        status = os.lstat(file)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _opened(file: Path) -> int:

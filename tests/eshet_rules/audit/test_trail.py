@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+import shutil
 import threading
 import zlib
 
@@ -492,3 +493,86 @@ def test_a_forged_line_with_a_right_checksum_is_a_broken_one(body):
     body = body[:-1]
     with pytest.raises(BrokenLine):
         decode(b'%b,"crc":"%08x"}' % (body, zlib.crc32(body)))
+
+
+def delete_file(bench, aside):
+    bench.file.unlink()
+
+
+def move_file(bench, aside):
+    bench.file.rename(aside)
+
+
+def delete_folder(bench, aside):
+    shutil.rmtree(bench.file.parent)
+
+
+def move_folder(bench, aside):
+    bench.file.parent.rename(aside)
+
+
+def replace_file(bench, aside):
+    """As editors save."""
+    aside.write_bytes(bench.file.read_bytes())
+    aside.replace(bench.file)
+
+
+GONE = [delete_file, move_file, delete_folder, move_folder]
+
+
+class TestMoved:
+    """The file or its folder is moved or deleted while the trail is open."""
+
+    @pytest.fixture
+    def bench(self, tmp_path):
+        bench = Bench(tmp_path / "audit" / "trail.jsonl")
+        yield bench
+        bench.trail.close()
+
+    @pytest.mark.parametrize("change", GONE)
+    def test_another_file_is_begun_with_a_record_of_the_gap(self, bench, tmp_path, change):
+        assert bench.append(1)
+        change(bench, tmp_path / "aside")
+        assert bench.append(2)
+        assert bench.append(3)
+        assert bench.numbers() == [2, 3]
+        assert [event for event, _ in bench.problems] == ["the trail was moved or deleted"]
+        gap = bench.records()[1]
+        assert bench.events()[:2] == ["trail begins", "records lost"]
+        assert gap["lost"] == 2  # "trail begins", and 1
+        assert "moved or deleted" in gap["error"]
+
+    def test_one_that_was_replaced_is_gone_on_with(self, bench, tmp_path):
+        assert bench.append(1)
+        replace_file(bench, tmp_path / "aside")
+        assert bench.append(2)
+        assert bench.numbers() == [1, 2]
+
+    def test_what_was_moved_is_whole(self, bench, tmp_path):
+        for number in range(5):
+            assert bench.append(number)
+        move_file(bench, tmp_path / "audit" / "trail.jsonl.1")
+        assert bench.append(5)
+        moved = (tmp_path / "audit" / "trail.jsonl.1").read_bytes().splitlines()
+        assert [decode(line).get("number") for line in moved] == [None, *range(5)]
+
+    def test_what_can_not_be_begun_anew_is_lost_and_counted(self, bench, tmp_path):
+        assert bench.append(1)
+        delete_folder(bench, tmp_path)
+        bench.file.parent.touch()  # a file, in which there can be no other
+        assert not bench.append(2)
+        bench.file.parent.unlink()
+        assert bench.append(3)
+        events = [event for event, _ in bench.problems]
+        assert events == ["the trail was moved or deleted", "can't write the trail"]
+        assert [r["lost"] for r in bench.records() if r["event"] == "records lost"] == [3]
+
+    def test_closing_a_full_file_is_no_such_thing(self, bench):
+        bench.trail.close()
+        bench.options = {"size": 1000}
+        bench.trail = bench.opened()
+        for number in range(20):
+            assert bench.append(number)
+        bench.trail.close()
+        assert bench.problems == []
+        assert bench.numbers() == list(range(20))
