@@ -93,6 +93,7 @@ class Trail:
         self._lost_since = ""
         self._why_lost = ""
         self._failed_in = ""  # which second
+        self._checked_in = ""  # likewise: whether the file is in its place
         self._why: str | None = None
         self._problems: deque[tuple[str, dict[str, Any]]] = deque()
         self._archive = Archive(file, total, lambda *problem: self._problems.append(problem))
@@ -182,7 +183,8 @@ class Trail:
 
     def _prepare(self, time: str, length: int) -> None:
         """Have a file open that a line of this time and length belongs in, and no gap untold."""
-        self._leave_if_moved()
+        if time[:_SECOND] != self._checked_in:
+            self._leave_if_moved(time)
         self._mend()
         if self._fd is None:
             self._open(time)
@@ -200,8 +202,9 @@ class Trail:
             self._write(encode(gap))
             self._lost = 0
 
-    def _leave_if_moved(self) -> None:
+    def _leave_if_moved(self, time: str) -> None:
         """Close the file if it is not at its path any more, and count what is not there with it."""
+        self._checked_in = time[:_SECOND]
         if self._fd is None or self._identity is None or _identity_at(self.file) == self._identity:
             return
         fd, self._fd, self._torn = self._fd, None, False
