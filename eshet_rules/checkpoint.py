@@ -89,7 +89,7 @@ class Checkpoint:
     def pack(self, modules: Mapping[str, bytes]) -> bytes | None:
         """Return what the file is to hold; None if that is what it holds already."""
         data = _joined(modules)
-        return None if data == self._written else data
+        return None if data == self._written and self.path.exists() else data
 
     def write(self, data: bytes) -> None:
         """Replace the file, in one step for whoever reads it; called in any thread.

@@ -247,7 +247,8 @@ class StateFolderError(RulesError):
         self.problem = problem
         super().__init__(
             f"the state folder {folder} can't be used: {problem}; give one that you may write to "
-            "with --state, ESHET_RULES_STATE or `folder` below [state]"
+            "with --state, ESHET_RULES_STATE or `folder` below [state], or run without memory "
+            "with --no-state"
         )
 
 

@@ -73,10 +73,11 @@ class House:
             log,
             inherited=None if checkpoint is None else checkpoint.read(wall_zero()),
         )
+        self._switches = Switches(None if place is None else place / "switches.json", log)
         self._control = Control(
             self._reloader,
             configuration,
-            Switches(None if place is None else place / "switches.json", log),
+            self._switches,
             log,
             look=self._look,
             only=only,
@@ -108,6 +109,12 @@ class House:
         self._watching.close()
         self._threads.close()
         self._log.info("stopped")
+
+    def write_again(self) -> None:
+        """Write what is kept over a restart again, as the state folder was deleted."""
+        self._switches.write_again()
+        if self._guard is not None:
+            self._guard.write_again()
 
     async def run_once(self) -> int:
         """Set up all rules, and return the exit code."""

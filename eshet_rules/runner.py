@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from eshet_rules.discovery import check_folder
 from eshet_rules.house import House
 from eshet_rules.house_server import check_server, house_server
 from eshet_rules.lock import locked, locked_trail
+from eshet_rules.state_folder import adopt_state, keeping_lock, mark_state, state_folder
 from eshet_rules.supervision.guard import Guard
 from eshet_rules.supervision.loops import LoopWitness
 from eshet_rules.supervision.scope import own_tasks_by_scope
@@ -75,12 +75,16 @@ async def run(
     place = None if state is None else state_folder(state, folder)
     configuration = configuration or Configuration()
     async with contextlib.AsyncExitStack() as stack:
+        lock = trail_lock = None
         if state is not None and place is not None:
-            _adopt_state(state_folder(state, folder.resolve()), place)
-            stack.enter_context(locked(place))
+            adopt_state(state, folder, log)
+            lock = stack.enter_context(locked(place))
+            mark_state(place, folder)
         if recorder is not None and (trail := _trail(configuration.log, place, log)) is not None:
-            stack.enter_context(locked_trail(trail.file))
+            trail_lock = stack.enter_context(locked_trail(trail.file))
             stack.enter_context(recorder.keeping(trail))
+        if lock is not None and not lock.is_held:
+            log.error("no space for the state folder, so nothing is kept yet", folder=str(place))
         connector = await stack.enter_async_context(house_server(server, log))
         if once:
             await check_server(connector)
@@ -92,27 +96,14 @@ async def run(
         redaction = None if recorder is None else recorder.redaction
         house = House(folder, log, make_client, place, configuration, only, guard, redaction)
         await stack.enter_async_context(house)
+
+        def write_again() -> None:
+            if place is not None:
+                mark_state(place, folder)
+            house.write_again()
+
+        await stack.enter_async_context(keeping_lock(lock, trail_lock, write_again, log))
         return await (house.run_once() if once else house.run(file, reload=reload))
-
-
-def state_folder(base: Path, folder: Path) -> Path:
-    """Return the state folder of a rules folder, of which there may be many with one name.
-
-    A link to a rules folder has a state folder of its own, wherever it leads: deployments swap it.
-    """
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
-    return base / f"{folder.name}-{digest}"
-
-
-def _adopt_state(earlier: Path, place: Path) -> None:
-    """Take over a state folder that was named by where links lead, as earlier versions did.
-
-    Raises:
-        StateInUse: another runner uses it.
-    """
-    if earlier != place and earlier.exists() and not place.exists():
-        with locked(earlier):
-            earlier.rename(place)
 
 
 def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:

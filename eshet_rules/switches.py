@@ -38,6 +38,11 @@ class Switches:
                 self._on[rule] = on
         self._write()
 
+    def write_again(self) -> None:
+        """Write the file again, as it was deleted."""
+        if self._on:
+            self._write()
+
     def _read(self) -> dict[str, bool]:
         if self._path is None:
             return {}

@@ -599,6 +599,27 @@ class TrailProblem(Record, kw_only=True):
     file: Annotated[str, Meta(description="with which file")]
 
 
+@_event(
+    "no space for the state folder, so nothing is kept yet",
+    "can't take a lock again",
+    "took a lock again",
+)
+class StateFolderProblem(Record, kw_only=True):
+    """The state folder or its lock was removed, or there is no space for it. The rules go on."""
+
+    folder: Annotated[str, Meta(description="which one")]
+    error: Annotated[str | None, Meta(description="why it could not be taken again")] = None
+
+
+@_event("rules folder was renamed", "found the state of a rules folder that is gone")
+class RulesFolderRenamed(Record, kw_only=True):
+    """There is state of a rules folder with another path: it is taken over, or may be by hand."""
+
+    before: Annotated[str, Meta(description="that path")]
+    folder: Annotated[str, Meta(description="of the rules now")]
+    advice: Annotated[str | None, Meta(description="how to take it over")] = None
+
+
 def check(record: Mapping[str, Any]) -> None:
     """Check a record against its schema.
 

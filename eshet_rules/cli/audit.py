@@ -165,7 +165,7 @@ def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
     """Return where the trail of a rules folder is."""
     from eshet_rules.config import FILE_NAME, ConfigurationFile
     from eshet_rules.discovery import check_folder
-    from eshet_rules.runner import state_folder
+    from eshet_rules.state_folder import state_folder
 
     folder = check_folder(folder)
     configuration = ConfigurationFile(

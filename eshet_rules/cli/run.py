@@ -44,6 +44,11 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
     "or in ~/.local/state]",
 )
 @click.option(
+    "--no-state",
+    is_flag=True,
+    help="Keep nothing over a restart, for instance where no folder can be written.",
+)
+@click.option(
     "--name",
     metavar="NAME",
     callback=check_name,
@@ -84,6 +89,7 @@ def run(
     config: Path | None,
     server: str | None,
     state: Path | None,
+    no_state: bool,
     name: str | None,
     only: str,
     log_format: str | None,
@@ -109,6 +115,10 @@ def run(
         raise click.UsageError(
             "--audit and --no-audit contradict each other: leave one of them out"
         )
+    if state is not None and no_state:
+        raise click.UsageError(
+            "--state and --no-state contradict each other: leave one of them out"
+        )
     overrides: dict[str, dict[str, Any]] = {
         "server": {"address": server, "name": name},
         "state": {"folder": state},
@@ -121,7 +131,13 @@ def run(
     }
     with _exit_at_signals(), errors_for_people():
         exit_code = _run(
-            rules_folder(rules), config, overrides, only=only, once=once, insecure=insecure
+            rules_folder(rules),
+            config,
+            overrides,
+            only=only,
+            once=once,
+            keeps_state=not no_state,
+            insecure=insecure,
         )
     sys.exit(exit_code)
 
@@ -152,6 +168,7 @@ def _run(
     *,
     only: str,
     once: bool,
+    keeps_state: bool,
     insecure: bool,
 ) -> int:
     from eshet_rules.audit.recorder import Recorder
@@ -168,7 +185,7 @@ def _run(
         config or folder / FILE_NAME, must_exist=config is not None, overrides=overrides
     )
     configuration = file.read()
-    state = configuration.state.folder or default_state()
+    state = (configuration.state.folder or default_state()) if keeps_state else None
     if not insecure:
         _check_writers(folder, file.path, state)
     settings = configuration.log
@@ -202,7 +219,7 @@ def _run(
         return runner.run(work())
 
 
-def _check_writers(folder: Path, configuration: Path, state: Path) -> None:
+def _check_writers(folder: Path, configuration: Path, state: Path | None) -> None:
     """Check that others can't change what the runner is about to use.
 
     Raises:
@@ -210,9 +227,9 @@ def _check_writers(folder: Path, configuration: Path, state: Path) -> None:
     """
     from eshet_rules.discovery import check_folder, discover
     from eshet_rules.permissions import check_writers
-    from eshet_rules.runner import state_folder
+    from eshet_rules.state_folder import state_folder
 
     modules = [source.path for source in discover(folder).values()]
     packages = {module.parent for module in modules}
-    place = state_folder(state, check_folder(folder))
-    check_writers([folder, configuration, state, place, *sorted(packages), *modules])
+    places = [] if state is None else [state, state_folder(state, check_folder(folder))]
+    check_writers([folder, configuration, *places, *sorted(packages), *modules])

@@ -14,6 +14,7 @@ The first line of the file says which thread is the main one; further lines of o
 watchdog knew before the end.
 """
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -67,8 +68,17 @@ class CrashFile:
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
-        path.unlink(missing_ok=True)  # so that nothing that was planted is written to
-        self._file = os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w")
+        self._begin()
+
+    def renew(self) -> None:
+        """Begin another file if somebody has deleted this one."""
+        if not self.path.exists():
+            before = self._file
+            self._begin()
+            os.close(before)
+
+    def _begin(self) -> None:
+        self._file = _created(self.path)
         self._write({"main": f"0x{threading.main_thread().ident or 0:016x}"})
         faulthandler.enable(self._file)
         # chain: after that, the signal does what it does by default, which is to end the process.
@@ -99,12 +109,22 @@ class CrashFile:
         self.disarm()
         faulthandler.unregister(signal.SIGPROF)
         faulthandler.disable()
-        self._file.close()
-        self.path.unlink(missing_ok=True)
+        os.close(self._file)
+        with contextlib.suppress(OSError):
+            self.path.unlink()
 
     def _write(self, what: dict[str, object]) -> None:
-        self._file.write(json.dumps(what) + "\n")
-        self._file.flush()
+        with contextlib.suppress(OSError):  # no space: it tells less
+            os.write(self._file, f"{json.dumps(what)}\n".encode())
+
+
+def _created(path: Path) -> int:
+    """Make a file that is not there before, and return its descriptor."""
+    try:
+        path.unlink(missing_ok=True)  # so that nothing that was planted is written to
+        return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    except OSError:  # no space: it tells nothing, but the process can be ended all the same
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def read_crash(path: Path) -> Crash | None:

@@ -42,9 +42,11 @@ class Guard:
         self._log = log
         self._limits = limits or Limits()
         self._quarantine: Quarantine | None = None
+        self._crash: CrashFile | None = None
         self._rules: Callable[[], Iterable[SupervisedRule]] = list
         if state is not None:
-            make_private_folder(state)
+            with contextlib.suppress(OSError):  # reported by who can't write there
+                make_private_folder(state)
             self._quarantine = Quarantine(state, log, self._limits)
 
     def begin(self, sources: Mapping[str, Source]) -> None:
@@ -70,6 +72,13 @@ class Guard:
         if self._quarantine is not None:
             self._quarantine.lived()
 
+    def write_again(self) -> None:
+        """Write what is remembered again, as the state folder was deleted."""
+        if self._quarantine is not None:
+            self._quarantine.write_again()
+        if self._crash is not None:
+            self._crash.renew()
+
     @contextlib.contextmanager
     def watching(self, rules: Callable[[], Iterable[SupervisedRule]]) -> Iterator[None]:
         """Watch the running loop, in the main thread, within a `with` statement.
@@ -79,7 +88,7 @@ class Guard:
         """
         self._rules = rules
         quarantine = self._quarantine
-        crash = None if quarantine is None else CrashFile(quarantine.crash_file)
+        crash = self._crash = None if quarantine is None else CrashFile(quarantine.crash_file)
         watchdog = Watchdog(self._limits, self._log, self._folder, rules, crash)
         with contextlib.ExitStack() as undo:
             loop = asyncio.get_running_loop()
@@ -88,6 +97,7 @@ class Guard:
                 undo.callback(setattr, loop, "on_exit_call", None)
             if crash is not None:
                 undo.callback(crash.close)
+                undo.callback(setattr, self, "_crash", None)
             if quarantine is not None:
                 timer = loop.call_later(self._limits.short_life, quarantine.lived)
                 undo.callback(timer.cancel)

@@ -6,6 +6,7 @@ whom, the next start is in safe mode: all rules stay off in it.
 """
 
 import ast
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -158,6 +159,10 @@ class Quarantine:
         self._let_run |= set(rules)
         self._keep(each for each in self._blames if not any(map(each.is_about, rules)))
 
+    def write_again(self) -> None:
+        """Write which rules stay off again, as the folder was deleted."""
+        self._write(_BLAMED, self._blames)
+
     def _begin_safe_mode(self, starts: int) -> None:
         self._safe = (
             f"safe mode, as the last {starts} starts lived shorter than "
@@ -181,9 +186,10 @@ class Quarantine:
     def _keep_crash_file(self) -> None:
         kept = self._folder / f"crash-{_now().replace(':', '')}"
         self._log.error("the runner was ended from within", file=str(kept))
-        self.crash_file.replace(kept)
-        for old in sorted(self._folder.glob("crash-*"))[:-_MOST_CRASHES]:
-            old.unlink()
+        with contextlib.suppress(OSError):
+            self.crash_file.replace(kept)
+            for old in sorted(self._folder.glob("crash-*"))[:-_MOST_CRASHES]:
+                old.unlink()
 
     def _read(self, name: str, kind: type[list[_T]]) -> list[_T]:
         try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eshet_rules.runner import state_folder
+from eshet_rules.state_folder import state_folder
 from tests.support.processes import command, line, running
 
 RULE = """
@@ -15,6 +15,7 @@ async def counter():
 """
 
 WRITTEN = [
+    "rules-folder.json",
     "checkpoint",
     "checkpoint.new",
     "checkpoint.damaged",

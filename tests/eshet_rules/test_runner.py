@@ -6,7 +6,8 @@ from eshet import Client, ErrorValue
 from eshet.server import Server
 from eshet_rules.config import ConfigurationFile
 from eshet_rules.exceptions import NoRules, RulesFolderError, StateInUse, UnknownName
-from eshet_rules.runner import run, state_folder
+from eshet_rules.runner import run
+from eshet_rules.state_folder import state_folder
 from tests.support.waiting import passing_time, until
 
 LEVEL = """
