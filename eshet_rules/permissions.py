@@ -77,4 +77,6 @@ def _writable(path: Path, problem: str) -> InsecurePath:
 
 
 def _is_world_writable(status: os.stat_result) -> bool:
-    return bool(status.st_mode & stat.S_IWOTH) and not stat.S_ISLNK(status.st_mode)
+    """Whether every user can write a file or folder; a device such as `/dev/null` is neither."""
+    is_kept = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    return is_kept and bool(status.st_mode & stat.S_IWOTH)

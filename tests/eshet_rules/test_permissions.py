@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +90,11 @@ def test_a_link_that_belongs_to_somebody_else_is_refused(tree, tmp_path):
     os.chown(link, STRANGER, -1, follow_symlinks=False)
     with pytest.raises(InsecurePath, match=f"chown -h 0 {link}`"):
         check_writers([link])
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/null/x"])
+def test_a_device_that_everybody_can_write_is_left_as_it_is(path):
+    check_writers([Path(path)])
 
 
 def test_the_advice_is_quoted_for_the_shell(tmp_path):
