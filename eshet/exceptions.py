@@ -23,6 +23,8 @@ Facts are attributes; the text is built from them.
 
 from typing import Any
 
+from eshet.text import safe_repr
+
 __all__ = [
     "DependencyLoop",
     "Disconnected",
@@ -88,7 +90,7 @@ class InvalidPath(EshetError, ValueError):
     def __init__(self, path: object, problem: str) -> None:
         self.path = path
         self.problem = problem
-        super().__init__(f"invalid path {path!r}: {problem}")
+        super().__init__(f"invalid path {safe_repr(path, 200)}: {problem}")
 
 
 class UnsupportedValue(EshetError, ValueError):

@@ -1,9 +1,18 @@
-"""The grammar of paths, `(/NAME)+` with ASCII word characters, and paths relative to a base."""
+"""The grammar and limits of paths, and paths relative to a base.
+
+A path is `(/NAME)+` with ASCII word characters in names. Servers have the same limits by default
+(see `eshet.server.Limits`), so that a client refuses before it sends what a server would refuse.
+"""
 
 import re
 from typing import Final
 
 from eshet.exceptions import InvalidPath
+
+MAX_LENGTH: Final = 1024
+"""The longest path, in bytes."""
+MAX_DEPTH: Final = 32
+"""How many names a path may have."""
 
 _PATH: Final = re.compile(r"(?:/\w+)+", re.ASCII)
 _WIRE_PATH: Final = re.compile(rb"(?:/\w+)+")
@@ -28,8 +37,9 @@ def check_base(base: str) -> str:
     """Return a client's base without its trailing slash, so that `/` is the empty text.
 
     Raises:
-        InvalidPath: the base is no absolute path of a directory.
+        InvalidPath: the base is no absolute path of a directory, or is too long or too deep.
     """
+    _check_limits(base, base.removesuffix("/"))
     if not base.startswith("/") or _BASE.fullmatch(base) is None:
         raise InvalidPath(base, _GRAMMAR)
     return base.removesuffix("/")
@@ -43,9 +53,19 @@ def resolve(base: str, path: str) -> str:
         path: absolute, with a leading slash, or relative to the base.
 
     Raises:
-        InvalidPath: the result does not match the grammar.
+        InvalidPath: the result does not match the grammar, or is too long or too deep.
     """
     absolute = path if path.startswith("/") else f"{base}/{path}"
+    _check_limits(path, absolute)
     if _PATH.fullmatch(absolute) is None:
         raise InvalidPath(path, _GRAMMAR)
     return absolute
+
+
+def _check_limits(given: str, absolute: str) -> None:
+    if len(absolute) > MAX_LENGTH:
+        problem = f"it has {len(absolute)} characters, and may have at most {MAX_LENGTH}"
+        raise InvalidPath(given, problem)
+    if absolute.count("/") > MAX_DEPTH:
+        problem = f"it has {absolute.count('/')} levels, and may have at most {MAX_DEPTH}"
+        raise InvalidPath(given, problem)

@@ -6,6 +6,7 @@ backlog    what waits for a client that reads too slowly
 meta       what it tells of itself under /meta
 router     what a message does, and who hears of it
 tree       nodes, owners, listeners
+path_index the paths of all nodes in order, for pages
 peer       a client, as the router and the tree see it
 limits     Limits: what one client may take
 """

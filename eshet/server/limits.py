@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from eshet import codec
+from eshet import codec, paths
 
 __all__ = ["Limits"]
 
@@ -19,7 +19,7 @@ class Limits:
     Args:
         clients: how many may be connected.
         nodes: how many one client may own, listen to and observe, all together.
-        path_length: of the longest path.
+        path_length: of the longest path that a client can register or hear of.
         path_depth: how many names a path may have.
         nesting: how many lists and maps may be within each other in a value.
         registrations: how many registrations, listens and observations of one client are read in
@@ -37,8 +37,8 @@ class Limits:
 
     clients: int = 20_000
     nodes: int = 200_000
-    path_length: int = 1_024
-    path_depth: int = 32
+    path_length: int = paths.MAX_LENGTH
+    path_depth: int = paths.MAX_DEPTH
     nesting: int = codec.MAX_NESTING
     registrations: int = 100_000
     hello_timeout: float = 5.0

@@ -4,7 +4,6 @@ Each action takes a list of arguments like any other. What could be longer than 
 pages: the answer says in `next` what to ask for the next one with, and that is nil at the end.
 """
 
-import bisect
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -111,7 +110,8 @@ class Meta:
                 "dir",
                 [[name.decode(), _kind(child)] for name, child in found.children.items()],
             ]
-        later = sorted(name for name in found.children if name > after.encode())
+        directory = path.encode().removesuffix(b"/") + b"/"
+        later = self._router.tree.ordered.names(directory, after.encode())
         page, rest = _page([name.decode(), _kind(found.children[name])] for name in later)
         return ["dir", page, rest and rest[0]]
 
@@ -130,9 +130,8 @@ class Meta:
             TreeError: `bad_args`.
         """
         after = _optional_text(arguments).encode()
-        paths = self._router.tree.sorted_paths()
-        later = itertools.islice(paths, bisect.bisect_right(paths, after), None)
-        page, rest = _page(_node(self._router.tree.find(path)) for path in later)
+        tree = self._router.tree
+        page, rest = _page(_node(tree.find(path)) for path in tree.ordered.after(after))
         return {"nodes": page, "next": rest and rest[0]}
 
     def clients(self, caller: Peer, arguments: Any) -> Any:
@@ -158,7 +157,7 @@ class Meta:
                 pass
             case _:
                 raise TreeError("bad_args")
-        peers = list(self._router.peers.values())[max(skip, 0) :]
+        peers = itertools.islice(self._router.peers.values(), max(skip, 0), None)
         page, rest = _page(map(self._client, peers))
         now = self._router.now()
         gone, _ = _page(
@@ -185,7 +184,7 @@ class Meta:
         totals = {name: sum(line[name] for line in lines) for name in ("received", "sent", "queue")}
         return {
             "clients": len(lines),
-            "nodes": len(self._router.tree.paths()),
+            "nodes": self._router.tree.size,
             "uptime_s": round(self._router.now() - self._since, 3),
             **totals,
         }

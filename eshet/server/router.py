@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
+from eshet.paths import MAX_DEPTH, MAX_LENGTH
 from eshet.protocol.framing import forward, frame_without_id
 from eshet.server.limits import Limits
 from eshet.server.peer import Peer, TookLong
@@ -42,7 +43,9 @@ class Router:
     """
 
     def __init__(self, now: Callable[[], float], limits: Limits) -> None:
-        self.tree: Final = Tree()
+        # The paths of the server itself are allowed whatever the limits for clients are.
+        length, depth = max(limits.path_length, MAX_LENGTH), max(limits.path_depth, MAX_DEPTH)
+        self.tree: Final = Tree(length, depth)
         self.peers: Final[dict[bytes, Peer]] = {}
         self.now: Final = now
         self._limits = limits

@@ -11,11 +11,12 @@ has no value; what the tree knows of an owner or listener agrees with what it kn
 
 import enum
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from eshet.paths import is_wire_path
+from eshet.paths import MAX_DEPTH, MAX_LENGTH, is_wire_path
+from eshet.server.path_index import PathIndex
 from eshet.server.peer import Owner, Peer
 
 __all__ = ["Directory", "Kind", "Node", "Tree", "TreeError"]
@@ -70,13 +71,23 @@ class Directory:
 
 
 class Tree:
-    """All nodes of a server."""
+    """All nodes of a server.
 
-    def __init__(self) -> None:
+    Args:
+        max_length: of the longest path, in bytes.
+        max_depth: how many names a path may have.
+    """
+
+    def __init__(self, max_length: int = MAX_LENGTH, max_depth: int = MAX_DEPTH) -> None:
         self.root: Final[Directory] = Directory()
-        self._sorted: list[bytes] | None = None  # the paths of all nodes
         self.on_change: Callable[[Node, str], None] | None = None
         """Called with a node that was `added` or `removed`, if it is set."""
+        self.size = 0
+        """How many nodes there are."""
+        self.ordered: Final = PathIndex(self.paths)
+        """The paths of all nodes, in order."""
+        self._max_length = max_length
+        self._max_depth = max_depth
         self._index: dict[bytes, Node | Directory] = {}
         self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
         self._heard: defaultdict[Peer, dict[Node, None]] = defaultdict(dict)
@@ -135,12 +146,6 @@ class Tree:
         """Return the paths of all nodes."""
         return [path for path, node in self._index.items() if isinstance(node, Node)]
 
-    def sorted_paths(self) -> Sequence[bytes]:
-        """Return the paths of all nodes, sorted; made again only after nodes came or went."""
-        if self._sorted is None:
-            self._sorted = sorted(self.paths())
-        return self._sorted
-
     def owned_by(self, owner: Owner) -> int:
         """Return how many nodes somebody owns."""
         return len(self._owned.get(owner, ()))
@@ -197,7 +202,8 @@ class Tree:
             raise TreeError(code)
         node: Node = Node(path, kind, now)
         self._index[path] = node
-        self._sorted = None
+        self.size += 1
+        self.ordered.add(path)
         self._hang(path, node)
         if self.on_change is not None:
             self.on_change(node, "added")
@@ -220,7 +226,8 @@ class Tree:
             return
         path = node.path
         del self._index[path]
-        self._sorted = None
+        self.size -= 1
+        self.ordered.remove(path)
         if self.on_change is not None:
             self.on_change(node, "removed")
         while path:
@@ -234,6 +241,9 @@ class Tree:
 
     def _why_missing(self, path: bytes) -> str:
         """Return the error value for a path that is not in the index."""
+        # The limits come first: what follows takes time in proportion to both.
+        if len(path) > self._max_length or path.count(b"/") > self._max_depth:
+            return "invalid_path"
         if not is_wire_path(path):
             return "invalid_path"
         above = path.rpartition(b"/")[0]

@@ -33,3 +33,24 @@ def test_a_relative_path_is_below_the_base() -> None:
 def test_a_base_is_a_directory(base: str) -> None:
     with pytest.raises(InvalidPath):
         check_base(base)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/a" * 33, "it has 33 levels, and may have at most 32"),
+        ("/" + "a" * 1024, "it has 1025 characters, and may have at most 1024"),
+        ("/a" * 500_000, "it has 1000000 characters"),
+    ],
+)
+def test_a_path_over_the_limits_says_which(path: str, says: str) -> None:
+    with pytest.raises(InvalidPath, match=says) as caught:
+        resolve("", path)
+    assert len(str(caught.value)) < 400
+    with pytest.raises(InvalidPath, match="and may have at most"):
+        check_base(path)
+
+
+def test_a_path_up_to_the_limits_is_one() -> None:
+    assert resolve("/a" * 31, "a") == "/a" * 32
+    assert resolve("", "/" + "a" * 1023) == "/" + "a" * 1023

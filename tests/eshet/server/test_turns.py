@@ -6,9 +6,21 @@ import itertools
 import pytest
 
 from eshet import Client, codec
-from eshet.messages import ActionCall, Get, HelloId, Ping, StateChanged, StateRegister, pack
+from eshet.exceptions import InvalidPath
+from eshet.messages import (
+    ActionCall,
+    Get,
+    HelloId,
+    Ping,
+    Set,
+    StateChanged,
+    StateObserve,
+    StateRegister,
+    pack,
+)
 from eshet.protocol.framing import frame
 from eshet.server import Server
+from tests.conformance.script import error, hello, v
 
 HIGH_WATER = 64 << 10
 
@@ -160,10 +172,17 @@ async def test_messages_that_come_with_the_hello_are_handled_after_it(server, ad
     assert len(b"".join(transport.written)) > 1000 * 6
 
 
-@pytest.mark.parametrize("path", ["/a" * 33, "/" + "a" * 2000])
-async def test_a_path_that_is_too_deep_or_long_is_refused(server, other, path):
-    from eshet.exceptions import ErrorValue
+@pytest.mark.parametrize("path", [b"/a" * 33, b"/" + b"a" * 2000, b"/a" * 30_000])
+async def test_a_path_that_is_too_deep_or_long_is_refused_by_the_server(server, path):
+    peer = await hello(server, "raw")
+    name = path.decode()
+    peer.send(StateRegister(1, name), Get(2, name), StateObserve(3, name), Set(4, name, v(1)))
+    answers = [await peer.receive() for _ in range(4)]
+    assert answers == [error(number, "invalid_path") for number in range(1, 5)]
 
-    with pytest.raises(ErrorValue, match="invalid_path"):
+
+@pytest.mark.parametrize("path", ["/a" * 33, "/" + "a" * 2000])
+async def test_a_path_that_is_too_deep_or_long_is_refused_by_the_client(other, path):
+    with pytest.raises(InvalidPath, match="may have at most"):
         await other.state_register(path)
     await other.state_register("/a" * 32)
