@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
             connection.
         on_lost: called once, with the reason, when the connection has ended.
         on_resumed: called when `paused` has become false again, after what waited was sent.
+        peername: the address of the other end, for people.
     """
 
     __slots__ = (
@@ -40,11 +41,11 @@ class Connection(asyncio.Protocol):
         "_on_lost",
         "_on_payload",
         "_on_resumed",
-        "_peername",
         "_timer",
         "_transport",
         "endpoint",
         "paused",
+        "peername",
     )
 
     def __init__(
@@ -53,9 +54,12 @@ class Connection(asyncio.Protocol):
         on_payload: Callable[[bytes], object],
         on_lost: Callable[[str], None],
         on_resumed: Callable[[], None] | None = None,
+        *,
+        peername: str = "",
     ) -> None:
         self.endpoint = endpoint
-        self._peername = "not connected"
+        self.peername = peername
+        """The address of the other end, for people."""
         self.paused = False
         """Whether the peer reads too slowly; what is sent waits in the endpoint then."""
         self._on_payload = on_payload
@@ -65,21 +69,6 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Handle | None = None
-
-    @property
-    def peername(self) -> str:
-        """The address of the other end, for people."""
-        return self._peername
-
-    def _describe_peer(self) -> str:
-        """Return the address of the other end while it is known: a socket that broke has none."""
-        assert self._transport is not None  # noqa: S101 - called when it has just been made
-        name = self._transport.get_extra_info("peername")
-        if isinstance(name, tuple):
-            return f"{name[0]}:{name[1]}"
-        if self._transport.get_extra_info("socket") is None:
-            return "in-process link"
-        return f"Unix socket {name}" if name else "Unix socket"
 
     def send(self, frame: bytes) -> None:
         """Send a frame; ignored when the connection has ended."""
@@ -122,7 +111,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport: it is there."""
         self._transport = cast(asyncio.Transport, transport)
-        self._peername = self._describe_peer()
         self.flush()
 
     def data_received(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ from eshet.client import Client
 from eshet.client.address import Address
 from eshet.connection import Connector
 from eshet.protocol import DEFAULT_PORT
-from eshet.server import Server
+from eshet.server import Server, raise_descriptor_limit
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 
 __all__ = ["check_server", "house_server"]
@@ -53,6 +53,7 @@ async def house_server(
         log.info("using a running server", address=here)
         yield here
         return
+    raise_descriptor_limit()
     async with Server() as server:
         await server.listen(_HOST, port)
         log.info("started the embedded server", address=here)

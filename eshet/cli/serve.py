@@ -15,7 +15,7 @@ from eshet.cli.running import run
 from eshet.cli.values import AddressType
 from eshet.client.address import Address
 from eshet.protocol import DEFAULT_PORT
-from eshet.server import Limits, Server
+from eshet.server import Limits, Server, raise_descriptor_limit
 
 __all__ = ["serve"]
 
@@ -86,6 +86,8 @@ def serve(
     tls = _tls(tls_cert, tls_key, tls_client_ca)
     if not addresses and not sockets:
         addresses = (Address("127.0.0.1"),)
+
+    raise_descriptor_limit()
 
     async def work() -> None:
         async with Server(limits=Limits(**dict(limits))) as server:  # type: ignore[arg-type]

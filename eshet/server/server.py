@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import logging
-import os
 import socket
 import ssl
 from collections import deque
@@ -17,7 +15,9 @@ from typing import Final, Self
 from eshet.exceptions import ListenError
 from eshet.link import link
 from eshet.protocol import DEFAULT_PORT
+from eshet.server.binding import bind_tcp, bind_unix
 from eshet.server.limits import Limits
+from eshet.server.listener import Listener
 from eshet.server.meta import Gone, Meta
 from eshet.server.router import Router
 from eshet.server.session import Session
@@ -28,8 +28,6 @@ _FLUSH_WITHIN: Final = 1.0
 """How long a client may take to read what was sent to it before the end, in seconds."""
 _FLUSH_BEYOND: Final = 256 * 1024
 """How many bytes may be read before what they cause is sent."""
-_BACKLOG: Final = 4096
-"""How many may connect at once: after a restart of the server, everybody does."""
 _CLOSING: Final = "the server is closing"
 _AS_INTENDED: Final = ("the peer closed it", _CLOSING)
 """Why connections end that nobody has to be told of."""
@@ -58,7 +56,7 @@ class Server:
         self.router: Final[Router] = Router(self._loop.time, self.limits)
         self._gone: Final[deque[Gone]] = deque(maxlen=_REMEMBERED)
         Meta(self.router, self._gone, self._loop.time())
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._sessions: set[Session] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -86,7 +84,7 @@ class Server:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Host and port of each socket that the server listens on, but for those of Unix."""
-        names = [each.getsockname() for listener in self._listeners for each in listener.sockets]
+        names = [listener.name for listener in self._listeners]
         return [name[:2] for name in names if isinstance(name, tuple)]
 
     async def listen(
@@ -118,18 +116,8 @@ class Server:
                 "certificates (--tls-cert, --tls-key, --tls-client-ca), or say that it is meant so "
                 "(--insecure)",
             )
-        try:
-            listener = await self._loop.create_server(
-                self._new_session,
-                host,
-                port,
-                backlog=_BACKLOG,
-                ssl=tls,
-                ssl_handshake_timeout=None if tls is None else self.limits.hello_timeout,
-            )
-        except (OSError, OverflowError) as error:
-            raise ListenError(f"{host}:{port}", _advice(error)) from error
-        self._listeners.append(listener)
+        for each in await bind_tcp(host, port):
+            self._listen_on(each, tls)
 
     async def listen_unix(self, path: Path, *, mode: int = 0o600) -> None:
         """Listen on a Unix socket; what is left there by a server that has died is replaced.
@@ -141,24 +129,13 @@ class Server:
         Raises:
             ListenError: there is something else, or a server that listens.
         """
-        try:
-            await self._loop.create_unix_connection(asyncio.Protocol, str(path))
-        except OSError:
-            pass  # nobody listens; asyncio replaces a socket, and nothing else
-        else:
-            raise ListenError(str(path), "a server listens there")
-        before = os.umask(0o777 & ~mode)
-        try:
-            listener = await self._loop.create_unix_server(
-                self._new_session, path, backlog=_BACKLOG
-            )
-        except OSError as error:
-            other = "something is there that is no socket; move it away, or choose another path"
-            taken = error.errno == errno.EADDRINUSE
-            raise ListenError(str(path), other if taken else _advice(error)) from error
-        finally:
-            os.umask(before)
-        self._listeners.append(listener)
+        self._listen_on(await bind_unix(path, mode))
+
+    def _listen_on(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        timeout = self.limits.hello_timeout
+        self._listeners.append(
+            Listener(sock, self._new_session, self._log, tls=tls, handshake_timeout=timeout)
+        )
 
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]
@@ -216,9 +193,9 @@ class Server:
 
         A client that does not read what was sent to it is cut off after a second.
         """
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            await listener.close()
         for session in list(self._sessions):
             session.close(_CLOSING)
         with contextlib.suppress(TimeoutError):
@@ -228,8 +205,8 @@ class Server:
             session.abort()
         await self._idle.wait()
 
-    def _new_session(self) -> Session:
-        return Session(self)
+    def _new_session(self, peername: str = "in-process link") -> Session:
+        return Session(self, peername)
 
     def _flush_soon(self) -> None:
         """Send in the next turn of the loop what waits for clients, in one write for each."""
@@ -247,18 +224,3 @@ class Server:
             # The fuller the queue, the longer: one read of a fast sender can be megabytes.
             for sender in senders:
                 sender.stall(self.limits.stall * congestion**2)
-
-
-def _advice(error: OSError | OverflowError) -> str:
-    if isinstance(error, OverflowError):
-        return "a port is a number from 0 to 65535"
-    advice = {
-        errno.EADDRINUSE: "another program listens there; stop it, or choose another port",
-        errno.EADDRNOTAVAIL: "this machine does not have that address",
-        errno.EACCES: "the system does not allow it; choose a port above 1023, or another folder",
-        errno.ENOENT: "there is no such folder",
-    }
-    # Since Python 3.13 asyncio passes over the addresses that this machine does not have, and says
-    # so without a number if none is left.
-    number = error.errno or errno.EADDRNOTAVAIL
-    return advice.get(number) or error.strerror or str(error)

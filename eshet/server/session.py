@@ -69,6 +69,7 @@ class Session(Connection):
 
     Args:
         host: the server.
+        peername: the address of the client, for people.
     """
 
     __slots__ = (
@@ -85,10 +86,10 @@ class Session(Connection):
         "since",
     )
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, peername: str) -> None:
         loop = asyncio.get_running_loop()
         protocol = ServerProtocol(loop.time(), host.limits.hello_timeout)
-        super().__init__(protocol, self._greet, self._lost)
+        super().__init__(protocol, self._greet, self._lost, peername=peername)
         self.peer: Peer | None = None
         self.since: Final = loop.time()
         self.backlog: Final = Backlog(protocol.out, host.limits)

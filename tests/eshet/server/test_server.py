@@ -1,8 +1,10 @@
 """The server around the protocol: where it listens, and how it ends."""
 
 import asyncio
+import os
 import socket
 import stat
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from eshet.server import Limits, Server
 from tests.conformance.script import hello, ok
 from tests.conftest import Advance
 from tests.support.connectors import UnixAddress
-from tests.support.waiting import passing_time
+from tests.support.waiting import passing_time, until
 
 
 @pytest.fixture
@@ -128,4 +130,57 @@ async def test_a_unix_socket_in_use_is_an_error_and_a_dead_one_is_replaced(
         (tmp_path / "file").write_text("precious")
         with pytest.raises(ListenError, match="something is there that is no socket"):
             await second.listen_unix(tmp_path / "file")
+        with pytest.raises(ListenError, match="too many for the path of a socket; choose one of"):
+            await second.listen_unix(tmp_path / ("x" * 120))
     assert (tmp_path / "file").read_text() == "precious"
+
+
+async def test_a_host_that_is_no_name_is_an_error_that_says_so(server: Server) -> None:
+    with pytest.raises(ListenError, match="can't listen on "):
+        await server.listen("a" * 64, 0, insecure=True)
+
+
+async def test_clients_of_each_kind_are_logged_with_their_address(
+    server: Server, tmp_path: Path, advance: Advance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "eshet.server")
+    await server.listen(port=0)
+    await server.listen("::1", 0)
+    await server.listen_unix(tmp_path / "eshet")
+    (_, port), (_, port6) = server.addresses
+    for address, says in (
+        (Address("127.0.0.1", port), "connection of 127.0.0.1:"),
+        (Address("::1", port6), "connection of [::1]:"),
+        (UnixAddress(tmp_path / "eshet"), f"connection of Unix socket, process {os.getpid()} "),
+        (server, "connection of in-process link "),
+    ):
+        caplog.clear()
+        peer = await hello(address, "x")
+        peer.send(b"garbage")
+        await peer.closed()
+        await until(lambda: bool(caplog.messages), advance)
+        assert caplog.messages[0].startswith(says)
+
+
+async def test_a_client_that_reset_its_connection_is_logged_with_its_address(
+    server: Server, advance: Advance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "eshet.server")
+    await server.listen(port=0)
+    with socket.socket() as hasty:
+        hasty.connect(server.addresses[0])
+        host, port = hasty.getsockname()
+        hasty.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await until(lambda: bool(caplog.messages), advance)
+    assert caplog.messages[0].startswith(f"connection of {host}:{port} ended: ")
+
+
+async def test_a_server_that_closes_while_connections_are_accepted_leaves_none(
+    server: Server,
+) -> None:
+    await server.listen(port=0)
+    with socket.create_connection(server.addresses[0]) as early:
+        server._listeners[0]._accept()
+        await server.close()
+        early.settimeout(5)
+        assert early.recv(1) == b""

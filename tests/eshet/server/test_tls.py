@@ -1,5 +1,6 @@
 """Opened to a network: TLS, and client certificates for those who are let in."""
 
+import re
 import ssl
 from collections.abc import AsyncIterator
 
@@ -12,8 +13,10 @@ from eshet.connection import Connector
 from eshet.messages import HelloId, Message
 from eshet.server import Server
 from tests.conformance.script import v
+from tests.conftest import Advance
 from tests.support.connectors import TlsAddress
 from tests.support.raw import connect_raw
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +85,39 @@ async def answers(address: Connector) -> list[Message]:
 async def test_bytes_that_are_not_tls_reach_nobody(server: Server, ca: trustme.CA) -> None:
     await server.listen(port=0, tls=server_context(ca))
     assert await answers(Address(*server.addresses[0])) == []
+
+
+async def test_a_handshake_that_fails_is_logged_with_the_address_and_the_reason(
+    server: Server, ca: trustme.CA, advance: Advance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "eshet.server")
+    await server.listen(port=0, tls=server_context(ca, client_ca=trustme.CA()))
+    port = server.addresses[0][1]
+    stranger = TlsAddress("127.0.0.1", port, client_context(ca, issued_by=trustme.CA()))
+    for address, reason in (
+        (stranger, "CERTIFICATE_VERIFY_FAILED"),
+        (TlsAddress("127.0.0.1", port, client_context(ca)), "PEER_DID_NOT_RETURN_A_CERTIFICATE"),
+        (Address("127.0.0.1", port), "HTTP_REQUEST|WRONG_VERSION_NUMBER|UNEXPECTED_MESSAGE"),
+    ):
+        caplog.clear()
+        assert await answers(address) == []
+        await until(lambda: bool(caplog.messages), advance)
+        assert re.match(r"TLS handshake with 127\.0\.0\.1:\d+ failed: .*", caplog.messages[0])
+        assert re.search(reason, caplog.messages[0])
+
+
+async def test_a_handshake_that_does_not_go_on_ends_with_the_server(
+    server: Server, ca: trustme.CA, advance: Advance, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "eshet.server")
+    await server.listen(port=0, tls=server_context(ca))
+    silent = await connect_raw(Address(*server.addresses[0]))
+    await until(lambda: bool(server._listeners[0]._starting), advance)
+    await advance(5)
+    await until(lambda: bool(caplog.messages), advance)
+    assert "handshake is taking longer than 5.0 seconds" in caplog.messages[0]
+    await silent.closed()
+    other = await connect_raw(Address(*server.addresses[0]))
+    await until(lambda: bool(server._listeners[0]._starting), advance)
+    await server.close()
+    await other.closed()
