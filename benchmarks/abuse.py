@@ -8,8 +8,9 @@ nodes; else a tenth of each.
 
 The second line of each row says what it cost another client, which works all the time: its longest
 wait, and that as a ratio to its longest wait at rest; and it says how much memory the server had
-at most, before, and after the row's clients have gone. The exit code is 1 if that is more than 10 %
-over what it had before.
+at most, and when the row's clients had gone. Each row is run twice, so that what an allocator keeps
+for later differs from what is lost: the exit code is 1 if the memory after the second time is more
+than 10 % over that after the first.
 """
 
 import argparse
@@ -147,25 +148,33 @@ class Rows:
             yield run
 
     def _run(self, row: Row, size: int, address: Address, worker: Worker, memory: Memory) -> None:
-        worker.rest()
-        before = memory.now()
+        begin = memory.now()
         memory.forget_most()
-        with closing(Clients(address, worker, memory)) as clients:
-            print(row(clients, size))
-        for _ in range(SETTLING_TURNS):
-            worker.turn()
-            if memory.now() <= before * MOST_GROWTH:
-                break
-            time.sleep(0.01)
-        after = memory.now()
-        is_grown = after > before * MOST_GROWTH
+        after, longest = [], []
+        for _ in range(2):
+            worker.rest()
+            with closing(Clients(address, worker, memory)) as clients:
+                result = row(clients, size)
+            longest.append((worker.longest, worker.longest / worker.at_rest))
+            after.append(self._settle(worker, memory, begin))
+        wait, ratio = min(longest)  # the machine may hold up one of them
+        is_grown = after[1] > after[0] * MOST_GROWTH
         self.failed |= is_grown
         print(
-            f"    longest wait of another: {worker.longest * 1000:.1f} ms, "
-            f"{worker.longest / worker.at_rest:.1f} x that at rest; memory at most "
-            f"{memory.most():.0f} MiB, before {before:.1f}, after {after:.1f}"
+            f"{result}\n    longest wait of another: {wait * 1000:.1f} ms, {ratio:.1f} x that at "
+            f"rest; memory {memory.most():.0f} MiB at most, {begin:.1f} before, {after[0]:.1f} "
+            f"after, {after[1]:.1f} after the second time"
             + (", which is MORE THAN 10 % OVER" if is_grown else "")
         )
+
+    def _settle(self, worker: Worker, memory: Memory, begin: float) -> float:
+        """Return the memory when the clients of a row have gone."""
+        for _ in range(SETTLING_TURNS):
+            worker.turn()
+            if memory.now() <= begin * MOST_GROWTH:
+                break
+            time.sleep(0.01)
+        return memory.now()
 
 
 # --- rows -------------------------------------------------------------------------------------

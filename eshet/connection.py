@@ -139,7 +139,11 @@ class Connection(asyncio.Protocol):
         for handle in (self._timer, self._flushing):
             if handle is not None:
                 handle.cancel()
-        self._on_lost(self.endpoint.closing or "")
+        on_lost = self._on_lost
+        # Cycles of references: without them its memory is free at once.
+        self._on_payload = self._on_lost = _ignore
+        self._on_resumed = self._transport = None
+        on_lost(self.endpoint.closing or "")
 
     # --- the timer ----------------------------------------------------------------------------
 
@@ -159,3 +163,7 @@ class Connection(asyncio.Protocol):
         self._timer = None
         self.endpoint.handle_deadline(self._loop.time())
         self.flush()
+
+
+def _ignore(_: object) -> None:
+    """Stand for the callbacks of a connection that has ended."""

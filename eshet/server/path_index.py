@@ -36,6 +36,10 @@ class PathIndex:
         """Remove a path that is there."""
         if self._paths is not None:
             _note(path, self._removed, self._added)
+            if len(self._removed) > len(self._paths) // 2:
+                self._paths = None  # to load what is left costs less than to keep what has gone
+                self._added.clear()
+                self._removed.clear()
 
     def after(self, path: bytes) -> Iterator[bytes]:
         """Yield the paths behind one, which does not have to be there; nothing may change then."""

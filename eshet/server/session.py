@@ -197,7 +197,9 @@ class Session(Connection):
         for timer in (self._cut_timer, self._reads_again):
             if timer is not None:
                 timer.cancel()
+        self._unhandled = iter(())
         self._host.ended(self, reason)
+        self.peer = None  # which refers to this session
 
     # --- a client that reads too slowly -------------------------------------------------------
 

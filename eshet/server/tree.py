@@ -89,6 +89,7 @@ class Tree:
         self._max_length = max_length
         self._max_depth = max_depth
         self._index: dict[bytes, Node | Directory] = {}
+        self._most = 0  # entries of the index since it was made
         self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
         self._heard: defaultdict[Peer, dict[Node, None]] = defaultdict(dict)
 
@@ -203,6 +204,7 @@ class Tree:
         node: Node = Node(path, kind, now)
         self._index[path] = node
         self.size += 1
+        self._most = max(self._most, len(self._index))
         self.ordered.add(path)
         self._hang(path, node)
         if self.on_change is not None:
@@ -222,8 +224,12 @@ class Tree:
             path, child = above, made
 
     def _drop_if_idle(self, node: Node) -> None:
-        if node.owner is not None or node.listeners:
-            return
+        if node.owner is None and not node.listeners:
+            self._drop(node)
+            if len(self._index) < self._most // 4:  # a dict does not shrink by itself
+                self._index, self._most = dict(self._index), len(self._index)
+
+    def _drop(self, node: Node) -> None:
         path = node.path
         del self._index[path]
         self.size -= 1
