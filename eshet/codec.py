@@ -6,7 +6,7 @@ else, timestamps included, is refused on either side.
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import msgpack
@@ -56,6 +56,18 @@ def pack(value: Any) -> bytes:
     except ProtocolError as error:
         raise UnsupportedValue(f"{error}; {_CARRIED}") from None
     return packed
+
+
+def join_list(items: Sequence[bytes]) -> bytes:
+    """Return the list of values that are packed already."""
+    header: bytes = msgpack.Packer().pack_array_header(len(items))
+    return header + b"".join(items)
+
+
+def join_map(items: Mapping[str, bytes]) -> bytes:
+    """Return the map of values that are packed already."""
+    header: bytes = msgpack.Packer().pack_map_header(len(items))
+    return header + b"".join(pack(key) + value for key, value in items.items())
 
 
 def unpack(data: bytes) -> Any:

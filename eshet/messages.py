@@ -17,6 +17,8 @@ from eshet.exceptions import ProtocolError
 PROTOCOL_VERSION: Final = 1
 DEFAULT_PORT: Final = 11236
 """Where a server listens, over TCP."""
+MAX_CLIENT_ID: Final = 1024
+"""The longest client id, packed, in bytes."""
 NIL: Final = codec.pack(None)
 
 

@@ -21,6 +21,7 @@ from eshet.client.requests import describe
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, UnsupportedValue
 from eshet.messages import (
+    MAX_CLIENT_ID,
     ActionCall,
     ActionRegister,
     EventEmit,
@@ -57,7 +58,6 @@ class StateWrapper:
         await self.client.state_unknown(self.path)
 
 
-_LONGEST_CLIENT_ID: Final = 1024  # bytes
 _WARN_WAITING: Final = 10_000  # events
 
 
@@ -462,8 +462,10 @@ def _connector(server: str | Connector | None) -> Connector:
 
 def _pack_client_id(client_id: Any) -> bytes:
     packed = codec.pack(client_id)
-    if len(packed) > _LONGEST_CLIENT_ID:
-        raise UnsupportedValue(f"a client id of {len(packed)} bytes; write a shorter one")
+    if len(packed) > MAX_CLIENT_ID:
+        raise UnsupportedValue(
+            f"a client id of {len(packed)} bytes; write one of at most {MAX_CLIENT_ID}"
+        )
     return packed
 
 

@@ -1,15 +1,18 @@
 """What the server tells of itself, and what the wire has no message for: the nodes under `/meta`.
 
+Answers are put together from values as they were packed: pages of objects would keep the garbage
+collector of Python busy, and a value that is nested as deeply as is allowed goes into an answer.
+
 Each action takes a list of arguments like any other. What could be longer than a message comes in
 pages: the answer says in `next` what to ask for the next one with, and that is nil at the end.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 from eshet import codec
-from eshet.messages import EventNotify
+from eshet.messages import NIL, EventNotify
 from eshet.server.peer import Asked, Peer, TookLong
 from eshet.server.router import Router
 from eshet.server.tree import Directory, Kind, Node, TreeError
@@ -22,6 +25,14 @@ _LONG: Final = frozenset({b"/meta/ls", b"/meta/tree", b"/meta/clients", b"/meta/
 
 _PAGE: Final = 48_000
 """How many bytes of entries go into one page, so that the page fits into a message."""
+
+_KINDS: Final = {kind: codec.pack(str(kind)) for kind in Kind}
+_DIR: Final = codec.pack("dir")
+_META: Final = codec.pack(["meta"])
+_KNOWN: Final = codec.pack("known")
+_UNKNOWN: Final = codec.pack("unknown")
+
+K = TypeVar("K")
 
 
 class Gone(NamedTuple):
@@ -45,7 +56,7 @@ class Meta:
         self._router = router
         self._gone = gone
         self._since = now
-        self._actions: Final[dict[bytes, Callable[[Peer, Any], Any]]] = {
+        self._actions: Final[dict[bytes, Callable[[Peer, Any], bytes]]] = {
             b"/meta/ls": self.ls,
             b"/meta/tree": self.tree,
             b"/meta/clients": self.clients,
@@ -70,7 +81,7 @@ class Meta:
         except TreeError as error:
             caller.fail(request_id, codec.pack(error.code))
         else:
-            caller.reply(request_id, codec.pack(result))
+            caller.reply(request_id, result)
         if path in _LONG:
             raise TookLong
 
@@ -82,7 +93,7 @@ class Meta:
 
     # --- the actions --------------------------------------------------------------------------
 
-    def ls(self, caller: Peer, arguments: Any) -> Any:
+    def ls(self, caller: Peer, arguments: Any) -> bytes:
         """Tell what is at a path: `["dir", [[name, kind], …]]`, or the kind of a node.
 
         Args:
@@ -92,7 +103,8 @@ class Meta:
                 `next` as a third item then.
 
         Raises:
-            TreeError: there is nothing, or `bad_args`.
+            TreeError: there is nothing, or `bad_args`; `reply_too_long` for a directory that takes
+                more than a page.
         """
         after: str | None = None
         match arguments:
@@ -104,18 +116,18 @@ class Meta:
                 raise TreeError("bad_args")
         found = self._router.tree.look_up(path.encode())
         if not isinstance(found, Directory):
-            return str(found.kind)
+            return _KINDS[found.kind]
         if after is None:
-            return [
-                "dir",
-                [[name.decode(), _kind(child)] for name, child in found.children.items()],
-            ]
+            page, rest = _page(_children(found, found.children))
+            if rest is not None:
+                raise TreeError("reply_too_long")
+            return codec.join_list([_DIR, page])
         directory = path.encode().removesuffix(b"/") + b"/"
         later = self._router.tree.ordered.names(directory, after.encode())
-        page, rest = _page([name.decode(), _kind(found.children[name])] for name in later)
-        return ["dir", page, rest and rest[0]]
+        page, rest = _page(_children(found, later))
+        return codec.join_list([_DIR, page, codec.pack(rest)])
 
-    def tree(self, caller: Peer, arguments: Any) -> Any:
+    def tree(self, caller: Peer, arguments: Any) -> bytes:
         """Tell of all nodes, in the order of their paths: a map of `nodes` and `next`.
 
         Each node is `[path, kind, owner, value, listeners]`: the id of its owner, `["meta"]` for
@@ -132,9 +144,9 @@ class Meta:
         after = _optional_text(arguments).encode()
         tree = self._router.tree
         page, rest = _page(_node(tree.find(path)) for path in tree.ordered.after(after))
-        return {"nodes": page, "next": rest and rest[0]}
+        return codec.join_map({"nodes": page, "next": codec.pack(rest)})
 
-    def clients(self, caller: Peer, arguments: Any) -> Any:
+    def clients(self, caller: Peer, arguments: Any) -> bytes:
         """Tell who is connected: a map of `clients`, `next` and `gone`.
 
         Each client is a map of its `id`, its `address`, for how many seconds it has been connected
@@ -158,18 +170,13 @@ class Meta:
             case _:
                 raise TreeError("bad_args")
         peers = itertools.islice(self._router.peers.values(), max(skip, 0), None)
-        page, rest = _page(map(self._client, peers))
-        now = self._router.now()
-        gone, _ = _page(
-            (
-                [codec.unpack(g.client_id), shorten(g.reason, 200), round(now - g.at, 3)]
-                for g in reversed(self._gone)
-            ),
-            _PAGE // 4,  # beside a page of clients
-        )
-        return {"clients": page, "next": rest and skip + len(page), "gone": gone}
+        numbered = enumerate(peers, max(skip, 0) + 1)
+        page, rest = _page((number, self._client(peer)) for number, peer in numbered)
+        # Beside a page of clients.
+        gone, _ = _page(map(self._describe_gone, reversed(self._gone)), _PAGE // 4)
+        return codec.join_map({"clients": page, "next": codec.pack(rest), "gone": gone})
 
-    def stats(self, caller: Peer, arguments: Any) -> Any:
+    def stats(self, caller: Peer, arguments: Any) -> bytes:
         """Tell how much there is: a map of numbers.
 
         `clients`, `nodes`, `uptime_s`, and of all clients together: bytes `received` and `sent`
@@ -180,16 +187,24 @@ class Meta:
         """
         if arguments != []:
             raise TreeError("bad_args")
-        lines = [peer.line.describe() for peer in self._router.peers.values()]
-        totals = {name: sum(line[name] for line in lines) for name in ("received", "sent", "queue")}
-        return {
-            "clients": len(lines),
-            "nodes": self._router.tree.size,
-            "uptime_s": round(self._router.now() - self._since, 3),
-            **totals,
-        }
+        received = sent = queue = 0
+        for peer in self._router.peers.values():
+            traffic = peer.line.traffic
+            received += traffic.received
+            sent += traffic.sent
+            queue += traffic.queue
+        return codec.pack(
+            {
+                "clients": len(self._router.peers),
+                "nodes": self._router.tree.size,
+                "uptime_s": round(self._router.now() - self._since, 3),
+                "received": received,
+                "sent": sent,
+                "queue": queue,
+            }
+        )
 
-    def unregister(self, caller: Peer, arguments: Any) -> None:
+    def unregister(self, caller: Peer, arguments: Any) -> bytes:
         """Take back what the caller is to a node: its owner, its listener, its observer.
 
         Args:
@@ -202,17 +217,24 @@ class Meta:
         match arguments:
             case [str(path)]:
                 self._router.withdraw(caller, path.encode())
+                return NIL
             case _:
                 raise TreeError("bad_args")
 
-    def _client(self, peer: Peer) -> dict[str, Any]:
+    def _client(self, peer: Peer) -> bytes:
         tree = self._router.tree
-        return {
-            "id": codec.unpack(peer.client_id),
+        described = {
             "owns": tree.owned_by(peer),
             "hears": tree.heard_by(peer),
             **peer.line.describe(),
         }
+        packed = {name: codec.pack(value) for name, value in described.items()}
+        return codec.join_map({"id": peer.client_id, **packed})
+
+    def _describe_gone(self, gone: Gone) -> tuple[None, bytes]:
+        seconds = round(self._router.now() - gone.at, 3)
+        reason = codec.pack(shorten(gone.reason, 200))
+        return None, codec.join_list([gone.client_id, reason, codec.pack(seconds)])
 
 
 def _optional_text(arguments: Any) -> str:
@@ -225,32 +247,48 @@ def _optional_text(arguments: Any) -> str:
             raise TreeError("bad_args")
 
 
-def _node(node: Node) -> list[Any]:
-    owner = node.owner
-    whose = codec.unpack(owner.client_id) if isinstance(owner, Peer) else owner and ["meta"]
-    value: Any = None
+def _children(directory: Directory, names: Iterable[bytes]) -> Iterable[tuple[str, bytes]]:
+    """Yield each name, and it with its kind, packed."""
+    for name in names:
+        text = name.decode()
+        child = directory.children[name]
+        kind = _DIR if isinstance(child, Directory) else _KINDS[child.kind]
+        yield text, codec.join_list([codec.pack(text), kind])
+
+
+def _node(node: Node) -> tuple[str, bytes]:
+    """Return the path of a node, and what to tell of it, packed."""
+    path, owner, value = node.path.decode(), NIL, NIL
+    if node.owner is not None:
+        owner = node.owner.client_id if isinstance(node.owner, Peer) else _META
     if node.kind is Kind.STATE:
-        value = "unknown" if node.value is None else _value(node.value)
-    return [node.path.decode(), str(node.kind), whose, value, len(node.listeners)]
+        value = _UNKNOWN if node.value is None else _value(node.value)
+    listeners = codec.pack(len(node.listeners))
+    return path, codec.join_list([codec.pack(path), _KINDS[node.kind], owner, value, listeners])
 
 
-def _value(packed: bytes) -> list[Any]:
+def _value(packed: bytes) -> bytes:
     if len(packed) > _PAGE:
-        return ["long", len(packed)]
-    return ["known", codec.unpack(packed)]
+        return codec.pack(["long", len(packed)])
+    return codec.join_list([_KNOWN, packed])
 
 
-def _kind(found: Node | Directory) -> str:
-    return "dir" if isinstance(found, Directory) else str(found.kind)
+def _page(entries: Iterable[tuple[K, bytes]], most: int = _PAGE) -> tuple[bytes, K | None]:
+    """Return the list of as many entries as fit into a page.
 
+    Args:
+        entries: what to ask for the next page with, if this is the last of one; and what to tell.
+        most: how many bytes fit.
 
-def _page(entries: Iterator[Any], most: int = _PAGE) -> tuple[list[Any], list[Any] | None]:
-    """Return as many entries as fit into a page, and the last of them if more follow."""
-    page: list[Any] = []
-    size = 0
-    for entry in entries:
-        size += len(codec.pack(entry))
+    Returns:
+        The list, packed; and what to ask for the next page with if more follow.
+    """
+    page: list[bytes] = []
+    size, last = 0, None
+    for key, entry in entries:
+        size += len(entry)
         if page and size > most:
-            return page, page[-1]
+            return codec.join_list(page), last
         page.append(entry)
-    return page, None
+        last = key
+    return codec.join_list(page), None

@@ -1,14 +1,14 @@
 """Those whom the server talks to: a client, and whoever else can own nodes."""
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from eshet.exceptions import MessageTooLong
 from eshet.messages import NIL, Reply, ReplyError
 from eshet.protocol.framing import forward, frame_with_id
 from eshet.protocol.requests import Requests
 
-__all__ = ["Asked", "Line", "Owner", "Peer", "TookLong"]
+__all__ = ["Asked", "Line", "Owner", "Peer", "TookLong", "Traffic"]
 
 _REPLY: Final = Reply.code
 _ERROR: Final = ReplyError.code
@@ -40,6 +40,14 @@ class Owner(Protocol):
         ...
 
 
+class Traffic(NamedTuple):
+    """How much went through a connection, and waits for it, in bytes."""
+
+    received: int
+    sent: int
+    queue: int
+
+
 class Line(Protocol):
     """The connection of a client."""
 
@@ -54,6 +62,11 @@ class Line(Protocol):
 
     def close(self, reason: str) -> None:
         """End it."""
+        ...
+
+    @property
+    def traffic(self) -> "Traffic":
+        """How much went through it."""
         ...
 
     def describe(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from eshet.connection import Connection
 from eshet.exceptions import ProtocolError
 from eshet.messages import (
     FROM_CLIENT,
+    MAX_CLIENT_ID,
     HelloAccepted,
     HelloAllocated,
     HelloId,
@@ -22,7 +23,7 @@ from eshet.protocol import ServerProtocol
 from eshet.protocol.framing import frame
 from eshet.server.backlog import Backlog
 from eshet.server.limits import Limits
-from eshet.server.peer import Peer
+from eshet.server.peer import Peer, Traffic
 from eshet.server.router import Router
 
 __all__ = ["Host", "Session"]
@@ -137,6 +138,8 @@ class Session(Connection):
 
     def _identify(self, hello: Message) -> tuple[bytes, Message]:
         if isinstance(hello, HelloId):
+            if len(hello.client_id) > MAX_CLIENT_ID:
+                raise ProtocolError(f"a client id of {len(hello.client_id)} bytes")
             codec.check(hello.client_id, self._host.limits.nesting)
             return codec.canonical(hello.client_id), HelloAccepted()
         client_id = self._host.router.allocate_id()
@@ -271,12 +274,15 @@ class Session(Connection):
 
     # --- what /meta tells ---------------------------------------------------------------------
 
+    @property
+    def traffic(self) -> Traffic:
+        """How much went through, and waits."""
+        return Traffic(self.endpoint.received, self.endpoint.sent, self.backlog.size)
+
     def describe(self) -> dict[str, Any]:
         """Tell who is connected, since when, and what went through."""
         return {
             "address": self.peername,
             "connected_s": round(self._loop.time() - self.since, 3),
-            "queue": self.backlog.size,
-            "received": self.endpoint.received,
-            "sent": self.endpoint.sent,
+            **self.traffic._asdict(),
         }

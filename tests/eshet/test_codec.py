@@ -99,3 +99,11 @@ def test_equal_values_have_equal_canonical_bytes(one: bytes, other: bytes) -> No
 )
 def test_values_of_other_types_have_other_canonical_bytes(one: Any, other: Any) -> None:
     assert codec.canonical(codec.pack(one)) != codec.canonical(codec.pack(other))
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 70_000])
+def test_packed_values_are_joined_to_lists_and_maps(count: int) -> None:
+    items = [codec.pack(number) for number in range(count)]
+    assert codec.join_list(items) == codec.pack(list(range(count)))
+    named = {str(number): item for number, item in enumerate(items)}
+    assert codec.join_map(named) == codec.pack({str(number): number for number in range(count)})

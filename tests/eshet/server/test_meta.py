@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from eshet import Client, ErrorValue, Unknown
+from eshet.codec import MAX_NESTING
+from eshet.messages import MAX_CLIENT_ID, HelloId
 from eshet.server import Server
+from tests.conformance.script import hello, v
 from tests.conftest import Advance
+from tests.support.raw import connect_raw
 
 
 @pytest.fixture
@@ -134,6 +138,37 @@ async def test_a_directory_too_long_for_one_message_is_told_in_pages(client: Cli
         listed += [name for name, _ in entries]
     assert listed == names
     assert client.connected
+
+
+async def test_tree_and_clients_tell_of_values_nested_as_deeply_as_is_allowed(
+    server: Server, client: Client
+) -> None:
+    value: Any = 1
+    for _ in range(MAX_NESTING):
+        value = [value]
+    async with Client(server=server, client_id=value) as deep:
+        await (await deep.state_register("/deep")).changed(value)
+        told = await client.action_call("/meta/tree")
+        assert ["/deep", "state", value, ["known", value], 0] in told["nodes"]
+        told = await client.action_call("/meta/clients")
+        assert value in [each["id"] for each in told["clients"]]
+
+
+async def test_the_longest_ids_of_a_hundred_lost_clients_fit_into_the_answer(
+    server: Server, client: Client
+) -> None:
+    for number in range(120):
+        peer = await hello(server, f"{number:03}" + "x" * (MAX_CLIENT_ID - 6))
+        peer.send(b"garbage")
+        await peer.closed()
+    told = await client.action_call("/meta/clients")
+    assert [gone[0][:3] for gone in told["gone"]][:3] == ["119", "118", "117"]
+
+
+async def test_a_client_id_that_is_longer_is_refused(server: Server, client: Client) -> None:
+    peer = await connect_raw(server)
+    peer.send(HelloId(1, 0, v("x" * MAX_CLIENT_ID)))
+    assert await peer.closed() == []
 
 
 async def test_stats_tells_how_much_there_is(
