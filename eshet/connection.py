@@ -5,12 +5,15 @@ What is sent within one turn of the event loop leaves in one write.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from eshet.exceptions import ProtocolError
 from eshet.protocol import Endpoint
 
-__all__ = ["Connection", "Connector"]
+__all__ = ["CLOSED_BY_PEER", "Connection", "Connector"]
+
+CLOSED_BY_PEER: Final = "the peer closed it"
+"""Why a connection ended that the other end has closed."""
 
 
 class Connector(Protocol):
@@ -135,7 +138,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport, once: it has ended."""
-        self.endpoint.close(f"the connection broke: {exc}" if exc else "the peer closed it")
+        self.endpoint.close(f"the connection broke: {exc}" if exc else CLOSED_BY_PEER)
         for handle in (self._timer, self._flushing):
             if handle is not None:
                 handle.cancel()

@@ -202,13 +202,21 @@ class EndlessChange(ReactiveError):
 
 
 class WrongLoop(EshetError, RuntimeError):
-    """A client was used in another thread or event loop than the one in which it connects."""
+    """A client or server was used in another thread or event loop than its own.
 
-    def __init__(self) -> None:
-        super().__init__(
-            "this client belongs to another event loop: call it there with "
-            "`asyncio.run_coroutine_threadsafe(...)`, or use a `SyncClient`; nothing was sent"
-        )
+    Args:
+        what: `"client"`, or what else it was.
+        advice: what to do.
+    """
+
+    def __init__(
+        self,
+        what: str = "client",
+        advice: str = "call it there with `asyncio.run_coroutine_threadsafe(...)`, or use a "
+        "`SyncClient`; nothing was sent",
+    ) -> None:
+        self.what = what
+        super().__init__(f"this {what} belongs to another event loop: {advice}")
 
 
 class WrongThread(ReactiveError):

@@ -6,6 +6,7 @@ What lives where:
     client           Client and StateWrapper
     registrar        registers and hears, and takes back
     keeper           connects, restores, and comes back
+    restoring        makes registrations again after a reconnection
     dispatch         what is done with what comes unasked
     registrations    what is restored when the connection comes back
     session          one connection: requests and their replies

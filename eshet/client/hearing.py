@@ -19,15 +19,20 @@ class Hearing:
     It belongs to the scope in which it was made, and ends with it.
     """
 
-    __slots__ = ("_drop", "_heard", "_in_scope", "callback", "disposed")
+    __slots__ = ("_check_loop", "_drop", "_heard", "_in_scope", "callback", "disposed")
 
     def __init__(
-        self, heard: "Heard", callback: Callback, drop_if_unheard: "Callable[[Heard], object]"
+        self,
+        heard: "Heard",
+        callback: Callback,
+        drop_if_unheard: "Callable[[Heard], object]",
+        check_loop: Callable[[], None],
     ) -> None:
         self.callback = callback
         self.disposed = False
         self._heard = heard
         self._drop = drop_if_unheard
+        self._check_loop = check_loop
         self._in_scope: InScope | None = None
         scope = current_scope()
         if scope is not None:
@@ -42,9 +47,13 @@ class Hearing:
         """Stop hearing, at once. A second call does nothing.
 
         The server is told, if nobody else hears of the same path by the same client.
+
+        Raises:
+            WrongLoop: it is called in another thread or event loop than the client's.
         """
         if self.disposed:
             return
+        self._check_loop()
         self.disposed = True
         if self._in_scope is not None:
             self._in_scope.forget()

@@ -8,10 +8,12 @@ from typing import Any, Final
 from eshet.client.reconnect import Backoff
 from eshet.client.registrations import Registrations
 from eshet.client.requests import Accept, describe
+from eshet.client.restoring import Restorer
 from eshet.client.session import REPLIES, Handler, Session
-from eshet.connection import Connector
-from eshet.exceptions import Disconnected, ErrorValue, WrongLoop
+from eshet.connection import CLOSED_BY_PEER, Connector
+from eshet.exceptions import Disconnected, WrongLoop
 from eshet.protocol import TimeoutConfig
+from eshet.text import safe_str
 
 __all__ = ["Keeper"]
 
@@ -41,6 +43,7 @@ class Keeper:
         self.why_not = "not connected to the server yet"
         """Why there is no connection, if there is none."""
         self._client_id = client_id
+        self._has_own_id = client_id is not None
         self._timeouts = timeouts
         self._registrations = registrations
         self._handlers = {**REPLIES, **handlers}
@@ -50,6 +53,9 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it was started
         self._closed = False
         self._was_connected = False
+        self._closed_by_server = False
+        self._restorer = Restorer(registrations, log)
+        self._explaining: asyncio.Task[None] | None = None  # which ends with its connection
         self._told = False  # that there is no connection
         self._awake = asyncio.Event()  # while connected, and when closed: nobody waits for ever
 
@@ -57,6 +63,11 @@ class Keeper:
     def connected(self) -> bool:
         """Whether there is a session, with all registrations restored."""
         return self._session is not None and self._session.ready
+
+    @property
+    def closed(self) -> bool:
+        """Whether it connects no more."""
+        return self._closed
 
     def ask(
         self, code: int, path: bytes, value: bytes = b"", accept: Accept | None = None
@@ -135,8 +146,16 @@ class Keeper:
             session = Session(self._client_id, self._timeouts, self._handlers, self._on_lost)
             try:
                 await self.server.connect(lambda: session.connection)  # noqa: B023 - called now
+            except WrongLoop as error:
+                self._give_up(str(error))
+                return
             except OSError as error:
                 self._tell_disconnected("can't connect", str(error))
+                continue
+            except Exception as error:  # a connector may be anybody's
+                self._tell_disconnected(
+                    "can't connect", f"{type(error).__name__}: {safe_str(error)}"
+                )
                 continue
             since = loop.time()
             if not session.lost.done():
@@ -145,6 +164,13 @@ class Keeper:
             reason = await asyncio.shield(session.lost)
             tries.lasted(loop.time() - since)
             self._tell_disconnected("connection ended", reason)
+
+    def _give_up(self, reason: str) -> None:
+        """Connect no more: no attempt can succeed."""
+        self._tell_disconnected("can't connect", reason)
+        self._closed = True
+        self.why_not = reason
+        self._awake.set()
 
     def _tell_disconnected(self, what: str, reason: str) -> None:
         """Tell that there is no connection: once, however often it is tried in vain after that."""
@@ -162,10 +188,7 @@ class Keeper:
         if session.lost.done():
             return
         self._client_id = session.client_id
-        replies = [session.ask(*restore) for restore in self._registrations.to_restore()]
-        for outcome in await asyncio.gather(*replies, return_exceptions=True):
-            if isinstance(outcome, ErrorValue):
-                self._log.error("not restored after a reconnection: %s", outcome)
+        await self._restorer.restore(session)
         if not session.lost.done():
             session.ready = True
             self._told = False
@@ -174,10 +197,13 @@ class Keeper:
                 witness.connected(str(self.server), again=self._was_connected)
             else:
                 self._log.info("connected to %s", self.server)
+            if self._was_connected and self._has_own_id and self._closed_by_server:
+                self._explaining = asyncio.create_task(self._restorer.explain(session))
             self._was_connected = True
 
     def _on_lost(self, reason: str) -> None:
         self._session = None
+        self._closed_by_server = reason == CLOSED_BY_PEER
         if not self._closed:
             self.why_not = f"the connection to the server ended: {reason}"
             self._awake.clear()

@@ -125,7 +125,7 @@ class Registrar:
             if (witness := self._registrations.witness) is not None:
                 heard.seen = witness.first_seen(heard.kind, path)
 
-        hearing = Hearing(heard, callback, self._drop_if_unheard)
+        hearing = Hearing(heard, callback, self._drop_if_unheard, self._check_loop)
 
         def accept(value: Any) -> None:
             heard.value = value
@@ -173,6 +173,10 @@ class Registrar:
     async def _stop_hearing(self, path: bytes) -> None:
         with contextlib.suppress(EshetError):  # all is forgotten with the connection
             await self._forget(path)
+
+    def _check_loop(self) -> None:
+        if not self._keeper.closed:
+            self._keeper.check_loop()
 
     # --- the server ---------------------------------------------------------------------------
 

@@ -51,6 +51,9 @@ class Traffic(NamedTuple):
 class Line(Protocol):
     """The connection of a client."""
 
+    peername: str
+    """The address of its other end, for people."""
+
     @property
     def congestion(self) -> float:
         """How many times what may wait for it does wait; 0 as long as it is no more."""

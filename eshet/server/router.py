@@ -17,10 +17,12 @@ from eshet.protocol.framing import forward, frame_without_id
 from eshet.server.limits import Limits
 from eshet.server.peer import Peer, TookLong
 from eshet.server.tree import Kind, Node, Tree, TreeError
+from eshet.text import safe_repr
 
 __all__ = ["Router"]
 
 _LONGEST_AGE_MS: Final = 0xFFFF_FFFF
+_LONGEST_ID_SHOWN: Final = 60  # characters
 _ID_BITS: Final = 53  # a number that every language has
 _ID: Final = 3  # where the fields after the code and the id begin
 
@@ -94,7 +96,11 @@ class Router:
         older = self.peers.get(peer.client_id)
         if older is not None:
             self.leave(older)
-            older.line.close("another connection said hello with the same client id")
+            client_id = safe_repr(codec.unpack(peer.client_id), _LONGEST_ID_SHOWN)
+            older.line.close(
+                f"another client uses the same id, {client_id}: the one at {peer.line.peername} "
+                f"took the place of that at {older.line.peername}"
+            )
         self.peers[peer.client_id] = peer
 
     def leave(self, peer: Peer) -> None:

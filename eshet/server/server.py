@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from eshet.exceptions import ListenError
+from eshet.connection import CLOSED_BY_PEER
+from eshet.exceptions import ListenError, WrongLoop
 from eshet.link import link
 from eshet.protocol import DEFAULT_PORT
 from eshet.server.binding import bind_tcp, bind_unix
@@ -29,7 +30,7 @@ _FLUSH_WITHIN: Final = 1.0
 _FLUSH_BEYOND: Final = 256 * 1024
 """How many bytes may be read before what they cause is sent."""
 _CLOSING: Final = "the server is closing"
-_AS_INTENDED: Final = ("the peer closed it", _CLOSING)
+_AS_INTENDED: Final = (CLOSED_BY_PEER, _CLOSING)
 """Why connections end that nobody has to be told of."""
 _REMEMBERED: Final = 100
 """Of how many connections that were ended by the server the reason is kept."""
@@ -140,7 +141,13 @@ class Server:
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]
     ) -> asyncio.BaseTransport:
-        """Connect a client of this process, without a socket; see `eshet.connection.Connector`."""
+        """Connect a client of this event loop, without a socket; see `eshet.connection.Connector`.
+
+        Raises:
+            WrongLoop: the client runs in another.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongLoop("server", "give the client its address instead, as HOST:PORT")
         return link(protocol_factory, self._new_session)[0]
 
     async def _is_local(self, host: str) -> bool:

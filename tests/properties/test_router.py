@@ -38,6 +38,7 @@ class Line:
     """The connection of a client, of which the router needs nothing here."""
 
     congestion = 0.0
+    peername = "nowhere"
 
     def flush(self) -> None:
         pass

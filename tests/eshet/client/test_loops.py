@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from eshet import Client
-from eshet.exceptions import EshetError, WrongLoop
+from eshet.exceptions import Disconnected, EshetError, WrongLoop
 from eshet.server import Server
+from eshet.sync_client import SyncClient
 
 USES = {
     "get": lambda client: client.get("/state"),
@@ -53,6 +54,52 @@ async def test_a_client_in_another_loop_says_so_and_sends_nothing(use):
         assert "nothing was sent" in str(errors[0])
         assert client.connected
         assert await client.get("/state") == 1
+
+
+async def test_a_listener_is_not_disposed_in_another_thread():
+    async with Server() as server, Client(server=server) as client:
+        heard = []
+        listener = await client.event_listen_cb("/event", heard.append)
+        with pytest.raises(WrongLoop, match="nothing was sent"):
+            await asyncio.to_thread(listener.dispose)
+        assert not listener.disposed
+        emit = await client.event_register("/event")
+        await emit(1)
+        listener.dispose()
+        await emit(2)
+        assert heard == [1]
+
+
+async def test_a_server_of_another_loop_is_not_connected_to_and_says_what_to_do(caplog):
+    async with Server() as server:
+
+        def use_elsewhere():
+            with SyncClient(server=server):
+                raise AssertionError
+
+        with pytest.raises(Disconnected, match="give the client its address instead"):
+            await asyncio.to_thread(use_elsewhere)
+        async with Client(server=server) as client:
+            assert (await client.action_call("/meta/stats"))["clients"] == 1
+
+
+async def test_a_connector_that_raises_anything_is_tried_again(caplog, advance):
+    caplog.set_level(logging.WARNING, "eshet.client")
+    errors = [UnicodeError("no host"), RuntimeError("\ud800")]
+
+    async with Server() as server:
+
+        class Odd:
+            async def connect(self, factory):
+                if errors:
+                    raise errors.pop()
+                return await server.connect(factory)
+
+        client = Client(server=Odd())
+        await advance(5)
+        assert client.connected
+        assert "can't connect: RuntimeError: \\ud800" in caplog.text
+        await client.close()
 
 
 async def test_events_that_wait_for_a_slow_iteration_are_counted_and_logged(caplog, advance):

@@ -66,7 +66,10 @@ async def test_clients_tells_of_those_who_were_thrown_out_and_why(
     await advance(3)
     [[who, why, seconds], *_] = (await client.action_call("/meta/clients"))["gone"]
     assert who == "me too"
-    assert why == "another connection said hello with the same client id"
+    assert why == (
+        "another client uses the same id, 'me too': the one at in-process link took the place of "
+        "that at in-process link"
+    )
     assert seconds == 3
 
 

@@ -16,6 +16,7 @@ class NoLine:
     """The tree sends nothing."""
 
     congestion = 0.0
+    peername = "nowhere"
 
     def flush(self) -> None:
         raise AssertionError

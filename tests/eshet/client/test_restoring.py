@@ -1,0 +1,100 @@
+"""A server that ends the connection while it is restored: what others registered comes back."""
+
+import logging
+
+import pytest
+
+from eshet import Client, Disconnected, Unknown
+from eshet.server import Limits, Server
+from tests.conftest import Advance
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "eshet.client")
+
+
+async def test_a_value_for_which_the_server_ends_connections_does_not_end_them_for_ever(
+    advance: Advance, caplog: pytest.LogCaptureFixture
+) -> None:
+    value: object = 1
+    for _ in range(20):
+        value = [value]
+    async with (
+        Server(limits=Limits(nesting=16)) as server,
+        Client(server=server) as client,
+        Client(server=server) as other,
+    ):
+        good, bad, last = [await client.state_register(path) for path in ("/a", "/b", "/c")]
+        await good.changed("fine")
+        await last.changed("fine, too")
+        await bad.changed(value)
+        await advance(0)
+        assert not client.connected
+        await advance(10)
+        assert client.connected
+        assert await other.get("/a") == "fine"
+        assert await other.get("/c") == "fine, too"
+        assert await other.state_observe("/b", print) is Unknown
+        errors = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+        assert errors == [
+            "the state /b is unknown until it changes: the server ended the connection twice when "
+            "it was sent the value, of 21 bytes"
+        ]
+        await bad.changed("mended")
+        assert await other.get("/b") == "mended"
+
+
+async def test_a_connection_that_ends_once_while_it_is_restored_costs_no_value(
+    advance: Advance,
+) -> None:
+    async with Server() as server:
+        cut_at: list[int] = []
+
+        class Cutting:
+            """Ends the next connections after so many bytes of the client."""
+
+            async def connect(self, factory):
+                transport = await server.connect(factory)
+                if cut_at:
+                    left, write = [cut_at.pop()], transport.write
+
+                    def count(data: bytes) -> None:
+                        left[0] -= len(data)
+                        write(data) if left[0] > 0 else transport.abort()
+
+                    transport.write = count
+                return transport
+
+        client = Client(server=Cutting())
+        await client.wait_for_connection()
+        for number in range(20):
+            await (await client.state_register(f"/s{number}")).changed(number)
+        for cuts in ([50], [100, 50], [200, 100, 50]):
+            cut_at = list(cuts)
+            client._keeper._session.connection.abort()
+            await advance(10)
+            assert not cut_at
+            assert client.connected
+            assert [await client.get(f"/s{number}") for number in range(20)] == list(range(20))
+        await client.close()
+
+
+async def test_a_client_whose_id_another_uses_says_so(
+    advance: Advance, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Server() as server:
+        first = Client(server=server, client_id="kitchen")
+        await first.wait_for_connection()
+        async with Client(server=server, client_id="kitchen"):
+            await advance(0)
+            with pytest.raises(Disconnected):
+                await first.get("/x")
+            await advance(1)
+        await advance(60)
+        assert first.connected
+        assert (
+            "why the server ended the last connection: another client uses the same id, 'kitchen'"
+            in caplog.text
+        )
+        await first.close()
