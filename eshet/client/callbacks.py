@@ -8,6 +8,7 @@ the cause is that of what it is told.
 import asyncio
 import contextvars
 import inspect
+import types
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
@@ -107,7 +108,7 @@ class Callback:
                 raise
             self._report(error)
         else:
-            if type(result) not in _VALUES and inspect.isawaitable(result):
+            if type(result) not in _VALUES and _is_awaitable(result):
                 self._start(self._await(result))
 
     def answer(self, args: list[Any], answer: Answer) -> None:
@@ -117,7 +118,7 @@ class Callback:
             self._in_context(self._hear, self._witness, current.get(), value)
         try:
             result = self._in_context(self.function, *args)
-            if type(result) not in _VALUES and inspect.isawaitable(result):
+            if type(result) not in _VALUES and _is_awaitable(result):
                 self._start(self._await_answer(result, answer))
             else:
                 answer.reply(result)
@@ -166,3 +167,11 @@ class Callback:
 
     def _report(self, error: BaseException) -> None:
         self._in_context(report_error, error, self._doing)
+
+
+def _is_awaitable(value: Any) -> bool:
+    """Return whether a value can be awaited, without asking the value: it may be anything."""
+    kind = type(value)
+    return hasattr(kind, "__await__") or (
+        kind is types.GeneratorType and bool(value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+    )

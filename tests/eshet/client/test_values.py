@@ -1,10 +1,22 @@
 """A value that the server would refuse is refused by the client: no connection is lost for it."""
 
+import asyncio
+import collections
+import datetime
+import enum
+import http
+
+import msgpack
 import pytest
 
 from eshet import Client, ErrorValue, MessageTooLong, UnsupportedValue
 from eshet.codec import MAX_NESTING
 from eshet.server import Server
+from tests.support.hostile import HOSTILE
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
 
 
 def nested(depth, make=lambda inner: [inner]):
@@ -20,9 +32,11 @@ def cyclic():
     return value
 
 
-class Unprintable:
+class Unprintable(Exception):
     def __repr__(self):
         raise ValueError("no text")
+
+    __str__ = __repr__
 
 
 class Unordered(dict):
@@ -30,7 +44,62 @@ class Unordered(dict):
         raise ValueError("no items")
 
 
+class Lying(dict):
+    """More than it says: what msgpack makes of it is no value."""
+
+    def __len__(self):
+        return 1
+
+    def __iter__(self):
+        raise ValueError("no keys")
+
+
+class Text(str):
+    __slots__ = ()
+
+    def encode(self, *args):
+        raise ValueError("no bytes")
+
+    def __len__(self):
+        return 1 << 40
+
+    def __hash__(self):
+        return 1
+
+    def __eq__(self, other):
+        raise ValueError("not comparable")
+
+
+class Many(list):
+    def __len__(self):
+        return 1 << 20
+
+
+class Number(int):
+    def __int__(self):
+        raise ValueError("no number")
+
+    __index__ = __int__
+
+
+class Raising(list):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def __iter__(self):
+        raise self.error
+
+
 REFUSED = {
+    "list that raises an error without a text": lambda: Raising(Unprintable()),
+    "list that raises an error that is a surrogate": lambda: [Raising(KeyError("\ud800"))],
+    "timestamp": lambda: [msgpack.Timestamp(1, 2)],
+    "extension": lambda: {"a": msgpack.ExtType(5, b"x")},
+    "date": lambda: datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    "pieces of bytes": lambda: memoryview(b"abcdef")[::2],
+    "deep map in a key": lambda: {nested(MAX_NESTING + 1, lambda inner: (inner,)): 1},
+    **HOSTILE,
     "nested over the limit": lambda: nested(MAX_NESTING + 1),
     "maps nested over the limit": lambda: nested(MAX_NESTING + 1, lambda inner: {"a": inner}),
     "tuples nested far over the limit": lambda: nested(2000, lambda inner: (inner,)),
@@ -51,6 +120,13 @@ REFUSED = {
 }
 
 ACCEPTED = {
+    "map that lies": lambda: {"map": Lying(a=1, b=2), "next": 1},
+    "text that lies": lambda: [Text("x"), {Text("y"): 1}],
+    "list that lies": lambda: [Many([1, 2]), 3],
+    "number that lies": lambda: [Number(3)],
+    "map with a default": lambda: collections.defaultdict(list, a=1),
+    "enumerations": lambda: [http.HTTPStatus.OK, Colour.RED],
+    "bytes of other kinds": lambda: [bytearray(b"a"), memoryview(b"b")],
     "nested up to the limit": lambda: nested(MAX_NESTING - 1),  # and within the list of a call
     "NaN": lambda: float("nan"),
     "infinity": lambda: float("inf"),
@@ -130,16 +206,55 @@ async def test_what_is_accepted_arrives(clients, way, make):
     await check_connection(client, other)
 
 
-@pytest.mark.parametrize("kind", ["action", "getter"])
+def answer_by_action(client, make):
+    return client.action_register("/odd", make)
+
+
+def answer_by_task(client, make):
+    async def answer():
+        await asyncio.sleep(0)
+        return make()
+
+    return client.action_register("/odd", answer)
+
+
+def answer_by_getter(client, make):
+    return client.prop_register("/odd", make)
+
+
+def answer_by_setter(client, make):
+    return client.prop_register("/odd", print, lambda _: make())
+
+
+def answer_by_setter_of_state(client, make):
+    return client.state_register("/odd", lambda _: make())
+
+
+ANSWERS = {
+    "action": (answer_by_action, lambda other: other.action_call("/odd")),
+    "task": (answer_by_task, lambda other: other.action_call("/odd")),
+    "getter": (answer_by_getter, lambda other: other.get("/odd")),
+    "setter": (answer_by_setter, lambda other: other.set("/odd", 1)),
+    "setter of a state": (answer_by_setter_of_state, lambda other: other.set("/odd", 1)),
+}
+
+
+@pytest.mark.parametrize(("register", "ask"), ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
-async def test_an_answer_that_is_refused_is_an_error_for_who_asked(clients, kind, make):
+async def test_an_answer_that_is_refused_is_an_error_for_who_asked(clients, register, ask, make):
     client, other = clients
-    if kind == "action":
-        await client.action_register("/odd", make)
-    else:
-        await client.prop_register("/odd", make, lambda value: None)
+    await register(client, make)
     with pytest.raises(ErrorValue):
-        await (other.action_call("/odd") if kind == "action" else other.get("/odd"))
+        await ask(other)
+    await check_connection(client, other)
+
+
+@pytest.mark.parametrize(("register", "ask"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("make", ACCEPTED.values(), ids=ACCEPTED)
+async def test_an_answer_that_is_accepted_arrives(clients, register, ask, make):
+    client, other = clients
+    await register(client, make)
+    await ask(other)
     await check_connection(client, other)
 
 
