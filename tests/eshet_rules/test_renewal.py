@@ -89,6 +89,11 @@ MAKE = {
 }
 
 
+def shown(value):
+    """Return the repr of a value, or of the items of a set, whose order depends on their hashes."""
+    return sorted(map(repr, value)) if isinstance(value, set | frozenset) else repr(value)
+
+
 @pytest.mark.parametrize("kind", MAKE)
 def test_classes_are_replaced_by_those_of_the_same_name(versions, kind):
     old, new, _ = versions
@@ -96,7 +101,7 @@ def test_classes_are_replaced_by_those_of_the_same_name(versions, kind):
     renewed = Renewal(new)(before)
     assert renewed == wanted
     assert type(renewed) is type(wanted)
-    assert repr(renewed) == repr(wanted) or kind == "function"
+    assert shown(renewed) == shown(wanted) or kind == "function"
     if kind not in ("number", "list"):
         assert renewed != before or kind in ("frozenset", "no flag")
     assert getattr(renewed, "maxlen", None) == getattr(wanted, "maxlen", None)
