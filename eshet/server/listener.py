@@ -88,6 +88,9 @@ class Listener:
                 self._pause("too many open files")
                 return
             accepted.setblocking(False)
+            if isinstance(address, tuple):
+                # asyncio does so only for sockets that were made with the number of TCP.
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             starting = self._start(accepted, _describe(accepted, address))
             task = self._loop.create_task(starting)
             self._starting.add(task)

@@ -184,3 +184,14 @@ async def test_a_server_that_closes_while_connections_are_accepted_leaves_none(
         await server.close()
         early.settimeout(5)
         assert early.recv(1) == b""
+
+
+async def test_small_messages_are_sent_at_once(server: Server) -> None:
+    await server.listen(port=0)
+    peer = await hello(Address(*server.addresses[0]), "x")
+    [session] = server._sessions
+    assert session._transport is not None
+    accepted = session._transport.get_extra_info("socket")
+    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    peer.transport.close()
+    await peer.closed()
