@@ -29,7 +29,7 @@ from eshet.server.router import Router
 __all__ = ["Host", "Session"]
 
 
-_SLICE: Final = 16
+_SLICE: Final = 32
 """How many messages are handled before it is asked whether others are to have their turn."""
 
 _LONGEST_TURN: Final = 0.002
