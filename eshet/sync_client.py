@@ -144,6 +144,11 @@ class SyncClient:
         """Are we currently connected?"""
         return self._client.connected
 
+    @property
+    def waiting_events(self) -> int:
+        """How many events wait for iterations of `event_listen` that are busy."""
+        return self._client.waiting_events
+
     def wait_for_connection(self) -> None:
         """Wait until the connection has been established."""
         self._run(self._connect())

@@ -5,6 +5,7 @@ import functools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -436,7 +437,10 @@ class Client:
 
     def _wire(self, path: str) -> bytes:
         """Return a path as it stands in a message, for a caller that may send one."""
-        self._keeper.check_loop()
+        keeper = self._keeper
+        # As `check_loop` finds out, but without the system call that asking for the loop takes.
+        if get_ident() != keeper.thread or not keeper.loop_is_running():
+            keeper.check_loop()
         return _wire_path(self._base, path)
 
     def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from eshet.client.reconnect import Backoff
@@ -51,6 +52,10 @@ class Keeper:
         self._session: Session | None = None
         self._runner: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it was started
+        self.thread: int | None = None
+        """The thread of that loop, when it was checked last; None if it has not been started."""
+        self.loop_is_running: Callable[[], bool] = _is_not_started
+        """Whether that loop is running, in whatever thread."""
         self._closed = False
         self._was_connected = False
         self._closed_by_server = False
@@ -95,6 +100,8 @@ class Keeper:
         """Begin to connect, within the running loop. A second call does nothing."""
         if self._runner is None and not self._closed:
             self._loop = asyncio.get_running_loop()
+            self.loop_is_running = self._loop.is_running
+            self.thread = threading.get_ident()
             self._runner = self._loop.create_task(self._stay_connected())
 
     def check_loop(self) -> None:
@@ -105,6 +112,8 @@ class Keeper:
         """
         if self._loop is not None and asyncio._get_running_loop() is not self._loop:
             raise WrongLoop
+        if self._loop is not None:
+            self.thread = threading.get_ident()
 
     async def wait(self) -> None:
         """Wait until there is a connection.
@@ -208,3 +217,7 @@ class Keeper:
             self.why_not = f"the connection to the server ended: {reason}"
             self._awake.clear()
             self._registrations.disconnected()
+
+
+def _is_not_started() -> bool:
+    return False
