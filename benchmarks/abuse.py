@@ -158,12 +158,14 @@ class Rows:
                 result = row(clients, size)
             longest.append((worker.longest, worker.longest / worker.at_rest))
             after.append(self._settle(worker, memory, begin))
-        wait, ratio = min(longest)  # the machine may hold up one of them
         is_grown = after[-1] > after[-2] * MOST_GROWTH
         self.failed |= is_grown
         print(
-            f"{result}\n    longest wait of another: {wait * 1000:.1f} ms, {ratio:.1f} x that at "
-            f"rest; memory {memory.most():.0f} MiB at most, {begin:.1f} before, after each time "
+            f"{result}\n    longest wait of another, each time: "
+            + ", ".join(
+                f"{wait * 1000:.1f} ms ({ratio:.1f} x that at rest)" for wait, ratio in longest
+            )
+            + f"; memory {memory.most():.0f} MiB at most, {begin:.1f} before, after each time "
             + ", ".join(f"{each:.1f}" for each in after)
             + (", which GROWS by more than 10 %" if is_grown else "")
         )
