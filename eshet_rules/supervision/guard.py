@@ -10,6 +10,7 @@ from types import FrameType
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder
+from eshet.scope import Scope
 from eshet_rules.discovery import Source
 from eshet_rules.supervision.crash import CrashFile
 from eshet_rules.supervision.limits import Limits
@@ -105,12 +106,15 @@ class Guard:
             watchdog.start()
             yield
 
-    def _on_exit_call(self, error: BaseException) -> None:
+    def _on_exit_call(self, error: BaseException, scope: Scope | None) -> None:
         """Report that a rule wanted to end the runner, which goes on."""
         place = place_of(_raised_in(error), f"{self._folder}{os.sep}", self._rules)
         problem = RuntimeError("a rule can't end the runner: return instead")
         problem.__cause__ = error
-        if place is not None and place.rule is not None:
+        if scope is not None:
+            where = f" at {place.file}:{place.line}" if place is not None else ""
+            scope.report(problem, f"{type(error).__name__}{where}")
+        elif place is not None and place.rule is not None:
             place.rule.scope.report(problem, f"{type(error).__name__} at {place.file}:{place.line}")
         else:
             self._log.error("something wanted to end the runner", exc_info=problem)

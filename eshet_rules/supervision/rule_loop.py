@@ -8,12 +8,13 @@ what came in from outside.
 
 import asyncio
 import os
+import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from eshet.scope import current_scope
+from eshet.scope import Scope, current_scope
 from eshet_rules.exceptions import LoopNotStopped
 from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import rule_of
@@ -84,8 +85,9 @@ class RuleLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_exit_call: Callable[[BaseException], object] | None = None
-        """Called with what would have ended the loop; while it is None, that ends it."""
+        self.on_exit_call: Callable[[BaseException, Scope | None], object] | None = None
+        """Called with an error that would have ended the loop, and the scope that it comes from;
+        while it is None, the error does end the loop."""
         self._ready: deque[asyncio.Handle] = FairQueue(_rule_of_handle)
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
@@ -126,7 +128,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
                 # One callback or one step of a task is over. What else was ready still is.
                 if self.on_exit_call is None:
                     raise
-                self.on_exit_call(error)
+                self.on_exit_call(error, _scope_of_step(error))
             else:
                 return
 
@@ -162,6 +164,17 @@ def _end_loops_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_end_loops_in_child)
+
+
+def _scope_of_step(error: BaseException) -> Scope | None:
+    """Return the scope of the step of the loop that raised an error.
+
+    The context of the step is left by then, but its handle is in the frame that ran it.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is asyncio.Handle._run.__code__:
+            return current_scope(frame.f_locals["self"]._context)
+    return None
 
 
 def _rule_of_handle(handle: Any) -> object:

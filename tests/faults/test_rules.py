@@ -409,6 +409,26 @@ def indented(body):
     return textwrap.indent(textwrap.dedent(body), "    ")
 
 
+LEAVING = {
+    "a task of its own": """
+        async def leave():
+            raise KeyboardInterrupt
+        asyncio.get_running_loop().create_task(leave())""",
+    "a call of the loop": """
+        def leave():
+            raise SystemExit(3)
+        asyncio.get_running_loop().call_soon(leave)""",
+}
+
+
+@pytest.mark.parametrize("body", LEAVING.values(), ids=LEAVING)
+def test_what_would_end_the_loop_during_set_up_is_reported_of_its_rule(house, body):
+    house.save(f"{body}\n        await asyncio.sleep(0.1)")
+    house.process.wait_for("rule failed", rule="bad.bad")
+    house.process.wait_for("loaded", module="bad")
+    house.assert_nobody_notices()
+
+
 @pytest.mark.parametrize(("body", "exit_code"), ENDING.values(), ids=ENDING)
 def test_what_cannot_be_interrupted_ends_the_process_and_stays_off(
     folder, run, body, exit_code, server

@@ -11,14 +11,16 @@ from eshet_rules.supervision.supervised_rule import LifeScope, SupervisedRule
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
 def test_the_loop_goes_on_when_a_callback_wants_to_end_it(error):
     told = []
+    scope = TaskScope("hall.light")
 
     def leave():
         raise error
 
     async def main():
         loop = asyncio.get_running_loop()
-        loop.on_exit_call = told.append
-        loop.call_soon(leave)
+        loop.on_exit_call = lambda *call: told.append(call)
+        with scope.active():
+            loop.call_soon(leave)
         ready_behind_it = asyncio.Event()
         loop.call_soon(ready_behind_it.set)
         await ready_behind_it.wait()
@@ -26,7 +28,7 @@ def test_the_loop_goes_on_when_a_callback_wants_to_end_it(error):
 
     with asyncio.Runner(loop_factory=RuleLoop) as runner:
         assert runner.run(main()) == "done"
-    assert told == [error]
+    assert told == [(error, scope)]
 
 
 def test_the_loop_goes_on_when_a_task_wants_to_end_it():
@@ -36,13 +38,14 @@ def test_the_loop_goes_on_when_a_task_wants_to_end_it():
         raise SystemExit(3)
 
     async def main():
-        asyncio.get_running_loop().on_exit_call = told.append
+        asyncio.get_running_loop().on_exit_call = lambda *call: told.append(call)
         task = asyncio.create_task(leave())
         await asyncio.wait([task])
         return task.exception()
 
     with asyncio.Runner(loop_factory=RuleLoop) as runner:
-        assert runner.run(main()) is told[0]
+        error = runner.run(main())
+    assert told == [(error, None)]
 
 
 def test_as_long_as_nobody_takes_the_call_it_ends_the_program():
