@@ -4,9 +4,9 @@ What the system tells of changes is taken as a hint only: it loses some in deep 
 nothing of what a link points to, and falls silent when the folder itself is replaced. So each hint
 starts a scan of the whole tree, and one is due now and then without a hint.
 
-Many an editor saves by emptying a file, or by moving it away, and writing it anew. So a file that
-has gone, or is empty, is looked at once more before that is believed: or else what its rules
-remember would be gone with it.
+Many an editor saves by emptying a file, or by moving it away, and writing it anew, maybe in parts.
+So a file that has gone, or may be incomplete, is looked at once more before that is believed: or
+else what its rules remember would be gone with it.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ RESCAN: Final = 2.0
 """Seconds after which it is looked without a hint."""
 
 DOUBT: Final = 0.25
-"""Seconds after which a file that has gone, or is empty, is believed to be so."""
+"""Seconds after which a file that has gone, or may be incomplete, is believed to be so."""
 
 _LONGEST_SETTLE: Final = 10  # times as long, changes may follow each other until it is looked
 _LINK_CHECK: Final = 0.2
@@ -81,7 +81,7 @@ async def watch(
 
 
 def _is_doubtful(new: dict[str, Source], old: dict[str, Source]) -> bool:
-    """Whether a known file has gone, or holds no rules any more: it may be being saved."""
+    """Whether a known file has gone, or may be incomplete: it may be being saved."""
     return any(
         source.data and (name not in new or _may_be_incomplete(new[name].data, source.data))
         for name, source in old.items()
@@ -89,8 +89,11 @@ def _is_doubtful(new: dict[str, Source], old: dict[str, Source]) -> bool:
 
 
 def _may_be_incomplete(new: bytes, old: bytes) -> bool:
-    """Whether a file was perhaps caught between two writes: it had rules, and now has none."""
-    return not new or (b"rule" in old and b"rule" not in new)
+    """Whether a file was perhaps caught between two writes.
+
+    It is if there is less of rules in it than before, or if its last line has no end any more.
+    """
+    return new.count(b"rule") < old.count(b"rule") or (old[-1:] == b"\n" and new[-1:] != b"\n")
 
 
 async def watch_file(

@@ -33,7 +33,7 @@ class Backoff:
 
 
 def backoff(
-    start: float = 0.25, end: float = 30.0, multiplier: float = 2.0, jitter: float = 0.2
+    start: float = 0.25, end: float = 5.0, multiplier: float = 2.0, jitter: float = 0.2
 ) -> Iterator[float]:
     """Yield the delays before one try after another, without end: first none, then ever longer.
 

@@ -16,7 +16,8 @@ from eshet.client.callbacks import Callback, Tasks
 from eshet.client.hearing import Heard, Hearing
 from eshet.client.keeper import Keeper
 from eshet.client.registrations import Owned, Registrations
-from eshet.exceptions import ErrorValue, EshetError
+from eshet.client.requests import Accept, describe
+from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import current_scope
 
 __all__ = ["Registrar"]
@@ -27,7 +28,8 @@ _UNREGISTER: Final = b"/meta/unregister"
 class Registrar:
     """Makes and takes back the registrations of one client.
 
-    What it asks for raises what `Keeper.ask` and its future raise.
+    What it asks for raises what `Keeper.ask` and its future raise, except that it waits for the
+    connection, or leaves it to be made with that, where there is none.
 
     Args:
         keeper: of the connection.
@@ -62,16 +64,38 @@ class Registrar:
         return older is not None and older.withdrawn and older.code == owned.code
 
     async def _ask_for(self, owned: Owned) -> None:
+        """Have the server register a node, now or as soon as there is a connection."""
+
         def accept(_: Any) -> None:
             self._registrations.owned[owned.path] = owned
 
-        reply = self._keeper.ask(owned.code, owned.path, accept=accept)
-        try:
-            await asyncio.shield(reply)
-        except asyncio.CancelledError:
-            accept(None)  # as far as anybody knows
-            owned.leaving = self._tasks.start(self._leave(owned, reply))
-            raise
+        while True:
+            try:
+                reply = self._keeper.ask(owned.code, owned.path, accept=accept)
+                await asyncio.shield(reply)
+            except asyncio.CancelledError:
+                accept(None)  # as far as anybody knows
+                owned.leaving = self._tasks.start(self._leave(owned, reply))
+                raise
+            except Disconnected:
+                if self._keeper.closed:
+                    raise
+                if self._keeper.connected:  # again, since it was asked
+                    continue
+                self._register_later(owned)
+            return
+
+    def _register_later(self, owned: Owned) -> None:
+        """Leave a node to be registered when the connection is restored.
+
+        Raises:
+            ErrorValue: this client has another node there, as the server would answer.
+        """
+        older = self._registrations.owned.get(owned.path)
+        if older is not None and not older.withdrawn:
+            raise ErrorValue("path_already_exists", describe(owned.code, owned.path))
+        owned.on_server = False
+        self._registrations.owned[owned.path] = owned
 
     def withdraw(self, owned: Owned) -> None:
         """Give up a node: nothing here answers for it any more. A second call does nothing."""
@@ -133,9 +157,7 @@ class Registrar:
 
         heard.asking += 1
         try:
-            reply = self._keeper.ask(code, path, accept=accept)
-            heard.on_server = True
-            await reply
+            await self._ask_to_hear(heard, hearing, accept)
         except BaseException as error:
             hearing.dispose()
             if isinstance(error, ErrorValue):
@@ -145,6 +167,26 @@ class Registrar:
             heard.asking -= 1
             self._drop_if_unheard(heard)
         return hearing, heard.value
+
+    async def _ask_to_hear(self, heard: Heard, hearing: Hearing, accept: Accept) -> None:
+        """Have the server tell of a node, now or as soon as there is a connection.
+
+        An event needs no answer, so that is not waited for.
+        """
+        while True:
+            try:
+                reply = self._keeper.ask(heard.code, heard.path, accept=accept)
+                heard.on_server = True
+                await reply
+            except Disconnected:
+                if self._keeper.closed:
+                    raise
+                if heard.code == messages.EventListen.code and not self._keeper.connected:
+                    hearing.begin()
+                    return
+                await self._keeper.wait()
+            else:
+                return
 
     async def unhear(
         self, code: int, path: bytes, function: Callable[[Any], Any] | None = None

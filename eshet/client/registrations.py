@@ -93,18 +93,26 @@ class Registrations:
                 observed.tell(Unknown)
 
     def to_restore(self) -> Iterator[Restore]:
-        """Yield what to ask of a server that knows of nothing, in order.
+        """Yield what to ask of the server that it does not know of, in order.
 
         A node is taken to be on the server when its request is yielded, so that what changes after
-        that is sent after it.
+        that is sent after it. What is registered in the meantime comes last.
         """
-        for owned in list(self.owned.values()):
+        is_complete = False
+        while not is_complete:
+            is_complete = True
+            for restore in self._not_on_server():
+                is_complete = False
+                yield restore
+
+    def _not_on_server(self) -> Iterator[Restore]:
+        for owned in [each for each in self.owned.values() if not each.on_server]:
             owned.on_server = True
             yield Restore(owned.code, owned.path)
             if owned.value is not None:
                 yield Restore(messages.StateChanged.code, owned.path, owned.value)
         for heard in [*self.listened.values(), *self.observed.values()]:
-            if heard.hearings:
+            if heard.hearings and not heard.on_server:
                 heard.on_server = True
                 yield Restore(heard.code, heard.path, accept=self._telling(heard))
 

@@ -42,9 +42,12 @@ class Restorer:
         if self._one_by_one:
             await self._restore_one_by_one(session)
         else:
-            replies = [session.ask(*restore) for restore in self._registrations.to_restore()]
-            for outcome in await asyncio.gather(*replies, return_exceptions=True):
-                self._check(outcome)
+            # Again, as more may be registered in the meantime.
+            while replies := [session.ask(*each) for each in self._registrations.to_restore()]:
+                for outcome in await asyncio.gather(*replies, return_exceptions=True):
+                    self._check(outcome)
+                if session.lost.done():
+                    break
         self._one_by_one = session.lost.done()
 
     async def _restore_one_by_one(self, session: Session) -> None:

@@ -52,8 +52,9 @@ class Router:
         self.now: Final = now
         self._limits = limits
         self._checked = codec.Checked(limits.nesting)
-        self._touched: set[Peer] = set()
-        self._notified: set[Node] = set()
+        # Dictionaries, as sets have no order: clients are served in the order in which they asked.
+        self._touched: dict[Peer, None] = {}
+        self._notified: dict[Node, None] = {}
         self._handlers: Final[list[Handler]] = [_not_from_a_client] * 256
         for kind, handler in self._table().items():
             self._handlers[kind.code] = handler
@@ -114,7 +115,7 @@ class Router:
                 self.notify(node, messages.NotifyUnknown.code, node.path + b"\0")
         for asker, request_id in peer.asked.close_all():
             asker.fail(request_id, codec.pack("client_exited"))
-            self._touched.add(asker)
+            self._touched[asker] = None
 
     def withdraw(self, peer: Peer, path: bytes) -> None:
         """Take back what a client is to a node: its owner, its listener, its observer.
@@ -128,7 +129,7 @@ class Router:
             raise TreeError("not_owner")
         if hears:
             self.tree.unlisten(peer, node)
-            self._touched.add(peer)
+            self._touched[peer] = None
         if owns and self.tree.disown(node):
             self.notify(node, messages.NotifyUnknown.code, path + b"\0")
 
@@ -163,7 +164,7 @@ class Router:
         Returns:
             The worst congestion of those to whom it was sent.
         """
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched, {}
         for node in self._notified:
             touched.update(node.listeners)
         self._notified.clear()
@@ -214,7 +215,7 @@ class Router:
         except TooManyRequests:
             raise TreeError("too_many_requests") from None
         if isinstance(owner, Peer):
-            self._touched.add(owner)
+            self._touched[owner] = None
 
     def _pass_back(self, code: int) -> Handler:
         """Pass the answer of an owner back to whoever asked."""
@@ -224,7 +225,7 @@ class Router:
                 self._checked.check(value)
             asker, asked_as = peer.asked.close(request_id)
             asker.out.append(forward(code, asked_as, value))
-            self._touched.add(asker)
+            self._touched[asker] = None
 
         return pass_back
 
@@ -333,7 +334,7 @@ class Router:
         frame = frame_without_id(code, rest)
         for hear in node.listeners.values():
             hear(frame)
-        self._notified.add(node)
+        self._notified[node] = None
 
 
 _WITH_VALUE: Final = (Kind.PROP, Kind.STATE)

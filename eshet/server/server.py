@@ -58,11 +58,11 @@ class Server:
         self._gone: Final[deque[Gone]] = deque(maxlen=_REMEMBERED)
         Meta(self.router, self._gone, self._loop.time())
         self._listeners: list[Listener] = []
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, None] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._flushing: asyncio.Handle | None = None
-        self._senders: set[Session] = set()
+        self._senders: dict[Session, None] = {}
         self._unflushed = 0
 
     async def __aenter__(self) -> Self:
@@ -162,7 +162,7 @@ class Server:
 
     def started(self, session: Session) -> None:
         """Take note of a connection, which with TLS is only there after the handshake."""
-        self._sessions.add(session)
+        self._sessions[session] = None
         self._idle.clear()
 
     def sending(self, session: Session, length: int) -> None:
@@ -173,7 +173,7 @@ class Server:
         """
         if not self.router.has_to_flush:
             return
-        self._senders.add(session)
+        self._senders[session] = None
         self._unflushed += length
         if self._unflushed > _FLUSH_BEYOND:
             self._flush()
@@ -190,8 +190,8 @@ class Server:
             self._flush_soon()
             if not as_intended:
                 self._gone.append(Gone(session.peer.client_id, reason, self._loop.time()))
-        self._senders.discard(session)
-        self._sessions.remove(session)
+        self._senders.pop(session, None)
+        del self._sessions[session]
         if not self._sessions:
             self._idle.set()
 
@@ -225,7 +225,7 @@ class Server:
             self._flushing.cancel()
             self._flushing = None
         self._unflushed = 0
-        senders, self._senders = self._senders, set()
+        senders, self._senders = self._senders, {}
         congestion = self.router.flush()
         if congestion:
             # The fuller the queue, the longer: one read of a fast sender can be megabytes.

@@ -193,7 +193,13 @@ async def test_an_error_says_what_was_asked_and_what_came_back(
     assert caught.value.value == ["any", {"error": "value"}]
 
 
-@pytest.mark.parametrize("call", [row[1] for row in REQUESTS], ids=[row[0] for row in REQUESTS])
+LASTING = [row for row in REQUESTS if row[2].code in {
+    ActionRegister.code, PropRegister.code, EventListen.code, StateObserve.code
+}]  # fmt: skip
+ASKING = [row for row in REQUESTS if row not in LASTING]
+
+
+@pytest.mark.parametrize("call", [row[1] for row in ASKING], ids=[row[0] for row in ASKING])
 async def test_what_is_in_flight_when_the_connection_ends_is_disconnected(
     pair: tuple[Client, RawPeer], call: Call
 ) -> None:
@@ -206,11 +212,53 @@ async def test_what_is_in_flight_when_the_connection_ends_is_disconnected(
     assert not client.connected
 
 
-@pytest.mark.parametrize("call", [row[1] for row in REQUESTS], ids=[row[0] for row in REQUESTS])
+@pytest.mark.parametrize("call", [row[1] for row in ASKING], ids=[row[0] for row in ASKING])
 async def test_a_request_before_the_first_connection_is_disconnected_at_once(call: Call) -> None:
     client = Client(server=RawServer())
     with pytest.raises(Disconnected, match="not connected to the server yet"):
         await call(client)
+    await client.close()
+
+
+@pytest.mark.parametrize(("call", "sent", "reply", "result"), [row[1:] for row in LASTING],
+                         ids=[row[0] for row in LASTING])  # fmt: skip
+async def test_a_registration_before_the_first_connection_is_made_when_there_is_one(
+    call: Call, sent: Message, reply: Message, result: Any
+) -> None:
+    raw = RawServer()
+    client = Client(server=raw)
+    asked = asyncio.ensure_future(call(client))
+    server = await raw.accept()
+    assert await server.receive() == Hello(1, 30)
+    server.send(HelloAllocated(v(7)))
+    assert await server.receive() == sent
+    server.send(reply)
+    outcome = await asked
+    assert outcome == result
+    await client.close()
+
+
+@pytest.mark.parametrize(("call", "sent", "reply", "result"), [row[1:] for row in LASTING],
+                         ids=[row[0] for row in LASTING])  # fmt: skip
+async def test_a_registration_in_flight_when_the_connection_ends_is_made_over_the_next_one(
+    raw_server: tuple[RawServer, Connector],
+    advance: Advance, call: Call, sent: Message, reply: Message, result: Any,
+) -> None:  # fmt: skip
+    raw, address = raw_server
+    client = Client(server=address)
+    first = await raw.accept()
+    assert await first.receive() == Hello(1, 30)
+    first.send(HelloAllocated(v(7)))
+    await client.wait_for_connection()
+    asked = asyncio.ensure_future(call(client))
+    assert await first.receive() == sent
+    first.transport.close()
+    second = await passing_time(raw.accept(), advance)
+    assert await second.receive() == HelloId(1, 30, v(7))
+    second.send(HelloAccepted())
+    assert await second.receive() == sent
+    second.send(reply)
+    assert await asked == result
     await client.close()
 
 

@@ -16,7 +16,7 @@ from tests.support.waiting import passing_time, until
 
 def test_the_first_try_is_at_once_and_the_others_ever_later() -> None:
     delays = list(itertools.islice(backoff(jitter=0), 10))
-    assert delays == [0, 0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert delays == [0, 0.25, 0.5, 1, 2, 4, 5, 5, 5, 5]
 
 
 def test_delays_are_made_longer_or_shorter_at_random_by_a_fifth() -> None:
@@ -119,6 +119,43 @@ async def test_everything_is_restored_when_the_server_comes_back(
     await emit("ding")
     await until(lambda: len(rung) == 1, advance)
     assert rung == ["ding"]
+    await owner.close()
+    await other.close()
+
+
+async def test_what_is_registered_while_the_server_is_away_for_3_s_is_there_when_it_is_back(
+    house: House, advance: Advance
+) -> None:
+    owner, other = house.client(), house.client()
+    await owner.wait_for_connection()
+    await house.stop()
+    await until(lambda: not owner.connected, advance)
+
+    await owner.action_register("/double", lambda number: 2 * number)
+    await owner.prop_register("/p", lambda: 5)
+    ring = await owner.event_register("/bell")
+    state = await owner.state_register("/s")
+    await state.changed(7)
+    with pytest.raises(ErrorValue, match="register state /s: path_already_exists"):
+        await owner.state_register("/s")
+    heard: list[Any] = []
+    await other.event_listen_cb("/bell", heard.append)
+    observing = asyncio.ensure_future(other.state_observe("/s", heard.append))
+    with pytest.raises(Disconnected):
+        await ring("ding")
+    await advance(3)
+    assert not observing.done()
+
+    await house.start()
+    await passing_time(owner.wait_for_connection(), advance)
+    await passing_time(other.wait_for_connection(), advance)
+    assert await observing in (7, Unknown)
+    assert await other.action_call("/double", 4) == 8
+    assert await other.get("/p") == 5
+    assert await other.get("/s") == 7
+    await ring("dong")
+    await state.changed(8)
+    await until(lambda: heard[-2:] == ["dong", 8], advance)
     await owner.close()
     await other.close()
 
