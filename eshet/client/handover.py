@@ -9,11 +9,13 @@ message. When it takes over, all of that changes hands at once:
     ...                              # set up with `new`, while `old` works on
     new.take_over(old)
 
-To the server nothing has happened, but for values that differ and paths that are new.
+To the server nothing has happened, but for values that differ and paths that are new. What the old
+version has sent and is not answered yet, the new one does not send again; see `resume`.
 """
 
 import asyncio
 import functools
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from typing import Any, Final, NamedTuple
@@ -27,16 +29,22 @@ from eshet.client.registrations import Owned, Registrations
 from eshet.client.requests import describe
 from eshet.client.seeing import tell_skipped
 from eshet.exceptions import ErrorValue, EshetError
-from eshet.messages import StateChanged, StateUnknown
+from eshet.messages import ActionCall, EventEmit, Set, StateChanged, StateUnknown
 from eshet.scope import Scope, current, current_scope, report_error
 from eshet.unknown import Unknown
 
-__all__ = ["ClientView", "has_published"]
+__all__ = ["ClientView", "has_published", "resume"]
 
+_RESUMING_TIME: Final = 1.0
+"""Seconds after a hand-over in which the new version may ask for what the old one has sent."""
+
+_RESUMED: Final = (ActionCall.code, EventEmit.code, Set.code)
 _ALREADY_OWNED: Final = "path_already_exists"
 _NOT_THERE_YET: Final = NotImplementedError("not_implemented")
 
 
+# Code, path and value.
+_Sent = tuple[int, bytes, bytes]
 _Say = Callable[[int, bytes, bytes], Awaitable[None]]
 
 
@@ -77,6 +85,9 @@ class ClientView(Client):
         self._to_say: dict[tuple[int, bytes], list[_Said]] = {}
         self._values: dict[bytes, _Said] = {}  # of states; empty for unknown
         self._callbacks: list[_HeldCallback] = []
+        # The answers to what the old one has sent: all of them, and those that this waits for.
+        self._in_flight: defaultdict[_Sent, list[asyncio.Future[Any]]] = defaultdict(list)
+        self._resumed: defaultdict[_Sent, list[asyncio.Future[Any]]] = defaultdict(list)
 
     def take_over(
         self, old: "ClientView | None" = None, when_free: Awaitable[object] | None = None
@@ -102,6 +113,11 @@ class ClientView(Client):
                 self._skip_unchanged(said, StateChanged.code, path)
         if old is not None:
             self._said = old._said
+            for request in self._keeper.in_flight:
+                if request.code in _RESUMED and not request.future.done():
+                    sent = request.code, request.path, request.value
+                    self._in_flight[sent].append(request.outlive_asker())
+            asyncio.get_running_loop().call_later(_RESUMING_TIME, self._forget_in_flight)
         held, self._to_say = self._to_say, {}
         for (code, path), sayings in held.items():
             if self._said.get((code, path)) != sayings[-1].value:
@@ -130,6 +146,19 @@ class ClientView(Client):
         else:
             self._said[code, path] = value
             await super()._say(code, path, value)
+
+    async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
+        if self._resumed and (replies := self._resumed.get((code, path, value))):
+            return await replies.pop(0)
+        return await super()._ask(code, path, value)
+
+    def _resume(self, sent: _Sent) -> None:
+        if replies := self._in_flight.get(sent):
+            self._resumed[sent].append(replies.pop(0))
+
+    def _forget_in_flight(self) -> None:
+        self._in_flight.clear()
+        self._resumed.clear()
 
     async def _change(self, code: int, path: bytes, value: bytes = b"") -> None:
         if not self._held_back:
@@ -291,6 +320,22 @@ class _Registrar(Registrar):
             await self._ask_for(owned)
         finally:
             del self._late[owned.path]
+
+
+def resume(client: Client, code: int, path: str, value: Any) -> None:
+    """Tell a client that its next request may be one that is on its way already.
+
+    What an old version would attempt again may be on its way at the moment of the hand-over. The
+    new version, which asks for the same, waits for the answer to that instead of asking twice.
+
+    Args:
+        client: which has taken over.
+        code: of the message.
+        path: of the node.
+        value: of the message.
+    """
+    if isinstance(client, ClientView) and client._in_flight:
+        client._resume((code, path.encode(), codec.pack(value)))
 
 
 def has_published(client: Client, path: str, value: Any) -> bool:

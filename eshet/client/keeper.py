@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from eshet.client.reconnect import Backoff
 from eshet.client.registrations import Registrations
-from eshet.client.requests import Accept, describe
+from eshet.client.requests import Accept, Request, describe
 from eshet.client.restoring import Restorer
 from eshet.client.session import REPLIES, Handler, Session
 from eshet.connection import CLOSED_BY_PEER, Connector
@@ -95,6 +95,11 @@ class Keeper:
             None if there is nobody to ask.
         """
         return None if self._session is None else self._session.ask(code, path, value)
+
+    @property
+    def in_flight(self) -> list[Request]:
+        """The requests that were sent over the present connection and wait for their replies."""
+        return [] if self._session is None else self._session.in_flight
 
     def start(self) -> None:
         """Begin to connect, within the running loop. A second call does nothing."""

@@ -69,6 +69,7 @@ class Registrar:
         def accept(_: Any) -> None:
             self._registrations.owned[owned.path] = owned
 
+        reply: asyncio.Future[Any] | None = None
         while True:
             try:
                 reply = self._keeper.ask(owned.code, owned.path, accept=accept)

@@ -1,6 +1,7 @@
 """A request of the client that waits for its reply."""
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -42,19 +43,32 @@ class Request:
     Args:
         code: of its message.
         path: of the node.
+        value: of its message, packed; empty if it has none.
         future: of the value in the reply.
         accept: see `Accept`.
     """
 
-    __slots__ = ("accept", "code", "future", "path")
+    __slots__ = ("accept", "code", "future", "path", "value")
 
     def __init__(
-        self, code: int, path: bytes, future: asyncio.Future[Any], accept: Accept | None
+        self,
+        code: int,
+        path: bytes,
+        value: bytes,
+        future: asyncio.Future[Any],
+        accept: Accept | None,
     ) -> None:
         self.code = code
         self.path = path
+        self.value = value
         self.future = future
         self.accept = accept
+
+    def outlive_asker(self) -> asyncio.Future[Any]:
+        """Return a future of the same reply, which whoever asked can't cancel."""
+        asked, self.future = self.future, self.future.get_loop().create_future()
+        self.future.add_done_callback(functools.partial(_pass_on, to=asked))
+        return self.future
 
     def succeed(self, value: Any) -> None:
         """The server did what was asked."""
@@ -72,3 +86,15 @@ class Request:
         """The connection ended before the reply came."""
         if not self.future.done():
             self.future.set_exception(Disconnected(describe(self.code, self.path), reason))
+
+
+def _pass_on(future: asyncio.Future[Any], to: asyncio.Future[Any]) -> None:
+    error = None if future.cancelled() else future.exception()
+    if to.done():
+        return
+    if error is not None:
+        to.set_exception(error)
+    elif future.cancelled():
+        to.cancel()
+    else:
+        to.set_result(future.result())

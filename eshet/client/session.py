@@ -101,13 +101,18 @@ class Session:
         rest = path + b"\0" + value
         if len(rest) + _ID > MAX_PAYLOAD:
             raise MessageTooLong(len(rest) + _ID, MAX_PAYLOAD, describe(code, path))
-        request = Request(code, path, self._loop.create_future(), accept)
+        request = Request(code, path, value, self._loop.create_future(), accept)
         if self._waiting or not self._has_room():
             self._waiting[request] = rest
             request.future.add_done_callback(lambda _: self._waiting.pop(request, None))
         else:
             self._send(code, self._requests.open(request), rest)
         return request.future
+
+    @property
+    def in_flight(self) -> list[Request]:
+        """The requests that were sent and wait for their replies."""
+        return [request for request in self._requests if request is not None]
 
     def answer(self, code: int, request_id: int, value: bytes) -> None:
         """Answer a request of the server; ignored when the connection has ended.

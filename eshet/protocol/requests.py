@@ -1,5 +1,6 @@
 """Requests that wait for their replies, by id."""
 
+from collections.abc import Iterator
 from typing import Final, Generic, TypeVar
 
 from eshet.exceptions import ProtocolError, TooManyRequests
@@ -54,6 +55,10 @@ class Requests(Generic[T]):
             return self._open.pop(request_id)
         except KeyError:
             raise ProtocolError(f"a reply to request {request_id}, which nobody made") from None
+
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over what is kept, in the order in which it was opened."""
+        return iter(self._open.values())
 
     def close_all(self) -> list[T]:
         """Return what was kept for all requests: their replies will not come."""

@@ -166,7 +166,7 @@ class Router:
         """
         touched, self._touched = self._touched, {}
         for node in self._notified:
-            touched.update(node.listeners)
+            touched.update(dict.fromkeys(node.listeners))
         self._notified.clear()
         for peer in touched:
             peer.line.flush()

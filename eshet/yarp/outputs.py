@@ -34,6 +34,7 @@ class Output:
         unfinished: returns the values that were sent, but have not arrived and would be sent again,
             each with its cause.
         skip: is told of a value that is not sent, and why.
+        resume: is told of a value that is sent again, and may be on its way already.
         held: what it holds back; None when it does not.
         last: the value that was sent last, in a list; empty if none was.
     """
@@ -43,6 +44,7 @@ class Output:
     follows: bool
     unfinished: Callable[[], list[tuple[Any, Cause | None]]] = list
     skip: Callable[[Any, str], object] = lambda value, why: None
+    resume: Callable[[Any], object] = lambda value: None
     held: list[Any] | None = None
     last: list[Any] = field(default_factory=list)
 
@@ -77,6 +79,7 @@ class Output:
         self.last = list(given["last"])
         for value, cause in left_in(given):
             with causing(cause):
+                self.resume(value)
                 self(value)
         if self.follows and held:
             if not is_same(held, self.last):

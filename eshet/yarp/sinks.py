@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from eshet.cause import Cause, causing, current
 from eshet.client import Client, StateWrapper
-from eshet.client.handover import has_published
+from eshet.client.handover import has_published, resume
 from eshet.client.seeing import tell_skipped
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
@@ -203,6 +203,7 @@ class _Sink:
         self._function = function
         self._label = label
         self._skip = _skips(client, code, path)
+        self._resume = functools.partial(_resume, client, code, path)
 
     def follow(self, source: Value[Any] | Event[Any], strategy: TaskStrategy) -> None:
         """Send what the source has, or emits, from now on."""
@@ -217,7 +218,10 @@ class _Sink:
             return [(task.value, task.cause) for task in tasks]
 
         follows = not isinstance(source, Event)
-        on_value(source, own_output(Output(self._label, send, follows, unfinished, self._skip)))
+        on_value(
+            source,
+            own_output(Output(self._label, send, follows, unfinished, self._skip, self._resume)),
+        )
 
 
 class _Sending(functools.partial[Awaitable[object]]):
@@ -317,6 +321,10 @@ def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
         context.run(tell_skipped, client, code, path, value, why)
 
     return skip
+
+
+def _resume(client: Client, code: int, path: str, value: Any) -> None:
+    resume(client, code, client.resolve(path), list(value) if code == ActionCall.code else value)
 
 
 def _arguments(*args: Any) -> tuple[Any, ...]:

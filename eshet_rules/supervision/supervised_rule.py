@@ -13,8 +13,9 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, causing, current_cause
+from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Interrupted
+from eshet.exceptions import Disconnected, Interrupted
 from eshet.reactive.handover import Memo
 from eshet.scope import Reason, Scope, within
 from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
@@ -88,7 +89,8 @@ class SupervisedRule:
         self.scope: Final = scope
         self.name: Final = scope.name
         self.first_attempt: Final[asyncio.Future[bool]] = asyncio.get_running_loop().create_future()
-        """Whether the first attempt to set up the rule succeeded; pending while it runs."""
+        """Whether the first attempt to set up the rule succeeded; pending while it runs. One that
+        fails as there is no connection does not count."""
         self.attempt_scope: RuleScope | None = None
         """The scope of the present attempt, or the last; None before the first."""
         self._given = given or {}
@@ -107,10 +109,11 @@ class SupervisedRule:
         self._restarts: list[float] = []
         self._restart_count = 0
         self._workload = Workload()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._live = live
         self._waits_to_go_live = False
         self._was_cancelled = False  # while the rule was to go on
+        self._lost_connection = False  # which is why the last attempt failed
         self._tells_ends = True  # a strategy of a user's own does not
         scope.own(self._on_scope_end)
 
@@ -206,7 +209,7 @@ class SupervisedRule:
             self._first_attempt_ended(succeeded=False)
             self._restart_or_stay_failed()
 
-    def _begin_again(self, cause: Cause) -> None:
+    def _begin_again(self, cause: Cause | None) -> None:
         with causing(cause):
             self._begin()
 
@@ -223,6 +226,7 @@ class SupervisedRule:
         if self.attempt_scope is not None:
             await self._end_attempt(self.attempt_scope, Reason.RESTARTED)
         self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._life)
+        self._lost_connection = False
         self._become(RuleState.RUNNING)
         try:
             with scope.active(), using_workload(self._workload), going_on(self._left):
@@ -231,10 +235,12 @@ class SupervisedRule:
             if not (isinstance(error, Interrupted) or is_failure(error)):
                 self._was_cancelled = isinstance(error, asyncio.CancelledError)
                 raise
+            self._lost_connection = self._has_lost_connection(error)
             await self._end_attempt(scope, Reason.FAILED)
             if not self._life.disposed:  # by `fail`, which has said all
                 self._note_failure(error)
-            self._first_attempt_ended(succeeded=False)
+            if not self._lost_connection:
+                self._first_attempt_ended(succeeded=False)
             if not self._tells_ends:
                 self._restart_or_stay_failed()  # unless the next attempt comes before that
             raise
@@ -285,6 +291,9 @@ class SupervisedRule:
     def _restart_or_stay_failed(self) -> None:
         if self._life.disposed:
             return
+        if self._lost_connection:
+            self._restart_when_connected()
+            return
         if not self._live:
             self._waits_to_go_live = True
             return
@@ -301,15 +310,33 @@ class SupervisedRule:
             )
             self._timer = loop.call_later(pause, self._restart)
 
+    def _restart_when_connected(self) -> None:
+        """Start again when the connection is back: that it was lost is no fault of the rule."""
+        self._become(RuleState.RESTARTING, "it waits for the connection")
+
+        async def restart() -> None:
+            await self._given["client"].wait_for_connection()
+            self._start_again()
+
+        with self.scope.active():
+            self._timer = start_task(restart, restart)
+
     def _restart(self) -> None:
-        self._life.dispose(Reason.FAILED)
         self._restarts.append(asyncio.get_running_loop().time())
         self._restart_count += 1
-        cause = Cause("restart", self.name, current_cause())  # that of its failure
-        with causing(cause):
+        with causing(Cause("restart", self.name, current_cause())):  # that of its failure
             self._log.info("rule restarted", restart=len(self._restarts))
+            self._start_again()
+
+    def _start_again(self) -> None:
+        """Begin with the present cause, in the context of the rule."""
+        self._life.dispose(Reason.FAILED)
         assert self._context is not None  # noqa: S101 - nothing but `start` leads here
-        self._context.copy().run(self._begin_again, cause)
+        self._context.copy().run(self._begin_again, current_cause())
+
+    def _has_lost_connection(self, error: BaseException) -> bool:
+        client: Client | None = self._given.get("client")
+        return isinstance(error, Disconnected) and client is not None and not client.connected
 
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"

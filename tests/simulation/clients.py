@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
-from eshet import Client, Disconnected, ErrorValue, Unknown
-from tests.simulation.history import History
+from eshet import Client, Disconnected, ErrorValue
+from tests.simulation.history import Emitter, History
 from tests.simulation.network import Host, Network
 from tests.simulation.process import Process
 
@@ -14,15 +14,18 @@ __all__ = ["CLIENTS", "HouseClient", "Observer"]
 
 _silent = logging.Logger("silent", logging.CRITICAL)
 
+_EVENTS = {"/out/relay": None, "/out/beat": Emitter("roof", rate=2)}
+"""Events with numbers that only grow, and who counts them if that may be killed."""
+
 _STATES = {
-    "/sim/level": "",
-    "/out/mirror": "",
-    "/out/chain": "",
-    "/out/room_bath": "",
-    "/out/room_hall": "",
-    "/out/count": "cellar",
+    "/sim/level": None,
+    "/out/mirror": None,
+    "/out/chain": None,
+    "/out/room_bath": None,
+    "/out/room_hall": None,
+    "/out/count": Emitter("cellar", rate=4),
 }
-"""States that never go down, and the runner whose kill may take them back by a second."""
+"""States that never go down, likewise."""
 
 
 class HouseClient:
@@ -63,15 +66,6 @@ class HouseClient:
         """Return the coroutines that it runs."""
         raise NotImplementedError
 
-    async def insist(self, request: Callable[[], Awaitable[Any]]) -> Any:
-        """Make a request until it is answered."""
-        while True:
-            try:
-                await self.client.wait_for_connection()
-                return await request()
-            except Disconnected:
-                pass
-
     async def attempt(self, request: Awaitable[Any]) -> Any:
         """Await the answer to a request; return the error if there is none."""
         try:
@@ -89,15 +83,15 @@ class Sensor(HouseClient):
         return [self._tick(), self._measure()]
 
     async def _tick(self) -> None:
-        await self.insist(lambda: self.client.event_register("/sim/tick"))
+        await self.client.event_register("/sim/tick")
         while True:
             await asyncio.sleep(0.25)
             self.history.emitted += 1
             await self.attempt(self.client.event_emit("/sim/tick", self.history.emitted))
 
     async def _measure(self) -> None:
-        await self.insist(lambda: self.client.state_register("/sim/level"))
-        await self.insist(lambda: self.client.state_register("/sim/dark"))
+        await self.client.state_register("/sim/level")
+        await self.client.state_register("/sim/dark")
         while True:
             self.history.level += 1
             self.history.dark = self.history.level % 10 < 5
@@ -115,15 +109,15 @@ class Devices(HouseClient):
         return [self._register()]
 
     async def _register(self) -> None:
-        await self.insist(lambda: self.client.state_register("/device/lamp", self._set))
-        await self.insist(lambda: self.client.action_register("/device/siren", self._sound))
+        await self.client.state_register("/device/lamp", self._set)
+        await self.client.action_register("/device/siren", self._sound)
 
     async def _set(self, value: bool) -> None:
         self.history.setting("/device/lamp", value)
         await self.attempt(self.client.state_changed("/device/lamp", value))
 
     def _sound(self, number: int) -> None:
-        self.history.once("/device/siren", number, emitter="ground")
+        self.history.once("/device/siren", number, "ground")
 
 
 class Listener(HouseClient):
@@ -135,12 +129,12 @@ class Listener(HouseClient):
         return [self._listen()]
 
     async def _listen(self) -> None:
-        for path, emitter in (("/out/relay", ""), ("/out/beat", "roof")):
-            await self.insist(lambda p=path, e=emitter: self._hear(p, e))
+        for path, emitter in _EVENTS.items():
+            await self._hear(path, emitter)
 
-    async def _hear(self, path: str, emitter: str) -> None:
+    async def _hear(self, path: str, emitter: Emitter | None) -> None:
         await self.client.event_listen_cb(
-            path, lambda number: self.history.number(path, number, emitter=emitter)
+            path, lambda number: self.history.number(path, number, emitter)
         )
 
 
@@ -159,12 +153,12 @@ class Observer(HouseClient):
 
     async def _look(self) -> None:
         for path in _STATES:
-            await self.insist(lambda p=path: self._observe(p))
+            await self._observe(path)
 
     async def _observe(self, path: str) -> None:
         def see(value: Any) -> None:
             self.now[path] = value
-            self.history.value(path, value, emitter=_STATES[path])
+            self.history.value(path, value, _STATES[path])
 
         see(await self.client.state_observe(path, see))
 
@@ -206,8 +200,3 @@ class Caller(HouseClient):
 
 
 CLIENTS: list[type[HouseClient]] = [Sensor, Devices, Listener, Observer, Caller]
-
-
-def is_known(value: Any) -> bool:
-    """Whether a state has a value."""
-    return value is not Unknown

@@ -1,15 +1,29 @@
 """What was seen in a simulated house, and what of that must not be."""
 
-from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from eshet import Unknown
 
-__all__ = ["History"]
+__all__ = ["Emitter", "History"]
 
 _IN_FLIGHT = 3.0
 """Seconds for which something of a killed process may still be on its way."""
+
+_OLDEST = 1.5
+"""Seconds of which a rule may forget what it kept when its runner is killed, at most."""
+
+
+class Emitter(NamedTuple):
+    """Who counts what comes at a path.
+
+    Args:
+        runner: whose kill may take the number back.
+        rate: numbers in a second.
+    """
+
+    runner: str
+    rate: float
 
 
 class History:
@@ -22,8 +36,6 @@ class History:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.violations: list[str] = []
-        self.counts: Counter[str] = Counter()
-        """How often each thing happened."""
         self.calm = True
         """Whether nothing but saves and full disks has happened: then nothing may be lost."""
         self.trace: list[str] = []
@@ -38,11 +50,13 @@ class History:
         """Whether it is dark."""
         self.seen: dict[str, list[Any]] = {}
         """What came at each path."""
+        self.disk_failed = False
+        """Whether a runner could not keep something: then more may be forgotten at a kill."""
+        self._seen_at: dict[str, float] = {}
 
     def note(self, what: str) -> None:
         """Take note of something, for people."""
         self.trace.append(f"{self._clock():8.3f} {what}")
-        self.counts[what.split()[0]] += 1
 
     def violate(self, what: str) -> None:
         """Take note of a broken promise."""
@@ -57,23 +71,23 @@ class History:
 
     # --- what comes at a path -----------------------------------------------------------------
 
-    def number(self, path: str, number: int, *, emitter: str = "") -> None:
+    def number(self, path: str, number: int, emitter: Emitter | None = None) -> None:
         """Take the number of an event or call, which nobody may get twice, or too late.
 
         Args:
             path: where it came.
             number: which only grows.
-            emitter: the process whose kill may take its numbers back by a second.
+            emitter: who counts, if that may be killed.
         """
         seen = self._at(path)
         self.note(f"{path} {number}")
-        if seen and number <= seen[-1] and not self._killed_lately(emitter, _IN_FLIGHT):
+        if seen and number <= seen[-1] and not self._may_forget(path, emitter, seen[-1] - number):
             self.violate(f"{path} got {number} after {seen[-1]}")
         if seen and self.calm and number > seen[-1] + 1:
             self.violate(f"{path} got {number} after {seen[-1]}, though no connection broke")
-        seen.append(number)
+        self._see(path, number)
 
-    def value(self, path: str, value: Any, *, emitter: str = "") -> None:
+    def value(self, path: str, value: Any, emitter: Emitter | None = None) -> None:
         """Take the value of a state that never goes down, but may be unknown.
 
         Args:
@@ -87,15 +101,15 @@ class History:
         if value is Unknown:
             if self.calm and seen and seen[-1] is not Unknown:
                 self.violate(f"{path} is unknown after {seen[-1]}, though no connection broke")
-        elif known and value < known[-1] and not self._killed_lately(emitter, _IN_FLIGHT):
+        elif known and value < known[-1] and not self._may_forget(path, emitter, known[-1] - value):
             self.violate(f"{path} is {value} after {known[-1]}")
-        seen.append(value)
+        self._see(path, value)
 
-    def once(self, path: str, number: int, *, emitter: str) -> None:
+    def once(self, path: str, number: int, runner: str) -> None:
         """Take the number of a call that may be made twice only if its process was killed."""
         seen = self._at(path)
         self.note(f"{path} {number}")
-        if number in seen and not self.kills.get(emitter):
+        if number in seen and not self.kills.get(runner):
             self.violate(f"{path} got {number} twice")
         seen.append(number)
 
@@ -110,6 +124,14 @@ class History:
     def _at(self, path: str) -> list[Any]:
         return self.seen.setdefault(path, [])
 
-    def _killed_lately(self, name: str, seconds: float) -> bool:
-        kills = self.kills.get(name)
-        return bool(kills) and self._clock() - kills[-1] < seconds
+    def _see(self, path: str, what: Any) -> None:
+        self._at(path).append(what)
+        self._seen_at[path] = self._clock()
+
+    def _may_forget(self, path: str, emitter: Emitter | None, numbers: int) -> bool:
+        """Whether a kill since what came last explains that a number was taken back by so many."""
+        if emitter is None:
+            return False
+        since = self._seen_at[path] - _IN_FLIGHT
+        was_killed = any(kill >= since for kill in self.kills.get(emitter.runner, ()))
+        return was_killed and (self.disk_failed or numbers <= emitter.rate * _OLDEST + 1)

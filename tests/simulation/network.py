@@ -50,7 +50,9 @@ class Network:
 
     def ids(self) -> list[Any]:
         """Return the ids of the clients that the server knows."""
-        return [] if self.server is None else [codec.unpack(each) for each in self.server.router.peers]
+        return (
+            [] if self.server is None else [codec.unpack(each) for each in self.server.router.peers]
+        )
 
     def cut_server(self) -> None:
         """End all connections to the server that has died."""

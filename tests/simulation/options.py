@@ -67,5 +67,9 @@ class Options:
 def rates(options: Options) -> dict[str, float]:
     """Return the rates of what happens now and then, by its name."""
     timed = ("cuts", "silences", "takeovers", "saves", "broken_saves")
-    names = [f.name for f in fields(options) if f.name in timed or f.name.endswith(("crashes", "failures"))]
+    names = [
+        f.name
+        for f in fields(options)
+        if f.name in timed or f.name.endswith(("crashes", "failures"))
+    ]
     return {name: getattr(options, name) for name in names}

@@ -28,7 +28,10 @@ from tests.simulation.process import Process
 __all__ = ["RUNNERS", "Folder", "SimulatedRunner", "simulated_runners"]
 
 _RULES = Path(__file__).parent / "rules"
-RUNNERS = {folder.name: sorted(file.stem for file in folder.iterdir()) for folder in sorted(_RULES.iterdir())}
+RUNNERS = {
+    folder.name: sorted(file.stem for file in folder.iterdir())
+    for folder in sorted(_RULES.iterdir())
+}
 """The names of the modules of each runner."""
 
 _BROKEN = "\nthis is not Python\n"
@@ -107,7 +110,9 @@ class Folder:
 class SimulatedRunner:
     """A runner that can be killed, and is started again by whoever looks after it."""
 
-    def __init__(self, name: str, network: Network, history: History, place: Path, chance: random.Random) -> None:
+    def __init__(
+        self, name: str, network: Network, history: History, place: Path, chance: random.Random
+    ) -> None:
         self.name = name
         self.history = history
         self.folder = Folder(name, place / name, chance)
@@ -176,7 +181,9 @@ class SimulatedRunner:
         lines = set(file.read_bytes().splitlines(keepends=True))
         lost = [line for line in self.acknowledged if line not in lines]
         if lost:
-            self.history.violate(f"the trail of {self.name} lost {len(lost)}, among them {lost[0]!r}")
+            self.history.violate(
+                f"the trail of {self.name} lost {len(lost)}, among them {lost[0]!r}"
+            )
         damages: list[Damage] = []
         read = sum(1 for _ in Reader(file, Filter(), damages.append).records())
         if damages:

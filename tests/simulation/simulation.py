@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eshet import Client, ErrorValue, EshetError
+from eshet import Client, ErrorValue, EshetError, Unknown
 from eshet.server import Server
-from tests.simulation.clients import CLIENTS, Caller, HouseClient, Observer, is_known
+from tests.simulation.clients import CLIENTS, Caller, HouseClient, Observer
 from tests.simulation.history import History
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.network import Host, Network
@@ -85,6 +85,7 @@ class _Simulation:
         ticks = self.history.emitted
         await self._loop.advance(_LIVENESS / 2)
         await self._check_liveness(ticks)
+        self.history.calm = False  # states become unknown, as they should
         await self._stop()
         for runner in self.runners.values():
             runner.check_trail()
@@ -169,6 +170,7 @@ class _Simulation:
     def _disk_failures(self) -> None:
         runner = self._chance.choice(list(self.runners.values()))
         self.history.note(f"disk of {runner.name} fails")
+        self.history.disk_failed = True
         runner.process.fail_disk(self._chance.randrange(20), self._chance.choice((1, 1, 3, 30)))
 
     def _disk_crashes(self) -> None:
@@ -258,7 +260,7 @@ class _Simulation:
         due = [n for n in range(ticks + 1, self.history.emitted - 6) if n % 10 == 0]
         if not set(due) <= set(called):
             self.history.violate(f"the siren was not called for {due}, but for {called[-3:]}")
-        if not is_known(observer.now.get("/out/count")):
+        if observer.now.get("/out/count", Unknown) is Unknown:
             self.history.violate("ticks are not counted, though all is well")
         if caller.waiting:
             self.history.violate(f"{caller.waiting} calls wait, though all is well")

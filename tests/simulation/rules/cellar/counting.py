@@ -1,5 +1,5 @@
 from eshet import yarp
-from eshet_rules import rule, keep
+from eshet_rules import keep, rule
 
 VERSION = 0
 

@@ -1,7 +1,7 @@
 import asyncio
 
 from eshet import yarp
-from eshet_rules import rule, keep
+from eshet_rules import keep, rule
 
 VERSION = 0
 
