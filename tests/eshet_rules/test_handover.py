@@ -1,6 +1,13 @@
 """What the house notices of a reload: nothing."""
 
+import asyncio
+
 import pytest
+
+from eshet import Client
+from eshet_rules.importer import Importer
+from eshet_rules.reload import Reloader
+from eshet_rules.supervision.scope import TaskScope
 
 MOTION_LIGHT = """
     from eshet import yarp
@@ -63,3 +70,110 @@ async def test_the_log_tells_per_rule_what_was_kept(hall):
     assert record["kept"] == ["time_window of /hall/motion", "no_repeat of /hall/motion"]
     assert "afresh" not in record
     assert hall.log.events("hall") == ["loaded", "handed over", "reloaded"]
+
+
+async def test_a_call_that_is_on_its_way_at_a_save_is_not_made_twice(house):
+    calls, answer = [], asyncio.Event()
+
+    async def ring(number):
+        calls.append(number)
+        await answer.wait()
+
+    await house.viewer.action_register("/bell", ring)
+    pressed = await house.viewer.event_register("/button")
+    rule = """
+        from eshet import yarp
+        from eshet.utils import RunSerially
+        from eshet_rules import rule
+
+        NOTE = {note!r}
+
+        @rule(strategy=RunSerially(retry=True))
+        async def bell():
+            await yarp.action_call("/bell", await yarp.event_listen("/button"))
+        """
+    house.write("hall.py", rule.format(note="first"))
+    await house.reload()
+    await pressed(1)
+    await pressed(2)
+    await house.advance(0)
+    for note in ("second", "third"):
+        house.write("hall.py", rule.format(note=note))
+        assert await house.reload()
+        await pressed(3)
+        await house.advance(0)
+    assert calls == [1]
+    answer.set()
+    await house.advance(0)
+    assert calls == [1, 2, 3, 3]
+
+
+class Away:
+    """A connector to a server that can be away."""
+
+    def __init__(self, server):
+        self._server = server
+        self._connections = []
+        self.is_away = False
+
+    async def connect(self, factory):
+        if self.is_away:
+            raise ConnectionRefusedError("the server is away")
+        self._connections.append(await self._server.connect(factory))
+        return self._connections[-1]
+
+    def leave(self):
+        self.is_away = True
+        for connection in self._connections:
+            connection.abort()
+
+
+COUNTER = """
+    from eshet import yarp
+    from eshet_rules import keep, rule
+
+    NOTE = {note!r}
+
+    @rule
+    async def counter():
+        {ask}
+        motion = await yarp.event_listen("/hall/motion")
+        count = keep("count", 0)
+        yarp.on_value(motion, lambda _: setattr(count, "value", count.value + 1))
+        await yarp.state_register("/hall/count", count)
+        recent = yarp.time_window(motion, 60)
+        await yarp.state_register("/hall/recent", yarp.len(recent))
+    """
+
+
+@pytest.mark.parametrize("ask", ["pass", 'await (await yarp.get_default_eshet_client()).get("/x")'])
+@pytest.mark.parametrize("saved", ["while it is away", "as it goes"])
+async def test_what_a_rule_remembers_survives_saves_while_the_server_is_away(house, ask, saved):
+    away = Away(house.server)
+    reloader = Reloader(
+        Importer(house.folder.path, TaskScope),
+        lambda module: Client(server=away, client_id=f"test/{module}"),
+        house.log.logger,
+    )
+    await (await house.viewer.state_register("/x")).changed(1)
+    move = await house.viewer.event_register("/hall/motion")
+    house.write("hall.py", COUNTER.format(note="first", ask=ask))
+    assert await reloader.update(house.folder.sources())
+    for _ in range(3):
+        await move(None)
+    await house.advance(0)
+    for note in ("second", "third"):
+        house.write("hall.py", COUNTER.format(note=note, ask=ask))
+        update = asyncio.create_task(reloader.update(house.folder.sources()))
+        if saved == "as it goes":
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        away.leave()
+        await house.advance(5)
+        assert not update.done() or saved == "as it goes"
+        away.is_away = False
+        await house.advance(6)
+        assert await update
+    assert await house.get("/hall/count") == 3
+    assert await house.get("/hall/recent") == 3
+    await reloader.close()
