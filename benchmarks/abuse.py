@@ -390,6 +390,7 @@ def main() -> int:
             run(departure, count)
     with rows.server() as run:
         run(crowd, 10_000 // part)
+    with rows.server() as run:
         run(deaf_observer, 1_000_000 // part)
     with rows.server() as run:
         run(deaf_listener, 2**30 // part)
