@@ -144,6 +144,8 @@ class Connection(asyncio.Protocol):
                 handle.cancel()
         on_lost = self._on_lost
         # Cycles of references: without them its memory is free at once.
+        if self._transport is not None:
+            _break_cycles(self._transport)
         self._on_payload = self._on_lost = _ignore
         self._on_resumed = self._transport = None
         on_lost(self.endpoint.closing or "")
@@ -166,6 +168,18 @@ class Connection(asyncio.Protocol):
         self._timer = None
         self.endpoint.handle_deadline(self._loop.time())
         self.flush()
+
+
+def _break_cycles(transport: asyncio.Transport) -> None:
+    """Drop the methods of its own that a transport of asyncio refers to.
+
+    From Python 3.12 on it does so when it is closed, but not when it is reset or aborted. A server
+    that has become quiet makes too few objects for the garbage collector to run.
+    """
+    attributes = getattr(transport, "__dict__", {})  # those of uvloop have none
+    for name in ("_read_ready_cb", "_write_ready"):
+        if name in attributes:
+            setattr(transport, name, None)
 
 
 def _ignore(_: object) -> None:

@@ -40,7 +40,9 @@ class Gone(NamedTuple):
 
     client_id: bytes
     reason: str
-    at: float
+    at_ms: int
+    """When, by the clock of the server. Floats would be worse: Python reuses them from all over the
+    heap, so that after a flood each of these records may keep a MiB of memory."""
 
 
 class Meta:
@@ -232,7 +234,7 @@ class Meta:
         return codec.join_map({"id": peer.client_id, **packed})
 
     def _describe_gone(self, gone: Gone) -> tuple[None, bytes]:
-        seconds = round(self._router.now() - gone.at, 3)
+        seconds = round(self._router.now() - gone.at_ms / 1000, 3)
         reason = codec.pack(shorten(gone.reason, 200))
         return None, codec.join_list([gone.client_id, reason, codec.pack(seconds)])
 

@@ -15,6 +15,7 @@ from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.paths import MAX_DEPTH, MAX_LENGTH
 from eshet.protocol.framing import forward, frame_without_id
 from eshet.server.limits import Limits
+from eshet.server.memory import shrunk
 from eshet.server.peer import Peer, TookLong
 from eshet.server.tree import Kind, Node, Tree, TreeError
 from eshet.text import safe_repr
@@ -48,7 +49,7 @@ class Router:
         # The paths of the server itself are allowed whatever the limits for clients are.
         length, depth = max(limits.path_length, MAX_LENGTH), max(limits.path_depth, MAX_DEPTH)
         self.tree: Final = Tree(length, depth)
-        self.peers: Final[dict[bytes, Peer]] = {}
+        self.peers: dict[bytes, Peer] = {}
         self.now: Final = now
         self._limits = limits
         self._checked = codec.Checked(limits.nesting)
@@ -109,6 +110,7 @@ class Router:
         if self.peers.get(peer.client_id) is not peer:
             return
         del self.peers[peer.client_id]
+        self.peers = shrunk(self.peers)
         self.tree.unlisten_all(peer)
         for node, was_known in self.tree.release(peer):
             if was_known:

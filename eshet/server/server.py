@@ -19,6 +19,7 @@ from eshet.protocol import DEFAULT_PORT
 from eshet.server.binding import bind_tcp, bind_unix
 from eshet.server.limits import Limits
 from eshet.server.listener import Listener
+from eshet.server.memory import Trimmer, shrunk
 from eshet.server.meta import Gone, Meta
 from eshet.server.router import Router
 from eshet.server.session import Session
@@ -63,6 +64,7 @@ class Server:
         self._idle.set()
         self._flushing: asyncio.Handle | None = None
         self._senders: dict[Session, None] = {}
+        self._trimmer = Trimmer(self._loop)
         self._unflushed = 0
 
     async def __aenter__(self) -> Self:
@@ -185,13 +187,16 @@ class Server:
         as_intended = reason in _AS_INTENDED
         level = logging.DEBUG if as_intended else logging.INFO
         self._log.log(level, "connection of %s ended: %s", session.peername, reason)
+        self._trimmer.freed(session.footprint)
         if session.peer is not None:
             self.router.leave(session.peer)
             self._flush_soon()
             if not as_intended:
-                self._gone.append(Gone(session.peer.client_id, reason, self._loop.time()))
+                now_ms = round(self._loop.time() * 1000)
+                self._gone.append(Gone(session.peer.client_id, reason, now_ms))
         self._senders.pop(session, None)
         del self._sessions[session]
+        self._sessions = shrunk(self._sessions)
         if not self._sessions:
             self._idle.set()
 
@@ -211,6 +216,7 @@ class Server:
         for session in list(self._sessions):
             session.abort()
         await self._idle.wait()
+        self._trimmer.close()
 
     def _new_session(self, peername: str = "in-process link") -> Session:
         return Session(self, peername)

@@ -38,6 +38,12 @@ _LONGEST_TURN: Final = 0.002
 _MUCH: Final = 1 << 18
 """Bytes of answers to a slice that are sent at once."""
 
+_CONNECTION: Final = 4096
+"""Bytes of memory that a connection takes."""
+
+_NODE: Final = 600
+"""Bytes of memory that a node of the tree takes, without what was sent for it."""
+
 
 class Host(Protocol):
     """What a session needs of its server."""
@@ -278,6 +284,13 @@ class Session(Connection):
     def traffic(self) -> Traffic:
         """How much went through, and waits."""
         return Traffic(self.endpoint.received, self.endpoint.sent, self.backlog.size)
+
+    @property
+    def footprint(self) -> int:
+        """How many bytes of memory it may have taken since it began, as a rough upper bound."""
+        registrations = 0 if self.peer is None else self.peer.registrations
+        traffic = self.traffic.received + self.traffic.sent
+        return _CONNECTION + registrations * _NODE + traffic
 
     def describe(self) -> dict[str, Any]:
         """Tell who is connected, since when, and what went through."""

@@ -13,9 +13,10 @@ import enum
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from eshet.paths import MAX_DEPTH, MAX_LENGTH, is_wire_path
+from eshet.server.memory import shrunk
 from eshet.server.path_index import PathIndex
 from eshet.server.peer import Owner, Peer
 
@@ -89,7 +90,6 @@ class Tree:
         self._max_length = max_length
         self._max_depth = max_depth
         self._index: dict[bytes, Node | Directory] = {}
-        self._most = 0  # entries of the index since it was made
         self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
         self._heard: defaultdict[Peer, dict[Node, None]] = defaultdict(dict)
 
@@ -161,12 +161,14 @@ class Tree:
         Returns:
             Each node, and whether it had a value: it has none any more.
         """
-        return [(node, self._disown(node)) for node in self._owned.pop(owner, ())]
+        nodes = self._owned.pop(owner, {})
+        self._owned = shrunk(self._owned)
+        return [(node, self._disown(node)) for node in nodes]
 
     def disown(self, node: Node) -> bool:
         """Take a node from its owner; return whether it had a value, which it has not any more."""
         if node.owner is not None:
-            del self._owned[node.owner][node]
+            _remove(self._owned, node.owner, node)
         return self._disown(node)
 
     def _disown(self, node: Node) -> bool:
@@ -177,15 +179,20 @@ class Tree:
 
     def unlisten(self, listener: Peer, node: Node) -> None:
         """Remove a listener or observer from a node."""
-        del self._heard[listener][node]
-        del node.listeners[listener]
-        self._drop_if_idle(node)
+        _remove(self._heard, listener, node)
+        self._stop_hearing(listener, node)
 
     def unlisten_all(self, listener: Peer) -> None:
         """Remove a listener or observer from all its nodes."""
-        for node in self._heard.pop(listener, ()):
-            del node.listeners[listener]
-            self._drop_if_idle(node)
+        nodes = self._heard.pop(listener, {})
+        self._heard = shrunk(self._heard)
+        for node in nodes:
+            self._stop_hearing(listener, node)
+
+    def _stop_hearing(self, listener: Peer, node: Node) -> None:
+        del node.listeners[listener]
+        node.listeners = shrunk(node.listeners)
+        self._drop_if_idle(node)
 
     def _ensure(self, path: bytes, kind: Kind, now: float) -> Node:
         node = self._index.get(path)
@@ -204,7 +211,6 @@ class Tree:
         node: Node = Node(path, kind, now)
         self._index[path] = node
         self.size += 1
-        self._most = max(self._most, len(self._index))
         self.ordered.add(path)
         self._hang(path, node)
         if self.on_change is not None:
@@ -226,8 +232,7 @@ class Tree:
     def _drop_if_idle(self, node: Node) -> None:
         if node.owner is None and not node.listeners:
             self._drop(node)
-            if len(self._index) < self._most // 4:  # a dict does not shrink by itself
-                self._index, self._most = dict(self._index), len(self._index)
+            self._index = shrunk(self._index)
 
     def _drop(self, node: Node) -> None:
         path = node.path
@@ -240,6 +245,7 @@ class Tree:
             above, _, name = path.rpartition(b"/")
             directory = cast(Directory, self._index[above] if above else self.root)
             del directory.children[name]
+            directory.children = shrunk(directory.children)
             if directory.children or not above:
                 return
             del self._index[above]
@@ -261,3 +267,12 @@ class Tree:
                 break
             above = above.rpartition(b"/")[0]
         return "path_not_found"
+
+
+_Of = TypeVar("_Of")
+
+
+def _remove(nodes: dict[_Of, dict[Node, None]], of: _Of, node: Node) -> None:
+    """Remove a node from those of somebody."""
+    del nodes[of][node]
+    nodes[of] = shrunk(nodes[of])

@@ -169,7 +169,7 @@ async def test_what_a_rule_remembers_survives_saves_while_the_server_is_away(hou
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         away.leave()
-        await house.advance(5)
+        await house.advance(12)
         assert not update.done() or saved == "as it goes"
         away.is_away = False
         await house.advance(6)
