@@ -34,6 +34,10 @@ from eshet_rules.watcher import watch, watch_file
 __all__ = ["House"]
 
 
+_LONG_START: Final = 15.0
+"""Seconds after which a start that goes on is reported."""
+
+
 class House:
     """The rooms of a running runner, from `async with` to its end.
 
@@ -131,7 +135,7 @@ class House:
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
             with on_signal(signal.SIGHUP, hangup.set):
-                await self._load(await anext(contents))
+                await self._load_at_start(await anext(contents))
                 watches = itertools.chain([contents], iter(self._watch, None))
                 async with asyncio.TaskGroup() as tasks:
                     components: dict[str, Callable[[], Awaitable[object]]] = {
@@ -158,6 +162,19 @@ class House:
             # Not awaited: a change while another is prepared takes its place.
             update = functools.partial(self._update, sources)
             tasks.create_task(attempt("update", update, self._log))
+
+    async def _load_at_start(self, sources: dict[str, Source]) -> None:
+        """Load all modules; the system is told that this runs, even if the server is away."""
+        loading = asyncio.ensure_future(self._load(sources))
+        try:
+            await asyncio.wait([loading], timeout=_LONG_START)
+            if not loading.done():
+                self._log.warning("rules are still being set up", after_s=_LONG_START)
+                self._systemd.ready("rules are still being set up")
+            await loading
+        finally:
+            loading.cancel()
+            await asyncio.wait([loading])
 
     async def _load(self, sources: dict[str, Source]) -> bool:
         admitted = self._admitted(sources)

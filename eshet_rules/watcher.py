@@ -93,7 +93,8 @@ def _may_be_incomplete(new: bytes, old: bytes) -> bool:
 
     It is if there is less of rules in it than before, or if its last line has no end any more.
     """
-    return new.count(b"rule") < old.count(b"rule") or (old[-1:] == b"\n" and new[-1:] != b"\n")
+    has_less = new.count(b"rule") < old.count(b"rule")
+    return not new or has_less or (old.endswith(b"\n") and not new.endswith(b"\n"))
 
 
 async def watch_file(

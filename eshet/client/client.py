@@ -66,13 +66,14 @@ class Client:
     """A client of an ESHET server.
 
     It connects in the background as soon as it is used within a running event loop, and comes back
-    by itself when the connection ends: at once, then after ever longer delays of up to 30 s. All
+    by itself when the connection ends: at once, then after ever longer delays of up to 5 s. All
     registrations, the values of its states and its observations are restored before `connected`
     is true again. Use it with `async with`, or `close` it.
 
     Errors raised by all requests: `WrongLoop` if it is used in another thread or event loop than
     the one in which it was first used, before anything is sent; `Disconnected` if there is no
-    connection or it ends before the answer comes; `ErrorValue` if the server, or the owner of the
+    connection or it ends before the answer comes, except that what is to last (registering,
+    listening, observing) is done when there is one; `ErrorValue` if the server, or the owner of the
     node, answers with an error; `InvalidPath`, `UnsupportedValue` and `MessageTooLong` if the
     request can't be made. Cancelling
     a request loses its answer; what was asked may still be done.

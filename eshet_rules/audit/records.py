@@ -174,6 +174,13 @@ class ConnectionIsBack(Record, kw_only=True):
 # --- the runner ---------------------------------------------------------------------------------
 
 
+@_event("rules are still being set up")
+class SlowStart(Record, kw_only=True):
+    """The start takes long, maybe as there is no connection to the server."""
+
+    after_s: Annotated[float, Meta(description="how long it has taken so far, in seconds")]
+
+
 @_event("running")
 class Running(Record, kw_only=True):
     """The runner has started, and set up what could be set up."""

@@ -177,3 +177,44 @@ async def test_what_a_rule_remembers_survives_saves_while_the_server_is_away(hou
     assert await house.get("/hall/count") == 3
     assert await house.get("/hall/recent") == 3
     await reloader.close()
+
+
+async def test_a_set_up_that_fails_as_the_connection_is_lost_is_no_failure_of_the_rule(house):
+    away = Away(house.server)
+    reloader = Reloader(
+        Importer(house.folder.path, TaskScope),
+        lambda module: Client(server=away, client_id=f"test/{module}"),
+        house.log.logger,
+    )
+
+    async def never():
+        await asyncio.Event().wait()
+
+    await house.viewer.action_register("/slow", never)
+    house.write(
+        "hall.py",
+        """
+        from eshet_rules import rule
+
+        @rule
+        async def asks(client):
+            await client.action_call("/slow")
+        """,
+    )
+    update = asyncio.create_task(reloader.update(house.folder.sources()))
+    for _ in range(8):  # more often than a rule may fail
+        await house.advance(5)
+        away.leave()
+        await house.advance(1)
+        away.is_away = False
+        await house.advance(6)
+    assert await update
+    [report] = reloader.reports()
+    assert str(report.status.state) == "running"
+    assert report.status.restarts == 0
+    assert [record for record in house.log.records if record["level"] == "error"] == []
+    away.leave()
+    await house.advance(1)
+    [report] = reloader.reports()
+    assert report.status.why == "it waits for the connection"
+    await reloader.close()

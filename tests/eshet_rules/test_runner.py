@@ -283,3 +283,42 @@ async def test_a_name_that_no_rule_has_can_not_be_asked_for(folder, start):
     folder.write("hall.py", LEVEL.format(level=1))
     with pytest.raises(UnknownName, match="hal"):
         await (await start(only="hal", once=True))
+
+
+async def test_a_start_without_a_server_goes_on_with_what_is_kept_when_that_is_there(
+    folder, log, server, start, tmp_path, advance
+):
+    folder.write(
+        "hall.py",
+        """
+        from eshet import yarp
+        from eshet_rules import keep, rule
+
+        @rule
+        async def starts():
+            await yarp.state_register("/starts", count := keep("starts", 0))
+            count.value += 1
+        """,
+    )
+    await stop(await start(state=tmp_path / "state"))
+
+    class Late:
+        is_there = False
+
+        async def connect(self, factory):
+            if not self.is_there:
+                raise ConnectionRefusedError("not yet")
+            return await server.connect(factory)
+
+    late = Late()
+    runner = asyncio.create_task(
+        run(folder.path, log.logger, server=late, state=tmp_path / "state")
+    )
+    await advance(20)
+    assert "rules are still being set up" in log.events()
+    late.is_there = True
+    await advance(10)
+    async with Client(server=server) as viewer:
+        assert await viewer.get("/starts") == 2
+    await stop(runner)
+    log.check()

@@ -6,7 +6,7 @@ import pytest
 
 from eshet_rules import watcher
 from eshet_rules.threads import RunnerThreads
-from eshet_rules.watcher import DOUBT, watch, watch_file
+from eshet_rules.watcher import DOUBT, _may_be_incomplete, watch, watch_file
 from tests.support.rules import Folder
 
 
@@ -357,6 +357,25 @@ async def test_a_module_that_has_no_rules_any_more_is_doubted(
         folder.write("hall.py", whole + "# edited\n")
         await advance(30)
         assert (await change)["hall"].data.endswith(b"# edited\n")
+
+
+TWO_RULES = """from eshet_rules import rule
+
+@rule
+async def light():
+    pass
+
+@rule
+async def heater():
+    pass
+"""
+
+
+@pytest.mark.parametrize("end", range(len(TWO_RULES)))
+async def test_a_part_of_a_file_is_doubted(end):
+    part = TWO_RULES[:end].encode()
+    is_whole = end > TWO_RULES.rindex("rule") + 4 and part.endswith(b"\n")
+    assert _may_be_incomplete(part, TWO_RULES.encode()) is not is_whole
 
 
 # --- what the system can't watch -----------------------------------------------------------------

@@ -29,7 +29,7 @@ class Options:
     runner_crashes: float
     client_crashes: float
     disk_failures: float
-    """Of one runner: a call of the system on its way to the disk fails, and maybe those after it."""
+    """Of one runner: a call on its way to the disk fails, and maybe those after it."""
     disk_crashes: float
     """Of one runner: it is killed in the middle of a write."""
     saves: float
