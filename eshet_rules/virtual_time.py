@@ -10,15 +10,18 @@ working: time does not run past them while they are known to be at work.
         ...
         await loop.advance(120)
 
-Invariants: the clock never goes back; a timer is never called before its time; when `advance`
+Invariants: the clock never goes back; a timer is never called before its time, and timers of the
+same time are called in the order in which they were made; when `advance`
 returns, all timers up to the new time have been called and what they started has settled.
 """
 
 import asyncio
 import contextlib
+import itertools
 import math
 import selectors
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -64,6 +67,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._end = 0.0
         self._advancing: asyncio.Future[None] | None = None
         self._at_work = 0
+        self._numbers = itertools.count()
         self._world = _Selector(self._on_idle, self._on_nothing)
         super().__init__(self._world)
         self._jump(0.0)
@@ -75,6 +79,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def wall_time(self) -> float:
         """Return the virtual wall clock as seconds since 1970-01-01 UTC; see `eshet.clock`."""
         return self._wall_start + self._now
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As in asyncio, but timers of the same time are called in order."""
+        moment = _Moment(when)
+        moment.number = next(self._numbers)
+        return super().call_at(moment, callback, *args, context=context)
 
     async def advance(self, seconds: float = 0.0) -> None:
         """Let time pass, and return when all that was due in it has happened and has settled.
@@ -153,6 +169,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # step of a float. A nanosecond is none after half a year, and it would never call the
         # timer (cpython gh-145703).
         self._clock_resolution = math.ulp(to)
+
+
+class _Moment(float):
+    """The time of a timer; of two that are equal, the one that was made first comes first."""
+
+    __slots__ = ("number",)
+
+    number: int
+
+    def __lt__(self, other: float) -> bool:
+        if isinstance(other, _Moment) and float.__eq__(self, other):
+            return self.number < other.number
+        return super().__lt__(other)
 
 
 class _Selector(selectors.DefaultSelector):

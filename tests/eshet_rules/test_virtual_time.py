@@ -233,3 +233,12 @@ def test_a_loop_with_something_of_the_real_world_waits_for_it(monkeypatch):
 
     with ours, theirs, asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert runner.run(receive()) == b"x"
+
+
+async def test_timers_of_the_same_time_are_called_in_the_order_in_which_they_were_made(advance):
+    loop = asyncio.get_running_loop()
+    called = []
+    for number in range(100):
+        loop.call_at(1 + number % 3, called.append, number)
+    await advance(5)
+    assert called == sorted(range(100), key=lambda number: number % 3)
