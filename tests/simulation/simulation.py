@@ -27,6 +27,7 @@ __all__ = ["simulate"]
 _WARM_UP = 5.0
 _SAFETY = 60.0
 _LIVENESS = 10.0
+_CONNECTED = 6.5  # of these, when all are connected again: a client may wait for 6 s
 _STEP = 0.05
 _DOWN = 3.0  # how long something that was killed is down at most
 
@@ -81,9 +82,9 @@ class _Simulation:
         await self._loop.advance(_WARM_UP)
         await self._fail_for_a_minute()
         await self._heal()
-        await self._loop.advance(_LIVENESS / 2)
+        await self._loop.advance(_CONNECTED)
         ticks = self.history.emitted
-        await self._loop.advance(_LIVENESS / 2)
+        await self._loop.advance(_LIVENESS - _CONNECTED)
         await self._check_liveness(ticks)
         self.history.calm = False  # states become unknown, as they should
         await self._stop()
@@ -226,7 +227,7 @@ class _Simulation:
         """Check that all is as if nothing had failed.
 
         Args:
-            ticks: how many had been emitted when half of the time was over.
+            ticks: how many had been emitted when all were connected again.
         """
         [caller] = [client for client in self._clients if isinstance(client, Caller)]
         [observer] = [client for client in self._clients if isinstance(client, Observer)]
