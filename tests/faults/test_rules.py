@@ -125,6 +125,7 @@ BLOCKING = {
                 pass""",
     "in time.sleep": "time.sleep(3600)",
     "in a regular expression": "re.match(r'(a+)+$', 'a' * 64 + 'b')",
+    "in a call of C that ends": "(await poked()).on_value_changed(lambda _: sum(range(10**8)))",
     "in a lock": """
         lock = threading.Lock()
         lock.acquire()
@@ -329,6 +330,21 @@ def test_a_rule_that_blocks_is_interrupted_and_failed_and_all_others_go_on(house
     house.process.wait_for("rule interrupted", rule="bad.bad")
     house.process.wait_for("rule stays failed", rule="bad.bad")
     house.assert_nobody_notices()
+
+
+def test_a_rule_is_not_blamed_for_a_thread_that_holds_the_interpreter(house):
+    known = len(house.process.records)
+    house.save("""
+        def hold(_):
+            threading.Thread(target=sum, args=[range(5 * 10**7)]).start()
+        (await poked()).on_value_changed(hold)""")
+    house.process.wait_for("loaded", module="bad")
+    house.poke()
+    house.latency()
+    house.save("raise OSError('no line')")
+    house.process.wait_for("kept old version", module="bad")
+    said = [record["event"] for record in house.process.records[known:]]
+    assert "rule blocks the loop" not in said
 
 
 def test_a_new_version_that_blocks_in_its_set_up_does_not_replace_the_old(house):
