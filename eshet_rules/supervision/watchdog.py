@@ -182,6 +182,7 @@ class Watchdog:
         is_new = step is not self._step
         if is_new:
             self._step, self._since = step, now - overdue
+            self._clocks.begin_step(overdue)
         if step is None or (is_new and not overdue):
             return
         blocked = now - self._since
@@ -192,6 +193,8 @@ class Watchdog:
             self._crash.arm(self._limits.end_after)
         if place is None:
             return
+        if place.frame is None:  # the runner never waits, so it is no fault if others slow it down
+            blocked = min(blocked, self._clocks.used_by_step())
         limits = self._limits if place.rule is None else place.rule.limits
         is_stuck = blocked >= limits.end_after and place.frame is not None and not is_new
         if is_stuck and self._crash is not None:
@@ -203,7 +206,7 @@ class Watchdog:
                 self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is about to print something
                 self._tell("rule blocks the loop", place, blocked)
-        if blocked >= limits.interrupt_after:
+        if blocked >= limits.interrupt_after and not is_new:  # else it has ended already
             if place.frame is None:  # it has returned, and what it set goes round and round
                 signal.setitimer(signal.ITIMER_REAL, SAMPLE, SAMPLE)
                 if here.transactions.cut():
@@ -274,6 +277,15 @@ class _Clocks:
     def __init__(self) -> None:
         self._read()
         self.expect(BEAT)
+        self.begin_step(0.0)
+
+    def begin_step(self, seconds: float) -> None:
+        """Note that a step of the loop is seen for the first time, which has begun before."""
+        self._used_before_step = time.thread_time() - seconds
+
+    def used_by_step(self) -> float:
+        """Return for how many seconds this thread has used the processor since then."""
+        return time.thread_time() - self._used_before_step
 
     def expect(self, seconds: float) -> None:
         """Note when the next alarm is due."""
