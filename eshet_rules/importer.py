@@ -91,6 +91,8 @@ class Importer:
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._batch: dict[str, ModuleVersion] | None = None
         self._bound: list[tuple[ModuleVersion, ModuleVersion]] = []  # in this batch: where, what
+        self._asked: set[str] = set()  # the names that the batch has asked for, found or not
+        self._failed: dict[str, dict[str, str]] = {}  # what its last import found of each of these
         self._finder = PackageFinder(self._source_of, self._import_for)
 
     @property
@@ -119,10 +121,13 @@ class Importer:
         """
         self._batch = {}
         self._bound = []
+        self._asked = set()
+        self._failed.pop(name, None)
         try:
             version = self._version(name)
         except BaseException as error:
             failure = self._describe(name, error)
+            self._failed[name] = {asked: self._fingerprint(asked) for asked in self._asked}
             for package, bound in self._bound:
                 self._unbind(package, bound)
             for made in self._batch.values():
@@ -137,6 +142,12 @@ class Importer:
     def outdate(self, name: str) -> None:
         """Let the next import of a module make a new version of it, whatever is in its file."""
         self.current.pop(name, None)
+        self._failed.pop(name, None)
+
+    def is_known_to_fail(self, name: str) -> bool:
+        """Whether the last import of a module failed, and no file has changed that took part."""
+        found = self._failed.get(name, {})
+        return bool(found) and all(self._fingerprint(each) == found[each] for each in found)
 
     def is_up_to_date(self, version: ModuleVersion) -> bool:
         """Whether a new import of the module would give the same again."""
@@ -150,6 +161,7 @@ class Importer:
     def keep_only(self, needed: Iterable[ModuleVersion]) -> None:
         """Forget all versions but these, the current ones of files and all imports of both."""
         self.current = {n: version for n, version in self.current.items() if n in self.sources}
+        self._failed = {n: found for n, found in self._failed.items() if n in self.sources}
         keep: set[ModuleVersion] = set()
         for version in itertools.chain(needed, self.current.values()):
             keep |= version.with_imports()
@@ -166,10 +178,12 @@ class Importer:
 
     def _version(self, name: str) -> ModuleVersion:
         """Return the version of a module that belongs to the batch: a new one where needed."""
+        self._asked.add(name)
         if self._batch is not None and name in self._batch:
             return self._batch[name]
         current = self.current.get(name)
         if current is not None and self.is_up_to_date(current):
+            self._asked.update(each.name for each in current.with_imports())
             return current
         if self._batch is None:  # an import statement in a function, long after its module's import
             return self.load(name)
@@ -238,6 +252,7 @@ class Importer:
         """Stand in for `__import__` in the modules of the rules folder; see there."""
         importing = self._loaded.get((namespace or {}).get("__name__", ""))
         if importing is None or (level == 0 and not self._is_ours(name)):
+            self._asked.add(name.partition(".")[0])
             return builtins.__import__(name, namespace, local, fromlist, level)
         full_name = _absolute(importing.source, name, level)
         if not fromlist:
@@ -246,6 +261,7 @@ class Importer:
         items = [*fromlist, *getattr(module, "__all__", ())] if "*" in fromlist else fromlist
         for item in items:
             part = f"{full_name}.{item}" if full_name else item
+            self._asked.add(part)
             if not hasattr(module, item) and self._is_there(part):
                 setattr(module, item, self._import_one(importing, part))
         return module
@@ -326,6 +342,11 @@ class Importer:
     def _is_ours(self, name: str) -> bool:
         top = name.partition(".")[0]
         return top not in sys.stdlib_module_names and self._is_there(top)
+
+    def _fingerprint(self, name: str) -> str:
+        """Return what tells a module from another of its name; the same for all that are not."""
+        source = self._sources.get(name)
+        return ("folder" if name in self._folders else "") if source is None else source.version
 
     def _is_there(self, name: str) -> bool:
         return name in self._sources or name in self._folders

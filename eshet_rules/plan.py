@@ -104,6 +104,8 @@ class Planner:
         newest = self._importer.current.get(name)
         if newest is not None and self._importer.is_up_to_date(newest):
             return True
+        if name in self._broken and self._importer.is_known_to_fail(name):
+            return False
         try:
             self._importer.load(name)
         except ImportFailed as error:

@@ -1,7 +1,9 @@
 """Writes what the rules remember to the checkpoint, over and over."""
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -19,6 +21,12 @@ MAX_AGE: Final = 1.0
 
 _MARGIN: Final = 0.1
 _MIN_INTERVAL: Final = 0.1
+_REST: Final = 2
+"""How long the loop is left alone after it has packed a checkpoint, in terms of how long that took.
+
+Where much waits to be remembered, as the work that a busy house is behind with, packing takes long
+itself: without a rest, the house would never catch up."""
+
 _MEASURED: Final = 10
 """How many of the last writes tell how long the next may take."""
 
@@ -28,7 +36,8 @@ class Rememberer:
 
     What is lost by a kill is what has changed since the last write *began* that had ended by then.
     So the next one begins early enough to end, if it takes twice as long as the last ones, when
-    what that one wrote is `MAX_AGE` old. Where a write takes too long for that, the log says so.
+    what that one wrote is `MAX_AGE` old. But packing takes a third of the loop's time at most.
+    Where a write takes too long for that, the log says so.
 
     Args:
         reloader: has what is alive.
@@ -50,6 +59,7 @@ class Rememberer:
         self._threads = threads
         self._writing: asyncio.Future[None] | None = None
         self._durations: deque[float] = deque(maxlen=_MEASURED)
+        self._packing = 0.0  # seconds of the last write in which nothing else could run
         self._failed: set[str] = set()
         self._is_late = False
 
@@ -60,7 +70,8 @@ class Rememberer:
             began = loop.time()
             await self.write()
             self._durations.append(loop.time() - began)
-            await asyncio.sleep(max(0.0, began + self._interval - loop.time()))
+            rest = began + self._interval - loop.time()
+            await asyncio.sleep(max(rest, _REST * self._packing))
 
     @property
     def _interval(self) -> float:
@@ -75,10 +86,12 @@ class Rememberer:
         began = asyncio.get_running_loop().time()
         zero = wall_zero()
         modules: dict[str, bytes] = {}
+        self._packing = 0.0
         for name in self._reloader.remembered:
             self._pack(name, zero, modules)
             await asyncio.sleep(0)
-        data = self._checkpoint.pack(modules)
+        with self._measured():
+            data = self._checkpoint.pack(modules)
         if data is None:
             return
         try:
@@ -91,9 +104,18 @@ class Rememberer:
 
     def _pack(self, name: str, zero: float, modules: dict[str, bytes]) -> None:
         """Pack at once what a module gives: some of it is the rules', which may change it."""
-        legacy = self._reloader.give(name, zero)
-        if legacy is not None:
-            modules[name] = self._checkpoint.pack_module(name, legacy)
+        with self._measured():
+            legacy = self._reloader.give(name, zero)
+            if legacy is not None:
+                modules[name] = self._checkpoint.pack_module(name, legacy)
+
+    @contextlib.contextmanager
+    def _measured(self) -> Iterator[None]:
+        """Add to the time of packing what the body of the `with` statement takes."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        yield
+        self._packing += loop.time() - began
 
     async def _write(self, data: bytes) -> None:
         """Write after what is being written still: this may have been cancelled meanwhile."""
@@ -109,7 +131,7 @@ class Rememberer:
         self._failed.add(event)
 
     def _warn_if_late(self, duration: float, size: int) -> None:
-        is_late = duration > MAX_AGE / 2
+        is_late = 2 * duration + _REST * self._packing > MAX_AGE
         if is_late and not self._is_late:
             self._log.warning(
                 "writing the checkpoint takes long", seconds=round(duration, 3), bytes=size

@@ -167,6 +167,7 @@ class Watchdog:
         self._step = self._interrupted = self._told_since = None
         self._take_signals_back()
         signal.setitimer(signal.ITIMER_REAL, BEAT + SAMPLE, SAMPLE)
+        self._clocks.expect(BEAT + SAMPLE)
         if self._crash is not None:
             self._crash.arm(BEAT + self._limits.end_after)
         self._beat_handle = self._loop.call_later(BEAT, self._beat)
@@ -175,9 +176,14 @@ class Watchdog:
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         step, now = _step_of(frame), time.monotonic()
+        overdue = self._clocks.overdue()
         self._since += self._note_stop()
-        if step is None or step is not self._step:
-            self._step, self._since = step, now
+        self._clocks.expect(SAMPLE)
+        is_new = step is not self._step
+        if is_new:
+            self._step, self._since = step, now - overdue
+            self._clocks.begin_step(overdue)
+        if step is None or (is_new and not overdue):
             return
         blocked = now - self._since
         place = place_of(frame, self._folder, self._rules)
@@ -187,8 +193,11 @@ class Watchdog:
             self._crash.arm(self._limits.end_after)
         if place is None:
             return
+        if place.frame is None:  # the runner never waits, so it is no fault if others slow it down
+            blocked = min(blocked, self._clocks.used_by_step())
         limits = self._limits if place.rule is None else place.rule.limits
-        if blocked >= limits.end_after and place.frame is not None and self._crash is not None:
+        is_stuck = blocked >= limits.end_after and place.frame is not None and not is_new
+        if is_stuck and self._crash is not None:
             self._crash.end()
         is_told = self._told_since is not None
         if blocked >= limits.blocked_after and not is_told and not place.in_log:
@@ -197,7 +206,7 @@ class Watchdog:
                 self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is about to print something
                 self._tell("rule blocks the loop", place, blocked)
-        if blocked >= limits.interrupt_after:
+        if blocked >= limits.interrupt_after and not is_new:  # else it has ended already
             if place.frame is None:  # it has returned, and what it set goes round and round
                 signal.setitimer(signal.ITIMER_REAL, SAMPLE, SAMPLE)
                 if here.transactions.cut():
@@ -267,6 +276,30 @@ class _Clocks:
 
     def __init__(self) -> None:
         self._read()
+        self.expect(BEAT)
+        self.begin_step(0.0)
+
+    def begin_step(self, seconds: float) -> None:
+        """Note that a step of the loop is seen for the first time, which has begun before."""
+        self._used_before_step = time.thread_time() - seconds
+
+    def used_by_step(self) -> float:
+        """Return for how many seconds this thread has used the processor since then."""
+        return time.thread_time() - self._used_before_step
+
+    def expect(self, seconds: float) -> None:
+        """Note when the next alarm is due."""
+        self._expected = seconds
+
+    def overdue(self) -> float:
+        """Return for how many seconds this thread has been in one call of C that ends only now.
+
+        An alarm waits for the end of such a call. It waits for another thread that holds Python,
+        too, but then this thread does not use the processor meanwhile.
+        """
+        overdue = time.monotonic() - self._time - self._expected
+        used = time.thread_time() - self._used_here - self._expected
+        return overdue if overdue > SAMPLE and used > overdue / 4 else 0.0
 
     def stopped(self) -> float:
         """Return for how many seconds the process was stopped since the last call; else 0."""
@@ -277,6 +310,7 @@ class _Clocks:
 
     def _read(self) -> None:
         self._time, self._used = time.monotonic(), time.process_time()
+        self._used_here = time.thread_time()
 
 
 def place_of(

@@ -138,6 +138,54 @@ async def test_a_module_that_never_could_be_imported_disturbs_no_other(house):
     assert house.log.find("import failed")["module"] == "hall"
 
 
+FAILING_IMPORTS = {
+    "by itself": ("raise OSError('no line')", "hall.py"),
+    "by a helper": ("import _lamps", "_lamps.py"),
+    "by a helper of a module that is fine": ("import bath", "_lamps.py"),
+    "for want of a module": ("import _missing", "_missing.py"),
+    "for want of a module in a folder": ("import up.missing", "up/missing.py"),
+    "for want of a name in a folder": ("from up import missing", "up/missing.py"),
+    "for want of a package": ("import later.missing", "later/missing.py"),
+}
+
+
+@pytest.mark.parametrize(("text", "remedy"), FAILING_IMPORTS.values(), ids=FAILING_IMPORTS)
+async def test_a_failed_import_is_repeated_when_a_file_that_took_part_has_changed(
+    house, text, remedy
+):
+    house.write("_lamps.py", "raise OSError('no line')")
+    house.write("bath.py", "import _lamps")
+    house.write("up/_floor.py", "")
+    house.write("hall.py", text)
+    assert not await house.update()
+    assert house.log.events("hall") == ["import failed"]
+    house.write_level("kitchen", 1)
+    assert not await house.update()
+    assert house.log.events("hall") == ["import failed"]
+    assert "hall" in house.reloader.broken
+    house.write(remedy, "light = 1")
+    await house.update()
+    assert house.log.events("hall") == ["import failed"]
+    assert "hall" not in house.reloader.broken
+
+
+async def test_a_failed_import_is_repeated_by_command_and_after_it_was_mended(house):
+    broken = "raise OSError('no line')"
+    house.write_level("hall", 1)
+    await house.update()
+    house.write("hall.py", broken)
+    await house.update()
+    house.reloader.renew(["hall"])
+    await house.update()
+    house.write_level("hall", 1)
+    await house.update()
+    house.write("hall.py", broken)
+    await house.update()
+    kept = "import failed, kept old version"
+    events = [event for event in house.log.events("hall") if event == kept]
+    assert len(events) == 3
+
+
 SET_UP_FAILS = """
     from eshet import yarp
     from eshet_rules import rule

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import random
 import threading
 
@@ -539,6 +540,29 @@ async def test_a_disk_that_is_too_slow_is_logged_once(counting, rememberer, adva
     await advance(20)
     running.cancel()
     assert counting.log.find("writing the checkpoint takes long")["seconds"] == 0.8
+
+
+@pytest.mark.parametrize("seconds", [0.4, 2.0])
+async def test_packing_leaves_the_loop_to_the_rules_for_most_of_the_time(
+    counting, restarts, advance, seconds
+):
+    loop, begins = asyncio.get_running_loop(), []
+
+    class SlowToPack(Checkpoint):
+        def pack(self, modules):
+            begins.append(loop.time())
+            loop._now += seconds  # as a long computation does
+            return super().pack(modules)
+
+    slow = SlowToPack(restarts.checkpoint.path, counting.log.logger)
+    rememberer = Rememberer(counting.reloader, slow, counting.log.logger, restarts.threads)
+    running = asyncio.create_task(rememberer.run())
+    await advance(30)
+    running.cancel()
+    pauses = [after - before for before, after in itertools.pairwise(begins)]
+    assert len(pauses) >= 3
+    assert min(pauses) > 2.99 * seconds
+    assert counting.log.events().count("writing the checkpoint takes long") == 1
 
 
 async def test_the_last_write_waits_for_one_that_was_cancelled(counting, restarts):

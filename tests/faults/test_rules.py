@@ -331,6 +331,35 @@ def test_a_rule_that_blocks_is_interrupted_and_failed_and_all_others_go_on(house
     house.assert_nobody_notices()
 
 
+def test_a_rule_is_not_blamed_for_a_thread_that_holds_the_interpreter(house):
+    known = len(house.process.records)
+    house.save("""
+        def hold(_):
+            threading.Thread(target=sum, args=[range(5 * 10**7)]).start()
+        (await poked()).on_value_changed(hold)""")
+    house.process.wait_for("loaded", module="bad")
+    house.poke()
+    house.latency()
+    house.save("raise OSError('no line')")
+    house.process.wait_for("kept old version", module="bad")
+    said = [record["event"] for record in house.process.records[known:]]
+    assert "rule blocks the loop" not in said
+
+
+def test_a_call_of_c_that_ends_in_time_is_reported_and_its_rule_goes_on(house):
+    house.save("""
+        await yarp.state_register('/bad/count', count := yarp.Value(0))
+        def compute(_):
+            sum(range(10**8))
+            count.value += 1
+        (await poked()).on_value_changed(compute)""")
+    house.process.wait_for("loaded", module="bad")
+    house.poke()
+    blocked = house.process.wait_for("rule blocks the loop", rule="bad.bad")
+    assert "sum(range(10**8))" in blocked["stack"]
+    assert house.client.get("/bad/count") == 1
+
+
 def test_a_new_version_that_blocks_in_its_set_up_does_not_replace_the_old(house):
     house.save("await yarp.state_register('/bad/version', yarp.Value(1))")
     house.process.wait_for("loaded", module="bad")
