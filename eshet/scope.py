@@ -139,6 +139,16 @@ class Scope:
                 self._rooms[kind] = room
         return room
 
+    def find(self, kind: Callable[["Scope"], T]) -> T | None:
+        """Return what `kind` made for this scope or the nearest one around it; None if for none."""
+        scope: Scope | None = self
+        while scope is not None:
+            room: T | None = scope._rooms.get(kind)
+            if room is not None:
+                return room
+            scope = scope.parent
+        return None
+
     def dispose(self, reason: Reason = Reason.UNLOADED) -> None:
         """Undo all that the scope owns. A second call does nothing.
 

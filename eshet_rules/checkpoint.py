@@ -137,6 +137,7 @@ def encode_module(legacy: Legacy) -> tuple[bytes, dict[Description, str]]:
         "version": legacy.version,
         "nodes": _memos(legacy.nodes, left_out),
         "outputs": _memos(legacy.outputs, left_out),
+        "told": _memos(legacy.told, {}),
     }
     return pack_plain(module), left_out
 
@@ -187,10 +188,17 @@ def _legacy(
                 version,
                 _unpacked_memos(nodes, unpack_value, report),
                 _unpacked_memos(outputs, unpack_value, report),
+                _unpacked_memos(_list_in(module, "told"), unpack_value, report),
                 zero,
                 was_down=True,
             )
     raise ValueError("it has no version, nodes and outputs")
+
+
+def _list_in(module: dict[str, Any], name: str) -> list[Any]:
+    """Return what is there, or nothing, as a version before this one has written nothing."""
+    found = module.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _unpacked_memos(

@@ -19,8 +19,19 @@ from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import Disconnected
 from eshet.reactive.graph import Resumption
-from eshet.reactive.handover import HandedOver, Memo, hand_over, remembered, stateful_nodes
-from eshet.reactive.matching import Description
+from eshet.reactive.handover import (
+    HandedOver,
+    Memo,
+    Told,
+    hand_over,
+    quietly,
+    remembered,
+    stateful_nodes,
+    tell,
+    told_in,
+)
+from eshet.reactive.matching import Description, match
+from eshet.reactive.subscription import Preparation, Subscription
 from eshet.scope import Reason, Scope
 from eshet.tasks.starting import retrieve_error
 from eshet.text import encodable, safe_repr, shorten
@@ -94,6 +105,8 @@ class Generation:
         self._client = NotingView(connection, held_back=held_back, leaves=leaves)
         self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
+        self._preparation = self._scope.room(Preparation)
+        self._preparation.is_under_way = held_back
         self._rules: dict[str, SupervisedRule] = {}
         self._since = wall_now(UTC)
         self._disabled: dict[str, tuple[str, datetime]] = {}  # why, and since when
@@ -162,9 +175,12 @@ class Generation:
         old, self._old, self._legacy = self._old, None, None
         # From below upwards: what is heard, what is made of that, and what is said of it.
         with causing(self.cause):
-            self._client.take_over(old._client if old is not None else None, when_free)
-            if legacy is not None:
-                self._receive(legacy)
+            with quietly():
+                self._client.take_over(old._client if old is not None else None, when_free)
+                if legacy is not None:
+                    self._receive(legacy)
+                beginning = self._preparation.end()
+                told = self._told(legacy)
             if old is not None:
                 old._scope.begin_close(Reason.REPLACED)
             if legacy is not None:
@@ -174,6 +190,7 @@ class Generation:
                 )
             else:
                 self._outputs.release(self._rules_by_scope())
+            self._tell_changes(told, beginning)
         self._held_back = False
         for rule in self._rules.values():
             rule.go_live()
@@ -192,6 +209,28 @@ class Generation:
         outcome = hand_over(legacy.nodes, nodes, resumption)
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
         self._tell(outcome, migrated, refused)
+
+    def _told(self, legacy: Legacy | None) -> list[Told]:
+        """Return the Values of whose changes somebody hears, and what the old version has told."""
+        told = told_in(self._scopes())
+        if legacy is not None:
+            matching = match([memo.description for memo in legacy.told], [d for d, _ in told])
+            for position, theirs in matching.pairs.items():
+                told[position][1].receive(legacy.told[theirs].given)
+        return [each for _, each in told]
+
+    def _tell_changes(self, told: list[Told], beginning: list[Subscription]) -> None:
+        """Tell callbacks and Events what differs from what the old version has told.
+
+        Args:
+            told: the Values.
+            beginning: the callbacks that begin with what there is, if nothing has been told yet.
+        """
+        known = {each.node for each in told if each.is_known}
+        for subscription in beginning:
+            if subscription.node not in known:
+                subscription.call(subscription.node.value)
+        tell(told)
 
     def _tell_left(self, version: str, left: list[Memo]) -> None:
         """Tell what sinks of the old version have left unfinished that no sink goes on with."""
@@ -214,6 +253,7 @@ class Generation:
             self.version.source.version,
             [*nodes, *(memo for rule in self._rules.values() for memo in rule.left)],
             self._outputs.give(self._all_rules_by_scope()),
+            [Memo(description, [told.node.value]) for description, told in told_in(self._scopes())],
             zero,
         )
 

@@ -18,6 +18,7 @@ class Legacy:
         version: of the module.
         nodes: what its stateful nodes remember.
         outputs: what its sinks have sent.
+        told: what its Values have told callbacks and Events last.
         zero: the loop's time that is 0 in it.
         was_down: whether nobody was there between that generation and the next.
     """
@@ -25,6 +26,7 @@ class Legacy:
     version: str
     nodes: list[Memo] = field(default_factory=list)
     outputs: list[Memo] = field(default_factory=list)
+    told: list[Memo] = field(default_factory=list)
     zero: float = 0.0
     was_down: bool = False
 
@@ -49,7 +51,9 @@ class Legacy:
                 for memo in memos
             ]
 
-        return replace(self, nodes=each(self.nodes), outputs=each(self.outputs))
+        return replace(
+            self, nodes=each(self.nodes), outputs=each(self.outputs), told=each(self.told)
+        )
 
 
 def _is_kept(given: Any) -> bool:

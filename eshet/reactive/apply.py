@@ -137,6 +137,12 @@ class _ApplyEvent(EventNode):
         _take_in(given, self._lifted)
         return ()
 
+    def begin_afresh(self, resumption: Resumption) -> None:
+        begin_with = getattr(self._lifted.function, "begin_with", None)
+        present = self._source.present()
+        if begin_with is not None and present is not NoValue:
+            begin_with(present)
+
 
 class _ApplyEvents(EventNode):
     """A function of Events and values: one call for each emission."""

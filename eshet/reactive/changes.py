@@ -66,7 +66,12 @@ class _Edge:
         self._passes = passes
         self._last: Any = NoValue
         if isinstance(source, ValueNode):
-            self(source.value)
+            self.begin_with(source.value)
+
+    def begin_with(self, value: Any) -> None:
+        """Compare what comes with this, which is no edge."""
+        if not is_absent(value):
+            self._last = value
 
     def __call__(self, value: Any) -> Any:
         if is_absent(value):

@@ -12,7 +12,6 @@ from typing import Any
 from eshet.cause import causing, current, following
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.conversions import present_of
 from eshet.reactive.event import Event
 from eshet.reactive.graph import EventNode, Node, Resumption, ValueNode
 from eshet.reactive.leading import Leading
@@ -59,8 +58,9 @@ class _Waker:
         results = []
         if seconds is not None and seconds.value != self.memory.seconds:
             results += self._adjusted(seconds.value, now)
-        for emission in source.emissions:
-            results += self._remember(emission, now)
+        if not source.retells():
+            for emission in source.emissions:
+                results += self._remember(emission, now)
         self._set_timer()
         return results
 
@@ -76,6 +76,12 @@ class _Waker:
     def heard(self) -> list[Node]:
         """Return what it listens to."""
         return [subscription.node for subscription in self._subscriptions]
+
+    def hear(self, value: Any) -> list[Any]:
+        """Remember what the source holds; return what comes out at once."""
+        results = self._remember(value, self._loop.time())
+        self._set_timer()
+        return results
 
     def _hear(self, value: Any) -> None:
         try:
@@ -166,18 +172,20 @@ class _Waker:
 class TimedValue(ValueNode):
     """Changes as its source emits and as the seconds change, and at times of its memory's own."""
 
-    __slots__ = ("_seconds", "_source", "_waker")
+    __slots__ = ("_heard", "_seconds", "_source", "_waker")
 
     def __init__(
         self, memory: Memory, source: EventNode, seconds: ValueNode | EventNode | None, value: Any
     ) -> None:
         super().__init__(value, (source, seconds) if seconds is not None else (source,))
         self._source = source
+        self._heard = source.present()
         self._seconds = seconds
         self._waker = _Waker(self, memory)
 
     def settle(self, transactions: Transactions) -> bool:
         results = self._waker.results(self._source, self._seconds)
+        self._heard = self._source.present()
         if not results:
             return False
         self.value = results[-1]
@@ -190,14 +198,22 @@ class TimedValue(ValueNode):
         self._waker.stop()
 
     def give(self, zero: float) -> Any:
-        return [self._waker.give(zero), self.value, present_of(self._source)]
+        return [self._waker.give(zero), self.value, self._source.present()]
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         memory, value, heard = given
-        news = _news(heard, present_of(self._source))
+        news = _news(heard, self._source.present())
         results = self._waker.receive(memory, resumption, *news)
+        self._heard = self._source.present()
         self.change_to(results[-1] if results else value)
         return ()
+
+    def begin_afresh(self, resumption: Resumption) -> None:
+        present = self._source.present()
+        if news := _news(self._heard, present):
+            self._heard = present
+            if results := self._waker.hear(*news):
+                self.change_to(results[-1])
 
     def detail(self) -> str:
         return str(self._waker.memory.seconds)

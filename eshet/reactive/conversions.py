@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event, event_of
-from eshet.reactive.graph import EventNode, Resumption, ValueNode
+from eshet.reactive.graph import EventNode, Node, Resumption, ValueNode
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.subscription import subscribe
@@ -18,11 +18,11 @@ __all__ = [
     "emissions_of",
     "emit_fn",
     "event_to_value",
+    "feed",
     "make_instantaneous",
     "make_persistent",
     "make_same_type",
     "on_value",
-    "present_of",
     "value_to_event",
 ]
 
@@ -48,6 +48,15 @@ class _Changes(EventNode):
     def settle(self, transactions: Transactions) -> bool:
         return self.emit((self.source.value,), transactions)
 
+    def present(self) -> Any:
+        return self.source.value
+
+    def retells(self) -> bool:
+        return self.transactions.touched_in == self.transactions.number
+
+    def is_of(self, node: Node) -> bool:
+        return self.source is node
+
     def label(self) -> str:
         return f"changes of {self.source.describe()}"
 
@@ -71,6 +80,11 @@ class _Latest(ValueNode):
     def label(self) -> str:
         return f"latest of {self._source.describe()}"
 
+    def begin_afresh(self, resumption: Resumption) -> None:
+        present = self._source.present()
+        if present is not NoValue:
+            self.change_to(present)
+
     def give(self, zero: float) -> Any:
         return [self.value]
 
@@ -83,11 +97,6 @@ class _Latest(ValueNode):
 def emissions_of(node: ValueNode | EventNode) -> EventNode:
     """Return a node that emits what a node emits, or changes to."""
     return node if isinstance(node, EventNode) else _Changes(node)
-
-
-def present_of(source: EventNode) -> Any:
-    """Return what the Value holds whose changes this emits; `NoValue` for any other Event."""
-    return source.source.value if isinstance(source, _Changes) else NoValue
 
 
 def value_to_event(v: Any) -> Event[Any]:
@@ -126,14 +135,27 @@ def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
     """
 
     def decorate(callback: C) -> C:
-        reactive = ensure_reactive(source)
+        reactive = ensure_reactive(source)  # which has to live until something listens to it
         node = node_of(reactive)
-        subscribe(node, callback)
-        if current and isinstance(node, ValueNode):
-            callback(node.value)
+        subscribe(node, callback, current=current and isinstance(node, ValueNode))
         return callback
 
     return decorate if cb is None else decorate(cb)
+
+
+def feed(source: Any, callback: Callable[[Any], object], *, current: bool = True) -> None:
+    """Call a sink as `on_value` does, also while its version is prepared or takes over.
+
+    A sink knows by itself what it may not send yet, and what it need not send.
+
+    Args:
+        source: the Value or Event.
+        callback: the sink.
+        current: see `on_value`.
+    """
+    reactive = ensure_reactive(source)
+    node = node_of(reactive)
+    subscribe(node, callback, current=current and isinstance(node, ValueNode), is_sink=True)
 
 
 def emit_fn(r: PlainValue) -> Callable[[Any], None]:

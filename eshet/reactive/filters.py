@@ -6,7 +6,7 @@ from typing import Any
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.apply import apply
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.conversions import emissions_of, present_of
+from eshet.reactive.conversions import emissions_of
 from eshet.reactive.fn import fn
 from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
@@ -46,17 +46,19 @@ class _NoRepeat:
 class _Window(ValueNode):
     """The list of the last emissions; that list and its length are all that it remembers."""
 
-    __slots__ = ("_length", "_num_values", "_source")
+    __slots__ = ("_heard", "_length", "_num_values", "_source")
 
     def __init__(self, source: EventNode, num_values: ValueNode, first: list[Any]) -> None:
         self._source = source
         self._num_values = num_values
         self._length = _checked_length(num_values.value)
+        self._heard = source.present()
         super().__init__(self._cropped(first), (source, num_values))
 
     def settle(self, transactions: Transactions) -> bool:
         self._adjust()
-        emissions = self._source.emissions
+        emissions = () if self._source.retells() else self._source.emissions
+        self._heard = self._source.present()
         value = self._cropped([*self.value, *emissions])
         if not emissions and len(value) == len(self.value):
             return False
@@ -67,14 +69,21 @@ class _Window(ValueNode):
         return "window"
 
     def give(self, zero: float) -> Any:
-        return [list(self.value), present_of(self._source)]
+        return [list(self.value), self._source.present()]
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
-        entries, heard = given
-        present = present_of(self._source)
-        news = [] if is_same(heard, present) else [present]
-        self.change_to(self._cropped([*entries, *news]))
+        entries, self._heard = given
+        self._hear_present(entries)
         return ()
+
+    def begin_afresh(self, resumption: Resumption) -> None:
+        self._hear_present(self.value)
+
+    def _hear_present(self, entries: list[Any]) -> None:
+        """Hold these, and what a Value holds unless that was heard last."""
+        heard, self._heard = self._heard, self._source.present()
+        news = [] if is_same(heard, self._heard) else [self._heard]
+        self.change_to(self._cropped([*entries, *news]))
 
     def detail(self) -> str:
         return str(self._length)

@@ -184,6 +184,13 @@ class Node:
         """
         raise NotImplementedError
 
+    def begin_afresh(self, resumption: "Resumption") -> None:
+        """Begin with what the nodes that this one depends on hold now.
+
+        It is called where others have received what they hold after this node was made, and this
+        one has not.
+        """
+
     @property
     def is_told(self) -> bool:
         """Whether people want to know what became of what this node remembers."""
@@ -192,6 +199,10 @@ class Node:
     def detail(self) -> str:
         """Return what tells this node from others that are made of the same in the same way."""
         return ""
+
+    def is_of(self, node: "Node") -> bool:
+        """Whether this emits each change of a Value."""
+        return False
 
     def sources(self) -> Sequence["Node"]:
         """Return the nodes that this one is made of: its inputs, and what else it hears."""
@@ -298,8 +309,11 @@ class EventNode(Node):
         return self.more or (self.value,)
 
     def emit(self, emissions: Sequence[Any], transactions: Transactions) -> bool:
-        """Emit all of these in this transaction; return whether there were any."""
-        if not emissions:
+        """Emit all of these in this transaction; return whether there were any.
+
+        In a quiet one, nothing is emitted.
+        """
+        if not emissions or transactions.quiet:
             return False
         self.value = emissions[-1]
         self.more = emissions if len(emissions) > 1 else ()
@@ -313,6 +327,17 @@ class EventNode(Node):
         self.value = value
         self.more = ()
         self.emitted_in = transactions.number
+
+    def present(self) -> Any:
+        """Return what the Value holds whose changes this emits; `NoValue` for any other Event."""
+        return NoValue
+
+    def retells(self) -> bool:
+        """Whether it emits what a Value holds since a hand-over; see `handover.py`.
+
+        Those know it already that received what their old versions have heard.
+        """
+        return False
 
     def held(self) -> dict[Node, Any]:
         """Return that this holds nothing."""

@@ -2,19 +2,26 @@
 
 A node gives plain data; what that is, is the node's own business (see `Node.give`). Here is said
 which nodes do, what they are, so that `matching.py` can tell which is which, and in what order.
+
+A hand-over is not a change. What is received is put in place quietly: no Event emits, and no
+callback is called. Then those who hear of changes are told of the Values that differ from what the
+old version had: each Value that something hears of gives and receives what it held; see `Told`.
 """
 
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from eshet.reactive.graph import Node, Resumption, ScopeNodes
+from eshet.reactive.batch import Batch
+from eshet.reactive.graph import Node, Resumption, ScopeNodes, ValueNode
 from eshet.reactive.handle import Reactive
 from eshet.reactive.matching import Description, match
 from eshet.reactive.origin import NodeName
+from eshet.reactive.plain import NoValue, is_same
+from eshet.reactive.transaction import Transactions, here
 from eshet.scope import Scope
 from eshet.text import safe_repr
 
@@ -22,11 +29,15 @@ __all__ = [
     "HandedOver",
     "Lost",
     "Memo",
+    "Told",
     "give",
     "hand_over",
     "named",
+    "quietly",
     "remembered",
     "stateful_nodes",
+    "tell",
+    "told_in",
 ]
 
 R = TypeVar("R", bound=Reactive[Any])
@@ -130,9 +141,102 @@ def hand_over(
                 why = missed.why
             else:
                 outcome.missed += [(description, emission) for emission in missed]
+        if why is not None:
+            _begin_afresh(node, resumption)
         if node.is_told:
             outcome.note(description, why)
     return outcome
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Put values in place within a `with` statement: they change, and no change is told."""
+    transactions = here.transactions
+    transactions.quiet = True
+    try:
+        yield
+    finally:
+        transactions.quiet = False
+
+
+class Told:
+    """A Value, and what those who hear of its changes know of it.
+
+    Args:
+        node: of the Value.
+    """
+
+    __slots__ = ("_last", "node")
+
+    def __init__(self, node: ValueNode) -> None:
+        self.node = node
+        self._last: Any = NoValue
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the old version has told what it held."""
+        return self._last is not NoValue
+
+    @property
+    def differs(self) -> bool:
+        """Whether the Value holds something else than the old version has told."""
+        return self.is_known and not is_same(self._last, self.node.value)
+
+    def receive(self, last: Any) -> None:
+        """Take what the old version has told last."""
+        if type(last) is not Lost:
+            [self._last] = last
+
+
+def told_in(scopes: Mapping[str, Scope]) -> list[tuple[Description, Told]]:
+    """Return the Values of whose changes callbacks and Events are told.
+
+    Args:
+        scopes: see `stateful_nodes`.
+    """
+    describe = _Describer()
+    return [
+        (description, Told(node))
+        for rule, scope in scopes.items()
+        for node in list(scope.room(ScopeNodes))
+        if isinstance(node, ValueNode)
+        and _is_heard(node)
+        and (description := _described(describe, rule, node))
+    ]
+
+
+def tell(told: Iterable[Told]) -> None:
+    """Let all that hears of the Values which differ hear of them, in one transaction."""
+    transactions = here.transactions
+    touch = _Touch(transactions)
+    for each in told:
+        if each.differs:
+            touch.add(each.node, each.node.value)
+    if not touch.empty:
+        transactions.change(touch, None)
+
+
+class _Touch(Batch):
+    """Tells what Values hold as if they had just changed to that."""
+
+    __slots__ = ()
+
+    def take(self, value: Any, transactions: Transactions) -> None:
+        """See `Batch`."""
+        transactions.touched_in = transactions.number
+        super().take(value, transactions)
+
+
+def _is_heard(node: ValueNode) -> bool:
+    hears = any(s.callback is not None and not s.is_quiet for s in node.callbacks or ())
+    return hears or any(each.is_of(node) for each in node.dependents or ())
+
+
+def _begin_afresh(node: Node, resumption: Resumption) -> None:
+    try:
+        node.begin_afresh(resumption)
+    except BaseException as error:  # whatever an object of a rule does
+        node.report(error)
 
 
 def _given_by(node: Node, zero: float = 0.0) -> Any:

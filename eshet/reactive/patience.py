@@ -79,6 +79,10 @@ class Debounce(Memory):
         return self.wake(resumption.down_until) if missed else []
 
 
+_ROUNDING = 1e-3
+"""Seconds: more than a time loses that is written as a wall-clock time and read again."""
+
+
 class ForDuration(Memory):
     """Since when something is true, and whether that is long enough."""
 
@@ -116,7 +120,8 @@ class ForDuration(Memory):
         since, on = given
         self._since = _plus(since, resumption.zero)
         self.on = bool(on)
-        return self._look(resumption.down_until)
+        # What was long enough is so still, unless the length is another one now.
+        return self._look(resumption.now + _ROUNDING if self.on else resumption.down_until)
 
     def _look(self, now: float) -> list[Any]:
         before = self.on

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from eshet.exceptions import WrongThread
-from eshet.reactive.graph import Node
+from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.transaction import ENDED, here
-from eshet.scope import Owned, Scope, current_scope, report_error, within
+from eshet.scope import Owned, Scope, current_scope, is_contained, report_error, within
 
-__all__ = ["Subscription", "subscribe"]
+__all__ = ["Preparation", "Subscription", "subscribe"]
 
 Callback = Callable[[Any], object]
 
@@ -23,24 +23,38 @@ class Subscription:
         callback: what to call.
         scope: in which to call it.
         listener: the node that changes by it, if it is there for one.
+        is_sink: whether it is a sink, which knows by itself what it has to tell.
+        waits: whether it begins to listen only when `join` is called.
 
     Raises:
         WrongThread: the node belongs to another thread.
     """
 
-    __slots__ = ("_owned", "callback", "listener", "node", "scope")
+    __slots__ = ("_joined", "_owned", "callback", "is_quiet", "listener", "node", "scope")
 
     def __init__(
-        self, node: Node, callback: Callback, scope: Scope | None, listener: Node | None = None
+        self,
+        node: Node,
+        callback: Callback,
+        scope: Scope | None,
+        listener: Node | None = None,
+        *,
+        is_sink: bool = False,
+        waits: bool = False,
     ) -> None:
         if node.transactions is not here.transactions:
             raise WrongThread(node.describe(), node.transactions.thread)
         self.listener = listener
+        self.is_quiet = (is_sink or listener is not None) and isinstance(node, ValueNode)
+        """Whether it hears of what a hand-over puts in place, and so not of that as a change."""
+        self._joined = False
         self.callback: Callback | None = callback
         self.node = node
         self.scope = scope
         self._owned: Owned | None = None
         node.uses += 1
+        if waits:
+            return
         if node.transactions.running:
             node.transactions.joining.append(self)
         else:
@@ -51,6 +65,7 @@ class Subscription:
         node = self.node
         if node.state == ENDED or self.callback is None:
             return  # there is nothing to hear
+        self._joined = True
         if node.callbacks is None:
             node.callbacks = [self]
         else:
@@ -68,8 +83,21 @@ class Subscription:
         if self._owned is not None:
             self._owned.forget()
             self._owned = None  # it holds `dispose`, and so this
-        _sweep(self.node)
+        if self._joined:
+            _sweep(self.node)
         self.node.release()
+
+    def call(self, value: Any) -> None:
+        """Call the callback, unless this is disposed; an error is reported."""
+        if self.callback is None:
+            return
+        try:
+            with within(self.scope):
+                self.callback(value)
+        except BaseException as error:
+            if not is_contained(error, self.scope):
+                raise
+            self.report(error)
 
     def report(self, error: BaseException) -> None:
         """Report an error of the callback to its scope."""
@@ -81,12 +109,59 @@ class Subscription:
                 report_error(error, doing)
 
 
-def subscribe(node: Node, callback: Callback) -> Subscription:
-    """Call back at each change of a node, until the current scope is disposed."""
+class Preparation:
+    """The callbacks of a version that is prepared beside another: they hear nothing yet.
+
+    Args:
+        scope: of the version, or of a part of it.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.is_under_way = False
+        """Whether callbacks that are made now wait."""
+        self._waiting: list[tuple[Subscription, bool]] = []
+
+    def add(self, subscription: Subscription, *, current: bool) -> None:
+        """Take in a callback that waits.
+
+        Args:
+            subscription: of the callback.
+            current: whether it is to begin with what its Value holds.
+        """
+        self._waiting.append((subscription, current))
+
+    def end(self) -> list[Subscription]:
+        """Let all of them listen; return those that are to begin with what their Values hold."""
+        self.is_under_way = False
+        waiting, self._waiting = self._waiting, []
+        for subscription, _ in waiting:
+            subscription.join()
+        return [subscription for subscription, current in waiting if current]
+
+
+def subscribe(
+    node: Node, callback: Callback, *, current: bool = False, is_sink: bool = False
+) -> Subscription:
+    """Call back at each change of a node, until the current scope is disposed.
+
+    In a version that is prepared it is called from the hand-over on; see `Preparation`.
+
+    Args:
+        node: to listen to.
+        callback: what to call.
+        current: whether to begin with what the node holds.
+        is_sink: see `Subscription`; a sink does not wait for the hand-over.
+    """
     scope = current_scope()
-    subscription = Subscription(node, callback, scope)
+    preparation = None if scope is None or is_sink else scope.find(Preparation)
+    waits = preparation is not None and preparation.is_under_way
+    subscription = Subscription(node, callback, scope, is_sink=is_sink, waits=waits)
     if scope is not None:
         subscription._owned = scope.own(subscription.dispose)
+    if preparation is not None and waits:
+        preparation.add(subscription, current=current)
+    elif current:
+        callback(node.value)
     return subscription
 
 

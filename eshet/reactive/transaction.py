@@ -99,6 +99,8 @@ class Transactions:
         "joining",
         "number",
         "passing",
+        "quiet",
+        "touched_in",
         "tracer",
     )
 
@@ -116,6 +118,8 @@ class Transactions:
         self.heard: list[Heard] = []  # whose callbacks are to be called
         self.joining: list[Subscription] = []  # made meanwhile, to hear of the next change
         self.passing: dict[ValueNode, Any] = {}  # who goes back to what when all has settled
+        self.quiet = False  # what changes is put in place: nothing is emitted; see handover.py
+        self.touched_in = -1  # the number of the transaction in which values are told, see there
 
     def change(self, source: Source, value: Any) -> None:
         """Run a change, and those it leads to; or, while one runs, let it wait for its turn.
@@ -167,7 +171,9 @@ class Transactions:
                     self.tracer.settle(source, value, self)
                 if self.passing:
                     self._lapse()
-                if heard:
+                if heard and (self.quiet or self.touched_in == self.number):
+                    self._tell_some()
+                elif heard:
                     scope = current_scope()
                     for each in heard:
                         told = each.value
@@ -200,6 +206,15 @@ class Transactions:
         finally:
             self._round = None
             self._busy = False
+
+    def _tell_some(self) -> None:
+        """Call those callbacks that hear of what is put in place, or of what was before."""
+        for each in self.heard:
+            told = each.value
+            for subscription in each.callbacks or ():
+                if subscription.is_quiet == self.quiet:
+                    subscription.call(told)
+        self.heard.clear()
 
     @property
     def thread(self) -> str:

@@ -10,7 +10,8 @@ from eshet.client import Client, StateWrapper
 from eshet.client.handover import has_published, resume
 from eshet.client.seeing import tell_skipped
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
-from eshet.reactive import Event, Value, ensure_reactive, fn, on_value
+from eshet.reactive import Event, Value, ensure_reactive, fn
+from eshet.reactive.conversions import feed
 from eshet.reactive.handover import Memo
 from eshet.tasks import BuiltStrategy
 from eshet.unknown import Unknown
@@ -152,7 +153,7 @@ async def state_register(
     publish.__qualname__ = f"state_register of {state.path}"
     first = value.value
     output = own_output(_StateOutput(state, publish))
-    on_value(value, output, current=False)
+    feed(value, output, current=False)
     if output.held is not None:
         output(first)
     elif not is_unknown(first):
@@ -218,7 +219,7 @@ class _Sink:
             return [(task.value, task.cause) for task in tasks]
 
         follows = not isinstance(source, Event)
-        on_value(
+        feed(
             source,
             own_output(Output(self._label, send, follows, unfinished, self._skip, self._resume)),
         )
