@@ -120,8 +120,7 @@ class Importer:
                 then as it was before.
         """
         self._batch = {}
-        self._bound = []
-        self._asked = set()
+        self._bound, self._asked = [], set()
         self._failed.pop(name, None)
         try:
             version = self._version(name)

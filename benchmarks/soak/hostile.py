@@ -181,12 +181,12 @@ HOSTILE: Final = [
         """
         await client.event_register('/bad/slow')
         async def flood(_):
-            for number in range(12_000):
-                await client.event_emit('/bad/slow', number)
+            for _ in range(12):
+                await asyncio.gather(*(client.event_emit('/bad/slow', n) for n in range(1000)))
         await client.event_listen_cb(POKE, flood)
         async for number in client.event_listen('/bad/slow'):
             await asyncio.sleep(10)""",
-        ("events wait",),
+        ("events of",),
     ),
     Kind(
         "circles",
