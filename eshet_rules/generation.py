@@ -186,7 +186,9 @@ class Generation:
             if legacy is not None:
                 self._tell_left(
                     legacy.version,
-                    self._outputs.release(self._rules_by_scope(), legacy.outputs),
+                    self._outputs.release(
+                        self._rules_by_scope(), legacy.outputs, was_down=legacy.was_down
+                    ),
                 )
             else:
                 self._outputs.release(self._rules_by_scope())

@@ -31,10 +31,7 @@ class Output:
         send: sends a value; may be what a strategy wraps.
         follows: whether it sends the values of a Value, so that only the present one matters; else
             it sends emissions, each for itself.
-        unfinished: returns the values that were sent, but have not arrived and would be sent again,
-            each with its cause.
         skip: is told of a value that is not sent, and why.
-        resume: is told of a value that is sent again, and may be on its way already.
         held: what it holds back; None when it does not.
         last: the value that was sent last, in a list; empty if none was.
     """
@@ -42,11 +39,25 @@ class Output:
     label: str
     send: Callable[[Any], object]
     follows: bool
-    unfinished: Callable[[], list[tuple[Any, Cause | None]]] = list
     skip: Callable[[Any, str], object] = lambda value, why: None
-    resume: Callable[[Any], object] = lambda value: None
     held: list[Any] | None = None
     last: list[Any] = field(default_factory=list)
+
+    def unfinished(self) -> list[tuple[Any, Cause | None]]:
+        """Return the values that have not arrived and would be sent again, and their causes."""
+        return []
+
+    def resume(self, value: Any) -> None:
+        """Be told of a value that is sent again, and may be on its way already."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether what was sent last has not arrived."""
+        return False
+
+    def check(self, value: Any) -> None:
+        """See that a value is in place that was sent before nobody was here for a while."""
+        self.skip(value, "unchanged")
 
     def __call__(self, value: Any) -> None:
         """Send a value, or hold it back."""
@@ -62,14 +73,16 @@ class Output:
     def give(self) -> Any:
         """Return what the next version of this sink has to know, as plain data."""
         unfinished = [[value, cause and cause.give()] for value, cause in self.unfinished()]
-        return {"last": self.last, "unfinished": unfinished}
+        has_arrived = bool(unfinished) or not self.has_failed
+        return {"last": self.last if has_arrived else [], "unfinished": unfinished}
 
-    def release(self, given: Any = None) -> None:
+    def release(self, given: Any = None, *, was_down: bool = False) -> None:
         """Hold nothing back from now on.
 
         Args:
             given: by the sink of the old version, if it had this one. What an Event emitted while
                 it was prepared is not sent then: the old version has done so in its time.
+            was_down: whether nobody was there since, so that the house may have changed.
         """
         held, self.held = self.held or [], None
         if given is None:
@@ -84,6 +97,8 @@ class Output:
         if self.follows and held:
             if not is_same(held, self.last):
                 self(held[0])
+            elif was_down:
+                self.check(held[0])
             else:
                 self.skip(held[0], "unchanged")
 
@@ -124,7 +139,9 @@ class Outputs:
             paths.setdefault(each.rule, set()).add(each.label.rpartition(" of ")[2])
         return paths
 
-    def release(self, rules: Mapping[Scope, str], memos: Sequence[Memo] = ()) -> list[Memo]:
+    def release(
+        self, rules: Mapping[Scope, str], memos: Sequence[Memo] = (), *, was_down: bool = False
+    ) -> list[Memo]:
         """Let all sinks go on where those of the old version end, or begin.
 
         A sink whose predecessor is not clear goes on from whatever was last sent to its path.
@@ -132,6 +149,7 @@ class Outputs:
         Args:
             rules: the names of rules, by their scopes.
             memos: what the sinks of the old version gave.
+            was_down: see `Output.release`.
 
         Returns:
             Those of the memos that no sink goes on with.
@@ -147,7 +165,7 @@ class Outputs:
                 given = memos[matching.pairs[position]].given
             taken.append(given)
             try:
-                output.release(given)
+                output.release(given, was_down=was_down)
             except BaseException as error:  # whatever a strategy raises: the others are released
                 if not is_contained(error, scope):
                     raise

@@ -9,15 +9,19 @@ from eshet.cause import Cause, causing, current
 from eshet.client import Client, StateWrapper
 from eshet.client.handover import has_published, resume
 from eshet.client.seeing import tell_skipped
+from eshet.exceptions import EshetError
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn
 from eshet.reactive.conversions import feed
 from eshet.reactive.handover import Memo
+from eshet.reactive.plain import NoValue, is_same
 from eshet.tasks import BuiltStrategy
+from eshet.tasks.starting import start_task
 from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp.default_strategy import UNSAID, choose_strategy
 from eshet.yarp.outputs import Output, is_unknown, left_in, own_output
+from eshet.yarp.resending import Resending
 from eshet.yarp.sources import ready_client
 
 __all__ = [
@@ -54,8 +58,8 @@ async def action_call(
     async def call(arguments: tuple[Any, ...]) -> None:
         await client.action_call(path, *arguments)
 
-    sink = _Sink(client, ActionCall.code, path, call, f"action_call of {path}")
-    sink.follow(fn(_arguments)(*args), strategy)
+    label = f"action_call of {path}"
+    _Sink(fn(_arguments)(*args), client, ActionCall.code, path, call, label, strategy)
 
 
 async def set_value(
@@ -79,8 +83,8 @@ async def set_value(
     async def set_to(new: Any) -> None:
         await client.set(path, new)
 
-    sink = _Sink(client, Set.code, path, set_to, f"set_value of {path}")
-    sink.follow(ensure_reactive(value), strategy)
+    label = f"set_value of {path}"
+    _Sink(ensure_reactive(value), client, Set.code, path, set_to, label, strategy)
 
 
 async def event_register(path: str, event: Event[Any], client: Client | None = None) -> None:
@@ -103,8 +107,8 @@ async def event_register(path: str, event: Event[Any], client: Client | None = N
     client = await ready_client(client)
     emit = await client.event_register(path)
     path = client.resolve(path)
-    sink = _Sink(client, EventEmit.code, path, emit, f"event_register of {path}")
-    sink.follow(event, RunInTask())
+    label = f"event_register of {path}"
+    _Sink(event, client, EventEmit.code, path, emit, label, RunInTask())
 
 
 async def state_register(
@@ -181,48 +185,90 @@ async def state_register_set_event(
     return was_set
 
 
-class _Sink:
+class _Sink(Output):
     """Sends each value of a Value or Event that is known all through, under a strategy.
 
+    It begins when it is made, and belongs to the scope and the outputs of that context.
+
     Args:
+        source: the Value or Event.
         client: by which it is sent.
         code: of the message that sends it.
         path: where it goes.
         function: sends a value.
         label: see `Output`.
+        strategy: see `action_call`.
     """
+
+    __slots__ = ("_client", "_code", "_function", "_made_in", "_path", "_run")
 
     def __init__(
         self,
+        source: Value[Any] | Event[Any],
         client: Client,
         code: int,
         path: str,
         function: Callable[[Any], Awaitable[object]],
         label: str,
+        strategy: TaskStrategy,
     ) -> None:
+        super().__init__(
+            label,
+            self._send,
+            follows=not isinstance(source, Event),
+            skip=_skips(client, code, path),
+        )
+        self._client = client
+        self._code = code
+        self._path = path
+        self._made_in = copy_context()
+        # A strategy of a user's own may give any callable.
+        self._run: Any = choose_strategy(strategy).build()
+        if self.follows and code == Set.code:
+            function = Resending(function, client, lambda: bool(self.unfinished()))
         function.__qualname__ = label
         self._function = function
-        self._label = label
-        self._skip = _skips(client, code, path)
-        self._resume = functools.partial(_resume, client, code, path)
+        feed(source, own_output(self))
 
-    def follow(self, source: Value[Any] | Event[Any], strategy: TaskStrategy) -> None:
-        """Send what the source has, or emits, from now on."""
-        # A strategy of a user's own may give any callable.
-        run: Any = choose_strategy(strategy).build()
+    def _send(self, value: Any) -> None:
+        self._run(_sending(self.skip, self._function, value))
 
-        def send(value: Any) -> None:
-            run(_sending(self._skip, self._function, value))
+    def unfinished(self) -> list[tuple[Any, Cause | None]]:
+        """See `Output`."""
+        run = self._run
+        tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
+        return [(task.value, task.cause) for task in tasks]
 
-        def unfinished() -> list[tuple[Any, Cause | None]]:
-            tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
-            return [(task.value, task.cause) for task in tasks]
+    def resume(self, value: Any) -> None:
+        """See `Output`."""
+        message = list(value) if self._code == ActionCall.code else value
+        resume(self._client, self._code, self._path, message)
 
-        follows = not isinstance(source, Event)
-        feed(
-            source,
-            own_output(Output(self._label, send, follows, unfinished, self._skip, self._resume)),
-        )
+    @property
+    def has_failed(self) -> bool:
+        """See `Output`."""
+        return isinstance(self._function, Resending) and self._function.has_failed
+
+    def check(self, value: Any) -> None:
+        """Set what a path does not show; see `Output`."""
+        if isinstance(self._function, Resending):
+            context = self._made_in.copy()
+            context.run(current.set, current.get())
+            _ = start_task(functools.partial(self._check, value), self._function, context)
+        else:
+            super().check(value)
+
+    async def _check(self, value: Any) -> None:
+        try:
+            shown = await self._client.get(self._path)
+        except EshetError:
+            shown = NoValue
+        if not is_same(self.last, [value]):
+            return  # it has been set to something else meanwhile
+        if is_same(shown, value):
+            self.skip(value, "unchanged")
+        else:
+            self(value)
 
 
 class _Sending(functools.partial[Awaitable[object]]):
@@ -279,7 +325,7 @@ class _StateOutput(Output):
         else:
             self.held = [value]
 
-    def release(self, given: Any = None) -> None:
+    def release(self, given: Any = None, *, was_down: bool = False) -> None:
         """Publish the value that was held back, if the state has another; see `Output`."""
         held, self.held = self.held, None
         if held:
@@ -322,10 +368,6 @@ def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
         context.run(tell_skipped, client, code, path, value, why)
 
     return skip
-
-
-def _resume(client: Client, code: int, path: str, value: Any) -> None:
-    resume(client, code, client.resolve(path), list(value) if code == ActionCall.code else value)
 
 
 def _arguments(*args: Any) -> tuple[Any, ...]:

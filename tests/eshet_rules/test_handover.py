@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from eshet import Client
+from eshet import Client, Unknown
+from eshet_rules.checkpoint import decode, encode
 from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
+from eshet_rules.remember import wall_zero
 from eshet_rules.supervision.scope import TaskScope
 
 MOTION_LIGHT = """
@@ -217,4 +219,84 @@ async def test_a_set_up_that_fails_as_the_connection_is_lost_is_no_failure_of_th
     await house.advance(1)
     [report] = reloader.reports()
     assert report.status.why == "it waits for the connection"
+    await reloader.close()
+
+
+LAMP = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    NOTE = {note!r}
+
+    @rule
+    async def lamp():
+        dark = await yarp.state_observe("/dark")
+        await yarp.set_value("/lamp", yarp.no_repeat(yarp.default(dark, False)))
+    """
+
+
+@pytest.fixture
+async def lamp(house):
+    """A lamp that publishes what it is set to, and a rule that sets it while it is dark."""
+    house.sets = []
+
+    async def set_lamp(value):
+        house.sets.append(value)
+        await house.lamp.changed(value)
+
+    house.lamp = await house.viewer.state_register("/lamp", set_lamp)
+    house.dark = await house.viewer.state_register("/dark")
+    await house.dark.changed(True)
+    house.write("hall.py", LAMP.format(note="first"))
+    return house
+
+
+@pytest.mark.parametrize(
+    ("shown", "sets"), [(True, []), (False, [True]), (Unknown, [True])], ids=str
+)
+async def test_after_a_restart_a_device_is_set_that_shows_something_else(lamp, shown, sets):
+    await lamp.reload()
+    assert lamp.sets == [True]
+    checkpoint = encode({"hall": lamp.reloader.give("hall", wall_zero())})
+    await lamp.reloader.close()
+    lamp.sets.clear()
+    await lamp.lamp.changed(shown)
+    reloader = Reloader(
+        Importer(lamp.folder.path, TaskScope),
+        lambda module: Client(server=lamp.server, client_id=f"test/{module}"),
+        lamp.log.logger,
+        inherited=decode(checkpoint, wall_zero()),
+    )
+    await reloader.update(lamp.folder.sources())
+    await lamp.advance(1)
+    assert lamp.sets == sets
+    await reloader.close()
+
+
+@pytest.mark.parametrize("saved", [False, True])
+async def test_a_setting_that_was_lost_with_the_connection_is_made_when_it_is_back(lamp, saved):
+    away = Away(lamp.server)
+    reloader = Reloader(
+        Importer(lamp.folder.path, TaskScope),
+        lambda module: Client(server=away, client_id=f"test/{module}"),
+        lamp.log.logger,
+    )
+    await reloader.update(lamp.folder.sources())
+    assert lamp.sets == [True]
+    away.leave()  # which tells the rule that nobody knows whether it is dark
+    await lamp.advance(1)
+    assert lamp.sets == [True]
+    if saved:
+        lamp.write("hall.py", LAMP.format(note="second"))
+        update = asyncio.create_task(reloader.update(lamp.folder.sources()))
+        await lamp.advance(1)
+    await lamp.dark.changed(False)
+    await lamp.viewer.unregister("/lamp")
+    away.is_away = False
+    await lamp.advance(10)
+    lamp.lamp = await lamp.viewer.state_register("/lamp", lambda value: lamp.sets.append(value))
+    await lamp.advance(60)
+    assert lamp.sets == [True, False]
+    if saved:
+        assert await update
     await reloader.close()

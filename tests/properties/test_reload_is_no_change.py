@@ -27,14 +27,16 @@ STATES, EVENTS = ("/v0", "/v1"), ("/e0", "/e1")
 VALUES = [
     "{v} > 1", "({v} > 0) & ({w} > 1)", "yarp.hold({e}, 5)", "yarp.hold({v} > 1, 5)",
     "yarp.for_duration({v} > 0, 3)", "yarp.count({e})", "yarp.hysteresis({v}, 0, 2)",
-    "yarp.len(yarp.time_window({e}, 4))", "NUMBER(yarp.time_window({v}, 4))", "yarp.latest({e}, initial=0)",
+    "yarp.len(yarp.time_window({e}, 4))", "NUMBER(yarp.time_window({v}, 4))",
+    "yarp.latest({e}, initial=0)",
     "yarp.no_repeat({v})", "yarp.delay({v}, 2)", "yarp.debounce({v}, 2)", "yarp.rate_limit({v}, 3)",
     "yarp.scan({e}, lambda total, new: total + 1, 0)", "NUMBER(yarp.window({v}, 3))",
     "yarp.fold_state({e}, lambda state, _: state + 1, 0, {{2: (3, 0)}})",
     "yarp.default({v}, 0)", "yarp.filter({v}, lambda value: value != 1)",
 ]  # fmt: skip
 EVENTS_OF = [
-    "yarp.rising({v} > 1)", "yarp.falling({v} > 1)", "yarp.changes({v})", "yarp.value_to_event({v})",
+    "yarp.rising({v} > 1)", "yarp.falling({v} > 1)", "yarp.changes({v})",
+    "yarp.value_to_event({v})",
     "yarp.merge({e}, {f})", "yarp.delay({e}, 2)", "yarp.throttle({e}, 3)", "yarp.sample({v}, {e})",
     "yarp.merge({v}, {e})", "yarp.when({e}, {v} > 0)", "yarp.no_repeat({e})",
 ]  # fmt: skip
@@ -42,7 +44,7 @@ HEARD = [
     "{r}.on_value_changed(lambda value: record('{r}', value))",
     "yarp.on_value({r}, lambda value: record('{r}', value))",
 ]
-SINKS = ["await yarp.action_call('/sink', '{r}', {r})", "await yarp.set_value('/device', {r})"]
+SINKS = ["await yarp.action_call('/sink', '{r}', {r})", "await yarp.set_value('/device/{r}', {r})"]
 
 RULE = """
 from eshet import yarp
@@ -71,8 +73,8 @@ def rules(draw):
         lines.append(f"    r{number} = {made}\n")
         (events if is_event else values).append(f"r{number}")
     for each in [*values[2:], *events[2:]]:
-        for heard in draw(st.lists(st.sampled_from([*HEARD, *SINKS]), max_size=2, unique=True)):
-            lines.append(f"    {heard.format(r=each)}\n")
+        heard = draw(st.lists(st.sampled_from([*HEARD, *SINKS]), max_size=2, unique=True))
+        lines += [f"    {how.format(r=each)}\n" for how in heard]
     return "".join(lines)
 
 
@@ -96,6 +98,16 @@ async def restart(house):
     assert await house.update(0)
 
 
+async def add_device(house, path, calls):
+    """Register a state that is what it is set to."""
+
+    async def set_to(value):
+        calls.append((path, value))
+        await house.viewer.state_changed(path, value)
+
+    await house.viewer.state_register(path, set_to)
+
+
 async def play(text, steps, folder, by):
     """Return what is heard after each step of a run with or without interruptions.
 
@@ -116,7 +128,8 @@ async def play(text, steps, folder, by):
         for path in EVENTS:
             await house.viewer.event_register(path)
         await house.viewer.action_register("/sink", lambda *args: calls.append(list(args)))
-        await house.viewer.state_register("/device", lambda value: calls.append(value))
+        for number in range(7):
+            await add_device(house, f"/device/r{number}", calls)
         house.write("sample.py", text)
         assert await house.update(0)
         for what, number, interrupted in steps:

@@ -9,6 +9,15 @@ from eshet.scope import Scope
 from eshet.yarp.outputs import Output, Outputs, is_unknown, left_in, own_output, using_outputs
 
 
+class Unfinished(Output):
+    """A sink of which some values have not arrived."""
+
+    __slots__ = ("left",)
+
+    def unfinished(self):
+        return self.left
+
+
 class Version:
     """The sinks of one version of a rule, all of the same path unless told otherwise."""
 
@@ -18,12 +27,8 @@ class Version:
         self.sent = []
 
     def sink(self, *, follows=True, path="/lamp", unfinished=()):
-        output = Output(
-            f"set_value of {path}",
-            self.sent.append,
-            follows,
-            lambda: [(v, None) for v in unfinished],
-        )
+        output = Unfinished(f"set_value of {path}", self.sent.append, follows)
+        output.left = [(v, None) for v in unfinished]
         with self.scope.active():
             return self.outputs.add(output)
 
@@ -110,9 +115,8 @@ def test_what_no_sink_goes_on_with_is_returned():
 
 def test_what_the_old_one_could_not_finish_is_sent_for_the_cause_that_it_was_for():
     cause = Cause("event", "/bell")
-    output = Output(
-        "set_value of /lamp", lambda value: None, False, lambda: [(1, cause), (2, None)]
-    )
+    output = Unfinished("set_value of /lamp", lambda value: None, False)
+    output.left = [(1, cause), (2, None)]
     causes = []
     new = Output("set_value of /lamp", lambda value: causes.append(current_cause()), False)
     with causing(Cause("reload", "hall")) as reload:
