@@ -120,9 +120,10 @@ class Generation:
             strategies.
         """
         legacy = self._given_by_old()
-        kept = legacy.kept() if legacy is not None else {}
-        with causing(self.cause), keeping(Keeping(self.version.source.version, kept)):
-            for rule in self.version.rules.values():
+        names = [rule.name for rule in self.version.rules.values()]
+        for rule in self.version.rules.values():
+            kept = legacy.kept(rule.name, names) if legacy is not None else {}
+            with causing(self.cause), keeping(Keeping(self.version.source.version, kept)):
                 if self._old is None or rule.on_reload is not OnReload.RESTART:
                     self._start(rule)
         attempts = {name: rule.first_attempt for name, rule in self._rules.items()}

@@ -47,7 +47,7 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
     numbers, text, bytes, lists and dicts of these.
 
     Args:
-        name: by which the next version knows it, unique in the module.
+        name: by which the next version knows it, unique in the rule.
         initial: what it holds where no old version kept something of that name.
         migrate: turns what an old version held into what this one wants, called as
             `migrate(old, old_version)`, the latter being the version that the log shows. It is

@@ -1,6 +1,6 @@
 """What one version of a module leaves to the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,13 +30,27 @@ class Legacy:
     zero: float = 0.0
     was_down: bool = False
 
-    def kept(self) -> dict[str, Any]:
-        """Return what the Values of `keep` gave, by their names."""
-        return {
-            description.name: given
-            for description, given in self.nodes
-            if description.name is not None and description.label == KEEP and _is_kept(given)
-        }
+    def kept(self, rule: str, rules: Collection[str]) -> dict[str, Any]:
+        """Return what the Values of `keep` gave to which a rule may go on, by their names.
+
+        Those are its own, and those of rules that are not there any more: it may be one of them,
+        under another name.
+
+        Args:
+            rule: its name in the module.
+            rules: the names of all rules of the new version.
+        """
+        own: dict[str, Any] = {}
+        of_others: dict[str, list[Any]] = {}
+        for description, given in self.nodes:
+            name = description.name
+            if name is None or description.label != KEEP or not _is_kept(given):
+                continue
+            if description.rule == rule:
+                own[name] = given
+            elif description.rule not in rules:
+                of_others.setdefault(name, []).append(given)
+        return {name: given[0] for name, given in of_others.items() if len(given) == 1} | own
 
     def changed(self, change: Callable[[Any], Any]) -> "Legacy":
         """Return the same with something else in place of all that was given.

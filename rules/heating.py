@@ -5,7 +5,7 @@ eshet set /house/thermostat/target 23
 
 from eshet import Unknown, yarp
 from eshet.utils import RunSerially
-from eshet_rules import rule
+from eshet_rules import keep, rule
 
 HYSTERESIS = 0.2  # degrees to either side of the target in which the heater is left as it is
 
@@ -23,7 +23,7 @@ def needs_heat(temperature, target):
 
 @rule(strategy=RunSerially(only_latest=True, retry=True))
 async def thermostat():
-    target = yarp.Value(21.0)
+    target = keep("target", 21.0)  # which outlives edits of this file, and restarts
     await yarp.state_register("/house/thermostat/target", target, settable=True)
     temperature = await yarp.state_observe("/house/living_room/temperature")
     heat = yarp.no_repeat(needs_heat(temperature, target))

@@ -1,7 +1,7 @@
 """Which node of an old version is which of a new one: a pure function of two lists.
 
-Nodes are told apart by what they are called, if they were given a name; else by the rule that made
-them, by what they do, and by what they are made of. What is alike in all that is told apart by the
+Nodes are told apart by what they are called, if they were given a name, which belongs to the rule
+that gave it; else by the rule that made them, by what they do, and by what they are made of. What is alike in all that is told apart by the
 numbers that it was given, such as the length of a window, and in the end by order. Where two could
 be meant equally well none is: a node that starts afresh is noticed once, one that goes on with the
 state of another is wrong for good.
@@ -25,7 +25,7 @@ class Description:
         label: what people call it, as `"time_window of /hall/motion"`.
         shape: the same for all that do the same with the same inputs.
         detail: tells those of one shape from each other, where it can.
-        name: what it was called by the author of the rule, unique in the module.
+        name: what it was called by the author of the rule, unique in the rule.
         origin: where it was made, which is not compared: any edit changes it.
     """
 
@@ -78,15 +78,21 @@ def match(old: Sequence[Description], new: Sequence[Description]) -> Matching:
 def _match_named(
     old: Sequence[Description], new: Sequence[Description], matching: Matching
 ) -> None:
-    named_old = _grouped((each.name, i) for i, each in enumerate(old) if each.name is not None)
-    named_new = _grouped((each.name, i) for i, each in enumerate(new) if each.name is not None)
-    for name, ours in named_new.items():
-        theirs = named_old.get(name, [])
-        if len(ours) == len(theirs) == 1:
-            matching.pairs[ours[0]] = theirs[0]
-        else:
-            why = "two have this name" if theirs else "new"
-            matching.afresh |= dict.fromkeys(ours, why)
+    """Match what has the same name in the same rule, and then what has moved to another rule."""
+    left_of_old = [(each, i) for i, each in enumerate(old) if each.name is not None]
+    left_of_new = [(each, i) for i, each in enumerate(new) if each.name is not None]
+    for key in (_rule_and_name, _name):
+        theirs = _grouped((key(each), i) for each, i in left_of_old)
+        ours = _grouped((key(each), i) for each, i in left_of_new)
+        for name, positions in ours.items():
+            if len(positions) == len(theirs.get(name, [])) == 1:
+                matching.pairs[positions[0]] = theirs[name][0]
+        taken = set(matching.pairs.values())
+        left_of_old = [(each, i) for each, i in left_of_old if i not in taken]
+        left_of_new = [(each, i) for each, i in left_of_new if i not in matching.pairs]
+    names = {each.name for each, _ in left_of_old}
+    for each, i in left_of_new:
+        matching.afresh[i] = "two have this name" if each.name in names else "new"
 
 
 def _match_alike(
@@ -111,6 +117,14 @@ def _match_alike(
     if len(left_of_new) == len(left_of_old) == 1 and len(ours) == len(theirs):
         matching.pairs[left_of_new.pop()] = left_of_old.pop()
     matching.afresh |= dict.fromkeys(left_of_new, "there are several that it could be")
+
+
+def _rule_and_name(description: Description) -> Hashable:
+    return description.rule, description.name
+
+
+def _name(description: Description) -> Hashable:
+    return description.name
 
 
 def _key(description: Description) -> tuple[str, str]:

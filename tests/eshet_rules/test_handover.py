@@ -300,3 +300,48 @@ async def test_a_setting_that_was_lost_with_the_connection_is_made_when_it_is_ba
     if saved:
         assert await update
     await reloader.close()
+
+
+PLACES = ("bath", "hall")
+
+PER_ROOM = """
+    from eshet import yarp
+    from eshet_rules import keep, rule
+
+    NOTE = {note!r}
+
+    async def count(room):
+        motion = await yarp.event_listen(f"/{{room}}/motion")
+        count = keep("n", 0)
+        yarp.on_value(motion, lambda _: setattr(count, "value", count.value + 1))
+        await yarp.state_register(f"/{{room}}/count", count)
+        await yarp.state_register(f"/{{room}}/busy", yarp.hold(motion, 60, name="busy"))
+
+    {rules}
+    """
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        '@rule.each("bath", "hall")\n    async def room(name): await count(name)',
+        '@rule\n    async def a(): await count("bath")\n'
+        '    @rule\n    async def b(): await count("hall")',
+    ],
+    ids=["each", "two rules"],
+)
+async def test_names_of_what_is_kept_belong_to_the_rule(house, rules):
+    moved = {room: await house.viewer.event_register(f"/{room}/motion") for room in PLACES}
+    house.write("rooms.py", PER_ROOM.format(note="first", rules=rules))
+    assert await house.reload()
+    for room in ("bath", "bath", "hall"):
+        await moved[room](None)
+    await house.advance(61)
+    await moved["hall"](None)
+    await house.advance(0)
+    for note in ("second", "third"):
+        house.write("rooms.py", PER_ROOM.format(note=note, rules=rules))
+        assert await house.reload()
+    assert [await house.get(f"/{room}/count") for room in PLACES] == [2, 2]
+    assert [await house.get(f"/{room}/busy") for room in PLACES] == [False, True]
+    assert "afresh" not in house.log.records[-1]
