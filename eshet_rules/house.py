@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from eshet_rules.supervision.guard import Guard
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.switches import Switches
 from eshet_rules.systemd import Notifier
+from eshet_rules.terminal import Terminal
 from eshet_rules.threads import RunnerThreads
 from eshet_rules.watcher import watch, watch_file
 
@@ -50,6 +52,7 @@ class House:
         only: a glob of the rules that run at all.
         guard: watches the rules, if it is given.
         redaction: of what is published.
+        terminal: with which the runner ends, if it has one.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class House:
         only: str,
         guard: Guard | None,
         redaction: Redaction | None = None,
+        terminal: Terminal | None = None,
     ) -> None:
         self._folder: Final = folder
         self._discovery: Final = Discovery(folder, configuration.watch.exclude)
         self._log = log
         self._make_client = make_client
         self._redaction = redaction
+        self._terminal = terminal
         self._configuration = configuration
         self._threads = RunnerThreads()
         checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
@@ -134,7 +139,7 @@ class House:
         contents = self._watch() if reload else _as_it_is(self._discovery)
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
-            with on_signal(signal.SIGHUP, hangup.set):
+            with on_signal(signal.SIGHUP, lambda: self._hang_up(hangup)):
                 await self._load_at_start(await anext(contents))
                 watches = itertools.chain([contents], iter(self._watch, None))
                 async with asyncio.TaskGroup() as tasks:
@@ -201,6 +206,13 @@ class House:
         for path, why in self._discovery.newly_excluded().items():
             self._log.info("file excluded", file=str(path), why=why)
         return sources if self._guard is None else self._guard.see(sources)
+
+    def _hang_up(self, hangup: asyncio.Event) -> None:
+        if self._terminal is not None and self._terminal.has_gone:
+            self._log.info("the terminal was closed")
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            hangup.set()
 
     async def _reload_at(self, hangup: asyncio.Event, file: ConfigurationFile | None) -> None:
         """Reload the configuration and all modules at each signal."""

@@ -26,6 +26,7 @@ from eshet_rules.state_folder import adopt_state, keeping_lock, mark_state, stat
 from eshet_rules.supervision.guard import Guard
 from eshet_rules.supervision.loops import LoopWitness
 from eshet_rules.supervision.scope import own_tasks_by_scope
+from eshet_rules.terminal import Terminal
 
 __all__ = ["run", "state_folder"]
 
@@ -43,6 +44,7 @@ async def run(
     file: ConfigurationFile | None = None,
     guarded: bool = False,
     recorder: Recorder | None = None,
+    terminal: Terminal | None = None,
 ) -> int:
     """Run the rules of a folder until this is cancelled; all that they made is gone then.
 
@@ -62,6 +64,8 @@ async def run(
             SIGALRM, and to remember which of them ended the process.
         recorder: is given what rules hear and do, and keeps it in the trail that is configured; it
             is that of the log, too.
+        terminal: with which this process ends, if it has one: SIGHUP means that, then, and to
+            reload else.
 
     Returns:
         The exit code: with `once`, 1 if something could not be loaded or set up, else 0.
@@ -94,7 +98,9 @@ async def run(
             guard = Guard(folder, log, configuration.supervision, memory)
         make_client = _client_maker(place or folder, connector, log, recorder)
         redaction = None if recorder is None else recorder.redaction
-        house = House(folder, log, make_client, place, configuration, only, guard, redaction)
+        house = House(
+            folder, log, make_client, place, configuration, only, guard, redaction, terminal
+        )
         await stack.enter_async_context(house)
 
         def write_again() -> None:

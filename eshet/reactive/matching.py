@@ -1,10 +1,10 @@
 """Which node of an old version is which of a new one: a pure function of two lists.
 
 Nodes are told apart by what they are called, if they were given a name, which belongs to the rule
-that gave it; else by the rule that made them, by what they do, and by what they are made of. What is alike in all that is told apart by the
-numbers that it was given, such as the length of a window, and in the end by order. Where two could
-be meant equally well none is: a node that starts afresh is noticed once, one that goes on with the
-state of another is wrong for good.
+that gave it; else by the rule that made them, by what they do, and by what they are made of. What
+is alike in all that is told apart by the numbers that it was given, such as the length of a window,
+and in the end by order. Where two could be meant equally well none is: a node that starts afresh is
+noticed once, one that goes on with the state of another is wrong for good.
 """
 
 from collections import defaultdict

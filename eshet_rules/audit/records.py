@@ -189,6 +189,11 @@ class Running(Record, kw_only=True):
     folder: Annotated[str, Meta(description="of the rules")]
 
 
+@_event("the terminal was closed")
+class TerminalClosed(Record, kw_only=True):
+    """The runner ends, as the terminal has gone in which it was started."""
+
+
 @_event("stopped")
 class Stopped(Record, kw_only=True):
     """The runner has ended."""

@@ -129,6 +129,7 @@ def run(
         },
         "watch": {"reload": False if no_reload else None},
     }
+    stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
     with _exit_at_signals(), errors_for_people():
         exit_code = _run(
             rules_folder(rules),
@@ -138,6 +139,7 @@ def run(
             once=once,
             keeps_state=not no_state,
             insecure=insecure,
+            stays=stays,
         )
     sys.exit(exit_code)
 
@@ -170,6 +172,7 @@ def _run(
     once: bool,
     keeps_state: bool,
     insecure: bool,
+    stays: bool,
 ) -> int:
     from eshet_rules.audit.recorder import Recorder
     from eshet_rules.audit.redaction import Redaction
@@ -179,6 +182,7 @@ def _run(
     from eshet_rules.runner import run as run_rules
     from eshet_rules.signals import end_for_sure, until_signalled
     from eshet_rules.supervision.rule_loop import RuleLoop
+    from eshet_rules.terminal import Terminal
 
     check_folder(folder)
     file = ConfigurationFile(
@@ -206,6 +210,7 @@ def _run(
         file=file,
         guarded=True,
         recorder=recorder,
+        terminal=None if stays else Terminal(),
     )
 
     async def work() -> int:

@@ -6,6 +6,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -185,3 +188,49 @@ def test_once_fails_where_the_server_that_was_named_is_not(tmp_path):
     done = command("eshet-rules", "run", str(folder.path), "--once", "--server", address)
     assert done.returncode == 1
     assert f"there is no server at {address}; start one" in done.stderr
+
+
+@pytest.mark.parametrize("nohup", [False, True])
+def test_a_runner_ends_with_its_terminal_but_not_under_nohup(tmp_path, nohup):
+    folder = Folder(tmp_path / "rules")
+    folder.write("hall.py", textwrap.dedent(BEFORE.format(name="hall")))
+    leader, terminal = os.openpty()
+    log = tmp_path / "log"
+    script = "import signal, os, sys\n"
+    if nohup:
+        script += "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    script += "os.close(os.open(sys.argv[1], os.O_RDWR))\nos.execv(sys.argv[2], sys.argv[2:])"
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as server, log.open("w") as output:
+        address = line(server).split()[-1]
+        process = subprocess.Popen(  # noqa: S603
+            [
+                sys.executable, "-c", script, os.ttyname(terminal), str(COMMANDS / "eshet-rules"),
+                "run", str(folder.path), "--log-format", "json", "--server", address,
+                "--state", str(tmp_path / "state"),
+            ],
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=environment(address),
+        )  # fmt: skip
+        try:
+            os.close(terminal)
+            wait_for_text(log, '"running"')
+            process.send_signal(signal.SIGHUP)  # while the terminal is there, that is a reload
+            wait_for_text(log, '"reloaded"' if not nohup else '"running"')
+            os.close(leader)
+            if nohup:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
+    assert ("the terminal was closed" in log.read_text()) is not nohup
+
+
+def wait_for_text(file, text):
+    """Wait until a process has written a text to a file."""
+    deadline = time.monotonic() + 20
+    while text not in file.read_text():
+        assert time.monotonic() < deadline, file.read_text()
+        time.sleep(0.02)

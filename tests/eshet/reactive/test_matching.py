@@ -96,7 +96,5 @@ def test_only_what_is_alike_is_matched(old, new):
 @given(descriptions)
 def test_the_same_again_is_matched_in_full_but_for_names_given_twice_in_a_rule(same):
     names = [(each.rule, each.name) for each in same]
-    expected = {
-        i: i for i, each in enumerate(same) if not each.name or names.count(names[i]) == 1
-    }
+    expected = {i: i for i, each in enumerate(same) if not each.name or names.count(names[i]) == 1}
     assert match(same, same).pairs == expected
