@@ -152,6 +152,11 @@ class Client:
         return self._keeper.connected
 
     @property
+    def reconnected_at(self) -> float | None:
+        """The loop's time when a connection was made after one that was lost; None if never."""
+        return self._keeper.reconnected_at
+
+    @property
     def waiting_events(self) -> int:
         """How many events wait for iterations of `event_listen` that are busy."""
         return sum(payloads.qsize() for payloads in self._iterators)

@@ -56,6 +56,8 @@ class Keeper:
         """The thread of that loop, when it was checked last; None if it has not been started."""
         self.loop_is_running: Callable[[], bool] = _is_not_started
         """Whether that loop is running, in whatever thread."""
+        self.reconnected_at: float | None = None
+        """The loop's time when a connection was made after one that was lost; None if never."""
         self._closed = False
         self._was_connected = False
         self._closed_by_server = False
@@ -213,6 +215,8 @@ class Keeper:
                 self._log.info("connected to %s", self.server)
             if self._was_connected and self._has_own_id and self._closed_by_server:
                 self._explaining = asyncio.create_task(self._restorer.explain(session))
+            if self._was_connected:
+                self.reconnected_at = asyncio.get_running_loop().time()
             self._was_connected = True
 
     def _on_lost(self, reason: str) -> None:

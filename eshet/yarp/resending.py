@@ -19,6 +19,9 @@ __all__ = ["Resending"]
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds before each try, when there is a connection."""
 
+_LATEST: Final = 60.0
+"""Seconds that a device may need to come back after a server."""
+
 _AWAY: Final = ("path_not_found", "no_owner", "client_exited")
 """What a server answers if the owner of a node is not there."""
 
@@ -51,7 +54,7 @@ class Resending:
         try:
             await self._send(value, self._count)
         except EshetError as error:
-            if _is_away(error) and not self._is_retried():
+            if self._is_away(error) and not self._is_retried():
                 count = self._count
                 _ = start_task(lambda: self._send_again(value, count), self._function)
             raise
@@ -74,13 +77,16 @@ class Resending:
             try:
                 await self._send(value, count)
             except EshetError as error:
-                if not _is_away(error):
+                if not self._is_away(error):
                     raise
             else:
                 return
 
-
-def _is_away(error: EshetError) -> bool:
-    return isinstance(error, Disconnected) or (
-        isinstance(error, ErrorValue) and error.value in _AWAY
-    )
+    def _is_away(self, error: EshetError) -> bool:
+        """Whether the connection is lost, or was, and the owner of the node is not back yet."""
+        if isinstance(error, Disconnected):
+            return True
+        since = self._client.reconnected_at
+        if since is None or asyncio.get_running_loop().time() - since > _LATEST:
+            return False
+        return isinstance(error, ErrorValue) and error.value in _AWAY
