@@ -110,6 +110,8 @@ class Generation:
         self._rules: dict[str, SupervisedRule] = {}
         self._since = wall_now(UTC)
         self._disabled: dict[str, tuple[str, datetime]] = {}  # why, and since when
+        self.resumed = 0, 0
+        """How much of what was remembered over a restart is kept, and how much began afresh."""
 
     async def prepare(self) -> bool:
         """Start the rules, each under its strategy, and wait for them to be set up.
@@ -211,7 +213,7 @@ class Generation:
         nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
         outcome = hand_over(legacy.nodes, nodes, resumption)
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
-        self._tell(outcome, migrated, refused)
+        self._tell(outcome, migrated, refused, after_restart=legacy.was_down)
 
     def _told(self, legacy: Legacy | None) -> list[Told]:
         """Return the Values of whose changes somebody hears, and what the old version has told."""
@@ -419,8 +421,21 @@ class Generation:
             if rule.attempt_scope and (why := rule.attempt_scope.handover.refused) is not None
         }
 
-    def _tell(self, outcome: HandedOver, migrated: set[Any], refused: Mapping[str, str]) -> None:
-        """Tell of each rule what has become of its state, where it has any."""
+    def _tell(
+        self,
+        outcome: HandedOver,
+        migrated: set[Any],
+        refused: Mapping[str, str],
+        *,
+        after_restart: bool,
+    ) -> None:
+        """Tell of each rule what has become of its state, where it has any.
+
+        After a restart that is so for all rules at once: how much it is, is told in one line, and
+        here only what people may have to do something about.
+        """
+        if after_restart:
+            self.resumed = len(outcome.kept), len(outcome.afresh)
         for name in ["", *self._rules]:
             kept = [each for each in outcome.kept if each.rule == name]
             told = {
@@ -438,7 +453,9 @@ class Generation:
             }
             if any(told.values()):
                 rule = f"{self.version.name}.{name}" if name else None
-                self._log.info("handed over", rule=rule, **{k: v for k, v in told.items() if v})
+                is_usual = after_restart and not (told["missed"] or told["refused"])
+                tell = self._log.debug if is_usual else self._log.info
+                tell("handed over", rule=rule, **{k: v for k, v in told.items() if v})
 
 
 def _text(description: Description) -> str:

@@ -189,7 +189,10 @@ class House:
         if succeeded:
             self._control.check_only()
         self._control.check_patterns()
-        self._log.info("running", modules=len(self._reloader.alive), folder=str(self._folder))
+        kept, afresh = self._reloader.resumed
+        resumed = {"kept": kept, "afresh": afresh} if kept or afresh else {}
+        modules = len(self._reloader.alive)
+        self._log.info("running", modules=modules, folder=str(self._folder), **resumed)
         return succeeded
 
     async def _update(self, sources: dict[str, Source]) -> None:

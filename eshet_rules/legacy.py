@@ -30,7 +30,7 @@ class Legacy:
     zero: float = 0.0
     was_down: bool = False
 
-    def kept(self, rule: str, rules: Collection[str]) -> dict[str, Any]:
+    def kept(self, rule: str = "", rules: Collection[str] = ()) -> dict[str, Any]:
         """Return what the Values of `keep` gave to which a rule may go on, by their names.
 
         Those are its own, and those of rules that are not there any more: it may be one of them,

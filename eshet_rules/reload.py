@@ -198,6 +198,12 @@ class Reloader:
         }
 
     @property
+    def resumed(self) -> tuple[int, int]:
+        """How much of what was remembered over a restart is kept, and how much began afresh."""
+        resumed = [generation.resumed for generation in self._alive.values()]
+        return sum(kept for kept, _ in resumed), sum(afresh for _, afresh in resumed)
+
+    @property
     def remembered(self) -> list[str]:
         """The modules that have something to leave."""
         gone = self._inherited.keys() - self._newest.keys() if self._newest else set()

@@ -187,6 +187,8 @@ class Running(Record, kw_only=True):
 
     modules: Annotated[int, Meta(description="how many are alive")]
     folder: Annotated[str, Meta(description="of the rules")]
+    kept: Annotated[int, Meta(description="how much goes on as before the restart")] = 0
+    afresh: Annotated[int, Meta(description="how much does not")] = 0
 
 
 @_event("the terminal was closed")

@@ -135,8 +135,7 @@ def test_what_is_kept_survives_an_edit_and_a_restart(folder, server):
         assert get("/level", server) == "23"
         assert house.stop() == 0
     with runner(folder, server) as house:
-        house.wait_for("handed over", rule="hall.level")
-        house.wait_for("running")
+        assert house.wait_for("running")["kept"] == 1
         assert get("/level", server) == "23"
         assert house.stop() == 0
 
