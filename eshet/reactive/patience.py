@@ -4,8 +4,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from eshet.clock import ClockStep
 from eshet.reactive.graph import Resumption
-from eshet.reactive.memories import Memory, loop_time
+from eshet.reactive.memories import Memory, loop_time, moved
 from eshet.reactive.plain import NoChange, is_absent
 
 __all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Throttle"]
@@ -38,6 +39,9 @@ class Throttle(Memory):
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         self._blocked_since = _plus(given[0], resumption.zero)
         return []
+
+    def move(self, step: ClockStep) -> None:
+        self._blocked_since = _moved(self._blocked_since, step)
 
 
 class Debounce(Memory):
@@ -78,6 +82,9 @@ class Debounce(Memory):
         missed = wake_at is not None and wake_at < resumption.down_until
         return self.wake(resumption.down_until) if missed else []
 
+    def move(self, step: ClockStep) -> None:
+        self._since = _moved(self._since, step)
+
 
 class ForDuration(Memory):
     """Since when something is true, and whether that is long enough."""
@@ -117,6 +124,9 @@ class ForDuration(Memory):
         self._since = _plus(since, resumption.zero)
         self.on = bool(on)
         return self._look(resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._since = _moved(self._since, step)
 
     def _look(self, now: float) -> list[Any]:
         before = self.on
@@ -180,6 +190,9 @@ class Hold(Memory):
         self._rose = loop_time(rose, resumption.zero)
         self._still, self.on = bool(still), bool(on)
         return self.wake(resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._rose = moved(self._rose, step)
 
     def _look(self, now: float) -> bool:
         """Let go if it is time to; return whether it was."""
@@ -253,6 +266,9 @@ class Fold(Memory):
                 entered.clear()
         return results
 
+    def move(self, step: ClockStep) -> None:
+        self._since = moved(self._since, step)
+
     def _enter(self, state: Any, now: float) -> list[Any]:
         before, self.state, self._since = self.state, state, now
         return [] if state == before else [state]
@@ -264,3 +280,7 @@ def _less(since: float | None, zero: float) -> float | None:
 
 def _plus(since: float | None, zero: float) -> float | None:
     return None if since is None else loop_time(since, zero)
+
+
+def _moved(since: float | None, step: ClockStep) -> float | None:
+    return None if since is None else moved(since, step)

@@ -18,16 +18,13 @@ import astral.sun
 from cronsim import CronSim, CronSimError
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.appointments import Appointment
+from eshet.reactive.appointments import GRACE, Appointment
 from eshet.reactive.clocked import LaterEvent
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.handover import named
 from eshet.reactive.timing import Missed, emits
 
 __all__ = ["schedule", "sun"]
-
-GRACE: Final = 60.0
-"""By how many seconds a firing may come late and is still none that was missed."""
 
 _TWICE_WITHIN: Final = timedelta(hours=3)
 """More than any clock is ever put back."""

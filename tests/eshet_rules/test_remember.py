@@ -5,11 +5,13 @@ import hashlib
 import itertools
 import random
 import threading
+from datetime import UTC, datetime, timedelta
 
 import msgpack
 import pytest
 
 from eshet import Client, Unknown
+from eshet.clock import wall_now
 from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
@@ -87,6 +89,97 @@ async def test_a_window_ends_at_its_time_over_a_kill(house, restarts, advance):
     await advance(1)
     assert await house.get("/light") is False
     assert lamp == [[True], [False]]
+
+
+@pytest.mark.parametrize("behind_s", [4 * 3600, 1_700_000_000])
+@pytest.mark.parametrize(("down", "ends"), [(10, 20), (25, 5), (500, 1)])
+async def test_a_window_ends_at_its_time_once_a_clock_that_was_behind_is_set(
+    house, restarts, advance, behind_s, down, ends
+):
+    loop, behind = asyncio.get_running_loop(), timedelta(seconds=behind_s)
+    move = await house.viewer.event_register("/motion")
+    house.write("hall.py", LIGHT)
+    await house.reload()
+    await move("somebody")
+    await advance(27)
+    await restarts.remember()
+    await restarts.kill()
+    await advance(down)
+    loop.set_wall_time(wall_now(UTC) - behind)
+    await restarts.start()
+    await advance(3)
+    assert await house.get("/light") is True
+    loop.set_wall_time(wall_now(UTC) + behind)
+    if down < 500:
+        await advance(ends - 1)
+        assert await house.get("/light") is True
+    await advance(1)
+    assert await house.get("/light") is False
+
+
+async def test_a_window_waits_no_longer_than_when_it_was_written(house, restarts, advance):
+    move = await house.viewer.event_register("/motion")
+    house.write("hall.py", LIGHT)
+    await house.reload()
+    await move("somebody")
+    await advance(27)
+    await restarts.remember()
+    await restarts.kill()
+    await advance(10)
+    asyncio.get_running_loop().set_wall_time(datetime(1970, 1, 1, tzinfo=UTC))
+    await restarts.start()
+    await advance(32)
+    assert await house.get("/light") is True
+    await restarts.remember()  # on the wrong clock
+    await restarts.kill()
+    await restarts.start()
+    await advance(2)
+    assert await house.get("/light") is False
+
+
+async def test_when_it_was_written_is_in_a_checkpoint_that_changes_only_with_the_rest(
+    house, restarts, advance
+):
+    house.write("hall.py", LIGHT)
+    await house.reload()
+    await restarts.remember()
+    before = restarts.checkpoint.path.stat().st_mtime_ns, restarts.checkpoint.path.stat().st_ino
+    await advance(10)
+    await restarts.remember()
+    after = restarts.checkpoint.path.stat()
+    assert (after.st_mtime_ns, after.st_ino) == before
+
+
+@pytest.mark.parametrize(
+    ("down", "missed", "rung", "logged"),
+    [
+        (30, "drop", ["07:30"], None),
+        (3600, "drop", [], ["schedule: datetime.datetime(2026, 1, 1, 7, 30"]),
+        (3600, "emit", ["07:30"], None),
+    ],
+)
+async def test_a_time_that_came_while_nobody_was_there(
+    house, restarts, advance, down, missed, rung, logged
+):
+    bell = []
+    await house.viewer.event_listen_cb("/bell", bell.append)
+    house.write(
+        "hall.py",
+        module(f"""
+        morning = yarp.schedule("07:30", tz="UTC", missed="{missed}")
+        await yarp.event_register("/bell", yarp.fn(lambda meant: f"{{meant:%H:%M}}")(morning))
+    """),
+    )
+    await house.reload()
+    await advance(7.5 * 3600 - 10)
+    await restarts.remember()
+    await restarts.kill()
+    await advance(down)
+    await restarts.start()
+    await advance(1)
+    assert bell == rung
+    told = house.log.find("handed over").get("missed")
+    assert told == logged or told[0].startswith(logged[0])
 
 
 async def test_what_fell_due_meanwhile_is_true_at_once(house, restarts, advance):
