@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.clocked import (
+    ClockValue,
     LaterEvent,
     LaterValue,
     TimedEvent,
@@ -33,6 +34,7 @@ from eshet.reactive.memories import (
 )
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.value import Value, value_of
+from eshet.reactive.zones import zone_of
 
 __all__ = [
     "NOTHING",
@@ -172,18 +174,21 @@ def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None)
     return named(value_of(limited), name)
 
 
-def now(interval: Any = 1.0, tz: tzinfo | None = None) -> Value[datetime]:
+def now(interval: Any = 1.0, tz: str | tzinfo | None = None) -> Value[datetime]:
     """Return a Value of what the clock on the wall shows, read again and again while it is used.
 
     Args:
         interval: how often, in seconds, more than 0; may be a Value. Setting that begins anew: the
             clock is read next one interval later.
-        tz: the zone to show it in; the local one, without a zone in the result, if not given.
+        tz: the zone to show it in, as `"Europe/Berlin"`; the local one, without a zone in the
+            result, if not given.
 
     Raises:
+        ReactiveTypeError: there is no such zone, or the interval is no length of time.
         RuntimeError: no loop is running.
     """
     time = asyncio.get_running_loop().time()
     seconds = length_of(interval)
-    memory = Clock(seconds.value, tz, time)
-    return value_of(LaterValue(memory, None, node_of(seconds), wall_now(tz)))
+    zone = None if tz is None else zone_of(tz)
+    memory = Clock(seconds.value, zone, time)
+    return value_of(ClockValue(memory, node_of(seconds), wall_now(zone)))
