@@ -137,6 +137,37 @@ async def test_a_window_waits_no_longer_than_when_it_was_written(house, restarts
     assert await house.get("/light") is False
 
 
+async def test_the_clock_and_schedules_are_remembered_without_a_warning(house, restarts, advance):
+    house.write(
+        "hall.py",
+        module("""
+        clock = yarp.now(600, tz="Europe/Berlin")
+        last = yarp.latest(yarp.schedule("*/20 * * * *", tz="Asia/Tokyo"), initial=None)
+        before = yarp.window(clock, 2)
+        await yarp.state_register("/clock", yarp.fn(lambda t: f"{t:%H:%M}")(clock))
+        await yarp.state_register("/local", yarp.fn(lambda t: f"{t:%M}")(yarp.now(600)))
+        await yarp.state_register("/last", yarp.fn(lambda t: t and f"{t:%H:%M %Z}")(last))
+        await yarp.state_register("/before", yarp.fn(lambda ts: f"{ts[0]:%H:%M %Z}")(before))
+    """),
+    )
+    await house.reload()
+    await advance(1210)
+    await restarts.remember()
+    assert [r for r in house.log.records if r["level"] == "warning"] == []
+    before = {path: await house.get(path) for path in ("/clock", "/local", "/last", "/before")}
+    assert before == {
+        "/clock": "01:20", "/local": "20", "/last": "09:20 JST", "/before": "01:10 CET"
+    }  # fmt: skip
+    await restarts.kill()
+    house.log.clear()
+    await restarts.start()
+    assert {path: await house.get(path) for path in before} == before
+    assert "afresh" not in house.log.find("handed over")
+    await advance(600)
+    assert await house.get("/clock") == "01:30"
+    assert await house.get("/before") == "01:20 CET"
+
+
 async def test_when_it_was_written_is_in_a_checkpoint_that_changes_only_with_the_rest(
     house, restarts, advance
 ):
