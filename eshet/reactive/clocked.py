@@ -9,7 +9,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from eshet.cause import causing, current, following
@@ -20,7 +19,7 @@ from eshet.reactive.conversions import present_of
 from eshet.reactive.event import Event
 from eshet.reactive.graph import EventNode, Node, Resumption, ValueNode
 from eshet.reactive.leading import Leading
-from eshet.reactive.memories import Led, Memory, loop_time
+from eshet.reactive.memories import Led, Memory
 from eshet.reactive.plain import NoValue, is_absent, is_same
 from eshet.reactive.subscription import Subscription
 from eshet.reactive.transaction import ENDED, Transactions
@@ -28,7 +27,6 @@ from eshet.reactive.value import Value
 from eshet.text import safe_str
 
 __all__ = [
-    "ClockValue",
     "LaterEvent",
     "LaterValue",
     "TimedEvent",
@@ -332,25 +330,6 @@ class LaterValue(ValueNode):
 
     def _present(self) -> Any:
         return NoValue if self._source is None else self._source.value
-
-
-class ClockValue(LaterValue):
-    """What a clock shows, a date and time. It is handed over as a number, which is plain data."""
-
-    __slots__ = ()
-
-    def __init__(self, memory: Memory, seconds: Node | None, value: Any) -> None:
-        super().__init__(memory, None, seconds, value)
-
-    def give(self, zero: float) -> Any:
-        return [self._waker.give(zero), self.value.timestamp(), None]
-
-    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
-        memory, shown, _ = given
-        value = datetime.fromtimestamp(loop_time(shown, 0.0), self.value.tzinfo)
-        self._waker.receive(memory, resumption)
-        self.change_to(value)
-        return ()
 
 
 class LaterEvent(EventNode):

@@ -6,13 +6,13 @@ so with the scope that that was made in.
 
 import asyncio
 import enum
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Final, Literal
 
 from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.clocked import (
-    ClockValue,
     LaterEvent,
     LaterValue,
     TimedEvent,
@@ -22,7 +22,7 @@ from eshet.reactive.clocked import (
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.event import Event, event_of
-from eshet.reactive.graph import EventNode, ValueNode
+from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
 from eshet.reactive.memories import (
@@ -31,6 +31,7 @@ from eshet.reactive.memories import (
     Delay,
     RateLimit,
     TimeWindow,
+    loop_time,
 )
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.value import Value, value_of
@@ -44,6 +45,21 @@ __all__ = [
     "rate_limit",
     "time_window",
 ]
+
+
+class _ClockValue(LaterValue):
+    """What a clock shows, a date and time. It is handed over as a number, which is plain data."""
+
+    __slots__ = ()
+
+    def give(self, zero: float) -> Any:
+        memory, shown, heard = super().give(zero)
+        return [memory, shown.timestamp(), heard]
+
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
+        memory, shown, heard = given
+        value = datetime.fromtimestamp(loop_time(shown, 0.0), self.value.tzinfo)
+        return super().receive([memory, value, heard], resumption)
 
 
 class _Nothing(enum.Enum):
@@ -191,4 +207,4 @@ def now(interval: Any = 1.0, tz: str | tzinfo | None = None) -> Value[datetime]:
     seconds = length_of(interval)
     zone = None if tz is None else zone_of(tz)
     memory = Clock(seconds.value, zone, time)
-    return value_of(ClockValue(memory, node_of(seconds), wall_now(zone)))
+    return value_of(_ClockValue(memory, None, node_of(seconds), wall_now(zone)))

@@ -137,6 +137,36 @@ async def test_a_window_waits_no_longer_than_when_it_was_written(house, restarts
     assert await house.get("/light") is False
 
 
+@pytest.mark.parametrize(("down", "rung"), [(3600, []), (8 * 3600, ["2026-01-01 07:30"])])
+async def test_times_that_a_wrong_clock_was_put_over_are_not_missed(
+    house, restarts, advance, down, rung
+):
+    bell, loop = [], asyncio.get_running_loop()
+    await house.viewer.event_listen_cb("/bell", bell.append)
+    house.write(
+        "hall.py",
+        module("""
+        morning = yarp.schedule("07:30", tz="UTC", missed="emit")
+        meant = yarp.fn(lambda meant: f"{meant:%Y-%m-%d %H:%M}")(morning)
+        await yarp.event_register("/bell", meant)
+    """),
+    )
+    await house.reload()
+    await restarts.remember()
+    await restarts.kill()
+    await advance(down)
+    right = wall_now(UTC)
+    loop.set_wall_time(datetime(1970, 1, 1, tzinfo=UTC))
+    await restarts.start()
+    await advance(30)
+    assert bell == []
+    loop.set_wall_time(right + timedelta(seconds=30))
+    await advance(1)
+    assert bell == rung
+    await advance(86_400)
+    assert len(bell) == len(rung) + 1
+
+
 async def test_the_clock_and_schedules_are_remembered_without_a_warning(house, restarts, advance):
     house.write(
         "hall.py",
