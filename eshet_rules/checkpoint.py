@@ -7,15 +7,22 @@ file that can't be read is set aside, for people to look at; the rules start afr
 It is a line that says what it is, the SHA-256 of the rest, and that: in msgpack, a map of what each
 module left, packed for itself; in that, what each node gave is packed for itself, too. So what is
 damaged, or of another version of this program, costs no more than itself.
+
+When it was written is in there as if a module without a name had left it, which older versions of
+this program ignore. A clock that shows less than that is wrong, as it is at the start of a machine
+that has no battery for it: then no time has passed since, until the clock is set.
 """
 
+import asyncio
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.clock import clock_watcher, wall_time
 from eshet.private_files import make_private_folder, write_privately
 from eshet.reactive.handover import Lost, Memo
 from eshet.reactive.matching import Description
@@ -28,6 +35,9 @@ __all__ = ["Checkpoint", "decode", "encode"]
 _MAGIC: Final = b"eshet-rules checkpoint 3\n"
 _MAGIC_2: Final = b"eshet-rules checkpoint 2\n"
 """Of the version before this one, which is still read: its tuples are packed within each other."""
+
+_NO_MODULE: Final = ""
+"""The name under which it says when it was written."""
 
 _MAX_PROBLEMS: Final = 10
 """How many of the problems of a file are logged."""
@@ -45,6 +55,7 @@ class Checkpoint:
         self.path: Final = path
         self._log = log
         self._written = b""
+        self._packed: tuple[bytes, Mapping[str, bytes]] = (b"", {})
         self._told: set[tuple[str, Description]] = set()
 
     def read(self, zero: float) -> dict[str, Legacy]:
@@ -63,9 +74,12 @@ class Checkpoint:
         problems: list[str] = []
         try:
             legacies = decode(data, zero, problems.append)
+            written = _written_at(unpack(_body_of(data)))
         except ValueError as error:
             self._set_aside(error)
             return {}
+        if asyncio._get_running_loop() is not None:  # get_running_loop() raises without one
+            clock_watcher().restore(zero + wall_time(), written)
         if problems:
             self._copy_aside(data, problems)
         return legacies
@@ -88,8 +102,11 @@ class Checkpoint:
 
     def pack(self, modules: Mapping[str, bytes]) -> bytes | None:
         """Return what the file is to hold; None if that is what it holds already."""
-        data = _joined(modules)
-        return None if data == self._written and self.path.exists() else data
+        data, packed = self._packed
+        if data is self._written and modules == packed and self.path.exists():
+            return None
+        self._packed = _joined(modules, wall_time()), dict(modules)
+        return self._packed[0]
 
     def write(self, data: bytes) -> None:
         """Replace the file, in one step for whoever reads it; called in any thread.
@@ -155,28 +172,46 @@ def decode(
     Raises:
         ValueError: this is no checkpoint, or it is damaged.
     """
-    magic = next((each for each in (_MAGIC, _MAGIC_2) if data.startswith(each)), None)
-    if magic is None:
-        raise ValueError("it does not begin as a checkpoint of this version")
-    digest, body = data[len(magic) :][:32], data[len(magic) + 32 :]
-    if hashlib.sha256(body).digest() != digest:
-        raise ValueError("its checksum is wrong")
+    is_version_2 = data.startswith(_MAGIC_2)
+    body = unpack(_body_of(data))
+    zero += min(0.0, wall_time() - _written_at(body))
     legacies = {}
-    for name, packed in _modules(unpack(body)):
+    for name, packed in _modules(body):
         try:
-            module = packed if magic is _MAGIC_2 else unpack(packed)
-            unpack_value = unpack_2 if magic is _MAGIC_2 else unpack
+            module = packed if is_version_2 else unpack(packed)
+            unpack_value = unpack_2 if is_version_2 else unpack
             legacies[name] = _legacy(module, zero, unpack_value, report)
         except ValueError as error:
             report(f"module {encodable(shorten(name, 100))}: {error}")
     return legacies
 
 
+def _body_of(data: bytes) -> bytes:
+    magic = next((each for each in (_MAGIC, _MAGIC_2) if data.startswith(each)), None)
+    if magic is None:
+        raise ValueError("it does not begin as a checkpoint of this version")
+    digest, body = data[len(magic) :][:32], data[len(magic) + 32 :]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError("its checksum is wrong")
+    return body
+
+
 def _modules(body: Any) -> list[tuple[str, Any]]:
     match body:
         case dict() if all(isinstance(name, str) for name in body):
-            return list(body.items())
+            return [(name, packed) for name, packed in body.items() if name != _NO_MODULE]
     raise ValueError("it holds something else than a map of modules")
+
+
+def _written_at(body: Any) -> float:
+    """Return what the wall clock showed when a checkpoint was written; -inf if it is unknown."""
+    try:
+        match unpack(body[_NO_MODULE]):
+            case {"written": float() as written} if math.isfinite(written):
+                return written
+    except (LookupError, TypeError, ValueError):
+        pass
+    return -math.inf
 
 
 def _legacy(
@@ -239,6 +274,8 @@ def _memos(memos: list[Memo], left_out: dict[Description, str]) -> list[list[Any
     return packed
 
 
-def _joined(modules: Mapping[str, bytes]) -> bytes:
-    body = pack_plain(dict(modules))
+def _joined(modules: Mapping[str, bytes], written: float | None = None) -> bytes:
+    stamp: dict[str, Any] = {"version": "", "nodes": [], "outputs": [], "written": written}
+    stamps = {} if written is None else {_NO_MODULE: pack_plain(stamp)}
+    body = pack_plain({**modules, **stamps})
     return _MAGIC + hashlib.sha256(body).digest() + body

@@ -1,4 +1,4 @@
-"""Values that rules remember, to bytes and back: plain data, tuples, marks of what is absent.
+"""Values that rules remember, to bytes and back: plain data, tuples, datetimes, marks for absence.
 
 Whatever a rule remembers may come here: nested without end, as large as memory or larger once it
 is written out, with objects whose methods raise. Nothing here recurses: msgpack walks nested values
@@ -6,10 +6,13 @@ in its own stack, up to 511 levels. A tuple takes two of these: it is a map of o
 is a mark.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgpack
 
@@ -29,6 +32,9 @@ _MAX_DEPTH_2: Final = 32
 
 _TUPLE: Final = object()
 _MARKS: Final[dict[int, Any]] = {0: _TUPLE, 1: Unknown, 2: NoValue, 3: FSM.START}
+_DATETIME: Final = 4
+"""What `yarp.now` and `yarp.schedule` tell: its text, and the name of its zone."""
+
 _TUPLE_MARK: Final = msgpack.ExtType(0, b"")
 
 
@@ -119,6 +125,8 @@ def _pack_other(value: Any) -> Any:
     """Return what to pack for what msgpack has no type for: tuples, and marks."""
     if type(value) is tuple:
         return {_TUPLE_MARK: list(value)}
+    if type(value) is datetime and type(value.tzinfo) in (type(None), timezone, ZoneInfo):
+        return msgpack.ExtType(_DATETIME, _datetime_text(value).encode())
     for code, mark in _MARKS.items():
         if value is mark:
             return msgpack.ExtType(code, b"")
@@ -146,7 +154,34 @@ def _dict_or_tuple(pairs: list[tuple[Any, Any]]) -> Any:
     return dict(pairs)
 
 
+def _datetime_text(value: datetime) -> str:
+    """Return the instant in UTC and the zone; or what a clock showed, where that has no zone."""
+    zone = value.tzinfo
+    if zone is None:
+        return f"{value.isoformat()} {value.fold}"
+    offset = value.utcoffset() or timedelta()
+    name = (zone.key or "") if isinstance(zone, ZoneInfo) else ""
+    text = (value.replace(tzinfo=None, fold=0) - offset).isoformat()
+    return f"{text} {value.fold} {offset.total_seconds()} {name}"
+
+
+def _datetime_of(text: str) -> datetime:
+    """Return what `_datetime_text` wrote; with a fixed offset where the zone is not known here."""
+    time, fold, *place = text.split(" ")
+    value = datetime.fromisoformat(time)
+    if place:
+        offset, name = place
+        zone: timezone | ZoneInfo = timezone(timedelta(seconds=float(offset)))
+        if name:
+            with contextlib.suppress(LookupError, OSError, ValueError):
+                zone = ZoneInfo(name)
+        value = value.replace(tzinfo=UTC).astimezone(zone)
+    return value.replace(fold=int(fold))
+
+
 def _mark(code: int, data: bytes) -> Any:
+    if code == _DATETIME:
+        return _datetime_of(data.decode())
     if code not in _MARKS:
         raise ValueError(f"{code} is not the mark of anything")
     return _MARKS[code]

@@ -35,6 +35,8 @@ _DEFAULT_START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 # 0.1 + 0.2 is a little more than 0.3: a timer so close behind the end of `advance` belongs to it.
 _SAME_TIME: Final = 1e-6
 
+_SAME_WALL_TIME: Final = 1e-3
+
 # In real seconds: long for a thread that forgot to say that it is at work, short for a person.
 _PATIENCE: Final = 5.0
 
@@ -64,6 +66,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, start: datetime = _DEFAULT_START) -> None:
         self._now = 0.0
         self._wall_start = start.timestamp()
+        self._wall_looks: list[Callable[[], None]] = []
+        self._wall_ahead = self._wall_start
         self._end = 0.0
         self._advancing: asyncio.Future[None] | None = None
         self._at_work = 0
@@ -79,6 +83,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def wall_time(self) -> float:
         """Return the virtual wall clock as seconds since 1970-01-01 UTC; see `eshet.clock`."""
         return self._wall_start + self._now
+
+    def set_wall_time(self, to: datetime) -> None:
+        """Set the virtual wall clock, as a person or NTP does; timers of the loop do not move.
+
+        Whoever depends on the wall clock learns of it before the next timer is called. On a real
+        loop that takes up to a second.
+
+        Args:
+            to: a time with a zone, or a local one.
+        """
+        self._wall_start = to.timestamp() - self._now
+
+    def watch_wall_clock(self, look: Callable[[], None]) -> None:
+        """Call `look` whenever the wall clock was set; see `eshet.clock.ClockWatcher`."""
+        self._wall_looks.append(look)
 
     def call_at(
         self,
@@ -143,6 +162,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         Args:
             timeout: the seconds until the next timer; None if there is none.
         """
+        if self._wall_clock_was_set():
+            for look in self._wall_looks:
+                self.call_soon(look)
+            return 0
         if self._at_work:
             return None
         if self._advancing is None:
@@ -155,6 +178,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         elif not self._advancing.done():
             self._advancing.set_result(None)
         return 0
+
+    def _wall_clock_was_set(self) -> bool:
+        before, self._wall_ahead = self._wall_ahead, self.wall_time() - self._now
+        return abs(self._wall_ahead - before) > _SAME_WALL_TIME
 
     def _on_nothing(self) -> None:
         waiting = sorted(

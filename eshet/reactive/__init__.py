@@ -7,12 +7,15 @@ What lives where; imports go downwards only:
     tracing             telling of transactions as they run
     store               values that are kept in files
     schedules           times of day, cron, and the sun
+    solar               when the sun rises and sets
+    cron                when a time of day or an expression of cron comes
     summaries           what a window of values comes to
     changes             what tells of changes, joins and remembers
     switching           following what a Value holds
     machines            state machines with timeouts
     holding             debounce, throttle, hold, for_duration, fold_state
     timing              delay, time_window, rate_limit, emit_at, now
+    zones               time zones, and where they are
     clocked             the nodes that take time
     leading             which causes led to what comes out when time is up
     appointments        what a schedule remembers

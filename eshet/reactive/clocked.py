@@ -6,10 +6,13 @@ when time is up has a cause of its own, whose parent is that of what led there; 
 """
 
 import asyncio
+import logging
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from eshet.cause import causing, current, following
+from eshet.clock import ClockStep, ClockWatcher, clock_watcher
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event
@@ -20,6 +23,7 @@ from eshet.reactive.plain import NoValue, is_absent, is_same
 from eshet.reactive.subscription import Subscription
 from eshet.reactive.transaction import ENDED, Transactions
 from eshet.reactive.value import Value
+from eshet.text import safe_str
 
 __all__ = [
     "LaterEvent",
@@ -30,11 +34,22 @@ __all__ = [
     "length_of",
 ]
 
+_log: Final = logging.getLogger("eshet.reactive")
+
 
 class _Waker:
     """Keeps one timer for the memory of a node, and changes the node to what comes out by it."""
 
-    __slots__ = ("_leading", "_loop", "_node", "_subscriptions", "_timer", "memory")
+    __slots__ = (
+        "__weakref__",
+        "_leading",
+        "_loop",
+        "_node",
+        "_subscriptions",
+        "_timer",
+        "_watcher",
+        "memory",
+    )
 
     def __init__(self, node: Node, memory: Memory) -> None:
         self.memory = memory
@@ -44,6 +59,9 @@ class _Waker:
         self._subscriptions: list[Subscription] = []
         self._leading = Leading(memory)
         self._set_timer()
+        self._watcher: ClockWatcher | None = None
+        if memory.follows_wall_clock and self._node is not None:
+            self._watch_clock()
 
     def stop(self) -> None:
         """Never change the node again."""
@@ -51,6 +69,8 @@ class _Waker:
         self._set_timer()
         for subscription in self._subscriptions:
             subscription.dispose()
+        if self._watcher is not None:
+            self._watcher.discard(self)
 
     def results(self, source: EventNode, seconds: ValueNode | EventNode | None) -> list[Any]:
         """Return what comes out at once when the source emits or the seconds change."""
@@ -116,6 +136,9 @@ class _Waker:
         """
         memory, led_by = given
         self._leading.check(led_by)  # before anything changes
+        watcher = self._watch_clock()  # as some of it may be of an earlier process
+        if resumption.down_until > -math.inf:
+            resumption = resumption._replace(zero=resumption.zero + watcher.moved)
         results = self.memory.receive(memory, resumption)
         self._set_timer()
         self._leading.receive(led_by, resumption.zero)
@@ -123,6 +146,32 @@ class _Waker:
             results += self._remember(value, resumption.now)
         self._set_timer()
         return results
+
+    def clock_stepped(self, step: ClockStep) -> None:
+        """See `eshet.clock.StepListener`."""
+        node = self._node
+        if node is None:
+            return
+        try:
+            now = self._loop.time()
+            results = self.memory.clock_stepped(step, now)
+            self._leading.move(step)
+            led_by = None if self.memory.led is Led.IN_TURN else self._leading.to(1, now)[0]
+            with causing(led_by):
+                self._set_timer()
+            with causing(following("timer", node.describe(), led_by)):
+                if isinstance(node, EventNode):
+                    for result in results:
+                        self._log_dropped(result)
+                elif results and not is_same(results[-1], node.value):
+                    self._change(results[-1:])
+        except BaseException as error:
+            node.report(error)
+
+    def _watch_clock(self) -> ClockWatcher:
+        self._watcher = clock_watcher()
+        self._watcher.add(self)
+        return self._watcher
 
     def give(self, zero: float) -> Any:
         """Return what is remembered, and the causes of that; see `Memory.give`."""
@@ -144,6 +193,7 @@ class _Waker:
         # The loop may wake us early, by the resolution of its clock.
         now = max(wake_at, self._loop.time())
         results = self.memory.wake(now)
+        self._log_dropped(self.memory.take_dropped())
         led_by = self._leading.to(len(results), now)
         if not results or self._node is None:
             self._set_timer()  # still for what had this one set
@@ -163,6 +213,14 @@ class _Waker:
         for result in results:
             if self._node is not None:  # a callback of the one before may have ended it
                 self._node.change(result)
+
+    def _log_dropped(self, dropped: Any) -> None:
+        if dropped is not None and self._node is not None:
+            _log.warning(
+                "%s: dropped %s: it was due before the clock was set, or while the machine slept",
+                self._node.full_name(),
+                safe_str(dropped),
+            )
 
     def _report(self, error: BaseException) -> None:
         if self._node is not None:

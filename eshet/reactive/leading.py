@@ -8,7 +8,8 @@ from collections import deque
 from typing import Any, Final
 
 from eshet.cause import Cause, current
-from eshet.reactive.memories import Led, Memory, loop_time
+from eshet.clock import ClockStep
+from eshet.reactive.memories import Led, Memory, loop_time, moved
 
 __all__ = ["Leading"]
 
@@ -84,6 +85,12 @@ class Leading:
         self._causes = deque(
             ((since + zero, Cause.received(cause)) for since, cause in given), self._most
         )
+
+    def move(self, step: ClockStep) -> None:
+        """Adapt the times to a step of the wall clock, as the memory does."""
+        if self._causes is not None:
+            causes = ((moved(since, step), cause) for since, cause in self._causes)
+            self._causes = deque(causes, self._most)
 
     @property
     def _most(self) -> int:

@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from eshet.cause import Cause, causing, current, following
+from eshet.clock import ClockStep, ClockWatcher, clock_watcher
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.filters import no_repeat
@@ -14,7 +16,7 @@ from eshet.reactive.fn import fn
 from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
-from eshet.reactive.memories import loop_time
+from eshet.reactive.memories import loop_time, moved
 from eshet.reactive.plain import is_same
 from eshet.reactive.transaction import ENDED, Transactions
 from eshet.reactive.value import Value, value_of
@@ -73,7 +75,16 @@ class _Machine:
 class _MachineNode(ValueNode):
     """Takes a step when an input changes or the timeout runs out; its value is a `_Step`."""
 
-    __slots__ = ("_inputs", "_led_by", "_loop", "_machine", "_timeout_event", "_timer")
+    __slots__ = (
+        "__weakref__",
+        "_inputs",
+        "_led_by",
+        "_loop",
+        "_machine",
+        "_timeout_event",
+        "_timer",
+        "_watcher",
+    )
 
     def __init__(
         self,
@@ -88,6 +99,7 @@ class _MachineNode(ValueNode):
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._led_by: Cause | None = None  # what had it set
+        self._watcher: ClockWatcher | None = None
         super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
         self._set_timer()
 
@@ -113,7 +125,12 @@ class _MachineNode(ValueNode):
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         state, length, time, heard, cause = given
         led_by = Cause.received(cause)
-        deadline = None if time is None else loop_time(time, resumption.zero)
+        zero = resumption.zero
+        self._watcher = clock_watcher()
+        self._watcher.add(self)  # as the timeout may be of an earlier process
+        if resumption.down_until > -math.inf:
+            zero += self._watcher.moved
+        deadline = None if time is None else loop_time(time, zero)
         self._machine.at = _Step(state, length, deadline)
         self._set_timer()
         self._led_by = led_by
@@ -124,7 +141,22 @@ class _MachineNode(ValueNode):
         self._set_timer()
         return ()
 
+    def clock_stepped(self, step: ClockStep) -> None:
+        """See `eshet.clock.StepListener`."""
+        state, length, deadline = self._machine.at
+        if deadline is None or length is None or not step.moved or self.state == ENDED:
+            return
+        self._machine.at = _Step(state, length, moved(deadline - length, step) + length)
+        with causing(self._led_by):
+            self._set_timer()
+            self.change_to(self._machine.at)
+
     def stop(self) -> None:
+        self._cancel_timer()
+        if self._watcher is not None:
+            self._watcher.discard(self)
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -136,7 +168,7 @@ class _MachineNode(ValueNode):
         deadline = self._machine.at.timeout_time
         if self._timer is not None and self._timer.when() == deadline:
             return  # it was left alone, and so was what had it set
-        self.stop()
+        self._cancel_timer()
         if deadline is not None and self.state != ENDED:
             self._led_by = current.get()
             self._timer = self._loop.call_at(deadline, self._time_out, deadline)

@@ -11,13 +11,13 @@ from collections import deque
 from datetime import tzinfo
 from typing import Any, ClassVar
 
-from eshet.clock import wall_now
+from eshet.clock import ClockStep, wall_now
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.graph import Resumption
 from eshet.reactive.plain import is_absent
 from eshet.text import safe_repr
 
-__all__ = ["At", "Clock", "Delay", "Led", "Memory", "RateLimit", "TimeWindow", "loop_time"]
+__all__ = ["At", "Clock", "Delay", "Led", "Memory", "RateLimit", "TimeWindow", "loop_time", "moved"]
 
 
 def loop_time(given: Any, zero: float) -> float:
@@ -33,6 +33,14 @@ def loop_time(given: Any, zero: float) -> float:
     if type(given) not in (int, float) or not math.isfinite(given):
         raise ValueError(f"{safe_repr(given)} is not a time")
     return float(given + zero)
+
+
+def moved(time: float, step: ClockStep) -> float:
+    """Return a time of the loop as it is after a step of the wall clock.
+
+    Only times that were restored from an earlier process depend on the wall clock.
+    """
+    return time + step.moved if time < step.restored_before else time
 
 
 class Led(enum.Enum):
@@ -61,6 +69,8 @@ class Memory:
 
     label: ClassVar[str]  # what people call such a node
     led: ClassVar[Led] = Led.TIMER
+    follows_wall_clock: ClassVar[bool] = False
+    """Whether it depends on the wall clock even if nothing in it was restored."""
 
     def __init__(self, seconds: float = 0) -> None:
         self.seconds = seconds
@@ -97,6 +107,24 @@ class Memory:
         What comes out are levels that hold by now, and events that were missed.
         """
         raise NotImplementedError
+
+    def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
+        """Go on after a step of the wall clock, which tells better how old restored times are.
+
+        What comes out are levels that hold by now, and events that were missed.
+        """
+        if not step.moved:
+            return []
+        self.move(step)
+        return self.receive(self.give(0.0), Resumption(now, 0.0, step.restored_before))
+
+    def move(self, step: ClockStep) -> None:
+        """Replace all times in this by what `moved` returns for them."""
+        raise NotImplementedError
+
+    def take_dropped(self) -> Any:
+        """Return the first of what `wake` dropped as it was too late, and forget it; or None."""
+        return None
 
 
 class Delay(Memory):
@@ -141,6 +169,9 @@ class Delay(Memory):
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         self._pending = deque((loop_time(since, resumption.zero), value) for since, value in given)
         return [] if self._emits_missed else self.wake(resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._pending = deque((moved(since, step), value) for since, value in self._pending)
 
 
 class TimeWindow(Memory):
@@ -204,6 +235,11 @@ class TimeWindow(Memory):
         self._forget(resumption.down_until)
         return [self.values]
 
+    def move(self, step: ClockStep) -> None:
+        self._entries = deque(
+            (value, None if since is None else moved(since, step)) for value, since in self._entries
+        )
+
     def _forget(self, now: float) -> int:
         """Drop what is too old, at once; return how many that were."""
         count = 0
@@ -254,6 +290,10 @@ class RateLimit(Memory):
         missed = wake_at is not None and wake_at < resumption.down_until
         return self.wake(resumption.down_until) if missed else []
 
+    def move(self, step: ClockStep) -> None:
+        if self._blocked_since is not None:
+            self._blocked_since = moved(self._blocked_since, step)
+
 
 class At(Memory):
     """What is to be emitted when.
@@ -262,7 +302,7 @@ class At(Memory):
         emits_missed: whether what was due while nobody was there comes out late.
     """
 
-    __slots__ = ("_due", "_emits_missed")
+    __slots__ = ("_due", "_emits_missed", "_set_at")
 
     label = "emit_at"
 
@@ -270,17 +310,18 @@ class At(Memory):
         super().__init__()
         self._emits_missed = emits_missed
         self._due: tuple[float, Any] | None = None
+        self._set_at = -math.inf
 
     @property
     def wake_at(self) -> float | None:
         return None if self._due is None else self._due[0]
 
     def hear(self, value: Any, now: float) -> list[Any]:
-        self._due = None
+        self._due, self._set_at = None, now
         if value is not None and not is_absent(value):
             pair = isinstance(value, tuple) and len(value) == 2
             time, payload = value if pair else (value, None)
-            if not isinstance(time, int | float):
+            if not isinstance(time, int | float) or math.isnan(time):
                 raise ReactiveTypeError(
                     "emit_at takes None, a time of the loop, a pair of such a time and what to "
                     f"emit then, or a Value of these, not {value!r}"
@@ -293,12 +334,23 @@ class At(Memory):
         return [] if due is None else [due[1]]
 
     def give(self, zero: float) -> Any:
-        return [] if self._due is None else [self._due[0] - zero, self._due[1]]
+        if self._due is None:
+            return []
+        time, payload = self._due
+        return [time - zero, payload, None if self._set_at == -math.inf else self._set_at - zero]
 
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
-        self._due = (loop_time(given[0], resumption.zero), given[1]) if given else None
+        time, payload, set_at = [*given, None][:3] if given else (None, None, None)
+        due = None if time is None else loop_time(time, resumption.zero)
+        self._set_at = -math.inf if set_at is None else loop_time(set_at, resumption.zero)
+        self._due = None if due is None else (due, payload)
         missed = self._due is not None and self._due[0] < resumption.down_until
         return self.wake(resumption.down_until) if missed and not self._emits_missed else []
+
+    def move(self, step: ClockStep) -> None:
+        if self._due is not None and self._set_at < step.restored_before:
+            self._due = self._due[0] + step.moved, self._due[1]
+            self._set_at += step.moved
 
 
 class Clock(Memory):
@@ -308,6 +360,7 @@ class Clock(Memory):
 
     label = "now"
     led = Led.BEGINNING
+    follows_wall_clock = True
 
     def __init__(self, seconds: float, tz: tzinfo | None, now: float) -> None:
         super().__init__(seconds)
@@ -337,4 +390,8 @@ class Clock(Memory):
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         # What is late is read again in the next turn; what is not, in step with the old readings.
         self._next = min(self._next, loop_time(given, resumption.zero))
+        return []
+
+    def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
+        self._next = now  # what was read is wrong
         return []

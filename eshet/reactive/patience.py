@@ -4,8 +4,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from eshet.clock import ClockStep
 from eshet.reactive.graph import Resumption
-from eshet.reactive.memories import Memory, loop_time
+from eshet.reactive.memories import Memory, loop_time, moved
 from eshet.reactive.plain import NoChange, is_absent
 
 __all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Throttle"]
@@ -38,6 +39,9 @@ class Throttle(Memory):
     def receive(self, given: Any, resumption: Resumption) -> list[Any]:
         self._blocked_since = _plus(given[0], resumption.zero)
         return []
+
+    def move(self, step: ClockStep) -> None:
+        self._blocked_since = _moved(self._blocked_since, step)
 
 
 class Debounce(Memory):
@@ -77,6 +81,9 @@ class Debounce(Memory):
         wake_at = self.wake_at
         missed = wake_at is not None and wake_at < resumption.down_until
         return self.wake(resumption.down_until) if missed else []
+
+    def move(self, step: ClockStep) -> None:
+        self._since = _moved(self._since, step)
 
 
 _ROUNDING = 1e-3
@@ -122,6 +129,9 @@ class ForDuration(Memory):
         self.on = bool(on)
         # What was long enough is so still, unless the length is another one now.
         return self._look(resumption.now + _ROUNDING if self.on else resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._since = _moved(self._since, step)
 
     def _look(self, now: float) -> list[Any]:
         before = self.on
@@ -185,6 +195,9 @@ class Hold(Memory):
         self._rose = loop_time(rose, resumption.zero)
         self._still, self.on = bool(still), bool(on)
         return self.wake(resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._rose = moved(self._rose, step)
 
     def _look(self, now: float) -> bool:
         """Let go if it is time to; return whether it was."""
@@ -258,6 +271,9 @@ class Fold(Memory):
                 entered.clear()
         return results
 
+    def move(self, step: ClockStep) -> None:
+        self._since = moved(self._since, step)
+
     def _enter(self, state: Any, now: float) -> list[Any]:
         before, self.state, self._since = self.state, state, now
         return [] if state == before else [state]
@@ -269,3 +285,7 @@ def _less(since: float | None, zero: float) -> float | None:
 
 def _plus(since: float | None, zero: float) -> float | None:
     return None if since is None else loop_time(since, zero)
+
+
+def _moved(since: float | None, step: ClockStep) -> float | None:
+    return None if since is None else moved(since, step)

@@ -6,41 +6,27 @@ and again after each. Two instants are compared in UTC, since `datetime` compare
 
 import asyncio
 import math
-import os
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from pathlib import Path
-from typing import Final, Literal
-from zoneinfo import ZoneInfo
-
-import astral
-import astral.sun
-from cronsim import CronSim, CronSimError
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+from typing import Any, Final, Literal
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.appointments import Appointment
+from eshet.reactive.appointments import GRACE, Appointment
 from eshet.reactive.clocked import LaterEvent
+from eshet.reactive.cron import Cron
 from eshet.reactive.event import Event, event_of
 from eshet.reactive.handover import named
+from eshet.reactive.solar import SUN_EVENTS, SunEvent, next_sun_event
 from eshet.reactive.timing import Missed, emits
+from eshet.reactive.zones import distance, place_of, zone_of
+from eshet.text import safe_repr
 
 __all__ = ["schedule", "sun"]
 
-GRACE: Final = 60.0
-"""By how many seconds a firing may come late and is still none that was missed."""
-
-_TWICE_WITHIN: Final = timedelta(hours=3)
-"""More than any clock is ever put back."""
-
-_SUN: Final[dict[str, Callable[..., datetime]]] = {
-    "dawn": astral.sun.dawn,
-    "sunrise": astral.sun.sunrise,
-    "noon": astral.sun.noon,
-    "sunset": astral.sun.sunset,
-    "dusk": astral.sun.dusk,
-}
-
-SunEvent = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
+_MAX_OFFSET: Final = 86_400.0  # seconds
+_ELSEWHERE: Final = (
+    25.0  # degrees: farther than most places are from the one their zone is named after
+)
 
 
 def schedule(
@@ -58,7 +44,8 @@ def schedule(
         at: a time of each day, as `"07:30"`, or the five fields of cron: `"*/10 6-22 * * mon-fri"`.
         tz: the zone it is meant in, as `"Europe/Berlin"`; the system's if not given.
         skipped: what becomes of a time that a day does not have, since clocks are put forward:
-            it comes when that is over, or not at all.
+            it comes when that is over, or not at all. What cron does every hour, or more often,
+            comes then only if it would not come as long after the one before as it always does.
         repeated: how often a time comes that a day has twice, since clocks are put back. What cron
             does every hour, or more often, it does in both.
         name: by which it is known again after a reload, unique in its module.
@@ -67,17 +54,17 @@ def schedule(
             for the first of all that were missed.
 
     Raises:
-        ReactiveTypeError: `at` is neither, or never comes.
+        ReactiveTypeError: `at` is neither, or never comes, or another argument has no meaning.
         RuntimeError: no loop is running.
     """
-    zone = _zone(tz)
-    expression = _expression(at)
-
-    def next_after(instant: float) -> float:
-        times = _times(expression, instant, zone, skipped=skipped, repeated=repeated)
-        return next(time for time in times if time > instant)
-
-    return named(_appointments(next_after, missed, zone), name)
+    zone = zone_of(tz)
+    cron = Cron(
+        at,
+        zone,
+        comes_later=_one_of("skipped", skipped, "later", "skip") == "later",
+        comes_twice=_one_of("repeated", repeated, "once", "twice") == "twice",
+    )
+    return named(_appointments(cron.next_after, missed, zone), name)
 
 
 def sun(
@@ -98,31 +85,31 @@ def sun(
         event: which moment. Dawn and dusk are civil: the sun is 6° below the horizon.
         latitude: in degrees, north is positive.
         longitude: in degrees, east is positive.
-        offset: how many seconds later; negative for earlier.
+        offset: how many seconds later, a day at most; negative for earlier.
         tz: the zone in which the time is told; the system's if not given.
         name: by which it is known again after a reload, unique in its module.
         missed: see `schedule`.
 
     Raises:
-        ReactiveTypeError: there is no such event.
+        ReactiveTypeError: there is no such event, place or zone; or latitude and longitude are
+            exchanged, as the place is far from the zone, and would be close to it.
         RuntimeError: no loop is running.
     """
-    if event not in _SUN:
-        raise ReactiveTypeError(f"the sun has {', '.join(_SUN)}, not {event!r}")
-    observer = astral.Observer(latitude, longitude)
+    if event not in SUN_EVENTS:
+        raise ReactiveTypeError(f"the sun has {', '.join(SUN_EVENTS)}, not {safe_repr(event, 200)}")
+    _check_number("latitude", latitude, 90, "degrees, north is positive")
+    _check_number("longitude", longitude, 180, "degrees, east is positive")
+    _check_number("offset", offset, _MAX_OFFSET, "seconds")
+    zone = zone_of(tz)
+    _check_not_exchanged(latitude, longitude, zone)
 
     def next_after(instant: float) -> float | None:
-        # A day of the sun may lie in two days of UTC, so the next is among three days; where the
-        # sun stays up or down for months, it is later.
-        start = datetime.fromtimestamp(instant - offset, UTC).date() - timedelta(days=1)
-        for days in range(370):
-            near = [_sun_at(event, observer, start + timedelta(days=days + n)) for n in range(3)]
-            after = [time + offset for time in near if time is not None and time + offset > instant]
-            if after:
-                return min(after)
-        return None
+        time = next_sun_event(event, latitude, longitude, instant - offset)
+        if time is not None and time + offset <= instant:  # the same again, but for its rounding
+            time = next_sun_event(event, latitude, longitude, time)
+        return None if time is None else time + offset
 
-    return named(_appointments(next_after, missed, _zone(tz)), name)
+    return named(_appointments(next_after, missed, zone), name)
 
 
 def _appointments(
@@ -133,62 +120,33 @@ def _appointments(
     return event_of(LaterEvent(Appointment(next_after, late, zone, now), None, None))
 
 
-def _expression(at: str) -> str:
-    hours, colon, minutes = at.partition(":")
-    expression = f"{minutes} {hours} * * *" if colon else at
-    try:
-        comes = any(CronSim(expression, datetime(2000, 1, 1)))
-    except CronSimError as error:
+def _one_of(argument: str, value: Any, *meanings: str) -> str:
+    for meaning in meanings:
+        if value == meaning:
+            return meaning
+    texts = " or ".join(f'"{each}"' for each in meanings)
+    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} has no meaning: write {texts}")
+
+
+def _check_number(argument: str, value: Any, at_most: float, unit: str) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= at_most:
         raise ReactiveTypeError(
-            'a schedule is a time of day, as "07:30", or the five fields of cron, '
-            f'as "*/10 6-22 * * *", and not {at!r}: {error}'
-        ) from error
-    if not comes:
-        raise ReactiveTypeError(f"the schedule {at!r} never comes")
-    return expression
+            f"{argument} is a number from {-at_most:g} to {at_most:g}, in {unit}, "
+            f"and not {safe_repr(value, 200)}"
+        )
 
 
-def _times(
-    expression: str, instant: float, zone: tzinfo, *, skipped: str, repeated: str
-) -> Iterator[float]:
-    """Yield the instants of a schedule, from a little before an instant on, in order."""
-    # From before, as what comes a second time is found by its first.
-    start = datetime.fromtimestamp(instant, zone) - _TWICE_WITHIN
-    pending: list[float] = []  # second times that are still to come
-    for time in CronSim(expression, start):
-        this = time.timestamp()
-        while pending and pending[0] <= this:
-            if (second := pending.pop(0)) != this:  # cron does what is hourly in both by itself
-                yield second
-        if skipped == "later" or _is_meant(expression, time):
-            yield this
-        second = time.replace(fold=1).timestamp()
-        if repeated == "twice" and second > this and time.fold == 0:
-            pending.append(second)
-
-
-def _is_meant(expression: str, time: datetime) -> bool:
-    """Whether a wall clock ever shows what the expression says then, or it was moved there."""
-    wall = time.replace(tzinfo=None)
-    return next(CronSim(expression, wall - timedelta(minutes=1))) == wall
-
-
-def _sun_at(event: str, observer: astral.Observer, day: date) -> float | None:
-    try:
-        return _SUN[event](observer, date=day, tzinfo=UTC).timestamp()
-    except ValueError:  # the sun does not do that on this day
-        return None
-
-
-def _zone(tz: str | tzinfo | None) -> tzinfo:
-    if isinstance(tz, tzinfo):
-        return tz
-    return ZoneInfo(tz or _system_zone())
-
-
-def _system_zone() -> str:
-    """Return the name of the zone that this machine is set to."""
-    name = os.environ.get("TZ", "").lstrip(":")
-    if not name:
-        _, _, name = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")
-    return name or "UTC"
+def _check_not_exchanged(latitude: float, longitude: float, zone: tzinfo) -> None:
+    """Check that a place is not far from its zone, but close to it with exchanged coordinates."""
+    place = place_of(zone)
+    if place is None or abs(longitude) > 90:
+        return
+    given = distance((latitude, longitude), place)
+    exchanged = distance((longitude, latitude), place)
+    if given > _ELSEWHERE > 2 * exchanged:
+        raise ReactiveTypeError(
+            f"latitude={latitude!r}, longitude={longitude!r} is far from {zone}, where "
+            f"latitude={longitude!r}, longitude={latitude!r} is: exchange them. If they are right, "
+            "give as tz the zone of the place"
+        )

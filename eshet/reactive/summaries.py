@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.clocked import length_of
 from eshet.reactive.conversions import value_to_event
 from eshet.reactive.fn import fn
@@ -58,14 +59,22 @@ def rate(source: Any, seconds: Any) -> Value[float]:
         seconds: over how long, more than 0; may be a Value.
 
     Raises:
+        ReactiveTypeError: it is no length of time, or 0.
         RuntimeError: no loop is running.
     """
     length = length_of(seconds)
+    _check_above_0(length.value)
     result: Value[float] = fn(_rate)(time_window(value_to_event(source), length), length)
     return result
 
 
+def _check_above_0(seconds: float) -> None:
+    if seconds == 0:
+        raise ReactiveTypeError("a rate is over a number of seconds above 0")
+
+
 def _rate(window: list[Any], seconds: float) -> float:
+    _check_above_0(seconds)
     return sum(not is_absent(each) for each in window) / seconds
 
 

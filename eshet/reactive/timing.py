@@ -6,6 +6,7 @@ so with the scope that that was made in.
 
 import asyncio
 import enum
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Final, Literal
 
@@ -21,7 +22,7 @@ from eshet.reactive.clocked import (
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.event import Event, event_of
-from eshet.reactive.graph import EventNode, ValueNode
+from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
 from eshet.reactive.memories import (
@@ -30,9 +31,11 @@ from eshet.reactive.memories import (
     Delay,
     RateLimit,
     TimeWindow,
+    loop_time,
 )
 from eshet.reactive.plain import NoValue, PlainValue
 from eshet.reactive.value import Value, value_of
+from eshet.reactive.zones import zone_of
 
 __all__ = [
     "NOTHING",
@@ -42,6 +45,21 @@ __all__ = [
     "rate_limit",
     "time_window",
 ]
+
+
+class _ClockValue(LaterValue):
+    """What a clock shows, a date and time. It is handed over as a number, which is plain data."""
+
+    __slots__ = ()
+
+    def give(self, zero: float) -> Any:
+        memory, shown, heard = super().give(zero)
+        return [memory, shown.timestamp(), heard]
+
+    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
+        memory, shown, heard = given
+        value = datetime.fromtimestamp(loop_time(shown, 0.0), self.value.tzinfo)
+        return super().receive([memory, value, heard], resumption)
 
 
 class _Nothing(enum.Enum):
@@ -172,18 +190,21 @@ def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None)
     return named(value_of(limited), name)
 
 
-def now(interval: Any = 1.0, tz: tzinfo | None = None) -> Value[datetime]:
+def now(interval: Any = 1.0, tz: str | tzinfo | None = None) -> Value[datetime]:
     """Return a Value of what the clock on the wall shows, read again and again while it is used.
 
     Args:
         interval: how often, in seconds, more than 0; may be a Value. Setting that begins anew: the
             clock is read next one interval later.
-        tz: the zone to show it in; the local one, without a zone in the result, if not given.
+        tz: the zone to show it in, as `"Europe/Berlin"`; the local one, without a zone in the
+            result, if not given.
 
     Raises:
+        ReactiveTypeError: there is no such zone, or the interval is no length of time.
         RuntimeError: no loop is running.
     """
     time = asyncio.get_running_loop().time()
     seconds = length_of(interval)
-    memory = Clock(seconds.value, tz, time)
-    return value_of(LaterValue(memory, None, node_of(seconds), wall_now(tz)))
+    zone = None if tz is None else zone_of(tz)
+    memory = Clock(seconds.value, zone, time)
+    return value_of(_ClockValue(memory, None, node_of(seconds), wall_now(zone)))

@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import msgpack
 import pytest
@@ -47,6 +49,13 @@ scalars = (
     | st.text()
     | st.binary()
     | st.sampled_from([Unknown, NoValue, yarp.FSM.START])
+    | st.datetimes(
+        datetime(1900, 1, 1),
+        timezones=st.sampled_from(
+            [None, UTC, timezone(timedelta(hours=5, minutes=30)), ZoneInfo("Europe/Berlin")]
+        ),
+        allow_imaginary=False,
+    )
 )
 hashables = st.recursive(scalars, lambda inner: st.lists(inner).map(tuple), max_leaves=5)
 values = st.recursive(

@@ -5,11 +5,13 @@ import hashlib
 import itertools
 import random
 import threading
+from datetime import UTC, datetime, timedelta
 
 import msgpack
 import pytest
 
 from eshet import Client, Unknown
+from eshet.clock import wall_now
 from eshet_rules.checkpoint import Checkpoint
 from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
@@ -87,6 +89,158 @@ async def test_a_window_ends_at_its_time_over_a_kill(house, restarts, advance):
     await advance(1)
     assert await house.get("/light") is False
     assert lamp == [[True], [False]]
+
+
+@pytest.mark.parametrize("behind_s", [4 * 3600, 1_700_000_000])
+@pytest.mark.parametrize(("down", "ends"), [(10, 20), (25, 5), (500, 1)])
+async def test_a_window_ends_at_its_time_once_a_clock_that_was_behind_is_set(
+    house, restarts, advance, behind_s, down, ends
+):
+    loop, behind = asyncio.get_running_loop(), timedelta(seconds=behind_s)
+    move = await house.viewer.event_register("/motion")
+    house.write("hall.py", LIGHT)
+    await house.reload()
+    await move("somebody")
+    await advance(27)
+    await restarts.remember()
+    await restarts.kill()
+    await advance(down)
+    loop.set_wall_time(wall_now(UTC) - behind)
+    await restarts.start()
+    await advance(3)
+    assert await house.get("/light") is True
+    loop.set_wall_time(wall_now(UTC) + behind)
+    if down < 500:
+        await advance(ends - 1)
+        assert await house.get("/light") is True
+    await advance(1)
+    assert await house.get("/light") is False
+
+
+async def test_a_window_waits_no_longer_than_when_it_was_written(house, restarts, advance):
+    move = await house.viewer.event_register("/motion")
+    house.write("hall.py", LIGHT)
+    await house.reload()
+    await move("somebody")
+    await advance(27)
+    await restarts.remember()
+    await restarts.kill()
+    await advance(10)
+    asyncio.get_running_loop().set_wall_time(datetime(1970, 1, 1, tzinfo=UTC))
+    await restarts.start()
+    await advance(32)
+    assert await house.get("/light") is True
+    await restarts.remember()  # on the wrong clock
+    await restarts.kill()
+    await restarts.start()
+    await advance(2)
+    assert await house.get("/light") is False
+
+
+@pytest.mark.parametrize(("down", "rung"), [(3600, []), (8 * 3600, ["2026-01-01 07:30"])])
+async def test_times_that_a_wrong_clock_was_put_over_are_not_missed(
+    house, restarts, advance, down, rung
+):
+    bell, loop = [], asyncio.get_running_loop()
+    await house.viewer.event_listen_cb("/bell", bell.append)
+    house.write(
+        "hall.py",
+        module("""
+        morning = yarp.schedule("07:30", tz="UTC", missed="emit")
+        meant = yarp.fn(lambda meant: f"{meant:%Y-%m-%d %H:%M}")(morning)
+        await yarp.event_register("/bell", meant)
+    """),
+    )
+    await house.reload()
+    await restarts.remember()
+    await restarts.kill()
+    await advance(down)
+    right = wall_now(UTC)
+    loop.set_wall_time(datetime(1970, 1, 1, tzinfo=UTC))
+    await restarts.start()
+    await advance(30)
+    assert bell == []
+    loop.set_wall_time(right + timedelta(seconds=30))
+    await advance(1)
+    assert bell == rung
+    await advance(86_400)
+    assert len(bell) == len(rung) + 1
+
+
+async def test_the_clock_and_schedules_are_remembered_without_a_warning(house, restarts, advance):
+    house.write(
+        "hall.py",
+        module("""
+        clock = yarp.now(600, tz="Europe/Berlin")
+        last = yarp.latest(yarp.schedule("*/20 * * * *", tz="Asia/Tokyo"), initial=None)
+        before = yarp.window(clock, 2)
+        await yarp.state_register("/clock", yarp.fn(lambda t: f"{t:%H:%M}")(clock))
+        await yarp.state_register("/local", yarp.fn(lambda t: f"{t:%M}")(yarp.now(600)))
+        await yarp.state_register("/last", yarp.fn(lambda t: t and f"{t:%H:%M %Z}")(last))
+        await yarp.state_register("/before", yarp.fn(lambda ts: f"{ts[0]:%H:%M %Z}")(before))
+    """),
+    )
+    await house.reload()
+    await advance(1210)
+    await restarts.remember()
+    assert [r for r in house.log.records if r["level"] == "warning"] == []
+    before = {path: await house.get(path) for path in ("/clock", "/local", "/last", "/before")}
+    assert before == {
+        "/clock": "01:20", "/local": "20", "/last": "09:20 JST", "/before": "01:10 CET"
+    }  # fmt: skip
+    await restarts.kill()
+    house.log.clear()
+    await restarts.start()
+    assert {path: await house.get(path) for path in before} == before
+    assert "afresh" not in house.log.find("handed over")
+    await advance(600)
+    assert await house.get("/clock") == "01:30"
+    assert await house.get("/before") == "01:20 CET"
+
+
+async def test_when_it_was_written_is_in_a_checkpoint_that_changes_only_with_the_rest(
+    house, restarts, advance
+):
+    house.write("hall.py", LIGHT)
+    await house.reload()
+    await restarts.remember()
+    before = restarts.checkpoint.path.stat().st_mtime_ns, restarts.checkpoint.path.stat().st_ino
+    await advance(10)
+    await restarts.remember()
+    after = restarts.checkpoint.path.stat()
+    assert (after.st_mtime_ns, after.st_ino) == before
+
+
+@pytest.mark.parametrize(
+    ("down", "missed", "rung", "logged"),
+    [
+        (30, "drop", ["07:30"], None),
+        (3600, "drop", [], ["schedule: datetime.datetime(2026, 1, 1, 7, 30"]),
+        (3600, "emit", ["07:30"], None),
+    ],
+)
+async def test_a_time_that_came_while_nobody_was_there(
+    house, restarts, advance, down, missed, rung, logged
+):
+    bell = []
+    await house.viewer.event_listen_cb("/bell", bell.append)
+    house.write(
+        "hall.py",
+        module(f"""
+        morning = yarp.schedule("07:30", tz="UTC", missed="{missed}")
+        await yarp.event_register("/bell", yarp.fn(lambda meant: f"{{meant:%H:%M}}")(morning))
+    """),
+    )
+    await house.reload()
+    await advance(7.5 * 3600 - 10)
+    await restarts.remember()
+    await restarts.kill()
+    await advance(down)
+    await restarts.start()
+    await advance(1)
+    assert bell == rung
+    told = house.log.find("handed over").get("missed")
+    assert told == logged or told[0].startswith(logged[0])
 
 
 async def test_what_fell_due_meanwhile_is_true_at_once(house, restarts, advance):

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from datetime import UTC, datetime, timedelta
+import math
+from datetime import UTC, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from eshet import reactive as yarp
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.appointments import Appointment
+from eshet.reactive.cron import Cron
 from eshet.reactive.graph import Resumption
 from eshet_rules.virtual_time import VirtualLoop
-from tests.support.hearing import heard
+from tests.support.hearing import Errors, heard
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = 86_400
@@ -94,10 +96,191 @@ def test_cron_has_days_of_the_week():
     assert [t.isoweekday() for t in told] == [1, 2, 3, 4, 5] * 2
 
 
-@pytest.mark.parametrize("at", ["half past seven", "25:00", "0 0 30 2 *", "* * *"])
-async def test_what_is_no_schedule_is_an_error_that_says_what_is(at):
-    with pytest.raises(ReactiveTypeError, match="schedule"):
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ("half past seven", "it has 3 fields"),
+        ("25:00", "Bad hour"),
+        ("0 0 30 2 *", "never comes|Bad day"),
+        ("* * *", "it has 3 fields"),
+        ("*/20 * * * * *", "it has 6 fields"),
+        ("07:30:15", "it has 1 field"),
+        ("*/2:30", "it has 1 field"),
+        ("1-5:30", "it has 1 field"),
+        ("", "it has 0 fields"),
+        (None, "it is of the class NoneType"),
+        (730, "it is of the class int"),
+        (time(7, 30), "it is of the class time"),
+    ],
+)
+async def test_what_is_no_schedule_is_an_error_that_says_what_is(at, why):
+    with pytest.raises(ReactiveTypeError, match=f"schedule.*({why})"):
         yarp.schedule(at)
+
+
+BERLIN_PLACE = {"latitude": 52.52, "longitude": 13.40, "tz": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: yarp.schedule("07:30", tz="Europe/Berln"), "time zone.*'Europe/Berln'"),
+        (lambda: yarp.schedule("07:30", tz="../etc/passwd"), "time zone.*passwd"),
+        (lambda: yarp.schedule("07:30", tz=1), "time zone.*int"),
+        (lambda: yarp.schedule("07:30", skipped="Later"), 'skipped=.*"later" or "skip"'),
+        (lambda: yarp.schedule("07:30", repeated=2), 'repeated=2 .*"once" or "twice"'),
+        (lambda: yarp.schedule("07:30", missed=True), 'missed=True.*"drop" or "emit"'),
+        (lambda: yarp.now(tz="Europe/Berln"), "time zone.*'Europe/Berln'"),
+        (lambda: yarp.now(tz=2), "time zone.*int"),
+        (lambda: yarp.now(0), "above 0"),
+        (lambda: yarp.now(math.nan), "number of seconds"),
+        (lambda: yarp.emit_at(math.nan), "emit_at takes"),
+        (lambda: yarp.rate(yarp.Event(), 0), "above 0"),
+        (lambda: yarp.rate(yarp.Event(), -1), "from 0 up"),
+        (lambda: yarp.rate(yarp.Event(), math.nan), "from 0 up"),
+        (lambda: yarp.sun("sunset", latitude=139.69, longitude=35.68), "latitude.*-90 to 90"),
+        (lambda: yarp.sun("sunset", latitude=13.4, longitude=52.52, tz=BERLIN), "exchange them"),
+        (lambda: yarp.sun("sunset", latitude=math.nan, longitude=0), "latitude.*nan"),
+        (lambda: yarp.sun("sunset", latitude=0, longitude=math.inf), "longitude.*inf"),
+        (lambda: yarp.sun("sunset", latitude=0, longitude=400), "longitude.*400"),
+        (lambda: yarp.sun("sunset", latitude="52", longitude=0), "latitude.*'52'"),
+        (lambda: yarp.sun("sunset", latitude=True, longitude=0), "latitude.*True"),
+        (lambda: yarp.sun("sunset", latitude=yarp.Value(5), longitude=0), "latitude"),
+        (lambda: yarp.sun("sunset", **BERLIN_PLACE, offset=math.nan), "offset.*nan"),
+        (lambda: yarp.sun("sunset", **BERLIN_PLACE, offset=1e9), "offset.*86400"),
+        (lambda: yarp.sun("sunset", **{**BERLIN_PLACE, "tz": "Mars"}), "time zone.*'Mars'"),
+        (lambda: yarp.sun("sunset", **BERLIN_PLACE, missed="no"), "missed='no'"),
+    ],
+)
+async def test_an_argument_without_a_meaning_is_an_error_that_names_it(make, says):
+    with pytest.raises(ReactiveTypeError, match=says):
+        make()
+
+
+async def test_a_place_is_taken_as_it_is_given_where_that_can_be_right():
+    yarp.sun("sunset", **BERLIN_PLACE)
+    yarp.sun("sunset", latitude=13.40, longitude=52.52, tz="UTC")
+    yarp.sun("sunset", latitude=30.04, longitude=31.24, tz="Africa/Cairo")
+    yarp.sun("sunset", latitude=39.47, longitude=75.99, tz="Asia/Shanghai")
+    yarp.sun("sunset", latitude=-90, longitude=180, tz=timezone(timedelta(hours=12)))
+
+
+async def test_now_takes_the_name_of_a_zone():
+    assert yarp.now(tz="Asia/Tokyo").value.hour == 9
+
+
+async def test_a_rate_whose_seconds_become_0_is_an_error_and_goes_on():
+    errors, seconds = Errors(), yarp.Value(10)
+    with errors.scope.active():
+        event = yarp.Event()
+        rate = yarp.rate(event, seconds)
+        heard(rate)
+        seconds.value = 0
+        assert "above 0" in errors.reported[0][0]
+        seconds.value = 5
+        event.emit(1)
+        assert rate.value == 0.2
+
+
+# --- daylight saving ----------------------------------------------------------------------------
+
+ZONES = ["Australia/Lord_Howe", "Europe/Berlin", "America/New_York", "Pacific/Chatham",
+         "Africa/Casablanca", "America/St_Johns", "Antarctica/Troll"]  # fmt: skip
+
+
+def put_forward_and_back(zone):
+    """Return in which minutes of 2025 clocks of a zone are put forward, and back."""
+    at = datetime(2025, 1, 1, tzinfo=UTC)
+    forward, back = [], []
+    while at.year == 2025:
+        after = at + timedelta(days=1)
+        change = after.astimezone(zone).utcoffset() - at.astimezone(zone).utcoffset()
+        if change:
+            while (at + timedelta(minutes=1)).astimezone(zone).utcoffset() == (
+                at.astimezone(zone).utcoffset()
+            ):
+                at += timedelta(minutes=1)
+            (forward if change > timedelta() else back).append(at + timedelta(minutes=1))
+        at = after.replace(hour=0, minute=0)
+    return forward, back
+
+
+def instants(at, start, end, zone, **options):
+    cron = Cron(at, zone, comes_later=options["later"], comes_twice=options["twice"])
+    told = [start.timestamp() - 1]
+    while told[-1] < end.timestamp():
+        told.append(cron.next_after(told[-1]))
+    return [datetime.fromtimestamp(t, UTC) for t in told[1:-1]]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("minute", [0, 15, 30, 45])
+@pytest.mark.parametrize("later", [True, False])
+def test_what_is_hourly_comes_each_time_that_clocks_show_it(zone, minute, later):
+    zone = ZoneInfo(zone)
+    forward, back = put_forward_and_back(zone)
+    assert forward and back  # noqa: PT018
+    for change in forward + back:
+        start, end = change - timedelta(hours=5), change + timedelta(hours=5)
+        shown = [
+            at
+            for n in range(600)
+            if (at := start + timedelta(minutes=n)).astimezone(zone).minute == minute
+        ]
+        told = instants(f"{minute} * * * *", start, end, zone, later=later, twice=False)
+        added = sorted(set(told) - set(shown))
+        assert set(shown) <= set(told)
+        assert added in ([], [change])
+        gaps = [b - a for a, b in itertools.pairwise(told)]
+        if later and change in forward:
+            assert max(gaps) <= timedelta(hours=1)
+        assert not added or (later and change in forward)
+
+
+@pytest.mark.parametrize(
+    ("at", "later", "skip"),
+    [
+        ("0 * * * *", "01:00 02:30 03:00 04:00", "01:00 03:00 04:00"),
+        ("15 * * * *", "01:15 02:30 03:15 04:15", "01:15 03:15 04:15"),
+        ("45 * * * *", "00:45 01:45 02:45 03:45", "00:45 01:45 02:45 03:45"),
+        ("15 2 * * *", "02:30", ""),
+        ("45 2 * * *", "02:45", "02:45"),
+    ],
+)
+def test_half_an_hour_that_is_missing(at, later, skip):
+    zone = ZoneInfo("Australia/Lord_Howe")
+    start = datetime(2026, 10, 4, 0, 31, tzinfo=zone)
+    end = start + timedelta(hours=4)
+    for comes_later, expected in ((True, later), (False, skip)):
+        told = instants(at, start, end, zone, later=comes_later, twice=False)
+        assert " ".join(f"{t.astimezone(zone):%H:%M}" for t in told) == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "once", "twice"),
+    [
+        ("45 * * * *", "00:45 01:45 01:45 02:45 03:45", "00:45 01:45 01:45 02:45 03:45"),
+        ("45 1 * * *", "01:45", "01:45 01:45"),
+        ("*/20 1 * * *", "01:00 01:20 01:40 01:40", "01:00 01:20 01:40 01:40"),
+        ("15 1 * * *", "01:15", "01:15"),
+    ],
+)
+def test_half_an_hour_that_comes_twice(at, once, twice):
+    zone = ZoneInfo("Australia/Lord_Howe")
+    start = datetime(2026, 4, 5, 0, 31, tzinfo=zone)
+    end = datetime(2026, 4, 5, 4, tzinfo=zone)
+    for comes_twice, expected in ((False, once), (True, twice)):
+        told = instants(at, start, end, zone, later=True, twice=comes_twice)
+        assert " ".join(f"{t.astimezone(zone):%H:%M}" for t in told) == expected
+
+
+def test_a_day_that_a_zone_left_out_comes_when_it_is_over():
+    zone = ZoneInfo("Pacific/Apia")  # after the 29th of December 2011 came the 31st
+    start = datetime(2011, 12, 29, tzinfo=zone)
+    told = instants("30 7 * * *", start, start + timedelta(days=4), zone, later=True, twice=False)
+    assert [f"{t.astimezone(zone):%d %H:%M}" for t in told] == [
+        "29 07:30", "31 00:00", "31 07:30", "01 07:30"
+    ]  # fmt: skip
 
 
 def test_a_schedule_of_the_system_s_zone_follows_tz(monkeypatch):
