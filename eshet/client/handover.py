@@ -135,10 +135,16 @@ class ClientView(Client):
         return owned is not None and not owned.withdrawn
 
     async def left(self) -> None:
-        """Wait until the server knows of all paths that were given up."""
-        leaving = [owned.leaving for owned in self._registrations.owned.values() if owned.leaving]
+        """Wait until the server knows of all paths that were given up.
+
+        One that can't be told to forget them is left, for a moment, by the whole connection.
+        """
+        owned = list(self._registrations.owned.values())
+        leaving = [each.leaving for each in owned if each.leaving]
         if leaving:
             await asyncio.wait(leaving)
+        if any(each.withdrawn and each.on_server for each in self._registrations.owned.values()):
+            await self._keeper.reconnect("to give up paths on a server without /meta/unregister")
 
     async def _say(self, code: int, path: bytes, value: bytes) -> None:
         if self._held_back:

@@ -132,6 +132,14 @@ class Keeper:
         if self._closed:
             raise Disconnected("connect", self.why_not)
 
+    async def reconnect(self, reason: str) -> None:
+        """End the connection, and wait until there is another one, or until this is closed."""
+        if self._session is not None:
+            self.why_not = reason
+            self._awake.clear()
+            self._session.connection.close(reason)
+            await self._awake.wait()
+
     async def close(self) -> None:
         """End the connection, for good. A second call does nothing."""
         if self._closed:

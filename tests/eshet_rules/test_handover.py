@@ -10,6 +10,7 @@ from eshet_rules.importer import Importer
 from eshet_rules.reload import Reloader
 from eshet_rules.remember import wall_zero
 from eshet_rules.supervision.scope import TaskScope
+from tests.support.house import LEVEL
 
 MOTION_LIGHT = """
     from eshet import yarp
@@ -345,3 +346,26 @@ async def test_names_of_what_is_kept_belong_to_the_rule(house, rules):
     assert [await house.get(f"/{room}/count") for room in PLACES] == [2, 2]
     assert [await house.get(f"/{room}/busy") for room in PLACES] == [False, True]
     assert "afresh" not in house.log.records[-1]
+
+
+async def test_a_path_moves_to_another_module_on_a_server_that_can_not_unregister(house):
+    tree = house.server.router.tree
+    tree.disown(tree.find(b"/meta/unregister"))
+    house.write("a.py", LEVEL.format(name="shared", level="'a'") + OTHER)
+    house.write("b.py", LEVEL.format(name="b", level=1))
+    assert await house.update(10)
+    told = await house.watch("/shared/level")
+    other = await house.watch("/other")
+    house.write("a.py", LEVEL.format(name="a", level=1) + OTHER)
+    house.write("b.py", LEVEL.format(name="shared", level="'b'"))
+    assert await house.update(10)
+    assert told == ["a", Unknown, "b"]
+    assert other == [1, Unknown, 1], "the module has left the server for a moment"
+    assert [record["level"] for record in house.log.records if record["level"] != "info"] == []
+
+
+OTHER = """
+    @rule
+    async def other():
+        await yarp.state_register("/other", yarp.Value(1))
+    """
