@@ -99,6 +99,9 @@ class Client:
         UnsupportedValue: the client id is no value of the wire.
     """
 
+    StateWrapper: Final = StateWrapper
+    """What `state_register` returns."""
+
     def __init__(
         self,
         base: str = "/",

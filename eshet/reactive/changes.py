@@ -12,9 +12,10 @@ from eshet.reactive.fn import fn
 from eshet.reactive.graph import EventNode, Node, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.lifted import Lifted
-from eshet.reactive.plain import NoChange, NoValue, is_absent
+from eshet.reactive.plain import NoChange, NoValue, is_absent, is_nan
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value
+from eshet.unknown import Unknown
 
 __all__ = [
     "changes",
@@ -264,9 +265,9 @@ class _Hysteresis:
 
     def __call__(self, value: Any, low: Any, high: Any) -> Any:
         for each in (value, low, high):
-            if is_absent(each):
+            if is_absent(each) or is_nan(each):
                 self._above = False
-                return each
+                return Unknown if is_nan(each) else each
         if value > high:
             self._above = True
         elif value < low:
@@ -284,8 +285,8 @@ def hysteresis(source: Any, low: Any, high: Any) -> Any:
     """Return a Value that is True from above `high` until below `low`.
 
     Between them it is what it was, and False at first. While the source or a bound is absent so is
-    the result, and what it was is forgotten. That is no decision: end with `yarp.default(…, False)`
-    or True, whichever is safe where it is used.
+    the result, and what it was is forgotten; NaN counts as `Unknown`. That is no decision: end with
+    `yarp.default(…, False)` or True, whichever is safe where it is used.
 
     Args:
         source: the Value, or an Event of numbers.

@@ -12,7 +12,7 @@ from eshet.reactive.graph import EventNode, Resumption, ValueNode
 from eshet.reactive.handle import node_of
 from eshet.reactive.handover import named
 from eshet.reactive.lifted import Lifted
-from eshet.reactive.plain import NoChange, NoValue, is_absent, is_same
+from eshet.reactive.plain import NoChange, NoValue, is_absent, is_nan, is_same
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
@@ -32,6 +32,8 @@ class _NoRepeat:
 
     def __call__(self, value: Any) -> Any:
         if self.last is NoChange or value != self.last:
+            if is_nan(value) and is_nan(self.last):
+                return NoChange
             self.last = value
             return value
         return NoChange
@@ -46,30 +48,33 @@ class _NoRepeat:
 class _Window(ValueNode):
     """The list of the last emissions; that list and its length are all that it remembers."""
 
-    __slots__ = ("_heard", "_length", "_num_values", "_source")
+    __slots__ = ("_entries", "_heard", "_length", "_num_values", "_source")
 
     def __init__(self, source: EventNode, num_values: ValueNode, first: list[Any]) -> None:
         self._source = source
         self._num_values = num_values
         self._length = _checked_length(num_values.value)
         self._heard = source.present()
-        super().__init__(self._cropped(first), (source, num_values))
+        # Apart from what is handed out, which a callback may sort.
+        self._entries = self._cropped(first)
+        super().__init__(list(self._entries), (source, num_values))
 
     def settle(self, transactions: Transactions) -> bool:
         self._adjust()
         emissions = () if self._source.retells() else self._source.emissions
         self._heard = self._source.present()
-        value = self._cropped([*self.value, *emissions])
-        if not emissions and len(value) == len(self.value):
+        entries = self._cropped([*self._entries, *emissions])
+        if not emissions and len(entries) == len(self._entries):
             return False
-        self.value = value
+        self._entries = entries
+        self.value = list(entries)
         return True
 
     def label(self) -> str:
         return "window"
 
     def give(self, zero: float) -> Any:
-        return [list(self.value), self._source.present()]
+        return [list(self._entries), self._source.present()]
 
     def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
         entries, self._heard = given
@@ -77,13 +82,14 @@ class _Window(ValueNode):
         return ()
 
     def begin_afresh(self, resumption: Resumption) -> None:
-        self._hear_present(self.value)
+        self._hear_present(self._entries)
 
     def _hear_present(self, entries: list[Any]) -> None:
         """Hold these, and what a Value holds unless that was heard last."""
         heard, self._heard = self._heard, self._source.present()
         news = [] if is_same(heard, self._heard) else [self._heard]
-        self.change_to(self._cropped([*entries, *news]))
+        self._entries = self._cropped([*entries, *news])
+        self.change_to(list(self._entries))
 
     def detail(self) -> str:
         return str(self._length)

@@ -89,13 +89,21 @@ def is_absent(value: object) -> bool:
     return value is NoValue or value is Unknown
 
 
+def is_nan(value: object) -> bool:
+    """Whether this is the float that is no number, and so is neither above nor below any."""
+    return type(value) is float and value != value
+
+
 def is_same(one: object, other: object) -> bool:
     """Whether two objects are equal; False where comparing them raises anything.
 
-    It is for comparisons that no rule has asked for, so that none of them fails a rule.
+    It is for comparisons that no rule has asked for, so that none of them fails a rule. NaN is the
+    same as NaN.
     """
     if one is other:
         return True
+    if is_nan(one):
+        return is_nan(other)
     try:
         return bool(one == other)
     except BaseException:

@@ -380,8 +380,8 @@ class BuiltStrategy:
         error, options = job.error, self._options
         if error is None:
             return self._back_off.assume_failed
-        return not isinstance(error, options.give_up_on) and (
-            isinstance(error, options.retry_on) or not isinstance(error, Exception)
+        return not _is_or_holds(error, options.give_up_on) and (
+            _is_or_holds(error, options.retry_on) or not isinstance(error, Exception)
         )
 
     def _has_attempts_left(self, job: _Job) -> bool:
@@ -400,3 +400,12 @@ class BuiltStrategy:
     def _tell(self, ending: Ending) -> None:
         if self.on_end is not None:
             self.on_end(ending)
+
+
+def _is_or_holds(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether an error is of one of these kinds, or a group in which one is."""
+    if isinstance(error, kinds):
+        return True
+    return isinstance(error, BaseExceptionGroup) and any(
+        _is_or_holds(each, kinds) for each in error.exceptions
+    )

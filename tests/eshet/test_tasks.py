@@ -485,3 +485,26 @@ async def test_a_place_is_held_between_attempts(advance, recorder):
 def test_a_limit_that_lets_nothing_run_is_refused():
     with pytest.raises(ValueError, match="write 1 or more"):
         RunConcurrently(0)
+
+
+@pytest.mark.parametrize(
+    ("errors", "attempts"),
+    [
+        ([OSError("no line")], 3),
+        ([OSError("no line"), ValueError("bad")], 3),
+        ([ValueError("bad")], 1),
+        ([OSError("no line"), NameError("lamp")], 1),
+        ([ExceptionGroup("inner", [OSError("no line")])], 3),
+    ],
+    ids=str,
+)
+async def test_errors_are_looked_for_in_groups_too(errors, attempts, advance):
+    tried = []
+
+    async def fail():
+        tried.append(1)
+        raise ExceptionGroup("several", errors)
+
+    RunSerially(retry=True, max_attempts=3, retry_on=(OSError,)).build()(fail)
+    await advance(60)
+    assert len(tried) == attempts

@@ -1,5 +1,6 @@
 """What tells of changes, joins what several tell, and remembers what was told."""
 
+import math
 import operator
 
 import pytest
@@ -180,3 +181,13 @@ def test_hysteresis_forgets_when_its_source_is_unknown():
     assert yarp.default(warm, False).value is False
     temperature.value = 20
     assert warm.value is False
+
+
+def test_nan_switches_off_what_hysteresis_holds_on():
+    cold = yarp.Value(5.0)
+    on = yarp.default(yarp.hysteresis(cold, -1, 1), False)
+    assert on.value is True
+    cold.value = math.nan
+    assert on.value is False
+    cold.value = 0.0
+    assert on.value is False

@@ -1,5 +1,7 @@
 """window, no_repeat, filter and the replacements."""
 
+import math
+
 import pytest
 
 from eshet import reactive as yarp
@@ -187,3 +189,31 @@ def test_replacements_of_an_event_are_events():
     event.emit(Unknown)
     event.emit(yarp.NoValue)
     assert told == ([0, yarp.NoValue], [Unknown, 1])
+
+
+def test_nan_is_the_same_as_nan():
+    a = yarp.Value(math.nan)
+    told = []
+    yarp.no_repeat(a).on_value_changed(told.append)
+    a.value = math.nan
+    a.value = 1.0
+    a.value = math.nan
+    a.value = float("nan")
+    assert [str(value) for value in told] == ["1.0", "nan"]
+
+
+def test_what_a_callback_does_to_a_window_changes_nothing_in_it():
+    numbers = yarp.Event()
+    window = yarp.window(numbers, 3)
+    told = []
+
+    @window.on_value_changed
+    def sort(values):
+        values.sort()
+        told.append(list(values))
+
+    for number in (3, 1, 2, 0):
+        numbers.emit(number)
+    assert told == [[3], [1, 3], [1, 2, 3], [0, 1, 2]]
+    numbers.emit(5)
+    assert told[-1] == [0, 2, 5]
