@@ -99,9 +99,6 @@ class Client:
         UnsupportedValue: the client id is no value of the wire.
     """
 
-    StateWrapper: Final = StateWrapper
-    """What `state_register` returns."""
-
     def __init__(
         self,
         base: str = "/",
@@ -495,3 +492,7 @@ def _check_length(code: int, path: bytes, value: bytes) -> None:
         frame_with_id(code, 0, path + b"\0" + value)
     except MessageTooLong as error:
         raise MessageTooLong(error.length, error.limit, describe(code, path)) from None
+
+
+# A part of the API is that this class has it, which its own methods could not say of it by name.
+Client.StateWrapper = StateWrapper  # type: ignore[attr-defined]

@@ -101,3 +101,7 @@ def test_what_is_public_is_listed_once_and_documented(module: str) -> None:
         found = getattr(imported, name)
         if inspect.isclass(found) or inspect.isfunction(found):
             assert found.__doc__, f"{module}.{name} has no docstring"
+
+
+def test_the_wrapper_of_a_state_is_in_its_place_in_the_class() -> None:
+    assert eshet.Client.StateWrapper is eshet.client.StateWrapper  # type: ignore[attr-defined]
