@@ -28,6 +28,7 @@ from eshet.text import safe_repr
 __all__ = [
     "DependencyLoop",
     "Disconnected",
+    "ESHETException",
     "EndlessChange",
     "ErrorValue",
     "EshetError",
@@ -47,6 +48,10 @@ __all__ = [
 
 class EshetError(Exception):
     """The base of every error of this package."""
+
+
+ESHETException = EshetError
+"""The name of this base in the original client."""
 
 
 class Disconnected(EshetError):

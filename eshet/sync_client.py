@@ -6,13 +6,15 @@
         print(client.get("/hall/lux"))
 
 It has the methods of `eshet.Client`, and each returns when that of `Client` would have been
-awaited. Any thread may call them, at the same time too.
+awaited; beyond these, it gives queues of values and of events. Any thread may call them, at the
+same time too.
 """
 
 import asyncio
 import contextlib
 import functools
 import logging
+import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -25,8 +27,9 @@ from eshet.connection import Connector
 from eshet.exceptions import Disconnected
 from eshet.protocol import TimeoutConfig
 from eshet.types import ActionCallback, GetCallback, ValueCallback
+from eshet.unknown import Unknown
 
-__all__ = ["SyncClient", "SyncHearing", "SyncStateWrapper"]
+__all__ = ["ObservedState", "SyncClient", "SyncHearing", "SyncStateWrapper"]
 
 T = TypeVar("T")
 
@@ -64,6 +67,27 @@ class SyncHearing:
 
         if not self._client.closed:
             self._client._run(dispose())
+
+
+class ObservedState:
+    """A state that is observed.
+
+    Attributes:
+        changed: called with each new value, in the thread for callbacks, if it is set.
+    """
+
+    def __init__(self) -> None:
+        self.changed: Callable[[Any], object] | None = None
+        self._value: Any = Unknown
+
+    def get_value(self) -> Any:
+        """Return what the state is now, or `Unknown`."""
+        return self._value
+
+    def _on_change(self, value: Any) -> None:
+        self._value = value
+        if self.changed is not None:
+            self.changed(value)
 
 
 @dataclass(frozen=True)
@@ -247,6 +271,12 @@ class SyncClient:
             with contextlib.suppress(Disconnected):
                 self._run(stop())
 
+    def event_listen_queue(self, path: str) -> "queue.SimpleQueue[Any]":
+        """Listen for events; return a queue of their payloads."""
+        payloads: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._run(self._client.event_listen_cb(path, payloads.put))
+        return payloads
+
     def unlisten(self, path: str, callback: ValueCallback | None = None) -> None:
         """See `Client.unlisten`."""
         function = None if callback is None else self._in_thread(callback)
@@ -273,6 +303,27 @@ class SyncClient:
     def state_observe(self, path: str, callback: ValueCallback) -> Any:
         """See `Client.state_observe`."""
         return self._run(self._client.state_observe(path, self._in_thread(callback)))
+
+    def state_observe_queue(self, path: str) -> "queue.SimpleQueue[Any]":
+        """Observe a state; return a queue of its values, of which the first is the present one."""
+        values: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        async def observe() -> None:
+            later: list[Any] = []  # what came before the present value was put
+            hearing = [later.append]
+            values.put(await self._client.state_observe(path, lambda value: hearing[0](value)))
+            for value in later:
+                values.put(value)
+            hearing[0] = values.put
+
+        self._run(observe())
+        return values
+
+    def state_observe_wrapper(self, path: str) -> "ObservedState":
+        """Observe a state; return what knows its value."""
+        state = ObservedState()
+        state._value = self.state_observe(path, state._on_change)
+        return state
 
     def unobserve(self, path: str, callback: ValueCallback | None = None) -> None:
         """See `Client.unobserve`."""

@@ -21,5 +21,7 @@ What lives where:
 
 from eshet.client.client import Client, StateWrapper
 from eshet.client.hearing import Hearing
+from eshet.protocol import TimeoutConfig
+from eshet.unknown import Unknown
 
-__all__ = ["Client", "Hearing", "StateWrapper"]
+__all__ = ["Client", "Hearing", "StateWrapper", "TimeoutConfig", "Unknown"]

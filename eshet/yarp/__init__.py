@@ -12,11 +12,14 @@
     await yarp.set_value("/hall/light", lux < 40)
 
 All names of `eshet.reactive` are here too, and so all public names of plain yarp: moving a rule
-from plain yarp means changing its import.
+from plain yarp means changing its import. The modules `fsm`, `store`, `temporal`, `utils` and
+`value` have what the modules of yarp of these names have.
 """
 
 from eshet import reactive
 from eshet.reactive import *  # noqa: F403 - the vocabulary, which has an __all__ of its own
+from eshet.reactive.handle import Reactive
+from eshet.unknown import Unknown
 from eshet.yarp.default_client import (
     get_default_eshet_client,
     set_default_eshet_client,
@@ -34,6 +37,8 @@ from eshet.yarp.sources import event_listen, state_observe
 
 __all__ = [
     *reactive.__all__,
+    "Reactive",
+    "Unknown",
     "action_call",
     "event_listen",
     "event_register",

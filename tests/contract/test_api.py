@@ -105,3 +105,21 @@ def test_what_is_public_is_listed_once_and_documented(module: str) -> None:
 
 def test_the_wrapper_of_a_state_is_in_its_place_in_the_class() -> None:
     assert eshet.Client.StateWrapper is eshet.client.StateWrapper  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("eshet.yarp.temporal", ["delay", "emit_at", "now", "rate_limit", "time_window"]),
+        ("eshet.yarp.utils", ["emit_fn", "make_same_type", "on_value"]),
+        ("eshet.yarp.fsm", ["FSM"]),
+        ("eshet.yarp.store", ["FileStoreConfig", "NullStoreConfig", "default_store"]),
+        ("eshet.yarp.value", ["Event", "NoValue", "Reactive", "Value"]),
+        ("eshet.yarp", ["Reactive", "Unknown", "store"]),
+        ("eshet.client", ["TimeoutConfig", "Unknown"]),
+        ("eshet.exceptions", ["ESHETException"]),
+    ],
+)
+def test_names_are_found_where_the_original_has_them(module: str, names: list[str]) -> None:
+    found = importlib.import_module(module)
+    assert [name for name in names if not hasattr(found, name)] == []

@@ -57,7 +57,32 @@ def public(cls: type) -> dict[str, list[str]]:
 
 
 def test_it_has_the_methods_of_the_asyncio_client() -> None:
-    assert public(SyncClient) == public(Client)
+    own = {"event_listen_queue", "state_observe_queue", "state_observe_wrapper"}
+    assert {name: p for name, p in public(SyncClient).items() if name not in own} == public(Client)
+
+
+def test_states_and_events_come_by_queues(client: SyncClient, other: SyncClient) -> None:
+    state = client.state_register("/test/queued")
+    state.changed(1)
+    values, payloads = other.state_observe_queue("queued"), other.event_listen_queue("rung")
+    ring = client.event_register("/test/rung")
+    state.changed(2)
+    state.unknown()
+    ring("ding")
+    assert [values.get(timeout=10) for _ in range(3)] == [1, 2, Unknown]
+    assert payloads.get(timeout=10) == "ding"
+
+
+def test_a_state_that_is_observed_knows_its_value(client: SyncClient, other: SyncClient) -> None:
+    state = client.state_register("/test/wrapped")
+    state.changed(1)
+    observed = other.state_observe_wrapper("wrapped")
+    assert observed.get_value() == 1
+    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    observed.changed = told.put
+    state.changed(2)
+    assert told.get(timeout=10) == 2
+    assert observed.get_value() == 2
     assert inspect.signature(SyncClient) == inspect.signature(Client)
 
 

@@ -1,0 +1,5 @@
+"""`FSM`, under the name of the module in which the later yarp has it."""
+
+from eshet.reactive.machines import FSM
+
+__all__ = ["FSM"]
