@@ -6,6 +6,7 @@ from eshet import Client
 from eshet.server import Server
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 from eshet_rules.house_server import check_server, house_server
+from tests.support.waiting import until
 
 
 async def free_port():
@@ -29,6 +30,22 @@ async def test_a_server_that_listens_already_is_used(log):
         async with house_server(None, log.logger, port=port) as server:
             assert server == f"127.0.0.1:{port}"
     assert log.events() == ["using a running server"]
+
+
+async def test_one_that_goes_for_good_is_replaced(log, advance):
+    async with Server() as running:
+        await running.listen("127.0.0.1", 0)
+        port = running.addresses[0][1]
+        joined = house_server(None, log.logger, port=port)
+        address = await joined.__aenter__()
+    await advance(10)
+    assert log.events() == ["using a running server"], "it may only be restarted"
+    await until(lambda: log.events()[-1] == "started the embedded server", advance, 1)
+    async with Client(server=address) as client:
+        await client.state_register("/hall/level")
+    await joined.__aexit__(None, None, None)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
 
 
 async def test_else_one_is_started_which_others_can_reach(log):
