@@ -7,12 +7,14 @@ what came in from outside.
 """
 
 import asyncio
+import math
 import os
 import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from contextvars import Context
+from typing import Any, Final, NoReturn, TypeVarTuple, Unpack
 
 from eshet.scope import Scope, current_scope
 from eshet_rules.exceptions import LoopNotStopped
@@ -20,6 +22,8 @@ from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import rule_of
 
 __all__ = ["FairQueue", "RuleLoop"]
+
+_Args = TypeVarTuple("_Args")
 
 MUCH: Final = 256
 """From how many steps on that are ready the order is not simply that of coming."""
@@ -100,6 +104,31 @@ class RuleLoop(asyncio.SelectorEventLoop):
         would be a second runner, with the connections of the first.
         """
         self._ready = _EndOfChild()
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Args]], object],
+        *args: Unpack[_Args],
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call the callback at a time of this loop, as asyncio does.
+
+        `call_later`, `asyncio.sleep`, timeouts and all else that waits come here, too. The timers
+        are a heap: a time that has no order beside others would hold back or lose those of
+        everybody, and one whose comparison raises would end the loop.
+
+        Raises:
+            ValueError: the time is not a number (NaN).
+            TypeError: it is no number at all.
+        """
+        exact = float(when)  # a subclass of float may compare as it likes
+        if math.isnan(exact):
+            raise ValueError(
+                "a time to wait is not a number (NaN): check what it is computed from, "
+                "as a sensor without a value"
+            )
+        return super().call_at(exact, callback, *args, context=context)
 
     def run_until_complete(self, future: Any) -> Any:
         """Run until the future is done, and return its result; nothing else can end that."""

@@ -1,4 +1,5 @@
 import asyncio
+import math
 
 import pytest
 
@@ -58,6 +59,75 @@ def test_as_long_as_nobody_takes_the_call_it_ends_the_program():
 
     with asyncio.Runner(loop_factory=RuleLoop) as runner, pytest.raises(SystemExit):
         runner.run(main())
+
+
+# --- timers -------------------------------------------------------------------------------------
+
+
+class Unordered(float):
+    """A number that can't be compared."""
+
+    def __lt__(self, other):
+        raise KeyboardInterrupt
+
+
+TIMES = {
+    "NaN": (float("nan"), ValueError),
+    "a text": ("1", TypeError),
+    "nothing": (None, TypeError),
+    "complex": (1j, TypeError),
+    "huge": (10**400, OverflowError),
+    "below zero": (-math.inf, None),
+    "without an order": (Unordered(0.0), None),
+}
+
+
+async def until(seconds):
+    async with asyncio.timeout_at(seconds):
+        await asyncio.Event().wait()
+
+
+async def after(seconds):
+    called = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, called.set)
+    await called.wait()
+
+
+WAITS = {
+    "sleep": asyncio.sleep,
+    "wait_for": lambda seconds: asyncio.wait_for(
+        asyncio.get_running_loop().create_future(), seconds
+    ),
+    "timeout_at": until,
+    "call_later": after,
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+@pytest.mark.parametrize(("seconds", "error"), TIMES.values(), ids=TIMES)
+def test_a_time_without_an_order_is_refused_and_the_timers_of_others_go_off(seconds, error, wait):
+    order = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for number in range(8):
+            loop.call_later(number / 1000, order.append, number)
+            loop.call_later(3600 + number, print)
+        tried = [asyncio.create_task(wait(seconds)) for _ in range(8)]
+        await asyncio.sleep(0.008)
+        for task in tried:
+            task.cancel()
+        return await asyncio.gather(*tried, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        ended = runner.run(main())
+    assert order == list(range(8))
+    if error is not None and not (seconds is None and wait in NO_LIMIT):
+        assert {type(each) for each in ended} == {error}
+
+
+NO_LIMIT = [WAITS["wait_for"], WAITS["timeout_at"]]
+"""Which wait without a limit if they are given None."""
 
 
 # --- fairness -----------------------------------------------------------------------------------
