@@ -16,6 +16,7 @@ from eshet.cause import Cause, current
 from eshet.client.witness import Witness
 from eshet.scope import current_scope, is_contained, report_error
 from eshet.tasks.starting import is_failure
+from eshet.user_errors import is_error
 
 __all__ = ["Answer", "Callback", "Tasks"]
 
@@ -159,7 +160,7 @@ class Callback:
             answer.reply(await result)
         except BaseException as error:
             failed = is_failure(error)
-            is_cancelled = isinstance(error, asyncio.CancelledError) and not failed
+            is_cancelled = is_error(error, asyncio.CancelledError) and not failed
             answer.fail(RuntimeError("cancelled") if is_cancelled else error)
             if not failed:
                 raise

@@ -11,6 +11,8 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder
 from eshet.scope import Scope
+from eshet.text import type_name
+from eshet.user_errors import plain_error
 from eshet_rules.discovery import Source
 from eshet_rules.supervision.crash import CrashFile
 from eshet_rules.supervision.limits import Limits
@@ -108,14 +110,16 @@ class Guard:
 
     def _on_exit_call(self, error: BaseException, scope: Scope | None) -> None:
         """Report that a rule wanted to end the runner, which goes on."""
+        error = plain_error(error)
+        kind = type_name(error)
         place = place_of(_raised_in(error), f"{self._folder}{os.sep}", self._rules)
         problem = RuntimeError("a rule can't end the runner: return instead")
         problem.__cause__ = error
         if scope is not None:
             where = f" at {place.file}:{place.line}" if place is not None else ""
-            scope.report(problem, f"{type(error).__name__}{where}")
+            scope.report(problem, f"{kind}{where}")
         elif place is not None and place.rule is not None:
-            place.rule.scope.report(problem, f"{type(error).__name__} at {place.file}:{place.line}")
+            place.rule.scope.report(problem, f"{kind} at {place.file}:{place.line}")
         else:
             self._log.error("something wanted to end the runner", exc_info=problem)
 

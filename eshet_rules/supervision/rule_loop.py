@@ -109,7 +109,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
         self,
         when: float,
         callback: Callable[[Unpack[_Args]], object],
-        *args: Unpack[_Args],
+        *args: *_Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call the callback at a time of this loop, as asyncio does.
