@@ -413,6 +413,14 @@ class WantedToEnd(Record, kw_only=True):
     traceback: Annotated[str | None, Meta(description="from the rule's own line on")] = None
 
 
+@_event("the event loop is broken")
+class LoopBroken(Record, kw_only=True):
+    """The event loop can't go on, as a rule has closed files of the runner: the process ends."""
+
+    error: Annotated[str, Meta(description="what is wrong with it")]
+    traceback: Annotated[str | None, Meta(description="where it failed")] = None
+
+
 @_event("rules trigger each other")
 class RulesTriggerEachOther(Record, kw_only=True):
     """A chain of causes came back to a rule too often. The rule has failed, which cuts it."""
