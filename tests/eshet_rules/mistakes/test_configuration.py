@@ -153,6 +153,11 @@ def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(
     assert remedy in told
 
 
+def sparse(file, size):
+    with file.open("wb") as made:
+        made.truncate(size)
+
+
 @pytest.mark.parametrize(
     ("make", "cause", "remedy"),
     [
@@ -161,6 +166,8 @@ def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(
         (lambda file: file.write_bytes(b"a = '\xff'"), "byte 5 is no UTF-8", "save the file as"),
         (lambda file: file.write_text(f"a = {'[' * 5000}"), "too deep", "write them flat"),
         (lambda file: file.symlink_to(file), "symbolic links", "check what it is"),
+        (lambda file: file.symlink_to("/dev/zero"), "no ordinary file", "put one with"),
+        (lambda file: sparse(file, 2 << 20), "larger than 1 MiB", "put one with"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_told_likewise(tmp_path, make, cause, remedy):
