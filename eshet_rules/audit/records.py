@@ -194,6 +194,13 @@ class Stopped(Record, kw_only=True):
     """The runner has ended."""
 
 
+@_event("told to end")
+class ToldToEnd(Record, kw_only=True):
+    """A signal came that ends the runner, from outside or from a rule."""
+
+    signal: Annotated[str, Meta(description="its name")]
+
+
 @_event("using the named server", "using a running server", "started the embedded server")
 class HouseServer(Record, kw_only=True):
     """Which server it is that the rules talk to."""
