@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from eshet.utils import TaskStrategy
-from eshet_rules.config.kinds import FLAG, Kind, number, show, whole_number
+from eshet_rules.config.kinds import FLAG, Kind, seconds, show, whole_number
 from eshet_rules.config.lines import Lines
 from eshet_rules.config.tables import (
     Configuration,
@@ -275,7 +275,7 @@ def _kinds(of: type[Any]) -> dict[str, Kind]:
 
 
 def _figure(default: Any) -> Kind:
-    return whole_number("times", 0) if isinstance(default, int) else number("seconds")
+    return whole_number("times", 0) if isinstance(default, int) else seconds()
 
 
 def _dotted(keys: Sequence[str]) -> str:

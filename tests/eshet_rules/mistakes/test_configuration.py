@@ -67,6 +67,18 @@ MISTAKES = [
     ("[watch]\nsettle = 0", 2, "watch.settle", "found 0", "a number of seconds above 0"),
     ("[watch]\nsettle = true", 2, "watch.settle", "found true", "a number of seconds"),
     ("[watch]\nrescan = inf", 2, "watch.rescan", "found inf", "a number of seconds"),
+    *[
+        (f"[{table}]\n{key} = {time}", 2, f"{table}.{key}", "found 1", "and at most 31536000")
+        for table, key in (
+            ("watch", "settle"),
+            ("watch", "rescan"),
+            ("supervision", "end_after"),
+            ("supervision", "blocked_after"),
+            ("supervision", "restart_period"),
+            ("rules.hall.limits", "longest_pause"),
+        )
+        for time in ("1e300", "1" + 400 * "0", "1e9")
+    ],
     ("[watch]\nrescan = nan", 2, "watch.rescan", "found nan", "a number of seconds"),
     # --- [supervision]
     ("[supervision]\nrestart = 3", 2, "supervision.restart", '"restart"', '"restarts"?'),
