@@ -175,7 +175,7 @@ def _run(
     from eshet_rules.audit.redaction import Redaction
     from eshet_rules.config import FILE_NAME, ConfigurationFile
     from eshet_rules.discovery import check_folder
-    from eshet_rules.logs import make_logger, receiving_stdlib_logs
+    from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
     from eshet_rules.runner import run as run_rules
     from eshet_rules.signals import ForcedEnd, ignore_signals, until_signalled
     from eshet_rules.supervision.rule_loop import RuleLoop
@@ -222,7 +222,11 @@ def _run(
         return exit_code
 
     # Not asyncio.run: a rule that calls sys.exit() would end its loop.
-    with receiving_stdlib_logs(log), asyncio.Runner(loop_factory=RuleLoop) as runner:
+    with (
+        receiving_stdlib_logs(log),
+        receiving_prints(log),
+        asyncio.Runner(loop_factory=RuleLoop) as runner,
+    ):
         return runner.run(work())
 
 

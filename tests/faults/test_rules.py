@@ -244,6 +244,7 @@ HARMLESS = {
             def __del__(self):
                 raise OSError('no line')
         (await poked()).on_value_changed(lambda _: Thing() and None)""",
+    "it prints half a line": "print('no newline', end='')",
     "it takes the signals": """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)""",
