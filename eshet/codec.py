@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import msgpack
 
 from eshet.exceptions import ProtocolError, UnsupportedValue
-from eshet.text import safe_str
+from eshet.text import safe_str, type_name
 
 _CARRIED: Final = (
     "None, booleans, integers of 64 bits, floats, text, bytes, lists, tuples and dicts can be sent"
@@ -50,8 +50,8 @@ def pack(value: Any) -> bytes:
     except TypeError as error:
         raise UnsupportedValue(f"{safe_str(error)}; {_CARRIED}") from None
     except Exception as error:  # whatever the methods of a subclass raise
-        reason = safe_str(error) or type(error).__name__
-        raise UnsupportedValue(f"can't send {type(value).__name__}: {reason}; {_CARRIED}") from None
+        reason = safe_str(error) or type_name(error)
+        raise UnsupportedValue(f"can't send {type_name(value)}: {reason}; {_CARRIED}") from None
     try:
         if len(packed) > MAX_NESTING:
             _check_nesting(packed, MAX_NESTING)

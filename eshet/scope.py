@@ -22,6 +22,7 @@ from contextvars import Context, ContextVar
 from typing import Any, Final, TypeVar
 
 from eshet.exceptions import Interrupted
+from eshet.user_errors import is_error, plain_error
 
 __all__ = [
     "Owned",
@@ -171,6 +172,7 @@ class Scope:
             error: what was raised.
             doing: what raised it, as `"callback of /hall/motion"`.
         """
+        error = plain_error(error)
         scope: Scope | None = self
         while scope is not None:
             if scope._on_error is not None:
@@ -239,4 +241,4 @@ def is_contained(error: BaseException, owner: object) -> bool:
         error: what was raised by a callback, which ran without awaiting anything.
         owner: the scope of the callback; None if it has none.
     """
-    return owner is not None or isinstance(error, Exception | Interrupted)
+    return owner is not None or is_error(error, (Exception, Interrupted))

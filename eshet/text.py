@@ -7,7 +7,9 @@ something other than a string, and hold lone surrogates, which no UTF-8 file or 
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["MAX_LENGTH", "encodable", "safe_repr", "safe_str", "shorten"]
+__all__ = ["MAX_LENGTH", "encodable", "safe_repr", "safe_str", "shorten", "type_name"]
+
+_name_of_class: Final = type.__dict__["__name__"].__get__
 
 MAX_LENGTH: Final = 1000
 """Default for the longest text of one object, in characters."""
@@ -21,6 +23,11 @@ def safe_repr(value: object, max_length: int = MAX_LENGTH) -> str:
 def safe_str(value: object, max_length: int = MAX_LENGTH) -> str:
     """Return the str of an object, or a description of the object where it has none."""
     return _text(str, value, max_length)
+
+
+def type_name(value: object) -> str:
+    """Return the name of the class of an object, whatever the class of that class does."""
+    return str(_name_of_class(type(value)))
 
 
 def shorten(text: str, max_length: int = MAX_LENGTH) -> str:
@@ -48,5 +55,5 @@ def _text(convert: Callable[[object], Any], value: object, max_length: int) -> s
         text = str.__str__(convert(value))
     except BaseException as error:
         what = "repr" if convert is repr else "str"
-        text = f"<{type(value).__name__} whose {what} raised {type(error).__name__}>"
+        text = f"<{type_name(value)} whose {what} raised {type_name(error)}>"
     return encodable(shorten(text, max_length))

@@ -30,6 +30,8 @@ from eshet.tasks import (
     check_retries,
 )
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
+from eshet.text import type_name
+from eshet.user_errors import is_error
 
 __all__ = ["RunInTask", "RunSerially", "TaskStrategy", "in_task"]
 
@@ -53,9 +55,9 @@ def in_task(f: Callable[_P, Awaitable[_T]]) -> Callable[_P, asyncio.Task[_T]]:
                 if not is_failure(error):
                     raise
                 report_error(error, f"task {name_of(f)}")
-                if isinstance(error, SystemExit | KeyboardInterrupt):
+                if is_error(error, (SystemExit, KeyboardInterrupt)):
                     # From a task, asyncio would let it end the event loop.
-                    raise RuntimeError(f"raised {type(error).__name__}") from error  # noqa: TRY004
+                    raise RuntimeError(f"raised {type_name(error)}") from error
                 raise
 
         task = start_task(call, f)

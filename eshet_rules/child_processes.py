@@ -65,9 +65,9 @@ class _Carrier:
     def __reduce__(self) -> tuple[Any, ...]:
         carried = [
             _Carried(
-                version.module.__name__,
+                version.module_name,
                 version.source,
-                {name: each.module.__name__ for name, each in version.imports.items()},
+                {name: each.module_name for name, each in version.imports.items()},
             )
             for version in self._importer.loaded
         ]
@@ -111,7 +111,7 @@ class _ChildImporter(Importer):
         self._execute(version)
 
     def _version_for(self, importing: ModuleVersion, name: str) -> ModuleVersion:
-        imports = self.carried[importing.module.__name__].imports
+        imports = self.carried[importing.module_name].imports
         module = importlib.import_module(imports.get(name) or self._newest[name])
         return self._loaded[module.__name__]
 

@@ -11,6 +11,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.tasks.options import BackOff
+from eshet.user_errors import is_error
 
 __all__ = ["attempt", "keep_running"]
 
@@ -61,7 +62,7 @@ async def _error_of(run: Callable[[], Awaitable[object]]) -> BaseException | Non
     except (SystemExit, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # objects of users are asked for their text and equality
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        if is_error(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
         return error
     return None

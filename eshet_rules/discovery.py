@@ -10,7 +10,6 @@ Two files of one module (`hall.py` and `hall/__init__.py`) are a module that can
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,16 @@ from typing import Final
 from eshet.text import encodable
 from eshet_rules.exceptions import RulesFolderError
 from eshet_rules.exclusion import why_excluded, why_folder_excluded
+from eshet_rules.ordinary_files import UnusableFile, read_ordinary
 
 __all__ = ["Discovery", "Source", "check_folder", "discover"]
 
 # What a file must have in common with itself to count as unchanged without being read: the time of
 # its last change can be set back, and is by `cp -p`, but that changes the time of the inode.
 Stamp = tuple[int, ...]
+
+_MAX_BYTES: Final = 10 << 20
+"""How large the file of a module may be: what is larger is none, as a database or a sparse file."""
 
 _MAX_SCANS: Final = 4
 """How often a folder is scanned that is replaced during each scan."""
@@ -253,9 +256,9 @@ def _read(name: str, path: Path, known: Source | None) -> Source | None:
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if known is not None and known.stamp == stamp and known.path == path and not known.problem:
             return known
-        if not stat.S_ISREG(status.st_mode):  # to read it might never end
-            return _unread(name, path, "is no ordinary file: put one with the rules in its place")
-        data = path.read_bytes()
+        data, _ = read_ordinary(path, _MAX_BYTES)
+    except UnusableFile as error:
+        return _unread(name, path, f"{error}: put one with the rules in its place")
     except FileNotFoundError:
         return _unread(name, path, "is a link to nothing") if path.is_symlink() else None
     except OSError as error:

@@ -7,6 +7,7 @@
     ├── MissingParameter     (also KeyError, AttributeError) a rule asks for what is not configured
     ├── ForeignTask          a rule cancels a task that belongs to another module or to the runner
     ├── LoopNotStopped       a rule stops the event loop
+    ├── TasksNotChanged      a rule replaces what makes tasks
     ├── LoopOfRules          rules trigger each other, in a circle
     ├── RulesFolderError     the rules folder is not there, or is none
     │   └── NoRules          there is no rule in it
@@ -56,6 +57,7 @@ __all__ = [
     "StateFolderError",
     "StateInUse",
     "StrategySettingsError",
+    "TasksNotChanged",
     "TrailInUse",
     "UnknownName",
 ]
@@ -182,6 +184,13 @@ class LoopNotStopped(RulesError):
 
     def __init__(self) -> None:
         super().__init__("a rule can't stop the event loop: return instead")
+
+
+class TasksNotChanged(RulesError):
+    """A rule replaces the task factory of the event loop, in which all other rules run, too."""
+
+    def __init__(self) -> None:
+        super().__init__("a rule can't set the task factory: it would be that of all rules")
 
 
 class LoopOfRules(RulesError):

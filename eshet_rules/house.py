@@ -152,7 +152,7 @@ class House:
                     }
                     if self._rememberer is not None:
                         components["checkpoint"] = self._rememberer.run
-                    if file is not None and reload:
+                    if file is not None and reload and not file.is_pipe:
                         components["configuration"] = lambda: self._follow(file)
                     for name, run in components.items():
                         tasks.create_task(keep_running(name, run, self._log))

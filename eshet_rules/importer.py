@@ -19,58 +19,21 @@ import linecache
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from eshet.scope import Scope
+from eshet.text import safe_str
+from eshet.user_errors import error_text, plain_error
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.module_objects import PackageFinder, folder_module, forget_module, new_module
+from eshet_rules.module_version import ModuleVersion
 from eshet_rules.rule import Rule, collect_rules, main_rule
 
 __all__ = ["Importer", "ModuleVersion"]
-
-
-@dataclass(eq=False)
-class ModuleVersion:
-    """One version of one module, imported.
-
-    Args:
-        source: what it was made from.
-        module: the module object.
-        scope: what was made by its import, outside of its rules, ends with this.
-        rules: those that were made by its import, by name.
-        imports: the versions of other modules that it has imported, by name.
-        folders: what it has imported of folders without `__init__.py`, by their names.
-        is_executed: whether its import has ended; from then on what it has imported stays the same.
-    """
-
-    source: Source
-    module: ModuleType
-    scope: Scope
-    rules: dict[str, Rule] = field(default_factory=dict)
-    imports: dict[str, "ModuleVersion"] = field(default_factory=dict)
-    folders: dict[str, ModuleType] = field(default_factory=dict)
-    is_executed: bool = False
-
-    @property
-    def name(self) -> str:
-        """The name of the module, the same for all versions."""
-        return self.source.name
-
-    def with_imports(self) -> set["ModuleVersion"]:
-        """Return this version and all that it imports, directly or not."""
-        found = {self}
-        if not self.imports:
-            return found
-        todo = [self]
-        while todo:
-            new = set(todo.pop().imports.values()) - found
-            found |= new
-            todo += new
-        return found
 
 
 class Importer:
@@ -206,10 +169,10 @@ class Importer:
 
     def _prepare(self, version: ModuleVersion) -> None:
         """Make a version known, which is to be executed next."""
-        version.module.__dict__["__builtins__"] = self._builtins
+        version.namespace["__builtins__"] = self._builtins
         if not self._loaded:
             sys.meta_path.insert(0, self._finder)
-        self._loaded[version.module.__name__] = version
+        self._loaded[version.module_name] = version
         self.show_source(version)
 
     def _execute(self, version: ModuleVersion) -> None:
@@ -217,20 +180,20 @@ class Importer:
             raise OSError(f"{version.source.path.name} {version.source.problem}")
         code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
         with version.scope.active(), collect_rules() as rules:
-            exec(code, version.module.__dict__)  # noqa: S102 - this is what importing is
+            exec(code, version.namespace)  # noqa: S102 - this is what importing is
         version.rules = rules or self._main_rule(version)
         version.is_executed = True
 
     def _main_rule(self, version: ModuleVersion) -> dict[str, Rule]:
         if version.source.is_helper:
             return {}
-        main = main_rule(version.module.__dict__, version.module.__name__)
+        main = main_rule(version.namespace, version.module_name)
         return {} if main is None else {main.name: main}
 
     def _drop(self, version: ModuleVersion) -> None:
-        if self._loaded.pop(version.module.__name__, None) is not None and not self._loaded:
-            sys.meta_path.remove(self._finder)
-        forget_module(version.module)
+        if self._loaded.pop(version.module_name, None) is not None and not self._loaded:
+            _take_out(self._finder, sys.meta_path)
+        forget_module(version.module_name)
         version.scope.dispose()
         current = self.current.get(version.name)
         if current is not None and current is not version:
@@ -318,15 +281,15 @@ class Importer:
 
     def _bind(self, package: ModuleVersion, version: ModuleVersion) -> None:
         attribute = version.name.rpartition(".")[2]
-        if attribute in package.module.__dict__:
+        if attribute in package.namespace:
             return
-        setattr(package.module, attribute, version.module)
+        package.namespace[attribute] = version.module
         package.imports[version.name] = version
         if self._batch is not None:
             self._bound.append((package, version))
 
     def _unbind(self, package: ModuleVersion, version: ModuleVersion) -> None:
-        package.module.__dict__.pop(version.name.rpartition(".")[2], None)
+        package.namespace.pop(version.name.rpartition(".")[2], None)
         package.imports.pop(version.name, None)
 
     def _source_of(self, module_name: str) -> Source | None:
@@ -354,13 +317,15 @@ class Importer:
 
     def _describe(self, name: str, error: BaseException) -> ImportFailed:
         """Say where an import failed: in the last line of the rules folder that took part."""
-        problem = traceback.format_exception_only(error)[-1].strip()
-        if isinstance(error, SyntaxError) and error.filename is not None:
-            source = (error.text or "").rstrip("\n")
-            return ImportFailed(name, Path(error.filename), error.lineno or 0, source, problem)
-        for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            if Path(frame.filename).is_relative_to(self.folder):
-                file, line = Path(frame.filename), frame.lineno or 0
+        error = plain_error(error)
+        problem = error_text(error).splitlines()[-1]
+        if isinstance(error, SyntaxError) and isinstance(error.filename, str):
+            source = safe_str(error.text or "").rstrip("\n")
+            line = error.lineno if isinstance(error.lineno, int) else 0
+            return ImportFailed(name, Path(error.filename), line, source, problem)
+        for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+            file = Path(frame.f_code.co_filename)
+            if file.is_relative_to(self.folder):
                 return ImportFailed(name, file, line, self._line(file, line), problem)
         known = self.sources.get(name)
         return ImportFailed(name, known.path if known else self.folder, 0, "", problem)
@@ -369,6 +334,11 @@ class Importer:
         """Return a line as it was imported: linecache shows the old version again by now."""
         data = next((each.data for each in self.sources.values() if each.path == file), b"")
         return dict(enumerate(_lines(data), start=1)).get(number, "").rstrip("\n")
+
+
+def _take_out(finder: MetaPathFinder, finders: list[Any]) -> None:
+    """Take a finder out of a list, whatever rules have done to it."""
+    finders[:] = [each for each in finders if each is not finder]
 
 
 def _directly_in(

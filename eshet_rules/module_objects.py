@@ -17,7 +17,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from eshet_rules.discovery import Source
 
@@ -82,16 +82,20 @@ def folder_module(name: str, folder: Path) -> ModuleType:
     return _of_spec(_Spec(name, folder / "__init__.py", None))
 
 
-def forget_module(module: ModuleType) -> None:
-    """Take a module, its package, and the loggers that are named after it out of global tables."""
-    name = module.__name__
-    sys.modules.pop(name, None)
+def forget_module(name: str) -> None:
+    """Take a module, its package, and the loggers that are named after it out of global tables.
+
+    Args:
+        name: that it has in `sys.modules`.
+    """
     inside = (f"{name}.", name + _PACKAGE)
-    for each in [each for each in sys.modules if each.startswith(inside)]:
-        del sys.modules[each]
-    loggers = logging.root.manager.loggerDict
-    for each in [each for each in list(loggers) if each == name or each.startswith(inside)]:
-        loggers.pop(each, None)
+    tables: tuple[dict[str, Any], ...] = (sys.modules, logging.root.manager.loggerDict)
+    for table in tables:
+        # Rules may have put anything there.
+        names = [each for each in list(table) if type(each) is str]
+        for each in names:
+            if each == name or each.startswith(inside):
+                table.pop(each, None)
 
 
 class _FileLoader(SourceFileLoader):

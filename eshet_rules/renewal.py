@@ -37,7 +37,7 @@ class Renewal:
     """
 
     def __init__(self, version: ModuleVersion) -> None:
-        self._modules: Final = {each.name: each.module for each in version.with_imports()}
+        self._modules: Final = {each.name: each for each in version.with_imports()}
 
     def __call__(self, value: Any) -> Any:
         """Return the value as the new version would have it, or `Lost`; never raises.
@@ -64,7 +64,7 @@ class Renewal:
         if name is None:
             return False
         newest = self._modules.get(name)
-        return newest is None or newest.__name__ != module
+        return newest is None or newest.module_name != module
 
     def _renewed(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
         """Return a value as the new version would have it.
@@ -104,8 +104,10 @@ class Renewal:
 
     def _namesake(self, old: Any) -> Any:
         """Return the class or function of the same name in the new version."""
-        found: Any = self._modules.get(plain_name(_module_of(old)) or "")
-        for part in old.__qualname__.split("."):
+        version = self._modules.get(plain_name(_module_of(old)) or "")
+        first, *rest = old.__qualname__.split(".")
+        found: Any = None if version is None else version.namespace.get(first)
+        for part in rest:
             found = getattr(found, part, None)
         if not isinstance(found, type if isinstance(old, type) else FunctionType):
             raise _CannotRenewError(f"it holds {_name_of(old)}, which the new version has not")

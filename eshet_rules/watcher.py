@@ -21,6 +21,7 @@ from watchfiles import awatch
 
 from eshet.text import safe_str
 from eshet_rules.discovery import Source, discover
+from eshet_rules.ordinary_files import read_ordinary
 from eshet_rules.threads import RunnerThreads
 
 __all__ = ["DOUBT", "RESCAN", "SETTLE", "watch", "watch_file"]
@@ -40,6 +41,9 @@ _LINK_CHECK: Final = 0.2
 
 The system reports what happens in a folder, not that a link leads to another one now.
 """
+
+_MAX_WATCHED: Final = 10 << 20
+"""Bytes of a file; a larger one counts as one that is not there."""
 
 _RETRY: Final = 0.5  # seconds until to look again for a folder that is gone
 
@@ -136,7 +140,7 @@ async def watch_file(
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_ordinary(path, _MAX_WATCHED)[0]
     except OSError:
         return None
 

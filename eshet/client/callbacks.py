@@ -8,6 +8,7 @@ the cause is that of what it is told.
 import asyncio
 import contextvars
 import inspect
+import logging
 import types
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
@@ -16,6 +17,7 @@ from eshet.cause import Cause, current
 from eshet.client.witness import Witness
 from eshet.scope import current_scope, is_contained, report_error
 from eshet.tasks.starting import is_failure
+from eshet.user_errors import is_error
 
 __all__ = ["Answer", "Callback", "Tasks"]
 
@@ -44,11 +46,34 @@ class Answer(Protocol):
         ...
 
 
+_log: Final = logging.getLogger("eshet.client")
+
+WARN_RUNNING: Final = 10_000
+"""How many callbacks of one client run at once when a warning is logged, and at each doubling."""
+
+
 class Tasks:
     """The tasks of one client, which nobody else holds on to."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
+        self._warn_at = WARN_RUNNING
+
+    def start_for(self, coroutine: Coroutine[Any, Any, None], doing: str) -> None:
+        """Run what a callback returned in a task; warn when ever more of these run.
+
+        Args:
+            coroutine: of a callback.
+            doing: what it is, as `"listener of /hall/motion"`.
+        """
+        self.start(coroutine)
+        count = len(self._running)
+        if count < WARN_RUNNING:
+            self._warn_at = WARN_RUNNING
+        elif count >= self._warn_at:
+            self._warn_at = 2 * count
+            text = "%d callbacks run at once, the last is the %s: they come faster than they end"
+            _log.warning(text, count, doing)
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine in a task, in a copy of the present context."""
@@ -144,7 +169,7 @@ class Callback:
         return scope is None or not scope.disposed
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        _ = self._in_context(self._tasks.start, coroutine)
+        self._in_context(self._tasks.start_for, coroutine, self._doing)
 
     async def _await(self, result: Awaitable[Any]) -> None:
         try:
@@ -159,7 +184,7 @@ class Callback:
             answer.reply(await result)
         except BaseException as error:
             failed = is_failure(error)
-            is_cancelled = isinstance(error, asyncio.CancelledError) and not failed
+            is_cancelled = is_error(error, asyncio.CancelledError) and not failed
             answer.fail(RuntimeError("cancelled") if is_cancelled else error)
             if not failed:
                 raise

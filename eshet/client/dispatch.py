@@ -25,7 +25,7 @@ from eshet.messages import (
     ReplyError,
     StateSet,
 )
-from eshet.text import safe_repr, safe_str
+from eshet.text import safe_repr, safe_str, type_name
 from eshet.unknown import Unknown
 
 __all__ = ["Dispatcher"]
@@ -159,7 +159,7 @@ class _Answer:
 
     def fail(self, error: BaseException) -> None:
         """See `eshet.client.callbacks.Answer`."""
-        self.say_error(safe_str(error, _LONGEST_ERROR) or type(error).__name__)
+        self.say_error(safe_str(error, _LONGEST_ERROR) or type_name(error))
 
     def say_error(self, text: str) -> None:
         """Answer with an error of this text, which is short and can be encoded."""

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from eshet import messages
 from eshet.cause import Cause, current
 from eshet.client.echoes import Echo, Echoes
+from eshet.user_errors import is_error
 
 __all__ = ["Endpoint", "Said", "Witness"]
 
@@ -74,7 +75,7 @@ class Said:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.echo is not None and isinstance(error, Exception):
+        if self.echo is not None and error is not None and is_error(error, Exception):
             self.echo.void()
         self.witness.sent(self, error)
 

@@ -23,6 +23,7 @@ from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import BackOff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
 from eshet.tasks.workload import current_workload
+from eshet.user_errors import plain_error
 
 __all__ = ["Arrival", "BuiltStrategy", "End", "Ending", "Task", "current_attempt"]
 
@@ -352,7 +353,7 @@ class BuiltStrategy:
         except BaseException as error:
             if not is_failure(error):
                 raise
-            return self._report(error, job)
+            return self._report(plain_error(error), job)
         return None
 
     async def _within_timeout(self, task: Task) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from eshet.exceptions import Interrupted
 from eshet.scope import current_scope, is_contained
+from eshet.user_errors import is_error
 
 __all__ = ["is_failure", "name_of", "retrieve_error", "start_task"]
 
@@ -37,11 +38,11 @@ def is_failure(error: BaseException) -> bool:
     same holds as for callbacks; see `eshet.scope.is_contained`.
     """
     task = _current_task()
-    if isinstance(error, asyncio.CancelledError):
+    if is_error(error, asyncio.CancelledError):
         return task is not None and not task.cancelling()
-    if isinstance(error, GeneratorExit) and task is None:
+    if is_error(error, GeneratorExit) and task is None:
         return False
-    return not isinstance(error, Interrupted) and is_contained(error, current_scope())
+    return not is_error(error, Interrupted) and is_contained(error, current_scope())
 
 
 def _current_task() -> "asyncio.Task[Any] | None":

@@ -201,6 +201,13 @@ class Stopped(Record, kw_only=True):
     """The runner has ended."""
 
 
+@_event("told to end")
+class ToldToEnd(Record, kw_only=True):
+    """A signal came that ends the runner, from outside or from a rule."""
+
+    signal: Annotated[str, Meta(description="its name")]
+
+
 @_event("using the named server", "using a running server", "started the embedded server")
 class HouseServer(Record, kw_only=True):
     """Which server it is that the rules talk to."""
@@ -418,6 +425,14 @@ class WantedToEnd(Record, kw_only=True):
 
     error: Annotated[str, Meta(description="what it was")]
     traceback: Annotated[str | None, Meta(description="from the rule's own line on")] = None
+
+
+@_event("the event loop is broken")
+class LoopBroken(Record, kw_only=True):
+    """The event loop can't go on, as a rule has closed files of the runner: the process ends."""
+
+    error: Annotated[str, Meta(description="what is wrong with it")]
+    traceback: Annotated[str | None, Meta(description="where it failed")] = None
 
 
 @_event("rules trigger each other")

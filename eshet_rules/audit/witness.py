@@ -11,7 +11,9 @@ from eshet.client.echoes import Echo
 from eshet.client.witness import Said, Witness
 from eshet.clock import wall_clock, wall_stamp
 from eshet.tasks import current_attempt
+from eshet.text import safe_str, type_name
 from eshet.unknown import Unknown
+from eshet.user_errors import is_error
 from eshet_rules.audit.acting import acting
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import Connected, Disconnected, Input, Output
@@ -100,7 +102,7 @@ class RecordingWitness(Witness):
         text = None
         result: Any = UNSET
         if error is not None:
-            outcome = "failed" if isinstance(error, Exception) else "interrupted"
+            outcome = "failed" if is_error(error, Exception) else "interrupted"
             if outcome == "failed":
                 text = (
                     REDACTED if self._redaction.hides(path) else self._redaction.text(_text(error))
@@ -206,7 +208,7 @@ def _ids(cause: Cause | None) -> tuple[str | None, str | None]:
 
 
 def _text(error: BaseException | None) -> str:
-    return str(error) or type(error).__name__
+    return safe_str(error) or type_name(error)
 
 
 def _trigger(cause: Cause | None) -> str | None:

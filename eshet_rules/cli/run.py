@@ -130,7 +130,7 @@ def run(
         "watch": {"reload": False if no_reload else None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
-    with _exit_at_signals(), errors_for_people():
+    with _exit_at_signals() as handlers, errors_for_people():
         exit_code = _run(
             rules_folder(rules),
             config,
@@ -141,26 +141,26 @@ def run(
             insecure=insecure,
             stays=stays,
         )
+        handlers.pop_all()  # signals are ignored from now on, also while Python ends
     sys.exit(exit_code)
 
 
 @contextlib.contextmanager
-def _exit_at_signals() -> Iterator[None]:
+def _exit_at_signals() -> Iterator[contextlib.ExitStack]:
     """Exit at once with 0 at a signal, in a `with` statement; the runner has other handlers.
 
-    SIGHUP means to reload: there is nothing to reload yet, or not any more.
+    SIGHUP means to reload: there is nothing to reload yet, or not any more. The handlers of before
+    are in the stack.
     """
     handlers: dict[signal.Signals, Any] = {
         signal.SIGINT: lambda *_: os._exit(0),
         signal.SIGTERM: lambda *_: os._exit(0),
         signal.SIGHUP: signal.SIG_IGN,
     }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with contextlib.ExitStack() as before:
+        for number, handler in handlers.items():
+            before.callback(signal.signal, number, signal.signal(number, handler))
+        yield before
 
 
 def _run(
@@ -178,9 +178,9 @@ def _run(
     from eshet_rules.audit.redaction import Redaction
     from eshet_rules.config import FILE_NAME, ConfigurationFile
     from eshet_rules.discovery import check_folder
-    from eshet_rules.logs import make_logger, receiving_stdlib_logs
+    from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
     from eshet_rules.runner import run as run_rules
-    from eshet_rules.signals import end_for_sure, until_signalled
+    from eshet_rules.signals import ForcedEnd, ignore_signals, until_signalled
     from eshet_rules.supervision.rule_loop import RuleLoop
     from eshet_rules.terminal import Terminal
 
@@ -213,14 +213,25 @@ def _run(
         terminal=None if stays else Terminal(),
     )
 
+    forced_end = ForcedEnd()
+
     async def work() -> int:
-        exit_code = await until_signalled(house, at_signal=lambda: end_for_sure(0))
+        exit_code = await until_signalled(
+            house,
+            at_signal=lambda: forced_end.ask(0),
+            report=lambda number: log.info("told to end", signal=number.name),
+        )
+        ignore_signals()
         # All is done; what a rule has left behind may not hold the process.
-        end_for_sure(exit_code, within=1.0)
+        forced_end.ask(exit_code, within=1.0)
         return exit_code
 
     # Not asyncio.run: a rule that calls sys.exit() would end its loop.
-    with receiving_stdlib_logs(log), asyncio.Runner(loop_factory=RuleLoop) as runner:
+    with (
+        receiving_stdlib_logs(log),
+        receiving_prints(log),
+        asyncio.Runner(loop_factory=RuleLoop) as runner,
+    ):
         return runner.run(work())
 
 

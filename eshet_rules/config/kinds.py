@@ -1,6 +1,5 @@
 """Which values a key of the configuration may have, and how that is said."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet.client.address import Address
+from eshet_rules.supervision.limits import LONGEST_TIME
 
 __all__ = [
     "ADDRESS",
@@ -17,8 +17,8 @@ __all__ = [
     "PATH_OR_FLAG",
     "TEXTS",
     "Kind",
-    "number",
     "one_of",
+    "seconds",
     "show",
     "whole_number",
 ]
@@ -63,20 +63,15 @@ def one_of(*words: str) -> Kind:
     return Kind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", _one_of(words), words)
 
 
-def number(what: str, above: float = 0.0) -> Kind:
-    """Return the kind of numbers.
-
-    Args:
-        what: it is, as `"seconds"`.
-        above: all of them are.
-    """
+def seconds() -> Kind:
+    """Return the kind of times, which are above 0 and at most a year."""
 
     def read(value: Any) -> float:
         # `nan` is not above anything, either.
-        fits = type(value) in (int, float) and above < value < math.inf
+        fits = type(value) in (int, float) and 0 < value <= LONGEST_TIME
         return float(_checked(value, fits))
 
-    return Kind(f"a number of {what} above {above:g}", read)
+    return Kind(f"a number of seconds above 0, and at most {LONGEST_TIME:.0f}", read)
 
 
 def whole_number(what: str, least: int = 1) -> Kind:

@@ -3,13 +3,14 @@
 import dataclasses
 import difflib
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from eshet.utils import TaskStrategy
-from eshet_rules.config.kinds import FLAG, Kind, number, show, whole_number
+from eshet_rules.config.kinds import FLAG, Kind, seconds, show, whole_number
 from eshet_rules.config.lines import Lines
 from eshet_rules.config.tables import (
     Configuration,
@@ -20,12 +21,16 @@ from eshet_rules.config.tables import (
     WatchSettings,
 )
 from eshet_rules.exceptions import ConfigurationError, Problem, StrategySettingsError
+from eshet_rules.ordinary_files import UnusableFile, read_ordinary
 from eshet_rules.supervision.limits import Limits
 from eshet_rules.supervision.strategies import strategy_from
 
-__all__ = ["FILE_NAME", "ConfigurationFile"]
+__all__ = ["FILE_NAME", "MAX_BYTES", "ConfigurationFile"]
 
 FILE_NAME: Final = "eshet-rules.toml"
+
+MAX_BYTES: Final = 1 << 20
+"""How large the file may be."""
 
 Table = Mapping[str, Any]
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -70,6 +75,9 @@ class ConfigurationFile:
         self._overrides = overrides or {}
         self.content: bytes | None = None
         """What was in it when it was read last; None if it was not there."""
+        self._may_be_pipe = must_exist
+        self.is_pipe = False
+        """Whether it is a pipe, whose content is read once, and can't change."""
 
     def read(self) -> Configuration:
         """Read the file, and check all that is in it.
@@ -85,9 +93,14 @@ class ConfigurationFile:
         return configuration
 
     def _text(self) -> str:
+        if self.is_pipe and self.content is not None:
+            return self.content.decode()
         self.content = None
         try:
-            self.content = self.path.read_bytes()
+            # A pipe is what a shell gives for `--config <(…)`. It is waited for at the start only.
+            pipes, self._may_be_pipe = self._may_be_pipe, False
+            self.content, status = read_ordinary(self.path, MAX_BYTES, pipes=pipes)
+            self.is_pipe = stat.S_ISFIFO(status.st_mode)
             return self.content.decode()
         except FileNotFoundError:
             if not self._must_exist:
@@ -95,6 +108,8 @@ class ConfigurationFile:
             problem = "there is no such file; write one with `eshet-rules init`"
         except UnicodeDecodeError as error:
             problem = f"byte {error.start} is no UTF-8; save the file as UTF-8"
+        except UnusableFile as error:
+            problem = f"it {error}; put one with the configuration in its place"
         except OSError as error:
             problem = f"it can't be read, {error.strerror}; check what it is and whose"
         raise ConfigurationError([Problem(str(self.path), 0, "", problem)])
@@ -260,7 +275,7 @@ def _kinds(of: type[Any]) -> dict[str, Kind]:
 
 
 def _figure(default: Any) -> Kind:
-    return whole_number("times", 0) if isinstance(default, int) else number("seconds")
+    return whole_number("times", 0) if isinstance(default, int) else seconds()
 
 
 def _dotted(keys: Sequence[str]) -> str:

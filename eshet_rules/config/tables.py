@@ -16,8 +16,8 @@ from eshet_rules.config.kinds import (
     PATH_OR_FLAG,
     TEXTS,
     Kind,
-    number,
     one_of,
+    seconds,
     whole_number,
 )
 from eshet_rules.config.parameters import Parameters
@@ -101,8 +101,8 @@ class WatchSettings:
     """
 
     reload: bool = setting(FLAG, True)
-    settle: float = setting(number("seconds"), 0.05)
-    rescan: float = setting(number("seconds"), 2.0)
+    settle: float = setting(seconds(), 0.05)
+    rescan: float = setting(seconds(), 2.0)
     exclude: tuple[str, ...] = setting(TEXTS, ())
 
 

@@ -3,8 +3,8 @@
 Each record has `time` (UTC, ISO 8601, microseconds), `level`, `event` and, where they are known,
 `rule`, `module`, `version`, `cause` and `parent`; the rest are the event's own fields, see
 `eshet_rules.audit.records`. What comes through the standard library's `logging`, from `eshet` or
-from a rule, goes the same way and has the same fields. The trail of a recorder keeps all of it;
-the stream shows what matters enough.
+from a rule, and what a rule prints, goes the same way and has the same fields. The trail of a
+recorder keeps all of it; the stream shows what matters enough.
 
 Values come from the outside: on a console their control characters are escaped, or a sensor's text
 could clear the screen.
@@ -12,6 +12,7 @@ could clear the screen.
 
 from eshet_rules.logs.errors import format_error
 from eshet_rules.logs.logger import make_logger
+from eshet_rules.logs.prints import receiving_prints
 from eshet_rules.logs.rendering import FORMATS, escape, renderer, shows_colours
 from eshet_rules.logs.stdlib import receiving_stdlib_logs
 
@@ -20,6 +21,7 @@ __all__ = [
     "escape",
     "format_error",
     "make_logger",
+    "receiving_prints",
     "receiving_stdlib_logs",
     "renderer",
     "shows_colours",

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import traceback
-from collections.abc import Iterator
 from typing import Final
 
 import eshet
 import eshet_rules
 from eshet.exceptions import EshetError, Interrupted
+from eshet.user_errors import MAX_ERRORS, bounded_traceback
 from eshet_rules.exceptions import RulesError
 
 __all__ = ["format_error", "is_expected"]
@@ -17,6 +17,8 @@ _OURS: Final = tuple(
     f"{folder}{os.sep}" for package in (eshet, eshet_rules, asyncio) for folder in package.__path__
 )
 
+_CUT: Final = f"... errors that led to these {MAX_ERRORS} are not shown ..."
+
 
 def format_error(error: BaseException) -> str:
     """Return the traceback of an error, without what is the runner's own.
@@ -24,37 +26,18 @@ def format_error(error: BaseException) -> str:
     It begins with the first line that is a rule's, or a library's. That of an error that we raise
     also ends there: what the line has done wrong is said by the error, not by how we found out.
     """
-    shown = traceback.TracebackException.from_exception(error)
-    for part, its_error in _parts(shown, error):
+    parts, is_cut = bounded_traceback(error)
+    for part, its_error in parts:
         raised_by_us = isinstance(its_error, EshetError | RulesError | Interrupted)
         part.stack = _without_our_frames(part.stack, at_the_end=raised_by_us)
-    return "".join(shown.format()).rstrip("\n")
+    text = "".join(parts[0][0].format()).rstrip("\n")
+    return f"{_CUT}\n\n{text}" if is_cut else text
 
 
 def is_expected(error: BaseException) -> bool:
     """Whether a house has such errors, and none of the rule's own lines had a part in this one."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, EshetError) and all(f.filename.startswith(_OURS) for f in frames)
-
-
-def _parts(
-    shown: traceback.TracebackException, error: BaseException
-) -> Iterator[tuple[traceback.TracebackException, BaseException]]:
-    """Iterate over an error and all that it came of, or consists of, as shown and as it is."""
-    seen: set[int] = set()
-    todo: list[tuple[traceback.TracebackException | None, BaseException | None]] = [(shown, error)]
-    while todo:
-        part, its_error = todo.pop()
-        if part is None or its_error is None or id(part) in seen:
-            continue
-        seen.add(id(part))
-        yield part, its_error
-        todo += [
-            (part.__cause__, its_error.__cause__),
-            (part.__context__, its_error.__context__),
-        ]
-        if isinstance(its_error, BaseExceptionGroup):
-            todo += zip(part.exceptions or (), its_error.exceptions, strict=False)
+    files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, EshetError) and all(file.startswith(_OURS) for file in files)
 
 
 def _without_our_frames(

@@ -1,7 +1,6 @@
 """The logger: what each record passes on its way to the trail and to the stream."""
 
 import logging
-import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
 
@@ -10,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import current_cause
 from eshet.clock import wall_stamp
+from eshet.user_errors import error_text, plain_error
 from eshet_rules.audit.recorder import LEVELS, Recorder
 from eshet_rules.logs.errors import format_error, is_expected
 from eshet_rules.logs.line_writer import LineWriter
@@ -96,8 +96,9 @@ def _add_cause(logger: object, method: str, record: _Record) -> _Record:
 
 def _format_error(logger: object, method: str, record: _Record) -> _Record:
     error = record.pop("exc_info", None)
-    if isinstance(error, BaseException):
-        record["error"] = "".join(traceback.format_exception_only(error)).strip()
+    if issubclass(type(error), BaseException):
+        error = plain_error(error)
+        record["error"] = error_text(error)
         if not is_expected(error):
             record["traceback"] = format_error(error)
     return record

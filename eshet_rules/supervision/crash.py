@@ -97,8 +97,16 @@ class CrashFile:
 
     def end(self) -> NoReturn:
         """End the process now, with the exit code 1."""
+        if not self._is_open():  # a rule has closed all files
+            self._begin()
         faulthandler.dump_traceback(self._file, all_threads=True)
         os._exit(1)
+
+    def _is_open(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._file), self.path.stat())
+        except OSError:
+            return False
 
     def note(self, rule: str | None, file: str, line: int) -> None:
         """Write down who is about to be interrupted."""

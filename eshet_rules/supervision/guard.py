@@ -3,21 +3,24 @@
 import asyncio
 import contextlib
 import os
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
+from typing import NoReturn
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder
 from eshet.scope import Scope
+from eshet.text import type_name
+from eshet.user_errors import error_text, is_error, plain_error
 from eshet_rules.discovery import Source
 from eshet_rules.supervision.crash import CrashFile
 from eshet_rules.supervision.limits import Limits
 from eshet_rules.supervision.quarantine import Quarantine
 from eshet_rules.supervision.rule_loop import RuleLoop
 from eshet_rules.supervision.supervised_rule import SupervisedRule
-from eshet_rules.supervision.watchdog import Watchdog, place_of
+from eshet_rules.supervision.watchdog import Place, Watchdog, place_of
 
 __all__ = ["Guard"]
 
@@ -90,11 +93,13 @@ class Guard:
         self._rules = rules
         quarantine = self._quarantine
         crash = self._crash = None if quarantine is None else CrashFile(quarantine.crash_file)
-        watchdog = Watchdog(self._limits, self._log, self._folder, rules, crash)
+        watchdog = Watchdog(
+            self._limits, self._log, self._folder, rules, self._on_handler_error, crash
+        )
         with contextlib.ExitStack() as undo:
             loop = asyncio.get_running_loop()
             if isinstance(loop, RuleLoop):
-                loop.on_exit_call = self._on_exit_call
+                loop.on_exit_call, loop.on_broken = self._on_exit_call, self._on_broken
                 undo.callback(setattr, loop, "on_exit_call", None)
             if crash is not None:
                 undo.callback(crash.close)
@@ -107,22 +112,48 @@ class Guard:
             yield
 
     def _on_exit_call(self, error: BaseException, scope: Scope | None) -> None:
-        """Report that a rule wanted to end the runner, which goes on."""
-        place = place_of(_raised_in(error), f"{self._folder}{os.sep}", self._rules)
-        problem = RuntimeError("a rule can't end the runner: return instead")
-        problem.__cause__ = error
+        """Report what would have ended the event loop, which goes on."""
+        error = plain_error(error)
+        place = self._place_of(error)
+        doing = type_name(error) + _at(place)
+        if is_error(error, (SystemExit, KeyboardInterrupt)):
+            cause, error = error, RuntimeError("a rule can't end the runner: return instead")
+            error.__cause__ = cause
         if scope is not None:
-            where = f" at {place.file}:{place.line}" if place is not None else ""
-            scope.report(problem, f"{type(error).__name__}{where}")
-        elif place is not None and place.rule is not None:
-            place.rule.scope.report(problem, f"{type(error).__name__} at {place.file}:{place.line}")
+            scope.report(error, doing)
         else:
-            self._log.error("something wanted to end the runner", exc_info=problem)
+            self._report(error, doing, place)
+
+    def _on_handler_error(self, error: BaseException) -> None:
+        """Report what a rule's handler of a signal has raised."""
+        error = plain_error(error)
+        place = self._place_of(error)
+        self._report(error, f"signal handler{_at(place)}", place)
+
+    def _on_broken(self, error: BaseException) -> NoReturn:
+        """End the process, as its event loop can't go on, so that another one is started."""
+        with contextlib.suppress(BaseException):
+            self._log.critical("the event loop is broken", exc_info=error)
+        with contextlib.suppress(OSError):
+            os.write(2, f"eshet-rules: the event loop is broken: {error_text(error)}\n".encode())
+        if self._crash is not None:
+            self._crash.end()
+        os._exit(1)
+
+    def _report(self, error: BaseException, doing: str, place: Place | None) -> None:
+        if place is not None and place.rule is not None:
+            place.rule.scope.report(error, doing)
+        else:
+            self._log.error("something wanted to end the runner", exc_info=error)
+
+    def _place_of(self, error: BaseException) -> Place | None:
+        """Return the innermost line of the rules folder that an error came through."""
+        folder = f"{self._folder}{os.sep}"
+        for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+            if frame.f_code.co_filename.startswith(folder):
+                return place_of(frame, folder, self._rules)
+        return None
 
 
-def _raised_in(error: BaseException) -> FrameType | None:
-    """Return the frame in which an exception was raised."""
-    found, step = None, error.__traceback__
-    while step is not None:
-        found, step = step.tb_frame, step.tb_next
-    return found
+def _at(place: Place | None) -> str:
+    return "" if place is None else f" at {place.file}:{place.line}"

@@ -4,7 +4,10 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final
 
-__all__ = ["Limits"]
+__all__ = ["LONGEST_TIME", "Limits"]
+
+LONGEST_TIME: Final = 365 * 86400.0
+"""The longest time that can be configured, in seconds; the system has a longest timer, too."""
 
 _LEAST: Final = {"restarts": 0, "loop_rounds": 1, "short_lives": 1}
 """The figures that are counts, not times, and what is the least that has a meaning."""
@@ -47,8 +50,11 @@ class Limits:
     def __post_init__(self) -> None:
         for each in fields(self):
             value, least = getattr(self, each.name), _LEAST.get(each.name)
-            if least is None and not 0 < value < math.inf:
-                raise ValueError(f"{each.name}={value} is no time: write seconds, more than 0")
+            if least is None and not 0 < value <= LONGEST_TIME:
+                raise ValueError(
+                    f"{each.name}={value} is no time: write seconds, more than 0, "
+                    f"and at most {LONGEST_TIME:.0f}, a year"
+                )
             if least is not None and not least <= value < math.inf:
                 raise ValueError(f"{each.name}={value} is no count: write {least} or more")
         for shorter, longer in (

@@ -61,11 +61,16 @@ def _calling_module(frame: FrameType | None) -> str | None:
 
     Modules of the rules folder have builtins of their own; see `eshet_rules.importer`.
     """
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_ASYNCIO):
+    while frame is not None and _module_name(frame).startswith(_ASYNCIO):
         frame = frame.f_back
     if frame is None or frame.f_builtins is _PLAIN_BUILTINS:
         return None
-    return str(frame.f_globals.get("__name__", "")).partition("@")[0]
+    return _module_name(frame).partition("@")[0]
+
+
+def _module_name(frame: FrameType) -> str:
+    name = frame.f_globals.get("__name__")  # which a module can set to anything
+    return name if type(name) is str else ""
 
 
 def _module_of(scope: Scope | None) -> str | None:

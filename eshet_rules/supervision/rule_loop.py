@@ -7,25 +7,33 @@ what came in from outside.
 """
 
 import asyncio
+import math
 import os
 import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from contextvars import Context
+from typing import Any, Final, NoReturn, TypeVarTuple, Unpack
 
 from eshet.scope import Scope, current_scope
-from eshet_rules.exceptions import LoopNotStopped
+from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import rule_of
 
 __all__ = ["FairQueue", "RuleLoop"]
+
+_Args = TypeVarTuple("_Args")
 
 MUCH: Final = 256
 """From how many steps on that are ready the order is not simply that of coming."""
 
 SHARE: Final = 16
 """How many steps a rule has then before it is the others' turn."""
+
+
+_MOST_FAILURES: Final = 100
+"""How often the loop may fail to go on before it is taken to be broken."""
 
 
 class FairQueue(deque[asyncio.Handle]):
@@ -88,6 +96,9 @@ class RuleLoop(asyncio.SelectorEventLoop):
         self.on_exit_call: Callable[[BaseException, Scope | None], object] | None = None
         """Called with an error that would have ended the loop, and the scope that it comes from;
         while it is None, the error does end the loop."""
+        self.on_broken: Callable[[BaseException], object] | None = None
+        """Called with an error that comes again each time that the loop is to go on."""
+        self._failures = 0  # since a step was run
         self._ready: deque[asyncio.Handle] = FairQueue(_rule_of_handle)
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
@@ -101,8 +112,45 @@ class RuleLoop(asyncio.SelectorEventLoop):
         """
         self._ready = _EndOfChild()
 
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Args]], object],
+        *args: *_Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call the callback at a time of this loop, as asyncio does.
+
+        `call_later`, `asyncio.sleep`, timeouts and all else that waits come here, too. The timers
+        are a heap: a time that has no order beside others would hold back or lose those of
+        everybody, and one whose comparison raises would end the loop.
+
+        Raises:
+            ValueError: the time is not a number (NaN).
+            TypeError: it is no number at all.
+        """
+        exact = float(when)  # a subclass of float may compare as it likes
+        if math.isnan(exact):
+            raise ValueError(
+                "a time to wait is not a number (NaN): check what it is computed from, "
+                "as a sensor without a value"
+            )
+        return super().call_at(exact, callback, *args, context=context)
+
+    def set_task_factory(self, factory: Any) -> None:
+        """Set what makes tasks, before rules run.
+
+        Raises:
+            TasksNotChanged: rules run, which would lose their tasks to each other.
+        """
+        if self.on_exit_call is not None:
+            raise TasksNotChanged
+        super().set_task_factory(factory)
+
     def run_until_complete(self, future: Any) -> Any:
         """Run until the future is done, and return its result; nothing else can end that."""
+        if self.is_running():  # it is a rule that calls this
+            return super().run_until_complete(future)  # raises
         self._main = future if isinstance(future, asyncio.Future) else None
         try:
             return super().run_until_complete(future)
@@ -121,16 +169,39 @@ class RuleLoop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop` is called."""
+        if self.is_running():  # it is a rule that calls this
+            super().run_forever()  # raises
         while True:
             try:
                 super().run_forever()
-            except (SystemExit, KeyboardInterrupt) as error:
-                # One callback or one step of a task is over. What else was ready still is.
+            except BaseException as error:
+                # One callback or one step of a task is over, or a signal handler has raised. What
+                # else was ready still is.
                 if self.on_exit_call is None:
                     raise
-                self.on_exit_call(error, _scope_of_step(error))
+                self._go_on(error)
             else:
                 return
+
+    def _go_on(self, error: BaseException) -> None:
+        """Report what has ended the loop for now; it can go on if some step of it can be run."""
+        step: Any = _step_of(error)
+        if step is not None:
+            self._report_exit(error, current_scope(step._context))
+            return
+        if not self._failures:
+            self.call_soon(self._forget_failures, context=Context())
+            self._report_exit(error, None)
+        self._failures += 1
+        if self._failures > _MOST_FAILURES and self.on_broken is not None:
+            self.on_broken(error)
+
+    def _report_exit(self, error: BaseException, scope: Scope | None) -> None:
+        if self.on_exit_call is not None:
+            self.on_exit_call(error, scope)
+
+    def _forget_failures(self) -> None:
+        self._failures = 0
 
 
 class _EndOfChild(deque[asyncio.Handle]):
@@ -166,14 +237,15 @@ def _end_loops_in_child() -> None:
 os.register_at_fork(after_in_child=_end_loops_in_child)
 
 
-def _scope_of_step(error: BaseException) -> Scope | None:
-    """Return the scope of the step of the loop that raised an error.
+def _step_of(error: BaseException) -> asyncio.Handle | None:
+    """Return the step of the loop that raised an error; None if it came from between two.
 
     The context of the step is left by then, but its handle is in the frame that ran it.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if frame.f_code is asyncio.Handle._run.__code__:
-            return current_scope(frame.f_locals["self"]._context)
+            step: asyncio.Handle = frame.f_locals["self"]
+            return step
     return None
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import inspect
-import traceback
 from collections.abc import Mapping
 from datetime import UTC
 from types import CodeType
@@ -21,6 +20,7 @@ from eshet.scope import Reason, Scope, within
 from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
 from eshet.tasks.starting import is_failure, start_task
 from eshet.text import safe_repr
+from eshet.user_errors import error_text, is_error
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
 from eshet_rules.keep import going_on, left_in
@@ -232,8 +232,8 @@ class SupervisedRule:
             with scope.active(), using_workload(self._workload), going_on(self._left):
                 await self._call_rule(scope)
         except BaseException as error:
-            if not (isinstance(error, Interrupted) or is_failure(error)):
-                self._was_cancelled = isinstance(error, asyncio.CancelledError)
+            if not (is_error(error, Interrupted) or is_failure(error)):
+                self._was_cancelled = is_error(error, asyncio.CancelledError)
                 raise
             self._lost_connection = self._has_lost_connection(error)
             await self._end_attempt(scope, Reason.FAILED)
@@ -336,7 +336,7 @@ class SupervisedRule:
 
     def _has_lost_connection(self, error: BaseException) -> bool:
         client: Client | None = self._given.get("client")
-        return isinstance(error, Disconnected) and client is not None and not client.connected
+        return is_error(error, Disconnected) and client is not None and not client.connected
 
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"
@@ -361,5 +361,5 @@ class SupervisedRule:
 
 def _in_words(error: BaseException) -> str:
     """Return an error without its place, which a `SyntaxError` tells above it."""
-    words = "".join(traceback.format_exception_only(error)).strip()
-    return words.splitlines()[-1] if isinstance(error, SyntaxError) else words
+    words = error_text(error)
+    return words.splitlines()[-1] if is_error(error, SyntaxError) else words

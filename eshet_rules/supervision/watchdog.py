@@ -42,6 +42,7 @@ from eshet.scope import current_scope
 from eshet_rules import audit, logs
 from eshet_rules.supervision.crash import CrashFile
 from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.signal_handlers import SignalHandlers
 from eshet_rules.supervision.supervised_rule import SupervisedRule, rule_of
 
 __all__ = ["Blocked", "Place", "Watchdog", "place_of"]
@@ -65,9 +66,6 @@ def _folders(*packages: ModuleType) -> tuple[str, ...]:
 
 _LOG: Final = _folders(logging, structlog, audit, logs)
 _RUNNER: Final = (*_folders(eshet, eshet_rules, asyncio), *_LOG)
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-"""Whose handlers are the runner's, whatever a rule sets."""
 
 
 class Blocked(Interrupted):
@@ -116,6 +114,7 @@ class Watchdog:
         log: where it is told who does.
         folder: the rules folder.
         rules: returns the rules that are alive.
+        on_error: called with what a signal handler of a rule has raised.
         crash: ends the process when all else has failed, if given.
     """
 
@@ -125,12 +124,14 @@ class Watchdog:
         log: FilteringBoundLogger,
         folder: Path,
         rules: Callable[[], Iterable[SupervisedRule]],
+        on_error: Callable[[BaseException], object],
         crash: CrashFile | None = None,
     ) -> None:
         self._limits = limits
         self._log = log
         self._folder = f"{folder}{os.sep}"
         self._rules = rules
+        self._on_error = on_error
         self._crash = crash
         self._beat_handle: asyncio.TimerHandle | None = None
         self._step: FrameType | None = None  # what the last alarm saw
@@ -143,8 +144,8 @@ class Watchdog:
     def start(self) -> None:
         """Watch from now on."""
         self._loop = asyncio.get_running_loop()
-        self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-        self._handler_before = signal.signal(signal.SIGALRM, self._on_alarm)
+        self._handlers = SignalHandlers(self._log, self._on_error)
+        self._handlers.set(signal.SIGALRM, self._on_alarm)
         self._beat()
 
     def stop(self) -> None:
@@ -152,7 +153,7 @@ class Watchdog:
         if self._beat_handle is not None:
             self._beat_handle.cancel()
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._handler_before)
+            self._handlers.restore()
         if self._crash is not None:
             self._crash.disarm()
 
@@ -165,7 +166,7 @@ class Watchdog:
             self._log.warning("the process was stopped", seconds=round(self._stopped, 2))
         self._stopped = 0.0
         self._step = self._interrupted = self._told_since = None
-        self._take_signals_back()
+        self._handlers.check()
         signal.setitimer(signal.ITIMER_REAL, BEAT + SAMPLE, SAMPLE)
         self._clocks.expect(BEAT + SAMPLE)
         if self._crash is not None:
@@ -253,18 +254,6 @@ class Watchdog:
             self._tell("rule interrupted", place, error.seconds)
         if rule is not None:
             self._loop.call_soon_threadsafe(rule.fail, error)
-
-    # --- signals ------------------------------------------------------------------------------
-
-    def _take_signals_back(self) -> None:
-        """Undo what a rule has done to the signals by which the runner is told to end."""
-        if signal.getsignal(signal.SIGALRM) != self._on_alarm:
-            self._log.warning("took back a signal that a rule had taken", signal="SIGALRM")
-            signal.signal(signal.SIGALRM, self._on_alarm)
-        for number, handler in self._handlers.items():
-            if signal.getsignal(number) is not handler:
-                self._log.warning("took back a signal that a rule had taken", signal=number.name)
-                signal.signal(number, handler)
 
 
 class _Clocks:

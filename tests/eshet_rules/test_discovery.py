@@ -103,6 +103,11 @@ def loop(file):
     file.symlink_to(file)
 
 
+def sparse(file):
+    with file.open("wb") as made:
+        made.truncate(6 << 30)
+
+
 def device(file):
     file.symlink_to("/dev/zero")
 
@@ -114,6 +119,7 @@ def device(file):
         (loop, "can't be read, Too many levels of symbolic links: check whose it is, and its mode"),
         (device, "is no ordinary file: put one with the rules in its place"),
         (os.mkfifo, "is no ordinary file: put one with the rules in its place"),
+        (sparse, "is larger than 10 MiB: put one with the rules in its place"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_there_with_the_problem(folder, make, problem):

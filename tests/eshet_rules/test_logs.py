@@ -1,9 +1,12 @@
 import asyncio
+import contextlib
 import io
 import json
 import logging
 import os
 import socket
+import sys
+import threading
 import warnings
 
 import pytest
@@ -18,6 +21,7 @@ from eshet_rules.logs import (
     escape,
     format_error,
     make_logger,
+    receiving_prints,
     receiving_stdlib_logs,
     renderer,
     shows_colours,
@@ -260,6 +264,55 @@ def test_stdlib_logging_is_afterwards_as_it_was(log):
     assert (root.level, root.handlers) == before
     logging.getLogger("eshet").error("afterwards")
     assert log.records == []
+
+
+def test_each_printed_line_is_a_record_and_one_without_an_end_waits(log, capsys):
+    with receiving_prints(log.logger):
+        print("begun", end="")
+        log.logger.info("running", modules=1, folder="rules")
+        print(", ended\ntwo", flush=True)
+        print(1, 2, sep="\n")
+        print("\x1b[2J\ud800")
+        sys.stdout.write("x" * 100_000)
+        print("last", end="")
+        with pytest.raises(TypeError):
+            sys.stdout.write(b"bytes")
+    printed = [r for r in log.records if r.get("logger") == "print"]
+    assert [record["event"] for record in printed[:5]] == [
+        "begun, ended", "two", "1", "2", "\x1b[2J\ud800",
+    ]  # fmt: skip
+    assert [len(record["event"]) for record in printed[5:]] == [100_000, len("last")]
+    assert log.records[0]["event"] == "running"
+    assert capsys.readouterr().out == ""
+
+
+def test_threads_print_lines_of_their_own(log):
+    print_half = threading.Barrier(2)
+
+    def work():
+        print("a thread", end="")
+        print_half.wait()
+        print(" prints")
+
+    with receiving_prints(log.logger):
+        thread = threading.Thread(target=work)
+        thread.start()
+        print("the main thread", end="")
+        print_half.wait()
+        thread.join()
+        print(" prints")
+    assert log.events() == ["a thread prints", "the main thread prints"]
+
+
+def test_a_forked_child_prints_to_the_stream_itself(log, capfd):
+    with receiving_prints(log.logger):
+        if (child := os.fork()) == 0:
+            with contextlib.suppress(BaseException):
+                print("of the child", flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert log.records == []
+    assert capfd.readouterr().out == "of the child\n"
 
 
 def test_json_lines_are_lines(log):

@@ -58,6 +58,17 @@ async def test_the_handlers_of_before_are_back_in_the_end():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+async def test_the_signal_that_ended_it_is_reported():
+    reported = []
+
+    async def work():
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.get_running_loop().create_future()
+
+    assert await until_signalled(work(), report=reported.append) == 0
+    assert reported == [signal.SIGINT]
+
+
 async def test_a_callback_is_called_at_each_signal_of_its_kind(advance):
     called = []
     with on_signal(signal.SIGHUP, lambda: called.append(True)):
@@ -68,15 +79,34 @@ async def test_a_callback_is_called_at_each_signal_of_its_kind(advance):
     assert called
 
 
-def test_a_process_ends_for_sure_with_the_code_that_was_said():
+ASKED = {
+    "once": ("end.ask(7, within=0.01)", 7),
+    "again with more time": ("end.ask(0, within=0.01); end.ask(7, within=60)", 7),
+    "again with less time": ("end.ask(0, within=60); end.ask(7, within=0.01)", 7),
+    "by a signal handler without memory": (
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 20, 1 << 20))\n"
+        "signal.signal(signal.SIGTERM, lambda *_: end.ask(7, within=0.01))\n"
+        "signal.raise_signal(signal.SIGTERM)",
+        7,
+    ),
+    "without a stream for errors": ("os.close(2); end.ask(7, within=0.01)", 7),
+}
+
+
+@pytest.mark.parametrize(("asked", "exit_code"), ASKED.values(), ids=ASKED)
+def test_a_process_ends_for_sure_with_the_code_that_was_said(asked, exit_code):
     code = (
-        "import threading, time\n"
-        "from eshet_rules.signals import end_for_sure\n"
+        "import os, resource, signal, threading, time\n"
+        "from eshet_rules.signals import ForcedEnd\n"
+        "end = ForcedEnd()\n"
         "threading.Thread(target=time.sleep, args=(3600,)).start()\n"
-        "end_for_sure(7, within=0.01)\n"
     )
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code + asked],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
-    assert done.returncode == 7
-    assert "ended by force" in done.stderr
+    assert done.returncode == exit_code
+    assert "ended by force" in done.stderr or "close" in asked

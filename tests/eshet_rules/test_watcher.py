@@ -1,4 +1,5 @@
 import asyncio
+import os
 import shutil
 from contextlib import aclosing
 
@@ -304,6 +305,19 @@ async def test_a_file_is_told_when_it_comes_changes_and_goes(tmp_path, log, thre
         change = asyncio.create_task(anext(contents))
         await advance(0)
         file.unlink()
+        assert await change is None
+
+
+async def test_a_file_that_is_no_ordinary_one_counts_as_none(tmp_path, log, threads, advance):
+    file = tmp_path / "eshet-rules.toml"
+    file.write_text("a = 1")
+    watching = watch_file(file, log.logger, rescan=3600.0, doubt=0.0, threads=threads)
+    async with aclosing(watching) as contents:
+        assert await anext(contents) == b"a = 1"
+        change = asyncio.create_task(anext(contents))
+        await advance(0)
+        file.unlink()
+        os.mkfifo(file)
         assert await change is None
 
 

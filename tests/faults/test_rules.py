@@ -87,6 +87,45 @@ RAISING = {
         def leave():
             raise KeyboardInterrupt
         (await poked()).on_value_changed(lambda _: asyncio.get_running_loop().call_soon(leave))""",
+    "by an error whose class raises": """
+        class Kind(type):
+            def __getattribute__(cls, name):
+                raise KeyboardInterrupt
+        class Odd(Exception, metaclass=Kind):
+            pass
+        def fail(_):
+            raise Odd
+        (await poked()).on_value_changed(fail)""",
+    "by an error of 100,000 others": """
+        def fail(_):
+            last = OSError(0)
+            for number in range(100_000):
+                error = OSError(number)
+                error.__context__ = last
+                last = error
+            raise last
+        (await poked()).on_value_changed(fail)""",
+    "in a handler of a signal": """
+        def handle(*_):
+            raise RuntimeError('no line')
+        signal.signal(signal.SIGUSR1, handle)
+        (await poked()).on_value_changed(lambda _: signal.raise_signal(signal.SIGUSR1))""",
+    "in a handler of a signal that comes from outside": """
+        def handle(*_):
+            raise RuntimeError('no line')
+        def start(_):
+            signal.signal(signal.SIGUSR1, handle)
+            signal.signal(signal.SIGUSR2, sys.exit)
+            for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR1):
+                threading.Timer(0.1, os.kill, [os.getpid(), number]).start()
+        (await poked()).on_value_changed(start)""",
+    "by a time that is no number": """
+        async def wait(_):
+            await asyncio.sleep(float('nan'))
+        await client.event_listen_cb('/poke', wait)""",
+    "by setting the task factory": """
+        (await poked()).on_value_changed(
+            lambda _: asyncio.get_running_loop().set_task_factory(lambda *_: 1 / 0))""",
     "by stopping the loop": "(await poked()).on_value_changed(stop)",
     "by stopping the loop later": """
         (await poked()).on_value_changed(lambda _: asyncio.get_running_loop().call_soon(stop))""",
@@ -205,6 +244,7 @@ HARMLESS = {
             def __del__(self):
                 raise OSError('no line')
         (await poked()).on_value_changed(lambda _: Thing() and None)""",
+    "it prints half a line": "print('no newline', end='')",
     "it takes the signals": """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)""",
@@ -414,6 +454,23 @@ ENDING = {
         1,
     ),
 }
+
+
+BREAKING = {
+    "it closes all files": "os.closerange(3, 256)",
+    "it closes the selector": "asyncio.get_running_loop()._selector.close()",
+}
+
+
+@pytest.mark.parametrize("body", BREAKING.values(), ids=BREAKING)
+def test_a_runner_whose_loop_is_broken_ends_at_once_so_that_another_is_started(
+    folder, run, body, tmp_path
+):
+    save_bad(folder, body)
+    with run() as house:
+        assert house.wait() == 1
+    [crash] = tmp_path.glob("state/*/guard/crash*")
+    assert "Current thread" in crash.read_text()
 
 
 @pytest.fixture

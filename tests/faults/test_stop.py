@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.processes import COMMANDS, command, environment, line, running
 from tests.support.rules import Folder
+from tests.support.runner import runner
 
 BEFORE = """
     import asyncio, signal, threading, time
@@ -122,6 +123,41 @@ def test_a_signal_at_any_moment_ends_it_with_zero(server, tmp_path):
             process.send_signal(signal.SIGTERM)
             codes.append(process.wait(timeout=10))
     assert codes == [0] * moments
+
+
+AFTER_TERM = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+def test_further_signals_until_the_very_end_change_nothing(server, tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("hall.py", BEFORE.format(name="again"))
+    for number in AFTER_TERM:
+        with running("eshet-rules", "run", str(folder.path), server=server) as process:
+            while "running" not in line(process):
+                pass
+            process.send_signal(signal.SIGTERM)
+            while process.poll() is None:
+                process.send_signal(number)
+                time.sleep(0.001)  # it ends meanwhile; nothing tells in which moment
+            assert process.returncode == 0
+
+
+def test_a_rule_that_ends_the_runner_by_a_signal_is_in_the_log(server, tmp_path):
+    folder = Folder(tmp_path)
+    folder.write(
+        "hall.py",
+        BEFORE.format(name="ending")
+        + """
+    import _thread
+
+    @rule
+    async def ends():
+        _thread.interrupt_main()
+    """,
+    )
+    with runner(folder, server) as house:
+        assert house.wait_for("told to end")["signal"] == "SIGINT"
+        assert house.wait() == 0
 
 
 def test_systemd_is_told_of_the_start_of_reloads_and_of_the_end(server, tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["ERRORS", "EXPANDING", "HOSTILE", "Own", "hostile_object"]
+__all__ = ["ERRORS", "EXPANDING", "HOSTILE", "ODD_ERRORS", "Own", "hostile_object"]
 
 
 class Own(BaseException):
@@ -72,3 +72,55 @@ EXPANDING: dict[str, Callable[[], Any]] = {
     "one long text, many times": lambda: ["x" * 10**6] * 10**4,
 }
 """What takes little memory, and no end of bytes once it is written out."""
+
+
+def _odd_error(name: str, error: type[BaseException]) -> BaseException:
+    def fail(self: Any, *args: Any) -> Any:
+        raise error("of an attribute")
+
+    is_method = name in {"__bool__", "__len__", "__str__", "__getattribute__"}
+    return type("Odd", (Exception,), {name: fail if is_method else property(fail)})("odd")
+
+
+def _odd_class(name: str, error: type[BaseException]) -> BaseException:
+    def fail(self: Any, *args: Any) -> Any:
+        raise error("of a class")
+
+    kind = type("Kind", (type,), {name: fail if name == "__getattribute__" else property(fail)})
+    return kind("Odd", (Exception,), {})("odd")
+
+
+def _with(**attributes: Any) -> BaseException:
+    error = SyntaxError("odd", ("hall.py", 1, 1, "text"))
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
+
+
+ODD_ERRORS: dict[str, Callable[[], BaseException]] = {
+    **{
+        f"{name} raises {error.__name__}": lambda n=name, e=error: _odd_error(n, e)
+        for error in (ValueError, KeyboardInterrupt, Own)
+        for name in (
+            "__bool__",
+            "__cause__",
+            "__class__",
+            "__context__",
+            "__getattribute__",
+            "__notes__",
+            "__str__",
+            "__suppress_context__",
+            "__traceback__",
+        )
+    },
+    **{
+        f"{name} of its class raises {error.__name__}": lambda n=name, e=error: _odd_class(n, e)
+        for error in (ValueError, KeyboardInterrupt, Own)
+        for name in ("__getattribute__", "__module__", "__name__")
+    },
+    "notes that are no list": lambda: _with(__notes__=hostile_object(Own, "__getattribute__")),
+    "a note that has no text": lambda: _with(__notes__=[hostile_object(Own, "__str__")]),
+    "a line that is no text": lambda: _with(text=5),
+    "a file that is no text": lambda: _with(filename=hostile_object(Own, "__str__", "__format__")),
+}
+"""Errors of classes that override what Python asks of an error, by what they do."""

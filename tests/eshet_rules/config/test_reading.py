@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -65,6 +66,34 @@ def test_each_key_is_read_as_what_it_means(read, file):
     assert (watch.reload, watch.settle, watch.rescan) == (False, 1.0, 0.5)
     assert configuration.supervision == Limits(restarts=0, blocked_after=1.0)
     assert configuration.strategy == RunSerially(retry=True)
+
+
+def test_a_pipe_that_the_command_line_names_is_read_once():
+    read, write = os.pipe()
+    with os.fdopen(read), os.fdopen(write, "w") as writer:
+        writer.write("[log]\nlevel = 'error'")
+        writer.close()
+        file = ConfigurationFile(Path(f"/dev/fd/{read}"), must_exist=True)
+        for _ in range(2):
+            assert file.read().log.level == "error"
+            assert file.is_pipe
+
+
+def test_no_configuration_can_be_named():
+    file = ConfigurationFile(Path(os.devnull), must_exist=True)
+    assert file.read() == Configuration(file=file.path)
+
+
+@pytest.mark.parametrize("must_exist", [True, False])
+def test_a_pipe_in_the_place_of_the_file_is_refused_and_not_waited_for(tmp_path, must_exist):
+    path = tmp_path / "eshet-rules.toml"
+    path.touch()
+    file = ConfigurationFile(path, must_exist=must_exist)
+    file.read()
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match="is no ordinary file"):
+        file.read()
 
 
 def test_what_the_command_line_says_beats_the_file_and_the_rest_is_as_it_is(read):

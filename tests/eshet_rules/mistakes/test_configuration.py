@@ -67,6 +67,18 @@ MISTAKES = [
     ("[watch]\nsettle = 0", 2, "watch.settle", "found 0", "a number of seconds above 0"),
     ("[watch]\nsettle = true", 2, "watch.settle", "found true", "a number of seconds"),
     ("[watch]\nrescan = inf", 2, "watch.rescan", "found inf", "a number of seconds"),
+    *[
+        (f"[{table}]\n{key} = {time}", 2, f"{table}.{key}", "found 1", "and at most 31536000")
+        for table, key in (
+            ("watch", "settle"),
+            ("watch", "rescan"),
+            ("supervision", "end_after"),
+            ("supervision", "blocked_after"),
+            ("supervision", "restart_period"),
+            ("rules.hall.limits", "longest_pause"),
+        )
+        for time in ("1e300", "1" + 400 * "0", "1e9")
+    ],
     ("[watch]\nrescan = nan", 2, "watch.rescan", "found nan", "a number of seconds"),
     # --- [supervision]
     ("[supervision]\nrestart = 3", 2, "supervision.restart", '"restart"', '"restarts"?'),
@@ -153,6 +165,11 @@ def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(
     assert remedy in told
 
 
+def sparse(file, size):
+    with file.open("wb") as made:
+        made.truncate(size)
+
+
 @pytest.mark.parametrize(
     ("make", "cause", "remedy"),
     [
@@ -161,6 +178,8 @@ def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(
         (lambda file: file.write_bytes(b"a = '\xff'"), "byte 5 is no UTF-8", "save the file as"),
         (lambda file: file.write_text(f"a = {'[' * 5000}"), "too deep", "write them flat"),
         (lambda file: file.symlink_to(file), "symbolic links", "check what it is"),
+        (lambda file: file.symlink_to("/dev/zero"), "no ordinary file", "put one with"),
+        (lambda file: sparse(file, 2 << 20), "larger than 1 MiB", "put one with"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_told_likewise(tmp_path, make, cause, remedy):

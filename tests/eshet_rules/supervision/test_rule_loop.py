@@ -1,7 +1,13 @@
 import asyncio
+import contextlib
+import math
+import os
+import signal
+import sys
 
 import pytest
 
+from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.rule_loop import SHARE, FairQueue, RuleLoop
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
@@ -58,6 +64,162 @@ def test_as_long_as_nobody_takes_the_call_it_ends_the_program():
 
     with asyncio.Runner(loop_factory=RuleLoop) as runner, pytest.raises(SystemExit):
         runner.run(main())
+
+
+@pytest.mark.parametrize(
+    "handler", [lambda *_: 1 / 0, lambda *_: sys.exit(3), signal.default_int_handler, int]
+)
+def test_the_loop_goes_on_when_a_signal_handler_raises_while_it_waits(handler):
+    told = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        is_enough = asyncio.Event()
+
+        def tell(error, scope):
+            told.append((error, scope))
+            if len(told) == 5:
+                is_enough.set()
+
+        loop.on_exit_call = tell
+        loop.on_broken = pytest.fail
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        await is_enough.wait()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return "done"
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with asyncio.Runner(loop_factory=RuleLoop) as runner:
+            assert runner.run(main()) == "done"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert {scope for _, scope in told} == {None}
+
+
+BREAKING = {
+    "its selector is closed": lambda loop: loop._selector.close(),
+    "its files are closed": lambda loop: os.close(loop._selector.fileno()),
+    "it has no selector": lambda loop: setattr(loop, "_selector", None),
+    "its time raises": lambda loop: setattr(loop, "time", lambda: 1 / 0),
+    "its timers can't be compared": lambda loop: loop._scheduled.insert(0, None),
+}
+
+
+class Broken(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("spoil", BREAKING.values(), ids=BREAKING)
+def test_a_loop_that_can_not_go_on_is_given_up(spoil):
+    told = []
+
+    def end(error):
+        raise Broken from error
+
+    loop = RuleLoop()
+    files = [loop._selector, loop._ssock, loop._csock]
+    loop.on_exit_call, loop.on_broken = lambda *call: told.append(call), end
+    loop.call_later(0.001, lambda: None)
+    loop.call_soon(spoil, loop)
+    with pytest.raises(Broken):
+        loop.run_until_complete(loop.create_future())
+    assert len(told) == 1
+    for each in files:
+        with contextlib.suppress(OSError):
+            each.close()
+    loop.close = lambda: None
+    loop._closed = True
+
+
+def test_what_a_rule_asks_of_the_loop_in_vain_is_its_own_failure():
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.on_exit_call = lambda *call: pytest.fail(str(call))
+        future = loop.create_future()
+        with pytest.raises(RuntimeError, match="already running"):
+            loop.run_forever()
+        with pytest.raises(RuntimeError, match="already running"):
+            loop.run_until_complete(future)
+        with pytest.raises(LoopNotStopped):
+            loop.stop()
+        with pytest.raises(TasksNotChanged):
+            loop.set_task_factory(None)
+        await asyncio.sleep(0)
+        return "done"
+
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        assert runner.run(main()) == "done"
+
+
+# --- timers -------------------------------------------------------------------------------------
+
+
+class Unordered(float):
+    """A number that can't be compared."""
+
+    def __lt__(self, other):
+        raise KeyboardInterrupt
+
+
+TIMES = {
+    "NaN": (float("nan"), ValueError),
+    "a text": ("1", TypeError),
+    "nothing": (None, TypeError),
+    "complex": (1j, TypeError),
+    "huge": (10**400, OverflowError),
+    "below zero": (-math.inf, None),
+    "without an order": (Unordered(0.0), None),
+}
+
+
+async def until(seconds):
+    async with asyncio.timeout_at(seconds):
+        await asyncio.Event().wait()
+
+
+async def after(seconds):
+    called = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, called.set)
+    await called.wait()
+
+
+WAITS = {
+    "sleep": asyncio.sleep,
+    "wait_for": lambda seconds: asyncio.wait_for(
+        asyncio.get_running_loop().create_future(), seconds
+    ),
+    "timeout_at": until,
+    "call_later": after,
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+@pytest.mark.parametrize(("seconds", "error"), TIMES.values(), ids=TIMES)
+def test_a_time_without_an_order_is_refused_and_the_timers_of_others_go_off(seconds, error, wait):
+    order = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for number in range(8):
+            loop.call_later(number / 1000, order.append, number)
+            loop.call_later(3600 + number, print)
+        tried = [asyncio.create_task(wait(seconds)) for _ in range(8)]
+        await asyncio.sleep(0.008)
+        for task in tried:
+            task.cancel()
+        return await asyncio.gather(*tried, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        ended = runner.run(main())
+    assert order == list(range(8))
+    if error is not None and not (seconds is None and wait in NO_LIMIT):
+        assert {type(each) for each in ended} == {error}
+
+
+NO_LIMIT = [WAITS["wait_for"], WAITS["timeout_at"]]
+"""Which wait without a limit if they are given None."""
 
 
 # --- fairness -----------------------------------------------------------------------------------
