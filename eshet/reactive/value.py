@@ -1,15 +1,16 @@
 """`Value`: something that always has a value, which changes."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.batch import Passing
 from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
 from eshet.reactive.transaction import Transactions
 
-__all__ = ["Value", "value_of"]
+__all__ = ["ObservedNode", "Value", "is_settable", "value_of"]
 
 T = TypeVar("T")
 
@@ -51,9 +52,11 @@ class Value(Reactive[T]):
         name: what people are told that this is; else they are told where it was made.
     """
 
-    __slots__ = ()
+    # `_source` is the node again, and missing where it may not be set: that costs no check.
+    __slots__ = ("_source",)
 
     _node: ValueNode
+    _source: ValueNode
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class Value(Reactive[T]):
         node.uses = 1
         if name is not None:
             node.origin = name
-        self._node = node
+        self._node = self._source = node
 
     @property
     def value(self) -> T:
@@ -80,7 +83,10 @@ class Value(Reactive[T]):
 
     @value.setter
     def value(self, value: T) -> None:
-        node = self._node
+        try:
+            node = self._source
+        except AttributeError:
+            self._refuse_setting()
         node.transactions.change(node, value)  # as node.change() does, with one call less
 
     def set_instantaneous_value(self, value: T) -> None:
@@ -88,6 +94,8 @@ class Value(Reactive[T]):
 
         This goes back to what it holds before callbacks are called, without another change.
         """
+        if not is_settable(self):
+            self._refuse_setting()
         self._node.transactions.change(Passing(self._node), value)
 
     if TYPE_CHECKING:  # operators.py puts them on; these say what comparisons give
@@ -105,10 +113,44 @@ class Value(Reactive[T]):
     def __format__(self, spec: str) -> str:
         return format(self.value, spec)
 
+    def _refuse_setting(self) -> NoReturn:
+        name = self._node.describe()
+        if isinstance(self._node, ObservedNode):
+            raise ReactiveTypeError(
+                f"this Value only observes {name}, setting it would not reach the device: write "
+                f'`await yarp.set_value("{name}", value)` to follow a Value, or '
+                f'`await client.set("{name}", 100)` to set it once'
+            )
+        raise ReactiveTypeError(
+            f"{name} follows other Values and can't be set: set those, or, to send a value to a "
+            'device, write `await yarp.set_value("/path", value)`'
+        )
+
+
+class ObservedNode(ValueNode):
+    """The node of a Value of what a client observes; its name is the path.
+
+    Args:
+        path: what is observed.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.origin = path
+
+
+def is_settable(value: Value[Any]) -> bool:
+    """Whether a Value may be set: it neither follows others nor observes a path."""
+    return hasattr(value, "_source")
+
 
 def value_of(node: ValueNode) -> Value[Any]:
-    """Return a new handle of a node."""
+    """Return a new handle of a node. One that follows others, or a path, can't be set by it."""
     value: Value[Any] = Value.__new__(Value)
     value._node = node
+    if not node.inputs and not isinstance(node, ObservedNode):
+        value._source = node
     node.uses += 1
     return value

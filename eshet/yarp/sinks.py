@@ -15,6 +15,7 @@ from eshet.reactive import Event, Value, ensure_reactive, fn
 from eshet.reactive.conversions import feed
 from eshet.reactive.handover import Memo
 from eshet.reactive.plain import NoValue, is_same
+from eshet.reactive.value import is_settable
 from eshet.tasks import BuiltStrategy
 from eshet.tasks.starting import start_task
 from eshet.unknown import Unknown
@@ -143,6 +144,12 @@ async def state_register(
         raise ValueError(
             f"state_register of {path}: settable=True sets the value, set_callback is told "
             "instead; give one of them"
+        )
+
+    if settable and not is_settable(value):
+        raise TypeError(
+            f"state_register of {path}: settable=True sets the Value, but this one follows others: "
+            "give a Value of its own, or use set_callback or state_register_set_event"
         )
 
     def set_source(new: Any) -> None:
