@@ -40,7 +40,9 @@ class Reactive(PlainValue, Generic[T_co]):
 
         It is called when all that depends on the change has settled. It belongs to the current
         scope, and is disposed with it; an error that it raises is reported there. What it sets is
-        changed right after this change, before whoever made that goes on.
+        changed right after this change, before whoever made that goes on. An `async def` is run as
+        a task of that scope; tasks of several changes run at the same time, unless a strategy
+        orders them: `RunSerially().wrap_fn(f)`.
         """
         return subscribe(self._node, callback)
 
