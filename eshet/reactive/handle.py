@@ -67,9 +67,11 @@ class Reactive(PlainValue, Generic[T_co]):
 
     def __bool__(self) -> NoReturn:
         raise ReactiveTypeError(
-            f"a {self._kind} is neither true nor false, it changes: for `if` write "
-            "`if value.value`, for `and`, `or` and `not` write `&`, `|` and `yarp.not_(value)`, "
-            "for `a < b < c` write `(a < b) & (b < c)`, for `x in list` compare with `is`"
+            f"a {self._kind} is neither true nor false, it changes: instead of `if` write a "
+            "function under `yarp.fn`, or `yarp.switch` (`if value.value` would decide only once); "
+            "instead of `and`, `or` and `not` write `&`, `|` and `yarp.not_(value)`; instead of "
+            "`a < b < c` write `(a < b) & (b < c)`; instead of `value in items` write "
+            "`yarp.contains(items, value)`"
         )
 
     def __contains__(self, item: object) -> NoReturn:
@@ -79,7 +81,8 @@ class Reactive(PlainValue, Generic[T_co]):
 
     def __iter__(self) -> NoReturn:
         raise ReactiveTypeError(
-            f"a {self._kind} has no fixed members: write a function of all of them under `yarp.fn`"
+            f"a {self._kind} has no fixed members: write a function of all of them under "
+            "`yarp.fn`; where a plain value is needed write `value.value`, what it holds now"
         )
 
     def __len__(self) -> NoReturn:
