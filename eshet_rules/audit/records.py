@@ -265,6 +265,9 @@ class RuleFailed(Record, kw_only=True):
 
     doing: Annotated[str, Meta(description="what failed, as `set_value of /hall/light`")]
     error: Annotated[str, Meta(description="the error")]
+    advice: Annotated[str | None, Meta(description="what to do about it, where that is known")] = (
+        None
+    )
     traceback: Annotated[
         str | None, Meta(description="from the rule's own line on, if it had a part in it")
     ] = None

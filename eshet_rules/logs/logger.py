@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import current_cause
 from eshet.clock import wall_stamp
 from eshet_rules.audit.recorder import LEVELS, Recorder
+from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.errors import format_error, is_expected
 from eshet_rules.logs.line_writer import LineWriter
 from eshet_rules.logs.rendering import renderer, shows_colours
@@ -98,6 +99,9 @@ def _format_error(logger: object, method: str, record: _Record) -> _Record:
     error = record.pop("exc_info", None)
     if isinstance(error, BaseException):
         record["error"] = "".join(traceback.format_exception_only(error)).strip()
+        advice = advice_on(error)
+        if advice is not None and "advice" not in record:
+            record["advice"] = advice
         if not is_expected(error):
             record["traceback"] = format_error(error)
     return record

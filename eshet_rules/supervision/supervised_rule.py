@@ -24,6 +24,7 @@ from eshet.text import safe_repr
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
 from eshet_rules.keep import going_on, left_in
+from eshet_rules.logs import with_advice
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.intensity import next_pause, recent
 from eshet_rules.supervision.limits import Limits
@@ -362,4 +363,4 @@ class SupervisedRule:
 def _in_words(error: BaseException) -> str:
     """Return an error without its place, which a `SyntaxError` tells above it."""
     words = "".join(traceback.format_exception_only(error)).strip()
-    return words.splitlines()[-1] if isinstance(error, SyntaxError) else words
+    return words.splitlines()[-1] if isinstance(error, SyntaxError) else with_advice(words, error)
