@@ -105,6 +105,8 @@ def advice_on(error: BaseException) -> str | None:
     if isinstance(error, ReactiveError):
         return None
     text = safe_str(error)
+    if " write `" in text:  # our own errors say it
+        return None
     fitting = (
         advice
         for kind, pattern, advice in _OF_PYTHON

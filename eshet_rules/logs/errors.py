@@ -1,15 +1,16 @@
 """Errors as those who write rules want to see them: where in their own lines it went wrong."""
 
 import asyncio
+import itertools
 import os
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from typing import Final
 
 import eshet
 import eshet_rules
-from eshet.exceptions import EshetError, Interrupted
-from eshet_rules.exceptions import RulesError
+from eshet.exceptions import EshetError
 
 __all__ = ["format_error", "is_expected"]
 
@@ -17,17 +18,25 @@ _OURS: Final = tuple(
     f"{folder}{os.sep}" for package in (eshet, eshet_rules, asyncio) for folder in package.__path__
 )
 
+_LIBRARIES: Final = tuple(
+    f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+
 
 def format_error(error: BaseException) -> str:
-    """Return the traceback of an error, without what is the runner's own.
+    """Return the traceback of an error, with the lines of rules only.
 
-    It begins with the first line that is a rule's, or a library's. That of an error that we raise
-    also ends there: what the line has done wrong is said by the error, not by how we found out.
+    What the runner, this package and libraries did before and after is left out, as the error says
+    what was wrong. Where no line of a rule had a part in it, all lines are shown but the first ones
+    if these are ours.
     """
     shown = traceback.TracebackException.from_exception(error)
-    for part, its_error in _parts(shown, error):
-        raised_by_us = isinstance(its_error, EshetError | RulesError | Interrupted)
-        part.stack = _without_our_frames(part.stack, at_the_end=raised_by_us)
+    parts = list(_parts(shown))
+    of_rules = [_of_rules(part.stack) for part in parts]
+    has_any = any(of_rules)
+    for part, frames in zip(parts, of_rules, strict=True):
+        kept = frames if has_any else _without_our_first(part.stack)
+        part.stack = traceback.StackSummary.from_list(kept)
     return "".join(shown.format()).rstrip("\n")
 
 
@@ -37,32 +46,24 @@ def is_expected(error: BaseException) -> bool:
     return isinstance(error, EshetError) and all(f.filename.startswith(_OURS) for f in frames)
 
 
-def _parts(
-    shown: traceback.TracebackException, error: BaseException
-) -> Iterator[tuple[traceback.TracebackException, BaseException]]:
-    """Iterate over an error and all that it came of, or consists of, as shown and as it is."""
+def _parts(shown: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
+    """Iterate over an error and all that it came of, or consists of, as shown."""
     seen: set[int] = set()
-    todo: list[tuple[traceback.TracebackException | None, BaseException | None]] = [(shown, error)]
+    todo: list[traceback.TracebackException | None] = [shown]
     while todo:
-        part, its_error = todo.pop()
-        if part is None or its_error is None or id(part) in seen:
+        part = todo.pop()
+        if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        yield part, its_error
-        todo += [
-            (part.__cause__, its_error.__cause__),
-            (part.__context__, its_error.__context__),
-        ]
-        if isinstance(its_error, BaseExceptionGroup):
-            todo += zip(part.exceptions or (), its_error.exceptions, strict=False)
+        yield part
+        todo += [part.__cause__, part.__context__, *(part.exceptions or ())]
 
 
-def _without_our_frames(
-    stack: traceback.StackSummary, *, at_the_end: bool
-) -> traceback.StackSummary:
+def _of_rules(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    return [frame for frame in stack if not frame.filename.startswith((*_OURS, *_LIBRARIES, "<"))]
+
+
+def _without_our_first(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
     frames = list(stack)
-    while frames and frames[0].filename.startswith(_OURS):
-        del frames[0]
-    while at_the_end and frames and frames[-1].filename.startswith(_OURS):
-        del frames[-1]
-    return traceback.StackSummary.from_list(frames) if frames else stack
+    rest = list(itertools.dropwhile(lambda frame: frame.filename.startswith(_OURS), frames))
+    return rest or frames

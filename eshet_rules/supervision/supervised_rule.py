@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import inspect
+import re
 import traceback
 from collections.abc import Mapping
 from datetime import UTC
@@ -15,12 +16,12 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing, current_cause
 from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Disconnected, Interrupted
+from eshet.exceptions import Disconnected, Interrupted, ReactiveTypeError
 from eshet.reactive.handover import Memo
 from eshet.scope import Reason, Scope, within
-from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
+from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload, using_workload
 from eshet.tasks.starting import is_failure, start_task
-from eshet.text import safe_repr
+from eshet.text import safe_repr, safe_str
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
 from eshet_rules.keep import going_on, left_in
@@ -32,6 +33,14 @@ from eshet_rules.supervision.scope import RuleScope, TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
 
 __all__ = ["LifeScope", "SupervisedRule", "rule_of"]
+
+_SET_UP_TIME: Final = 10.0
+"""Seconds after the start of an attempt within which a bug is one of the set-up."""
+
+_CERTAIN: Final = re.compile(
+    r"coroutine| write `|^module '|positional argument|keyword argument|required argument"
+)
+"""What is in the text of a bug that has nothing to do with values."""
 
 _HOW_TO_GO_ON: Final = "save its file, or tell it to restart"
 
@@ -115,6 +124,8 @@ class SupervisedRule:
         self._waits_to_go_live = False
         self._was_cancelled = False  # while the rule was to go on
         self._lost_connection = False  # which is why the last attempt failed
+        self._has_bug = False  # for which the last attempt failed, in its set-up
+        self._attempt_began = 0.0
         self._tells_ends = True  # a strategy of a user's own does not
         scope.own(self._on_scope_end)
 
@@ -227,7 +238,8 @@ class SupervisedRule:
         if self.attempt_scope is not None:
             await self._end_attempt(self.attempt_scope, Reason.RESTARTED)
         self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._life)
-        self._lost_connection = False
+        self._lost_connection = self._has_bug = False
+        self._attempt_began = asyncio.get_running_loop().time()
         self._become(RuleState.RUNNING)
         try:
             with scope.active(), using_workload(self._workload), going_on(self._left):
@@ -237,6 +249,7 @@ class SupervisedRule:
                 self._was_cancelled = isinstance(error, asyncio.CancelledError)
                 raise
             self._lost_connection = self._has_lost_connection(error)
+            self._has_bug = self._is_bug_of_set_up(error)
             await self._end_attempt(scope, Reason.FAILED)
             if not self._life.disposed:  # by `fail`, which has said all
                 self._note_failure(error)
@@ -298,6 +311,9 @@ class SupervisedRule:
         if not self._live:
             self._waits_to_go_live = True
             return
+        if self._has_bug:
+            self._stay_failed("its set-up has a bug, which a restart would meet again")
+            return
         loop, limits = asyncio.get_running_loop(), self.limits
         self._restarts = recent(self._restarts, loop.time(), limits)
         pause = next_pause(self._restarts, loop.time(), limits)
@@ -338,6 +354,19 @@ class SupervisedRule:
     def _has_lost_connection(self, error: BaseException) -> bool:
         client: Client | None = self._given.get("client")
         return isinstance(error, Disconnected) and client is not None and not client.connected
+
+    def _is_bug_of_set_up(self, error: BaseException) -> bool:
+        """Whether the next attempt would fail for the same reason.
+
+        Of a bug that may be about a value, which can be another one then, it needs the same error
+        twice in a row.
+        """
+        lasted = asyncio.get_running_loop().time() - self._attempt_began
+        if lasted >= _SET_UP_TIME or not isinstance(error, BUGS):
+            return False
+        words = safe_str(error)
+        is_certain = isinstance(error, NameError | ReactiveTypeError) or _CERTAIN.search(words)
+        return bool(is_certain) or (self._last_error == _in_words(error) and bool(words))
 
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"
