@@ -268,9 +268,25 @@ class RuleFailed(Record, kw_only=True):
     advice: Annotated[str | None, Meta(description="what to do about it, where that is known")] = (
         None
     )
-    traceback: Annotated[
-        str | None, Meta(description="from the rule's own line on, if it had a part in it")
+    again: Annotated[
+        int | None, Meta(description="how often it has failed since that was shown last")
     ] = None
+    traceback: Annotated[str | None, Meta(description="the rule's own lines that had a part")] = (
+        None
+    )
+
+
+@_event("attempt failed")
+class AttemptFailed(RuleFailed, kw_only=True):
+    """An attempt failed, of a strategy that may make another. The rule runs on."""
+
+
+@_event("works again")
+class WorksAgain(Record, kw_only=True):
+    """What had failed before has succeeded."""
+
+    doing: Annotated[str, Meta(description="what, as `set_value of /hall/light`")]
+    failures: Annotated[int, Meta(ge=1, description="how often it had failed")]
 
 
 @_event("tasks do not end when cancelled")

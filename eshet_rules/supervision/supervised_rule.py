@@ -115,6 +115,7 @@ class SupervisedRule:
         self._since = wall_now(UTC)
         self._why = ""
         self._last_error: str | None = None
+        self._last_failure: str | None = None  # of an attempt
         self._left: list[Memo] = []
         self._restarts: list[float] = []
         self._restart_count = 0
@@ -176,6 +177,10 @@ class SupervisedRule:
         if self._waits_to_go_live:
             self._waits_to_go_live = False
             self._restart_or_stay_failed()
+
+    def note_error(self, error: BaseException) -> None:
+        """Let the status show an error of something that the rule has set up."""
+        self._last_error = _in_words(error)
 
     def fail(self, error: BaseException) -> None:
         """End the rule at once, since it has done something that a restart would not mend.
@@ -288,7 +293,7 @@ class SupervisedRule:
     # --- failure and restart ------------------------------------------------------------------
 
     def _note_failure(self, error: BaseException) -> None:
-        self._last_error = _in_words(error)
+        self._last_error = self._last_failure = _in_words(error)
         self._become(RuleState.RETRYING)
 
     def _on_end(self, ending: Ending) -> None:
@@ -319,7 +324,7 @@ class SupervisedRule:
         pause = next_pause(self._restarts, loop.time(), limits)
         if pause is None:
             times = f"{len(self._restarts)} restarts in {limits.restart_period:g} s"
-            self._stay_failed(f"it failed again after {times}", error=self._last_error)
+            self._stay_failed(f"it failed again after {times}", error=self._last_failure)
         else:
             self._become(RuleState.RESTARTING)
             self._log.warning(
@@ -366,7 +371,7 @@ class SupervisedRule:
             return False
         words = safe_str(error)
         is_certain = isinstance(error, NameError | ReactiveTypeError) or _CERTAIN.search(words)
-        return bool(is_certain) or (self._last_error == _in_words(error) and bool(words))
+        return bool(is_certain) or (self._last_failure == _in_words(error) and bool(words))
 
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"
