@@ -350,6 +350,16 @@ class Reloader:
         self._log.info(
             event, module=version.name, version=version.source.version, rules=list(version.rules)
         )
+        for code in version.unmarked if event != "unloaded" else ():
+            self._log.warning(
+                "this looks like a rule, but nothing runs it",
+                module=version.name,
+                function=code.co_name,
+                file=code.co_filename,
+                line=code.co_firstlineno,
+                advice="write `@rule` above it; or, if the file is there for others to import, "
+                "begin its name with _",
+            )
 
 
 def _what_concerns(rule: Rule, settings: RuleSettings) -> RuleSettings:

@@ -1,16 +1,21 @@
 """`Value`: something that always has a value, which changes."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.batch import Passing
 from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.handle import Reactive, node_of
+from eshet.reactive.origin import Origin, place_of, where
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
 from eshet.reactive.transaction import Transactions
+from eshet.scope import Scope, current_scope
 
 __all__ = ["ObservedNode", "Value", "is_settable", "value_of"]
+
+_log: Final = logging.getLogger("eshet")
 
 T = TypeVar("T")
 
@@ -111,6 +116,7 @@ class Value(Reactive[T]):
         return self._told(f"Value({self.value!r})")
 
     def __format__(self, spec: str) -> str:
+        _tell_of_a_text(self._node)
         return format(self.value, spec)
 
     def _refuse_setting(self) -> NoReturn:
@@ -124,6 +130,30 @@ class Value(Reactive[T]):
         raise ReactiveTypeError(
             f"{name} follows other Values and can't be set: set those, or, to send a value to a "
             'device, write `await yarp.set_value("/path", value)`'
+        )
+
+
+class _Texts:
+    """The places in one scope where a text was made of a Value."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.places: set[Origin] = set()
+
+
+def _tell_of_a_text(node: ValueNode) -> None:
+    """Log, once for each place in a rule's set-up, that a text does not follow its Value."""
+    scope = current_scope()
+    if scope is None or node.transactions.running:
+        return
+    places, place = scope.room(_Texts).places, where()
+    if place not in places:
+        places.add(place)
+        _log.warning(
+            "the text made of %s%s does not follow it: write "
+            '`yarp.str_format("{} lux", value)` for one that does, or `{value.value}` for what it '
+            "holds now",
+            node.describe(),
+            place_of(place),
         )
 
 

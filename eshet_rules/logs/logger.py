@@ -20,6 +20,11 @@ __all__ = ["make_logger"]
 
 _Record = MutableMapping[str, Any]
 
+_RESERVED: Final = frozenset(
+    ("time", "level", "logger", "rule", "module", "version", "cause", "parent", "crc")
+)
+"""Fields by which a record is found, or whose it is."""
+
 _LEADING: Final = ("time", "level", "event", "rule", "module", "version", "cause", "parent")
 
 
@@ -53,9 +58,33 @@ def make_logger(
             _Keeper(recorder, LEVELS[level]),
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        wrapper_class=_BoundLogger,
     ).bind()
     return logger
+
+
+# mypy does not know classes that are made at run time.
+_Filtering: Any = structlog.make_filtering_bound_logger(logging.DEBUG)
+
+
+class _BoundLogger(_Filtering):  # type: ignore[misc]
+    """A logger on which a rule's own fields do not take the places of the runner's.
+
+    What a rule calls `module` is logged as `module_`.
+    """
+
+    def bind(self, **new_values: Any) -> "_BoundLogger":
+        """See structlog."""
+        bound: _BoundLogger = super().bind(**self._set_apart(new_values))
+        return bound
+
+    def _process_event(self, method_name: str, event: str | None, event_kw: dict[str, Any]) -> Any:
+        return super()._process_event(method_name, event, self._set_apart(event_kw))
+
+    def _set_apart(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if "logger" not in self._context or fields.keys().isdisjoint(_RESERVED):
+            return fields
+        return {f"{n}_" if n in _RESERVED else n: value for n, value in fields.items()}
 
 
 class _Keeper:
