@@ -21,14 +21,14 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from eshet.scope import Scope
 from eshet_rules.discovery import Source
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.module_objects import PackageFinder, folder_module, forget_module, new_module
-from eshet_rules.rule import Rule, collect_rules, main_rule, unmarked_rules
+from eshet_rules.rule import Rule, collect_rules, main_rule
 
 __all__ = ["Importer", "ModuleVersion"]
 
@@ -42,7 +42,6 @@ class ModuleVersion:
         module: the module object.
         scope: what was made by its import, outside of its rules, ends with this.
         rules: those that were made by its import, by name.
-        unmarked: the code of functions that look like rules, if it has no rules.
         imports: the versions of other modules that it has imported, by name.
         folders: what it has imported of folders without `__init__.py`, by their names.
         is_executed: whether its import has ended; from then on what it has imported stays the same.
@@ -52,7 +51,6 @@ class ModuleVersion:
     module: ModuleType
     scope: Scope
     rules: dict[str, Rule] = field(default_factory=dict)
-    unmarked: Sequence[CodeType] = ()
     imports: dict[str, "ModuleVersion"] = field(default_factory=dict)
     folders: dict[str, ModuleType] = field(default_factory=dict)
     is_executed: bool = False
@@ -227,10 +225,7 @@ class Importer:
         if version.source.is_helper:
             return {}
         main = main_rule(version.module.__dict__, version.module.__name__)
-        if main is not None:
-            return {main.name: main}
-        version.unmarked = unmarked_rules(version.module.__dict__, version.module.__name__)
-        return {}
+        return {} if main is None else {main.name: main}
 
     def _drop(self, version: ModuleVersion) -> None:
         if self._loaded.pop(version.module.__name__, None) is not None and not self._loaded:

@@ -32,6 +32,7 @@ from eshet_rules.plan import Planner
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.supervised_rule import SupervisedRule
+from eshet_rules.unmarked import UnmarkedRules
 
 __all__ = ["Reloader"]
 
@@ -78,6 +79,7 @@ class Reloader:
     ) -> None:
         self._importer = importer
         self._planner = Planner(importer, log)
+        self._unmarked = UnmarkedRules(log)
         self._make_client = make_client
         self._log = log
         self._settings = settings
@@ -221,6 +223,7 @@ class Reloader:
 
     async def _update(self, sources: Mapping[str, Source]) -> bool:
         plan = self._planner.make(sources, self._versions)
+        self._unmarked.warn(self._importer.current)
         prepared = await self._prepare_all(plan.groups)
         if prepared is None:
             self._log.info("superseded by a newer change", modules=plan.changed)
@@ -350,16 +353,6 @@ class Reloader:
         self._log.info(
             event, module=version.name, version=version.source.version, rules=list(version.rules)
         )
-        for code in version.unmarked if event != "unloaded" else ():
-            self._log.warning(
-                "this looks like a rule, but nothing runs it",
-                module=version.name,
-                function=code.co_name,
-                file=code.co_filename,
-                line=code.co_firstlineno,
-                advice="write `@rule` above it; or, if the file is there for others to import, "
-                "begin its name with _",
-            )
 
 
 def _what_concerns(rule: Rule, settings: RuleSettings) -> RuleSettings:

@@ -20,14 +20,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any, Final, overload
 
 from eshet.text import safe_repr
 from eshet.utils import TaskStrategy
 from eshet_rules.exceptions import RuleMisuse
 
-__all__ = ["GIVEN", "OnReload", "Rule", "collect_rules", "main_rule", "rule", "unmarked_rules"]
+__all__ = ["GIVEN", "OnReload", "Rule", "collect_rules", "main_rule", "rule"]
 
 RuleFunction = Callable[..., Awaitable[object]]
 
@@ -207,33 +206,6 @@ def main_rule(namespace: Mapping[str, Any], module: str) -> Rule | None:
         return None
     _check_function(main)
     return Rule("main", main)
-
-
-def unmarked_rules(namespace: Mapping[str, Any], module: str) -> list[CodeType]:
-    """Return the code of functions that look like rules, in a module which has none.
-
-    They are `async def` functions of the module that use `yarp` or `client`, and need nothing but
-    what a rule is given.
-
-    Args:
-        namespace: of the module.
-        module: the name that it has in `sys.modules`.
-    """
-    functions = [each for each in namespace.values() if inspect.iscoroutinefunction(each)]
-    return [
-        each.__code__
-        for each in functions
-        if inspect.isfunction(each) and each.__module__ == module and _looks_like_a_rule(each)
-    ]
-
-
-def _looks_like_a_rule(function: Any) -> bool:
-    parameters = inspect.signature(function).parameters.values()
-    if any(_is_needed(each) and not _can_be_given(each) for each in parameters):
-        return False
-    return not {"yarp", "client"}.isdisjoint(
-        (*function.__code__.co_names, *function.__code__.co_varnames)
-    )
 
 
 @contextlib.contextmanager

@@ -16,7 +16,13 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing, current_cause
 from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Disconnected, Interrupted, ReactiveTypeError
+from eshet.exceptions import (
+    Disconnected,
+    Interrupted,
+    InvalidPath,
+    ReactiveTypeError,
+    UnsupportedValue,
+)
 from eshet.reactive.handover import Memo
 from eshet.scope import Reason, Scope, within
 from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload, using_workload
@@ -37,8 +43,11 @@ __all__ = ["LifeScope", "SupervisedRule", "rule_of"]
 _SET_UP_TIME: Final = 10.0
 """Seconds after the start of an attempt within which a bug is one of the set-up."""
 
+_BUGS: Final = (*BUGS, InvalidPath, UnsupportedValue)
+
 _CERTAIN: Final = re.compile(
     r"coroutine| write `|^module '|positional argument|keyword argument|required argument"
+    r"|publishes an? |'(Value|Event)' object"
 )
 """What is in the text of a bug that has nothing to do with values."""
 
@@ -367,7 +376,7 @@ class SupervisedRule:
         twice in a row.
         """
         lasted = asyncio.get_running_loop().time() - self._attempt_began
-        if lasted >= _SET_UP_TIME or not isinstance(error, BUGS):
+        if lasted >= _SET_UP_TIME or not isinstance(error, _BUGS):
             return False
         words = safe_str(error)
         is_certain = isinstance(error, NameError | ReactiveTypeError) or _CERTAIN.search(words)
