@@ -85,6 +85,8 @@ class Scope:
         parent: the scope that this one ends with; none if not given.
         on_error: called with an error of one of its things and what that thing was doing. Without
             one, errors go to the parent, and from a scope without a parent to the log.
+        on_success: called with what one of its things was doing, when that has succeeded after it
+            had been reported to fail.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class Scope:
         *,
         parent: "Scope | None" = None,
         on_error: ErrorHandler | None = None,
+        on_success: Callable[[str], object] | None = None,
     ) -> None:
         self.name = name
         self.parent = parent
         self.reason: Reason | None = None
         self._on_error = on_error
+        self._on_success = on_success
         self._things: dict[Owned, None] = {}
         self._rooms: dict[Callable[[Scope], Any], Any] = {}
         self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
@@ -184,6 +188,19 @@ class Scope:
                     return
             scope = scope.parent
         _log.error("%s: %s failed", self.name, doing, exc_info=error)
+
+    def report_success(self, doing: str) -> None:
+        """Report that something of this scope works which was reported to fail.
+
+        Args:
+            doing: as it was given to `report`.
+        """
+        scope: Scope | None = self
+        while scope is not None:
+            if scope._on_success is not None:
+                scope._on_success(doing)
+                return
+            scope = scope.parent
 
     def _undo(self, owned: Owned) -> None:
         try:

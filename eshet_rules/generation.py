@@ -17,7 +17,6 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing, current_cause
 from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Disconnected
 from eshet.reactive.graph import Resumption
 from eshet.reactive.handover import (
     HandedOver,
@@ -46,6 +45,7 @@ from eshet_rules.legacy import Legacy
 from eshet_rules.renewal import Renewal
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import OnReload, Rule
+from eshet_rules.supervision.failures import Failures
 from eshet_rules.supervision.scope import SHUTDOWN_TIME, TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
 from eshet_rules.supervision.supervised_rule import SupervisedRule
@@ -370,13 +370,13 @@ class Generation:
             return
         log = self._log.bind(rule=full_name)
 
-        def report(error: BaseException, doing: str) -> None:
-            # That there is no connection is told of the connection, once.
-            is_told = isinstance(error, Disconnected) and not self._client.connected
-            tell = log.debug if is_told else log.error
-            tell("rule failed", doing=doing, exc_info=error)
-
-        scope = TaskScope(full_name, parent=self._scope, on_error=report)
+        failures = Failures(log, lambda: self._client.connected)
+        scope = TaskScope(
+            full_name,
+            parent=self._scope,
+            on_error=failures.report,
+            on_success=failures.succeeded,
+        )
         own_log = log.bind(logger=full_name)  # what a rule tells has no schema
         given = {"client": self._client, "config": settings.parameters, "log": own_log}
         supervised = self._rules[rule.name] = SupervisedRule(
@@ -389,6 +389,7 @@ class Generation:
             log=log,
             live=not self._held_back,
         )
+        failures.note = supervised.note_error
         with (
             using_client(self._client),
             using_outputs(self._outputs),

@@ -32,6 +32,7 @@ from eshet_rules.plan import Planner
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.supervised_rule import SupervisedRule
+from eshet_rules.unmarked import UnmarkedRules
 
 __all__ = ["Reloader"]
 
@@ -78,6 +79,7 @@ class Reloader:
     ) -> None:
         self._importer = importer
         self._planner = Planner(importer, log)
+        self._unmarked = UnmarkedRules(log)
         self._make_client = make_client
         self._log = log
         self._settings = settings
@@ -227,6 +229,7 @@ class Reloader:
 
     async def _update(self, sources: Mapping[str, Source]) -> bool:
         plan = self._planner.make(sources, self._versions)
+        self._unmarked.warn(self._importer.current)
         prepared = await self._prepare_all(plan.groups)
         if prepared is None:
             self._log.info("superseded by a newer change", modules=plan.changed)

@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, overload
 
+from eshet.text import safe_repr
 from eshet.utils import TaskStrategy
 from eshet_rules.exceptions import RuleMisuse
 
@@ -168,6 +169,8 @@ class _RuleMaker:
         behaviour = _checked_on_reload(on_reload)
         if not arguments or inspect.isfunction(arguments[0]):
             raise RuleMisuse('rule.each makes a rule for each argument: write @rule.each("bath")')
+        for argument in arguments:
+            _check_argument(argument)
 
         def make(function: RuleFunction) -> dict[Any, Rule]:
             made = {}
@@ -249,6 +252,21 @@ def _checked_on_reload(on_reload: Any) -> OnReload:
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name or not name.isprintable():
         raise RuleMisuse(f"{name!r} is no name of a rule: write a text, as name='hall light'")
+
+
+def _check_argument(argument: Any) -> None:
+    try:
+        hash(argument)
+    except TypeError:
+        given = safe_repr(argument, 100)
+        remedy = (
+            f"write a star to make a rule for each item, @rule.each(*{given}), or a tuple"
+            if isinstance(argument, list)
+            else "write texts, numbers or tuples of these"
+        )
+        raise RuleMisuse(
+            f"rule.each can't know a rule by {given}, which can change: {remedy}"
+        ) from None
 
 
 def _check_function(function: Any, args: tuple[Any, ...] = ()) -> None:

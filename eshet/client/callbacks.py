@@ -66,7 +66,7 @@ class Tasks:
             coroutine: of a callback.
             doing: what it is, as `"listener of /hall/motion"`.
         """
-        self.start(coroutine)
+        _ = self.start(coroutine)
         count = len(self._running)
         if count < WARN_RUNNING:
             self._warn_at = WARN_RUNNING

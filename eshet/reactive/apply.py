@@ -1,5 +1,6 @@
 """Nodes that are a function of other nodes."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -7,12 +8,15 @@ from eshet.reactive.event import event_of
 from eshet.reactive.graph import Constant, EventNode, Node, Resumption, ValueNode, end
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.lifted import Lifted
+from eshet.reactive.origin import place_of, where
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
 
 __all__ = ["apply", "apply_at_changes", "dict_with", "list_of", "record_of"]
+
+_log: Final = logging.getLogger("eshet")
 
 Cell = ValueNode | EventNode | Constant
 """What an argument is read from. It has a `value`, which an event emitted last, maybe long ago."""
@@ -273,10 +277,23 @@ def _made(
 def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
     for cell in cells:
         if isinstance(cell, EventNode):
+            if lifted.passing and len(cells) > 1:
+                _warn_of_a_join(lifted, cells)
             if len(cells) == 1:
                 return _ApplyEvent(lifted, cell)
             return _ApplyEvents(lifted, cells, inputs)
     return _Apply(lifted, cells, inputs)
+
+
+def _warn_of_a_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
+    """Log that an operator joins Events, each of which is there for an instant: it is silent."""
+    if sum(isinstance(cell, EventNode) for cell in cells) > 1:
+        _log.warning(
+            "%s%s joins two Events, so it never emits: write `yarp.merge(a, b)` for either of "
+            "them; or make one a Value, as with `yarp.hold` or `yarp.event_to_value`",
+            lifted.name,
+            place_of(where()),
+        )
 
 
 def _cell(argument: Any, passing: bool) -> Cell:

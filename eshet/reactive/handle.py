@@ -40,7 +40,9 @@ class Reactive(PlainValue, Generic[T_co]):
 
         It is called when all that depends on the change has settled. It belongs to the current
         scope, and is disposed with it; an error that it raises is reported there. What it sets is
-        changed right after this change, before whoever made that goes on.
+        changed right after this change, before whoever made that goes on. An `async def` is run as
+        a task of that scope; tasks of several changes run at the same time, unless a strategy
+        orders them: `RunSerially().wrap_fn(f)`.
         """
         return subscribe(self._node, callback)
 
@@ -65,9 +67,11 @@ class Reactive(PlainValue, Generic[T_co]):
 
     def __bool__(self) -> NoReturn:
         raise ReactiveTypeError(
-            f"a {self._kind} is neither true nor false, it changes: for `if` write "
-            "`if value.value`, for `and`, `or` and `not` write `&`, `|` and `yarp.not_(value)`, "
-            "for `a < b < c` write `(a < b) & (b < c)`, for `x in list` compare with `is`"
+            f"a {self._kind} is neither true nor false, it changes: instead of `if` write a "
+            "function under `yarp.fn`, or `yarp.switch` (`if value.value` would decide only once); "
+            "instead of `and`, `or` and `not` write `&`, `|` and `yarp.not_(value)`; instead of "
+            "`a < b < c` write `(a < b) & (b < c)`; instead of `value in items` write "
+            "`yarp.contains(items, value)`"
         )
 
     def __contains__(self, item: object) -> NoReturn:
@@ -77,7 +81,8 @@ class Reactive(PlainValue, Generic[T_co]):
 
     def __iter__(self) -> NoReturn:
         raise ReactiveTypeError(
-            f"a {self._kind} has no fixed members: write a function of all of them under `yarp.fn`"
+            f"a {self._kind} has no fixed members: write a function of all of them under "
+            "`yarp.fn`; where a plain value is needed write `value.value`, what it holds now"
         )
 
     def __len__(self) -> NoReturn:

@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.fn import fn, operator_of
 from eshet.reactive.handle import Reactive
 from eshet.reactive.plain import is_absent
@@ -82,6 +83,34 @@ def _comparison(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return compare
 
 
+def _and(a: Any, b: Any) -> Any:
+    """Same as a & b."""
+    if type(a) is not type(b):
+        _check_brackets("&", a, b)
+    return a & b
+
+
+def _or(a: Any, b: Any) -> Any:
+    """Same as a | b."""
+    if type(a) is not type(b):
+        _check_brackets("|", a, b)
+    return a | b
+
+
+def _check_brackets(symbol: builtins.str, a: Any, b: Any) -> None:
+    """Refuse to join True or False and a number other than 0 and 1, which devices use for them."""
+    for one, other in ((a, b), (b, a)):
+        if type(one) is builtins.bool and type(other) in (int, float) and other not in (0, 1):
+            raise ReactiveTypeError(
+                f"`{symbol}` joins {a!r} and {b!r}: it binds tighter than comparisons, so write "
+                f"brackets, as in `door {symbol} (lux < 40)`"
+            )
+
+
+_and.__name__ = _and.__qualname__ = "and_"
+_or.__name__ = _or.__qualname__ = "or_"
+
+
 def format_str(fmt: builtins.str, *args: Any, **kwargs: Any) -> builtins.str:
     """Return `fmt.format(*args, **kwargs)`."""
     return fmt.format(*args, **kwargs)
@@ -116,7 +145,7 @@ is_ = fn(operator.is_)
 is_not = fn(operator.is_not)
 abs = operator_of(operator.abs)
 add = operator_of(operator.add)
-and_ = operator_of(operator.and_)
+and_ = operator_of(_and)
 floordiv = operator_of(operator.floordiv)
 index = operator_of(operator.index)
 inv = operator_of(operator.inv)
@@ -126,7 +155,7 @@ mod = operator_of(operator.mod)
 mul = operator_of(operator.mul)
 matmul = operator_of(operator.matmul)
 neg = operator_of(operator.neg)
-or_ = operator_of(operator.or_)
+or_ = operator_of(_or)
 pos = operator_of(operator.pos)
 pow = operator_of(operator.pow)
 rshift = operator_of(operator.rshift)

@@ -1,5 +1,6 @@
 """Callbacks on nodes, which are called after a transaction has settled."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ from eshet.exceptions import WrongThread
 from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.transaction import ENDED, here
 from eshet.scope import Owned, Scope, current_scope, is_contained, report_error, within
+from eshet.utils import in_task
 
 __all__ = ["Preparation", "Subscription", "subscribe"]
 
@@ -144,7 +146,8 @@ def subscribe(
 ) -> Subscription:
     """Call back at each change of a node, until the current scope is disposed.
 
-    In a version that is prepared it is called from the hand-over on; see `Preparation`.
+    An `async def` runs as a task, which belongs to that scope. In a version that is prepared it is
+    called from the hand-over on; see `Preparation`.
 
     Args:
         node: to listen to.
@@ -152,6 +155,9 @@ def subscribe(
         current: whether to begin with what the node holds.
         is_sink: see `Subscription`; a sink does not wait for the hand-over.
     """
+    if _is_async(callback):  # asked once, so that no call has to look at what it returns
+        work: Any = callback
+        callback = in_task(work)
     scope = current_scope()
     preparation = None if scope is None or is_sink else scope.find(Preparation)
     waits = preparation is not None and preparation.is_under_way
@@ -163,6 +169,12 @@ def subscribe(
     elif current:
         callback(node.value)
     return subscription
+
+
+def _is_async(callback: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
+        getattr(type(callback), "__call__", None)  # noqa: B004 - an object may have one that is async
+    )
 
 
 def _sweep(node: Node) -> None:

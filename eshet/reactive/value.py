@@ -1,15 +1,21 @@
 """`Value`: something that always has a value, which changes."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.batch import Passing
 from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.handle import Reactive, node_of
+from eshet.reactive.origin import Origin, place_of, where
 from eshet.reactive.plain import NoChange, NoValue, PlainValue
 from eshet.reactive.transaction import Transactions
+from eshet.scope import Scope, current_scope
 
-__all__ = ["Value", "value_of"]
+__all__ = ["ObservedNode", "Value", "is_settable", "value_of"]
+
+_log: Final = logging.getLogger("eshet")
 
 T = TypeVar("T")
 
@@ -51,9 +57,11 @@ class Value(Reactive[T]):
         name: what people are told that this is; else they are told where it was made.
     """
 
-    __slots__ = ()
+    # `_source` is the node again, and missing where it may not be set: that costs no check.
+    __slots__ = ("_source",)
 
     _node: ValueNode
+    _source: ValueNode
 
     def __init__(
         self,
@@ -71,7 +79,7 @@ class Value(Reactive[T]):
         node.uses = 1
         if name is not None:
             node.origin = name
-        self._node = node
+        self._node = self._source = node
 
     @property
     def value(self) -> T:
@@ -80,7 +88,10 @@ class Value(Reactive[T]):
 
     @value.setter
     def value(self, value: T) -> None:
-        node = self._node
+        try:
+            node = self._source
+        except AttributeError:
+            self._refuse_setting()
         node.transactions.change(node, value)  # as node.change() does, with one call less
 
     def set_instantaneous_value(self, value: T) -> None:
@@ -88,6 +99,8 @@ class Value(Reactive[T]):
 
         This goes back to what it holds before callbacks are called, without another change.
         """
+        if not is_settable(self):
+            self._refuse_setting()
         self._node.transactions.change(Passing(self._node), value)
 
     if TYPE_CHECKING:  # operators.py puts them on; these say what comparisons give
@@ -103,12 +116,71 @@ class Value(Reactive[T]):
         return self._told(f"Value({self.value!r})")
 
     def __format__(self, spec: str) -> str:
+        _tell_of_a_text(self._node)
         return format(self.value, spec)
+
+    def _refuse_setting(self) -> NoReturn:
+        name = self._node.describe()
+        if isinstance(self._node, ObservedNode):
+            raise ReactiveTypeError(
+                f"this Value only observes {name}, setting it would not reach the device: write "
+                f'`await yarp.set_value("{name}", value)` to follow a Value, or '
+                f'`await client.set("{name}", 100)` to set it once'
+            )
+        raise ReactiveTypeError(
+            f"{name} follows other Values and can't be set: set those, or, to send a value to a "
+            'device, write `await yarp.set_value("/path", value)`'
+        )
+
+
+class _Texts:
+    """The places in one scope where a text was made of a Value."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.places: set[Origin] = set()
+
+
+def _tell_of_a_text(node: ValueNode) -> None:
+    """Log, once for each place in a rule's set-up, that a text does not follow its Value."""
+    scope = current_scope()
+    if scope is None or node.transactions.running:
+        return
+    places, place = scope.room(_Texts).places, where()
+    if place not in places:
+        places.add(place)
+        _log.warning(
+            "the text made of %s%s does not follow it: write "
+            '`yarp.str_format("{} lux", value)` for one that does, or `{value.value}` for what it '
+            "holds now",
+            node.describe(),
+            place_of(place),
+        )
+
+
+class ObservedNode(ValueNode):
+    """The node of a Value of what a client observes; its name is the path.
+
+    Args:
+        path: what is observed.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.origin = path
+
+
+def is_settable(value: Value[Any]) -> bool:
+    """Whether a Value may be set: it neither follows others nor observes a path."""
+    return hasattr(value, "_source")
 
 
 def value_of(node: ValueNode) -> Value[Any]:
-    """Return a new handle of a node."""
+    """Return a new handle of a node. One that follows others, or a path, can't be set by it."""
     value: Value[Any] = Value.__new__(Value)
     value._node = node
+    if not node.inputs and not isinstance(node, ObservedNode):
+        value._source = node
     node.uses += 1
     return value

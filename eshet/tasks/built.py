@@ -166,6 +166,7 @@ class BuiltStrategy:
         self._waiting: deque[_Job] = deque()
         self._under_way: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
+        self._failing: set[str] = set()  # the names of tasks whose last attempt has failed
         self._warn_at = options.warn_queue
         self._closed = False
         self._context = contextvars.copy_context()
@@ -354,6 +355,8 @@ class BuiltStrategy:
             if not is_failure(error):
                 raise
             return self._report(plain_error(error), job)
+        if self._failing:
+            self._report_success(job)
         return None
 
     async def _within_timeout(self, task: Task) -> None:
@@ -370,8 +373,16 @@ class BuiltStrategy:
                 raise TimeoutError(f"it took longer than {seconds:g} s (timeout)") from error
             raise
 
+    def _report_success(self, job: _Job) -> None:
+        task = f"task {name_of(job.task)}"
+        if task in self._failing:
+            self._failing.remove(task)
+            if self._scope is not None:
+                self._scope.report_success(task)
+
     def _report(self, error: BaseException, job: _Job) -> BaseException:
         task = f"task {name_of(job.task)}"
+        self._failing.add(task)
         report_error(error, f"attempt {job.attempts} of {task}" if self._back_off else task)
         return error
 

@@ -1,6 +1,7 @@
 """What happens at a path when a value changes or an event emits."""
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, Final
@@ -14,9 +15,11 @@ from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn
 from eshet.reactive.conversions import feed
 from eshet.reactive.handover import Memo
-from eshet.reactive.plain import NoValue, is_same
+from eshet.reactive.plain import NoValue, PlainValue, is_same
+from eshet.reactive.value import is_settable
 from eshet.tasks import BuiltStrategy
 from eshet.tasks.starting import start_task
+from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp.default_strategy import UNSAID, choose_strategy
@@ -52,6 +55,7 @@ async def action_call(
     Raises:
         EshetError: see `Client`.
     """
+    _check_awaited("action_call", *args)
     client = await ready_client(client)
     path = client.resolve(path)
 
@@ -77,6 +81,7 @@ async def set_value(
     Raises:
         EshetError: see `Client`.
     """
+    _check_awaited("set_value", value)
     client = await ready_client(client)
     path = client.resolve(path)
 
@@ -99,6 +104,7 @@ async def event_register(path: str, event: Event[Any], client: Client | None = N
         EshetError: see `Client`.
         TypeError: `event` is no Event.
     """
+    _check_awaited("event_register", event)
     if not isinstance(event, Event):
         raise TypeError(
             f"event_register publishes an Event, not {event!r}: use state_register for a Value, "
@@ -134,15 +140,18 @@ async def state_register(
         TypeError: `value` is no Value.
         ValueError: both `settable` and `set_callback` are given.
     """
-    if isinstance(value, Event):
-        raise TypeError(
-            f"state_register publishes a Value, not {value!r}: use event_register for an Event, "
-            "or event_to_value"
-        )
+    _check_awaited("state_register", value)
+    _check_value(path, value)
     if settable and set_callback is not None:
         raise ValueError(
             f"state_register of {path}: settable=True sets the value, set_callback is told "
             "instead; give one of them"
+        )
+
+    if settable and not is_settable(value):
+        raise TypeError(
+            f"state_register of {path}: settable=True sets the Value, but this one follows others: "
+            "give a Value of its own, or use set_callback or state_register_set_event"
         )
 
     def set_source(new: Any) -> None:
@@ -368,6 +377,30 @@ def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
         context.run(tell_skipped, client, code, path, value, why)
 
     return skip
+
+
+def _check_value(path: str, value: Any) -> None:
+    if isinstance(value, Event):
+        raise TypeError(
+            f"state_register publishes a Value, not {value!r}: use event_register for an Event, "
+            "or event_to_value"
+        )
+    if not isinstance(value, PlainValue):
+        given = safe_repr(value, 100)
+        raise TypeError(
+            f"state_register of {path} publishes a Value, not {given}: write `yarp.Value({given})`"
+        )
+
+
+def _check_awaited(function: str, *arguments: Any) -> None:
+    for argument in arguments:
+        if inspect.iscoroutine(argument):
+            name = argument.__name__
+            argument.close()  # so that Python does not warn of it, too
+            raise TypeError(
+                f"{function} was given a coroutine: write `await` before {name}(...), and give "
+                "what that returns"
+            )
 
 
 def _arguments(*args: Any) -> tuple[Any, ...]:

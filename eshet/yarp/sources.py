@@ -4,6 +4,7 @@ from typing import Any
 
 from eshet.client import Client
 from eshet.reactive import Event, Value
+from eshet.reactive.value import ObservedNode, value_of
 from eshet.yarp.default_client import get_default_eshet_client
 
 __all__ = ["event_listen", "ready_client", "state_observe"]
@@ -47,10 +48,7 @@ async def state_observe(path: str, client: Client | None = None) -> Value[Any]:
         EshetError: see `Client`.
     """
     client = await ready_client(client)
-    value: Value[Any] = Value(name=client.resolve(path))
-
-    def change(new: Any) -> None:
-        value.value = new
-
-    change(await client.state_observe(path, change))
+    node = ObservedNode(client.resolve(path))
+    value = value_of(node)
+    node.change(await client.state_observe(path, node.change))
     return value

@@ -274,4 +274,9 @@ def _candidates(block: bytes, needle: bytes | None) -> Iterator[bytes]:
 
 
 def _is_like(text: Any, pattern: str | None) -> bool:
-    return pattern is None or (isinstance(text, str) and fnmatchcase(text, pattern))
+    """Whether a text is what a glob says; brackets may be those of a rule's name, too."""
+    if pattern is None:
+        return True
+    if not isinstance(text, str):
+        return False
+    return fnmatchcase(text, pattern) or fnmatchcase(text, pattern.replace("[", "[[]"))

@@ -279,9 +279,62 @@ class RuleFailed(Record, kw_only=True):
 
     doing: Annotated[str, Meta(description="what failed, as `set_value of /hall/light`")]
     error: Annotated[str, Meta(description="the error")]
-    traceback: Annotated[
-        str | None, Meta(description="from the rule's own line on, if it had a part in it")
+    advice: Annotated[str | None, Meta(description="what to do about it, where that is known")] = (
+        None
+    )
+    again: Annotated[
+        int | None, Meta(description="how often it has failed since that was shown last")
     ] = None
+    traceback: Annotated[str | None, Meta(description="the rule's own lines that had a part")] = (
+        None
+    )
+
+
+@_event("attempt failed")
+class AttemptFailed(RuleFailed, kw_only=True):
+    """An attempt failed, of a strategy that may make another. The rule runs on."""
+
+
+@_event("works again")
+class WorksAgain(Record, kw_only=True):
+    """What had failed before has succeeded."""
+
+    doing: Annotated[str, Meta(description="what, as `set_value of /hall/light`")]
+    failures: Annotated[int, Meta(ge=1, description="how often it had failed")]
+
+
+@_event("a coroutine was never awaited")
+class NeverAwaited(Record, kw_only=True):
+    """An `async def` was called without `await`, so nothing of it was done."""
+
+    coroutine: Annotated[str, Meta(description="its name")]
+    file: Annotated[str | None, Meta(description="where it was called")] = None
+    line: Annotated[int | None, Meta(description="its number")] = None
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("a thread has failed")
+class ThreadFailed(Record, kw_only=True):
+    """A thread that a rule or a library has started ended with an error."""
+
+    thread: Annotated[str, Meta(description="its name")]
+    error: Annotated[str, Meta(description="the error")]
+    advice: Annotated[str | None, Meta(description="what to do about it, where that is known")] = (
+        None
+    )
+    traceback: Annotated[str | None, Meta(description="the rule's own lines that had a part")] = (
+        None
+    )
+
+
+@_event("this looks like a rule, but nothing runs it")
+class UnmarkedRule(Record, kw_only=True):
+    """A file has no `@rule`, but an `async def` that could be one."""
+
+    function: Annotated[str, Meta(description="its name")]
+    file: Annotated[str, Meta(description="where it is")]
+    line: Annotated[int, Meta(description="its number")]
+    advice: Annotated[str, Meta(description="what to do")]
 
 
 @_event("tasks do not end when cancelled")

@@ -1,14 +1,17 @@
 """`eshet-rules list`."""
 
+import difflib
 import json
 import os
+import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import Command, runner_options
 
 if TYPE_CHECKING:
@@ -20,13 +23,21 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
 @click.command("list", cls=Command)
+@click.argument("names", nargs=-1, type=RuleName())
 @click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for machines: a line each time.")
 @runner_options
 def list_(
-    watch: bool, as_json: bool, server: str | None, runner: str | None, config: Path | None
+    names: tuple[str, ...],
+    watch: bool,
+    as_json: bool,
+    server: str | None,
+    runner: str | None,
+    config: Path | None,
 ) -> None:
-    """Show how the rules of a running runner are.
+    """Show how the rules of a running runner are: all, or those of NAMES.
+
+    NAMES are rules, as hall.hall_light, or modules, as hall, or globs of either.
 
     Of each rule: its state and since when, version, strategy, restarts, how many tasks run and
     wait, what it reads and writes, and its last error.
@@ -42,9 +53,12 @@ def list_(
 
     async def shown(running: Runner) -> str:
         rules, broken = await running.rules()
+        if names:
+            rules, broken = _named(rules, broken, names)
         if as_json:
             return json.dumps({"rules": rules, "broken": broken})
-        return table(rules, broken)
+        width = shutil.get_terminal_size((80, 24)).columns
+        return table(rules, broken, width=width, wraps=sys.stdout.isatty())
 
     async def request(running: Runner) -> None:
         if not watch:
@@ -66,6 +80,28 @@ def list_(
             last = text
 
     ask(request, server, runner, config)
+
+
+def _named(
+    rules: list[dict[str, Any]], broken: dict[str, str], names: Sequence[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return what of this has one of the names.
+
+    Raises:
+        UnknownName: there is nothing of one of them.
+    """
+    from eshet_rules.config import is_meant
+    from eshet_rules.exceptions import UnknownName
+
+    known = [*broken, *(str(rule["rule"]) for rule in rules)]
+    for name in names:
+        if not any(is_meant(each, name) for each in known):
+            modules = [str(rule["module"]) for rule in rules]
+            raise UnknownName(name, difflib.get_close_matches(name, [*known, *modules], 3))
+    return (
+        [rule for rule in rules if any(is_meant(str(rule["rule"]), name) for name in names)],
+        {m: problem for m, problem in broken.items() if any(is_meant(m, n) for n in names)},
+    )
 
 
 async def _changes_of(running: "Runner") -> AsyncIterator[Any]:

@@ -1,5 +1,6 @@
 """How rules are shown: a line for each, and below it what more there is to say."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -13,26 +14,45 @@ __all__ = ["table"]
 
 _HEAD: Final = ("RULE", "STATE", "SINCE", "VERSION", "RESTARTS", "TASKS", "STRATEGY")
 _COLOURS: Final = {"running": "green", "failed": "red", "broken": "red", "disabled": "blue"}
+_STRATEGY: Final = _HEAD.index("STRATEGY")
+_DISPENSABLE: Final = (_STRATEGY, _HEAD.index("VERSION"), _HEAD.index("TASKS"))
+"""The columns that are left out where there is no room for all, the first ones first."""
 _DETAILS: Final = ("reads", "writes")
 
 
-def table(rules: Iterable[Mapping[str, Any]], broken: Mapping[str, str]) -> str:
+def table(
+    rules: Iterable[Mapping[str, Any]],
+    broken: Mapping[str, str],
+    *,
+    width: int = 80,
+    wraps: bool = False,
+) -> str:
     """Return rules as lines for people; colours are taken out again where they can't be shown.
 
     Args:
         rules: what a runner tells of them.
         broken: what is wrong with modules that could not be loaded.
+        width: in which the columns have to fit, in characters: those that do not are left out, and
+            the strategy stands below.
+        wraps: whether what stands below the columns is wrapped to that width, too.
     """
     rules = list(rules)
     rows = [_HEAD, *map(_row, rules)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [click.style(_line(_HEAD, widths), bold=True)]
+    columns = _fitting(widths, width)
+    widths = [widths[column] for column in columns]
+    rows = [tuple(row[column] for column in columns) for row in rows]
+    lines = [click.style(_line(rows[0], widths), bold=True)]
     for rule, row in zip(rules, rows[1:], strict=True):
-        lines += [_line(row, widths, _COLOURS.get(rule["state"], "yellow")), *_details(rule)]
+        details = _details(rule, with_strategy=_STRATEGY not in columns)
+        if wraps:
+            details = [line for each in details for line in _wrapped(each, width)]
+        lines += [_line(row, widths, _COLOURS.get(rule["state"], "yellow"))]
+        lines += map(_dim, details)
     for module, problem in sorted(broken.items()):
         lines += [
             click.style(f"{_one_line(module)}: not loaded as it is now", fg="red"),
-            _detail(problem),
+            _dim(_detail(problem)),
         ]
     return "\n".join(lines)
 
@@ -60,8 +80,20 @@ def _line(row: Sequence[str], widths: Sequence[int], colour: str | None = None) 
     return "  ".join(cells).rstrip()
 
 
-def _details(rule: Mapping[str, Any]) -> list[str]:
+def _fitting(widths: Sequence[int], width: int) -> list[int]:
+    """Return the columns that fit; the last ones to go are the name, the state and the time."""
+    columns = list(range(len(widths)))
+    for dispensable in _DISPENSABLE:
+        if sum(widths[column] + 2 for column in columns) - 2 <= width:
+            break
+        columns.remove(dispensable)
+    return columns
+
+
+def _details(rule: Mapping[str, Any], *, with_strategy: bool) -> list[str]:
     lines = [_detail(f"{name:<6} {' '.join(rule[name])}") for name in _DETAILS if rule[name]]
+    if with_strategy and rule["strategy"]:
+        lines.insert(0, _detail(f"runs   {rule['strategy']}"))
     if rule["why"]:
         lines.append(_detail(f"why    {rule['why']}"))
     if rule["last_error"] and rule["last_error"] not in rule["why"]:
@@ -70,7 +102,17 @@ def _details(rule: Mapping[str, Any]) -> list[str]:
 
 
 def _detail(text: str) -> str:
-    return click.style(f"    {_one_line(text)}", dim=True)
+    return f"    {_one_line(text)}"
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        line, width, subsequent_indent=" " * 11, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _dim(line: str) -> str:
+    return click.style(line, dim=True)
 
 
 def _since(text: str) -> str:

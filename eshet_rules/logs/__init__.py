@@ -10,6 +10,7 @@ Values come from the outside: on a console their control characters are escaped,
 could clear the screen.
 """
 
+from eshet_rules.logs.advice import with_advice
 from eshet_rules.logs.errors import format_error
 from eshet_rules.logs.logger import make_logger
 from eshet_rules.logs.prints import receiving_prints
@@ -25,4 +26,5 @@ __all__ = [
     "receiving_stdlib_logs",
     "renderer",
     "shows_colours",
+    "with_advice",
 ]

@@ -1,15 +1,16 @@
 """Errors as those who write rules want to see them: where in their own lines it went wrong."""
 
 import asyncio
+import itertools
 import os
+import sysconfig
 import traceback
 from typing import Final
 
 import eshet
 import eshet_rules
-from eshet.exceptions import EshetError, Interrupted
+from eshet.exceptions import EshetError
 from eshet.user_errors import MAX_ERRORS, bounded_traceback
-from eshet_rules.exceptions import RulesError
 
 __all__ = ["format_error", "is_expected"]
 
@@ -18,18 +19,24 @@ _OURS: Final = tuple(
 )
 
 _CUT: Final = f"... errors that led to these {MAX_ERRORS} are not shown ..."
+_LIBRARIES: Final = tuple(
+    f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
 
 
 def format_error(error: BaseException) -> str:
-    """Return the traceback of an error, without what is the runner's own.
+    """Return the traceback of an error, with the lines of rules only.
 
-    It begins with the first line that is a rule's, or a library's. That of an error that we raise
-    also ends there: what the line has done wrong is said by the error, not by how we found out.
+    What the runner, this package and libraries did before and after is left out, as the error says
+    what was wrong. Where no line of a rule had a part in it, all lines are shown but the first ones
+    if these are ours.
     """
     parts, is_cut = bounded_traceback(error)
-    for part, its_error in parts:
-        raised_by_us = isinstance(its_error, EshetError | RulesError | Interrupted)
-        part.stack = _without_our_frames(part.stack, at_the_end=raised_by_us)
+    of_rules = [_of_rules(part.stack) for part, _ in parts]
+    has_any = any(of_rules)
+    for (part, _), frames in zip(parts, of_rules, strict=True):
+        kept = frames if has_any else _without_our_first(part.stack)
+        part.stack = traceback.StackSummary.from_list(kept)
     text = "".join(parts[0][0].format()).rstrip("\n")
     return f"{_CUT}\n\n{text}" if is_cut else text
 
@@ -40,12 +47,11 @@ def is_expected(error: BaseException) -> bool:
     return isinstance(error, EshetError) and all(file.startswith(_OURS) for file in files)
 
 
-def _without_our_frames(
-    stack: traceback.StackSummary, *, at_the_end: bool
-) -> traceback.StackSummary:
+def _of_rules(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    return [frame for frame in stack if not frame.filename.startswith((*_OURS, *_LIBRARIES, "<"))]
+
+
+def _without_our_first(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
     frames = list(stack)
-    while frames and frames[0].filename.startswith(_OURS):
-        del frames[0]
-    while at_the_end and frames and frames[-1].filename.startswith(_OURS):
-        del frames[-1]
-    return traceback.StackSummary.from_list(frames) if frames else stack
+    rest = list(itertools.dropwhile(lambda frame: frame.filename.startswith(_OURS), frames))
+    return rest or frames

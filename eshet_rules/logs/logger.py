@@ -11,6 +11,7 @@ from eshet.cause import current_cause
 from eshet.clock import wall_stamp
 from eshet.user_errors import error_text, plain_error
 from eshet_rules.audit.recorder import LEVELS, Recorder
+from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.errors import format_error, is_expected
 from eshet_rules.logs.line_writer import LineWriter
 from eshet_rules.logs.rendering import renderer, shows_colours
@@ -18,6 +19,11 @@ from eshet_rules.logs.rendering import renderer, shows_colours
 __all__ = ["make_logger"]
 
 _Record = MutableMapping[str, Any]
+
+_RESERVED: Final = frozenset(
+    ("time", "level", "logger", "rule", "module", "version", "cause", "parent", "crc")
+)
+"""Fields by which a record is found, or whose it is."""
 
 _LEADING: Final = ("time", "level", "event", "rule", "module", "version", "cause", "parent")
 
@@ -52,9 +58,33 @@ def make_logger(
             _Keeper(recorder, LEVELS[level]),
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        wrapper_class=_BoundLogger,
     ).bind()
     return logger
+
+
+# mypy does not know classes that are made at run time.
+_Filtering: Any = structlog.make_filtering_bound_logger(logging.DEBUG)
+
+
+class _BoundLogger(_Filtering):  # type: ignore[misc]
+    """A logger on which a rule's own fields do not take the places of the runner's.
+
+    What a rule calls `module` is logged as `module_`.
+    """
+
+    def bind(self, **new_values: Any) -> "_BoundLogger":
+        """See structlog."""
+        bound: _BoundLogger = super().bind(**self._set_apart(new_values))
+        return bound
+
+    def _process_event(self, method_name: str, event: str | None, event_kw: dict[str, Any]) -> Any:
+        return super()._process_event(method_name, event, self._set_apart(event_kw))
+
+    def _set_apart(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if "logger" not in self._context or fields.keys().isdisjoint(_RESERVED):
+            return fields
+        return {f"{n}_" if n in _RESERVED else n: value for n, value in fields.items()}
 
 
 class _Keeper:
@@ -99,6 +129,9 @@ def _format_error(logger: object, method: str, record: _Record) -> _Record:
     if issubclass(type(error), BaseException):
         error = plain_error(error)
         record["error"] = error_text(error)
+        advice = advice_on(error)
+        if advice is not None and "advice" not in record:
+            record["advice"] = advice
         if not is_expected(error):
             record["traceback"] = format_error(error)
     return record

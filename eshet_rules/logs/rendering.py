@@ -117,8 +117,13 @@ def _pop_path(record: _Record) -> str:
     if record.get("outcome") == "done":
         del record["outcome"]
     if isinstance(duration := record.pop("duration", None), float):
-        record["took"] = f"{duration * 1000:.3g} ms"
+        record["took"] = _took(duration)
     return f"  {_one_line(str(record.pop('path')))}  {value}"
+
+
+def _took(seconds: float) -> str:
+    """Return a duration in a unit that keeps its number short."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
 
 
 def _pop_place(record: _Record) -> str:
@@ -138,7 +143,8 @@ def _pop_blocks(record: _Record) -> list[str]:
     traceback = str(record.pop("traceback", ""))
     if traceback.endswith(str(record.get("error", ""))):
         record.pop("error", None)  # its last line says it
-    return [stack or place, cycle, traceback]
+    advice = str(record.pop("advice", "") or "")
+    return [stack or place, cycle, traceback, f"-> {advice}" if advice else ""]
 
 
 def _pop_source(record: _Record) -> str:

@@ -1,7 +1,15 @@
-"""What comes through the standard library's `logging` and `warnings`."""
+"""What comes through the standard library's `logging` and `warnings`, and out of threads.
+
+Python warns of a coroutine that was never awaited when it finds it, which may be while any rule
+acts. So where it was made is noted, and the warning is of nobody but that place.
+"""
 
 import contextlib
+import contextvars
 import logging
+import re
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -18,7 +26,16 @@ _LEVELS: Final = {
 
 @contextlib.contextmanager
 def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
-    """Log what comes through `logging` and `warnings` to `log`, within a `with` statement."""
+    """Log what comes through `logging` and `warnings` to `log`, within a `with` statement.
+
+    So are errors that end a thread.
+    """
+
+    def end_of_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit:
+            name = "" if args.thread is None else args.thread.name
+            log.error("a thread has failed", thread=name, exc_info=args.exc_value)
+
     handler = _ToStructlog(log)
     root = logging.getLogger()
     before = {name: logging.getLogger(name).level for name in _LEVELS}
@@ -26,13 +43,22 @@ def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
     for name, level in _LEVELS.items():
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
+    depth_before = sys.get_coroutine_origin_tracking_depth()
+    sys.set_coroutine_origin_tracking_depth(max(depth_before, 1))
+    hook_before, threading.excepthook = threading.excepthook, end_of_thread
     try:
         yield
     finally:
+        threading.excepthook = hook_before
+        sys.set_coroutine_origin_tracking_depth(depth_before)
         logging.captureWarnings(False)
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
         root.removeHandler(handler)
+
+
+_NEVER_AWAITED: Final = re.compile(r"coroutine '(?P<name>[^']*)' was never awaited")
+_ORIGIN: Final = re.compile(r'File "(?P<file>[^"\n]*)", line (?P<line>\d+)')
 
 
 class _ToStructlog(logging.Handler):
@@ -45,9 +71,29 @@ class _ToStructlog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
         try:
+            if record.name == "py.warnings" and self._log_never_awaited(record.getMessage()):
+                return
             fields: dict[str, Any] = {"logger": record.name}
             if record.exc_info and record.exc_info[1] is not None:
                 fields["exc_info"] = record.exc_info[1]
             self._log.log(record.levelno, record.getMessage(), **fields)
         except Exception:
             self.handleError(record)
+
+    def _log_never_awaited(self, message: str) -> bool:
+        """Log that a coroutine was never awaited, if that is what a warning says."""
+        found = _NEVER_AWAITED.search(message)
+        if found is None:
+            return False
+        origin = _ORIGIN.search(message, found.end())
+        place: dict[str, Any] = {}
+        if origin is not None:
+            place = {"file": origin["file"], "line": int(origin["line"])}
+        contextvars.Context().run(  # that of nobody
+            self._log.warning,
+            "a coroutine was never awaited",
+            coroutine=found["name"],
+            **place,
+            advice="the call did nothing: write `await` before it",
+        )
+        return True

@@ -34,8 +34,8 @@ class RuleStatus:
         version: of its module.
         strategy: under which it runs, as it is written.
         restarts: how often it was restarted since its version was loaded.
-        last_error: the last line of its last error, also of an earlier attempt; None if it had
-            none since its version was loaded.
+        last_error: the last line of its last error, also of an earlier attempt or of something that
+            it has set up; None if it had none since its version was loaded.
         why: it is failed or disabled, and how to go on; empty otherwise.
         running: how many tasks of its sinks run.
         queued: how many of them wait.

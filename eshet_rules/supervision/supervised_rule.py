@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import inspect
+import re
 from collections.abc import Mapping
 from datetime import UTC
 from types import CodeType
@@ -14,16 +15,23 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing, current_cause
 from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Disconnected, Interrupted
+from eshet.exceptions import (
+    Disconnected,
+    Interrupted,
+    InvalidPath,
+    ReactiveTypeError,
+    UnsupportedValue,
+)
 from eshet.reactive.handover import Memo
 from eshet.scope import Reason, Scope, within
-from eshet.tasks import BuiltStrategy, End, Ending, Workload, using_workload
+from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload, using_workload
 from eshet.tasks.starting import is_failure, start_task
-from eshet.text import safe_repr
+from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
 from eshet_rules.keep import going_on, left_in
+from eshet_rules.logs import with_advice
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.intensity import next_pause, recent
 from eshet_rules.supervision.limits import Limits
@@ -31,6 +39,17 @@ from eshet_rules.supervision.scope import RuleScope, TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
 
 __all__ = ["LifeScope", "SupervisedRule", "rule_of"]
+
+_SET_UP_TIME: Final = 10.0
+"""Seconds after the start of an attempt within which a bug is one of the set-up."""
+
+_BUGS: Final = (*BUGS, InvalidPath, UnsupportedValue)
+
+_CERTAIN: Final = re.compile(
+    r"coroutine| write `|^module '|positional argument|keyword argument|required argument"
+    r"|publishes an? |'(Value|Event)' object"
+)
+"""What is in the text of a bug that has nothing to do with values."""
 
 _HOW_TO_GO_ON: Final = "save its file, or tell it to restart"
 
@@ -105,6 +124,7 @@ class SupervisedRule:
         self._since = wall_now(UTC)
         self._why = ""
         self._last_error: str | None = None
+        self._last_failure: str | None = None  # of an attempt
         self._left: list[Memo] = []
         self._restarts: list[float] = []
         self._restart_count = 0
@@ -114,6 +134,8 @@ class SupervisedRule:
         self._waits_to_go_live = False
         self._was_cancelled = False  # while the rule was to go on
         self._lost_connection = False  # which is why the last attempt failed
+        self._has_bug = False  # for which the last attempt failed, in its set-up
+        self._attempt_began = 0.0
         self._tells_ends = True  # a strategy of a user's own does not
         scope.own(self._on_scope_end)
 
@@ -164,6 +186,10 @@ class SupervisedRule:
         if self._waits_to_go_live:
             self._waits_to_go_live = False
             self._restart_or_stay_failed()
+
+    def note_error(self, error: BaseException) -> None:
+        """Let the status show an error of something that the rule has set up."""
+        self._last_error = _in_words(error)
 
     def fail(self, error: BaseException) -> None:
         """End the rule at once, since it has done something that a restart would not mend.
@@ -226,7 +252,8 @@ class SupervisedRule:
         if self.attempt_scope is not None:
             await self._end_attempt(self.attempt_scope, Reason.RESTARTED)
         self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._life)
-        self._lost_connection = False
+        self._lost_connection = self._has_bug = False
+        self._attempt_began = asyncio.get_running_loop().time()
         self._become(RuleState.RUNNING)
         try:
             with scope.active(), using_workload(self._workload), going_on(self._left):
@@ -236,6 +263,7 @@ class SupervisedRule:
                 self._was_cancelled = is_error(error, asyncio.CancelledError)
                 raise
             self._lost_connection = self._has_lost_connection(error)
+            self._has_bug = self._is_bug_of_set_up(error)
             await self._end_attempt(scope, Reason.FAILED)
             if not self._life.disposed:  # by `fail`, which has said all
                 self._note_failure(error)
@@ -274,7 +302,7 @@ class SupervisedRule:
     # --- failure and restart ------------------------------------------------------------------
 
     def _note_failure(self, error: BaseException) -> None:
-        self._last_error = _in_words(error)
+        self._last_error = self._last_failure = _in_words(error)
         self._become(RuleState.RETRYING)
 
     def _on_end(self, ending: Ending) -> None:
@@ -297,12 +325,15 @@ class SupervisedRule:
         if not self._live:
             self._waits_to_go_live = True
             return
+        if self._has_bug:
+            self._stay_failed("its set-up has a bug, which a restart would meet again")
+            return
         loop, limits = asyncio.get_running_loop(), self.limits
         self._restarts = recent(self._restarts, loop.time(), limits)
         pause = next_pause(self._restarts, loop.time(), limits)
         if pause is None:
             times = f"{len(self._restarts)} restarts in {limits.restart_period:g} s"
-            self._stay_failed(f"it failed again after {times}", error=self._last_error)
+            self._stay_failed(f"it failed again after {times}", error=self._last_failure)
         else:
             self._become(RuleState.RESTARTING)
             self._log.warning(
@@ -338,6 +369,19 @@ class SupervisedRule:
         client: Client | None = self._given.get("client")
         return is_error(error, Disconnected) and client is not None and not client.connected
 
+    def _is_bug_of_set_up(self, error: BaseException) -> bool:
+        """Whether the next attempt would fail for the same reason.
+
+        Of a bug that may be about a value, which can be another one then, it needs the same error
+        twice in a row.
+        """
+        lasted = asyncio.get_running_loop().time() - self._attempt_began
+        if lasted >= _SET_UP_TIME or not is_error(error, _BUGS):
+            return False
+        words = safe_str(error)
+        is_certain = is_error(error, (NameError, ReactiveTypeError)) or _CERTAIN.search(words)
+        return bool(is_certain) or (self._last_failure == _in_words(error) and bool(words))
+
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"
         self._become(RuleState.FAILED, why)
@@ -362,4 +406,4 @@ class SupervisedRule:
 def _in_words(error: BaseException) -> str:
     """Return an error without its place, which a `SyntaxError` tells above it."""
     words = error_text(error)
-    return words.splitlines()[-1] if is_error(error, SyntaxError) else words
+    return words.splitlines()[-1] if is_error(error, SyntaxError) else with_advice(words, error)

@@ -1,9 +1,13 @@
 """`Event`."""
 
+import asyncio
+import functools
+
 import pytest
 
 from eshet import reactive as yarp
 from eshet.exceptions import ReactiveTypeError
+from eshet.scope import current_scope
 from tests.support.hearing import Errors, heard
 
 
@@ -126,3 +130,42 @@ def test_an_error_in_on_inputs_done_emits_nothing_and_is_reported():
 def test_an_event_shows_that_it_is_one():
     assert repr(yarp.Event()) == "Event()"
     assert f"{yarp.Event()}" == "Event()"
+
+
+class _Asynchronous:
+    def __init__(self, callback):
+        self._callback = callback
+
+    async def __call__(self, *args):
+        await self._callback(*args)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda f: f, _Asynchronous, lambda f: functools.partial(f)],
+    ids=["function", "object", "partial"],
+)
+@pytest.mark.parametrize("listen", ["on_event", "on_value_changed", "subscribe", "on_value"])
+async def test_an_async_callback_runs_as_a_task_of_the_scope(advance, listen, wrap):
+    errors = Errors()
+    told = []
+
+    async def callback(value):
+        await asyncio.sleep(1)
+        told.append((value, current_scope()))
+        raise ValueError(value)
+
+    event = yarp.Event()
+    with errors.scope.active():
+        if listen == "on_value":
+            yarp.on_value(event, wrap(callback))
+        else:
+            getattr(event, listen)(wrap(callback))
+    event.emit(1)
+    await advance(1)
+    assert told == [(1, errors.scope)]
+    assert [error for error, _ in errors.reported] == ["ValueError(1)"]
+    event.emit(2)
+    errors.scope.dispose()
+    await advance(2)
+    assert len(told) == 1

@@ -185,7 +185,7 @@ def test_a_value_is_hashed_by_identity():
         (lambda v: v or 1, "`|`"),
         (lambda v: not v, "yarp.not_"),
         (lambda v: 0 < v < 3, "(a < b) & (b < c)"),
-        (lambda v: v in [1, 2], "`is`"),
+        (lambda v: v in [1, 2], "yarp.contains(items, value)"),
         (lambda v: 1 in v, "yarp.contains"),
         (list, "yarp.fn"),
         (lambda v: sum(x for x in v), "yarp.fn"),
@@ -229,3 +229,34 @@ def test_a_mark_is_one_object_whatever_copies_it(mark):
     assert repr(mark) in ("NoValue", "NoChange")
     assert copy.copy(mark) is copy.deepcopy(mark) is mark
     assert pickle.loads(pickle.dumps(mark)) is mark  # noqa: S301 - dumped right here
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda a: a + 1,
+        yarp.fn(lambda x: x),
+        yarp.no_repeat,
+        lambda a: yarp.default(a, 1),
+        lambda a: yarp.event_to_value(yarp.value_to_event(a)),
+        lambda a: yarp.value_list([a, a]),
+    ],
+)
+@pytest.mark.parametrize(
+    "assign",
+    [lambda v: setattr(v, "value", 3), lambda v: v.set_instantaneous_value(3)],
+    ids=["set", "instantaneous"],
+)
+def test_a_value_that_follows_others_can_not_be_set(derive, assign):
+    derived = derive(yarp.Value(1))
+    before = derived.value
+    with pytest.raises(ReactiveTypeError, match=r"set those, or.* write `await yarp.set_value"):
+        assign(derived)
+    assert derived.value == before
+
+
+def test_a_value_with_inputs_of_its_own_can_be_set():
+    a = yarp.Value(1)
+    b = yarp.Value(2, inputs=[a])
+    b.value = 3
+    assert b.value == 3

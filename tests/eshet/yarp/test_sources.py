@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from eshet import Client, InvalidPath, Unknown, yarp
+from eshet.exceptions import ReactiveTypeError
 from eshet.scope import Scope
 from eshet.server import Server
 from tests.conftest import Advance
@@ -27,6 +28,14 @@ async def test_a_value_follows_a_state(other: Client, advance: Advance) -> None:
 
 async def test_a_state_that_nobody_has_registered_is_unknown_and_never_novalue() -> None:
     assert (await yarp.state_observe("/nobody")).value is Unknown
+
+
+async def test_what_is_observed_can_not_be_set_by_assigning_to_it() -> None:
+    lamp = await yarp.state_observe("/lamp")
+    with pytest.raises(ReactiveTypeError, match=r'await yarp\.set_value\("/lamp", value\)'):
+        lamp.value = 100
+    with pytest.raises(TypeError, match="settable=True sets the Value, but this one follows"):
+        await yarp.state_register("/copy", lamp, settable=True)
 
 
 async def test_operators_carry_unknown(other: Client, advance: Advance) -> None:

@@ -305,3 +305,23 @@ class TestFollow:
         await advance(1)
         assert seen == [0, 1, 2]
         task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("rule", "numbers"),
+    [
+        ("vents.vent[bath]", [0]),
+        ("vents.vent[*]", [0, 1, 2]),
+        ("vents.vent[b*", [0, 1]),
+        ("vents.[uv]ent*", [0, 1, 2]),
+        ("vents.vent[a]", [2]),
+    ],
+)
+def test_brackets_in_the_name_of_a_rule_are_no_glob(file, rule, numbers):
+    trail = Trail(file, size=3000)
+    trail.open()
+    for number, name in enumerate(("bath", "bed", "a")):
+        made = {**record(number), "rule": f"vents.vent[{name}]"}
+        assert trail.append(made, stamp(number))
+    trail.close()
+    assert read(file, Filter(rule=rule)) == numbers

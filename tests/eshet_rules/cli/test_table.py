@@ -90,3 +90,24 @@ def test_what_comes_from_outside_can_not_drive_the_terminal():
     assert "\x1b]0" not in shown
     assert "\x07" not in shown
     assert "x\\ny" in shown
+
+
+LONG = rule(
+    rule="upstairs.bedroom_blinds[left]",
+    strategy="RunSerially(only_latest=True, retry=True)",
+    reads=[f"/upstairs/bedroom/sensor_{n}" for n in range(5)],
+)
+
+
+def test_columns_that_do_not_fit_are_left_out_and_the_strategy_stands_below():
+    shown = lines([LONG, rule()])
+    assert max(map(len, shown[:2])) <= 80
+    assert shown[2] == "    runs   RunSerially(only_latest=True, retry=True)"
+    assert "STRATEGY" in click.unstyle(table([LONG], {}, width=130))
+
+
+def test_what_stands_below_is_wrapped_on_a_terminal():
+    shown = click.unstyle(table([LONG], {}, width=70, wraps=True)).splitlines()
+    assert max(map(len, shown)) <= 70
+    assert shown[3].startswith("    reads  /upstairs/bedroom/sensor_0 ")
+    assert shown[4].startswith(" " * 11 + "/upstairs")

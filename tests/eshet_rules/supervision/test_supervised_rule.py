@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
-from eshet.exceptions import Interrupted
+from eshet.exceptions import Interrupted, ReactiveTypeError
 from eshet.scope import Reason, current_scope
 from eshet.utils import RunInTask, RunSerially, TaskStrategy
 from eshet_rules.rule import Rule
@@ -19,8 +19,9 @@ from eshet_rules.supervision.supervised_rule import SupervisedRule
 class Bench:
     """A rule that notes its attempts, of which the first ones fail."""
 
-    def __init__(self, strategy, fails=0, error=OSError, live=True):
+    def __init__(self, strategy, fails=0, error=OSError, live=True, lasts=0):
         self.attempts = []
+        self.lasts = lasts
         self.disposed = []
         self.reports = []
         self.fails = fails
@@ -42,6 +43,7 @@ class Bench:
         await self.set_up_quietly()
         scope.own(lambda: self.disposed.append((attempt, scope.reason)))
         if attempt <= self.fails:
+            await asyncio.sleep(self.lasts)
             raise self.error("no line")
 
 
@@ -198,6 +200,33 @@ async def test_a_bug_is_not_retried_by_the_strategy_but_the_rule_is_restarted(ad
     bench.rule.start()
     await advance(60)
     assert bench.attempts == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (NameError("name 'lux' is not defined"), [0]),
+        (ReactiveTypeError("a Value is neither true nor false"), [0]),
+        (TypeError("'<' not supported between instances of 'coroutine' and 'int'"), [0]),
+        (AttributeError("module 'eshet.yarp' has no attribute 'obsrve'"), [0]),
+        (AttributeError("'NoneType' object has no attribute 'x'"), [0, 1]),
+        (ValueError("x"), [0, 1, 3, 7, 15, 31]),
+    ],
+    ids=repr,
+)
+async def test_a_rule_whose_set_up_has_a_bug_stays_failed_at_once(advance, error, attempts):
+    bench = Bench(RunInTask(), fails=99, error=lambda *_: error)
+    bench.rule.start()
+    await advance(600)
+    assert bench.attempts == attempts
+    assert bench.rule.status().state is RuleState.FAILED
+
+
+async def test_a_bug_that_shows_after_the_set_up_is_restarted(advance):
+    bench = Bench(RunInTask(), fails=2, error=NameError, lasts=20)
+    bench.rule.start()
+    await advance(600)
+    assert len(bench.attempts) == 3
 
 
 async def test_a_strategy_of_ones_own_that_does_not_retry_is_helped_out(advance):

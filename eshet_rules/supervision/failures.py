@@ -1,0 +1,93 @@
+"""Logs what fails in a rule.
+
+What is retried fails again and again while its device is away. That is shown when it begins, then
+at most once a minute, and when it is over; each attempt is in the trail.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import Callable
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.exceptions import Disconnected
+from eshet.text import safe_str
+
+__all__ = ["Failures"]
+
+_PAUSE: Final = 60.0
+"""Seconds between two lines about the same failure."""
+
+_MOST: Final = 256
+"""How many kinds of failures are known at once; the oldest is forgotten for one more."""
+
+_ATTEMPT: Final = re.compile(r"attempt \d+ of ")
+_NUMBER: Final = re.compile(r"\d+")
+
+
+class _Series:
+    """One failure, which comes again and again."""
+
+    __slots__ = ("failures", "shown_at", "unshown")
+
+    def __init__(self) -> None:
+        self.shown_at = -math.inf
+        self.failures = self.unshown = 0
+
+
+class Failures:
+    """What has failed in one rule, and is still failing as far as is known.
+
+    Args:
+        log: of the rule.
+        is_connected: whether its client is; that it is not is logged of the connection, once.
+    """
+
+    def __init__(self, log: FilteringBoundLogger, is_connected: Callable[[], bool]) -> None:
+        self._log = log
+        self._is_connected = is_connected
+        self._series: dict[tuple[str, str], _Series] = {}
+        self.note: Callable[[BaseException], object] = lambda error: None
+        """Called with each error."""
+
+    def report(self, error: BaseException, doing: str) -> None:
+        """Log an error, of something that will be attempted again or not."""
+        if isinstance(error, Disconnected) and not self._is_connected():
+            self._log.debug("rule failed", doing=doing, exc_info=error)
+            return
+        self.note(error)
+        task = _ATTEMPT.sub("", doing)
+        if task == doing:
+            self._log.error("rule failed", doing=doing, exc_info=error)
+        else:
+            self._report_attempt(error, doing, self._series_of(task, error))
+
+    def _report_attempt(self, error: BaseException, doing: str, series: _Series) -> None:
+        series.failures += 1
+        now = asyncio.get_running_loop().time()
+        if now - series.shown_at < _PAUSE:
+            series.unshown += 1
+            self._log.debug("attempt failed", doing=doing, exc_info=error)
+            return
+        again = {"again": series.unshown} if series.unshown else {}
+        self._log.error("attempt failed", doing=doing, **again, exc_info=error)
+        series.shown_at, series.unshown = now, 0
+
+    def succeeded(self, doing: str) -> None:
+        """Log that something works which has failed before."""
+        found = [key for key in self._series if key[0] == doing]
+        failures = sum(self._series.pop(key).failures for key in found)
+        if failures:
+            self._log.info("works again", doing=doing, failures=failures)
+
+    def _series_of(self, task: str, error: BaseException) -> _Series:
+        """Return the series that an error belongs to: numbers in its text make no new one."""
+        key = task, f"{type(error).__name__} {_NUMBER.sub('', safe_str(error))}"
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = _Series()
+            if len(self._series) > _MOST:
+                del self._series[next(iter(self._series))]
+        return series
