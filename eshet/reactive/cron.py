@@ -13,6 +13,7 @@ from typing import Any, Final
 from cronsim import CronSim, CronSimError
 
 from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.plain import PlainValue
 from eshet.text import safe_repr
 
 __all__ = ["Cron"]
@@ -122,6 +123,8 @@ def _expression(at: Any) -> str:
 
 def _check_fields(at: Any, expression: str) -> None:
     """Check that this has five fields; there is a cron that has more, for seconds and years."""
+    if isinstance(at, PlainValue):
+        raise CronSimError("it is fixed, so for what a Value holds now write `value.value`")
     if not isinstance(at, str):
         raise CronSimError(f"it is of the class {type(at).__name__}")
     number = len(expression.split())

@@ -201,7 +201,7 @@ IN_A_RULE = [
         time = yarp.Value("0 7 * * *")
         yarp.schedule(time)  # here
         """,
-        "where a plain value is needed write `value.value`",
+        "for what a Value holds now write `value.value`",
     ),
     (
         "brackets",
