@@ -7,6 +7,7 @@ what came in from outside.
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import traceback
@@ -197,8 +198,9 @@ class RuleLoop(asyncio.SelectorEventLoop):
             self.on_broken(error)
 
     def _report_exit(self, error: BaseException, scope: Scope | None) -> None:
-        if self.on_exit_call is not None:
-            self.on_exit_call(error, scope)
+        with contextlib.suppress(BaseException):  # of a signal handler, or of the log
+            if self.on_exit_call is not None:
+                self.on_exit_call(error, scope)
 
     def _forget_failures(self) -> None:
         self._failures = 0
