@@ -180,3 +180,11 @@ def test_hysteresis_forgets_when_its_source_is_unknown():
     assert yarp.default(warm, False).value is False
     temperature.value = 20
     assert warm.value is False
+
+
+def test_an_edge_is_told_again_behind_a_default_but_not_without_one():
+    leak = yarp.Value(True)
+    without, behind = heard(yarp.rising(leak)), heard(yarp.rising(yarp.default(leak, False)))
+    for value in (Unknown, True):
+        leak.value = value
+    assert (without, behind) == ([], [True])
