@@ -308,6 +308,7 @@ class Generation:
                 status,
                 tuple(sorted(uses.reads)) if uses else (),
                 tuple(sorted(writes)),
+                tuple(sorted(uses.sets)) if uses else (),
             )
 
     def _status(self, rule: Rule) -> RuleStatus:

@@ -25,6 +25,7 @@ class RuleReport:
         status: how it is.
         reads: the paths that it has observed, listened to or asked for.
         writes: the paths that it is, sets, calls or emits.
+        sets: those of them that it has set.
     """
 
     rule: str
@@ -32,6 +33,7 @@ class RuleReport:
     status: RuleStatus
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
 
     def plain(self) -> Mapping[str, Any]:
         """Return it as plain data, which can be sent and printed."""

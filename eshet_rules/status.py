@@ -104,6 +104,7 @@ class Publisher:
         self._paths: dict[str, str] = {}  # of the states of rules, by their full names
         self._published: dict[str, RuleReport] = {}
         self._broken: dict[str, str] | None = None
+        self._rivals: dict[str, list[str]] = {}  # the rules that set one path, as it was logged
         self._changes = 0
         self._publishing: Final = asyncio.Lock()
 
@@ -246,6 +247,7 @@ class Publisher:
             return
         self._changes += 1
         self._broken = broken
+        self._warn_of_rivals(reports.values())
         for rule in gone:
             del self._published[rule]
             if (path := self._paths.pop(rule, None)) is not None:  # else never registered
@@ -255,6 +257,22 @@ class Publisher:
             path = await self._path(report.module, report.rule)
             await self._client.state_changed(path, self._plain(report))
         await self._client.state_changed(f"{self._base}/runner", self.summary())
+
+    def _warn_of_rivals(self, reports: Iterable[RuleReport]) -> None:
+        """Log, once, which paths are set by several rules."""
+        rules: dict[str, list[str]] = {}
+        for report in reports:
+            for path in report.sets:
+                rules.setdefault(path, []).append(report.rule)
+        for path, rivals in rules.items():
+            if len(rivals) > 1 and self._rivals.get(path) != rivals:
+                self._rivals[path] = rivals
+                self._log.warning(
+                    "several rules set one path",
+                    path=path,
+                    rules=rivals,
+                    advice="the last one wins each time; let one rule decide, of all that matters",
+                )
 
     async def _path(self, module: str, rule: str) -> str:
         """Return the path of the state of a rule, which is registered by then."""

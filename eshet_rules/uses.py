@@ -22,6 +22,8 @@ class Uses:
     def __init__(self, scope: Scope) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
+        self.sets: set[str] = set()
+        """Those of `writes` that are set: by several rules, the last one wins."""
 
 
 def uses_of(scope: RuleScope) -> Uses:
@@ -60,6 +62,8 @@ class NotingView(ClientView):
     async def set(self, path: str, value: Any) -> None:
         """See `Client`."""
         self._note_write(path)
+        if (scope := _rule_scope()) is not None:
+            uses_of(scope).sets.add(self.resolve(path))
         await super().set(path, value)
 
     async def event_register(self, path: str) -> Callable[[Any], Awaitable[None]]:

@@ -9,12 +9,12 @@ from eshet.reactive.graph import Constant, EventNode, Node, Resumption, ValueNod
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.lifted import Lifted
 from eshet.reactive.origin import place_of, where
-from eshet.reactive.plain import NoChange, NoValue, PlainValue
+from eshet.reactive.plain import NoChange, NoValue, PlainValue, is_same
 from eshet.reactive.transaction import Transactions
 from eshet.reactive.value import Value, value_of
 from eshet.unknown import Unknown
 
-__all__ = ["apply", "apply_at_changes", "dict_with", "list_of", "record_of"]
+__all__ = ["apply", "apply_at_changes", "apply_or", "dict_with", "list_of", "record_of"]
 
 _log: Final = logging.getLogger("eshet")
 
@@ -99,6 +99,34 @@ class _Apply(ValueNode):
     def is_told(self) -> bool:
         """Most functions remember nothing."""
         return isinstance(self._lifted.function, _Remembering)
+
+
+class _ApplyOr(_Apply):
+    """The same, which holds another value after an error."""
+
+    __slots__ = ("_otherwise",)
+
+    def __init__(
+        self, otherwise: Any, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]
+    ) -> None:
+        self._otherwise = otherwise
+        try:
+            super().__init__(lifted, cells, inputs)
+        except Exception as error:
+            Node.__init__(self, inputs)
+            self.value = otherwise
+            self._lifted = lifted
+            self.report(error)
+
+    def settle(self, transactions: Transactions) -> bool:
+        try:
+            return super().settle(transactions)
+        except Exception as error:
+            self.report(error)
+        if is_same(self.value, self._otherwise):
+            return False
+        self.value = self._otherwise
+        return True
 
 
 class _ApplyEvent(EventNode):
@@ -244,6 +272,22 @@ def apply(
             value._node = node
             return value
     return _made(_node, lifted, args, kwargs)
+
+
+def apply_or(
+    otherwise: Any,
+    lifted: Lifted,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+) -> Reactive[Any]:
+    """Return the same; a Value holds `otherwise` after an error, an Event is silent."""
+
+    def node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
+        if any(isinstance(cell, EventNode) for cell in cells):
+            return _node(lifted, cells, inputs)
+        return _ApplyOr(otherwise, lifted, cells, inputs)
+
+    return _made(node, lifted, args, kwargs)
 
 
 def apply_at_changes(

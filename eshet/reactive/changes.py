@@ -195,7 +195,8 @@ def default(source: Any, value: Any) -> Any:
     """Return a Value or Event with another value in place of `NoValue` and `Unknown`.
 
     It is how a rule ends that drives something: `yarp.default(too_cold, False)` lets no heater on
-    because a sensor is silent.
+    because a sensor is silent. Put none before an edge: `yarp.rising(yarp.default(leak, False))`
+    tells of the same leak again when the sensor comes back, `yarp.rising(leak)` does not.
 
     Args:
         source: the Value or Event.

@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from eshet.reactive.apply import apply, apply_at_changes
+from eshet.reactive.apply import apply, apply_at_changes, apply_or
 from eshet.reactive.event import Event
 from eshet.reactive.lifted import Lifted
+from eshet.reactive.plain import NoChange
 from eshet.reactive.value import Value
 
 __all__ = ["fn", "instantaneous_fn", "instantaneous_operator", "operator_of"]
@@ -14,7 +15,15 @@ __all__ = ["fn", "instantaneous_fn", "instantaneous_operator", "operator_of"]
 R = TypeVar("R")
 
 
-def fn(f: Callable[..., R]) -> Callable[..., Value[R]]:
+@overload
+def fn(f: Callable[..., R]) -> Callable[..., Value[R]]: ...
+
+
+@overload
+def fn(*, on_error: Any) -> Callable[[Callable[..., R]], Callable[..., Value[R]]]: ...
+
+
+def fn(f: Callable[..., R] | None = None, *, on_error: Any = NoChange) -> Any:
     """Let a function take Values and Events, and return one: a decorator.
 
     Of Values and constants alone it makes a Value, computed at once, and again once after any of
@@ -24,9 +33,20 @@ def fn(f: Callable[..., R]) -> Callable[..., Value[R]]:
 
     `f` sees `NoValue` and `Unknown`. It may return `NoChange`: the Value stays as it is, the Event
     is silent. An error that it raises is reported to the scope in which the call was made, and
-    means `NoChange`; only that of the first call, for the value at once, is raised.
+    means `NoChange`; only that of the first call, for the value at once, is raised. So after an
+    error the Value stays what it was, for as long as `f` raises.
+
+    Args:
+        f: the function.
+        on_error: what the Value holds after an error instead, also after one of the first call:
+            `@yarp.fn(on_error=Unknown)` for what drives a heater, so that
+            `yarp.default(..., False)` behind it can switch that off.
     """
-    return _lifted(f, apply)
+    if f is None:
+        return functools.partial(fn, on_error=on_error)
+    if on_error is NoChange:
+        return _lifted(f, apply)
+    return _lifted(f, functools.partial(apply_or, on_error))
 
 
 def instantaneous_fn(f: Callable[..., R]) -> Callable[..., Event[R]]:

@@ -337,6 +337,15 @@ class UnmarkedRule(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
+@_event("several rules set one path")
+class SetBySeveral(Record, kw_only=True):
+    """Rules set the same state or property, so that the last one wins. It is logged once."""
+
+    path: Annotated[Path, Meta(description="which one")]
+    rules: Annotated[list[str], Meta(description="their names")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
 @_event("tasks do not end when cancelled")
 class EndlessTasks(Record, kw_only=True):
     """Tasks of an old version were cancelled, and go on."""

@@ -82,6 +82,21 @@ class Runner:
             after, broken = page["next"], page.get("broken", {})
         return rules, broken
 
+    async def provided(self) -> frozenset[str] | None:
+        """Return the paths that somebody provides; None if the server can't tell."""
+        found: set[str] = set()
+        after: list[str] = []
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN["list"]):
+                while True:
+                    page = await self.client.action_call("/meta/tree", *after)
+                    found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
+                    if page["next"] is None:
+                        return frozenset(found)
+                    after = [page["next"]]
+        except (ErrorValue, TimeoutError, TypeError, ValueError, LookupError):
+            return None
+
     async def _absent(self) -> NoRunner:
         others = await _names(self.client)
         advice = f"there are: {', '.join(others)}" if others else _START_ONE

@@ -40,7 +40,7 @@ def list_(
     NAMES are rules, as hall.hall_light, or modules, as hall, or globs of either.
 
     Of each rule: its state and since when, version, strategy, restarts, how many tasks run and
-    wait, what it reads and writes, and its last error.
+    wait, what it reads and writes, which of these paths nothing provides, and its last error.
     """
     from eshet.exceptions import Disconnected
     from eshet.unknown import Unknown
@@ -55,6 +55,11 @@ def list_(
         rules, broken = await running.rules()
         if names:
             rules, broken = _named(rules, broken, names)
+        provided = await running.provided()
+        if provided is not None:  # else the server can't tell
+            for rule in rules:
+                used = {*rule["reads"], *rule["writes"]}
+                rule["not_provided"] = sorted(used - provided)
         if as_json:
             return json.dumps({"rules": rules, "broken": broken})
         width = shutil.get_terminal_size((80, 24)).columns

@@ -92,6 +92,8 @@ def _fitting(widths: Sequence[int], width: int) -> list[int]:
 
 def _details(rule: Mapping[str, Any], *, with_strategy: bool) -> list[str]:
     lines = [_detail(f"{name:<6} {' '.join(rule[name])}") for name in _DETAILS if rule[name]]
+    if rule.get("not_provided"):
+        lines.append(_detail(f"absent {' '.join(rule['not_provided'])} (nothing provides this)"))
     if with_strategy and rule["strategy"]:
         lines.insert(0, _detail(f"runs   {rule['strategy']}"))
     if rule["why"]:

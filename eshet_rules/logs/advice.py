@@ -23,7 +23,7 @@ _ASYNC_VALUE: Final = (
 )
 _PLAIN: Final = "write `value.value` to send what it holds now, or `yarp.set_value` to follow it"
 _UNKNOWN: Final = (
-    "the value is not known (yet): compare with `yarp.Unknown` first, or put "
+    "the value is not known (yet): compare with `eshet.Unknown` first, or put "
     "`yarp.default(value, ...)` in its place"
 )
 _BRACKETS: Final = (

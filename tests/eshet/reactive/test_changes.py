@@ -191,3 +191,11 @@ def test_nan_switches_off_what_hysteresis_holds_on():
     assert on.value is False
     cold.value = 0.0
     assert on.value is False
+
+
+def test_an_edge_is_told_again_behind_a_default_but_not_without_one():
+    leak = yarp.Value(True)
+    without, behind = heard(yarp.rising(leak)), heard(yarp.rising(yarp.default(leak, False)))
+    for value in (Unknown, True):
+        leak.value = value
+    assert (without, behind) == ([], [True])

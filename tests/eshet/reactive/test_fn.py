@@ -6,7 +6,7 @@ import pytest
 
 from eshet import reactive as yarp
 from eshet.unknown import Unknown
-from tests.support.hearing import heard
+from tests.support.hearing import Errors, heard
 
 
 @yarp.fn
@@ -207,3 +207,50 @@ def test_instantaneous_is_called_once_for_a_diamond():
     told = heard(yarp.instantaneous_fn(lambda x, y: (x, y))(a + 1, a * 10))
     a.value = 2
     assert told == [(3, 20)]
+
+
+class _Inverse:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return 1 / x
+
+
+@pytest.mark.parametrize("first", [1, 0])
+def test_after_an_error_it_may_hold_another_value(first):
+    errors = Errors()
+    with errors.scope.active():
+        a = yarp.Value(first)
+        result = yarp.fn(on_error=Unknown)(_Inverse())(a)
+        told = heard(result)
+    assert result.value == (1 if first else Unknown)
+    a.value = 0
+    assert result.value is Unknown
+    a.value = 0
+    a.value = 2
+    assert result.value == 0.5
+    assert told == ([Unknown] if first else []) + [0.5]
+    assert {error for error, _ in errors.reported} == {"ZeroDivisionError('division by zero')"}
+    assert len(errors.reported) == (2 if first else 3)
+
+
+def test_a_heater_goes_off_when_its_function_fails():
+    @yarp.fn(on_error=Unknown)
+    def too_cold(temperature):
+        return temperature["kitchen"] < 18
+
+    temperature = yarp.Value({"kitchen": 12})
+    heater = yarp.default(too_cold(temperature), False)
+    assert heater.value is True
+    temperature.value = {}
+    assert heater.value is False
+
+
+def test_of_an_event_an_error_is_silent_whatever_on_error_says():
+    event = yarp.Event()
+    told = heard(yarp.fn(on_error=Unknown)(lambda x: 1 / x)(event))
+    event.emit(0)
+    event.emit(1)
+    assert told == [1]

@@ -111,3 +111,8 @@ def test_what_stands_below_is_wrapped_on_a_terminal():
     assert max(map(len, shown)) <= 70
     assert shown[3].startswith("    reads  /upstairs/bedroom/sensor_0 ")
     assert shown[4].startswith(" " * 11 + "/upstairs")
+
+
+def test_paths_that_nothing_provides_are_shown():
+    shown = lines([rule(reads=["/lux"], not_provided=["/lux"])])
+    assert shown[2:] == ["    reads  /lux", "    absent /lux (nothing provides this)"]
