@@ -325,6 +325,9 @@ class BuiltStrategy:
         finally:
             del self._under_way[job]
             self._tell(ending)
+            # The frames of the error hold the job, and all that the task had made: without this,
+            # that memory would not be free before Python looks for circles.
+            job.error = None
 
     def _cut_short(self, job: _Job) -> Ending:
         """Return how a task has ended whose worker was cancelled, and tell it if it was waiting."""
