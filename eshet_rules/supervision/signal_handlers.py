@@ -53,10 +53,13 @@ class SignalHandlers:
             number: signal.getsignal(number) for number in _ENDING
         }
         self._before: dict[signal.Signals, Any] = {}
+        self._set = signal.signal
+        # At once, not only in the next check: the signal may come before that.
+        signal.signal = self._set_contained  # type: ignore[assignment]
 
     def set(self, number: signal.Signals, handler: Handler) -> None:
         """Set a handler, which is kept from now on."""
-        self._before[number] = signal.signal(number, handler)
+        self._before[number] = self._set(number, handler)
         self._kept[number] = handler
 
     def check(self) -> None:
@@ -67,23 +70,30 @@ class SignalHandlers:
                 if number in self._kept:
                     self._keep(signal.Signals(number), handler)
                 elif callable(handler) and not _is_known(handler):
-                    signal.signal(number, self._contained(handler))
+                    self._set(number, self._contained(handler))
             except BaseException:  # an object that raises when it is compared
                 self._replace(number)
 
     def restore(self) -> None:
         """Set the handlers of before again, for the signals that were given one by `set`."""
+        signal.signal = self._set
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            self._set(number, handler)
+
+    def _set_contained(self, number: int, handler: Any) -> Any:
+        """Stand in for `signal.signal`."""
+        if callable(handler) and not _is_known(handler):
+            handler = self._contained(handler)
+        return self._set(number, handler)
 
     def _keep(self, number: signal.Signals, handler: Any) -> None:
         if handler is not self._kept[number]:
             self._log.warning("took back a signal that a rule had taken", signal=number.name)
-            signal.signal(number, self._kept[number])
+            self._set(number, self._kept[number])
 
     def _replace(self, number: int) -> None:
         with contextlib.suppress(BaseException):  # it returns the handler of before
-            signal.signal(number, self._kept.get(signal.Signals(number), signal.SIG_IGN))
+            self._set(number, self._kept.get(signal.Signals(number), signal.SIG_IGN))
 
     def _contained(self, handler: Handler) -> Handler:
         def contain(number: int, frame: FrameType | None) -> None:
