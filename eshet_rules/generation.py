@@ -6,9 +6,8 @@ closed without the house having noticed.
 """
 
 import asyncio
-import contextlib
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -32,7 +31,6 @@ from eshet.reactive.handover import (
 from eshet.reactive.matching import Description, match
 from eshet.reactive.subscription import Preparation, Subscription
 from eshet.scope import Reason, Scope
-from eshet.tasks.starting import retrieve_error
 from eshet.text import encodable, safe_repr, shorten
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
@@ -45,6 +43,7 @@ from eshet_rules.legacy import Legacy
 from eshet_rules.renewal import Renewal
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import OnReload, Rule
+from eshet_rules.setting_up import wait_for_set_up
 from eshet_rules.supervision.failures import Failures
 from eshet_rules.supervision.scope import SHUTDOWN_TIME, TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
@@ -58,9 +57,6 @@ STOP_TIME: Final = 3.0
 
 SET_UP_TIME: Final = 1.0
 """How long to wait for rules to set up, in seconds; one that still runs then is taken as set up."""
-
-_LOOK: Final = 0.1
-"""Seconds from one look at the connection to the next, while rules are set up."""
 
 LONG_SET_UP_TIME: Final = 10.0
 """The same for a rule whose old version has come to an end of its set-up: this one will, too."""
@@ -130,41 +126,11 @@ class Generation:
                     self._start(rule)
         attempts = {name: rule.first_attempt for name, rule in self._rules.items()}
         long = {attempts[name] for name in attempts if self._finished_before(name)}
-        await self._wait_for(long, LONG_SET_UP_TIME - SET_UP_TIME)
-        await self._wait_for(attempts.values(), SET_UP_TIME)
+        goes_on = self._old is not None or self._legacy is not None
+        connection = self.connection if goes_on else None
+        await wait_for_set_up(long, LONG_SET_UP_TIME - SET_UP_TIME, connection)
+        await wait_for_set_up(attempts.values(), SET_UP_TIME, connection)
         return all(attempt.result() for attempt in attempts.values() if attempt.done())
-
-    async def _wait_for(self, attempts: Iterable[asyncio.Future[bool]], seconds: float) -> None:
-        """Wait until rules are set up, but no longer than so many seconds.
-
-        If there is something to go on with, the time without a connection does not count: what is
-        made after this generation has taken over would not get it.
-        """
-        pending = {attempt for attempt in attempts if not attempt.done()}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds) as limit:
-                while pending:
-                    if self.connection.connected or (self._old is None and self._legacy is None):
-                        _, pending = await asyncio.wait(pending, timeout=_LOOK)
-                    else:
-                        await self._wait_for_connection(pending, limit)
-                        pending = {attempt for attempt in pending if not attempt.done()}
-
-    async def _wait_for_connection(
-        self, attempts: Iterable[asyncio.Future[bool]], limit: asyncio.Timeout
-    ) -> None:
-        """Wait until there is a connection, or an attempt has ended; the limit stands still."""
-        loop = asyncio.get_running_loop()
-        left = (limit.when() or loop.time()) - loop.time()
-        limit.reschedule(None)
-        connected = asyncio.ensure_future(self.connection.wait_for_connection())
-        connected.add_done_callback(retrieve_error)
-        ends: set[asyncio.Future[Any]] = {connected, *attempts}
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            connected.cancel()
-        limit.reschedule(loop.time() + left)
 
     def take_over(self, when_free: Awaitable[object] | None = None) -> None:
         """Become the live one in the place of the old generation, which is disposed; all at once.
