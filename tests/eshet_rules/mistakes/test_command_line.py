@@ -53,6 +53,7 @@ MISTAKES = [
     ("disable", "NAMES", "Missing argument", "eshet-rules disable --help"),
     ("restart", "NAMES", "Missing argument", "eshet-rules restart --help"),
     ("list --josn", "option", "--josn", "--json"),
+    ("list --nonsense", "option", "--nonsense", "eshet-rules list --help"),
     ("list --server house:port", "--server", "'house:port'", "write HOST or HOST:PORT"),
     ("list --runner a/b", "--runner", "'a/b'", "write letters A-Z"),
     ("list --config broken", "broken:1: lag", '"lag"', 'did you mean "log"?'),
