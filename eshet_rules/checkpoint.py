@@ -154,7 +154,7 @@ def encode_module(legacy: Legacy) -> tuple[bytes, dict[Description, str]]:
         "version": legacy.version,
         "nodes": _memos(legacy.nodes, left_out),
         "outputs": _memos(legacy.outputs, left_out),
-        "told": _memos(legacy.told, {}),
+        "notified": _memos(legacy.notified, {}),
     }
     return pack_plain(module), left_out
 
@@ -223,7 +223,7 @@ def _legacy(
                 version,
                 _unpacked_memos(nodes, unpack_value, report),
                 _unpacked_memos(outputs, unpack_value, report),
-                _unpacked_memos(_list_in(module, "told"), unpack_value, report),
+                _unpacked_memos(_list_in(module, "notified"), unpack_value, report),
                 zero,
                 was_down=True,
             )

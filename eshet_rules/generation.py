@@ -20,13 +20,13 @@ from eshet.reactive.graph import Resumption
 from eshet.reactive.handover import (
     HandedOver,
     Memo,
-    Told,
+    ObservedValue,
     hand_over,
+    notify,
+    observed_values,
     quietly,
     remembered,
     stateful_nodes,
-    tell,
-    told_in,
 )
 from eshet.reactive.matching import Description, match
 from eshet.reactive.subscription import Preparation, Subscription
@@ -149,7 +149,7 @@ class Generation:
                 if legacy is not None:
                     self._receive(legacy)
                 beginning = self._preparation.end()
-                told = self._told(legacy)
+                observed = self._observed(legacy)
             if old is not None:
                 old._scope.begin_close(Reason.REPLACED)
             if legacy is not None:
@@ -161,7 +161,7 @@ class Generation:
                 )
             else:
                 self._outputs.release(self._rules_by_scope())
-            self._tell_changes(told, beginning)
+            self._notify(observed, beginning)
         self._held_back = False
         for rule in self._rules.values():
             rule.go_live()
@@ -181,27 +181,30 @@ class Generation:
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
         self._tell(outcome, migrated, refused, after_restart=legacy.was_down)
 
-    def _told(self, legacy: Legacy | None) -> list[Told]:
-        """Return the Values of whose changes somebody hears, and what the old version has told."""
-        told = told_in(self._scopes())
+    def _observed(self, legacy: Legacy | None) -> list[ObservedValue]:
+        """Return the Values with observers, and what the old version notified these of."""
+        observed = observed_values(self._scopes())
         if legacy is not None:
-            matching = match([memo.description for memo in legacy.told], [d for d, _ in told])
+            matching = match(
+                [memo.description for memo in legacy.notified], [d for d, _ in observed]
+            )
             for position, theirs in matching.pairs.items():
-                told[position][1].receive(legacy.told[theirs].given)
-        return [each for _, each in told]
+                observed[position][1].receive(legacy.notified[theirs].given)
+        return [each for _, each in observed]
 
-    def _tell_changes(self, told: list[Told], beginning: list[Subscription]) -> None:
-        """Tell callbacks and Events what differs from what the old version has told.
+    def _notify(self, observed: list[ObservedValue], beginning: list[Subscription]) -> None:
+        """Notify observers of what differs from what the old version had notified them of.
 
         Args:
-            told: the Values.
-            beginning: the callbacks that begin with what there is, if nothing has been told yet.
+            observed: the Values.
+            beginning: the callbacks that begin with the present value, where the old version had
+                no observers.
         """
-        known = {each.node for each in told if each.is_known}
+        known = {each.node for each in observed if each.was_notified}
         for subscription in beginning:
             if subscription.node not in known:
                 subscription.call(subscription.node.value)
-        tell(told)
+        notify(observed)
 
     def _tell_left(self, version: str, left: list[Memo]) -> None:
         """Tell what sinks of the old version have left unfinished that no sink goes on with."""
@@ -224,7 +227,7 @@ class Generation:
             self.version.source.version,
             [*nodes, *(memo for rule in self._rules.values() for memo in rule.left)],
             self._outputs.give(self._all_rules_by_scope()),
-            [Memo(description, [told.node.value]) for description, told in told_in(self._scopes())],
+            [Memo(about, [value.node.value]) for about, value in observed_values(self._scopes())],
             zero,
         )
 

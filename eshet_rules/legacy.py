@@ -18,7 +18,7 @@ class Legacy:
         version: of the module.
         nodes: what its stateful nodes remember.
         outputs: what its sinks have sent.
-        told: what its Values have told callbacks and Events last.
+        notified: the last value of each Value that observers were notified of.
         zero: the loop's time that is 0 in it.
         was_down: whether nobody was there between that generation and the next.
     """
@@ -26,7 +26,7 @@ class Legacy:
     version: str
     nodes: list[Memo] = field(default_factory=list)
     outputs: list[Memo] = field(default_factory=list)
-    told: list[Memo] = field(default_factory=list)
+    notified: list[Memo] = field(default_factory=list)
     zero: float = 0.0
     was_down: bool = False
 
@@ -66,7 +66,7 @@ class Legacy:
             ]
 
         return replace(
-            self, nodes=each(self.nodes), outputs=each(self.outputs), told=each(self.told)
+            self, nodes=each(self.nodes), outputs=each(self.outputs), notified=each(self.notified)
         )
 
 

@@ -3,9 +3,9 @@
 A node gives plain data; what that is, is the node's own business (see `Node.give`). Here is said
 which nodes do, what they are, so that `matching.py` can tell which is which, and in what order.
 
-A hand-over is not a change. What is received is put in place quietly: no Event emits, and no
-callback is called. Then those who hear of changes are told of the Values that differ from what the
-old version had: each Value that something hears of gives and receives what it held; see `Told`.
+A hand-over is not a change. The state is restored quietly: no Event emits, and no callback is
+called. Then the observers of those Values are notified that differ from what the old version had
+notified its observers of; see `ObservedValue`.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ __all__ = [
     "HandedOver",
     "Lost",
     "Memo",
-    "Told",
+    "ObservedValue",
     "give",
     "hand_over",
     "named",
+    "notify",
+    "observed_values",
     "quietly",
     "remembered",
     "stateful_nodes",
-    "tell",
-    "told_in",
 ]
 
 R = TypeVar("R", bound=Reactive[Any])
@@ -150,7 +150,7 @@ def hand_over(
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Put values in place within a `with` statement: they change, and no change is told."""
+    """Restore values within a `with` statement: they change, and nobody is notified."""
     transactions = here.transactions
     transactions.quiet = True
     try:
@@ -159,8 +159,8 @@ def quietly() -> Iterator[None]:
         transactions.quiet = False
 
 
-class Told:
-    """A Value, and what those who hear of its changes know of it.
+class ObservedValue:
+    """A Value with observers (callbacks, Events of its changes), and what they were notified of.
 
     Args:
         node: of the Value.
@@ -173,43 +173,43 @@ class Told:
         self._last: Any = NoValue
 
     @property
-    def is_known(self) -> bool:
-        """Whether the old version has told what it held."""
+    def was_notified(self) -> bool:
+        """Whether the old version had observers of this Value."""
         return self._last is not NoValue
 
     @property
     def differs(self) -> bool:
-        """Whether the Value holds something else than the old version has told."""
-        return self.is_known and not is_same(self._last, self.node.value)
+        """Whether the Value is another than the old version notified its observers of."""
+        return self.was_notified and not is_same(self._last, self.node.value)
 
     def receive(self, last: Any) -> None:
-        """Take what the old version has told last."""
+        """Take the last value that the old version notified its observers of."""
         if type(last) is not Lost:
             [self._last] = last
 
 
-def told_in(scopes: Mapping[str, Scope]) -> list[tuple[Description, Told]]:
-    """Return the Values of whose changes callbacks and Events are told.
+def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, ObservedValue]]:
+    """Return the Values that have observers.
 
     Args:
         scopes: see `stateful_nodes`.
     """
     describe = _Describer()
     return [
-        (description, Told(node))
+        (description, ObservedValue(node))
         for rule, scope in scopes.items()
         for node in list(scope.room(ScopeNodes))
         if isinstance(node, ValueNode)
-        and _is_heard(node)
+        and _is_observed(node)
         and (description := _described(describe, rule, node))
     ]
 
 
-def tell(told: Iterable[Told]) -> None:
-    """Let all that hears of the Values which differ hear of them, in one transaction."""
+def notify(values: Iterable[ObservedValue]) -> None:
+    """Notify the observers of all Values that differ, in one transaction."""
     transactions = here.transactions
     touch = _Touch(transactions)
-    for each in told:
+    for each in values:
         if each.differs:
             touch.add(each.node, each.node.value)
     if not touch.empty:
@@ -217,7 +217,7 @@ def tell(told: Iterable[Told]) -> None:
 
 
 class _Touch(Batch):
-    """Tells what Values hold as if they had just changed to that."""
+    """Notifies observers of Values as if these had just changed."""
 
     __slots__ = ()
 
@@ -227,9 +227,9 @@ class _Touch(Batch):
         super().take(value, transactions)
 
 
-def _is_heard(node: ValueNode) -> bool:
-    hears = any(s.callback is not None and not s.is_quiet for s in node.callbacks or ())
-    return hears or any(each.is_of(node) for each in node.dependents or ())
+def _is_observed(node: ValueNode) -> bool:
+    has_callbacks = any(s.callback is not None and not s.is_quiet for s in node.callbacks or ())
+    return has_callbacks or any(each.is_of(node) for each in node.dependents or ())
 
 
 def _begin_afresh(node: Node, resumption: Resumption) -> None:
