@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eshet.unknown import Unknown
 
-__all__ = ["NoChange", "NoValue", "PlainValue", "is_absent", "is_same"]
+__all__ = ["NoChange", "NoValue", "PlainValue", "is_absent", "is_nan", "is_same"]
 
 
 class _NoChangeType(enum.Enum):
@@ -80,8 +80,15 @@ if TYPE_CHECKING:
             """Call `callback` with each new value."""
 
 else:
+    import yarp
     from yarp import NoValue
     from yarp import Value as PlainValue
+
+    if hasattr(yarp, "Event"):  # as only later versions have, some of which call themselves 0.4.0
+        raise ImportError(
+            f"eshet needs yarp 0.4.0 as it is on PyPI, and {yarp.__file__} is a later one: "
+            "install yarp==0.4.0 into this environment, without a checkout of yarp on the path"
+        )
 
 
 def is_absent(value: object) -> bool:

@@ -1,6 +1,9 @@
 """Values of plain yarp and ours, in each other's functions."""
 
 import gc
+import os
+import subprocess
+import sys
 
 import pytest
 import yarp as plain
@@ -133,3 +136,16 @@ def test_collections_take_plain_values(convert):
     combined = convert((source, yarp.Value(2)))
     source.value = 5
     assert list(combined.value) == [5, 2]
+
+
+def test_a_later_yarp_is_an_error_that_says_what_to_install(tmp_path):
+    (tmp_path / "yarp.py").write_text("class Event: ...\nclass Value: ...\nNoValue = object()\n")
+    ran = subprocess.run(
+        [sys.executable, "-c", "import eshet.yarp"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert ran.returncode == 1
+    assert f"{tmp_path}/yarp.py is a later one: install yarp==0.4.0" in ran.stderr
