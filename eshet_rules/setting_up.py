@@ -29,7 +29,8 @@ async def wait_for_set_up(
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds) as limit:
             while pending:
-                if connection is None or connection.connected:
+                # A rule may have closed it, for good.
+                if connection is None or connection.connected or connection.closed:
                     _, pending = await asyncio.wait(pending, timeout=_LOOK)
                 else:
                     await _wait_for_connection(connection, pending, limit)

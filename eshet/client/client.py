@@ -152,6 +152,11 @@ class Client:
         return self._keeper.connected
 
     @property
+    def closed(self) -> bool:
+        """Whether this client connects no more."""
+        return self._keeper.closed
+
+    @property
     def reconnected_at(self) -> float | None:
         """The loop's time when a connection was made after one that was lost; None if never."""
         return self._keeper.reconnected_at

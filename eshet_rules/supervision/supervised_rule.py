@@ -367,7 +367,8 @@ class SupervisedRule:
 
     def _has_lost_connection(self, error: BaseException) -> bool:
         client: Client | None = self._given.get("client")
-        return is_error(error, Disconnected) and client is not None and not client.connected
+        is_lost = client is not None and not client.connected and not client.closed
+        return is_lost and is_error(error, Disconnected)
 
     def _is_bug_of_set_up(self, error: BaseException) -> bool:
         """Whether the next attempt would fail for the same reason.

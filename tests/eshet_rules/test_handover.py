@@ -369,3 +369,25 @@ OTHER = """
     async def other():
         await yarp.state_register("/other", yarp.Value(1))
     """
+
+
+async def test_a_rule_that_closed_its_client_holds_up_no_save(house):
+    closing = """
+        import asyncio
+        from eshet_rules import rule
+
+        NOTE = {note!r}
+
+        @rule
+        async def closes(client):
+            await client.close()
+            await asyncio.Event().wait()
+        """
+    house.write("bad.py", closing.format(note="first"))
+    house.write_level("good", 1)
+    await house.update(2)
+    for level in (2, 3):
+        house.write("bad.py", closing.format(note=level))
+        house.write_level("good", level)
+        await house.update(15)
+        assert await house.get("/good/level") == level

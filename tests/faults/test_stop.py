@@ -232,9 +232,8 @@ def test_a_runner_ends_with_its_terminal_but_not_under_nohup(tmp_path, nohup):
     folder.write("hall.py", textwrap.dedent(BEFORE.format(name="hall")))
     leader, terminal = os.openpty()
     log = tmp_path / "log"
-    script = "import signal, os, sys\n"
-    if nohup:
-        script += "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    script = "import signal, os, sys\n"  # the tests may run under nohup themselves
+    script += f"signal.signal(signal.SIGHUP, signal.{'SIG_IGN' if nohup else 'SIG_DFL'})\n"
     script += "os.close(os.open(sys.argv[1], os.O_RDWR))\nos.execv(sys.argv[2], sys.argv[2:])"
     with running("eshet", "serve", "--listen", "127.0.0.1:0") as server, log.open("w") as output:
         address = line(server).split()[-1]
