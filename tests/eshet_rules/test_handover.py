@@ -371,23 +371,26 @@ OTHER = """
     """
 
 
-async def test_a_rule_that_closed_its_client_holds_up_no_save(house):
+@pytest.mark.parametrize("given", ["client", ""])
+async def test_a_rule_that_closed_its_client_holds_up_no_save(house, given):
     closing = """
-        import asyncio
+        import asyncio, contextlib
+        from eshet import EshetError, yarp
         from eshet_rules import rule
 
         NOTE = {note!r}
 
         @rule
-        async def closes(client):
-            await client.close()
+        async def closes({given}):
+            with contextlib.suppress(EshetError):
+                await (await yarp.get_default_eshet_client()).close()
             await asyncio.Event().wait()
         """
-    house.write("bad.py", closing.format(note="first"))
+    house.write("bad.py", closing.format(note="first", given=given))
     house.write_level("good", 1)
     await house.update(2)
     for level in (2, 3):
-        house.write("bad.py", closing.format(note=level))
+        house.write("bad.py", closing.format(note=level, given=given))
         house.write_level("good", level)
         await house.update(15)
         assert await house.get("/good/level") == level
