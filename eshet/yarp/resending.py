@@ -69,13 +69,16 @@ class Resending:
             self.has_failed = False
 
     async def _send_again(self, value: Any, count: int) -> None:
-        for pause in _PAUSES:
+        pauses = iter(_PAUSES)
+        while (pause := next(pauses, None)) is not None:
             await self._client.wait_for_connection()
             await asyncio.sleep(pause)
             if count != self._count:
                 return  # another value has taken the place of this one
             try:
                 await self._send(value, count)
+            except Disconnected:
+                pauses = iter(_PAUSES)  # for the device, which can't have been asked
             except EshetError as error:
                 if not self._is_away(error):
                     raise

@@ -303,6 +303,36 @@ async def test_a_setting_that_was_lost_with_the_connection_is_made_when_it_is_ba
     await reloader.close()
 
 
+async def test_a_setting_outlasts_a_connection_that_is_lost_again_and_again(lamp):
+    away = Away(lamp.server)
+    reloader = Reloader(
+        Importer(lamp.folder.path, TaskScope),
+        lambda module: Client(server=away, client_id=f"test/{module}"),
+        lamp.log.logger,
+    )
+    await reloader.update(lamp.folder.sources())
+    held = asyncio.Event()
+    await lamp.viewer.unregister("/lamp")
+
+    async def never(value):
+        lamp.sets.append(value)
+        if not held.is_set():
+            await asyncio.Event().wait()
+
+    await lamp.viewer.state_register("/lamp", never)
+    await lamp.dark.changed(False)
+    for _ in range(12):  # more often than it is tried while there is a connection
+        await lamp.advance(10)
+        away.leave()
+        await lamp.advance(1)
+        away.is_away = False
+    held.set()
+    lamp.sets.clear()
+    await lamp.advance(20)
+    assert lamp.sets == [False]
+    await reloader.close()
+
+
 PLACES = ("bath", "hall")
 
 PER_ROOM = """
