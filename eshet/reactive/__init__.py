@@ -30,6 +30,7 @@ What lives where; imports go downwards only:
     apply               the nodes that are a function of other nodes
     lifted              a function as such a node calls it
     value, event        the handles by which user code holds nodes
+    callbacks_first     callbacks that run before a node's function, as it collects by them
     handover            what stateful nodes give to their next version, and receive
     matching            which node of an old version is which of a new one
     handle              what Values and Events share

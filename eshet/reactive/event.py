@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Never, NoReturn, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.callbacks_first import callbacks_first
 from eshet.reactive.graph import EventNode, Node
 from eshet.reactive.handle import C, Reactive, node_of
 from eshet.reactive.plain import NoValue, PlainValue
@@ -45,7 +46,8 @@ class Event(Reactive[T]):
         inputs: what this Event follows. It is kept in order with them: after all of them changed,
             `on_inputs_done` is called once.
         on_inputs_done: called whenever inputs have changed, with a function that emits and may be
-            called any number of times, until it returns.
+            called any number of times, until it returns. Callbacks that this scope gave the inputs
+            before are called first, so they can collect for it.
         name: what people are told that this is; else they are told where it was made.
     """
 
@@ -58,7 +60,10 @@ class Event(Reactive[T]):
         *,
         name: str | None = None,
     ) -> None:
-        self._node = _Source([node_of(reactive) for reactive in inputs], on_inputs_done)
+        nodes: list[Node] = [node_of(reactive) for reactive in inputs]
+        if on_inputs_done is not None:
+            nodes = callbacks_first(nodes)
+        self._node = _Source(nodes, on_inputs_done)
         self._node.uses = 1
         if name is not None:
             self._node.origin = name

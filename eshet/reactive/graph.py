@@ -101,7 +101,7 @@ class Node:
                 height = node.height + 1
             if node.transactions is not transactions:
                 end(self)
-                raise WrongThread(node.describe(), node.transactions.thread)
+                raise node.wrong_thread()
         self.height = height
 
     @property
@@ -208,6 +208,11 @@ class Node:
         """Return the nodes that this one is made of: its inputs, and what else it hears."""
         return self.inputs
 
+    def wrong_thread(self) -> WrongThread:
+        """Return what to raise where another thread uses this."""
+        scope = None if self.owner is None else self.owner.scope
+        return WrongThread(self.describe(), self.transactions.thread, scope)
+
     def report(self, error: BaseException) -> None:
         """Report an error of this node to the scope that owns it."""
         if self.owner is not None:
@@ -227,7 +232,7 @@ class Node:
         if self.state == ENDED or node in self.inputs:
             return
         if node.transactions is not self.transactions:
-            raise WrongThread(node.describe(), node.transactions.thread)
+            raise node.wrong_thread()
         self.inputs = (*self.inputs, node)
         node.uses += 1
         if node.height >= self.height:

@@ -1,10 +1,9 @@
 """Callbacks on nodes, which are called after a transaction has settled."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from eshet.exceptions import WrongThread
 from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.transaction import ENDED, here
 from eshet.scope import Owned, Scope, current_scope, is_contained, report_error, within
@@ -45,7 +44,7 @@ class Subscription:
         waits: bool = False,
     ) -> None:
         if node.transactions is not here.transactions:
-            raise WrongThread(node.describe(), node.transactions.thread)
+            raise node.wrong_thread()
         self.listener = listener
         self.is_quiet = (is_sink or listener is not None) and isinstance(node, ValueNode)
         """Whether it hears of what a hand-over puts in place, and so not of that as a change."""
@@ -73,6 +72,18 @@ class Subscription:
         else:
             node.callbacks.append(self)
 
+    def move_to(self, node: Node) -> None:
+        """Listen to another node from now on, in place of the one that this was made for."""
+        left = self.node
+        if self._joined and left.callbacks is not None:
+            # A new list, as the old one may be being run through.
+            left.callbacks = [each for each in left.callbacks if each is not self] or None
+        self.node = node
+        node.uses += 1
+        if self._joined:
+            self.join()
+        left.release()
+
     def __repr__(self) -> str:
         state = "disposed" if self.callback is None else f"{self.callback!r}"
         return f"<Subscription to {self.node.describe()}: {state}>"
@@ -95,11 +106,23 @@ class Subscription:
             return
         try:
             with within(self.scope):
-                self.callback(value)
+                self.run(self.callback(value))
         except BaseException as error:
             if not is_contained(error, self.scope):
                 raise
             self.report(error)
+
+    def run(self, returned: object) -> None:
+        """Run what the callback returned as a task of the scope, if it is a coroutine."""
+        if inspect.iscoroutine(returned):
+            coroutine = returned
+
+            def work() -> Coroutine[Any, Any, Any]:
+                return coroutine
+
+            work.__qualname__ = coroutine.__qualname__
+            task = in_task(work)()
+            task.add_done_callback(lambda _: coroutine.close())  # if it ended before its first step
 
     def report(self, error: BaseException) -> None:
         """Report an error of the callback to its scope."""
@@ -132,6 +155,11 @@ class Preparation:
         """
         self._waiting.append((subscription, current))
 
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Those that wait."""
+        return [subscription for subscription, _ in self._waiting]
+
     def end(self) -> list[Subscription]:
         """Let all of them listen; return those that are to begin with what their Values hold."""
         self.is_under_way = False
@@ -146,8 +174,8 @@ def subscribe(
 ) -> Subscription:
     """Call back at each change of a node, until the current scope is disposed.
 
-    An `async def` runs as a task, which belongs to that scope. In a version that is prepared it is
-    called from the hand-over on; see `Preparation`.
+    A coroutine that it returns runs as a task, which belongs to that scope. In a version that is
+    prepared it is called from the hand-over on; see `Preparation`.
 
     Args:
         node: to listen to.
@@ -155,9 +183,6 @@ def subscribe(
         current: whether to begin with what the node holds.
         is_sink: see `Subscription`; a sink does not wait for the hand-over.
     """
-    if _is_async(callback):  # asked once, so that no call has to look at what it returns
-        work: Any = callback
-        callback = in_task(work)
     scope = current_scope()
     preparation = None if scope is None or is_sink else scope.find(Preparation)
     waits = preparation is not None and preparation.is_under_way
@@ -167,14 +192,8 @@ def subscribe(
     if preparation is not None and waits:
         preparation.add(subscription, current=current)
     elif current:
-        callback(node.value)
+        subscription.run(callback(node.value))
     return subscription
-
-
-def _is_async(callback: Callable[..., object]) -> bool:
-    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(
-        getattr(type(callback), "__call__", None)  # noqa: B004 - an object may have one that is async
-    )
 
 
 def _sweep(node: Node) -> None:

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from eshet.exceptions import WrongThread
 from eshet.reactive.rounds import Round
 from eshet.scope import current, is_contained, within
 
@@ -129,7 +128,7 @@ class Transactions:
         """
         if self._busy or get_ident() != self._thread:
             if get_ident() != self._thread:
-                raise WrongThread(source.node.describe(), self.thread)
+                raise source.node.wrong_thread()
             if self.batch is None:
                 self._waiting.append(Round(source, value, self._round))
             else:
@@ -183,10 +182,12 @@ class Transactions:
                                 continue  # an earlier one disposed it
                             try:
                                 if subscription.scope is scope:
-                                    callback(told)
+                                    if (returned := callback(told)) is not None:
+                                        subscription.run(returned)
                                 else:
                                     with within(subscription.scope):
-                                        callback(told)
+                                        if (returned := callback(told)) is not None:
+                                            subscription.run(returned)
                             except BaseException as error:
                                 if not is_contained(error, subscription.scope):
                                     raise

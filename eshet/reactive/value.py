@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.batch import Passing
+from eshet.reactive.callbacks_first import callbacks_first
 from eshet.reactive.graph import Node, ValueNode
 from eshet.reactive.handle import Reactive, node_of
 from eshet.reactive.origin import Origin, place_of, where
@@ -53,7 +54,8 @@ class Value(Reactive[T]):
         inputs: what this Value follows. It is kept in order with them: after all of them changed,
             `get_value` is called once.
         get_value: called at first and whenever inputs have changed, for the new value; or
-            `NoChange`, to leave it.
+            `NoChange`, to leave it. Callbacks that this scope gave the inputs before are called
+            first, so they can collect for it.
         name: what people are told that this is; else they are told where it was made.
     """
 
@@ -75,7 +77,7 @@ class Value(Reactive[T]):
         if get_value is None:
             node = ValueNode(initial_value, nodes)
         else:
-            node = _Computed(initial_value, nodes, get_value)
+            node = _Computed(initial_value, callbacks_first(nodes), get_value)
         node.uses = 1
         if name is not None:
             node.origin = name

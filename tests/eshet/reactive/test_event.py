@@ -142,8 +142,8 @@ class _Asynchronous:
 
 @pytest.mark.parametrize(
     "wrap",
-    [lambda f: f, _Asynchronous, lambda f: functools.partial(f)],
-    ids=["function", "object", "partial"],
+    [lambda f: f, _Asynchronous, lambda f: functools.partial(f), lambda f: lambda x: f(x)],
+    ids=["function", "object", "partial", "lambda"],
 )
 @pytest.mark.parametrize("listen", ["on_event", "on_value_changed", "subscribe", "on_value"])
 async def test_an_async_callback_runs_as_a_task_of_the_scope(advance, listen, wrap):
