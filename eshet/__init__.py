@@ -21,6 +21,7 @@ from eshet.exceptions import (
     EshetError,
     InvalidPath,
     MessageTooLong,
+    PathTaken,
     UnsupportedValue,
 )
 from eshet.protocol import TimeoutConfig
@@ -33,6 +34,7 @@ __all__ = [
     "EshetError",
     "InvalidPath",
     "MessageTooLong",
+    "PathTaken",
     "StateWrapper",
     "TimeoutConfig",
     "Unknown",

@@ -3,6 +3,7 @@
     EshetError
     ├── Disconnected         there is no connection, or it ended before the answer came
     ├── ErrorValue           the server, or a node's owner, answered with an error
+    │   └── PathTaken            another client provides the path that you register
     ├── InvalidPath          (also ValueError) you gave a path that is none
     ├── UnsupportedValue     (also ValueError) you gave a value that the wire can't carry
     ├── MessageTooLong       (also ValueError) you gave a message that a frame can't hold
@@ -21,9 +22,12 @@
 Facts are attributes; the text is built from them.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eshet.text import safe_repr
+
+if TYPE_CHECKING:
+    from eshet.scope import Scope
 
 __all__ = [
     "DependencyLoop",
@@ -36,6 +40,7 @@ __all__ = [
     "InvalidPath",
     "ListenError",
     "MessageTooLong",
+    "PathTaken",
     "ProtocolError",
     "ReactiveError",
     "ReactiveTypeError",
@@ -82,6 +87,19 @@ class ErrorValue(EshetError):
         self.value = value
         self.request = request
         super().__init__(f"{request}: {value}" if request else f"{value}")
+
+
+class PathTaken(ErrorValue):
+    """The path that was to be registered is provided already, by another client or by this one.
+
+    Args:
+        request: what was asked, such as `"register state /hall/lux"`.
+        path: of the node.
+    """
+
+    def __init__(self, request: str, path: str) -> None:
+        self.path = path
+        super().__init__("path_already_exists", request)
 
 
 class InvalidPath(EshetError, ValueError):
@@ -230,11 +248,13 @@ class WrongThread(ReactiveError):
     Args:
         name: of the value.
         thread: to which it belongs: the one that made it.
+        scope: that made it; an `eshet.scope.Scope`, or None.
     """
 
-    def __init__(self, name: str, thread: str) -> None:
+    def __init__(self, name: str, thread: str, scope: "Scope | None" = None) -> None:
         self.name = name
         self.thread = thread
+        self.scope = scope
         super().__init__(
             f"{name} belongs to the thread {thread!r}: from another one, call "
             "`loop.call_soon_threadsafe(...)` of its event loop"

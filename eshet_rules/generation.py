@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, causing, current_cause
 from eshet.client import Client
 from eshet.clock import wall_now
+from eshet.exceptions import PathTaken
 from eshet.reactive.graph import Resumption
 from eshet.reactive.handover import (
     HandedOver,
@@ -40,6 +41,7 @@ from eshet_rules.config import RuleSettings
 from eshet_rules.importer import ModuleVersion
 from eshet_rules.keep import Keeping, KeptNode, keeping
 from eshet_rules.legacy import Legacy
+from eshet_rules.path_conflicts import PathConflicts
 from eshet_rules.renewal import Renewal
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import OnReload, Rule
@@ -74,6 +76,7 @@ class Generation:
         held_back: whether it waits to take over; else it is live from the start.
         leaves: tells of a path whether another module is about to give it up.
         settings: tells what is configured of a rule, given its full name.
+        conflicts: logs which paths its rules can't have.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Generation:
         held_back: bool = False,
         leaves: Callable[[str], bool] = lambda path: False,
         settings: Callable[[str], RuleSettings] = lambda rule: RuleSettings(),
+        conflicts: PathConflicts | None = None,
     ) -> None:
         self.version: Final = version
         kind = "set-up" if old is None else "reload"
@@ -96,6 +100,7 @@ class Generation:
         self._old = old
         self._legacy = legacy
         self._settings = settings
+        self._conflicts = conflicts
         self._log = log.bind(module=version.name, version=version.source.version)
         self._held_back = held_back
         self._client = NotingView(connection, held_back=held_back, leaves=leaves)
@@ -359,7 +364,13 @@ class Generation:
             log=log,
             live=not self._held_back,
         )
-        failures.note = supervised.note_error
+
+        def note(error: BaseException) -> None:
+            supervised.note_error(error)
+            if isinstance(error, PathTaken) and self._conflicts is not None:
+                self._conflicts.add(full_name, error, self.connection)
+
+        failures.note = note
         with (
             using_client(self._client),
             using_outputs(self._outputs),

@@ -28,7 +28,7 @@ from eshet.client.registrar import Registrar
 from eshet.client.registrations import Owned, Registrations
 from eshet.client.requests import describe
 from eshet.client.seeing import tell_skipped
-from eshet.exceptions import ErrorValue, EshetError
+from eshet.exceptions import ErrorValue, EshetError, PathTaken
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged, StateUnknown
 from eshet.scope import Scope, current, current_scope, report_error
 from eshet.unknown import Unknown
@@ -39,7 +39,6 @@ _RESUMING_TIME: Final = 1.0
 """Seconds after a hand-over in which the new version may ask for what the old one has sent."""
 
 _RESUMED: Final = (ActionCall.code, EventEmit.code, Set.code)
-_ALREADY_OWNED: Final = "path_already_exists"
 _NOT_THERE_YET: Final = NotImplementedError("not_implemented")
 
 
@@ -261,7 +260,7 @@ class _Registrar(Registrar):
         if not self._held_back:
             await super().register(owned)
         elif self.has(owned.path):
-            raise ErrorValue(_ALREADY_OWNED, describe(owned.code, owned.path))
+            raise PathTaken(describe(owned.code, owned.path), owned.path.decode())
         elif self._is_others(owned.path):
             self._prepare(owned)
         else:

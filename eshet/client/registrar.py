@@ -17,7 +17,7 @@ from eshet.client.hearing import Heard, Hearing
 from eshet.client.keeper import Keeper
 from eshet.client.registrations import Owned, Registrations
 from eshet.client.requests import Accept, describe
-from eshet.exceptions import Disconnected, ErrorValue, EshetError
+from eshet.exceptions import Disconnected, ErrorValue, EshetError, PathTaken
 from eshet.scope import current_scope
 
 __all__ = ["Registrar"]
@@ -90,11 +90,11 @@ class Registrar:
         """Leave a node to be registered when the connection is restored.
 
         Raises:
-            ErrorValue: this client has another node there, as the server would answer.
+            PathTaken: this client has another node there, as the server would answer.
         """
         older = self._registrations.owned.get(owned.path)
         if older is not None and not older.withdrawn:
-            raise ErrorValue("path_already_exists", describe(owned.code, owned.path))
+            raise PathTaken(describe(owned.code, owned.path), owned.path.decode())
         owned.on_server = False
         self._registrations.owned[owned.path] = owned
 

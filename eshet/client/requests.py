@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eshet import messages
-from eshet.exceptions import Disconnected, ErrorValue
+from eshet.exceptions import Disconnected, ErrorValue, PathTaken
 
-__all__ = ["Accept", "Request", "describe"]
+__all__ = ["Accept", "Request", "answered_with", "describe"]
 
 Accept = Callable[[Any], None]
 """Takes the value of a good reply, before anything that the server sent after it."""
@@ -29,9 +29,27 @@ _VERBS: Final = {
 }
 
 
+_REGISTERING: Final = frozenset(
+    (
+        messages.ActionRegister.code,
+        messages.PropRegister.code,
+        messages.EventRegister.code,
+        messages.StateRegister.code,
+    )
+)
+
+
 def describe(code: int, path: bytes) -> str:
     """Say what a request asks for, as `"get /hall/lux"`."""
     return f"{_VERBS[code]} {path.decode()}"
+
+
+def answered_with(error: Any, code: int, path: bytes) -> ErrorValue:
+    """Return what to raise of a request that was answered with this error."""
+    request = describe(code, path)
+    if code in _REGISTERING and error == "path_already_exists":
+        return PathTaken(request, path.decode())
+    return ErrorValue(error, request)
 
 
 class Request:
@@ -80,7 +98,7 @@ class Request:
     def fail(self, error: Any) -> None:
         """The server, or whom it asked, answered with this error."""
         if not self.future.done():
-            self.future.set_exception(ErrorValue(error, describe(self.code, self.path)))
+            self.future.set_exception(answered_with(error, self.code, self.path))
 
     def lose(self, reason: str) -> None:
         """The connection ended before the reply came."""

@@ -337,12 +337,31 @@ class UnmarkedRule(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
+@_event("what a Value holds is changed in place, which nothing notices")
+class ChangedInPlace(Record, kw_only=True):
+    """A rule changes a list, dict or set that a Value holds, instead of assigning a new one."""
+
+    file: Annotated[str, Meta(description="where")]
+    line: Annotated[int, Meta(description="its number")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
 @_event("several rules set one path")
 class SetBySeveral(Record, kw_only=True):
     """Rules set the same state or property, so that the last one wins. It is logged once."""
 
     path: Annotated[Path, Meta(description="which one")]
     rules: Annotated[list[str], Meta(description="their names")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("paths are provided by others")
+class PathsTaken(Record, kw_only=True):
+    """Rules wait for paths that another client of the server provides. It is logged once."""
+
+    owner: Annotated[str, Meta(description="the client, or the runner to which it belongs")]
+    conflicts: Annotated[list[str], Meta(description="path, rule and place of each, at most 10")]
+    more: Annotated[int | None, Meta(description="how many others there are")] = None
     advice: Annotated[str, Meta(description="what to do")]
 
 

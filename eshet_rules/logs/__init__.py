@@ -11,7 +11,7 @@ could clear the screen.
 """
 
 from eshet_rules.logs.advice import with_advice
-from eshet_rules.logs.errors import format_error
+from eshet_rules.logs.errors import format_error, frames_of_rules
 from eshet_rules.logs.logger import make_logger
 from eshet_rules.logs.prints import receiving_prints
 from eshet_rules.logs.rendering import FORMATS, escape, renderer, shows_colours
@@ -21,6 +21,7 @@ __all__ = [
     "FORMATS",
     "escape",
     "format_error",
+    "frames_of_rules",
     "make_logger",
     "receiving_prints",
     "receiving_stdlib_logs",

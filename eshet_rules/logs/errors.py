@@ -12,7 +12,7 @@ import eshet_rules
 from eshet.exceptions import EshetError
 from eshet.user_errors import MAX_ERRORS, bounded_traceback
 
-__all__ = ["format_error", "is_expected"]
+__all__ = ["format_error", "frames_of_rules", "is_expected"]
 
 _OURS: Final = tuple(
     f"{folder}{os.sep}" for package in (eshet, eshet_rules, asyncio) for folder in package.__path__
@@ -32,7 +32,7 @@ def format_error(error: BaseException) -> str:
     if these are ours.
     """
     parts, is_cut = bounded_traceback(error)
-    of_rules = [_of_rules(part.stack) for part, _ in parts]
+    of_rules = [frames_of_rules(part.stack) for part, _ in parts]
     has_any = any(of_rules)
     for (part, _), frames in zip(parts, of_rules, strict=True):
         kept = frames if has_any else _without_our_first(part.stack)
@@ -47,7 +47,8 @@ def is_expected(error: BaseException) -> bool:
     return isinstance(error, EshetError) and all(file.startswith(_OURS) for file in files)
 
 
-def _of_rules(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+def frames_of_rules(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    """Return the frames that are those of rules: neither ours nor a library's."""
     return [frame for frame in stack if not frame.filename.startswith((*_OURS, *_LIBRARIES, "<"))]
 
 

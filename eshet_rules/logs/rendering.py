@@ -139,12 +139,12 @@ def _pop_blocks(record: _Record) -> list[str]:
     """Take out what is shown below the line, as it has lines of its own."""
     place = _pop_source(record)
     stack = textwrap.dedent(str(record.pop("stack", "")))  # which ends at the place
-    cycle = "\n".join(map(str, record.pop("cycle", ())))
+    lines = [*record.pop("cycle", ()), *record.pop("conflicts", ())]
     traceback = str(record.pop("traceback", ""))
     if traceback.endswith(str(record.get("error", ""))):
         record.pop("error", None)  # its last line says it
     advice = str(record.pop("advice", "") or "")
-    return [stack or place, cycle, traceback, f"-> {advice}" if advice else ""]
+    return [stack or place, "\n".join(map(str, lines)), traceback, f"-> {advice}" if advice else ""]
 
 
 def _pop_source(record: _Record) -> str:

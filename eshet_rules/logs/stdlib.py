@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.exceptions import WrongThread
+
 __all__ = ["receiving_stdlib_logs"]
 
 _LEVELS: Final = {
@@ -28,13 +30,18 @@ _LEVELS: Final = {
 def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
     """Log what comes through `logging` and `warnings` to `log`, within a `with` statement.
 
-    So are errors that end a thread.
+    So are errors that end a thread; one that used a Value of a rule is an error of that rule.
     """
 
     def end_of_thread(args: threading.ExceptHookArgs) -> None:
-        if args.exc_type is not SystemExit:
-            name = "" if args.thread is None else args.thread.name
-            log.error("a thread has failed", thread=name, exc_info=args.exc_value)
+        if args.exc_type is SystemExit:
+            return
+        name = "" if args.thread is None else args.thread.name
+        error = args.exc_value
+        if isinstance(error, WrongThread) and error.scope is not None:
+            error.scope.report(error, f"thread {name}")  # to the rule whose Value it used
+        else:
+            log.error("a thread has failed", thread=name, exc_info=error)
 
     handler = _ToStructlog(log)
     root = logging.getLogger()

@@ -12,8 +12,9 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.exceptions import Disconnected
+from eshet.exceptions import Disconnected, PathTaken
 from eshet.text import safe_str
+from eshet.user_errors import is_error
 
 __all__ = ["Failures"]
 
@@ -58,6 +59,9 @@ class Failures:
             self._log.debug("rule failed", doing=doing, exc_info=error)
             return
         self.note(error)
+        if is_error(error, PathTaken):  # logged of all rules together, see `PathConflicts`
+            self._log.debug("rule failed", doing=doing, exc_info=error)
+            return
         task = _ATTEMPT.sub("", doing)
         if task == doing:
             self._log.error("rule failed", doing=doing, exc_info=error)

@@ -19,6 +19,7 @@ from eshet.exceptions import (
     Disconnected,
     Interrupted,
     InvalidPath,
+    PathTaken,
     ReactiveTypeError,
     UnsupportedValue,
 )
@@ -50,6 +51,10 @@ _CERTAIN: Final = re.compile(
     r"|publishes an? |'(Value|Event)' object"
 )
 """What is in the text of a bug that has nothing to do with values."""
+
+_FIRST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 60.0
+"""Seconds until the next try to have a path that another client provides; it doubles each time."""
 
 _HOW_TO_GO_ON: Final = "save its file, or tell it to restart"
 
@@ -135,6 +140,8 @@ class SupervisedRule:
         self._was_cancelled = False  # while the rule was to go on
         self._lost_connection = False  # which is why the last attempt failed
         self._has_bug = False  # for which the last attempt failed, in its set-up
+        self._taken_path = ""  # which another client provides, for which the last attempt failed
+        self._wait_for_path = _FIRST_WAIT  # seconds
         self._attempt_began = 0.0
         self._tells_ends = True  # a strategy of a user's own does not
         scope.own(self._on_scope_end)
@@ -264,6 +271,7 @@ class SupervisedRule:
                 raise
             self._lost_connection = self._has_lost_connection(error)
             self._has_bug = self._is_bug_of_set_up(error)
+            self._taken_path = error.path if isinstance(error, PathTaken) else ""
             await self._end_attempt(scope, Reason.FAILED)
             if not self._life.disposed:  # by `fail`, which has said all
                 self._note_failure(error)
@@ -329,6 +337,9 @@ class SupervisedRule:
             self._stay_failed("its set-up has a bug, which a restart would meet again")
             return
         loop, limits = asyncio.get_running_loop(), self.limits
+        if self._taken_path:
+            self._retry_when_free(self._taken_path)
+            return
         self._restarts = recent(self._restarts, loop.time(), limits)
         pause = next_pause(self._restarts, loop.time(), limits)
         if pause is None:
@@ -351,6 +362,19 @@ class SupervisedRule:
 
         with self.scope.active():
             self._timer = start_task(restart, restart)
+
+    def _retry_when_free(self, path: str) -> None:
+        """Start again later, however often: another client provides a path of the rule."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._attempt_began > _LONGEST_WAIT:  # it had the path meanwhile
+            self._wait_for_path = _FIRST_WAIT
+        self._become(RuleState.RESTARTING, f"{path} is provided by another client")
+        self._timer = loop.call_later(self._wait_for_path, self._start_again_with_cause)
+        self._wait_for_path = min(self._wait_for_path * 2, _LONGEST_WAIT)
+
+    def _start_again_with_cause(self) -> None:
+        with causing(Cause("restart", self.name, current_cause())):  # that of its failure
+            self._start_again()
 
     def _restart(self) -> None:
         self._restarts.append(asyncio.get_running_loop().time())

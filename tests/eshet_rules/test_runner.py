@@ -1,4 +1,5 @@
 import asyncio
+import os
 
 import pytest
 
@@ -156,14 +157,16 @@ async def test_a_folder_with_nothing_but_broken_files_waits_for_their_repair(fol
 
 
 async def test_two_runners_of_the_same_rules_do_not_throw_each_other_out(
-    folder, log, start, server, tmp_path
+    folder, log, start, server, tmp_path, advance
 ):
     folder.write("hall.py", LEVEL.format(level=1))
     first = await start(reload=False, state=tmp_path / "one")
     second = await start(reload=False, state=tmp_path / "two")
     assert "no connection" not in log.events()
-    failed = next(r for r in log.records if r["event"] == "rule failed")
-    assert "path_already_exists" in failed["error"]
+    await advance(1)
+    conflict = log.find("paths are provided by others")
+    assert conflict["owner"] == f"the runner of {folder.path}, process {os.getpid()}"
+    assert conflict["conflicts"] == [f"/level: hall.level at {folder.path / 'hall.py'}:7"]
     async with Client(server=server) as viewer:
         assert await viewer.get("/level") == 1
     await stop(second)

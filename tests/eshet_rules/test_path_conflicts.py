@@ -1,0 +1,105 @@
+"""Rules that want a path which another client provides."""
+
+from eshet import Client, Unknown
+
+TWO = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def level():
+        await yarp.state_register("/{name}/level", yarp.Value(1))
+
+    @rule
+    async def other():
+        await yarp.state_register("/{name}/other", yarp.Value(2))
+    """
+
+
+def conflicts(house):
+    return [r for r in house.log.records if r["event"] == "paths are provided by others"]
+
+
+async def test_all_paths_that_one_client_provides_are_one_message(house):
+    async with Client(server=house.server, client_id="the old house") as old:
+        await old.state_register("/hall/level")
+        await old.state_register("/hall/other")
+        house.write("hall.py", TWO.format(name="hall"))
+        await house.update()
+        [conflict] = conflicts(house)
+    assert conflict["level"] == "warning"
+    assert conflict["owner"] == "client the old house"
+    file = house.folder.path / "hall.py"
+    assert conflict["conflicts"] == [
+        f"/hall/level: hall.level at {file}:7",
+        f"/hall/other: hall.other at {file}:11",
+    ]
+    assert "rule failed" not in [r["event"] for r in house.log.records if r["level"] != "debug"]
+
+
+async def test_a_rule_has_its_path_soon_after_that_is_free(house):
+    async with Client(server=house.server) as old:
+        await old.state_register("/hall/level")
+        house.write("hall.py", TWO.format(name="hall"))
+        await house.update(100)
+        assert await house.get("/hall/level") is Unknown
+        states = {r.rule: (str(r.status.state), r.status.why) for r in house.reloader.reports()}
+        assert states["hall.level"] == (
+            "restarting",
+            "/hall/level is provided by another client",
+        )
+        assert states["hall.other"][0] == "running"
+    await house.advance(61)
+    assert await house.get("/hall/level") == 1
+    assert len(conflicts(house)) == 1
+
+
+async def test_two_rules_of_one_house_are_named_as_well(house):
+    house.write("hall.py", TWO.format(name="hall"))
+    house.write("porch.py", TWO.format(name="hall"))
+    await house.update()
+    [conflict] = conflicts(house)
+    assert conflict["owner"] in ("client test/hall", "client test/porch")
+    assert len(conflict["conflicts"]) == 2
+
+
+async def test_a_path_registered_twice_by_one_rule_is_named(house):
+    text = TWO.format(name="hall").replace("/hall/other", "/hall/level")
+    house.write("hall.py", text)
+    await house.update()
+    [conflict] = conflicts(house)
+    assert conflict["owner"] == "client test/hall"
+
+
+async def test_clients_whose_ids_are_no_texts_are_named(house):
+    async with Client(server=house.server, client_id=[7, b"x"]) as old:
+        await old.state_register("/hall/level")
+        house.write("hall.py", TWO.format(name="hall"))
+        await house.update()
+    [conflict] = conflicts(house)
+    assert conflict["owner"] == "client [7, b'x']"
+
+
+async def test_of_many_conflicts_the_first_are_listed(house):
+    text = "from eshet import yarp\nfrom eshet_rules import rule\n"
+    async with Client(server=house.server, client_id="old") as old:
+        for number in range(25):
+            await old.state_register(f"/{number}")
+            text += f"@rule\nasync def r{number}():\n"
+            text += f"    await yarp.state_register('/{number}', yarp.Value(1))\n"
+        house.write("hall.py", text)
+        await house.update()
+        [conflict] = conflicts(house)
+    assert (len(conflict["conflicts"]), conflict["more"]) == (10, 15)
+
+
+async def test_what_others_publish_where_runners_do_disturbs_nothing(house):
+    async with Client(server=house.server, client_id="old") as old:
+        await (await old.state_register("/eshet_rules/a/runner")).changed(7)
+        await (await old.state_register("/eshet_rules/b/runner")).changed({"folder": "/f"})
+        await old.state_register("/eshet_rules/c")
+        await old.state_register("/hall/level")
+        house.write("hall.py", TWO.format(name="hall"))
+        await house.update()
+        [conflict] = conflicts(house)
+    assert conflict["owner"] == "client old"
