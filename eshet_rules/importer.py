@@ -16,13 +16,14 @@ import builtins
 import importlib.util
 import itertools
 import linecache
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from eshet.scope import Scope
 from eshet.text import safe_str
@@ -34,6 +35,10 @@ from eshet_rules.module_version import ModuleVersion
 from eshet_rules.rule import Rule, collect_rules, main_rule
 
 __all__ = ["Importer", "ModuleVersion"]
+
+
+_VERSIONS: Final = re.compile(r"@[0-9a-f]{8}#\d+")
+"""What the names of modules have in `sys.modules`, which nobody writes."""
 
 
 class Importer:
@@ -318,17 +323,43 @@ class Importer:
     def _describe(self, name: str, error: BaseException) -> ImportFailed:
         """Say where an import failed: in the last line of the rules folder that took part."""
         error = plain_error(error)
-        problem = error_text(error).splitlines()[-1]
+        problem = _VERSIONS.sub("", error_text(error).splitlines()[-1])
         if isinstance(error, SyntaxError) and isinstance(error.filename, str):
             source = safe_str(error.text or "").rstrip("\n")
             line = error.lineno if isinstance(error.lineno, int) else 0
             return ImportFailed(name, Path(error.filename), line, source, problem)
-        for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-            file = Path(frame.f_code.co_filename)
-            if file.is_relative_to(self.folder):
-                return ImportFailed(name, file, line, self._line(file, line), problem)
+        frames = traceback.walk_tb(error.__traceback__)
+        places = [(Path(frame.f_code.co_filename), line) for frame, line in frames]
+        ours = [(file, line) for file, line in places if file.is_relative_to(self.folder)]
+        if (cycle := self._cycle(error, [file for file, _ in ours])) is not None:
+            problem += f" ({cycle}: move what both need into a third file)"
+        if ours:
+            file, line = ours[-1]
+            return ImportFailed(name, file, line, self._line(file, line), problem)
         known = self.sources.get(name)
         return ImportFailed(name, known.path if known else self.folder, 0, "", problem)
+
+    def _cycle(self, error: BaseException, files: Sequence[Path]) -> str | None:
+        """Return which modules import each other, if an import failed for that.
+
+        Args:
+            error: of the import.
+            files: of the modules that were being imported, from the first on.
+        """
+        match error:
+            case ImportError(name=str(name)):
+                pass
+            case AttributeError(obj=ModuleType(__name__=str(name))):
+                pass
+            case _:
+                return None
+        names = {source.path: each for each, source in self.sources.items()}
+        importing = [names[file] for file in dict.fromkeys(files) if file in names]
+        name = _VERSIONS.sub("", name).replace("/", ".")
+        if name not in importing:
+            return None
+        *others, last = importing[importing.index(name) :]
+        return f"{', '.join(others)} and {last} import each other" if others else None
 
     def _line(self, file: Path, number: int) -> str:
         """Return a line as it was imported: linecache shows the old version again by now."""

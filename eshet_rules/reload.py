@@ -28,11 +28,12 @@ from eshet_rules.discovery import Source
 from eshet_rules.generation import Generation
 from eshet_rules.importer import Importer, ModuleVersion
 from eshet_rules.legacy import Legacy
+from eshet_rules.likely_mistakes import LikelyMistakes
+from eshet_rules.path_conflicts import PathConflicts
 from eshet_rules.plan import Planner
 from eshet_rules.report import RuleReport
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.supervised_rule import SupervisedRule
-from eshet_rules.unmarked import UnmarkedRules
 
 __all__ = ["Reloader"]
 
@@ -79,7 +80,8 @@ class Reloader:
     ) -> None:
         self._importer = importer
         self._planner = Planner(importer, log)
-        self._unmarked = UnmarkedRules(log)
+        self._likely_mistakes = LikelyMistakes(log)
+        self._conflicts = PathConflicts(log)
         self._make_client = make_client
         self._log = log
         self._settings = settings
@@ -223,13 +225,14 @@ class Reloader:
         """Dispose all that is alive, all at once, and forget all modules."""
         await asyncio.gather(*(self._end(each, Reason.SHUTDOWN) for each in self._alive.values()))
         self._alive.clear()
+        self._conflicts.close()
         self._importer.sources = {}
         self._importer.keep_only([])
         self._carrying.close()
 
     async def _update(self, sources: Mapping[str, Source]) -> bool:
         plan = self._planner.make(sources, self._versions)
-        self._unmarked.warn(self._importer.current)
+        self._likely_mistakes.warn(self._importer.current)
         prepared = await self._prepare_all(plan.groups)
         if prepared is None:
             self._log.info("superseded by a newer change", modules=plan.changed)
@@ -297,6 +300,7 @@ class Reloader:
             held_back=bool(self._alive) or version.name in self._inherited,
             leaves=self._leaves,
             settings=self._settings,
+            conflicts=self._conflicts,
         )
 
     async def _abort(self, generations: Iterable[Generation]) -> None:

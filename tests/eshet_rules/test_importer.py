@@ -539,3 +539,45 @@ def test_tracebacks_quote_the_version_that_was_loaded_whatever_is_in_the_file_no
     file.write_text("a = 'edited since'")
     linecache.checkcache()
     assert linecache.getline(str(file), 1) == "a = 'loaded'"
+
+
+@pytest.mark.parametrize(
+    ("files", "modules", "line"),
+    [
+        ({"a.py": "from b import f\ng = 1\n", "b.py": "\nfrom a import g\nf = 1\n"}, "a and b", 2),
+        ({"a.py": "import b\ng = 1\n", "b.py": "import a\n\nf = a.g\n"}, "a and b", 3),
+        (
+            {"a.py": "import c\ng = 1\n", "c.py": "import b\n", "b.py": "from a import g\n"},
+            "a, c and b",
+            1,
+        ),
+        (
+            {"a.py": "from up.b import f\ng = 1\n", "up/b.py": "from a import g\nf = 1\n"},
+            "a and up.b",
+            1,
+        ),
+        (
+            {
+                "a.py": "from up import b\n",
+                "up/b.py": "from .c import f\ng = 1\n",
+                "up/c.py": "from .b import g\nf = 1\n",
+            },
+            "up.b and up.c",
+            1,
+        ),
+    ],
+)
+def test_modules_that_import_each_other_at_the_wrong_time_are_named(rules, files, modules, line):
+    for name, text in files.items():
+        rules.write(name, text)
+    error = rules.fails("a")
+    assert f"({modules} import each other: move what both need into a third file)" in error.problem
+    assert (error.line, "@" in error.problem) == (line, False)
+
+
+def test_a_name_that_a_module_has_not_is_no_circle(rules):
+    rules.write("a.py", "from b import nothing")
+    rules.write("b.py", "something = 1")
+    problem = rules.fails("a").problem
+    assert problem.startswith("ImportError: cannot import name 'nothing' from 'b'")
+    assert "each other" not in problem

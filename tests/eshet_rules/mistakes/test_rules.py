@@ -53,14 +53,6 @@ IN_A_RULE = [
         "ValueError: no bell",
     ),
     (
-        "a callback that returns a coroutine",
-        """
-        press = await yarp.event_listen("/press")
-        press.on_event(lambda _: client.set("/lamp", 1))  # here
-        """,
-        "write `await` before it",
-    ),
-    (
         "text of a Value",
         """
         lux = await yarp.state_observe("/lux")
@@ -186,7 +178,7 @@ IN_A_RULE = [
         """
         await yarp.state_register("/lux", yarp.Value(5))  # here
         """,
-        "somebody provides this path already",
+        "let one rule provide each path",
     ),
     (
         "register below a state",
@@ -202,6 +194,27 @@ IN_A_RULE = [
         yarp.schedule(time)  # here
         """,
         "for what a Value holds now write `value.value`",
+    ),
+    (
+        "change a list in place",
+        """
+        seen = yarp.Value([])
+        press = await yarp.event_listen("/press")
+        press.on_event(lambda who: seen.value.append(who))  # here
+        """,
+        "assign a new one, as in `seen.value = [*seen.value, item]`",
+    ),
+    (
+        "change a dict in place",
+        """
+        seen = yarp.Value({})
+        press = await yarp.event_listen("/press")
+
+        @press.on_event
+        def count(who):
+            seen.value[who] = True  # here
+        """,
+        "`seen.value = {**seen.value, key: item}`",
     ),
     (
         "brackets",
@@ -294,6 +307,7 @@ def named_place(record):
             str(record.get("traceback", "")).replace('", line ', ":"),
             record["event"],
             str(record.get("error", "")),
+            *record.get("conflicts", ()),
         ]
     )
 
@@ -365,3 +379,50 @@ async def test_a_rule_s_own_fields_do_not_take_the_places_of_the_runner_s(house)
     record = house.log.find("x")
     assert (record["rule"], record["module"]) == ("hall.hall", "hall")
     assert (record["module_"], record["version_"], record["level_"]) == ("m", 3, "low")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "seen = yarp.Value([]); seen.value.append(1); seen.value = seen.value",
+        "seen = yarp.Value([]); items = list(seen.value); items.append(1)",
+        "seen = yarp.Value({1: 2}); print(seen.value[1], seen.value.get(1))",
+        "seen = yarp.Value([]); seen.value += [1]",
+    ],
+)
+async def test_what_is_no_change_in_place_is_not_warned_of(house, body):
+    assert await say(house, IMPORTS + RULE + f"    {body}\n") == []
+
+
+async def test_a_thread_that_uses_a_value_is_an_error_of_its_rule(house):
+    body = """
+        level = yarp.Value(1)
+
+        def work():
+            level.value = 2
+
+        threading.Thread(target=work, name="pump").start()
+        """
+    text = IMPORTS + RULE + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ") + "\n"
+    [record] = await say(house, text)
+    assert (record["event"], record["rule"]) == ("rule failed", "hall.hall")
+    assert record["doing"] == "thread pump"
+    [report] = house.reloader.reports()
+    assert "call `loop.call_soon_threadsafe(...)`" in report.status.last_error
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("raise asyncio.CancelledError", "CancelledError"),
+        ("await asyncio.sleep(0)\n    raise ValueError('dead')", "ValueError: dead"),
+        ("await asyncio.create_task(fails())", "OSError: no bus"),
+        ("await asyncio.wait_for(asyncio.Event().wait(), 1)", "TimeoutError"),
+    ],
+)
+async def test_the_list_shows_how_a_rule_died(house, body, error):
+    fails = "async def fails():\n    raise OSError('no bus')\n\n\n"
+    await say(house, IMPORTS + fails + RULE + f"    {body}\n")
+    [report] = house.reloader.reports()
+    assert error in report.status.last_error
+    assert str(report.status.state) in ("failed", "restarting")
