@@ -33,6 +33,7 @@ from eshet.reactive.matching import Description, match
 from eshet.reactive.subscription import Preparation, Subscription
 from eshet.scope import Reason, Scope
 from eshet.text import encodable, safe_repr, shorten
+from eshet.user_errors import is_error
 from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
 from eshet.yarp.sinks import skip_left
@@ -365,9 +366,9 @@ class Generation:
             live=not self._held_back,
         )
 
-        def note(error: BaseException) -> None:
+        def note(error: Any) -> None:
             supervised.note_error(error)
-            if isinstance(error, PathTaken) and self._conflicts is not None:
+            if is_error(error, PathTaken) and self._conflicts is not None:
                 self._conflicts.add(full_name, error, self.connection)
 
         failures.note = note

@@ -271,7 +271,7 @@ class SupervisedRule:
                 raise
             self._lost_connection = self._has_lost_connection(error)
             self._has_bug = self._is_bug_of_set_up(error)
-            self._taken_path = error.path if isinstance(error, PathTaken) else ""
+            self._taken_path = _taken_path(error)
             await self._end_attempt(scope, Reason.FAILED)
             if not self._life.disposed:  # by `fail`, which has said all
                 self._note_failure(error)
@@ -426,6 +426,11 @@ class SupervisedRule:
             self._since = wall_now(UTC)
         self._state = state
         self._why = why
+
+
+def _taken_path(error: Any) -> str:
+    """Return the path that another client provides, for which a rule failed; else ""."""
+    return str(error.path) if is_error(error, PathTaken) else ""
 
 
 def _in_words(error: BaseException) -> str:
