@@ -16,6 +16,7 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.exceptions import WrongThread
+from eshet.user_errors import is_error
 
 __all__ = ["receiving_stdlib_logs"]
 
@@ -37,8 +38,8 @@ def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
         if args.exc_type is SystemExit:
             return
         name = "" if args.thread is None else args.thread.name
-        error = args.exc_value
-        if isinstance(error, WrongThread) and error.scope is not None:
+        error: Any = args.exc_value
+        if is_error(error, WrongThread) and error.scope is not None:
             error.scope.report(error, f"thread {name}")  # to the rule whose Value it used
         else:
             log.error("a thread has failed", thread=name, exc_info=error)
