@@ -19,18 +19,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from eshet import Client
-from eshet.client.seeing import let_see
 from eshet.server import Server
-from eshet_rules.audit.acting import Acting, acting_as
+from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.archive import closed_files
+from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.trail import Trail
-from eshet_rules.audit.witness import RecordingWitness
-from eshet_rules.discovery import discover
-from eshet_rules.importer import Importer
 from eshet_rules.logs import make_logger
-from eshet_rules.reload import Reloader
-from eshet_rules.supervision.loops import LoopWitness
+from eshet_rules.modules.discovery import discover
+from eshet_rules.modules.importer import Importer
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.supervision.loops import LoopObserver
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 
 RULE = """
@@ -56,7 +55,7 @@ MODES = {
 }
 
 
-class HouseWitness(LoopWitness, RecordingWitness):
+class HouseWitness(LoopObserver, RecordingObserver):
     """As in the runner: it looks for loops of rules, and records."""
 
 
@@ -67,7 +66,7 @@ async def measure(mode: str, folder: Path) -> tuple[float, list[int]]:
     shown = io.StringIO()
     level = "debug" if mode in ("console", "both") else "error"
     log = make_logger(shown, level=level, recorder=recorder)
-    witness = None if mode == "bare" else HouseWitness(log, recorder)
+    observer = None if mode == "bare" else HouseWitness(log, recorder)
     async with AsyncExitStack() as stack:
         trail = None
         if mode in ("trail", "both"):
@@ -76,10 +75,10 @@ async def measure(mode: str, folder: Path) -> tuple[float, list[int]]:
         server = await stack.enter_async_context(Server())
 
         def make_client(module: str) -> Client:
-            with acting_as(Acting(module=module)):
+            with use_actor(Actor(module=module)):
                 client = Client(server=server, client_id=module)
-            if witness is not None:
-                let_see(client, witness)
+            if observer is not None:
+                client.attach(observer)
             return client
 
         reloader = Reloader(Importer(folder, TaskScope), make_client, log)

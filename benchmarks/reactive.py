@@ -35,7 +35,7 @@ from reactivex import operators
 from reactivex.subject import BehaviorSubject
 
 from eshet import reactive as ours
-from eshet.reactive.transaction import Transactions, here
+from eshet.reactive.core.transaction import Transactions, here
 
 PUSHED = "" if hasattr(signified, "effect") else "signified"
 """What of the libraries takes too long for some cases, before its version 0.7."""

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from eshet import Client
 from eshet.server import Server
-from eshet_rules.discovery import discover
-from eshet_rules.importer import Importer
 from eshet_rules.logs import make_logger
-from eshet_rules.reload import Reloader
+from eshet_rules.modules.discovery import discover
+from eshet_rules.modules.importer import Importer
+from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 
 MODULE = '''

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 
 from eshet import Client, codec
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.messages import ActionCall, ActionRegister, EventListen, HelloId, Message, pack
 from eshet.protocol.framing import frame
 from eshet.server import Server

@@ -2,16 +2,32 @@
 
 What lives where; imports go downwards only:
 
-    cli, sync_client      the `eshet` command; the blocking wrapper
-    yarp                  reactive values and events tied to paths
-    client | server       the asyncio client; the embeddable server
-    connection, link      the asyncio shell that both share; a connection without a socket
-    reactive              values, events, fn, operators, time: no I/O, no paths
-    protocol              bytes in, messages out, with no I/O: framing, request ids, keep-alive
-    messages, utils       a class for each message of the wire; strategies for running tasks
-    codec, tasks          one msgpack value to bytes and back; how strategies run tasks
-    program               what both commands do when they are interrupted, or can't write
-    cause, scope, clock, paths, types, unknown, exceptions
+    cli              the `eshet` command
+    sync_client      a blocking client, for scripts and threads
+    yarp             reactive values and events tied to paths
+    client           Client, StateWrapper
+    server           the embeddable server
+    connection       the asyncio shell of either side of a connection
+    link             a connection within one process
+    reactive         values, events and functions of them; no I/O, no paths
+    address          the address of a server, as `host:port`
+    protocol         the protocol without I/O
+    messages         the messages of the wire
+    utils            strategies for background tasks
+    codec            values of the wire as bytes
+    tasks            how these strategies run tasks
+    scope            owns what is made in it, and ends all of it at once
+    cause            which input made something happen
+    clock            the time of the event loop and of the wall clock
+    time_zones       time zones and their places on Earth
+    paths            the grammar of paths
+    private_files    files for their owner only, written atomically
+    program          what both commands share
+    text             safe text of any object
+    types            type aliases for users of a client
+    unknown          the value of a state that nobody can tell
+    user_errors      errors of users' code, made safe to look at
+    exceptions       every error of this package
 """
 
 from eshet.client import Client, StateWrapper

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any, Final
 
-__all__ = ["Cause", "causing", "current", "current_cause", "following"]
+__all__ = ["Cause", "current", "current_cause", "following", "use_cause"]
 
 _SEGMENT: Final = 512
 _run: Final = secrets.token_hex(4)  # no two processes that write to one trail have the same ids
@@ -108,7 +108,7 @@ def following(kind: str, path: str, parent: Cause | None) -> Cause | None:
     return None if parent is None else Cause(kind, path, parent)
 
 
-class causing:  # noqa: N801 - it is used as a function
+class use_cause:  # noqa: N801 - it is used as a function
     """Make a cause, or none, the one of what a `with` statement does.
 
     It is a class for the same reason as `eshet.scope.within`.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from eshet.exceptions import ProtocolError
-from eshet.protocol import Endpoint
+from eshet.protocol import ProtocolSide
 
 __all__ = ["CLOSED_BY_PEER", "Connection", "Connector"]
 
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: ProtocolSide,
         on_payload: Callable[[bytes], object],
         on_lost: Callable[[str], None],
         on_resumed: Callable[[], None] | None = None,

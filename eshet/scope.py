@@ -25,14 +25,14 @@ from eshet.exceptions import Interrupted
 from eshet.user_errors import is_error, plain_error
 
 __all__ = [
-    "Owned",
+    "Ownership",
     "Reason",
     "Scope",
     "current",
     "current_scope",
     "is_contained",
     "report_error",
-    "within",
+    "use_scope",
 ]
 
 _log: Final = logging.getLogger("eshet")
@@ -55,7 +55,7 @@ class Reason(enum.StrEnum):
     SHUTDOWN = "shutdown"
 
 
-class Owned:
+class Ownership:
     """The place of one thing in its scope."""
 
     __slots__ = ("_scope", "_undo")
@@ -102,7 +102,7 @@ class Scope:
         self.reason: Reason | None = None
         self._on_error = on_error
         self._on_success = on_success
-        self._things: dict[Owned, None] = {}
+        self._things: dict[Ownership, None] = {}
         self._rooms: dict[Callable[[Scope], Any], Any] = {}
         self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
 
@@ -115,16 +115,16 @@ class Scope:
         """Whether the scope has ended."""
         return self.reason is not None
 
-    def active(self) -> "within":
+    def active(self) -> "use_scope":
         """Make this the current scope of the context, in a `with` statement."""
-        return within(self)
+        return use_scope(self)
 
-    def own(self, undo: Callable[[], object]) -> Owned:
+    def own(self, undo: Callable[[], object]) -> Ownership:
         """Own a thing, given the call that undoes it.
 
         In a disposed scope it is undone before this returns.
         """
-        owned = Owned(self, undo)
+        owned = Ownership(self, undo)
         if self.disposed:
             self._undo(owned)
         else:
@@ -202,7 +202,7 @@ class Scope:
                 return
             scope = scope.parent
 
-    def _undo(self, owned: Owned) -> None:
+    def _undo(self, owned: Ownership) -> None:
         try:
             owned.undo()
         except BaseException as error:
@@ -213,7 +213,7 @@ class Scope:
         self.dispose(reason or Reason.UNLOADED)
 
 
-class within:  # noqa: N801 - it is used as a function
+class use_scope:  # noqa: N801 - it is used as a function
     """Make a scope, or no scope, the current one of the context, in a `with` statement.
 
     It is a class, as each callback of a rule runs in one: a generator takes six times as long.

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from eshet.client import Client, Hearing
+from eshet.client import Client, Subscription
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected
 from eshet.protocol import TimeoutConfig
@@ -55,7 +55,7 @@ class SyncStateWrapper:
 class SyncHearing:
     """A callback that hears of an event, until `dispose` is called."""
 
-    def __init__(self, client: "SyncClient", hearing: Hearing) -> None:
+    def __init__(self, client: "SyncClient", hearing: Subscription) -> None:
         self._client = client
         self._hearing = hearing
 

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from eshet.reactive import Value
-from eshet.reactive.graph import Resumption, ValueNode
-from eshet.reactive.handover import Lost, Memo, give, named, stateful_nodes
-from eshet.reactive.origin import of_caller
-from eshet.reactive.plain import is_same
-from eshet.reactive.value import value_of
+from eshet.reactive.core.graph import RestoreContext, ValueNode
+from eshet.reactive.core.markers import is_same
+from eshet.reactive.core.origin import of_caller
+from eshet.reactive.core.value import value_of
+from eshet.reactive.handover.handover import Lost, Snapshot, give, named, stateful_nodes
 from eshet.scope import Scope, current_scope
 
 __all__ = ["KEEP", "Keeping", "KeptNode", "going_on", "keep", "keeping", "left_in"]
@@ -93,7 +93,7 @@ class KeptNode(ValueNode):
         """Return the content, and which version left it."""
         return [self._version, self.value]
 
-    def receive(self, given: Any, resumption: Resumption | None = None) -> Sequence[Any]:
+    def receive(self, given: Any, resumption: RestoreContext | None = None) -> Sequence[Any]:
         """Hold what was given; what is given a second time unchanged is passed over."""
         if is_same(given, self._received):
             return ()  # the set-up, which has seen it, may have set something else since
@@ -111,7 +111,7 @@ class KeptNode(ValueNode):
         return KEEP
 
 
-def left_in(rule: str, scope: Scope) -> list[Memo]:
+def left_in(rule: str, scope: Scope) -> list[Snapshot]:
     """Return what the Values kept in the scope of a rule give, before that is disposed.
 
     Args:
@@ -123,7 +123,7 @@ def left_in(rule: str, scope: Scope) -> list[Memo]:
 
 
 @contextlib.contextmanager
-def going_on(left: Sequence[Memo]) -> Iterator[None]:
+def going_on(left: Sequence[Snapshot]) -> Iterator[None]:
     """Let `keep` go on with what an attempt before this one has left, within a `with` statement."""
     version, old = _keeping.get()
     newer = {

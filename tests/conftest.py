@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from hypothesis import HealthCheck, settings
 
-from eshet_rules.virtual_time import VirtualLoop
+from eshet_rules.testing.virtual_time import VirtualLoop
 
 # How fast a machine is says nothing about the code: neither time limit may fail a test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -25,7 +25,7 @@ CONFIGURATION: Final = f"""
 blocked_after = {BLOCKED_AFTER}
 interrupt_after = {INTERRUPT_AFTER}
 end_after = 6.0
-short_life = 5.0
+min_uptime = 5.0
 """
 ADDRESS_SPACE: Final = 2 << 30
 """Bytes, as LimitAS= gives them in a unit."""

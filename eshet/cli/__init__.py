@@ -11,10 +11,10 @@ asked could not be done, or 2 if it was asked in a wrong way.
 
 import click
 
+from eshet.address import Address
 from eshet.cli.house import call, emit, get, listen, ls, observe, publish, set_
 from eshet.cli.serve import serve
 from eshet.cli.values import AddressType
-from eshet.client.address import Address
 from eshet.program import Program
 
 __all__ = ["main"]

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
+from eshet.address import Address
 from eshet.client import Client
-from eshet.client.address import Address
 from eshet.exceptions import Disconnected, EshetError
 from eshet.program import drop_output, printable
 

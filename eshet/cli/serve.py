@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import click
 
+from eshet.address import Address
 from eshet.cli.running import run
 from eshet.cli.values import AddressType
-from eshet.client.address import Address
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Limits, Server, raise_descriptor_limit
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from eshet import paths
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.exceptions import InvalidPath
 from eshet.text import shorten
 from eshet.unknown import Unknown

@@ -1,27 +1,22 @@
 """The asyncio client.
 
-What lives where:
+What lives where; imports go downwards only:
 
-    seeing           lets a witness see a client
-    client           Client and StateWrapper
-    registrar        registers and hears, and takes back
-    keeper           connects, restores, and comes back
-    restoring        makes registrations again after a reconnection
-    dispatch         what is done with what comes unasked
-    registrations    what is restored when the connection comes back
-    session          one connection: requests and their replies
-    requests         a request that waits for its reply
-    hearing          what ends a listener or an observer
-    witness          who sees what clients hear and say, and links causes
-    echoes           what was sent last, to know it again when it comes in
-    callbacks        what users gave us to call, and where its errors go
-    address          where the server is
-    reconnect        how long to wait before each try
+    view                  a client over the connection of another, held back until a hand-over
+    client                Client and StateWrapper
+    registrar             registers, listens and observes, and takes it back
+    connection_manager    connects, reconnects with back-off, and restores what was registered
+    dispatch              handles what the server sends unasked: calls, sets, notifications
+    registrations         what a client owns, listens to and observes
+    callbacks             callbacks of users, with the context in which they were given
+    observer              hooks for every input and output of a client; they create causes
+    correlation           recognizes an input as the effect of an earlier output
+    session               one connection: requests and their replies
 """
 
 from eshet.client.client import Client, StateWrapper
-from eshet.client.hearing import Hearing
+from eshet.client.registrations import Subscription
 from eshet.protocol import TimeoutConfig
 from eshet.unknown import Unknown
 
-__all__ = ["Client", "Hearing", "StateWrapper", "TimeoutConfig", "Unknown"]
+__all__ = ["Client", "StateWrapper", "Subscription", "TimeoutConfig", "Unknown"]

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from eshet.cause import Cause, current
-from eshet.client.witness import Witness
+from eshet.client.observer import ClientObserver
 from eshet.scope import current_scope, is_contained, report_error
 from eshet.tasks.starting import is_failure
 from eshet.user_errors import is_error
@@ -101,7 +101,7 @@ class Callback:
         witness: is told of what it hears, if there is one.
     """
 
-    __slots__ = ("_in_context", "_path", "_role", "_tasks", "_witness", "function", "seen")
+    __slots__ = ("_in_context", "_observer", "_path", "_role", "_tasks", "function", "seen")
 
     def __init__(
         self,
@@ -109,21 +109,21 @@ class Callback:
         role: str,
         path: str,
         tasks: Tasks,
-        witness: Witness | None = None,
+        observer: ClientObserver | None = None,
     ) -> None:
         self.function = function
         self._role = role
         self._path = path
         self._tasks = tasks
-        self._witness = witness
-        self.seen = 0  # see `eshet.client.witness.Endpoint`
+        self._observer = observer
+        self.seen = 0  # see `eshet.client.observer.Endpoint`
         self._see_from_now()
         self._in_context = contextvars.copy_context().run
 
     def __call__(self, *args: Any) -> None:
         """Call it, and forget what it returns."""
-        if self._witness is not None and not self._in_context(
-            self._hear, self._witness, current.get(), args[0]
+        if self._observer is not None and not self._in_context(
+            self._hear, self._observer, current.get(), args[0]
         ):
             return
         try:
@@ -138,9 +138,9 @@ class Callback:
 
     def answer(self, args: list[Any], answer: Answer) -> None:
         """Call it, and give its result or its error to the answer; now or later."""
-        if self._witness is not None:
+        if self._observer is not None:
             value = args if self._role == "action" else args[0] if args else None
-            self._in_context(self._hear, self._witness, current.get(), value)
+            self._in_context(self._hear, self._observer, current.get(), value)
         try:
             result = self._in_context(self.function, *args)
             if type(result) not in _VALUES and _is_awaitable(result):
@@ -158,13 +158,13 @@ class Callback:
         return f"{self._role} of {self._path}"
 
     def _see_from_now(self) -> None:
-        if self._witness is not None:
-            self.seen = self._witness.first_seen(_KINDS[self._role], self._path.encode())
+        if self._observer is not None:
+            self.seen = self._observer.first_visible(_KINDS[self._role], self._path.encode())
 
-    def _hear(self, witness: Witness, cause: Cause | None, value: Any) -> bool:
+    def _hear(self, observer: ClientObserver, cause: Cause | None, value: Any) -> bool:
         """Tell the witness, and return whether who is to hear is still there after that."""
         current.set(cause)  # of this context, which is the callback's own, until it hears again
-        witness.hears(_KINDS[self._role], self._path, value)
+        observer.on_input(_KINDS[self._role], self._path, value)
         scope = current_scope()
         return scope is None or not scope.disposed
 

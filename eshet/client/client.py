@@ -10,15 +10,15 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from eshet import codec, paths
+from eshet.address import Address
 from eshet.cause import current
-from eshet.client.address import Address
 from eshet.client.callbacks import Callback, Tasks
+from eshet.client.connection_manager import ConnectionManager
 from eshet.client.dispatch import Dispatcher
-from eshet.client.hearing import Hearing
-from eshet.client.keeper import Keeper
+from eshet.client.observer import ClientObserver
 from eshet.client.registrar import Registrar
-from eshet.client.registrations import Owned, Registrations
-from eshet.client.requests import describe
+from eshet.client.registrations import Registration, RegistrationTable, Subscription
+from eshet.client.session import describe
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, UnsupportedValue
 from eshet.messages import (
@@ -109,9 +109,9 @@ class Client:
     ) -> None:
         self._base = paths.check_base(base)
         self._logger = logger
-        self._registrations: Final = Registrations()
+        self._registrations: Final = RegistrationTable()
         self._tasks: Final = Tasks()
-        self._keeper: Final = Keeper(
+        self._keeper: Final = ConnectionManager(
             _connector(server),
             None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
@@ -166,6 +166,21 @@ class Client:
         """How many events wait for iterations of `event_listen` that are busy."""
         return sum(payloads.qsize() for payloads in self._iterators)
 
+    def attach(self, observer: ClientObserver) -> None:
+        """Notify an observer of every input and output; called before the client is used.
+
+        From then on causes are tracked, see `eshet.client.observer`.
+        """
+        self._registrations.observer = observer
+
+    def notify_skipped(self, code: int, path: str, value: Any, why: str) -> None:
+        """Notify the observer, if one is attached, of an output that is not sent.
+
+        The arguments are those of `ClientObserver.on_skipped`.
+        """
+        if self._registrations.observer is not None:
+            self._registrations.observer.on_skipped(code, path, value, why)
+
     def wait_for_connection(self) -> Awaitable[None]:
         """Wait until the connection has been established.
 
@@ -209,7 +224,7 @@ class Client:
         """
         wire = self._wire(path)
         answer = self._callback(callback, "action", wire)
-        await self._registrar.register(Owned(wire, ActionRegister.code, answer))
+        await self._registrar.register(Registration(wire, ActionRegister.code, answer))
 
     async def action_call(self, path: str, *args: Any) -> Any:
         """Call an action and return its result.
@@ -242,13 +257,13 @@ class Client:
         wire = self._wire(path)
         getter = self._callback(get_callback, "getter", wire)
         setter = None if set_callback is None else self._callback(set_callback, "setter", wire)
-        await self._registrar.register(Owned(wire, PropRegister.code, setter, getter))
+        await self._registrar.register(Registration(wire, PropRegister.code, setter, getter))
 
     async def get(self, path: str) -> Any:
         """Get the value of a state or property; an unknown state is an `ErrorValue`."""
         wire = self._wire(path)
         value = await self._ask(Get.code, wire)
-        self._hears("get", wire, value)
+        self._notify_input("get", wire, value)
         return value
 
     async def set(self, path: str, value: Any) -> None:
@@ -261,7 +276,7 @@ class Client:
     async def event_register(self, path: str) -> Callable[[Any], Awaitable[None]]:
         """Register an event; returns an async callable which emits an event given a payload."""
         wire = self._wire(path)
-        await self._registrar.register(Owned(wire, EventRegister.code))
+        await self._registrar.register(Registration(wire, EventRegister.code))
         return functools.partial(self.event_emit, wire.decode())
 
     async def event_emit(self, path: str, payload: Any) -> None:
@@ -269,7 +284,7 @@ class Client:
         wire = self._wire(path)
         await self._say(EventEmit.code, wire, _pack(payload, EventEmit.code, wire))
 
-    async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> Hearing:
+    async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> Subscription:
         """Listen for events.
 
         Args:
@@ -281,8 +296,8 @@ class Client:
         """
         wire = self._wire(path)
         listener = self._callback(callback, "listener", wire)
-        hearing, _ = await self._registrar.hear(EventListen.code, wire, listener)
-        return hearing
+        subscription, _ = await self._registrar.subscribe(EventListen.code, wire, listener)
+        return subscription
 
     async def event_listen(self, path: str) -> AsyncGenerator[Any, None]:
         """Listen for events; returns an async iterator of the payloads.
@@ -310,7 +325,7 @@ class Client:
                     self.resolve(path),
                 )
 
-        hearing = await self.event_listen_cb(path, put)
+        subscription = await self.event_listen_cb(path, put)
         self._iterators.add(payloads)
         before = current.get()
         try:
@@ -321,7 +336,7 @@ class Client:
         finally:
             current.set(before)
             self._iterators.discard(payloads)
-            hearing.dispose()
+            subscription.dispose()
 
     async def unlisten(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
         """Stop listening; returns when the server has taken note.
@@ -330,7 +345,7 @@ class Client:
             path: of the event.
             callback: which was given to `event_listen_cb`; all of that path if it is left out.
         """
-        await self._registrar.unhear(EventListen.code, self._wire(path), callback)
+        await self._registrar.unsubscribe(EventListen.code, self._wire(path), callback)
 
     # --- states -------------------------------------------------------------------------------
 
@@ -347,7 +362,7 @@ class Client:
         """
         wire = self._wire(path)
         setter = None if set_callback is None else self._callback(set_callback, "setter", wire)
-        await self._registrar.register(Owned(wire, StateRegister.code, setter))
+        await self._registrar.register(Registration(wire, StateRegister.code, setter))
         return StateWrapper(self, wire.decode())
 
     async def state_changed(self, path: str, value: Any) -> None:
@@ -383,8 +398,8 @@ class Client:
         """
         wire = self._wire(path)
         observer = self._callback(callback, "observer", wire)
-        _, value = await self._registrar.hear(StateObserve.code, wire, observer)
-        self._hears("state", wire, value)
+        _, value = await self._registrar.subscribe(StateObserve.code, wire, observer)
+        self._notify_input("state", wire, value)
         return value
 
     async def unobserve(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
@@ -394,25 +409,25 @@ class Client:
             path: of the state.
             callback: which was given to `state_observe`; all of that path if it is left out.
         """
-        await self._registrar.unhear(StateObserve.code, self._wire(path), callback)
+        await self._registrar.unsubscribe(StateObserve.code, self._wire(path), callback)
 
     async def _say(self, code: int, path: bytes, value: bytes) -> None:
         await self._ask(code, path, value)
 
     async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
-        witness = self._registrations.witness
-        if witness is None:
+        observer = self._registrations.observer
+        if observer is None:
             return await self._keeper.ask(code, path, value)
-        with witness.says(code, path, value) as said:
+        with observer.on_sending(code, path, value) as said:
             said.result = await self._keeper.ask(code, path, value)
         return said.result
 
     async def _change(self, code: int, path: bytes, value: bytes = b"") -> None:
-        witness = self._registrations.witness
-        if witness is None:
+        observer = self._registrations.observer
+        if observer is None:
             await self._publish(code, path, value)
         else:
-            with witness.says(code, path, value) as said:
+            with observer.on_sending(code, path, value) as said:
                 said.result = await self._publish(code, path, value)
 
     async def _publish(self, code: int, path: bytes, value: bytes) -> bool:
@@ -455,12 +470,12 @@ class Client:
         return _wire_path(self._base, path)
 
     def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
-        return Callback(function, role, path.decode(), self._tasks, self._registrations.witness)
+        return Callback(function, role, path.decode(), self._tasks, self._registrations.observer)
 
-    def _hears(self, kind: str, path: bytes, value: Any) -> None:
+    def _notify_input(self, kind: str, path: bytes, value: Any) -> None:
         """Tell the witness, if there is one, of what was answered to a question."""
-        if self._registrations.witness is not None:
-            self._registrations.witness.hears(kind, path.decode(), value)
+        if self._registrations.observer is not None:
+            self._registrations.observer.on_input(kind, path.decode(), value)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from eshet import codec
-from eshet.cause import causing, current
+from eshet.cause import current, use_cause
 from eshet.client.callbacks import Callback
-from eshet.client.hearing import Heard
-from eshet.client.registrations import Owned, Registrations
-from eshet.client.session import Handler, Session
+from eshet.client.registrations import Registration, RegistrationTable, Topic
+from eshet.client.session import ClientSession, Handler
 from eshet.exceptions import ProtocolError
 from eshet.messages import (
     ActionCall,
@@ -47,15 +46,15 @@ class Dispatcher:
         registrations: of the client.
     """
 
-    def __init__(self, registrations: Registrations) -> None:
+    def __init__(self, registrations: RegistrationTable) -> None:
         self._registrations = registrations
         self._owned = registrations.owned
         self._listened = registrations.listened
         self._observed = registrations.observed
         self.handlers: Final[Mapping[int, Handler]] = {
-            EventNotify.code: self._happened,
+            EventNotify.code: self.on_event,
             NotifyKnown.code: self._changed,
-            NotifyUnknown.code: self._became_unknown,
+            NotifyUnknown.code: self.on_state_unknown,
             ActionCall.code: self._call,
             StateSet.code: self._set,
             PropSet.code: self._set,
@@ -64,31 +63,33 @@ class Dispatcher:
 
     # --- notifications ------------------------------------------------------------------------
 
-    def _happened(self, _: Session, payload: bytes) -> None:
+    def on_event(self, _: ClientSession, payload: bytes) -> None:
+        """Notify the listeners of an event."""
         head, _zero, value = payload.partition(b"\0")
         happened = codec.unpack(value)
         listened = self._listened.get(head[_CODE:])
         if listened is not None:
             self._tell(listened, happened, value)
 
-    def _changed(self, _: Session, payload: bytes) -> None:
+    def _changed(self, _: ClientSession, payload: bytes) -> None:
         head, _zero, packed = payload.partition(b"\0")
         value = codec.unpack(packed)
         observed = self._observed.get(head[_CODE:])
         if observed is not None:
             self._tell(observed, value, packed)
 
-    def _became_unknown(self, _: Session, payload: bytes) -> None:
+    def on_state_unknown(self, _: ClientSession, payload: bytes) -> None:
+        """Notify the observers of a state that is unknown now."""
         observed = self._observed.get(_only_path(payload[_CODE:]))
         if observed is not None:
             self._tell(observed, Unknown, b"")
 
-    def _tell(self, heard: Heard, value: Any, packed: bytes) -> None:
-        witness = self._registrations.witness
-        if witness is None:
+    def _tell(self, heard: Topic, value: Any, packed: bytes) -> None:
+        observer = self._registrations.observer
+        if observer is None:
             heard.tell(value)
         else:
-            token = current.set(witness.comes_in(heard.kind, heard.path, packed, heard))
+            token = current.set(observer.cause_of_input(heard.kind, heard.path, packed, heard))
             try:
                 heard.tell(value)
             finally:
@@ -96,7 +97,7 @@ class Dispatcher:
 
     # --- requests -----------------------------------------------------------------------------
 
-    def _call(self, session: Session, payload: bytes) -> None:
+    def _call(self, session: ClientSession, payload: bytes) -> None:
         path, _zero, value = payload[_ID:].partition(b"\0")
         arguments = codec.unpack(value)
         answer = _Answer(session, payload)
@@ -107,14 +108,14 @@ class Dispatcher:
         else:
             answer.say_error(f"the arguments are no list: {safe_repr(arguments)}")
 
-    def _set(self, session: Session, payload: bytes) -> None:
+    def _set(self, session: ClientSession, payload: bytes) -> None:
         path, _zero, value = payload[_ID:].partition(b"\0")
         arguments = [codec.unpack(value)]
         owned = self._owned.get(path)
         callback = None if owned is None else owned.callback
         self._let_answer("set", owned, callback, _Answer(session, payload), arguments, value)
 
-    def _get(self, session: Session, payload: bytes) -> None:
+    def _get(self, session: ClientSession, payload: bytes) -> None:
         owned = self._owned.get(_only_path(payload[_ID:]))
         getter = None if owned is None else owned.getter
         self._let_answer("get", owned, getter, _Answer(session, payload), [], b"")
@@ -122,20 +123,20 @@ class Dispatcher:
     def _let_answer(
         self,
         kind: str,
-        owned: Owned | None,
+        owned: Registration | None,
         callback: Callback | None,
         answer: "_Answer",
         arguments: list[Any],
         packed: bytes,
     ) -> None:
         """Let a callback answer, if there is one."""
-        witness = self._registrations.witness
+        observer = self._registrations.observer
         if owned is None or callback is None:
             answer.say_error("not_implemented")
-        elif witness is None:
+        elif observer is None:
             callback.answer(arguments, answer)
         else:
-            with causing(witness.comes_in(kind, owned.path, packed, callback)):
+            with use_cause(observer.cause_of_input(kind, owned.path, packed, callback)):
                 callback.answer(arguments, answer)
 
 
@@ -149,7 +150,7 @@ class _Answer:
 
     __slots__ = ("_id", "_session")
 
-    def __init__(self, session: Session, payload: bytes) -> None:
+    def __init__(self, session: ClientSession, payload: bytes) -> None:
         self._session = session
         self._id = payload[1] << 8 | payload[2]
 

@@ -13,10 +13,9 @@ from typing import Any, Final
 
 from eshet import codec, messages
 from eshet.client.callbacks import Callback, Tasks
-from eshet.client.hearing import Heard, Hearing
-from eshet.client.keeper import Keeper
-from eshet.client.registrations import Owned, Registrations
-from eshet.client.requests import Accept, describe
+from eshet.client.connection_manager import ConnectionManager
+from eshet.client.registrations import Registration, RegistrationTable, Subscription, Topic
+from eshet.client.session import Accept, describe
 from eshet.exceptions import Disconnected, ErrorValue, EshetError, PathTaken
 from eshet.scope import current_scope
 
@@ -28,8 +27,8 @@ _UNREGISTER: Final = b"/meta/unregister"
 class Registrar:
     """Makes and takes back the registrations of one client.
 
-    What it asks for raises what `Keeper.ask` and its future raise, except that it waits for the
-    connection, or leaves it to be made with that, where there is none.
+    Requests raise the errors of `ConnectionManager.ask` and its future, but without a connection
+    they wait, or are made as soon as it is there.
 
     Args:
         keeper: of the connection.
@@ -37,14 +36,16 @@ class Registrar:
         tasks: of the client.
     """
 
-    def __init__(self, keeper: Keeper, registrations: Registrations, tasks: Tasks) -> None:
+    def __init__(
+        self, keeper: ConnectionManager, registrations: RegistrationTable, tasks: Tasks
+    ) -> None:
         self._keeper = keeper
         self._registrations = registrations
         self._tasks = tasks
 
     # --- what the client owns -----------------------------------------------------------------
 
-    async def register(self, owned: Owned) -> None:
+    async def register(self, owned: Registration) -> None:
         """Register a node, until it is withdrawn or the scope of this context ends."""
         if await self._is_left_on_server(owned):
             self._registrations.owned[owned.path] = owned
@@ -54,7 +55,7 @@ class Registrar:
         if scope is not None:
             scope.own(lambda: self.withdraw(owned))
 
-    async def _is_left_on_server(self, owned: Owned) -> bool:
+    async def _is_left_on_server(self, owned: Registration) -> bool:
         """Whether such a node was given up, and the server could not be told to forget it."""
         older = self._registrations.owned.get(owned.path)
         if older is None or older.leaving is None:
@@ -63,7 +64,7 @@ class Registrar:
         older = self._registrations.owned.get(owned.path)
         return older is not None and older.withdrawn and older.code == owned.code
 
-    async def _ask_for(self, owned: Owned) -> None:
+    async def _ask_for(self, owned: Registration) -> None:
         """Have the server register a node, now or as soon as there is a connection."""
 
         def accept(_: Any) -> None:
@@ -86,7 +87,7 @@ class Registrar:
                 self._register_later(owned)
             return
 
-    def _register_later(self, owned: Owned) -> None:
+    def _register_later(self, owned: Registration) -> None:
         """Leave a node to be registered when the connection is restored.
 
         Raises:
@@ -98,7 +99,7 @@ class Registrar:
         owned.on_server = False
         self._registrations.owned[owned.path] = owned
 
-    def withdraw(self, owned: Owned) -> None:
+    def withdraw(self, owned: Registration) -> None:
         """Give up a node: nothing here answers for it any more. A second call does nothing."""
         if self._registrations.owned.get(owned.path) is not owned or owned.withdrawn:
             return
@@ -116,7 +117,9 @@ class Registrar:
             if owned.leaving is not None:
                 await asyncio.wait([owned.leaving])
 
-    async def _leave(self, owned: Owned, registered: asyncio.Future[Any] | None = None) -> None:
+    async def _leave(
+        self, owned: Registration, registered: asyncio.Future[Any] | None = None
+    ) -> None:
         """Have the server forget a node that was given up, or at least its value.
 
         Args:
@@ -132,7 +135,9 @@ class Registrar:
 
     # --- what the client hears of -------------------------------------------------------------
 
-    async def hear(self, code: int, path: bytes, callback: Callback) -> tuple[Hearing, Any]:
+    async def subscribe(
+        self, code: int, path: bytes, callback: Callback
+    ) -> tuple[Subscription, Any]:
         """Ask to hear of an event or a state.
 
         Args:
@@ -143,75 +148,75 @@ class Registrar:
         Returns:
             What ends it, which the scope of this context does too, and the present value.
         """
-        table = self._registrations.heard(code)
-        heard = table.get(path)
-        if heard is None:
-            heard = table[path] = Heard(path, code)
-            if (witness := self._registrations.witness) is not None:
-                heard.seen = witness.first_seen(heard.kind, path)
+        table = self._registrations.topic(code)
+        topic = table.get(path)
+        if topic is None:
+            topic = table[path] = Topic(path, code)
+            if (observer := self._registrations.observer) is not None:
+                topic.seen = observer.first_visible(topic.kind, path)
 
-        hearing = Hearing(heard, callback, self._drop_if_unheard, self._check_loop)
+        subscription = Subscription(topic, callback, self._drop_if_unheard, self._check_loop)
 
         def accept(value: Any) -> None:
-            heard.value = value
-            hearing.begin()
+            topic.value = value
+            subscription.begin()
 
-        heard.asking += 1
+        topic.asking += 1
         try:
-            await self._ask_to_hear(heard, hearing, accept)
+            await self._ask_to_hear(topic, subscription, accept)
         except BaseException as error:
-            hearing.dispose()
+            subscription.dispose()
             if isinstance(error, ErrorValue):
-                heard.on_server = bool(heard.hearings)
+                topic.on_server = bool(topic.subscriptions)
             raise
         finally:
-            heard.asking -= 1
-            self._drop_if_unheard(heard)
-        return hearing, heard.value
+            topic.asking -= 1
+            self._drop_if_unheard(topic)
+        return subscription, topic.value
 
-    async def _ask_to_hear(self, heard: Heard, hearing: Hearing, accept: Accept) -> None:
+    async def _ask_to_hear(self, topic: Topic, subscription: Subscription, accept: Accept) -> None:
         """Have the server tell of a node, now or as soon as there is a connection.
 
         An event needs no answer, so that is not waited for.
         """
         while True:
             try:
-                reply = self._keeper.ask(heard.code, heard.path, accept=accept)
-                heard.on_server = True
+                reply = self._keeper.ask(topic.code, topic.path, accept=accept)
+                topic.on_server = True
                 await reply
             except Disconnected:
                 if self._keeper.closed:
                     raise
-                if heard.code == messages.EventListen.code and not self._keeper.connected:
-                    hearing.begin()
+                if topic.code == messages.EventListen.code and not self._keeper.connected:
+                    subscription.begin()
                     return
                 await self._keeper.wait()
             else:
                 return
 
-    async def unhear(
+    async def unsubscribe(
         self, code: int, path: bytes, function: Callable[[Any], Any] | None = None
     ) -> None:
         """End all hearings of a path, or those of one function, and wait until the server knows."""
-        heard = self._registrations.heard(code).get(path)
-        if heard is None:
+        topic = self._registrations.topic(code).get(path)
+        if topic is None:
             return
-        heard.asking += 1  # so that the server is told here, once
-        for hearing in heard.hearings.copy():
-            if function is None or hearing.callback.function == function:
-                hearing.dispose()
-        heard.asking -= 1
-        dropping = self._drop_if_unheard(heard)
+        topic.asking += 1  # so that the server is told here, once
+        for subscription in topic.subscriptions.copy():
+            if function is None or subscription.callback.function == function:
+                subscription.dispose()
+        topic.asking -= 1
+        dropping = self._drop_if_unheard(topic)
         if dropping is not None:
             await asyncio.wait([dropping])
 
-    def _drop_if_unheard(self, heard: Heard) -> asyncio.Task[None] | None:
+    def _drop_if_unheard(self, topic: Topic) -> asyncio.Task[None] | None:
         """Drop what nobody hears of, here and, in the task that is returned, on the server."""
-        table = self._registrations.heard(heard.code)
-        if heard.asking or heard.hearings or table.get(heard.path) is not heard:
+        table = self._registrations.topic(topic.code)
+        if topic.asking or topic.subscriptions or table.get(topic.path) is not topic:
             return None
-        del table[heard.path]
-        return self._tasks.start(self._stop_hearing(heard.path)) if heard.on_server else None
+        del table[topic.path]
+        return self._tasks.start(self._stop_hearing(topic.path)) if topic.on_server else None
 
     async def _stop_hearing(self, path: bytes) -> None:
         with contextlib.suppress(EshetError):  # all is forgotten with the connection

@@ -7,23 +7,112 @@ has not forgotten it.
 """
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from eshet import messages
-from eshet.cause import Cause, causing
+from eshet.cause import Cause, use_cause
 from eshet.client.callbacks import Callback
-from eshet.client.hearing import Heard
-from eshet.client.requests import Accept
-from eshet.client.witness import Witness
+from eshet.client.observer import ClientObserver
+from eshet.client.session import Accept
+from eshet.scope import Ownership as InScope
+from eshet.scope import current_scope
 from eshet.unknown import Unknown
 
-__all__ = ["Owned", "Registrations", "Restore"]
+__all__ = ["Registration", "RegistrationTable", "Restore", "Subscription", "Topic"]
+
+
+class Subscription:
+    """A callback that hears of an event or a state, until `dispose` is called.
+
+    It belongs to the scope in which it was made, and ends with it.
+    """
+
+    __slots__ = ("_check_loop", "_drop", "_heard", "_in_scope", "callback", "disposed")
+
+    def __init__(
+        self,
+        topic: "Topic",
+        callback: Callback,
+        drop_if_unheard: "Callable[[Topic], object]",
+        check_loop: Callable[[], None],
+    ) -> None:
+        self.callback = callback
+        self.disposed = False
+        self._heard = topic
+        self._drop = drop_if_unheard
+        self._check_loop = check_loop
+        self._in_scope: InScope | None = None
+        scope = current_scope()
+        if scope is not None:
+            self._in_scope = scope.own(self.dispose)
+
+    def begin(self) -> None:
+        """Hear from now on, if it has not been disposed meanwhile."""
+        if not self.disposed:
+            self._heard.subscriptions.append(self)
+
+    def dispose(self) -> None:
+        """Stop hearing, at once. A second call does nothing.
+
+        The server is told, if nobody else hears of the same path by the same client.
+
+        Raises:
+            WrongLoop: it is called in another thread or event loop than the client's.
+        """
+        if self.disposed:
+            return
+        self._check_loop()
+        self.disposed = True
+        if self._in_scope is not None:
+            self._in_scope.forget()
+        if self in self._heard.subscriptions:
+            self._heard.subscriptions.remove(self)
+        self._drop(self._heard)
 
 
 @dataclass(slots=True, eq=False)
-class Owned:
+class Topic:
+    """An event that the client listens to, or a state that it observes.
+
+    Args:
+        path: where it is.
+        code: of the message that asks for it.
+        asking: how many requests for it are under way.
+        hearings: who is told of it.
+        value: of a state: the last.
+        on_server: whether the server knows of it, over the present connection.
+        seen: see `eshet.client.observer.Endpoint`.
+    """
+
+    path: bytes
+    code: int
+    asking: int = 0
+    subscriptions: list[Subscription] = field(default_factory=list)
+    value: Any = Unknown
+    on_server: bool = False
+    seen: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Which kind of cause it is when something comes in here."""
+        return "event" if self.code == messages.EventListen.code else "state"
+
+    def tell(self, value: Any) -> None:
+        """Tell all of what happened; a state has this value now."""
+        self.value = value
+        for subscription in self.subscriptions.copy():
+            subscription.callback(value)
+
+    def restored(self, value: Any) -> None:
+        """Take what the server answered when it was asked again."""
+        if self.code == messages.StateObserve.code and value is not Unknown:
+            self.tell(value)
+
+
+@dataclass(slots=True, eq=False)
+class Registration:
     """A node that the client owns.
 
     Args:
@@ -59,25 +148,25 @@ class Restore(NamedTuple):
     accept: Accept | None = None
 
 
-class Registrations:
+class RegistrationTable:
     """All registrations of one client, by path, and who sees what is heard and said there."""
 
     def __init__(self) -> None:
-        self.witness: Witness | None = None
-        self.owned: Final[dict[bytes, Owned]] = {}
-        self.listened: Final[dict[bytes, Heard]] = {}
-        self.observed: Final[dict[bytes, Heard]] = {}
+        self.observer: ClientObserver | None = None
+        self.owned: Final[dict[bytes, Registration]] = {}
+        self.listened: Final[dict[bytes, Topic]] = {}
+        self.observed: Final[dict[bytes, Topic]] = {}
 
-    def heard(self, code: int) -> dict[bytes, Heard]:
+    def topic(self, code: int) -> dict[bytes, Topic]:
         """Return what is heard of by this kind of message."""
         return self.listened if code == messages.EventListen.code else self.observed
 
     def disconnected(self) -> None:
         """Take note that the server has dropped everything, and tell observers."""
-        if self.witness is None:
+        if self.observer is None:
             self._disconnected()
         else:
-            with causing(Cause("disconnected", "")):
+            with use_cause(Cause("disconnected", "")):
                 self._disconnected()
 
     def _disconnected(self) -> None:
@@ -111,17 +200,17 @@ class Registrations:
             yield Restore(owned.code, owned.path)
             if owned.value is not None:
                 yield Restore(messages.StateChanged.code, owned.path, owned.value)
-        for heard in [*self.listened.values(), *self.observed.values()]:
-            if heard.hearings and not heard.on_server:
-                heard.on_server = True
-                yield Restore(heard.code, heard.path, accept=self._telling(heard))
+        for topic in [*self.listened.values(), *self.observed.values()]:
+            if topic.subscriptions and not topic.on_server:
+                topic.on_server = True
+                yield Restore(topic.code, topic.path, accept=self._telling(topic))
 
-    def _telling(self, heard: Heard) -> Accept:
+    def _telling(self, topic: Topic) -> Accept:
         def tell(value: Any) -> None:
-            if self.witness is None:
-                heard.restored(value)
+            if self.observer is None:
+                topic.restored(value)
             else:
-                with causing(Cause("state", heard.path.decode())):
-                    heard.restored(value)
+                with use_cause(Cause("state", topic.path.decode())):
+                    topic.restored(value)
 
         return tell

@@ -6,14 +6,14 @@ given up while it waits is never sent.
 """
 
 import asyncio
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from eshet import codec
-from eshet.client.requests import Accept, Request, describe
+from eshet import codec, messages
 from eshet.connection import Connection
-from eshet.exceptions import MessageTooLong, ProtocolError
+from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, PathTaken, ProtocolError
 from eshet.messages import (
     HelloAccepted,
     HelloAllocated,
@@ -29,7 +29,115 @@ from eshet.protocol.framing import frame_with_id
 from eshet.protocol.requests import IDS
 from eshet.unknown import Unknown
 
-__all__ = ["REPLIES", "Handler", "Session"]
+__all__ = ["REPLIES", "Accept", "ClientSession", "Handler", "Request", "answered_with", "describe"]
+
+Accept = Callable[[Any], None]
+"""Takes the value of a good reply, before anything that the server sent after it."""
+
+_VERBS: Final = {
+    messages.ActionRegister.code: "register action",
+    messages.ActionCall.code: "call",
+    messages.PropRegister.code: "register property",
+    messages.Get.code: "get",
+    messages.Set.code: "set",
+    messages.EventRegister.code: "register event",
+    messages.EventEmit.code: "emit",
+    messages.EventListen.code: "listen to",
+    messages.StateRegister.code: "register state",
+    messages.StateChanged.code: "change state",
+    messages.StateUnknown.code: "make unknown",
+    messages.StateObserve.code: "observe",
+}
+
+
+_REGISTERING: Final = frozenset(
+    (
+        messages.ActionRegister.code,
+        messages.PropRegister.code,
+        messages.EventRegister.code,
+        messages.StateRegister.code,
+    )
+)
+
+
+def describe(code: int, path: bytes) -> str:
+    """Say what a request asks for, as `"get /hall/lux"`."""
+    return f"{_VERBS[code]} {path.decode()}"
+
+
+def answered_with(error: Any, code: int, path: bytes) -> ErrorValue:
+    """Return what to raise of a request that was answered with this error."""
+    request = describe(code, path)
+    if code in _REGISTERING and error == "path_already_exists":
+        return PathTaken(request, path.decode())
+    return ErrorValue(error, request)
+
+
+class Request:
+    """A request that waits for its reply, or for its turn to be sent.
+
+    Each of `succeed`, `fail` and `lose` ends it, and changes nothing once whoever asked has given
+    up.
+
+    Args:
+        code: of its message.
+        path: of the node.
+        value: of its message, packed; empty if it has none.
+        future: of the value in the reply.
+        accept: see `Accept`.
+    """
+
+    __slots__ = ("accept", "code", "future", "path", "value")
+
+    def __init__(
+        self,
+        code: int,
+        path: bytes,
+        value: bytes,
+        future: asyncio.Future[Any],
+        accept: Accept | None,
+    ) -> None:
+        self.code = code
+        self.path = path
+        self.value = value
+        self.future = future
+        self.accept = accept
+
+    def outlive_asker(self) -> asyncio.Future[Any]:
+        """Return a future of the same reply, which whoever asked can't cancel."""
+        asked, self.future = self.future, self.future.get_loop().create_future()
+        self.future.add_done_callback(functools.partial(_pass_on, to=asked))
+        return self.future
+
+    def succeed(self, value: Any) -> None:
+        """The server did what was asked."""
+        if not self.future.done():
+            if self.accept is not None:
+                self.accept(value)
+            self.future.set_result(value)
+
+    def fail(self, error: Any) -> None:
+        """The server, or whom it asked, answered with this error."""
+        if not self.future.done():
+            self.future.set_exception(answered_with(error, self.code, self.path))
+
+    def lose(self, reason: str) -> None:
+        """The connection ended before the reply came."""
+        if not self.future.done():
+            self.future.set_exception(Disconnected(describe(self.code, self.path), reason))
+
+
+def _pass_on(future: asyncio.Future[Any], to: asyncio.Future[Any]) -> None:
+    error = None if future.cancelled() else future.exception()
+    if to.done():
+        return
+    if error is not None:
+        to.set_exception(error)
+    elif future.cancelled():
+        to.cancel()
+    else:
+        to.set_result(future.result())
+
 
 _MOST_REQUESTS: Final = IDS - 1  # the last id is for a ping, which tells whether all others hang
 _BURST: Final = 1 << 16  # bytes
@@ -37,7 +145,7 @@ _ID: Final = 3  # where a reply goes on after its code and id
 _AGE: Final = 7  # and after its age
 
 
-class Session:
+class ClientSession:
     """One connection of a client.
 
     Args:
@@ -200,17 +308,17 @@ class Session:
         self._tell_lost(reason)
 
 
-Handler = Callable[[Session, bytes], None]
+Handler = Callable[[ClientSession, bytes], None]
 """Acts on a payload that came by a session."""
 
 REPLIES: Final[Mapping[int, Handler]] = {
-    Reply.code: Session._on_reply,
-    ReplyError.code: Session._on_reply_error,
-    ReplyKnown.code: Session._on_reply,
-    ReplyUnknown.code: Session._on_reply_unknown,
-    ReplyKnownT.code: Session._on_reply_with_age,
-    ReplyUnknownT.code: Session._on_reply_unknown_with_age,
-    HelloAccepted.code: Session._on_hello,
-    HelloAllocated.code: Session._on_hello,
+    Reply.code: ClientSession._on_reply,
+    ReplyError.code: ClientSession._on_reply_error,
+    ReplyKnown.code: ClientSession._on_reply,
+    ReplyUnknown.code: ClientSession._on_reply_unknown,
+    ReplyKnownT.code: ClientSession._on_reply_with_age,
+    ReplyUnknownT.code: ClientSession._on_reply_unknown_with_age,
+    HelloAccepted.code: ClientSession._on_hello,
+    HelloAllocated.code: ClientSession._on_hello,
 }
 """What a session does with the answers to what it asked."""

@@ -10,10 +10,10 @@ from typing import ClassVar
 from eshet.exceptions import ProtocolError
 from eshet.protocol.framing import FrameReader
 
-__all__ = ["Endpoint"]
+__all__ = ["ProtocolSide"]
 
 
-class Endpoint:
+class ProtocolSide:
     """One side of one connection.
 
     Args:

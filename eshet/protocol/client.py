@@ -14,7 +14,7 @@ from eshet.messages import (
     pack,
     unpack,
 )
-from eshet.protocol.base import Endpoint
+from eshet.protocol.base import ProtocolSide
 from eshet.protocol.framing import frame
 from eshet.protocol.requests import Requests
 from eshet.protocol.timeouts import TimeoutConfig
@@ -24,7 +24,7 @@ __all__ = ["ClientProtocol"]
 T = TypeVar("T")
 
 
-class ClientProtocol(Endpoint, Generic[T]):
+class ClientProtocol(ProtocolSide, Generic[T]):
     """A client's side of one connection; the hello is queued when it is made.
 
     Requests may be queued at once: the server handles what follows the hello in order.
@@ -51,7 +51,7 @@ class ClientProtocol(Endpoint, Generic[T]):
         self.send(frame(hello))
 
     def accept(self, payload: bytes) -> bool:
-        """See `Endpoint.accept`. The answer to the hello is passed on too."""
+        """See `ProtocolSide.accept`. The answer to the hello is passed on too."""
         if self.greeted and payload:
             raise ProtocolError("a second hello")
         match unpack(payload, FROM_SERVER):

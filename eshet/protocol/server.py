@@ -13,7 +13,7 @@ from eshet.messages import (
     Reply,
     unpack,
 )
-from eshet.protocol.base import Endpoint
+from eshet.protocol.base import ProtocolSide
 from eshet.protocol.framing import frame_with_id
 
 __all__ = ["HELLO_TIMEOUT", "ServerProtocol"]
@@ -22,7 +22,7 @@ HELLO_TIMEOUT: Final = 5.0
 """How long a client may take to say hello, in seconds."""
 
 
-class ServerProtocol(Endpoint):
+class ServerProtocol(ProtocolSide):
     """A server's side of one connection.
 
     Args:
@@ -38,7 +38,7 @@ class ServerProtocol(Endpoint):
         self._timeout_s = 0
 
     def accept(self, payload: bytes) -> bool:
-        """See `Endpoint.accept`. The hello is passed on; a ping before it is answered here."""
+        """See `ProtocolSide.accept`. The hello is passed on; a ping before it is answered here."""
         match unpack(payload, FROM_CLIENT):
             case Ping(request_id):
                 self.send(frame_with_id(Reply.code, request_id, NIL))

@@ -3,53 +3,29 @@
 
 What lives where; imports go downwards only:
 
-    picture             a part of the graph as data and as a drawing
-    tracing             telling of transactions as they run
-    store               values that are kept in files
-    schedules           times of day, cron, and the sun
-    solar               when the sun rises and sets
-    cron                when a time of day or an expression of cron comes
-    summaries           what a window of values comes to
-    changes             what tells of changes, joins and remembers
-    switching           following what a Value holds
-    machines            state machines with timeouts
-    holding             debounce, throttle, hold, for_duration, fold_state
-    timing              delay, time_window, rate_limit, emit_at, now
-    zones               time zones, and where they are
-    clocked             the nodes that take time
-    leading             which causes led to what comes out when time is up
-    appointments        what a schedule remembers
-    patience            what holding remembers
-    memories            what other nodes that take time remember
-    filters             window, no_repeat, filter, replace_novalue, replace_unknown
-    conversions         from Values to Events and back
-    containers          Values and Events in lists, tuples and dicts
-    instantaneous       the operators with an Event as their result
-    operators           Python's functions and symbols on Values and Events
-    fn                  any function on Values and Events
-    apply               the nodes that are a function of other nodes
-    lifted              a function as such a node calls it
-    value, event        the handles by which user code holds nodes
-    callbacks_first     callbacks that run before a node's function, as it collects by them
-    handover            what stateful nodes give to their next version, and receive
-    matching            which node of an old version is which of a new one
-    handle              what Values and Events share
-    heights             inputs that are added later, and loops
-    batch               what stands for a source: many changes as one, a value that passes
-    subscription        callbacks
-    graph               nodes, edges, and how long they live
-    transaction         one change, run to rest
-    rounds              the changes that wait for that
-    origin              where in the user's code a node was made
-    plain               what is taken from PyPI's yarp
+    graph_view       a part of the graph as data and as a drawing
+    aggregates       average, minimum, maximum and rate of a window
+    changes          edges, joins and accumulation of changes
+    switching        following the reactive that a reactive holds
+    time             everything that depends on time; schedules, state machines
+    filters          window, no_repeat, filter, replace_novalue, replace_unknown
+    conversions      from Values to Events and back
+    containers       Values and Events in lists, tuples and dicts
+    instantaneous    the operators with an Event as their result
+    operators        Python's functions and symbols on Values and Events
+    fn               any function on Values and Events
+    handover         the state of nodes, handed over to their next version
+    core             nodes, transactions, callbacks, and the handles Value and Event
 
-It is a superset of that yarp. Names that Python has too, such as
-`len` and `sum`, are meant to be used as `yarp.len`, after `from eshet import yarp`.
+It is a superset of PyPI's yarp. Names that Python has too, such as `len` and `sum`, are meant to be
+used as `yarp.len`, after `from eshet import yarp`.
 """
 
-from eshet.reactive import store
-from eshet.reactive.batch import (
-    transaction,
+from eshet.reactive.aggregates import (
+    average,
+    maximum,
+    minimum,
+    rate,
 )
 from eshet.reactive.changes import (
     changes,
@@ -83,8 +59,26 @@ from eshet.reactive.conversions import (
     on_value,
     value_to_event,
 )
-from eshet.reactive.event import (
+from eshet.reactive.core.batch import (
+    transaction,
+)
+from eshet.reactive.core.event import (
     Event,
+)
+from eshet.reactive.core.markers import (
+    NoChange,
+    NoValue,
+)
+from eshet.reactive.core.subscription import (
+    Subscription,
+)
+from eshet.reactive.core.tracing import (
+    Step,
+    Watching,
+    on_transaction,
+)
+from eshet.reactive.core.value import (
+    Value,
 )
 from eshet.reactive.filters import (
     filter,
@@ -97,12 +91,11 @@ from eshet.reactive.fn import (
     fn,
     instantaneous_fn,
 )
-from eshet.reactive.holding import (
-    debounce,
-    fold_state,
-    for_duration,
-    hold,
-    throttle,
+from eshet.reactive.graph_view import (
+    Edge,
+    GraphView,
+    NodeView,
+    graph,
 )
 from eshet.reactive.instantaneous import (
     instantaneous_abs,
@@ -157,9 +150,6 @@ from eshet.reactive.instantaneous import (
     instantaneous_xor,
     instantaneous_zip,
 )
-from eshet.reactive.machines import (
-    FSM,
-)
 from eshet.reactive.operators import (
     abs,
     add,
@@ -213,36 +203,20 @@ from eshet.reactive.operators import (
     xor,
     zip,
 )
-from eshet.reactive.picture import (
-    Edge,
-    Picture,
-    PictureNode,
-    graph,
-)
-from eshet.reactive.plain import (
-    NoChange,
-    NoValue,
-)
-from eshet.reactive.schedules import (
-    schedule,
-    sun,
-)
-from eshet.reactive.store import (
-    file_backed_value,
-)
-from eshet.reactive.subscription import (
-    Subscription,
-)
-from eshet.reactive.summaries import (
-    average,
-    maximum,
-    minimum,
-    rate,
-)
 from eshet.reactive.switching import (
     switch,
 )
-from eshet.reactive.timing import (
+from eshet.reactive.time.fsm import (
+    FSM,
+)
+from eshet.reactive.time.holding import (
+    debounce,
+    fold_state,
+    for_duration,
+    hold,
+    throttle,
+)
+from eshet.reactive.time.operators import (
     NOTHING,
     delay,
     emit_at,
@@ -250,13 +224,9 @@ from eshet.reactive.timing import (
     rate_limit,
     time_window,
 )
-from eshet.reactive.tracing import (
-    Step,
-    Watching,
-    on_transaction,
-)
-from eshet.reactive.value import (
-    Value,
+from eshet.reactive.time.schedules import (
+    schedule,
+    sun,
 )
 
 __all__ = [
@@ -264,10 +234,10 @@ __all__ = [
     "NOTHING",
     "Edge",
     "Event",
+    "GraphView",
     "NoChange",
     "NoValue",
-    "Picture",
-    "PictureNode",
+    "NodeView",
     "Step",
     "Subscription",
     "Value",
@@ -294,7 +264,6 @@ __all__ = [
     "eq",
     "event_to_value",
     "falling",
-    "file_backed_value",
     "filter",
     "floordiv",
     "fn",
@@ -409,7 +378,6 @@ __all__ = [
     "scan",
     "schedule",
     "sorted",
-    "store",
     "str",
     "str_format",
     "sub",

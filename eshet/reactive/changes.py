@@ -4,17 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.apply import apply
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import event_to_value, value_to_event
-from eshet.reactive.event import Event, event_of
+from eshet.reactive.core.apply import apply
+from eshet.reactive.core.event import Event, event_of
+from eshet.reactive.core.graph import EventNode, Node, ValueNode
+from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.markers import NoChange, NoValue, is_absent, is_nan
+from eshet.reactive.core.transaction import Transactions
+from eshet.reactive.core.unwrapping import Lifted
+from eshet.reactive.core.value import Value
 from eshet.reactive.fn import fn
-from eshet.reactive.graph import EventNode, Node, ValueNode
-from eshet.reactive.handle import node_of
-from eshet.reactive.lifted import Lifted
-from eshet.reactive.plain import NoChange, NoValue, is_absent, is_nan
-from eshet.reactive.transaction import Transactions
-from eshet.reactive.value import Value
 from eshet.unknown import Unknown
 
 __all__ = [

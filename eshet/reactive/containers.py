@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.apply import apply, dict_with, list_of, record_of
-from eshet.reactive.event import Event
-from eshet.reactive.handle import Reactive
-from eshet.reactive.lifted import Lifted
-from eshet.reactive.plain import PlainValue
-from eshet.reactive.value import Value
+from eshet.reactive.core.apply import apply, dict_with, list_of, record_of
+from eshet.reactive.core.event import Event
+from eshet.reactive.core.handle import Reactive
+from eshet.reactive.core.markers import PlainValue
+from eshet.reactive.core.unwrapping import Lifted
+from eshet.reactive.core.value import Value
 
 __all__ = [
     "ensure_reactive",

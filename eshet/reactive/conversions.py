@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.event import Event, event_of
-from eshet.reactive.graph import EventNode, Node, Resumption, ValueNode
-from eshet.reactive.handle import Reactive, node_of
-from eshet.reactive.plain import NoValue, PlainValue
-from eshet.reactive.subscription import subscribe
-from eshet.reactive.transaction import Transactions
-from eshet.reactive.value import Value, value_of
+from eshet.reactive.core.event import Event, event_of
+from eshet.reactive.core.graph import EventNode, Node, RestoreContext, ValueNode
+from eshet.reactive.core.handle import Reactive, node_of
+from eshet.reactive.core.markers import NoValue, PlainValue
+from eshet.reactive.core.subscription import subscribe
+from eshet.reactive.core.transaction import Transactions
+from eshet.reactive.core.value import Value, value_of
 
 __all__ = [
     "COPY",
@@ -80,7 +80,7 @@ class _Latest(ValueNode):
     def label(self) -> str:
         return f"latest of {self._source.describe()}"
 
-    def begin_afresh(self, resumption: Resumption) -> None:
+    def begin_afresh(self, resumption: RestoreContext) -> None:
         present = self._source.present()
         if present is not NoValue:
             self.change_to(present)
@@ -88,7 +88,7 @@ class _Latest(ValueNode):
     def give(self, zero: float) -> Any:
         return [self.value]
 
-    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
+    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
         [value] = given
         self.change_to(value)
         return ()

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.apply import apply
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
+from eshet.reactive.core.apply import apply
+from eshet.reactive.core.graph import EventNode, RestoreContext, ValueNode
+from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.markers import NoChange, NoValue, is_absent, is_nan, is_same
+from eshet.reactive.core.transaction import Transactions
+from eshet.reactive.core.unwrapping import Lifted
+from eshet.reactive.core.value import Value, value_of
 from eshet.reactive.fn import fn
-from eshet.reactive.graph import EventNode, Resumption, ValueNode
-from eshet.reactive.handle import node_of
-from eshet.reactive.handover import named
-from eshet.reactive.lifted import Lifted
-from eshet.reactive.plain import NoChange, NoValue, is_absent, is_nan, is_same
-from eshet.reactive.transaction import Transactions
-from eshet.reactive.value import Value, value_of
+from eshet.reactive.handover.handover import named
 from eshet.unknown import Unknown
 
 __all__ = ["filter", "no_repeat", "replace_novalue", "replace_unknown", "window"]
@@ -76,12 +76,12 @@ class _Window(ValueNode):
     def give(self, zero: float) -> Any:
         return [list(self._entries), self._source.present()]
 
-    def receive(self, given: Any, resumption: Resumption) -> Sequence[Any]:
+    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
         entries, self._heard = given
         self._hear_present(entries)
         return ()
 
-    def begin_afresh(self, resumption: Resumption) -> None:
+    def begin_afresh(self, resumption: RestoreContext) -> None:
         self._hear_present(self._entries)
 
     def _hear_present(self, entries: list[Any]) -> None:

@@ -4,11 +4,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from eshet.reactive.apply import apply, apply_at_changes, apply_or
-from eshet.reactive.event import Event
-from eshet.reactive.lifted import Lifted
-from eshet.reactive.plain import NoChange
-from eshet.reactive.value import Value
+from eshet.reactive.core.apply import apply, apply_at_changes, apply_or
+from eshet.reactive.core.event import Event
+from eshet.reactive.core.markers import NoChange
+from eshet.reactive.core.unwrapping import Lifted
+from eshet.reactive.core.value import Value
 
 __all__ = ["fn", "instantaneous_fn", "instantaneous_operator", "operator_of"]
 

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.core.handle import Reactive
+from eshet.reactive.core.markers import is_absent
+from eshet.reactive.core.value import Value
 from eshet.reactive.fn import fn, operator_of
-from eshet.reactive.handle import Reactive
-from eshet.reactive.plain import is_absent
-from eshet.reactive.value import Value
 
 __all__ = [
     "abs",

@@ -5,13 +5,13 @@ from typing import Any
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.event import event_of
-from eshet.reactive.graph import EventNode, Node, ValueNode
-from eshet.reactive.handle import node_of
-from eshet.reactive.heights import add_input, drop_input
-from eshet.reactive.plain import NoChange, PlainValue, is_absent
-from eshet.reactive.transaction import ENDED, Transactions
-from eshet.reactive.value import value_of
+from eshet.reactive.core.event import event_of
+from eshet.reactive.core.graph import EventNode, Node, ValueNode
+from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.heights import add_input, drop_input
+from eshet.reactive.core.markers import NoChange, PlainValue, is_absent
+from eshet.reactive.core.transaction import ENDED, Transactions
+from eshet.reactive.core.value import value_of
 
 __all__ = ["switch"]
 

@@ -1,17 +1,18 @@
 """An embeddable ESHET server.
 
-server     Server: where it listens, who is connected
-session    one connection of one client
-listener   accepts connections, as long as there are file descriptors
-binding    sockets to listen on
-descriptors how many files the process may open
-backlog    what waits for a client that reads too slowly
-meta       what it tells of itself under /meta
-router     what a message does, and who hears of it
-tree       nodes, owners, listeners
-path_index the paths of all nodes in order, for pages
-peer       a client, as the router and the tree see it
-limits     Limits: what one client may take
+server         Server: where it listens, and who is connected
+session        one connection of one client
+meta           the nodes under `/meta`, by which the server describes itself
+router         carries out the messages of clients, and notifies others
+tree           nodes, their owners, listeners and values
+backlog        output that waits for a slow reader
+listener       accepts connections while there are file descriptors
+binding        sockets to listen on
+descriptors    how many files the process may open
+memory         returns memory to the system after a flood
+path_index     all paths in order, for pages of them
+peer           a client as the router and the tree see it
+limits         Limits: how much of the server one client may use
 """
 
 from eshet.server.descriptors import raise_descriptor_limit

@@ -15,7 +15,7 @@ from eshet import codec
 from eshet.messages import NIL, EventNotify
 from eshet.server.peer import Asked, Peer, TookLong
 from eshet.server.router import Router
-from eshet.server.tree import Directory, Kind, Node, TreeError
+from eshet.server.tree import Directory, NodeKind, TreeError, TreeNode
 from eshet.text import shorten
 
 __all__ = ["Gone", "Meta"]
@@ -26,7 +26,7 @@ _LONG: Final = frozenset({b"/meta/ls", b"/meta/tree", b"/meta/clients", b"/meta/
 _PAGE: Final = 48_000
 """How many bytes of entries go into one page, so that the page fits into a message."""
 
-_KINDS: Final = {kind: codec.pack(str(kind)) for kind in Kind}
+_KINDS: Final = {kind: codec.pack(str(kind)) for kind in NodeKind}
 _DIR: Final = codec.pack("dir")
 _META: Final = codec.pack(["meta"])
 _KNOWN: Final = codec.pack("known")
@@ -66,8 +66,8 @@ class Meta:
             b"/meta/unregister": self.unregister,
         }
         for path in self._actions:
-            router.tree.register(path, Kind.ACTION, self, now)
-        self._changed = router.tree.register(b"/meta/changed", Kind.EVENT, self, now)
+            router.tree.register(path, NodeKind.ACTION, self, now)
+        self._changed = router.tree.register(b"/meta/changed", NodeKind.EVENT, self, now)
         router.tree.on_change = self._on_change
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
@@ -87,7 +87,7 @@ class Meta:
         if path in _LONG:
             raise TookLong
 
-    def _on_change(self, node: Node, change: str) -> None:
+    def _on_change(self, node: TreeNode, change: str) -> None:
         """Emit `/meta/changed`: a node came or went."""
         if self._changed.listeners:
             payload = codec.pack([change, node.path.decode(), str(node.kind)])
@@ -258,12 +258,12 @@ def _children(directory: Directory, names: Iterable[bytes]) -> Iterable[tuple[st
         yield text, codec.join_list([codec.pack(text), kind])
 
 
-def _node(node: Node) -> tuple[str, bytes]:
+def _node(node: TreeNode) -> tuple[str, bytes]:
     """Return the path of a node, and what to tell of it, packed."""
     path, owner, value = node.path.decode(), NIL, NIL
     if node.owner is not None:
         owner = node.owner.client_id if isinstance(node.owner, Peer) else _META
-    if node.kind is Kind.STATE:
+    if node.kind is NodeKind.STATE:
         value = _UNKNOWN if node.value is None else _value(node.value)
     listeners = codec.pack(len(node.listeners))
     return path, codec.join_list([codec.pack(path), _KINDS[node.kind], owner, value, listeners])

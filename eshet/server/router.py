@@ -17,7 +17,7 @@ from eshet.protocol.framing import forward, frame_without_id
 from eshet.server.limits import Limits
 from eshet.server.memory import shrunk
 from eshet.server.peer import Peer, TookLong
-from eshet.server.tree import Kind, Node, Tree, TreeError
+from eshet.server.tree import NodeKind, Tree, TreeError, TreeNode
 from eshet.text import safe_repr
 
 __all__ = ["Router"]
@@ -55,7 +55,7 @@ class Router:
         self._checked = codec.Checked(limits.nesting)
         # Dictionaries, as sets have no order: clients are served in the order in which they asked.
         self._touched: dict[Peer, None] = {}
-        self._notified: dict[Node, None] = {}
+        self._notified: dict[TreeNode, None] = {}
         self._handlers: Final[list[Handler]] = [_not_from_a_client] * 256
         for kind, handler in self._table().items():
             self._handlers[kind.code] = handler
@@ -65,10 +65,10 @@ class Router:
             messages.Ping: self._ping,
             messages.Reply: self._pass_back(messages.Reply.code),
             messages.ReplyError: self._pass_back(messages.ReplyError.code),
-            messages.ActionRegister: self._register(Kind.ACTION),
-            messages.PropRegister: self._register(Kind.PROP),
-            messages.EventRegister: self._register(Kind.EVENT),
-            messages.StateRegister: self._register(Kind.STATE),
+            messages.ActionRegister: self._register(NodeKind.ACTION),
+            messages.PropRegister: self._register(NodeKind.PROP),
+            messages.EventRegister: self._register(NodeKind.EVENT),
+            messages.StateRegister: self._register(NodeKind.STATE),
             messages.ActionCall: self._action_call,
             messages.Get: self._get,
             messages.Set: self._set,
@@ -186,14 +186,14 @@ class Router:
 
     # --- owners -------------------------------------------------------------------------------
 
-    def _register(self, kind: Kind) -> Handler:
+    def _register(self, kind: NodeKind) -> Handler:
         def register(peer: Peer, request_id: int, rest: bytes) -> None:
             self.tree.register(self._new_path(peer, rest), kind, peer, self.now())
             peer.reply(request_id)
 
         return register
 
-    def _listen(self, peer: Peer, rest: bytes, kind: Kind) -> Node:
+    def _listen(self, peer: Peer, rest: bytes, kind: NodeKind) -> TreeNode:
         return self.tree.listen(self._new_path(peer, rest), kind, peer, self.now())
 
     def _new_path(self, peer: Peer, rest: bytes) -> bytes:
@@ -207,7 +207,7 @@ class Router:
             raise TreeError("too_many_nodes")
         return path
 
-    def _ask(self, peer: Peer, request_id: int, node: Node, code: int, rest: bytes) -> None:
+    def _ask(self, peer: Peer, request_id: int, node: TreeNode, code: int, rest: bytes) -> None:
         """Pass a request on to the owner of a node."""
         owner = node.owner
         if owner is None:
@@ -238,7 +238,7 @@ class Router:
         if value not in self._checked:
             self._checked.check(value)
         node = self.tree.find(path)
-        if node.kind is not Kind.ACTION:
+        if node.kind is not NodeKind.ACTION:
             raise TreeError("path_is_wrong_type")
         self._ask(peer, request_id, node, messages.ActionCall.code, rest)
 
@@ -246,7 +246,7 @@ class Router:
         node = self.tree.find(_only_path(rest))
         if node.kind not in _WITH_VALUE:
             raise TreeError("path_is_wrong_type")
-        if node.kind is Kind.PROP:
+        if node.kind is NodeKind.PROP:
             self._ask(peer, request_id, node, messages.PropGet.code, rest)
         elif node.value is None:
             raise TreeError("state_unknown")
@@ -260,13 +260,13 @@ class Router:
         node = self.tree.find(path)
         if node.kind not in _WITH_VALUE:
             raise TreeError("path_is_wrong_type")
-        make = messages.PropSet if node.kind is Kind.PROP else messages.StateSet
+        make = messages.PropSet if node.kind is NodeKind.PROP else messages.StateSet
         self._ask(peer, request_id, node, make.code, rest)
 
     # --- events -------------------------------------------------------------------------------
 
     def _event_listen(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        self._listen(peer, rest, Kind.EVENT)
+        self._listen(peer, rest, NodeKind.EVENT)
         peer.reply(request_id)
 
     def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
@@ -274,7 +274,7 @@ class Router:
         if value not in self._checked:
             self._checked.check(value)
         node = self.tree.find(path)
-        if node.kind is not Kind.EVENT:
+        if node.kind is not NodeKind.EVENT:
             raise TreeError("path_is_wrong_type")
         peer.reply(request_id)
         self.notify(node, messages.EventNotify.code, rest)
@@ -297,39 +297,39 @@ class Router:
         self.notify(node, messages.NotifyUnknown.code, rest)
 
     def _state_observe(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._listen(peer, rest, Kind.STATE)
+        node = self._listen(peer, rest, NodeKind.STATE)
         if node.value is None:
             peer.answer(messages.ReplyUnknown.code, request_id, b"")
         else:
             peer.answer(messages.ReplyKnown.code, request_id, node.value)
 
     def _state_observe_t(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._listen(peer, rest, Kind.STATE)
+        node = self._listen(peer, rest, NodeKind.STATE)
         age = min(round((self.now() - node.since) * 1000), _LONGEST_AGE_MS).to_bytes(4, "big")
         if node.value is None:
             peer.answer(messages.ReplyUnknownT.code, request_id, age)
         else:
             peer.answer(messages.ReplyKnownT.code, request_id, age + node.value)
 
-    def _own_state(self, peer: Peer, path: bytes) -> Node:
+    def _own_state(self, peer: Peer, path: bytes) -> TreeNode:
         """Return the state of that path, which the client owns."""
         try:
             node = self.tree.find(path)
         except TreeError as error:
             raise TreeError(_STATE_ERRORS.get(error.code, error.code)) from None
-        if node.kind is not Kind.STATE:
+        if node.kind is not NodeKind.STATE:
             raise TreeError("wrong_type_of_node")
         if node.owner is not peer:
             raise TreeError("not_owner")
         return node
 
-    def _change(self, node: Node, value: bytes | None) -> None:
+    def _change(self, node: TreeNode, value: bytes | None) -> None:
         node.value = value
         node.since = self.now()
 
     # --- what they share ----------------------------------------------------------------------
 
-    def notify(self, node: Node, code: int, rest: bytes) -> None:
+    def notify(self, node: TreeNode, code: int, rest: bytes) -> None:
         """Tell all who hear of a node; what comes after the code is the same for all."""
         if not node.listeners:
             return
@@ -339,7 +339,7 @@ class Router:
         self._notified[node] = None
 
 
-_WITH_VALUE: Final = (Kind.PROP, Kind.STATE)
+_WITH_VALUE: Final = (NodeKind.PROP, NodeKind.STATE)
 _STATE_ERRORS: Final = {
     "path_not_found": "no_such_node",
     "not_a_directory": "no_such_node",

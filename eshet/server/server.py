@@ -22,7 +22,7 @@ from eshet.server.listener import Listener
 from eshet.server.memory import Trimmer, shrunk
 from eshet.server.meta import Gone, Meta
 from eshet.server.router import Router
-from eshet.server.session import Session
+from eshet.server.session import ServerSession
 
 __all__ = ["Server"]
 
@@ -59,11 +59,11 @@ class Server:
         self._gone: Final[deque[Gone]] = deque(maxlen=_REMEMBERED)
         Meta(self.router, self._gone, self._loop.time())
         self._listeners: list[Listener] = []
-        self._sessions: dict[Session, None] = {}
+        self._sessions: dict[ServerSession, None] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._flushing: asyncio.Handle | None = None
-        self._senders: dict[Session, None] = {}
+        self._senders: dict[ServerSession, None] = {}
         self._trimmer = Trimmer(self._loop)
         self._unflushed = 0
 
@@ -162,12 +162,12 @@ class Server:
 
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
 
-    def started(self, session: Session) -> None:
+    def started(self, session: ServerSession) -> None:
         """Take note of a connection, which with TLS is only there after the handshake."""
         self._sessions[session] = None
         self._idle.clear()
 
-    def sending(self, session: Session, length: int) -> None:
+    def sending(self, session: ServerSession, length: int) -> None:
         """Take note of so many bytes of a client; what they cause for others is sent soon.
 
         That is in the next turn of the loop, unless it is a lot: a loop may read megabytes from one
@@ -182,7 +182,7 @@ class Server:
         else:
             self._flush_soon()
 
-    def ended(self, session: Session, reason: str) -> None:
+    def ended(self, session: ServerSession, reason: str) -> None:
         """Drop what a client had whose connection has ended."""
         as_intended = reason in _AS_INTENDED
         level = logging.DEBUG if as_intended else logging.INFO
@@ -218,8 +218,8 @@ class Server:
         await self._idle.wait()
         self._trimmer.close()
 
-    def _new_session(self, peername: str = "in-process link") -> Session:
-        return Session(self, peername)
+    def _new_session(self, peername: str = "in-process link") -> ServerSession:
+        return ServerSession(self, peername)
 
     def _flush_soon(self) -> None:
         """Send in the next turn of the loop what waits for clients, in one write for each."""

@@ -26,7 +26,7 @@ from eshet.server.limits import Limits
 from eshet.server.peer import Peer, Traffic
 from eshet.server.router import Router
 
-__all__ = ["Host", "Session"]
+__all__ = ["Host", "ServerSession"]
 
 
 _SLICE: Final = 32
@@ -58,20 +58,20 @@ class Host(Protocol):
         """What one client may take."""
         ...
 
-    def started(self, session: "Session") -> None:
+    def started(self, session: "ServerSession") -> None:
         """Take note of a session: its connection is there."""
         ...
 
-    def sending(self, session: "Session", length: int) -> None:
+    def sending(self, session: "ServerSession", length: int) -> None:
         """Take note of so many bytes of a client; what they cause for others is sent soon."""
         ...
 
-    def ended(self, session: "Session", reason: str) -> None:
+    def ended(self, session: "ServerSession", reason: str) -> None:
         """Forget the session: its connection has ended."""
         ...
 
 
-class Session(Connection):
+class ServerSession(Connection):
     """A connection of the server's side.
 
     Args:

@@ -20,10 +20,10 @@ from eshet.server.memory import shrunk
 from eshet.server.path_index import PathIndex
 from eshet.server.peer import Owner, Peer
 
-__all__ = ["Directory", "Kind", "Node", "Tree", "TreeError"]
+__all__ = ["Directory", "NodeKind", "Tree", "TreeError", "TreeNode"]
 
 
-class Kind(enum.StrEnum):
+class NodeKind(enum.StrEnum):
     """The kinds of nodes, as `/meta/ls` names them."""
 
     ACTION = "action"
@@ -45,7 +45,7 @@ class TreeError(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class TreeNode:
     """A leaf of the tree.
 
     Args:
@@ -55,7 +55,7 @@ class Node:
     """
 
     path: bytes
-    kind: Kind
+    kind: NodeKind
     since: float
     owner: Owner | None = None
     value: bytes | None = None
@@ -68,7 +68,7 @@ class Node:
 class Directory:
     """What is above nodes; the children by name, in the order in which they came."""
 
-    children: "dict[bytes, Node | Directory]" = field(default_factory=dict)
+    children: "dict[bytes, TreeNode | Directory]" = field(default_factory=dict)
 
 
 class Tree:
@@ -81,7 +81,7 @@ class Tree:
 
     def __init__(self, max_length: int = MAX_LENGTH, max_depth: int = MAX_DEPTH) -> None:
         self.root: Final[Directory] = Directory()
-        self.on_change: Callable[[Node, str], None] | None = None
+        self.on_change: Callable[[TreeNode, str], None] | None = None
         """Called with a node that was `added` or `removed`, if it is set."""
         self.size = 0
         """How many nodes there are."""
@@ -89,22 +89,22 @@ class Tree:
         """The paths of all nodes, in order."""
         self._max_length = max_length
         self._max_depth = max_depth
-        self._index: dict[bytes, Node | Directory] = {}
-        self._owned: defaultdict[Owner, dict[Node, None]] = defaultdict(dict)
-        self._heard: defaultdict[Peer, dict[Node, None]] = defaultdict(dict)
+        self._index: dict[bytes, TreeNode | Directory] = {}
+        self._owned: defaultdict[Owner, dict[TreeNode, None]] = defaultdict(dict)
+        self._heard: defaultdict[Peer, dict[TreeNode, None]] = defaultdict(dict)
 
-    def find(self, path: bytes) -> Node:
+    def find(self, path: bytes) -> TreeNode:
         """Return the node at a path.
 
         Raises:
             TreeError: `invalid_path`, `path_not_found`, `path_is_directory` or `not_a_directory`.
         """
         node = self._index.get(path)
-        if isinstance(node, Node):
+        if isinstance(node, TreeNode):
             return node
         raise TreeError("path_is_directory" if node is not None else self._why_missing(path))
 
-    def look_up(self, path: bytes) -> Node | Directory:
+    def look_up(self, path: bytes) -> TreeNode | Directory:
         """Return the node or directory at a path, which may be `/` or end with a slash.
 
         Raises:
@@ -115,11 +115,11 @@ class Tree:
         node = self._index.get(path.removesuffix(b"/"))
         if node is None:
             raise TreeError(self._why_missing(path.removesuffix(b"/")))
-        if isinstance(node, Node) and path.endswith(b"/"):
+        if isinstance(node, TreeNode) and path.endswith(b"/"):
             raise TreeError("not_a_directory")
         return node
 
-    def register(self, path: bytes, kind: Kind, owner: Owner, now: float) -> Node:
+    def register(self, path: bytes, kind: NodeKind, owner: Owner, now: float) -> TreeNode:
         """Give a node its owner, and make it if it is not there.
 
         Raises:
@@ -132,7 +132,7 @@ class Tree:
         self._owned[owner][node] = None
         return node
 
-    def listen(self, path: bytes, kind: Kind, listener: Peer, now: float) -> Node:
+    def listen(self, path: bytes, kind: NodeKind, listener: Peer, now: float) -> TreeNode:
         """Add a listener or observer to a node, and make it if it is not there.
 
         Raises:
@@ -145,7 +145,7 @@ class Tree:
 
     def paths(self) -> list[bytes]:
         """Return the paths of all nodes."""
-        return [path for path, node in self._index.items() if isinstance(node, Node)]
+        return [path for path, node in self._index.items() if isinstance(node, TreeNode)]
 
     def owned_by(self, owner: Owner) -> int:
         """Return how many nodes somebody owns."""
@@ -155,7 +155,7 @@ class Tree:
         """Return how many nodes somebody listens to or observes."""
         return len(self._heard.get(listener, ()))
 
-    def release(self, owner: Owner) -> list[tuple[Node, bool]]:
+    def release(self, owner: Owner) -> list[tuple[TreeNode, bool]]:
         """Take all its nodes from an owner.
 
         Returns:
@@ -165,19 +165,19 @@ class Tree:
         self._owned = shrunk(self._owned)
         return [(node, self._disown(node)) for node in nodes]
 
-    def disown(self, node: Node) -> bool:
+    def disown(self, node: TreeNode) -> bool:
         """Take a node from its owner; return whether it had a value, which it has not any more."""
         if node.owner is not None:
             _remove(self._owned, node.owner, node)
         return self._disown(node)
 
-    def _disown(self, node: Node) -> bool:
+    def _disown(self, node: TreeNode) -> bool:
         was_known = node.value is not None
         node.owner = node.value = None
         self._drop_if_idle(node)
         return was_known
 
-    def unlisten(self, listener: Peer, node: Node) -> None:
+    def unlisten(self, listener: Peer, node: TreeNode) -> None:
         """Remove a listener or observer from a node."""
         _remove(self._heard, listener, node)
         self._stop_hearing(listener, node)
@@ -189,12 +189,12 @@ class Tree:
         for node in nodes:
             self._stop_hearing(listener, node)
 
-    def _stop_hearing(self, listener: Peer, node: Node) -> None:
+    def _stop_hearing(self, listener: Peer, node: TreeNode) -> None:
         del node.listeners[listener]
         node.listeners = shrunk(node.listeners)
         self._drop_if_idle(node)
 
-    def _ensure(self, path: bytes, kind: Kind, now: float) -> Node:
+    def _ensure(self, path: bytes, kind: NodeKind, now: float) -> TreeNode:
         node = self._index.get(path)
         if node is None:
             return self._insert(path, kind, now)
@@ -204,11 +204,11 @@ class Tree:
             raise TreeError("path_already_exists")
         return node
 
-    def _insert(self, path: bytes, kind: Kind, now: float) -> Node:
+    def _insert(self, path: bytes, kind: NodeKind, now: float) -> TreeNode:
         code = self._why_missing(path)
         if code != "path_not_found":
             raise TreeError(code)
-        node: Node = Node(path, kind, now)
+        node: TreeNode = TreeNode(path, kind, now)
         self._index[path] = node
         self.size += 1
         self.ordered.add(path)
@@ -217,7 +217,7 @@ class Tree:
             self.on_change(node, "added")
         return node
 
-    def _hang(self, path: bytes, child: Node | Directory) -> None:
+    def _hang(self, path: bytes, child: TreeNode | Directory) -> None:
         """Put a child into its directory, and make the directories that are missing."""
         while True:
             above, _, name = path.rpartition(b"/")
@@ -229,12 +229,12 @@ class Tree:
             self._index[above] = made
             path, child = above, made
 
-    def _drop_if_idle(self, node: Node) -> None:
+    def _drop_if_idle(self, node: TreeNode) -> None:
         if node.owner is None and not node.listeners:
             self._drop(node)
             self._index = shrunk(self._index)
 
-    def _drop(self, node: Node) -> None:
+    def _drop(self, node: TreeNode) -> None:
         path = node.path
         del self._index[path]
         self.size -= 1
@@ -261,7 +261,7 @@ class Tree:
         above = path.rpartition(b"/")[0]
         while above:
             node = self._index.get(above)
-            if isinstance(node, Node):
+            if isinstance(node, TreeNode):
                 return "not_a_directory"
             if node is not None:
                 break
@@ -272,7 +272,7 @@ class Tree:
 _Of = TypeVar("_Of")
 
 
-def _remove(nodes: dict[_Of, dict[Node, None]], of: _Of, node: Node) -> None:
+def _remove(nodes: dict[_Of, dict[TreeNode, None]], of: _Of, node: TreeNode) -> None:
     """Remove a node from those of somebody."""
     del nodes[of][node]
     nodes[of] = shrunk(nodes[of])

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from eshet.cause import causing, current, current_cause
+from eshet.cause import current, current_cause, use_cause
 from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import BackOff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
@@ -127,7 +127,7 @@ class _Job:
         """Tell the task why it will not be run, for the cause of its call; return its ending."""
         skipped = getattr(self.task, "skipped", None)
         if skipped is not None:
-            with causing(self.cause):
+            with use_cause(self.cause):
                 skipped(why)
         return self.ending(why)
 

@@ -5,6 +5,12 @@
     outputs             what sinks send, and hold back while a version is prepared
     default_client      the client that both use when they are given none
     default_strategy    the strategy under which sinks run when they are given none
+    store               values that are kept in files
+    resending           sends again what did not arrive
+    fsm                 `FSM`, as in the module of this name in yarp
+    temporal            time operators, as in the module of this name in yarp
+    utils               helpers, as in the module of this name in yarp
+    value               `Value` and `Event`, as in the module of this name in yarp
 
     from eshet import yarp
 
@@ -18,8 +24,9 @@ from plain yarp means changing its import. The modules `fsm`, `store`, `temporal
 
 from eshet import reactive
 from eshet.reactive import *  # noqa: F403 - the vocabulary, which has an __all__ of its own
-from eshet.reactive.handle import Reactive
+from eshet.reactive.core.handle import Reactive
 from eshet.unknown import Unknown
+from eshet.yarp import store
 from eshet.yarp.default_client import (
     get_default_eshet_client,
     set_default_eshet_client,
@@ -34,6 +41,7 @@ from eshet.yarp.sinks import (
     state_register_set_event,
 )
 from eshet.yarp.sources import event_listen, state_observe
+from eshet.yarp.store import file_backed_value
 
 __all__ = [
     *reactive.__all__,
@@ -42,12 +50,14 @@ __all__ = [
     "action_call",
     "event_listen",
     "event_register",
+    "file_backed_value",
     "get_default_eshet_client",
     "set_default_eshet_client",
     "set_value",
     "state_observe",
     "state_register",
     "state_register_set_event",
+    "store",
     "using_client",
     "using_strategy",
 ]

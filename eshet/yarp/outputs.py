@@ -11,19 +11,19 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from eshet.cause import Cause, causing, current_cause
-from eshet.reactive.handover import Lost, Memo
-from eshet.reactive.matching import Description, match
-from eshet.reactive.plain import NoValue, is_same
+from eshet.cause import Cause, current_cause, use_cause
+from eshet.reactive.core.markers import NoValue, is_same
+from eshet.reactive.handover.handover import Lost, Snapshot
+from eshet.reactive.handover.matching import Description, match
 from eshet.scope import Scope, current_scope, is_contained
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
-__all__ = ["Output", "Outputs", "is_unknown", "left_in", "own_output", "using_outputs"]
+__all__ = ["HeldOutput", "Outputs", "is_unknown", "left_in", "own_output", "using_outputs"]
 
 
 @dataclass(eq=False, slots=True)
-class Output:
+class HeldOutput:
     """One sink. What is unknown is not sent.
 
     Args:
@@ -91,7 +91,7 @@ class Output:
             return
         self.last = list(given["last"])
         for value, cause in left_in(given):
-            with causing(cause):
+            with use_cause(cause):
                 self.resume(value)
                 self(value)
         if self.follows and held:
@@ -112,9 +112,9 @@ class Outputs:
 
     def __init__(self, *, held_back: bool = False) -> None:
         self._held_back = held_back
-        self._outputs: dict[Output, Scope | None] = {}
+        self._outputs: dict[HeldOutput, Scope | None] = {}
 
-    def add(self, output: Output) -> Output:
+    def add(self, output: HeldOutput) -> HeldOutput:
         """Take a sink in, until the current scope ends."""
         scope = current_scope()
         self._outputs[output] = scope
@@ -123,14 +123,14 @@ class Outputs:
             scope.own(lambda: self._outputs.pop(output, None))
         return output
 
-    def give(self, rules: Mapping[Scope, str]) -> list[Memo]:
-        """Return what each sink gives; see `Output.give`.
+    def give(self, rules: Mapping[Scope, str]) -> list[Snapshot]:
+        """Return what each sink gives; see `HeldOutput.give`.
 
         Args:
             rules: the names of rules, by their scopes.
         """
         described = zip(self._describe(rules), self._outputs, strict=True)
-        return [Memo(description, _given_by(output)) for description, output in described]
+        return [Snapshot(description, _given_by(output)) for description, output in described]
 
     def paths(self, rules: Mapping[Scope, str]) -> dict[str, set[str]]:
         """Return where sinks send to, or would if they had something to send, by their rules."""
@@ -140,8 +140,8 @@ class Outputs:
         return paths
 
     def release(
-        self, rules: Mapping[Scope, str], memos: Sequence[Memo] = (), *, was_down: bool = False
-    ) -> list[Memo]:
+        self, rules: Mapping[Scope, str], memos: Sequence[Snapshot] = (), *, was_down: bool = False
+    ) -> list[Snapshot]:
         """Let all sinks go on where those of the old version end, or begin.
 
         A sink whose predecessor is not clear goes on from whatever was last sent to its path.
@@ -149,7 +149,7 @@ class Outputs:
         Args:
             rules: the names of rules, by their scopes.
             memos: what the sinks of the old version gave.
-            was_down: see `Output.release`.
+            was_down: see `HeldOutput.release`.
 
         Returns:
             Those of the memos that no sink goes on with.
@@ -180,7 +180,7 @@ class Outputs:
         ]
 
 
-def _given_by(output: Output) -> Any:
+def _given_by(output: HeldOutput) -> Any:
     try:
         return output.give()
     except BaseException as error:  # whatever a strategy of a rule's own raises
@@ -188,7 +188,7 @@ def _given_by(output: Output) -> Any:
 
 
 def _is_given(given: Any) -> bool:
-    """Whether this is what an `Output` gives; a file may say anything."""
+    """Whether this is what an `HeldOutput` gives; a file may say anything."""
     match given:
         case {"last": [] | [_] as last, "unfinished": list() as unfinished}:
             return isinstance(last, list) and all(map(_is_unfinished, unfinished))
@@ -220,7 +220,7 @@ def is_unknown(value: Any) -> bool:
 _of_context: Final[ContextVar[Outputs | None]] = ContextVar("eshet.outputs", default=None)
 
 
-def own_output(output: Output) -> Output:
+def own_output(output: HeldOutput) -> HeldOutput:
     """Let a sink belong to the outputs of this context, if there are any; return it."""
     outputs = _of_context.get()
     return output if outputs is None else outputs.add(output)

@@ -6,24 +6,23 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, Final
 
-from eshet.cause import Cause, causing, current
+from eshet.cause import Cause, current, use_cause
 from eshet.client import Client, StateWrapper
-from eshet.client.handover import has_published, resume
-from eshet.client.seeing import tell_skipped
+from eshet.client.view import has_published, resume
 from eshet.exceptions import EshetError
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn
 from eshet.reactive.conversions import feed
-from eshet.reactive.handover import Memo
-from eshet.reactive.plain import NoValue, PlainValue, is_same
-from eshet.reactive.value import is_settable
+from eshet.reactive.core.markers import NoValue, PlainValue, is_same
+from eshet.reactive.core.value import is_settable
+from eshet.reactive.handover.handover import Snapshot
 from eshet.tasks import BuiltStrategy
 from eshet.tasks.starting import start_task
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp.default_strategy import UNSAID, choose_strategy
-from eshet.yarp.outputs import Output, is_unknown, left_in, own_output
+from eshet.yarp.outputs import HeldOutput, is_unknown, left_in, own_output
 from eshet.yarp.resending import Resending
 from eshet.yarp.sources import ready_client
 
@@ -194,7 +193,7 @@ async def state_register_set_event(
     return was_set
 
 
-class _Sink(Output):
+class _Sink(HeldOutput):
     """Sends each value of a Value or Event that is known all through, under a strategy.
 
     It begins when it is made, and belongs to the scope and the outputs of that context.
@@ -205,7 +204,7 @@ class _Sink(Output):
         code: of the message that sends it.
         path: where it goes.
         function: sends a value.
-        label: see `Output`.
+        label: see `HeldOutput`.
         strategy: see `action_call`.
     """
 
@@ -243,23 +242,23 @@ class _Sink(Output):
         self._run(_sending(self.skip, self._function, value))
 
     def unfinished(self) -> list[tuple[Any, Cause | None]]:
-        """See `Output`."""
+        """See `HeldOutput`."""
         run = self._run
         tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
         return [(task.value, task.cause) for task in tasks]
 
     def resume(self, value: Any) -> None:
-        """See `Output`."""
+        """See `HeldOutput`."""
         message = list(value) if self._code == ActionCall.code else value
         resume(self._client, self._code, self._path, message)
 
     @property
     def has_failed(self) -> bool:
-        """See `Output`."""
+        """See `HeldOutput`."""
         return isinstance(self._function, Resending) and self._function.has_failed
 
     def check(self, value: Any) -> None:
-        """Set what a path does not show; see `Output`."""
+        """Set what a path does not show; see `HeldOutput`."""
         if isinstance(self._function, Resending):
             context = self._made_in.copy()
             context.run(current.set, current.get())
@@ -309,7 +308,7 @@ def _sending(
     return sending
 
 
-class _StateOutput(Output):
+class _StateOutput(HeldOutput):
     """Publishes a state. What the house knows of that is known to the client, also after a reload.
 
     Args:
@@ -335,7 +334,7 @@ class _StateOutput(Output):
             self.held = [value]
 
     def release(self, given: Any = None, *, was_down: bool = False) -> None:
-        """Publish the value that was held back, if the state has another; see `Output`."""
+        """Publish the value that was held back, if the state has another; see `HeldOutput`."""
         held, self.held = self.held, None
         if held:
             value = Unknown if is_unknown(held[0]) else held[0]
@@ -353,18 +352,18 @@ _CODES: Final = {
 }
 
 
-def skip_left(client: Client, memo: Memo, why: str) -> None:
+def skip_left(client: Client, memo: Snapshot, why: str) -> None:
     """Tell who sees what a client says that it does not say what a sink has left unfinished.
 
     Args:
         client: by which the sink has sent.
-        memo: what it gave; see `Output.give`.
-        why: see `eshet.client.witness.Witness.skips`.
+        memo: what it gave; see `HeldOutput.give`.
+        why: see `eshet.client.observer.Witness.skips`.
     """
     function, _, path = memo.description.label.partition(" of ")
     for value, cause in left_in(memo.given):
-        with causing(cause):
-            tell_skipped(client, _CODES[function], path, value, why)
+        with use_cause(cause):
+            client.notify_skipped(_CODES[function], path, value, why)
 
 
 def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
@@ -374,7 +373,7 @@ def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
     def skip(value: Any, why: str) -> None:
         context = made_in.copy()
         context.run(current.set, current.get())
-        context.run(tell_skipped, client, code, path, value, why)
+        context.run(client.notify_skipped, code, path, value, why)
 
     return skip
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from eshet.client import Client
 from eshet.reactive import Event, Value
-from eshet.reactive.value import ObservedNode, value_of
+from eshet.reactive.core.value import ObservedNode, value_of
 from eshet.yarp.default_client import get_default_eshet_client
 
 __all__ = ["event_listen", "ready_client", "state_observe"]

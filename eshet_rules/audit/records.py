@@ -17,9 +17,9 @@ __all__ = [
     "EVENTS",
     "SCHEMA_VERSION",
     "Connected",
-    "Disconnected",
+    "ConnectionLost",
     "Input",
-    "Output",
+    "OutputRecord",
     "Record",
     "check",
 ]
@@ -108,7 +108,7 @@ class Input(Record, kw_only=True):
 
 
 @_event("value set", "action called", "event emitted", "state published")
-class Output(Record, kw_only=True):
+class OutputRecord(Record, kw_only=True):
     """A rule did something, or did not: told when it has ended."""
 
     path: Annotated[Path, Meta(description="where")]
@@ -136,7 +136,7 @@ class Connected(Record, kw_only=True):
 
 
 @_event("disconnected")
-class Disconnected(Record, kw_only=True):
+class ConnectionLost(Record, kw_only=True):
     """The connection of a module has ended, or could not be made. It is tried again.
 
     It is told once, and not before there has been a connection again.
@@ -233,7 +233,7 @@ class KeptOldVersion(Record, kw_only=True):
 
 
 @_event("import failed", "import failed, kept old version")
-class ImportFailed(Record, kw_only=True):
+class ModuleImportFailed(Record, kw_only=True):
     """A version of a module can't be imported."""
 
     error: Annotated[str, Meta(description="what is wrong")]
@@ -256,7 +256,7 @@ class Mended(Record, kw_only=True):
 
 
 @_event("handed over")
-class HandedOver(Record, kw_only=True):
+class StateHandedOver(Record, kw_only=True):
     """What became of the state of a rule when its module was reloaded."""
 
     kept: Annotated[list[str], Meta(description="what went on")] = []

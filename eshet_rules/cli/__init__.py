@@ -1,14 +1,16 @@
 """The `eshet-rules` command; a module for each of its commands.
 
-    run        run the rules of a folder
-    init       write a first one
-    audit      what happened
-    listing    how the rules of a running runner are
-    telling    what it is to do with them
-    moment     moments as people write them
-    options    what several commands take
-    asking     how they find a running runner, and ask it
-    table      how they show rules
+run              runs the rules of a folder
+init             writes a first rule and its test
+templates        the files that `init` writes
+list             lists the rules of a running runner and their states
+control          reload, enable, disable, restart
+audit            queries the trail
+completion       completes names of rules in the shell
+runner_client    finds a running runner, and asks it
+table            the table of rules
+options          options of several commands
+time_option      points of time as options
 
 Nothing slow is imported here: the runner and what it needs are imported by the command that runs.
 """
@@ -17,10 +19,10 @@ import click
 
 from eshet.program import Program
 from eshet_rules.cli.audit import audit
+from eshet_rules.cli.control import disable, enable, reload, restart
 from eshet_rules.cli.init import init
-from eshet_rules.cli.listing import list_
+from eshet_rules.cli.list import list_
 from eshet_rules.cli.run import run
-from eshet_rules.cli.telling import disable, enable, reload, restart
 
 __all__ = ["main"]
 

@@ -13,7 +13,6 @@ import click
 
 from eshet.program import printable
 from eshet_rules.cli.completion import RuleName
-from eshet_rules.cli.moment import MOMENT, stamp_of
 from eshet_rules.cli.options import (
     Command,
     config_option,
@@ -21,6 +20,7 @@ from eshet_rules.cli.options import (
     errors_for_people,
     rules_folder,
 )
+from eshet_rules.cli.time_option import MOMENT, stamp_of
 
 if TYPE_CHECKING:
     from eshet_rules.audit.query import Damage, Reader
@@ -164,8 +164,8 @@ def _report(damage: "Damage", damages: "list[Damage]") -> None:
 def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
     """Return where the trail of a rules folder is."""
     from eshet_rules.config import FILE_NAME, ConfigurationFile
-    from eshet_rules.discovery import check_folder
-    from eshet_rules.state_folder import state_folder
+    from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.runner.state_folder import state_folder
 
     folder = check_folder(folder)
     configuration = ConfigurationFile(

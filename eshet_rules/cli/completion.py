@@ -40,7 +40,7 @@ def _of_runner(server: str | None, runner: str | None, config: Path | None) -> s
     import contextlib
     import io
 
-    from eshet_rules.cli.asking import Runner, ask
+    from eshet_rules.cli.runner_client import Runner, ask
 
     names: set[str] = set()
 
@@ -56,7 +56,7 @@ def _of_runner(server: str | None, runner: str | None, config: Path | None) -> s
 
 def names_in(folder: Path) -> set[str]:
     """Return the names of the modules of a folder, and of their rules as far as one can read."""
-    from eshet_rules.discovery import discover
+    from eshet_rules.modules.discovery import discover
 
     names: set[str] = set()
     for source in discover(folder).values():

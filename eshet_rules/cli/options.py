@@ -54,7 +54,7 @@ def default_state() -> Path:
 def _check_address(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | None:
-    from eshet.client.address import Address
+    from eshet.address import Address
 
     try:
         return None if value is None else str(Address.parse(value))

@@ -177,12 +177,12 @@ def _run(
     from eshet_rules.audit.recorder import Recorder
     from eshet_rules.audit.redaction import Redaction
     from eshet_rules.config import FILE_NAME, ConfigurationFile
-    from eshet_rules.discovery import check_folder
     from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
-    from eshet_rules.runner import run as run_rules
-    from eshet_rules.signals import ForcedEnd, ignore_signals, until_signalled
-    from eshet_rules.supervision.rule_loop import RuleLoop
-    from eshet_rules.terminal import Terminal
+    from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.runner.main import run as run_rules
+    from eshet_rules.runner.signals import ForcedEnd, ignore_signals, until_signalled
+    from eshet_rules.runner.terminal import Terminal
+    from eshet_rules.supervision.guard.rule_loop import RuleLoop
 
     check_folder(folder)
     file = ConfigurationFile(
@@ -241,9 +241,9 @@ def _check_writers(folder: Path, configuration: Path, state: Path | None) -> Non
     Raises:
         InsecurePath: they can.
     """
-    from eshet_rules.discovery import check_folder, discover
+    from eshet_rules.modules.discovery import check_folder, discover
     from eshet_rules.permissions import check_writers
-    from eshet_rules.state_folder import state_folder
+    from eshet_rules.runner.state_folder import state_folder
 
     modules = [source.path for source in discover(folder).values()]
     packages = {module.parent for module in modules}

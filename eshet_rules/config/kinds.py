@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet_rules.supervision.limits import LONGEST_TIME
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "PATH",
     "PATH_OR_FLAG",
     "TEXTS",
-    "Kind",
+    "ValueKind",
     "one_of",
     "seconds",
     "show",
@@ -27,7 +27,7 @@ _LONGEST_SHOWN: Final = 60
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueKind:
     """A kind of values.
 
     Args:
@@ -57,13 +57,13 @@ def show(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 
 
-def one_of(*words: str) -> Kind:
+def one_of(*words: str) -> ValueKind:
     """Return the kind of some words."""
     quoted = [show(word) for word in words]
-    return Kind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", _one_of(words), words)
+    return ValueKind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", _one_of(words), words)
 
 
-def seconds() -> Kind:
+def seconds() -> ValueKind:
     """Return the kind of times, which are above 0 and at most a year."""
 
     def read(value: Any) -> float:
@@ -71,10 +71,10 @@ def seconds() -> Kind:
         fits = type(value) in (int, float) and 0 < value <= LONGEST_TIME
         return float(_checked(value, fits))
 
-    return Kind(f"a number of seconds above 0, and at most {LONGEST_TIME:.0f}", read)
+    return ValueKind(f"a number of seconds above 0, and at most {LONGEST_TIME:.0f}", read)
 
 
-def whole_number(what: str, least: int = 1) -> Kind:
+def whole_number(what: str, least: int = 1) -> ValueKind:
     """Return the kind of whole numbers.
 
     Args:
@@ -85,7 +85,7 @@ def whole_number(what: str, least: int = 1) -> Kind:
     def read(value: Any) -> int:
         return int(_checked(value, type(value) is int and value >= least))
 
-    return Kind(f"a whole number of {what}, at least {least}", read)
+    return ValueKind(f"a whole number of {what}, at least {least}", read)
 
 
 def _checked(value: Any, fits: bool) -> Any:
@@ -125,9 +125,9 @@ def _name(value: Any) -> str:
     return str(_checked(value, fits))
 
 
-FLAG: Final = Kind("true or false, without quotes", _flag)
-TEXTS: Final = Kind('a list of texts, as ["/alarm/code"]', _texts)
-PATH: Final = Kind('a path in quotes, as "/var/lib/eshet-rules"', _path)
-PATH_OR_FLAG: Final = Kind("true, false, or a path in quotes", _path_or_flag)
-ADDRESS: Final = Kind('an address in quotes, as "localhost" or "house:11236"', _address)
-NAME: Final = Kind('a name of letters A-Z, digits and _, in quotes, as "house"', _name)
+FLAG: Final = ValueKind("true or false, without quotes", _flag)
+TEXTS: Final = ValueKind('a list of texts, as ["/alarm/code"]', _texts)
+PATH: Final = ValueKind('a path in quotes, as "/var/lib/eshet-rules"', _path)
+PATH_OR_FLAG: Final = ValueKind("true, false, or a path in quotes", _path_or_flag)
+ADDRESS: Final = ValueKind('an address in quotes, as "localhost" or "house:11236"', _address)
+NAME: Final = ValueKind('a name of letters A-Z, digits and _, in quotes, as "house"', _name)

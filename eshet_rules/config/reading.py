@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from eshet.utils import TaskStrategy
-from eshet_rules.config.kinds import FLAG, Kind, seconds, show, whole_number
+from eshet_rules.config.kinds import FLAG, ValueKind, seconds, show, whole_number
 from eshet_rules.config.lines import Lines
 from eshet_rules.config.tables import (
+    RENAMED,
     Configuration,
     LogSettings,
     Pattern,
@@ -21,8 +22,8 @@ from eshet_rules.config.tables import (
     WatchSettings,
 )
 from eshet_rules.exceptions import ConfigurationError, Problem, StrategySettingsError
-from eshet_rules.ordinary_files import UnusableFile, read_ordinary
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.regular_files import UnusableFile, read_ordinary
+from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.strategies import strategy_from
 
 __all__ = ["FILE_NAME", "MAX_BYTES", "ConfigurationFile"]
@@ -148,12 +149,12 @@ class _Reader:
         self._content = content
         self._lines = Lines(text)
         self._path = path
-        self._supervision = Limits()
+        self._supervision = RuleLimits()
 
     def configuration(self) -> Configuration:
         """Return what is configured, which has defaults where something is wrong."""
-        limits = self._limits(("supervision",), self._content.get("supervision", {}), Limits())
-        self._supervision = Limits(**limits)
+        limits = self._limits(("supervision",), self._content.get("supervision", {}), RuleLimits())
+        self._supervision = RuleLimits(**limits)
         read: dict[str, Callable[[], Any]] = {
             "server": lambda: self._settings(ServerSettings, "server"),
             "log": lambda: self._settings(LogSettings, "log"),
@@ -171,7 +172,7 @@ class _Reader:
     def _settings(self, of: type[T], key: str) -> T:
         return of(**self._values(_kinds(of), (key,), self._content[key]))
 
-    def _values(self, kinds: Mapping[str, Kind], keys: tuple[str, ...], table: Any) -> Table:
+    def _values(self, kinds: Mapping[str, ValueKind], keys: tuple[str, ...], table: Any) -> Table:
         """Return the values of a table that are right, by their keys."""
         values = {}
         for key, value in self._table(keys, table).items():
@@ -184,9 +185,9 @@ class _Reader:
                 self._unfit((*keys, key), value, kinds[key])
         return values
 
-    def _limits(self, keys: tuple[str, ...], table: Any, others: Limits) -> Table:
+    def _limits(self, keys: tuple[str, ...], table: Any, others: RuleLimits) -> Table:
         """Return the limits of a table that are right, by name, if they fit to the others."""
-        values = self._values(_kinds(Limits), keys, table)
+        values = self._values(_kinds(RuleLimits), keys, table)
         try:
             dataclasses.replace(others, **values)
         except ValueError as error:  # which begins with the name and the value of one of them
@@ -250,6 +251,9 @@ class _Reader:
     def _unknown(self, keys: tuple[str, ...], known: Iterable[str]) -> None:
         *tables, key = keys
         of = f"[{_dotted(tables)}]" if tables else "this file"
+        if (renamed := RENAMED.get(key, "")) in tuple(known):
+            self._problem(keys, f"this key is now called {renamed}: write that instead")
+            return
         near = difflib.get_close_matches(key, known, 1)
         advice = f'did you mean "{near[0]}"? ' if near else ""
         self._problem(
@@ -257,7 +261,7 @@ class _Reader:
             f'{of} has no key "{key}"; {advice}Write one of: {", ".join(sorted(known))}',
         )
 
-    def _unfit(self, keys: tuple[str, ...], value: Any, kind: Kind) -> None:
+    def _unfit(self, keys: tuple[str, ...], value: Any, kind: ValueKind) -> None:
         near = difflib.get_close_matches(str(value).lower(), kind.words, 1)
         advice = f'; did you mean "{near[0]}"?' if near else ""
         self._problem(keys, f"found {show(value)}; write {kind.allowed}{advice}")
@@ -266,7 +270,7 @@ class _Reader:
         self.problems.append(Problem(str(self._path), self._lines.of(keys), _dotted(keys), text))
 
 
-def _kinds(of: type[Any]) -> dict[str, Kind]:
+def _kinds(of: type[Any]) -> dict[str, ValueKind]:
     """Return of which kind the values of each key are; a figure is above 0, unless it is said."""
     return {
         each.name: each.metadata.get("kind") or _figure(each.default)
@@ -274,7 +278,7 @@ def _kinds(of: type[Any]) -> dict[str, Kind]:
     }
 
 
-def _figure(default: Any) -> Kind:
+def _figure(default: Any) -> ValueKind:
     return whole_number("times", 0) if isinstance(default, int) else seconds()
 
 

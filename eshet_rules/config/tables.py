@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from eshet.utils import TaskStrategy
 from eshet_rules.config.kinds import (
@@ -15,15 +15,16 @@ from eshet_rules.config.kinds import (
     PATH,
     PATH_OR_FLAG,
     TEXTS,
-    Kind,
+    ValueKind,
     one_of,
     seconds,
     whole_number,
 )
 from eshet_rules.config.parameters import Parameters
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.limits import RuleLimits
 
 __all__ = [
+    "RENAMED",
     "Configuration",
     "LogSettings",
     "Pattern",
@@ -36,8 +37,16 @@ __all__ = [
 
 T = TypeVar("T")
 
+RENAMED: Final[Mapping[str, str]] = {
+    "first_pause": "backoff_initial",
+    "longest_pause": "backoff_max",
+    "short_life": "min_uptime",
+    "short_lives": "max_failed_starts",
+}
+"""Keys of earlier versions, and what they are called now."""
 
-def setting(kind: Kind, default: T) -> T:
+
+def setting(kind: ValueKind, default: T) -> T:
     """Declare a key of a table: which values it may have, and which it has if it is not there."""
     declared: T = field(default=default, metadata={"kind": kind})
     return declared
@@ -130,7 +139,7 @@ class RuleSettings:
 
     disabled: str | None = None
     strategy: TaskStrategy | None = None
-    limits: Limits = Limits()
+    limits: RuleLimits = RuleLimits()
     parameters: Parameters = field(default_factory=Parameters)
 
 
@@ -156,7 +165,7 @@ class Pattern:
         """Whether it is about a rule, given by its full name, `MODULE.RULE`."""
         return is_meant(rule, self.glob)
 
-    def limited(self, limits: Limits) -> Limits:
+    def limited(self, limits: RuleLimits) -> RuleLimits:
         """Return limits with those of this pattern, unless they do not fit to each other."""
         try:
             return dataclasses.replace(limits, **self.limits)
@@ -184,7 +193,7 @@ class Configuration:
     log: LogSettings = LogSettings()
     state: StateSettings = StateSettings()
     watch: WatchSettings = WatchSettings()
-    supervision: Limits = Limits()
+    supervision: RuleLimits = RuleLimits()
     strategy: TaskStrategy | None = None
     rules: tuple[Pattern, ...] = ()
     file: Path = Path("eshet-rules.toml")

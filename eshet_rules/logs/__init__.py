@@ -8,6 +8,14 @@ recorder keeps all of it; the stream shows what matters enough.
 
 Values come from the outside: on a console their control characters are escaped, or a sensor's text
 could clear the screen.
+
+logger         the pipeline that each record goes through
+rendering      records as lines for a terminal, or as JSON
+line_writer    writes lines without ever waiting for the reader
+stdlib         `logging`, `warnings`, and errors of threads
+prints         what rules print
+errors         tracebacks, reduced to the lines of rules
+advice         what to do about common errors
 """
 
 from eshet_rules.logs.advice import with_advice

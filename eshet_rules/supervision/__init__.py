@@ -1,9 +1,14 @@
-"""What keeps rules apart from each other, and from the house.
+"""Rules under their strategies, isolated from each other and from the runner.
 
-supervised_rule   a rule under its strategy, attempt by attempt, restarted when that has given up
-intensity         how many restarts in a period are still worth another
-scope             a rule's scope, which owns its tasks too
-strategies        strategies beyond the contract's two
-limits            how much a rule may take
-status            what is known of a rule at a glance
+guard              protects the event loop and the process against the rules
+loops              finds rules that trigger each other in a circle, and cuts the circle
+supervised_rule    runs a rule under its strategy, and restarts it when it has failed
+report             the state of a rule as plain data
+scope              a scope that owns asyncio tasks too
+intensity          restart intensity: how many restarts in a period are allowed
+strategies         strategies beyond those of `eshet.utils`
+failures           logs what fails in a rule, without repeating itself
+limits             how much a rule may use
+owned_task         tasks that know their scope
+status             the state of a rule
 """

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.limits import RuleLimits
 
 __all__ = ["next_pause", "recent"]
 
 
-def recent(restarts: Iterable[float], now: float, limits: Limits) -> list[float]:
+def recent(restarts: Iterable[float], now: float, limits: RuleLimits) -> list[float]:
     """Return the restarts that still count; all are points of the loop's clock."""
     return [each for each in restarts if now - each < limits.restart_period]
 
 
-def next_pause(restarts: Iterable[float], now: float, limits: Limits) -> float | None:
+def next_pause(restarts: Iterable[float], now: float, limits: RuleLimits) -> float | None:
     """Return the seconds from a failure to the restart; None if there is none any more.
 
     Args:
@@ -23,7 +23,7 @@ def next_pause(restarts: Iterable[float], now: float, limits: Limits) -> float |
     count = len(recent(restarts, now, limits))
     if count >= limits.restarts:
         return None
-    pause = limits.first_pause
+    pause = limits.backoff_initial
     for _ in range(count):
-        pause = min(2 * pause, limits.longest_pause)
+        pause = min(2 * pause, limits.backoff_max)
     return pause

@@ -4,17 +4,17 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final
 
-__all__ = ["LONGEST_TIME", "Limits"]
+__all__ = ["LONGEST_TIME", "RuleLimits"]
 
 LONGEST_TIME: Final = 365 * 86400.0
 """The longest time that can be configured, in seconds; the system has a longest timer, too."""
 
-_LEAST: Final = {"restarts": 0, "loop_rounds": 1, "short_lives": 1}
+_LEAST: Final = {"restarts": 0, "loop_rounds": 1, "max_failed_starts": 1}
 """The figures that are counts, not times, and what is the least that has a meaning."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class RuleLimits:
     """The figures of supervision; all times in seconds.
 
     Args:
@@ -23,13 +23,13 @@ class Limits:
         end_after: how long before the process is ended, since nothing else has helped.
         restarts: how often a rule that fails is restarted in one period before it stays failed.
         restart_period: the period.
-        first_pause: from a failure to the restart, for the first in a period; each further one
+        backoff_initial: from a failure to the restart, for the first in a period; each further one
             waits twice as long.
-        longest_pause: the longest such wait.
+        backoff_max: the longest such wait.
         loop_rounds: how often a chain of causes may come back to one rule in `loop_period`.
         loop_period: the time in which that is counted.
-        short_life: a start after which the process lived shorter than this was in vain.
-        short_lives: after how many starts in vain, one after the other, the next is in safe mode.
+        min_uptime: a start counts as failed if the process ends sooner than this, in seconds.
+        max_failed_starts: after so many failed starts in a row, the next one is in safe mode.
 
     Raises:
         ValueError: a figure has no meaning; the message says what to write.
@@ -40,12 +40,12 @@ class Limits:
     end_after: float = 10.0
     restarts: int = 5
     restart_period: float = 600.0
-    first_pause: float = 1.0
-    longest_pause: float = 60.0
+    backoff_initial: float = 1.0
+    backoff_max: float = 60.0
     loop_rounds: int = 100
     loop_period: float = 10.0
-    short_life: float = 60.0
-    short_lives: int = 3
+    min_uptime: float = 60.0
+    max_failed_starts: int = 3
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -60,7 +60,7 @@ class Limits:
         for shorter, longer in (
             ("blocked_after", "interrupt_after"),
             ("interrupt_after", "end_after"),
-            ("first_pause", "longest_pause"),
+            ("backoff_initial", "backoff_max"),
         ):
             if getattr(self, shorter) > getattr(self, longer):
                 raise ValueError(

@@ -15,13 +15,13 @@ from typing import Any, Final, NamedTuple
 from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, current_cause
-from eshet.client.witness import Witness
+from eshet.client.observer import ClientObserver
 from eshet.scope import current_scope
 from eshet_rules.exceptions import LoopOfRules
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.supervised_rule import rule_of
 
-__all__ = ["LoopWitness", "Loops"]
+__all__ = ["LoopObserver", "Loops"]
 
 _FURTHEST: Final = 64
 """How many causes back it is looked for one that a rule has heard."""
@@ -30,7 +30,7 @@ _MOST: Final = 4096
 """Of how many causes it is remembered who has heard them."""
 
 
-class _Heard(NamedTuple):
+class _Input(NamedTuple):
     """That a rule has heard of what a cause started, and when its chain came round before.
 
     Args:
@@ -42,7 +42,7 @@ class _Heard(NamedTuple):
     times: tuple[float, ...]
 
 
-_NEVER: Final = _Heard("", ())
+_NEVER: Final = _Input("", ())
 
 
 class Loops:
@@ -50,9 +50,11 @@ class Loops:
 
     def __init__(self) -> None:
         # Of each cause: what was heard on the way there, and last that which was heard of it.
-        self._heard: dict[str, Mapping[str, _Heard]] = {}
+        self._heard: dict[str, Mapping[str, _Input]] = {}
 
-    def hears(self, cause: Cause, rule: str, limits: Limits, now: float) -> LoopOfRules | None:
+    def on_input(
+        self, cause: Cause, rule: str, limits: RuleLimits, now: float
+    ) -> LoopOfRules | None:
         """Note that a rule hears of what a cause started.
 
         Args:
@@ -69,7 +71,7 @@ class Loops:
         if before.cause == cause.id:
             return None  # it has several callbacks for the same
         times = (*before.times, now)[-limits.loop_rounds - 1 :]
-        self._remember(cause, {**so_far, rule: _Heard(cause.id, times)})
+        self._remember(cause, {**so_far, rule: _Input(cause.id, times)})
         rounds = sum(now - each < limits.loop_period for each in times) - 1
         if rounds < limits.loop_rounds:
             return None
@@ -77,13 +79,13 @@ class Loops:
         self._heard.clear()  # another chain in the same circle is cut with it, or counted afresh
         return LoopOfRules(rule, cycle, rounds, now - times[0])
 
-    def _heard_on_the_way(self, cause: Cause) -> Mapping[str, _Heard]:
+    def _heard_on_the_way(self, cause: Cause) -> Mapping[str, _Input]:
         for _, each in zip(range(_FURTHEST), cause.chain(), strict=False):
             if (heard := self._heard.get(each.id)) is not None:
                 return heard
         return {}
 
-    def _remember(self, cause: Cause, heard: Mapping[str, _Heard]) -> None:
+    def _remember(self, cause: Cause, heard: Mapping[str, _Input]) -> None:
         self._heard[cause.id] = heard
         if len(self._heard) > _MOST:
             del self._heard[next(iter(self._heard))]
@@ -101,7 +103,7 @@ class Loops:
         return way[::-1]
 
 
-class LoopWitness(Witness):
+class LoopObserver(ClientObserver):
     """A witness that fails a rule to which a chain of causes has come too often.
 
     Args:
@@ -114,14 +116,14 @@ class LoopWitness(Witness):
         self._loops = Loops()
         self._log = log
 
-    def hears(self, kind: str, path: str, value: Any) -> None:
-        """See `Witness`."""
-        super().hears(kind, path, value)
+    def on_input(self, kind: str, path: str, value: Any) -> None:
+        """See `ClientObserver`."""
+        super().on_input(kind, path, value)
         cause, rule = current_cause(), rule_of(current_scope())
         if cause is None or rule is None:
             return
         now = asyncio.get_running_loop().time()
-        error = self._loops.hears(cause, rule.name, rule.limits, now)
+        error = self._loops.on_input(cause, rule.name, rule.limits, now)
         if error is not None:
             self._log.error(
                 "rules trigger each other",

@@ -59,7 +59,7 @@ def report_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
 def _calling_module(frame: FrameType | None) -> str | None:
     """Return the name of the rule module that made a call; None if other code did.
 
-    Modules of the rules folder have builtins of their own; see `eshet_rules.importer`.
+    Modules of the rules folder have builtins of their own; see `eshet_rules.modules.importer`.
     """
     while frame is not None and _module_name(frame).startswith(_ASYNCIO):
         frame = frame.f_back

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from eshet.cause import Cause, causing, current_cause
+from eshet.cause import Cause, current_cause, use_cause
 from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import (
@@ -23,8 +23,8 @@ from eshet.exceptions import (
     ReactiveTypeError,
     UnsupportedValue,
 )
-from eshet.reactive.handover import Memo
-from eshet.scope import Reason, Scope, within
+from eshet.reactive.handover.handover import Snapshot
+from eshet.scope import Reason, Scope, use_scope
 from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload, using_workload
 from eshet.tasks.starting import is_failure, start_task
 from eshet.text import safe_repr, safe_str
@@ -35,7 +35,7 @@ from eshet_rules.keep import going_on, left_in
 from eshet_rules.logs import with_advice
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.intensity import next_pause, recent
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.scope import RuleScope, TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
 
@@ -105,7 +105,7 @@ class SupervisedRule:
         *,
         version: str = "",
         strategy: TaskStrategy | None = None,
-        limits: Limits = Limits(),
+        limits: RuleLimits = RuleLimits(),
         log: FilteringBoundLogger | None = None,
         live: bool = True,
     ) -> None:
@@ -130,7 +130,7 @@ class SupervisedRule:
         self._why = ""
         self._last_error: str | None = None
         self._last_failure: str | None = None  # of an attempt
-        self._left: list[Memo] = []
+        self._left: list[Snapshot] = []
         self._restarts: list[float] = []
         self._restart_count = 0
         self._workload = Workload()
@@ -163,7 +163,7 @@ class SupervisedRule:
         return code
 
     @property
-    def left(self) -> list[Memo]:
+    def left(self) -> list[Snapshot]:
         """What an attempt that has ended has left to the next: none while one is alive."""
         alive = self.attempt_scope is not None and not self.attempt_scope.disposed
         return [] if alive else self._left
@@ -214,7 +214,7 @@ class SupervisedRule:
         self._stay_failed(str(error))
         self._first_attempt_ended(succeeded=False)  # if it was in its set-up still
         self._life.begin_close(Reason.FAILED)
-        with within(None):
+        with use_scope(None):
             _ = start_task(lambda: self._end_life(Reason.FAILED), self._end_life)
 
     # --- from a start to an end ---------------------------------------------------------------
@@ -243,7 +243,7 @@ class SupervisedRule:
             self._restart_or_stay_failed()
 
     def _begin_again(self, cause: Cause | None) -> None:
-        with causing(cause):
+        with use_cause(cause):
             self._begin()
 
     async def _end_life(self, reason: Reason) -> None:
@@ -373,13 +373,13 @@ class SupervisedRule:
         self._wait_for_path = min(self._wait_for_path * 2, _LONGEST_WAIT)
 
     def _start_again_with_cause(self) -> None:
-        with causing(Cause("restart", self.name, current_cause())):  # that of its failure
+        with use_cause(Cause("restart", self.name, current_cause())):  # that of its failure
             self._start_again()
 
     def _restart(self) -> None:
         self._restarts.append(asyncio.get_running_loop().time())
         self._restart_count += 1
-        with causing(Cause("restart", self.name, current_cause())):  # that of its failure
+        with use_cause(Cause("restart", self.name, current_cause())):  # that of its failure
             self._log.info("rule restarted", restart=len(self._restarts))
             self._start_again()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eshet_rules.state_folder import state_folder
+from eshet_rules.runner.state_folder import state_folder
 from tests.support.processes import command, line, running
 
 RULE = """

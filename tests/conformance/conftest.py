@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eshet import Client
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.connection import Connector
 from eshet.server import Server
 from tests.support.connectors import UnixAddress

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eshet import Client, Disconnected, ErrorValue, TimeoutConfig, Unknown
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.connection import Connector
 from eshet.messages import (
     NIL,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from eshet_rules.audit.records import EVENTS, WHYS, Output, Record
+from eshet_rules.audit.records import EVENTS, WHYS, OutputRecord, Record
 
 PAGE = Path(__file__).parents[2] / "docs" / "logs.md"
 BEGIN = "<!-- made of eshet_rules/audit/records.py by tests/docs/test_logs.py -->\n"
@@ -57,7 +57,7 @@ def reference():
         fields = [f for f in msgspec.inspect.type_info(schema).fields if f.name not in _COMMON]
         parts += [f"### {', '.join(names)}", inspect.getdoc(schema) or ""]
         parts += [table(fields)] if fields else []
-        parts += [whys()] if schema is Output else []
+        parts += [whys()] if schema is OutputRecord else []
     return "\n\n".join(parts) + "\n"
 
 

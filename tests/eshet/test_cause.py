@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from eshet.cause import Cause, causing, current_cause
+from eshet.cause import Cause, current_cause, use_cause
 from eshet.tasks import current_attempt
 from eshet.utils import RunInTask, RunSerially
 
@@ -19,11 +19,11 @@ def test_no_two_causes_have_the_same_id():
 
 def test_a_cause_holds_within_its_block():
     outer, inner = Cause("event", "/bell"), Cause("state", "/hall/lux")
-    with causing(outer):
-        with causing(inner):
+    with use_cause(outer):
+        with use_cause(inner):
             assert current_cause() is inner
         assert current_cause() is outer
-        with causing(None):
+        with use_cause(None):
             assert current_cause() is None
     assert current_cause() is None
 
@@ -83,7 +83,7 @@ class Seen:
 
 async def test_a_task_has_the_cause_of_who_created_it(advance):
     seen = Seen()
-    with causing(Cause("event", "/bell")) as cause:
+    with use_cause(Cause("event", "/bell")) as cause:
         task = asyncio.create_task(seen())
     await task
     assert seen.seen == [(cause, 1)]
@@ -92,7 +92,7 @@ async def test_a_task_has_the_cause_of_who_created_it(advance):
 async def test_a_callback_of_the_loop_has_the_cause_of_who_asked_for_it(advance):
     seen = []
     loop = asyncio.get_running_loop()
-    with causing(Cause("event", "/bell")) as cause:
+    with use_cause(Cause("event", "/bell")) as cause:
         loop.call_later(60, lambda: seen.append(current_cause()))
     await advance(60)
     assert seen == [cause]
@@ -103,9 +103,9 @@ async def test_a_task_runs_for_the_cause_of_the_call_not_of_what_built_the_strat
     advance, strategy
 ):
     seen = Seen()
-    with causing(Cause("set-up", "hall.light")):
+    with use_cause(Cause("set-up", "hall.light")):
         run = strategy.build()
-    with causing(Cause("event", "/bell")) as cause:
+    with use_cause(Cause("event", "/bell")) as cause:
         run(seen)
     await advance(0)
     assert seen.seen == [(cause, 1)]
@@ -114,9 +114,9 @@ async def test_a_task_runs_for_the_cause_of_the_call_not_of_what_built_the_strat
 async def test_the_cause_of_a_task_goes_with_it_through_the_queue(advance):
     run = RunSerially().build()
     first, second = Seen(), Seen()
-    with causing(Cause("event", "/bell")) as bell:
+    with use_cause(Cause("event", "/bell")) as bell:
         run(first)
-    with causing(Cause("event", "/door")) as door:
+    with use_cause(Cause("event", "/door")) as door:
         run(second)
     await advance(0)
     assert (first.seen, second.seen) == ([(bell, 1)], [(door, 1)])
@@ -125,7 +125,7 @@ async def test_the_cause_of_a_task_goes_with_it_through_the_queue(advance):
 async def test_the_cause_of_a_task_is_that_of_each_attempt(advance, caplog):
     run = RunSerially(retry=True).build()
     task = Seen(failures=2)
-    with causing(Cause("event", "/bell")) as cause:
+    with use_cause(Cause("event", "/bell")) as cause:
         run(task)
     await advance(60)
     assert task.seen == [(cause, 1), (cause, 2), (cause, 3)]
@@ -139,9 +139,9 @@ async def test_a_task_that_is_superseded_is_told_so_for_its_own_cause(advance):
             told.append((why, current_cause()))
 
     run = RunSerially(only_latest=True).build()
-    with causing(Cause("event", "/bell")) as bell:
+    with use_cause(Cause("event", "/bell")) as bell:
         run(Task())
-    with causing(Cause("event", "/door")):
+    with use_cause(Cause("event", "/door")):
         run(Task())
     await advance(0)
     assert told == [("superseded", bell)]

@@ -7,7 +7,7 @@ import weakref
 from datetime import UTC, datetime, timedelta, timezone
 
 from eshet.clock import ClockStep, clock_watcher, wall_now, wall_time
-from eshet_rules.virtual_time import VirtualLoop
+from eshet_rules.testing.virtual_time import VirtualLoop
 from tests.conftest import Advance
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from eshet.cause import Cause, causing, current_cause
+from eshet.cause import Cause, current_cause, use_cause
 from eshet.scope import Reason, Scope
 from eshet.tasks import End, Workload, using_workload
 from eshet.utils import RunInTask, RunSerially
@@ -176,11 +176,11 @@ async def test_a_task_that_waits_is_told_why_its_strategy_has_ended(
     endings = []
     run.on_end = endings.append
     between, late = Waiting(), Waiting()
-    with causing(Cause("event", "/bell")) as bell:
+    with use_cause(Cause("event", "/bell")) as bell:
         run(between)
     await advance(1)
     scope.dispose(reason)
-    with causing(Cause("event", "/door")) as door:
+    with use_cause(Cause("event", "/door")) as door:
         run(late)
     await advance(0)
     handed_over = reason is Reason.REPLACED  # so that it is told by who goes on with it

@@ -8,7 +8,7 @@ import pytest
 from eshet import Client
 from eshet.server import Server
 from eshet_rules.logs import receiving_stdlib_logs
-from eshet_rules.runner import run
+from eshet_rules.runner.main import run
 
 RULES = Path(__file__).parents[2] / "rules"
 

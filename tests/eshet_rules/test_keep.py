@@ -1,6 +1,6 @@
 import pytest
 
-from eshet.reactive.graph import Resumption
+from eshet.reactive.core.graph import RestoreContext
 from eshet_rules import keep
 from eshet_rules.keep import Keeping, keeping
 
@@ -45,7 +45,7 @@ def test_an_error_of_migrate_is_raised_in_the_set_up():
 def test_what_changed_since_the_set_up_is_taken_over_too():
     with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
         lamps = keep("lamps", 3)
-    lamps._node.receive(kept_by("v1", 8), Resumption(0))
+    lamps._node.receive(kept_by("v1", 8), RestoreContext(0))
     assert lamps.value == 8
 
 
@@ -53,5 +53,5 @@ def test_what_the_set_up_has_set_is_not_undone():
     with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
         lamps = keep("lamps", 3)
         lamps.value += 1
-    lamps._node.receive(kept_by("v1", 7), Resumption(0))
+    lamps._node.receive(kept_by("v1", 7), RestoreContext(0))
     assert lamps.value == 8

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from eshet_rules.checkpoint import decode
+from eshet_rules.reload.checkpoint import decode
 from tests.support.processes import line, running
 from tests.support.rules import Folder
 
@@ -36,7 +36,7 @@ async def clock(log):
 # Else it would start in safe mode, without rules, after the third kill.
 CONFIGURATION = f"""
 [supervision]
-short_lives = {KILLS + 1}
+max_failed_starts = {KILLS + 1}
 """
 
 
@@ -67,11 +67,11 @@ def test_a_checkpoint_is_whole_and_young_whenever_the_runner_is_killed(tmp_path,
     folder = Folder(tmp_path / "rules")
     folder.write("clock.py", RULE)
     folder.write("eshet-rules.toml", CONFIGURATION)
-    folder.write("eshet-rules.toml", "[supervision]\nshort_lives = 1000\n")  # no safe mode
+    folder.write("eshet-rules.toml", "[supervision]\nmax_failed_starts = 1000\n")  # no safe mode
     chance = random.Random(7)  # noqa: S311 - to get the same again
     for _ in range(KILLS):
         last = kill_after(chance.randrange(110, 300), folder, tmp_path / "state", server)
         [file] = (tmp_path / "state").glob("*/checkpoint")
-        [legacy] = decode(file.read_bytes(), 0).values()
-        _, kept = legacy.kept()["time again"]
+        [snapshot] = decode(file.read_bytes(), 0).values()
+        _, kept = snapshot.kept()["time again"]
         assert last - kept < OLDEST

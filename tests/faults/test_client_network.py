@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eshet import Client, Disconnected, ErrorValue, TimeoutConfig, Unknown
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.messages import ActionCall, ActionRegister, HelloAccepted, HelloId, Reply
 from eshet.server import Server
 from tests.conformance.script import ok, v

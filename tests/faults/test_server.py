@@ -5,7 +5,7 @@ import itertools
 import random
 
 from eshet import Client
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.exceptions import ProtocolError
 from eshet.messages import (
     FROM_CLIENT,

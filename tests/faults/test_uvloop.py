@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from eshet import Client
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.server import Server
 
 uvloop = pytest.importorskip("uvloop")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar, TypeVarTuple
 
-from eshet_rules.virtual_time import VirtualLoop
+from eshet_rules.testing.virtual_time import VirtualLoop
 
 __all__ = ["SimulatedLoop"]
 

@@ -20,7 +20,7 @@ from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.trail import Trail
 from eshet_rules.exceptions import RulesError
 from eshet_rules.logs import make_logger
-from eshet_rules.runner import run
+from eshet_rules.runner.main import run
 from tests.simulation.history import History
 from tests.simulation.network import Host, Network
 from tests.simulation.process import Process
@@ -218,8 +218,8 @@ def simulated_runners(runners: dict[str, SimulatedRunner]) -> Iterator[None]:
         return runners[folder.name].folder.hints(**settings)
 
     with (
-        mock.patch("eshet_rules.runner.Trail", AcknowledgingTrail),
-        mock.patch("eshet_rules.watcher.awatch", hints),
-        mock.patch("eshet_rules.house.on_signal", mock.MagicMock()),
+        mock.patch("eshet_rules.runner.main.Trail", AcknowledgingTrail),
+        mock.patch("eshet_rules.modules.watcher.awatch", hints),
+        mock.patch("eshet_rules.runner.runner.on_signal", mock.MagicMock()),
     ):
         yield

@@ -5,9 +5,9 @@ from typing import Any
 
 from eshet import Client, ErrorValue, Unknown
 from eshet.server import Server
-from eshet_rules.discovery import Source
-from eshet_rules.importer import Importer
-from eshet_rules.reload import Reloader
+from eshet_rules.modules.discovery import Source
+from eshet_rules.modules.importer import Importer
+from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from tests.conftest import Advance
 from tests.support.rules import Folder, Log

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eshet_rules.audit.records import check
-from eshet_rules.discovery import Source, discover
 from eshet_rules.logs import make_logger
+from eshet_rules.modules.discovery import Source, discover
 
 __all__ = ["Folder", "Log"]
 

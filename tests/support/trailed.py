@@ -6,18 +6,17 @@ import io
 import pytest
 
 from eshet import Client
-from eshet.client.seeing import let_see
-from eshet_rules.audit.acting import Acting, acting_as
+from eshet_rules.audit.actor import Actor, use_actor
+from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import check
 from eshet_rules.audit.redaction import Redaction
-from eshet_rules.audit.witness import RecordingWitness
-from eshet_rules.checkpoint import decode, encode, encode_module
-from eshet_rules.importer import Importer
 from eshet_rules.logs import make_logger
-from eshet_rules.reload import Reloader
-from eshet_rules.remember import wall_zero
+from eshet_rules.modules.importer import Importer
+from eshet_rules.reload.checkpoint import decode, encode, encode_module
+from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 
 __all__ = ["Trailed"]
@@ -38,12 +37,12 @@ class Trailed:
         self.reloader = self._make_reloader()
 
     def _make_reloader(self, inherited=None):
-        witness = RecordingWitness(self.recorder)
+        observer = RecordingObserver(self.recorder)
 
         def make_client(module):
-            with acting_as(Acting(module=module)):
+            with use_actor(Actor(module=module)):
                 client = Client(server=self.server, client_id=module)
-            let_see(client, witness)
+            client.attach(observer)
             return client
 
         return Reloader(
@@ -53,7 +52,9 @@ class Trailed:
     async def start_again(self):
         """End the rules, and load them as another process does that finds their checkpoint."""
         given = {name: self.reloader.give(name, wall_zero()) for name in self.reloader.remembered}
-        assert not any(encode_module(legacy)[1] for legacy in given.values())  # what is left out
+        assert not any(
+            encode_module(snapshot)[1] for snapshot in given.values()
+        )  # what is left out
         data = encode(given)
         await self.reloader.close()
         self.reloader = self._make_reloader(decode(data, wall_zero()))

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from eshet import Client, Unknown
 from eshet.server import Server
-from eshet_rules.checkpoint import decode, encode
-from eshet_rules.importer import Importer
-from eshet_rules.reload import Reloader
-from eshet_rules.remember import wall_zero
+from eshet_rules.modules.importer import Importer
+from eshet_rules.reload.checkpoint import decode, encode
+from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
-from eshet_rules.virtual_time import VirtualLoop
+from eshet_rules.testing.virtual_time import VirtualLoop
 from tests.support.house import House
 from tests.support.rules import Folder, Log
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from eshet import Client, Disconnected, ErrorValue, Unknown
 from eshet.server import Server
-from eshet_rules.virtual_time import VirtualLoop
+from eshet_rules.testing.virtual_time import VirtualLoop
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class ClientMachine(RuleBasedStateMachine):
         self.others: dict[str, Any] = {}  # of the other client
         self.observed: dict[str, list[Any]] = {}
         self.expected: dict[str, list[Any]] = {}
-        self.hearings: dict[str, Any] = {}
+        self.subscriptions: dict[str, Any] = {}
         self.heard: dict[str, list[Any]] = {}
         self.emitted: dict[str, list[Any]] = {}
 
@@ -216,13 +216,13 @@ class ClientMachine(RuleBasedStateMachine):
     @rule(name=NAMES)
     def an_event_is_listened_to(self, name: str) -> None:
         path = f"/event/{name}"
-        if path not in self.hearings:
+        if path not in self.subscriptions:
             heard = self.heard.setdefault(path, [])
-            self.hearings[path] = self.run(self.client.event_listen_cb(path, heard.append))
+            self.subscriptions[path] = self.run(self.client.event_listen_cb(path, heard.append))
 
     @rule(name=NAMES)
     def an_event_is_listened_to_no_more(self, name: str) -> None:
-        hearing = self.hearings.pop(f"/event/{name}", None)
+        hearing = self.subscriptions.pop(f"/event/{name}", None)
 
         async def dispose() -> None:
             if hearing is not None:
@@ -236,7 +236,7 @@ class ClientMachine(RuleBasedStateMachine):
         outcome = self.attempt(self.other.event_emit(path, payload))
         if self.away:
             assert isinstance(outcome, Disconnected)
-        elif path in self.hearings:
+        elif path in self.subscriptions:
             assert outcome is None
             self.emitted.setdefault(path, []).append(payload)
         else:

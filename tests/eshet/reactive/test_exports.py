@@ -1,13 +1,11 @@
 """The public names, and that none of plain yarp's is missing."""
 
-import ast
 import inspect
-import pathlib
 
-import pytest
 import yarp as plain
 
 from eshet import reactive
+from eshet import yarp as eshet_yarp
 
 # What plain yarp has in its namespace by accident: helpers and loop variables of its modules.
 ACCIDENTS = {
@@ -27,14 +25,13 @@ def test_every_function_and_class_of_plain_yarp_is_there():
         for name, thing in vars(plain).items()
         if not name.startswith("_") and callable(thing) and not inspect.ismodule(thing)
     }
-    assert names - ACCIDENTS - set(reactive.__all__) == set()
+    assert names - ACCIDENTS - set(eshet_yarp.__all__) == set()
 
 
 def test_what_the_contract_has_beyond_plain_yarp_is_there():
     beyond = """
         Event NoChange Subscription ensure_reactive reactive_list reactive_tuple reactive_dict
         value_to_event event_to_value emit_at on_value emit_fn make_same_type FSM replace_unknown
-        store
     """
     assert set(beyond.split()) <= set(reactive.__all__)
 
@@ -47,23 +44,3 @@ def test_every_public_name_exists_and_is_listed_once():
 
 def test_no_value_is_plain_yarp_s_own():
     assert reactive.NoValue is plain.NoValue
-
-
-MODULES = sorted(pathlib.Path(reactive.__file__).parent.glob("*.py"))
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_imports_go_downwards_in_the_order_that_the_package_tells(module):
-    order = [
-        name.strip(",")
-        for line in reactive.__doc__.splitlines()
-        if line.startswith("    ") and not line.startswith("     ")
-        for name in line[4:24].split()
-    ]
-    if module.stem == "__init__":
-        assert set(order) == {path.stem for path in MODULES} - {"__init__"}
-        return
-    below = order[order.index(module.stem) + 1 :]
-    for node in ast.parse(module.read_text()).body:
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("eshet.reactive."):
-            assert node.module.rsplit(".", 1)[1] in below

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from eshet import reactive as yarp
 from eshet.scope import Scope
 from eshet.unknown import Unknown
-from eshet_rules.virtual_time import VirtualLoop
+from eshet_rules.testing.virtual_time import VirtualLoop
 
 ABSENT = (yarp.NoValue, Unknown)
 

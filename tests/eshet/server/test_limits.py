@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eshet import Client, codec
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.messages import (
     EventEmit,
     EventListen,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eshet import Client
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.exceptions import ListenError
 from eshet.messages import EventListen
 from eshet.server import Limits, Server

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from eshet import Client
-from eshet.client.address import Address
+from eshet.address import Address
 from eshet.connection import Connector
 from eshet.messages import HelloId, Message
 from eshet.server import Server

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from eshet.server.peer import Peer
-from eshet.server.tree import Directory, Kind, Node, Tree, TreeError
+from eshet.server.tree import Directory, NodeKind, Tree, TreeError, TreeNode
 
 
 class NoLine:
@@ -34,8 +34,8 @@ def a_peer(name: str) -> Peer:
 
 def test_an_idle_node_is_gone_with_the_directories_above_it() -> None:
     tree, owner = Tree(), a_peer("owner")
-    tree.register(b"/a/b/c", Kind.STATE, owner, 0.0)
-    tree.register(b"/a/d", Kind.STATE, owner, 0.0)
+    tree.register(b"/a/b/c", NodeKind.STATE, owner, 0.0)
+    tree.register(b"/a/d", NodeKind.STATE, owner, 0.0)
     tree.release(owner)
     assert tree.root.children == {}
     with pytest.raises(TreeError, match="path_not_found"):
@@ -44,9 +44,9 @@ def test_an_idle_node_is_gone_with_the_directories_above_it() -> None:
 
 def test_a_released_state_has_no_value_and_says_that_it_had_one() -> None:
     tree, owner, observer = Tree(), a_peer("owner"), a_peer("observer")
-    known = tree.register(b"/known", Kind.STATE, owner, 0.0)
-    unknown = tree.register(b"/unknown", Kind.STATE, owner, 0.0)
-    tree.listen(b"/known", Kind.STATE, observer, 0.0)
+    known = tree.register(b"/known", NodeKind.STATE, owner, 0.0)
+    unknown = tree.register(b"/unknown", NodeKind.STATE, owner, 0.0)
+    tree.listen(b"/known", NodeKind.STATE, observer, 0.0)
     known.value = b"\x01"
     assert tree.release(owner) == [(known, True), (unknown, False)]
     assert tree.find(b"/known").value is None
@@ -65,7 +65,7 @@ def answer(operation: Callable[..., object], *args: Any) -> str | None:
 NAMES = st.sampled_from([b"a", b"b", b"c"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: b"/" + b"/".join(names))
 PEERS = st.integers(0, 2)
-KINDS = st.sampled_from(Kind)
+KINDS = st.sampled_from(NodeKind)
 
 
 class TreeMachine(RuleBasedStateMachine):
@@ -75,9 +75,9 @@ class TreeMachine(RuleBasedStateMachine):
         super().__init__()
         self.tree = Tree()
         self.peers = [a_peer(str(n)) for n in range(3)]
-        self.model: dict[bytes, tuple[Kind, Peer | None, list[Peer]]] = {}
+        self.model: dict[bytes, tuple[NodeKind, Peer | None, list[Peer]]] = {}
 
-    def expected_error(self, path: bytes, kind: Kind) -> str | None:
+    def expected_error(self, path: bytes, kind: NodeKind) -> str | None:
         if path in self.model:
             return None if self.model[path][0] is kind else "path_already_exists"
         if any(other.startswith(path + b"/") for other in self.model):
@@ -87,7 +87,7 @@ class TreeMachine(RuleBasedStateMachine):
         return None
 
     @rule(path=PATHS, kind=KINDS, peer=PEERS)
-    def register(self, path: bytes, kind: Kind, peer: int) -> None:
+    def register(self, path: bytes, kind: NodeKind, peer: int) -> None:
         error = self.expected_error(path, kind)
         known, owner, listeners = self.model.get(path, (kind, None, []))
         if error is None and owner is not None:
@@ -97,7 +97,7 @@ class TreeMachine(RuleBasedStateMachine):
             self.model[path] = (known, self.peers[peer], listeners)
 
     @rule(path=PATHS, kind=KINDS, peer=PEERS)
-    def listen(self, path: bytes, kind: Kind, peer: int) -> None:
+    def listen(self, path: bytes, kind: NodeKind, peer: int) -> None:
         error = self.expected_error(path, kind)
         assert answer(self.tree.listen, path, kind, self.peers[peer], 0.0) == error
         if error is None:
@@ -122,7 +122,7 @@ class TreeMachine(RuleBasedStateMachine):
     @invariant()
     def the_tree_is_the_model(self) -> None:
         found: dict[bytes, Any] = {}
-        todo: list[tuple[bytes, Node | Directory]] = [(b"", self.tree.root)]
+        todo: list[tuple[bytes, TreeNode | Directory]] = [(b"", self.tree.root)]
         while todo:
             path, node = todo.pop()
             if isinstance(node, Directory):

@@ -3,13 +3,13 @@
 import pytest
 
 from eshet import Unknown
-from eshet.cause import Cause, causing, current_cause
+from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive import NoValue
 from eshet.scope import Scope
-from eshet.yarp.outputs import Output, Outputs, is_unknown, left_in, own_output, using_outputs
+from eshet.yarp.outputs import HeldOutput, Outputs, is_unknown, left_in, own_output, using_outputs
 
 
-class Unfinished(Output):
+class Unfinished(HeldOutput):
     """A sink of which some values have not arrived."""
 
     __slots__ = ("left",)
@@ -118,8 +118,8 @@ def test_what_the_old_one_could_not_finish_is_sent_for_the_cause_that_it_was_for
     output = Unfinished("set_value of /lamp", lambda value: None, False)
     output.left = [(1, cause), (2, None)]
     causes = []
-    new = Output("set_value of /lamp", lambda value: causes.append(current_cause()), False)
-    with causing(Cause("reload", "hall")) as reload:
+    new = HeldOutput("set_value of /lamp", lambda value: causes.append(current_cause()), False)
+    with use_cause(Cause("reload", "hall")) as reload:
         new.release(output.give())
     assert [each.id for each in causes] == [cause.id, reload.id]
 
@@ -153,7 +153,7 @@ def test_an_error_of_one_sink_does_not_hold_the_others_back():
     new, errors = Version(held_back=True), []
     new.scope = Scope("light", on_error=lambda error, doing: errors.append((str(error), doing)))
     with new.scope.active():
-        new.outputs.add(Output("set_value of /a", fail, follows=True))(1)
+        new.outputs.add(HeldOutput("set_value of /a", fail, follows=True))(1)
     new.sink()(2)
     new.outputs.release(new.rules)
     assert new.sent == [2]
@@ -165,8 +165,8 @@ def fail(value):
 
 
 def test_sinks_made_in_a_context_belong_to_its_outputs():
-    outputs, output = Outputs(held_back=True), Output("set_value of /a", print, follows=True)
+    outputs, output = Outputs(held_back=True), HeldOutput("set_value of /a", print, follows=True)
     with using_outputs(outputs):
         own_output(output)
     assert output.held == []
-    assert own_output(Output("set_value of /b", print, follows=True)).held is None
+    assert own_output(HeldOutput("set_value of /b", print, follows=True)).held is None

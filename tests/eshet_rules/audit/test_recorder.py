@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from eshet.cause import Cause, causing
+from eshet.cause import Cause, use_cause
 from eshet.clock import wall_stamp
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.recorder import Recorder
@@ -108,7 +108,7 @@ async def test_a_record_of_a_log_has_the_cause_and_its_parent(file):
     recorder = Recorder()
     log = make_logger(io.StringIO(), recorder=recorder)
     parent = Cause("event", "/bell")
-    with recorder.keeping(Trail(file)), causing(Cause("state", "/door", parent)) as cause:
+    with recorder.keeping(Trail(file)), use_cause(Cause("state", "/door", parent)) as cause:
         log.info("stopped")
     [record] = Reader(file, Filter(event="stopped")).records()
     assert (record["cause"], record["parent"]) == (cause.id, parent.id)

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from eshet_rules.audit.trail import Trail
 from eshet_rules.cli import main
-from eshet_rules.state_folder import state_folder
+from eshet_rules.runner.state_folder import state_folder
 
 TIME = "2026-06-25T18:30:{:02}.000000Z"
 

@@ -47,7 +47,7 @@ def test_help_does_not_import_the_runner():
         "from eshet_rules.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(*[name for name in ('watchfiles', 'structlog', 'eshet_rules.runner') "
+        "print(*[name for name in ('watchfiles', 'structlog', 'eshet_rules.runner.main') "
         "if name in sys.modules])"
     )
     done = subprocess.run(  # noqa: S603

@@ -8,7 +8,7 @@ from eshet.utils import RunSerially
 from eshet_rules.cli.templates import template
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.limits import RuleLimits
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_each_key_is_read_as_what_it_means(read, file):
     assert configuration.state.folder == Path.home() / "state"
     watch = configuration.watch
     assert (watch.reload, watch.settle, watch.rescan) == (False, 1.0, 0.5)
-    assert configuration.supervision == Limits(restarts=0, blocked_after=1.0)
+    assert configuration.supervision == RuleLimits(restarts=0, blocked_after=1.0)
     assert configuration.strategy == RunSerially(retry=True)
 
 
@@ -123,7 +123,7 @@ def test_the_template_is_right_and_has_every_key_with_its_default(read):
     all_written = read(written)
     assert all_written.log == Configuration().log
     assert all_written.watch == Configuration().watch
-    assert all_written.supervision == Limits()
+    assert all_written.supervision == RuleLimits()
     keys = {
         field
         for table in ("server", "log", "state", "watch", "supervision")

@@ -4,7 +4,7 @@ import pytest
 
 from eshet.utils import RunInTask, RunSerially
 from eshet_rules.config import Configuration, ConfigurationFile
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.limits import RuleLimits
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_by_default_a_rule_is_enabled_and_has_nothing_of_its_own():
     settings = Configuration().for_rule("hall.light")
     assert settings.disabled is None
     assert settings.strategy is None
-    assert settings.limits == Limits()
+    assert settings.limits == RuleLimits()
     assert dict(settings.parameters) == {}
 
 
@@ -59,7 +59,7 @@ def test_the_last_table_that_says_something_counts_key_by_key(read):
         run = "serially"
         [rules."*"]
         parameters = { dark = 40, minutes = 2 }
-        limits = { restarts = 8, first_pause = 2 }
+        limits = { restarts = 8, backoff_initial = 2 }
         enabled = false
         [rules.hall]
         parameters.dark = 50
@@ -71,17 +71,17 @@ def test_the_last_table_that_says_something_counts_key_by_key(read):
     hall, bath = configuration.for_rule("hall.light"), configuration.for_rule("bath.light")
     assert dict(hall.parameters) == {"dark": 50, "minutes": 2}
     assert dict(bath.parameters) == {"dark": 40, "minutes": 2}
-    assert (hall.limits.restarts, hall.limits.first_pause) == (9, 2.0)
-    assert (bath.limits.restarts, bath.limits.first_pause) == (8, 2.0)
+    assert (hall.limits.restarts, hall.limits.backoff_initial) == (9, 2.0)
+    assert (bath.limits.restarts, bath.limits.backoff_initial) == (8, 2.0)
     assert (hall.disabled, bath.disabled) == (None, "by the configuration")
     assert (hall.strategy, bath.strategy) == (RunInTask(), RunSerially())
 
 
 def test_limits_that_do_not_fit_to_those_of_another_table_are_left_as_they_are(read):
     configuration = read(
-        '[rules."*"]\nlimits.first_pause = 30\n[rules.hall]\nlimits.longest_pause = 20'
+        '[rules."*"]\nlimits.backoff_initial = 30\n[rules.hall]\nlimits.backoff_max = 20'
     )
-    assert configuration.for_rule("hall.light").limits == Limits(first_pause=30.0)
+    assert configuration.for_rule("hall.light").limits == RuleLimits(backoff_initial=30.0)
 
 
 def test_the_same_settings_are_equal_and_others_are_not(read):

@@ -6,8 +6,8 @@ import socket
 import pytest
 from click.testing import CliRunner
 
-from eshet_rules import house_server
 from eshet_rules.cli import main
+from eshet_rules.runner import server as house_server
 from tests.support.processes import line, running
 from tests.support.rules import Folder
 

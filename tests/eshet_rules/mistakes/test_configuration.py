@@ -75,7 +75,7 @@ MISTAKES = [
             ("supervision", "end_after"),
             ("supervision", "blocked_after"),
             ("supervision", "restart_period"),
-            ("rules.hall.limits", "longest_pause"),
+            ("rules.hall.limits", "backoff_max"),
         )
         for time in ("1e300", "1" + 400 * "0", "1e9")
     ],
@@ -85,7 +85,14 @@ MISTAKES = [
     ("[supervision]\nrestarts = -1", 2, "supervision.restarts", "found -1", "at least 0"),
     ("[supervision]\nrestarts = 1.5", 2, "supervision.restarts", "1.5", "a whole number"),
     ("[supervision]\nloop_rounds = 0", 2, "supervision.loop_rounds", "found 0", "write 1 or more"),
-    ("[supervision]\nfirst_pause = '1s'", 2, "supervision.first_pause", '"1s"', "of seconds"),
+    ("[supervision]\nshort_life = 5", 2, "supervision.short_life", "", "now called min_uptime"),
+    (
+        "[supervision]\nbackoff_initial = '1s'",
+        2,
+        "supervision.backoff_initial",
+        '"1s"',
+        "of seconds",
+    ),
     (
         "[supervision]\nblocked_after = 9",
         2,

@@ -1,19 +1,19 @@
 import pytest
 
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.supervision.limits import RuleLimits
 
 
 def test_the_figures_are_those_that_are_documented():
-    limits = Limits()
+    limits = RuleLimits()
     assert (limits.restarts, limits.restart_period) == (5, 600)
-    assert (limits.first_pause, limits.longest_pause) == (1, 60)
+    assert (limits.backoff_initial, limits.backoff_max) == (1, 60)
     assert (limits.blocked_after, limits.interrupt_after) == (0.5, 5)
     assert (limits.loop_rounds, limits.loop_period) == (100, 10)
-    assert (limits.short_lives, limits.short_life) == (3, 60)
+    assert (limits.max_failed_starts, limits.min_uptime) == (3, 60)
 
 
 def test_no_restart_at_all_is_a_choice():
-    assert Limits(restarts=0).restarts == 0
+    assert RuleLimits(restarts=0).restarts == 0
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ def test_no_restart_at_all_is_a_choice():
         ({"restarts": -1}, "restarts=-1 is no count: write 0 or more"),
         ({"loop_rounds": 0}, "write 1 or more"),
         ({"restart_period": 0}, "write seconds, more than 0"),
-        ({"first_pause": float("nan")}, "write seconds, more than 0"),
+        ({"backoff_initial": float("nan")}, "write seconds, more than 0"),
         ({"end_after": float("inf")}, "at most 31536000, a year"),
         ({"end_after": 1e300}, "at most 31536000, a year"),
         ({"restart_period": 10**400}, "at most 31536000, a year"),
-        ({"first_pause": 61}, "longer than longest_pause=60.0"),
+        ({"backoff_initial": 61}, "longer than backoff_max=60.0"),
         ({"blocked_after": 6}, "longer than interrupt_after=5.0"),
         ({"interrupt_after": 11}, "longer than end_after=10.0"),
     ],
@@ -34,4 +34,4 @@ def test_no_restart_at_all_is_a_choice():
 )
 def test_a_figure_without_a_meaning_is_refused_with_advice(figures, advice):
     with pytest.raises(ValueError, match=advice):
-        Limits(**figures)
+        RuleLimits(**figures)

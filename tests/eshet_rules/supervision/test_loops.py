@@ -5,11 +5,11 @@ import pytest
 from eshet import Client
 from eshet.cause import Cause
 from eshet.server import Server
-from eshet_rules.runner import run
-from eshet_rules.supervision.limits import Limits
+from eshet_rules.runner.main import run
+from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.loops import Loops
 
-LIMITS = Limits(loop_rounds=5, loop_period=10)
+LIMITS = RuleLimits(loop_rounds=5, loop_period=10)
 
 
 def chain(*paths, after=None):
@@ -29,7 +29,7 @@ def go_round(loops, rounds, seconds=0.0, now=0.0):
     for number in range(rounds):
         for path, rule in (("/a", "hall.x"), ("/b", "bath.y")):
             cause = chain(path, after=cause)
-            if (error := loops.hears(cause, rule, LIMITS, now)) is not None:
+            if (error := loops.on_input(cause, rule, LIMITS, now)) is not None:
                 told.setdefault(number, error)
         now += seconds
     return told
@@ -61,18 +61,18 @@ def test_slow_rounds_may_go_on_for_ever():
 
 def test_a_hundred_effects_of_one_cause_are_no_loop():
     loops, root = Loops(), chain("/a")
-    loops.hears(root, "hall.x", LIMITS, 0)
+    loops.on_input(root, "hall.x", LIMITS, 0)
     for number in range(100):
         effect = chain(f"/b{number}", after=root)
-        assert loops.hears(effect, "bath.y", LIMITS, 0) is None
+        assert loops.on_input(effect, "bath.y", LIMITS, 0) is None
 
 
 def test_a_chain_of_timers_that_is_heard_again_and_again_is_no_loop():
     loops, timer = Loops(), chain("/begin")
-    loops.hears(timer, "hall.x", LIMITS, 0)
+    loops.on_input(timer, "hall.x", LIMITS, 0)
     for number in range(1000):
         timer = Cause("timer", "interval", timer)
-        assert loops.hears(chain("/tick", after=timer), "bath.y", LIMITS, number / 100) is None
+        assert loops.on_input(chain("/tick", after=timer), "bath.y", LIMITS, number / 100) is None
 
 
 def test_a_rule_with_several_callbacks_at_a_path_hears_once():
@@ -80,7 +80,7 @@ def test_a_rule_with_several_callbacks_at_a_path_hears_once():
     for _ in range(5):
         cause = chain("/a", after=cause)
         for _ in range(10):
-            assert loops.hears(cause, "hall.x", LIMITS, 0) is None
+            assert loops.on_input(cause, "hall.x", LIMITS, 0) is None
 
 
 def test_a_detour_by_timers_is_still_a_round():
@@ -88,7 +88,7 @@ def test_a_detour_by_timers_is_still_a_round():
     told = []
     for _ in range(6):
         cause = chain("/a", after=cause)
-        told.append(loops.hears(cause, "hall.x", LIMITS, 0))
+        told.append(loops.on_input(cause, "hall.x", LIMITS, 0))
         cause = Cause("timer", "delay", cause)
     assert told[-1].cycle == [
         "event /a heard by hall.x",
@@ -100,7 +100,7 @@ def test_a_detour_by_timers_is_still_a_round():
 def test_it_remembers_no_more_than_so_much():
     loops = Loops()
     for number in range(10_000):
-        loops.hears(chain(f"/{number}"), "hall.x", LIMITS, 0)
+        loops.on_input(chain(f"/{number}"), "hall.x", LIMITS, 0)
     assert len(loops._heard) <= 4096
 
 

@@ -1,0 +1,369 @@
+"""Keeps a client connected: one session after the other, each restored before it counts.
+
+A server may end the connection for one request, such as a value beyond its limits. So if the
+connection ends while it is being restored, the next one is restored request by request, and a value
+that is on its way when two connections end is not sent again: the client does not connect and lose
+the connection for ever.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from eshet import codec, messages
+from eshet.client.registrations import RegistrationTable, Restore
+from eshet.client.session import REPLIES, Accept, ClientSession, Handler, Request, describe
+from eshet.connection import CLOSED_BY_PEER, Connector
+from eshet.exceptions import Disconnected, ErrorValue, EshetError, WrongLoop
+from eshet.protocol import TimeoutConfig
+from eshet.text import safe_str
+
+__all__ = ["Backoff", "ConnectionManager", "Restorer", "backoff"]
+
+_SOON: Final = 1.0
+"""A connection that ends within this time, in seconds, was none."""
+
+
+class Backoff:
+    """The delays between the tries of one client.
+
+    They begin anew after a connection that lasted. One that ends as soon as it is made, as when two
+    clients throw each other out in turn, counts as a try that failed.
+    """
+
+    def __init__(self) -> None:
+        self._delays = backoff()
+        self._last = 0.0
+
+    def next_delay(self) -> float:
+        """Return how long to wait before the next try, in seconds."""
+        self._last = next(self._delays)
+        return self._last
+
+    def lasted(self, seconds: float) -> None:
+        """Take note of how long the last connection lasted."""
+        if seconds > _SOON + 2 * self._last:
+            self._delays = backoff()
+
+
+def backoff(
+    start: float = 0.25, end: float = 5.0, multiplier: float = 2.0, jitter: float = 0.2
+) -> Iterator[float]:
+    """Yield the delays before one try after another, without end: first none, then ever longer.
+
+    Args:
+        start: the first delay that is not zero, in seconds.
+        end: the longest delay, in seconds.
+        multiplier: from one delay to the next.
+        jitter: by which part each is made longer or shorter at random, so that clients that lost
+            the same server do not come back all at once.
+    """
+    yield 0.0
+    delay = start
+    while True:
+        yield delay * random.uniform(1 - jitter, 1 + jitter)  # noqa: S311 - not a secret
+        delay = min(delay * multiplier, end)
+
+
+_CLIENTS: Final = b"/meta/clients"
+_NOBODY: Final = codec.pack([0x7FFF_FFFF])  # a page without clients, for what else it tells
+
+
+class Restorer:
+    """Restores the registrations of one client.
+
+    Args:
+        registrations: of the client.
+        log: for what is not restored.
+    """
+
+    def __init__(self, registrations: RegistrationTable, log: logging.Logger) -> None:
+        self._registrations = registrations
+        self._log = log
+        self._one_by_one = False
+        self._suspect: Restore | None = None
+
+    async def restore(self, session: ClientSession) -> None:
+        """Make all registrations again, or as many as possible until the connection ends."""
+        if self._one_by_one:
+            await self._restore_one_by_one(session)
+        else:
+            # Again, as more may be registered in the meantime.
+            while replies := [session.ask(*each) for each in self._registrations.to_restore()]:
+                for outcome in await asyncio.gather(*replies, return_exceptions=True):
+                    self._check(outcome)
+                if session.lost.done():
+                    break
+        self._one_by_one = session.lost.done()
+
+    async def _restore_one_by_one(self, session: ClientSession) -> None:
+        for restore in self._registrations.to_restore():
+            outcomes = await asyncio.gather(session.ask(*restore), return_exceptions=True)
+            self._check(outcomes[0])
+            if session.lost.done():
+                self._note_end(restore)
+                return
+        self._suspect = None
+
+    def _check(self, outcome: object) -> None:
+        if isinstance(outcome, ErrorValue):
+            self._log.error("not restored after a reconnection: %s", safe_str(outcome))
+
+    def _note_end(self, restore: Restore) -> None:
+        """Give up the value of a state if this is the second connection that ends for it."""
+        first, self._suspect = self._suspect, restore
+        if restore.code != messages.StateChanged.code or first is None:
+            return
+        owned = self._registrations.owned.get(restore.path)
+        if owned is not None and first[:3] == restore[:3] and owned.value == restore.value:
+            owned.value = None
+            self._log.error(
+                "the state %s is unknown until it changes: the server ended the connection twice "
+                "when it was sent the value, of %d bytes",
+                restore.path.decode(),
+                len(restore.value),
+            )
+
+    async def explain(self, session: ClientSession) -> None:
+        """Log why the server ended the last connection of this client, if it knows."""
+        with contextlib.suppress(EshetError):
+            told = await session.ask(messages.ActionCall.code, _CLIENTS, _NOBODY)
+            reason = _reason(told, session.client_id)
+            if reason is not None:
+                self._log.warning("why the server ended the last connection: %s", reason)
+
+
+def _reason(told: Any, client_id: bytes | None) -> str | None:
+    """Return why the last connection of a client ended, from the answer of `/meta/clients`."""
+    match told:
+        case {"gone": list(gone)}:
+            for entry in gone:
+                match entry:
+                    case [who, str(reason), _] if codec.pack(who) == client_id:
+                        return safe_str(reason, 200)
+    return None
+
+
+class ConnectionManager:
+    """Connects, says hello, restores what is registered, and begins anew when that ends.
+
+    Args:
+        server: to connect to.
+        client_id: packed; None to keep the one that the server gives.
+        timeouts: how long each side waits for the other.
+        registrations: what is restored.
+        handlers: what to do with messages that are no replies, by code.
+        log: for what happens to the connection.
+    """
+
+    def __init__(
+        self,
+        server: Connector,
+        client_id: bytes | None,
+        timeouts: TimeoutConfig,
+        registrations: RegistrationTable,
+        handlers: Mapping[int, Handler],
+        log: logging.Logger,
+    ) -> None:
+        self.server: Final = server
+        self.why_not = "not connected to the server yet"
+        """Why there is no connection, if there is none."""
+        self._client_id = client_id
+        self._has_own_id = client_id is not None
+        self._timeouts = timeouts
+        self._registrations = registrations
+        self._handlers = {**REPLIES, **handlers}
+        self._log = log
+        self._session: ClientSession | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which it was started
+        self.thread: int | None = None
+        """The thread of that loop, when it was checked last; None if it has not been started."""
+        self.loop_is_running: Callable[[], bool] = _is_not_started
+        """Whether that loop is running, in whatever thread."""
+        self.reconnected_at: float | None = None
+        """The loop's time when a connection was made after one that was lost; None if never."""
+        self._closed = False
+        self._was_connected = False
+        self._closed_by_server = False
+        self._restorer = Restorer(registrations, log)
+        self._explaining: asyncio.Task[None] | None = None  # which ends with its connection
+        self._told = False  # that there is no connection
+        self._awake = asyncio.Event()  # while connected, and when closed: nobody waits for ever
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session, with all registrations restored."""
+        return self._session is not None and self._session.ready
+
+    @property
+    def closed(self) -> bool:
+        """Whether it connects no more."""
+        return self._closed
+
+    def ask(
+        self, code: int, path: bytes, value: bytes = b"", accept: Accept | None = None
+    ) -> asyncio.Future[Any]:
+        """Send a request to the server; see `ClientSession.ask`.
+
+        Raises:
+            Disconnected: there is no connection.
+        """
+        session = self._session
+        if session is None or not session.ready:
+            self.start()
+            raise Disconnected(describe(code, path), self.why_not)
+        return session.ask(code, path, value, accept)
+
+    def ask_early(self, code: int, path: bytes, value: bytes) -> asyncio.Future[Any] | None:
+        """Send a request as soon as its node is registered, though others are not yet restored.
+
+        Returns:
+            None if there is nobody to ask.
+        """
+        return None if self._session is None else self._session.ask(code, path, value)
+
+    @property
+    def in_flight(self) -> list[Request]:
+        """The requests that were sent over the present connection and wait for their replies."""
+        return [] if self._session is None else self._session.in_flight
+
+    def start(self) -> None:
+        """Begin to connect, within the running loop. A second call does nothing."""
+        if self._runner is None and not self._closed:
+            self._loop = asyncio.get_running_loop()
+            self.loop_is_running = self._loop.is_running
+            self.thread = threading.get_ident()
+            self._runner = self._loop.create_task(self._stay_connected())
+
+    def check_loop(self) -> None:
+        """Check that the caller runs in the event loop in which this was started, if it was.
+
+        Raises:
+            WrongLoop: it runs in another, or in none.
+        """
+        if self._loop is not None and asyncio._get_running_loop() is not self._loop:
+            raise WrongLoop
+        if self._loop is not None:
+            self.thread = threading.get_ident()
+
+    async def wait(self) -> None:
+        """Wait until there is a connection.
+
+        Raises:
+            Disconnected: this is closed.
+        """
+        await self._awake.wait()
+        if self._closed:
+            raise Disconnected("connect", self.why_not)
+
+    async def reconnect(self, reason: str) -> None:
+        """End the connection, and wait until there is another one, or until this is closed."""
+        if self._session is not None:
+            self.why_not = reason
+            self._awake.clear()
+            self._session.connection.close(reason)
+            await self._awake.wait()
+
+    async def close(self) -> None:
+        """End the connection, for good. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self.why_not = "this client is closed"
+        self._awake.set()
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
+        session = self._session
+        if session is not None:
+            session.connection.close(self.why_not)
+            await asyncio.shield(session.lost)
+
+    async def _stay_connected(self) -> None:
+        try:
+            await self._connect_for_ever()
+        finally:
+            if (observer := self._registrations.observer) is not None:
+                observer.closed(str(self.server))
+
+    async def _connect_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        tries = Backoff()
+        while True:
+            await asyncio.sleep(tries.next_delay())
+            session = ClientSession(self._client_id, self._timeouts, self._handlers, self._on_lost)
+            try:
+                await self.server.connect(lambda: session.connection)  # noqa: B023 - called now
+            except WrongLoop as error:
+                self._give_up(str(error))
+                return
+            except OSError as error:
+                self._tell_disconnected("can't connect", str(error))
+                continue
+            except Exception as error:  # a connector may be anybody's
+                self._tell_disconnected(
+                    "can't connect", f"{type(error).__name__}: {safe_str(error)}"
+                )
+                continue
+            since = loop.time()
+            if not session.lost.done():
+                self._session = session
+                await self._restore(session)
+            reason = await asyncio.shield(session.lost)
+            tries.lasted(loop.time() - since)
+            self._tell_disconnected("connection ended", reason)
+
+    def _give_up(self, reason: str) -> None:
+        """Connect no more: no attempt can succeed."""
+        self._tell_disconnected("can't connect", reason)
+        self._closed = True
+        self.why_not = reason
+        self._awake.set()
+
+    def _tell_disconnected(self, what: str, reason: str) -> None:
+        """Tell that there is no connection: once, however often it is tried in vain after that."""
+        told, self._told = self._told, True
+        observer = self._registrations.observer
+        if observer is None:
+            level = logging.DEBUG if told else logging.WARNING
+            self._log.log(level, "%s: %s: %s", self.server, what, reason)
+        elif not told:
+            observer.disconnected(str(self.server), f"{what}: {reason}")
+
+    async def _restore(self, session: ClientSession) -> None:
+        """Wait for the hello and register everything again, or until the connection ends."""
+        await asyncio.shield(session.greeted)
+        if session.lost.done():
+            return
+        self._client_id = session.client_id
+        await self._restorer.restore(session)
+        if not session.lost.done():
+            session.ready = True
+            self._told = False
+            self._awake.set()
+            if (observer := self._registrations.observer) is not None:
+                observer.connected(str(self.server), again=self._was_connected)
+            else:
+                self._log.info("connected to %s", self.server)
+            if self._was_connected and self._has_own_id and self._closed_by_server:
+                self._explaining = asyncio.create_task(self._restorer.explain(session))
+            if self._was_connected:
+                self.reconnected_at = asyncio.get_running_loop().time()
+            self._was_connected = True
+
+    def _on_lost(self, reason: str) -> None:
+        self._session = None
+        self._closed_by_server = reason == CLOSED_BY_PEER
+        if not self._closed:
+            self.why_not = f"the connection to the server ended: {reason}"
+            self._awake.clear()
+            self._registrations.disconnected()
+
+
+def _is_not_started() -> bool:
+    return False

@@ -1,0 +1,397 @@
+"""Nodes that are a function of other nodes."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, runtime_checkable
+
+from eshet.reactive.core.event import event_of
+from eshet.reactive.core.graph import Constant, EventNode, Node, RestoreContext, ValueNode, end
+from eshet.reactive.core.handle import Reactive, node_of
+from eshet.reactive.core.markers import NoChange, NoValue, PlainValue, is_same
+from eshet.reactive.core.origin import place_of, where
+from eshet.reactive.core.transaction import Transactions
+from eshet.reactive.core.unwrapping import Lifted
+from eshet.reactive.core.value import Value, value_of
+from eshet.unknown import Unknown
+
+__all__ = ["apply", "apply_at_changes", "apply_or", "dict_with", "list_of", "record_of"]
+
+_log: Final = logging.getLogger("eshet")
+
+Cell = ValueNode | EventNode | Constant
+"""What an argument is read from. It has a `value`, which an event emitted last, maybe long ago."""
+
+
+class _Apply(ValueNode):
+    """A function of values, of which at least one is a Value.
+
+    It holds what it held before where the function says `NoChange`. That, and what a function
+    remembers that is an object with `give` and `receive`, is what it hands over.
+    """
+
+    # What its arguments are read from: with one that is `_a`, with two `_a` and `_b`, with any
+    # other number the list `_b`, and `_a` is None. There is no class for each of these, since
+    # CPython reads the slots of many nodes several times as fast where all are of one class.
+    __slots__ = ("_a", "_b", "_function", "_lifted")
+
+    _a: Any
+    _b: Any
+
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
+        if len(cells) == 1:
+            self._a = a = cells[0]
+            self._b = None
+            self._function = function = lifted.one
+            value = function(a.value)
+        elif len(cells) == 2:
+            self._a, self._b = a, b = cells
+            self._function = function = lifted.two
+            value = function(a.value, b.value)
+        else:
+            self._a, self._b = None, cells
+            self._function = function = lifted.many
+            value = function(*[cell.value for cell in cells])
+        Node.__init__(self, inputs)
+        self.value = NoValue if value is NoChange else value
+        self._lifted = lifted
+
+    def settle(self, transactions: Transactions) -> bool:
+        # As compute() does, without a call, since this is what a graph spends its time on.
+        function = self._function  # CPython 3.11 calls what is in a slot slowly, but no local
+        if self._b is None:
+            value = function(self._a.value)
+        elif self._a is not None:
+            value = function(self._a.value, self._b.value)
+        elif len(self._b) == 3:
+            a, b, c = self._b
+            value = function(a.value, b.value, c.value)
+        else:
+            value = function(*[cell.value for cell in self._b])
+        if value is NoChange or (value is self.value and (value is Unknown or value is NoValue)):
+            return False
+        self.value = value
+        return True
+
+    def compute(self) -> Any:
+        """Call the function with the present inputs."""
+        if self._b is None:
+            return self._function(self._a.value)
+        if self._a is not None:
+            return self._function(self._a.value, self._b.value)
+        return self._function(*[cell.value for cell in self._b])
+
+    def label(self) -> str:
+        return self._lifted.name
+
+    def give(self, zero: float) -> Any:
+        return None if self._lifted.passing else [self.value, _given_by(self._lifted)]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
+        value, memory = given
+        if memory is not None:
+            _take_in(memory, self._lifted)
+        # What the function says of the present inputs counts; where it says nothing, the past.
+        now = self.compute()
+        self.change_to(value if now is NoChange else now)
+        return ()
+
+    @property
+    def is_told(self) -> bool:
+        """Most functions remember nothing."""
+        return isinstance(self._lifted.function, _Remembering)
+
+
+class _ApplyOr(_Apply):
+    """The same, which holds another value after an error."""
+
+    __slots__ = ("_otherwise",)
+
+    def __init__(
+        self, otherwise: Any, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]
+    ) -> None:
+        self._otherwise = otherwise
+        try:
+            super().__init__(lifted, cells, inputs)
+        except Exception as error:
+            Node.__init__(self, inputs)
+            self.value = otherwise
+            self._lifted = lifted
+            self.report(error)
+
+    def settle(self, transactions: Transactions) -> bool:
+        try:
+            return super().settle(transactions)
+        except Exception as error:
+            self.report(error)
+        if is_same(self.value, self._otherwise):
+            return False
+        self.value = self._otherwise
+        return True
+
+
+class _ApplyEvent(EventNode):
+    """A function of one Event."""
+
+    __slots__ = ("_function", "_lifted", "_source")
+
+    def __init__(self, lifted: Lifted, source: EventNode) -> None:
+        super().__init__((source,))
+        self._lifted = lifted
+        self._function = lifted.emitting
+        self._source = source
+
+    def settle(self, transactions: Transactions) -> bool:
+        source = self._source
+        if source.emitted_in != transactions.number:
+            return False  # it settles because of an input that was added later
+        if source.more:
+            return self.emit(self._results(source.more), transactions)
+        function = self._function
+        result = function(source.value)
+        if result is NoChange:
+            return False
+        self.value = result  # as emit() does, with one call less
+        self.more = ()
+        self.emitted_in = transactions.number
+        return True
+
+    def _results(self, emissions: Sequence[Any]) -> list[Any]:
+        results = [self._function(emission) for emission in emissions]
+        return [each for each in results if each is not NoChange]
+
+    def label(self) -> str:
+        return self._lifted.name
+
+    def give(self, zero: float) -> Any:
+        return _given_by(self._lifted)
+
+    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
+        _take_in(given, self._lifted)
+        return ()
+
+    def begin_afresh(self, resumption: RestoreContext) -> None:
+        begin_with = getattr(self._lifted.function, "begin_with", None)
+        present = self._source.present()
+        if begin_with is not None and present is not NoValue:
+            begin_with(present)
+
+
+class _ApplyEvents(EventNode):
+    """A function of Events and values: one call for each emission."""
+
+    __slots__ = ("_cells", "_events", "_lifted")
+
+    def __init__(self, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]) -> None:
+        super().__init__(inputs)
+        self._lifted = lifted
+        self._cells = cells
+        self._events = [
+            (position, cell) for position, cell in enumerate(cells) if isinstance(cell, EventNode)
+        ]
+
+    def settle(self, transactions: Transactions) -> bool:
+        values = [cell.value for cell in self._cells]
+        for position, _ in self._events:
+            values[position] = NoValue
+        results = self._results(values)
+        return self.emit([each for each in results if each is not NoChange], transactions)
+
+    def _results(self, values: list[Any]) -> list[Any]:
+        results = []
+        for position, event in self._events:
+            for emission in event.emissions:
+                values[position] = emission
+                results.append(self._lifted.emitting(*values))
+            values[position] = NoValue
+        return results
+
+    def label(self) -> str:
+        return self._lifted.name
+
+
+class _ApplyAtChanges(_ApplyEvents):
+    """The same, with one call too where Values changed and no Event was emitted."""
+
+    __slots__ = ()
+
+    def _results(self, values: list[Any]) -> list[Any]:
+        if any(event.emissions for _, event in self._events):
+            return super()._results(values)
+        return [self._lifted.emitting(*values)]
+
+
+@runtime_checkable
+class _Remembering(Protocol):
+    """A function that remembers something, and hands it over."""
+
+    def give(self) -> Any:
+        """Return it, as plain data."""
+
+    def receive(self, given: Any) -> None:
+        """Remember what another one gave."""
+
+
+def _given_by(lifted: Lifted) -> Any:
+    function: Any = lifted.function
+    return function.give() if isinstance(function, _Remembering) else None
+
+
+def _take_in(given: Any, lifted: Lifted) -> None:
+    function: Any = lifted.function
+    function.receive(given)
+
+
+_new: Final = object.__new__
+
+
+def apply(
+    lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+) -> Reactive[Any]:
+    """Return a function of its arguments, some of which are reactive.
+
+    It is an Event if any of them is: then the function is called for each emission, with `NoValue`
+    for the other Events. Else it is a Value, computed now and once after any argument changed. What
+    is reactive in a list, a tuple or a dict counts as an argument, too.
+
+    Raises:
+        Exception: the function raised, called for the first value.
+    """
+    # What is made most often, a function of Values, comes to the same on a shorter way.
+    if not kwargs:
+        nodes: list[ValueNode] = []
+        for each in args:
+            if type(each) is not Value:
+                break
+            nodes.append(each._node)
+        else:
+            # As _Apply(...) and value_of() do, in half of the time.
+            node = _new(_Apply)
+            _Apply.__init__(node, lifted, nodes, nodes)
+            node.uses += 1
+            value = _new(Value)
+            value._node = node
+            return value
+    return _made(_node, lifted, args, kwargs)
+
+
+def apply_or(
+    otherwise: Any,
+    lifted: Lifted,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+) -> Reactive[Any]:
+    """Return the same; a Value holds `otherwise` after an error, an Event is silent."""
+
+    def node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
+        if any(isinstance(cell, EventNode) for cell in cells):
+            return _node(lifted, cells, inputs)
+        return _ApplyOr(otherwise, lifted, cells, inputs)
+
+    return _made(node, lifted, args, kwargs)
+
+
+def apply_at_changes(
+    lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+) -> Reactive[Any]:
+    """Return the same as an Event, of which a change of a Value is an emission, too."""
+    return _made(_ApplyAtChanges, lifted, args, kwargs)
+
+
+def _made(
+    kind: Callable[[Lifted, list[Cell], Sequence[Node]], ValueNode | EventNode],
+    lifted: Lifted,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+) -> Reactive[Any]:
+    if kwargs:
+        lifted = lifted.with_names(list(kwargs))
+        args = (*args, *kwargs.values())
+    cells = [_cell(argument, lifted.passing) for argument in args]
+    inputs = [cell for cell in cells if isinstance(cell, Node)]
+    try:
+        node = kind(lifted, cells, inputs)
+    except BaseException:
+        for each in inputs:
+            if not each.uses:
+                end(each)  # it was made for this call
+        raise
+    return event_of(node) if isinstance(node, EventNode) else value_of(node)
+
+
+def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
+    for cell in cells:
+        if isinstance(cell, EventNode):
+            if lifted.passing and len(cells) > 1:
+                _warn_of_a_join(lifted, cells)
+            if len(cells) == 1:
+                return _ApplyEvent(lifted, cell)
+            return _ApplyEvents(lifted, cells, inputs)
+    return _Apply(lifted, cells, inputs)
+
+
+def _warn_of_a_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
+    """Log that an operator joins Events, each of which is there for an instant: it is silent."""
+    if sum(isinstance(cell, EventNode) for cell in cells) > 1:
+        _log.warning(
+            "%s%s joins two Events, so it never emits: write `yarp.merge(a, b)` for either of "
+            "them; or make one a Value, as with `yarp.hold` or `yarp.event_to_value`",
+            lifted.name,
+            place_of(where()),
+        )
+
+
+def _cell(argument: Any, passing: bool) -> Cell:
+    if isinstance(argument, Reactive):
+        return argument._node  # type: ignore[return-value]
+    if isinstance(argument, PlainValue):
+        return node_of(argument)
+    if isinstance(argument, (list, tuple, dict)) and _holds_reactive(argument):
+        return _collection(argument, passing)
+    return Constant(argument)
+
+
+def _holds_reactive(argument: Any) -> bool:
+    if isinstance(argument, PlainValue):
+        return True
+    if isinstance(argument, dict):
+        return any(_holds_reactive(member) for member in argument.values())
+    if isinstance(argument, (list, tuple)):
+        return any(_holds_reactive(member) for member in argument)
+    return False
+
+
+def _collection(collection: Any, passing: bool) -> ValueNode | EventNode:
+    build: Callable[..., Any] = list_of
+    members = collection
+    if isinstance(collection, dict):
+        build, members = dict_with(collection), collection.values()
+    elif isinstance(collection, tuple):
+        build = record_of(collection)
+    cells = [_cell(member, passing) for member in members]
+    inputs = [cell for cell in cells if isinstance(cell, Node)]
+    return _node(Lifted(build, passing=passing), cells, inputs)
+
+
+def list_of(*members: Any) -> list[Any]:
+    """Return the list of its arguments."""
+    return list(members)
+
+
+def record_of(like: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+    """Return what makes a tuple of its arguments, with names if `like` is a named tuple."""
+    make: Callable[..., Any] = getattr(like, "_make", tuple)
+
+    def record(*members: Any) -> tuple[Any, ...]:
+        return make(members)  # type: ignore[no-any-return]
+
+    return record
+
+
+def dict_with(like: Mapping[Any, Any]) -> Callable[..., dict[Any, Any]]:
+    """Return what makes a dict of its arguments, under the keys of `like`."""
+    keys = list(like)
+
+    def dictionary(*members: Any) -> dict[Any, Any]:
+        return dict(zip(keys, members, strict=True))
+
+    return dictionary

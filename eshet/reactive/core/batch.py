@@ -1,0 +1,156 @@
+"""What stands for a source in one transaction: a batch of changes, and a value that passes."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from eshet.reactive.core.graph import EventNode, Node, ValueNode
+from eshet.reactive.core.markers import NoValue
+from eshet.reactive.core.transaction import ChangeSource, Transactions, thread_local
+
+if TYPE_CHECKING:
+    from eshet.reactive.core.subscription import Subscription
+
+
+__all__ = ["Batch", "Transient", "transaction"]
+
+
+class Transient:
+    """A Value that is set for one transaction only."""
+
+    __slots__ = ("node", "value")
+
+    def __init__(self, node: ValueNode) -> None:
+        self.node = node
+
+    @property
+    def callbacks(self) -> "list[Subscription] | None":
+        """Those of the node."""
+        return self.node.callbacks
+
+    @property
+    def height(self) -> int:
+        """That of the node."""
+        return self.node.height
+
+    @property
+    def dependents(self) -> list[Node] | None:
+        """Those of the node."""
+        return self.node.dependents
+
+    def take(self, value: Any, transactions: Transactions) -> None:
+        """Let the node have the value until all has settled."""
+        transactions.transient.setdefault(self.node, self.node.value)
+        self.node.value = self.value = value
+
+    def held(self) -> dict[Node, Any]:
+        """Return what the node holds."""
+        return self.node.held()
+
+
+class Batch:
+    """All sources that change in one `with transaction()` block.
+
+    Attributes:
+        at_once: whether Values take what they are set to at once. In a callback they take it when
+            the batch has its turn; emissions wait for that in any case.
+    """
+
+    __slots__ = ("_before", "_passing", "_transactions", "_waiting", "at_once")
+
+    callbacks = None  # its sources have them
+    height = 0  # of most sources, and none is lower
+    value = None
+
+    def __init__(self, transactions: Transactions) -> None:
+        self.at_once = True
+        self._transactions = transactions
+        self._before: dict[Node, Any] = {}  # what each source that took something held before
+        self._passing: dict[Node, Transient] = {}  # what stands for those that took it for now only
+        self._waiting: list[tuple[ChangeSource, Any]] = []  # what is still to be taken
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing changes."""
+        return not self._before and not self._waiting
+
+    @property
+    def node(self) -> Node:
+        """The first node of those that change."""
+        return next(iter(self._before)) if self._before else self._waiting[0][0].node
+
+    @property
+    def dependents(self) -> list[Node]:
+        """What follows any of the sources."""
+        following: dict[Node, None] = {}
+        for source in self._before:
+            for node in source.dependents or ():
+                following[node] = None
+        return list(following)
+
+    def add(self, source: ChangeSource, value: Any) -> None:
+        """Make one more change."""
+        if self.at_once and isinstance(source, ValueNode):
+            self._before.setdefault(source, source.value)
+            if self._passing and source in self._passing:
+                del self._passing[source]  # this lasts, whatever passed before
+                del self._transactions.transient[source]
+            source.value = value
+        elif self.at_once and isinstance(source, Transient):
+            self._before.setdefault(source.node, source.node.value)
+            self._passing[source.node] = source
+            source.take(value, self._transactions)
+        else:
+            self._waiting.append((source, value))
+
+    def take(self, _: Any, transactions: Transactions) -> None:
+        """Let all sources take what is still to be taken."""
+        self.at_once = True
+        waiting, self._waiting = self._waiting, []
+        emissions: dict[EventNode, list[Any]] = {}
+        for source, value in waiting:
+            if isinstance(source, EventNode):
+                emissions.setdefault(source, []).append(value)
+                self._before[source] = NoValue
+            else:
+                self.add(source, value)
+        for node in self._before:
+            if emissions and isinstance(node, EventNode):
+                node.emit(emissions[node], transactions)
+            if node.callbacks:
+                transactions.heard.append(self._passing.get(node, node))
+
+    def held(self) -> dict[Node, Any]:
+        """Return what each source held before."""
+        for source, _ in self._waiting:
+            if source.node not in self._before:
+                self._before.update(source.node.held())
+        return dict(self._before)
+
+
+class transaction:  # noqa: N801 - it is used as a function
+    """Make all changes of a `with` block one change: `with yarp.transaction(): ...`.
+
+    A source has its new value at once; all that follows it changes, and callbacks are called, when
+    the block ends, also by an exception. A Value that is set twice changes once, to the last value;
+    an Event that emits twice emits both. A block within a block is part of that. Within a callback
+    the whole block waits for its turn, as any change does.
+
+    Do not `await` in the block: what other tasks set meanwhile would be part of it.
+    """
+
+    __slots__ = ("_batch", "_transactions")
+
+    def __enter__(self) -> None:
+        self._transactions = thread_local.transactions
+        self._batch = None if self._transactions.batch is not None else Batch(self._transactions)
+        if self._batch is not None:
+            self._transactions.begin_batch(self._batch)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._batch is not None:
+            self._transactions.end_batch(self._batch)

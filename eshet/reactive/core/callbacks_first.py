@@ -1,0 +1,88 @@
+"""Callbacks that collect for a node with a function of the user's: they run before the function.
+
+The later yarp documents this way to write a node::
+
+    values = [v.value]
+    v.on_value_changed(values.append)
+    history = Value(inputs=(v,), get_value=values.copy)
+
+Callbacks usually run after all nodes have settled, when `values.copy` has returned the old list.
+So the callbacks of the same scope that an input had when such a node was made move to a node
+between the two, which runs them as it settles. All other callbacks stay after settling, where they
+see nothing half updated.
+"""
+
+from collections.abc import Iterable
+
+from eshet.reactive.core.graph import EventNode, Node
+from eshet.reactive.core.subscription import Preparation, Subscription
+from eshet.reactive.core.transaction import Transactions, current_scope
+from eshet.scope import Scope
+
+__all__ = ["callbacks_first"]
+
+
+def callbacks_first(inputs: Iterable[Node]) -> list[Node]:
+    """Return the inputs of a node, and the nodes that call the earlier callbacks of these.
+
+    Args:
+        inputs: of a node with a function of the user's, which is about to be made.
+    """
+    scope = current_scope()
+    following: list[Node] = []
+    for node in inputs:
+        following.append(node)
+        following += [each for each in node.dependents or () if _calls_for(each, scope)]
+        subscriptions = [each for each in _subscriptions(node, scope) if _collects(each)]
+        if subscriptions:
+            following.append(_CallbacksFirst(node, subscriptions))
+    return following
+
+
+class _CallbacksFirst(EventNode):
+    """Calls callbacks of its input as it settles; it emits nothing."""
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, node: Node, subscriptions: list[Subscription]) -> None:
+        super().__init__([node])
+        self._scope = current_scope()
+        for subscription in subscriptions:
+            subscription.move_to(self)
+
+    def settle(self, transactions: Transactions) -> bool:
+        if transactions.quiet:
+            return False
+        (node,) = self.inputs
+        for value in node.emissions if isinstance(node, EventNode) else (node.value,):
+            for subscription in tuple(self.callbacks or ()):
+                subscription.call(value)
+        return False
+
+    def is_of(self, node: Node) -> bool:
+        return node in self.inputs and bool(self.callbacks)
+
+    def calls_for(self, scope: Scope | None) -> bool:
+        """Whether it calls callbacks of this scope."""
+        return self._scope is scope and bool(self.callbacks)
+
+    def describe(self) -> str:
+        return self.inputs[0].describe() if self.inputs else super().describe()
+
+
+def _calls_for(node: Node, scope: Scope | None) -> bool:
+    return isinstance(node, _CallbacksFirst) and node.calls_for(scope)
+
+
+def _subscriptions(node: Node, scope: Scope | None) -> list[Subscription]:
+    """Return the callbacks of a node, and those that will listen in a moment."""
+    preparation = None if scope is None else scope.find(Preparation)
+    waiting = () if preparation is None else preparation.subscriptions
+    found = [*(node.callbacks or ()), *node.transactions.pending_subscriptions, *waiting]
+    return [each for each in found if each.node is node and each.scope is scope]
+
+
+def _collects(subscription: Subscription) -> bool:
+    return subscription.callback is not None and not (
+        subscription.is_quiet or subscription.listener is not None
+    )

@@ -1,0 +1,144 @@
+"""The handles by which user code holds nodes: what `Value` and `Event` share.
+
+A handle is a `yarp.Value` of one more slot, so plain yarp's functions accept it. While it lives its
+node does. Each use of it to which Python gives a wrong meaning is an error that says what to write.
+The operators are put on it by `operators.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar
+
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.core import heights
+from eshet.reactive.core.batch import Transient
+from eshet.reactive.core.graph import EventNode, Node, ValueNode
+from eshet.reactive.core.markers import PlainValue
+from eshet.reactive.core.subscription import Subscription, subscribe
+
+__all__ = ["Reactive", "node_of"]
+
+T_co = TypeVar("T_co", covariant=True)
+C = TypeVar("C", bound=Callable[[Any], object])
+
+
+class Reactive(PlainValue, Generic[T_co]):
+    """A value that changes or an event that happens: what `Value` and `Event` have in common."""
+
+    __slots__ = ("_node",)
+
+    _node: Node
+
+    def __del__(self) -> None:
+        try:
+            node = self._node
+        except AttributeError:  # the constructor raised
+            return
+        node.release()
+
+    def subscribe(self, callback: Callable[[T_co], object]) -> Subscription:
+        """Call `callback` with each new value or emission, until what is returned is disposed.
+
+        It is called when all that depends on the change has settled. It belongs to the current
+        scope, and is disposed with it; an error that it raises is reported there. What it sets is
+        changed right after this change, before whoever made that goes on. An `async def` is run as
+        a task of that scope; tasks of several changes run at the same time, unless a strategy
+        orders them: `RunSerially().wrap_fn(f)`.
+        """
+        return subscribe(self._node, callback)
+
+    def on_value_changed(self, callback: C) -> C:
+        """Call `callback` as `subscribe` does, and return it: this can be a decorator."""
+        subscribe(self._node, callback)
+        return callback
+
+    def add_input(self, reactive: PlainValue) -> None:
+        """Settle after `reactive` too, from now on.
+
+        Raises:
+            DependencyLoop: `reactive` depends on this.
+        """
+        heights.add_input(self._node, node_of(reactive))
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __bool__(self) -> NoReturn:
+        raise ReactiveTypeError(
+            f"a {self._kind} is neither true nor false, it changes: instead of `if` write a "
+            "function under `yarp.fn`, or `yarp.switch` (`if value.value` would decide only once); "
+            "instead of `and`, `or` and `not` write `&`, `|` and `yarp.not_(value)`; instead of "
+            "`a < b < c` write `(a < b) & (b < c)`; instead of `value in items` write "
+            "`yarp.contains(items, value)`"
+        )
+
+    def __contains__(self, item: object) -> NoReturn:
+        raise ReactiveTypeError(
+            f"`in` can't follow a {self._kind}: write `yarp.contains(value, item)`"
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise ReactiveTypeError(
+            f"a {self._kind} has no fixed members: write a function of all of them under "
+            "`yarp.fn`; where a plain value is needed write `value.value`, what it holds now"
+        )
+
+    def __len__(self) -> NoReturn:
+        raise ReactiveTypeError(f"len() can't follow a {self._kind}: write `yarp.len(value)`")
+
+    def __int__(self) -> NoReturn:
+        self._refuse_conversion("int")
+
+    def __float__(self) -> NoReturn:
+        self._refuse_conversion("float")
+
+    def __complex__(self) -> NoReturn:
+        self._refuse_conversion("complex")
+
+    def __index__(self) -> NoReturn:
+        self._refuse_conversion("index")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise ReactiveTypeError(
+            f"a {self._kind} can't be copied or pickled, as it is a place in a graph: "
+            "copy `value.value`, or make one that follows it with `yarp.fn`"
+        )
+
+    def _told(self, what: str) -> str:
+        """Return what this is, and by what it was made where that is known."""
+        return what if self._node.origin is None else f"<{what}: {self._node.full_name()}>"
+
+    def _refuse_conversion(self, name: str) -> NoReturn:
+        raise ReactiveTypeError(
+            f"{name}() can't follow a {self._kind}: write `yarp.fn({name})(value)`, "
+            f"or `{name}(value.value)` for what it holds now"
+        )
+
+    @property
+    def _kind(self) -> str:
+        return type(self).__name__
+
+
+def node_of(reactive: PlainValue) -> ValueNode | EventNode:
+    """Return the node of a handle; a value of plain yarp gets one that follows it."""
+    if isinstance(reactive, Reactive):
+        return reactive._node  # type: ignore[return-value]
+    # Not by getattr: on a plain value that makes a new value of yarp's.
+    node: ValueNode | None = reactive.__dict__.get("_eshet_node")
+    if node is None:
+        node = reactive.__dict__["_eshet_node"] = _followed(reactive)
+    return node
+
+
+def _followed(plain: PlainValue) -> ValueNode:
+    node = ValueNode(plain.value)
+    node.disown()
+    node.uses += 1  # by the plain value, for as long as that lives
+
+    @plain.on_value_changed
+    def on_change(value: Any) -> None:
+        node.transactions.change(node if plain.value is value else Transient(node), value)
+
+    return node

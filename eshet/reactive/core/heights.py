@@ -1,0 +1,65 @@
+"""Inputs that come and go after a node was made, and the loops that they could close."""
+
+from eshet.exceptions import DependencyLoop
+from eshet.reactive.core.graph import Node
+from eshet.reactive.core.transaction import ENDED
+
+__all__ = ["add_input", "drop_input"]
+
+
+def add_input(node: Node, new: Node) -> None:
+    """Make a node depend on another, and raise it, and what depends on it, above that.
+
+    Raises:
+        DependencyLoop: `new` depends on `node`, or is it. Nothing has changed.
+    """
+    if new.height >= node.height:
+        _raise_above(node, new)
+    node.follow(new)
+
+
+def drop_input(node: Node, old: Node) -> None:
+    """Make a node depend on an input no more. Its height stays: what is too high is right, too."""
+    if old not in node.inputs:
+        return
+    node.inputs = tuple(each for each in node.inputs if each is not old)
+    if old.dependents is not None and node in old.dependents:
+        # A new list, as the old one may be being run through.
+        old.dependents = [each for each in old.dependents if each is not node] or None
+    old.release()
+
+
+def _raise_above(node: Node, new: Node) -> None:
+    above = _inputs_first(node, new)
+    transactions = node.transactions
+    transactions.requeue(node, new.height + 1)
+    for each in above[1:]:
+        height = 1 + max(input_.height for input_ in each.inputs)
+        if height > each.height:
+            transactions.requeue(each, height)
+
+
+def _inputs_first(node: Node, new: Node) -> list[Node]:
+    """Return a node and all that depends on it, each after those of its inputs that are there.
+
+    Raises:
+        DependencyLoop: `new` is one of them.
+    """
+    finished: list[Node] = []
+    seen = {node}
+    way = [node]  # from `node` to where the search is
+    branches = [iter(node.dependents or ())]
+    while way:
+        if way[-1] is new:
+            raise DependencyLoop([each.describe() for each in way])
+        for dependent in branches[-1]:
+            if dependent not in seen and dependent.state != ENDED:
+                seen.add(dependent)
+                way.append(dependent)
+                branches.append(iter(dependent.dependents or ()))
+                break
+        else:
+            finished.append(way.pop())
+            branches.pop()
+    finished.reverse()
+    return finished

@@ -1,0 +1,56 @@
+"""Changes that wait for their turn, what led to each, and those that would go on for ever."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from eshet.exceptions import EndlessChange
+
+if TYPE_CHECKING:
+    from eshet.reactive.core.graph import Node
+    from eshet.reactive.core.transaction import ChangeSource
+
+__all__ = ["MOST_ROUNDS", "PendingChange"]
+
+MOST_ROUNDS: Final = 100
+"""How often one change may lead to the next of the same source before that is cut."""
+
+
+class PendingChange:
+    """A change that was made while another one ran.
+
+    Args:
+        source: what changes.
+        value: what it changes to.
+        cause: the round that ran, None if that was the first of all.
+    """
+
+    __slots__ = ("cause", "number", "source", "value")
+
+    def __init__(self, source: "ChangeSource", value: Any, cause: "PendingChange | None") -> None:
+        self.source = source
+        self.value = value
+        self.cause = cause
+        self.number: int = 1 if cause is None else cause.number + 1
+
+    def endless(self) -> EndlessChange | None:
+        """Return an error if the rounds that led here lead to one source again and again.
+
+        Long ways are looked at now and then only: for a loop of one source, at its 100th round.
+        """
+        if self.number % MOST_ROUNDS:
+            return None
+        way = self._way()
+        _, times = Counter(way).most_common(1)[0]
+        if times < MOST_ROUNDS:
+            return None
+        last = way[1:].index(way[0]) + 1
+        return EndlessChange([node.describe() for node in reversed(way[1 : last + 1])], times)
+
+    def _way(self) -> "list[Node]":
+        """Return the sources of the rounds that led here, this one's first."""
+        way = []
+        step: PendingChange | None = self
+        while step is not None:
+            way.append(step.source.node)
+            step = step.cause
+        return way

@@ -1,0 +1,206 @@
+"""Callbacks on nodes, which are called after a transaction has settled."""
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from eshet.reactive.core.graph import Node, ValueNode
+from eshet.reactive.core.transaction import ENDED, thread_local
+from eshet.scope import Ownership, Scope, current_scope, is_contained, report_error, use_scope
+from eshet.utils import in_task
+
+__all__ = ["Preparation", "Subscription", "subscribe"]
+
+Callback = Callable[[Any], object]
+
+
+class Subscription:
+    """A callback that hears of each change or emission, until `dispose` is called.
+
+    It keeps what it listens to alive.
+
+    Args:
+        node: what to listen to.
+        callback: what to call.
+        scope: in which to call it.
+        listener: the node that changes by it, if it is there for one.
+        is_sink: whether it is a sink, which knows by itself what it has to tell.
+        waits: whether it begins to listen only when `join` is called.
+
+    Raises:
+        WrongThread: the node belongs to another thread.
+    """
+
+    __slots__ = ("_joined", "_owned", "callback", "is_quiet", "listener", "node", "scope")
+
+    def __init__(
+        self,
+        node: Node,
+        callback: Callback,
+        scope: Scope | None,
+        listener: Node | None = None,
+        *,
+        is_sink: bool = False,
+        waits: bool = False,
+    ) -> None:
+        if node.transactions is not thread_local.transactions:
+            raise node.wrong_thread()
+        self.listener = listener
+        self.is_quiet = (is_sink or listener is not None) and isinstance(node, ValueNode)
+        """Whether it hears of what a hand-over puts in place, and so not of that as a change."""
+        self._joined = False
+        self.callback: Callback | None = callback
+        self.node = node
+        self.scope = scope
+        self._owned: Ownership | None = None
+        node.uses += 1
+        if waits:
+            return
+        if node.transactions.running:
+            node.transactions.pending_subscriptions.append(self)
+        else:
+            self.join()
+
+    def join(self) -> None:
+        """Begin to listen. What is made in a callback does so when all callbacks were called."""
+        node = self.node
+        if node.state == ENDED or self.callback is None:
+            return  # there is nothing to hear
+        self._joined = True
+        if node.callbacks is None:
+            node.callbacks = [self]
+        else:
+            node.callbacks.append(self)
+
+    def move_to(self, node: Node) -> None:
+        """Listen to another node from now on, in place of the one that this was made for."""
+        left = self.node
+        if self._joined and left.callbacks is not None:
+            # A new list, as the old one may be being run through.
+            left.callbacks = [each for each in left.callbacks if each is not self] or None
+        self.node = node
+        node.uses += 1
+        if self._joined:
+            self.join()
+        left.release()
+
+    def __repr__(self) -> str:
+        state = "disposed" if self.callback is None else f"{self.callback!r}"
+        return f"<Subscription to {self.node.describe()}: {state}>"
+
+    def dispose(self) -> None:
+        """Stop listening, at once. A second call does nothing."""
+        if self.callback is None:
+            return
+        self.callback = None
+        if self._owned is not None:
+            self._owned.forget()
+            self._owned = None  # it holds `dispose`, and so this
+        if self._joined:
+            _sweep(self.node)
+        self.node.release()
+
+    def call(self, value: Any) -> None:
+        """Call the callback, unless this is disposed; an error is reported."""
+        if self.callback is None:
+            return
+        try:
+            with use_scope(self.scope):
+                self.run(self.callback(value))
+        except BaseException as error:
+            if not is_contained(error, self.scope):
+                raise
+            self.report(error)
+
+    def run(self, returned: object) -> None:
+        """Run what the callback returned as a task of the scope, if it is a coroutine."""
+        if inspect.iscoroutine(returned):
+            coroutine = returned
+
+            def work() -> Coroutine[Any, Any, Any]:
+                return coroutine
+
+            work.__qualname__ = coroutine.__qualname__
+            task = in_task(work)()
+            task.add_done_callback(lambda _: coroutine.close())  # if it ended before its first step
+
+    def report(self, error: BaseException) -> None:
+        """Report an error of the callback to its scope."""
+        doing = f"callback of {self.node.describe()}"
+        if self.scope is not None:
+            self.scope.report(error, doing)
+        else:
+            with use_scope(None):
+                report_error(error, doing)
+
+
+class Preparation:
+    """The callbacks of a version that is prepared beside another: they hear nothing yet.
+
+    Args:
+        scope: of the version, or of a part of it.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.is_under_way = False
+        """Whether callbacks that are made now wait."""
+        self._waiting: list[tuple[Subscription, bool]] = []
+
+    def add(self, subscription: Subscription, *, current: bool) -> None:
+        """Take in a callback that waits.
+
+        Args:
+            subscription: of the callback.
+            current: whether it is to begin with what its Value holds.
+        """
+        self._waiting.append((subscription, current))
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Those that wait."""
+        return [subscription for subscription, _ in self._waiting]
+
+    def end(self) -> list[Subscription]:
+        """Let all of them listen; return those that are to begin with what their Values hold."""
+        self.is_under_way = False
+        waiting, self._waiting = self._waiting, []
+        for subscription, _ in waiting:
+            subscription.join()
+        return [subscription for subscription, current in waiting if current]
+
+
+def subscribe(
+    node: Node, callback: Callback, *, current: bool = False, is_sink: bool = False
+) -> Subscription:
+    """Call back at each change of a node, until the current scope is disposed.
+
+    A coroutine that it returns runs as a task, which belongs to that scope. In a version that is
+    prepared it is called from the hand-over on; see `Preparation`.
+
+    Args:
+        node: to listen to.
+        callback: what to call.
+        current: whether to begin with what the node holds.
+        is_sink: see `Subscription`; a sink does not wait for the hand-over.
+    """
+    scope = current_scope()
+    preparation = None if scope is None or is_sink else scope.find(Preparation)
+    waits = preparation is not None and preparation.is_under_way
+    subscription = Subscription(node, callback, scope, is_sink=is_sink, waits=waits)
+    if scope is not None:
+        subscription._owned = scope.own(subscription.dispose)
+    if preparation is not None and waits:
+        preparation.add(subscription, current=current)
+    elif current:
+        subscription.run(callback(node.value))
+    return subscription
+
+
+def _sweep(node: Node) -> None:
+    """Drop the disposed callbacks of a node if they are more than half of all."""
+    if node.callbacks is None:
+        return
+    node.dead_callbacks += 1
+    if node.dead_callbacks * 2 > len(node.callbacks):
+        node.callbacks = [each for each in node.callbacks if each.callback is not None] or None
+        node.dead_callbacks = 0

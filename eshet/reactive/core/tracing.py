@@ -1,0 +1,189 @@
+"""Telling of transactions as they run: which node ran, why, and from what to what it changed.
+
+While nobody asks, it costs the question whether anybody does, once in each transaction. While
+somebody does, `Tracer` settles in place of `Transactions`: without the short ways, step by step.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from eshet.reactive.core.graph import Node, ValueNode
+from eshet.reactive.core.markers import NoValue
+from eshet.reactive.core.transaction import (
+    ENDED,
+    IDLE,
+    QUEUED,
+    ChangeSource,
+    Transactions,
+    current_scope,
+    thread_local,
+)
+from eshet.scope import Ownership, Scope, current, is_contained, report_error, use_scope
+
+__all__ = ["Step", "Watching", "on_transaction"]
+
+
+class Step(NamedTuple):
+    """What one node did in a transaction.
+
+    Attributes:
+        node: which one; compare with `is`.
+        because: the inputs that changed, for which it ran; none if it is what was set.
+        before: what a Value held.
+        after: what a Value holds, or the tuple of what an Event emitted.
+        changed: whether what follows heard of it.
+        error: what its function raised.
+    """
+
+    node: Node
+    because: Sequence[Node]
+    before: Any
+    after: Any
+    changed: bool
+    error: BaseException | None = None
+
+    @property
+    def name(self) -> str:
+        """What the node is, and where it was made."""
+        return self.node.describe()
+
+    @property
+    def scope(self) -> str | None:
+        """The name of the scope that owns the node."""
+        return None if self.node.owner is None else self.node.owner.scope.name
+
+    def __str__(self) -> str:
+        because = ", ".join(node.describe() for node in self.because) or "it was set"
+        if self.error is not None:
+            return f"{self.name}: {self.error!r}, because: {because}"
+        return f"{self.name}: {self.before!r} -> {self.after!r}, because: {because}"
+
+
+Told = Callable[[list[Step]], object]
+
+
+class Watching:
+    """A function that is told of transactions, until `dispose` is called."""
+
+    __slots__ = ("_owned", "_scope", "_transactions", "callback")
+
+    def __init__(self, transactions: Transactions, callback: Told) -> None:
+        self.callback = callback
+        self._transactions = transactions
+        self._owned: Ownership | None = None
+        self._scope: Scope | None = current.get()
+        tracer = transactions.tracer
+        watching = tracer.watching if isinstance(tracer, _Tracer) else ()
+        transactions.tracer = _Tracer((*watching, self))
+        if self._scope is not None:
+            self._owned = self._scope.own(self.dispose)
+
+    def dispose(self) -> None:
+        """Tell it no more. A second call does nothing."""
+        if self._owned is not None:
+            self._owned.forget()
+            self._owned = None
+        tracer = self._transactions.tracer
+        if isinstance(tracer, _Tracer):
+            others = tuple(each for each in tracer.watching if each is not self)
+            self._transactions.tracer = _Tracer(others) if others else None
+
+    def tell(self, steps: list[Step]) -> None:
+        """Call the function, in the scope in which it began to watch."""
+        if self._scope is not current_scope():
+            with use_scope(self._scope):
+                self.tell(steps)
+            return
+        try:
+            self.callback(steps)
+        except BaseException as error:
+            if not is_contained(error, self._scope):
+                raise
+            report_error(error, "on_transaction")
+
+
+def on_transaction(callback: Told) -> Watching:
+    """Call a function with the steps of each transaction of this thread.
+
+    It is called when all nodes have settled, before any callback of theirs is called. The first
+    steps are those of what was set. What it sets is changed after this transaction.
+
+    Returns:
+        what ends it, by `dispose()`; the end of the current scope does, too.
+    """
+    return Watching(thread_local.transactions, callback)
+
+
+class _Tracer:
+    """Settles as `Transactions` does, and tells of each step."""
+
+    __slots__ = ("watching",)
+
+    def __init__(self, watching: tuple[Watching, ...]) -> None:
+        self.watching = watching
+
+    def settle(self, source: ChangeSource, value: Any, transactions: Transactions) -> None:
+        changed = source.held()
+        source.take(value, transactions)
+        if source.callbacks:
+            transactions.heard.append(source)
+        steps: list[Step] = []
+        for node, before in changed.items():
+            steps.append(_step((node, (), before, _now(node), True, None)))
+        height, followers = source.height, source.dependents
+        while followers and len(followers) == 1:  # which needs no queue here either
+            node = followers[0]
+            if node.state == ENDED or not _settle(node, changed, steps, transactions):
+                followers = None
+                break
+            height, followers = node.height, node.dependents
+        if followers:
+            for node in tuple(followers):  # nor do those abreast
+                if node.height != height + 1:
+                    transactions.queue((node,))
+                elif node.state == IDLE and _settle(node, changed, steps, transactions):
+                    transactions.queue(node.dependents or ())
+        while (level := transactions.lowest()) is not None:
+            for node in level:
+                if node.state == QUEUED:
+                    node.state = IDLE
+                    if _settle(node, changed, steps, transactions) and node.dependents:
+                        transactions.queue(node.dependents)
+            transactions.drop_lowest()
+        for watching in self.watching:
+            watching.tell(steps)
+
+
+def _settle(
+    node: Node, changed: dict[Node, Any], steps: list[Step], transactions: Transactions
+) -> bool:
+    """Settle a node, and add the step, and the node to those that changed, if it did."""
+    because = node.inputs
+    if len(because) > 1:
+        because = [each for each in because if each in changed]
+    holds = isinstance(node, ValueNode)
+    before = node.value if holds else NoValue
+    try:
+        settled = node.settle(transactions)
+    except BaseException as error:
+        if not is_contained(error, node.owner):
+            raise
+        node.report(error)
+        steps.append(_step((node, because, before, before, False, error)))
+        return False
+    after = node.value if holds else _now(node)
+    steps.append(_step((node, because, before, after, settled, None)))
+    if settled:
+        changed[node] = before
+        if node.callbacks:
+            transactions.heard.append(node)
+    return settled
+
+
+# As Step() does, but it is made for each node of each transaction, and so takes half of the time.
+_step: Callable[[tuple[Any, ...]], Step] = functools.partial(tuple.__new__, Step)
+
+
+def _now(node: Any) -> Any:
+    return node.value if isinstance(node, ValueNode) else tuple(node.emissions)

@@ -1,0 +1,432 @@
+"""One change, run to rest: a transaction.
+
+A source takes its new value; the derived nodes that can tell the difference settle, lowest first;
+then callbacks are called, each with what its node changed to. What a callback sets, or a node's
+function, is a change of its own: it waits and becomes the next transaction.
+
+Invariants:
+
+- A node settles at most once in a transaction, after all of its inputs, so nothing sees a
+  half-updated join.
+- The cost is that of the nodes that settle: their heights are kept in a heap, never scanned.
+- Nothing recurses, neither along a chain of nodes nor from callback to callback.
+- Outside of a transaction the queue is empty, also after a callback was interrupted by what is no
+  `Exception`.
+
+A graph belongs to the thread that made it, that of its event loop: each thread has `Transactions`
+of its own, to which its nodes refer.
+"""
+
+import heapq
+import threading
+from collections import Counter, deque
+from collections.abc import Sequence
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from eshet.reactive.core.pending import PendingChange
+from eshet.scope import current, is_contained, use_scope
+
+if TYPE_CHECKING:
+    from eshet.reactive.core.batch import Batch
+    from eshet.reactive.core.graph import Node, ValueNode
+    from eshet.reactive.core.subscription import Subscription
+
+current_scope: Final = current.get  # bound once, as it is asked for in each transaction
+
+__all__ = [
+    "ENDED",
+    "IDLE",
+    "QUEUED",
+    "ChangeSource",
+    "Notifier",
+    "Tracer",
+    "Transactions",
+    "thread_local",
+]
+
+IDLE: Final = 0
+QUEUED: Final = 1
+ENDED: Final = 2
+
+
+class Notifier(Protocol):
+    """What changed, so that its callbacks are called when all has settled."""
+
+    @property
+    def callbacks(self) -> "Sequence[Subscription] | None":
+        """Those that hear of it, disposed ones among them."""
+
+    @property
+    def value(self) -> Any:
+        """What they hear."""
+
+
+class ChangeSource(Notifier, Protocol):
+    """What a transaction starts from: a node, or what stands for nodes in one transaction."""
+
+    @property
+    def node(self) -> "Node":
+        """The node that changes, or the first of them."""
+
+    @property
+    def height(self) -> int:
+        """That of the node, or that of the lowest if it stands for several."""
+
+    @property
+    def dependents(self) -> "Sequence[Node] | None":
+        """What may settle after it, each once, ended nodes among them."""
+
+    def take(self, value: Any, transactions: "Transactions") -> None:
+        """Take the new value."""
+
+    def held(self) -> "dict[Node, Any]":
+        """Return what each node that changes holds before it does, in a dict of its own."""
+
+
+class Tracer(Protocol):
+    """What settles in place of `Transactions`, to tell of each step."""
+
+    def settle(self, source: ChangeSource, value: Any, transactions: "Transactions") -> None:
+        """Let a source take a value, and settle all that follows."""
+
+
+class Transactions:
+    """The changes of one thread: the transaction that runs, if any, and those that wait."""
+
+    __slots__ = (
+        "_busy",
+        "_cut_after",
+        "_heights",
+        "_levels",
+        "_round",
+        "_thread",
+        "_waiting",
+        "batch",
+        "heard",
+        "number",
+        "pending_subscriptions",
+        "quiet",
+        "touched_in",
+        "tracer",
+        "transient",
+    )
+
+    def __init__(self) -> None:
+        self._thread = get_ident()
+        self._cut_after = 0  # the number of the transaction in which it was asked for
+        self._busy = False  # running a transaction, or within a batch
+        self._waiting: deque[PendingChange] = deque()
+        self._round: PendingChange | None = None  # what runs, if it waited
+        self._heights: list[int] = []  # a heap of the keys of _levels
+        self._levels: dict[int, list[Node]] = {}  # what is queued, by height
+        self.batch: Batch | None = None
+        self.tracer: Tracer | None = None
+        self.number = 0  # of the last transaction
+        self.heard: list[Notifier] = []  # whose callbacks are to be called
+        self.pending_subscriptions: list[
+            Subscription
+        ] = []  # made meanwhile, to hear of the next change
+        self.transient: dict[ValueNode, Any] = {}  # who goes back to what when all has settled
+        self.quiet = False  # what changes is put in place: nothing is emitted; see handover.py
+        self.touched_in = -1  # the number of the transaction in which values are told, see there
+
+    def change(self, source: ChangeSource, value: Any) -> None:
+        """Run a change, and those it leads to; or, while one runs, let it wait for its turn.
+
+        Raises:
+            WrongThread: the source belongs to another thread.
+        """
+        if self._busy or get_ident() != self._thread:
+            if get_ident() != self._thread:
+                raise source.node.wrong_thread()
+            if self.batch is None:
+                self._waiting.append(PendingChange(source, value, self._round))
+            else:
+                self.batch.add(source, value)
+            return
+        self._busy = True
+        heard = self.heard
+        # One long function, since what runs most, a short chain of nodes with a callback at its
+        # end, would else spend half of its time on calls.
+        try:
+            while True:
+                self.number += 1
+                if self.tracer is None:
+                    source.take(value, self)
+                    if source.callbacks:
+                        heard.append(source)
+                    node: Any = source
+                    followers = source.dependents
+                    while followers:
+                        if len(followers) > 1:
+                            self._settle_abreast(followers, node.height + 1)
+                            break
+                        # A lone one needs no queue, as nothing else is to settle.
+                        node = followers[0]
+                        try:
+                            if node.state == ENDED or not node.settle(self):
+                                break
+                        except BaseException as error:
+                            if not is_contained(error, node.owner):
+                                raise
+                            node.report(error)
+                            break
+                        if node.callbacks:
+                            heard.append(node)
+                        followers = node.dependents
+                    if self._heights:
+                        self._settle_queue()
+                else:
+                    self.tracer.settle(source, value, self)
+                if self.transient:
+                    self._restore_lasting()
+                if heard and (self.quiet or self.touched_in == self.number):
+                    self._tell_some()
+                elif heard:
+                    scope = current_scope()
+                    for each in heard:
+                        told = each.value
+                        for subscription in each.callbacks or ():  # one may end what it hears
+                            callback = subscription.callback
+                            if callback is None:
+                                continue  # an earlier one disposed it
+                            try:
+                                if subscription.scope is scope:
+                                    if (returned := callback(told)) is not None:
+                                        subscription.run(returned)
+                                else:
+                                    with use_scope(subscription.scope):
+                                        if (returned := callback(told)) is not None:
+                                            subscription.run(returned)
+                            except BaseException as error:
+                                if not is_contained(error, subscription.scope):
+                                    raise
+                                subscription.report(error)
+                    heard.clear()
+                if self.pending_subscriptions:
+                    self._join()
+                if not self._waiting:
+                    return
+                self._round = self._next_round()
+                if self._round is None:
+                    return
+                source, value = self._round.source, self._round.value
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            self._round = None
+            self._busy = False
+
+    def _tell_some(self) -> None:
+        """Call those callbacks that hear of what is put in place, or of what was before."""
+        for each in self.heard:
+            told = each.value
+            for subscription in each.callbacks or ():
+                if subscription.is_quiet == self.quiet:
+                    subscription.call(told)
+        self.heard.clear()
+
+    @property
+    def thread(self) -> str:
+        """The name of the thread, while that lives."""
+        names = [each.name for each in threading.enumerate() if each.ident == self._thread]
+        return names[0] if names else "one that has ended"
+
+    @property
+    def running(self) -> bool:
+        """Whether a transaction runs."""
+        return self._busy and (self.batch is None or not self.batch.at_once)
+
+    def begin_batch(self, batch: "Batch") -> None:
+        """Let what is set from now on be one change, instead of a change each."""
+        self.batch = batch
+        batch.at_once = not self._busy
+        self._busy = True
+
+    def end_batch(self, batch: "Batch") -> None:
+        """Run that change, or let it wait for its turn."""
+        self.batch = None
+        if batch.at_once:
+            self._busy = False
+        if not batch.empty:
+            self.change(batch, None)
+
+    def queue(self, nodes: "Sequence[Node]") -> None:
+        """Queue those of these nodes that are not queued yet."""
+        height, level = -1, _NO_LEVEL
+        for node in nodes:
+            if node.state == IDLE:
+                node.state = QUEUED
+                if node.height != height:  # most often it is that of the one before
+                    height = node.height
+                    level = self._level(height)
+                level.append(node)
+
+    def _level(self, height: int) -> "list[Node]":
+        """Return what is queued at a height, to which may be added."""
+        level = self._levels.get(height)
+        if level is None:
+            level = self._levels[height] = []
+            heapq.heappush(self._heights, height)
+        return level
+
+    def lowest(self) -> "list[Node] | None":
+        """Return the lowest level of the queue, which may grow until it is dropped."""
+        return self._levels[self._heights[0]] if self._heights else None
+
+    def drop_lowest(self) -> None:
+        """Drop the lowest level of the queue: all of it has settled."""
+        del self._levels[heapq.heappop(self._heights)]
+
+    def requeue(self, node: "Node", height: int) -> None:
+        """Move a node, which rises to `height`, within the queue if it is there."""
+        if node.state == QUEUED:
+            level = self._levels[node.height]
+            level[level.index(node)] = _GAP  # the list may be being run, so it keeps its length
+            node.height = height
+            node.state = IDLE
+            self.queue([node])
+        node.height = height
+
+    def _settle_abreast(self, nodes: "Sequence[Node]", height: int) -> None:
+        """Settle those at this height, when nothing below is left to settle, and queue the rest.
+
+        Most often that is all that follows a source, which is spared the queue.
+        """
+        heard = self.heard
+        # Written out as in _settle_queue(): a call for each node would take back what is spared.
+        for node in tuple(nodes):
+            if node.height != height:  # it is higher, or has just been raised
+                self.queue((node,))
+                continue
+            if node.state != IDLE:
+                continue
+            try:
+                if not node.settle(self):
+                    continue
+            except BaseException as error:
+                if not is_contained(error, node.owner):
+                    raise
+                node.report(error)
+                continue
+            if node.callbacks:
+                heard.append(node)
+            if node.dependents:
+                self.queue(node.dependents)
+
+    def _settle_queue(self) -> None:
+        """Settle all that is queued, and what that leads to, lowest first."""
+        heights, levels, heard = self._heights, self._levels, self.heard
+        while heights:
+            height = heapq.heappop(heights)
+            level = levels.get(height)  # None if it has settled, right after the one below it
+            while level:
+                # What follows is most often just above, and comes next: it is spared the heap.
+                height_above = height + 1
+                above = levels.get(height_above)
+                if above is None:
+                    above = levels[height_above] = []
+                for node in level:
+                    if node.state != QUEUED:
+                        continue
+                    node.state = IDLE
+                    try:
+                        if not node.settle(self):
+                            continue
+                    except BaseException as error:
+                        if not is_contained(error, node.owner):
+                            raise
+                        node.report(error)
+                        continue
+                    if node.callbacks:
+                        heard.append(node)
+                    if node.dependents:
+                        # As queue() does, without a call for each node that changed.
+                        for each in node.dependents:
+                            if each.state == IDLE:
+                                each.state = QUEUED
+                                if each.height == height_above:
+                                    above.append(each)
+                                else:
+                                    self._level(each.height).append(each)
+                del levels[height]
+                height, level = height_above, above
+            if level is not None:
+                del levels[height]
+
+    def cut(self) -> bool:
+        """Drop, after this transaction, what waits of the source of which the most waits.
+
+        It is for who guards the loop, and finds in the midst of a transaction that it leads to so
+        many others that nobody else has a turn. It takes no time, so a signal handler may call it.
+        What waits only later is not dropped.
+
+        Returns:
+            Whether anything waits.
+        """
+        self._cut_after = self.number
+        return bool(self._waiting)
+
+    def _next_round(self) -> PendingChange | None:
+        """Take the next change that waits, and report those that would go on for ever."""
+        if self._cut_after == self.number:
+            self._drop_most()
+        while self._waiting:
+            next_round = self._waiting.popleft()
+            endless = next_round.endless()
+            if endless is None:
+                return next_round
+            next_round.source.node.report(endless)
+        return None
+
+    def _drop_most(self) -> None:
+        sources = Counter(each.source.node for each in self._waiting)
+        for most, _ in sources.most_common(1):
+            self._waiting = deque(each for each in self._waiting if each.source.node is not most)
+
+    def _join(self) -> None:
+        for subscription in self.pending_subscriptions:
+            subscription.join()
+        self.pending_subscriptions.clear()
+
+    def _restore_lasting(self) -> None:
+        for value_node, lasting in self.transient.items():
+            value_node.value = lasting
+        self.transient.clear()
+
+    def _abandon(self) -> None:
+        for level in self._levels.values():
+            for node in level:
+                if node.state == QUEUED:
+                    node.state = IDLE
+        self._levels.clear()
+        self._heights.clear()
+        self._restore_lasting()
+        self.heard.clear()
+        self._join()
+        self._waiting.clear()
+        self._round = None
+        self.number += 1  # so that no emission is present
+
+
+_NO_LEVEL: Final[Any] = []  # where nothing is put, as no height is -1
+
+
+class _Gap:
+    """Stands in the queue where a node was that rose."""
+
+    state: Final = ENDED  # so that it is skipped
+
+
+_GAP: Final[Any] = _Gap()
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.transactions = Transactions()
+
+
+thread_local: Final = _Thread()
+"""Has the `transactions` of the thread that asks."""

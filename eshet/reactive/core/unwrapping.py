@@ -1,0 +1,85 @@
+"""Functions as nodes call them: what `fn` lifts, and what operators do about what is absent."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eshet.reactive.core.markers import NoChange, NoValue
+from eshet.unknown import Unknown
+
+__all__ = ["Lifted"]
+
+
+class Lifted:
+    """A function, as a node calls it.
+
+    Args:
+        function: called with what its arguments hold, or emit.
+        passing: an argument that is `NoValue` or `Unknown` is the result, and the function is not
+            called; an Event does not emit `NoValue` then. This is what operators do.
+    """
+
+    __slots__ = ("emitting", "function", "many", "one", "passing", "two")
+
+    def __init__(self, function: Callable[..., Any], *, passing: bool = False) -> None:
+        self.function = self.one = self.two = self.many = self.emitting = function
+        self.passing = passing
+        if passing:
+            self.one = _passing_one(function)
+            self.two = _passing_two(function)
+            self.many = _passing_many(function)
+            self.emitting = _never_novalue(self.many)
+
+    def with_names(self, names: Sequence[str]) -> "Lifted":
+        """Return the same function, whose last arguments are told apart by these names."""
+        function = self.function
+
+        @functools.wraps(function)
+        def named(*args: Any) -> Any:
+            unnamed = len(args) - len(names)
+            return function(*args[:unnamed], **dict(zip(names, args[unnamed:], strict=True)))
+
+        return Lifted(named, passing=self.passing)
+
+    @property
+    def name(self) -> str:
+        """What people call the function."""
+        return getattr(self.function, "__name__", None) or repr(self.function)
+
+
+def _passing_one(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    def passing(a: Any) -> Any:
+        if a is NoValue or a is Unknown:
+            return a
+        return function(a)
+
+    return passing
+
+
+def _passing_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    def passing(a: Any, b: Any) -> Any:
+        if a is NoValue or a is Unknown:
+            return a
+        if b is NoValue or b is Unknown:
+            return b
+        return function(a, b)
+
+    return passing
+
+
+def _passing_many(function: Callable[..., Any]) -> Callable[..., Any]:
+    def passing(*args: Any) -> Any:
+        for argument in args:
+            if argument is NoValue or argument is Unknown:
+                return argument
+        return function(*args)
+
+    return passing
+
+
+def _never_novalue(function: Callable[..., Any]) -> Callable[..., Any]:
+    def emitting(*args: Any) -> Any:
+        result = function(*args)
+        return NoChange if result is NoValue else result
+
+    return emitting

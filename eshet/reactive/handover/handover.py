@@ -1,0 +1,341 @@
+"""What the stateful nodes of an old version give, and those of a new one receive.
+
+A node gives plain data; what that is, is the node's own business (see `Node.give`). Here is said
+which nodes do, what they are, so that `matching.py` can tell which is which, and in what order.
+
+A hand-over is not a change. The state is restored quietly: no Event emits, and no callback is
+called. Then the observers of those Values are notified that differ from what the old version had
+notified its observers of; see `ObservedValue`.
+"""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from eshet.reactive.core.batch import Batch
+from eshet.reactive.core.graph import Node, RestoreContext, ScopeNodes, ValueNode
+from eshet.reactive.core.handle import Reactive
+from eshet.reactive.core.markers import NoValue, is_same
+from eshet.reactive.core.origin import NodeName
+from eshet.reactive.core.transaction import Transactions, thread_local
+from eshet.reactive.handover.matching import Description, match
+from eshet.scope import Scope
+from eshet.text import safe_repr
+
+__all__ = [
+    "HandOverResult",
+    "Lost",
+    "ObservedValue",
+    "Snapshot",
+    "give",
+    "hand_over",
+    "named",
+    "notify",
+    "observed_values",
+    "quietly",
+    "remembered",
+    "stateful_nodes",
+]
+
+R = TypeVar("R", bound=Reactive[Any])
+
+_PLACE = re.compile(r" at (0x[0-9a-f]+|\S+:\d+)")  # which is another after any edit
+
+
+class Lost(NamedTuple):
+    """Stands for what can't be handed over.
+
+    Args:
+        why: in words, as people are told.
+    """
+
+    why: str
+
+
+class Snapshot(NamedTuple):
+    """What one thing gave, or why it is `Lost`, and what that thing was."""
+
+    description: Description
+    given: Any
+
+
+@dataclass(slots=True)
+class HandOverResult:
+    """What became of those stateful things of a new version that people are told of.
+
+    Args:
+        kept: those that go on as the old ones would have.
+        afresh: the others, and why.
+        missed: what would have been emitted while nobody was there, and is not.
+    """
+
+    kept: list[Description] = field(default_factory=list)
+    afresh: list[tuple[Description, str]] = field(default_factory=list)
+    missed: list[tuple[Description, Any]] = field(default_factory=list)
+
+    def note(self, description: Description, why_afresh: str | None) -> None:
+        """Take note of what became of one of them."""
+        if why_afresh is None:
+            self.kept.append(description)
+        else:
+            self.afresh.append((description, why_afresh))
+
+
+def named(reactive: R, name: str | None) -> R:
+    """Call the node of a Value or Event by a name, unless that is None; return the same."""
+    if name is not None:
+        reactive._node.origin = NodeName(name, reactive._node.origin)
+    return reactive
+
+
+def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]]:
+    """Return the nodes that remember something, each after those that it is made of.
+
+    Args:
+        scopes: in which they were made, by the names of rules.
+    """
+    describe = _Describer()
+    return [
+        (description, node)
+        for rule, scope in scopes.items()
+        for node in list(scope.room(ScopeNodes))
+        if _given_by(node) is not None and (description := _described(describe, rule, node))
+    ]
+
+
+def give(nodes: Iterable[tuple[Description, Node]], zero: float = 0.0) -> list[Snapshot]:
+    """Let nodes give what they remember; see `Node.give`."""
+    return [Snapshot(description, _given_by(node, zero)) for description, node in nodes]
+
+
+def remembered(scopes: Mapping[str, Scope], zero: float = 0.0) -> list[Snapshot]:
+    """Return what all stateful nodes give; see `stateful_nodes` and `give`."""
+    describe = _Describer()
+    return [
+        Snapshot(description, given)
+        for rule, scope in scopes.items()
+        for node in list(scope.room(ScopeNodes))
+        if (given := _given_by(node, zero)) is not None
+        and (description := _described(describe, rule, node))
+    ]
+
+
+def hand_over(
+    memos: Sequence[Snapshot],
+    nodes: Sequence[tuple[Description, Node]],
+    resumption: RestoreContext,
+) -> HandOverResult:
+    """Let nodes go on as others did, where it is clear which."""
+    matching = match(
+        [memo.description for memo in memos], [description for description, _ in nodes]
+    )
+    outcome = HandOverResult()
+    for position, (description, node) in enumerate(nodes):
+        why = matching.afresh.get(position)
+        if why is None:
+            missed = _let_receive(node, memos[matching.pairs[position]].given, resumption)
+            if type(missed) is Lost:
+                why = missed.why
+            else:
+                outcome.missed += [(description, emission) for emission in missed]
+        if why is not None:
+            _begin_afresh(node, resumption)
+        if node.is_told:
+            outcome.note(description, why)
+    return outcome
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Restore values within a `with` statement: they change, and nobody is notified."""
+    transactions = thread_local.transactions
+    transactions.quiet = True
+    try:
+        yield
+    finally:
+        transactions.quiet = False
+
+
+class ObservedValue:
+    """A Value with observers (callbacks, Events of its changes), and what they were notified of.
+
+    Args:
+        node: of the Value.
+    """
+
+    __slots__ = ("_last", "node")
+
+    def __init__(self, node: ValueNode) -> None:
+        self.node = node
+        self._last: Any = NoValue
+
+    @property
+    def was_notified(self) -> bool:
+        """Whether the old version had observers of this Value."""
+        return self._last is not NoValue
+
+    @property
+    def differs(self) -> bool:
+        """Whether the Value is another than the old version notified its observers of."""
+        return self.was_notified and not is_same(self._last, self.node.value)
+
+    def receive(self, last: Any) -> None:
+        """Take the last value that the old version notified its observers of."""
+        if type(last) is not Lost:
+            [self._last] = last
+
+
+def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, ObservedValue]]:
+    """Return the Values that have observers.
+
+    Args:
+        scopes: see `stateful_nodes`.
+    """
+    describe = _Describer()
+    return [
+        (description, ObservedValue(node))
+        for rule, scope in scopes.items()
+        for node in list(scope.room(ScopeNodes))
+        if isinstance(node, ValueNode)
+        and _is_observed(node)
+        and (description := _described(describe, rule, node))
+    ]
+
+
+def notify(values: Iterable[ObservedValue]) -> None:
+    """Notify the observers of all Values that differ, in one transaction."""
+    transactions = thread_local.transactions
+    touch = _Touch(transactions)
+    for each in values:
+        if each.differs:
+            touch.add(each.node, each.node.value)
+    if not touch.empty:
+        transactions.change(touch, None)
+
+
+class _Touch(Batch):
+    """Notifies observers of Values as if these had just changed."""
+
+    __slots__ = ()
+
+    def take(self, value: Any, transactions: Transactions) -> None:
+        """See `Batch`."""
+        transactions.touched_in = transactions.number
+        super().take(value, transactions)
+
+
+def _is_observed(node: ValueNode) -> bool:
+    has_callbacks = any(s.callback is not None and not s.is_quiet for s in node.callbacks or ())
+    return has_callbacks or any(each.is_of(node) for each in node.dependents or ())
+
+
+def _begin_afresh(node: Node, resumption: RestoreContext) -> None:
+    try:
+        node.begin_afresh(resumption)
+    except BaseException as error:  # whatever an object of a rule does
+        node.report(error)
+
+
+def _given_by(node: Node, zero: float = 0.0) -> Any:
+    """Return what a node gives, whatever a function with a memory of its own raises."""
+    try:
+        return node.give(zero)
+    except BaseException as error:
+        return Lost(f"what it remembers can't be read: {safe_repr(error)}")
+
+
+def _described(describe: "_Describer", rule: str, node: Node) -> Description | None:
+    try:
+        return describe(rule, node)
+    except BaseException as error:  # whatever a function has for a name
+        node.report(error)
+        return None
+
+
+def _let_receive(node: Node, given: Any, resumption: RestoreContext) -> Sequence[Any] | Lost:
+    """Let a node go on with what was given; if it can't, it goes on as if there had been nothing.
+
+    Returns:
+        What it would have emitted in the time in which nobody was there.
+    """
+    if type(given) is Lost:
+        return given
+    before = _given_by(node)
+    try:
+        return node.receive(given, resumption)
+    except BaseException as error:  # whatever another version gave, or an object in it does
+        with contextlib.suppress(BaseException):
+            node.receive(before, RestoreContext(resumption.now))
+        return Lost(f"what the old one remembered does not fit: {safe_repr(error)}")
+
+
+class _Describer:
+    """Describes nodes. What it found out of their inputs it keeps, so all take linear time."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[Node, str] = {}
+
+    def __call__(self, rule: str, node: Node) -> Description:
+        name = _name_of(node)
+        inputs = [self._shape(each) for each in node.sources()]
+        shape = _digest(_kind_of(node), *inputs)
+        label = _label_with_source(node)
+        return Description(rule, label, shape, node.detail(), name, node.origin)
+
+    def _shape(self, node: Node) -> str:
+        """Return a digest of what a node is and of what it is made, all the way down.
+
+        What takes time may be made of itself; where a way round closes, only the label counts.
+        """
+        todo = [node]
+        open_ = set[Node]()
+        while todo:
+            top = todo[-1]
+            if top in self._shapes and top not in open_:
+                todo.pop()
+            elif top in open_:
+                todo.pop()
+                open_.discard(top)
+                inputs = [self._shapes[each] for each in top.sources()]
+                self._shapes[top] = _name_of(top) or _digest(_kind_of(top), *inputs)
+            else:
+                open_.add(top)
+                self._shapes[top] = _digest(_kind_of(top))
+                todo += [each for each in top.sources() if each not in self._shapes]
+        return self._shapes[node]
+
+
+def _digest(*parts: str) -> str:
+    text = "\0".join(parts).encode(errors="surrogatepass")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _label_of(node: Node) -> str:
+    return _PLACE.sub("", node.label())
+
+
+def _kind_of(node: Node) -> str:
+    return f"{type(node).__name__} {_label_of(node)}"
+
+
+def _name_of(node: Node) -> str | None:
+    return node.origin if isinstance(node.origin, str) else None
+
+
+def _label_with_source(node: Node) -> str:
+    """Return what people call a node, and what it is of, as `"time_window of /hall/motion"`."""
+    label = _label_of(node)
+    source = next(filter(None, map(_source_of, node.sources())), None)
+    return label if source is None or source in label else f"{label} of {source}"
+
+
+def _source_of(node: Node) -> str | None:
+    """Return the name of a node, or that of the first that it is made of and that has one."""
+    seen = set[Node]()
+    while (name := _name_of(node)) is None and node.sources() and node not in seen:
+        seen.add(node)
+        node = node.sources()[0]
+    return name

@@ -1,0 +1,291 @@
+# ruff: noqa: D102 - what a memory overrides, it does as its base says.
+"""The memories of what waits until something has lasted, or has been quiet, for long enough."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eshet.clock import ClockStep
+from eshet.reactive.core.graph import RestoreContext
+from eshet.reactive.core.markers import NoChange, is_absent
+from eshet.reactive.time.state import OperatorState, loop_time, moved
+
+__all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Throttle"]
+
+
+class Throttle(OperatorState):
+    """Until when nothing passes. What comes meanwhile is dropped."""
+
+    __slots__ = ("_blocked_since",)
+
+    label = "throttle"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._blocked_since: float | None = None
+
+    @property
+    def wake_at(self) -> float | None:
+        return None
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if self._blocked_since is not None and now < self._blocked_since + self.seconds:
+            return []
+        self._blocked_since = now
+        return [value]
+
+    def give(self, zero: float) -> Any:
+        return [_less(self._blocked_since, zero)]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        self._blocked_since = _plus(given[0], resumption.zero)
+        return []
+
+    def move(self, step: ClockStep) -> None:
+        self._blocked_since = _moved(self._blocked_since, step)
+
+
+class Debounce(OperatorState):
+    """What passes if nothing else comes for a while. What is absent passes at once."""
+
+    __slots__ = ("_held", "_since")
+
+    label = "debounce"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._since: float | None = None
+        self._held: Any = None
+
+    @property
+    def wake_at(self) -> float | None:
+        return None if self._since is None else self._since + self.seconds
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if is_absent(value):
+            self._since = self._held = None
+            return [value]
+        self._since, self._held = now, value
+        return []
+
+    def wake(self, now: float) -> list[Any]:
+        held, self._since, self._held = self._held, None, None
+        return [held]
+
+    def give(self, zero: float) -> Any:
+        return [_less(self._since, zero), self._held]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        since, held = given
+        self._since = _plus(since, resumption.zero)
+        self._held = held
+        wake_at = self.wake_at
+        missed = wake_at is not None and wake_at < resumption.down_until
+        return self.wake(resumption.down_until) if missed else []
+
+    def move(self, step: ClockStep) -> None:
+        self._since = _moved(self._since, step)
+
+
+_ROUNDING = 1e-3
+"""Seconds: more than a time loses that is written as a wall-clock time and read again."""
+
+
+class ForDuration(OperatorState):
+    """Since when something is true, and whether that is long enough."""
+
+    __slots__ = ("_since", "on")
+
+    label = "for_duration"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._since: float | None = None
+        self.on = False
+
+    @property
+    def wake_at(self) -> float | None:
+        return None if self._since is None or self.on else self._since + self.seconds
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if is_absent(value) or not value:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        return self._look(now)
+
+    def wake(self, now: float) -> list[Any]:
+        return self._look(now)
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        self.seconds = seconds
+        return self._look(now)
+
+    def give(self, zero: float) -> Any:
+        return [_less(self._since, zero), self.on]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        since, on = given
+        self._since = _plus(since, resumption.zero)
+        self.on = bool(on)
+        # What was long enough is so still, unless the length is another one now.
+        return self._look(resumption.now + _ROUNDING if self.on else resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._since = _moved(self._since, step)
+
+    def _look(self, now: float) -> list[Any]:
+        before = self.on
+        self.on = self._since is not None and now >= self._since + self.seconds
+        return [] if self.on == before else [self.on]
+
+
+class Hold(OperatorState):
+    """Since when something is true, and until when it is told that it is.
+
+    Args:
+        seconds: for how long at least.
+        at_most: for how long at most, None for as long as it is.
+        pulses: whether what is heard are pulses, which are over at once.
+    """
+
+    __slots__ = ("_at_most", "_pulses", "_rose", "_still", "on")
+
+    label = "hold"
+
+    def __init__(self, seconds: float, at_most: float | None, *, pulses: bool) -> None:
+        super().__init__(seconds)
+        self._at_most = at_most
+        self._pulses = pulses
+        self._rose = 0.0
+        self._still = False  # whether it is true by itself
+        self.on = False
+
+    @property
+    def wake_at(self) -> float | None:
+        if not self.on:
+            return None
+        if not self._still:
+            at_least = self.seconds
+            return self._rose + (
+                at_least if self._at_most is None else min(at_least, self._at_most)
+            )
+        return None if self._at_most is None else self._rose + self._at_most
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        true = not is_absent(value) and bool(value or self._pulses)
+        before = self.on
+        if true and not self._still:
+            self._rose, self.on = now, True
+        self._still = true and not self._pulses
+        self._look(now)
+        return [] if self.on == before else [self.on]
+
+    def wake(self, now: float) -> list[Any]:
+        return [self.on] if self._look(now) else []
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        self.seconds = seconds
+        return self.wake(now)
+
+    def give(self, zero: float) -> Any:
+        return [self._rose - zero, self._still, self.on]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        rose, still, on = given
+        self._rose = loop_time(rose, resumption.zero)
+        self._still, self.on = bool(still), bool(on)
+        return self.wake(resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._rose = moved(self._rose, step)
+
+    def _look(self, now: float) -> bool:
+        """Let go if it is time to; return whether it was."""
+        if self.wake_at is None or now < self.wake_at:
+            return False
+        self.on = False
+        return True
+
+
+class Fold(OperatorState):
+    """The state of a machine, and when its timeout runs out.
+
+    Args:
+        step: called with the state and what is heard, for the next state; or `NoChange`.
+        state: the first one.
+        timeouts: for a state, after how many seconds it becomes which other one.
+        now: when it begins.
+    """
+
+    __slots__ = ("_since", "_step", "_timeouts", "state")
+
+    label = "fold_state"
+
+    def __init__(
+        self,
+        step: Callable[[Any, Any], Any],
+        state: Any,
+        timeouts: Mapping[Any, tuple[float, Any]],
+        now: float,
+    ) -> None:
+        super().__init__()
+        self._step = step
+        self._timeouts = timeouts
+        self.state = state
+        self._since = now
+
+    @property
+    def wake_at(self) -> float | None:
+        timeout = self._timeouts.get(self.state)
+        return None if timeout is None else self._since + timeout[0]
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if is_absent(value):
+            return []
+        state = self._step(self.state, value)
+        return [] if state is NoChange else self._enter(state, now)
+
+    def wake(self, now: float) -> list[Any]:
+        return self._enter(self._timeouts[self.state][1], now)
+
+    def give(self, zero: float) -> Any:
+        return [self.state, self._since - zero]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        state, since = given
+        since = loop_time(since, resumption.zero)
+        self._timeouts.get(state)  # raises for what can be no state, before anything changes
+        self.state, self._since = state, since
+        results = [state]
+        # Each timeout that ran out meanwhile counts from when it did, not from when it is seen.
+        entered: dict[Any, float] = {}
+        while (wake_at := self.wake_at) is not None and wake_at < resumption.down_until:
+            entered[self.state] = self._since
+            results += self.wake(wake_at)
+            if self.state in entered:
+                period = self._since - entered[self.state]
+                if period <= 0:
+                    break  # timeouts of no time that lead to each other
+                # Once around a ring of states; there may be millions of rounds until now.
+                self._since += (resumption.down_until - self._since) // period * period
+                entered.clear()
+        return results
+
+    def move(self, step: ClockStep) -> None:
+        self._since = moved(self._since, step)
+
+    def _enter(self, state: Any, now: float) -> list[Any]:
+        before, self.state, self._since = self.state, state, now
+        return [] if state == before else [state]
+
+
+def _less(since: float | None, zero: float) -> float | None:
+    return None if since is None else since - zero
+
+
+def _plus(since: float | None, zero: float) -> float | None:
+    return None if since is None else loop_time(since, zero)
+
+
+def _moved(since: float | None, step: ClockStep) -> float | None:
+    return None if since is None else moved(since, step)

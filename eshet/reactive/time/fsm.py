@@ -1,0 +1,236 @@
+"""State machines, which have one timeout and hear Values and Events."""
+
+import asyncio
+import dataclasses
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from eshet.cause import Cause, current, following, use_cause
+from eshet.clock import ClockStep, ClockWatcher, clock_watcher
+from eshet.reactive.containers import ensure_reactive
+from eshet.reactive.core.event import Event, event_of
+from eshet.reactive.core.graph import EventNode, RestoreContext, ValueNode
+from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.markers import is_same
+from eshet.reactive.core.transaction import ENDED, Transactions
+from eshet.reactive.core.value import Value, value_of
+from eshet.reactive.filters import no_repeat
+from eshet.reactive.fn import fn
+from eshet.reactive.handover.handover import named
+from eshet.reactive.time.state import loop_time, moved
+
+__all__ = ["FSM"]
+
+NextState = Callable[..., tuple[Any, float | None]]
+
+
+class _Start:
+    def __repr__(self) -> str:
+        return "FSM.START"
+
+
+START: Final = _Start()
+
+
+class _Step(NamedTuple):
+    """Where a machine is: its state, and how long its timeout is and when it runs out."""
+
+    state: Any
+    timeout_length: float | None
+    timeout_time: float | None
+
+
+_BEGINNING: Final = _Step(START, None, None)
+
+
+@dataclasses.dataclass(slots=True)
+class _Machine:
+    """What a machine remembers, and how it goes on: it knows neither the loop nor the graph."""
+
+    get_next_state: NextState
+    at: _Step = _BEGINNING
+
+    def go_on(self, inputs: Sequence[Any], now: float) -> _Step:
+        """Take one step, with what the inputs are at `now`."""
+        given = self._time_left(now)
+        if given == 0:
+            self.at = _Step(self.at.state, None, None)  # it ran out, also if the next line raises
+        state, timeout = self.get_next_state(self.at.state, given, *inputs)
+        if timeout == given:
+            self.at = _Step(state, self.at.timeout_length, self.at.timeout_time)
+        elif timeout is None:
+            self.at = _Step(state, None, None)
+        else:
+            self.at = _Step(state, timeout, now + timeout)
+        return self.at
+
+    def _time_left(self, now: float) -> float | None:
+        if self.at.timeout_time is None:
+            return None
+        return max(0.0, self.at.timeout_time - now)
+
+
+class _MachineNode(ValueNode):
+    """Takes a step when an input changes or the timeout runs out; its value is a `_Step`."""
+
+    __slots__ = (
+        "__weakref__",
+        "_inputs",
+        "_led_by",
+        "_loop",
+        "_machine",
+        "_timeout_event",
+        "_timer",
+        "_watcher",
+    )
+
+    def __init__(
+        self,
+        machine: _Machine,
+        inputs: list[ValueNode | EventNode],
+        timeout_event: EventNode,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._machine = machine
+        self._inputs = inputs
+        self._timeout_event = timeout_event
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._led_by: Cause | None = None  # what had it set
+        self._watcher: ClockWatcher | None = None
+        super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
+        self._set_timer()
+
+    def settle(self, transactions: Transactions) -> bool:
+        now = self._loop.time()
+        if self._timeout_event.emissions:  # the loop may call early, by its clock's resolution
+            now = max(now, self._timeout_event.emissions[0])
+        try:
+            self.value = self._go_on(now)
+        finally:
+            self._set_timer()
+        return True
+
+    def label(self) -> str:
+        return f"FSM of {getattr(self._machine.get_next_state, '__name__', 'a function')}"
+
+    def give(self, zero: float) -> Any:
+        state, length, time = self._machine.at
+        present = [node.value for node in self._inputs]
+        cause = None if time is None or self._led_by is None else self._led_by.give()
+        return [state, length, None if time is None else time - zero, present, cause]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
+        state, length, time, heard, cause = given
+        led_by = Cause.received(cause)
+        zero = resumption.zero
+        self._watcher = clock_watcher()
+        self._watcher.add(self)  # as the timeout may be of an earlier process
+        if resumption.down_until > -math.inf:
+            zero += self._watcher.moved
+        deadline = None if time is None else loop_time(time, zero)
+        self._machine.at = _Step(state, length, deadline)
+        self._set_timer()
+        self._led_by = led_by
+        if is_same(heard, [node.value for node in self._inputs]):
+            self.change_to(self._machine.at)
+        else:
+            self.change_to(self._go_on(resumption.now))
+        self._set_timer()
+        return ()
+
+    def clock_stepped(self, step: ClockStep) -> None:
+        """See `eshet.clock.StepListener`."""
+        state, length, deadline = self._machine.at
+        if deadline is None or length is None or not step.moved or self.state == ENDED:
+            return
+        self._machine.at = _Step(state, length, moved(deadline - length, step) + length)
+        with use_cause(self._led_by):
+            self._set_timer()
+            self.change_to(self._machine.at)
+
+    def stop(self) -> None:
+        self._cancel_timer()
+        if self._watcher is not None:
+            self._watcher.discard(self)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _go_on(self, now: float) -> _Step:
+        return self._machine.go_on([_heard(node) for node in self._inputs], now)
+
+    def _set_timer(self) -> None:
+        deadline = self._machine.at.timeout_time
+        if self._timer is not None and self._timer.when() == deadline:
+            return  # it was left alone, and so was what had it set
+        self._cancel_timer()
+        if deadline is not None and self.state != ENDED:
+            self._led_by = current.get()
+            self._timer = self._loop.call_at(deadline, self._time_out, deadline)
+
+    def _time_out(self, deadline: float) -> None:
+        self._timer = None
+        with use_cause(following("timer", self.describe(), self._led_by)):
+            self._timeout_event.change(deadline)
+
+
+def _heard(node: ValueNode | EventNode) -> Any:
+    return list(node.emissions) if isinstance(node, EventNode) else node.value
+
+
+class FSM:
+    """A state machine with a timeout.
+
+    Args:
+        get_next_state: called at first, whenever an input changed and when the timeout ran out, as
+            `get_next_state(state, timeout, *inputs)`, for the next state and timeout. `state` is
+            `FSM.START` at first. `timeout` is None while none is set, 0.0 when it just ran out,
+            and else the seconds that are left. Each input is its value or, for an Event, the list
+            of what was just emitted: mostly empty. Returning the `timeout` that was given leaves
+            it alone; another number starts it anew, from now, and None cancels it.
+        inputs: Values and Events.
+        name: by which it is known again after a reload, unique in its module.
+
+    Attributes:
+        state: a Value of the state, which changes when that differs.
+        timeout_length: a Value of the seconds that the present timeout was set to, or None.
+        timeout_time: a Value of when it runs out, in the time of the loop, or None.
+        timeout_event: an Event, which emits when it runs out, with that time.
+
+    Raises:
+        RuntimeError: no loop is running.
+    """
+
+    START = START
+
+    state: Value[Any]
+    timeout_length: Value[float | None]
+    timeout_time: Value[float | None]
+    timeout_event: Event[float]
+
+    def __init__(
+        self, get_next_state: NextState, inputs: Iterable[Any], *, name: str | None = None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        reactives = [ensure_reactive(each) for each in inputs]
+        nodes = [node_of(each) for each in reactives]
+        timeout_event = EventNode()
+        machine = _MachineNode(_Machine(get_next_state), nodes, timeout_event, loop)
+        steps = named(value_of(machine), name)
+        self.timeout_event = event_of(timeout_event)
+        self.state = _part_of(steps, "state")
+        self.timeout_length = _part_of(steps, "timeout_length")
+        self.timeout_time = _part_of(steps, "timeout_time")
+
+    def __repr__(self) -> str:
+        return f"FSM(state={self.state.value!r})"
+
+
+def _part_of(steps: Value[Any], name: str) -> Value[Any]:
+    part: Value[Any] = no_repeat(fn(operator.attrgetter(name))(steps))
+    return part

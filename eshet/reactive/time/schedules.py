@@ -1,0 +1,152 @@
+"""Events at times of the wall clock: daily, by cron, and by the sun.
+
+A schedule is kept in its time zone, as people mean it; only the next instant is computed, in UTC,
+and again after each. Two instants are compared in UTC, since `datetime` compares wall clocks.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+from typing import Any, Final, Literal
+
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.core.event import Event, event_of
+from eshet.reactive.handover.handover import named
+from eshet.reactive.time.cron import Cron
+from eshet.reactive.time.nodes import LaterEvent
+from eshet.reactive.time.operators import Missed, emits
+from eshet.reactive.time.schedule_state import GRACE, ScheduleState
+from eshet.reactive.time.solar import SUN_EVENTS, SunEvent, next_sun_event
+from eshet.text import safe_repr
+from eshet.time_zones import distance, place_of, zone_of
+
+__all__ = ["schedule", "sun"]
+
+_MAX_OFFSET: Final = 86_400.0  # seconds
+_ELSEWHERE: Final = (
+    25.0  # degrees: farther than most places are from the one their zone is named after
+)
+
+
+def schedule(
+    at: str,
+    *,
+    tz: str | tzinfo | None = None,
+    skipped: Literal["later", "skip"] = "later",
+    repeated: Literal["once", "twice"] = "once",
+    name: str | None = None,
+    missed: Missed = "drop",
+) -> Event[datetime]:
+    """Return an Event that emits at times of the wall clock, with the time that was meant.
+
+    Args:
+        at: a time of each day, as `"07:30"`, or the five fields of cron: `"*/10 6-22 * * mon-fri"`.
+        tz: the zone it is meant in, as `"Europe/Berlin"`; the system's if not given.
+        skipped: what becomes of a time that a day does not have, since clocks are put forward:
+            it comes when that is over, or not at all. What cron does every hour, or more often,
+            comes then only if it would not come as long after the one before as it always does.
+        repeated: how often a time comes that a day has twice, since clocks are put back. What cron
+            does every hour, or more often, it does in both.
+        name: by which it is known again after a reload, unique in its module.
+        missed: what becomes of a time that is more than a minute past when this gets to run, since
+            the runner was down, the machine slept or its clock was set: `"drop"`, or `"emit"` once,
+            for the first of all that were missed.
+
+    Raises:
+        ReactiveTypeError: `at` is neither, or never comes, or another argument has no meaning.
+        RuntimeError: no loop is running.
+    """
+    zone = zone_of(tz)
+    cron = Cron(
+        at,
+        zone,
+        comes_later=_one_of("skipped", skipped, "later", "skip") == "later",
+        comes_twice=_one_of("repeated", repeated, "once", "twice") == "twice",
+    )
+    return named(_appointments(cron.next_after, missed, zone), name)
+
+
+def sun(
+    event: SunEvent,
+    *,
+    latitude: float,
+    longitude: float,
+    offset: float = 0,
+    tz: str | tzinfo | None = None,
+    name: str | None = None,
+    missed: Missed = "drop",
+) -> Event[datetime]:
+    """Return an Event that emits when the sun rises, or sets, with that time.
+
+    On days on which that does not happen, as near the poles, it does not emit.
+
+    Args:
+        event: which moment. Dawn and dusk are civil: the sun is 6° below the horizon.
+        latitude: in degrees, north is positive.
+        longitude: in degrees, east is positive.
+        offset: how many seconds later, a day at most; negative for earlier.
+        tz: the zone in which the time is told; the system's if not given.
+        name: by which it is known again after a reload, unique in its module.
+        missed: see `schedule`.
+
+    Raises:
+        ReactiveTypeError: there is no such event, place or zone; or latitude and longitude are
+            exchanged, as the place is far from the zone, and would be close to it.
+        RuntimeError: no loop is running.
+    """
+    if event not in SUN_EVENTS:
+        raise ReactiveTypeError(f"the sun has {', '.join(SUN_EVENTS)}, not {safe_repr(event, 200)}")
+    _check_number("latitude", latitude, 90, "degrees, north is positive")
+    _check_number("longitude", longitude, 180, "degrees, east is positive")
+    _check_number("offset", offset, _MAX_OFFSET, "seconds")
+    zone = zone_of(tz)
+    _check_not_exchanged(latitude, longitude, zone)
+
+    def next_after(instant: float) -> float | None:
+        time = next_sun_event(event, latitude, longitude, instant - offset)
+        if time is not None and time + offset <= instant:  # the same again, but for its rounding
+            time = next_sun_event(event, latitude, longitude, time)
+        return None if time is None else time + offset
+
+    return named(_appointments(next_after, missed, zone), name)
+
+
+def _appointments(
+    next_after: Callable[[float], float | None], missed: Missed, zone: tzinfo
+) -> Event[datetime]:
+    now = asyncio.get_running_loop().time()
+    late = math.inf if emits(missed) else GRACE
+    return event_of(LaterEvent(ScheduleState(next_after, late, zone, now), None, None))
+
+
+def _one_of(argument: str, value: Any, *meanings: str) -> str:
+    for meaning in meanings:
+        if value == meaning:
+            return meaning
+    texts = " or ".join(f'"{each}"' for each in meanings)
+    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} has no meaning: write {texts}")
+
+
+def _check_number(argument: str, value: Any, at_most: float, unit: str) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= at_most:
+        raise ReactiveTypeError(
+            f"{argument} is a number from {-at_most:g} to {at_most:g}, in {unit}, "
+            f"and not {safe_repr(value, 200)}"
+        )
+
+
+def _check_not_exchanged(latitude: float, longitude: float, zone: tzinfo) -> None:
+    """Check that a place is not far from its zone, but close to it with exchanged coordinates."""
+    place = place_of(zone)
+    if place is None or abs(longitude) > 90:
+        return
+    given = distance((latitude, longitude), place)
+    exchanged = distance((longitude, latitude), place)
+    if given > _ELSEWHERE > 2 * exchanged:
+        raise ReactiveTypeError(
+            f"latitude={latitude!r}, longitude={longitude!r} is far from {zone}, where "
+            f"latitude={longitude!r}, longitude={latitude!r} is: exchange them. If they are right, "
+            "give as tz the zone of the place"
+        )

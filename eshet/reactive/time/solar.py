@@ -1,0 +1,139 @@
+"""When the sun rises, sets, and is highest at a place, as instants.
+
+The altitude of the sun is looked at between one culmination and the next, twice a day: in between
+it rises or falls all the time, except near the poles. So each crossing of the horizon is found
+once, whatever the date is by some calendar, and a day without one has none.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from math import asin, cos, degrees, radians, sin
+from typing import Final, Literal, get_args
+
+from astral import refraction_at_zenith
+from astral.sun import SUN_APPARENT_RADIUS, eq_of_time, sun_declination
+
+__all__ = ["SUN_EVENTS", "SunEvent", "next_sun_event"]
+
+SunEvent = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
+SUN_EVENTS: Final[tuple[str, ...]] = get_args(SunEvent)
+
+_DAY: Final = 86_400
+_HALF_DAYS: Final = 2 * 370
+"""Within these each event comes, wherever one is."""
+
+_CIVIL: Final = 6.0  # degrees below the horizon
+_NEAR: Final = 0.3  # degrees; by less the sun may cross a horizon twice between two culminations
+_PARTS: Final = 24  # into which that time is divided then
+_PRECISION: Final = 1e-6  # degrees
+_MAX_STEPS: Final = 60
+
+
+def next_sun_event(
+    event: SunEvent, latitude: float, longitude: float, instant: float
+) -> float | None:
+    """Return the first instant after one at which the sun does something at a place.
+
+    Args:
+        event: what it does. Dawn and dusk are civil.
+        latitude: in degrees, north is positive.
+        longitude: in degrees, east is positive.
+        instant: in seconds since 1970-01-01 UTC, as is the result.
+    """
+    culminations = _culminations(longitude, instant)
+    if event == "noon":
+        return next(time for time, is_upper in culminations if is_upper and time > instant)
+    horizon = _horizon(event)
+    sign = 1.0 if event in ("dawn", "sunrise") else -1.0
+
+    def height(time: float) -> float:
+        """Return how far the sun is beyond the horizon, in the direction that is meant."""
+        return sign * (_altitude(latitude, longitude, time) - horizon)
+
+    for (start, _), (end, _) in pairwise(culminations):
+        for crossing in _crossings(height, start, end):
+            if crossing > instant:
+                return crossing
+    return None
+
+
+def _horizon(event: SunEvent) -> float:
+    """Return the altitude, without refraction, at which the centre of the sun is then."""
+    zenith = 90 + (_CIVIL if event in ("dawn", "dusk") else SUN_APPARENT_RADIUS)
+    return 90 - zenith - refraction_at_zenith(zenith)
+
+
+def _century(instant: float) -> float:
+    """Return an instant in Julian centuries since 2000."""
+    return (instant / _DAY + 2_440_587.5 - 2_451_545.0) / 36_525
+
+
+def _altitude(latitude: float, longitude: float, instant: float) -> float:
+    century = _century(instant)
+    hour_angle = radians(instant / 240 + eq_of_time(century) / 4 + longitude - 180)
+    declination, latitude = radians(sun_declination(century)), radians(latitude)
+    sine = sin(latitude) * sin(declination) + cos(latitude) * cos(declination) * cos(hour_angle)
+    return degrees(asin(max(-1.0, min(1.0, sine))))
+
+
+def _culminations(longitude: float, instant: float) -> Iterator[tuple[float, bool]]:
+    """Yield the times at which the sun is highest or lowest, from before an instant on.
+
+    Each comes with whether it is the highest, which is noon.
+    """
+    first = int((instant + longitude * 240) // (_DAY / 2)) - 2
+    for number in range(first, first + _HALF_DAYS):
+        time = mean = number * _DAY / 2 - longitude * 240
+        for _ in range(2):
+            time = mean - eq_of_time(_century(time)) * 60
+        yield time, number % 2 == 1
+
+
+def _crossings(height: Callable[[float], float], start: float, end: float) -> Iterator[float]:
+    """Yield when a height becomes positive between two culminations of the sun."""
+    at_start, at_end = height(start), height(end)
+    if min(abs(at_start), abs(at_end)) > _NEAR:
+        if at_start < 0 < at_end:
+            yield _root(height, start, at_start, end, at_end)
+        return
+    times = [start + (end - start) * part / _PARTS for part in range(_PARTS + 1)]
+    times = sorted({*times, *_extremes(height, times)})
+    heights = [height(time) for time in times]
+    for (a, at_a), (b, at_b) in pairwise(zip(times, heights, strict=True)):
+        if at_a < 0 <= at_b:
+            yield _root(height, a, at_a, b, at_b)
+
+
+def _extremes(height: Callable[[float], float], times: list[float]) -> Iterator[float]:
+    """Yield where a height is greatest or least between times that are close to each other."""
+    heights = [height(time) for time in times]
+    for i in range(1, len(times) - 1):
+        before, thread_local, after = heights[i - 1 : i + 2]
+        if (before - thread_local) * (thread_local - after) < 0:
+            curve = before - 2 * thread_local + after
+            yield times[i] + (before - after) / (2 * curve) * (times[i + 1] - times[i])
+
+
+def _root(
+    height: Callable[[float], float], low: float, at_low: float, high: float, at_high: float
+) -> float:
+    """Return when a height that is negative at first and positive at last is zero.
+
+    By false position; an end that stays counts half (the Illinois algorithm).
+    """
+    stayed = 0
+    middle = high
+    for _ in range(_MAX_STEPS):
+        middle = (low * at_high - high * at_low) / (at_high - at_low)
+        at_middle = height(middle)
+        if abs(at_middle) < _PRECISION:
+            break
+        if at_middle < 0:
+            low, at_low = middle, at_middle
+            at_high /= 2 if stayed > 0 else 1
+            stayed = 1
+        else:
+            high, at_high = middle, at_middle
+            at_low /= 2 if stayed < 0 else 1
+            stayed = -1
+    return middle

@@ -1,0 +1,407 @@
+# ruff: noqa: D102 - what a memory overrides, it does as its base says.
+"""What nodes that take time remember, and what they do with it: plain objects.
+
+A memory is given values and `now`, and says what comes out and when it wants to be woken. It knows
+neither the loop nor the graph; `clocked.py` has the nodes that do.
+"""
+
+import enum
+import math
+from collections import deque
+from datetime import tzinfo
+from typing import Any, ClassVar
+
+from eshet.clock import ClockStep, wall_now
+from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.core.graph import RestoreContext
+from eshet.reactive.core.markers import is_absent
+from eshet.text import safe_repr
+
+__all__ = [
+    "At",
+    "CauseRule",
+    "Clock",
+    "Delay",
+    "OperatorState",
+    "RateLimit",
+    "TimeWindow",
+    "loop_time",
+    "moved",
+]
+
+
+def loop_time(given: Any, zero: float) -> float:
+    """Return a time of the loop, as a memory has given it.
+
+    Args:
+        given: by a memory, maybe of another version or process.
+        zero: the loop's time that the data calls 0.
+
+    Raises:
+        ValueError: it is no time; a timer that is set to it might never leave the loop alone.
+    """
+    if type(given) not in (int, float) or not math.isfinite(given):
+        raise ValueError(f"{safe_repr(given)} is not a time")
+    return float(given + zero)
+
+
+def moved(time: float, step: ClockStep) -> float:
+    """Return a time of the loop as it is after a step of the wall clock.
+
+    Only times that were restored from an earlier process depend on the wall clock.
+    """
+    return time + step.moved if time < step.restored_before else time
+
+
+class CauseRule(enum.Enum):
+    """Which of the things that were heard led to what comes out when time is up."""
+
+    IN_TURN = enum.auto()
+    """Each to one result, in order, as many seconds later as the node was given."""
+    LAST = enum.auto()
+    """The last."""
+    TIMER = enum.auto()
+    """That by which it became known when time is up; what comes out is that, too."""
+    BEGINNING = enum.auto()
+    """The same, but for what comes out again and again: that has one beginning."""
+
+
+class OperatorState:
+    """What a node that takes time remembers.
+
+    Each method returns what comes out, oldest first.
+
+    Args:
+        seconds: the length of time that the node was given.
+    """
+
+    __slots__ = ("seconds",)
+
+    label: ClassVar[str]  # what people call such a node
+    led: ClassVar[CauseRule] = CauseRule.TIMER
+    follows_wall_clock: ClassVar[bool] = False
+    """Whether it depends on the wall clock even if nothing in it was restored."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.seconds = seconds
+
+    @property
+    def wake_at(self) -> float | None:
+        """When to call `wake`; it may be past."""
+        raise NotImplementedError
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        """Take in a new value or an emission."""
+        raise NotImplementedError
+
+    def wake(self, now: float) -> list[Any]:
+        """Do what was to be done at `wake_at`, which is not after `now`."""
+        raise NotImplementedError
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        """Go on with another length of time, for what is remembered already, too."""
+        self.seconds = seconds
+        return []
+
+    def give(self, zero: float) -> Any:
+        """Return, as plain data, all that is remembered but the length of time.
+
+        Args:
+            zero: when the times in it are 0.
+        """
+        raise NotImplementedError
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        """Remember what another memory of this kind gave, instead of what this one did.
+
+        What comes out are levels that hold by now, and events that were missed.
+        """
+        raise NotImplementedError
+
+    def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
+        """Go on after a step of the wall clock, which tells better how old restored times are.
+
+        What comes out are levels that hold by now, and events that were missed.
+        """
+        if not step.moved:
+            return []
+        self.move(step)
+        return self.receive(self.give(0.0), RestoreContext(now, 0.0, step.restored_before))
+
+    def move(self, step: ClockStep) -> None:
+        """Replace all times in this by what `moved` returns for them."""
+        raise NotImplementedError
+
+    def take_dropped(self) -> Any:
+        """Return the first of what `wake` dropped as it was too late, and forget it; or None."""
+        return None
+
+
+class Delay(OperatorState):
+    """What is on its way.
+
+    Args:
+        seconds: how long it takes.
+        emits_missed: whether what was due while nobody was there comes out late.
+    """
+
+    __slots__ = ("_emits_missed", "_pending")
+
+    label = "delay"
+    led = CauseRule.IN_TURN
+
+    def __init__(self, seconds: float, *, emits_missed: bool = False) -> None:
+        super().__init__(seconds)
+        self._emits_missed = emits_missed
+        self._pending: deque[tuple[float, Any]] = deque()  # since when, what
+
+    @property
+    def wake_at(self) -> float | None:
+        return self._pending[0][0] + self.seconds if self._pending else None
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        self._pending.append((now, value))
+        return []
+
+    def wake(self, now: float) -> list[Any]:
+        due = []
+        while self._pending and self._pending[0][0] + self.seconds <= now:
+            due.append(self._pending.popleft()[1])
+        return due
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        self.seconds = seconds
+        return self.wake(now)
+
+    def give(self, zero: float) -> Any:
+        return [[since - zero, value] for since, value in self._pending]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        self._pending = deque((loop_time(since, resumption.zero), value) for since, value in given)
+        return [] if self._emits_missed else self.wake(resumption.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._pending = deque((moved(since, step), value) for since, value in self._pending)
+
+
+class TimeWindow(OperatorState):
+    """The values that are young enough.
+
+    Args:
+        seconds: how old they may get.
+        stays: whether the last value stays until it was replaced, and ages from then on only.
+    """
+
+    __slots__ = ("_entries", "_stays")
+
+    label = "time_window"
+    led = CauseRule.IN_TURN
+
+    def __init__(self, seconds: float, *, stays: bool) -> None:
+        super().__init__(seconds)
+        self._stays = stays
+        # What, and since when it ages. Those that age come first, the oldest of them leading.
+        self._entries: deque[tuple[Any, float | None]] = deque()
+
+    @property
+    def values(self) -> list[Any]:
+        """What is in the window."""
+        return [value for value, _ in self._entries]
+
+    @property
+    def wake_at(self) -> float | None:
+        since = self._entries[0][1] if self._entries else None
+        return None if since is None else since + self.seconds
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if self._stays and self._entries and self._entries[-1][1] is None:
+            self._entries.append((self._entries.pop()[0], now))
+        self._entries.append((value, None if self._stays else now))
+        return [self.values]
+
+    def hear_aging(self, value: Any, now: float) -> None:
+        """Take in a value that ages from now on, whatever the last one does."""
+        self._entries.append((value, now))
+
+    def wake(self, now: float) -> list[Any]:
+        windows = []
+        while (wake_at := self.wake_at) is not None and wake_at <= now:
+            self._entries.popleft()
+            windows.append(self.values)
+        return windows
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        self.seconds = seconds
+        return [self.values] if self._forget(now) else []
+
+    def give(self, zero: float) -> Any:
+        return [[None if since is None else since - zero, value] for value, since in self._entries]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        self._entries = deque(
+            (value, None if since is None else loop_time(since, resumption.zero))
+            for since, value in given
+        )
+        self._forget(resumption.down_until)
+        return [self.values]
+
+    def move(self, step: ClockStep) -> None:
+        self._entries = deque(
+            (value, None if since is None else moved(since, step)) for value, since in self._entries
+        )
+
+    def _forget(self, now: float) -> int:
+        """Drop what is too old, at once; return how many that were."""
+        count = 0
+        while (wake_at := self.wake_at) is not None and wake_at <= now:
+            self._entries.popleft()
+            count += 1
+        return count
+
+
+class RateLimit(OperatorState):
+    """Since when nothing may pass, and what has come since."""
+
+    __slots__ = ("_blocked_since", "_held")
+
+    label = "rate_limit"
+    led = CauseRule.LAST
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._blocked_since: float | None = None
+        self._held: list[Any] = []  # the last of what came, if anything did
+
+    @property
+    def wake_at(self) -> float | None:
+        return None if self._blocked_since is None else self._blocked_since + self.seconds
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        if self._blocked_since is None:
+            self._blocked_since = now
+            return [value]
+        self._held = [value]
+        return []
+
+    def wake(self, now: float) -> list[Any]:
+        held, self._held = self._held, []
+        self._blocked_since = now if held else None
+        return held
+
+    def give(self, zero: float) -> Any:
+        since = self._blocked_since
+        return [None if since is None else since - zero, list(self._held)]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        since, held = given
+        self._blocked_since = None if since is None else loop_time(since, resumption.zero)
+        self._held = list(held)
+        wake_at = self.wake_at
+        missed = wake_at is not None and wake_at < resumption.down_until
+        return self.wake(resumption.down_until) if missed else []
+
+    def move(self, step: ClockStep) -> None:
+        if self._blocked_since is not None:
+            self._blocked_since = moved(self._blocked_since, step)
+
+
+class At(OperatorState):
+    """What is to be emitted when.
+
+    Args:
+        emits_missed: whether what was due while nobody was there comes out late.
+    """
+
+    __slots__ = ("_due", "_emits_missed", "_set_at")
+
+    label = "emit_at"
+
+    def __init__(self, *, emits_missed: bool = False) -> None:
+        super().__init__()
+        self._emits_missed = emits_missed
+        self._due: tuple[float, Any] | None = None
+        self._set_at = -math.inf
+
+    @property
+    def wake_at(self) -> float | None:
+        return None if self._due is None else self._due[0]
+
+    def hear(self, value: Any, now: float) -> list[Any]:
+        self._due, self._set_at = None, now
+        if value is not None and not is_absent(value):
+            pair = isinstance(value, tuple) and len(value) == 2
+            time, payload = value if pair else (value, None)
+            if not isinstance(time, int | float) or math.isnan(time):
+                raise ReactiveTypeError(
+                    "emit_at takes None, a time of the loop, a pair of such a time and what to "
+                    f"emit then, or a Value of these, not {value!r}"
+                )
+            self._due = (time, payload)
+        return []
+
+    def wake(self, now: float) -> list[Any]:
+        due, self._due = self._due, None
+        return [] if due is None else [due[1]]
+
+    def give(self, zero: float) -> Any:
+        if self._due is None:
+            return []
+        time, payload = self._due
+        return [time - zero, payload, None if self._set_at == -math.inf else self._set_at - zero]
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        time, payload, set_at = [*given, None][:3] if given else (None, None, None)
+        due = None if time is None else loop_time(time, resumption.zero)
+        self._set_at = -math.inf if set_at is None else loop_time(set_at, resumption.zero)
+        self._due = None if due is None else (due, payload)
+        missed = self._due is not None and self._due[0] < resumption.down_until
+        return self.wake(resumption.down_until) if missed and not self._emits_missed else []
+
+    def move(self, step: ClockStep) -> None:
+        if self._due is not None and self._set_at < step.restored_before:
+            self._due = self._due[0] + step.moved, self._due[1]
+            self._set_at += step.moved
+
+
+class Clock(OperatorState):
+    """When the wall clock is to be read again."""
+
+    __slots__ = ("_next", "_tz")
+
+    label = "now"
+    led = CauseRule.BEGINNING
+    follows_wall_clock = True
+
+    def __init__(self, seconds: float, tz: tzinfo | None, now: float) -> None:
+        super().__init__(seconds)
+        self._tz = tz
+        self._next = now
+        self.adjust(seconds, now)
+
+    @property
+    def wake_at(self) -> float | None:
+        return self._next
+
+    def wake(self, now: float) -> list[Any]:
+        # Not from `now`, so that it does not drift; but what was slept through is left out.
+        self._next += self.seconds * ((now - self._next) // self.seconds + 1)
+        return [wall_now(self._tz)]
+
+    def adjust(self, seconds: float, now: float) -> list[Any]:
+        if not seconds > 0:
+            raise ReactiveTypeError("an interval is a number of seconds above 0")
+        self.seconds = seconds
+        self._next = now + seconds
+        return []
+
+    def give(self, zero: float) -> Any:
+        return self._next - zero
+
+    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+        # What is late is read again in the next turn; what is not, in step with the old readings.
+        self._next = min(self._next, loop_time(given, resumption.zero))
+        return []
+
+    def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
+        self._next = now  # what was read is wrong
+        return []

@@ -1,0 +1,137 @@
+"""`eshet-rules list`."""
+
+import difflib
+import json
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eshet_rules.cli.completion import RuleName
+from eshet_rules.cli.options import Command, runner_options
+
+if TYPE_CHECKING:
+    from eshet_rules.cli.runner_client import Runner
+
+__all__ = ["list_"]
+
+_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
+
+@click.command("list", cls=Command)
+@click.argument("names", nargs=-1, type=RuleName())
+@click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for machines: a line each time.")
+@runner_options
+def list_(
+    names: tuple[str, ...],
+    watch: bool,
+    as_json: bool,
+    server: str | None,
+    runner: str | None,
+    config: Path | None,
+) -> None:
+    """Show how the rules of a running runner are: all, or those of NAMES.
+
+    NAMES are rules, as hall.hall_light, or modules, as hall, or globs of either.
+
+    Of each rule: its state and since when, version, strategy, restarts, how many tasks run and
+    wait, what it reads and writes, which of these paths nothing provides, and its last error.
+    """
+    from eshet.exceptions import Disconnected
+    from eshet.unknown import Unknown
+    from eshet_rules.cli.runner_client import Runner, ask
+    from eshet_rules.cli.table import table
+    from eshet_rules.exceptions import NoRunner
+    from eshet_rules.logs import shows_colours
+
+    colours = shows_colours(sys.stdout)
+
+    async def shown(running: Runner) -> str:
+        rules, broken = await running.rules()
+        if names:
+            rules, broken = _named(rules, broken, names)
+        provided = await running.provided()
+        if provided is not None:  # else the server can't tell
+            for rule in rules:
+                used = {*rule["reads"], *rule["writes"]}
+                rule["not_provided"] = sorted(used - provided)
+        if as_json:
+            return json.dumps({"rules": rules, "broken": broken})
+        width = shutil.get_terminal_size((80, 24)).columns
+        return table(rules, broken, width=width, wraps=sys.stdout.isatty())
+
+    async def request(running: Runner) -> None:
+        if not watch:
+            click.echo(await shown(running), color=colours)
+            return
+        last = ""
+        async for summary in _changes_of(running):
+            text, problem = "", ""
+            try:
+                text = "" if summary is Unknown else await shown(running)
+            except NoRunner as error:  # it has ended since, or hangs
+                problem = str(error)
+            except Disconnected:
+                pass
+            if not text:
+                click.echo(f"eshet-rules: {problem or _absence(running)}", err=True)
+            elif text != last:
+                click.echo(_between(last, text, as_json=as_json), color=colours)
+            last = text
+
+    ask(request, server, runner, config)
+
+
+def _named(
+    rules: list[dict[str, Any]], broken: dict[str, str], names: Sequence[str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return what of this has one of the names.
+
+    Raises:
+        UnknownName: there is nothing of one of them.
+    """
+    from eshet_rules.config import is_meant
+    from eshet_rules.exceptions import UnknownName
+
+    known = [*broken, *(str(rule["rule"]) for rule in rules)]
+    for name in names:
+        if not any(is_meant(each, name) for each in known):
+            modules = [str(rule["module"]) for rule in rules]
+            raise UnknownName(name, difflib.get_close_matches(name, [*known, *modules], 3))
+    return (
+        [rule for rule in rules if any(is_meant(str(rule["rule"]), name) for name in names)],
+        {m: problem for m, problem in broken.items() if any(is_meant(m, n) for n in names)},
+    )
+
+
+async def _changes_of(running: "Runner") -> AsyncIterator[Any]:
+    """Iterate over how the runner is: now, and whenever something has changed, without delay."""
+    import asyncio
+
+    summaries: asyncio.Queue[Any] = asyncio.Queue()
+    path = f"{running.base}/runner"
+    summaries.put_nowait(await running.client.state_observe(path, summaries.put_nowait))
+    while True:
+        summary = await summaries.get()
+        while not summaries.empty():  # only the newest matters
+            summary = summaries.get_nowait()
+        yield summary
+
+
+def _absence(running: "Runner") -> str:
+    if not running.client.connected:
+        return f"no connection to {running.address}, which is tried again"
+    return f"the runner {running.name!r} does not run"
+
+
+def _between(last: str, text: str, *, as_json: bool) -> str:
+    """Return the text with what is to stand between it and the one that was shown last."""
+    if as_json or not last:
+        return text
+    can_clear = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return f"{_CLEAR if can_clear else chr(10)}{text}"

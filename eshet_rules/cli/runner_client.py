@@ -1,0 +1,184 @@
+"""How commands find a running runner, and ask it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from eshet.address import Address
+from eshet.client import Client
+from eshet.exceptions import ErrorValue
+from eshet.program import printable
+from eshet_rules.cli.options import errors_for_people, rules_folder
+from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
+from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner
+from eshet_rules.runner.publisher import ROOT
+from eshet_rules.runner.server import check_server
+
+__all__ = ["Runner", "ask"]
+
+_SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_directory")
+"""What a server answers if a path is not there."""
+
+
+_ANSWER_WITHIN: Final = {"list": 5.0}
+"""How long a runner may take to tell something, in seconds: it has it at hand."""
+
+_DONE_WITHIN: Final = 120.0
+"""How long it may take to do something: rules are set up for that, and may be slow."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A running runner.
+
+    Args:
+        client: of its server.
+        name: of the runner.
+        address: of the server.
+    """
+
+    client: Client
+    name: str
+    address: str
+
+    @property
+    def base(self) -> str:
+        """The path under which it publishes."""
+        return f"{ROOT}/{self.name}"
+
+    async def call(self, action: str, *args: Any) -> Any:
+        """Call one of its actions, and return the result.
+
+        Raises:
+            NoRunner: it is not there, or does not answer.
+            RefusedByRunner: it can't do that, and says why.
+        """
+        patience = _ANSWER_WITHIN.get(action, _DONE_WITHIN)
+        try:
+            async with asyncio.timeout(patience):
+                return await self.client.action_call(f"{self.base}/{action}", *args)
+        except TimeoutError:
+            raise NoRunner(
+                f"the runner {self.name!r} at {self.address} has not answered {action} for "
+                f"{patience:g} s; look at its log, or stop it and start it again"
+            ) from None
+        except ErrorValue as error:
+            if error.value in _SERVER_CODES:
+                raise await self._absent() from None
+            raise RefusedByRunner(printable(str(error.value))) from None
+
+    async def rules(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """Return what it tells of all its rules, and of modules that could not be loaded."""
+        rules: list[dict[str, Any]] = []
+        after: str | None = ""
+        broken: dict[str, str] = {}
+        while after is not None:
+            page = await self.call("list", after)
+            rules += page["rules"]
+            after, broken = page["next"], page.get("broken", {})
+        return rules, broken
+
+    async def provided(self) -> frozenset[str] | None:
+        """Return the paths that somebody provides; None if the server can't tell."""
+        found: set[str] = set()
+        after: list[str] = []
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN["list"]):
+                while True:
+                    page = await self.client.action_call("/meta/tree", *after)
+                    found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
+                    if page["next"] is None:
+                        return frozenset(found)
+                    after = [page["next"]]
+        except (ErrorValue, TimeoutError, TypeError, ValueError, LookupError):
+            return None
+
+    async def _absent(self) -> NoRunner:
+        others = await _names(self.client)
+        advice = f"there are: {', '.join(others)}" if others else _START_ONE
+        return NoRunner(f"there is no runner {self.name!r} at {self.address}; {advice}")
+
+
+_START_ONE: Final = (
+    "start one with `eshet-rules run`, or name its server with --server or ESHET_SERVER"
+)
+
+
+def ask(
+    request: Callable[[Runner], Awaitable[None]],
+    server: str | None,
+    runner: str | None,
+    config: Path | None,
+) -> None:
+    """Make a request to a running runner, and end the process if that can't be done.
+
+    Args:
+        request: what to do with it.
+        server: its address; None for the one that is configured, or this machine's.
+        runner: its name; None for the one that is configured, or the only one.
+        config: the file of configuration; None for the one of the rules folder.
+    """
+
+    async def work() -> None:
+        configuration = _configuration(config)
+        address = server or configuration.server.address or str(Address("127.0.0.1"))
+        async with _connected(address) as client:
+            name = runner or configuration.server.name or await _only_name(client, address)
+            await request(Runner(client, name, address))
+
+    with errors_for_people():
+        asyncio.run(work())
+
+
+def _configuration(config: Path | None) -> Configuration:
+    path = config or rules_folder() / FILE_NAME
+    try:
+        return ConfigurationFile(path, must_exist=config is not None).read()
+    except ConfigurationError:
+        if config is not None:
+            raise
+        return Configuration()  # a mistake in it is no reason not to show how the rules are
+
+
+@asynccontextmanager
+async def _connected(address: str) -> AsyncIterator[Client]:
+    await check_server(address)
+    silent = logging.Logger("silent", logging.CRITICAL)
+    async with Client(server=address, logger=silent) as client:
+        yield client
+
+
+async def _only_name(client: Client, address: str) -> str:
+    names = await _names(client)
+    match names:
+        case [name]:
+            return name
+        case []:
+            raise NoRunner(f"there is no runner at {address}; {_START_ONE}")
+        case _:
+            raise NoRunner(
+                f"there are several runners at {address}: {', '.join(names)}; "
+                "say which one with --runner NAME"
+            )
+
+
+async def _names(client: Client) -> list[str]:
+    """Return the names of the runners of a server, as far as it can tell."""
+    names = [name for name, _ in await _entries(client, ROOT)]
+    # What is observed is there, though its owner is not: an action is there with its owner only.
+    return sorted(
+        [name for name in names if ["list", "action"] in await _entries(client, f"{ROOT}/{name}")]
+    )
+
+
+async def _entries(client: Client, directory: str) -> list[list[str]]:
+    """Return what is in a directory; nothing if that is not there, or the server can't tell."""
+    try:
+        _, entries = await client.action_call("/meta/ls", directory)
+    except (ErrorValue, ValueError):
+        return []
+    return list(entries)

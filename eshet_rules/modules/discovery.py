@@ -1,0 +1,278 @@
+"""Which files of a rules folder are modules, and what is in them.
+
+A rules folder is a tree: `hall.py` is the module `hall`, `upstairs/bath.py` is `upstairs.bath`, and
+`upstairs/__init__.py`, if it is there, `upstairs`. Not modules are tests (`test_*.py`, `*_test.py`,
+`conftest.py`), hidden files and folders, and what tools leave beside a file (see `exclusion.py`). A
+module whose name starts with `_` is a helper: it is imported by others, never loaded for itself.
+
+Two files of one module (`hall.py` and `hall/__init__.py`) are a module that can't be used.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from eshet.text import encodable
+from eshet_rules.exceptions import RulesFolderError
+from eshet_rules.modules.exclusion import why_excluded, why_folder_excluded
+from eshet_rules.regular_files import UnusableFile, read_ordinary
+
+__all__ = ["Discovery", "Source", "check_folder", "discover"]
+
+# What a file must have in common with itself to count as unchanged without being read: the time of
+# its last change can be set back, and is by `cp -p`, but that changes the time of the inode.
+Stamp = tuple[int, ...]
+
+_MAX_BYTES: Final = 10 << 20
+"""How large the file of a module may be: what is larger is none, as a database or a sparse file."""
+
+_MAX_SCANS: Final = 4
+"""How often a folder is scanned that is replaced during each scan."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was in the file of a module when it was read.
+
+    Args:
+        name: of the module, with dots: `upstairs.bath`.
+        path: of the file.
+        data: what was in it.
+        version: the first digits of a hash of that.
+        stamp: the file's times and size, to tell whether it must be read again.
+        problem: why it can't be read, if it can't; it can't be imported then.
+    """
+
+    name: str
+    path: Path
+    data: bytes
+    version: str
+    stamp: Stamp
+    problem: str = ""
+
+    @property
+    def is_helper(self) -> bool:
+        """Whether the module is there only to be imported by others."""
+        return any(part.startswith("_") for part in self.name.split("."))
+
+    @property
+    def package(self) -> str:
+        """The name of the package that relative imports start from; empty at the top."""
+        return self.name if self.path.stem == "__init__" else self.name.rpartition(".")[0]
+
+
+def check_folder(folder: Path) -> Path:
+    """Return the folder's full path, in which links are kept: they may lead elsewhere one day.
+
+    Raises:
+        RulesFolderError: there is no such folder.
+    """
+    if not folder.exists():
+        raise RulesFolderError(folder, "there is no such folder; give the one with your rules")
+    if not folder.is_dir():
+        raise RulesFolderError(folder, f"this is a file; give its folder, {folder.parent}")
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise RulesFolderError(folder, f"it {_unreadable(error)}") from None
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
+
+
+class Discovery:
+    """Finds the modules of one rules folder, again and again.
+
+    Args:
+        folder: the rules folder.
+        exclude: globs of what is no module, as configured.
+    """
+
+    def __init__(self, folder: Path, exclude: Sequence[str] = ()) -> None:
+        self._folder: Final = folder
+        self._exclude: Final = tuple(exclude)
+        self._excluded: dict[Path, str] = {}
+        self._reported: set[Path] = set()
+
+    def __call__(self, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
+        """Read all modules; see `discover`. It may be called in any thread."""
+        scans = 0
+        while True:
+            before = _identity(self._folder)
+            excluded: dict[Path, str] = {}
+            found = _discover(_Scan(self._folder, self._exclude, excluded), known or {})
+            scans += 1
+            if scans == _MAX_SCANS or _identity(self._folder) == before:
+                self._excluded = excluded
+                return found
+
+    def newly_excluded(self) -> dict[Path, str]:
+        """Return what was left out and why, each path once until it is there no more."""
+        excluded = self._excluded
+        new = {path: why for path, why in excluded.items() if path not in self._reported}
+        self._reported = set(excluded)
+        return {Path(encodable(str(path))): why for path, why in new.items()}
+
+
+def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
+    """Read all modules of the folder, by name and in the order of names.
+
+    A file that goes away while it is read is not there; one that can't be read is there with the
+    problem. So is a folder that can't be read, as a module, beside what was known of it.
+
+    Args:
+        folder: the rules folder; empty if it does not exist.
+        known: what was read before. Files with the same times and size are not read again.
+    """
+    return Discovery(folder)(known)
+
+
+def _discover(scan: "_Scan", known: Mapping[str, Source]) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for name, path, problem in scan.modules(scan.folder):
+        if problem:
+            inside = f"{name}." if name else ""
+            found |= {each: source for each, source in known.items() if each.startswith(inside)}
+            if name:
+                found[name] = _unread(name, path, problem)
+        elif name in found and found[name].path != path:
+            found[name] = _ambiguous(name, found[name].path, path, scan.folder)
+        elif (source := _read(name, path, known.get(name))) is not None:
+            found[name] = source
+    return found
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """One look at a rules folder.
+
+    Args:
+        folder: the rules folder.
+        exclude: globs of what is no module.
+        excluded: is added what was left out, and why.
+    """
+
+    folder: Path
+    exclude: Sequence[str]
+    excluded: dict[Path, str]
+
+    def modules(
+        self,
+        folder: Path,
+        package: str = "",
+        inside: str = "",
+        above: tuple[os.stat_result, ...] = (),
+    ) -> Iterator[tuple[str, Path, str]]:
+        """Find the modules of a folder, and what can't be used.
+
+        Args:
+            folder: to look into.
+            package: what the names of its modules begin with, as `up.`.
+            inside: what their paths begin with, as `up/`.
+            above: the folders above it.
+        """
+        try:
+            status = folder.stat()
+            if any(os.path.samestat(status, each) for each in above):
+                return  # a link that leads back
+            with os.scandir(folder) as found:  # which tells folders from files without asking again
+                entries = sorted(found, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):  # it has gone meanwhile
+            return
+        except OSError as error:
+            yield package.removesuffix("."), folder, _unreadable(error)
+            return
+        names = {entry.name for entry in entries}
+        if above and self._leave_out(
+            folder, why_folder_excluded(inside.removesuffix("/"), names, self.exclude)
+        ):
+            return
+        for entry in entries:
+            if entry.name.startswith((".", "#")) or entry.name == "__pycache__":
+                continue
+            path, relative = folder / entry.name, inside + entry.name
+            if _is_folder(entry):
+                within = f"{package}{entry.name}."
+                yield from self.modules(path, within, f"{relative}/", (*above, status))
+                continue
+            is_module = path.suffix == ".py" and not _is_test(entry.name)
+            if is_module and not self._leave_out(path, why_excluded(relative, self.exclude)):
+                module = _module(path, package, relative)
+                if module is not None:
+                    yield module
+
+    def _leave_out(self, path: Path, why: str | None) -> bool:
+        if why is not None:
+            self.excluded[path] = why
+        return why is not None
+
+
+def _module(path: Path, package: str, relative: str) -> tuple[str, Path, str] | None:
+    """Return a module's name, its path, and what is wrong with that; None if it has no name."""
+    # The folder of a package is named by its parent; the rules folder itself has no name.
+    name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
+    if not name:
+        return None
+    if relative.isascii() or encodable(relative) == relative:
+        return name, path, ""
+    shown = Path(encodable(str(path)))  # as no log can hold its name
+    return encodable(name), shown, "has a name that is not UTF-8: rename it"
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one at the same path; None if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _ambiguous(name: str, one: Path, other: Path, folder: Path) -> Source:
+    both = " and ".join(str(path.relative_to(folder)) for path in sorted((one, other)))
+    problem = f"can't be used, as {both} are both the module {name}: rename or remove one"
+    return _unread(name, other, problem)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_test(file_name: str) -> bool:
+    return (
+        file_name == "conftest.py"
+        or file_name.startswith("test_")
+        or file_name.endswith("_test.py")
+    )
+
+
+def _read(name: str, path: Path, known: Source | None) -> Source | None:
+    try:
+        status = path.stat()
+        stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+        if known is not None and known.stamp == stamp and known.path == path and not known.problem:
+            return known
+        data, _ = read_ordinary(path, _MAX_BYTES)
+    except UnusableFile as error:
+        return _unread(name, path, f"{error}: put one with the rules in its place")
+    except FileNotFoundError:
+        return _unread(name, path, "is a link to nothing") if path.is_symlink() else None
+    except OSError as error:
+        return _unread(name, path, _unreadable(error))
+    return Source(name, path, data, _version(data), stamp)
+
+
+def _unread(name: str, path: Path, problem: str) -> Source:
+    return Source(name, path, b"", _version(problem.encode()), (), problem)
+
+
+def _unreadable(error: OSError) -> str:
+    return f"can't be read, {error.strerror or error}: check whose it is, and its mode"
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:8]

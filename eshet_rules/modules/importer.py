@@ -1,0 +1,405 @@
+"""Versions of modules, imported beside each other, and who imports whom.
+
+Every version of a module is a module object of its own, named as no other: `hall@3f2a91bc#7`. So an
+old version goes on undisturbed while a new one is imported, and a version that fails leaves
+nothing behind. Modules of the rules folder import each other by their plain names, absolute or
+relative, and get the versions that belong together: Python's `import` statement asks the
+`__import__` among the builtins of a module, and these have one that looks into the rules folder
+first. Modules of the standard library are never hidden by a file of the same name.
+
+Invariants: `current` holds, for each name, the newest version that could be imported; a version
+and those that it imports are in `sys.modules`, under their own names, until `keep_only` is told
+that nobody needs them.
+"""
+
+import builtins
+import importlib.util
+import itertools
+import linecache
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from eshet.scope import Scope
+from eshet.text import safe_str
+from eshet.user_errors import error_text, plain_error
+from eshet_rules.exceptions import ImportFailed
+from eshet_rules.modules.discovery import Source
+from eshet_rules.modules.module_objects import (
+    PackageFinder,
+    folder_module,
+    forget_module,
+    new_module,
+)
+from eshet_rules.modules.module_version import ModuleVersion
+from eshet_rules.rule import Rule, collect_rules, main_rule
+
+__all__ = ["Importer", "ModuleVersion"]
+
+
+_VERSIONS: Final = re.compile(r"@[0-9a-f]{8}#\d+")
+"""What the names of modules have in `sys.modules`, which nobody writes."""
+
+
+class Importer:
+    """Imports the modules of one rules folder.
+
+    Args:
+        folder: the rules folder.
+        make_scope: makes the scope of a version, given the module's name.
+    """
+
+    def __init__(self, folder: Path, make_scope: Callable[[str], Scope] = Scope) -> None:
+        self.folder = folder
+        self._make_scope = make_scope
+        self._sources: Mapping[str, Source] = {}
+        self._folders: set[str] = set()
+        self.current: dict[str, ModuleVersion] = {}
+        self._loaded: dict[str, ModuleVersion] = {}  # by the names of their module objects
+        self._builtins = {**vars(builtins), "__import__": self._import}
+        self._batch: dict[str, ModuleVersion] | None = None
+        self._bound: list[tuple[ModuleVersion, ModuleVersion]] = []  # in this batch: where, what
+        self._asked: set[str] = set()  # the names that the batch has asked for, found or not
+        self._failed: dict[str, dict[str, str]] = {}  # what its last import found of each of these
+        self._finder = PackageFinder(self._source_of, self._import_for)
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """What is in the rules folder, by the names of modules."""
+        return self._sources
+
+    @sources.setter
+    def sources(self, sources: Mapping[str, Source]) -> None:
+        self._sources = sources
+        self._folders = {
+            name[:end] for name in sources for end, char in enumerate(name) if char == "."
+        }
+
+    @property
+    def loaded(self) -> list[ModuleVersion]:
+        """All versions that are loaded, the newest last."""
+        return list(self._loaded.values())
+
+    def load(self, name: str) -> ModuleVersion:
+        """Import a new version of a module, and of what it imports where that has changed.
+
+        Raises:
+            ImportFailed: something in it, or in what it imports, can't be imported. Everything is
+                then as it was before.
+        """
+        self._batch = {}
+        self._bound, self._asked = [], set()
+        self._failed.pop(name, None)
+        try:
+            version = self._version(name)
+        except BaseException as error:
+            failure = self._describe(name, error)
+            self._failed[name] = {asked: self._fingerprint(asked) for asked in self._asked}
+            for package, bound in self._bound:
+                self._unbind(package, bound)
+            for made in self._batch.values():
+                self._drop(made)
+            raise failure from error
+        else:
+            self.current |= self._batch
+            return version
+        finally:
+            self._batch = None
+
+    def outdate(self, name: str) -> None:
+        """Let the next import of a module make a new version of it, whatever is in its file."""
+        self.current.pop(name, None)
+        self._failed.pop(name, None)
+
+    def is_known_to_fail(self, name: str) -> bool:
+        """Whether the last import of a module failed, and no file has changed that took part."""
+        found = self._failed.get(name, {})
+        return bool(found) and all(self._fingerprint(each) == found[each] for each in found)
+
+    def is_up_to_date(self, version: ModuleVersion) -> bool:
+        """Whether a new import of the module would give the same again."""
+        return all(
+            (source := self.sources.get(each.name)) is not None
+            and source.version == each.source.version
+            and all(self.current.get(name) is used for name, used in each.imports.items())
+            for each in version.with_imports()
+        )
+
+    def keep_only(self, needed: Iterable[ModuleVersion]) -> None:
+        """Forget all versions but these, the current ones of files and all imports of both."""
+        self.current = {n: version for n, version in self.current.items() if n in self.sources}
+        self._failed = {n: found for n, found in self._failed.items() if n in self.sources}
+        keep: set[ModuleVersion] = set()
+        for version in itertools.chain(needed, self.current.values()):
+            keep |= version.with_imports()
+        for version in set(self._loaded.values()) - keep:
+            self._drop(version)
+
+    def show_source(self, version: ModuleVersion) -> None:
+        """Let tracebacks quote the lines of this version, whatever is in its file now."""
+        file, data = str(version.source.path), version.source.data
+        # Without a time of change, linecache takes the lines as they are and looks at no file.
+        linecache.cache[file] = (len(data), None, _lines(data), file)
+
+    # --- one version --------------------------------------------------------------------------
+
+    def _version(self, name: str) -> ModuleVersion:
+        """Return the version of a module that belongs to the batch: a new one where needed."""
+        self._asked.add(name)
+        if self._batch is not None and name in self._batch:
+            return self._batch[name]
+        current = self.current.get(name)
+        if current is not None and self.is_up_to_date(current):
+            self._asked.update(each.name for each in current.with_imports())
+            return current
+        if self._batch is None:  # an import statement in a function, long after its module's import
+            return self.load(name)
+        return self._make(name, self._batch)
+
+    def _make(self, name: str, batch: dict[str, ModuleVersion]) -> ModuleVersion:
+        source = self.sources.get(name)
+        if source is None:
+            raise ModuleNotFoundError(f"there is no module {name!r} in the rules folder", name=name)
+        version = ModuleVersion(source, new_module(source), self._make_scope(name))
+        # In its place before it is executed, as in sys.modules: modules may import each other.
+        batch[name] = version
+        self._prepare(version)
+        try:
+            self._execute(version)
+        except BaseException:
+            del batch[name]
+            self._drop(version)
+            raise
+        return version
+
+    def _prepare(self, version: ModuleVersion) -> None:
+        """Make a version known, which is to be executed next."""
+        version.namespace["__builtins__"] = self._builtins
+        if not self._loaded:
+            sys.meta_path.insert(0, self._finder)
+        self._loaded[version.module_name] = version
+        self.show_source(version)
+
+    def _execute(self, version: ModuleVersion) -> None:
+        if version.source.problem:
+            raise OSError(f"{version.source.path.name} {version.source.problem}")
+        code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
+        with version.scope.active(), collect_rules() as rules:
+            exec(code, version.namespace)  # noqa: S102 - this is what importing is
+        version.rules = rules or self._main_rule(version)
+        version.is_executed = True
+
+    def _main_rule(self, version: ModuleVersion) -> dict[str, Rule]:
+        if version.source.is_helper:
+            return {}
+        main = main_rule(version.namespace, version.module_name)
+        return {} if main is None else {main.name: main}
+
+    def _drop(self, version: ModuleVersion) -> None:
+        if self._loaded.pop(version.module_name, None) is not None and not self._loaded:
+            _take_out(self._finder, sys.meta_path)
+        forget_module(version.module_name)
+        version.scope.dispose()
+        current = self.current.get(version.name)
+        if current is not None and current is not version:
+            self.show_source(current)
+        else:
+            linecache.cache.pop(str(version.source.path), None)
+
+    # --- the import statement -----------------------------------------------------------------
+
+    def _import(
+        self,
+        name: str,
+        namespace: Mapping[str, Any] | None = None,
+        local: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """Stand in for `__import__` in the modules of the rules folder; see there."""
+        importing = self._loaded.get((namespace or {}).get("__name__", ""))
+        if importing is None or (level == 0 and not self._is_ours(name)):
+            self._asked.add(name.partition(".")[0])
+            return builtins.__import__(name, namespace, local, fromlist, level)
+        full_name = _absolute(importing.source, name, level)
+        if not fromlist:
+            return self._import_dotted(importing, full_name)
+        module = self._import_one(importing, full_name)
+        items = [*fromlist, *getattr(module, "__all__", ())] if "*" in fromlist else fromlist
+        for item in items:
+            part = f"{full_name}.{item}" if full_name else item
+            self._asked.add(part)
+            if not hasattr(module, item) and self._is_there(part):
+                setattr(module, item, self._import_one(importing, part))
+        return module
+
+    def _import_dotted(self, importing: ModuleVersion, name: str) -> ModuleType:
+        """Import `a.b.c` as the statement `import a.b.c` does: bind the parts, return `a`."""
+        top, *rest = name.split(".")
+        module = result = self._import_one(importing, top)
+        for part in rest:
+            top = f"{top}.{part}"
+            child = self._import_one(importing, top)
+            if not hasattr(module, part):
+                setattr(module, part, child)
+            module = child
+        return result
+
+    def _import_one(self, importing: ModuleVersion, name: str) -> ModuleType:
+        if name not in self.sources and (not name or self._is_there(name)):
+            return self._import_folder(importing, name)
+        version = importing.imports.get(name) if importing.is_executed else None
+        version = self._version_for(importing, name) if version is None else version
+        importing.imports[name] = version
+        self._bind_submodules(importing, version)
+        return version.module
+
+    def _version_for(self, importing: ModuleVersion, name: str) -> ModuleVersion:
+        """Return the version of a module that another version is to import."""
+        return self._version(name)
+
+    def _import_folder(self, importing: ModuleVersion, name: str) -> ModuleType:
+        """Return a folder without `__init__.py`, in which is bound what this version imports."""
+        folder = importing.folders.get(name)
+        if folder is None:
+            path = self.folder.joinpath(*name.split("."))
+            folder = importing.folders[name] = folder_module(name, path)
+            for child, version in _directly_in(name, importing.imports):
+                setattr(folder, child, version.module)
+        return folder
+
+    def _bind_submodules(self, importing: ModuleVersion, version: ModuleVersion) -> None:
+        """Bind, after an import, the module in its package, if its importer has that too.
+
+        So a package depends on its submodules that others have bound in it, which Python binds in
+        any case: with another version of one, its importers get another version of the package.
+        """
+        package, _, attribute = version.name.rpartition(".")
+        if importing.name == package:
+            self._bind(importing, version)
+        elif package in importing.imports:
+            self._bind(importing.imports[package], version)
+        elif package in importing.folders:
+            setattr(importing.folders[package], attribute, version.module)
+        for _, child in _directly_in(version.name, importing.imports):
+            self._bind(version, child)
+
+    def _bind(self, package: ModuleVersion, version: ModuleVersion) -> None:
+        attribute = version.name.rpartition(".")[2]
+        if attribute in package.namespace:
+            return
+        package.namespace[attribute] = version.module
+        package.imports[version.name] = version
+        if self._batch is not None:
+            self._bound.append((package, version))
+
+    def _unbind(self, package: ModuleVersion, version: ModuleVersion) -> None:
+        package.namespace.pop(version.name.rpartition(".")[2], None)
+        package.imports.pop(version.name, None)
+
+    def _source_of(self, module_name: str) -> Source | None:
+        version = self._loaded.get(module_name)
+        return None if version is None else version.source
+
+    def _import_for(self, module_name: str, name: str) -> ModuleType | None:
+        if not self._is_there(name):
+            return None
+        return self._import_one(self._loaded[module_name], name)
+
+    def _is_ours(self, name: str) -> bool:
+        top = name.partition(".")[0]
+        return top not in sys.stdlib_module_names and self._is_there(top)
+
+    def _fingerprint(self, name: str) -> str:
+        """Return what tells a module from another of its name; the same for all that are not."""
+        source = self._sources.get(name)
+        return ("folder" if name in self._folders else "") if source is None else source.version
+
+    def _is_there(self, name: str) -> bool:
+        return name in self._sources or name in self._folders
+
+    # --- errors -------------------------------------------------------------------------------
+
+    def _describe(self, name: str, error: BaseException) -> ImportFailed:
+        """Say where an import failed: in the last line of the rules folder that took part."""
+        error = plain_error(error)
+        problem = _VERSIONS.sub("", error_text(error).splitlines()[-1])
+        if isinstance(error, SyntaxError) and isinstance(error.filename, str):
+            source = safe_str(error.text or "").rstrip("\n")
+            line = error.lineno if isinstance(error.lineno, int) else 0
+            return ImportFailed(name, Path(error.filename), line, source, problem)
+        frames = traceback.walk_tb(error.__traceback__)
+        places = [(Path(frame.f_code.co_filename), line) for frame, line in frames]
+        ours = [(file, line) for file, line in places if file.is_relative_to(self.folder)]
+        if (cycle := self._cycle(error, [file for file, _ in ours])) is not None:
+            problem += f" ({cycle}: move what both need into a third file)"
+        if ours:
+            file, line = ours[-1]
+            return ImportFailed(name, file, line, self._line(file, line), problem)
+        known = self.sources.get(name)
+        return ImportFailed(name, known.path if known else self.folder, 0, "", problem)
+
+    def _cycle(self, error: BaseException, files: Sequence[Path]) -> str | None:
+        """Return which modules import each other, if an import failed for that.
+
+        Args:
+            error: of the import.
+            files: of the modules that were being imported, from the first on.
+        """
+        match error:
+            case ImportError(name=str(name)):
+                pass
+            case AttributeError(obj=ModuleType(__name__=str(name))):
+                pass
+            case _:
+                return None
+        names = {source.path: each for each, source in self.sources.items()}
+        importing = [names[file] for file in dict.fromkeys(files) if file in names]
+        name = _VERSIONS.sub("", name).replace("/", ".")
+        if name not in importing:
+            return None
+        *others, last = importing[importing.index(name) :]
+        return f"{', '.join(others)} and {last} import each other" if others else None
+
+    def _line(self, file: Path, number: int) -> str:
+        """Return a line as it was imported: linecache shows the old version again by now."""
+        data = next((each.data for each in self.sources.values() if each.path == file), b"")
+        return dict(enumerate(_lines(data), start=1)).get(number, "").rstrip("\n")
+
+
+def _take_out(finder: MetaPathFinder, finders: list[Any]) -> None:
+    """Take a finder out of a list, whatever rules have done to it."""
+    finders[:] = [each for each in finders if each is not finder]
+
+
+def _directly_in(
+    package: str, versions: Mapping[str, ModuleVersion]
+) -> list[tuple[str, ModuleVersion]]:
+    """Return what is in a package, but not deeper, by the last parts of the names."""
+    inside = f"{package}."
+    parts = [(n.removeprefix(inside), v) for n, v in versions.items() if n.startswith(inside)]
+    return [(part, version) for part, version in parts if "." not in part]
+
+
+def _lines(data: bytes) -> list[str]:
+    try:
+        text = importlib.util.decode_source(data)
+    except (SyntaxError, UnicodeDecodeError):
+        text = data.decode(errors="replace")
+    return text.splitlines(keepends=True)
+
+
+def _absolute(source: Source, name: str, level: int) -> str:
+    """Return the full name of what is imported relative to a module; empty for the folder."""
+    if level == 0:
+        return name
+    package = source.package.split(".") if source.package else []
+    if level - 1 > len(package):
+        raise ImportError("attempted relative import beyond the rules folder")
+    base = package[: len(package) - (level - 1)]
+    return ".".join([*base, name] if name else base)

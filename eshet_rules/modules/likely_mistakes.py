@@ -1,0 +1,149 @@
+"""Finds what Python accepts in a rule file and what its author hardly meant.
+
+A function that looks like a rule, in a file that has none: somebody forgot `@rule`. A list that a
+Value holds, changed in place: the Value can't notice that.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from types import CodeType
+from typing import Any, Final
+from weakref import WeakSet
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet_rules.modules.importer import ModuleVersion
+from eshet_rules.rule import GIVEN
+
+__all__ = ["LikelyMistakes"]
+
+_USED_BY_RULES: Final = frozenset(("yarp", "client"))
+
+_CHANGE: Final = (
+    *("add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"),
+    *("reverse", "setdefault", "sort", "update"),
+)
+"""Methods that change the list, dict or set that they belong to."""
+
+_MAY_CHANGE: Final = re.compile(rb"\.value\s*(\[|\.\s*(%s)\s*\()" % "|".join(_CHANGE).encode())
+"""Is in each file that changes what a Value holds in place; others need not be parsed for it."""
+
+
+class LikelyMistakes:
+    """Warns of likely mistakes, once for each version of a module.
+
+    Args:
+        log: where.
+    """
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self._seen: WeakSet[ModuleVersion] = WeakSet()
+
+    def warn(self, versions: Mapping[str, ModuleVersion]) -> None:
+        """Look at the current versions of all modules."""
+        imported = {name for version in versions.values() for name in version.imports}
+        for name, version in versions.items():
+            if version in self._seen:
+                continue
+            if version.rules:
+                self._warn_of_changes_in_place(version)
+            elif version.source.is_helper or name in imported:
+                continue  # somebody may import it later, and others no more
+            else:
+                self._warn_of_unmarked(version)
+            self._seen.add(version)
+
+    def _warn_of_unmarked(self, version: ModuleVersion) -> None:
+        for code in _unmarked(version):
+            self._log.warning(
+                "this looks like a rule, but nothing runs it",
+                module=version.name,
+                function=code.co_name,
+                file=code.co_filename,
+                line=code.co_firstlineno,
+                advice="write `@rule` above it; or, if the file is there for others to import, "
+                "begin its name with _",
+            )
+
+    def _warn_of_changes_in_place(self, version: ModuleVersion) -> None:
+        for line, value in _changes_in_place(version.source.data):
+            self._log.warning(
+                "what a Value holds is changed in place, which nothing notices",
+                module=version.name,
+                file=str(version.source.path),
+                line=line,
+                advice=f"assign a new one, as in `{value} = [*{value}, item]` or "
+                f"`{value} = {{**{value}, key: item}}`",
+            )
+
+
+def _unmarked(version: ModuleVersion) -> list[CodeType]:
+    """Return the code of `async def` functions of a module that look like rules."""
+    module = version.module
+    return [
+        each.__code__
+        for each in vars(module).values()
+        if inspect.isfunction(each)
+        and inspect.iscoroutinefunction(each)
+        and each.__module__ == module.__name__
+        and _looks_like_a_rule(each)
+    ]
+
+
+def _looks_like_a_rule(function: Any) -> bool:
+    """Whether it uses what rules use, and needs nothing but what a rule is given."""
+    needed = [
+        each.name
+        for each in inspect.signature(function).parameters.values()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    code = function.__code__
+    uses = _USED_BY_RULES.intersection((*code.co_names, *code.co_varnames))
+    return bool(uses) and all(name in GIVEN for name in needed)
+
+
+def _changes_in_place(text: bytes) -> list[tuple[int, str]]:
+    """Return the lines that change what a `value` holds, with that, as `seen.value`.
+
+    What the file assigns to as well, as in `seen.value = seen.value`, is left out.
+    """
+    if not _MAY_CHANGE.search(text):
+        return []
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # though it was compiled
+        return []
+    assigned = set(_assigned(tree))
+    return sorted({(line, value) for line, value in _changed(tree) if value not in assigned})
+
+
+def _assigned(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(ctx=ast.Store()) if _is_value(node):
+                yield ast.unparse(node)
+
+
+def _changed(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=held, attr=method)) if method in _CHANGE:
+                pass
+            case ast.Subscript(value=held, ctx=ast.Store() | ast.Del()):
+                pass
+            case _:
+                continue
+        if _is_value(held):
+            yield node.lineno, ast.unparse(held)
+
+
+def _is_value(node: object) -> bool:
+    """Whether it is `name.value`, of something that is not the object whose method this is in."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=name), attr="value") if name not in ("self", "cls"):
+            return True
+        case _:
+            return False

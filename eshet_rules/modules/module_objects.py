@@ -1,0 +1,161 @@
+"""Module objects of versions, as Python's own machinery expects them.
+
+A version has a name in `sys.modules` that no other has: `upstairs/bath@3f2a91bc#7`. It has no dot,
+since `pickle` and `importlib` import what is before a dot first. It has `__spec__` and
+`__package__`, so that `importlib.resources.files(__package__)` finds what is beside its file, and
+`importlib.import_module(".lamps", __package__)` gives the version that belongs to it.
+
+The package of a module is a module object of its own, made when somebody asks for it.
+"""
+
+import itertools
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from eshet_rules.modules.discovery import Source
+
+__all__ = ["PackageFinder", "folder_module", "forget_module", "new_module", "plain_name"]
+
+_PACKAGE: Final = ":package"
+"""What the name of a version is followed by in the name of the package that it is in."""
+
+_VERSION: Final = re.compile(r"(.*)@[0-9a-f]{8}#\d+", re.DOTALL)
+
+_serial: Final = itertools.count(1)
+
+
+class _Spec(ModuleSpec):
+    """A spec that knows the package of a module whose name does not tell it.
+
+    Args:
+        name: of the module.
+        file: of its source.
+        package: that it is in; None for a package.
+    """
+
+    def __init__(self, name: str, file: Path, package: str | None) -> None:
+        super().__init__(name, _FileLoader(name, str(file)), origin=str(file))
+        self._package = name if package is None else package
+        if package is None:
+            self.submodule_search_locations = [str(file.parent)]
+
+    @property
+    def parent(self) -> str:
+        """The name of the package."""
+        return self._package
+
+
+def new_module(source: Source, name: str | None = None) -> ModuleType:
+    """Return a module object for a new version, which is in `sys.modules` under its own name.
+
+    Args:
+        source: of the version.
+        name: that it has already in another process; None for one that no other version has.
+    """
+    if name is None:
+        name = f"{source.name.replace('.', '/')}@{source.version}#{next(_serial)}"
+    is_package = source.path.name == "__init__.py"
+    module = _of_spec(_Spec(name, source.path, None if is_package else name + _PACKAGE))
+    module.__file__ = str(source.path)
+    sys.modules[name] = module
+    return module
+
+
+def plain_name(module: str) -> str | None:
+    """Return the name of a module, as `upstairs.bath`, by that of the module object of a version.
+
+    None for the name of any other module.
+    """
+    match = _VERSION.fullmatch(module)
+    return match and match[1].replace("/", ".")
+
+
+def folder_module(name: str, folder: Path) -> ModuleType:
+    """Return a module object for a folder without `__init__.py`, for others to be bound in."""
+    return _of_spec(_Spec(name, folder / "__init__.py", None))
+
+
+def forget_module(name: str) -> None:
+    """Take a module, its package, and the loggers that are named after it out of global tables.
+
+    Args:
+        name: that it has in `sys.modules`.
+    """
+    inside = (f"{name}.", name + _PACKAGE)
+    tables: tuple[dict[str, Any], ...] = (sys.modules, logging.root.manager.loggerDict)
+    for table in tables:
+        # Rules may have put anything there.
+        names = [each for each in list(table) if type(each) is str]
+        for each in names:
+            if each == name or each.startswith(inside):
+                table.pop(each, None)
+
+
+class _FileLoader(SourceFileLoader):
+    """Knows the file of a module, which others execute; what it has beside it; and its text."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: packages that are made for who asks for them have no code."""
+
+
+class PackageFinder(MetaPathFinder):
+    """Finds packages of versions, and modules in these, for `importlib`.
+
+    Args:
+        source_of: returns the source of a version by the name of its module object, if it is known.
+        import_for: imports a module by its plain name, for the version of that name; None if there
+            is no such module.
+    """
+
+    def __init__(
+        self,
+        source_of: Callable[[str], Source | None],
+        import_for: Callable[[str, str], ModuleType | None],
+    ) -> None:
+        self._source_of = source_of
+        self._import_for = import_for
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """See `importlib.abc.MetaPathFinder`."""
+        head, _, rest = fullname.partition(".")
+        name = head.removesuffix(_PACKAGE)
+        source = self._source_of(name)
+        if source is None:
+            return None
+        if not rest:
+            return None if head == name else _Spec(head, source.path.with_name("__init__.py"), None)
+        module = self._import_for(name, f"{source.package}.{rest}".removeprefix("."))
+        return None if module is None else ModuleSpec(fullname, _Loaded(module))
+
+
+class _Loaded(Loader):
+    """Gives importlib a module that is loaded already."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._spec = module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec  # importlib has put its own there
+
+
+def _of_spec(spec: _Spec) -> ModuleType:
+    module = ModuleType(spec.name)
+    module.__spec__ = spec
+    module.__loader__ = spec.loader
+    module.__package__ = spec.parent
+    if spec.submodule_search_locations is not None:
+        module.__path__ = list(spec.submodule_search_locations)
+    return module

@@ -1,0 +1,199 @@
+"""Makes what an old version of a module remembers fit the classes of the new one.
+
+A class that a module defines is another class in each version of it. An old member of an enum is
+not equal to the new one of the same name, and an old object has the methods of old. So, when what a
+version remembers is handed over, its classes are replaced by those of the same name. What can't be
+is `Lost`, with the reason.
+"""
+
+import copy
+import dataclasses
+import enum
+import functools
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType
+from typing import Any, Final
+
+from eshet.reactive.handover.handover import Lost
+from eshet.text import safe_repr
+from eshet_rules.modules.importer import ModuleVersion
+from eshet_rules.modules.module_objects import plain_name
+
+__all__ = ["Renewal"]
+
+_SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_SEQUENCES: Final = (list, tuple, set, frozenset, deque)
+_CONTAINERS: Final = frozenset({*_SEQUENCES, dict})
+_MAX_DEPTH: Final = 64
+
+
+class Renewal:
+    """Replaces classes of old versions by those of a new one.
+
+    Args:
+        version: the new version, whose imports count, too.
+    """
+
+    def __init__(self, version: ModuleVersion) -> None:
+        self._modules: Final = {each.name: each for each in version.with_imports()}
+
+    def __call__(self, value: Any) -> Any:
+        """Return the value as the new version would have it, or `Lost`; never raises.
+
+        It is the same object where nothing in it is of an old version.
+        """
+        try:
+            # No map() here or below: an object that raises StopIteration would cut it short.
+            if not any(self._is_old(each) for each in _objects_in(value)):
+                return value
+            return self._renewed(value, 0, {})
+        except _CannotRenewError as error:
+            return Lost(str(error))
+        except BaseException as error:  # whatever the methods of an object do
+            return Lost(f"what it remembers can't be handed over: {safe_repr(error)}")
+
+    def _is_old(self, value: Any) -> bool:
+        """Whether this is of a class, or is a class or function, of an old version."""
+        if type(value) in _CONTAINERS:
+            return False
+        defined = value if isinstance(value, type | FunctionType) else type(value)
+        module = _module_of(defined)
+        name = plain_name(module)
+        if name is None:
+            return False
+        newest = self._modules.get(name)
+        return newest is None or newest.module_name != module
+
+    def _renewed(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
+        """Return a value as the new version would have it.
+
+        Args:
+            value: of the old version.
+            depth: in how many others it is.
+            done: other values and what became of them, by the ids of these, which none else gets
+                while they are here: what was one object is one again.
+        """
+        if type(value) in _SCALARS:
+            return value
+        if id(value) not in done:
+            done[id(value)] = value, self._made(value, depth, done)
+        return done[id(value)][1]
+
+    def _made(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
+        if depth > _MAX_DEPTH:
+            raise _CannotRenewError(
+                f"it holds objects of the old version, and is nested over {_MAX_DEPTH} deep"
+            )
+        if isinstance(value, type | FunctionType):
+            return self._namesake(value) if self._is_old(value) else value
+        renew = functools.partial(self._renewed, depth=depth + 1, done=done)
+        if isinstance(value, enum.Enum):
+            return self._member(value) if self._is_old(value) else value
+        if dataclasses.is_dataclass(value):
+            return self._dataclass(value, renew)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return self._named_tuple(value, renew)
+        if self._is_old(value):
+            raise _CannotRenewError(
+                f"it holds an object of the old {_name_of(type(value))}: "
+                "make that a dataclass or an enum, so that it can be handed over"
+            )
+        return _rebuilt(value, renew)
+
+    def _namesake(self, old: Any) -> Any:
+        """Return the class or function of the same name in the new version."""
+        version = self._modules.get(plain_name(_module_of(old)) or "")
+        first, *rest = old.__qualname__.split(".")
+        found: Any = None if version is None else version.namespace.get(first)
+        for part in rest:
+            found = getattr(found, part, None)
+        if not isinstance(found, type if isinstance(old, type) else FunctionType):
+            raise _CannotRenewError(f"it holds {_name_of(old)}, which the new version has not")
+        return found
+
+    def _member(self, old: Any) -> Any:
+        new: Any = self._namesake(type(old))
+        names = [each.name for each in old] if isinstance(old, enum.Flag) else [old.name]
+        if not issubclass(new, enum.Enum) or any(name not in new.__members__ for name in names):
+            raise _CannotRenewError(
+                f"it holds {safe_repr(old, 100)}, which the new {new.__qualname__} has not"
+            )
+        members = [new[name] for name in names]
+        return functools.reduce(operator.or_, members) if members else new(0)
+
+    def _dataclass(self, old: Any, renew: Callable[[Any], Any]) -> Any:
+        new: type[Any] = self._namesake(type(old)) if self._is_old(old) else type(old)
+        names = [each.name for each in dataclasses.fields(old)]
+        if not dataclasses.is_dataclass(new) or names != [
+            each.name for each in dataclasses.fields(new)
+        ]:
+            raise _CannotRenewError(f"{_name_of(type(old))} has other fields than before")
+        made: Any = object.__new__(new)
+        values = {name: getattr(old, name) for name in names if hasattr(old, name)}
+        for name, each in (values | getattr(old, "__dict__", {})).items():
+            object.__setattr__(made, name, renew(each))
+        return made
+
+    def _named_tuple(self, old: Any, renew: Callable[[Any], Any]) -> Any:
+        new: Any = self._namesake(type(old)) if self._is_old(old) else type(old)
+        if getattr(new, "_fields", None) != old._fields:
+            raise _CannotRenewError(f"{_name_of(type(old))} has other fields than before")
+        return new._make([renew(each) for each in old])
+
+
+class _CannotRenewError(Exception):
+    """Something has no counterpart in the new version; the text says what."""
+
+
+def _objects_in(value: Any) -> Iterator[Any]:
+    """Iterate over a value and all in it, however deep, without those that no module defines."""
+    seen: set[int] = set()
+    todo = [value]
+    while todo:
+        each = todo.pop()
+        if type(each) in _SCALARS or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        todo.extend(_parts_of(each))
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, _SEQUENCES):
+        return list(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return [getattr(value, each.name) for each in fields if hasattr(value, each.name)]
+    return ()
+
+
+def _rebuilt(value: Any, renew: Callable[[Any], Any]) -> Any:
+    """Return a container of the same kind, of what is in this one; any other object itself."""
+    if isinstance(value, dict):
+        items = {renew(key): renew(each) for key, each in value.items()}
+        if type(value) is dict:
+            return items
+        made = copy.copy(value)  # with whatever else a dict of its kind has
+        made.clear()
+        made.update(items)
+        return made
+    if type(value) is deque:
+        return deque([renew(each) for each in value], value.maxlen)
+    if type(value) in _SEQUENCES:
+        return type(value)([renew(each) for each in value])
+    return value
+
+
+def _module_of(defined: Any) -> str:
+    module = defined.__module__
+    return module if isinstance(module, str) else ""
+
+
+def _name_of(defined: Any) -> str:
+    """Return what people call a class or function of a rules folder."""
+    module = _module_of(defined)
+    return f"{plain_name(module) or module}.{defined.__qualname__}"

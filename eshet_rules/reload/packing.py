@@ -1,0 +1,187 @@
+"""Values that rules remember, to bytes and back: plain data, tuples, datetimes, marks for absence.
+
+Whatever a rule remembers may come here: nested without end, as large as memory or larger once it
+is written out, with objects whose methods raise. Nothing here recurses: msgpack walks nested values
+in its own stack, up to 511 levels. A tuple takes two of these: it is a map of one pair, whose key
+is a mark.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import chain
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgpack
+
+from eshet.reactive import FSM
+from eshet.reactive.core.markers import NoValue
+from eshet.text import safe_repr
+from eshet.unknown import Unknown
+
+__all__ = ["MAX_SIZE", "NotPlainData", "pack", "pack_plain", "unpack", "unpack_2"]
+
+MAX_SIZE: Final = 64 * 1024 * 1024
+"""How many bytes a value may take in memory, each object counted as often as it is referred to."""
+
+_MAX_PARTS: Final = 2**21
+_MAX_DEPTH: Final = 511
+_MAX_DEPTH_2: Final = 32
+
+_TUPLE: Final = object()
+_MARKS: Final[dict[int, Any]] = {0: _TUPLE, 1: Unknown, 2: NoValue, 3: FSM.START}
+_DATETIME: Final = 4
+"""What `yarp.now` and `yarp.schedule` tell: its text, and the name of its zone."""
+
+_TUPLE_MARK: Final = msgpack.ExtType(0, b"")
+
+
+class NotPlainData(Exception):
+    """A value can't be packed; the text says why."""
+
+
+def pack(value: Any) -> bytes:
+    """Return a value as bytes.
+
+    Raises:
+        NotPlainData: it can't be packed, whatever the reason.
+    """
+    try:
+        _check_size(value)
+        return pack_plain(value, default=_pack_other, strict_types=True)
+    except NotPlainData:
+        raise
+    except OverflowError:
+        raise NotPlainData("it holds a number of more than 64 bits") from None
+    except BaseException as error:  # whatever the objects in it do
+        if isinstance(error, ValueError) and "recursion" in str(error):
+            raise NotPlainData(_TOO_DEEP) from None
+        raise NotPlainData(safe_repr(error, 200)) from None
+
+
+def pack_plain(value: Any, **options: Any) -> bytes:
+    """Return what is plain data without doubt as bytes."""
+    packed: bytes = msgpack.packb(value, unicode_errors="surrogatepass", **options)
+    return packed
+
+
+def unpack(packed: Any) -> Any:
+    """Return the value that bytes hold.
+
+    Raises:
+        ValueError: they hold none, or are no bytes.
+    """
+    return _unpack_with(packed, _mark)
+
+
+def unpack_2(packed: bytes, depth: int = 0) -> Any:
+    """Return the value that bytes of a checkpoint of version 2 hold.
+
+    Its tuples are packed within each other.
+
+    Raises:
+        ValueError: they hold none, or tuples too deep within each other.
+    """
+    if depth > _MAX_DEPTH_2:
+        raise ValueError(f"it has tuples nested over {_MAX_DEPTH_2} deep")
+
+    def mark(code: int, data: bytes) -> Any:
+        return tuple(unpack_2(data, depth + 1)) if code == 0 else _mark(code, data)
+
+    return _unpack_with(packed, mark)
+
+
+_TOO_DEEP: Final = "it is nested too deeply, or holds itself"
+
+
+def _check_size(value: Any) -> None:
+    """Check that a value is not too large once it is written out.
+
+    A few lists that hold each other many times take little memory, and no end of bytes.
+    """
+    size = depth = 0
+    level = [value]
+    while level := [each for each in level if type(each) in (list, tuple, dict)]:
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise NotPlainData(_TOO_DEEP)
+        if sum(map(len, level)) > _MAX_PARTS:
+            raise NotPlainData(f"it holds over {_MAX_PARTS} things")
+        level = list(chain.from_iterable(map(_parts, level)))
+        size += sum(map(sys.getsizeof, level))
+        if size > MAX_SIZE:
+            raise NotPlainData(f"it takes over {MAX_SIZE // 1024 // 1024} MiB")
+
+
+def _parts(container: Any) -> Any:
+    if type(container) is dict:
+        return chain(container.keys(), container.values())
+    return container
+
+
+def _pack_other(value: Any) -> Any:
+    """Return what to pack for what msgpack has no type for: tuples, and marks."""
+    if type(value) is tuple:
+        return {_TUPLE_MARK: list(value)}
+    if type(value) is datetime and type(value.tzinfo) in (type(None), timezone, ZoneInfo):
+        return msgpack.ExtType(_DATETIME, _datetime_text(value).encode())
+    for code, mark in _MARKS.items():
+        if value is mark:
+            return msgpack.ExtType(code, b"")
+    raise NotPlainData(f"it holds an object of the class {type(value).__qualname__}")
+
+
+def _unpack_with(packed: Any, ext_hook: Callable[[int, bytes], Any]) -> Any:
+    try:
+        return msgpack.unpackb(
+            packed,
+            ext_hook=ext_hook,
+            object_pairs_hook=_dict_or_tuple,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+        )
+    except ValueError:
+        raise
+    except Exception as error:  # msgpack raises many kinds; keys may be what is no key in Python
+        raise ValueError(safe_repr(error, 200)) from None
+
+
+def _dict_or_tuple(pairs: list[tuple[Any, Any]]) -> Any:
+    if len(pairs) == 1 and pairs[0][0] is _TUPLE:
+        return tuple(pairs[0][1])
+    return dict(pairs)
+
+
+def _datetime_text(value: datetime) -> str:
+    """Return the instant in UTC and the zone; or what a clock showed, where that has no zone."""
+    zone = value.tzinfo
+    if zone is None:
+        return f"{value.isoformat()} {value.fold}"
+    offset = value.utcoffset() or timedelta()
+    name = (zone.key or "") if isinstance(zone, ZoneInfo) else ""
+    text = (value.replace(tzinfo=None, fold=0) - offset).isoformat()
+    return f"{text} {value.fold} {offset.total_seconds()} {name}"
+
+
+def _datetime_of(text: str) -> datetime:
+    """Return what `_datetime_text` wrote; with a fixed offset where the zone is not known here."""
+    time, fold, *place = text.split(" ")
+    value = datetime.fromisoformat(time)
+    if place:
+        offset, name = place
+        zone: timezone | ZoneInfo = timezone(timedelta(seconds=float(offset)))
+        if name:
+            with contextlib.suppress(LookupError, OSError, ValueError):
+                zone = ZoneInfo(name)
+        value = value.replace(tzinfo=UTC).astimezone(zone)
+    return value.replace(fold=int(fold))
+
+
+def _mark(code: int, data: bytes) -> Any:
+    if code == _DATETIME:
+        return _datetime_of(data.decode())
+    if code not in _MARKS:
+        raise ValueError(f"{code} is not the mark of anything")
+    return _MARKS[code]

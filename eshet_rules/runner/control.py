@@ -1,0 +1,222 @@
+"""What a runner can be told while it runs: by commands, by signals, and by its own files."""
+
+import difflib
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
+from itertools import chain
+from typing import Any, Final, ParamSpec
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.cause import Cause, use_cause
+from eshet_rules.config import Configuration, RuleSettings, is_meant
+from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
+from eshet_rules.modules.discovery import Source
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.runner.overrides import RuleOverrides
+from eshet_rules.supervision.guard.guard import Guard
+
+__all__ = ["Control"]
+
+_P = ParamSpec("_P")
+
+_AT_RESTART: Final = ("server", "log", "state", "watch")
+"""The tables whose changes take effect when the runner is started the next time."""
+
+
+def _command(
+    do: Callable[_P, Awaitable[list[str]]],
+) -> Callable[_P, Coroutine[Any, Any, list[str]]]:
+    """Let what somebody tells to be done be the cause of all that it leads to."""
+
+    @functools.wraps(do)
+    async def done(*args: _P.args, **kwargs: _P.kwargs) -> list[str]:
+        with use_cause(Cause("command", do.__name__)):
+            return await do(*args, **kwargs)
+
+    return done
+
+
+class Control:
+    """Decides what is configured of each rule now, and lets the reloader follow that.
+
+    Names given by people are those of rules, `hall.hall_light`, or of modules, `hall`, or globs of
+    either.
+
+    Args:
+        reloader: which is told.
+        configuration: with which the runner was started.
+        switches: what was switched on and off by command.
+        log: where it is told what was done.
+        look: returns what is in the rules folder now.
+        only: a glob of the rules, or modules, that run at all.
+        guard: knows which rules stay off for what they have done.
+    """
+
+    def __init__(
+        self,
+        reloader: Reloader,
+        configuration: Configuration,
+        switches: RuleOverrides,
+        log: FilteringBoundLogger,
+        *,
+        look: Callable[[], Awaitable[Mapping[str, Source]]],
+        only: str = "*",
+        guard: Guard | None = None,
+    ) -> None:
+        self._reloader = reloader
+        self._configuration = configuration
+        self._switches = switches
+        self._log = log
+        self._look = look
+        self._only = only
+        self._guard = guard
+        reloader.configure(self._settings())
+
+    async def configure(self, configuration: Configuration) -> None:
+        """Take another configuration, and reload what it concerns."""
+        before, self._configuration = self._configuration, configuration
+        if waiting := [t for t in _AT_RESTART if getattr(before, t) != getattr(configuration, t)]:
+            self._log.warning("a part of the configuration waits for a restart", tables=waiting)
+        modules = self._reloader.configure(self._settings())
+        self._log.info("configuration reloaded", modules=modules)
+        self.check_patterns()
+        await self._reloader.follow()
+        await self._reloader.update(self._reloader.newest)
+
+    def check_only(self) -> None:
+        """Check that there is a rule that may run.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        if self._only != "*":
+            self._find([self._only])
+
+    def check_patterns(self) -> None:
+        """Warn of what is configured in vain: of rules that are not there, or do not ask for it."""
+        rules = self._all()
+        file = str(self._configuration.file)
+        for pattern in self._configuration.rules:
+            meant = set(filter(pattern.matches, rules))
+            if not meant:
+                near = difflib.get_close_matches(pattern.glob, [*rules, *self._reloader.rules])
+                self._log.warning(
+                    "no rule has this name, which is configured",
+                    name=pattern.glob,
+                    file=file,
+                    **({"near": near} if near else {}),
+                )
+            elif pattern.parameters and meant.isdisjoint(self._reloader.asking_for("config")):
+                self._log.warning(
+                    "no rule asks for these parameters, which are configured",
+                    name=pattern.glob,
+                    file=file,
+                    parameters=list(pattern.parameters),
+                    advice="give the rule a parameter named config",
+                )
+
+    @_command
+    async def reload(self, *names: str) -> list[str]:
+        """Reload the modules of these names, or all; changed or not.
+
+        Returns:
+            The names of the modules.
+
+        Raises:
+            UnknownName: one of them means nothing.
+            NotReloaded: one of the modules can't be used as it is now; the others are reloaded.
+        """
+        rules = self._find(names) if names else self._all()
+        modules = [m for m, of_it in self._reloader.rules.items() if not rules.isdisjoint(of_it)]
+        self._log.info("told to reload", modules=modules)
+        self._reloader.renew(modules)
+        await self._reloader.update(await self._look())
+        broken = self._reloader.broken
+        if refused := {m: broken[m] for m in (modules if names else broken) if m in broken}:
+            raise NotReloaded(refused)
+        return modules
+
+    @_command
+    async def restart(self, *names: str) -> list[str]:
+        """Start rules afresh: nothing is handed over, and what had failed is forgotten.
+
+        Returns:
+            The full names of the rules, without those that are disabled.
+
+        Raises:
+            UnknownName: one of the names means nothing.
+            AllDisabled: all of them are disabled.
+        """
+        named = sorted(self._find(names))
+        settings = self._settings()
+        rules = [rule for rule in named if settings(rule).disabled is None]
+        if not rules:
+            raise AllDisabled(named)
+        self._log.info("told to restart", rules=rules)
+        await self._reloader.restart(rules)
+        return rules
+
+    @_command
+    async def enable(self, *names: str) -> list[str]:
+        """Let rules run, whatever is configured; for good, over restarts, too.
+
+        Returns:
+            The full names of the rules.
+
+        Raises:
+            UnknownName: one of the names means nothing.
+        """
+        return await self._switch(names, on=True)
+
+    @_command
+    async def disable(self, *names: str) -> list[str]:
+        """Let rules not run; see `enable`."""
+        return await self._switch(names, on=False)
+
+    async def _switch(self, names: Iterable[str], *, on: bool) -> list[str]:
+        rules = sorted(self._find(names))
+        self._log.info("told to enable" if on else "told to disable", rules=rules)
+        if on and self._guard is not None:
+            self._guard.let_run(rules)
+        configured = {
+            rule for rule in rules if (self._configuration.for_rule(rule).disabled is None) == on
+        }
+        self._switches.switch(configured, on=None)
+        self._switches.switch(set(rules) - configured, on=on)
+        self._reloader.configure(self._settings())
+        await self._reloader.follow()
+        return rules
+
+    def _settings(self) -> Callable[[str], RuleSettings]:
+        """Return what tells the settings of a rule, as all is now."""
+        configuration = self._configuration
+        switched = self._switches.all()
+        guard = self._guard
+
+        def of(rule: str) -> RuleSettings:
+            settings = configuration.for_rule(rule)
+            if not is_meant(rule, self._only):
+                return replace(settings, disabled=f"by --only {self._only}")
+            if guard is not None and (why := guard.disabled_reason(rule)) is not None:
+                return replace(settings, disabled=why)
+            if rule in switched:
+                return replace(settings, disabled=None if switched[rule] else "by command")
+            return settings
+
+        return of
+
+    def _find(self, names: Iterable[str]) -> set[str]:
+        """Return the full names of the rules that are meant."""
+        found: set[str] = set()
+        for name in names:
+            rules = {rule for rule in self._all() if is_meant(rule, name)}
+            if not rules:
+                known = [*self._reloader.rules, *self._all()]
+                raise UnknownName(name, difflib.get_close_matches(name, known, 3))
+            found |= rules
+        return found
+
+    def _all(self) -> set[str]:
+        return set(chain.from_iterable(self._reloader.rules.values()))

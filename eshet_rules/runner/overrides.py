@@ -1,0 +1,72 @@
+"""Which rules were switched off, or on, by command, in a file: that holds over a restart."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.private_files import make_private_folder, write_privately
+
+__all__ = ["RuleOverrides"]
+
+
+class RuleOverrides:
+    """What was said of rules by command, which beats what is configured.
+
+    Args:
+        path: of the file; None to forget it at the end.
+        log: where it is told that the file can't be read or written.
+    """
+
+    def __init__(self, path: Path | None, log: FilteringBoundLogger) -> None:
+        self._path: Final = path
+        self._log = log
+        self._on = self._read()
+
+    def all(self) -> dict[str, bool]:
+        """Return of each rule of which something was said whether it was switched on."""
+        return dict(self._on)
+
+    def switch(self, rules: Iterable[str], on: bool | None) -> None:
+        """Switch rules on or off, or forget what was said of them, and write that down."""
+        for rule in rules:
+            if on is None:
+                self._on.pop(rule, None)
+            else:
+                self._on[rule] = on
+        self._write()
+
+    def write_again(self) -> None:
+        """Write the file again, as it was deleted."""
+        if self._on:
+            self._write()
+
+    def _read(self) -> dict[str, bool]:
+        if self._path is None:
+            return {}
+        try:
+            content = json.loads(self._path.read_bytes())
+            if not isinstance(content, dict):
+                raise ValueError("it holds no map")  # noqa: TRY004 - it is the file that is wrong
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            self._log.error(
+                "can't read which rules are switched off", file=str(self._path), error=str(error)
+            )
+            return {}
+        return {rule: on for rule, on in content.items() if isinstance(on, bool)}
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        text = json.dumps(self._on, indent=1, sort_keys=True)
+        try:
+            make_private_folder(self._path.parent)
+            write_privately(self._path, f"{text}\n".encode())
+        except OSError as error:
+            self._log.error(
+                "can't write which rules are switched off", file=str(self._path), error=str(error)
+            )

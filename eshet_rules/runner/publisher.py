@@ -1,0 +1,301 @@
+"""What a runner publishes of itself in ESHET, and what it can be told there.
+
+    /eshet_rules/NAME/runner              a state: what runs where, and how many rules of each kind
+    /eshet_rules/NAME/rules/MODULE/RULE   a state for each rule; see `RuleReport.plain`
+    /eshet_rules/NAME/list                an action: the same of all rules, page by page
+    /eshet_rules/NAME/reload, enable, disable, restart
+                                          actions, called with names of rules or modules
+
+In paths, each character of a name that is none of A-Z, a-z, 0-9 and _ is a _. The state of a rule
+holds its full name.
+
+What changes is published a few times a second at most, and nothing that has not changed.
+"""
+
+import asyncio
+import itertools
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet import codec
+from eshet.client import Client
+from eshet.clock import wall_now
+from eshet.exceptions import Disconnected, ErrorValue, EshetError
+from eshet.scope import Scope
+from eshet.text import encodable, shorten
+from eshet_rules.audit.redaction import Redaction
+from eshet_rules.exceptions import RulesError
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.runner.control import Control
+from eshet_rules.supervision.report import RuleReport
+
+__all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
+
+ROOT: Final = "/eshet_rules"
+ACTIONS: Final = ("reload", "enable", "disable", "restart")
+
+_INTERVAL: Final = 0.5
+"""Seconds between two looks at what has changed."""
+
+_PATIENCE: Final = 60.0
+"""Seconds until the next try to publish, if the name is taken: as by a runner whose end the server
+has not noticed."""
+
+_TAKEN: Final = ("path_already_exists", "not_owner")
+"""What a server answers if a path is somebody else's."""
+
+_LONGEST_WORD: Final = 100
+"""Characters of a name in a path."""
+
+_MAX_BROKEN: Final = 20
+"""How many modules that can't be used are named in one message."""
+
+_PAGE: Final = 48_000
+"""How much of what is told of rules goes into one message, in bytes."""
+
+
+def runner_name(configured: str | None, folder: Path) -> str:
+    """Return the name under which the runner of a folder publishes itself."""
+    return configured or _word(folder.name) or "rules"
+
+
+class Publisher:
+    """Publishes what a runner does, and lets it do what it is told.
+
+    Args:
+        client: a client of its own.
+        name: of the runner.
+        reloader: of whose rules it tells.
+        control: who does what is told.
+        log: where it is told what is refused, or can't be published.
+        folder: of the rules, for people.
+        redaction: of what is published.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        reloader: Reloader,
+        control: Control,
+        log: FilteringBoundLogger,
+        folder: Path,
+        redaction: Redaction | None = None,
+    ) -> None:
+        self._client = client
+        self._base: Final = f"{ROOT}/{name}"
+        self._reloader = reloader
+        self._control = control
+        self._log = log
+        self._redaction: Final = redaction or Redaction()
+        self._scope = self._new_scope()
+        self._constant: Final = {
+            "name": name,
+            "folder": encodable(str(folder)),
+            "pid": os.getpid(),
+            "since": wall_now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+        self._paths: dict[str, str] = {}  # of the states of rules, by their full names
+        self._published: dict[str, RuleReport] = {}
+        self._broken: dict[str, str] | None = None
+        self._rivals: dict[str, list[str]] = {}  # the rules that set one path, as it was logged
+        self._changes = 0
+        self._publishing: Final = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Publish all that changes, for ever; tell if that is not possible, and try it again."""
+        told: dict[str, str] = {}
+        while True:
+            await self._client.wait_for_connection()
+            try:
+                await self._offer()
+                if told:
+                    self._log.info("publishing what the rules do", path=self._base)
+                    told = {}
+                await self._publish_for_ever()
+            except Disconnected:
+                self._withdraw()
+            except EshetError as error:
+                self._withdraw()
+                problem = await self._problem(error)
+                if problem != told:
+                    told = problem
+                    self._log.error("can't publish what the rules do", path=self._base, **problem)
+                await asyncio.sleep(_PATIENCE)
+            except BaseException:
+                self._withdraw()  # the next run begins from its beginning
+                raise
+
+    async def close(self) -> None:
+        """Leave the house."""
+        self._scope.dispose()
+        await self._client.close()
+
+    def summary(self) -> dict[str, Any]:
+        """Return how the runner is, as plain data."""
+        return {
+            **self._constant,
+            "rules": self._reloader.states(),
+            "broken": list(self._broken_modules()),
+            "changes": self._changes,
+        }
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            try:
+                await self._publish_changes()
+            except Disconnected:
+                await self._client.wait_for_connection()  # which restores what was published
+            await asyncio.sleep(_INTERVAL)
+
+    def _withdraw(self) -> None:
+        """Take back what is registered."""
+        self._scope.dispose()
+        self._scope = self._new_scope()
+        self._paths, self._published, self._broken = {}, {}, None
+
+    def _new_scope(self) -> Scope:
+        return Scope("commands", on_error=self._tell_refused)
+
+    async def _problem(self, error: EshetError) -> dict[str, str]:
+        """Return why nothing can be published, and what to do."""
+        if not isinstance(error, ErrorValue) or error.value not in _TAKEN:
+            return {"error": str(error)}
+        try:
+            other = await self._client.get(f"{self._base}/runner")
+            whose = f"the runner of {other['folder']}, process {other['pid']},"
+        except (EshetError, TypeError, LookupError):
+            whose = "another runner"
+        return {
+            "error": f"{whose} has the name {self._constant['name']!r} on this server",
+            "advice": "start one of them with another name: --name, or `name` below [server]",
+        }
+
+    async def _offer(self) -> None:
+        """Register the actions, and the state of the runner."""
+        with self._scope.active():
+            await self._client.state_register(f"{self._base}/runner")
+            await self._client.action_register(f"{self._base}/list", self._list)
+            for name in ACTIONS:
+                do = self._answering(getattr(self._control, name))
+                await self._client.action_register(f"{self._base}/{name}", do)
+
+    def _answering(
+        self, do: Callable[..., Awaitable[list[str]]]
+    ) -> Callable[..., Awaitable[list[str]]]:
+        async def answer(*names: Any) -> list[str]:
+            done = await do(*map(str, names))
+            await self._publish_changes()
+            return done
+
+        return answer
+
+    def _tell_refused(self, error: BaseException, doing: str) -> None:
+        if isinstance(error, RulesError):
+            self._log.warning("refused what it was told", error=str(error))
+        else:
+            self._log.error("could not do what it was told", doing=doing, exc_info=error)
+
+    def _list(self, after: str = "") -> dict[str, Any]:
+        """Return a page of what is told of rules, and the name to ask for the next one with."""
+        page: list[Mapping[str, Any]] = []
+        length = 0
+        rules = [self._plain(report) for report in self._reloader.reports()]
+        for plain in sorted(rules, key=lambda rule: str(rule["rule"])):
+            if plain["rule"] <= after:
+                continue
+            length += len(codec.pack(plain))
+            if page and length > _PAGE:
+                return {"rules": page, "next": page[-1]["rule"]}
+            page.append(plain)
+        return {"rules": page, "next": None, "broken": self._broken_modules()}
+
+    def _plain(self, report: RuleReport) -> dict[str, Any]:
+        """Return what is told of a rule."""
+        plain = dict(report.plain())
+        for name in ("last_error", "why"):
+            if plain[name]:
+                plain[name] = self._redaction.text(plain[name])
+        return plain
+
+    def _broken_modules(self) -> dict[str, str]:
+        """Return why modules can't be used; of many, as many as fit into one message."""
+        problems = itertools.islice(sorted(self._reloader.broken.items()), _MAX_BROKEN)
+        return {
+            encodable(shorten(module, 200)): encodable(shorten(self._redaction.text(problem), 500))
+            for module, problem in problems
+        }
+
+    # --- states -------------------------------------------------------------------------------
+
+    async def _publish_changes(self) -> None:
+        async with self._publishing:
+            await self._publish()
+
+    async def _publish(self) -> None:
+        reports = {report.rule: report for report in self._reloader.reports()}
+        changed = [r for r in reports.values() if self._published.get(r.rule) != r]
+        gone = self._published.keys() - reports.keys()
+        broken = self._reloader.broken
+        if not changed and not gone and broken == self._broken:
+            return
+        self._changes += 1
+        self._broken = broken
+        self._warn_of_rivals(reports.values())
+        for rule in gone:
+            del self._published[rule]
+            if (path := self._paths.pop(rule, None)) is not None:  # else never registered
+                await self._client.unregister(path)
+        for report in changed:
+            self._published[report.rule] = report
+            path = await self._path(report.module, report.rule)
+            await self._client.state_changed(path, self._plain(report))
+        await self._client.state_changed(f"{self._base}/runner", self.summary())
+
+    def _warn_of_rivals(self, reports: Iterable[RuleReport]) -> None:
+        """Log, once, which paths are set by several rules."""
+        rules: dict[str, list[str]] = {}
+        for report in reports:
+            for path in report.sets:
+                rules.setdefault(path, []).append(report.rule)
+        for path, rivals in rules.items():
+            if len(rivals) > 1 and self._rivals.get(path) != rivals:
+                self._rivals[path] = rivals
+                self._log.warning(
+                    "several rules set one path",
+                    path=path,
+                    rules=rivals,
+                    advice="the last one wins each time; let one rule decide, of all that matters",
+                )
+
+    async def _path(self, module: str, rule: str) -> str:
+        """Return the path of the state of a rule, which is registered by then."""
+        if rule not in self._paths:
+            name = rule.removeprefix(f"{module}.")
+            path = f"{self._base}/rules/{_word(module)}/{_word(name)}"
+            path = _another(path, self._paths.values())
+            with self._scope.active():
+                await self._client.state_register(path)
+            self._paths[rule] = path
+        return self._paths[rule]
+
+
+def _word(name: str) -> str:
+    """Return a name as it is written in a path, where a very long one is cut."""
+    return re.sub(r"\W", "_", name[:_LONGEST_WORD], flags=re.ASCII)
+
+
+def _another(path: str, taken: Iterable[str]) -> str:
+    """Return the path, or one like it if it is taken."""
+    others = set(taken)
+    number, free = 1, path
+    while free in others:
+        number += 1
+        free = f"{path}_{number}"
+    return free

@@ -1,0 +1,226 @@
+"""The state folder of a rules folder: where it is, also after a rename, and that it stays there.
+
+A state folder is named by the path of its rules folder. Both have an id: the rules folder in an
+extended attribute, which stays with it when it is renamed, and which version control and
+synchronisation leave alone; the state folder in a file, together with the path. Where the file
+system has no such attributes, or the rules folder can't be written, a rename is only reported.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.private_files import write_privately
+from eshet_rules.exceptions import StateInUse, TrailInUse
+from eshet_rules.runner.components import keep_running
+from eshet_rules.runner.lock import Lock, locked
+
+__all__ = ["adopt_state", "keeping_lock", "mark_state", "state_folder"]
+
+_LOOK_AGAIN: Final = 0.5
+"""Seconds from one look at the lock to the next."""
+
+_FILE: Final = "rules-folder.json"
+_ATTRIBUTE: Final = "user.eshet-rules.id"
+
+
+def state_folder(base: Path, folder: Path) -> Path:
+    """Return the state folder of a rules folder, of which there may be many with one name.
+
+    A link to a rules folder has a state folder of its own, wherever it leads: deployments swap it.
+    """
+    digest = hashlib.sha256(str(folder).encode(errors="surrogateescape")).hexdigest()[:8]
+    return base / f"{folder.name}-{digest}"
+
+
+def adopt_state(base: Path, folder: Path, log: FilteringBoundLogger) -> None:
+    """Have the state folder of a rules folder in its place, if the rules folder was renamed.
+
+    That of a copied rules folder stays with the original. State that nothing uses any more and
+    that may belong to these rules is reported.
+
+    Args:
+        base: of all state folders.
+        folder: of the rules.
+        log: where that is reported.
+
+    Raises:
+        StateInUse: another runner uses that state.
+    """
+    place = state_folder(base, folder)
+    if place.exists():
+        return
+    by_target = state_folder(base, folder.resolve())
+    if by_target != place and by_target.exists():  # named by where links lead, as versions did
+        _move(by_target, place)
+        return
+    left = [each for each in _marks(base) if not each.is_used]
+    own = _id_of(folder)
+    for mark in left:
+        if own is not None and mark.id == own:
+            _move(mark.place, place)
+            log.info("rules folder was renamed", before=mark.folder, folder=str(folder))
+            return
+    for mark in left:
+        log.warning(
+            "found the state of a rules folder that is gone",
+            before=mark.folder,
+            folder=str(folder),
+            advice=f"if that was this one, stop the runner, and run `mv {mark.place} {place}`",
+        )
+
+
+def mark_state(place: Path, folder: Path) -> None:
+    """Give a rules folder and its state folder one id, as far as they can be written."""
+    before = _mark_at(place)
+    own = _id_of(folder) or (before.id if before is not None else "")
+    others = {each.id for each in _marks(place.parent) if each.place != place and each.is_used}
+    if not own or own in others:  # it is new, or a copy
+        own = secrets.token_hex(8)
+    if before is None or (before.id, before.folder) != (own, str(folder)):
+        with contextlib.suppress(OSError, UnicodeError):
+            content = json.dumps({"id": own, "folder": str(folder)})
+            write_privately(place / _FILE, f"{content}\n".encode())
+    if own != _id_of(folder):
+        with contextlib.suppress(OSError):
+            os.setxattr(folder, _ATTRIBUTE, own.encode())
+
+
+@contextlib.asynccontextmanager
+async def keeping_lock(
+    state: Lock | None,
+    trail: Lock | None,
+    again: Callable[[], object],
+    log: FilteringBoundLogger,
+) -> AsyncIterator[None]:
+    """Take locks again when they are removed, within an `async with` statement.
+
+    Args:
+        state: that of the state folder.
+        trail: that of the trail.
+        again: called when the state folder was made again.
+        log: where that is reported.
+
+    Raises:
+        StateInUse: another runner has taken the state folder meanwhile. What runs within the
+            statement is cancelled.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is a coroutine
+    keeper = _LockKeeper(state, trail, again, log)
+
+    async def keep() -> None:
+        lost = await keeper.run()
+        keeper.lost = lost
+        task.cancel()
+
+    keeping = asyncio.create_task(keep_running("lock", keep, log))
+    try:
+        yield
+    except asyncio.CancelledError:
+        if keeper.lost is None or task.uncancel():
+            raise
+        raise keeper.lost from None
+    finally:
+        keeping.cancel()
+
+
+class _LockKeeper:
+    """Looks at the locks, and takes those again that were removed; see `keeping_lock`."""
+
+    def __init__(
+        self,
+        state: Lock | None,
+        trail: Lock | None,
+        again: Callable[[], object],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.lost: StateInUse | None = None
+        """Why the lock of the state folder is another runner's now."""
+        self._state = state
+        self._trail = trail
+        self._again = again
+        self._log = log
+        self._failed: set[Lock] = set()
+
+    async def run(self) -> StateInUse:
+        """Keep the locks until another runner has that of the state folder; return the error."""
+        while True:
+            for lock in (self._state, self._trail):
+                try:
+                    if lock is not None and not lock.is_held:
+                        self._renew(lock)
+                except StateInUse as error:
+                    return error
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    def _renew(self, lock: Lock) -> None:
+        folder = str(lock.file.parent)
+        try:
+            lock.acquire()
+        except (OSError, TrailInUse) as error:
+            if lock not in self._failed:
+                self._log.error("can't take a lock again", folder=folder, error=str(error))
+            self._failed.add(lock)
+            return
+        self._failed.discard(lock)
+        self._log.warning("took a lock again", folder=folder)
+        if lock is self._state:
+            self._again()
+
+
+class _Mark(NamedTuple):
+    """What is written in a state folder of its rules folder.
+
+    Args:
+        place: the state folder.
+        id: that both have.
+        folder: the path of the rules folder.
+    """
+
+    place: Path
+    id: str
+    folder: str
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the rules folder is there still."""
+        return Path(self.folder).is_dir()
+
+
+def _marks(base: Path) -> Iterator[_Mark]:
+    try:
+        places = sorted(base.iterdir())
+    except OSError:
+        return
+    for place in places:
+        if (mark := _mark_at(place)) is not None:
+            yield mark
+
+
+def _mark_at(place: Path) -> _Mark | None:
+    try:
+        content = json.loads((place / _FILE).read_bytes())
+        return _Mark(place, str(content["id"]), str(content["folder"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _id_of(folder: Path) -> str | None:
+    try:
+        return os.getxattr(folder, _ATTRIBUTE).decode("ascii")
+    except (OSError, UnicodeError, AttributeError):  # AttributeError: not on this system
+        return None
+
+
+def _move(earlier: Path, place: Path) -> None:
+    with locked(earlier):
+        earlier.rename(place)

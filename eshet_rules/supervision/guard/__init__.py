@@ -1,0 +1,9 @@
+"""Protects the event loop and the process against the rules.
+
+guard              the parts below, together
+watchdog           notices a rule that blocks the event loop, and interrupts it
+crash              ends the process when nothing else helps, and records why
+quarantine         rules that stay off because they ended the process; safe mode
+rule_loop          an event loop that a rule can't stop, and whose tasks it can't cancel
+signal_handlers    restores signal handlers that rules replace
+"""

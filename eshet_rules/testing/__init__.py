@@ -1,0 +1,4 @@
+"""Testing rules.
+
+virtual_time    an event loop whose clock moves only when told to
+"""

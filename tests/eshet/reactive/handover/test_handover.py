@@ -1,0 +1,272 @@
+"""What stateful nodes give, and how others go on with it."""
+
+import asyncio
+import random
+
+import pytest
+
+from eshet import Unknown, yarp
+from eshet.reactive.core.graph import RestoreContext
+from eshet.reactive.handover.handover import Snapshot, give, hand_over, stateful_nodes
+from eshet.reactive.handover.matching import Description
+from eshet.scope import Scope
+from tests.support.hearing import heard
+from tests.support.hostile import ERRORS, HOSTILE, hostile_object
+
+
+class Version:
+    """One version of a rule that makes something of an Event and a Value."""
+
+    def __init__(self, make, value=Unknown):
+        self.scope = Scope("rule")
+        with self.scope.active():
+            self.event = yarp.Event(name="/event")
+            self.value = yarp.Value(value, name="/value")
+            self.result = make(self.event, self.value)
+        self.heard = heard(self.result)
+
+    @property
+    def nodes(self):
+        return stateful_nodes({"rule": self.scope})
+
+    def go_on_from(self, old, zero=0.0):
+        now = asyncio.get_running_loop().time()
+        return hand_over(give(old.nodes, zero), self.nodes, RestoreContext(now, zero))
+
+
+KINDS = {
+    "delayed event": lambda e, v: yarp.delay(e, 10),
+    "delayed value": lambda e, v: yarp.delay(v, 10),
+    "window": lambda e, v: yarp.window(e, 2),
+    "window of a value": lambda e, v: yarp.window(v, 2),
+    "time window": lambda e, v: yarp.time_window(e, 10),
+    "time window of a value": lambda e, v: yarp.time_window(v, 10),
+    "rate limit": lambda e, v: yarp.rate_limit(e, 10),
+    "rate limit of a value": lambda e, v: yarp.rate_limit(v, 10),
+    "no repeat": lambda e, v: yarp.no_repeat(e),
+    "no repeat of a value": lambda e, v: yarp.no_repeat(v),
+    "latest": lambda e, v: yarp.event_to_value(e),
+    "filter": lambda e, v: yarp.filter(v, lambda x: x is Unknown or x > 3),
+    "function": lambda e, v: yarp.fn(lambda x: x if x is Unknown or x > 3 else yarp.NoChange)(v),
+    "function of two": lambda e, v: yarp.fn(lambda x, y: yarp.NoChange if x == 2 else x)(v, v),
+    "function of three": lambda e, v: yarp.fn(lambda *x: yarp.NoChange if x[0] == 2 else 1)(
+        v, v, v
+    ),
+    "machine": lambda e, v: (
+        yarp.FSM(lambda s, t, es, v: (es[-1], 10) if es else (v, t), [e, v]).state
+    ),
+    "emission at a time": lambda e, v: yarp.emit_at(yarp.event_to_value(e, None)),
+    "debounce": lambda e, v: yarp.debounce(e, 5),
+    "debounce of a value": lambda e, v: yarp.debounce(v, 5),
+    "throttle": lambda e, v: yarp.throttle(e, 5),
+    "for duration": lambda e, v: yarp.for_duration(v, 10),
+    "hold": lambda e, v: yarp.hold(e, 5),
+    "hold of a value": lambda e, v: yarp.hold(v == 5, 7),
+    "hold at most": lambda e, v: yarp.hold(v, at_most=8),
+    "fold": lambda e, v: yarp.fold_state(e, lambda s, x: x, 0, {2: (4, 0), 5: (9, 1)}),
+    "changes": lambda e, v: yarp.changes(v),
+    "rising": lambda e, v: yarp.rising(v > 3),
+    "falling": lambda e, v: yarp.falling(e),
+    "scan": lambda e, v: yarp.scan(e, lambda a, b: a + b, 0),
+    "count": lambda e, v: yarp.count(e),
+    "hysteresis": lambda e, v: yarp.hysteresis(v, 1, 3),
+    "switch": lambda e, v: yarp.switch(yarp.fn(lambda x: v if x == 2 else 7)(v)),
+    "sample": lambda e, v: yarp.sample(e, yarp.emit_at(12)),
+    "latest of two": lambda e, v: yarp.latest(e, v),
+    "rate": lambda e, v: yarp.rate(e, 10),
+    "average": lambda e, v: yarp.average(yarp.time_window(e, 10)),
+    "clock": lambda e, v: yarp.fn(lambda t: t.timestamp() % 1000)(yarp.now(10)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("zero", [0.0, -1000.0])
+async def test_a_version_goes_on_as_the_old_one_would_have(kind, zero, advance):
+    live, old = Version(KINDS[kind]), Version(KINDS[kind])
+    for version in (live, old):
+        version.event.emit(5)
+        version.value.value = 5
+    await advance(4)
+    for version in (live, old):
+        version.event.emit(2)
+        version.value.value = 2
+    await advance(2)
+    new = Version(KINDS[kind], value=2)
+    before = len(live.heard)
+    outcome = new.go_on_from(old, zero)
+    old.scope.dispose()
+    assert outcome.afresh == []
+    assert new.result.value == live.result.value
+    new.heard.clear()
+    await advance(6)
+    for version in (live, new):
+        version.event.emit(2)
+        version.value.value = 4
+    await advance(30)
+    assert new.heard == live.heard[before:]
+
+
+@pytest.mark.parametrize("kind", ["delayed value", "window of a value", "time window of a value",
+                                  "rate limit of a value", "no repeat of a value"])  # fmt: skip
+async def test_what_the_input_became_meanwhile_counts(kind, advance):
+    live, old = Version(KINDS[kind]), Version(KINDS[kind])
+    for version in (live, old):
+        version.value.value = 1
+    await advance(30)
+    new = Version(KINDS[kind], value=2)
+    new.go_on_from(old)
+    live.value.value = 2
+    assert new.result.value == live.result.value
+    await advance(30)
+    assert new.result.value == live.result.value
+
+
+async def test_nodes_are_described_by_what_they_are_made_of(advance):
+    version = Version(lambda e, v: [yarp.time_window(e, 60), yarp.delay(v, 5, name="late")][0])
+    assert [str(d) for d, _ in version.nodes] == ["time_window of /event"]
+
+
+async def test_the_shape_tells_inputs_apart_all_the_way_down(advance):
+    def shape(make):
+        return Version(make).nodes[-1][0].shape
+
+    one = shape(lambda e, v: yarp.time_window(yarp.len(e), 1))
+    assert one == shape(lambda e, v: yarp.time_window(yarp.len(e), 2))
+    assert one != shape(lambda e, v: yarp.time_window(yarp.abs(e), 1))
+    assert one != shape(lambda e, v: yarp.time_window(yarp.len(v), 1))
+
+
+async def test_what_a_switch_follows_at_present_is_not_its_shape(advance):
+    def make(event, value):
+        thread_local, there = yarp.Value(1, name="thread_local"), yarp.Value(2, name="there")
+        chosen = yarp.fn(lambda v: thread_local if v else there)(value)
+        return yarp.time_window(yarp.switch(chosen), 9)
+
+    old, new = Version(make, True), Version(make, False)
+    assert old.nodes[-1][0] == new.nodes[-1][0]
+
+
+async def test_a_way_round_through_what_takes_time_can_be_described(advance):
+    def make(event, value):
+        back = yarp.Value(0)
+        later = yarp.delay(back + 1, 10)
+        back.add_input(later)
+        return later
+
+    assert [str(d) for d, _ in Version(make).nodes] == ["delay"]
+
+
+async def test_a_chain_of_any_length_can_be_described(advance):
+    def make(event, value):
+        for _ in range(10_000):
+            value = value + 1
+        return yarp.no_repeat(value)
+
+    assert [str(d) for d, _ in Version(make).nodes] == ["no_repeat of /value"]
+
+
+async def test_what_does_not_fit_starts_afresh(advance):
+    old = Version(lambda e, v: yarp.time_window(e, 60, name="it"))
+    new = Version(lambda e, v: yarp.FSM(lambda s, t, e: (0, None), [e], name="it").state)
+    [(description, why)] = [each for each in new.go_on_from(old).afresh if each[0].name]
+    assert description.name == "it"
+    assert "does not fit" in why
+    assert new.result.value == 0
+
+
+async def test_a_description_reads_as_people_would_say_it():
+    assert str(Description("r", "delay of /a", "")) == "delay of /a"
+    assert str(Description("r", "delay of /a", "", name="late")) == "'late'"
+
+
+# --- what does not fit, and what fits badly -----------------------------------------------------
+
+_PIECES = [None, True, -1, 0.5, float("nan"), float("inf"), -1e300, 1e300, 10**400, "x", b"x",
+           [], [1], [[1, 2]], {}, {"a": 1}, (), Unknown]  # fmt: skip
+
+
+def mutated(given, chance):
+    """Return the same with something else in place of one part of it."""
+    if isinstance(given, list) and given and chance.random() < 0.8:
+        place = chance.randrange(len(given))
+        return [*given[:place], mutated(given[place], chance), *given[place + 1 :]]
+    return chance.choice(_PIECES)
+
+
+def used(kind):
+    version = Version(KINDS[kind])
+    version.event.emit(5)
+    version.value.value = 5
+    return version
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_whatever_was_given_costs_its_node_at_most(kind, advance):
+    chance = random.Random(kind)  # noqa: S311 - to get the same again
+    memos = give(used(kind).nodes)
+    for _ in range(60):
+        new = Version(KINDS[kind], value=5)
+        given = [Snapshot(memo.description, mutated(memo.given, chance)) for memo in memos]
+        now = asyncio.get_running_loop().time()
+        hand_over(given, new.nodes, RestoreContext(now, 0.0, chance.choice([now, -float("inf")])))
+        new.event.emit(2)
+        await advance(5)  # which ends, as no timer is set again and again
+        new.scope.dispose()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_does_not_fit_leaves_a_node_as_it_was(kind, advance):
+    fresh, new = used(kind), used(kind)
+    for memo in give(new.nodes):
+        if isinstance(memo.given, list):
+            more = [*memo.given, object()]
+            outcome = hand_over([Snapshot(memo.description, more)], new.nodes, RestoreContext(0))
+            assert outcome.kept == []
+    assert [memo.given for memo in give(new.nodes)] == [memo.given for memo in give(fresh.nodes)]
+
+
+@pytest.mark.parametrize("kind", ["delayed event", "window", "time window", "latest", "debounce",
+                                  "throttle", "rate limit", "latest of two"])  # fmt: skip
+@pytest.mark.parametrize("thing", [name for name in HOSTILE if "__getattribute__" not in name])
+async def test_objects_that_behave_badly_are_handed_over_or_start_afresh(kind, thing, advance):
+    old, new = Version(KINDS[kind]), Version(KINDS[kind])
+    for version in (old, new):
+        version.event.emit(HOSTILE[thing]())
+    new.go_on_from(old)
+    new.event.emit(2)
+    await advance(60)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_a_function_whose_memory_raises_costs_that_one(error):
+    class Memory:
+        def __call__(self, value):
+            return value
+
+        def give(self):
+            raise error("no")
+
+        def receive(self, given):
+            raise error("no")
+
+    held = []  # or else it would end
+
+    def make(event, value):
+        held.append(yarp.fn(Memory())(value))
+        return yarp.window(event, 3)
+
+    old, new = Version(make, 1), Version(make, 1)
+    old.event.emit(7)
+    outcome = new.go_on_from(old)
+    assert new.result.value == [7]
+    assert [why for _, why in outcome.afresh if error.__name__ in why]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+async def test_values_that_can_not_be_compared_count_as_changed(error):
+    old = Version(lambda e, v: yarp.event_to_value(e))
+    new = Version(lambda e, v: yarp.event_to_value(e))
+    kept = hostile_object(error, "__eq__", "__ne__")
+    old.event.emit(kept)
+    new.go_on_from(old)
+    assert new.result.value is kept

@@ -1,0 +1,106 @@
+import asyncio
+import os
+import socket
+
+import pytest
+
+from eshet_rules.runner.systemd import Notifier
+
+
+@pytest.fixture
+def listening(tmp_path):
+    """The socket on which systemd listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        yield listening
+
+
+@pytest.fixture
+def environment(listening):
+    return {"NOTIFY_SOCKET": listening.getsockname()}
+
+
+def heard(listening):
+    """Return all that was told up to now, each as its lines."""
+    told = []
+    while True:
+        try:
+            told.append(listening.recv(4096).decode().splitlines())
+        except BlockingIOError:
+            return told
+
+
+async def test_systemd_is_told_how_it_is(listening, environment):
+    notifier = Notifier(environment)
+    notifier.ready("3 running")
+    notifier.status("2 running\n1 failed")
+    notifier.reloading()
+    notifier.stopping()
+    now = int(asyncio.get_running_loop().time() * 1_000_000)
+    assert heard(listening) == [
+        ["READY=1", "STATUS=3 running"],
+        ["STATUS=2 running 1 failed"],
+        ["RELOADING=1", f"MONOTONIC_USEC={now}"],
+        ["STOPPING=1"],
+    ]
+    notifier.close()
+
+
+async def test_it_tells_that_it_is_alive_twice_as_often_as_it_must(listening, environment, advance):
+    environment |= {"WATCHDOG_USEC": "10000000", "WATCHDOG_PID": str(os.getpid())}
+    notifier = Notifier(environment)
+    keeping = asyncio.create_task(notifier.keep_alive())
+    await advance(4.9)
+    assert heard(listening) == [["WATCHDOG=1"]]
+    await advance(5.2)
+    assert heard(listening) == [["WATCHDOG=1"]] * 2
+    keeping.cancel()
+    notifier.close()
+
+
+async def test_what_has_changed_is_told_and_nothing_twice(listening, environment, advance):
+    notifier = Notifier(environment)
+    states = ["2 running", "2 running", "1 failed, 1 running"]
+    telling = asyncio.create_task(notifier.keep_told(lambda: states.pop(0)))
+    await advance(14)
+    assert heard(listening) == [["STATUS=2 running"], ["STATUS=1 failed, 1 running"]]
+    telling.cancel()
+    notifier.close()
+
+
+@pytest.mark.parametrize(
+    "watchdog",
+    [{}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}],
+)
+async def test_nothing_is_kept_alive_where_nobody_wants_to_know(listening, environment, watchdog):
+    notifier = Notifier(environment | watchdog)
+    await notifier.keep_alive()
+    assert heard(listening) == []
+    notifier.close()
+
+
+async def test_without_systemd_nothing_is_told():
+    notifier = Notifier({})
+    notifier.ready("3 running")
+    await notifier.keep_told(lambda: "3 running")
+    await notifier.keep_alive()
+    notifier.close()
+
+
+async def test_a_socket_that_is_gone_is_no_error(listening, environment):
+    notifier = Notifier(environment)
+    listening.close()
+    notifier.ready("3 running")
+    notifier.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/unix"), reason="Linux has such sockets")  # noqa: PTH110
+async def test_a_socket_without_a_file_is_told_too():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(f"\0eshet-rules-test-{os.getpid()}")
+        listening.setblocking(False)
+        notifier = Notifier({"NOTIFY_SOCKET": f"@eshet-rules-test-{os.getpid()}"})
+        notifier.ready("fine")
+        assert heard(listening) == [["READY=1", "STATUS=fine"]]
+        notifier.close()
