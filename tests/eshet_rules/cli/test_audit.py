@@ -108,7 +108,7 @@ def test_what_was_damaged_is_told_and_left_out(place):
     file.write_bytes(file.read_bytes().replace(b"action", b"acting"))
     result = audit(rules, "--state", state)
     assert result.exit_code == 3
-    assert "lines are not what was written (1 line)" in result.stderr
+    assert "it has damaged lines (1 line)" in result.stderr
     assert "acting" not in result.stdout
 
 

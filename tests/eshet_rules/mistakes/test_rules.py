@@ -171,7 +171,7 @@ IN_A_RULE = [
         """
         press = await yarp.state_observe("/press")  # here
         """,
-        "use the function for that kind, `yarp.state_observe`, `yarp.event_listen` or `action_call`",
+        "use the function for that kind",
     ),
     (
         "register what is there",
