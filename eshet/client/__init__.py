@@ -6,6 +6,7 @@ What lives where; imports go downwards only:
     client                Client and StateWrapper
     registrar             registers, listens and observes, and takes it back
     connection_manager    connects, reconnects with back-off, and restores what was registered
+    event_iteration       payloads that wait for an `async for` over an event
     dispatch              handles what the server sends unasked: calls, sets, notifications
     registrations         what a client owns, listens to and observes
     callbacks             callbacks of users, with the context in which they were given

@@ -15,6 +15,7 @@ from eshet.cause import current
 from eshet.client.callbacks import Callback, Tasks
 from eshet.client.connection_manager import ConnectionManager
 from eshet.client.dispatch import Dispatcher
+from eshet.client.event_iteration import EventIteration
 from eshet.client.observer import ClientObserver
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, RegistrationTable, Subscription
@@ -57,9 +58,6 @@ class StateWrapper:
     async def unknown(self) -> None:
         """Update the value of the state; equivalent to `Client.state_unknown`."""
         await self.client.state_unknown(self.path)
-
-
-_WARN_WAITING: Final = 10_000  # events
 
 
 class Client:
@@ -120,7 +118,7 @@ class Client:
             logger,
         )
         self._registrar = Registrar(self._keeper, self._registrations, self._tasks)
-        self._iterators: Final[set[asyncio.Queue[tuple[Any, ...]]]] = set()
+        self._iterations: Final[dict[EventIteration, None]] = {}  # of all views, in order
         if asyncio._get_running_loop() is not None:
             self._keeper.start()
 
@@ -164,7 +162,7 @@ class Client:
     @property
     def waiting_events(self) -> int:
         """How many events wait for iterations of `event_listen` that are busy."""
-        return sum(payloads.qsize() for payloads in self._iterators)
+        return sum(map(len, self._iterations))
 
     def attach(self, observer: ClientObserver) -> None:
         """Notify an observer of every input and output; called before the client is used.
@@ -199,8 +197,8 @@ class Client:
         """
         self._keeper.check_loop()
         await self._keeper.close()
-        for payloads in self._iterators:
-            payloads.put_nowait(())
+        for iteration in self._iterations:
+            iteration.end()
         await self._tasks.cancel()
 
     def resolve(self, path: str) -> str:
@@ -311,31 +309,18 @@ class Client:
             async for payload in client.event_listen("/hall/motion"):
                 ...
         """
-        payloads: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()  # an empty one is the end
-        warn_at = _WARN_WAITING
-
-        def put(payload: Any) -> None:
-            nonlocal warn_at
-            payloads.put_nowait((payload, current.get()))
-            if payloads.qsize() >= warn_at:
-                warn_at *= 2
-                self._logger.warning(
-                    "%d events of %s wait for an `async for` that is slower than they come",
-                    payloads.qsize(),
-                    self.resolve(path),
-                )
-
-        subscription = await self.event_listen_cb(path, put)
-        self._iterators.add(payloads)
+        iteration = EventIteration(self, self.resolve(path), self._logger)
+        subscription = await self.event_listen_cb(path, iteration.put)
+        self._iterations[iteration] = None
         before = current.get()
         try:
-            while heard := await payloads.get():
-                payload, cause = heard
-                current.set(cause)  # of who iterates: a generator has no context of its own
+            while (received := await iteration.get()) is not None:
+                payload, cause = received
+                current.set(cause)  # of the caller: a generator has no context of its own
                 yield payload
         finally:
             current.set(before)
-            self._iterators.discard(payloads)
+            self._iterations.pop(iteration, None)
             subscription.dispose()
 
     async def unlisten(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
