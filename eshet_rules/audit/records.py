@@ -347,11 +347,11 @@ class UnmarkedRule(Record, kw_only=True):
 
 @_event("threads of a rule slow the loop down")
 class BusyThreads(Record, kw_only=True):
-    """Threads that a rule has started compute, so the event loop gets its turns late."""
+    """Threads that a rule has started keep the interpreter busy, so the event loop is late."""
 
-    threads: Annotated[list[str], Meta(description="the names of the threads, at most 10")]
-    file: Annotated[str, Meta(description="where they run")]
-    line: Annotated[int, Meta(description="its number")]
+    threads: Annotated[list[str], Meta(description="names of the threads, at most 10")]
+    file: Annotated[str, Meta(description="the file that they execute")]
+    line: Annotated[int, Meta(description="line number")]
     advice: Annotated[str, Meta(description="what to do")]
 
 

@@ -180,7 +180,7 @@ class Control:
         rules = sorted(self._find(names))
         self._log.info("told to enable" if on else "told to disable", rules=rules)
         if on and self._guard is not None:
-            self._guard.let_run(rules)
+            self._guard.release(rules)
         configured = {
             rule for rule in rules if (self._configuration.for_rule(rule).disabled is None) == on
         }

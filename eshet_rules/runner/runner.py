@@ -110,7 +110,7 @@ class Runner:
     async def __aexit__(self, *exception: object) -> None:
         self._systemd.stopping()
         if self._guard is not None:
-            self._guard.ends()
+            self._guard.mark_clean_exit()
         if self._checkpoint_writer is not None:
             await self._checkpoint_writer.write()
         await self._reloader.close()
@@ -208,7 +208,7 @@ class Runner:
         """Return the sources that may be imported, and log files that are excluded."""
         for path, why in self._discovery.newly_excluded().items():
             self._log.info("file excluded", file=str(path), why=why)
-        return sources if self._guard is None else self._guard.see(sources)
+        return sources if self._guard is None else self._guard.admit(sources)
 
     def _hang_up(self, hangup: asyncio.Event) -> None:
         if self._terminal is not None and self._terminal.is_closed:
