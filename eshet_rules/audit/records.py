@@ -121,10 +121,7 @@ class OutputRecord(Record, kw_only=True):
     value: Annotated[Any, Meta(description="the value; for a call, its arguments")]
     outcome: Annotated[
         Literal["done", "failed", "interrupted", "kept", "skipped"],
-        Meta(
-            description="the outcome; `kept`: there is no connection, the state is published when "
-            "it is back"
-        ),
+        Meta(description="the outcome; `kept`: the state is published when the connection is back"),
     ]
     unknown: Annotated[bool, Meta(description="whether the value is unknown")] = False
     result: Annotated[Any | UnsetType, Meta(description="result of a call")] = UNSET
@@ -262,7 +259,7 @@ class FileExcluded(Record, kw_only=True):
 
 @_event("mended")
 class Mended(Record, kw_only=True):
-    """A file whose last version could not be used has the content of the running version again."""
+    """A file with an unusable version was changed back to the running version."""
 
 
 @_event("handed over")

@@ -74,7 +74,7 @@ class LogSettings:
         format: `"console"` for readable lines, or `"json"` for JSON lines.
         level: the lowest level that is shown.
         audit: the file or folder of the audit trail; True for the state folder, False for none.
-        redact: globs of the paths and fields whose values are never written.
+        redact: globs of paths and fields; their values are never written.
         file_bytes: size at which a file of the trail is closed and the next one begun.
         total_bytes: maximum size of all files of the trail; beyond it the oldest are deleted.
     """
@@ -184,8 +184,8 @@ class Configuration:
         watch: see `WatchSettings`.
         supervision: default limits of rules.
         strategy: `[strategy]`, for rules that choose none themselves.
-        rules: see `Pattern`, in the order of the file. If several match a rule, the last one that
-            has a setting counts; each parameter and each limit is a setting of its own.
+        rules: see `Pattern`, in the order of the file. If several match a rule, the last one with
+            a setting counts; each parameter and each limit is a setting of its own.
         file: the path of the configuration file, which may not exist.
     """
 
