@@ -61,19 +61,19 @@ class Cause:
     def __repr__(self) -> str:
         return f"<Cause {self.id}: {self.kind} {self.path}>"
 
-    def give(self) -> list[Any]:
-        """Return it as plain data, for who goes on with what it started; see `received`."""
+    def snapshot(self) -> list[Any]:
+        """Return it as plain data, for who goes on with what it started; see `restored`."""
         return [self.id, self.parent_id, self.kind, self.path]
 
     @classmethod
-    def received(cls, given: list[Any] | None) -> "Cause | None":
+    def restored(cls, data: list[Any] | None) -> "Cause | None":
         """Return a cause as it was given, maybe by another process; None if there was none.
 
         Of what led to it only the id of its parent is known.
         """
-        if given is None:
+        if data is None:
             return None
-        id_, parent_id, kind, path = given
+        id_, parent_id, kind, path = data
         cause = cls(kind, path)
         cause.id = id_
         cause.parent_id = parent_id

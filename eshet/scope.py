@@ -103,7 +103,7 @@ class Scope:
         self._on_error = on_error
         self._on_success = on_success
         self._things: dict[Ownership, None] = {}
-        self._rooms: dict[Callable[[Scope], Any], Any] = {}
+        self._components: dict[Callable[[Scope], Any], Any] = {}
         self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
 
     def __repr__(self) -> str:
@@ -131,26 +131,26 @@ class Scope:
             self._things[owned] = None
         return owned
 
-    def room(self, kind: Callable[["Scope"], T]) -> T:
+    def get(self, kind: Callable[["Scope"], T]) -> T:
         """Return what `kind` made for this scope, which it is asked for once.
 
         It is for a layer above, which keeps something of its own for each scope. A disposed scope
         keeps nothing: `kind` is asked each time then.
         """
-        room: T | None = self._rooms.get(kind)
-        if room is None:
-            room = kind(self)
+        component: T | None = self._components.get(kind)
+        if component is None:
+            component = kind(self)
             if not self.disposed:
-                self._rooms[kind] = room
-        return room
+                self._components[kind] = component
+        return component
 
     def find(self, kind: Callable[["Scope"], T]) -> T | None:
         """Return what `kind` made for this scope or the nearest one around it; None if for none."""
         scope: Scope | None = self
         while scope is not None:
-            room: T | None = scope._rooms.get(kind)
-            if room is not None:
-                return room
+            component: T | None = scope._components.get(kind)
+            if component is not None:
+                return component
             scope = scope.parent
         return None
 
@@ -167,7 +167,7 @@ class Scope:
         while self._things:
             owned, _ = self._things.popitem()
             self._undo(owned)
-        self._rooms.clear()
+        self._components.clear()
 
     def report(self, error: BaseException, doing: str) -> None:
         """Report an error of one of this scope's things; never raises.

@@ -50,11 +50,11 @@ class _Scan:
             self.total = total
         return total
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return [self.total]
 
-    def receive(self, given: Any) -> None:
-        [self.total] = given
+    def restore(self, data: Any) -> None:
+        [self.total] = data
 
 
 class _Edge:
@@ -80,11 +80,11 @@ class _Edge:
         last, self._last = self._last, value
         return value if last is not NoValue and self._passes(last, value) else NoChange
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return [] if self._last is NoValue else [self._last]
 
-    def receive(self, given: Any) -> None:
-        [self._last] = given or [NoValue]
+    def restore(self, data: Any) -> None:
+        [self._last] = data or [NoValue]
 
 
 class _Merged(EventNode):
@@ -275,11 +275,11 @@ class _Hysteresis:
             self._above = False
         return self._above
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return self._above
 
-    def receive(self, given: Any) -> None:
-        self._above = bool(given)
+    def restore(self, data: Any) -> None:
+        self._above = bool(data)
 
 
 def hysteresis(source: Any, low: Any, high: Any) -> Any:

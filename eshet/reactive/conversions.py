@@ -51,8 +51,8 @@ class _Changes(EventNode):
     def present(self) -> Any:
         return self.source.value
 
-    def retells(self) -> bool:
-        return self.transactions.touched_in == self.transactions.number
+    def repeats_known_value(self) -> bool:
+        return self.transactions.handover_number == self.transactions.number
 
     def is_of(self, node: Node) -> bool:
         return self.source is node
@@ -80,16 +80,16 @@ class _Latest(ValueNode):
     def label(self) -> str:
         return f"latest of {self._source.describe()}"
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
+    def start_from_inputs(self, context: RestoreContext) -> None:
         present = self._source.present()
         if present is not NoValue:
             self.change_to(present)
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         return [self.value]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        [value] = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        [value] = data
         self.change_to(value)
         return ()
 

@@ -38,11 +38,11 @@ class _NoRepeat:
             return value
         return NoChange
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return [] if self.last is NoChange else [self.last]
 
-    def receive(self, given: Any) -> None:
-        [self.last] = given or [NoChange]
+    def restore(self, data: Any) -> None:
+        [self.last] = data or [NoChange]
 
 
 class _Window(ValueNode):
@@ -61,7 +61,7 @@ class _Window(ValueNode):
 
     def settle(self, transactions: Transactions) -> bool:
         self._adjust()
-        emissions = () if self._source.retells() else self._source.emissions
+        emissions = () if self._source.repeats_known_value() else self._source.emissions
         self._heard = self._source.present()
         entries = self._cropped([*self._entries, *emissions])
         if not emissions and len(entries) == len(self._entries):
@@ -73,15 +73,15 @@ class _Window(ValueNode):
     def label(self) -> str:
         return "window"
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         return [list(self._entries), self._source.present()]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        entries, self._heard = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        entries, self._heard = data
         self._hear_present(entries)
         return ()
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
+    def start_from_inputs(self, context: RestoreContext) -> None:
         self._hear_present(self._entries)
 
     def _hear_present(self, entries: list[Any]) -> None:

@@ -26,7 +26,7 @@ class _Apply(ValueNode):
     """A function of values, of which at least one is a Value.
 
     It holds what it held before where the function says `NoChange`. That, and what a function
-    remembers that is an object with `give` and `receive`, is what it hands over.
+    remembers that is an object with `snapshot` and `restore`, is what it hands over.
     """
 
     # What its arguments are read from: with one that is `_a`, with two `_a` and `_b`, with any
@@ -83,20 +83,20 @@ class _Apply(ValueNode):
     def label(self) -> str:
         return self._lifted.name
 
-    def give(self, zero: float) -> Any:
-        return None if self._lifted.passing else [self.value, _given_by(self._lifted)]
+    def snapshot(self, epoch: float) -> Any:
+        return None if self._lifted.passing else [self.value, _snapshot_of(self._lifted)]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        value, memory = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        value, memory = data
         if memory is not None:
-            _take_in(memory, self._lifted)
+            _restore_function(memory, self._lifted)
         # What the function says of the present inputs counts; where it says nothing, the past.
         now = self.compute()
         self.change_to(value if now is NoChange else now)
         return ()
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Most functions remember nothing."""
         return isinstance(self._lifted.function, _Remembering)
 
@@ -162,14 +162,14 @@ class _ApplyEvent(EventNode):
     def label(self) -> str:
         return self._lifted.name
 
-    def give(self, zero: float) -> Any:
-        return _given_by(self._lifted)
+    def snapshot(self, epoch: float) -> Any:
+        return _snapshot_of(self._lifted)
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        _take_in(given, self._lifted)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        _restore_function(data, self._lifted)
         return ()
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
+    def start_from_inputs(self, context: RestoreContext) -> None:
         begin_with = getattr(self._lifted.function, "begin_with", None)
         present = self._source.present()
         if begin_with is not None and present is not NoValue:
@@ -224,21 +224,21 @@ class _ApplyAtChanges(_ApplyEvents):
 class _Remembering(Protocol):
     """A function that remembers something, and hands it over."""
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         """Return it, as plain data."""
 
-    def receive(self, given: Any) -> None:
+    def restore(self, data: Any) -> None:
         """Remember what another one gave."""
 
 
-def _given_by(lifted: Lifted) -> Any:
+def _snapshot_of(lifted: Lifted) -> Any:
     function: Any = lifted.function
-    return function.give() if isinstance(function, _Remembering) else None
+    return function.snapshot() if isinstance(function, _Remembering) else None
 
 
-def _take_in(given: Any, lifted: Lifted) -> None:
+def _restore_function(data: Any, lifted: Lifted) -> None:
     function: Any = lifted.function
-    function.receive(given)
+    function.restore(data)
 
 
 _new: Final = object.__new__

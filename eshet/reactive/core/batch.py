@@ -117,7 +117,7 @@ class Batch:
             if emissions and isinstance(node, EventNode):
                 node.emit(emissions[node], transactions)
             if node.callbacks:
-                transactions.heard.append(self._passing.get(node, node))
+                transactions.to_notify.append(self._passing.get(node, node))
 
     def held(self) -> dict[Node, Any]:
         """Return what each source held before."""

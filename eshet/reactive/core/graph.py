@@ -78,7 +78,7 @@ class Node:
         self.owner: ScopeNodes | None = None
         scope = current_scope()
         if scope is not None:
-            self.owner = scope.room(ScopeNodes)
+            self.owner = scope.get(ScopeNodes)
             self.owner.add(self)
             self.origin = where()
             if self.state == ENDED:  # so has the scope
@@ -159,11 +159,11 @@ class Node:
 
     # --- hand-over: see handover.py -------------------------------------------------------------
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         """Return, as plain data, what another version of this node needs to go on as this would.
 
         Args:
-            zero: the loop's time that the data calls 0, so that what is in it is a time of the
+            epoch: the loop's time that the data calls 0, so that what is in it is a time of the
                 loop, or of the wall clock, or of whatever else runs as fast.
 
         Returns:
@@ -171,7 +171,7 @@ class Node:
         """
         return None
 
-    def receive(self, given: Any, resumption: "RestoreContext") -> Sequence[Any]:
+    def restore(self, data: Any, context: "RestoreContext") -> Sequence[Any]:
         """Go on as the node did that gave this, and let those that depend on this one know.
 
         Nodes receive after those that they depend on.
@@ -184,7 +184,7 @@ class Node:
         """
         raise NotImplementedError
 
-    def begin_afresh(self, resumption: "RestoreContext") -> None:
+    def start_from_inputs(self, context: "RestoreContext") -> None:
         """Begin with what the nodes that this one depends on hold now.
 
         It is called where others have received what they hold after this node was made, and this
@@ -192,7 +192,7 @@ class Node:
         """
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Whether people want to know what became of what this node remembers."""
         return True
 
@@ -254,13 +254,13 @@ class RestoreContext(NamedTuple):
 
     Args:
         now: the loop's time.
-        zero: the loop's time that the data calls 0.
+        epoch: the loop's time that the data calls 0.
         down_until: until when, in the loop's time, nobody was there: what was due before that has
             been missed. After a reload nothing has.
     """
 
     now: float
-    zero: float = 0.0
+    epoch: float = 0.0
     down_until: float = -math.inf
 
 
@@ -324,7 +324,9 @@ class EventNode(Node):
         self.more = emissions if len(emissions) > 1 else ()
         self.emitted_in = transactions.number
         if self.more and self.callbacks:
-            transactions.heard += [EarlierEmission(self, emission) for emission in emissions[:-1]]
+            transactions.to_notify += [
+                EarlierEmission(self, emission) for emission in emissions[:-1]
+            ]
         return True
 
     def take(self, value: Any, transactions: Transactions) -> None:
@@ -337,7 +339,7 @@ class EventNode(Node):
         """Return what the Value holds whose changes this emits; `NoValue` for any other Event."""
         return NoValue
 
-    def retells(self) -> bool:
+    def repeats_known_value(self) -> bool:
         """Whether it emits what a Value holds since a hand-over; see `handover.py`.
 
         Those know it already that received what their old versions have heard.

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from eshet.reactive.core.graph import Node
     from eshet.reactive.core.transaction import ChangeSource
 
-__all__ = ["MOST_ROUNDS", "PendingChange"]
+__all__ = ["MAX_REPEATS", "PendingChange"]
 
-MOST_ROUNDS: Final = 100
+MAX_REPEATS: Final = 100
 """How often one change may lead to the next of the same source before that is cut."""
 
 
@@ -37,20 +37,20 @@ class PendingChange:
 
         Long ways are looked at now and then only: for a loop of one source, at its 100th round.
         """
-        if self.number % MOST_ROUNDS:
+        if self.number % MAX_REPEATS:
             return None
-        way = self._way()
-        _, times = Counter(way).most_common(1)[0]
-        if times < MOST_ROUNDS:
+        sources = self._sources()
+        _, times = Counter(sources).most_common(1)[0]
+        if times < MAX_REPEATS:
             return None
-        last = way[1:].index(way[0]) + 1
-        return EndlessChange([node.describe() for node in reversed(way[1 : last + 1])], times)
+        last = sources[1:].index(sources[0]) + 1
+        return EndlessChange([node.describe() for node in reversed(sources[1 : last + 1])], times)
 
-    def _way(self) -> "list[Node]":
+    def _sources(self) -> "list[Node]":
         """Return the sources of the rounds that led here, this one's first."""
-        way = []
+        sources = []
         step: PendingChange | None = self
         while step is not None:
-            way.append(step.source.node)
+            sources.append(step.source.node)
             step = step.cause
-        return way
+        return sources

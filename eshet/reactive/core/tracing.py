@@ -127,7 +127,7 @@ class _Tracer:
         changed = source.held()
         source.take(value, transactions)
         if source.callbacks:
-            transactions.heard.append(source)
+            transactions.to_notify.append(source)
         steps: list[Step] = []
         for node, before in changed.items():
             steps.append(_step((node, (), before, _now(node), True, None)))
@@ -177,7 +177,7 @@ def _settle(
     if settled:
         changed[node] = before
         if node.callbacks:
-            transactions.heard.append(node)
+            transactions.to_notify.append(node)
     return settled
 
 

@@ -99,15 +99,15 @@ class Transactions:
         "_cut_after",
         "_heights",
         "_levels",
-        "_round",
+        "_running",
         "_thread",
         "_waiting",
         "batch",
-        "heard",
+        "handover_number",
         "number",
         "pending_subscriptions",
         "quiet",
-        "touched_in",
+        "to_notify",
         "tracer",
         "transient",
     )
@@ -117,19 +117,19 @@ class Transactions:
         self._cut_after = 0  # the number of the transaction in which it was asked for
         self._busy = False  # running a transaction, or within a batch
         self._waiting: deque[PendingChange] = deque()
-        self._round: PendingChange | None = None  # what runs, if it waited
+        self._running: PendingChange | None = None  # what runs, if it waited
         self._heights: list[int] = []  # a heap of the keys of _levels
         self._levels: dict[int, list[Node]] = {}  # what is queued, by height
         self.batch: Batch | None = None
         self.tracer: Tracer | None = None
         self.number = 0  # of the last transaction
-        self.heard: list[Notifier] = []  # whose callbacks are to be called
+        self.to_notify: list[Notifier] = []  # whose callbacks are to be called
         self.pending_subscriptions: list[
             Subscription
         ] = []  # made meanwhile, to hear of the next change
         self.transient: dict[ValueNode, Any] = {}  # who goes back to what when all has settled
         self.quiet = False  # what changes is put in place: nothing is emitted; see handover.py
-        self.touched_in = -1  # the number of the transaction in which values are told, see there
+        self.handover_number = -1  # of the transaction that notifies observers after a hand-over
 
     def change(self, source: ChangeSource, value: Any) -> None:
         """Run a change, and those it leads to; or, while one runs, let it wait for its turn.
@@ -141,12 +141,12 @@ class Transactions:
             if get_ident() != self._thread:
                 raise source.node.wrong_thread()
             if self.batch is None:
-                self._waiting.append(PendingChange(source, value, self._round))
+                self._waiting.append(PendingChange(source, value, self._running))
             else:
                 self.batch.add(source, value)
             return
         self._busy = True
-        heard = self.heard
+        to_notify = self.to_notify
         # One long function, since what runs most, a short chain of nodes with a callback at its
         # end, would else spend half of its time on calls.
         try:
@@ -155,7 +155,7 @@ class Transactions:
                 if self.tracer is None:
                     source.take(value, self)
                     if source.callbacks:
-                        heard.append(source)
+                        to_notify.append(source)
                     node: Any = source
                     followers = source.dependents
                     while followers:
@@ -173,7 +173,7 @@ class Transactions:
                             node.report(error)
                             break
                         if node.callbacks:
-                            heard.append(node)
+                            to_notify.append(node)
                         followers = node.dependents
                     if self._heights:
                         self._settle_queue()
@@ -181,52 +181,52 @@ class Transactions:
                     self.tracer.settle(source, value, self)
                 if self.transient:
                     self._restore_lasting()
-                if heard and (self.quiet or self.touched_in == self.number):
-                    self._tell_some()
-                elif heard:
+                if to_notify and (self.quiet or self.handover_number == self.number):
+                    self._notify_some()
+                elif to_notify:
                     scope = current_scope()
-                    for each in heard:
-                        told = each.value
+                    for each in to_notify:
+                        new_value = each.value
                         for subscription in each.callbacks or ():  # one may end what it hears
                             callback = subscription.callback
                             if callback is None:
                                 continue  # an earlier one disposed it
                             try:
                                 if subscription.scope is scope:
-                                    if (returned := callback(told)) is not None:
+                                    if (returned := callback(new_value)) is not None:
                                         subscription.run(returned)
                                 else:
                                     with use_scope(subscription.scope):
-                                        if (returned := callback(told)) is not None:
+                                        if (returned := callback(new_value)) is not None:
                                             subscription.run(returned)
                             except BaseException as error:
                                 if not is_contained(error, subscription.scope):
                                     raise
                                 subscription.report(error)
-                    heard.clear()
+                    to_notify.clear()
                 if self.pending_subscriptions:
                     self._join()
                 if not self._waiting:
                     return
-                self._round = self._next_round()
-                if self._round is None:
+                self._running = self._next_change()
+                if self._running is None:
                     return
-                source, value = self._round.source, self._round.value
+                source, value = self._running.source, self._running.value
         except BaseException:
             self._abandon()
             raise
         finally:
-            self._round = None
+            self._running = None
             self._busy = False
 
-    def _tell_some(self) -> None:
+    def _notify_some(self) -> None:
         """Call those callbacks that hear of what is put in place, or of what was before."""
-        for each in self.heard:
-            told = each.value
+        for each in self.to_notify:
+            new_value = each.value
             for subscription in each.callbacks or ():
                 if subscription.is_quiet == self.quiet:
-                    subscription.call(told)
-        self.heard.clear()
+                    subscription.call(new_value)
+        self.to_notify.clear()
 
     @property
     def thread(self) -> str:
@@ -295,7 +295,7 @@ class Transactions:
 
         Most often that is all that follows a source, which is spared the queue.
         """
-        heard = self.heard
+        to_notify = self.to_notify
         # Written out as in _settle_queue(): a call for each node would take back what is spared.
         for node in tuple(nodes):
             if node.height != height:  # it is higher, or has just been raised
@@ -312,13 +312,13 @@ class Transactions:
                 node.report(error)
                 continue
             if node.callbacks:
-                heard.append(node)
+                to_notify.append(node)
             if node.dependents:
                 self.queue(node.dependents)
 
     def _settle_queue(self) -> None:
         """Settle all that is queued, and what that leads to, lowest first."""
-        heights, levels, heard = self._heights, self._levels, self.heard
+        heights, levels, to_notify = self._heights, self._levels, self.to_notify
         while heights:
             height = heapq.heappop(heights)
             level = levels.get(height)  # None if it has settled, right after the one below it
@@ -341,7 +341,7 @@ class Transactions:
                         node.report(error)
                         continue
                     if node.callbacks:
-                        heard.append(node)
+                        to_notify.append(node)
                     if node.dependents:
                         # As queue() does, without a call for each node that changed.
                         for each in node.dependents:
@@ -369,16 +369,16 @@ class Transactions:
         self._cut_after = self.number
         return bool(self._waiting)
 
-    def _next_round(self) -> PendingChange | None:
+    def _next_change(self) -> PendingChange | None:
         """Take the next change that waits, and report those that would go on for ever."""
         if self._cut_after == self.number:
             self._drop_most()
         while self._waiting:
-            next_round = self._waiting.popleft()
-            endless = next_round.endless()
+            change = self._waiting.popleft()
+            endless = change.endless()
             if endless is None:
-                return next_round
-            next_round.source.node.report(endless)
+                return change
+            change.source.node.report(endless)
         return None
 
     def _drop_most(self) -> None:
@@ -404,10 +404,10 @@ class Transactions:
         self._levels.clear()
         self._heights.clear()
         self._restore_lasting()
-        self.heard.clear()
+        self.to_notify.clear()
         self._join()
         self._waiting.clear()
-        self._round = None
+        self._running = None
         self.number += 1  # so that no emission is present
 
 

@@ -147,7 +147,7 @@ def _tell_of_a_text(node: ValueNode) -> None:
     scope = current_scope()
     if scope is None or node.transactions.running:
         return
-    places, place = scope.room(_Texts).places, where()
+    places, place = scope.get(_Texts).places, where()
     if place not in places:
         places.add(place)
         _log.warning(

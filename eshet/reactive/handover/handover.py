@@ -1,6 +1,6 @@
 """What the stateful nodes of an old version give, and those of a new one receive.
 
-A node gives plain data; what that is, is the node's own business (see `Node.give`). Here is said
+Each node defines the plain data of its snapshot (see `Node.snapshot`). Here is said
 which nodes do, what they are, so that `matching.py` can tell which is which, and in what order.
 
 A hand-over is not a change. The state is restored quietly: no Event emits, and no callback is
@@ -30,14 +30,14 @@ __all__ = [
     "Lost",
     "ObservedValue",
     "Snapshot",
-    "give",
     "hand_over",
     "named",
     "notify",
     "observed_values",
     "quietly",
-    "remembered",
+    "snapshot_scopes",
     "stateful_nodes",
+    "take_snapshots",
 ]
 
 R = TypeVar("R", bound=Reactive[Any])
@@ -59,7 +59,7 @@ class Snapshot(NamedTuple):
     """What one thing gave, or why it is `Lost`, and what that thing was."""
 
     description: Description
-    given: Any
+    data: Any
 
 
 @dataclass(slots=True)
@@ -101,24 +101,24 @@ def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]
     return [
         (description, node)
         for rule, scope in scopes.items()
-        for node in list(scope.room(ScopeNodes))
-        if _given_by(node) is not None and (description := _described(describe, rule, node))
+        for node in list(scope.get(ScopeNodes))
+        if _snapshot_of(node) is not None and (description := _described(describe, rule, node))
     ]
 
 
-def give(nodes: Iterable[tuple[Description, Node]], zero: float = 0.0) -> list[Snapshot]:
-    """Let nodes give what they remember; see `Node.give`."""
-    return [Snapshot(description, _given_by(node, zero)) for description, node in nodes]
+def take_snapshots(nodes: Iterable[tuple[Description, Node]], epoch: float = 0.0) -> list[Snapshot]:
+    """Let nodes give what they remember; see `Node.snapshot`."""
+    return [Snapshot(description, _snapshot_of(node, epoch)) for description, node in nodes]
 
 
-def remembered(scopes: Mapping[str, Scope], zero: float = 0.0) -> list[Snapshot]:
-    """Return what all stateful nodes give; see `stateful_nodes` and `give`."""
+def snapshot_scopes(scopes: Mapping[str, Scope], epoch: float = 0.0) -> list[Snapshot]:
+    """Return what all stateful nodes give; see `stateful_nodes` and `take_snapshots`."""
     describe = _Describer()
     return [
-        Snapshot(description, given)
+        Snapshot(description, data)
         for rule, scope in scopes.items()
-        for node in list(scope.room(ScopeNodes))
-        if (given := _given_by(node, zero)) is not None
+        for node in list(scope.get(ScopeNodes))
+        if (data := _snapshot_of(node, epoch)) is not None
         and (description := _described(describe, rule, node))
     ]
 
@@ -126,7 +126,7 @@ def remembered(scopes: Mapping[str, Scope], zero: float = 0.0) -> list[Snapshot]
 def hand_over(
     memos: Sequence[Snapshot],
     nodes: Sequence[tuple[Description, Node]],
-    resumption: RestoreContext,
+    context: RestoreContext,
 ) -> HandOverResult:
     """Let nodes go on as others did, where it is clear which."""
     matching = match(
@@ -136,14 +136,14 @@ def hand_over(
     for position, (description, node) in enumerate(nodes):
         why = matching.afresh.get(position)
         if why is None:
-            missed = _let_receive(node, memos[matching.pairs[position]].given, resumption)
+            missed = _restore(node, memos[matching.pairs[position]].data, context)
             if type(missed) is Lost:
                 why = missed.why
             else:
                 outcome.missed += [(description, emission) for emission in missed]
         if why is not None:
-            _begin_afresh(node, resumption)
-        if node.is_told:
+            _start_from_inputs(node, context)
+        if node.is_reported:
             outcome.note(description, why)
     return outcome
 
@@ -182,7 +182,7 @@ class ObservedValue:
         """Whether the Value is another than the old version notified its observers of."""
         return self.was_notified and not is_same(self._last, self.node.value)
 
-    def receive(self, last: Any) -> None:
+    def restore(self, last: Any) -> None:
         """Take the last value that the old version notified its observers of."""
         if type(last) is not Lost:
             [self._last] = last
@@ -198,7 +198,7 @@ def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, Obse
     return [
         (description, ObservedValue(node))
         for rule, scope in scopes.items()
-        for node in list(scope.room(ScopeNodes))
+        for node in list(scope.get(ScopeNodes))
         if isinstance(node, ValueNode)
         and _is_observed(node)
         and (description := _described(describe, rule, node))
@@ -223,7 +223,7 @@ class _Touch(Batch):
 
     def take(self, value: Any, transactions: Transactions) -> None:
         """See `Batch`."""
-        transactions.touched_in = transactions.number
+        transactions.handover_number = transactions.number
         super().take(value, transactions)
 
 
@@ -232,17 +232,17 @@ def _is_observed(node: ValueNode) -> bool:
     return has_callbacks or any(each.is_of(node) for each in node.dependents or ())
 
 
-def _begin_afresh(node: Node, resumption: RestoreContext) -> None:
+def _start_from_inputs(node: Node, context: RestoreContext) -> None:
     try:
-        node.begin_afresh(resumption)
+        node.start_from_inputs(context)
     except BaseException as error:  # whatever an object of a rule does
         node.report(error)
 
 
-def _given_by(node: Node, zero: float = 0.0) -> Any:
+def _snapshot_of(node: Node, epoch: float = 0.0) -> Any:
     """Return what a node gives, whatever a function with a memory of its own raises."""
     try:
-        return node.give(zero)
+        return node.snapshot(epoch)
     except BaseException as error:
         return Lost(f"what it remembers can't be read: {safe_repr(error)}")
 
@@ -255,20 +255,20 @@ def _described(describe: "_Describer", rule: str, node: Node) -> Description | N
         return None
 
 
-def _let_receive(node: Node, given: Any, resumption: RestoreContext) -> Sequence[Any] | Lost:
+def _restore(node: Node, data: Any, context: RestoreContext) -> Sequence[Any] | Lost:
     """Let a node go on with what was given; if it can't, it goes on as if there had been nothing.
 
     Returns:
         What it would have emitted in the time in which nobody was there.
     """
-    if type(given) is Lost:
-        return given
-    before = _given_by(node)
+    if type(data) is Lost:
+        return data
+    before = _snapshot_of(node)
     try:
-        return node.receive(given, resumption)
+        return node.restore(data, context)
     except BaseException as error:  # whatever another version gave, or an object in it does
         with contextlib.suppress(BaseException):
-            node.receive(before, RestoreContext(resumption.now))
+            node.restore(before, RestoreContext(context.now))
         return Lost(f"what the old one remembered does not fit: {safe_repr(error)}")
 
 

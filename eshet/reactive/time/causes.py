@@ -32,7 +32,7 @@ class PendingCauses:
         self._memory = memory
         self._causes: deque[tuple[float, Cause | None]] | None = None  # since when, and which
 
-    def hears(self, now: float) -> None:
+    def on_input(self, now: float) -> None:
         """Take note that the memory hears of something, of the present cause."""
         if self._memory.led in (CauseRule.IN_TURN, CauseRule.LAST):
             self._note(now)
@@ -60,30 +60,30 @@ class PendingCauses:
         # heard before anybody kept track has no cause.
         return [*[None] * (count - len(due)), *due[max(0, len(due) - count) :]]
 
-    def give(self, zero: float) -> list[Any]:
-        """Return all that is remembered, as plain data; see `OperatorState.give`.
+    def snapshot(self, epoch: float) -> list[Any]:
+        """Return all that is remembered, as plain data; see `OperatorState.snapshot`.
 
         What comes out again and again begins anew with another version.
         """
         if self._memory.led is CauseRule.BEGINNING:
             return []
         return [
-            [since - zero, None if cause is None else cause.give()]
+            [since - epoch, None if cause is None else cause.snapshot()]
             for since, cause in self._causes or ()
         ]
 
-    def check(self, given: list[Any]) -> None:
+    def check(self, data: list[Any]) -> None:
         """Raise an error if this is not what another gave."""
-        for since, cause in given:
+        for since, cause in data:
             loop_time(since, 0.0)
-            Cause.received(cause)
+            Cause.restored(cause)
 
-    def receive(self, given: list[Any], zero: float) -> None:
+    def restore(self, data: list[Any], epoch: float) -> None:
         """Remember what another gave, instead of what this one did."""
         if self._memory.led is CauseRule.BEGINNING:
             return
         self._causes = deque(
-            ((since + zero, Cause.received(cause)) for since, cause in given), self._most
+            ((since + epoch, Cause.restored(cause)) for since, cause in data), self._most
         )
 
     def move(self, step: ClockStep) -> None:

@@ -27,17 +27,17 @@ class Throttle(OperatorState):
     def wake_at(self) -> float | None:
         return None
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if self._blocked_since is not None and now < self._blocked_since + self.seconds:
             return []
         self._blocked_since = now
         return [value]
 
-    def give(self, zero: float) -> Any:
-        return [_less(self._blocked_since, zero)]
+    def snapshot(self, epoch: float) -> Any:
+        return [_less(self._blocked_since, epoch)]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        self._blocked_since = _plus(given[0], resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        self._blocked_since = _plus(data[0], context.epoch)
         return []
 
     def move(self, step: ClockStep) -> None:
@@ -60,7 +60,7 @@ class Debounce(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._since is None else self._since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if is_absent(value):
             self._since = self._held = None
             return [value]
@@ -71,16 +71,16 @@ class Debounce(OperatorState):
         held, self._since, self._held = self._held, None, None
         return [held]
 
-    def give(self, zero: float) -> Any:
-        return [_less(self._since, zero), self._held]
+    def snapshot(self, epoch: float) -> Any:
+        return [_less(self._since, epoch), self._held]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        since, held = given
-        self._since = _plus(since, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        since, held = data
+        self._since = _plus(since, context.epoch)
         self._held = held
         wake_at = self.wake_at
-        missed = wake_at is not None and wake_at < resumption.down_until
-        return self.wake(resumption.down_until) if missed else []
+        missed = wake_at is not None and wake_at < context.down_until
+        return self.wake(context.down_until) if missed else []
 
     def move(self, step: ClockStep) -> None:
         self._since = _moved(self._since, step)
@@ -106,7 +106,7 @@ class ForDuration(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._since is None or self.on else self._since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if is_absent(value) or not value:
             self._since = None
         elif self._since is None:
@@ -120,15 +120,15 @@ class ForDuration(OperatorState):
         self.seconds = seconds
         return self._look(now)
 
-    def give(self, zero: float) -> Any:
-        return [_less(self._since, zero), self.on]
+    def snapshot(self, epoch: float) -> Any:
+        return [_less(self._since, epoch), self.on]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        since, on = given
-        self._since = _plus(since, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        since, on = data
+        self._since = _plus(since, context.epoch)
         self.on = bool(on)
         # What was long enough is so still, unless the length is another one now.
-        return self._look(resumption.now + _ROUNDING if self.on else resumption.down_until)
+        return self._look(context.now + _ROUNDING if self.on else context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._since = _moved(self._since, step)
@@ -171,7 +171,7 @@ class Hold(OperatorState):
             )
         return None if self._at_most is None else self._rose + self._at_most
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         true = not is_absent(value) and bool(value or self._pulses)
         before = self.on
         if true and not self._still:
@@ -187,14 +187,14 @@ class Hold(OperatorState):
         self.seconds = seconds
         return self.wake(now)
 
-    def give(self, zero: float) -> Any:
-        return [self._rose - zero, self._still, self.on]
+    def snapshot(self, epoch: float) -> Any:
+        return [self._rose - epoch, self._still, self.on]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        rose, still, on = given
-        self._rose = loop_time(rose, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        rose, still, on = data
+        self._rose = loop_time(rose, context.epoch)
         self._still, self.on = bool(still), bool(on)
-        return self.wake(resumption.down_until)
+        return self.wake(context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._rose = moved(self._rose, step)
@@ -239,7 +239,7 @@ class Fold(OperatorState):
         timeout = self._timeouts.get(self.state)
         return None if timeout is None else self._since + timeout[0]
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if is_absent(value):
             return []
         state = self._step(self.state, value)
@@ -248,18 +248,18 @@ class Fold(OperatorState):
     def wake(self, now: float) -> list[Any]:
         return self._enter(self._timeouts[self.state][1], now)
 
-    def give(self, zero: float) -> Any:
-        return [self.state, self._since - zero]
+    def snapshot(self, epoch: float) -> Any:
+        return [self.state, self._since - epoch]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        state, since = given
-        since = loop_time(since, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        state, since = data
+        since = loop_time(since, context.epoch)
         self._timeouts.get(state)  # raises for what can be no state, before anything changes
         self.state, self._since = state, since
         results = [state]
         # Each timeout that ran out meanwhile counts from when it did, not from when it is seen.
         entered: dict[Any, float] = {}
-        while (wake_at := self.wake_at) is not None and wake_at < resumption.down_until:
+        while (wake_at := self.wake_at) is not None and wake_at < context.down_until:
             entered[self.state] = self._since
             results += self.wake(wake_at)
             if self.state in entered:
@@ -267,7 +267,7 @@ class Fold(OperatorState):
                 if period <= 0:
                     break  # timeouts of no time that lead to each other
                 # Once around a ring of states; there may be millions of rounds until now.
-                self._since += (resumption.down_until - self._since) // period * period
+                self._since += (context.down_until - self._since) // period * period
                 entered.clear()
         return results
 
@@ -279,12 +279,12 @@ class Fold(OperatorState):
         return [] if state == before else [state]
 
 
-def _less(since: float | None, zero: float) -> float | None:
-    return None if since is None else since - zero
+def _less(since: float | None, epoch: float) -> float | None:
+    return None if since is None else since - epoch
 
 
-def _plus(since: float | None, zero: float) -> float | None:
-    return None if since is None else loop_time(since, zero)
+def _plus(since: float | None, epoch: float) -> float | None:
+    return None if since is None else loop_time(since, epoch)
 
 
 def _moved(since: float | None, step: ClockStep) -> float | None:

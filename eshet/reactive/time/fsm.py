@@ -116,28 +116,28 @@ class _MachineNode(ValueNode):
     def label(self) -> str:
         return f"FSM of {getattr(self._machine.get_next_state, '__name__', 'a function')}"
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         state, length, time = self._machine.at
         present = [node.value for node in self._inputs]
-        cause = None if time is None or self._led_by is None else self._led_by.give()
-        return [state, length, None if time is None else time - zero, present, cause]
+        cause = None if time is None or self._led_by is None else self._led_by.snapshot()
+        return [state, length, None if time is None else time - epoch, present, cause]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        state, length, time, heard, cause = given
-        led_by = Cause.received(cause)
-        zero = resumption.zero
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        state, length, time, heard, cause = data
+        led_by = Cause.restored(cause)
+        epoch = context.epoch
         self._watcher = clock_watcher()
         self._watcher.add(self)  # as the timeout may be of an earlier process
-        if resumption.down_until > -math.inf:
-            zero += self._watcher.moved
-        deadline = None if time is None else loop_time(time, zero)
+        if context.down_until > -math.inf:
+            epoch += self._watcher.moved
+        deadline = None if time is None else loop_time(time, epoch)
         self._machine.at = _Step(state, length, deadline)
         self._set_timer()
         self._led_by = led_by
         if is_same(heard, [node.value for node in self._inputs]):
             self.change_to(self._machine.at)
         else:
-            self.change_to(self._go_on(resumption.now))
+            self.change_to(self._go_on(context.now))
         self._set_timer()
         return ()
 

@@ -87,7 +87,7 @@ def for_duration(source: Any, seconds: Any, *, name: str | None = None) -> Value
     if isinstance(node, EventNode):
         raise ReactiveTypeError("an Event lasts no time: hold it first, with `yarp.hold`")
     memory = ForDuration(length.value)
-    memory.hear(node.value, asyncio.get_running_loop().time())
+    memory.on_input(node.value, asyncio.get_running_loop().time())
     return named(value_of(TimedValue(memory, emissions_of(node), node_of(length), memory.on)), name)
 
 
@@ -115,7 +115,7 @@ def hold(
     node = node_of(source)
     memory = Hold(length.value, at_most, pulses=isinstance(node, EventNode))
     if isinstance(node, ValueNode):
-        memory.hear(node.value, asyncio.get_running_loop().time())
+        memory.on_input(node.value, asyncio.get_running_loop().time())
     return named(value_of(TimedValue(memory, emissions_of(node), node_of(length), memory.on)), name)
 
 

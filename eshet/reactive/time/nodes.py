@@ -78,7 +78,7 @@ class _TimerDriver:
         results = []
         if seconds is not None and seconds.value != self.memory.seconds:
             results += self._adjusted(seconds.value, now)
-        if not source.retells():
+        if not source.repeats_known_value():
             for emission in source.emissions:
                 results += self._remember(emission, now)
         self._set_timer()
@@ -97,7 +97,7 @@ class _TimerDriver:
         """Return what it listens to."""
         return [subscription.node for subscription in self._subscriptions]
 
-    def hear(self, value: Any) -> list[Any]:
+    def on_input(self, value: Any) -> list[Any]:
         """Remember what the source holds; return what comes out at once."""
         results = self._remember(value, self._loop.time())
         self._set_timer()
@@ -110,8 +110,8 @@ class _TimerDriver:
             self._report(error)
 
     def _remember(self, value: Any, now: float) -> list[Any]:
-        self._leading.hears(now)
-        return self.memory.hear(value, now)
+        self._leading.on_input(now)
+        return self.memory.on_input(value, now)
 
     def _adjust(self, seconds: Any) -> None:
         self._come_out(self._adjusted(seconds, self._loop.time()))
@@ -126,24 +126,24 @@ class _TimerDriver:
             self._report(error)
             return []
 
-    def receive(self, given: Any, resumption: RestoreContext, *unheard: Any) -> list[Any]:
+    def restore(self, data: Any, context: RestoreContext, *new_inputs: Any) -> list[Any]:
         """Let the memory go on with what it is given; return what comes out by that.
 
         Args:
-            given: by the memory of another version.
-            resumption: where in time it goes on.
-            *unheard: what that memory has not heard, and this one has.
+            data: by the memory of another version.
+            context: where in time it goes on.
+            *new_inputs: what that memory has not heard, and this one has.
         """
-        memory, led_by = given
+        memory, led_by = data
         self._leading.check(led_by)  # before anything changes
         watcher = self._watch_clock()  # as some of it may be of an earlier process
-        if resumption.down_until > -math.inf:
-            resumption = resumption._replace(zero=resumption.zero + watcher.moved)
-        results = self.memory.receive(memory, resumption)
+        if context.down_until > -math.inf:
+            context = context._replace(epoch=context.epoch + watcher.moved)
+        results = self.memory.restore(memory, context)
         self._set_timer()
-        self._leading.receive(led_by, resumption.zero)
-        for value in unheard:
-            results += self._remember(value, resumption.now)
+        self._leading.restore(led_by, context.epoch)
+        for value in new_inputs:
+            results += self._remember(value, context.now)
         self._set_timer()
         return results
 
@@ -173,9 +173,9 @@ class _TimerDriver:
         self._watcher.add(self)
         return self._watcher
 
-    def give(self, zero: float) -> Any:
-        """Return what is remembered, and the causes of that; see `OperatorState.give`."""
-        return [self.memory.give(zero), self._leading.give(zero)]
+    def snapshot(self, epoch: float) -> Any:
+        """Return what is remembered, and the causes of that; see `OperatorState.snapshot`."""
+        return [self.memory.snapshot(epoch), self._leading.snapshot(epoch)]
 
     def _set_timer(self) -> None:
         wake_at = None if self._node is None else self.memory.wake_at
@@ -259,22 +259,22 @@ class TimedValue(ValueNode):
     def stop(self) -> None:
         self._waker.stop()
 
-    def give(self, zero: float) -> Any:
-        return [self._waker.give(zero), self.value, self._source.present()]
+    def snapshot(self, epoch: float) -> Any:
+        return [self._waker.snapshot(epoch), self.value, self._source.present()]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        memory, value, heard = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        memory, value, heard = data
         news = _news(heard, self._source.present())
-        results = self._waker.receive(memory, resumption, *news)
+        results = self._waker.restore(memory, context, *news)
         self._heard = self._source.present()
         self.change_to(results[-1] if results else value)
         return ()
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
+    def start_from_inputs(self, context: RestoreContext) -> None:
         present = self._source.present()
         if news := _news(self._heard, present):
             self._heard = present
-            if results := self._waker.hear(*news):
+            if results := self._waker.on_input(*news):
                 self.change_to(results[-1])
 
     def detail(self) -> str:
@@ -303,11 +303,11 @@ class TimedEvent(EventNode):
     def stop(self) -> None:
         self._waker.stop()
 
-    def give(self, zero: float) -> Any:
-        return self._waker.give(zero)
+    def snapshot(self, epoch: float) -> Any:
+        return self._waker.snapshot(epoch)
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        return self._waker.receive(given, resumption)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        return self._waker.restore(data, context)
 
     def detail(self) -> str:
         return str(self._waker.memory.seconds)
@@ -332,13 +332,13 @@ class LaterValue(ValueNode):
     def stop(self) -> None:
         self._waker.stop()
 
-    def give(self, zero: float) -> Any:
-        return [self._waker.give(zero), self.value, self._present()]
+    def snapshot(self, epoch: float) -> Any:
+        return [self._waker.snapshot(epoch), self.value, self._present()]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        memory, value, heard = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        memory, value, heard = data
         news = _news(heard, self._present())
-        results = self._waker.receive(memory, resumption, *news)
+        results = self._waker.restore(memory, context, *news)
         self.change_to(results[-1] if results else value)
         return ()
 
@@ -368,11 +368,11 @@ class LaterEvent(EventNode):
     def stop(self) -> None:
         self._waker.stop()
 
-    def give(self, zero: float) -> Any:
-        return self._waker.give(zero)
+    def snapshot(self, epoch: float) -> Any:
+        return self._waker.snapshot(epoch)
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        return self._waker.receive(given, resumption)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        return self._waker.restore(data, context)
 
     def detail(self) -> str:
         return str(self._waker.memory.seconds)

@@ -52,14 +52,14 @@ class _ClockValue(LaterValue):
 
     __slots__ = ()
 
-    def give(self, zero: float) -> Any:
-        memory, shown, heard = super().give(zero)
+    def snapshot(self, epoch: float) -> Any:
+        memory, shown, heard = super().snapshot(epoch)
         return [memory, shown.timestamp(), heard]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        memory, shown, heard = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        memory, shown, heard = data
         value = datetime.fromtimestamp(loop_time(shown, 0.0), self.value.tzinfo)
-        return super().receive([memory, value, heard], resumption)
+        return super().restore([memory, value, heard], context)
 
 
 class _Nothing(enum.Enum):
@@ -102,7 +102,7 @@ def emit_at(time: Any, *, name: str | None = None, missed: Missed = "drop") -> E
     loop = asyncio.get_running_loop()
     node = node_of(time) if isinstance(time, PlainValue) else ValueNode(time)
     memory = At(emits_missed=emits(missed))
-    memory.hear(node.value, loop.time())
+    memory.on_input(node.value, loop.time())
     return named(event_of(LaterEvent(memory, node, None)), name)
 
 
@@ -159,7 +159,7 @@ def time_window(
     if initial_value is not NOTHING:
         memory.hear_aging(initial_value, now)
     if isinstance(node, ValueNode):
-        memory.hear(node.value, now)
+        memory.on_input(node.value, now)
     window = TimedValue(memory, emissions_of(node), node_of(seconds), memory.values)
     return named(value_of(window), name)
 
@@ -185,7 +185,7 @@ def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None)
     if isinstance(node, EventNode):
         return named(event_of(TimedEvent(memory, node, node_of(seconds))), name)
     if node.value is not NoValue:
-        memory.hear(node.value, now)
+        memory.on_input(node.value, now)
     limited = TimedValue(memory, emissions_of(node), node_of(seconds), node.value)
     return named(value_of(limited), name)
 

@@ -79,21 +79,21 @@ class ScheduleState(OperatorState):
         dropped, self._dropped = self._dropped, None
         return None if dropped is None else self._told(dropped)
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         return self._next
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        if given is None:
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        if data is None:
             return []
-        if not 0 <= loop_time(given, 0.0) <= _LAST:
-            raise ValueError(f"{given!r} is not a time of the wall clock")
+        if not 0 <= loop_time(data, 0.0) <= _LAST:
+            raise ValueError(f"{data!r} is not a time of the wall clock")
         wall = wall_time()
-        if given > wall or not self._has(given):
+        if data > wall or not self._has(data):
             return []
-        if wall - given > self._late:
-            return [self._told(given)] if resumption.down_until > -inf else []
-        self._next = given  # it was due while nobody was there, and is to come late
-        self._wait(resumption.now)
+        if wall - data > self._late:
+            return [self._told(data)] if context.down_until > -inf else []
+        self._next = data  # it was due while nobody was there, and is to come late
+        self._wait(context.now)
         return []
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:

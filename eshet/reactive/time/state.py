@@ -30,19 +30,19 @@ __all__ = [
 ]
 
 
-def loop_time(given: Any, zero: float) -> float:
+def loop_time(data: Any, epoch: float) -> float:
     """Return a time of the loop, as a memory has given it.
 
     Args:
-        given: by a memory, maybe of another version or process.
-        zero: the loop's time that the data calls 0.
+        data: by a memory, maybe of another version or process.
+        epoch: the loop's time that the data calls 0.
 
     Raises:
         ValueError: it is no time; a timer that is set to it might never leave the loop alone.
     """
-    if type(given) not in (int, float) or not math.isfinite(given):
-        raise ValueError(f"{safe_repr(given)} is not a time")
-    return float(given + zero)
+    if type(data) not in (int, float) or not math.isfinite(data):
+        raise ValueError(f"{safe_repr(data)} is not a time")
+    return float(data + epoch)
 
 
 def moved(time: float, step: ClockStep) -> float:
@@ -90,7 +90,7 @@ class OperatorState:
         """When to call `wake`; it may be past."""
         raise NotImplementedError
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         """Take in a new value or an emission."""
         raise NotImplementedError
 
@@ -103,15 +103,15 @@ class OperatorState:
         self.seconds = seconds
         return []
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         """Return, as plain data, all that is remembered but the length of time.
 
         Args:
-            zero: when the times in it are 0.
+            epoch: when the times in it are 0.
         """
         raise NotImplementedError
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         """Remember what another memory of this kind gave, instead of what this one did.
 
         What comes out are levels that hold by now, and events that were missed.
@@ -126,7 +126,7 @@ class OperatorState:
         if not step.moved:
             return []
         self.move(step)
-        return self.receive(self.give(0.0), RestoreContext(now, 0.0, step.restored_before))
+        return self.restore(self.snapshot(0.0), RestoreContext(now, 0.0, step.restored_before))
 
     def move(self, step: ClockStep) -> None:
         """Replace all times in this by what `moved` returns for them."""
@@ -159,7 +159,7 @@ class Delay(OperatorState):
     def wake_at(self) -> float | None:
         return self._pending[0][0] + self.seconds if self._pending else None
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         self._pending.append((now, value))
         return []
 
@@ -173,12 +173,12 @@ class Delay(OperatorState):
         self.seconds = seconds
         return self.wake(now)
 
-    def give(self, zero: float) -> Any:
-        return [[since - zero, value] for since, value in self._pending]
+    def snapshot(self, epoch: float) -> Any:
+        return [[since - epoch, value] for since, value in self._pending]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        self._pending = deque((loop_time(since, resumption.zero), value) for since, value in given)
-        return [] if self._emits_missed else self.wake(resumption.down_until)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        self._pending = deque((loop_time(since, context.epoch), value) for since, value in data)
+        return [] if self._emits_missed else self.wake(context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._pending = deque((moved(since, step), value) for since, value in self._pending)
@@ -213,7 +213,7 @@ class TimeWindow(OperatorState):
         since = self._entries[0][1] if self._entries else None
         return None if since is None else since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if self._stays and self._entries and self._entries[-1][1] is None:
             self._entries.append((self._entries.pop()[0], now))
         self._entries.append((value, None if self._stays else now))
@@ -234,15 +234,15 @@ class TimeWindow(OperatorState):
         self.seconds = seconds
         return [self.values] if self._forget(now) else []
 
-    def give(self, zero: float) -> Any:
-        return [[None if since is None else since - zero, value] for value, since in self._entries]
+    def snapshot(self, epoch: float) -> Any:
+        return [[None if since is None else since - epoch, value] for value, since in self._entries]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         self._entries = deque(
-            (value, None if since is None else loop_time(since, resumption.zero))
-            for since, value in given
+            (value, None if since is None else loop_time(since, context.epoch))
+            for since, value in data
         )
-        self._forget(resumption.down_until)
+        self._forget(context.down_until)
         return [self.values]
 
     def move(self, step: ClockStep) -> None:
@@ -276,7 +276,7 @@ class RateLimit(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._blocked_since is None else self._blocked_since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if self._blocked_since is None:
             self._blocked_since = now
             return [value]
@@ -288,17 +288,17 @@ class RateLimit(OperatorState):
         self._blocked_since = now if held else None
         return held
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         since = self._blocked_since
-        return [None if since is None else since - zero, list(self._held)]
+        return [None if since is None else since - epoch, list(self._held)]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        since, held = given
-        self._blocked_since = None if since is None else loop_time(since, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        since, held = data
+        self._blocked_since = None if since is None else loop_time(since, context.epoch)
         self._held = list(held)
         wake_at = self.wake_at
-        missed = wake_at is not None and wake_at < resumption.down_until
-        return self.wake(resumption.down_until) if missed else []
+        missed = wake_at is not None and wake_at < context.down_until
+        return self.wake(context.down_until) if missed else []
 
     def move(self, step: ClockStep) -> None:
         if self._blocked_since is not None:
@@ -326,7 +326,7 @@ class At(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._due is None else self._due[0]
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         self._due, self._set_at = None, now
         if value is not None and not is_absent(value):
             pair = isinstance(value, tuple) and len(value) == 2
@@ -343,19 +343,19 @@ class At(OperatorState):
         due, self._due = self._due, None
         return [] if due is None else [due[1]]
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         if self._due is None:
             return []
         time, payload = self._due
-        return [time - zero, payload, None if self._set_at == -math.inf else self._set_at - zero]
+        return [time - epoch, payload, None if self._set_at == -math.inf else self._set_at - epoch]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        time, payload, set_at = [*given, None][:3] if given else (None, None, None)
-        due = None if time is None else loop_time(time, resumption.zero)
-        self._set_at = -math.inf if set_at is None else loop_time(set_at, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        time, payload, set_at = [*data, None][:3] if data else (None, None, None)
+        due = None if time is None else loop_time(time, context.epoch)
+        self._set_at = -math.inf if set_at is None else loop_time(set_at, context.epoch)
         self._due = None if due is None else (due, payload)
-        missed = self._due is not None and self._due[0] < resumption.down_until
-        return self.wake(resumption.down_until) if missed and not self._emits_missed else []
+        missed = self._due is not None and self._due[0] < context.down_until
+        return self.wake(context.down_until) if missed and not self._emits_missed else []
 
     def move(self, step: ClockStep) -> None:
         if self._due is not None and self._set_at < step.restored_before:
@@ -394,12 +394,12 @@ class Clock(OperatorState):
         self._next = now + seconds
         return []
 
-    def give(self, zero: float) -> Any:
-        return self._next - zero
+    def snapshot(self, epoch: float) -> Any:
+        return self._next - epoch
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         # What is late is read again in the next turn; what is not, in step with the old readings.
-        self._next = min(self._next, loop_time(given, resumption.zero))
+        self._next = min(self._next, loop_time(data, context.epoch))
         return []
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:

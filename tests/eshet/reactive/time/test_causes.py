@@ -17,7 +17,7 @@ def leading(led, seconds=10.0):
 def hear(leads, *heard):
     for now, cause in heard:
         with use_cause(cause):
-            leads.hears(now)
+            leads.on_input(now)
 
 
 def set_timer(leads, *times):
@@ -29,10 +29,10 @@ def set_timer(leads, *times):
 @pytest.mark.parametrize("led", CauseRule)
 def test_without_anybody_who_keeps_track_nothing_is_remembered(led):
     leads = leading(led)
-    leads.hears(0)
+    leads.on_input(0)
     leads.sets_timer(0)
     assert leads.to(2, 10) == [None, None]
-    assert leads.give(0) == []
+    assert leads.snapshot(0) == []
 
 
 def test_each_that_comes_out_in_turn_is_led_to_by_its_own():
@@ -57,7 +57,7 @@ def test_what_was_heard_before_anybody_kept_track_has_no_cause():
 def test_of_what_waits_in_turn_only_so_many_causes_are_remembered():
     leads = leading(CauseRule.IN_TURN)
     hear(leads, *[(0, DOOR)] * 10, *[(1, BELL)] * 256)
-    assert len(leads.give(0)) == 256
+    assert len(leads.snapshot(0)) == 256
 
 
 def test_the_last_or_what_set_the_timer_leads():
@@ -76,7 +76,7 @@ def test_causes_are_handed_over_with_their_times(led):
     old, new = leading(led), leading(led)
     hear(old, (0, BELL))
     set_timer(old, (0, BELL))
-    new.receive(old.give(zero=-100), zero=-90)  # 10 seconds later on the clock of the new one
+    new.restore(old.snapshot(epoch=-100), epoch=-90)  # 10 seconds later on the clock of the new one
     if led is CauseRule.IN_TURN:
         assert new.to(0, 19) == []
     [cause] = new.to(1, 20)
@@ -87,5 +87,5 @@ def test_what_comes_again_and_again_begins_anew_with_another_version():
     old, new = leading(CauseRule.BEGINNING), leading(CauseRule.BEGINNING)
     set_timer(old, (0, BELL))
     set_timer(new, (0, DOOR))
-    new.receive(old.give(0), 0)
+    new.restore(old.snapshot(0), 0)
     assert new.to(1, 10) == [DOOR]
