@@ -1,5 +1,5 @@
-# ruff: noqa: D102 - what a memory overrides, it does as its base says.
-"""The memories of what waits until something has lasted, or has been quiet, for long enough."""
+# ruff: noqa: D102 - an override does what its base class documents
+"""State of the operators that wait until something has lasted, or has been quiet, for a time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Throttle"]
 
 
 class Throttle(OperatorState):
-    """Until when nothing passes. What comes meanwhile is dropped."""
+    """The start of the current interval. Inputs within it are dropped."""
 
     __slots__ = ("_blocked_since",)
 
@@ -45,7 +45,7 @@ class Throttle(OperatorState):
 
 
 class Debounce(OperatorState):
-    """What passes if nothing else comes for a while. What is absent passes at once."""
+    """The last input, which passes if no other follows for a while. Absent values pass at once."""
 
     __slots__ = ("_held", "_since")
 
@@ -87,11 +87,11 @@ class Debounce(OperatorState):
 
 
 _ROUNDING = 1e-3
-"""Seconds: more than a time loses that is written as a wall-clock time and read again."""
+"""Seconds: more than the rounding error of a time saved as wall-clock time and read again."""
 
 
 class ForDuration(OperatorState):
-    """Since when something is true, and whether that is long enough."""
+    """Since when the input is true, and whether that is long enough."""
 
     __slots__ = ("_since", "on")
 
@@ -127,7 +127,7 @@ class ForDuration(OperatorState):
         since, on = data
         self._since = _plus(since, context.epoch)
         self.on = bool(on)
-        # What was long enough is so still, unless the length is another one now.
+        # If it was long enough before, it still is, unless the length has changed.
         return self._look(context.now + _ROUNDING if self.on else context.down_until)
 
     def move(self, step: ClockStep) -> None:
@@ -140,12 +140,12 @@ class ForDuration(OperatorState):
 
 
 class Hold(OperatorState):
-    """Since when something is true, and until when it is told that it is.
+    """Since when the input is true, and whether the output still is.
 
     Args:
-        seconds: for how long at least.
-        at_most: for how long at most, None for as long as it is.
-        pulses: whether what is heard are pulses, which are over at once.
+        seconds: how long the output stays true at least.
+        at_most: how long it stays true at most; None for as long as the input.
+        pulses: whether the inputs are events, which do not last.
     """
 
     __slots__ = ("_at_most", "_pulses", "_rose", "_still", "on")
@@ -157,7 +157,7 @@ class Hold(OperatorState):
         self._at_most = at_most
         self._pulses = pulses
         self._rose = 0.0
-        self._still = False  # whether it is true by itself
+        self._still = False  # whether the input is true
         self.on = False
 
     @property
@@ -200,7 +200,7 @@ class Hold(OperatorState):
         self._rose = moved(self._rose, step)
 
     def _look(self, now: float) -> bool:
-        """Let go if it is time to; return whether it was."""
+        """End the hold if its time is up; return whether it was."""
         if self.wake_at is None or now < self.wake_at:
             return False
         self.on = False
@@ -208,13 +208,13 @@ class Hold(OperatorState):
 
 
 class Fold(OperatorState):
-    """The state of a machine, and when its timeout runs out.
+    """The state of a machine, and the start of its timeout.
 
     Args:
-        step: called with the state and what is heard, for the next state; or `NoChange`.
-        state: the first one.
-        timeouts: for a state, after how many seconds it becomes which other one.
-        now: when it begins.
+        step: called with the state and the input; returns the next state, or `NoChange`.
+        state: the first state.
+        timeouts: for a state, the number of seconds after which another state follows, and which.
+        now: the start time.
     """
 
     __slots__ = ("_since", "_step", "_timeouts", "state")
@@ -254,10 +254,10 @@ class Fold(OperatorState):
     def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         state, since = data
         since = loop_time(since, context.epoch)
-        self._timeouts.get(state)  # raises for what can be no state, before anything changes
+        self._timeouts.get(state)  # raises for an unhashable state, before anything changes
         self.state, self._since = state, since
         results = [state]
-        # Each timeout that ran out meanwhile counts from when it did, not from when it is seen.
+        # Each timeout that ran out meanwhile starts the next one at the time when it ran out.
         entered: dict[Any, float] = {}
         while (wake_at := self.wake_at) is not None and wake_at < context.down_until:
             entered[self.state] = self._since
@@ -265,8 +265,8 @@ class Fold(OperatorState):
             if self.state in entered:
                 period = self._since - entered[self.state]
                 if period <= 0:
-                    break  # timeouts of no time that lead to each other
-                # Once around a ring of states; there may be millions of rounds until now.
+                    break  # a cycle of zero timeouts
+                # The states repeat; skip whole rounds, since there may be millions until now.
                 self._since += (context.down_until - self._since) // period * period
                 entered.clear()
         return results
