@@ -1,4 +1,4 @@
-"""The strategy under which sinks run when they are given none: the rule's, else `RunInTask()`."""
+"""The default strategy of sinks: that of the rule, else `RunInTask()`."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,24 +7,26 @@ from typing import Final
 
 from eshet.utils import RunInTask, TaskStrategy
 
-__all__ = ["UNSAID", "choose_strategy", "using_strategy"]
+__all__ = ["DEFAULT_STRATEGY", "choose_strategy", "using_strategy"]
 
-UNSAID: Final[TaskStrategy] = RunInTask()
-"""The default of the wrappers' `strategy`: this very object says that none was chosen."""
+DEFAULT_STRATEGY: Final[TaskStrategy] = RunInTask()
+"""The default of the wrappers' `strategy`; compared by identity, it means that none was chosen."""
 
-_of_context: Final[ContextVar[TaskStrategy]] = ContextVar("eshet.strategy", default=UNSAID)
+_of_context: Final[ContextVar[TaskStrategy]] = ContextVar(
+    "eshet.strategy", default=DEFAULT_STRATEGY
+)
 
 
-def choose_strategy(given: TaskStrategy) -> TaskStrategy:
-    """Return the strategy that a wrapper was given, or else that of this context."""
-    return _of_context.get() if given is UNSAID else given
+def choose_strategy(chosen: TaskStrategy) -> TaskStrategy:
+    """Return the strategy passed to a wrapper, or else that of this context."""
+    return _of_context.get() if chosen is DEFAULT_STRATEGY else chosen
 
 
 @contextlib.contextmanager
 def using_strategy(strategy: TaskStrategy) -> Iterator[None]:
-    """Run the sinks made in this context under a strategy, unless they are given another.
+    """Run the sinks made in this context under a strategy, unless they have one of their own.
 
-    Tasks that are started within the `with` statement keep it for all their life.
+    Tasks that are started within the `with` statement keep it until they end.
     """
     token = _of_context.set(strategy)
     try:

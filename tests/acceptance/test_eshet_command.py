@@ -93,7 +93,7 @@ def test_no_value_drives_the_terminal(server: str) -> None:
         (["gte", "/light"], "Did you mean 'get'?"),
         (["serve", "--listen", "nowhere:x"], "write HOST or HOST:PORT"),
         (["serve", "--limit", "client=1"], "there are clients, nodes, path_length"),
-        (["serve", "--limit", "clients=0"], "clients is a number above 0, as clients=20000"),
+        (["serve", "--limit", "clients=0"], "clients is a number above 0, such as clients=20000"),
         (["serve", "--tls-key", "/dev/null"], "go with --tls-cert"),
         (["serve", "--tls-cert", "/nowhere"], "does not exist"),
     ],

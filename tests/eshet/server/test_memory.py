@@ -101,7 +101,7 @@ def _tables(server: Server) -> dict[str, int]:
         "peers": server.router.peers,
         "sessions": server._sessions,
         "index": tree._index,
-        "heard": tree._heard,
+        "heard": tree._listened,
         "children": directory.children,
         "listeners": tree.find(b"/a/stays").listeners,
     }
