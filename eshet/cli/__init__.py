@@ -33,7 +33,10 @@ __all__ = ["main"]
 @click.version_option(package_name="eshet-rules")
 @click.pass_context
 def main(ctx: click.Context, server: Address) -> None:
-    """Inspect and control the nodes of a server. Values are JSON: 23, true, '"text"', '{"a": [1, 2]}'."""
+    """Inspect and control the nodes of a server.
+
+    Values are JSON: 23, true, '"text"', '{"a": [1, 2]}'.
+    """
     ctx.obj = server
 
 
