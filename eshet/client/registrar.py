@@ -50,7 +50,7 @@ class Registrar:
         if await self._is_left_on_server(owned):
             self._registrations.owned[owned.path] = owned
         else:
-            await self._ask_for(owned)
+            await self._register_on_server(owned)
         scope = current_scope()
         if scope is not None:
             scope.own(lambda: self.withdraw(owned))
@@ -64,7 +64,7 @@ class Registrar:
         older = self._registrations.owned.get(owned.path)
         return older is not None and older.withdrawn and older.code == owned.code
 
-    async def _ask_for(self, owned: Registration) -> None:
+    async def _register_on_server(self, owned: Registration) -> None:
         """Register a node on the server, now or as soon as there is a connection."""
 
         def accept(_: Any) -> None:

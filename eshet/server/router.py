@@ -54,7 +54,7 @@ class Router:
         self._limits = limits
         self._checked = codec.Checked(limits.nesting)
         # Dictionaries, as sets have no order: clients are served in the order of their requests.
-        self._touched: dict[Peer, None] = {}
+        self._to_flush: dict[Peer, None] = {}
         self._notified: dict[TreeNode, None] = {}
         self._handlers: Final[list[Handler]] = [_not_from_a_client] * 256
         for kind, handler in self._table().items():
@@ -117,7 +117,7 @@ class Router:
                 self.notify(node, messages.NotifyUnknown.code, node.path + b"\0")
         for asker, request_id in peer.asked.close_all():
             asker.fail(request_id, codec.pack("client_exited"))
-            self._touched[asker] = None
+            self._to_flush[asker] = None
 
     def withdraw(self, peer: Peer, path: bytes) -> None:
         """Undo a client's registration, listening and observation of a node.
@@ -131,7 +131,7 @@ class Router:
             raise TreeError("not_owner")
         if listens:
             self.tree.unlisten(peer, node)
-            self._touched[peer] = None
+            self._to_flush[peer] = None
         if owns and self.tree.disown(node):
             self.notify(node, messages.NotifyUnknown.code, path + b"\0")
 
@@ -166,18 +166,18 @@ class Router:
         Returns:
             The worst congestion of the receivers.
         """
-        touched, self._touched = self._touched, {}
+        to_flush, self._to_flush = self._to_flush, {}
         for node in self._notified:
-            touched.update(dict.fromkeys(node.listeners))
+            to_flush.update(dict.fromkeys(node.listeners))
         self._notified.clear()
-        for peer in touched:
+        for peer in to_flush:
             peer.line.flush()
-        return max((peer.line.congestion for peer in touched), default=0.0)
+        return max((peer.line.congestion for peer in to_flush), default=0.0)
 
     @property
     def has_to_flush(self) -> bool:
         """Whether there is output for clients other than the sender of a message."""
-        return bool(self._touched or self._notified)
+        return bool(self._to_flush or self._notified)
 
     def _ping(self, peer: Peer, request_id: int, rest: bytes) -> None:
         if rest:
@@ -217,7 +217,7 @@ class Router:
         except TooManyRequests:
             raise TreeError("too_many_requests") from None
         if isinstance(owner, Peer):
-            self._touched[owner] = None
+            self._to_flush[owner] = None
 
     def _pass_back(self, code: int) -> Handler:
         """Return the handler that forwards an owner's answer to the asking client."""
@@ -227,7 +227,7 @@ class Router:
                 self._checked.check(value)
             asker, original_id = peer.asked.close(request_id)
             asker.out.append(forward(code, original_id, value))
-            self._touched[asker] = None
+            self._to_flush[asker] = None
 
         return pass_back
 

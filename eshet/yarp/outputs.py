@@ -140,7 +140,11 @@ class Outputs:
         return paths
 
     def release(
-        self, rules: Mapping[Scope, str], memos: Sequence[Snapshot] = (), *, was_down: bool = False
+        self,
+        rules: Mapping[Scope, str],
+        snapshots: Sequence[Snapshot] = (),
+        *,
+        was_down: bool = False,
     ) -> list[Snapshot]:
         """Let all sinks continue from those of the old version, or start.
 
@@ -148,21 +152,25 @@ class Outputs:
 
         Args:
             rules: the names of rules, by their scopes.
-            memos: the state of the old version's sinks.
+            snapshots: the state of the old version's sinks.
             was_down: see `HeldOutput.release`.
 
         Returns:
-            The memos from which no sink continues.
+            The snapshots from which no sink continues.
         """
         self._held_back = False
-        memos = [memo for memo in memos if _is_state(memo.data)]
+        snapshots = [snapshot for snapshot in snapshots if _is_state(snapshot.data)]
         taken = []
-        matching = match([memo.description for memo in memos], self._describe(rules))
-        last_of_path = {memo.description.label: memo.data for memo in memos if memo.data["last"]}
+        matching = match([snapshot.description for snapshot in snapshots], self._describe(rules))
+        last_of_path = {
+            snapshot.description.label: snapshot.data
+            for snapshot in snapshots
+            if snapshot.data["last"]
+        }
         for position, (output, scope) in enumerate(list(self._outputs.items())):
             state = last_of_path.get(output.label)
             if position in matching.pairs:
-                state = memos[matching.pairs[position]].data
+                state = snapshots[matching.pairs[position]].data
             taken.append(state)
             try:
                 output.release(state, was_down=was_down)
@@ -171,7 +179,9 @@ class Outputs:
                     raise
                 if scope is not None:
                     scope.report(error, output.label)
-        return [memo for memo in memos if not any(memo.data is state for state in taken)]
+        return [
+            snapshot for snapshot in snapshots if not any(snapshot.data is state for state in taken)
+        ]
 
     def _describe(self, rules: Mapping[Scope, str]) -> list[Description]:
         return [

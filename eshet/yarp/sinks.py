@@ -352,16 +352,16 @@ _CODES: Final = {
 }
 
 
-def skip_left(client: Client, memo: Snapshot, why: str) -> None:
+def skip_left(client: Client, snapshot: Snapshot, why: str) -> None:
     """Notify the client's observer of outputs that a sink left unfinished and that are dropped.
 
     Args:
         client: the client of the sink.
-        memo: the state of the sink; see `HeldOutput.snapshot`.
+        snapshot: the state of the sink; see `HeldOutput.snapshot`.
         why: see `eshet.client.observer.ClientObserver.on_skipped`.
     """
-    function, _, path = memo.description.label.partition(" of ")
-    for value, cause in left_in(memo.data):
+    function, _, path = snapshot.description.label.partition(" of ")
+    for value, cause in left_in(snapshot.data):
         with use_cause(cause):
             client.notify_skipped(_CODES[function], path, value, why)
 
