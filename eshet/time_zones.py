@@ -30,7 +30,7 @@ def zone_of(tz: str | tzinfo | None) -> tzinfo:
         return tz
     try:
         if tz is not None and not isinstance(tz, str):
-            raise TypeError(f"it is of the class {type(tz).__name__}")
+            raise TypeError(f"its type is {type(tz).__name__}")
         return ZoneInfo(tz or _system_zone())
     except (LookupError, OSError, TypeError, ValueError) as error:
         name = _system_zone() if tz is None or tz == "" else tz

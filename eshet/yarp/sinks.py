@@ -280,7 +280,7 @@ class _Sink(HeldOutput):
 
 
 class _SendTask(functools.partial[Awaitable[object]]):
-    """The task of sending one value, for a cause; see `_sending`."""
+    """The task of sending one value, for a cause; see `_send_task`."""
 
     cause: Cause | None
     skip: Callable[[Any, str], object]

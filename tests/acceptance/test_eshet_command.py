@@ -86,7 +86,7 @@ def test_no_value_drives_the_terminal(server: str) -> None:
     [
         (["get", "/hall-way"], "write a slash before each name"),
         (["ls", "hall"], "write a slash before each name"),
-        (["set", "/light", "on"], """text has double quotes inside the shell's, as '"on"'"""),
+        (["set", "/light", "on"], """text has double quotes inside the shell's, such as '"on"'"""),
         (["set", "/light"], "Missing argument 'VALUE'"),
         (["--server", "a:b", "ls"], "write HOST or HOST:PORT"),
         (["--server", "host:99999", "ls"], "write HOST or HOST:PORT"),

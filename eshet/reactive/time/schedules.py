@@ -126,7 +126,7 @@ def _one_of(argument: str, value: Any, *meanings: str) -> str:
         if value == meaning:
             return meaning
     texts = " or ".join(f'"{each}"' for each in meanings)
-    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} has no meaning: write {texts}")
+    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} is not valid: write {texts}")
 
 
 def _check_number(argument: str, value: Any, at_most: float, unit: str) -> None:
