@@ -100,7 +100,7 @@ def bounded_traceback(error: BaseException) -> tuple[list[Part], bool]:
     seen = {id(error)}
     while todo and len(parts) < MAX_ERRORS:
         shown, its_error = todo.popleft()
-        for name, other in _others(its_error):
+        for name, other in _linked_errors(its_error):
             if id(other) in seen:
                 continue
             seen.add(id(other))
@@ -111,10 +111,12 @@ def bounded_traceback(error: BaseException) -> tuple[list[Part], bool]:
                 shown.exceptions = [*(shown.exceptions or ()), part[0]]
             else:
                 setattr(shown, name, part[0])
-    return parts, any(id(other) not in seen for _, each in todo for _, other in _others(each))
+    return parts, any(
+        id(other) not in seen for _, each in todo for _, other in _linked_errors(each)
+    )
 
 
-def _others(error: BaseException) -> Iterator[tuple[str, BaseException]]:
+def _linked_errors(error: BaseException) -> Iterator[tuple[str, BaseException]]:
     """Iterate over the exceptions that another one refers to, with the attribute names."""
     for name in ("__cause__", "__context__"):
         if (other := getattr(error, name)) is not None:

@@ -72,7 +72,7 @@ async def bind_unix(path: Path, mode: int) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~mode)
     try:
-        _remove_dead(path)
+        _remove_stale(path)
         made.bind(str(path))
         made.listen(_BACKLOG)
     except (OSError, ValueError) as error:
@@ -93,7 +93,7 @@ async def _is_listened_on(path: Path) -> bool:
     return True
 
 
-def _remove_dead(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
         path.unlink()
 

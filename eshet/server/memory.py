@@ -50,14 +50,14 @@ class Trimmer:
 
     Args:
         loop: the event loop of the server.
-        give_back: returns memory to the system.
+        trim_heap: returns memory to the system.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, give_back: Callable[[], None] | None = None
+        self, loop: asyncio.AbstractEventLoop, trim_heap: Callable[[], None] | None = None
     ) -> None:
         self._loop = loop
-        self._give_back = give_back or _give_back
+        self._trim_heap = trim_heap or _trim_heap
         self._freed = 0  # bytes since the last trim
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,10 +75,10 @@ class Trimmer:
     def _trim(self) -> None:
         self._timer = None
         self._freed = 0
-        self._give_back()
+        self._trim_heap()
 
 
-def _give_back() -> None:
+def _trim_heap() -> None:
     """Return free memory to the system, as far as that is possible."""
     if gc.get_freeze_count() == 0:  # otherwise other code uses gc.freeze
         # A full collection clears the free lists. With all objects frozen it has nothing else to

@@ -80,14 +80,14 @@ class ServerSession(Connection):
     """
 
     __slots__ = (
+        "_continues_later",
         "_cut_timer",
         "_due",
-        "_early",
         "_host",
-        "_reads_again",
         "_registrations",
+        "_sent_with_hello",
+        "_stall_timer",
         "_unhandled",
-        "_works_on",
         "backlog",
         "peer",
         "since",
@@ -102,11 +102,11 @@ class ServerSession(Connection):
         self.backlog: Final = Backlog(protocol.out, host.limits)
         self._host = host
         self._cut_timer: asyncio.TimerHandle | None = None
-        self._reads_again: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._registrations = 0
-        self._early: list[bytes] = []  # messages that came together with the hello
+        self._sent_with_hello: list[bytes] = []  # messages that came together with the hello
         self._unhandled: Iterator[bytes] = iter(())
-        self._works_on = False  # whether unhandled messages are left for a later turn
+        self._continues_later = False  # whether unhandled messages are left for a later turn
         self._due = self.since - 1.0
 
     # --- messages -----------------------------------------------------------------------------
@@ -122,8 +122,10 @@ class ServerSession(Connection):
             super().data_received(data)
         else:
             payloads = self.endpoint.receive_all(data, self._loop.time())
-            self._unhandled = iter([*self._unhandled, *payloads] if self._works_on else payloads)
-            if not self._works_on:
+            self._unhandled = iter(
+                [*self._unhandled, *payloads] if self._continues_later else payloads
+            )
+            if not self._continues_later:
                 self._work(self.peer)
                 self.flush()
         self._host.sending(self, len(data))
@@ -153,11 +155,11 @@ class ServerSession(Connection):
 
     def _route_later(self, payload: bytes) -> None:
         """Keep a message that came together with the hello, to be handled in the next turn."""
-        if not self._works_on:
-            self._early = []
-            self._unhandled = iter(self._early)  # includes items added below
-            self._let_others_first()
-        self._early.append(payload)
+        if not self._continues_later:
+            self._sent_with_hello = []
+            self._unhandled = iter(self._sent_with_hello)  # includes items added below
+            self._yield_to_others()
+        self._sent_with_hello.append(payload)
 
     def _work(self, peer: Peer) -> None:
         """Handle waiting messages, until all are done or others should have their turn first.
@@ -176,7 +178,7 @@ class ServerSession(Connection):
                 if sum(map(len, out[before:])) > _MUCH:
                     self.flush()
                 if not goes_on or self.paused or self._loop.time() > until:
-                    self._let_others_first()
+                    self._yield_to_others()
                     return
         except ProtocolError as error:
             self._unhandled = iter(())
@@ -184,26 +186,26 @@ class ServerSession(Connection):
         else:
             self.endpoint.check_stream()
 
-    def _let_others_first(self) -> None:
+    def _yield_to_others(self) -> None:
         """Stop reading, and continue in the next turn, or when the client has read enough."""
-        if not self._works_on and self._transport is not None:
-            self._works_on = True
+        if not self._continues_later and self._transport is not None:
+            self._continues_later = True
             self._transport.pause_reading()
-            self._loop.call_soon(self._work_on)
+            self._loop.call_soon(self._continue_work)
 
-    def _work_on(self) -> None:
-        if not self._works_on or self.peer is None or self.endpoint.closing is not None:
+    def _continue_work(self) -> None:
+        if not self._continues_later or self.peer is None or self.endpoint.closing is not None:
             return
         if self.paused:
             return  # `resume_writing` continues
-        self._works_on = False
+        self._continues_later = False
         self._work(self.peer)
         self.flush()
         self._host.sending(self, 0)
         self._resume_reading()
 
     def _lost(self, reason: str) -> None:
-        for timer in (self._cut_timer, self._reads_again):
+        for timer in (self._cut_timer, self._stall_timer):
             if timer is not None:
                 timer.cancel()
         self._unhandled = iter(())
@@ -222,8 +224,8 @@ class ServerSession(Connection):
         """Called by the transport when its buffer has space again."""
         self.backlog.clear()
         super().resume_writing()
-        if self._works_on and not self.paused:
-            self._loop.call_soon(self._work_on)
+        if self._continues_later and not self.paused:
+            self._loop.call_soon(self._continue_work)
 
     @property
     def congestion(self) -> float:
@@ -253,9 +255,9 @@ class ServerSession(Connection):
     def stall(self, seconds: float) -> None:
         """Stop reading from the client for some seconds."""
         transport = self._transport
-        if self._reads_again is None and transport is not None and not transport.is_closing():
+        if self._stall_timer is None and transport is not None and not transport.is_closing():
             transport.pause_reading()
-            self._reads_again = self._loop.call_later(seconds, self._read_again)
+            self._stall_timer = self._loop.call_later(seconds, self._end_stall)
 
     def _limit_registrations(self, peer: Peer) -> None:
         """Stall the client if its registrations come faster than allowed, after a burst of 1 s."""
@@ -267,13 +269,13 @@ class ServerSession(Connection):
         if self._due > now:
             self.stall(self._due - now)
 
-    def _read_again(self) -> None:
-        self._reads_again = None
+    def _end_stall(self) -> None:
+        self._stall_timer = None
         self._resume_reading()
 
     def _resume_reading(self) -> None:
         """Resume reading, unless messages wait to be handled, or the client is stalled."""
-        if self._works_on or self._reads_again is not None or self._transport is None:
+        if self._continues_later or self._stall_timer is not None or self._transport is None:
             return
         if not self._transport.is_closing():
             self._transport.resume_reading()

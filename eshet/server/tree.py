@@ -213,12 +213,12 @@ class Tree:
         self._index[path] = node
         self.size += 1
         self.ordered.add(path)
-        self._hang(path, node)
+        self._attach(path, node)
         if self.on_change is not None:
             self.on_change(node, "added")
         return node
 
-    def _hang(self, path: bytes, child: TreeNode | Directory) -> None:
+    def _attach(self, path: bytes, child: TreeNode | Directory) -> None:
         """Add a child to its directory, and create missing directories."""
         while True:
             above, _, name = path.rpartition(b"/")

@@ -164,14 +164,14 @@ class BuiltStrategy:
         self._arrival = arrival
         self._back_off = back_off
         self._waiting: deque[_Job] = deque()
-        self._under_way: dict[_Job, None] = {}
+        self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._failing: set[str] = set()  # the names of tasks whose last attempt failed
         self._warn_at = options.warn_queue
         self._closed = False
         self._context = contextvars.copy_context()
         workload = current_workload.get()
-        self._count_out = workload.add(self) if workload is not None else lambda: None
+        self._leave_workload = workload.add(self) if workload is not None else lambda: None
         scope = current_scope()
         self._scope = scope
         self._owned = scope.own(self._stop) if scope is not None else None
@@ -179,7 +179,7 @@ class BuiltStrategy:
     @property
     def running(self) -> int:
         """The number of tasks that run, or pause between two attempts."""
-        return len(self._under_way)
+        return len(self._active)
 
     @property
     def queued(self) -> int:
@@ -210,7 +210,7 @@ class BuiltStrategy:
         A running task is included only if it would get another attempt after a failure: otherwise
         it has had its only one.
         """
-        retried = [job for job in self._under_way if self._has_attempts_left(job)]
+        retried = [job for job in self._active if self._has_attempts_left(job)]
         return [job.task for job in (*retried, *self._waiting)]
 
     async def close(self) -> None:
@@ -226,7 +226,7 @@ class BuiltStrategy:
 
     def _stop(self) -> None:
         self._closed = True
-        self._count_out()
+        self._leave_workload()
         while self._waiting:
             self._notify_end(self._drop(self._waiting.popleft()))
         for worker in self._workers:
@@ -260,7 +260,7 @@ class BuiltStrategy:
             return
         while self._waiting:
             self._skip(self._waiting.popleft(), "superseded")
-        for job in self._under_way:
+        for job in self._active:
             if job.replaced.is_set():  # cancelling a second time would interrupt its clean-up
                 continue
             job.replaced.set()
@@ -276,22 +276,22 @@ class BuiltStrategy:
 
     def _free_places(self) -> int:
         """The number of waiting tasks that are about to start."""
-        return int(self._at_once) - len(self._under_way) if self._at_once < math.inf else 0
+        return int(self._at_once) - len(self._active) if self._at_once < math.inf else 0
 
     def _warn_of(self, count: int, what: str) -> None:
         if count < self._options.warn_queue:
             self._warn_at = self._options.warn_queue
         elif count >= self._warn_at:
             self._warn_at = 2 * count
-            oldest = self._oldest_under_way() or self._waiting[0]
+            oldest = self._oldest_active() or self._waiting[0]
             age = asyncio.get_running_loop().time() - oldest.arrived
             text = "%d tasks %s, the oldest (%s) for %.1f s: they start faster than they end"
             named = name_of(oldest.task)
             self._context.copy().run(_log.warning, text, count, what, named, age)
 
-    def _oldest_under_way(self) -> _Job | None:
+    def _oldest_active(self) -> _Job | None:
         """Return the longest-running task, if any number runs at once."""
-        return next(iter(self._under_way), None) if self._at_once == math.inf else None
+        return next(iter(self._active), None) if self._at_once == math.inf else None
 
     def _skip(self, job: _Job, why: str) -> None:
         self._notify_end(job.skip(why))
@@ -316,20 +316,20 @@ class BuiltStrategy:
             return
         job = self._waiting.popleft()
         job.runner = asyncio.current_task()
-        self._under_way[job] = None
+        self._active[job] = None
         try:
             ending = await self._finish(job)
         except BaseException:  # cancelled, or interrupted by the watchdog
-            ending = self._cut_short(job)
+            ending = self._ending_of_cancelled(job)
             raise
         finally:
-            del self._under_way[job]
+            del self._active[job]
             self._notify_end(ending)
             # The frames of the error refer to the job, and to all objects of the task: without
             # this, that memory would only be freed by the cyclic garbage collector.
             job.error = None
 
-    def _cut_short(self, job: _Job) -> Ending:
+    def _ending_of_cancelled(self, job: _Job) -> Ending:
         """Return the ending of a task whose worker was cancelled; notify it if it was waiting."""
         if self._closed and not job.attempting:
             return self._drop(job)
@@ -344,10 +344,10 @@ class BuiltStrategy:
             job.begin()
             job.error = await self._attempt(job)
             job.attempting = False
-            if not self._is_to_be_repeated(job):
+            if not self._should_retry(job):
                 return job.ending()
             pause = next(pauses) * (1 - self._options.jitter * self._options.randomness())
-            if await self._is_replaced_within(pause, job):
+            if await self._is_superseded_within(pause, job):
                 return job.ending() if job.error is None else job.skip("superseded")
 
     async def _attempt(self, job: _Job) -> BaseException | None:
@@ -389,7 +389,7 @@ class BuiltStrategy:
         report_error(error, f"attempt {job.attempts} of {task}" if self._back_off else task)
         return error
 
-    def _is_to_be_repeated(self, job: _Job) -> bool:
+    def _should_retry(self, job: _Job) -> bool:
         if self._closed or self._back_off is None or not self._has_attempts_left(job):
             return False
         error, options = job.error, self._options
@@ -403,7 +403,7 @@ class BuiltStrategy:
         most = self._options.max_attempts
         return self._back_off is not None and (most is None or job.attempts < most)
 
-    async def _is_replaced_within(self, pause: float, job: _Job) -> bool:
+    async def _is_superseded_within(self, pause: float, job: _Job) -> bool:
         """Wait for the next attempt; return early, with True, if a newer task supersedes it."""
         try:
             async with asyncio.timeout(pause):

@@ -271,7 +271,7 @@ def apply(
             value = _new(Value)
             value._node = node
             return value
-    return _made(_node, lifted, args, kwargs)
+    return _make(_node, lifted, args, kwargs)
 
 
 def apply_or(
@@ -287,17 +287,17 @@ def apply_or(
             return _node(lifted, cells, inputs)
         return _ApplyOr(otherwise, lifted, cells, inputs)
 
-    return _made(node, lifted, args, kwargs)
+    return _make(node, lifted, args, kwargs)
 
 
 def apply_at_changes(
     lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
 ) -> Reactive[Any]:
     """Like `apply`, but always an Event, which also emits when a Value changes."""
-    return _made(_ApplyAtChanges, lifted, args, kwargs)
+    return _make(_ApplyAtChanges, lifted, args, kwargs)
 
 
-def _made(
+def _make(
     kind: Callable[[Lifted, list[Cell], Sequence[Node]], ValueNode | EventNode],
     lifted: Lifted,
     args: Sequence[Any],
@@ -322,14 +322,14 @@ def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNod
     for cell in cells:
         if isinstance(cell, EventNode):
             if lifted.propagates_absent and len(cells) > 1:
-                _warn_of_a_join(lifted, cells)
+                _warn_of_join(lifted, cells)
             if len(cells) == 1:
                 return _ApplyEvent(lifted, cell)
             return _ApplyEvents(lifted, cells, inputs)
     return _Apply(lifted, cells, inputs)
 
 
-def _warn_of_a_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
+def _warn_of_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
     """Log that an operator joins Events: they never emit at the same time, so it never emits."""
     if sum(isinstance(cell, EventNode) for cell in cells) > 1:
         _log.warning(

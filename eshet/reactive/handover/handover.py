@@ -76,12 +76,12 @@ class HandOverResult:
     afresh: list[tuple[Description, str]] = field(default_factory=list)
     missed: list[tuple[Description, Any]] = field(default_factory=list)
 
-    def note(self, description: Description, why_afresh: str | None) -> None:
+    def note(self, description: Description, reason: str | None) -> None:
         """Record the outcome for one of them."""
-        if why_afresh is None:
+        if reason is None:
             self.kept.append(description)
         else:
-            self.afresh.append((description, why_afresh))
+            self.afresh.append((description, reason))
 
 
 def named(reactive: R, name: str | None) -> R:
