@@ -70,7 +70,7 @@ def backoff(
 
 
 _CLIENTS: Final = b"/meta/clients"
-_EMPTY_PAGE: Final = codec.pack([0x7FFF_FFFF])  # a page beyond the last client; the rest is needed
+_EMPTY_PAGE: Final = codec.pack([0x7FFF_FFFF])  # skips all clients: only `gone` is needed
 
 
 class Restorer:

@@ -90,7 +90,7 @@ class _Apply(ValueNode):
         value, function_state = data
         if function_state is not None:
             _restore_function(function_state, self._lifted)
-        # The function of the current inputs decides; if it returns NoChange, the restored value.
+        # The result for the current inputs counts; if it is NoChange, the restored value does.
         now = self.compute()
         self.change_to(value if now is NoChange else now)
         return ()

@@ -220,7 +220,7 @@ class Transactions:
             self._busy = False
 
     def _notify_some(self) -> None:
-        """Call only those callbacks that are for restored values, or only the other ones."""
+        """Call the quiet callbacks while values are restored, or the others when that is done."""
         for each in self.to_notify:
             new_value = each.value
             for subscription in each.callbacks or ():
