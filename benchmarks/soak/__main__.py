@@ -47,6 +47,9 @@ SETTLED: Final = (
 )
 """What the log says when a save is dealt with."""
 
+BLOCKS: Final = "rule blocks the loop"
+"""What the log says of a rule that keeps the loop from the others."""
+
 
 class Act(NamedTuple):
     """One act of a hostile module.
@@ -174,7 +177,7 @@ class Soak:
         calm = [
             each
             for act in self.acts
-            if "rule blocks the loop" not in act.kind.named_by
+            if BLOCKS not in act.kind.named_by
             for each in driver.latencies(act.begin, act.end)
         ]
         self._print_latencies("good rules alone", rest, normal)
@@ -216,7 +219,14 @@ class Soak:
                 is_enough = enough > 0 if kind.once else enough == len(acts)
                 self.check(is_enough, f"{kind.name}: named {counts} times, not {kind.least}")
             else:
-                p99 = percentile(latencies, 0.99)
+                # An act that lets another one act, as a reload of all modules does, is that one's.
+                of_itself = [
+                    latency
+                    for act, end in zip(acts, ends, strict=True)
+                    if not any(r["event"] == BLOCKS for r in records[act.record : end])
+                    for latency in self.driver.latencies(act.begin, act.end)
+                ]
+                p99 = percentile(of_itself, 0.99)
                 is_short = p99 <= max(2 * normal, LIMIT)
                 self.check(is_short, f"{kind.name}: others wait, p99 {p99:.1f} s, unnamed")
 

@@ -298,6 +298,8 @@ HOSTILE: Final = [
             for _ in range(2):
                 threading.Thread(target=spin, daemon=True).start()
         poked.on_event(start)""",
+        ("threads of a rule slow the loop down",),
+        once=True,
     ),
     Kind(
         "hogs_in_thread",

@@ -15,6 +15,7 @@ from eshet.cause import current
 from eshet.client.callbacks import Callback, Tasks
 from eshet.client.connection_manager import ConnectionManager
 from eshet.client.dispatch import Dispatcher
+from eshet.client.event_iteration import EventIteration
 from eshet.client.observer import ClientObserver
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, RegistrationTable, Subscription
@@ -57,9 +58,6 @@ class StateWrapper:
     async def unknown(self) -> None:
         """Update the value of the state; equivalent to `Client.state_unknown`."""
         await self.client.state_unknown(self.path)
-
-
-_WARN_WAITING: Final = 10_000  # events
 
 
 class Client:
@@ -123,7 +121,7 @@ class Client:
             logger,
         )
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
-        self._iterators: Final[set[asyncio.Queue[tuple[Any, ...]]]] = set()
+        self._iterations: Final[dict[EventIteration, None]] = {}  # of all views, in order
         if asyncio._get_running_loop() is not None:
             self._manager.start()
 
@@ -167,7 +165,7 @@ class Client:
     @property
     def waiting_events(self) -> int:
         """The number of events that wait for busy iterations of `event_listen`."""
-        return sum(payloads.qsize() for payloads in self._iterators)
+        return sum(map(len, self._iterations))
 
     def attach(self, observer: ClientObserver) -> None:
         """Notify an observer of every input and output; call this before the client is used.
@@ -201,8 +199,8 @@ class Client:
         """
         self._manager.check_loop()
         await self._manager.close()
-        for payloads in self._iterators:
-            payloads.put_nowait(())
+        for iteration in self._iterations:
+            iteration.end()
         await self._tasks.cancel()
 
     def resolve(self, path: str) -> str:
@@ -313,31 +311,18 @@ class Client:
             async for payload in client.event_listen("/hall/motion"):
                 ...
         """
-        payloads: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()  # an empty tuple is the end
-        warn_at = _WARN_WAITING
-
-        def put(payload: Any) -> None:
-            nonlocal warn_at
-            payloads.put_nowait((payload, current.get()))
-            if payloads.qsize() >= warn_at:
-                warn_at *= 2
-                self._logger.warning(
-                    "%d events of %s are waiting: the `async for` is slower than they arrive",
-                    payloads.qsize(),
-                    self.resolve(path),
-                )
-
-        subscription = await self.event_listen_cb(path, put)
-        self._iterators.add(payloads)
+        iteration = EventIteration(self, self.resolve(path), self._logger)
+        subscription = await self.event_listen_cb(path, iteration.put)
+        self._iterations[iteration] = None
         before = current.get()
         try:
-            while item := await payloads.get():
-                payload, cause = item
-                current.set(cause)  # in the context of the caller: a generator has none
+            while (received := await iteration.get()) is not None:
+                payload, cause = received
+                current.set(cause)  # of the caller: a generator has no context of its own
                 yield payload
         finally:
             current.set(before)
-            self._iterators.discard(payloads)
+            self._iterations.pop(iteration, None)
             subscription.dispose()
 
     async def unlisten(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:

@@ -24,6 +24,7 @@ from eshet import codec
 from eshet.client.callbacks import Answer, Callback, Tasks
 from eshet.client.client import Client
 from eshet.client.connection_manager import ConnectionManager
+from eshet.client.event_iteration import EventIteration
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, RegistrationTable
 from eshet.client.session import describe
@@ -110,6 +111,7 @@ class ClientView(Client):
             else:
                 self._skip_unchanged(output, StateChanged.code, path)
         if old is not None:
+            self._take_over_iterations(old)
             self._last_sent = old._last_sent
             for request in self._manager.in_flight:
                 if request.code in _RESUMED and not request.future.done():
@@ -126,6 +128,16 @@ class ClientView(Client):
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback.release()
+
+    def _take_over_iterations(self, old: "ClientView") -> None:
+        """Move the events that wait for iterations of the old view to this one, path by path."""
+        waiting: defaultdict[str, list[EventIteration]] = defaultdict(list)
+        for each in self._iterations:
+            if each.client is old:
+                waiting[each.path].append(each)
+        for each in self._iterations:
+            if each.client is self and waiting[each.path]:
+                each.take_over(waiting[each.path].pop(0))
 
     def owns(self, path: str) -> bool:
         """Whether this connection has registered the path, and has not given it up."""

@@ -337,6 +337,16 @@ class UnmarkedRule(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
+@_event("threads of a rule slow the loop down")
+class BusyThreads(Record, kw_only=True):
+    """Threads that a rule has started compute, so the event loop gets its turns late."""
+
+    threads: Annotated[list[str], Meta(description="the names of the threads, at most 10")]
+    file: Annotated[str, Meta(description="where they run")]
+    line: Annotated[int, Meta(description="its number")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
 @_event("what a Value holds is changed in place, which nothing notices")
 class ChangedInPlace(Record, kw_only=True):
     """A rule changes a list, dict or set that a Value holds, instead of assigning a new one."""

@@ -310,7 +310,7 @@ class ModuleInstance:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether all that has come in has at least begun to be handled."""
+        """Whether its rules have begun to handle all of their input."""
         return not self._scope.has_unbegun_tasks
 
     def owns(self, path: str) -> bool:

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,10 +39,10 @@ from eshet_rules.supervision.supervised_rule import SupervisedRule
 __all__ = ["Reloader"]
 
 _MOST_TURNS: Final = 1000
-"""How many turns of the loop a commit waits at most until all that has come in is begun."""
+"""How many turns of the loop a commit waits at most until a group is at rest."""
 
-_LONGEST_REST: Final = 1.0
-"""The same in seconds, for a rule that is so busy that each turn takes long."""
+_LONGEST_REST: Final = 3.0
+"""The same in seconds, for a loop that is so busy that each turn takes long."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class _Prepared:
     """What became of a group of modules that was prepared.
 
     Args:
-        generations: to be committed; none if they were aborted.
+        instances: to be committed; none if they were aborted.
         without_rules: the modules that have no rules any more.
         succeeded: whether no rule failed.
     """
@@ -238,10 +238,10 @@ class Reloader:
         if prepared is None:
             self._log.info("superseded by a newer change", modules=plan.changed)
             return False
-        new = [each for group in prepared for each in group.instances]
-        without_rules = [name for group in prepared for name in group.without_rules]
-        gone = [*(self._alive.keys() - sources.keys()), *without_rules]
-        await self._commit({each.version.name: each for each in new}, gone)
+        removed = [
+            _Prepared([], [name], succeeded=True) for name in self._alive.keys() - sources.keys()
+        ]
+        await self._commit([*prepared, *removed])
         self._planner.settle(plan, self._versions)
         return not plan.failed and all(group.succeeded for group in prepared)
 
@@ -324,33 +324,57 @@ class Reloader:
 
     # --- commit -------------------------------------------------------------------------------
 
-    async def _commit(self, new: Mapping[str, ModuleInstance], without: Collection[str]) -> None:
-        """Let what was prepared take over, and end what it replaces.
+    async def _commit(self, groups: "Iterable[_Prepared]") -> None:
+        """Let prepared instances replace the running ones, each group as soon as it is at rest.
 
-        Args:
-            new: the generations, by the names of their modules.
-            without: the modules that end without being replaced.
+        So a module that is never at rest costs the others nothing.
         """
-        old = {name: self._alive[name] for name in new if name in self._alive}
-        gone = {name: self._alive[name] for name in without}
-        await _come_to_rest([*old.values(), *gone.values()])
-        free = asyncio.get_running_loop().create_future()
-        for instance in new.values():
-            instance.take_over(free)
-        self._alive = {n: each for n, each in self._alive.items() if n not in gone} | dict(new)
-        for name, instance in new.items():
-            self._inherited.pop(name, None)
-            with use_cause(instance.cause):
-                self._tell(instance.version, "reloaded" if name in old else "loaded")
+        loop = asyncio.get_running_loop()
+        free = loop.create_future()
+        replaced: list[ModuleInstance] = []
+        ended: list[ModuleInstance] = []
+        waiting = list(groups)
+        deadline, turns = loop.time() + _LONGEST_REST, itertools.count()
+        while waiting:
+            is_late = next(turns) >= _MOST_TURNS or loop.time() > deadline
+            at_rest = [each for each in waiting if is_late or self._is_at_rest(each)]
+            for group in at_rest:
+                waiting.remove(group)
+                replaced += self._take_over(group, free)
+                ended += [self._alive.pop(name) for name in group.without_rules]
+            if waiting:
+                await asyncio.sleep(0)
         await asyncio.gather(
-            *(self._retire(each) for each in old.values()),
-            *(self._end(each, Reason.UNLOADED) for each in gone.values()),
+            *(self._retire(each) for each in replaced),
+            *(self._end(each, Reason.UNLOADED) for each in ended),
         )
         free.set_result(None)
-        for instance in new.values():
-            instance.start_restarting_rules()
-        for instance in gone.values():
+        for group in groups:
+            for instance in group.instances:
+                instance.start_restarting_rules()
+        for instance in ended:
             self._tell(instance.version, "unloaded")
+
+    def _is_at_rest(self, group: "_Prepared") -> bool:
+        """Whether the running instances of a group have begun to handle all of their input."""
+        names = [*(each.version.name for each in group.instances), *group.without_rules]
+        running = [self._alive[name] for name in names if name in self._alive]
+        return all(each.is_at_rest for each in running)
+
+    def _take_over(self, group: "_Prepared", when_free: Awaitable[object]) -> list[ModuleInstance]:
+        """Let the instances of a group replace the running ones; return those."""
+        replaced: list[ModuleInstance] = []
+        for instance in group.instances:
+            name = instance.version.name
+            old = self._alive.get(name)
+            instance.take_over(when_free)
+            self._alive[name] = instance
+            self._inherited.pop(name, None)
+            if old is not None:
+                replaced.append(old)
+            with use_cause(instance.cause):
+                self._tell(instance.version, "loaded" if old is None else "reloaded")
+        return replaced
 
     async def _retire(self, old: ModuleInstance) -> None:
         await old.close(Reason.REPLACED)
@@ -380,13 +404,3 @@ def _is_cancelled() -> bool:
     """Whether it is the current task itself that was asked to end."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _come_to_rest(instances: list[ModuleInstance]) -> None:
-    """Wait until all that has come in has at least begun to be handled, by who is live now."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _LONGEST_REST
-    for _ in range(_MOST_TURNS):
-        if loop.time() > deadline or all(each.is_at_rest for each in instances):
-            return
-        await asyncio.sleep(0)

@@ -2,6 +2,7 @@
 
 guard              the parts below, together
 watchdog           notices a rule that blocks the event loop, and interrupts it
+busy_threads       finds threads of rules that slow the event loop down
 crash              ends the process when nothing else helps, and records why
 quarantine         rules that stay off because they ended the process; safe mode
 rule_loop          an event loop that a rule can't stop, and whose tasks it can't cancel

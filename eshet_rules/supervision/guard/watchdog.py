@@ -22,6 +22,7 @@ is for one rule.
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import time
@@ -40,6 +41,7 @@ from eshet.exceptions import Interrupted
 from eshet.reactive.core.transaction import thread_local
 from eshet.scope import current_scope
 from eshet_rules import audit, logs
+from eshet_rules.supervision.guard.busy_threads import BusyThreads
 from eshet_rules.supervision.guard.crash import CrashFile
 from eshet_rules.supervision.guard.signal_handlers import SignalHandlers
 from eshet_rules.supervision.limits import RuleLimits
@@ -55,6 +57,9 @@ SAMPLE: Final = 0.05
 
 STOPPED_AFTER: Final = 1.0
 """Without an alarm for so many seconds, the process is taken to have been stopped."""
+
+_AGAIN: Final = 10.0
+"""Seconds until threads that slow the loop down are logged again."""
 
 FAST_SAMPLE: Final = 0.001
 """The same for a rule that is to be interrupted, and is most of the time in code of the runner."""
@@ -139,6 +144,8 @@ class Watchdog:
         self._told_since: float | None = None  # since when that blocks which was told of
         self._interrupted: SupervisedRule | None = None
         self._clocks = _Clocks()
+        self._threads = BusyThreads(self._folder)
+        self._warned_of_threads = -math.inf
         self._stopped = 0.0  # seconds in which the process was stopped, to be logged
 
     def start(self) -> None:
@@ -164,6 +171,8 @@ class Watchdog:
         self._note_stop()
         if self._stopped:  # not logged by the alarm, which may interrupt the log itself
             self._log.warning("the process was stopped", seconds=round(self._stopped, 2))
+        if not self._stopped:
+            self._warn_of_threads()
         self._stopped = 0.0
         self._step = self._interrupted = self._told_since = None
         self._handlers.check()
@@ -172,6 +181,25 @@ class Watchdog:
         if self._crash is not None:
             self._crash.arm(BEAT + self._limits.end_after)
         self._beat_handle = self._loop.call_later(BEAT, self._beat)
+
+    def _warn_of_threads(self) -> None:
+        """Log which rules have threads that compute, if the loop is late for that."""
+        busy = self._threads.look(BEAT)
+        now = time.monotonic()
+        if not busy or now - self._warned_of_threads < _AGAIN:
+            return
+        self._warned_of_threads = now
+        for file, line in dict.fromkeys((each.file, each.line) for each in busy):
+            rule = _whose(file, self._rules)
+            self._log.warning(
+                "threads of a rule slow the loop down",
+                rule=rule.name if rule is not None else None,
+                threads=[each.name for each in busy if each.file == file][:10],
+                file=file,
+                line=line,
+                advice="compute in a process (`concurrent.futures.ProcessPoolExecutor`), or less: "
+                "threads share one interpreter with the event loop",
+            )
 
     # --- in the midst of what blocks ----------------------------------------------------------
 

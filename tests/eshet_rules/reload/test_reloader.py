@@ -654,3 +654,67 @@ async def test_fifty_reloads_leave_nothing_in_global_tables(house):
 
     first = await save(0)
     assert {await save(number) for number in range(1, 51)} == {first}
+
+
+SLOW = """
+    import asyncio
+    from eshet_rules import rule
+
+    @rule
+    async def slow(client):
+        emit = await client.event_register("/done")
+        async for number in client.event_listen("/number"):
+            await asyncio.sleep(1)
+            await emit(number)
+        # {edit}
+    """
+
+
+async def test_events_that_wait_for_an_async_for_are_handled_by_the_new_version(house):
+    house.write("hall.py", SLOW.format(edit=1))
+    await house.update()
+    emit = await house.viewer.event_register("/number")
+    done = []
+    await house.viewer.event_listen_cb("/done", done.append)
+    for number in range(6):
+        await emit(number)
+    await house.advance(2.5)
+    assert done == [0, 1]
+    house.write("hall.py", SLOW.format(edit=2))
+    assert await house.update()  # the set-up never ends, so it is committed after a second
+    await emit(6)
+    await house.advance(10)
+    # The handling of 3 was cancelled with the old version, as every task is.
+    assert done == [0, 1, 2, 4, 5, 6]
+
+
+async def test_a_module_that_is_not_at_rest_does_not_hold_up_the_commit_of_others(house):
+    busy = """
+        import asyncio
+        from eshet import yarp
+        from eshet_rules import rule
+
+        async def work(turns):
+            if turns:
+                asyncio.ensure_future(work(turns - 1))
+
+        @rule
+        async def busy(client):
+            await client.event_listen_cb("/go", work)
+            await yarp.state_register("/busy", yarp.Value({value}))
+        """
+    house.write("busy.py", busy.format(value=1))
+    house.write_level("hall", 1)
+    await house.update()
+    levels, busies = await house.watch("/hall/level"), await house.watch("/busy")
+    go = await house.viewer.event_register("/go")
+    house.write("busy.py", busy.format(value=2))
+    house.write_level("hall", 2)
+    await go(500)
+    update = house.start_update()
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert (levels, busies) == ([1, 2], [1])
+    await house.advance(1)
+    assert await update
+    assert busies == [1, 2]
