@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from eshet_rules.audit.records import Record
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 
@@ -56,11 +55,11 @@ class Recorder:
         """Whether anybody sees records of level debug."""
         return self.trail is not None or self._shown_from <= LEVELS["debug"]
 
-    def record(self, record: Record, *, at_once: bool = False) -> None:
+    def record(self, record: Any, *, at_once: bool = False) -> None:
         """Take a record of which secrets have been taken out.
 
         Args:
-            record: of the schema.
+            record: a `Record` of the schema, with its time and level.
             at_once: whether it is written before this returns. Else it is before the event loop
                 goes on to its next turn, by one write for all that wait for that.
         """

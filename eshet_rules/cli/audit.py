@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from eshet.program import printable
+from eshet_rules.audit.earlier import NAMES_OF_VERSION_1
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import (
     Command,
@@ -35,7 +36,7 @@ _DAMAGED: Final = 3
     "--rule", type=RuleName(), metavar="GLOB", help="Of this rule, as hall.light or 'hall.*'."
 )
 @click.option("--path", metavar="GLOB", help="About this path, as /hall/light or '/hall/*'.")
-@click.option("--event", metavar="NAME", help="Of this kind, as 'value set'.")
+@click.option("--event", metavar="NAME", help="Of this kind, as 'output.set'.")
 @click.option("--cause", metavar="ID", help="Of this cause, and of those that it led to at once.")
 @click.option(
     "--chain",
@@ -104,7 +105,7 @@ def audit(
         wanted = Filter(
             rule=rule,
             path=path,
-            event=event,
+            event=None if event is None else NAMES_OF_VERSION_1.get(event, event),
             cause=None if chain else cause,
             chain=chain_of(file, cause) if chain and cause is not None else None,
             since=stamp_of(since) if since else "",
@@ -150,8 +151,9 @@ def _nothing(event: str | None, path: str | None) -> str:
     if path is not None and not path.startswith(("/", "*")):
         advice = f"; a path begins with a slash, did you mean '/{path}'?"
     elif event is not None and event not in EVENTS:
-        near = difflib.get_close_matches(event, EVENTS, n=1, cutoff=0.7)
-        advice = f"; did you mean --event {near[0]!r}?" if near else ""
+        near = difflib.get_close_matches(event, {*EVENTS, *NAMES_OF_VERSION_1}, n=1, cutoff=0.7)
+        meant = [NAMES_OF_VERSION_1.get(name, name) for name in near]
+        advice = f"; did you mean --event {meant[0]!r}?" if meant else ""
     return f"there is no such record{advice}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
     Command,
     check_name,
@@ -219,7 +220,7 @@ def _run(
         exit_code = await until_signalled(
             house,
             at_signal=lambda: forced_end.ask(0),
-            report=lambda number: log.info("told to end", signal=number.name),
+            report=lambda number: emit(log, StopRequested(signal=number.name)),
         )
         ignore_signals()
         # All is done; what a rule has left behind may not hold the process.

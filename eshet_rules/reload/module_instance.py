@@ -38,6 +38,7 @@ from eshet.yarp import using_client
 from eshet.yarp.outputs import Outputs, using_outputs
 from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.actor import Actor, use_actor
+from eshet_rules.audit.records import RuleDisabled, StateHandedOver, TasksNotEnding, emit
 from eshet_rules.config import RuleSettings
 from eshet_rules.keep import Keeping, KeptNode, keeping
 from eshet_rules.modules.importer import ModuleVersion
@@ -254,7 +255,7 @@ class ModuleInstance:
             elif why is not None and self._disabled.get(rule.name, ("",))[0] != why:
                 await self._stop(rule.name, Reason.DISABLED)
                 self._disabled[rule.name] = why, wall_now(UTC)
-                self._log.info("rule disabled", rule=self._full_name(rule), why=why)
+                emit(self._log, RuleDisabled(rule=self._full_name(rule), why=why))
 
     async def restart(self, name: str) -> None:
         """End a rule, if it runs, and start it as if it had never run, if it is enabled."""
@@ -332,7 +333,7 @@ class ModuleInstance:
 
     def _tell_still_running(self, still_running: list[str]) -> None:
         if still_running:
-            self._log.error("tasks do not end when cancelled", tasks=still_running)
+            emit(self._log, TasksNotEnding(tasks=still_running))
 
     def _full_name(self, rule: Rule) -> str:
         return f"{self.version.name}.{rule.name}"
@@ -424,24 +425,26 @@ class ModuleInstance:
             self.resumed = len(outcome.kept), len(outcome.afresh)
         for name in ["", *self._rules]:
             kept = [each for each in outcome.kept if each.rule == name]
-            told = {
-                "kept": [_text(each) for each in kept if each not in migrated],
-                "migrated": [_text(each) for each in kept if each in migrated],
-                "afresh": [
+            event = StateHandedOver(
+                rule=f"{self.version.name}.{name}" if name else None,
+                kept=[_text(each) for each in kept if each not in migrated] or None,
+                migrated=[_text(each) for each in kept if each in migrated] or None,
+                afresh=[
                     f"{_text(each)}: {why}" for each, why in outcome.afresh if each.rule == name
-                ],
-                "missed": [
+                ]
+                or None,
+                missed=[
                     f"{_text(each)}: {safe_repr(what, 200)}"
                     for each, what in outcome.missed
                     if each.rule == name
-                ],
-                "refused": refused.get(name),
-            }
-            if any(told.values()):
-                rule = f"{self.version.name}.{name}" if name else None
-                is_usual = after_restart and not (told["missed"] or told["refused"])
-                tell = self._log.debug if is_usual else self._log.info
-                tell("handed over", rule=rule, **{k: v for k, v in told.items() if v})
+                ]
+                or None,
+                refused=refused.get(name),
+            )
+            has_news = event.missed or event.refused
+            if has_news or event.kept or event.migrated or event.afresh:
+                is_usual = after_restart and not has_news
+                emit(self._log, event, level="debug" if is_usual else None)
 
 
 def _text(description: Description) -> str:

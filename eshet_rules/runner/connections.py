@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client.observer import ClientObserver
 from eshet_rules.audit.actor import current_actor
+from eshet_rules.audit.records import ConnectionRestored, NoConnection, emit
 
 __all__ = ["ConnectionObserver", "Connections"]
 
@@ -77,8 +78,8 @@ class Connections:
         untold, self._untold = self._untold, {}
         if _RUNNER in untold or _RUNNER not in self._away | self._back:
             reason = untold.get(_RUNNER, next(iter(untold.values())))
-            tell = self._log.warning
-            self._nobody.run(tell, "no connection", server=server, reason=reason, **_whose(untold))
+            lost = NoConnection(server=server, reason=reason, **_whose(untold))
+            self._nobody.run(emit, self._log, lost)
 
     def _tell_back(self, server: str) -> None:
         """Tell that all are back, if they are; not of those that were closed before."""
@@ -88,9 +89,8 @@ class Connections:
             self._tell_lost(server)
         if self._back:
             away_s = round(self._clock() - self._since, 3)
-            tell = self._log.info
-            whose = _whose(self._back)
-            self._nobody.run(tell, "connection is back", server=server, away_s=away_s, **whose)
+            restored = ConnectionRestored(server=server, away_s=away_s, **_whose(self._back))
+            self._nobody.run(emit, self._log, restored)
 
 
 class ConnectionObserver(ClientObserver):

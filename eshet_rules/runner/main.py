@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,6 +13,7 @@ from eshet.connection import Connector
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.config import Configuration, ConfigurationFile, LogSettings
 from eshet_rules.modules.discovery import check_folder
@@ -87,7 +87,7 @@ async def run(
             trail_lock = stack.enter_context(locked_trail(trail.file))
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
-            log.error("no space for the state folder, so nothing is kept yet", folder=str(place))
+            emit(log, StateFolderFull(folder=str(place)))
         connector = await stack.enter_async_context(house_server(server, log))
         if once:
             await check_server(connector)
@@ -120,11 +120,8 @@ def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger)
     else:
         return None
 
-    def report(event: str, fields: Mapping[str, Any]) -> None:
-        tell = log.warning if event == "trail repaired" else log.error
-        tell(event, **fields)
-
-    return Trail(file, size=settings.file_bytes, total=settings.total_bytes, report=report)
+    size, total = settings.file_bytes, settings.total_bytes
+    return Trail(file, size=size, total=total, report=lambda problem: emit(log, problem))
 
 
 class _Observer(ConnectionObserver, LoopObserver):

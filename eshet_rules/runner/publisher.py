@@ -29,6 +29,14 @@ from eshet.clock import wall_now
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
 from eshet.text import encodable, shorten
+from eshet_rules.audit.records import (
+    PathSetBySeveralRules,
+    PublishingAvailable,
+    PublishingUnavailable,
+    RequestFailed,
+    RequestRefused,
+    emit,
+)
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import RulesError
 from eshet_rules.reload.reloader import Reloader
@@ -110,23 +118,23 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish all that changes, for ever; tell if that is not possible, and try it again."""
-        told: dict[str, str] = {}
+        logged: PublishingUnavailable | None = None
         while True:
             await self._client.wait_for_connection()
             try:
                 await self._offer()
-                if told:
-                    self._log.info("publishing what the rules do", path=self._base)
-                    told = {}
+                if logged is not None:
+                    emit(self._log, PublishingAvailable(path=self._base))
+                    logged = None
                 await self._publish_for_ever()
             except Disconnected:
                 self._withdraw()
             except EshetError as error:
                 self._withdraw()
                 problem = await self._problem(error)
-                if problem != told:
-                    told = problem
-                    self._log.error("can't publish what the rules do", path=self._base, **problem)
+                if problem != logged:
+                    logged = problem
+                    emit(self._log, problem)
                 await asyncio.sleep(_PATIENCE)
             except BaseException:
                 self._withdraw()  # the next run begins from its beginning
@@ -163,19 +171,20 @@ class Publisher:
     def _new_scope(self) -> Scope:
         return Scope("commands", on_error=self._tell_refused)
 
-    async def _problem(self, error: EshetError) -> dict[str, str]:
+    async def _problem(self, error: EshetError) -> PublishingUnavailable:
         """Return why nothing can be published, and what to do."""
         if not isinstance(error, ErrorValue) or error.value not in _TAKEN:
-            return {"error": str(error)}
+            return PublishingUnavailable(path=self._base, error=str(error))
         try:
             other = await self._client.get(f"{self._base}/runner")
             whose = f"the runner of {other['folder']}, process {other['pid']},"
         except (EshetError, TypeError, LookupError):
             whose = "another runner"
-        return {
-            "error": f"{whose} has the name {self._constant['name']!r} on this server",
-            "advice": "start one of them with another name: --name, or `name` below [server]",
-        }
+        return PublishingUnavailable(
+            path=self._base,
+            error=f"{whose} has the name {self._constant['name']!r} on this server",
+            advice="start one of them with another name: --name, or `name` below [server]",
+        )
 
     async def _offer(self) -> None:
         """Register the actions, and the state of the runner."""
@@ -198,9 +207,9 @@ class Publisher:
 
     def _tell_refused(self, error: BaseException, doing: str) -> None:
         if isinstance(error, RulesError):
-            self._log.warning("refused what it was told", error=str(error))
+            emit(self._log, RequestRefused(error=str(error)))
         else:
-            self._log.error("could not do what it was told", doing=doing, exc_info=error)
+            emit(self._log, RequestFailed(doing=doing), error=error)
 
     def _list(self, after: str = "") -> dict[str, Any]:
         """Return a page of what is told of rules, and the name to ask for the next one with."""
@@ -267,11 +276,14 @@ class Publisher:
         for path, rivals in rules.items():
             if len(rivals) > 1 and self._rivals.get(path) != rivals:
                 self._rivals[path] = rivals
-                self._log.warning(
-                    "several rules set one path",
-                    path=path,
-                    rules=rivals,
-                    advice="the last one wins each time; let one rule decide, of all that matters",
+                emit(
+                    self._log,
+                    PathSetBySeveralRules(
+                        path=path,
+                        rules=rivals,
+                        advice="the last one wins each time; let one rule decide, of all that "
+                        "matters",
+                    ),
                 )
 
     async def _path(self, module: str, rule: str) -> str:

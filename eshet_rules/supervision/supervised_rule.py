@@ -31,6 +31,13 @@ from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp import using_strategy
+from eshet_rules.audit.records import (
+    RestartScheduled,
+    RuleRestarted,
+    RuleStaysFailed,
+    TasksNotEnding,
+    emit,
+)
 from eshet_rules.keep import going_on, left_in
 from eshet_rules.logs import with_advice
 from eshet_rules.rule import Rule
@@ -250,7 +257,7 @@ class SupervisedRule:
         self._cancel_restart()
         still_running = await self._life.close(reason)
         if still_running:
-            self._log.error("tasks do not end when cancelled", tasks=still_running)
+            emit(self._log, TasksNotEnding(tasks=still_running))
 
     # --- attempts -----------------------------------------------------------------------------
 
@@ -296,7 +303,7 @@ class SupervisedRule:
         self._remember_kept()
         still_running = await scope.close(reason)
         if still_running:
-            self._log.error("tasks do not end when cancelled", tasks=still_running)
+            emit(self._log, TasksNotEnding(tasks=still_running))
 
     def _remember_kept(self) -> None:
         """Keep what the Values of `keep` hold, before the attempt that made them is disposed."""
@@ -347,9 +354,7 @@ class SupervisedRule:
             self._stay_failed(f"it failed again after {times}", error=self._last_failure)
         else:
             self._become(RuleState.RESTARTING)
-            self._log.warning(
-                "rule will be restarted", restart=len(self._restarts) + 1, pause_s=pause
-            )
+            emit(self._log, RestartScheduled(restart=len(self._restarts) + 1, pause_s=pause))
             self._timer = loop.call_later(pause, self._restart)
 
     def _restart_when_connected(self) -> None:
@@ -380,7 +385,7 @@ class SupervisedRule:
         self._restarts.append(asyncio.get_running_loop().time())
         self._restart_count += 1
         with use_cause(Cause("restart", self.name, current_cause())):  # that of its failure
-            self._log.info("rule restarted", restart=len(self._restarts))
+            emit(self._log, RuleRestarted(restart=len(self._restarts)))
             self._start_again()
 
     def _start_again(self) -> None:
@@ -410,7 +415,7 @@ class SupervisedRule:
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"
         self._become(RuleState.FAILED, why)
-        self._log.error("rule stays failed", why=why, **({"error": error} if error else {}))
+        emit(self._log, RuleStaysFailed(why=why, error=error))
 
     def _on_scope_end(self) -> None:
         self._cancel_restart()

@@ -41,6 +41,14 @@ from eshet.exceptions import Interrupted
 from eshet.reactive.core.transaction import thread_local
 from eshet.scope import current_scope
 from eshet_rules import audit, logs
+from eshet_rules.audit.records import (
+    LoopSlowedByThreads,
+    LoopUnblocked,
+    ProcessWasStopped,
+    RuleBlocksLoop,
+    RuleInterrupted,
+    emit,
+)
 from eshet_rules.supervision.guard.busy_threads import BusyThreads
 from eshet_rules.supervision.guard.crash import CrashFile
 from eshet_rules.supervision.guard.signal_handlers import SignalHandlers
@@ -167,10 +175,10 @@ class Watchdog:
     def _beat(self) -> None:
         if self._told_since is not None:
             blocked = time.monotonic() - self._told_since
-            self._log.info("loop is free again", blocked_s=round(blocked, 2))
+            emit(self._log, LoopUnblocked(blocked_s=round(blocked, 2)))
         self._note_stop()
         if self._stopped:  # not logged by the alarm, which may interrupt the log itself
-            self._log.warning("the process was stopped", seconds=round(self._stopped, 2))
+            emit(self._log, ProcessWasStopped(seconds=round(self._stopped, 2)))
         if not self._stopped:
             self._warn_of_threads()
         self._stopped = 0.0
@@ -191,14 +199,16 @@ class Watchdog:
         self._warned_of_threads = now
         for file, line in dict.fromkeys((each.file, each.line) for each in busy):
             rule = _whose(file, self._rules)
-            self._log.warning(
-                "threads of a rule slow the loop down",
-                rule=rule.name if rule is not None else None,
-                threads=[each.name for each in busy if each.file == file][:10],
-                file=file,
-                line=line,
-                advice="compute in a process (`concurrent.futures.ProcessPoolExecutor`), or less: "
-                "threads share one interpreter with the event loop",
+            emit(
+                self._log,
+                LoopSlowedByThreads(
+                    rule=rule.name if rule is not None else None,
+                    threads=[each.name for each in busy if each.file == file][:10],
+                    file=file,
+                    line=line,
+                    advice="compute in a process (`concurrent.futures.ProcessPoolExecutor`), or "
+                    "less: threads share one interpreter with the event loop",
+                ),
             )
 
     # --- in the midst of what blocks ----------------------------------------------------------
@@ -234,7 +244,7 @@ class Watchdog:
             if self._crash is not None and place.frame is not None:  # its limits may be wider
                 self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is about to print something
-                self._tell("rule blocks the loop", place, blocked)
+                self._log_blocking(RuleBlocksLoop, place, blocked)
         if blocked >= limits.interrupt_after and not is_new:  # else it has ended already
             if place.frame is None:  # it has returned, and what it set goes round and round
                 signal.setitimer(signal.ITIMER_REAL, SAMPLE, SAMPLE)
@@ -253,14 +263,18 @@ class Watchdog:
         self._stopped += stopped
         return stopped
 
-    def _tell(self, event: str, place: Place, blocked: float) -> None:
-        self._log.error(
-            event,
-            rule=place.rule.name if place.rule is not None else None,
-            seconds=round(blocked, 2),
-            file=place.file,
-            line=place.line,
-            stack="".join(traceback.format_list(self._stack(place))).rstrip("\n"),
+    def _log_blocking(
+        self, event: type[RuleBlocksLoop | RuleInterrupted], place: Place, blocked: float
+    ) -> None:
+        emit(
+            self._log,
+            event(
+                rule=place.rule.name if place.rule is not None else None,
+                seconds=round(blocked, 2),
+                file=place.file,
+                line=place.line,
+                stack="".join(traceback.format_list(self._stack(place))).rstrip("\n"),
+            ),
         )
 
     def _stack(self, place: Place) -> list[traceback.FrameSummary]:
@@ -279,7 +293,7 @@ class Watchdog:
         if self._crash is not None:
             self._crash.note(rule.name if rule is not None else None, place.file, place.line)
         with contextlib.suppress(RuntimeError):
-            self._tell("rule interrupted", place, error.seconds)
+            self._log_blocking(RuleInterrupted, place, error.seconds)
         if rule is not None:
             self._loop.call_soon_threadsafe(rule.fail, error)
 
