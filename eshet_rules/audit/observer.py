@@ -1,4 +1,4 @@
-"""Makes a record of each thing that a rule hears of or does."""
+"""Records each input and output of a rule."""
 
 from typing import Any, Final, Literal
 
@@ -47,7 +47,7 @@ Outcome = Literal["done", "failed", "interrupted", "kept", "skipped"]
 
 
 class _Timed(OutputSpan):
-    """An output that knows how long it takes."""
+    """An output that measures its duration."""
 
     __slots__ = ("_began",)
 
@@ -59,15 +59,15 @@ class _Timed(OutputSpan):
 
     @property
     def duration(self) -> float:
-        """How many seconds have passed since it was sent."""
+        """Seconds since the output was sent."""
         return round(self.observer.loop_time() - self._began, 6)
 
 
 class RecordingObserver(ClientObserver):
-    """A witness that gives a recorder what it sees, within one event loop.
+    """Records inputs, outputs and connections of the clients of one event loop.
 
     Args:
-        recorder: takes the records.
+        recorder: keeps the records.
     """
 
     span_type = _Timed
@@ -83,30 +83,30 @@ class RecordingObserver(ClientObserver):
         """See `ClientObserver`."""
         if not self._recorder.wants_debug:
             if self._redaction.hides(path):
-                self._redaction.hide(value)  # which an error may tell
+                self._redaction.hide(value)  # an error may contain it
             return
-        cause, who = current.get(), current_actor.get()
+        cause, actor = current.get(), current_actor.get()
         self._recorder.record(
             Input(
                 wall_stamp(self._clock),
                 "debug",
                 Input.EVENT,
-                *who,
+                *actor,
                 *_ids(cause),
                 kind=kind,
                 path=path,
-                value=self._told(path, value),
+                value=self._redacted(path, value),
                 unknown=value is Unknown,
                 trigger=_trigger(cause),
             ),
-            at_once=True,  # so that it is there whatever the rule does then
+            at_once=True,  # so that it is in the trail even if the rule ends the process
         )
 
-    def sent(self, said: OutputSpan, error: BaseException | None) -> None:
+    def sent(self, output: OutputSpan, error: BaseException | None) -> None:
         """See `ClientObserver`."""
-        if said.code not in _EVENTS or not self._recorder.wants_debug:
+        if output.code not in _EVENTS or not self._recorder.wants_debug:
             return
-        path = said.path.decode()
+        path = output.path.decode()
         outcome: Outcome = "done"
         text = None
         result: Any = UNSET
@@ -116,18 +116,18 @@ class RecordingObserver(ClientObserver):
                 text = (
                     REDACTED if self._redaction.hides(path) else self._redaction.text(_text(error))
                 )
-        elif said.result is False and said.code in _STATES:
+        elif output.result is False and output.code in _STATES:
             outcome = "kept"
-        elif said.code == messages.ActionCall.code:
-            result = self._told(path, said.result)
+        elif output.code == messages.ActionCall.code:
+            result = self._redacted(path, output.result)
         self._record_output(
-            said.code,
+            output.code,
             path,
-            _unpack(said.value) if said.value else Unknown,
+            _unpack(output.value) if output.value else Unknown,
             outcome,
             result=result,
             error=text,
-            duration=said.duration if isinstance(said, _Timed) else None,
+            duration=output.duration if isinstance(output, _Timed) else None,
         )
 
     def on_skipped(self, code: int, path: str, value: Any, why: Any) -> None:
@@ -172,16 +172,16 @@ class RecordingObserver(ClientObserver):
         why: Any = None,
         duration: float | None = None,
     ) -> None:
-        cause, who, event = current.get(), current_actor.get(), _EVENTS[code]
+        cause, actor, event = current.get(), current_actor.get(), _EVENTS[code]
         self._recorder.record(
             event(
                 wall_stamp(self._clock),
                 "debug",
                 event.EVENT,
-                *who,
+                *actor,
                 *_ids(cause),
                 path=path,
-                value=self._told(path, value),
+                value=self._redacted(path, value),
                 outcome=outcome,
                 unknown=value is Unknown,
                 result=result,
@@ -193,8 +193,8 @@ class RecordingObserver(ClientObserver):
             )
         )
 
-    def _told(self, path: str, value: Any) -> Any:
-        """Return what is told of a value at a path."""
+    def _redacted(self, path: str, value: Any) -> Any:
+        """Return a value at a path without secrets; None for an unknown one."""
         if value is Unknown:
             return None
         if not self._redacts:
@@ -205,7 +205,7 @@ class RecordingObserver(ClientObserver):
 
 
 def _unpack(packed: bytes) -> Any:
-    """Return a value that was packed here, faster than one of others is."""
+    """Unpack a value that was packed in this process, faster than `codec.unpack`."""
     try:
         return _decoder.decode(packed)
     except msgspec.DecodeError:
@@ -221,7 +221,7 @@ def _text(error: BaseException | None) -> str:
 
 
 def _trigger(cause: Cause | None) -> str | None:
-    """Return what a cause is, if there is no record of the input that started it."""
+    """Describe a cause that no recorded input started, such as a timer; None for others."""
     if cause is None or cause.kind in _WITH_RECORD:
         return None
     return f"{cause.kind} {cause.path}".rstrip()

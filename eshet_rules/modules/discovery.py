@@ -18,7 +18,7 @@ from typing import Final
 from eshet.text import encodable
 from eshet_rules.exceptions import RulesFolderError
 from eshet_rules.modules.exclusion import why_excluded, why_folder_excluded
-from eshet_rules.regular_files import UnusableFile, read_ordinary
+from eshet_rules.regular_files import UnusableFile, read_regular
 
 __all__ = ["Discovery", "Source", "check_folder", "discover"]
 
@@ -256,9 +256,9 @@ def _read(name: str, path: Path, known: Source | None) -> Source | None:
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if known is not None and known.stamp == stamp and known.path == path and not known.problem:
             return known
-        data, _ = read_ordinary(path, _MAX_BYTES)
+        data, _ = read_regular(path, _MAX_BYTES)
     except UnusableFile as error:
-        return _unread(name, path, f"{error}: put one with the rules in its place")
+        return _unread(name, path, f"{error}: replace it by a file with the rules")
     except FileNotFoundError:
         return _unread(name, path, "is a link to nothing") if path.is_symlink() else None
     except OSError as error:
@@ -271,7 +271,7 @@ def _unread(name: str, path: Path, problem: str) -> Source:
 
 
 def _unreadable(error: OSError) -> str:
-    return f"can't be read, {error.strerror or error}: check whose it is, and its mode"
+    return f"can't be read, {error.strerror or error}: check its owner and permissions"
 
 
 def _version(data: bytes) -> str:

@@ -22,7 +22,7 @@ from watchfiles import awatch
 from eshet.text import safe_str
 from eshet_rules.audit.records import WatcherUnavailable, emit
 from eshet_rules.modules.discovery import Source, discover
-from eshet_rules.regular_files import read_ordinary
+from eshet_rules.regular_files import read_regular
 from eshet_rules.threads import RunnerThreads
 
 __all__ = ["DOUBT", "RESCAN", "SETTLE", "watch", "watch_file"]
@@ -141,7 +141,7 @@ async def watch_file(
 
 def _read(path: Path) -> bytes | None:
     try:
-        return read_ordinary(path, _MAX_WATCHED)[0]
+        return read_regular(path, _MAX_WATCHED)[0]
     except OSError:
         return None
 

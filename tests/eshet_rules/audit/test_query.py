@@ -181,7 +181,7 @@ class TestDamage:
         file.write_bytes(file.read_bytes().replace(b"number", b"numbre"))
         damages = []
         assert read(file, damages=damages) == []
-        assert damages == [Damage(file, "lines are not what was written", 3)]
+        assert damages == [Damage(file, "it has damaged lines", 3)]
 
 
 FILTERS = {
@@ -213,7 +213,7 @@ class TestDamageUnderEveryFilter:
         self.flip(file, [1, 5, 45])
         damages = []
         read(file, wanted, damages)
-        assert damages == [Damage(file, "lines are not what was written", 3)]
+        assert damages == [Damage(file, "it has damaged lines", 3)]
 
     def test_that_was_there_before_a_file_was_compressed(self, file, wanted):
         write(file, range(60), size=1 << 20)
@@ -224,7 +224,7 @@ class TestDamageUnderEveryFilter:
         damages = []
         read(file, wanted, damages)
         assert closed.suffix == ".zst"
-        assert damages == [Damage(closed, "lines are not what was written", 3)]
+        assert damages == [Damage(closed, "it has damaged lines", 3)]
 
     def test_of_a_compressed_file_without_its_index(self, file, wanted):
         write(file, range(60), size=1 << 20)

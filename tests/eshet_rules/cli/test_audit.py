@@ -108,17 +108,17 @@ def test_what_was_damaged_is_told_and_left_out(place):
     file.write_bytes(file.read_bytes().replace(b"output.called", b"output.coiled"))
     result = audit(rules, "--state", state)
     assert result.exit_code == 3
-    assert "lines are not what was written (1 line)" in result.stderr
+    assert "it has damaged lines (1 line)" in result.stderr
     assert "coiled" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--audit", "nowhere"], 1, "nowhere/trail.jsonl is not there"),
-        (["--from", "yesterday"], 2, "'yesterday' is no time"),
-        (["--from", "25:00"], 2, "is no time"),
-        (["--chain"], 2, "--chain is that of a cause: name it with --cause ID"),
+        (["--audit", "nowhere"], 1, "nowhere/trail.jsonl does not exist"),
+        (["--from", "yesterday"], 2, "'yesterday' is not a time"),
+        (["--from", "25:00"], 2, "is not a time"),
+        (["--chain"], 2, "--chain needs a cause: name it with --cause ID"),
         (["no_such_folder"], 2, "there is no such folder"),
         (["--follow", "--colour"], 2, "No such option"),
     ],
@@ -133,10 +133,10 @@ def test_mistakes_are_told_with_a_remedy(tmp_path, monkeypatch, arguments, code,
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--event", "valu set"], "there is no such record; did you mean --event 'output.set'?"),
-        (["--event", "tea is ready"], "there is no such record"),
+        (["--event", "valu set"], "no record matches; did you mean --event 'output.set'?"),
+        (["--event", "tea is ready"], "no record matches"),
         (["--path", "hall/light"], "a path begins with a slash, did you mean '/hall/light'?"),
-        (["--rule", "nobody"], "there is no such record"),
+        (["--rule", "nobody"], "no record matches"),
     ],
 )
 def test_that_nothing_was_found_is_said_beside_the_output(place, arguments, says):
@@ -150,7 +150,7 @@ def test_a_time_that_ends_before_it_begins_is_refused(place):
     rules, state = place
     result = audit(rules, "--state", state, "--from", "5m", "--to", "15m")
     assert result.exit_code == 2
-    assert "--from is not before --to" in result.stderr
+    assert "--from must be before --to" in result.stderr
 
 
 def test_a_closed_file_that_can_not_be_read_is_told_and_the_others_are_shown(place):
@@ -166,4 +166,4 @@ def test_a_closed_file_that_can_not_be_read_is_told_and_the_others_are_shown(pla
 def test_what_is_no_ordinary_file_is_no_trail():
     result = audit("--audit", "/dev/zero")
     assert result.exit_code == 1
-    assert "/dev/zero is no ordinary file" in result.stderr
+    assert "/dev/zero is not a regular file" in result.stderr

@@ -92,7 +92,7 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_and_not_waited_for(tmp_path,
     file.read()
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(ConfigurationError, match="is no ordinary file"):
+    with pytest.raises(ConfigurationError, match="is not a regular file"):
         file.read()
 
 

@@ -398,7 +398,7 @@ def test_a_reader_that_stalls_holds_up_nobody(stalled, tmp_path, length):
     assert sent - len(shown) <= notice["lines"]
     trail = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
     assert [record["error"] for record in trail if record.get("event") == "log.not_shown"] == [
-        "nobody reads it"
+        "the reader does not keep up"
     ]
     assert sum(record.get("event") == "told" for record in trail) == sent
 

@@ -171,7 +171,7 @@ IN_A_RULE = [
         """
         press = await yarp.state_observe("/press")  # here
         """,
-        "use what fits it: `yarp.state_observe`, `yarp.event_listen` or `action_call`",
+        "use the function for that kind",
     ),
     (
         "register what is there",
@@ -255,7 +255,7 @@ IN_A_RULE = [
         lux = await yarp.state_observe("/lux")
         await client.set("/lamp", lux)  # here
         """,
-        "write `value.value` to send what it holds now",
+        "write `value.value` to send its present value",
     ),
 ]
 
