@@ -11,7 +11,7 @@ from eshet.reactive.core.graph import RestoreContext, ValueNode
 from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.origin import of_caller
 from eshet.reactive.core.value import value_of
-from eshet.reactive.handover.handover import Lost, Snapshot, give, named, stateful_nodes
+from eshet.reactive.handover.handover import Lost, Snapshot, named, stateful_nodes, take_snapshots
 from eshet.scope import Scope, current_scope
 
 __all__ = ["KEEP", "Keeping", "KeptNode", "going_on", "keep", "keeping", "left_in"]
@@ -58,10 +58,10 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
     node = KeptNode(initial, version, migrate)
     node.origin = of_caller()
     if name in old:
-        node.receive(old[name])
+        node.restore(old[name])
     value = named(value_of(node), name)
     if (scope := current_scope()) is not None:
-        scope.room(_KeptValues).newest[name] = value
+        scope.get(_KeptValues).newest[name] = value
     return value
 
 
@@ -89,20 +89,20 @@ class KeptNode(ValueNode):
         self.migrated = False
         """Whether what it was given had to be turned into something else."""
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         """Return the content, and which version left it."""
         return [self._version, self.value]
 
-    def receive(self, given: Any, resumption: RestoreContext | None = None) -> Sequence[Any]:
+    def restore(self, data: Any, context: RestoreContext | None = None) -> Sequence[Any]:
         """Hold what was given; what is given a second time unchanged is passed over."""
-        if is_same(given, self._received):
+        if is_same(data, self._received):
             return ()  # the set-up, which has seen it, may have set something else since
-        version, value = given
+        version, value = data
         if self._migrate is not None and version != self._version:
             migrated = self._migrate(value, version)
             self.migrated = not is_same(migrated, value)
             value = migrated
-        self._received = given
+        self._received = data
         self.change_to(value)
         return ()
 
@@ -119,7 +119,7 @@ def left_in(rule: str, scope: Scope) -> list[Snapshot]:
         scope: of the attempt to run it.
     """
     nodes = stateful_nodes({rule: scope})
-    return give((about, node) for about, node in nodes if isinstance(node, KeptNode))
+    return take_snapshots((about, node) for about, node in nodes if isinstance(node, KeptNode))
 
 
 @contextlib.contextmanager
@@ -127,9 +127,9 @@ def going_on(left: Sequence[Snapshot]) -> Iterator[None]:
     """Let `keep` go on with what an attempt before this one has left, within a `with` statement."""
     version, old = _keeping.get()
     newer = {
-        about.name: given
-        for about, given in left
-        if about.name is not None and type(given) is not Lost
+        about.name: data
+        for about, data in left
+        if about.name is not None and type(data) is not Lost
     }
     with keeping(Keeping(version, {**old, **newer})):
         yield

@@ -37,7 +37,7 @@ class EventIteration:
         if len(self) >= self._warn_at:
             self._warn_at *= 2
             self._logger.warning(
-                "%d events of %s wait for an `async for` that is slower than they come",
+                "%d events of %s are waiting: the `async for` is slower than they arrive",
                 len(self),
                 self.path,
             )

@@ -1,7 +1,7 @@
-# ruff: noqa: A004 - the vocabulary has names of Python, as yarp.len and yarp.sum.
+# ruff: noqa: A004 - some names are those of Python's built-ins, such as yarp.len and yarp.sum.
 """Values that change, events that happen, and functions of both: no I/O, and no paths.
 
-What lives where; imports go downwards only:
+The modules, from top to bottom; each imports only from those below it:
 
     graph_view       a part of the graph as data and as a drawing
     aggregates       average, minimum, maximum and rate of a window
@@ -14,11 +14,11 @@ What lives where; imports go downwards only:
     instantaneous    the operators with an Event as their result
     operators        Python's functions and symbols on Values and Events
     fn               any function on Values and Events
-    handover         the state of nodes, handed over to their next version
+    handover         handing the state of nodes over to their next version
     core             nodes, transactions, callbacks, and the handles Value and Event
 
-It is a superset of PyPI's yarp. Names that Python has too, such as `len` and `sum`, are meant to be
-used as `yarp.len`, after `from eshet import yarp`.
+It is a superset of PyPI's yarp. Names that Python has as well, such as `len` and `sum`, are meant
+to be used as `yarp.len`, after `from eshet import yarp`.
 """
 
 from eshet.reactive.aggregates import (

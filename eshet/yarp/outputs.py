@@ -70,9 +70,9 @@ class HeldOutput:
         else:
             self.skip(value, "unknown")
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         """Return what the next version of this sink has to know, as plain data."""
-        unfinished = [[value, cause and cause.give()] for value, cause in self.unfinished()]
+        unfinished = [[value, cause and cause.snapshot()] for value, cause in self.unfinished()]
         has_arrived = bool(unfinished) or not self.has_failed
         return {"last": self.last if has_arrived else [], "unfinished": unfinished}
 
@@ -123,14 +123,14 @@ class Outputs:
             scope.own(lambda: self._outputs.pop(output, None))
         return output
 
-    def give(self, rules: Mapping[Scope, str]) -> list[Snapshot]:
-        """Return what each sink gives; see `HeldOutput.give`.
+    def snapshot(self, rules: Mapping[Scope, str]) -> list[Snapshot]:
+        """Return what each sink gives; see `HeldOutput.snapshot`.
 
         Args:
             rules: the names of rules, by their scopes.
         """
         described = zip(self._describe(rules), self._outputs, strict=True)
-        return [Snapshot(description, _given_by(output)) for description, output in described]
+        return [Snapshot(description, _snapshot_of(output)) for description, output in described]
 
     def paths(self, rules: Mapping[Scope, str]) -> dict[str, set[str]]:
         """Return where sinks send to, or would if they had something to send, by their rules."""
@@ -155,14 +155,14 @@ class Outputs:
             Those of the memos that no sink goes on with.
         """
         self._held_back = False
-        memos = [memo for memo in memos if _is_given(memo.given)]
+        memos = [memo for memo in memos if _is_given(memo.data)]
         taken = []
         matching = match([memo.description for memo in memos], self._describe(rules))
-        last_of_path = {memo.description.label: memo.given for memo in memos if memo.given["last"]}
+        last_of_path = {memo.description.label: memo.data for memo in memos if memo.data["last"]}
         for position, (output, scope) in enumerate(list(self._outputs.items())):
             given = last_of_path.get(output.label)
             if position in matching.pairs:
-                given = memos[matching.pairs[position]].given
+                given = memos[matching.pairs[position]].data
             taken.append(given)
             try:
                 output.release(given, was_down=was_down)
@@ -171,7 +171,7 @@ class Outputs:
                     raise
                 if scope is not None:
                     scope.report(error, output.label)
-        return [memo for memo in memos if not any(memo.given is given for given in taken)]
+        return [memo for memo in memos if not any(memo.data is given for given in taken)]
 
     def _describe(self, rules: Mapping[Scope, str]) -> list[Description]:
         return [
@@ -180,9 +180,9 @@ class Outputs:
         ]
 
 
-def _given_by(output: HeldOutput) -> Any:
+def _snapshot_of(output: HeldOutput) -> Any:
     try:
-        return output.give()
+        return output.snapshot()
     except BaseException as error:  # whatever a strategy of a rule's own raises
         return Lost(f"what it has sent can't be read: {safe_repr(error)}")
 
@@ -205,7 +205,7 @@ def _is_unfinished(given: Any) -> bool:
 def left_in(given: Any) -> Iterator[tuple[Any, Cause | None]]:
     """Iterate over what a sink has given as unfinished, and its causes: the present one without."""
     for value, cause in given["unfinished"]:
-        yield value, Cause.received(cause) or current_cause()
+        yield value, Cause.restored(cause) or current_cause()
 
 
 def is_unknown(value: Any) -> bool:

@@ -357,11 +357,11 @@ def skip_left(client: Client, memo: Snapshot, why: str) -> None:
 
     Args:
         client: by which the sink has sent.
-        memo: what it gave; see `HeldOutput.give`.
+        memo: what it gave; see `HeldOutput.snapshot`.
         why: see `eshet.client.observer.Witness.skips`.
     """
     function, _, path = memo.description.label.partition(" of ")
-    for value, cause in left_in(memo.given):
+    for value, cause in left_in(memo.data):
         with use_cause(cause):
             client.notify_skipped(_CODES[function], path, value, why)
 

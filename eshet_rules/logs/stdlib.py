@@ -102,7 +102,5 @@ class _ToStructlog(logging.Handler):
             line=None if origin is None else int(origin["line"]),
             advice="the call did nothing: write `await` before it",
         )
-        contextvars.Context().run(
-            emit, self._log, event
-        )  # without fields of a rule
+        contextvars.Context().run(emit, self._log, event)  # without fields of a rule
         return True

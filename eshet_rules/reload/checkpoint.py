@@ -66,11 +66,11 @@ class Checkpoint:
         self._packed: tuple[bytes, Mapping[str, bytes]] = (b"", {})
         self._told: set[tuple[str, Description]] = set()
 
-    def read(self, zero: float) -> dict[str, ModuleSnapshot]:
+    def read(self, epoch: float) -> dict[str, ModuleSnapshot]:
         """Return what each module has left; nothing if there is no file, or none that is whole.
 
         Args:
-            zero: the loop's time at which the wall clock shows 0.
+            epoch: the loop's time at which the wall clock shows 0.
         """
         try:
             data = self.path.read_bytes()
@@ -81,13 +81,13 @@ class Checkpoint:
             return {}
         problems: list[str] = []
         try:
-            legacies = decode(data, zero, problems.append)
+            legacies = decode(data, epoch, problems.append)
             written = _written_at(unpack(_body_of(data)))
         except ValueError as error:
             self._set_aside(error)
             return {}
         if asyncio._get_running_loop() is not None:  # get_running_loop() raises without one
-            clock_watcher().restore(zero + wall_time(), written)
+            clock_watcher().restore(epoch + wall_time(), written)
         if problems:
             self._copy_aside(data, problems)
         return legacies
@@ -171,13 +171,13 @@ def encode_module(snapshot: ModuleSnapshot) -> tuple[bytes, dict[Description, st
 
 
 def decode(
-    data: bytes, zero: float, report: Callable[[str], object] = lambda problem: None
+    data: bytes, epoch: float, report: Callable[[str], object] = lambda problem: None
 ) -> dict[str, ModuleSnapshot]:
     """Return what modules have left.
 
     Args:
         data: as `encode` made it.
-        zero: the loop's time at which the wall clock shows 0.
+        epoch: the loop's time at which the wall clock shows 0.
         report: is called with each thing that is wrong with a part of it; the rest is returned.
 
     Raises:
@@ -185,13 +185,13 @@ def decode(
     """
     is_version_2 = data.startswith(_MAGIC_2)
     body = unpack(_body_of(data))
-    zero += min(0.0, wall_time() - _written_at(body))
+    epoch += min(0.0, wall_time() - _written_at(body))
     legacies = {}
     for name, packed in _modules(body):
         try:
             module = packed if is_version_2 else unpack(packed)
             unpack_value = unpack_2 if is_version_2 else unpack
-            legacies[name] = _legacy(module, zero, unpack_value, report)
+            legacies[name] = _legacy(module, epoch, unpack_value, report)
         except ValueError as error:
             report(f"module {encodable(shorten(name, 100))}: {error}")
     return legacies
@@ -226,7 +226,7 @@ def _written_at(body: Any) -> float:
 
 
 def _legacy(
-    module: Any, zero: float, unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
+    module: Any, epoch: float, unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
 ) -> ModuleSnapshot:
     match module:
         case {"version": str() as version, "nodes": list() as nodes, "outputs": list() as outputs}:
@@ -235,7 +235,7 @@ def _legacy(
                 _unpacked_memos(nodes, unpack_value, report),
                 _unpacked_memos(outputs, unpack_value, report),
                 _unpacked_memos(_list_in(module, "notified"), unpack_value, report),
-                zero,
+                epoch,
                 was_down=True,
             )
     raise ValueError("it has no version, nodes and outputs")
@@ -255,7 +255,7 @@ def _unpacked_memos(
         match memo:
             case [[str(), str(), str(), str(), str() | None] as about, bytes() as packed]:
                 unpacked.append(Snapshot(Description(*about), _given(packed, unpack_value)))
-                given = unpacked[-1].given
+                given = unpacked[-1].data
                 if type(given) is Lost:
                     report(f"{about[1]}: {given.why}")
             case _:

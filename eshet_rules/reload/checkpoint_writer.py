@@ -15,7 +15,7 @@ from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.threads import RunnerThreads
 
-__all__ = ["MAX_AGE", "CheckpointWriter", "wall_zero"]
+__all__ = ["MAX_AGE", "CheckpointWriter", "wall_epoch"]
 
 MAX_AGE: Final = 1.0
 """How old, in seconds, what is in the file may get while something changes."""
@@ -85,11 +85,11 @@ class CheckpointWriter:
         Others run between one module and the next, and while it is written.
         """
         began = asyncio.get_running_loop().time()
-        zero = wall_zero()
+        epoch = wall_epoch()
         modules: dict[str, bytes] = {}
         self._packing = 0.0
         for name in self._reloader.remembered:
-            self._pack(name, zero, modules)
+            self._pack(name, epoch, modules)
             await asyncio.sleep(0)
         with self._measured():
             data = self._checkpoint.pack(modules)
@@ -105,10 +105,10 @@ class CheckpointWriter:
             self._has_failed = False
             self._warn_if_late(asyncio.get_running_loop().time() - began, len(data))
 
-    def _pack(self, name: str, zero: float, modules: dict[str, bytes]) -> None:
+    def _pack(self, name: str, epoch: float, modules: dict[str, bytes]) -> None:
         """Pack at once what a module gives: some of it is the rules', which may change it."""
         with self._measured():
-            snapshot = self._reloader.give(name, zero)
+            snapshot = self._reloader.snapshot(name, epoch)
             if snapshot is not None:
                 modules[name] = self._checkpoint.pack_module(name, snapshot)
 
@@ -141,6 +141,6 @@ def _retrieve(writing: asyncio.Future[None]) -> None:
         writing.exception()
 
 
-def wall_zero() -> float:
+def wall_epoch() -> float:
     """Return the loop's time at which the wall clock shows 0."""
     return asyncio.get_running_loop().time() - wall_time()

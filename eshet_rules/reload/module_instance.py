@@ -27,7 +27,7 @@ from eshet.reactive.handover.handover import (
     notify,
     observed_values,
     quietly,
-    remembered,
+    snapshot_scopes,
     stateful_nodes,
 )
 from eshet.reactive.handover.matching import Description, match
@@ -108,7 +108,7 @@ class ModuleInstance:
         self._client = RecordingClient(connection, held_back=held_back, leaves=leaves)
         self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
-        self._preparation = self._scope.room(Preparation)
+        self._preparation = self._scope.get(Preparation)
         self._preparation.is_under_way = held_back
         self._rules: dict[str, SupervisedRule] = {}
         self._since = wall_now(UTC)
@@ -177,14 +177,14 @@ class ModuleInstance:
         """Return what there is to go on with, in terms of the classes of this version."""
         if self._old is None:
             return self._legacy
-        return self._old.give().changed(Renewal(self.version))
+        return self._old.snapshot().changed(Renewal(self.version))
 
     def _receive(self, snapshot: ModuleSnapshot) -> None:
         now = asyncio.get_running_loop().time()
-        resumption = RestoreContext(now, snapshot.zero, now if snapshot.was_down else -math.inf)
+        context = RestoreContext(now, snapshot.epoch, now if snapshot.was_down else -math.inf)
         refused = self._refused()
         nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
-        outcome = hand_over(snapshot.nodes, nodes, resumption)
+        outcome = hand_over(snapshot.nodes, nodes, context)
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
         self._tell(outcome, migrated, refused, after_restart=snapshot.was_down)
 
@@ -196,7 +196,7 @@ class ModuleInstance:
                 [memo.description for memo in snapshot.notified], [d for d, _ in observed]
             )
             for position, theirs in matching.pairs.items():
-                observed[position][1].receive(snapshot.notified[theirs].given)
+                observed[position][1].restore(snapshot.notified[theirs].data)
         return [each for _, each in observed]
 
     def _notify(self, observed: list[ObservedValue], beginning: list[Subscription]) -> None:
@@ -227,18 +227,18 @@ class ModuleInstance:
                 if rule.name not in self._rules and rule.name not in self._disabled:
                     self._start(rule)
 
-    def give(self, zero: float = 0.0) -> ModuleSnapshot:
-        """Return what another generation needs to go on as this one would; see `Node.give`."""
-        nodes = remembered(self._scopes(), zero)
+    def snapshot(self, epoch: float = 0.0) -> ModuleSnapshot:
+        """Return what another generation needs to go on as this one would; see `Node.snapshot`."""
+        nodes = snapshot_scopes(self._scopes(), epoch)
         return ModuleSnapshot(
             self.version.source.version,
             [*nodes, *(memo for rule in self._rules.values() for memo in rule.left)],
-            self._outputs.give(self._all_rules_by_scope()),
+            self._outputs.snapshot(self._all_rules_by_scope()),
             [
                 Snapshot(about, [value.node.value])
                 for about, value in observed_values(self._scopes())
             ],
-            zero,
+            epoch,
         )
 
     async def follow(self, settings: Callable[[str], RuleSettings]) -> None:

@@ -28,7 +28,7 @@ class PathUsage:
 
 def path_usage_of(scope: RuleScope) -> PathUsage:
     """Return what an attempt of a rule has used up to now."""
-    return scope.room(PathUsage)
+    return scope.get(PathUsage)
 
 
 class RecordingClient(ClientView):

@@ -221,13 +221,13 @@ class Reloader:
         gone = self._inherited.keys() - self._newest.keys() if self._newest else set()
         return sorted({*self._alive, *self._inherited} - gone)
 
-    def give(self, name: str, zero: float = 0.0) -> ModuleSnapshot | None:
-        """Return what a module has to leave to what comes after; see `ModuleInstance.give`.
+    def snapshot(self, name: str, epoch: float = 0.0) -> ModuleSnapshot | None:
+        """Return what a module has to leave to what comes after; see `ModuleInstance.snapshot`.
 
         That of a module which can't be loaded at present is what it was given itself.
         """
         alive = self._alive.get(name)
-        return alive.give(zero) if alive is not None else self._inherited.get(name)
+        return alive.snapshot(epoch) if alive is not None else self._inherited.get(name)
 
     async def close(self) -> None:
         """Dispose all that is alive, all at once, and forget all modules."""

@@ -19,7 +19,7 @@ class ModuleSnapshot:
         nodes: what its stateful nodes remember.
         outputs: what its sinks have sent.
         notified: the last value of each Value that observers were notified of.
-        zero: the loop's time that is 0 in it.
+        epoch: the loop's time that is 0 in it.
         was_down: whether nobody was there between that generation and the next.
     """
 
@@ -27,7 +27,7 @@ class ModuleSnapshot:
     nodes: list[Snapshot] = field(default_factory=list)
     outputs: list[Snapshot] = field(default_factory=list)
     notified: list[Snapshot] = field(default_factory=list)
-    zero: float = 0.0
+    epoch: float = 0.0
     was_down: bool = False
 
     def kept(self, rule: str = "", rules: Collection[str] = ()) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class ModuleSnapshot:
 
         def each(memos: list[Snapshot]) -> list[Snapshot]:
             return [
-                memo if type(memo.given) is Lost else memo._replace(given=change(memo.given))
+                memo if type(memo.data) is Lost else memo._replace(data=change(memo.data))
                 for memo in memos
             ]
 

@@ -29,7 +29,7 @@ from eshet_rules.modules.discovery import Discovery, Source
 from eshet_rules.modules.importer import Importer
 from eshet_rules.modules.watcher import watch, watch_file
 from eshet_rules.reload.checkpoint import Checkpoint
-from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_zero
+from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
@@ -89,7 +89,7 @@ class Runner:
             Importer(folder, TaskScope),
             self._make_client,
             log,
-            inherited=None if checkpoint is None else checkpoint.read(wall_zero()),
+            inherited=None if checkpoint is None else checkpoint.read(wall_epoch()),
         )
         self._switches = RuleOverrides(None if place is None else place / "switches.json", log)
         self._control = Control(

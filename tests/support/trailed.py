@@ -15,7 +15,7 @@ from eshet_rules.audit.redaction import Redaction
 from eshet_rules.logs import make_logger
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import decode, encode, encode_module
-from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 
@@ -51,13 +51,15 @@ class Trailed:
 
     async def start_again(self):
         """End the rules, and load them as another process does that finds their checkpoint."""
-        given = {name: self.reloader.give(name, wall_zero()) for name in self.reloader.remembered}
+        given = {
+            name: self.reloader.snapshot(name, wall_epoch()) for name in self.reloader.remembered
+        }
         assert not any(
             encode_module(snapshot)[1] for snapshot in given.values()
         )  # what is left out
         data = encode(given)
         await self.reloader.close()
-        self.reloader = self._make_reloader(decode(data, wall_zero()))
+        self.reloader = self._make_reloader(decode(data, wall_epoch()))
         assert await self.update()
 
     async def update(self):

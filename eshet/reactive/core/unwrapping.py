@@ -1,4 +1,4 @@
-"""Functions as nodes call them: what `fn` lifts, and what operators do about what is absent."""
+"""Calling the function of a node, and the treatment of absent arguments."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ __all__ = ["Lifted"]
 
 
 class Lifted:
-    """A function, as a node calls it.
+    """A function, in the forms in which nodes call it.
 
     Args:
-        function: called with what its arguments hold, or emit.
-        passing: an argument that is `NoValue` or `Unknown` is the result, and the function is not
-            called; an Event does not emit `NoValue` then. This is what operators do.
+        function: called with the values or emissions of its arguments.
+        passing: return an argument that is `NoValue` or `Unknown` instead of calling the function;
+            an Event does not emit `NoValue`. Operators work this way.
     """
 
     __slots__ = ("emitting", "function", "many", "one", "passing", "two")
@@ -31,7 +31,7 @@ class Lifted:
             self.emitting = _never_novalue(self.many)
 
     def with_names(self, names: Sequence[str]) -> "Lifted":
-        """Return the same function, whose last arguments are told apart by these names."""
+        """Return the same function, whose last arguments are passed by these names."""
         function = self.function
 
         @functools.wraps(function)
@@ -43,7 +43,7 @@ class Lifted:
 
     @property
     def name(self) -> str:
-        """What people call the function."""
+        """The name of the function for messages."""
         return getattr(self.function, "__name__", None) or repr(self.function)
 
 

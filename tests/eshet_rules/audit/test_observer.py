@@ -216,7 +216,7 @@ async def test_an_output_in_whose_midst_something_else_ended_it_is_interrupted(h
 async def test_a_lost_connection_is_told_of_the_module(house):
     house.folder.write("hall.py", HALL)
     assert await house.update()
-    house.reloader.alive["hall"].connection._keeper._session.connection.abort()
+    house.reloader.alive["hall"].connection._manager._session.connection.abort()
     await house.advance(60)
     assert [r["event"] for r in house.records() if r["event"].startswith("client.")] == [
         "client.connected",
@@ -246,7 +246,7 @@ async def test_a_state_that_is_published_later_is_told_as_kept(house):
         """,
     )
     assert await house.update()
-    keeper = house.reloader.alive["hall"].connection._keeper
+    keeper = house.reloader.alive["hall"].connection._manager
     keeper.server = Nowhere()
     keeper._session.connection.abort()
     await house.advance(1)

@@ -14,7 +14,7 @@ from eshet import Client, Unknown
 from eshet.clock import wall_now
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import Checkpoint
-from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_zero
+from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
@@ -50,7 +50,7 @@ class Restarts:
             Importer(self.house.folder.path, TaskScope),
             lambda module: Client(server=server, client_id=f"test/{module}"),
             self.house.log.logger,
-            inherited=self.checkpoint.read(wall_zero()),
+            inherited=self.checkpoint.read(wall_epoch()),
         )
         return await self.house.update(seconds)
 
@@ -556,8 +556,8 @@ async def test_keep_in_a_callback_does_not_pile_up(house, advance):
     for _ in range(50):
         await move("somebody")
     await advance(0)
-    assert len(house.reloader.give("hall").kept()) == 1
-    assert [str(memo.description) for memo in house.reloader.give("hall").nodes] == ["'count'"]
+    assert len(house.reloader.snapshot("hall").kept()) == 1
+    assert [str(memo.description) for memo in house.reloader.snapshot("hall").nodes] == ["'count'"]
 
 
 # --- whatever the file holds --------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from eshet import Client, Unknown
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import decode, encode
-from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from tests.support.house import LEVEL
@@ -262,7 +262,7 @@ async def lamp(house):
 async def test_after_a_restart_a_device_is_set_that_shows_something_else(lamp, shown, sets):
     await lamp.reload()
     assert lamp.sets == [True]
-    checkpoint = encode({"hall": lamp.reloader.give("hall", wall_zero())})
+    checkpoint = encode({"hall": lamp.reloader.snapshot("hall", wall_epoch())})
     await lamp.reloader.close()
     lamp.sets.clear()
     await lamp.lamp.changed(shown)
@@ -270,7 +270,7 @@ async def test_after_a_restart_a_device_is_set_that_shows_something_else(lamp, s
         Importer(lamp.folder.path, TaskScope),
         lambda module: Client(server=lamp.server, client_id=f"test/{module}"),
         lamp.log.logger,
-        inherited=decode(checkpoint, wall_zero()),
+        inherited=decode(checkpoint, wall_epoch()),
     )
     await reloader.update(lamp.folder.sources())
     await lamp.advance(1)

@@ -233,7 +233,7 @@ async def test_what_fails_for_want_of_a_connection_is_not_told_each_time(house):
     await house.advance(60)
     assert house.log.find("rule.failed")["doing"] == "task set_value of /lamp"
     house.log.clear()
-    keeper = house.reloader.alive["hall"].connection._keeper
+    keeper = house.reloader.alive["hall"].connection._manager
     server, keeper.server = keeper.server, Nowhere()
     keeper._session.connection.abort()
     await house.advance(3600)

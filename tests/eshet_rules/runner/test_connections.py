@@ -43,7 +43,7 @@ class Modules:
 
     def cut(self, *names):
         for name in names:
-            self.clients[name]._keeper._session.connection.abort()
+            self.clients[name]._manager._session.connection.abort()
 
     async def close(self, *names):
         for name in names:

@@ -247,7 +247,7 @@ async def test_a_runner_whose_name_is_taken_while_its_connection_is_away_withdra
     await house.reload()
     first = await publish()
     async with Client(server=house.server) as thief:
-        first._client._keeper._session.connection.abort()
+        first._client._manager._session.connection.abort()
         await thief.state_register(f"{BASE}/runner")
         await house.advance(1)
         await first._control.disable("hall")

@@ -149,7 +149,7 @@ def test_it_collects_in_a_version_that_was_prepared() -> None:
     v = Value(1)
     values: list[int] = []
     scope = Scope("rule")
-    preparation = scope.room(Preparation)
+    preparation = scope.get(Preparation)
     preparation.is_under_way = True
     with use_scope(scope):
         v.on_value_changed(values.append)

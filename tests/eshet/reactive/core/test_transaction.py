@@ -32,9 +32,9 @@ def check_at_rest():
     assert not transactions._waiting
     assert not transactions._heights
     assert not transactions._levels
-    assert not transactions.heard
+    assert not transactions.to_notify
     assert not transactions.pending_subscriptions
-    assert transactions._round is transactions.batch is None
+    assert transactions._running is transactions.batch is None
     assert not transactions.transient
 
 

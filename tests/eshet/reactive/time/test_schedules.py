@@ -310,13 +310,13 @@ def test_what_was_missed_between_two_versions_is_dropped_or_comes_once(monkeypat
     def daily(instant):
         return (instant // DAY + 1) * DAY
 
-    given = ScheduleState(daily, late, UTC, now=0).give(0)
+    given = ScheduleState(daily, late, UTC, now=0).snapshot(0)
     wall = 3.5 * DAY
     memory = ScheduleState(daily, late, UTC, now=0)
-    assert memory.receive(given, RestoreContext(0.0, 0.0)) == []
+    assert memory.restore(given, RestoreContext(0.0, 0.0)) == []
     assert memory.wake_at == (0 if fires else 3_600)
     assert memory.wake(0) == ([datetime.fromtimestamp(DAY, UTC)] if fires else [])
-    assert memory.give(0) == 4 * DAY
+    assert memory.snapshot(0) == 4 * DAY
 
 
 def test_a_clock_that_is_put_forward_a_little_is_not_late(monkeypatch):
