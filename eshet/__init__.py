@@ -20,6 +20,7 @@ What lives where; imports go downwards only:
     cause            which input made something happen
     clock            the time of the event loop and of the wall clock
     time_zones       time zones and their places on Earth
+    interpreter      internals of CPython and asyncio that we rely on, each with the reason
     paths            the grammar of paths
     private_files    files for their owner only, written atomically
     program          what both commands share

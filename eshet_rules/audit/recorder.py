@@ -1,6 +1,5 @@
 """Passes records to the trail and to the log."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import Context
@@ -8,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from eshet.interpreter import running_loop
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 
@@ -74,7 +74,7 @@ class Recorder:
             self._show(msgspec.to_builtins(record, enc_hook=repr))
 
     def _flush_soon(self, trail: Trail) -> None:
-        loop = asyncio._get_running_loop()  # get_running_loop() raises without one
+        loop = running_loop()
         if loop is None:
             trail.flush()
         else:

@@ -23,6 +23,7 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from eshet.clock import wall_stamp
+from eshet.interpreter import running_loop
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import LogLinesDropped, LogNotShown
 
@@ -98,7 +99,7 @@ class LineWriter:
             self._loop = None
 
     def _continue_later(self) -> None:
-        running = asyncio._get_running_loop()
+        running = running_loop()
         if running is None or running is self._loop or self._file is None:
             return
         # With a loop that can't watch files, such as VirtualLoop, the next line continues.

@@ -13,7 +13,6 @@ this program ignore. A clock that shows less than that is wrong, as it is at the
 that has no battery for it: then no time has passed since, until the clock is set.
 """
 
-import asyncio
 import hashlib
 import math
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import clock_watcher, wall_time
+from eshet.interpreter import running_loop
 from eshet.private_files import make_private_folder, write_privately
 from eshet.reactive.handover.handover import Lost, Snapshot
 from eshet.reactive.handover.matching import Description
@@ -86,7 +86,7 @@ class Checkpoint:
         except ValueError as error:
             self._set_aside(error)
             return {}
-        if asyncio._get_running_loop() is not None:  # get_running_loop() raises without one
+        if running_loop() is not None:
             clock_watcher().restore(epoch + wall_time(), written)
         if problems:
             self._copy_aside(data, problems)

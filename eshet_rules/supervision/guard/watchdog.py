@@ -38,6 +38,7 @@ from structlog.typing import FilteringBoundLogger
 import eshet
 import eshet_rules
 from eshet.exceptions import Interrupted
+from eshet.interpreter import LOOP_RUN_ONCE
 from eshet.reactive.core.transaction import thread_local
 from eshet.scope import current_scope
 from eshet_rules import audit, logs
@@ -386,7 +387,7 @@ def _step_of(frame: FrameType | None) -> FrameType | None:
     """Return the frame that stands for the present step of the loop; None if there is none."""
     step = None
     for each in _outwards(frame):
-        if each.f_code.co_name == "_run_once":
+        if each.f_code is LOOP_RUN_ONCE:
             return step
         step = each
     return None
