@@ -45,7 +45,7 @@ LOOP_RUN_ONCE: Final[CodeType] = _base_loop._run_once.__code__
 the watchdog."""
 
 MSGPACK_MAX_NESTING: Final = 511
-"""The nesting depth up to which msgpack packs, in C and in pure Python, without recursion errors."""
+"""The nesting depth up to which msgpack packs, in C and in pure Python, without an error."""
 
 
 def context_of(handle: asyncio.Handle) -> Context:
