@@ -1,11 +1,9 @@
 """How much the strategies of a context have to do."""
 
-import contextlib
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-__all__ = ["Workload", "current_workload", "using_workload"]
+__all__ = ["Workload"]
 
 
 class _AtWork(Protocol):
@@ -35,17 +33,3 @@ class Workload:
         """Count a strategy in; return what counts it out."""
         self._at_work[built] = None
         return lambda: self._at_work.pop(built, None)
-
-
-current_workload: Final[ContextVar[Workload | None]] = ContextVar("eshet.workload", default=None)
-"""Counts the strategies that are built in this context, if anything does."""
-
-
-@contextlib.contextmanager
-def using_workload(workload: Workload) -> Iterator[None]:
-    """Count the strategies built in this context in `workload`, within a `with` statement."""
-    token = current_workload.set(workload)
-    try:
-        yield
-    finally:
-        current_workload.reset(token)

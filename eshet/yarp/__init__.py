@@ -32,7 +32,6 @@ from eshet.yarp.default_client import (
     set_default_eshet_client,
     using_client,
 )
-from eshet.yarp.default_strategy import using_strategy
 from eshet.yarp.sinks import (
     action_call,
     event_register,
@@ -59,5 +58,4 @@ __all__ = [
     "state_register_set_event",
     "store",
     "using_client",
-    "using_strategy",
 ]

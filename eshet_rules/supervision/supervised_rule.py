@@ -25,12 +25,12 @@ from eshet.exceptions import (
 )
 from eshet.reactive.handover.handover import Snapshot
 from eshet.scope import Reason, Scope, use_scope
-from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload, using_workload
+from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload
 from eshet.tasks.starting import is_failure, start_task
 from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
 from eshet.utils import RunInTask, TaskStrategy
-from eshet.yarp import using_strategy
+from eshet.yarp.default_strategy import DefaultStrategy
 from eshet_rules.audit.records import (
     RestartScheduled,
     RuleRestarted,
@@ -38,7 +38,7 @@ from eshet_rules.audit.records import (
     TasksNotEnding,
     emit,
 )
-from eshet_rules.keep import going_on, left_in
+from eshet_rules.keep import left_in, provide_kept
 from eshet_rules.logs import with_advice
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.intensity import next_pause, recent
@@ -236,7 +236,8 @@ class SupervisedRule:
 
         attempt.__qualname__ = self.rule.name  # what a failure is reported of
         try:
-            with self._life.active(), using_strategy(self._strategy):
+            self._life.provide(DefaultStrategy, DefaultStrategy(self._strategy))
+            with self._life.active():
                 # A strategy of a user's own may give any callable.
                 run: Any = self._strategy.build()
                 self._tells_ends = isinstance(run, BuiltStrategy)
@@ -269,8 +270,10 @@ class SupervisedRule:
         self._lost_connection = self._has_bug = False
         self._attempt_began = asyncio.get_running_loop().time()
         self._become(RuleState.RUNNING)
+        scope.provide(Workload, self._workload)
+        provide_kept(scope, self._left)
         try:
-            with scope.active(), using_workload(self._workload), going_on(self._left):
+            with scope.active():
                 await self._call_rule(scope)
         except BaseException as error:
             if not (is_error(error, Interrupted) or is_failure(error)):
