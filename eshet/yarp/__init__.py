@@ -7,6 +7,8 @@
     default_strategy    the strategy under which sinks run when they are given none
     store               values that are kept in files
     resending           sends again what did not arrive
+    debug               the graph as data and as a drawing; each step of transactions
+    compat              names that exist for rules written for PyPI's yarp only
     fsm                 `FSM`, as in the module of this name in yarp
     temporal            time operators, as in the module of this name in yarp
     utils               helpers, as in the module of this name in yarp
@@ -26,7 +28,7 @@ from eshet import reactive
 from eshet.reactive import *  # noqa: F403 - the vocabulary, which has an __all__ of its own
 from eshet.reactive.core.handle import Reactive
 from eshet.unknown import Unknown
-from eshet.yarp import store
+from eshet.yarp import compat, debug, store
 from eshet.yarp.default_client import (
     get_default_eshet_client,
     set_default_eshet_client,
@@ -47,6 +49,8 @@ __all__ = [
     "Reactive",
     "Unknown",
     "action_call",
+    "compat",
+    "debug",
     "event_listen",
     "event_register",
     "file_backed_value",
