@@ -4,6 +4,7 @@ client      the client's side: speaks first, and pings when it has nothing to sa
 server      the server's side: waits for the hello, and drops silent clients
 base        what both sides do: the round of receiving, handling and sending
 requests    requests that wait for their replies, by id
+payload     the layout of payloads
 framing     frames as bytes
 timeouts    how long either side waits for the other
 """
