@@ -183,7 +183,7 @@ def _run(
     from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.runner.main import run as run_rules
-    from eshet_rules.runner.signals import ForcedEnd, ignore_signals, until_signalled
+    from eshet_rules.runner.signals import ForcedExit, ignore_signals, until_signalled
     from eshet_rules.runner.terminal import Terminal
     from eshet_rules.supervision.guard.rule_loop import RuleLoop
 
@@ -216,17 +216,17 @@ def _run(
         terminal=None if stays else Terminal(),
     )
 
-    forced_end = ForcedEnd()
+    forced_exit = ForcedExit()
 
     async def work() -> int:
         exit_code = await until_signalled(
             running,
-            at_signal=lambda: forced_end.ask(0),
+            at_signal=lambda: forced_exit.request(0),
             report=lambda number: emit(log, StopRequested(signal=number.name)),
         )
         ignore_signals()
         # All work is done: threads that a rule left running must not delay the exit.
-        forced_end.ask(exit_code, within=1.0)
+        forced_exit.request(exit_code, within=1.0)
         return exit_code
 
     # Not asyncio.run: a rule that calls sys.exit() would end its loop.

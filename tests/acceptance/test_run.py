@@ -202,7 +202,7 @@ def test_a_folder_that_does_not_exist(tmp_path, server):
     exit_code, error = fails(str(tmp_path / "gone"), server=server)
     assert exit_code == 2
     assert error == (
-        f"eshet-rules: {tmp_path}/gone: there is no such folder; give the one with your rules"
+        f"eshet-rules: {tmp_path}/gone: there is no such folder; name the one with your rules"
     )
 
 
@@ -210,7 +210,7 @@ def test_a_file_instead_of_a_folder(folder, server):
     file = folder.write("hall.py", "")
     exit_code, error = fails(str(file), server=server)
     assert exit_code == 2
-    assert f"this is a file; give its folder, {folder.path}" in error
+    assert f"this is a file; name its folder, {folder.path}" in error
 
 
 def test_a_folder_without_rules(folder, server):

@@ -296,5 +296,5 @@ def test_check_folder_says_when_there_is_none(folder):
 
 def test_check_folder_says_when_it_is_a_file(folder):
     file = folder.write("hall.py", "")
-    with pytest.raises(RulesFolderError, match=f"give its folder, {folder.path}"):
+    with pytest.raises(RulesFolderError, match=f"name its folder, {folder.path}"):
         check_folder(file)

@@ -52,7 +52,7 @@ def make(house, tmp_path):
             configuration or Configuration(),
             RuleOverrides(tmp_path / "switches.json", house.log.logger),
             house.log.logger,
-            look=house.folder.look,
+            scan=house.folder.look,
             **options,
         )
 

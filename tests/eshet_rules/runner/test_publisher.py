@@ -37,7 +37,7 @@ async def publish(house, log):
             Configuration(),
             RuleOverrides(None, log.logger),
             log.logger,
-            look=house.folder.look,
+            scan=house.folder.look,
         )
         client = Client(server=house.server, client_id=client_id)
         publisher = Publisher(
