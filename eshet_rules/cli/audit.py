@@ -176,6 +176,6 @@ def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
     configuration = ConfigurationFile(
         config or folder / FILE_NAME, must_exist=config is not None
     ).read()
-    if isinstance(configuration.log.audit, Path):
-        return configuration.log.audit
+    if configuration.audit.path is not None:
+        return configuration.audit.path
     return state_folder(state or configuration.state.folder or default_state(), folder) / "audit"

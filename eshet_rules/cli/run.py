@@ -128,8 +128,8 @@ def run(
         "log": {
             "format": log_format,
             "level": "debug" if verbose else "warning" if quiet else None,
-            "audit": False if no_audit else audit,
         },
+        "audit": {"enabled": False if no_audit else None, "path": audit},
         "watch": {"reload": False if no_reload else None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup

@@ -32,7 +32,7 @@ __all__ = ["Control"]
 
 _P = ParamSpec("_P")
 
-_AT_RESTART: Final = ("server", "log", "state", "watch")
+_AT_RESTART: Final = ("server", "log", "audit", "state", "watch")
 """The tables whose changes take effect at the next start of the runner."""
 
 

@@ -15,7 +15,7 @@ from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
-from eshet_rules.config import Configuration, ConfigurationFile, LogSettings
+from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
 from eshet_rules.modules.discovery import check_folder
 from eshet_rules.runner.connections import ConnectionObserver, Connections
 from eshet_rules.runner.lock import locked, locked_trail
@@ -82,7 +82,7 @@ async def run(
             adopt_state(state, folder, log)
             lock = stack.enter_context(locked(place))
             mark_state(place, folder)
-        if recorder is not None and (trail := _trail(configuration.log, place, log)) is not None:
+        if recorder is not None and (trail := _trail(configuration.audit, place, log)) is not None:
             trail_lock = stack.enter_context(locked_trail(trail.file))
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
@@ -110,15 +110,13 @@ async def run(
         return await (runner.run_once() if once else runner.run(file, reload=reload))
 
 
-def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
+def _trail(settings: AuditSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
     """Return the configured trail, if any: by default, that in the state folder."""
-    if isinstance(settings.audit, Path):
-        file = open_file(settings.audit)
-    elif settings.audit and place is not None:
-        file = open_file(place / "audit")
-    else:
+    path = settings.path or (place and place / "audit")
+    if not settings.enabled or path is None:
         return None
 
+    file = open_file(path)
     size, total = settings.file_bytes, settings.total_bytes
     return Trail(file, size=size, total=total, report=lambda problem: emit(log, problem))
 

@@ -65,7 +65,7 @@ def test_it_finds_the_trail_of_a_rules_folder(place):
 def test_it_finds_the_trail_that_is_configured(tmp_path, place):
     rules, _ = place
     write(tmp_path / "elsewhere" / "trail.jsonl")
-    (rules / "eshet-rules.toml").write_text(f'[log]\naudit = "{tmp_path}/elsewhere"\n')
+    (rules / "eshet-rules.toml").write_text(f'[audit]\npath = "{tmp_path}/elsewhere"\n')
     assert len(audit(rules, "--event", "output.called").output.splitlines()) == 1
 
 
