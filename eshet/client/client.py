@@ -142,8 +142,8 @@ class Client:
         await self.close()
 
     def __repr__(self) -> str:
-        manager = self._manager
-        return f"<Client of {manager.server}: {'connected' if self.connected else manager.why_not}>"
+        state = "connected" if self.connected else self._manager.disconnect_reason
+        return f"<Client of {self._manager.server}: {state}>"
 
     # --- the connection -----------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def backoff(
 
 
 _CLIENTS: Final = b"/meta/clients"
-_EMPTY_PAGE: Final = codec.pack([0x7FFF_FFFF])  # a page beyond the last client; the rest is needed
+_EMPTY_PAGE: Final = codec.pack([0x7FFF_FFFF])  # skips all clients: only `gone` is needed
 
 
 class Restorer:
@@ -171,7 +171,7 @@ class ConnectionManager:
         log: logging.Logger,
     ) -> None:
         self.server: Final = server
-        self.why_not = "not connected to the server yet"
+        self.disconnect_reason = "not connected to the server yet"
         """Why there is no connection, while there is none."""
         self._client_id = client_id
         self._has_own_id = client_id is not None
@@ -217,7 +217,7 @@ class ConnectionManager:
         session = self._session
         if session is None or not session.ready:
             self.start()
-            raise Disconnected(describe(code, path), self.why_not)
+            raise Disconnected(describe(code, path), self.disconnect_reason)
         return session.ask(code, path, value, accept)
 
     def ask_early(self, code: int, path: bytes, value: bytes) -> asyncio.Future[Any] | None:
@@ -260,12 +260,12 @@ class ConnectionManager:
         """
         await self._awake.wait()
         if self._closed:
-            raise Disconnected("connect", self.why_not)
+            raise Disconnected("connect", self.disconnect_reason)
 
     async def reconnect(self, reason: str) -> None:
         """End the connection, and wait for the next one, or until this is closed."""
         if self._session is not None:
-            self.why_not = reason
+            self.disconnect_reason = reason
             self._awake.clear()
             self._session.connection.close(reason)
             await self._awake.wait()
@@ -275,14 +275,14 @@ class ConnectionManager:
         if self._closed:
             return
         self._closed = True
-        self.why_not = "this client is closed"
+        self.disconnect_reason = "this client is closed"
         self._awake.set()
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait([self._runner])
         session = self._session
         if session is not None:
-            session.connection.close(self.why_not)
+            session.connection.close(self.disconnect_reason)
             await asyncio.shield(session.lost)
 
     async def _stay_connected(self) -> None:
@@ -323,7 +323,7 @@ class ConnectionManager:
         """Stop connecting, as no attempt can succeed."""
         self._log_disconnected("can't connect", reason)
         self._closed = True
-        self.why_not = reason
+        self.disconnect_reason = reason
         self._awake.set()
 
     def _log_disconnected(self, what: str, reason: str) -> None:
@@ -361,7 +361,7 @@ class ConnectionManager:
         self._session = None
         self._closed_by_server = reason == CLOSED_BY_PEER
         if not self._closed:
-            self.why_not = f"the connection to the server ended: {reason}"
+            self.disconnect_reason = f"the connection to the server ended: {reason}"
             self._awake.clear()
             self._registrations.disconnected()
 

@@ -50,17 +50,17 @@ class _Sent:
 class Correlator:
     """The last outputs, by place.
 
-    Invariants: it keeps at most `most` outputs; the numbers of one place only increase, also if the
-    place was forgotten in between.
+    Invariants: it keeps at most `max_count` outputs; the numbers of one place only increase, also
+    if the place was forgotten in between.
 
     Args:
-        most: the maximum number of outputs.
-        longest: outputs that are older than this, in seconds, have no echo any more.
+        max_count: the maximum number of outputs.
+        max_age: outputs that are older than this, in seconds, have no echo any more.
     """
 
-    def __init__(self, most: int, longest: float) -> None:
-        self._most = most
-        self._longest = longest
+    def __init__(self, max_count: int, max_age: float) -> None:
+        self._max_count = max_count
+        self._max_age = max_age
         self._sent: dict[Place, _Sent] = {}
         self._places: deque[Place] = deque()
         self._number = 0
@@ -81,7 +81,7 @@ class Correlator:
         sent.echoes.append(echo)
         self._number += 1
         self._places.append(place)
-        if len(self._places) > self._most:
+        if len(self._places) > self._max_count:
             self._forget(self._places.popleft())
         return echo
 
@@ -97,7 +97,7 @@ class Correlator:
         sent = self._sent.get(place)
         if sent is None:
             return None, after
-        wanted, oldest = hash(value), now - self._longest
+        wanted, oldest = hash(value), now - self._max_age
         for index in range(max(0, after - sent.first), len(sent.echoes)):
             echo = sent.echoes[index]
             if echo.value == wanted and echo.at >= oldest:

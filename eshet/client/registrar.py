@@ -50,7 +50,7 @@ class Registrar:
         if await self._is_left_on_server(owned):
             self._registrations.owned[owned.path] = owned
         else:
-            await self._ask_for(owned)
+            await self._register_on_server(owned)
         scope = current_scope()
         if scope is not None:
             scope.own(lambda: self.withdraw(owned))
@@ -64,7 +64,7 @@ class Registrar:
         older = self._registrations.owned.get(owned.path)
         return older is not None and older.withdrawn and older.code == owned.code
 
-    async def _ask_for(self, owned: Registration) -> None:
+    async def _register_on_server(self, owned: Registration) -> None:
         """Register a node on the server, now or as soon as there is a connection."""
 
         def accept(_: Any) -> None:
@@ -77,7 +77,7 @@ class Registrar:
                 await asyncio.shield(reply)
             except asyncio.CancelledError:
                 accept(None)  # as the request may have succeeded
-                owned.leaving = self._tasks.start(self._leave(owned, reply))
+                owned.leaving = self._tasks.start(self._release(owned, reply))
                 raise
             except Disconnected:
                 if self._manager.closed:
@@ -105,7 +105,7 @@ class Registrar:
             return
         owned.callback = owned.getter = None
         if owned.on_server:
-            owned.leaving = self._tasks.start(self._leave(owned))
+            owned.leaving = self._tasks.start(self._release(owned))
         else:
             del self._registrations.owned[owned.path]
 
@@ -117,7 +117,7 @@ class Registrar:
             if owned.leaving is not None:
                 await asyncio.wait([owned.leaving])
 
-    async def _leave(
+    async def _release(
         self, owned: Registration, registered: asyncio.Future[Any] | None = None
     ) -> None:
         """Have the server forget a withdrawn node, or at least its value.
@@ -161,7 +161,7 @@ class Registrar:
             topic.value = value
             subscription.begin()
 
-        topic.asking += 1
+        topic.pending_requests += 1
         try:
             await self._subscribe_on_server(topic, subscription, accept)
         except BaseException as error:
@@ -170,7 +170,7 @@ class Registrar:
                 topic.on_server = bool(topic.subscriptions)
             raise
         finally:
-            topic.asking -= 1
+            topic.pending_requests -= 1
             self._drop_if_unused(topic)
         return subscription, topic.value
 
@@ -203,11 +203,11 @@ class Registrar:
         topic = self._registrations.topic(code).get(path)
         if topic is None:
             return
-        topic.asking += 1  # so that the topic is dropped once, below
+        topic.pending_requests += 1  # so that the topic is dropped once, below
         for subscription in topic.subscriptions.copy():
             if function is None or subscription.callback.function == function:
                 subscription.dispose()
-        topic.asking -= 1
+        topic.pending_requests -= 1
         dropping = self._drop_if_unused(topic)
         if dropping is not None:
             await asyncio.wait([dropping])
@@ -215,7 +215,7 @@ class Registrar:
     def _drop_if_unused(self, topic: Topic) -> asyncio.Task[None] | None:
         """Drop an unused topic here and, in the returned task, on the server."""
         table = self._registrations.topic(topic.code)
-        if topic.asking or topic.subscriptions or table.get(topic.path) is not topic:
+        if topic.pending_requests or topic.subscriptions or table.get(topic.path) is not topic:
             return None
         del table[topic.path]
         return (

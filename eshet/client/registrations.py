@@ -78,7 +78,7 @@ class Topic:
     Args:
         path: of the node.
         code: of the request that subscribes to it.
-        asking: the number of pending requests for it.
+        pending_requests: the number of pending requests for it.
         subscriptions: the callbacks.
         value: the last value, for a state.
         on_server: whether the server knows of it, over the current connection.
@@ -87,7 +87,7 @@ class Topic:
 
     path: bytes
     code: int
-    asking: int = 0
+    pending_requests: int = 0
     subscriptions: list[Subscription] = field(default_factory=list)
     value: Any = Unknown
     on_server: bool = False

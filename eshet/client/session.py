@@ -209,7 +209,7 @@ class ClientSession:
         if len(rest) + _ID > MAX_PAYLOAD:
             raise MessageTooLong(len(rest) + _ID, MAX_PAYLOAD, describe(code, path))
         request = Request(code, path, value, self._loop.create_future(), accept)
-        if self._waiting or not self._has_room():
+        if self._waiting or not self._can_send():
             self._waiting[request] = rest
             request.future.add_done_callback(lambda _: self._waiting.pop(request, None))
         else:
@@ -229,12 +229,12 @@ class ClientSession:
         """
         self._send(code, request_id, value)
 
-    def _has_room(self) -> bool:
+    def _can_send(self) -> bool:
         return len(self._requests) < _MAX_REQUESTS and not self.connection.paused
 
     def _send_waiting(self) -> None:
         """Send as many waiting requests as possible."""
-        while self._waiting and self._has_room():
+        while self._waiting and self._can_send():
             request, rest = self._waiting.popitem(last=False)
             self._send(request.code, self._requests.open(request), rest)
 

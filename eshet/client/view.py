@@ -335,7 +335,7 @@ class _Registrar(Registrar):
             if when_free is not None:
                 await when_free
             await self.unregister(owned.path)  # the old one may be of another kind
-            await self._ask_for(owned)
+            await self._register_on_server(owned)
         finally:
             del self._late[owned.path]
 

@@ -62,18 +62,18 @@ def operator_of(f: Callable[..., R]) -> Callable[..., Value[R]]:
 
     Like `fn`, but `f` never receives `NoValue` or `Unknown`: they are the result.
     """
-    return _lifted(f, apply, passing=True)
+    return _lifted(f, apply, propagates_absent=True)
 
 
 def instantaneous_operator(f: Callable[..., R]) -> Callable[..., Event[R]]:
     """Return a function as such an operator, with an Event as its result."""
-    return _lifted(f, apply_at_changes, passing=True)
+    return _lifted(f, apply_at_changes, propagates_absent=True)
 
 
 def _lifted(
-    f: Callable[..., Any], apply: Callable[..., Any], *, passing: bool = False
+    f: Callable[..., Any], apply: Callable[..., Any], *, propagates_absent: bool = False
 ) -> Callable[..., Any]:
-    lifted = Lifted(f, passing=passing)
+    lifted = Lifted(f, propagates_absent=propagates_absent)
 
     @functools.wraps(f)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -74,11 +74,11 @@ __all__ = [
 
 
 def _comparison(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    passing, plain = operator_of(f), fn(f)
+    propagating, plain = operator_of(f), fn(f)
 
     @functools.wraps(f)
     def compare(a: Any, b: Any) -> Any:
-        return (plain if is_absent(a) or is_absent(b) else passing)(a, b)
+        return (plain if is_absent(a) or is_absent(b) else propagating)(a, b)
 
     return compare
 

@@ -1,4 +1,4 @@
-"""How much the strategies of a context have to do."""
+"""The numbers of running and waiting tasks in a context."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 __all__ = ["Workload"]
 
 
-class _AtWork(Protocol):
+class _Strategy(Protocol):
     @property
     def running(self) -> int: ...
     @property
@@ -14,22 +14,22 @@ class _AtWork(Protocol):
 
 
 class Workload:
-    """The strategies at work in a context: how much they have to do."""
+    """The strategies of a context, and the numbers of their tasks."""
 
     def __init__(self) -> None:
-        self._at_work: dict[_AtWork, None] = {}
+        self._strategies: dict[_Strategy, None] = {}
 
     @property
     def running(self) -> int:
-        """How many tasks run."""
-        return sum(each.running for each in self._at_work)
+        """The number of running tasks."""
+        return sum(each.running for each in self._strategies)
 
     @property
     def queued(self) -> int:
-        """How many tasks wait for their turn."""
-        return sum(each.queued for each in self._at_work)
+        """The number of waiting tasks."""
+        return sum(each.queued for each in self._strategies)
 
-    def add(self, built: _AtWork) -> Callable[[], object]:
-        """Count a strategy in; return what counts it out."""
-        self._at_work[built] = None
-        return lambda: self._at_work.pop(built, None)
+    def add(self, built: _Strategy) -> Callable[[], object]:
+        """Include a strategy; return a function that removes it."""
+        self._strategies[built] = None
+        return lambda: self._strategies.pop(built, None)

@@ -1,7 +1,7 @@
-"""The client that the wrappers use when they are given none.
+"""The client that the wrappers use by default.
 
-There is one for each event loop, and one for each context that asked for one of its own: the runner
-gives every rule module its client so, without any module seeing another's.
+There is one for each event loop, and one for each context that sets its own: this is how the runner
+gives each rule module its own client, hidden from other modules.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ __all__ = ["DefaultClient", "get_default_eshet_client", "set_default_eshet_clien
 
 
 class DefaultClient:
-    """The default client of a scope, of a context or of a loop, once it has one."""
+    """The default client of a scope, a context or a loop, once it exists."""
 
     def __init__(self, client: Client | None = None) -> None:
         self.client = client
@@ -31,11 +31,10 @@ _of_context: Final[ContextVar[DefaultClient | None]] = ContextVar(
 
 
 async def get_default_eshet_client() -> Client:
-    """Get the default client used by the yarp wrapper functions, when it is connected.
+    """Return the default client of the yarp wrapper functions, once it is connected.
 
-    If there is none yet, because neither this nor a wrapper has been called and
-    `set_default_eshet_client` has not either, a new `Client` with default settings is made. Use
-    this to mix yarp functions with plain `Client` use.
+    If there is none yet, since no wrapper nor `set_default_eshet_client` has been called, a new
+    `Client` with default settings is made. Use this to mix yarp functions with plain `Client` use.
 
     Raises:
         Disconnected: the client was closed.
@@ -49,15 +48,15 @@ async def get_default_eshet_client() -> Client:
 
 
 def set_default_eshet_client(client: Client) -> None:
-    """Set the default client used by the yarp wrapper functions."""
+    """Set the default client of the yarp wrapper functions."""
     _place().client = client
 
 
 @contextlib.contextmanager
 def using_client(client: Client) -> Iterator[None]:
-    """Give this context a default client of its own within a `with` statement.
+    """Give this context its own default client within a `with` statement.
 
-    Tasks that are started there keep it for all their life.
+    Tasks that are started there keep that client until they end.
     """
     token = _of_context.set(DefaultClient(client))
     try:

@@ -1,18 +1,18 @@
-"""The strategy of sinks without one of their own: that of the rule, else `RunInTask()`."""
+"""The default strategy of sinks: that of the rule, else `RunInTask()`."""
 
 from typing import Final
 
 from eshet.scope import current_scope
 from eshet.utils import RunInTask, TaskStrategy
 
-__all__ = ["UNSAID", "DefaultStrategy", "choose_strategy"]
+__all__ = ["DEFAULT_STRATEGY", "DefaultStrategy", "choose_strategy"]
 
-UNSAID: Final[TaskStrategy] = RunInTask()
-"""The default of the wrappers' `strategy`: this very object means that none was chosen."""
+DEFAULT_STRATEGY: Final[TaskStrategy] = RunInTask()
+"""The default of the wrappers' `strategy`; compared by identity, it means that none was chosen."""
 
 
 class DefaultStrategy:
-    """The strategy of sinks that are made in a scope, unless they are given another.
+    """The strategy of the sinks that are made in a scope, unless they have one of their own.
 
     Args:
         strategy: the strategy.
@@ -22,10 +22,10 @@ class DefaultStrategy:
         self.strategy: Final = strategy
 
 
-def choose_strategy(given: TaskStrategy) -> TaskStrategy:
-    """Return the strategy that a wrapper was given, or else that of the current scope."""
-    if given is not UNSAID:
-        return given
+def choose_strategy(chosen: TaskStrategy) -> TaskStrategy:
+    """Return the strategy passed to a wrapper, or else that of the current scope."""
+    if chosen is not DEFAULT_STRATEGY:
+        return chosen
     scope = current_scope()
     default = None if scope is None else scope.find(DefaultStrategy)
-    return UNSAID if default is None else default.strategy
+    return DEFAULT_STRATEGY if default is None else default.strategy

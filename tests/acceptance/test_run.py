@@ -222,7 +222,7 @@ def test_a_folder_without_rules(folder, server):
 def test_an_address_that_is_none(folder):
     exit_code, error = fails(str(folder.path), "--server", "house:port:1")
     assert exit_code == 2
-    assert "is no address of a server" in error
+    assert "is not a server address" in error
 
 
 def test_a_default_port_that_something_else_uses(folder):

@@ -310,7 +310,7 @@ async def test_a_long_queue_is_told_of_with_its_age_and_again_at_twice_the_lengt
     assert caplog.messages == []
     for n in range(101):
         run(recorder.task(n))
-    advice = "they come faster than they end"
+    advice = "they start faster than they end"
     assert caplog.messages == [
         f"100 tasks wait, the oldest (oldest) for 42.0 s: {advice}",
         f"200 tasks wait, the oldest (oldest) for 42.0 s: {advice}",

@@ -84,13 +84,13 @@ class _Apply(ValueNode):
         return self._lifted.name
 
     def snapshot(self, epoch: float) -> Any:
-        return None if self._lifted.passing else [self.value, _snapshot_of(self._lifted)]
+        return None if self._lifted.propagates_absent else [self.value, _snapshot_of(self._lifted)]
 
     def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
-        value, memory = data
-        if memory is not None:
-            _restore_function(memory, self._lifted)
-        # The function of the current inputs decides; if it returns NoChange, the restored value.
+        value, function_state = data
+        if function_state is not None:
+            _restore_function(function_state, self._lifted)
+        # The result for the current inputs counts; if it is NoChange, the restored value does.
         now = self.compute()
         self.change_to(value if now is NoChange else now)
         return ()
@@ -271,7 +271,7 @@ def apply(
             value = _new(Value)
             value._node = node
             return value
-    return _made(_node, lifted, args, kwargs)
+    return _make(_node, lifted, args, kwargs)
 
 
 def apply_or(
@@ -287,17 +287,17 @@ def apply_or(
             return _node(lifted, cells, inputs)
         return _ApplyOr(otherwise, lifted, cells, inputs)
 
-    return _made(node, lifted, args, kwargs)
+    return _make(node, lifted, args, kwargs)
 
 
 def apply_at_changes(
     lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
 ) -> Reactive[Any]:
     """Like `apply`, but always an Event, which also emits when a Value changes."""
-    return _made(_ApplyAtChanges, lifted, args, kwargs)
+    return _make(_ApplyAtChanges, lifted, args, kwargs)
 
 
-def _made(
+def _make(
     kind: Callable[[Lifted, list[Cell], Sequence[Node]], ValueNode | EventNode],
     lifted: Lifted,
     args: Sequence[Any],
@@ -306,7 +306,7 @@ def _made(
     if kwargs:
         lifted = lifted.with_names(list(kwargs))
         args = (*args, *kwargs.values())
-    cells = [_cell(argument, lifted.passing) for argument in args]
+    cells = [_cell(argument, lifted.propagates_absent) for argument in args]
     inputs = [cell for cell in cells if isinstance(cell, Node)]
     try:
         node = kind(lifted, cells, inputs)
@@ -321,15 +321,15 @@ def _made(
 def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
     for cell in cells:
         if isinstance(cell, EventNode):
-            if lifted.passing and len(cells) > 1:
-                _warn_of_a_join(lifted, cells)
+            if lifted.propagates_absent and len(cells) > 1:
+                _warn_of_join(lifted, cells)
             if len(cells) == 1:
                 return _ApplyEvent(lifted, cell)
             return _ApplyEvents(lifted, cells, inputs)
     return _Apply(lifted, cells, inputs)
 
 
-def _warn_of_a_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
+def _warn_of_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
     """Log that an operator joins Events: they never emit at the same time, so it never emits."""
     if sum(isinstance(cell, EventNode) for cell in cells) > 1:
         _log.warning(
@@ -340,13 +340,13 @@ def _warn_of_a_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
         )
 
 
-def _cell(argument: Any, passing: bool) -> Cell:
+def _cell(argument: Any, propagates_absent: bool) -> Cell:
     if isinstance(argument, Reactive):
         return argument._node  # type: ignore[return-value]
     if isinstance(argument, PlainValue):
         return node_of(argument)
     if isinstance(argument, (list, tuple, dict)) and _holds_reactive(argument):
-        return _collection(argument, passing)
+        return _collection(argument, propagates_absent)
     return Constant(argument)
 
 
@@ -360,16 +360,16 @@ def _holds_reactive(argument: Any) -> bool:
     return False
 
 
-def _collection(collection: Any, passing: bool) -> ValueNode | EventNode:
+def _collection(collection: Any, propagates_absent: bool) -> ValueNode | EventNode:
     build: Callable[..., Any] = list_of
     members = collection
     if isinstance(collection, dict):
         build, members = dict_with(collection), collection.values()
     elif isinstance(collection, tuple):
         build = record_of(collection)
-    cells = [_cell(member, passing) for member in members]
+    cells = [_cell(member, propagates_absent) for member in members]
     inputs = [cell for cell in cells if isinstance(cell, Node)]
-    return _node(Lifted(build, passing=passing), cells, inputs)
+    return _node(Lifted(build, propagates_absent=propagates_absent), cells, inputs)
 
 
 def list_of(*members: Any) -> list[Any]:

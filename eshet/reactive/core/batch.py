@@ -55,7 +55,7 @@ class Batch:
             has its turn; emissions always wait for that.
     """
 
-    __slots__ = ("_before", "_passing", "_transactions", "_waiting", "at_once")
+    __slots__ = ("_before", "_transactions", "_transients", "_waiting", "at_once")
 
     callbacks = None  # its sources have them
     height = 0  # of most sources, and none is lower
@@ -65,7 +65,7 @@ class Batch:
         self.at_once = True
         self._transactions = transactions
         self._before: dict[Node, Any] = {}  # the previous value of each source that was set
-        self._passing: dict[Node, Transient] = {}  # the stand-ins of those set transiently
+        self._transients: dict[Node, Transient] = {}  # the stand-ins of those set transiently
         self._waiting: list[tuple[ChangeSource, Any]] = []  # changes that are still to be made
 
     @property
@@ -91,13 +91,13 @@ class Batch:
         """Make one more change."""
         if self.at_once and isinstance(source, ValueNode):
             self._before.setdefault(source, source.value)
-            if self._passing and source in self._passing:
-                del self._passing[source]  # a lasting value replaces a transient one
+            if self._transients and source in self._transients:
+                del self._transients[source]  # a lasting value replaces a transient one
                 del self._transactions.transient[source]
             source.value = value
         elif self.at_once and isinstance(source, Transient):
             self._before.setdefault(source.node, source.node.value)
-            self._passing[source.node] = source
+            self._transients[source.node] = source
             source.take(value, self._transactions)
         else:
             self._waiting.append((source, value))
@@ -117,7 +117,7 @@ class Batch:
             if emissions and isinstance(node, EventNode):
                 node.emit(emissions[node], transactions)
             if node.callbacks:
-                transactions.to_notify.append(self._passing.get(node, node))
+                transactions.to_notify.append(self._transients.get(node, node))
 
     def held(self) -> dict[Node, Any]:
         """Return the previous value of each source."""

@@ -47,19 +47,19 @@ def _inputs_first(node: Node, new: Node) -> list[Node]:
     """
     finished: list[Node] = []
     seen = {node}
-    way = [node]  # from `node` to the current position of the search
+    path = [node]  # from `node` to the current position of the search
     branches = [iter(node.dependents or ())]
-    while way:
-        if way[-1] is new:
-            raise DependencyLoop([each.describe() for each in way])
+    while path:
+        if path[-1] is new:
+            raise DependencyLoop([each.describe() for each in path])
         for dependent in branches[-1]:
             if dependent not in seen and dependent.state != ENDED:
                 seen.add(dependent)
-                way.append(dependent)
+                path.append(dependent)
                 branches.append(iter(dependent.dependents or ()))
                 break
         else:
-            finished.append(way.pop())
+            finished.append(path.pop())
             branches.pop()
     finished.reverse()
     return finished

@@ -47,7 +47,7 @@ class Subscription:
             raise node.wrong_thread()
         self.listener = listener
         self.is_quiet = (is_sink or listener is not None) and isinstance(node, ValueNode)
-        """Whether it is called for values that a hand-over restores, instead of for changes."""
+        """Whether a hand-over calls it while values are restored, and not when it notifies."""
         self._joined = False
         self.callback: Callback | None = callback
         self.node = node

@@ -160,7 +160,7 @@ class Transactions:
                     followers = source.dependents
                     while followers:
                         if len(followers) > 1:
-                            self._settle_abreast(followers, node.height + 1)
+                            self._settle_level(followers, node.height + 1)
                             break
                         # A single one needs no queue, as nothing else is to settle.
                         node = followers[0]
@@ -180,7 +180,7 @@ class Transactions:
                 else:
                     self.tracer.settle(source, value, self)
                 if self.transient:
-                    self._restore_lasting()
+                    self._reset_transient()
                 if to_notify and (self.quiet or self.handover_number == self.number):
                     self._notify_some()
                 elif to_notify:
@@ -213,14 +213,14 @@ class Transactions:
                     return
                 source, value = self._running.source, self._running.value
         except BaseException:
-            self._abandon()
+            self._reset()
             raise
         finally:
             self._running = None
             self._busy = False
 
     def _notify_some(self) -> None:
-        """Call only those callbacks that are for restored values, or only the other ones."""
+        """Call the quiet callbacks while values are restored, or the others when that is done."""
         for each in self.to_notify:
             new_value = each.value
             for subscription in each.callbacks or ():
@@ -290,7 +290,7 @@ class Transactions:
             self.queue([node])
         node.height = height
 
-    def _settle_abreast(self, nodes: "Sequence[Node]", height: int) -> None:
+    def _settle_level(self, nodes: "Sequence[Node]", height: int) -> None:
         """Settle the nodes at this height, when nothing below is left to settle; queue the rest.
 
         Most often these are all the nodes that follow a source, so they skip the queue.
@@ -391,19 +391,19 @@ class Transactions:
             subscription.join()
         self.pending_subscriptions.clear()
 
-    def _restore_lasting(self) -> None:
+    def _reset_transient(self) -> None:
         for value_node, lasting in self.transient.items():
             value_node.value = lasting
         self.transient.clear()
 
-    def _abandon(self) -> None:
+    def _reset(self) -> None:
         for level in self._levels.values():
             for node in level:
                 if node.state == QUEUED:
                     node.state = IDLE
         self._levels.clear()
         self._heights.clear()
-        self._restore_lasting()
+        self._reset_transient()
         self.to_notify.clear()
         self._join()
         self._waiting.clear()

@@ -76,12 +76,12 @@ class HandOverResult:
     afresh: list[tuple[Description, str]] = field(default_factory=list)
     missed: list[tuple[Description, Any]] = field(default_factory=list)
 
-    def note(self, description: Description, why_afresh: str | None) -> None:
+    def note(self, description: Description, reason: str | None) -> None:
         """Record the outcome for one of them."""
-        if why_afresh is None:
+        if reason is None:
             self.kept.append(description)
         else:
-            self.afresh.append((description, why_afresh))
+            self.afresh.append((description, reason))
 
 
 def named(reactive: R, name: str | None) -> R:
@@ -124,19 +124,19 @@ def snapshot_scopes(scopes: Mapping[str, Scope], epoch: float = 0.0) -> list[Sna
 
 
 def hand_over(
-    memos: Sequence[Snapshot],
+    snapshots: Sequence[Snapshot],
     nodes: Sequence[tuple[Description, Node]],
     context: RestoreContext,
 ) -> HandOverResult:
     """Restore each node from the snapshot that clearly belongs to it."""
     matching = match(
-        [memo.description for memo in memos], [description for description, _ in nodes]
+        [snapshot.description for snapshot in snapshots], [description for description, _ in nodes]
     )
     outcome = HandOverResult()
     for position, (description, node) in enumerate(nodes):
         why = matching.afresh.get(position)
         if why is None:
-            missed = _restore(node, memos[matching.pairs[position]].data, context)
+            missed = _restore(node, snapshots[matching.pairs[position]].data, context)
             if type(missed) is Lost:
                 why = missed.why
             else:
@@ -208,15 +208,15 @@ def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, Obse
 def notify(values: Iterable[ObservedValue]) -> None:
     """Notify the observers of all Values that differ, in one transaction."""
     transactions = thread_local.transactions
-    touch = _Touch(transactions)
+    batch = _HandOverBatch(transactions)
     for each in values:
         if each.differs:
-            touch.add(each.node, each.node.value)
-    if not touch.empty:
-        transactions.change(touch, None)
+            batch.add(each.node, each.node.value)
+    if not batch.empty:
+        transactions.change(batch, None)
 
 
-class _Touch(Batch):
+class _HandOverBatch(Batch):
     """Notifies observers of Values as if the Values had just changed."""
 
     __slots__ = ()

@@ -1,9 +1,9 @@
 """Matching the nodes of an old version with those of a new one: a pure function of two lists.
 
-Named nodes are matched by rule and name. Others are matched by rule, by operator, and by inputs.
-Where several are alike in all that, parameters such as the length of a window distinguish them, and
-finally their order. If two matches are equally good, neither is used: a node that starts without
-its old state is noticed once, but one that continues with the state of another stays wrong.
+Named nodes are matched by rule and name; other nodes by rule, operator and inputs. If several nodes
+have these in common, they are matched by parameters such as the length of a window, and then by
+order. If two matches are equally good, neither is used: a node that starts without its old state
+is noticed once, but one that continues with the state of another stays wrong.
 """
 
 from collections import defaultdict

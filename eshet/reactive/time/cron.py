@@ -117,7 +117,7 @@ def _expression(at: Any) -> str:
             f'such as "*/10 6-22 * * *", and not {safe_repr(at, 200)}: {error}'
         ) from error
     if not comes:
-        raise ReactiveTypeError(f"the schedule {at!r} never comes")
+        raise ReactiveTypeError(f"the schedule {at!r} never matches")
     return expression
 
 
@@ -126,7 +126,7 @@ def _check_fields(at: Any, expression: str) -> None:
     if isinstance(at, PlainValue):
         raise CronSimError("it is fixed, so for the current value of a Value write `value.value`")
     if not isinstance(at, str):
-        raise CronSimError(f"it is of the class {type(at).__name__}")
+        raise CronSimError(f"its type is {type(at).__name__}")
     number = len(expression.split())
     if number != _FIELDS:
         raise CronSimError(f"it has {number} {'field' if number == 1 else 'fields'}")

@@ -34,10 +34,10 @@ class Throttle(OperatorState):
         return [value]
 
     def snapshot(self, epoch: float) -> Any:
-        return [_less(self._blocked_since, epoch)]
+        return [_to_data(self._blocked_since, epoch)]
 
     def restore(self, data: Any, context: RestoreContext) -> list[Any]:
-        self._blocked_since = _plus(data[0], context.epoch)
+        self._blocked_since = _from_data(data[0], context.epoch)
         return []
 
     def move(self, step: ClockStep) -> None:
@@ -72,11 +72,11 @@ class Debounce(OperatorState):
         return [held]
 
     def snapshot(self, epoch: float) -> Any:
-        return [_less(self._since, epoch), self._held]
+        return [_to_data(self._since, epoch), self._held]
 
     def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         since, held = data
-        self._since = _plus(since, context.epoch)
+        self._since = _from_data(since, context.epoch)
         self._held = held
         wake_at = self.wake_at
         missed = wake_at is not None and wake_at < context.down_until
@@ -111,29 +111,29 @@ class ForDuration(OperatorState):
             self._since = None
         elif self._since is None:
             self._since = now
-        return self._look(now)
+        return self._update(now)
 
     def wake(self, now: float) -> list[Any]:
-        return self._look(now)
+        return self._update(now)
 
     def adjust(self, seconds: float, now: float) -> list[Any]:
         self.seconds = seconds
-        return self._look(now)
+        return self._update(now)
 
     def snapshot(self, epoch: float) -> Any:
-        return [_less(self._since, epoch), self.on]
+        return [_to_data(self._since, epoch), self.on]
 
     def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         since, on = data
-        self._since = _plus(since, context.epoch)
+        self._since = _from_data(since, context.epoch)
         self.on = bool(on)
         # If it was long enough before, it still is, unless the length has changed.
-        return self._look(context.now + _ROUNDING if self.on else context.down_until)
+        return self._update(context.now + _ROUNDING if self.on else context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._since = _moved(self._since, step)
 
-    def _look(self, now: float) -> list[Any]:
+    def _update(self, now: float) -> list[Any]:
         before = self.on
         self.on = self._since is not None and now >= self._since + self.seconds
         return [] if self.on == before else [self.on]
@@ -148,7 +148,7 @@ class Hold(OperatorState):
         pulses: whether the inputs are events, which do not last.
     """
 
-    __slots__ = ("_at_most", "_pulses", "_rose", "_still", "on")
+    __slots__ = ("_at_most", "_input_on", "_pulses", "_rose", "on")
 
     label = "hold"
 
@@ -157,14 +157,14 @@ class Hold(OperatorState):
         self._at_most = at_most
         self._pulses = pulses
         self._rose = 0.0
-        self._still = False  # whether the input is true
+        self._input_on = False  # whether the input is true
         self.on = False
 
     @property
     def wake_at(self) -> float | None:
         if not self.on:
             return None
-        if not self._still:
+        if not self._input_on:
             at_least = self.seconds
             return self._rose + (
                 at_least if self._at_most is None else min(at_least, self._at_most)
@@ -174,32 +174,32 @@ class Hold(OperatorState):
     def on_input(self, value: Any, now: float) -> list[Any]:
         true = not is_absent(value) and bool(value or self._pulses)
         before = self.on
-        if true and not self._still:
+        if true and not self._input_on:
             self._rose, self.on = now, True
-        self._still = true and not self._pulses
-        self._look(now)
+        self._input_on = true and not self._pulses
+        self._update(now)
         return [] if self.on == before else [self.on]
 
     def wake(self, now: float) -> list[Any]:
-        return [self.on] if self._look(now) else []
+        return [self.on] if self._update(now) else []
 
     def adjust(self, seconds: float, now: float) -> list[Any]:
         self.seconds = seconds
         return self.wake(now)
 
     def snapshot(self, epoch: float) -> Any:
-        return [self._rose - epoch, self._still, self.on]
+        return [self._rose - epoch, self._input_on, self.on]
 
     def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         rose, still, on = data
         self._rose = loop_time(rose, context.epoch)
-        self._still, self.on = bool(still), bool(on)
+        self._input_on, self.on = bool(still), bool(on)
         return self.wake(context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._rose = moved(self._rose, step)
 
-    def _look(self, now: float) -> bool:
+    def _update(self, now: float) -> bool:
         """End the hold if its time is up; return whether it was."""
         if self.wake_at is None or now < self.wake_at:
             return False
@@ -279,11 +279,11 @@ class Fold(OperatorState):
         return [] if state == before else [state]
 
 
-def _less(since: float | None, epoch: float) -> float | None:
+def _to_data(since: float | None, epoch: float) -> float | None:
     return None if since is None else since - epoch
 
 
-def _plus(since: float | None, epoch: float) -> float | None:
+def _from_data(since: float | None, epoch: float) -> float | None:
     return None if since is None else loop_time(since, epoch)
 
 

@@ -77,7 +77,7 @@ Missed = Literal["drop", "emit"]
 def emits(missed: Missed) -> bool:
     """Whether such an emission is emitted late."""
     if missed not in ("drop", "emit"):
-        raise ReactiveTypeError(f'missed={missed!r} has no meaning: write "drop" or "emit"')
+        raise ReactiveTypeError(f'missed={missed!r} is not valid: write "drop" or "emit"')
     return missed == "emit"
 
 

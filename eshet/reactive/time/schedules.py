@@ -46,7 +46,7 @@ def schedule(
         tz: the time zone of `at`, such as `"Europe/Berlin"`; by default that of the system.
         skipped: how to treat a time that a day does not have, since clocks are put forward: it
             comes `"later"`, when that is over, or not at all. A cron schedule that repeats every
-            hour, or more often, comes then only if that is not its usual interval anyway.
+            hour, or more often, comes then only if its interval would otherwise be interrupted.
         repeated: how often a time comes that a day has twice, since clocks are put back. A cron
             schedule that repeats every hour, or more often, comes in both.
         name: identifies it across reloads, unique in its module.
@@ -126,7 +126,7 @@ def _one_of(argument: str, value: Any, *meanings: str) -> str:
         if value == meaning:
             return meaning
     texts = " or ".join(f'"{each}"' for each in meanings)
-    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} has no meaning: write {texts}")
+    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} is not valid: write {texts}")
 
 
 def _check_number(argument: str, value: Any, at_most: float, unit: str) -> None:

@@ -61,7 +61,7 @@ class CauseRule(enum.Enum):
     LAST = enum.auto()
     """The last input."""
     TIMER = enum.auto()
-    """The input that set the timer; the outputs of the timer have that cause too."""
+    """The input that set the timer; it also determines the output."""
     BEGINNING = enum.auto()
     """Like TIMER, but for repeated outputs: all of them have the cause of the first timer."""
 

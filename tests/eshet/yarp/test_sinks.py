@@ -212,7 +212,7 @@ async def test_a_set_callback_decides_itself(other: Client, advance: Advance) ->
 
 
 async def test_settable_and_a_set_callback_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match=r"state_register of /s: .*give one of them"):
+    with pytest.raises(ValueError, match=r"state_register of /s: .*pass only one of them"):
         await yarp.state_register("/s", yarp.Value(1), settable=True, set_callback=print)
 
 

@@ -193,7 +193,7 @@ IN_A_RULE = [
         time = yarp.Value("0 7 * * *")
         yarp.schedule(time)  # here
         """,
-        "for what a Value holds now write `value.value`",
+        "for the current value of a Value write `value.value`",
     ),
     (
         "change a list in place",

@@ -205,7 +205,7 @@ def test_a_change_that_leads_to_itself_for_ever_is_cut_and_reported_with_the_way
     [(error, doing)] = errors.reported
     assert doing == "v0"
     assert error == (
-        f"EndlessChange('setting it led 100 times to setting it again, and was cut there: {way}')"
+        f"EndlessChange('setting it led 100 times to setting it again, so it was cut: {way}')"
     )
     assert len(told) == 100
     values[0].value = 7  # the next change is a new try

@@ -101,16 +101,16 @@ def test_cron_has_days_of_the_week():
     [
         ("half past seven", "it has 3 fields"),
         ("25:00", "Bad hour"),
-        ("0 0 30 2 *", "never comes|Bad day"),
+        ("0 0 30 2 *", "never matches|Bad day"),
         ("* * *", "it has 3 fields"),
         ("*/20 * * * * *", "it has 6 fields"),
         ("07:30:15", "it has 1 field"),
         ("*/2:30", "it has 1 field"),
         ("1-5:30", "it has 1 field"),
         ("", "it has 0 fields"),
-        (None, "it is of the class NoneType"),
-        (730, "it is of the class int"),
-        (time(7, 30), "it is of the class time"),
+        (None, "its type is NoneType"),
+        (730, "its type is int"),
+        (time(7, 30), "its type is time"),
     ],
 )
 async def test_what_is_no_schedule_is_an_error_that_says_what_is(at, why):
