@@ -191,7 +191,7 @@ class Control:
         rules = sorted(self._find(names))
         emit(self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules))
         if on and self._guard is not None:
-            self._guard.let_run(rules)
+            self._guard.release(rules)
         configured = {
             rule for rule in rules if (self._configuration.for_rule(rule).disabled is None) == on
         }

@@ -119,7 +119,7 @@ class Runner:
     async def __aexit__(self, *exception: object) -> None:
         self._systemd.stopping()
         if self._guard is not None:
-            self._guard.ends()
+            self._guard.mark_clean_exit()
         if self._checkpoint_writer is not None:
             await self._checkpoint_writer.write()
         await self._reloader.close()
@@ -198,9 +198,10 @@ class Runner:
         if succeeded:
             self._control.check_only()
         self._control.check_patterns()
-        kept, afresh = self._reloader.resumed
-        modules, folder = len(self._reloader.alive), str(self._folder)
-        emit(self._log, RunnerStarted(modules=modules, folder=folder, kept=kept, afresh=afresh))
+        event = RunnerStarted(modules=len(self._reloader.alive), folder=str(self._folder))
+        if any(self._reloader.resumed):
+            event.kept, event.afresh = self._reloader.resumed
+        emit(self._log, event)
         return succeeded
 
     async def _update(self, sources: dict[str, Source]) -> None:
@@ -216,7 +217,7 @@ class Runner:
         """Return the sources that may be imported, and log files that are excluded."""
         for path, why in self._discovery.newly_excluded().items():
             emit(self._log, FileExcluded(file=str(path), why=why))
-        return sources if self._guard is None else self._guard.see(sources)
+        return sources if self._guard is None else self._guard.admit(sources)
 
     def _hang_up(self, hangup: asyncio.Event) -> None:
         if self._terminal is not None and self._terminal.is_closed:

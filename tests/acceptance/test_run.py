@@ -236,4 +236,6 @@ def test_a_default_port_that_something_else_uses(folder):
         other.listen()
         exit_code, error = fails(str(folder.path))
     assert exit_code == 1
-    assert error.startswith("eshet-rules: 127.0.0.1:11236 is in use by something that is no ESHET")
+    assert error.startswith(
+        "eshet-rules: 127.0.0.1:11236 is in use by another program, which is not an ESHET"
+    )

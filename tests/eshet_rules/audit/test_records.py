@@ -17,13 +17,13 @@ def is_text(node):
 
 
 def logged_names():
-    """Find the names of all events in the sources, where a log or a `_tell` is given a text."""
+    """Find the names of all events in the sources, as texts given to a log or `_log_blocked`."""
     for file in PACKAGE.rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):
             if (
                 isinstance(call, ast.Call)
                 and isinstance(call.func, ast.Attribute)
-                and call.func.attr in {*_LEVELS, "_tell"}
+                and call.func.attr in {*_LEVELS, "_log_blocked", "_tell"}
                 and call.args
             ):
                 for node in ast.walk(call.args[0]):

@@ -111,11 +111,11 @@ MISTAKES = [
         2,
         "supervision.blocked_after",
         "is longer than interrupt_after",
-        "write it shorter",
+        "make it shorter",
     ),
     # --- strategies
-    ("[strategy]\nrun = 'serialy'", 2, "strategy.run", "'serialy' is no strategy", '"serially"'),
-    ("[strategy]\nretry = true", 1, "strategy", "is no strategy", "write one of"),
+    ("[strategy]\nrun = 'serialy'", 2, "strategy.run", "'serialy' is not a strategy", '"serially"'),
+    ("[strategy]\nretry = true", 1, "strategy", "is not a valid strategy", "write one of"),
     ("[strategy]\nrun = 'serially'\nretry = 1", 3, "strategy.retry", "1 is neither", "true"),
     (
         "[strategy]\nrun = 'serially'\nonly_last = true",
@@ -124,12 +124,12 @@ MISTAKES = [
         "no such option",
         "did you mean only_latest?",
     ),
-    ("[strategy]\nrun = 'concurrently'", 1, "strategy", "limit", "write how many"),
+    ("[strategy]\nrun = 'concurrently'", 1, "strategy", "limit", "write a number"),
     (
         "[strategy]\nrun = 'serially'\ntimeout = '5'",
         3,
         "strategy.timeout",
-        "'5' is no number",
+        "'5' is not a number",
         "timeout",
     ),
     (
@@ -161,7 +161,7 @@ MISTAKES = [
         "[rules.\"hall.*\"]\nstrategy.run = 'x'",
         2,
         'rules."hall.*".strategy.run',
-        "'x' is no strategy",
+        "'x' is not a strategy",
         "write one of",
     ),
 ]

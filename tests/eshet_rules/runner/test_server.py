@@ -85,7 +85,9 @@ async def test_something_else_on_the_port_is_an_error_that_says_so(log, advance,
         port = listener.sockets[0].getsockname()[1]
         entering = asyncio.create_task(enter(port))
         await advance(10)
-        with pytest.raises(NotAnEshetServer, match=f"127.0.0.1:{port} is in use by something"):
+        with pytest.raises(
+            NotAnEshetServer, match=f"127.0.0.1:{port} is in use by another program"
+        ):
             await entering
 
 

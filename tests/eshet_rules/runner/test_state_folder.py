@@ -102,7 +102,7 @@ class TestRename:
         self.start(base, rules, log)
         place = state_folder(base, rules)
         renamed = rules.rename(tmp_path / "house")
-        with holding(place), pytest.raises(StateInUse, match="at work already"):
+        with holding(place), pytest.raises(StateInUse, match="runs these rules already"):
             adopt_state(base, renamed, log.logger)
         assert place.exists()
 
@@ -147,7 +147,7 @@ class TestRemoved:
 
     async def test_a_lock_is_made_again_and_was_never_free(self, runner, place, advance, log):
         (place / "lock").unlink()
-        assert "a runner of these rules is at work already" in self.second(place)
+        assert "another runner runs these rules already" in self.second(place)
         await advance(1)
         assert (place / "lock").read_text() == f"{os.getpid()}\n"
         assert log.find("lock.restored")["folder"] == str(place)

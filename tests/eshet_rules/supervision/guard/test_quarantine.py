@@ -146,7 +146,7 @@ def test_a_rule_that_ended_the_process_stays_off_until_its_file_changes(rules, q
     first = quarantine()
     write_crash(first, (rules.path / "hall.py", 7, "changed"))
     first.begin(rules.sources())
-    assert "hall.py:7; save its file when it is mended" in first.disabled_reason("hall.light")
+    assert "hall.py:7; fix and save its file" in first.disabled_reason("hall.light")
     assert first.disabled_reason("hall.big heater") is None
     off = log.find("rule.quarantined")
     assert (off["rule"], off["line"]) == ("hall.light", 7)
@@ -155,7 +155,7 @@ def test_a_rule_that_ended_the_process_stays_off_until_its_file_changes(rules, q
     second.begin(rules.sources())
     assert second.disabled_reason("hall.light") is not None
     rules.write("hall.py", HALL + "\n")
-    assert second.see(rules.sources()) == rules.sources()
+    assert second.admit(rules.sources()) == rules.sources()
     assert second.disabled_reason("hall.light") is None
 
     third = quarantine()
@@ -171,7 +171,7 @@ def test_a_helper_that_was_mended_lets_the_rule_run_too(rules, quarantine):
     kept.begin(rules.sources())
     assert "_helper.py:2" in kept.disabled_reason("hall.big heater")
     rules.write("_helper.py", "def work():\n    pass\n")
-    kept.see(rules.sources())
+    kept.admit(rules.sources())
     assert kept.disabled_reason("hall.big heater") is None
 
 
@@ -196,7 +196,7 @@ def test_a_rule_can_be_let_run_by_hand(rules, quarantine):
     kept = quarantine()
     write_crash(kept, (rules.path / "hall.py", 7, "changed"))
     kept.begin(rules.sources())
-    kept.let_run(["hall.light"])
+    kept.release(["hall.light"])
     assert kept.disabled_reason("hall.light") is None
     again = quarantine()
     again.begin(rules.sources())
@@ -207,8 +207,8 @@ def test_a_module_that_blocked_its_import_is_kept_out(rules, quarantine):
     kept = quarantine()
     write_crash(kept, (rules.path / "hall.py", 2, "<module>"))
     kept.begin(rules.sources())
-    assert "hall" not in kept.see(rules.sources())
-    assert "bath" in kept.see(rules.sources())
+    assert "hall" not in kept.admit(rules.sources())
+    assert "bath" in kept.admit(rules.sources())
 
 
 # --- safe mode ----------------------------------------------------------------------------------
@@ -244,9 +244,9 @@ def test_in_safe_mode_a_saved_file_and_an_enabled_rule_run(rules, quarantine):
         start = quarantine()
         start.begin(rules.sources())
     assert start.disabled_reason("bath.main") is not None
-    start.let_run(["bath.main"])
+    start.release(["bath.main"])
     rules.write("hall.py", HALL + "\n")
-    start.see(rules.sources())
+    start.admit(rules.sources())
     assert start.disabled_reason("bath.main") is None
     assert start.disabled_reason("hall.light") is None
 
