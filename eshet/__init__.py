@@ -20,6 +20,7 @@ The modules, from top to bottom; each imports only from those below it:
     cause            tracks which input caused each effect
     clock            the time of the event loop and of the wall clock
     time_zones       time zones and their locations
+    interpreter      internals of CPython and asyncio that we rely on, each with the reason
     paths            the grammar of paths
     private_files    files that only their owner can access, written atomically
     program          common parts of both commands

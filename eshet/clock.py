@@ -17,6 +17,8 @@ from math import inf
 from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
+from eshet.interpreter import running_loop
+
 
 def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
     """Return the wall clock as seconds since 1970-01-01 UTC.
@@ -26,7 +28,7 @@ def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
             without a running loop.
     """
     if loop is None:
-        loop = asyncio._get_running_loop()  # get_running_loop() raises without one
+        loop = running_loop()
     return float(getattr(loop, "wall_time", time.time)())
 
 
@@ -51,7 +53,7 @@ _second_text = ""
 
 def wall_clock() -> Callable[[], float]:
     """Return a function that returns the wall clock of the running loop, like `wall_time`."""
-    clock: Callable[[], float] = getattr(asyncio._get_running_loop(), "wall_time", time.time)
+    clock: Callable[[], float] = getattr(running_loop(), "wall_time", time.time)
     return clock
 
 

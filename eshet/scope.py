@@ -104,6 +104,7 @@ class Scope:
         self._on_success = on_success
         self._things: dict[Ownership, None] = {}
         self._components: dict[Callable[[Scope], Any], Any] = {}
+        self._provided: dict[Callable[..., Any], Any] = {}
         self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
 
     def __repr__(self) -> str:
@@ -144,11 +145,21 @@ class Scope:
                 self._components[kind] = component
         return component
 
-    def find(self, kind: Callable[["Scope"], T]) -> T | None:
+    def provide(self, kind: type[T], component: T) -> None:
+        """Give a component to this scope and its descendants, which `find` it by its kind.
+
+        Rules are given their client, outputs, default strategy and kept state this way. It stays
+        when the scope is disposed, for the clean-up of what the scope owned.
+        """
+        self._provided[kind] = component
+
+    def find(self, kind: Callable[..., T]) -> T | None:
         """Return the `kind` of this scope or its nearest ancestor that has one; else None."""
         scope: Scope | None = self
         while scope is not None:
             component: T | None = scope._components.get(kind)
+            if component is None:
+                component = scope._provided.get(kind)
             if component is not None:
                 return component
             scope = scope.parent

@@ -1,6 +1,6 @@
-"""The runner of rules: it imports rule modules, runs them, and reloads them as you save.
+"""The rules runner: imports rule modules, runs them, and reloads them when you save.
 
-What lives where; imports go downwards only:
+The packages and modules; imports go downwards only:
 
     cli              the `eshet-rules` command
     runner           composes and runs everything else
@@ -9,13 +9,13 @@ What lives where; imports go downwards only:
     supervision      runs rules under strategies, restarts them, protects the others
     modules          files of the rules folder as Python modules
     testing          virtual time for tests
-    logs             the log on a terminal, and as JSON
-    audit            records of what happened, and the trail of them
+    logs             the log, for a terminal or as JSON
+    audit            audit records and the audit trail
     keep             `keep`: a Value that survives an edit of its rule
     rule             `@rule`
-    permissions      who may write rules, configuration and state
+    permissions      checks who may write rules, configuration and state
     regular_files    reads files that users name
-    threads          threads of the runner's own
+    threads          the runner's own threads
     exceptions       every error of this package
 """
 

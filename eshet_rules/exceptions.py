@@ -1,32 +1,32 @@
-"""Everything that the runner raises on purpose: what is wrong, where, and what to do.
+"""All errors that the runner raises: the message names the problem, its place and a remedy.
 
     RulesError
-    ├── RuleMisuse           (also TypeError) `@rule` was used in a way that has no meaning
+    ├── RuleMisuse           (also TypeError) `@rule` was used in an invalid way
     ├── ImportFailed         a version of a module can't be imported
-    ├── ConfigurationError   something is wrong in a file of configuration; all of it at once
-    ├── MissingParameter     (also KeyError, AttributeError) a rule asks for what is not configured
+    ├── ConfigurationError   the configuration file has mistakes; the error lists all of them
+    ├── MissingParameter     (also KeyError, AttributeError) a rule reads a missing parameter
     ├── ForeignTask          a rule cancels a task that belongs to another module or to the runner
     ├── LoopNotStopped       a rule stops the event loop
-    ├── TasksNotChanged      a rule replaces what makes tasks
-    ├── LoopOfRules          rules trigger each other, in a circle
-    ├── RulesFolderError     the rules folder is not there, or is none
+    ├── TasksNotChanged      a rule replaces the task factory of the event loop
+    ├── LoopOfRules          rules trigger each other in a cycle
+    ├── RulesFolderError     the rules folder does not exist, or is not a folder
     │   └── NoRules          there is no rule in it
-    ├── StrategySettingsError  (also ValueError) the configuration describes no strategy
+    ├── StrategySettingsError  (also ValueError) a strategy in the configuration is not valid
     ├── StateFolderError     the state folder can't be used
     │   └── StateInUse       another runner uses it
-    ├── InsecurePath         others can change the rules, their configuration or their state
+    ├── InsecurePath         other users can change the rules, their configuration or their state
     ├── UnknownName          there is no rule and no module of this name
-    ├── NotReloaded          modules can't be used as they are now
-    ├── AllDisabled          rules are to be restarted, none of which is enabled
-    ├── ServerUnreachable    nobody answers at the address of the server
-    ├── NoRunner             no runner can be asked
-    ├── RefusedByRunner      a runner was asked, and says why it does not do it
+    ├── NotReloaded          the present versions of modules can't be used
+    ├── AllDisabled          all rules to restart are disabled
+    ├── ServerUnreachable    the server does not answer at its address
+    ├── NoRunner             no running runner was found, or it does not answer
+    ├── RefusedByRunner      a runner answered a request with an error
     ├── TrailInUse           another runner writes this trail
-    ├── NoTrail              there is no trail where it was looked for
-    ├── NotWritten           a file can't be written, or is there already
-    └── NotAnEshetServer     something else listens at the address of the server
+    ├── NoTrail              there is no trail at this place
+    ├── NotWritten           a file can't be written, or exists already
+    └── NotAnEshetServer     another program listens at the address of the server
 
-Facts are attributes; the text is built from them.
+The facts of an error are attributes; its text is built from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,28 +64,28 @@ __all__ = [
 
 
 class RulesError(Exception):
-    """The base of every error of the runner.
+    """The base class of all errors of the runner.
 
-    `exit_code` is that of the command which ends with the error: 2 if it was told something that
-    can't be, 1 otherwise.
+    `exit_code` is the exit code of a command that fails with the error: 2 for wrong usage or
+    configuration, 1 otherwise.
     """
 
     exit_code = 1
 
 
 class RuleMisuse(RulesError, TypeError):
-    """`@rule` was used in a way that has no meaning; the message says what to write."""
+    """`@rule` was used in an invalid way; the message says what to write."""
 
 
 class ImportFailed(RulesError):
     """A version of a module can't be imported.
 
     Args:
-        module: its name, as `upstairs.bath`.
-        file: where the error is, which may be a helper that the module imports.
-        line: its number; 0 if it is in no line.
+        module: the name of the module, such as `upstairs.bath`.
+        file: the file with the error; it may be a helper that the module imports.
+        line: the line number; 0 if the error has no line.
         source: the line itself.
-        problem: the error, as `"NameError: name 'lux' is not defined"`.
+        problem: the error, such as `"NameError: name 'lux' is not defined"`.
     """
 
     def __init__(self, module: str, file: Path, line: int, source: str, problem: str) -> None:
@@ -98,13 +98,13 @@ class ImportFailed(RulesError):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a file of configuration.
+    """A mistake in a configuration file.
 
     Args:
-        file: its path.
-        line: its number; 0 if it is about the file as a whole.
-        key: with its tables, as `log.format`; empty if it is about no key.
-        text: what was found, and what to write.
+        file: the path of the file.
+        line: the line number; 0 if the mistake concerns the whole file.
+        key: the key with its tables, such as `log.format`; empty if no key is concerned.
+        text: the value that was found, and what to write.
     """
 
     file: str
@@ -118,10 +118,10 @@ class Problem(NamedTuple):
 
 
 class ConfigurationError(RulesError):
-    """Something is wrong in a file of configuration.
+    """A configuration file has mistakes.
 
     Args:
-        problems: all that is, in the order of lines.
+        problems: all mistakes, in the order of lines.
     """
 
     exit_code = 2
@@ -132,14 +132,14 @@ class ConfigurationError(RulesError):
 
 
 class MissingParameter(RulesError, KeyError, AttributeError):
-    """A rule asks for a parameter that nobody has configured.
+    """A rule reads a parameter that is not configured.
 
     Args:
-        parameter: its name.
-        rule: who asks.
-        file: where it is to be written.
-        table: below which table of the file.
-        near: a parameter that there is, and that may be meant.
+        parameter: the name of the parameter.
+        rule: the name of the rule.
+        file: the configuration file.
+        table: the table of the file that the parameter belongs to.
+        near: an existing parameter with a similar name.
     """
 
     def __init__(
@@ -165,8 +165,8 @@ class ForeignTask(RulesError):
     """A rule cancels a task that belongs to another module or to the runner.
 
     Args:
-        task: its name.
-        owner: the name of that module; None if the task is the runner's.
+        task: the name of the task.
+        owner: the module that the task belongs to; None if it is the runner's.
     """
 
     def __init__(self, task: str, owner: str | None) -> None:
@@ -174,33 +174,33 @@ class ForeignTask(RulesError):
         self.owner = owner
         whose = "the runner" if owner is None else f"module {owner}"
         super().__init__(
-            f"a rule can cancel the tasks of its own module only, but {task} belongs to {whose}; "
-            "keep the tasks that you start, and cancel those"
+            f"a rule can only cancel tasks of its own module, but {task} belongs to {whose}; "
+            "keep references to the tasks that you start, and cancel those"
         )
 
 
 class LoopNotStopped(RulesError):
-    """A rule stops the event loop, in which all other rules run, too."""
+    """A rule stops the event loop, which all rules share."""
 
     def __init__(self) -> None:
         super().__init__("a rule can't stop the event loop: return instead")
 
 
 class TasksNotChanged(RulesError):
-    """A rule replaces the task factory of the event loop, in which all other rules run, too."""
+    """A rule replaces the task factory of the event loop, which all rules share."""
 
     def __init__(self) -> None:
-        super().__init__("a rule can't set the task factory: it would be that of all rules")
+        super().__init__("a rule can't set the task factory: all rules share it")
 
 
 class LoopOfRules(RulesError):
-    """Rules trigger each other, in a circle; it was cut at one of them.
+    """Rules trigger each other in a cycle, which was cut at one of them.
 
     Args:
-        rule: the full name of that one.
-        cycle: the last round, path by path.
-        rounds: how often it came round.
-        seconds: in what time.
+        rule: the full name of the rule at which the cycle was cut.
+        cycle: the paths of the last round, in order.
+        rounds: the number of rounds.
+        seconds: the time that they took.
     """
 
     def __init__(self, rule: str, cycle: Sequence[str], rounds: int, seconds: float) -> None:
@@ -210,7 +210,7 @@ class LoopOfRules(RulesError):
         self.seconds = seconds
         super().__init__(
             f"it has triggered itself {rounds} times in {seconds:.1f} s: {' -> '.join(cycle)}; "
-            "let it send only what has changed, as with no_repeat"
+            "let it send only changed values, for example with no_repeat"
         )
 
 
@@ -218,8 +218,8 @@ class RulesFolderError(RulesError):
     """The rules folder can't be used.
 
     Args:
-        folder: what was given.
-        problem: what is wrong with it, and what to do.
+        folder: the given path.
+        problem: the problem, and what to do.
     """
 
     exit_code = 2
@@ -238,8 +238,8 @@ class NoRules(RulesFolderError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             folder,
-            "there is no rule in this folder; write one into a file of it, "
-            "such as hall.py: an `async def` function under `@rule`",
+            "there is no rule in this folder; write one into a file in it, "
+            "such as hall.py: an `async def` function with the decorator `@rule`",
         )
 
 
@@ -247,17 +247,17 @@ class StateFolderError(RulesError):
     """The state folder can't be used.
 
     Args:
-        folder: its path.
-        problem: what is wrong with it.
+        folder: the path of the folder.
+        problem: the problem.
     """
 
     def __init__(self, folder: Path, problem: str) -> None:
         self.folder = folder
         self.problem = problem
         super().__init__(
-            f"the state folder {folder} can't be used: {problem}; give one that you may write to "
-            "with --state, ESHET_RULES_STATE or `folder` below [state], or run without memory "
-            "with --no-state"
+            f"the state folder {folder} can't be used: {problem}; name one that you may write to "
+            "with --state, ESHET_RULES_STATE or `folder` below [state], or keep no state with "
+            "--no-state"
         )
 
 
@@ -265,28 +265,27 @@ class StateInUse(StateFolderError):
     """Another runner uses the state folder.
 
     Args:
-        folder: its path.
-        pid: of the other one's process, as far as it is known.
+        folder: the path of the folder.
+        pid: the process id of the other runner; empty if unknown.
     """
 
     def __init__(self, folder: Path, pid: str) -> None:
         self.pid = pid
         RulesError.__init__(
             self,
-            f"a runner of these rules is at work already, process {pid or 'unknown'}, and holds "
-            f"{folder}; stop it (kill {pid or 'PID'}), or give this one another folder with "
-            "--state",
+            f"another runner runs these rules already, process {pid or 'unknown'}, and uses "
+            f"{folder}; stop it (kill {pid or 'PID'}), or choose another folder with --state",
         )
         self.folder = folder
         self.problem = "in use"
 
 
 class InsecurePath(RulesError):
-    """Others can change the rules, their configuration or their state.
+    """Other users can change the rules, their configuration or their state.
 
     Args:
-        path: of the file or folder that they can change.
-        problem: who can change it.
+        path: the file or folder that they can change.
+        problem: which users can change it.
         remedy: the command that prevents it.
     """
 
@@ -296,15 +295,15 @@ class InsecurePath(RulesError):
         self.path = path
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"{path} {problem}; run `{remedy}`, or insist with --insecure")
+        super().__init__(f"{path} {problem}; run `{remedy}`, or use --insecure")
 
 
 class UnknownName(RulesError):
     """There is no rule and no module of this name.
 
     Args:
-        name: what was given.
-        near: names that there are, and that may be meant.
+        name: the given name.
+        near: existing names that are similar.
     """
 
     exit_code = 2
@@ -317,10 +316,10 @@ class UnknownName(RulesError):
 
 
 class NotReloaded(RulesError):
-    """Modules can't be used as they are now, and what was alive of them goes on.
+    """The present versions of modules can't be used; their running versions keep running.
 
     Args:
-        problems: what is wrong with each.
+        problems: the problem of each module, by its name.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -331,7 +330,7 @@ class NotReloaded(RulesError):
 
 
 class AllDisabled(RulesError):
-    """Rules are to be restarted, none of which is enabled.
+    """All rules to restart are disabled.
 
     Args:
         rules: their full names.
@@ -347,25 +346,25 @@ class AllDisabled(RulesError):
 
 
 class ServerUnreachable(RulesError):
-    """Nobody answers at the address of the server.
+    """The server does not answer at its address.
 
     Args:
-        address: as `"house:11236"`.
+        address: the address, such as `"house:11236"`.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
         super().__init__(
-            f"there is no server at {address}; start one with `eshet serve`, or name yours with "
-            "--server HOST:PORT or ESHET_SERVER"
+            f"there is no server at {address}; start one with `eshet serve`, or name your server "
+            "with --server HOST:PORT or ESHET_SERVER"
         )
 
 
 class NoRunner(RulesError):
-    """No runner can be asked.
+    """No running runner was found, or it does not answer.
 
     Args:
-        problem: what was looked for, and what to do.
+        problem: the problem, and what to do.
     """
 
     def __init__(self, problem: str) -> None:
@@ -374,7 +373,7 @@ class NoRunner(RulesError):
 
 
 class RefusedByRunner(RulesError):
-    """A runner was asked for something, and says why it does not do it."""
+    """A runner answered a request with an error; the text is the runner's reason."""
 
 
 class TrailInUse(RulesError):
@@ -382,41 +381,41 @@ class TrailInUse(RulesError):
 
     Args:
         file: the open file of the trail.
-        pid: of the other one's process, as far as it is known.
+        pid: the process id of the other runner; empty if unknown.
     """
 
     def __init__(self, file: Path, pid: str) -> None:
         self.file = file
         self.pid = pid
         super().__init__(
-            f"the runner with the process {pid or 'unknown'} writes the trail {file}; stop it "
-            f"(kill {pid or 'PID'}), or give this one another file with --audit"
+            f"another runner, process {pid or 'unknown'}, writes the trail {file}; stop it "
+            f"(kill {pid or 'PID'}), or choose another file with --audit"
         )
 
 
 class NoTrail(RulesError):
-    """There is no trail where it was looked for.
+    """There is no trail at this place.
 
     Args:
-        file: which would be the open one.
-        problem: what is wrong with it.
+        file: the path of the trail's open file.
+        problem: the problem with it.
     """
 
-    def __init__(self, file: Path, problem: str = "is not there") -> None:
+    def __init__(self, file: Path, problem: str = "does not exist") -> None:
         self.file = file
         self.problem = problem
         super().__init__(
-            f"{file} {problem}: give the folder of the rules, or the place of the trail with "
-            "--audit; `eshet-rules run` begins one, unless it is told not to"
+            f"{file} {problem}: name the rules folder, or the location of the trail with --audit; "
+            "`eshet-rules run` writes a trail, except with --no-audit"
         )
 
 
 class NotWritten(RulesError):
-    """A file can't be written, or is there already.
+    """A file can't be written, or exists already.
 
     Args:
-        path: of the file.
-        problem: what is wrong with it, and what to do.
+        path: the path of the file.
+        problem: the problem, and what to do.
     """
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -426,26 +425,26 @@ class NotWritten(RulesError):
 
 
 class NotAnEshetServer(RulesError):
-    """Something listens at the address of the server, but does not answer as one.
+    """A program that is not an ESHET server listens at the address of the server.
 
     Args:
-        address: as `"127.0.0.1:11236"`.
+        address: the address, such as `"127.0.0.1:11236"`.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
         super().__init__(
-            f"{address} is in use by something that is no ESHET server; "
+            f"{address} is in use by another program, which is not an ESHET server; "
             "stop it, or name your server with --server HOST:PORT or ESHET_SERVER"
         )
 
 
 class StrategySettingsError(RulesError, ValueError):
-    """The configuration describes no strategy.
+    """A strategy in the configuration is not valid.
 
     Args:
-        key: of the setting that is wrong.
-        problem: what is wrong with it, and what to write.
+        key: the invalid setting.
+        problem: the problem with it, and what to write.
     """
 
     exit_code = 2

@@ -1,8 +1,6 @@
 """`keep`: a Value whose content survives an edit of its rule."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,7 +12,7 @@ from eshet.reactive.core.value import value_of
 from eshet.reactive.handover.handover import Lost, Snapshot, named, stateful_nodes, take_snapshots
 from eshet.scope import Scope, current_scope
 
-__all__ = ["KEEP", "Keeping", "KeptNode", "going_on", "keep", "keeping", "left_in"]
+__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "left_in", "provide_kept"]
 
 KEEP: Final = "keep"
 """What people are told that a Value of `keep` is."""
@@ -36,7 +34,6 @@ class Keeping(NamedTuple):
 
 
 _ALONE: Final = Keeping("", MappingProxyType({}))
-_keeping: Final[ContextVar[Keeping]] = ContextVar("eshet_rules.keep", default=_ALONE)
 
 
 def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
@@ -54,13 +51,14 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
             called each time another version takes over from, so it leaves alone what is right
             already. If it raises in the set-up, the old version stays.
     """
-    version, old = _keeping.get()
+    scope = current_scope()
+    version, old = (scope and scope.find(Keeping)) or _ALONE
     node = KeptNode(initial, version, migrate)
     node.origin = of_caller()
     if name in old:
         node.restore(old[name])
     value = named(value_of(node), name)
-    if (scope := current_scope()) is not None:
+    if scope is not None:
         scope.get(_KeptValues).newest[name] = value
     return value
 
@@ -122,24 +120,17 @@ def left_in(rule: str, scope: Scope) -> list[Snapshot]:
     return take_snapshots((about, node) for about, node in nodes if isinstance(node, KeptNode))
 
 
-@contextlib.contextmanager
-def going_on(left: Sequence[Snapshot]) -> Iterator[None]:
-    """Let `keep` go on with what an attempt before this one has left, within a `with` statement."""
-    version, old = _keeping.get()
+def provide_kept(scope: Scope, snapshots: Sequence[Snapshot]) -> None:
+    """Let `keep` in a scope continue with the Values that an earlier attempt of the rule kept.
+
+    Args:
+        scope: of the new attempt.
+        snapshots: of the earlier one; see `left_in`.
+    """
+    version, old = scope.find(Keeping) or _ALONE
     newer = {
         about.name: data
-        for about, data in left
+        for about, data in snapshots
         if about.name is not None and type(data) is not Lost
     }
-    with keeping(Keeping(version, {**old, **newer})):
-        yield
-
-
-@contextlib.contextmanager
-def keeping(keeping: Keeping) -> Iterator[None]:
-    """Tell `keep` what it has to know, within a `with` statement and the tasks started there."""
-    token = _keeping.set(keeping)
-    try:
-        yield
-    finally:
-        _keeping.reset(token)
+    scope.provide(Keeping, Keeping(version, {**old, **newer}))

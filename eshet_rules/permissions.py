@@ -1,8 +1,9 @@
-"""Who may write where rules, configuration and state come from.
+"""Checks which users may write rules, configuration and state.
 
-Whoever can write a rules folder runs code as the user of the runner. So at its start the runner
-checks owner and mode of each such path, and refuses one that others can change. Members of its
-group may have write access: that is a choice somebody made, as with a umask of 002.
+A user who can write to the rules folder can run code as the user of the runner. So the runner
+checks owner and mode of each such path when it starts, and refuses paths that other users can
+change. Group members may have write access: that is the administrator's choice, as with a umask of
+002.
 """
 
 import os
@@ -22,15 +23,15 @@ _ROOT: Final = 0
 def check_writers(paths: Iterable[Path], user: int | None = None) -> None:
     """Check that only the user, root and a group can change files and folders.
 
-    A path that does not exist is secure if nobody else can make it: its parents are checked.
+    A path that does not exist is secure if no other user can create it: its parents are checked.
     A folder with the sticky bit, such as `/tmp`, is secure as a parent.
 
     Args:
-        paths: of the files and folders; links are followed, and checked as well.
-        user: the id of the user who runs the rules; that of this process if not given.
+        paths: the files and folders; links are followed, and checked as well.
+        user: the id of the user who runs the rules; by default, the user of this process.
 
     Raises:
-        InsecurePath: others can change one of them; the error says which, and what to do.
+        InsecurePath: other users can change one of them; the error says which, and what to do.
     """
     user = os.geteuid() if user is None else user
     names = dict.fromkeys(name for path in paths for name in _names(path))
@@ -43,7 +44,7 @@ def check_writers(paths: Iterable[Path], user: int | None = None) -> None:
 
 
 def _names(path: Path) -> Iterator[Path]:
-    """Yield the absolute path, and the one to which links in it lead."""
+    """Yield the absolute path, and the path after resolving links."""
     yield path.absolute()
     yield Path(os.path.realpath(path))
 
@@ -51,7 +52,7 @@ def _names(path: Path) -> Iterator[Path]:
 def _check(path: Path, user: int, *, follow: bool = True) -> None:
     try:
         status = path.stat(follow_symlinks=follow)
-    except OSError:  # it does not exist, or can't be read, which is reported by what reads it
+    except OSError:  # missing or unreadable: the code that reads it reports the error
         return
     if status.st_uid not in (user, _ROOT):
         raise InsecurePath(
@@ -69,7 +70,7 @@ def _check_parent(path: Path) -> None:
     except OSError:
         return
     if _is_world_writable(status) and not status.st_mode & stat.S_ISVTX:
-        raise _writable(path, "every user can replace what is in it")
+        raise _writable(path, "every user can replace its files")
 
 
 def _writable(path: Path, problem: str) -> InsecurePath:
@@ -77,6 +78,6 @@ def _writable(path: Path, problem: str) -> InsecurePath:
 
 
 def _is_world_writable(status: os.stat_result) -> bool:
-    """Whether every user can write a file or folder; a device such as `/dev/null` is neither."""
+    """Whether a path is a file or folder, not a device, that every user can write to."""
     is_kept = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
     return is_kept and bool(status.st_mode & stat.S_IWOTH)

@@ -1,7 +1,7 @@
-"""Reading files that users name, of which none may be anything but a file of some size.
+"""Reads files that users name, if they are regular files of limited size.
 
-To read a pipe may never end, nor may it to open one; `/dev/zero` has no end, and a sparse file of
-some gigabytes takes all memory.
+Opening or reading a pipe may block forever, `/dev/zero` has no end, and a sparse file of some
+gigabytes would use up all memory.
 """
 
 import errno
@@ -9,26 +9,26 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["UnusableFile", "read_ordinary"]
+__all__ = ["UnusableFile", "read_regular"]
 
 
 class UnusableFile(OSError):
-    """A file is no ordinary file, or is too large; the text says what it is."""
+    """A file is not a regular file, or is too large; the text says which."""
 
 
-def read_ordinary(path: Path, limit: int, *, pipes: bool = False) -> tuple[bytes, os.stat_result]:
-    """Return the content of a file, and what the system knew of it before it was read.
+def read_regular(path: Path, limit: int, *, pipes: bool = False) -> tuple[bytes, os.stat_result]:
+    """Return the content of a file, and its status from before the read.
 
     Args:
-        path: of the file; links are followed.
-        limit: in bytes, of its content.
-        pipes: whether it may be `/dev/null` or a pipe, which is waited for and read to its end.
+        path: the path of the file; links are followed.
+        limit: maximum size in bytes.
+        pipes: whether `/dev/null` and pipes are accepted; a pipe is read to its end.
 
     Raises:
-        UnusableFile: it is no ordinary file, or is larger; nothing of it is read then.
-        OSError: it can't be read.
+        UnusableFile: the file is not a regular file, or is too large.
+        OSError: the file can't be read.
     """
-    # With O_NONBLOCK, to open a pipe does not wait for somebody who writes to it.
+    # With O_NONBLOCK, opening a pipe does not wait for a writer.
     waits = 0 if pipes else os.O_NONBLOCK
     number = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC | waits)
     try:
@@ -49,7 +49,7 @@ def _check(status: os.stat_result, limit: int, *, pipes: bool) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     is_empty = stat.S_ISCHR(mode) and status.st_rdev == Path(os.devnull).stat().st_rdev
     if not (stat.S_ISREG(mode) or (pipes and (stat.S_ISFIFO(mode) or is_empty))):
-        raise UnusableFile("is no ordinary file")
+        raise UnusableFile("is not a regular file")
     if status.st_size > limit:
         raise UnusableFile(_too_large(limit))
 

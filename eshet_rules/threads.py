@@ -1,8 +1,8 @@
-"""Threads of the runner's own, for work that takes long: scans, checkpoints, configuration.
+"""The runner's own threads, for slow work: scans, checkpoints, configuration.
 
 Rules can fill asyncio's default executor (`asyncio.to_thread(time.sleep, 40)`, a dozen times) and
-use up the memory that a new thread needs. So these threads are the runner's alone, and are started
-before any rule is.
+use up the memory that a new thread needs. So only the runner uses these threads, and they are
+started before any rule.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
 _COUNT: Final = 2
-"""One may wait for a slow disk while the other looks for changed files."""
+"""One may wait for a slow disk while the other scans for changed files."""
 
 
 class RunnerThreads:
-    """A few threads that are started at once and end with `close`."""
+    """A few threads that start immediately and end with `close`."""
 
     def __init__(self) -> None:
         self._executor: Final = ThreadPoolExecutor(_COUNT, thread_name_prefix="eshet-rules")
-        # An executor starts a thread only when all others are busy: so keep each busy for a moment.
+        # An executor starts a thread only if all others are busy, so keep each busy for a moment.
         started = threading.Barrier(_COUNT + 1)
         for _ in range(_COUNT):
             self._executor.submit(started.wait)
@@ -36,9 +36,9 @@ class RunnerThreads:
         return await self.start(function, *args)
 
     def start(self, function: Callable[[Unpack[_Args]], _T], *args: *_Args) -> asyncio.Future[_T]:
-        """Call a function in one of the threads; it runs to its end even if nothing awaits that."""
+        """Call a function in one of the threads; it runs to its end even if nothing awaits it."""
         return asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
 
     def close(self) -> None:
-        """Let the threads end; work that has not begun is dropped."""
+        """Let the threads end after their present work; pending work is dropped."""
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,5 @@
 """The asyncio client: one connection to a server, with automatic reconnection."""
 
-import asyncio
 import functools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,6 +21,7 @@ from eshet.client.registrations import Registration, RegistrationTable, Subscrip
 from eshet.client.session import describe
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, UnsupportedValue
+from eshet.interpreter import running_loop
 from eshet.messages import (
     MAX_CLIENT_ID,
     ActionCall,
@@ -122,7 +122,7 @@ class Client:
         )
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
         self._iterations: Final[dict[EventIteration, None]] = {}  # of all views, in order
-        if asyncio._get_running_loop() is not None:
+        if running_loop() is not None:
             self._manager.start()
 
     async def __aenter__(self) -> Self:
@@ -316,9 +316,9 @@ class Client:
         self._iterations[iteration] = None
         before = current.get()
         try:
-            while (received := await iteration.get()) is not None:
-                payload, cause = received
-                current.set(cause)  # of the caller: a generator has no context of its own
+            while (item := await iteration.get()) is not None:
+                payload, cause = item
+                current.set(cause)  # in the context of the caller: a generator has none
                 yield payload
         finally:
             current.set(before)

@@ -19,6 +19,7 @@ from eshet.client.registrations import RegistrationTable, Restore
 from eshet.client.session import REPLIES, Accept, ClientSession, Handler, Request, describe
 from eshet.connection import CLOSED_BY_PEER, Connector
 from eshet.exceptions import Disconnected, ErrorValue, EshetError, WrongLoop
+from eshet.interpreter import running_loop
 from eshet.protocol import TimeoutConfig
 from eshet.text import safe_str
 
@@ -246,7 +247,7 @@ class ConnectionManager:
         Raises:
             WrongLoop: it runs in another loop, or in none.
         """
-        if self._loop is not None and asyncio._get_running_loop() is not self._loop:
+        if self._loop is not None and running_loop() is not self._loop:
             raise WrongLoop
         if self._loop is not None:
             self.thread = threading.get_ident()

@@ -12,7 +12,6 @@ from eshet.cause import current, use_cause
 from eshet.client.callbacks import Callback
 from eshet.client.registrations import Registration, RegistrationTable, Topic
 from eshet.client.session import ClientSession, Handler
-from eshet.exceptions import ProtocolError
 from eshet.messages import (
     ActionCall,
     EventNotify,
@@ -24,6 +23,7 @@ from eshet.messages import (
     ReplyError,
     StateSet,
 )
+from eshet.protocol.payload import only_path
 from eshet.text import safe_repr, safe_str, type_name
 from eshet.unknown import Unknown
 
@@ -80,7 +80,7 @@ class Dispatcher:
 
     def on_state_unknown(self, _: ClientSession, payload: bytes) -> None:
         """Notify the observers of a state that has become unknown."""
-        observed = self._observed.get(_only_path(payload[_CODE:]))
+        observed = self._observed.get(only_path(payload[_CODE:]))
         if observed is not None:
             self._notify(observed, Unknown, b"")
 
@@ -116,7 +116,7 @@ class Dispatcher:
         self._let_answer("set", owned, callback, _Answer(session, payload), arguments, value)
 
     def _get(self, session: ClientSession, payload: bytes) -> None:
-        owned = self._owned.get(_only_path(payload[_ID:]))
+        owned = self._owned.get(only_path(payload[_ID:]))
         getter = None if owned is None else owned.getter
         self._let_answer("get", owned, getter, _Answer(session, payload), [], b"")
 
@@ -165,11 +165,3 @@ class _Answer:
     def reply_error(self, text: str) -> None:
         """Answer with an error text, which is short and can be encoded."""
         self._session.answer(ReplyError.code, self._id, codec.pack(text))
-
-
-def _only_path(rest: bytes) -> bytes:
-    """Return the path of a message that has only a path."""
-    path, zero, more = rest.partition(b"\0")
-    if not zero or more:
-        raise ProtocolError("a message whose path does not end with its only zero byte")
-    return path

@@ -4,6 +4,7 @@ client      the client's side: sends the hello, and pings when it is idle
 server      the server's side: waits for the hello, and drops silent clients
 base        common to both sides: receiving, handling and sending
 requests    requests that wait for their replies, by id
+payload     the layout of payloads
 framing     frames as bytes
 timeouts    how long either side waits for the other
 """

@@ -72,11 +72,6 @@ from eshet.reactive.core.markers import (
 from eshet.reactive.core.subscription import (
     Subscription,
 )
-from eshet.reactive.core.tracing import (
-    Step,
-    Watching,
-    on_transaction,
-)
 from eshet.reactive.core.value import (
     Value,
 )
@@ -90,12 +85,6 @@ from eshet.reactive.filters import (
 from eshet.reactive.fn import (
     fn,
     instantaneous_fn,
-)
-from eshet.reactive.graph_view import (
-    Edge,
-    GraphView,
-    NodeView,
-    graph,
 )
 from eshet.reactive.instantaneous import (
     instantaneous_abs,
@@ -232,16 +221,11 @@ from eshet.reactive.time.schedules import (
 __all__ = [
     "FSM",
     "NOTHING",
-    "Edge",
     "Event",
-    "GraphView",
     "NoChange",
     "NoValue",
-    "NodeView",
-    "Step",
     "Subscription",
     "Value",
-    "Watching",
     "abs",
     "add",
     "all",
@@ -272,7 +256,6 @@ __all__ = [
     "ge",
     "getattr",
     "getitem",
-    "graph",
     "gt",
     "hex",
     "hold",
@@ -359,7 +342,6 @@ __all__ = [
     "not_",
     "now",
     "oct",
-    "on_transaction",
     "on_value",
     "or_",
     "pos",

@@ -14,6 +14,7 @@ from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.paths import MAX_DEPTH, MAX_LENGTH
 from eshet.protocol.framing import forward, frame_without_id
+from eshet.protocol.payload import only_path
 from eshet.server.limits import Limits
 from eshet.server.memory import shrunk
 from eshet.server.peer import Peer, TookLong
@@ -198,7 +199,7 @@ class Router:
 
     def _new_path(self, peer: Peer, rest: bytes) -> bytes:
         """Return the path of a registration, after checking the limits of the client."""
-        path = _only_path(rest)
+        path = only_path(rest)
         peer.registrations += 1
         limits = self._limits
         if len(path) > limits.path_length or path.count(b"/") > limits.path_depth:
@@ -243,7 +244,7 @@ class Router:
         self._ask(peer, request_id, node, messages.ActionCall.code, rest)
 
     def _get(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self.tree.find(_only_path(rest))
+        node = self.tree.find(only_path(rest))
         if node.kind not in _WITH_VALUE:
             raise TreeError("path_is_wrong_type")
         if node.kind is NodeKind.PROP:
@@ -291,7 +292,7 @@ class Router:
         self.notify(node, messages.NotifyKnown.code, rest)
 
     def _state_unknown(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._own_state(peer, _only_path(rest))
+        node = self._own_state(peer, only_path(rest))
         self._change(node, None)
         peer.reply(request_id)
         self.notify(node, messages.NotifyUnknown.code, rest)
@@ -350,11 +351,3 @@ _STATE_ERRORS: Final = {
 
 def _not_from_a_client(peer: Peer, request_id: int, rest: bytes) -> NoReturn:
     raise ProtocolError("a message that a client can't send now")
-
-
-def _only_path(rest: bytes) -> bytes:
-    """Return the path of a message that has only a path after its id."""
-    end = rest.find(b"\0")
-    if end != len(rest) - 1 or not rest:
-        raise ProtocolError("a message whose path does not end with its only zero byte")
-    return rest[:-1]

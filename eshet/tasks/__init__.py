@@ -11,7 +11,7 @@ The strategies, which only describe how tasks are run, are in `eshet.utils`.
 
 from eshet.tasks.built import Arrival, BuiltStrategy, End, Ending, Task, current_attempt
 from eshet.tasks.options import BUGS, Options, RetryOptions, back_off_of, check_retries
-from eshet.tasks.workload import Workload, using_workload
+from eshet.tasks.workload import Workload
 
 __all__ = [
     "BUGS",
@@ -26,5 +26,4 @@ __all__ = [
     "back_off_of",
     "check_retries",
     "current_attempt",
-    "using_workload",
 ]

@@ -22,7 +22,7 @@ from eshet.cause import current, current_cause, use_cause
 from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import BackOff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
-from eshet.tasks.workload import current_workload
+from eshet.tasks.workload import Workload
 from eshet.user_errors import plain_error
 
 __all__ = ["Arrival", "BuiltStrategy", "End", "Ending", "Task", "current_attempt"]
@@ -170,9 +170,9 @@ class BuiltStrategy:
         self._warn_at = options.warn_queue
         self._closed = False
         self._context = contextvars.copy_context()
-        workload = current_workload.get()
-        self._leave_workload = workload.add(self) if workload is not None else lambda: None
         scope = current_scope()
+        workload = None if scope is None else scope.find(Workload)
+        self._leave_workload = workload.add(self) if workload is not None else lambda: None
         self._scope = scope
         self._owned = scope.own(self._stop) if scope is not None else None
 

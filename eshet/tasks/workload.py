@@ -1,11 +1,9 @@
 """The numbers of running and waiting tasks in a context."""
 
-import contextlib
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-__all__ = ["Workload", "current_workload", "using_workload"]
+__all__ = ["Workload"]
 
 
 class _Strategy(Protocol):
@@ -35,17 +33,3 @@ class Workload:
         """Include a strategy; return a function that removes it."""
         self._strategies[built] = None
         return lambda: self._strategies.pop(built, None)
-
-
-current_workload: Final[ContextVar[Workload | None]] = ContextVar("eshet.workload", default=None)
-"""The workload that includes the strategies built in this context, if any."""
-
-
-@contextlib.contextmanager
-def using_workload(workload: Workload) -> Iterator[None]:
-    """Include the strategies built in this context in `workload`, within a `with` statement."""
-    token = current_workload.set(workload)
-    try:
-        yield
-    finally:
-        current_workload.reset(token)

@@ -7,6 +7,8 @@
     default_strategy    the strategy under which sinks run by default
     store               values saved in files
     resending           repeats outputs that were not delivered
+    debug               the graph as data and as a drawing; each step of transactions
+    compat              names that exist only for rules written for PyPI's yarp
     fsm                 `FSM`, as in yarp's module of that name
     temporal            time operators, as in yarp's module of that name
     utils               helpers, as in yarp's module of that name
@@ -26,13 +28,12 @@ from eshet import reactive
 from eshet.reactive import *  # noqa: F403 - it has an __all__ of its own
 from eshet.reactive.core.handle import Reactive
 from eshet.unknown import Unknown
-from eshet.yarp import store
+from eshet.yarp import compat, debug, store
 from eshet.yarp.default_client import (
     get_default_eshet_client,
     set_default_eshet_client,
     using_client,
 )
-from eshet.yarp.default_strategy import using_strategy
 from eshet.yarp.sinks import (
     action_call,
     event_register,
@@ -48,6 +49,8 @@ __all__ = [
     "Reactive",
     "Unknown",
     "action_call",
+    "compat",
+    "debug",
     "event_listen",
     "event_register",
     "file_backed_value",
@@ -59,5 +62,4 @@ __all__ = [
     "state_register_set_event",
     "store",
     "using_client",
-    "using_strategy",
 ]

@@ -12,19 +12,22 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from eshet.client import Client
+from eshet.scope import current_scope
 
-__all__ = ["get_default_eshet_client", "set_default_eshet_client", "using_client"]
+__all__ = ["DefaultClient", "get_default_eshet_client", "set_default_eshet_client", "using_client"]
 
 
-class _Place:
-    """Holds a default client, once it exists."""
+class DefaultClient:
+    """The default client of a scope, a context or a loop, once it exists."""
 
     def __init__(self, client: Client | None = None) -> None:
         self.client = client
 
 
-_of_loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Place]] = WeakKeyDictionary()
-_of_context: Final[ContextVar[_Place | None]] = ContextVar("eshet.default_client", default=None)
+_of_loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, DefaultClient]] = WeakKeyDictionary()
+_of_context: Final[ContextVar[DefaultClient | None]] = ContextVar(
+    "eshet.default_client", default=None
+)
 
 
 async def get_default_eshet_client() -> Client:
@@ -55,12 +58,17 @@ def using_client(client: Client) -> Iterator[None]:
 
     Tasks that are started there keep that client until they end.
     """
-    token = _of_context.set(_Place(client))
+    token = _of_context.set(DefaultClient(client))
     try:
         yield
     finally:
         _of_context.reset(token)
 
 
-def _place() -> _Place:
-    return _of_context.get() or _of_loops.setdefault(asyncio.get_running_loop(), _Place())
+def _place() -> DefaultClient:
+    scope = current_scope()
+    return (
+        _of_context.get()
+        or (scope and scope.find(DefaultClient))
+        or _of_loops.setdefault(asyncio.get_running_loop(), DefaultClient())
+    )

@@ -5,11 +5,9 @@ its output. When the version takes over, a sink that the old version also had co
 last output of that one; only differences are sent.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive.core.markers import NoValue, is_same
@@ -19,7 +17,7 @@ from eshet.scope import Scope, current_scope, is_contained
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
-__all__ = ["HeldOutput", "Outputs", "is_unknown", "left_in", "own_output", "using_outputs"]
+__all__ = ["HeldOutput", "Outputs", "is_unknown", "left_in", "own_output"]
 
 
 @dataclass(eq=False, slots=True)
@@ -227,20 +225,8 @@ def is_unknown(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and any(map(is_unknown, value))
 
 
-_of_context: Final[ContextVar[Outputs | None]] = ContextVar("eshet.outputs", default=None)
-
-
 def own_output(output: HeldOutput) -> HeldOutput:
-    """Add a sink to the outputs of this context, if there are any; return it."""
-    outputs = _of_context.get()
+    """Add a sink to the outputs of the current scope, if there are any; return it."""
+    scope = current_scope()
+    outputs = None if scope is None else scope.find(Outputs)
     return output if outputs is None else outputs.add(output)
-
-
-@contextlib.contextmanager
-def using_outputs(outputs: Outputs) -> Iterator[None]:
-    """Add the sinks made in this context to `outputs`, within a `with` statement."""
-    token = _of_context.set(outputs)
-    try:
-        yield
-    finally:
-        _of_context.reset(token)

@@ -1,4 +1,4 @@
-"""Which rule it is that acts, in a context variable; for a log, too."""
+"""The rule that is running, in a context variable and in the context of the log."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ __all__ = ["Actor", "current_actor", "use_actor"]
 
 
 class Actor(NamedTuple):
-    """A rule, its module and the version of that; None for what is not known."""
+    """A rule, its module and the module's version; None where unknown."""
 
     rule: str | None = None
     module: str | None = None
@@ -21,18 +21,18 @@ class Actor(NamedTuple):
 _NOBODY: Final = Actor()
 
 current_actor: Final[ContextVar[Actor]] = ContextVar("eshet_rules.acting", default=_NOBODY)
-"""Who acts in this context."""
+"""The actor in this context."""
 
 
 @contextlib.contextmanager
-def use_actor(who: Actor) -> Iterator[None]:
-    """Act as a rule or a module within a `with` statement; tasks started there do so to their end.
+def use_actor(actor: Actor) -> Iterator[None]:
+    """Set the actor within a `with` statement, and for all tasks that are started there.
 
-    Whatever is logged there says who it was.
+    Log messages get its fields.
     """
-    token = current_actor.set(who)
+    token = current_actor.set(actor)
     try:
-        with bound_contextvars(**{name: v for name, v in who._asdict().items() if v is not None}):
+        with bound_contextvars(**{name: v for name, v in actor._asdict().items() if v is not None}):
             yield
     finally:
         current_actor.reset(token)

@@ -1,41 +1,43 @@
 """The closed files of a trail, beside the open one.
 
-They are numbered, since clocks are set back, and compressed in a thread of their own. A closed file
-never changes, but for that; one that is there both as `.jsonl` and as `.zst` is whole in either.
+They are numbered, since a clock may be set back, and compressed in a thread of their own. Apart
+from that, a closed file never changes. A file that exists both as `.jsonl` and as `.zst` is
+complete in both forms.
 """
 
 import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from eshet.clock import wall_stamp
 from eshet_rules.audit.frames import compress
+from eshet_rules.audit.records import Record, TrailNotCompressed, TrailNotDropped
 
 __all__ = ["Archive", "Report", "closed_files", "number_of"]
 
 _SECOND: Final = len("2026-11-25T03:22:41")
 _NAME: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl(?:\.zst)?")
-"""What follows the stem: `house-garden.jsonl` is not a closed file of `house.jsonl`."""
+"""The part after the stem: `house-garden.jsonl` is not a closed file of `house.jsonl`."""
 _NUMBER: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl")
 
-Report = Callable[[str, dict[str, Any]], object]
-"""Is told of a problem: the name of its event, and fields."""
+Report = Callable[[Record], object]
+"""Reports a problem."""
 
 
 def closed_files(file: Path) -> list[Path]:
     """Return the closed files beside an open one, oldest first, each once."""
-    # Looked for twice: a folder that is listed while a file in it becomes `.zst` may show neither.
+    # List twice: a listing while a file is replaced by its `.zst` may contain neither of them.
     paths = {path for _ in range(2) for path in _listed(file)}
     found: dict[str, Path] = {}
     for path in sorted(paths):
-        found[path.name.removesuffix(".zst")] = path  # compressed, if it is there as both
+        found[path.name.removesuffix(".zst")] = path  # if both exist, the compressed one
     return list(found.values())
 
 
 def _listed(file: Path) -> list[Path]:
-    """Return the closed files beside an open one, in no order; one may be there in both forms."""
+    """Return the closed files beside an open one, in no order, and maybe in both forms."""
     try:
         names = [path.name for path in file.parent.iterdir()]
     except OSError:
@@ -49,18 +51,18 @@ def _listed(file: Path) -> list[Path]:
 
 
 def number_of(name: str) -> int | None:
-    """Return the number of a closed file, by its name."""
+    """Return the number of a closed file from its name; None if the name has none."""
     match = _NUMBER.search(name)
     return int(match[1]) if match else None
 
 
 class Archive:
-    """Closes files, compresses them, and drops the oldest; what it can't do is reported.
+    """Closes files, compresses them, and deletes the oldest; reports what fails.
 
     Args:
         file: the open file.
-        total: how many bytes all closed files may have.
-        report: is told of problems, in a thread of the archive or of who calls it.
+        total: maximum size of all closed files together, in bytes.
+        report: called for each problem, in the archive's thread or in that of the caller.
     """
 
     def __init__(self, file: Path, total: float, report: Report) -> None:
@@ -70,23 +72,23 @@ class Archive:
         self._number = 0  # of the file that was closed last
         self._lock = threading.RLock()
         self._compressing: threading.Thread | None = None
-        self._closed_more = False  # since it has begun to look for what is closed
+        self._closed_more = False  # whether files were closed since the thread listed them
 
     def open(self) -> None:
-        """Find out which file was closed last."""
+        """Find the number of the file that was closed last."""
         self._number = max((number_of(p.name) or 0 for p in closed_files(self._file)), default=0)
 
     def take(self, begun: str) -> Path:
-        """Close the open file, by giving it another name.
+        """Close the open file by renaming it.
 
         Args:
             begun: the time of its first record.
 
         Returns:
-            The closed file, which is not compressed yet.
+            The closed file, not compressed yet.
 
         Raises:
-            OSError: it is still the open one.
+            OSError: it could not be renamed, and is still the open file.
         """
         name = self._name(begun)
         if not _NAME.fullmatch(name, len(self._file.stem)):  # the first line is damaged
@@ -96,7 +98,7 @@ class Archive:
         return closed
 
     def compress(self) -> None:
-        """Compress all closed files that are not yet, and drop the oldest, in the background."""
+        """Compress all uncompressed closed files, and delete the oldest, in the background."""
         with self._lock:
             self._closed_more = True
             if self._compressing is None:
@@ -104,7 +106,7 @@ class Archive:
                 self._compressing.start()
 
     def join(self) -> None:
-        """Wait until that is done."""
+        """Wait until the work of `compress` is done."""
         compressing = self._compressing
         if compressing is not None:
             compressing.join()
@@ -127,13 +129,13 @@ class Archive:
         for source in sorted(path for path in _listed(self._file) if path.suffix == ".jsonl"):
             target = source.with_name(f"{source.name}.zst")
             try:
-                # If it is there, the process was killed between the next two; a link is planted.
+                # An existing target means that the process was killed before `unlink`. A link was
+                # planted by somebody, so it is replaced.
                 if target.is_symlink() or not target.exists():
                     compress(source, target)
                 source.unlink()
             except OSError as error:
-                fields = {"error": str(error), "file": str(source)}
-                self._report("can't compress the trail", fields)
+                self._report(TrailNotCompressed(error=str(error), file=str(source)))
 
     def _drop_oldest(self) -> None:
         total = 0
@@ -143,5 +145,4 @@ class Archive:
                 if total > self._total:
                     path.unlink()
             except OSError as error:
-                fields = {"error": str(error), "file": str(path)}
-                self._report("can't drop the oldest file of the trail", fields)
+                self._report(TrailNotDropped(error=str(error), file=str(path)))

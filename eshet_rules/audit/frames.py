@@ -1,9 +1,9 @@
 """Closed files of the trail: zstd frames of about 1 MiB, and an index of them at the end.
 
-Each frame holds whole lines and can be read on its own. The index is in a frame of the kind that
-readers of zstd skip, so that such a file is an ordinary `.zst`: `zstdcat` shows its lines. The
-index says of each frame which times and paths are in it; its last four bytes are its length, by
-which it is found. A file whose index is damaged is read without one.
+Each frame holds complete lines and can be read on its own. The index is in a skippable frame, so
+the file is an ordinary `.zst`: `zstdcat` prints its lines. For each frame, the index lists the
+times and paths in it; its last four bytes are its length, by which it is found. A file with a
+damaged index is read without it.
 """
 
 import os
@@ -28,14 +28,14 @@ else:
 __all__ = ["FRAME_SIZE", "DamagedFrame", "Frame", "compress", "frames_of", "read_frame"]
 
 FRAME_SIZE: Final = 1 << 20
-"""How many bytes of lines are in a frame, at least; fewer only in the last."""
+"""Minimum size of the lines in a frame, in bytes; only the last frame may be smaller."""
 
 _SKIPPABLE: Final = 0x184D2A5E
 _HEAD: Final = struct.Struct("<II")
 _TAIL: Final = struct.Struct("<II")  # the checksum of the index, and its length
 _MOST_PATHS: Final = 1000
 _MOST_DECOMPRESSED: Final = 64 << 20
-"""How many bytes a frame may hold: far more than `FRAME_SIZE` and the longest line."""
+"""Maximum size of the lines in a frame: far more than `FRAME_SIZE` and the longest line."""
 _TIME: Final = re.compile(rb'^\{"time":"([^"]{27})"', re.MULTILINE)
 _PATH: Final = re.compile(rb'"path":"([^"]+)"')
 _OPTIONS: Final[dict[int, int]] = {
@@ -45,17 +45,17 @@ _OPTIONS: Final[dict[int, int]] = {
 
 
 class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the index says of one frame.
+    """The entry of one frame in the index.
 
     Args:
-        offset: where it begins in the file.
-        size: how many bytes it has there.
-        lines: how many lines it holds.
-        first: the earliest time in it; empty if that is not known.
-        last: the latest time in it; empty if that is not known.
-        paths: all paths in it; None if they are too many, or not known.
-        broken: how many of its lines were not what had been written already when they were
-            compressed; None if that is not known. Later changes are found by zstd's own checksum.
+        offset: position of the frame in the file.
+        size: its compressed size in bytes.
+        lines: the number of its lines.
+        first: the earliest time in it; empty if unknown.
+        last: the latest time in it; empty if unknown.
+        paths: all paths in it; None if they are too many, or unknown.
+        broken: the number of its lines that were damaged when it was compressed; None if unknown.
+            Later damage is detected by zstd's own checksum.
     """
 
     offset: int
@@ -67,21 +67,21 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True):
     broken: int | None = None
 
     def may_have(self, since: str, until: str, path: str | None) -> bool:
-        """Whether a record from `since` to before `until`, at the path if given, may be in it."""
+        """Whether the frame may have a record from `since` to before `until`, and of the path."""
         if self.first and (self.last < since or self.first >= until):
             return False
         return path is None or self.paths is None or path in self.paths
 
 
 class DamagedFrame(ValueError):
-    """A frame can't be decompressed: its bytes are not those that were written."""
+    """A frame can't be decompressed, so its bytes were changed after they were written."""
 
 
 def compress(source: Path, target: Path) -> None:
-    """Compress a file of lines into another, which is there as a whole or not at all.
+    """Compress a file of lines into another file, atomically.
 
     Raises:
-        OSError: it could not be read or written; there is no target then.
+        OSError: a file could not be read or written; then there is no target.
     """
     with (
         os.fdopen(open_private(source, os.O_RDONLY), "rb") as lines,
@@ -92,7 +92,7 @@ def compress(source: Path, target: Path) -> None:
 
 
 def frames_of(file: IO[bytes]) -> tuple[list[Frame], bool]:
-    """Return what is known of the frames of a file, in order, and whether it has its index."""
+    """Return the entries of all frames of a file, in order, and whether its index is intact."""
     index = _index_of(file)
     return (index, True) if index else (list(_found(file)), False)
 
@@ -101,7 +101,7 @@ def read_frame(file: IO[bytes], frame: Frame) -> bytes:
     """Return the lines in a frame.
 
     Raises:
-        DamagedFrame: they can't be read.
+        DamagedFrame: the frame can't be decompressed.
     """
     file.seek(frame.offset)
     try:
@@ -111,7 +111,7 @@ def read_frame(file: IO[bytes], frame: Frame) -> bytes:
 
 
 def _decompress(data: bytes) -> bytes:
-    """Decompress all frames in some bytes, up to a bound: a few bytes may stand for gigabytes."""
+    """Decompress all frames in some bytes, up to a limit: few bytes may expand to gigabytes."""
     blocks: list[bytes] = []
     left = _MOST_DECOMPRESSED
     while data:
@@ -175,7 +175,7 @@ def _index_of(file: IO[bytes]) -> list[Frame]:
 
 
 def _found(file: IO[bytes]) -> Iterator[Frame]:
-    """Find the frames of a file without its index; what is damaged counts as one."""
+    """Find the frames of a file without its index; a damaged rest counts as one frame."""
     file.seek(0)
     data = file.read()
     offset = 0

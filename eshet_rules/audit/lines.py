@@ -1,7 +1,7 @@
 """A record as a line of bytes, and back: JSON, with a checksum as its last field.
 
-Keys come in the order of the schema and there is no space between, so that a reader may search for
-`"path":"/hall/light"` in the bytes of many lines and parse only those that have it.
+Keys are in the order of the schema and there is no space between them, so that a reader can search
+the bytes of many lines for `"path":"/hall/light"` and parse only the matching ones.
 """
 
 import math
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+
+from eshet_rules.audit.earlier import translate
 
 __all__ = ["BrokenLine", "count_broken", "decode", "encode", "time_of"]
 
@@ -22,14 +24,14 @@ _TIME: Final = re.compile(rb'\{"time":"([^"]{27})"')
 
 
 class BrokenLine(ValueError):
-    """A line is not what was written."""
+    """A line is damaged: it is not a record with a valid checksum."""
 
 
 def encode(record: Any) -> bytes:
     """Return a record, of the schema or a mapping, as a line.
 
-    What JSON does not have is told as its `repr`, and bytes in base64; numbers that are none, and
-    halves of characters, as texts.
+    Bytes are written in base64, other values that JSON does not support as their `repr`; NaN,
+    infinities and lone surrogates are written as strings.
     """
     try:
         body = _encoder.encode(record)
@@ -41,10 +43,10 @@ def encode(record: Any) -> bytes:
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """Return the record in a line, with or without its newline.
+    """Return the record in a line, with or without its newline, in the present schema.
 
     Raises:
-        BrokenLine: the line is no record, or was changed after it was written.
+        BrokenLine: the line is not a record, or was changed after it was written.
     """
     sealed = _SEALED.fullmatch(line.rstrip(b"\n"))
     if sealed is None:
@@ -57,14 +59,15 @@ def decode(line: bytes) -> dict[str, Any]:
         raise BrokenLine(str(error)) from None
     if not isinstance(record.get("time"), str) or not isinstance(record.get("event"), str):
         raise BrokenLine("it has no time or no event")
+    translate(record)
     return record
 
 
 def count_broken(block: bytes) -> int:
-    """Return how many of a block's lines are not what was written, without parsing them.
+    """Return the number of damaged lines in a block, by their checksums, without parsing them.
 
     Args:
-        block: whole lines.
+        block: complete lines.
     """
     crc32, seal = zlib.crc32, _SEAL  # looked up once, not for each of many lines
     return (
@@ -78,13 +81,13 @@ def count_broken(block: bytes) -> int:
 
 
 def time_of(line: bytes) -> str | None:
-    """Return the time of the record in a line, without looking at the rest."""
+    """Return the time of the record in a line, without parsing the rest."""
     match = _TIME.match(line)
     return match[1].decode("ascii", "replace") if match else None
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value that JSON can hold."""
+    """Convert a value to one that JSON supports."""
     if depth > 100:
         return "..."
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Makes a record of each thing that a rule hears of or does."""
+"""Records each input and output of a rule."""
 
 from typing import Any, Final, Literal
 
@@ -16,17 +16,26 @@ from eshet.unknown import Unknown
 from eshet.user_errors import is_error
 from eshet_rules.audit.actor import current_actor
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import Connected, ConnectionLost, Input, OutputRecord
+from eshet_rules.audit.records import (
+    ActionCalled,
+    Connected,
+    ConnectionLost,
+    EventEmitted,
+    Input,
+    Output,
+    StatePublished,
+    ValueSet,
+)
 from eshet_rules.audit.redaction import REDACTED
 
 __all__ = ["RecordingObserver"]
 
-_EVENTS: Final = {
-    messages.Set.code: "value set",
-    messages.ActionCall.code: "action called",
-    messages.EventEmit.code: "event emitted",
-    messages.StateChanged.code: "state published",
-    messages.StateUnknown.code: "state published",
+_EVENTS: Final[dict[int, type[Output]]] = {
+    messages.Set.code: ValueSet,
+    messages.ActionCall.code: ActionCalled,
+    messages.EventEmit.code: EventEmitted,
+    messages.StateChanged.code: StatePublished,
+    messages.StateUnknown.code: StatePublished,
 }
 _WITH_RECORD: Final = frozenset({"state", "event", "call", "set", "get"})
 
@@ -38,7 +47,7 @@ Outcome = Literal["done", "failed", "interrupted", "kept", "skipped"]
 
 
 class _Timed(OutputSpan):
-    """An output that knows how long it takes."""
+    """An output that measures its duration."""
 
     __slots__ = ("_began",)
 
@@ -50,15 +59,15 @@ class _Timed(OutputSpan):
 
     @property
     def duration(self) -> float:
-        """How many seconds have passed since it was sent."""
+        """Seconds since the output was sent."""
         return round(self.observer.loop_time() - self._began, 6)
 
 
 class RecordingObserver(ClientObserver):
-    """A witness that gives a recorder what it sees, within one event loop.
+    """Records inputs, outputs and connections of the clients of one event loop.
 
     Args:
-        recorder: takes the records.
+        recorder: keeps the records.
     """
 
     span_type = _Timed
@@ -74,30 +83,30 @@ class RecordingObserver(ClientObserver):
         """See `ClientObserver`."""
         if not self._recorder.wants_debug:
             if self._redaction.hides(path):
-                self._redaction.hide(value)  # which an error may tell
+                self._redaction.hide(value)  # an error may contain it
             return
-        cause, who = current.get(), current_actor.get()
+        cause, actor = current.get(), current_actor.get()
         self._recorder.record(
             Input(
                 wall_stamp(self._clock),
                 "debug",
-                "input received",
-                *who,
+                Input.EVENT,
+                *actor,
                 *_ids(cause),
                 kind=kind,
                 path=path,
-                value=self._told(path, value),
+                value=self._redacted(path, value),
                 unknown=value is Unknown,
                 trigger=_trigger(cause),
             ),
-            at_once=True,  # so that it is there whatever the rule does then
+            at_once=True,  # so that it is in the trail even if the rule ends the process
         )
 
-    def sent(self, said: OutputSpan, error: BaseException | None) -> None:
+    def sent(self, output: OutputSpan, error: BaseException | None) -> None:
         """See `ClientObserver`."""
-        if said.code not in _EVENTS or not self._recorder.wants_debug:
+        if output.code not in _EVENTS or not self._recorder.wants_debug:
             return
-        path = said.path.decode()
+        path = output.path.decode()
         outcome: Outcome = "done"
         text = None
         result: Any = UNSET
@@ -107,18 +116,18 @@ class RecordingObserver(ClientObserver):
                 text = (
                     REDACTED if self._redaction.hides(path) else self._redaction.text(_text(error))
                 )
-        elif said.result is False and said.code in _STATES:
+        elif output.result is False and output.code in _STATES:
             outcome = "kept"
-        elif said.code == messages.ActionCall.code:
-            result = self._told(path, said.result)
+        elif output.code == messages.ActionCall.code:
+            result = self._redacted(path, output.result)
         self._record_output(
-            said.code,
+            output.code,
             path,
-            _unpack(said.value) if said.value else Unknown,
+            _unpack(output.value) if output.value else Unknown,
             outcome,
             result=result,
             error=text,
-            duration=said.duration if isinstance(said, _Timed) else None,
+            duration=output.duration if isinstance(output, _Timed) else None,
         )
 
     def on_skipped(self, code: int, path: str, value: Any, why: Any) -> None:
@@ -132,7 +141,7 @@ class RecordingObserver(ClientObserver):
             Connected(
                 time=wall_stamp(),
                 level="debug",
-                event="connected",
+                event=Connected.EVENT,
                 module=current_actor.get().module,
                 server=server,
             )
@@ -144,7 +153,7 @@ class RecordingObserver(ClientObserver):
             ConnectionLost(
                 time=wall_stamp(),
                 level="debug",
-                event="disconnected",
+                event=ConnectionLost.EVENT,
                 module=current_actor.get().module,
                 server=server,
                 reason=reason,
@@ -163,16 +172,16 @@ class RecordingObserver(ClientObserver):
         why: Any = None,
         duration: float | None = None,
     ) -> None:
-        cause, who = current.get(), current_actor.get()
+        cause, actor, event = current.get(), current_actor.get(), _EVENTS[code]
         self._recorder.record(
-            OutputRecord(
+            event(
                 wall_stamp(self._clock),
                 "debug",
-                _EVENTS[code],
-                *who,
+                event.EVENT,
+                *actor,
                 *_ids(cause),
                 path=path,
-                value=self._told(path, value),
+                value=self._redacted(path, value),
                 outcome=outcome,
                 unknown=value is Unknown,
                 result=result,
@@ -184,8 +193,8 @@ class RecordingObserver(ClientObserver):
             )
         )
 
-    def _told(self, path: str, value: Any) -> Any:
-        """Return what is told of a value at a path."""
+    def _redacted(self, path: str, value: Any) -> Any:
+        """Return a value at a path without secrets; None for an unknown one."""
         if value is Unknown:
             return None
         if not self._redacts:
@@ -196,7 +205,7 @@ class RecordingObserver(ClientObserver):
 
 
 def _unpack(packed: bytes) -> Any:
-    """Return a value that was packed here, faster than one of others is."""
+    """Unpack a value that was packed in this process, faster than `codec.unpack`."""
     try:
         return _decoder.decode(packed)
     except msgspec.DecodeError:
@@ -212,7 +221,7 @@ def _text(error: BaseException | None) -> str:
 
 
 def _trigger(cause: Cause | None) -> str | None:
-    """Return what a cause is, if there is no record of the input that started it."""
+    """Describe a cause that no recorded input started, such as a timer; None for others."""
     if cause is None or cause.kind in _WITH_RECORD:
         return None
     return f"{cause.kind} {cause.path}".rstrip()

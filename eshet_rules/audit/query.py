@@ -1,15 +1,15 @@
-"""Reads a trail back: what was asked for, in the order in which it was written.
+"""Reads the records of a trail that match a filter, in the order in which they were written.
 
-A line that is not what was written is never shown as a record. That there is one is reported
-whatever is asked for, as it may have been what is asked for: so the checksum of every line is
-looked at. Only lines are parsed whose bytes have what is asked for. Of a compressed file only those
-parts are read that may have it, as their index says, which also counts broken lines.
+A damaged line is never returned as a record. Damaged lines are reported whatever the filter is, as
+they may have matched it: so the checksum of every line is verified. Only lines whose bytes may
+match the filter are parsed. Of a compressed file, only those frames are read that may have matches
+according to the index, which also counts damaged lines.
 """
 
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -20,13 +20,14 @@ import msgspec
 
 from eshet_rules.audit.archive import closed_files, number_of
 from eshet_rules.audit.chain import Chain
+from eshet_rules.audit.earlier import names_of
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, count_broken, decode, time_of
 
 __all__ = ["ENDLESS", "Damage", "Filter", "Reader"]
 
 _LOOK_AGAIN: Final = 0.2
-"""Seconds from one look for what is new to the next."""
+"""Seconds between two polls for new records."""
 
 ENDLESS: Final = "9999"
 """Later than the time of any record."""
@@ -36,16 +37,16 @@ _SPECIAL: Final = re.compile(r"[*?[]")
 
 @dataclass(frozen=True)
 class Filter:
-    """Which records are wanted: those that have all of this.
+    """Selects the records that match all of its arguments.
 
     Args:
-        rule: its name, or a glob of it.
-        path: or a glob of it.
-        event: its name.
-        cause: its id; records of causes that it led to at once are wanted, too.
-        chain: of which cause it is, or what led to that or followed from it.
-        since: the first time, as in a record.
-        until: the first time that is not wanted any more.
+        rule: the name of the rule, or a glob.
+        path: the path, or a glob.
+        event: the name of the event.
+        cause: the id of the cause or of its parent cause.
+        chain: the chain that the cause belongs to.
+        since: the earliest time, in the format of records.
+        until: the end of the time range, exclusive.
     """
 
     rule: str | None = None
@@ -57,44 +58,49 @@ class Filter:
     until: str = ENDLESS
 
     def matches(self, record: dict[str, Any]) -> bool:
-        """Whether a record is wanted."""
+        """Whether a record matches."""
         in_chain = self.chain is None or self.chain.has(record.get("cause"), record.get("parent"))
         return (
             in_chain
             and self.since <= record["time"] < self.until
-            and _is_like(record.get("rule"), self.rule)
-            and _is_like(record.get("path"), self.path)
+            and _matches(record.get("rule"), self.rule)
+            and _matches(record.get("path"), self.path)
             and self.event in (None, record["event"])
             and self.cause in (None, record.get("cause"), record.get("parent"))
         )
 
     def lines(self, block: bytes) -> Iterator[bytes]:
-        """Yield those of a block's lines that may be wanted."""
-        return _candidates(block, self._needle) if self.chain is None else self.chain.lines(block)
+        """Yield the lines of a block that may match."""
+        return _candidates(block, self._needles) if self.chain is None else self.chain.lines(block)
 
     @cached_property
-    def _needle(self) -> bytes | None:
-        """What is in the bytes of each record that is wanted: the longest that is known."""
+    def _needles(self) -> list[bytes]:
+        """Byte strings of which every matching line contains one: the longest that are known."""
         if self.cause is not None:
-            return b":" + msgspec.json.encode(self.cause)
-        wanted = (("path", self.path), ("rule", self.rule), ("event", self.event))
-        known = [_needle(name, text) for name, text in wanted if text is not None]
-        return max(known, key=len, default=None)
+            return [b":" + msgspec.json.encode(self.cause)]
+        known = [
+            [_needle(name, text)]
+            for name, text in (("path", self.path), ("rule", self.rule))
+            if text is not None
+        ]
+        if self.event is not None:
+            known.append([_needle("event", name) for name in names_of(self.event)])
+        return max(known, key=lambda needles: min(map(len, needles)), default=[])
 
     @property
     def exact_path(self) -> str | None:
-        """The path, if it is no glob."""
+        """The path, unless it is a glob."""
         return None if self.path is None or _SPECIAL.search(self.path) else self.path
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A part of a trail that is not what was written.
+    """A damaged or missing part of a trail.
 
     Args:
-        file: where it is.
-        problem: what is wrong with it.
-        lines: how many lines can't be read; 0 if that is not known.
+        file: the file.
+        problem: the problem.
+        lines: the number of lines that can't be read; 0 if unknown.
     """
 
     file: Path
@@ -103,12 +109,12 @@ class Damage:
 
 
 class Reader:
-    """Reads a trail, while it may be written to, closed and compressed; once.
+    """Reads a trail once, while the runner may append to its files, close and compress them.
 
     Args:
-        file: the open one.
-        wanted: which records.
-        report: is told of each damage.
+        file: the open file of the trail.
+        wanted: selects the records.
+        report: called for each damage.
     """
 
     def __init__(
@@ -121,20 +127,20 @@ class Reader:
         self._last_number: int | None = None
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Iterate over the records that are there now."""
+        """Iterate over the present records."""
         while True:
             yield from self._of_closed_files()
             file = self._open()
             if not self._unread():
                 break
-            if file is not None:  # which has been closed meanwhile, or has not
+            if file is not None:  # it may have been closed and renamed meanwhile
                 file.close()
         if file is not None:
             with file:
                 yield from self._of_lines(file)
 
     async def follow(self) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over the records that are there, and then over new ones, for ever."""
+        """Iterate over the present records, and then endlessly over new ones."""
         while True:
             for record in self._of_closed_files():
                 yield record
@@ -167,7 +173,7 @@ class Reader:
             return None
 
     def _is_closed(self, file: IO[bytes]) -> bool:
-        """Whether an open file is not the one that is written to any more."""
+        """Whether the runner has closed a file that is open here."""
         try:
             return not os.path.samestat(self._file.stat(), os.fstat(file.fileno()))
         except FileNotFoundError:
@@ -199,7 +205,7 @@ class Reader:
             with path.open("rb") as file:
                 yield from self._of_lines(file)
         except FileNotFoundError:
-            if compressed.exists():  # else it was the oldest, and has just gone
+            if compressed.exists():  # else it was the oldest, and was deleted meanwhile
                 with compressed.open("rb") as file:
                     yield from self._of_frames(compressed, file)
 
@@ -222,20 +228,26 @@ class Reader:
     # --- lines ------------------------------------------------------------------------------
 
     def _of_lines(self, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-        """Read whole lines to the end, and leave the file where the last of them ends."""
+        """Read complete lines up to the end; the file position is then the end of the last one."""
         path = Path(file.name)
         while block := file.read(FRAME_SIZE):
             block += file.readline()
             lines = block[: block.rfind(b"\n") + 1]
             yield from self._of_block(path, lines)
-            if len(lines) < len(block):  # the last is being written
+            if len(lines) < len(block):  # the last line is incomplete
                 file.seek(len(lines) - len(block), os.SEEK_CUR)
                 return
 
     def _of_block(
         self, path: Path, block: bytes, broken: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield what is wanted of whole lines, and report the broken ones if they are not known."""
+        """Yield the matching records of complete lines, and report damaged lines.
+
+        Args:
+            path: the file of the lines.
+            block: the lines.
+            broken: the number of damaged lines; None to count them.
+        """
         wanted = self._wanted
         for line in wanted.lines(block):
             time = time_of(line)
@@ -251,30 +263,31 @@ class Reader:
 
     def _report_broken(self, path: Path, lines: int) -> None:
         if lines:
-            self._report(Damage(path, "lines are not what was written", lines))
+            self._report(Damage(path, "it has damaged lines", lines))
 
 
 def _needle(name: str, text: str) -> bytes:
-    """Return a field with a text, or with what a glob begins with, as it is in the bytes."""
+    """Return the bytes of a field with a text, or with the literal beginning of a glob."""
     begin = _SPECIAL.split(text)[0]
     quoted = msgspec.json.encode(begin)
     return b'"%b":%b' % (name.encode(), quoted if begin == text else quoted[:-1])
 
 
-def _candidates(block: bytes, needle: bytes | None) -> Iterator[bytes]:
-    """Yield the lines that have the needle; all, if there is none."""
-    if needle is None:
+def _candidates(block: bytes, needles: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the lines that contain one of the needles; all lines if there are none."""
+    if not needles:
         yield from block.split(b"\n")[:-1]
         return
-    at = block.find(needle)
-    while at >= 0:
-        end = block.index(b"\n", at)
-        yield block[block.rfind(b"\n", 0, at) + 1 : end]
-        at = block.find(needle, end)
+    pattern = re.compile(b"|".join(map(re.escape, needles)))
+    found = pattern.search(block)
+    while found is not None:
+        end = block.index(b"\n", found.start())
+        yield block[block.rfind(b"\n", 0, found.start()) + 1 : end]
+        found = pattern.search(block, end)
 
 
-def _is_like(text: Any, pattern: str | None) -> bool:
-    """Whether a text is what a glob says; brackets may be those of a rule's name, too."""
+def _matches(text: Any, pattern: str | None) -> bool:
+    """Whether a text matches a glob; brackets may also be literal, as in the name of a rule."""
     if pattern is None:
         return True
     if not isinstance(text, str):

@@ -1,6 +1,5 @@
-"""Where records go: without what is secret, to the trail, and to whoever shows them."""
+"""Passes records to the trail and to the log."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import Context
@@ -8,31 +7,31 @@ from typing import Any, Final
 
 import msgspec
 
-from eshet_rules.audit.records import Record
+from eshet.interpreter import running_loop
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 
 __all__ = ["LEVELS", "Recorder"]
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-"""How much each level matters."""
+"""The levels by name, in ascending order of severity."""
 
 
 class Recorder:
-    """Takes records of the schema, and those of a log.
+    """Receives records of the schema and log records, and keeps them in a trail.
 
     Args:
-        redaction: what is taken out of them first.
+        redaction: removes secrets; whoever makes a record applies it first.
     """
 
     def __init__(self, redaction: Redaction | None = None) -> None:
         self.trail: Trail | None = None
-        """Keeps all of them, if there is one."""
+        """The trail that keeps all records; None if there is none."""
         self.redaction: Final = redaction or Redaction()
         self._show: Callable[[MutableMapping[str, Any]], object] | None = None
         self._shown_from = LEVELS["info"]
         self._will_flush = False
-        self._context = Context()  # in which it writes: it is nobody's
+        self._context = Context()  # for writing: an empty one, which belongs to no rule
 
     @contextlib.contextmanager
     def keeping(self, trail: Trail) -> Iterator[None]:
@@ -47,22 +46,22 @@ class Recorder:
             trail.close()
 
     def show_on(self, show: Callable[[MutableMapping[str, Any]], object], level: str) -> None:
-        """Show records of the schema, from a level upwards, by calling a function with them."""
+        """Call a function with each record of the schema that has at least this level."""
         self._show = show
         self._shown_from = LEVELS[level]
 
     @property
     def wants_debug(self) -> bool:
-        """Whether anybody sees records of level debug."""
+        """Whether records of level debug are kept or shown."""
         return self.trail is not None or self._shown_from <= LEVELS["debug"]
 
-    def record(self, record: Record, *, at_once: bool = False) -> None:
-        """Take a record of which secrets have been taken out.
+    def record(self, record: Any, *, at_once: bool = False) -> None:
+        """Keep and show a record, whose secrets were removed already.
 
         Args:
-            record: of the schema.
-            at_once: whether it is written before this returns. Else it is before the event loop
-                goes on to its next turn, by one write for all that wait for that.
+            record: a `Record`, with its time and level.
+            at_once: whether to write it before this returns. By default, it is written in the next
+                turn of the event loop, together with all others that wait.
         """
         trail = self.trail
         if trail is not None:
@@ -75,7 +74,7 @@ class Recorder:
             self._show(msgspec.to_builtins(record, enc_hook=repr))
 
     def _flush_soon(self, trail: Trail) -> None:
-        loop = asyncio._get_running_loop()  # get_running_loop() raises without one
+        loop = running_loop()
         if loop is None:
             trail.flush()
         else:
@@ -88,6 +87,6 @@ class Recorder:
             self.trail.flush()
 
     def keep(self, record: Mapping[str, Any]) -> None:
-        """Take a record of a log, of which secrets have been taken out, and which shows it."""
+        """Keep a log record, whose secrets were removed already; the logger shows it."""
         if self.trail is not None:
             self.trail.append(record, record["time"])

@@ -1,30 +1,127 @@
 """The schema of the log: a class for each event, with the types and meanings of its fields.
 
-Messages of rules and libraries are free: they have a field `logger`, and any others. All that the
-runner itself tells is one of `EVENTS`. The reference of the log is made of this module.
+The runner logs by `emit(log, RuleDisabled(why="by command"))`: name, level and fields of an event
+are written once, here. Messages of rules and libraries are free: they have a field `logger`, and
+any others. The reference of the log, docs/logs.md, is generated from this module.
 
 A field may be added to an event at any time. Where one goes, or changes its type or meaning,
-`SCHEMA_VERSION` is raised: it stands at the beginning of each file of the trail.
+`SCHEMA_VERSION` is raised, which stands at the beginning of each file of the trail; records of
+earlier versions are translated as they are read, see `eshet_rules.audit.earlier`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
 __all__ = [
     "EVENTS",
     "SCHEMA_VERSION",
+    "ActionCalled",
+    "AttemptFailed",
+    "CheckpointDamaged",
+    "CheckpointNotSetAside",
+    "CheckpointNotWritten",
+    "CheckpointPartlyDamaged",
+    "CheckpointSlow",
+    "CheckpointUnreadable",
+    "ComponentFailed",
+    "ConfigurationInvalid",
+    "ConfigurationNeedsRestart",
+    "ConfigurationReloaded",
+    "ConfiguredRuleUnknown",
     "Connected",
     "ConnectionLost",
+    "ConnectionRestored",
+    "CoroutineNeverAwaited",
+    "DisableRequested",
+    "EmbeddedServerStarted",
+    "EnableRequested",
+    "EventEmitted",
+    "FileExcluded",
     "Input",
-    "OutputRecord",
+    "Level",
+    "LockNotRestored",
+    "LockRestored",
+    "LogLinesDropped",
+    "LogNotShown",
+    "LoopBroken",
+    "LoopSlowedByThreads",
+    "LoopUnblocked",
+    "ModuleImportFailed",
+    "ModuleImportFailedAgain",
+    "ModuleLoaded",
+    "ModuleReloaded",
+    "ModuleRepaired",
+    "ModuleUnloaded",
+    "NamedServerUsed",
+    "NoConnection",
+    "OrphanStateFound",
+    "Output",
+    "OverridesNotWritten",
+    "OverridesUnreadable",
+    "ParametersUnused",
+    "PathSetBySeveralRules",
+    "PathsTaken",
+    "ProcessWasStopped",
+    "PublishingAvailable",
+    "PublishingUnavailable",
+    "QuarantineNotWritten",
     "Record",
+    "ReloadAborted",
+    "ReloadRequested",
+    "ReloadSuperseded",
+    "RequestFailed",
+    "RequestRefused",
+    "RestartRequested",
+    "RestartScheduled",
+    "RuleBlocksLoop",
+    "RuleDisabled",
+    "RuleFailed",
+    "RuleInterrupted",
+    "RuleLoopCut",
+    "RuleQuarantined",
+    "RuleRecovered",
+    "RuleRestarted",
+    "RuleStaysFailed",
+    "RulesFolderRenamed",
+    "RunnerKilledByRule",
+    "RunnerStarted",
+    "RunnerStopped",
+    "RunningServerUsed",
+    "SafeMode",
+    "SignalHandlerRestored",
+    "SlowStart",
+    "StateFolderFull",
+    "StateHandedOver",
+    "StateNotPlainData",
+    "StatePublished",
+    "StopPrevented",
+    "StopRequested",
+    "TasksNotEnding",
+    "TerminalClosed",
+    "ThreadFailed",
+    "TrailMoved",
+    "TrailNotClosed",
+    "TrailNotCompressed",
+    "TrailNotDropped",
+    "TrailNotWritten",
+    "TrailRecordsLost",
+    "TrailRepaired",
+    "TrailStarted",
+    "UnmarkedRule",
+    "ValueChangedInPlace",
+    "ValueSet",
+    "WatcherUnavailable",
     "check",
+    "emit",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
@@ -35,24 +132,43 @@ EVENTS: Final[dict[str, type["Record"]]] = {}
 
 
 class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """What each record has. Those of a module or rule say so; those of a cause name it."""
+    """The fields that every record may have."""
 
-    time: Annotated[Time, Meta(description="when: UTC, ISO 8601, microseconds")]
-    level: Annotated[Level, Meta(description="how much it matters")]
-    event: Annotated[str, Meta(description="what happened: which schema the record has")]
-    rule: Annotated[str | None, Meta(description="the rule, as `hall.hall_light`")] = None
-    module: Annotated[str | None, Meta(description="its module, as `hall`")] = None
-    version: Annotated[str | None, Meta(description="of the module: a hash of its source")] = None
-    cause: Annotated[str | None, Meta(description="the id of the cause")] = None
-    parent: Annotated[str | None, Meta(description="the id of the cause that led to it")] = None
+    EVENT: ClassVar[str]
+    SENTENCE: ClassVar[str]
+    LEVEL: ClassVar[Level]
+
+    time: Annotated[Time | UnsetType, Meta(description="time: UTC, ISO 8601, microseconds")] = UNSET
+    level: Annotated[Level | UnsetType, Meta(description="severity")] = UNSET
+    event: Annotated[
+        str | UnsetType, Meta(description="name of the event, which determines the other fields")
+    ] = UNSET
+    rule: Annotated[str | None, Meta(description="the rule, such as `hall.hall_light`")] = None
+    module: Annotated[str | None, Meta(description="its module, such as `hall`")] = None
+    version: Annotated[
+        str | None, Meta(description="version of the module: a hash of its source")
+    ] = None
+    cause: Annotated[str | None, Meta(description="id of the cause")] = None
+    parent: Annotated[str | None, Meta(description="id of the parent cause")] = None
 
 
 _R = TypeVar("_R", bound=type[Record])
 
 
-def _event(*names: str) -> Callable[[_R], _R]:
+def _event(name: str, sentence: str, *, level: Level = "info") -> Callable[[_R], _R]:
+    """Register the schema of an event.
+
+    Args:
+        name: of the event, as `area.verb`.
+        sentence: shown on the console in its place.
+        level: at which it is logged if nothing else is said.
+    """
+
     def add(schema: _R) -> _R:
-        EVENTS.update(dict.fromkeys(names, schema))
+        if name in EVENTS:
+            raise ValueError(f"there are two schemas of the event {name!r}")
+        schema.EVENT, schema.SENTENCE, schema.LEVEL = name, sentence, level
+        EVENTS[name] = schema
         return schema
 
     return add
@@ -61,20 +177,20 @@ def _event(*names: str) -> Callable[[_R], _R]:
 # --- inputs and outputs -------------------------------------------------------------------------
 
 WHYS: Final = {
-    "unknown": "it is, or holds, what is unknown",
-    "unchanged": "after a reload: it is what was sent before",
-    "superseded": "something newer came before it was sent, or sent again",
-    "busy": "something else was being sent, as `RunSingle` wants it",
-    "queue full": "`max_queue` others were waiting",
+    "unknown": "the value is unknown, or contains an unknown value",
+    "unchanged": "after a reload: the old version had sent the same value",
+    "superseded": "a newer value arrived before this one was sent, or sent again",
+    "busy": "another value was being sent, and the strategy is `RunSingle`",
+    "queue full": "`max_queue` other values were waiting",
     "disabled": "it was waiting when its rule was disabled",
     "failed": "it was waiting when its rule failed",
     "restarted": "it was waiting when its rule was restarted",
     "unloaded": "it was waiting when its file was removed",
     "replaced": "it was waiting when its rule was reloaded, and the new version has no such output",
-    "shutdown": "it was waiting when the runner ended; it is sent after the next start, if the "
-    "rule still has that output then",
+    "shutdown": "it was waiting when the runner stopped; it is sent after the next start, if the "
+    "rule still has that output",
 }
-"""Why an output was skipped. What waits is in a queue, or between two attempts."""
+"""Why an output was skipped. A waiting output is in a queue, or between two attempts."""
 
 Why = Literal[
     "unknown",
@@ -91,666 +207,870 @@ Why = Literal[
 ]
 
 
-@_event("input received")
+@_event("input.received", "input received", level="debug")
 class Input(Record, kw_only=True):
-    """A rule heard of something. What follows from it has the same cause."""
+    """A rule received an input. Its effects have the same cause."""
 
     kind: Annotated[
         Literal["state", "event", "call", "set", "get"],
-        Meta(description="a state changed, an event, a call of an action, a set or get of its own"),
+        Meta(
+            description="a change of a state, an event, or a call, set or get of a path of the rule"
+        ),
     ]
-    path: Annotated[Path, Meta(description="where")]
-    value: Annotated[Any, Meta(description="of a call its arguments; null for an unknown state")]
+    path: Annotated[Path, Meta(description="the path")]
+    value: Annotated[
+        Any, Meta(description="the value; for a call, its arguments; null for an unknown state")
+    ]
     unknown: Annotated[bool, Meta(description="whether the state is unknown")] = False
     trigger: Annotated[
-        str | None, Meta(description="what the cause is, if no other input has it")
+        str | None, Meta(description="a description of the cause, if no other input has it")
     ] = None
 
 
-@_event("value set", "action called", "event emitted", "state published")
-class OutputRecord(Record, kw_only=True):
-    """A rule did something, or did not: told when it has ended."""
+class Output(Record, kw_only=True):
+    """The output of a rule."""
 
-    path: Annotated[Path, Meta(description="where")]
-    value: Annotated[Any, Meta(description="what was sent; of a call its arguments")]
+    path: Annotated[Path, Meta(description="the path")]
+    value: Annotated[Any, Meta(description="the value; for a call, its arguments")]
     outcome: Annotated[
         Literal["done", "failed", "interrupted", "kept", "skipped"],
-        Meta(description="how it ended; `kept` until the connection is back, and published then"),
+        Meta(
+            description="the outcome; `kept`: there is no connection, the state is published when "
+            "it is back"
+        ),
     ]
     unknown: Annotated[bool, Meta(description="whether the value is unknown")] = False
-    result: Annotated[Any | UnsetType, Meta(description="of a call: what it returned")] = UNSET
+    result: Annotated[Any | UnsetType, Meta(description="result of a call")] = UNSET
     error: Annotated[str | None, Meta(description="why it failed")] = None
-    why: Annotated[Why | None, Meta(description="why it was skipped, as below")] = None
-    duration: Annotated[float | None, Meta(description="until it was answered, in seconds")] = None
-    attempt: Annotated[int, Meta(ge=1, description="which one, if it is not the first")] = 1
+    why: Annotated[Why | None, Meta(description="why it was skipped, see below")] = None
+    duration: Annotated[float | None, Meta(description="seconds until it was answered")] = None
+    attempt: Annotated[int, Meta(ge=1, description="number of the attempt, if not the first")] = 1
     trigger: Annotated[
-        str | None, Meta(description="what the cause is, if no input has it: `timer delay at ...`")
+        str | None,
+        Meta(description="a description of the cause, if no input has it: `timer delay at ...`"),
     ] = None
 
 
-@_event("connected")
+@_event("output.set", "value set", level="debug")
+class ValueSet(Output, kw_only=True):
+    """A rule set a state or property, or did not: logged when it has ended."""
+
+
+@_event("output.called", "action called", level="debug")
+class ActionCalled(Output, kw_only=True):
+    """A rule called an action, or did not: logged when it has ended."""
+
+
+@_event("output.emitted", "event emitted", level="debug")
+class EventEmitted(Output, kw_only=True):
+    """A rule emitted an event, or did not: logged when it has ended."""
+
+
+@_event("output.published", "state published", level="debug")
+class StatePublished(Output, kw_only=True):
+    """A rule published the value of its state, or did not: logged when it has ended."""
+
+
+@_event("client.connected", "connected", level="debug")
 class Connected(Record, kw_only=True):
     """The client of a module is connected to the server."""
 
-    server: Annotated[str, Meta(description="its address")]
+    server: Annotated[str, Meta(description="address of the server")]
 
 
-@_event("disconnected")
+@_event("client.disconnected", "disconnected", level="debug")
 class ConnectionLost(Record, kw_only=True):
-    """The connection of a module has ended, or could not be made. It is tried again.
+    """The connection of a module was lost, or could not be made. The client tries again.
 
-    It is told once, and not before there has been a connection again.
+    Recorded once for each outage.
     """
 
-    server: Annotated[str, Meta(description="its address")]
-    reason: Annotated[str, Meta(description="why")]
+    server: Annotated[str, Meta(description="address of the server")]
+    reason: Annotated[str, Meta(description="the reason")]
 
 
-@_event("no connection")
+@_event("connection.lost", "no connection", level="warning")
 class NoConnection(Record, kw_only=True):
-    """The same for people, in one record for all that were lost together.
+    """Modules have no connection; one record for all that lost it together.
 
-    If it names no module, there is no server for the runner itself, and so for none of them.
+    Without a module, the runner itself has no connection, so none of the modules has one.
     """
 
-    server: Annotated[str, Meta(description="its address")]
-    reason: Annotated[str, Meta(description="why")]
+    server: Annotated[str, Meta(description="address of the server")]
+    reason: Annotated[str, Meta(description="the reason")]
     modules: Annotated[
-        list[str] | None, Meta(description="which, if it is not all of them, nor only one")
+        list[str] | None, Meta(description="the modules, if neither all nor only one")
     ] = None
 
 
-@_event("connection is back")
-class ConnectionIsBack(Record, kw_only=True):
-    """All that were lost are there again; not told of what has never been away."""
+@_event("connection.restored", "connection is back")
+class ConnectionRestored(Record, kw_only=True):
+    """All lost connections are back. Not recorded for the first connection."""
 
-    server: Annotated[str, Meta(description="its address")]
-    away_s: Annotated[float, Meta(description="since the first was lost, in seconds")]
+    server: Annotated[str, Meta(description="address of the server")]
+    away_s: Annotated[float, Meta(description="seconds since the first was lost")]
     modules: Annotated[
-        list[str] | None, Meta(description="which, if it is not all of them, nor only one")
+        list[str] | None, Meta(description="the modules, if neither all nor only one")
     ] = None
 
 
 # --- the runner ---------------------------------------------------------------------------------
 
 
-@_event("rules are still being set up")
+@_event("runner.start_slow", "rules are still being set up", level="warning")
 class SlowStart(Record, kw_only=True):
-    """The start takes long, maybe as there is no connection to the server."""
+    """The start takes long, maybe because there is no connection to the server."""
 
-    after_s: Annotated[float, Meta(description="how long it has taken so far, in seconds")]
-
-
-@_event("running")
-class Running(Record, kw_only=True):
-    """The runner has started, and set up what could be set up."""
-
-    modules: Annotated[int, Meta(description="how many are alive")]
-    folder: Annotated[str, Meta(description="of the rules")]
-    kept: Annotated[int, Meta(description="how much goes on as before the restart")] = 0
-    afresh: Annotated[int, Meta(description="how much does not")] = 0
+    after_s: Annotated[float, Meta(description="seconds since the start")]
 
 
-@_event("the terminal was closed")
+@_event("runner.started", "running")
+class RunnerStarted(Record, kw_only=True):
+    """The runner has started, and has set up all rules that could be set up."""
+
+    modules: Annotated[int, Meta(description="number of running modules")]
+    folder: Annotated[str, Meta(description="the rules folder")]
+    kept: Annotated[
+        int | None, Meta(description="number of nodes restored from the checkpoint")
+    ] = None
+    afresh: Annotated[
+        int | None, Meta(description="number of nodes that could not be restored")
+    ] = None
+
+
+@_event("runner.terminal_closed", "the terminal was closed")
 class TerminalClosed(Record, kw_only=True):
-    """The runner ends, as the terminal has gone in which it was started."""
+    """The runner stops because the terminal in which it was started was closed."""
 
 
-@_event("stopped")
-class Stopped(Record, kw_only=True):
-    """The runner has ended."""
+@_event("runner.stopped", "stopped")
+class RunnerStopped(Record, kw_only=True):
+    """The runner has stopped."""
 
 
-@_event("told to end")
-class ToldToEnd(Record, kw_only=True):
-    """A signal came that ends the runner, from outside or from a rule."""
+@_event("runner.stop_requested", "stopping")
+class StopRequested(Record, kw_only=True):
+    """The runner received a signal to stop, from outside or from a rule."""
 
-    signal: Annotated[str, Meta(description="its name")]
-
-
-@_event("using the named server", "using a running server", "started the embedded server")
-class HouseServer(Record, kw_only=True):
-    """Which server it is that the rules talk to."""
-
-    address: Annotated[str, Meta(description="of the server")]
+    signal: Annotated[str, Meta(description="name of the signal")]
 
 
-@_event("loaded", "reloaded", "unloaded")
-class Loaded(Record, kw_only=True):
-    """A version of a module is alive, for the first time, in the place of another, or no more."""
+class _Server(Record, kw_only=True):
+    """The server that the rules use."""
 
-    rules: Annotated[list[str], Meta(description="their names, without that of the module")]
+    address: Annotated[str, Meta(description="address of the server")]
 
 
-@_event("kept old version")
-class KeptOldVersion(Record, kw_only=True):
-    """A new version was aborted. The one that is alive was not touched."""
+@_event("server.named", "using the named server")
+class NamedServerUsed(_Server, kw_only=True):
+    """The rules use the server that was named."""
+
+
+@_event("server.found", "using a running server")
+class RunningServerUsed(_Server, kw_only=True):
+    """The rules use a server that already ran on this machine."""
+
+
+@_event("server.started", "started the embedded server")
+class EmbeddedServerStarted(_Server, kw_only=True):
+    """The rules use a server that this runner has started."""
+
+
+class _Module(Record, kw_only=True):
+    """A change of the running version of a module."""
+
+    rules: Annotated[list[str], Meta(description="names of its rules, without the module's name")]
+
+
+@_event("module.loaded", "loaded")
+class ModuleLoaded(_Module, kw_only=True):
+    """A module is running for the first time."""
+
+
+@_event("module.reloaded", "reloaded")
+class ModuleReloaded(_Module, kw_only=True):
+    """A new version of a module has replaced the running one."""
+
+
+@_event("module.unloaded", "unloaded")
+class ModuleUnloaded(_Module, kw_only=True):
+    """A module is not running any more, since its file was removed or has no rules."""
+
+
+@_event("module.reload_aborted", "kept the old version", level="error")
+class ReloadAborted(Record, kw_only=True):
+    """A new version was aborted. The running version was not touched."""
 
     refused: Annotated[str, Meta(description="the new version")]
     because: Annotated[
-        list[str] | None, Meta(description="modules that have to change together with it")
+        list[str] | None, Meta(description="failed modules that must change together with it")
     ] = None
 
 
-@_event("import failed", "import failed, kept old version")
-class ModuleImportFailed(Record, kw_only=True):
-    """A version of a module can't be imported."""
+class _ImportFailed(Record, kw_only=True):
+    """An import that failed."""
 
-    error: Annotated[str, Meta(description="what is wrong")]
-    file: Annotated[str, Meta(description="where it is")]
-    line: Annotated[int, Meta(description="its number; 0 if it is in no line")]
+    error: Annotated[str, Meta(description="the error")]
+    file: Annotated[str, Meta(description="the file with the error")]
+    line: Annotated[int, Meta(description="line number; 0 if the error has no line")]
     source: Annotated[str, Meta(description="the line itself")]
 
 
-@_event("file excluded")
+@_event("module.import_failed", "import failed", level="error")
+class ModuleImportFailed(_ImportFailed, kw_only=True):
+    """A version of a module can't be imported."""
+
+
+@_event("module.import_failed_again", "import failed, kept the old version", level="error")
+class ModuleImportFailedAgain(_ImportFailed, kw_only=True):
+    """A version of a module can't be imported; the running version was not touched."""
+
+
+@_event("file.excluded", "file excluded")
 class FileExcluded(Record, kw_only=True):
     """A file or folder of the rules folder is not loaded."""
 
-    file: Annotated[str, Meta(description="its path")]
-    why: Annotated[str, Meta(description="why not")]
+    file: Annotated[str, Meta(description="path of the file or folder")]
+    why: Annotated[str, Meta(description="why it is not loaded")]
 
 
-@_event("mended")
-class Mended(Record, kw_only=True):
-    """A file of which a version could not be used is again what is alive."""
+@_event("module.repaired", "repaired")
+class ModuleRepaired(Record, kw_only=True):
+    """A file whose last version could not be used has the content of the running version again."""
 
 
-@_event("handed over")
+@_event("module.state_handed_over", "state handed over")
 class StateHandedOver(Record, kw_only=True):
-    """What became of the state of a rule when its module was reloaded."""
+    """The result of the hand-over of a rule's state when its module was reloaded."""
 
-    kept: Annotated[list[str], Meta(description="what went on")] = []
-    migrated: Annotated[list[str], Meta(description="what went on after a change of its own")] = []
-    afresh: Annotated[list[str], Meta(description="what started afresh, and why")] = []
-    missed: Annotated[list[str], Meta(description="what was due while nobody was there")] = []
-    refused: Annotated[str | None, Meta(description="why the rule wanted none of it")] = None
-
-
-@_event("superseded by a newer change")
-class SupersededChange(Record, kw_only=True):
-    """What was being prepared was aborted, as the files have changed again."""
-
-    modules: Annotated[list[str], Meta(description="which were prepared")]
-
-
-@_event("rule failed")
-class RuleFailed(Record, kw_only=True):
-    """Something of a rule raised an error, in the rule itself or in what it has set up."""
-
-    doing: Annotated[str, Meta(description="what failed, as `set_value of /hall/light`")]
-    error: Annotated[str, Meta(description="the error")]
-    advice: Annotated[str | None, Meta(description="what to do about it, where that is known")] = (
-        None
-    )
-    again: Annotated[
-        int | None, Meta(description="how often it has failed since that was shown last")
+    kept: Annotated[list[str] | None, Meta(description="nodes that kept their state")] = None
+    migrated: Annotated[list[str] | None, Meta(description="nodes whose state was migrated")] = None
+    afresh: Annotated[list[str] | None, Meta(description="nodes without state, and why")] = None
+    missed: Annotated[
+        list[str] | None, Meta(description="firings due while the runner was down")
     ] = None
-    traceback: Annotated[str | None, Meta(description="the rule's own lines that had a part")] = (
+    refused: Annotated[str | None, Meta(description="why the rule refused the hand-over")] = None
+
+
+@_event("module.reload_superseded", "superseded by a newer change")
+class ReloadSuperseded(Record, kw_only=True):
+    """A reload that was being prepared was aborted, as the files have changed again."""
+
+    modules: Annotated[list[str], Meta(description="the modules that were being prepared")]
+
+
+@_event("rule.failed", "rule failed", level="error")
+class RuleFailed(Record, kw_only=True):
+    """A rule raised an error, in its function or in a node, sink or task that it has created."""
+
+    doing: Annotated[
+        str, Meta(description="the operation that failed, such as `set_value of /hall/light`")
+    ]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
+    advice: Annotated[str | None, Meta(description="advice on the error, if there is any")] = None
+    again: Annotated[
+        int | None, Meta(description="number of failures since the last one that was logged")
+    ] = None
+    traceback: Annotated[str | None, Meta(description="the lines of the rule in the traceback")] = (
         None
     )
 
 
-@_event("attempt failed")
+@_event("rule.attempt_failed", "attempt failed", level="error")
 class AttemptFailed(RuleFailed, kw_only=True):
-    """An attempt failed, of a strategy that may make another. The rule runs on."""
+    """An attempt of a strategy failed; the strategy may retry. The rule keeps running."""
 
 
-@_event("works again")
-class WorksAgain(Record, kw_only=True):
-    """What had failed before has succeeded."""
+@_event("rule.recovered", "works again")
+class RuleRecovered(Record, kw_only=True):
+    """An operation that had failed before has succeeded."""
 
-    doing: Annotated[str, Meta(description="what, as `set_value of /hall/light`")]
-    failures: Annotated[int, Meta(ge=1, description="how often it had failed")]
+    doing: Annotated[str, Meta(description="the operation, such as `set_value of /hall/light`")]
+    failures: Annotated[int, Meta(ge=1, description="number of failures before")]
 
 
-@_event("a coroutine was never awaited")
-class NeverAwaited(Record, kw_only=True):
-    """An `async def` was called without `await`, so nothing of it was done."""
+@_event("rule.coroutine_never_awaited", "a coroutine was never awaited", level="warning")
+class CoroutineNeverAwaited(Record, kw_only=True):
+    """An `async def` function was called without `await`, so it did not run."""
 
-    coroutine: Annotated[str, Meta(description="its name")]
-    file: Annotated[str | None, Meta(description="where it was called")] = None
-    line: Annotated[int | None, Meta(description="its number")] = None
+    coroutine: Annotated[str, Meta(description="name of the function")]
+    file: Annotated[str | None, Meta(description="the file with the call")] = None
+    line: Annotated[int | None, Meta(description="line number")] = None
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("a thread has failed")
+@_event("thread.failed", "a thread has failed", level="error")
 class ThreadFailed(Record, kw_only=True):
     """A thread that a rule or a library has started ended with an error."""
 
-    thread: Annotated[str, Meta(description="its name")]
-    error: Annotated[str, Meta(description="the error")]
-    advice: Annotated[str | None, Meta(description="what to do about it, where that is known")] = (
-        None
-    )
-    traceback: Annotated[str | None, Meta(description="the rule's own lines that had a part")] = (
+    thread: Annotated[str, Meta(description="name of the thread")]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
+    advice: Annotated[str | None, Meta(description="advice on the error, if there is any")] = None
+    traceback: Annotated[str | None, Meta(description="the lines of the rule in the traceback")] = (
         None
     )
 
 
-@_event("this looks like a rule, but nothing runs it")
+@_event("rule.unmarked", "this looks like a rule, but nothing runs it", level="warning")
 class UnmarkedRule(Record, kw_only=True):
-    """A file has no `@rule`, but an `async def` that could be one."""
+    """A file has no `@rule`, but an `async def` function that looks like a rule."""
 
-    function: Annotated[str, Meta(description="its name")]
-    file: Annotated[str, Meta(description="where it is")]
-    line: Annotated[int, Meta(description="its number")]
+    function: Annotated[str, Meta(description="name of the function")]
+    file: Annotated[str, Meta(description="the file")]
+    line: Annotated[int, Meta(description="line number")]
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("threads of a rule slow the loop down")
-class BusyThreads(Record, kw_only=True):
-    """Threads that a rule has started compute, so the event loop gets its turns late."""
+@_event(
+    "rule.value_changed_in_place",
+    "a list or dict in a Value is changed in place, which nothing notices",
+    level="warning",
+)
+class ValueChangedInPlace(Record, kw_only=True):
+    """A rule changes the list, dict or set of a Value in place instead of assigning a new one."""
 
-    threads: Annotated[list[str], Meta(description="the names of the threads, at most 10")]
-    file: Annotated[str, Meta(description="where they run")]
-    line: Annotated[int, Meta(description="its number")]
+    file: Annotated[str, Meta(description="the file")]
+    line: Annotated[int, Meta(description="line number")]
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("what a Value holds is changed in place, which nothing notices")
-class ChangedInPlace(Record, kw_only=True):
-    """A rule changes a list, dict or set that a Value holds, instead of assigning a new one."""
+@_event("loop.slowed_by_threads", "threads of a rule slow the event loop down", level="warning")
+class LoopSlowedByThreads(Record, kw_only=True):
+    """Threads that a rule has started compute, so the event loop is late."""
 
-    file: Annotated[str, Meta(description="where")]
-    line: Annotated[int, Meta(description="its number")]
+    threads: Annotated[list[str], Meta(description="names of the threads, at most 10")]
+    file: Annotated[str, Meta(description="file whose code they run")]
+    line: Annotated[int, Meta(description="line number")]
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("several rules set one path")
-class SetBySeveral(Record, kw_only=True):
-    """Rules set the same state or property, so that the last one wins. It is logged once."""
+@_event("path.set_by_several_rules", "several rules set one path", level="warning")
+class PathSetBySeveralRules(Record, kw_only=True):
+    """Several rules set the same state or property, so the last one wins. Logged once."""
 
-    path: Annotated[Path, Meta(description="which one")]
-    rules: Annotated[list[str], Meta(description="their names")]
+    path: Annotated[Path, Meta(description="the path")]
+    rules: Annotated[list[str], Meta(description="names of the rules")]
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("paths are provided by others")
+@_event("path.taken", "paths are provided by another client", level="warning")
 class PathsTaken(Record, kw_only=True):
-    """Rules wait for paths that another client of the server provides. It is logged once."""
+    """Rules wait for paths that another client of the server provides. Logged once."""
 
-    owner: Annotated[str, Meta(description="the client, or the runner to which it belongs")]
+    owner: Annotated[str, Meta(description="the client, or the runner that it belongs to")]
     conflicts: Annotated[list[str], Meta(description="path, rule and place of each, at most 10")]
-    more: Annotated[int | None, Meta(description="how many others there are")] = None
+    more: Annotated[int | None, Meta(description="number of further conflicts")] = None
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("tasks do not end when cancelled")
-class EndlessTasks(Record, kw_only=True):
-    """Tasks of an old version were cancelled, and go on."""
+@_event("rule.tasks_not_ending", "tasks do not end when cancelled", level="error")
+class TasksNotEnding(Record, kw_only=True):
+    """Tasks of an old version were cancelled, but keep running."""
 
-    tasks: Annotated[list[str], Meta(description="their names")]
-
-
-@_event("will not survive a restart: it is no plain data")
-class NoPlainData(Record, kw_only=True):
-    """The checkpoint can't hold what a rule remembers."""
-
-    what: Annotated[str, Meta(description="which part of the rule")]
-    why: Annotated[str, Meta(description="what is wrong with it")]
-    place: Annotated[str | None, Meta(description="where that was made: file and line")] = None
+    tasks: Annotated[list[str], Meta(description="names of the tasks")]
 
 
-@_event("writing the checkpoint takes long")
+@_event(
+    "state.not_plain_data",
+    "state will not survive a restart, since it is not plain data",
+    level="warning",
+)
+class StateNotPlainData(Record, kw_only=True):
+    """A part of the state of a rule can't be written to the checkpoint."""
+
+    what: Annotated[str, Meta(description="the part of the rule")]
+    why: Annotated[str, Meta(description="the problem")]
+    place: Annotated[str | None, Meta(description="file and line where it was created")] = None
+
+
+@_event("checkpoint.slow", "writing the checkpoint takes long", level="warning")
 class CheckpointSlow(Record, kw_only=True):
-    """More than a second may be lost if the runner is killed. It is told once, until it is well."""
+    """If the runner is killed, more than the last second of state may be lost. Logged once."""
 
-    seconds: Annotated[float, Meta(description="how long it took")]
-    bytes: Annotated[int, Meta(description="how large it is")]
+    seconds: Annotated[float, Meta(description="time that it took")]
+    bytes: Annotated[int, Meta(description="size of the checkpoint")]
+
+
+class _Checkpoint(Record, kw_only=True):
+    """A problem with the checkpoint."""
+
+    error: Annotated[str, Meta(description="the error")]
+
+
+@_event("checkpoint.unreadable", "can't read the checkpoint, starting without it", level="error")
+class CheckpointUnreadable(_Checkpoint, kw_only=True):
+    """The checkpoint could not be read, so all rules start without their state."""
+
+
+@_event("checkpoint.not_written", "can't write the checkpoint", level="error")
+class CheckpointNotWritten(_Checkpoint, kw_only=True):
+    """The checkpoint could not be written. It is tried again."""
+
+
+@_event("checkpoint.not_set_aside", "can't set the damaged checkpoint aside", level="error")
+class CheckpointNotSetAside(_Checkpoint, kw_only=True):
+    """The damaged checkpoint could not be kept for inspection."""
+
+
+class _DamagedCheckpoint(_Checkpoint, kw_only=True):
+    """A damaged checkpoint."""
+
+    set_aside: Annotated[str, Meta(description="new path of the file, or of a copy of it")]
+
+
+@_event("checkpoint.damaged", "the checkpoint is damaged, starting without it", level="error")
+class CheckpointDamaged(_DamagedCheckpoint, kw_only=True):
+    """The checkpoint is damaged, and set aside: all rules start without their state."""
 
 
 @_event(
-    "can't read the checkpoint, starting afresh",
-    "can't write the checkpoint",
-    "can't set the damaged checkpoint aside",
+    "checkpoint.partly_damaged", "a part of the checkpoint is damaged, and left out", level="error"
 )
-class CheckpointProblem(Record, kw_only=True):
-    """What rules remember could not be read or written."""
-
-    error: Annotated[str, Meta(description="what is wrong")]
-
-
-@_event(
-    "the checkpoint is damaged, starting afresh",
-    "a part of the checkpoint is damaged, starting that afresh",
-)
-class CheckpointDamaged(CheckpointProblem, kw_only=True):
-    """What rules remember, or a part of it, is of no use. The file is set aside."""
-
-    set_aside: Annotated[str, Meta(description="where the file is now, or a copy of it")]
+class CheckpointPartlyDamaged(_DamagedCheckpoint, kw_only=True):
+    """The state of one module in the checkpoint is damaged: it starts without."""
 
 
 # --- supervision --------------------------------------------------------------------------------
 
 
-@_event("rule will be restarted")
-class WillRestart(Record, kw_only=True):
-    """A rule has failed. It is restarted after a pause."""
+@_event("rule.restart_scheduled", "rule will be restarted", level="warning")
+class RestartScheduled(Record, kw_only=True):
+    """A rule has failed, and will be restarted after a delay."""
 
-    restart: Annotated[int, Meta(ge=1, description="which one it will be, within the period")]
-    pause_s: Annotated[float, Meta(description="until then, in seconds")]
-
-
-@_event("rule restarted")
-class Restarted(Record, kw_only=True):
-    """A rule that had failed is set up again."""
-
-    restart: Annotated[int, Meta(ge=1, description="which one it is, within the period")]
+    restart: Annotated[int, Meta(ge=1, description="number of the restart within the period")]
+    pause_s: Annotated[float, Meta(description="seconds until the restart")]
 
 
-@_event("rule stays failed")
-class StaysFailed(Record, kw_only=True):
-    """A rule is not restarted any more, until its file changes or it is told to."""
+@_event("rule.restarted", "rule restarted")
+class RuleRestarted(Record, kw_only=True):
+    """A rule that had failed was set up again."""
 
-    why: Annotated[str, Meta(description="why not")]
-    error: Annotated[str | None, Meta(description="the last one, if that does not say it")] = None
-
-
-@_event("rule disabled")
-class Disabled(Record, kw_only=True):
-    """A rule is run no more, until it is enabled."""
-
-    why: Annotated[str, Meta(description="by whom")]
+    restart: Annotated[int, Meta(ge=1, description="number of the restart within the period")]
 
 
-@_event("rule blocks the loop", "rule interrupted")
-class Blocks(Record, kw_only=True):
-    """A rule keeps all others waiting; after a longer while it is interrupted."""
+@_event("rule.stays_failed", "rule stays failed", level="error")
+class RuleStaysFailed(Record, kw_only=True):
+    """A rule is not restarted until its file changes or a command restarts it."""
 
-    seconds: Annotated[float, Meta(description="for how long, up to now")]
-    file: Annotated[str | None, Meta(description="where it is")] = None
-    line: Annotated[int | None, Meta(description="its number")] = None
-    stack: Annotated[str, Meta(description="how it came there")]
+    why: Annotated[str, Meta(description="why it is not restarted")]
+    error: Annotated[str | None, Meta(description="last error, unless `why` contains it")] = None
 
 
-@_event("loop is free again")
-class FreeAgain(Record, kw_only=True):
-    """What kept all rules waiting has ended."""
+@_event("rule.disabled", "rule disabled")
+class RuleDisabled(Record, kw_only=True):
+    """A rule was stopped, and does not run until it is enabled."""
 
-    blocked_s: Annotated[float, Meta(description="how long it took, in seconds")]
-
-
-@_event("took back a signal that a rule had taken")
-class SignalTaken(Record, kw_only=True):
-    """A rule had taken a signal by which the runner is told to end, or watches the loop."""
-
-    signal: Annotated[str, Meta(description="its name")]
+    why: Annotated[str, Meta(description="why it is disabled")]
 
 
-@_event("rule stays off")
-class StaysOff(Record, kw_only=True):
-    """A rule is not run, as it has ended the process before."""
+class _Blocking(Record, kw_only=True):
+    """A rule that keeps the event loop."""
 
-    why: Annotated[str, Meta(description="what it did")]
-    file: Annotated[str | None, Meta(description="where")] = None
-    line: Annotated[int | None, Meta(description="its number")] = None
+    seconds: Annotated[float, Meta(description="duration up to now")]
+    file: Annotated[str | None, Meta(description="the file that is being executed")] = None
+    line: Annotated[int | None, Meta(description="line number")] = None
+    stack: Annotated[str, Meta(description="the call stack")]
 
 
-@_event("safe mode: all rules stay off")
+@_event("rule.blocks_loop", "rule blocks the event loop", level="error")
+class RuleBlocksLoop(_Blocking, kw_only=True):
+    """A rule keeps the event loop from all others."""
+
+
+@_event("rule.interrupted", "rule interrupted", level="error")
+class RuleInterrupted(_Blocking, kw_only=True):
+    """A rule kept the event loop for too long, and was interrupted."""
+
+
+@_event("loop.unblocked", "the event loop is free again")
+class LoopUnblocked(Record, kw_only=True):
+    """The event loop is no longer blocked."""
+
+    blocked_s: Annotated[float, Meta(description="seconds for which it was blocked")]
+
+
+@_event(
+    "signal.handler_restored",
+    "restored the signal handler that a rule had replaced",
+    level="warning",
+)
+class SignalHandlerRestored(Record, kw_only=True):
+    """A rule had replaced a signal handler with which the runner stops or watches the loop."""
+
+    signal: Annotated[str, Meta(description="name of the signal")]
+
+
+@_event("rule.quarantined", "rule stays off", level="error")
+class RuleQuarantined(Record, kw_only=True):
+    """A rule does not run because it ended the process before."""
+
+    why: Annotated[str, Meta(description="the action that ended the process")]
+    file: Annotated[str | None, Meta(description="the file that was being executed")] = None
+    line: Annotated[int | None, Meta(description="line number")] = None
+
+
+@_event("runner.safe_mode", "safe mode: all rules stay off", level="error")
 class SafeMode(Record, kw_only=True):
-    """The last starts were short, and nobody knows whose fault that was."""
+    """The last starts failed: the process exited early each time, and no rule could be blamed."""
 
-    starts: Annotated[int, Meta(description="how many they were")]
+    starts: Annotated[int, Meta(description="number of failed starts")]
     why: Annotated[str, Meta(description="the same as a sentence")]
-    advice: Annotated[str, Meta(description="how to go on")]
+    advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("the runner was ended from within")
-class EndedFromWithin(Record, kw_only=True):
-    """The last process did not end by itself; its crash file was kept."""
+@_event("runner.killed_by_rule", "the runner was ended from within", level="error")
+class RunnerKilledByRule(Record, kw_only=True):
+    """The previous process did not exit normally; its crash file was kept."""
 
     file: Annotated[str, Meta(description="the crash file")]
 
 
-@_event("can't write which rules stay off")
-class QuarantineProblem(Record, kw_only=True):
-    """It could not be kept which rules are not to be run."""
+@_event("quarantine.not_written", "can't write which rules stay off", level="error")
+class QuarantineNotWritten(Record, kw_only=True):
+    """The list of quarantined rules could not be written."""
 
-    file: Annotated[str, Meta(description="which one")]
-    error: Annotated[str, Meta(description="why")]
-
-
-@_event("something wanted to end the runner")
-class WantedToEnd(Record, kw_only=True):
-    """A rule raised what would have ended the process."""
-
-    error: Annotated[str, Meta(description="what it was")]
-    traceback: Annotated[str | None, Meta(description="from the rule's own line on")] = None
+    file: Annotated[str, Meta(description="the file")]
+    error: Annotated[str, Meta(description="the error")]
 
 
-@_event("the event loop is broken")
-class LoopBroken(Record, kw_only=True):
-    """The event loop can't go on, as a rule has closed files of the runner: the process ends."""
+@_event("runner.stop_prevented", "prevented a rule from stopping the runner", level="error")
+class StopPrevented(Record, kw_only=True):
+    """A rule raised an exception that would have ended the process, such as SystemExit."""
 
-    error: Annotated[str, Meta(description="what is wrong with it")]
-    traceback: Annotated[str | None, Meta(description="where it failed")] = None
-
-
-@_event("rules trigger each other")
-class RulesTriggerEachOther(Record, kw_only=True):
-    """A chain of causes came back to a rule too often. The rule has failed, which cuts it."""
-
-    cycle: Annotated[list[str], Meta(description="the last round, path by path")]
-    rounds: Annotated[int, Meta(description="how often it came back")]
-    seconds: Annotated[float, Meta(description="in what time")]
-
-
-@_event("the process was stopped")
-class ProcessStopped(Record, kw_only=True):
-    """A signal (SIGSTOP), a debugger or the system stopped the process, and let it go on."""
-
-    seconds: Annotated[float, Meta(description="for how long")]
-
-
-@_event("lines of the log were dropped")
-class LinesDropped(Record, kw_only=True):
-    """The terminal or pipe to which the log is written took no lines for a time; it does again."""
-
-    lines: Annotated[int, Meta(ge=1, description="how many; the trail has them")]
-
-
-@_event("component failed")
-class ComponentFailed(Record, kw_only=True):
-    """A part of the runner that observes or assists has failed. Rules are not concerned."""
-
-    component: Annotated[str, Meta(description="which part, such as `publisher`")]
-    pause_s: Annotated[float | None, Meta(description="until it is started again, in seconds")] = (
+    error: Annotated[str | UnsetType, Meta(description="the exception")] = UNSET
+    traceback: Annotated[str | None, Meta(description="traceback from the line of the rule on")] = (
         None
     )
-    error: Annotated[str, Meta(description="the error")]
-    traceback: Annotated[str | None, Meta(description="where it was raised")] = None
 
 
-@_event("can't watch a folder, looking at it again and again")
-class NotWatched(Record, kw_only=True):
-    """The system gives no hints of changed files, so the folder is scanned at intervals."""
+@_event("loop.broken", "the event loop is broken", level="critical")
+class LoopBroken(Record, kw_only=True):
+    """A rule has closed files of the event loop, which can't continue: the process exits."""
 
-    folder: Annotated[str, Meta(description="which one")]
-    error: Annotated[str, Meta(description="why not")]
-    interval_s: Annotated[float, Meta(description="between two scans, in seconds")]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
+    traceback: Annotated[str | None, Meta(description="traceback of the error")] = None
+
+
+@_event("rule.loop_cut", "rules trigger each other", level="error")
+class RuleLoopCut(Record, kw_only=True):
+    """A chain of causes returned to a rule too often. The rule fails, which cuts the cycle."""
+
+    cycle: Annotated[list[str], Meta(description="the paths of the last round, in order")]
+    rounds: Annotated[int, Meta(description="number of rounds")]
+    seconds: Annotated[float, Meta(description="time that they took")]
+
+
+@_event("process.was_stopped", "the process was stopped", level="warning")
+class ProcessWasStopped(Record, kw_only=True):
+    """A signal (SIGSTOP), a debugger or the system suspended the process for a time."""
+
+    seconds: Annotated[float, Meta(description="duration")]
+
+
+@_event("log.lines_dropped", "lines of the log were dropped", level="warning")
+class LogLinesDropped(Record, kw_only=True):
+    """The terminal or pipe of the log accepts lines again, after it did not for a time."""
+
+    lines: Annotated[int, Meta(ge=1, description="number of dropped lines; the trail has them")]
+
+
+@_event("component.failed", "a part of the runner failed", level="error")
+class ComponentFailed(Record, kw_only=True):
+    """A component of the runner that observes or assists has failed. Rules are not affected."""
+
+    component: Annotated[str, Meta(description="the component, such as `publisher`")]
+    pause_s: Annotated[float | None, Meta(description="seconds until it is restarted")] = None
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
+    traceback: Annotated[str | None, Meta(description="traceback of the error")] = None
+
+
+@_event("watcher.unavailable", "can't watch a folder, scanning it at intervals", level="warning")
+class WatcherUnavailable(Record, kw_only=True):
+    """The system does not report changed files, so the folder is scanned at intervals."""
+
+    folder: Annotated[str, Meta(description="the folder")]
+    error: Annotated[str, Meta(description="the error of the system")]
+    interval_s: Annotated[float, Meta(description="seconds between two scans")]
 
 
 # --- configuration and control ------------------------------------------------------------------
 
 
-@_event("configuration is wrong, kept the old one")
-class WrongConfiguration(Record, kw_only=True):
-    """The file of configuration has changed, and can't be used."""
+@_event("config.invalid", "the configuration is invalid, kept the old one", level="error")
+class ConfigurationInvalid(Record, kw_only=True):
+    """The configuration file has changed, and can't be used."""
 
-    file: Annotated[str, Meta(description="which one")]
-    line: Annotated[int | None, Meta(description="where in it")] = None
-    key: Annotated[str | None, Meta(description="what is wrong there")] = None
-    error: Annotated[str, Meta(description="what it is, and what is allowed")]
+    file: Annotated[str, Meta(description="the configuration file")]
+    line: Annotated[int | None, Meta(description="line number")] = None
+    key: Annotated[str | None, Meta(description="the key with the mistake")] = None
+    error: Annotated[str, Meta(description="the mistake, and the allowed values")]
 
 
-@_event("configuration reloaded")
+@_event("config.reloaded", "configuration reloaded")
 class ConfigurationReloaded(Record, kw_only=True):
-    """The file of configuration has changed, and is followed."""
+    """The configuration file has changed, and the changes were applied."""
 
-    modules: Annotated[list[str], Meta(description="which are reloaded for it")]
-
-
-@_event("a part of the configuration waits for a restart")
-class ConfigurationWaits(Record, kw_only=True):
-    """What has changed in the configuration can't be followed while the runner runs."""
-
-    tables: Annotated[list[str], Meta(description="which tables")]
+    modules: Annotated[list[str], Meta(description="the modules that are reloaded for it")]
 
 
-@_event("no rule has this name, which is configured")
-class NoSuchRule(Record, kw_only=True):
-    """A table of the configuration is for no rule that there is."""
+@_event("config.needs_restart", "a part of the configuration needs a restart", level="warning")
+class ConfigurationNeedsRestart(Record, kw_only=True):
+    """Some changes of the configuration only take effect when the runner is restarted."""
 
-    name: Annotated[str, Meta(description="the glob")]
-    file: Annotated[str, Meta(description="of the configuration")]
-    near: Annotated[Any, Meta(description="what may be meant")] = None
+    tables: Annotated[list[str], Meta(description="the changed tables")]
 
 
-@_event("no rule asks for these parameters, which are configured")
-class UnusedParameters(Record, kw_only=True):
-    """The rules that a table of the configuration is for have no parameter named `config`."""
+@_event(
+    "config.unknown_rule", "the configuration names a rule that does not exist", level="warning"
+)
+class ConfiguredRuleUnknown(Record, kw_only=True):
+    """A table of the configuration matches no rule."""
 
-    name: Annotated[str, Meta(description="the glob")]
-    file: Annotated[str, Meta(description="of the configuration")]
-    parameters: Annotated[list[str], Meta(description="their names")]
+    name: Annotated[str, Meta(description="the name or glob of the table")]
+    file: Annotated[str, Meta(description="the configuration file")]
+    near: Annotated[Any, Meta(description="a similar name")] = None
+
+
+@_event("config.unused_parameters", "no rule asks for these parameters", level="warning")
+class ParametersUnused(Record, kw_only=True):
+    """A table has parameters, but the rules that it matches have no argument named `config`."""
+
+    name: Annotated[str, Meta(description="the name or glob of the table")]
+    file: Annotated[str, Meta(description="the configuration file")]
+    parameters: Annotated[list[str], Meta(description="names of the parameters")]
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("told to reload")
-class ToldToReload(Record, kw_only=True):
-    """Somebody wants modules to be loaded again."""
+@_event("control.reload_requested", "reload requested")
+class ReloadRequested(Record, kw_only=True):
+    """A command or signal asked the runner to reload modules."""
 
-    modules: Annotated[list[str], Meta(description="which")]
-
-
-@_event("told to restart", "told to enable", "told to disable")
-class ToldRules(Record, kw_only=True):
-    """Somebody wants something of rules."""
-
-    rules: Annotated[list[str], Meta(description="which")]
+    modules: Annotated[list[str], Meta(description="the modules")]
 
 
-@_event("rule disabled")
-class RuleDisabled(Record, kw_only=True):
-    """A rule has ended, and does not run until it is enabled."""
+class _RulesRequest(Record, kw_only=True):
+    """A request about rules."""
 
-    why: Annotated[str, Meta(description="by whom or what")]
-
-
-@_event("refused what it was told", "could not do what it was told")
-class NotDone(Record, kw_only=True):
-    """Somebody wanted something of the runner that can't be, or failed."""
-
-    doing: Annotated[str | None, Meta(description="what failed")] = None
-    error: Annotated[str, Meta(description="why")]
-    traceback: Annotated[str | None, Meta(description="where in the runner")] = None
+    rules: Annotated[list[str], Meta(description="the rules")]
 
 
-@_event("can't publish what the rules do")
-class CannotPublish(Record, kw_only=True):
-    """The status of the rules can't be seen in the house. It is tried again every minute."""
+@_event("control.restart_requested", "restart requested")
+class RestartRequested(_RulesRequest, kw_only=True):
+    """A command asks for a restart of rules."""
 
-    path: Annotated[str, Meta(description="where it would be")]
-    error: Annotated[str, Meta(description="why")]
+
+@_event("control.enable_requested", "enable requested")
+class EnableRequested(_RulesRequest, kw_only=True):
+    """A command enables rules."""
+
+
+@_event("control.disable_requested", "disable requested")
+class DisableRequested(_RulesRequest, kw_only=True):
+    """A command disables rules."""
+
+
+class _Request(Record, kw_only=True):
+    """A request that was not carried out."""
+
+    doing: Annotated[str | None, Meta(description="the operation that failed")] = None
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
+    traceback: Annotated[str | None, Meta(description="traceback within the runner")] = None
+
+
+@_event("control.request_refused", "request refused", level="warning")
+class RequestRefused(_Request, kw_only=True):
+    """A command asked for something impossible."""
+
+
+@_event("control.request_failed", "request failed", level="error")
+class RequestFailed(_Request, kw_only=True):
+    """A command could not be carried out."""
+
+
+@_event("publisher.unavailable", "can't publish the state of the rules", level="error")
+class PublishingUnavailable(Record, kw_only=True):
+    """The runner can't publish the states of the rules. It tries again every minute."""
+
+    path: Annotated[str, Meta(description="the path to publish under")]
+    error: Annotated[str, Meta(description="the error")]
     advice: Annotated[str | None, Meta(description="what to do")] = None
 
 
-@_event("publishing what the rules do")
-class Published(Record, kw_only=True):
-    """What could not be published before is."""
+@_event("publisher.available", "publishing the state of the rules")
+class PublishingAvailable(Record, kw_only=True):
+    """The states of the rules are published, after this had failed before."""
 
-    path: Annotated[str, Meta(description="where it is")]
-
-
-@_event("can't read which rules are switched off", "can't write which rules are switched off")
-class SwitchesProblem(Record, kw_only=True):
-    """What rules were told to be disabled or enabled could not be read or written."""
-
-    file: Annotated[str, Meta(description="which one")]
-    error: Annotated[str, Meta(description="why")]
+    path: Annotated[str, Meta(description="the path that they are published under")]
 
 
-@_event("can't show the log")
-class CannotShow(Record, kw_only=True):
-    """The console, or where it goes, takes nothing. What it misses is in the trail only."""
+class _Overrides(Record, kw_only=True):
+    """A problem with the file of overrides."""
 
-    error: Annotated[str, Meta(description="why")]
+    file: Annotated[str, Meta(description="the file")]
+    error: Annotated[str, Meta(description="the error")]
+
+
+@_event("overrides.unreadable", "can't read which rules are disabled", level="error")
+class OverridesUnreadable(_Overrides, kw_only=True):
+    """The file of rules that commands have enabled or disabled could not be read."""
+
+
+@_event("overrides.not_written", "can't write which rules are disabled", level="error")
+class OverridesNotWritten(_Overrides, kw_only=True):
+    """The file of rules that commands have enabled or disabled could not be written."""
+
+
+@_event("log.not_shown", "can't show the log", level="error")
+class LogNotShown(Record, kw_only=True):
+    """The terminal or pipe of the log accepts no lines. Dropped lines are only in the trail."""
+
+    error: Annotated[str, Meta(description="the reason")]
 
 
 # --- the trail ----------------------------------------------------------------------------------
 
 
-@_event("trail begins")
-class TrailBegins(Record, kw_only=True):
+@_event("trail.started", "trail begins", level="debug")
+class TrailStarted(Record, kw_only=True):
     """The first record of each file of the trail."""
 
-    schema: Annotated[int, Meta(description="the version of this schema")]
-    runner: Annotated[str, Meta(description="the version of eshet-rules")]
-    after: Annotated[str | None, Meta(description="the file before it, without its endings")] = None
+    schema: Annotated[int, Meta(description="version of this schema")]
+    runner: Annotated[str, Meta(description="version of eshet-rules")]
+    after: Annotated[str | None, Meta(description="the file before it, without suffixes")] = None
 
 
-@_event("trail repaired")
+@_event("trail.repaired", "trail repaired", level="warning")
 class TrailRepaired(Record, kw_only=True):
-    """The runner had been killed within a record, whose part was cut off."""
+    """The runner was killed while it wrote a record; the partial record was cut off."""
 
-    cut: Annotated[int, Meta(description="how many bytes")]
+    cut: Annotated[int, Meta(description="number of bytes")]
 
 
-@_event("records lost")
-class RecordsLost(Record, kw_only=True):
-    """Here is a gap: the trail could not be written for a while, and can be again."""
+@_event("trail.records_lost", "records lost", level="error")
+class TrailRecordsLost(Record, kw_only=True):
+    """A gap in the trail: for a time, it could not be written."""
 
-    lost: Annotated[int, Meta(description="how many records")]
-    since: Annotated[Time, Meta(description="when the first of them was made")]
-    error: Annotated[str, Meta(description="why")]
+    lost: Annotated[int, Meta(description="number of lost records")]
+    since: Annotated[Time, Meta(description="time of the first lost record")]
+    error: Annotated[str, Meta(description="the reason")]
+
+
+class _Trail(Record, kw_only=True):
+    """A problem with the trail. The rules run on."""
+
+    error: Annotated[str, Meta(description="the problem")]
+    file: Annotated[str, Meta(description="the file")]
+
+
+@_event("trail.not_written", "can't write the trail", level="error")
+class TrailNotWritten(_Trail, kw_only=True):
+    """The trail can't be written. Records are counted, and the rules run on."""
+
+
+@_event("trail.moved", "the trail was moved or deleted", level="error")
+class TrailMoved(_Trail, kw_only=True):
+    """The file of the trail was moved or deleted; a new one was begun."""
+
+
+@_event("trail.not_closed", "can't close a file of the trail", level="error")
+class TrailNotClosed(_Trail, kw_only=True):
+    """A full file of the trail could not be closed; it is written on."""
+
+
+@_event("trail.not_compressed", "can't compress the trail", level="error")
+class TrailNotCompressed(_Trail, kw_only=True):
+    """A closed file of the trail could not be compressed; it stays as it is."""
+
+
+@_event("trail.not_dropped", "can't drop the oldest file of the trail", level="error")
+class TrailNotDropped(_Trail, kw_only=True):
+    """The oldest file of the trail could not be removed."""
+
+
+class _StateFolder(Record, kw_only=True):
+    """A problem with the state folder. The rules run on."""
+
+    folder: Annotated[str, Meta(description="the folder")]
+    error: Annotated[str | None, Meta(description="why it could not be locked again")] = None
 
 
 @_event(
-    "can't write the trail",
-    "the trail was moved or deleted",
-    "can't close a file of the trail",
-    "can't compress the trail",
-    "can't drop the oldest file of the trail",
+    "state_folder.full", "no space for the state folder, so no state is kept yet", level="error"
 )
-class TrailProblem(Record, kw_only=True):
-    """The trail is not what it should be. The rules go on."""
+class StateFolderFull(_StateFolder, kw_only=True):
+    """There is no space for the state folder. The rules run; their state is lost at the end."""
 
-    error: Annotated[str, Meta(description="what is wrong")]
-    file: Annotated[str, Meta(description="with which file")]
+
+@_event("lock.not_restored", "can't take a lock again", level="error")
+class LockNotRestored(_StateFolder, kw_only=True):
+    """The lock or its folder was removed, and could not be taken again."""
+
+
+@_event("lock.restored", "took a lock again", level="warning")
+class LockRestored(_StateFolder, kw_only=True):
+    """The lock or its folder was removed, and was taken again."""
+
+
+class _RulesFolder(Record, kw_only=True):
+    """State of a rules folder with another path."""
+
+    before: Annotated[str, Meta(description="the other path")]
+    folder: Annotated[str, Meta(description="the present rules folder")]
+    advice: Annotated[str | None, Meta(description="how to use that state")] = None
+
+
+@_event("state_folder.renamed", "the rules folder was renamed")
+class RulesFolderRenamed(_RulesFolder, kw_only=True):
+    """The rules folder has another path than before; its state was taken over."""
 
 
 @_event(
-    "no space for the state folder, so nothing is kept yet",
-    "can't take a lock again",
-    "took a lock again",
+    "state_folder.orphan_found",
+    "found the state of a rules folder that no longer exists",
+    level="warning",
 )
-class StateFolderProblem(Record, kw_only=True):
-    """The state folder or its lock was removed, or there is no space for it. The rules go on."""
-
-    folder: Annotated[str, Meta(description="which one")]
-    error: Annotated[str | None, Meta(description="why it could not be taken again")] = None
+class OrphanStateFound(_RulesFolder, kw_only=True):
+    """There is state of a rules folder that no longer exists."""
 
 
-@_event("rules folder was renamed", "found the state of a rules folder that is gone")
-class RulesFolderRenamed(Record, kw_only=True):
-    """There is state of a rules folder with another path: it is taken over, or may be by hand."""
+def emit(
+    log: "FilteringBoundLogger",
+    record: Record,
+    *,
+    level: Level | None = None,
+    error: BaseException | None = None,
+) -> None:
+    """Log an event.
 
-    before: Annotated[str, Meta(description="that path")]
-    folder: Annotated[str, Meta(description="of the rules now")]
-    advice: Annotated[str | None, Meta(description="how to take it over")] = None
+    Args:
+        log: adds the time, the cause, and the rule or module that it is bound to.
+        record: the event, with its own fields.
+        level: in place of the usual one of the event.
+        error: that was raised; its text, traceback and advice become fields.
+    """
+    fields = {
+        name: value
+        for name in record.__struct_fields__
+        if (value := getattr(record, name)) is not None and value is not UNSET
+    }
+    if error is not None:
+        fields["exc_info"] = error
+    getattr(log, level or record.LEVEL)(record.EVENT, **fields)
 
 
 def check(record: Mapping[str, Any]) -> None:
     """Check a record against its schema.
 
     Raises:
-        ValueError: it does not have it; the message says where and why.
+        ValueError: it does not match; the message says where and why.
     """
     if "logger" in record:
         return
     event = str(record.get("event"))
     if event not in EVENTS:
         raise ValueError(f"there is no event {event!r} in eshet_rules.audit.records")
+    if missing := [name for name in ("time", "level") if name not in record]:
+        raise ValueError(f"{event}: the record has no {' and no '.join(missing)}")
     fields = {name: value for name, value in record.items() if name != "crc"}
     try:
         msgspec.convert(fields, EVENTS[event])

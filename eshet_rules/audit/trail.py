@@ -1,17 +1,18 @@
 """The trail: append-only files of lines, which a reader can trust.
 
-A record is acknowledged, by the return of `append` or `flush`, when the system has it: it survives
-the end of this process, though not that of the machine. The trail is made of one open file and of
-closed ones beside it, which are compressed:
+A record is acknowledged, by the return value of `append` or `flush`, when the kernel has it: it
+survives the end of this process, but maybe not a crash of the machine. The trail consists of one
+open file and closed ones beside it, which are compressed:
 
-    trail.jsonl                                       is appended to
+    trail.jsonl                                       open for appending
     trail-000002-20261125T032241.jsonl.zst            closed; named by its number and its first time
     trail-000001-20261124T000000.jsonl.zst
 
-If the open file is moved or deleted, another one is begun at its path, with a record of the gap.
+If the open file is moved or deleted, the trail continues in a new file at its path, which has a
+record of the gap.
 
-Invariants: the open file ends with a whole line after each `append`, also after one that failed,
-as long as the system lets it be cut.
+Invariants: the open file ends with a complete line after each `append`, even after a failed one,
+provided that the system can truncate it.
 """
 
 import contextlib
@@ -28,12 +29,21 @@ from eshet.clock import wall_stamp
 from eshet.private_files import make_private_folder, open_private
 from eshet_rules.audit.archive import Archive, Report
 from eshet_rules.audit.lines import encode, time_of
-from eshet_rules.audit.records import SCHEMA_VERSION, RecordsLost, TrailBegins
+from eshet_rules.audit.records import (
+    SCHEMA_VERSION,
+    Record,
+    TrailMoved,
+    TrailNotClosed,
+    TrailNotWritten,
+    TrailRecordsLost,
+    TrailRepaired,
+    TrailStarted,
+)
 
 __all__ = ["DAY", "SIZE", "Trail", "open_file"]
 
 SIZE: Final = 64 << 20
-"""How many bytes are in a file before the next one is begun."""
+"""Default size at which a file is closed and the next one begun, in bytes."""
 
 DAY: Final = len("2026-11-25")
 _SECOND: Final = len("2026-11-25T03:22:41")
@@ -45,23 +55,25 @@ _MOST_COLLECTED: Final = 1 << 16
 def open_file(place: Path) -> Path:
     """Return the open file of the trail at a place: a folder, or a file.
 
-    What is not there yet will be a file if its name has an ending.
+    A path that does not exist yet means a file if its name has a suffix.
     """
     is_file = not place.is_dir() if place.exists() else bool(place.suffix)
     return place if is_file else place / "trail.jsonl"
 
 
 class Trail:
-    """Appends records to a trail; from any thread.
+    """Appends records to a trail. Safe to use from any thread.
 
-    Whatever the system refuses is reported, and raises nothing: what can't be written is counted,
-    tried again with the first record of another second, and told of as a gap when that succeeds.
+    Errors of the system are reported, not raised. Records that can't be written are counted as
+    lost. Writing is tried again with the first record of another second, and a record of the gap is
+    written when it succeeds.
 
     Args:
-        file: the open file; its folder is made.
-        size: when to begin the next one, in bytes.
-        total: how many bytes all closed files may have: the oldest go. Any number if not given.
-        report: is told of problems, in the thread that appends.
+        file: the open file; its folder is created.
+        size: the size at which the next file is begun, in bytes.
+        total: maximum size of all closed files, in bytes: the oldest are deleted. Unlimited by
+            default.
+        report: called for each problem, in the thread that appends.
     """
 
     def __init__(
@@ -70,36 +82,36 @@ class Trail:
         *,
         size: int = SIZE,
         total: float = math.inf,
-        report: Report = lambda event, fields: None,
+        report: Report = lambda problem: None,
     ) -> None:
         self.file: Final = file
         self.report = report
         self._runner: Final = version("eshet-rules")
-        self._most = size
+        self._max_size = size
         self._lock = threading.RLock()
         self._collected: deque[tuple[bytes, str]] = deque()
         self._collected_size = 0
         self._fd: int | None = None
         self._is_regular = True
-        self._identity: tuple[int, int] | None = None  # of the file that is open, if it has a place
-        self._count = 0  # of lines that were written to it
+        self._identity: tuple[int, int] | None = None  # of the open file, if it is a regular one
+        self._count = 0  # lines that this trail has written to the open file
         self._size = 0
         self._full_at = size
         self._day = ""
         self._begun = ""  # the time of the first record in the file
-        self._after: str | None = None
+        self._after: str | None = None  # the file that was closed before it
         self._torn = False  # the file may end within a line
         self._lost = 0
         self._lost_since = ""
-        self._why_lost = ""
-        self._failed_in = ""  # which second
-        self._checked_in = ""  # likewise: whether the file is in its place
-        self._why: str | None = None
-        self._problems: deque[tuple[str, dict[str, Any]]] = deque()
-        self._archive = Archive(file, total, lambda *problem: self._problems.append(problem))
+        self._lost_because = ""
+        self._failed_in = ""  # the second of the last failure
+        self._checked_in = ""  # the second of the last check that the file is at its path
+        self._error: str | None = None  # the present error, if the last write failed
+        self._problems: deque[Record] = deque()
+        self._archive = Archive(file, total, self._problems.append)
 
     def open(self) -> None:
-        """Open the file, cut off a torn line, and compress what was closed and is not yet."""
+        """Open the file, cut off a torn line, and compress uncompressed closed files."""
         now = wall_stamp()
         with self._lock:
             self._archive.open()
@@ -108,27 +120,27 @@ class Trail:
             except OSError as error:
                 self._fail(now, error)
         self._archive.compress()
-        self._tell_problems()
+        self._report_problems()
 
     def append(self, record: Any, time: str) -> bool:
         """Append a record; return whether it is acknowledged.
 
         Args:
-            record: of the schema, or a mapping.
-            time: of the record.
+            record: a record of the schema, or a mapping.
+            time: the time of the record.
         """
         self.collect(record, time)
         return self.flush()
 
     def collect(self, record: Any, time: str) -> bool:
-        """Take a record that is appended by the next `flush`, with all that were taken before it.
+        """Collect a record, which the next `flush` appends with all others collected before.
 
         Args:
             record: see `append`.
             time: see `append`.
 
         Returns:
-            Whether it is time to flush, as they have become many.
+            Whether so much is collected that the caller should flush.
         """
         line = encode(record)
         self._collected.append((line, time))
@@ -136,7 +148,7 @@ class Trail:
         return self._collected_size > _MOST_COLLECTED
 
     def flush(self) -> bool:
-        """Append what was collected, by one write; return whether it is acknowledged."""
+        """Append all collected records with one write; return whether they are acknowledged."""
         with self._lock:
             self._collected_size = 0
             lines: list[bytes] = []
@@ -146,13 +158,13 @@ class Trail:
                 lines.append(line)
             if lines:
                 self._append(b"".join(lines), len(lines), time)
-            acknowledged = self._why is None
+            acknowledged = self._error is None
         if self._problems:
-            self._tell_problems()
+            self._report_problems()
         return acknowledged
 
     def close(self) -> None:
-        """Flush and close, after one more try to tell of a gap."""
+        """Flush and close; if records were lost, try once more to write a record of the gap."""
         self.flush()
         with self._lock:
             if self._lost:
@@ -163,12 +175,12 @@ class Trail:
                 with contextlib.suppress(OSError):
                     os.close(fd)
         self._archive.join()
-        self._tell_problems()
+        self._report_problems()
 
     # --- the open file ----------------------------------------------------------------------
 
     def _append(self, lines: bytes, count: int, time: str) -> None:
-        """Append so many lines, the last of which is of this time, or lose them."""
+        """Append `count` lines, or count them as lost; `time` is that of the last one."""
         if time[:_SECOND] == self._failed_in:
             self._lose(time, count)
             return
@@ -179,10 +191,10 @@ class Trail:
             self._fail(time, error)
             self._lose(time, count)
         else:
-            self._why, self._failed_in = None, ""
+            self._error, self._failed_in = None, ""
 
     def _prepare(self, time: str, length: int) -> None:
-        """Have a file open that a line of this time and length belongs in, and no gap untold."""
+        """Open the file for a line of this time and length, and record a gap before it."""
         if time[:_SECOND] != self._checked_in:
             self._leave_if_moved(time)
         self._mend()
@@ -191,41 +203,40 @@ class Trail:
         elif time[:DAY] != self._day or self._size + length > self._full_at:
             self._begin_next(time)
         if self._lost:
-            gap = RecordsLost(
+            gap = TrailRecordsLost(
                 time=time,
                 level="error",
-                event="records lost",
+                event=TrailRecordsLost.EVENT,
                 lost=self._lost,
                 since=self._lost_since,
-                error=self._why_lost,
+                error=self._lost_because,
             )
             self._write(encode(gap))
             self._lost = 0
 
     def _leave_if_moved(self, time: str) -> None:
-        """Close the file if it is not at its path any more, and count what is not there with it."""
+        """Close the file if it is no longer at its path, and count its records as lost."""
         self._checked_in = time[:_SECOND]
         if self._fd is None or self._identity is None or _identity_at(self.file) == self._identity:
             return
         fd, self._fd, self._torn = self._fd, None, False
         os.close(fd)
-        self._why_lost = "the file was moved or deleted, and these records with it"
-        fields = {"error": "another file is begun at its place", "file": str(self.file)}
-        self._problems.append(("the trail was moved or deleted", fields))
+        self._lost_because = "the file was moved or deleted, and these records with it"
+        error = "the trail continues in a new file"
+        self._problems.append(TrailMoved(error=error, file=str(self.file)))
         self._lose(self._begun, self._count)
 
     def _begin_next(self, time: str) -> None:
-        """Close the file and open the next; go on with this one if that can't be."""
+        """Close the file and open the next one; on an error, keep using this one."""
         if not self._is_regular:
             self._day = time[:DAY]
             return
         try:
             closed = self._archive.take(self._begun)
         except OSError as error:
-            fields = {"error": str(error), "file": str(self.file)}
-            self._problems.append(("can't close a file of the trail", fields))
+            self._problems.append(TrailNotClosed(error=str(error), file=str(self.file)))
             self._day = time[:DAY]
-            self._full_at = self._size + self._most
+            self._full_at = self._size + self._max_size
             return
         fd, self._fd = self._fd, None
         self._after = closed.stem
@@ -249,10 +260,10 @@ class Trail:
         self._fd, self._torn, self._count = fd, False, 0
         self._identity = (status.st_dev, status.st_ino) if self._is_regular else None
         if cut:
-            self._problems.append(("trail repaired", {"cut": cut}))
+            self._problems.append(TrailRepaired(cut=cut))
         self._begun = first or time
         self._day = self._begun[:DAY]
-        self._full_at = self._most
+        self._full_at = self._max_size
         if not self._size:
             try:
                 self._write(encode(_beginning(time, self._runner, self._after)))
@@ -262,23 +273,23 @@ class Trail:
                 raise
 
     def _write(self, line: bytes) -> None:
-        """Write a line, or several, or nothing of it; the file is not torn.
+        """Write one or more lines, completely or not at all; the file must not be torn.
 
         Raises:
-            OSError: it was not written.
+            OSError: they were not written.
         """
         fd = self._fd
-        assert fd is not None  # noqa: S101 - whoever calls this has opened it
+        assert fd is not None  # noqa: S101 - the caller has opened it
         try:
             written = os.write(fd, line)
-            while written < len(line):  # the system says only now that the rest does not fit
+            while written < len(line):  # a full disk raises an error only at the next write
                 written += os.write(fd, line[written:])
         except OSError:
             self._torn = self._is_regular
             with contextlib.suppress(OSError):
                 self._mend()
             raise
-        except BaseException:  # a rule that logs was interrupted in here: nobody knows how far
+        except BaseException:  # a logging rule was interrupted here, at an unknown position
             self._fd = None
             os.close(fd)
             raise
@@ -286,20 +297,19 @@ class Trail:
         self._count += line.count(b"\n")
 
     def _mend(self) -> None:
-        """Cut off what a write that failed has left.
+        """Cut off the partial line that a failed write has left.
 
         Raises:
-            OSError: it is still there.
+            OSError: it could not be cut off.
         """
         if self._torn and self._fd is not None:
             os.ftruncate(self._fd, self._size)
             self._torn = False
 
     def _fail(self, time: str, error: OSError) -> None:
-        if self._why is None:  # once is enough, until it is well again
-            fields = {"error": str(error), "file": str(self.file)}
-            self._problems.append(("can't write the trail", fields))
-        self._why = self._why_lost = str(error)
+        if self._error is None:  # report an outage once
+            self._problems.append(TrailNotWritten(error=str(error), file=str(self.file)))
+        self._error = self._lost_because = str(error)
         self._failed_in = time[:_SECOND]
 
     def _lose(self, time: str, count: int) -> None:
@@ -307,17 +317,17 @@ class Trail:
             self._lost_since = time
         self._lost += count
 
-    def _tell_problems(self) -> None:
+    def _report_problems(self) -> None:
         while self._problems:
-            event, fields = self._problems.popleft()
+            problem = self._problems.popleft()
             lost = self._lost
-            self.report(event, fields)
-            if self._why is not None:
-                self._lost = lost  # that the trail can't be written is not missing in it
+            self.report(problem)
+            if self._error is not None:
+                self._lost = lost  # the report itself does not count as a lost record
 
 
 def _identity_at(file: Path) -> tuple[int, int] | None:
-    """Return what tells the file at a path from others; None if there is none."""
+    """Return the device and inode of the file at a path; None if there is none."""
     try:
         status = os.lstat(file)
     except OSError:
@@ -332,11 +342,11 @@ def _opened(file: Path) -> int:
     return open_private(file, flags)
 
 
-def _beginning(time: str, runner: str, after: str | None) -> TrailBegins:
-    return TrailBegins(
+def _beginning(time: str, runner: str, after: str | None) -> TrailStarted:
+    return TrailStarted(
         time=time,
         level="info",
-        event="trail begins",
+        event=TrailStarted.EVENT,
         schema=SCHEMA_VERSION,
         runner=runner,
         after=after,
@@ -344,12 +354,12 @@ def _beginning(time: str, runner: str, after: str | None) -> TrailBegins:
 
 
 def _cut_torn_line(fd: int, size: int) -> int:
-    """Cut off what is after the last newline of a file; return how many bytes that were."""
+    """Cut off an incomplete last line of a file; return the number of bytes removed."""
     end, whole = size, 0
     while end and not whole:
         start = max(0, end - _TAIL)
         whole = start + os.pread(fd, end - start, start).rfind(b"\n") + 1
-        if whole == start:  # there is none in this block, or it ends the one before
+        if whole == start:  # no newline in this block, or the block before ends with one
             end, whole = start, 0
     if whole != size:
         os.ftruncate(fd, whole)

@@ -1,18 +1,18 @@
-"""The `eshet-rules` command; a module for each of its commands.
+"""The `eshet-rules` command, with a module for each group of subcommands.
 
 run              runs the rules of a folder
 init             writes a first rule and its test
 templates        the files that `init` writes
 list             lists the rules of a running runner and their states
 control          reload, enable, disable, restart
-audit            queries the trail
+audit            queries the audit trail
 completion       completes names of rules in the shell
-runner_client    finds a running runner, and asks it
+runner_client    finds a running runner and calls its actions
 table            the table of rules
-options          options of several commands
-time_option      points of time as options
+options          options that several commands share
+time_option      points in time as option values
 
-Nothing slow is imported here: the runner and what it needs are imported by the command that runs.
+Nothing slow is imported here: each command imports the runner and its dependencies when it runs.
 """
 
 import click

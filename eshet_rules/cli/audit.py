@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from eshet.program import printable
+from eshet_rules.audit.earlier import NAMES_OF_VERSION_1
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import (
     Command,
@@ -32,32 +33,37 @@ _DAMAGED: Final = 3
 @click.command(cls=Command)
 @click.argument("rules", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--rule", type=RuleName(), metavar="GLOB", help="Of this rule, as hall.light or 'hall.*'."
+    "--rule",
+    type=RuleName(),
+    metavar="GLOB",
+    help="Records of this rule, such as hall.light or 'hall.*'.",
 )
-@click.option("--path", metavar="GLOB", help="About this path, as /hall/light or '/hall/*'.")
-@click.option("--event", metavar="NAME", help="Of this kind, as 'value set'.")
-@click.option("--cause", metavar="ID", help="Of this cause, and of those that it led to at once.")
+@click.option(
+    "--path", metavar="GLOB", help="Records about this path, such as /hall/light or '/hall/*'."
+)
+@click.option("--event", metavar="NAME", help="Records of this kind, such as 'output.set'.")
+@click.option("--cause", metavar="ID", help="Records of this cause and of its direct effects.")
 @click.option(
     "--chain",
     is_flag=True,
-    help="With --cause: all that led to it, and all that followed from it.",
+    help="With --cause: everything that led to it, and all its effects.",
 )
-@click.option("--from", "since", metavar="TIME", type=MOMENT, help="Not before this.")
-@click.option("--to", "until", metavar="TIME", type=MOMENT, help="Before this.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on.")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines, as in the trail.")
+@click.option("--from", "since", metavar="TIME", type=MOMENT, help="Records from this time on.")
+@click.option("--to", "until", metavar="TIME", type=MOMENT, help="Records before this time.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new records.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, as in the trail.")
 @click.option(
     "--audit",
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
-    help="Where the trail is.  [default: as configured, or in the state folder]",
+    help="Location of the trail.  [default: as configured, or in the state folder]",
 )
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="ESHET_RULES_STATE",
     show_envvar=True,
-    help="State folder of the runner.  [default: as that of run]",
+    help="State folder of the runner.  [default: as for run]",
 )
 @config_option
 def audit(
@@ -75,13 +81,11 @@ def audit(
     state: Path | None,
     config: Path | None,
 ) -> None:
-    """Show what happened: the trail of the rules in the folder RULES.
+    """Print the audit trail of the rules in the folder RULES.
 
-    A TIME is a date, a time of today, or both, as 2026-11-25T18:30; or how long ago, as 90s, 15m,
-    2h or 3d.
+    A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
 
-    What is shown is what was written: lines that were damaged are told, and left out. The exit code
-    is 3 then.
+    Damaged lines are reported on standard error and skipped; the exit code is then 3.
     """
     from eshet_rules.audit.archive import closed_files
     from eshet_rules.audit.chain import chain_of
@@ -91,20 +95,20 @@ def audit(
     from eshet_rules.logs import renderer, shows_colours
 
     if chain and cause is None:
-        raise click.UsageError("--chain is that of a cause: name it with --cause ID.")
+        raise click.UsageError("--chain needs a cause: name it with --cause ID.")
     if since and until and since >= until:
-        raise click.UsageError("--from is not before --to, so there is nothing between them")
+        raise click.UsageError("--from must be before --to")
     with errors_for_people():
         place = audit or _place(rules_folder(rules), state, config)
         file = open_file(place)
         if not follow and not file.exists() and not closed_files(file):
             raise NoTrail(file)
         if file.exists() and not file.is_file():
-            raise NoTrail(file, "is no ordinary file")
+            raise NoTrail(file, "is not a regular file")
         wanted = Filter(
             rule=rule,
             path=path,
-            event=event,
+            event=None if event is None else NAMES_OF_VERSION_1.get(event, event),
             cause=None if chain else cause,
             chain=chain_of(file, cause) if chain and cause is not None else None,
             since=stamp_of(since) if since else "",
@@ -126,15 +130,15 @@ def audit(
 
 
 def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bool) -> bool:
-    """Show records, and return whether there was any."""
+    """Print records, and return whether there were any."""
     found = False
 
-    async def show_for_ever() -> None:
+    async def show_new() -> None:
         async for record in reader.follow():
             click.echo(view(record))
 
     if follow:
-        asyncio.run(show_for_ever())
+        asyncio.run(show_new())
     else:
         for record in reader.records():
             click.echo(view(record))
@@ -143,16 +147,17 @@ def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bo
 
 
 def _nothing(event: str | None, path: str | None) -> str:
-    """Return that there was no record, and what may be wrong with the question."""
+    """Return a message that no record matches, with advice if the filter looks mistyped."""
     from eshet_rules.audit.records import EVENTS
 
     advice = ""
     if path is not None and not path.startswith(("/", "*")):
         advice = f"; a path begins with a slash, did you mean '/{path}'?"
     elif event is not None and event not in EVENTS:
-        near = difflib.get_close_matches(event, EVENTS, n=1, cutoff=0.7)
-        advice = f"; did you mean --event {near[0]!r}?" if near else ""
-    return f"there is no such record{advice}"
+        near = difflib.get_close_matches(event, {*EVENTS, *NAMES_OF_VERSION_1}, n=1, cutoff=0.7)
+        meant = [NAMES_OF_VERSION_1.get(name, name) for name in near]
+        advice = f"; did you mean --event {meant[0]!r}?" if meant else ""
+    return f"no record matches{advice}"
 
 
 def _report(damage: "Damage", damages: "list[Damage]") -> None:
@@ -162,7 +167,7 @@ def _report(damage: "Damage", damages: "list[Damage]") -> None:
 
 
 def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
-    """Return where the trail of a rules folder is."""
+    """Return the location of the trail of a rules folder."""
     from eshet_rules.config import FILE_NAME, ConfigurationFile
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.runner.state_folder import state_folder
@@ -171,6 +176,6 @@ def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
     configuration = ConfigurationFile(
         config or folder / FILE_NAME, must_exist=config is not None
     ).read()
-    if isinstance(configuration.log.audit, Path):
-        return configuration.log.audit
+    if configuration.audit.path is not None:
+        return configuration.audit.path
     return state_folder(state or configuration.state.folder or default_state(), folder) / "audit"

@@ -1,4 +1,4 @@
-"""Names of rules, completed by the shell: of the running runner, or else of the rules folder."""
+"""Shell completion of rule names, from the running runner or else from the rules folder."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ from eshet_rules.cli.options import rules_folder
 
 __all__ = ["RuleName", "names_in"]
 
-_LONGEST_WAIT = 1.0  # seconds: somebody waits with a finger on the key
+_TIMEOUT = 1.0  # seconds: the user waits for the completion
 
 
 class RuleName(click.ParamType[str]):
@@ -30,7 +30,7 @@ class RuleName(click.ParamType[str]):
         options = (ctx.params.get(name) for name in ("server", "runner", "config"))
         try:
             names = _of_runner(*options)
-        except (Exception, SystemExit):  # whatever is wrong: there is no place to say it here
+        except (Exception, SystemExit):  # a completion can't report errors
             names = names_in(rules_folder())
         return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
@@ -45,7 +45,7 @@ def _of_runner(server: str | None, runner: str | None, config: Path | None) -> s
     names: set[str] = set()
 
     async def request(running: Runner) -> None:
-        async with asyncio.timeout(_LONGEST_WAIT):
+        async with asyncio.timeout(_TIMEOUT):
             for rule in (await running.rules())[0]:
                 names.update((rule["rule"], rule["module"]))
 
@@ -55,7 +55,7 @@ def _of_runner(server: str | None, runner: str | None, config: Path | None) -> s
 
 
 def names_in(folder: Path) -> set[str]:
-    """Return the names of the modules of a folder, and of their rules as far as one can read."""
+    """Return the names of the modules of a folder and, where the source parses, of their rules."""
     from eshet_rules.modules.discovery import discover
 
     names: set[str] = set()
@@ -80,7 +80,7 @@ def _rules(code: bytes) -> set[str]:
 
 
 def _name(decorator: ast.expr) -> str | None:
-    """Return the name that a rule is given by its decorator, if it is written there."""
+    """Return the literal `name` argument of a rule's decorator; None without one."""
     for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
         if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
             return str(keyword.value.value)

@@ -19,11 +19,11 @@ _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 def reload(
     names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
 ) -> None:
-    """Reload modules, or all; also a rule that has failed runs again then.
+    """Reload the modules NAMES, or all modules. Failed rules run again.
 
-    NAMES are modules, as hall, or rules, as hall.hall_light, or globs of either.
+    NAMES are modules (hall), rules (hall.hall_light), or globs of either.
     """
-    _tell("reload", "reloaded", names, server, runner, config)
+    _call("reload", "reloaded", names, server, runner, config)
 
 
 @click.command(cls=Command)
@@ -32,12 +32,12 @@ def reload(
 def enable(
     names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
 ) -> None:
-    """Let rules run that were disabled.
+    """Enable rules that were disabled.
 
-    NAMES are rules, as hall.hall_light, or modules, as hall, or globs of either. It holds over a
-    restart of the runner, and beats the configuration.
+    NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
+    restarts of the runner and takes precedence over the configuration.
     """
-    _tell("enable", "enabled", names, server, runner, config)
+    _call("enable", "enabled", names, server, runner, config)
 
 
 @click.command(cls=Command)
@@ -46,12 +46,12 @@ def enable(
 def disable(
     names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
 ) -> None:
-    """End rules, and do not run them until they are enabled.
+    """Stop rules, and do not run them until they are enabled again.
 
-    NAMES are rules, as hall.hall_light, or modules, as hall, or globs of either. It holds over a
-    restart of the runner, and beats the configuration.
+    NAMES are rules (hall.hall_light), modules (hall), or globs of either. The setting survives
+    restarts of the runner and takes precedence over the configuration.
     """
-    _tell("disable", "disabled", names, server, runner, config)
+    _call("disable", "disabled", names, server, runner, config)
 
 
 @click.command(cls=Command)
@@ -60,14 +60,14 @@ def disable(
 def restart(
     names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
 ) -> None:
-    """Start rules afresh, as if they had never run: nothing of their state is kept.
+    """Restart rules from scratch: they lose their state.
 
-    NAMES are rules, as hall.hall_light, or modules, as hall, or globs of either.
+    NAMES are rules (hall.hall_light), modules (hall), or globs of either.
     """
-    _tell("restart", "restarted", names, server, runner, config)
+    _call("restart", "restarted", names, server, runner, config)
 
 
-def _tell(
+def _call(
     action: str,
     done: str,
     names: tuple[str, ...],

@@ -12,9 +12,9 @@ __all__ = ["init"]
 @click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path), default="rules")
 def init(folder: Path) -> None:
-    """Write a first rule, its test, and a file of configuration into FOLDER, or else `rules`.
+    """Write a first rule, its test and a configuration file into FOLDER (default: `rules`).
 
-    Nothing is overwritten: it is an error if one of them is there already.
+    Existing files are not overwritten: if one of these exists, nothing is written.
     """
     from eshet_rules.cli.templates import write_templates
 

@@ -24,8 +24,8 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 @click.command("list", cls=Command)
 @click.argument("names", nargs=-1, type=RuleName())
-@click.option("--watch", is_flag=True, help="Show it again whenever it changes, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for machines: a line each time.")
+@click.option("--watch", is_flag=True, help="Print the list again at every change, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as one line of JSON.")
 @runner_options
 def list_(
     names: tuple[str, ...],
@@ -35,12 +35,13 @@ def list_(
     runner: str | None,
     config: Path | None,
 ) -> None:
-    """Show how the rules of a running runner are: all, or those of NAMES.
+    """List the rules of a running runner and their states: all rules, or NAMES.
 
-    NAMES are rules, as hall.hall_light, or modules, as hall, or globs of either.
+    NAMES are rules (hall.hall_light), modules (hall), or globs of either.
 
-    Of each rule: its state and since when, version, strategy, restarts, how many tasks run and
-    wait, what it reads and writes, which of these paths nothing provides, and its last error.
+    For each rule: its state and since when, version, restarts, numbers of running and waiting
+    tasks, strategy, the paths that it reads and writes, those of them that nothing provides, and
+    its last error.
     """
     from eshet.exceptions import Disconnected
     from eshet.unknown import Unknown
@@ -74,7 +75,7 @@ def list_(
             text, problem = "", ""
             try:
                 text = "" if summary is Unknown else await shown(running)
-            except NoRunner as error:  # it has ended since, or hangs
+            except NoRunner as error:  # it has exited since, or hangs
                 problem = str(error)
             except Disconnected:
                 pass
@@ -90,10 +91,10 @@ def list_(
 def _named(
     rules: list[dict[str, Any]], broken: dict[str, str], names: Sequence[str]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return what of this has one of the names.
+    """Return the rules and broken modules that one of the names matches.
 
     Raises:
-        UnknownName: there is nothing of one of them.
+        UnknownName: one of the names matches nothing.
     """
     from eshet_rules.config import is_meant
     from eshet_rules.exceptions import UnknownName
@@ -110,7 +111,7 @@ def _named(
 
 
 async def _changes_of(running: "Runner") -> AsyncIterator[Any]:
-    """Iterate over how the runner is: now, and whenever something has changed, without delay."""
+    """Iterate over summaries of the runner: the present one, then the newest at each change."""
     import asyncio
 
     summaries: asyncio.Queue[Any] = asyncio.Queue()
@@ -125,12 +126,12 @@ async def _changes_of(running: "Runner") -> AsyncIterator[Any]:
 
 def _absence(running: "Runner") -> str:
     if not running.client.connected:
-        return f"no connection to {running.address}, which is tried again"
-    return f"the runner {running.name!r} does not run"
+        return f"no connection to {running.address}; trying again"
+    return f"the runner {running.name!r} is not running"
 
 
 def _between(last: str, text: str, *, as_json: bool) -> str:
-    """Return the text with what is to stand between it and the one that was shown last."""
+    """Return the text, preceded by whatever separates it from the text printed before."""
     if as_json or not last:
         return text
     can_clear = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

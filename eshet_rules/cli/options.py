@@ -1,4 +1,4 @@
-"""What several commands take, and how they end when something is wrong."""
+"""Options and error handling that several commands share."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ _DEFAULT_FOLDER: Final = Path("rules")
 
 
 class Command(click.Command):
-    """A command whose every complaint of how it was called says where to read more."""
+    """A command whose usage errors always point to its `--help`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command`."""
@@ -41,12 +41,12 @@ class Command(click.Command):
 
 
 def rules_folder(given: Path | None = None) -> Path:
-    """Return the rules folder: the one that was given, or `rules` if it is there, or this one."""
+    """Return the given rules folder, else `rules` if that exists, else the current folder."""
     return given or (_DEFAULT_FOLDER if _DEFAULT_FOLDER.is_dir() else Path())
 
 
 def default_state() -> Path:
-    """Return the folder for what is kept over restarts, if none is named."""
+    """Return the default folder for state that survives restarts."""
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "eshet-rules"
 
@@ -63,10 +63,15 @@ def _check_address(
 
 
 def check_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return the name of a runner, if it is one."""
+    """Return the name of a runner if it is valid.
+
+    Raises:
+        click.BadParameter: it is not.
+    """
     if value is not None and re.fullmatch(r"\w+", value, re.ASCII) is None:
         raise click.BadParameter(
-            f"{value!r} is no name of a runner: write letters A-Z, digits and _, as house"
+            f"{value!r} is not a valid name of a runner: use letters A-Z, digits and _, "
+            "for example house"
         )
     return value
 
@@ -89,27 +94,27 @@ config_option = click.option(
     envvar="ESHET_RULES_CONFIG",
     show_envvar=True,
     metavar="FILE",
-    help="File of configuration.  [default: eshet-rules.toml in the rules folder]",
+    help="Configuration file.  [default: eshet-rules.toml in the rules folder]",
 )
 
 
 def runner_options(command: F) -> F:
-    """Give a command the options that say which running runner is meant."""
+    """Add the options that select a running runner to a command."""
     server = server_option("Server of the runner.  [default: as configured, or localhost]")
     runner = click.option(
         "--runner",
         metavar="NAME",
         callback=check_name,
-        help="Which runner, if there are several.  [default: the only]",
+        help="Name of the runner.  [default: the only one on the server]",
     )
     return server(runner(config_option(command)))
 
 
 @contextlib.contextmanager
 def errors_for_people() -> Iterator[None]:
-    """End the process with a message and an exit code, if an error comes that is meant for people.
+    """Print a user-facing error and exit with its code, instead of a traceback.
 
-    It is used as a `with` statement around all that a command does.
+    Use this as a `with` statement around the whole work of a command.
     """
     from eshet.exceptions import EshetError
     from eshet_rules.exceptions import RulesError

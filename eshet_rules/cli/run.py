@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
     Command,
     check_name,
@@ -24,7 +25,7 @@ from eshet_rules.cli.options import (
 
 def _check_glob(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not value:
-        raise click.BadParameter("'' is the name of no rule: write one, as hall or 'hall.*'")
+        raise click.BadParameter("'' matches no rule: write one, such as hall or 'hall.*'")
     return value
 
 
@@ -32,57 +33,59 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 @click.argument("rules", type=click.Path(path_type=Path), required=False)
 @config_option
 @server_option(
-    "ESHET server to use. Without one, use a server that listens on 127.0.0.1:11236, or else "
-    "start one there."
+    "ESHET server to use. By default, use a server that listens on 127.0.0.1:11236, or start one "
+    "there."
 )
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="ESHET_RULES_STATE",
     show_envvar=True,
-    help="Folder for what is kept over a restart.  [default: eshet-rules in XDG_STATE_HOME, "
+    help="Folder for state that survives restarts.  [default: eshet-rules in XDG_STATE_HOME, "
     "or in ~/.local/state]",
 )
 @click.option(
     "--no-state",
     is_flag=True,
-    help="Keep nothing over a restart, for instance where no folder can be written.",
+    help="Keep no state across restarts, for instance where no folder is writable.",
 )
 @click.option(
     "--name",
     metavar="NAME",
     callback=check_name,
-    help="Publish what the rules do under /eshet_rules/NAME.  [default: that of the folder]",
+    help="Publish the states of the rules under /eshet_rules/NAME.  [default: the folder's name]",
 )
 @click.option(
     "--only",
     metavar="GLOB",
     default="*",
     callback=_check_glob,
-    help="Run these only, as hall or 'hall.*'.",
+    help="Run only these rules or modules, such as hall or 'hall.*'.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["console", "json"]),
-    help="Lines for people, or JSON lines for machines.  [default: console]",
+    help="Readable lines, or JSON lines.  [default: console]",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show what rules hear and do, too.")
-@click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Log inputs and outputs of rules as well.")
+@click.option("-q", "--quiet", is_flag=True, help="Log only warnings and errors.")
 @click.option(
     "--audit",
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
-    help="Where to keep all that happens.  [default: audit in the state folder]",
+    help="Location of the audit trail.  [default: audit in the state folder]",
 )
-@click.option("--no-audit", is_flag=True, help="Keep nothing of that.")
-@click.option("--no-reload", is_flag=True, help="Do not follow changes of the files.")
+@click.option("--no-audit", is_flag=True, help="Do not write an audit trail.")
+@click.option("--no-reload", is_flag=True, help="Do not reload changed files.")
 @click.option(
-    "--once", is_flag=True, help="Stop when all rules are set up; exit with 1 if one could not be."
+    "--once",
+    is_flag=True,
+    help="Stop after setting up all rules; exit with 1 if a set-up failed.",
 )
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Run although others can change the rules, their configuration or their state.",
+    help="Run even if other users can change the rules, their configuration or their state.",
 )
 def run(
     rules: Path | None,
@@ -103,11 +106,11 @@ def run(
 ) -> None:
     """Run all rules in the folder RULES, and reload each module when you save it.
 
-    Without RULES, those of the folder `rules` if it is here, else of this folder.
+    RULES defaults to the folder `rules` if that exists, else to the current folder.
 
-    What is said here beats what is written in eshet-rules.toml.
+    Options take precedence over eshet-rules.toml.
 
-    Ctrl-C stops: the states that the rules published are unknown then.
+    Ctrl-C stops the runner: the states that its rules published become unknown.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet contradict each other: leave one of them out")
@@ -125,8 +128,8 @@ def run(
         "log": {
             "format": log_format,
             "level": "debug" if verbose else "warning" if quiet else None,
-            "audit": False if no_audit else audit,
         },
+        "audit": {"enabled": False if no_audit else None, "path": audit},
         "watch": {"reload": False if no_reload else None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
@@ -141,16 +144,16 @@ def run(
             insecure=insecure,
             stays=stays,
         )
-        handlers.pop_all()  # signals are ignored from now on, also while Python ends
+        handlers.pop_all()  # signals stay ignored from now on, even while Python exits
     sys.exit(exit_code)
 
 
 @contextlib.contextmanager
 def _exit_at_signals() -> Iterator[contextlib.ExitStack]:
-    """Exit at once with 0 at a signal, in a `with` statement; the runner has other handlers.
+    """Exit at once with code 0 at SIGINT or SIGTERM, before and after the runner handles signals.
 
-    SIGHUP means to reload: there is nothing to reload yet, or not any more. The handlers of before
-    are in the stack.
+    SIGHUP requests a reload, so it is ignored while there is nothing to reload. The yielded stack
+    restores the previous handlers.
     """
     handlers: dict[signal.Signals, Any] = {
         signal.SIGINT: lambda *_: os._exit(0),
@@ -180,7 +183,7 @@ def _run(
     from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.runner.main import run as run_rules
-    from eshet_rules.runner.signals import ForcedEnd, ignore_signals, until_signalled
+    from eshet_rules.runner.signals import ForcedExit, ignore_signals, until_signalled
     from eshet_rules.runner.terminal import Terminal
     from eshet_rules.supervision.guard.rule_loop import RuleLoop
 
@@ -195,10 +198,10 @@ def _run(
     settings = configuration.log
     redaction = Redaction(settings.redact)
     for rules in configuration.rules:
-        redaction.value(rules.parameters)  # so that it knows what is secret among them
+        redaction.value(rules.parameters)  # so that it learns the secrets in them
     recorder = Recorder(redaction)
     log = make_logger(sys.stdout, settings.format, level=settings.level, recorder=recorder)
-    house = run_rules(
+    running = run_rules(
         folder,
         log,
         server=configuration.server.address,
@@ -213,17 +216,17 @@ def _run(
         terminal=None if stays else Terminal(),
     )
 
-    forced_end = ForcedEnd()
+    forced_exit = ForcedExit()
 
     async def work() -> int:
         exit_code = await until_signalled(
-            house,
-            at_signal=lambda: forced_end.ask(0),
-            report=lambda number: log.info("told to end", signal=number.name),
+            running,
+            at_signal=lambda: forced_exit.request(0),
+            report=lambda number: emit(log, StopRequested(signal=number.name)),
         )
         ignore_signals()
-        # All is done; what a rule has left behind may not hold the process.
-        forced_end.ask(exit_code, within=1.0)
+        # All work is done: threads that a rule left running must not delay the exit.
+        forced_exit.request(exit_code, within=1.0)
         return exit_code
 
     # Not asyncio.run: a rule that calls sys.exit() would end its loop.
@@ -236,10 +239,10 @@ def _run(
 
 
 def _check_writers(folder: Path, configuration: Path, state: Path | None) -> None:
-    """Check that others can't change what the runner is about to use.
+    """Check that no other user can change the files that the runner is about to use.
 
     Raises:
-        InsecurePath: they can.
+        InsecurePath: another user can.
     """
     from eshet_rules.modules.discovery import check_folder, discover
     from eshet_rules.permissions import check_writers

@@ -1,4 +1,4 @@
-"""How commands find a running runner, and ask it."""
+"""Finds a running runner and calls its actions."""
 
 import asyncio
 import logging
@@ -21,14 +21,14 @@ from eshet_rules.runner.server import check_server
 __all__ = ["Runner", "ask"]
 
 _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_directory")
-"""What a server answers if a path is not there."""
+"""Error codes of a server for a path that does not exist."""
 
 
-_ANSWER_WITHIN: Final = {"list": 5.0}
-"""How long a runner may take to tell something, in seconds: it has it at hand."""
+_QUERY_TIMEOUTS: Final = {"list": 5.0}
+"""Timeouts of actions that only read, in seconds: a runner answers them at once."""
 
-_DONE_WITHIN: Final = 120.0
-"""How long it may take to do something: rules are set up for that, and may be slow."""
+_TIMEOUT: Final = 120.0
+"""Timeout of all other actions, in seconds: they set up rules, which may be slow."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Runner:
     """A running runner.
 
     Args:
-        client: of its server.
-        name: of the runner.
-        address: of the server.
+        client: a client of its server.
+        name: the name of the runner.
+        address: the address of the server.
     """
 
     client: Client
@@ -47,24 +47,24 @@ class Runner:
 
     @property
     def base(self) -> str:
-        """The path under which it publishes."""
+        """The path under which the runner publishes."""
         return f"{ROOT}/{self.name}"
 
     async def call(self, action: str, *args: Any) -> Any:
-        """Call one of its actions, and return the result.
+        """Call one of the runner's actions, and return the result.
 
         Raises:
-            NoRunner: it is not there, or does not answer.
-            RefusedByRunner: it can't do that, and says why.
+            NoRunner: it is not running, or does not answer.
+            RefusedByRunner: it answered with an error.
         """
-        patience = _ANSWER_WITHIN.get(action, _DONE_WITHIN)
+        timeout = _QUERY_TIMEOUTS.get(action, _TIMEOUT)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 return await self.client.action_call(f"{self.base}/{action}", *args)
         except TimeoutError:
             raise NoRunner(
                 f"the runner {self.name!r} at {self.address} has not answered {action} for "
-                f"{patience:g} s; look at its log, or stop it and start it again"
+                f"{timeout:g} s; look at its log, or stop it and start it again"
             ) from None
         except ErrorValue as error:
             if error.value in _SERVER_CODES:
@@ -72,7 +72,7 @@ class Runner:
             raise RefusedByRunner(printable(str(error.value))) from None
 
     async def rules(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        """Return what it tells of all its rules, and of modules that could not be loaded."""
+        """Return the runner's reports on all its rules, and the modules that failed to load."""
         rules: list[dict[str, Any]] = []
         after: str | None = ""
         broken: dict[str, str] = {}
@@ -83,11 +83,11 @@ class Runner:
         return rules, broken
 
     async def provided(self) -> frozenset[str] | None:
-        """Return the paths that somebody provides; None if the server can't tell."""
+        """Return the paths that have an owner; None if the server does not support the query."""
         found: set[str] = set()
         after: list[str] = []
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN["list"]):
+            async with asyncio.timeout(_QUERY_TIMEOUTS["list"]):
                 while True:
                     page = await self.client.action_call("/meta/tree", *after)
                     found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
@@ -114,13 +114,13 @@ def ask(
     runner: str | None,
     config: Path | None,
 ) -> None:
-    """Make a request to a running runner, and end the process if that can't be done.
+    """Connect to a running runner and run a request; on an error, print it and exit.
 
     Args:
-        request: what to do with it.
-        server: its address; None for the one that is configured, or this machine's.
-        runner: its name; None for the one that is configured, or the only one.
-        config: the file of configuration; None for the one of the rules folder.
+        request: called with the runner.
+        server: address of its server; None for the configured one, or this machine's.
+        runner: name of the runner; None for the configured one, or the only one.
+        config: the configuration file; None for the one in the rules folder.
     """
 
     async def work() -> None:
@@ -141,7 +141,7 @@ def _configuration(config: Path | None) -> Configuration:
     except ConfigurationError:
         if config is not None:
             raise
-        return Configuration()  # a mistake in it is no reason not to show how the rules are
+        return Configuration()  # a mistake there must not prevent a query
 
 
 @asynccontextmanager
@@ -167,16 +167,16 @@ async def _only_name(client: Client, address: str) -> str:
 
 
 async def _names(client: Client) -> list[str]:
-    """Return the names of the runners of a server, as far as it can tell."""
+    """Return the names of the runners of a server; none if the server can't list them."""
     names = [name for name, _ in await _entries(client, ROOT)]
-    # What is observed is there, though its owner is not: an action is there with its owner only.
+    # An observed path exists even without an owner; an action exists only while it has one.
     return sorted(
         [name for name in names if ["list", "action"] in await _entries(client, f"{ROOT}/{name}")]
     )
 
 
 async def _entries(client: Client, directory: str) -> list[list[str]]:
-    """Return what is in a directory; nothing if that is not there, or the server can't tell."""
+    """Return the entries of a directory; none if it is missing or the server can't list it."""
     try:
         _, entries = await client.action_call("/meta/ls", directory)
     except (ErrorValue, ValueError):

@@ -1,4 +1,4 @@
-"""How rules are shown: a line for each, and below it what more there is to say."""
+"""The table of rules: a line for each rule, and its details below."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ _HEAD: Final = ("RULE", "STATE", "SINCE", "VERSION", "RESTARTS", "TASKS", "STRAT
 _COLOURS: Final = {"running": "green", "failed": "red", "broken": "red", "disabled": "blue"}
 _STRATEGY: Final = _HEAD.index("STRATEGY")
 _DISPENSABLE: Final = (_STRATEGY, _HEAD.index("VERSION"), _HEAD.index("TASKS"))
-"""The columns that are left out where there is no room for all, the first ones first."""
+"""The columns to leave out where the width does not suffice, in this order."""
 _DETAILS: Final = ("reads", "writes")
 
 
@@ -27,14 +27,14 @@ def table(
     width: int = 80,
     wraps: bool = False,
 ) -> str:
-    """Return rules as lines for people; colours are taken out again where they can't be shown.
+    """Return the table of rules, with colours; `click.echo` removes them where necessary.
 
     Args:
-        rules: what a runner tells of them.
-        broken: what is wrong with modules that could not be loaded.
-        width: in which the columns have to fit, in characters: those that do not are left out, and
-            the strategy stands below.
-        wraps: whether what stands below the columns is wrapped to that width, too.
+        rules: the runner's reports on them.
+        broken: by the name of each module that failed to load, the error.
+        width: maximum width in characters. Columns that do not fit are left out; the strategy is
+            then shown as a detail.
+        wraps: whether the details are wrapped to the width as well.
     """
     rules = list(rules)
     rows = [_HEAD, *map(_row, rules)]
@@ -51,7 +51,7 @@ def table(
         lines += map(_dim, details)
     for module, problem in sorted(broken.items()):
         lines += [
-            click.style(f"{_one_line(module)}: not loaded as it is now", fg="red"),
+            click.style(f"{_one_line(module)}: the present version is not loaded", fg="red"),
             _dim(_detail(problem)),
         ]
     return "\n".join(lines)
@@ -81,7 +81,7 @@ def _line(row: Sequence[str], widths: Sequence[int], colour: str | None = None) 
 
 
 def _fitting(widths: Sequence[int], width: int) -> list[int]:
-    """Return the columns that fit; the last ones to go are the name, the state and the time."""
+    """Return the columns that fit; name, state, time and restarts are always among them."""
     columns = list(range(len(widths)))
     for dispensable in _DISPENSABLE:
         if sum(widths[column] + 2 for column in columns) - 2 <= width:
@@ -118,7 +118,7 @@ def _dim(line: str) -> str:
 
 
 def _since(text: str) -> str:
-    """Return a time of today as that, and another one with its date; in local time."""
+    """Return a time in local time, with its date unless that is today."""
     then = datetime.fromisoformat(text).astimezone()
     today = then.date() == wall_now().date()
     return then.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M")

@@ -1,4 +1,4 @@
-"""Moments as people write them on the command line."""
+"""Points in time as values of command line options."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -27,19 +27,19 @@ class _Moment(click.ParamType[datetime]):
             return _read(value.strip())
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no time: write a date, a time of today or both, as "
-                "2026-11-25T18:30, or how long ago, as 90s, 15m, 2h or 3d",
+                f"{value!r} is not a time: write a date, a time of today or both, such as "
+                "2026-11-25T18:30, or an age, such as 90s, 15m, 2h or 3d",
                 param,
                 ctx,
             )
 
 
 MOMENT: Final = _Moment()
-"""The type of an option that is a moment; without a zone it is one of here."""
+"""The type of an option that is a point in time; without a zone, in local time."""
 
 
 def stamp_of(moment: datetime) -> str:
-    """Return a moment as it stands in a record."""
+    """Return a point in time in the format of audit records."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 

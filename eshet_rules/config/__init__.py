@@ -1,17 +1,18 @@
-"""`eshet-rules.toml`: what is configured, checked, and where in the file it stands.
+"""The configuration file, `eshet-rules.toml`.
 
-    tables        what can be configured, a dataclass for each table, with all defaults
-    kinds         which values a key may have, and how that is said
-    reading       a file to these tables, or to all that is wrong in it at once
-    lines         on which line of the file a key stands
-    parameters    what a rule is given as `config`
+    tables        the settings: a dataclass for each table, with all defaults
+    kinds         the kinds of values that keys may have, with their error messages
+    reading       reads a file into these tables, or reports all mistakes in it at once
+    lines         finds the line of a key in the file
+    parameters    the parameters that a rule gets as `config`
 
-The command line beats the file, and the file beats the defaults.
+The command line takes precedence over the file, and the file over the defaults.
 """
 
 from eshet_rules.config.parameters import Parameters
 from eshet_rules.config.reading import FILE_NAME, ConfigurationFile
 from eshet_rules.config.tables import (
+    AuditSettings,
     Configuration,
     LogSettings,
     RuleSettings,
@@ -23,6 +24,7 @@ from eshet_rules.config.tables import (
 
 __all__ = [
     "FILE_NAME",
+    "AuditSettings",
     "Configuration",
     "ConfigurationFile",
     "LogSettings",

@@ -1,4 +1,4 @@
-"""Which values a key of the configuration may have, and how that is said."""
+"""The kinds of values that keys of the configuration may have."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,7 +14,6 @@ __all__ = [
     "FLAG",
     "NAME",
     "PATH",
-    "PATH_OR_FLAG",
     "TEXTS",
     "ValueKind",
     "one_of",
@@ -31,9 +30,9 @@ class ValueKind:
     """A kind of values.
 
     Args:
-        allowed: what they are, to follow the word "write".
-        read: makes of a value of the file what is configured; ValueError, if it is not allowed.
-        words: all values that there are, if these are some words.
+        allowed: a description of valid values, to follow the word "write" in a message.
+        read: converts a value of the file; raises ValueError if the value is not valid.
+        words: all valid values, if they can be listed.
     """
 
     allowed: str
@@ -42,7 +41,7 @@ class ValueKind:
 
 
 def show(value: object) -> str:
-    """Return a value about as it is written in TOML, in one short line."""
+    """Return a value roughly in TOML syntax, as one short line."""
     match value:
         case bool():
             text = str(value).lower()
@@ -58,16 +57,16 @@ def show(value: object) -> str:
 
 
 def one_of(*words: str) -> ValueKind:
-    """Return the kind of some words."""
+    """Return the kind whose values are the given words."""
     quoted = [show(word) for word in words]
     return ValueKind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", _one_of(words), words)
 
 
 def seconds() -> ValueKind:
-    """Return the kind of times, which are above 0 and at most a year."""
+    """Return the kind of durations: above 0 and at most a year."""
 
     def read(value: Any) -> float:
-        # `nan` is not above anything, either.
+        # This rejects `nan` as well.
         fits = type(value) in (int, float) and 0 < value <= LONGEST_TIME
         return float(_checked(value, fits))
 
@@ -78,8 +77,8 @@ def whole_number(what: str, least: int = 1) -> ValueKind:
     """Return the kind of whole numbers.
 
     Args:
-        what: it is, as `"bytes"`.
-        least: of them.
+        what: the unit, such as `"bytes"`.
+        least: the smallest valid number.
     """
 
     def read(value: Any) -> int:
@@ -112,10 +111,6 @@ def _path(value: Any) -> Path:
     return Path(_checked(value, fits)).expanduser()
 
 
-def _path_or_flag(value: Any) -> Path | bool:
-    return value if isinstance(value, bool) else _path(value)
-
-
 def _address(value: Any) -> str:
     return str(Address.parse(_checked(value, isinstance(value, str))))
 
@@ -126,8 +121,7 @@ def _name(value: Any) -> str:
 
 
 FLAG: Final = ValueKind("true or false, without quotes", _flag)
-TEXTS: Final = ValueKind('a list of texts, as ["/alarm/code"]', _texts)
-PATH: Final = ValueKind('a path in quotes, as "/var/lib/eshet-rules"', _path)
-PATH_OR_FLAG: Final = ValueKind("true, false, or a path in quotes", _path_or_flag)
-ADDRESS: Final = ValueKind('an address in quotes, as "localhost" or "house:11236"', _address)
-NAME: Final = ValueKind('a name of letters A-Z, digits and _, in quotes, as "house"', _name)
+TEXTS: Final = ValueKind('a list of strings, such as ["/alarm/code"]', _texts)
+PATH: Final = ValueKind('a path in quotes, such as "/var/lib/eshet-rules"', _path)
+ADDRESS: Final = ValueKind('an address in quotes, such as "localhost" or "house:11236"', _address)
+NAME: Final = ValueKind('a name of letters A-Z, digits and _, in quotes, such as "house"', _name)

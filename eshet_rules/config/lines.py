@@ -1,8 +1,8 @@
-"""On which line of a TOML file a key stands, which `tomllib` does not tell.
+"""Finds the line of a key in a TOML file, which `tomllib` does not report.
 
-A file is a row of statements. What is read up to the end of one parses, what is read up to the
-middle of one does not. So the statement that brings a key ends where the shortest beginning of the
-file ends that parses and has the key, and begins after the longest that parses without it.
+A file is a sequence of statements. A prefix of the file parses if it ends with a statement, and
+does not parse if it ends within one. So the statement that sets a key ends with the shortest prefix
+that parses and has the key, and begins after the longest prefix that parses without it.
 """
 
 import tomllib
@@ -13,10 +13,10 @@ __all__ = ["Lines"]
 
 
 class Lines:
-    """The lines of the keys of a file that parses; it is parsed line by line only if asked.
+    """The lines of the keys of a valid file; they are computed at the first call of `of`.
 
     Args:
-        text: of the file.
+        text: the content of the file.
     """
 
     def __init__(self, text: str) -> None:
@@ -24,10 +24,10 @@ class Lines:
         self._statements: list[tuple[int, Mapping[str, Any]]] | None = None
 
     def of(self, keys: Sequence[str]) -> int:
-        """Return the line of a key, or of what brings the innermost table of it that is there.
+        """Return the line of a key; if the file lacks it, of the innermost of its tables.
 
         Args:
-            keys: its name, below the names of its tables, from the outermost on.
+            keys: the names of its tables, from the outermost on, and last its own name.
         """
         if self._statements is None:
             self._statements = list(_statements(self._text))
@@ -39,7 +39,7 @@ class Lines:
 
 
 def _statements(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Iterate over the lines that statements begin on, and what is in the file after each."""
+    """Iterate over the first line of each statement, and the content of the file up to its end."""
     lines = text.split("\n")
     begin = 0
     for end in range(1, len(lines) + 1):

@@ -1,4 +1,4 @@
-"""What a rule is given as `config`: its parameters."""
+"""The parameters that a rule gets as `config`."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -10,15 +10,16 @@ __all__ = ["Parameters"]
 
 
 class Parameters(Mapping[str, Any]):
-    """The parameters of a rule, as `config["target"]` or `config.target`; they can't be changed.
+    """The parameters of a rule, as `config["target"]` or `config.target`. Immutable.
 
-    A list of the file is a tuple here, and a table is again one of these.
+    Lists of the file become tuples, and tables become `Parameters`.
 
     Args:
-        values: by name.
-        rule: whose they are, for people.
-        file: where they are to be written.
-        table: which of its tables they are in, as `'rules."hall.light".parameters'`.
+        values: the parameters by name.
+        rule: the name of the rule, for error messages.
+        file: the configuration file, for error messages.
+        table: the table of the parameters in that file, such as
+            `'rules."hall.light".parameters'`, for error messages.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Parameters(Mapping[str, Any]):
         return self._values[name]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_values" not in self.__dict__:  # a copy that is being made
+        if name.startswith("__") or "_values" not in self.__dict__:  # called by copy.copy()
             raise AttributeError(name)
         return self[name]
 

@@ -1,4 +1,4 @@
-"""A file to what is configured by it, or to all that is wrong in it, at once."""
+"""Reads a configuration file, or reports all mistakes in it at once."""
 
 import dataclasses
 import difflib
@@ -14,6 +14,7 @@ from eshet_rules.config.kinds import FLAG, ValueKind, seconds, show, whole_numbe
 from eshet_rules.config.lines import Lines
 from eshet_rules.config.tables import (
     RENAMED,
+    AuditSettings,
     Configuration,
     LogSettings,
     Pattern,
@@ -22,7 +23,7 @@ from eshet_rules.config.tables import (
     WatchSettings,
 )
 from eshet_rules.exceptions import ConfigurationError, Problem, StrategySettingsError
-from eshet_rules.regular_files import UnusableFile, read_ordinary
+from eshet_rules.regular_files import UnusableFile, read_regular
 from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.strategies import strategy_from
 
@@ -31,7 +32,7 @@ __all__ = ["FILE_NAME", "MAX_BYTES", "ConfigurationFile"]
 FILE_NAME: Final = "eshet-rules.toml"
 
 MAX_BYTES: Final = 1 << 20
-"""How large the file may be."""
+"""Maximum size of the file, in bytes."""
 
 Table = Mapping[str, Any]
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -40,32 +41,31 @@ T = TypeVar("T")
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 _SYNTAX: Final = {
-    "Invalid value": 'a text stands in quotes, as format = "json"; else write a number, true or '
-    "false, a [list] or a {table}",
-    "Cannot overwrite a value": "this key is there already; keep one of both",
-    "Cannot declare": "this table is there already; write its keys below the first one",
+    "Invalid value": 'a string needs quotes, as in format = "json"; other values are numbers, true '
+    "or false, a [list] or a {table}",
+    "Cannot overwrite a value": "this key occurs twice; keep one of them",
+    "Cannot declare": "this table occurs twice; move its keys below the first one",
     "Expected '=' after a key": "write KEY = VALUE; a name with other characters than A-Z, a-z, "
-    '0-9, _ and - stands in quotes, as [rules."hall.*"]',
+    '0-9, _ and - needs quotes, as in [rules."hall.*"]',
     "Invalid initial character": "a name with a * or other characters than A-Z, a-z, 0-9, _ and - "
-    'stands in quotes, as [rules."hall.*"]',
+    'needs quotes, as in [rules."hall.*"]',
     'Expected "\'"': "close the quotes",
-    "Expected ']'": 'close the table as [rules."hall.*"]; a name with a * stands in quotes',
+    "Expected ']'": 'close the table, as in [rules."hall.*"]; a name with a * needs quotes',
     "Unclosed array": "close the list with ]",
     "Expected newline": "write each key on a line of its own",
     "Illegal character": "close the quotes on the same line",
     "Unterminated string": "close the quotes",
-    "Unescaped '\\'": "write a backslash twice, or the text in single quotes",
+    "Unescaped '\\'": "write the backslash twice, or use single quotes",
 }
 
 
 class ConfigurationFile:
-    """A file of configuration, to be read as often as it changes.
+    """A configuration file, which can be read again whenever it changes.
 
     Args:
-        path: of the file.
-        must_exist: whether it is an error if it does not; else all is as by default then.
-        overrides: by the command line, as the file's tables would be read: those of its keys that
-            are None are left as they are.
+        path: the path of the file.
+        must_exist: whether a missing file is an error; else it means that all defaults apply.
+        overrides: settings of the command line, by table and key; None overrides nothing.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class ConfigurationFile:
         self._must_exist = must_exist
         self._overrides = overrides or {}
         self.content: bytes | None = None
-        """What was in it when it was read last; None if it was not there."""
+        """The content when the file was last read; None if it could not be read."""
         self._may_be_pipe = must_exist
         self.is_pipe = False
-        """Whether it is a pipe, whose content is read once, and can't change."""
+        """Whether the file is a pipe: its content is read once and can't change."""
 
     def read(self) -> Configuration:
-        """Read the file, and check all that is in it.
+        """Read and check the file.
 
         Raises:
-            ConfigurationError: something in it is wrong; the error has all that is.
+            ConfigurationError: the file has mistakes; the error lists all of them.
         """
         configuration = _read(self._text(), self.path)
         for table, values in self._overrides.items():
@@ -98,9 +98,9 @@ class ConfigurationFile:
             return self.content.decode()
         self.content = None
         try:
-            # A pipe is what a shell gives for `--config <(…)`. It is waited for at the start only.
+            # `--config <(…)` of a shell is a pipe. Only the first read may wait for its content.
             pipes, self._may_be_pipe = self._may_be_pipe, False
-            self.content, status = read_ordinary(self.path, MAX_BYTES, pipes=pipes)
+            self.content, status = read_regular(self.path, MAX_BYTES, pipes=pipes)
             self.is_pipe = stat.S_ISFIFO(status.st_mode)
             return self.content.decode()
         except FileNotFoundError:
@@ -108,11 +108,11 @@ class ConfigurationFile:
                 return ""
             problem = "there is no such file; write one with `eshet-rules init`"
         except UnicodeDecodeError as error:
-            problem = f"byte {error.start} is no UTF-8; save the file as UTF-8"
+            problem = f"byte {error.start} is not UTF-8; save the file as UTF-8"
         except UnusableFile as error:
-            problem = f"it {error}; put one with the configuration in its place"
+            problem = f"it {error}; replace it by a file with the configuration"
         except OSError as error:
-            problem = f"it can't be read, {error.strerror}; check what it is and whose"
+            problem = f"it can't be read, {error.strerror}; check its type, owner and permissions"
         raise ConfigurationError([Problem(str(self.path), 0, "", problem)])
 
 
@@ -126,7 +126,7 @@ def _read(text: str, path: Path) -> Configuration:
             [Problem(str(path), 0, "", f"{error}; write it shorter")]
         ) from None
     except RecursionError:
-        problem = "found lists or tables within each other too deep to be read; write them flat"
+        problem = "lists or tables are nested too deeply; write them flat"
         raise ConfigurationError([Problem(str(path), 0, "", problem)]) from None
     reader = _Reader(content, text, path)
     configuration = reader.configuration()
@@ -136,12 +136,12 @@ def _read(text: str, path: Path) -> Configuration:
 
 
 class _Reader:
-    """Reads the tables of a file, and collects what is wrong.
+    """Reads the tables of a file, and collects all problems.
 
     Args:
-        content: of the file.
-        text: of the file.
-        path: of the file.
+        content: the parsed content of the file.
+        text: the text of the file.
+        path: the path of the file.
     """
 
     def __init__(self, content: Table, text: str, path: Path) -> None:
@@ -152,12 +152,13 @@ class _Reader:
         self._supervision = RuleLimits()
 
     def configuration(self) -> Configuration:
-        """Return what is configured, which has defaults where something is wrong."""
+        """Return the configuration, with defaults for all settings that are not valid."""
         limits = self._limits(("supervision",), self._content.get("supervision", {}), RuleLimits())
         self._supervision = RuleLimits(**limits)
         read: dict[str, Callable[[], Any]] = {
             "server": lambda: self._settings(ServerSettings, "server"),
             "log": lambda: self._settings(LogSettings, "log"),
+            "audit": lambda: self._settings(AuditSettings, "audit"),
             "state": lambda: self._settings(StateSettings, "state"),
             "watch": lambda: self._settings(WatchSettings, "watch"),
             "supervision": lambda: self._supervision,
@@ -173,7 +174,7 @@ class _Reader:
         return of(**self._values(_kinds(of), (key,), self._content[key]))
 
     def _values(self, kinds: Mapping[str, ValueKind], keys: tuple[str, ...], table: Any) -> Table:
-        """Return the values of a table that are right, by their keys."""
+        """Return the valid values of a table by key, and note a problem for each other one."""
         values = {}
         for key, value in self._table(keys, table).items():
             if key not in kinds:
@@ -186,18 +187,18 @@ class _Reader:
         return values
 
     def _limits(self, keys: tuple[str, ...], table: Any, others: RuleLimits) -> Table:
-        """Return the limits of a table that are right, by name, if they fit to the others."""
+        """Return the valid limits of a table by name; none if they contradict the others."""
         values = self._values(_kinds(RuleLimits), keys, table)
         try:
             dataclasses.replace(others, **values)
-        except ValueError as error:  # which begins with the name and the value of one of them
+        except ValueError as error:  # its text begins with the name and the value of one of them
             key, _, found = str(error).partition("=")
             self._problem((*keys, key), f"found {found}")
             return {}
         return values
 
     def _in_folder(self, value: Any) -> Any:
-        """Return a path as one that is relative to the file's folder; and all else as it is."""
+        """Resolve a path relative to the file's folder, and return any other value unchanged."""
         return self._path.parent / value if isinstance(value, Path) else value
 
     def _patterns(self) -> tuple[Pattern, ...]:
@@ -205,17 +206,19 @@ class _Reader:
         return tuple(self._pattern(glob, ("rules", glob), patterns[glob]) for glob in patterns)
 
     def _pattern(self, glob: str, keys: tuple[str, ...], table: Any) -> Pattern:
-        table = self._table(keys, table, of='a table, as [rules."hall.*"]')
+        table = self._table(keys, table, of='a table, such as [rules."hall.*"]')
         if not glob:
-            self._problem(keys, 'found "", which is no rule; write its name, as [rules."hall.*"]')
+            self._problem(
+                keys, 'found "", which matches no rule; write a name, such as [rules."hall.*"]'
+            )
         known = ("enabled", "strategy", "limits", "parameters")
         for key in table.keys() - set(known):
             if isinstance(table[key], Mapping) and not difflib.get_close_matches(key, known):
                 name = show(f"{glob}.{key}")
                 self._problem(
                     (*keys, key),
-                    f"found the table {_dotted((*keys, key))}, in which a rule is no key of its "
-                    f"module; the name of a rule has a dot in it, so write [rules.{name}]",
+                    f"found the table {_dotted((*keys, key))}, but a rule can't be a key of its "
+                    f"module; use the full name of the rule: [rules.{name}]",
                 )
             else:
                 self._unknown((*keys, key), known)
@@ -229,14 +232,14 @@ class _Reader:
         )
 
     def _strategy(self, keys: tuple[str, ...], table: Any) -> TaskStrategy | None:
-        table = self._table(keys, table, of='a table, as {run = "serially", retry = true}')
+        table = self._table(keys, table, of='a table, such as {run = "serially", retry = true}')
         if not table:
             return None
         try:
             return strategy_from(table)
         except StrategySettingsError as error:
             place = (*keys, error.key) if error.key in table else keys
-            self._problem(place, f"{show(table)} is no strategy: {error.problem}")
+            self._problem(place, f"{show(table)} is not a valid strategy: {error.problem}")
             return None
 
     def _table(self, keys: tuple[str, ...], table: Any, of: str = "") -> Table:
@@ -246,12 +249,12 @@ class _Reader:
         self._problem(keys, f"found {show(table)}; write {wanted}")
         return {}
 
-    # --- what is wrong ------------------------------------------------------------------------
+    # --- problems -----------------------------------------------------------------------------
 
     def _unknown(self, keys: tuple[str, ...], known: Iterable[str]) -> None:
         *tables, key = keys
         of = f"[{_dotted(tables)}]" if tables else "this file"
-        if (renamed := RENAMED.get(key, "")) in tuple(known):
+        if (renamed := RENAMED.get(_dotted(keys))) is not None:
             self._problem(keys, f"this key is now called {renamed}: write that instead")
             return
         near = difflib.get_close_matches(key, known, 1)
@@ -271,7 +274,7 @@ class _Reader:
 
 
 def _kinds(of: type[Any]) -> dict[str, ValueKind]:
-    """Return of which kind the values of each key are; a figure is above 0, unless it is said."""
+    """Return the kind of the values of each key, derived from the default if not declared."""
     return {
         each.name: each.metadata.get("kind") or _figure(each.default)
         for each in dataclasses.fields(of)

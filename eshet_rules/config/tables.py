@@ -1,4 +1,4 @@
-"""What can be configured: a dataclass for each table of the file, with all defaults."""
+"""The settings: a dataclass for each table of the file, with all defaults."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,6 @@ from eshet_rules.config.kinds import (
     FLAG,
     NAME,
     PATH,
-    PATH_OR_FLAG,
     TEXTS,
     ValueKind,
     one_of,
@@ -25,6 +24,7 @@ from eshet_rules.supervision.limits import RuleLimits
 
 __all__ = [
     "RENAMED",
+    "AuditSettings",
     "Configuration",
     "LogSettings",
     "Pattern",
@@ -38,28 +38,31 @@ __all__ = [
 T = TypeVar("T")
 
 RENAMED: Final[Mapping[str, str]] = {
-    "first_pause": "backoff_initial",
-    "longest_pause": "backoff_max",
-    "short_life": "min_uptime",
-    "short_lives": "max_failed_starts",
+    "supervision.first_pause": "supervision.backoff_initial",
+    "supervision.longest_pause": "supervision.backoff_max",
+    "supervision.short_life": "supervision.min_uptime",
+    "supervision.short_lives": "supervision.max_failed_starts",
+    "log.audit": "audit.path (a file or folder) or audit.enabled (true or false)",
+    "log.file_bytes": "audit.file_bytes",
+    "log.total_bytes": "audit.total_bytes",
 }
-"""Keys of earlier versions, and what they are called now."""
+"""The present names of keys of earlier versions."""
 
 
 def setting(kind: ValueKind, default: T) -> T:
-    """Declare a key of a table: which values it may have, and which it has if it is not there."""
+    """Declare a key of a table, with the kind of its values and its default."""
     declared: T = field(default=default, metadata={"kind": kind})
     return declared
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """`[server]`: the house that the rules run in.
+    """`[server]`: the ESHET server of the rules.
 
     Args:
-        address: of the server, as `--server`; found or started, if not given.
-        name: under which the runner publishes what it does, in `/eshet_rules/NAME`; that of the
-            rules folder, if not given.
+        address: address of the server, as for `--server`; None to find or start one.
+        name: name of the runner, which publishes under `/eshet_rules/NAME`; None for the name of
+            the rules folder.
     """
 
     address: str | None = setting(ADDRESS, None)
@@ -68,31 +71,43 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """`[log]`: what is told, and where.
+    """`[log]`: the log on the console.
 
     Args:
-        format: lines for people, or JSON lines for machines.
-        level: from which on it is shown.
-        audit: the file or folder of the audit trail; whether there is one, in the state folder.
-        redact: paths and fields whose values are never written, as globs.
-        file_bytes: the size from which on a file of the trail is closed, and another begun.
-        total_bytes: all files of the trail together are not to be larger: the oldest go.
+        format: `"console"` for readable lines, or `"json"` for JSON lines.
+        level: the lowest level that is shown.
+        redact: globs of the paths and fields whose values are never written, neither to the log nor
+            to the audit trail.
     """
 
     format: str = setting(one_of("console", "json"), "console")
     level: str = setting(one_of("debug", "info", "warning", "error"), "info")
-    audit: Path | bool = setting(PATH_OR_FLAG, True)
     redact: tuple[str, ...] = setting(TEXTS, ())
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """`[audit]`: the audit trail.
+
+    Args:
+        enabled: whether it is written.
+        path: its file or folder; by default, a folder in the state folder.
+        file_bytes: size at which a file of the trail is closed and the next one begun.
+        total_bytes: maximum size of all files of the trail; beyond it the oldest are deleted.
+    """
+
+    enabled: bool = setting(FLAG, True)
+    path: Path | None = setting(PATH, None)
     file_bytes: int = setting(whole_number("bytes", 4096), 64 * 1024 * 1024)
     total_bytes: int = setting(whole_number("bytes", 4096), 4 * 1024 * 1024 * 1024)
 
 
 @dataclass(frozen=True)
 class StateSettings:
-    """`[state]`: what is kept over a restart.
+    """`[state]`: state that survives restarts.
 
     Args:
-        folder: for it, which is made if it is not there; see `--state` for the default.
+        folder: the folder for it, created if missing; see `--state` for the default.
     """
 
     folder: Path | None = setting(PATH, None)
@@ -100,12 +115,12 @@ class StateSettings:
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """`[watch]`: how changes of files are followed.
+    """`[watch]`: how the runner watches the rules folder.
 
     Args:
-        reload: whether they are.
-        settle: for so long, in seconds, nothing must change until it is looked at.
-        rescan: after so long, in seconds, it is looked at without a hint that it has changed.
+        reload: whether changed files are reloaded.
+        settle: seconds without a further change before the folder is read.
+        rescan: seconds after which the folder is read even if no change was reported.
         exclude: globs of files and folders of the rules folder that are not loaded.
     """
 
@@ -116,11 +131,11 @@ class WatchSettings:
 
 
 def is_meant(rule: str, name: str) -> bool:
-    """Whether a rule, given by its full name, is meant by a name that people write.
+    """Whether a name that a user gives means a rule.
 
     Args:
-        rule: as `hall.hall_light`.
-        name: that of a rule, or of a module, or a glob of either.
+        rule: the full name of the rule, such as `hall.hall_light`.
+        name: the name of a rule or of a module, or a glob of either.
     """
     names = (rule, rule.rpartition(".")[0])
     return name in names or any(fnmatchcase(each, name) for each in names)
@@ -128,13 +143,13 @@ def is_meant(rule: str, name: str) -> bool:
 
 @dataclass(frozen=True)
 class RuleSettings:
-    """What is configured of one rule.
+    """The settings of one rule.
 
     Args:
-        disabled: why it does not run; None if it does.
-        strategy: under which it runs if it chooses none itself; None for the default one.
-        limits: of what it may do.
-        parameters: what it is given as `config`.
+        disabled: why the rule is disabled; None if it is enabled.
+        strategy: its strategy if it chooses none itself; None for the default one.
+        limits: the limits of its resource use and restarts.
+        parameters: the parameters that it gets as `config`.
     """
 
     disabled: str | None = None
@@ -145,14 +160,14 @@ class RuleSettings:
 
 @dataclass(frozen=True)
 class Pattern:
-    """`[rules."GLOB"]`: what is configured of the rules, or of all rules of the modules, of a name.
+    """`[rules."GLOB"]`: settings of the rules, or of all rules of the modules, that match.
 
     Args:
-        glob: of full names of rules, as `hall.*`, or of modules.
-        enabled: see `RuleSettings`; None where it is not said.
-        strategy: likewise.
-        limits: those that are others than in `[supervision]`, by name.
-        parameters: by name.
+        glob: matches full names of rules, such as `hall.hall_light`, or names of modules.
+        enabled: whether the rules are enabled; None if the table does not set it.
+        strategy: see `RuleSettings`; None if the table does not set it.
+        limits: limits that differ from `[supervision]`, by name.
+        parameters: parameters by name.
     """
 
     glob: str
@@ -162,11 +177,11 @@ class Pattern:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def matches(self, rule: str) -> bool:
-        """Whether it is about a rule, given by its full name, `MODULE.RULE`."""
+        """Whether the pattern matches a rule, given by its full name, `MODULE.RULE`."""
         return is_meant(rule, self.glob)
 
     def limited(self, limits: RuleLimits) -> RuleLimits:
-        """Return limits with those of this pattern, unless they do not fit to each other."""
+        """Return limits updated with those of this pattern; unchanged if the result is invalid."""
         try:
             return dataclasses.replace(limits, **self.limits)
         except ValueError:
@@ -175,22 +190,24 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All that is configured.
+    """The whole configuration.
 
     Args:
         server: see `ServerSettings`.
         log: see `LogSettings`.
+        audit: see `AuditSettings`.
         state: see `StateSettings`.
         watch: see `WatchSettings`.
-        supervision: how much rules may do before they are stopped.
-        strategy: of rules that have no other, by `[strategy]`.
-        rules: see `Pattern`, in the order of the file. Where several are about a rule, the last
-            one that says something counts; parameters and limits each on their own.
-        file: where it is read from, or would be.
+        supervision: default limits of rules.
+        strategy: `[strategy]`, for rules that choose none themselves.
+        rules: see `Pattern`, in the order of the file. If several match a rule, the last one that
+            has a setting counts; each parameter and each limit is a setting of its own.
+        file: the path of the configuration file, which may not exist.
     """
 
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
+    audit: AuditSettings = AuditSettings()
     state: StateSettings = StateSettings()
     watch: WatchSettings = WatchSettings()
     supervision: RuleLimits = RuleLimits()
@@ -199,11 +216,11 @@ class Configuration:
     file: Path = Path("eshet-rules.toml")
 
     def for_rule(self, rule: str) -> RuleSettings:
-        """Return what is configured of a rule, given by its full name, as `hall.hall_light`."""
+        """Return the settings of a rule, given by its full name, such as `hall.hall_light`."""
         enabled, strategy = True, self.strategy
         limits = self.supervision
         parameters: dict[str, Any] = {}
-        for pattern in self._about(rule):
+        for pattern in self._matching(rule):
             enabled = enabled if pattern.enabled is None else pattern.enabled
             strategy = pattern.strategy or strategy
             limits = pattern.limited(limits)
@@ -215,5 +232,5 @@ class Configuration:
             Parameters(parameters, rule=rule, file=str(self.file)),
         )
 
-    def _about(self, rule: str) -> Iterator[Pattern]:
+    def _matching(self, rule: str) -> Iterator[Pattern]:
         return (pattern for pattern in self.rules if pattern.matches(rule))

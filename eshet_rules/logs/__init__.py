@@ -1,21 +1,21 @@
-"""What the runner logs, and how: lines for people, or JSON for machines.
+"""The log of the runner: readable lines for a console, or JSON lines.
 
-Each record has `time` (UTC, ISO 8601, microseconds), `level`, `event` and, where they are known,
-`rule`, `module`, `version`, `cause` and `parent`; the rest are the event's own fields, see
-`eshet_rules.audit.records`. What comes through the standard library's `logging`, from `eshet` or
-from a rule, and what a rule prints, goes the same way and has the same fields. The trail of a
-recorder keeps all of it; the stream shows what matters enough.
+Each record has `time` (UTC, ISO 8601, microseconds), `level`, `event` and, where known, `rule`,
+`module`, `version`, `cause` and `parent`; all other fields belong to the event, see
+`eshet_rules.audit.records`. Messages of the standard library's `logging`, from `eshet` or from a
+rule, and output that a rule prints are logged in the same way, with the same fields. The audit
+trail keeps all records; the stream shows those of the configured level and above.
 
-Values come from the outside: on a console their control characters are escaped, or a sensor's text
-could clear the screen.
+Values are untrusted input: on a console their control characters are escaped, or the text of a
+sensor could clear the screen.
 
-logger         the pipeline that each record goes through
-rendering      records as lines for a terminal, or as JSON
+logger         the structlog logger and its processors
+rendering      renders records as lines for a terminal, or as JSON
 line_writer    writes lines without ever waiting for the reader
-stdlib         `logging`, `warnings`, and errors of threads
-prints         what rules print
-errors         tracebacks, reduced to the lines of rules
-advice         what to do about common errors
+stdlib         receives `logging`, `warnings`, and errors of threads
+prints         receives the output that rules print
+errors         formats tracebacks, reduced to the lines of rules
+advice         advice on common errors
 """
 
 from eshet_rules.logs.advice import with_advice

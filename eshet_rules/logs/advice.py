@@ -1,7 +1,7 @@
-"""What to do about errors whose own words do not say it.
+"""Advice on errors whose messages do not name a remedy.
 
-Python says that a 'coroutine' can't be compared, a server that a `path_already_exists`: neither
-says what to write. Each entry here is a kind of error that new rules have, and its remedy.
+Python reports that a 'coroutine' can't be compared, a server reports `path_already_exists`: neither
+says what to write instead. Each entry here is a common kind of error in new rules, and its remedy.
 """
 
 import re
@@ -21,13 +21,13 @@ _ASYNC_VALUE: Final = (
     "a coroutine can't be sent: write `await` before the call that made it; a function under "
     "`yarp.fn` must be a plain `def`, since `fn` can't wait"
 )
-_PLAIN: Final = "write `value.value` to send what it holds now, or `yarp.set_value` to follow it"
+_PLAIN: Final = "write `value.value` to send its present value, or `yarp.set_value` to follow it"
 _UNKNOWN: Final = (
-    "the value is not known (yet): compare with `eshet.Unknown` first, or put "
-    "`yarp.default(value, ...)` in its place"
+    "the value is not known (yet): compare with `eshet.Unknown` first, or replace it by "
+    "`yarp.default(value, ...)`"
 )
 _BRACKETS: Final = (
-    "`&` and `|` bind tighter than comparisons: write brackets, as in `door & (lux < 40)`"
+    "`&` and `|` bind tighter than comparisons: use parentheses, as in `door & (lux < 40)`"
 )
 
 _OF_PYTHON: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
@@ -43,59 +43,62 @@ _OF_PYTHON: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
         _BRACKETS,
     ),
 )
-"""A kind of error, what its text contains, and the advice."""
+"""The class of an error, a pattern in its text, and the advice."""
 
-_OTHER_KIND: Final = "use what fits it: `yarp.state_observe`, `yarp.event_listen` or `action_call`"
+_OTHER_KIND: Final = (
+    "the node at this path is of another kind: use the function for that kind, "
+    "`yarp.state_observe`, `yarp.event_listen` or `action_call`"
+)
 _NOT_THERE: Final = (
-    "nobody provides this path now: check how it is spelt, and that its device or rule runs"
+    "no client provides this path now: check its spelling, and that its device or rule is running"
 )
 
 _OF_SERVERS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "path_already_exists",
         r"(observe|listen)",
-        f"what is at this path is of another kind: {_OTHER_KIND}",
+        _OTHER_KIND,
     ),
     (
         "path_already_exists",
         r"",
-        "somebody provides this path already, another rule or a device: `eshet-rules list` shows "
-        "which rule writes it; let only one of them register it, or choose another path",
+        "another rule or a device provides this path already: `eshet-rules list` shows which rule "
+        "writes it; register it only once, or choose another path",
     ),
     (
         "not_a_directory",
         r"",
-        "a part of this path is a state, event, action or property itself, so nothing can be "
-        "below it: choose another path",
+        "a parent of this path is a state, event, action or property, so nothing can be below it: "
+        "choose another path",
     ),
     (
         "path_is_directory",
         r"",
-        "there are other paths below this one, so it can't be a state, event or action itself: "
-        "choose another path",
+        "there are other paths below this one, so it can't be a state, event or action: choose "
+        "another path",
     ),
     (
         "path_is_wrong_type",
         r"",
-        f"what is at this path is of another kind: {_OTHER_KIND}, or `set_value` for a state",
+        f"{_OTHER_KIND}, or `set_value` for a state",
     ),
     (
         "not_implemented",
         r"set ",
-        "this state can't be set, only observed: whoever provides it must register it with "
-        "`settable=True` or a `set_callback`",
+        "this state can't be set, only observed: its owner must register it with `settable=True` "
+        "or a `set_callback`",
     ),
-    ("not_implemented", r"", "whoever provides this path does not offer that"),
+    ("not_implemented", r"", "the owner of this path does not support this request"),
     ("path_not_found", r"", _NOT_THERE),
     ("no_owner", r"", _NOT_THERE),
-    ("client_exited", r"", "whoever provides this path went away before it answered"),
-    ("invalid_path", r"", "a path is made of /, letters, digits and _, as in /hall/light"),
+    ("client_exited", r"", "the owner of this path disconnected before it answered"),
+    ("invalid_path", r"", "a path consists of /, letters, digits and _, as in /hall/light"),
 )
-"""The error of a server, what begins the request, and the advice."""
+"""The error of a server, a pattern for the start of the request, and the advice."""
 
 
 def advice_on(error: BaseException) -> str | None:
-    """Return what to do about an error; None if its own words say it, or nobody knows."""
+    """Return advice on an error; None if its message has one, or if there is none."""
     error = plain_error(error)
     if isinstance(error, ErrorValue):
         fitting = (
@@ -107,7 +110,7 @@ def advice_on(error: BaseException) -> str | None:
     if isinstance(error, ReactiveError):
         return None
     text = safe_str(error)
-    if " write `" in text:  # our own errors say it
+    if " write `" in text:  # our own errors contain their advice
         return None
     fitting = (
         advice
@@ -117,7 +120,7 @@ def advice_on(error: BaseException) -> str | None:
     return next(fitting, None)
 
 
-def with_advice(words: str, error: BaseException) -> str:
-    """Return the words of an error, and what to do about it."""
+def with_advice(text: str, error: BaseException) -> str:
+    """Return the text of an error, followed by the advice on it."""
     advice = advice_on(error)
-    return words if advice is None else f"{words} ({advice})"
+    return text if advice is None else f"{text} ({advice})"

@@ -1,4 +1,4 @@
-"""Errors as those who write rules want to see them: where in their own lines it went wrong."""
+"""Tracebacks for rule authors: they show the lines of rules only."""
 
 import asyncio
 import itertools
@@ -27,9 +27,8 @@ _LIBRARIES: Final = tuple(
 def format_error(error: BaseException) -> str:
     """Return the traceback of an error, with the lines of rules only.
 
-    What the runner, this package and libraries did before and after is left out, as the error says
-    what was wrong. Where no line of a rule had a part in it, all lines are shown but the first ones
-    if these are ours.
+    Frames of the runner, `eshet` and libraries are left out. If the traceback has no line of a
+    rule, all frames are shown except for leading ones of our packages.
     """
     parts, is_cut = bounded_traceback(error)
     of_rules = [frames_of_rules(part.stack) for part, _ in parts]
@@ -42,13 +41,13 @@ def format_error(error: BaseException) -> str:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether a house has such errors, and none of the rule's own lines had a part in this one."""
+    """Whether an error is an ESHET error that was raised without any line of a rule involved."""
     files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
     return isinstance(error, EshetError) and all(file.startswith(_OURS) for file in files)
 
 
 def frames_of_rules(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
-    """Return the frames that are those of rules: neither ours nor a library's."""
+    """Return the frames of rules: those of neither our packages nor a library."""
     return [frame for frame in stack if not frame.filename.startswith((*_OURS, *_LIBRARIES, "<"))]
 
 

@@ -1,12 +1,12 @@
 """Writes the log to a terminal, pipe, socket or file, and never waits for a reader.
 
-A terminal that is stopped with Ctrl-S, or a program that does not read its pipe, must not hold up
-the rules. The system's `poll` does not help: a pipe with room for 4 KiB is ready, and still blocks
-a write of 100 KiB. So each write is non-blocking. The flag O_NONBLOCK belongs to the open file,
-which other processes share; it is set on an open file of our own.
+A terminal that is stopped with Ctrl-S, or a program that does not read its pipe, must not block the
+rules. `poll` does not help: a pipe with space for 4 KiB is ready, and still blocks a write of
+100 KiB. So each write is non-blocking. The flag O_NONBLOCK belongs to the open file, which other
+processes share; so it is set on an open file of our own.
 
-What the reader has not taken yet waits in memory up to a bound, and is written by the event loop
-when there is room. Lines beyond the bound are dropped and counted. Lines are never torn.
+Data that the reader has not taken yet is kept in memory up to a limit, and the event loop writes it
+when there is space. Lines beyond the limit are dropped and counted. Lines are never torn.
 """
 
 import asyncio
@@ -16,29 +16,33 @@ import os
 import select
 import socket
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import msgspec
+
 from eshet.clock import wall_stamp
+from eshet.interpreter import running_loop
 from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.records import LogLinesDropped, LogNotShown
 
 __all__ = ["LineWriter"]
 
 _MAX_WAITING: Final = 1 << 20
-"""Bytes that may wait for the reader; one line may exceed it."""
+"""Maximum number of unwritten bytes; one line may exceed it."""
 
 _LAST_WAIT: Final = 0.5
-"""Seconds for which the end of the process waits for the reader."""
+"""Seconds for which the process waits for the reader when it exits."""
 
 
 class LineWriter:
-    """Writes lines to a stream; where it can't, the trail says so.
+    """Writes lines to a stream, and records it in the trail when lines are dropped.
 
     Args:
-        stream: to write to.
-        recorder: keeps a record when lines begin to be dropped, and another with their number.
-        render: makes the line of a record.
+        stream: the stream to write to.
+        recorder: keeps a record of the first dropped line, and later one with their number.
+        render: renders a record as a line.
     """
 
     def __init__(
@@ -51,18 +55,18 @@ class LineWriter:
         self._waiting = b""
         self._dropped = 0
         self._failed = False
-        self._loop: asyncio.AbstractEventLoop | None = None  # that continues when there is room
+        self._loop: asyncio.AbstractEventLoop | None = None  # continues when there is space
         if self._file is not None:
             atexit.register(self._flush)
 
     def msg(self, line: str) -> None:
-        """Write a line, let it wait, or drop it."""
+        """Write a line, queue it, or drop it."""
         try:
             if self._file is None:
                 print(line, file=self._stream, flush=True)
             else:
                 self._add(line)
-        except (OSError, ValueError) as error:  # a full disk; no reader; it is closed
+        except (OSError, ValueError) as error:  # a full disk, no reader, or a closed stream
             self._fail(str(error))
         else:
             self._failed = self._failed and bool(self._dropped)
@@ -73,17 +77,17 @@ class LineWriter:
     def _add(self, line: str) -> None:
         self._write()
         if len(self._waiting) >= _MAX_WAITING:
-            self._fail("nobody reads it")
+            self._fail("the reader does not keep up")
             return
         if self._dropped:
-            fields = {"event": "lines of the log were dropped", "lines": self._dropped}
+            dropped = LogLinesDropped(lines=self._dropped)
             self._dropped = 0
-            self._waiting += _encode(self._render(self._keep("warning", fields)))
+            self._waiting += _encode(self._render(self._keep(dropped)))
         self._waiting += _encode(line)
         self._write()
 
     def _write(self) -> None:
-        """Write as much of what waits as there is room for, and the rest when there is more."""
+        """Write as many of the waiting bytes as possible; the event loop continues later."""
         assert self._file is not None  # noqa: S101 - nothing waits without a file
         with contextlib.suppress(BlockingIOError):
             while self._waiting:
@@ -95,10 +99,10 @@ class LineWriter:
             self._loop = None
 
     def _continue_later(self) -> None:
-        running = asyncio._get_running_loop()
+        running = running_loop()
         if running is None or running is self._loop or self._file is None:
             return
-        # A loop that watches no files, as one of virtual time, continues with the next line.
+        # With a loop that can't watch files, such as VirtualLoop, the next line continues.
         with contextlib.suppress(OSError, NotImplementedError, ValueError):
             running.add_writer(self._file.number, self._resume)
             self._loop = running
@@ -108,11 +112,11 @@ class LineWriter:
             self._write()
         except OSError as error:
             self._waiting = b""
-            self._write()  # so that the loop does not ask again
+            self._write()  # removes the writer from the loop
             self._fail(str(error))
 
     def _flush(self) -> None:
-        """Give the reader a last chance, at the end of the process."""
+        """Write the waiting bytes when the process exits, if the reader takes them in time."""
         self._loop = None
         with contextlib.suppress(OSError, ValueError):
             if self._waiting and self._file is not None and self._file.wait(_LAST_WAIT):
@@ -122,20 +126,21 @@ class LineWriter:
         self._dropped += 1
         if not self._failed:
             self._failed = True
-            self._keep("error", {"event": "can't show the log", "error": problem})
+            self._keep(LogNotShown(error=problem))
 
-    def _keep(self, level: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        record = {"time": wall_stamp(), "level": level, **fields}
+    def _keep(self, event: LogLinesDropped | LogNotShown) -> dict[str, Any]:
+        event.time, event.level, event.event = wall_stamp(), event.LEVEL, event.EVENT
+        record: dict[str, Any] = msgspec.to_builtins(event)
         self._recorder.keep(record)
         return record
 
 
 class _File:
-    """The file of a stream, written to without waiting.
+    """The file of a stream, with non-blocking writes.
 
     Args:
-        number: its descriptor.
-        write: writes bytes to it, and returns how many it took.
+        number: the file descriptor.
+        write: writes bytes, and returns the number of bytes written.
     """
 
     def __init__(self, number: int, write: Callable[[bytes], int]) -> None:
@@ -144,27 +149,27 @@ class _File:
 
     @classmethod
     def of(cls, stream: TextIO) -> "_File | None":
-        """Return the file of a stream; None if it has none."""
+        """Return the file of a stream; None if the stream has no descriptor."""
         try:
             number = stream.fileno()
             mode = os.fstat(number).st_mode
             stream.flush()
         except (OSError, ValueError, AttributeError):
             return None
-        if stat.S_ISSOCK(mode):  # as the journal of systemd gives
+        if stat.S_ISSOCK(mode):  # such as the journal of systemd
             connection = socket.socket(fileno=os.dup(number))
             return cls(connection.fileno(), lambda data: connection.send(data, socket.MSG_DONTWAIT))
         if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            with contextlib.suppress(OSError):  # no /dev, or no permission: it may block then
+            with contextlib.suppress(OSError):  # no /dev or no permission: writes may block then
                 number = os.open(Path(f"/dev/fd/{number}"), flags)
         return cls(number, lambda data: os.write(number, data))
 
     def wait(self, seconds: float) -> bool:
-        """Wait until there is room for at least some bytes; return whether there is."""
-        room = select.poll()
-        room.register(self.number, select.POLLOUT)
-        return bool(room.poll(seconds * 1000))
+        """Wait until the file takes some bytes; return False if it does not in that time."""
+        poll = select.poll()
+        poll.register(self.number, select.POLLOUT)
+        return bool(poll.poll(seconds * 1000))
 
 
 def _encode(line: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The logger: what each record passes on its way to the trail and to the stream."""
+"""The logger: processes each record for the audit trail and the stream."""
 
 import logging
 from collections.abc import MutableMapping
@@ -23,7 +23,7 @@ _Record = MutableMapping[str, Any]
 _RESERVED: Final = frozenset(
     ("time", "level", "logger", "rule", "module", "version", "cause", "parent", "crc")
 )
-"""Fields by which a record is found, or whose it is."""
+"""Fields that only the runner may set: they identify the record and its source."""
 
 _LEADING: Final = ("time", "level", "event", "rule", "module", "version", "cause", "parent")
 
@@ -38,10 +38,10 @@ def make_logger(
     """Make a logger.
 
     Args:
-        stream: where it writes; with colours if that is a terminal.
+        stream: the stream to write to; with colours if it is a terminal.
         log_format: one of `FORMATS`.
-        level: from which on it writes there; one of `eshet_rules.audit.recorder.LEVELS`.
-        recorder: is given all records, and gives its own to the stream.
+        level: the lowest level to write there; one of `eshet_rules.audit.recorder.LEVELS`.
+        recorder: receives all records; its own records are written to the stream.
     """
     recorder = recorder or Recorder()
     render = renderer(log_format, shows_colours(stream), with_causes=level == "debug")
@@ -63,14 +63,14 @@ def make_logger(
     return logger
 
 
-# mypy does not know classes that are made at run time.
+# mypy does not know classes that are created at run time.
 _Filtering: Any = structlog.make_filtering_bound_logger(logging.DEBUG)
 
 
 class _BoundLogger(_Filtering):  # type: ignore[misc]
-    """A logger on which a rule's own fields do not take the places of the runner's.
+    """A logger that keeps a rule's fields from replacing those of the runner.
 
-    What a rule calls `module` is logged as `module_`.
+    A field that a rule calls `module` is logged as `module_`.
     """
 
     def bind(self, **new_values: Any) -> "_BoundLogger":
@@ -88,11 +88,11 @@ class _BoundLogger(_Filtering):  # type: ignore[misc]
 
 
 class _Keeper:
-    """A processor that takes out secrets, gives a record to the recorder, and may stop it there.
+    """A processor that removes secrets, passes a record to the recorder, and filters by level.
 
     Args:
-        recorder: takes the record.
-        shown_from: the level from which on it goes on to the stream.
+        recorder: keeps the record.
+        shown_from: the lowest level that the stream shows.
     """
 
     def __init__(self, recorder: Recorder, shown_from: int) -> None:

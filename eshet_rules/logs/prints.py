@@ -1,4 +1,4 @@
-"""What rules print, as records: half a line must not spoil the next line of the log."""
+"""Logs the output that rules print, so that an unfinished line can't garble the log."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ from eshet.text import type_name
 __all__ = ["receiving_prints"]
 
 _LONGEST: Final = 1 << 16
-"""Characters that may wait for the end of their line."""
+"""Maximum length of an unfinished line, in characters; a longer one is logged in parts."""
 
 
 @contextlib.contextmanager
@@ -30,11 +30,11 @@ def receiving_prints(log: FilteringBoundLogger) -> Iterator[None]:
 
 
 class _Printed(io.TextIOBase):
-    """Stands for the standard output.
+    """Replaces the standard output.
 
     Args:
-        log: is given each line, in the context of who prints its end.
-        stream: the standard output itself, for who asks for its file.
+        log: receives each line, in the context of the code that prints its end.
+        stream: the real standard output.
     """
 
     encoding = "utf-8"
@@ -44,7 +44,7 @@ class _Printed(io.TextIOBase):
         self._log = log
         self._stream = stream
         self._process = os.getpid()
-        self._begun: dict[int, str] = {}  # lines without an end, by the threads that print them
+        self._begun: dict[int, str] = {}  # unfinished lines, by the threads that print them
 
     def writable(self) -> bool:
         """See `io.IOBase`."""
@@ -55,15 +55,15 @@ class _Printed(io.TextIOBase):
         return self._stream.fileno()
 
     def flush(self) -> None:
-        """See `io.IOBase`; what is logged waits for nothing."""
+        """See `io.IOBase`; logged lines are not buffered."""
         if os.getpid() != self._process:
             self._stream.flush()
 
     def write(self, text: str) -> int:
-        """Log the lines that end here; the rest waits for its end."""
+        """Log all finished lines, and keep the rest."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type_name(text)}")
-        if os.getpid() != self._process:  # a child, which has no part in the log
+        if os.getpid() != self._process:  # child processes do not write to the log
             return self._stream.write(text)
         thread = threading.get_ident()
         *lines, rest = (self._begun.pop(thread, "") + text).split("\n")
@@ -76,7 +76,7 @@ class _Printed(io.TextIOBase):
         return len(text)
 
     def end_lines(self) -> None:
-        """Log what has no end."""
+        """Log all unfinished lines."""
         for line in list(self._begun.values()):
             self._log.info(line, logger="print")
         self._begun.clear()

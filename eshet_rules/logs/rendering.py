@@ -1,4 +1,4 @@
-"""Records as text: lines that people read at a glance, or JSON."""
+"""Renders records as text: readable lines for a console, or JSON."""
 
 import json
 import os
@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Callable, MutableMapping
 from datetime import datetime
 from typing import Any, Final, TextIO
+
+from eshet_rules.audit.records import EVENTS
 
 __all__ = ["FORMATS", "escape", "renderer", "shows_colours"]
 
@@ -20,15 +22,15 @@ _OF_RULES: Final = tuple(f"\x1b[{code}m" for code in (36, 32, 35, 34, 96, 92, 95
 _DIM: Final = "\x1b[2m"
 _RESET: Final = "\x1b[0m"
 
-# C0 but for the newline, DEL and C1, and what reorders text: bidirectional marks and overrides.
+# C0 except for the newline, DEL, C1, and characters that reorder text (bidirectional controls).
 _CONTROL: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-    "\ud800-\udfff]"  # halves of a character, which no stream can write
+    "\ud800-\udfff]"  # surrogates, which no stream can write
 )
 
 
 def shows_colours(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that has colours, and whoever sits there wants them."""
+    """Whether a stream is a terminal with colours, and NO_COLOR is not set."""
     wanted = os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
     return wanted and stream.isatty()
 
@@ -36,13 +38,13 @@ def shows_colours(stream: TextIO) -> bool:
 def renderer(
     log_format: str, colours: bool, *, with_causes: bool = False, with_date: bool = False
 ) -> Callable[[object, str, _Record], str]:
-    """Return what makes a line, or more, of a record; a processor of structlog.
+    """Return a structlog processor that renders a record as one or more lines.
 
     Args:
         log_format: one of `FORMATS`.
-        colours: whether lines for people have colours.
-        with_causes: whether these show the ids of causes.
-        with_date: whether these show the date.
+        colours: whether console lines have colours.
+        with_causes: whether console lines show the ids of causes.
+        with_date: whether console lines show the date.
     """
     if log_format == "json":
         return _render_json
@@ -55,19 +57,20 @@ def _render_json(logger: object, method: str, record: _Record) -> str:
 
 
 def escape(text: str) -> str:
-    """Return the text with its control characters, but for newlines, made visible."""
+    """Escape all control characters in a text except for newlines."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 class _ConsoleRenderer:
-    """A line for each record: time, level, rule or module, event, fields; below it, what is long.
+    """Renders a line for each record: time, level, rule or module, event, fields.
 
-    Of an input or output, path and value come first.
+    Long fields follow on lines of their own. Records of inputs and outputs show path and value
+    before the other fields.
 
     Args:
-        colours: whether the stream shows them.
-        with_causes: whether it shows the ids of causes.
-        with_date: whether it shows the date, too.
+        colours: whether to use colours.
+        with_causes: whether to show the ids of causes.
+        with_date: whether to show the date as well as the time.
     """
 
     def __init__(self, colours: bool, with_causes: bool, with_date: bool) -> None:
@@ -78,7 +81,7 @@ class _ConsoleRenderer:
     def __call__(self, logger: object, method: str, record: _Record) -> str:
         """See structlog's processors."""
         time = datetime.fromisoformat(record.pop("time")).astimezone()
-        level, event = record.pop("level"), _one_line(str(record.pop("event")))
+        level, event = record.pop("level"), _sentence(record)
         where = _pop_place(record)
         causes = [record.pop(name, None) for name in ("cause", "parent")]
         blocks = _pop_blocks(record)
@@ -102,13 +105,20 @@ class _ConsoleRenderer:
         return self._colour(_DIM, text) if text else text
 
 
+def _sentence(record: _Record) -> str:
+    """Take out the event: a sentence for an event of the runner, else the message of a rule."""
+    name = str(record.pop("event"))
+    event = None if "logger" in record else EVENTS.get(name)
+    return _one_line(name) if event is None else event.SENTENCE
+
+
 def _colour_of(where: str) -> str | None:
-    """Return the colour of a rule, which is always the same, and most often that of no other."""
+    """Return the colour of a rule: a fixed one, by the hash of its name."""
     return _OF_RULES[zlib.crc32(where.encode()) % len(_OF_RULES)] if where else None
 
 
 def _pop_path(record: _Record) -> str:
-    """Take out the path of an input or output, and what it is about."""
+    """Remove the path and value of an input or output from a record, and return them as text."""
     if "path" not in record or not record.keys() & {"kind", "outcome"}:
         return ""
     value = "unknown" if record.pop("unknown", False) else _show(record.get("value"))
@@ -127,28 +137,28 @@ def _took(seconds: float) -> str:
 
 
 def _pop_place(record: _Record) -> str:
-    """Take out whose record it is: a rule's, a module's, or else a logger's."""
+    """Remove rule, module and logger from a record, and return the most specific of them."""
     logger, module = record.pop("logger", ""), record.pop("module", "")
     rule = record.pop("rule", "")
     if rule:
-        record.pop("version", None)  # said when the module was loaded
+        record.pop("version", None)  # already logged when the module was loaded
     return _one_line(str(rule or module or logger))
 
 
 def _pop_blocks(record: _Record) -> list[str]:
-    """Take out what is shown below the line, as it has lines of its own."""
+    """Remove multi-line fields from a record, and return them; they are shown below the line."""
     place = _pop_source(record)
-    stack = textwrap.dedent(str(record.pop("stack", "")))  # which ends at the place
+    stack = textwrap.dedent(str(record.pop("stack", "")))  # it ends with the same place
     lines = [*record.pop("cycle", ()), *record.pop("conflicts", ())]
     traceback = str(record.pop("traceback", ""))
     if traceback.endswith(str(record.get("error", ""))):
-        record.pop("error", None)  # its last line says it
+        record.pop("error", None)  # it is the last line of the traceback
     advice = str(record.pop("advice", "") or "")
     return [stack or place, "\n".join(map(str, lines)), traceback, f"-> {advice}" if advice else ""]
 
 
 def _pop_source(record: _Record) -> str:
-    """Take out where in a file the record is about; terminals open `file:line`."""
+    """Remove file, line and source from a record; return `file:line`, which terminals can open."""
     file, line, source = (record.pop(name, None) for name in ("file", "line", "source"))
     place = f"{file}:{line}" if line else str(file or "")
     return f"{place}\n    {source.strip()}" if source else place

@@ -1,7 +1,7 @@
-"""What comes through the standard library's `logging` and `warnings`, and out of threads.
+"""Logs messages of the standard library's `logging` and `warnings`, and errors of threads.
 
-Python warns of a coroutine that was never awaited when it finds it, which may be while any rule
-acts. So where it was made is noted, and the warning is of nobody but that place.
+Python warns about a coroutine that was never awaited when it is freed, which may happen while any
+rule runs. So the warning is logged without the fields of a rule, with the place of the call.
 """
 
 import contextlib
@@ -17,21 +17,23 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.exceptions import WrongThread
 from eshet.user_errors import is_error
+from eshet_rules.audit.records import CoroutineNeverAwaited, ThreadFailed, emit
 
 __all__ = ["receiving_stdlib_logs"]
 
 _LEVELS: Final = {
     "": logging.INFO,
-    "eshet.client": logging.WARNING,  # each module has a client, and each tells when it connects
-    "watchfiles": logging.WARNING,  # it tells of all that it sees
+    "eshet.client": logging.WARNING,  # each module has a client that logs when it connects
+    "watchfiles": logging.WARNING,  # it logs every change
 }
 
 
 @contextlib.contextmanager
 def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
-    """Log what comes through `logging` and `warnings` to `log`, within a `with` statement.
+    """Log messages of `logging` and `warnings` to `log`, within a `with` statement.
 
-    So are errors that end a thread; one that used a Value of a rule is an error of that rule.
+    Errors that end a thread are logged as well. If such an error is that the thread used a Value
+    of a rule, it is reported as an error of that rule.
     """
 
     def end_of_thread(args: threading.ExceptHookArgs) -> None:
@@ -40,9 +42,9 @@ def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
         name = "" if args.thread is None else args.thread.name
         error: Any = args.exc_value
         if is_error(error, WrongThread) and error.scope is not None:
-            error.scope.report(error, f"thread {name}")  # to the rule whose Value it used
+            error.scope.report(error, f"thread {name}")  # the scope of the rule with that Value
         else:
-            log.error("a thread has failed", thread=name, exc_info=error)
+            emit(log, ThreadFailed(thread=name), error=error)
 
     handler = _ToStructlog(log)
     root = logging.getLogger()
@@ -70,7 +72,7 @@ _ORIGIN: Final = re.compile(r'File "(?P<file>[^"\n]*)", line (?P<line>\d+)')
 
 
 class _ToStructlog(logging.Handler):
-    """Passes records of `logging` on."""
+    """Passes records of `logging` on to structlog."""
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         super().__init__()
@@ -89,19 +91,16 @@ class _ToStructlog(logging.Handler):
             self.handleError(record)
 
     def _log_never_awaited(self, message: str) -> bool:
-        """Log that a coroutine was never awaited, if that is what a warning says."""
+        """Log a warning about a coroutine that was never awaited; return whether it is one."""
         found = _NEVER_AWAITED.search(message)
         if found is None:
             return False
         origin = _ORIGIN.search(message, found.end())
-        place: dict[str, Any] = {}
-        if origin is not None:
-            place = {"file": origin["file"], "line": int(origin["line"])}
-        contextvars.Context().run(  # that of nobody
-            self._log.warning,
-            "a coroutine was never awaited",
+        event = CoroutineNeverAwaited(
             coroutine=found["name"],
-            **place,
+            file=None if origin is None else origin["file"],
+            line=None if origin is None else int(origin["line"]),
             advice="the call did nothing: write `await` before it",
         )
+        contextvars.Context().run(emit, self._log, event)  # without fields of a rule
         return True

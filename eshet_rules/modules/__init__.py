@@ -1,11 +1,11 @@
 """Files of the rules folder as Python modules.
 
-watcher            the content of the folder, again after each change
-discovery          which files are modules
-exclusion          which files and folders are left out
-importer           versions of modules, imported beside each other
+watcher            watches the folder, and reads it again after each change
+discovery          finds the files that are modules
+exclusion          decides which files and folders are left out
+importer           imports versions of modules beside each other
 module_version     one imported version
-module_objects     module objects as Python's own machinery expects them
-child_processes    the same modules in processes that rules start
-likely_mistakes    what Python accepts and the author hardly meant
+module_objects     module objects that satisfy Python's import machinery
+child_processes    makes modules available in processes that rules start
+likely_mistakes    warns about valid Python that is probably a mistake
 """

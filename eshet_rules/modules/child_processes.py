@@ -1,12 +1,12 @@
-"""Modules of rules in processes that rules start: pools, and others of `multiprocessing`.
+"""Makes rule modules available in processes that rules start with `multiprocessing`.
 
-A process that is forked has all modules. One that is spawned has none, and what it is sent names
-versions such as `hall@3f2a91bc#7`, which no import finds. So each process of `multiprocessing` is
-given the sources of all versions that are loaded when it is started, and imports from these what
-it needs, under the same names.
+A forked process has all modules. A spawned one has none, and objects that are sent to it name
+versions such as `hall@3f2a91bc#7`, which no import finds. So each process of `multiprocessing` gets
+the sources of all versions that are loaded when it starts, and imports those that it needs, under
+the same names.
 
-`multiprocessing` hands the configuration of a process to its children, and reads it before all else
-that they are sent: that is where the sources travel.
+The sources are sent in the process configuration of `multiprocessing`, which children inherit and
+read before all other data.
 """
 
 import importlib
@@ -31,7 +31,7 @@ __all__ = ["carried_to_children"]
 
 @contextmanager
 def carried_to_children(importer: Importer) -> Iterator[None]:
-    """Let processes that are started within a `with` statement have the modules of an importer."""
+    """Make an importer's modules available in processes started within a `with` statement."""
     configuration: dict[str, Any] = vars(current_process())["_config"]
     key = f"eshet_rules {id(importer)}"
     configuration[key] = _Carrier(importer)
@@ -43,11 +43,11 @@ def carried_to_children(importer: Importer) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Carried:
-    """One version of a module, as a process is sent it.
+    """A version of a module, in the form in which it is sent to a process.
 
     Args:
-        name: of its module object.
-        source: of which it is made.
+        name: the name of its module object.
+        source: its source.
         imports: the names of the module objects that it has imported, by the names of modules.
     """
 
@@ -57,7 +57,7 @@ class _Carried:
 
 
 class _Carrier:
-    """Is pickled as all versions that are loaded by then."""
+    """Pickles as all versions that are loaded at that time."""
 
     def __init__(self, importer: Importer) -> None:
         self._importer = importer
@@ -75,13 +75,13 @@ class _Carrier:
 
 
 class _Received:
-    """Is pickled as it was received, for processes that are started by the child."""
+    """Pickles as the versions that were received, for processes that the child starts."""
 
     def __init__(self, folder: Path, carried: Sequence[_Carried]) -> None:
-        self._given = (folder, carried)
+        self._args = (folder, carried)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _receive, self._given
+        return _receive, self._args
 
 
 def _receive(folder: Path, carried: Sequence[_Carried]) -> _Received:
@@ -91,7 +91,7 @@ def _receive(folder: Path, carried: Sequence[_Carried]) -> _Received:
 
 
 class _ChildImporter(Importer):
-    """Imports, in a child process, the versions that its parent had."""
+    """Imports the versions of the parent process in a child process."""
 
     def __init__(self, folder: Path, carried: Mapping[str, _Carried]) -> None:
         super().__init__(folder)
@@ -100,7 +100,7 @@ class _ChildImporter(Importer):
         self._newest = {each.source.name: each.name for each in carried.values()}
 
     def new_version(self, name: str) -> ModuleVersion:
-        """Return a version that is still to be executed, given the name of its module object."""
+        """Return a new version, which is not executed yet, by the name of its module object."""
         source = self.carried[name].source
         version = ModuleVersion(source, new_module(source, name), Scope(source.name))
         self._prepare(version)
@@ -117,7 +117,7 @@ class _ChildImporter(Importer):
 
 
 class _CarriedFinder(MetaPathFinder, Loader):
-    """Lets `importlib` find what a child importer can import."""
+    """Finds the modules of a child importer for `importlib`."""
 
     def __init__(self, importer: _ChildImporter) -> None:
         self._importer = importer
@@ -132,13 +132,13 @@ class _CarriedFinder(MetaPathFinder, Loader):
         if (name := plain_name(fullname)) is not None:
             raise ModuleNotFoundError(
                 f"module {name!r} was loaded after this process was started; "
-                "start processes, and make pools, in the rule that uses them",
+                "start processes and create pools in the rule that uses them",
                 name=fullname,
             )
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Make the module object, which is executed next."""
+        """Create the module object."""
         version = self._importer.new_version(spec.name)
         self._executing[spec.name] = version
         self._spec = version.module.__spec__
@@ -147,5 +147,5 @@ class _CarriedFinder(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Execute the module."""
         version = self._executing.pop(module.__name__)
-        module.__spec__ = self._spec  # importlib has put its own there
+        module.__spec__ = self._spec  # importlib has replaced it
         self._importer.execute(version)

@@ -1,11 +1,11 @@
-"""Which files of a rules folder are modules, and what is in them.
+"""Finds and reads the modules of a rules folder.
 
 A rules folder is a tree: `hall.py` is the module `hall`, `upstairs/bath.py` is `upstairs.bath`, and
-`upstairs/__init__.py`, if it is there, `upstairs`. Not modules are tests (`test_*.py`, `*_test.py`,
-`conftest.py`), hidden files and folders, and what tools leave beside a file (see `exclusion.py`). A
-module whose name starts with `_` is a helper: it is imported by others, never loaded for itself.
+`upstairs/__init__.py`, if it exists, `upstairs`. Tests (`test_*.py`, `*_test.py`, `conftest.py`),
+hidden files and folders, and copies that tools leave (see `exclusion.py`) are not modules. A module
+whose name starts with `_` is a helper: other modules import it, and it is never loaded on its own.
 
-Two files of one module (`hall.py` and `hall/__init__.py`) are a module that can't be used.
+If two files are the same module (`hall.py` and `hall/__init__.py`), the module can't be used.
 """
 
 import hashlib
@@ -18,32 +18,32 @@ from typing import Final
 from eshet.text import encodable
 from eshet_rules.exceptions import RulesFolderError
 from eshet_rules.modules.exclusion import why_excluded, why_folder_excluded
-from eshet_rules.regular_files import UnusableFile, read_ordinary
+from eshet_rules.regular_files import UnusableFile, read_regular
 
 __all__ = ["Discovery", "Source", "check_folder", "discover"]
 
-# What a file must have in common with itself to count as unchanged without being read: the time of
-# its last change can be set back, and is by `cp -p`, but that changes the time of the inode.
+# A file with an equal stamp counts as unchanged and is not read again. The modification time alone
+# does not suffice: it can be set back, as `cp -p` does, but that changes the time of the inode.
 Stamp = tuple[int, ...]
 
 _MAX_BYTES: Final = 10 << 20
-"""How large the file of a module may be: what is larger is none, as a database or a sparse file."""
+"""Maximum size of a module file in bytes; a larger file is probably a database or sparse file."""
 
 _MAX_SCANS: Final = 4
-"""How often a folder is scanned that is replaced during each scan."""
+"""Maximum number of scans, if the folder is replaced during each scan."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was in the file of a module when it was read.
+    """The content of a module file when it was read.
 
     Args:
-        name: of the module, with dots: `upstairs.bath`.
-        path: of the file.
-        data: what was in it.
-        version: the first digits of a hash of that.
-        stamp: the file's times and size, to tell whether it must be read again.
-        problem: why it can't be read, if it can't; it can't be imported then.
+        name: the name of the module, with dots: `upstairs.bath`.
+        path: the path of the file.
+        data: its content.
+        version: the first digits of a hash of the content.
+        stamp: the file's times and size, to detect whether it must be read again.
+        problem: why it can't be read or imported; empty if it can.
     """
 
     name: str
@@ -55,25 +55,25 @@ class Source:
 
     @property
     def is_helper(self) -> bool:
-        """Whether the module is there only to be imported by others."""
+        """Whether the module is only imported by others, and not loaded on its own."""
         return any(part.startswith("_") for part in self.name.split("."))
 
     @property
     def package(self) -> str:
-        """The name of the package that relative imports start from; empty at the top."""
+        """The name of the package that relative imports start from; empty at the top level."""
         return self.name if self.path.stem == "__init__" else self.name.rpartition(".")[0]
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the folder's full path, in which links are kept: they may lead elsewhere one day.
+    """Return the folder's absolute path, without resolving links, as they may change later.
 
     Raises:
-        RulesFolderError: there is no such folder.
+        RulesFolderError: the folder does not exist, or can't be read.
     """
     if not folder.exists():
-        raise RulesFolderError(folder, "there is no such folder; give the one with your rules")
+        raise RulesFolderError(folder, "there is no such folder; name the one with your rules")
     if not folder.is_dir():
-        raise RulesFolderError(folder, f"this is a file; give its folder, {folder.parent}")
+        raise RulesFolderError(folder, f"this is a file; name its folder, {folder.parent}")
     try:
         os.scandir(folder).close()
     except OSError as error:
@@ -82,11 +82,11 @@ def check_folder(folder: Path) -> Path:
 
 
 class Discovery:
-    """Finds the modules of one rules folder, again and again.
+    """Finds the modules of a rules folder. Can be called again after changes.
 
     Args:
         folder: the rules folder.
-        exclude: globs of what is no module, as configured.
+        exclude: configured globs of files and folders to leave out.
     """
 
     def __init__(self, folder: Path, exclude: Sequence[str] = ()) -> None:
@@ -96,7 +96,7 @@ class Discovery:
         self._reported: set[Path] = set()
 
     def __call__(self, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
-        """Read all modules; see `discover`. It may be called in any thread."""
+        """Read all modules, in any thread; see `discover`."""
         scans = 0
         while True:
             before = _identity(self._folder)
@@ -108,7 +108,7 @@ class Discovery:
                 return found
 
     def newly_excluded(self) -> dict[Path, str]:
-        """Return what was left out and why, each path once until it is there no more."""
+        """Return files and folders that were left out and why, each path once while it exists."""
         excluded = self._excluded
         new = {path: why for path, why in excluded.items() if path not in self._reported}
         self._reported = set(excluded)
@@ -118,12 +118,13 @@ class Discovery:
 def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[str, Source]:
     """Read all modules of the folder, by name and in the order of names.
 
-    A file that goes away while it is read is not there; one that can't be read is there with the
-    problem. So is a folder that can't be read, as a module, beside what was known of it.
+    A file that is deleted while it is read is omitted. A file that can't be read is included with
+    the problem. A folder that can't be read is included as a module with the problem, and its known
+    modules are kept.
 
     Args:
-        folder: the rules folder; empty if it does not exist.
-        known: what was read before. Files with the same times and size are not read again.
+        folder: the rules folder; a missing one has no modules.
+        known: the result of the last call. Files with the same times and size are not read again.
     """
     return Discovery(folder)(known)
 
@@ -145,12 +146,12 @@ def _discover(scan: "_Scan", known: Mapping[str, Source]) -> dict[str, Source]:
 
 @dataclass(frozen=True)
 class _Scan:
-    """One look at a rules folder.
+    """A scan of a rules folder.
 
     Args:
         folder: the rules folder.
-        exclude: globs of what is no module.
-        excluded: is added what was left out, and why.
+        exclude: globs of files and folders to leave out.
+        excluded: the scan adds the paths that it leaves out, with the reasons.
     """
 
     folder: Path
@@ -164,21 +165,21 @@ class _Scan:
         inside: str = "",
         above: tuple[os.stat_result, ...] = (),
     ) -> Iterator[tuple[str, Path, str]]:
-        """Find the modules of a folder, and what can't be used.
+        """Yield name, path and problem of each module of a folder; the problem is mostly empty.
 
         Args:
-            folder: to look into.
-            package: what the names of its modules begin with, as `up.`.
-            inside: what their paths begin with, as `up/`.
-            above: the folders above it.
+            folder: the folder to scan.
+            package: prefix of the names of its modules, such as `up.`.
+            inside: prefix of their relative paths, such as `up/`.
+            above: the parent folders.
         """
         try:
             status = folder.stat()
             if any(os.path.samestat(status, each) for each in above):
-                return  # a link that leads back
-            with os.scandir(folder) as found:  # which tells folders from files without asking again
+                return  # a link to a parent folder
+            with os.scandir(folder) as found:  # its entries know whether they are folders
                 entries = sorted(found, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):  # it has gone meanwhile
+        except (FileNotFoundError, NotADirectoryError):  # it was deleted meanwhile
             return
         except OSError as error:
             yield package.removesuffix("."), folder, _unreadable(error)
@@ -209,19 +210,19 @@ class _Scan:
 
 
 def _module(path: Path, package: str, relative: str) -> tuple[str, Path, str] | None:
-    """Return a module's name, its path, and what is wrong with that; None if it has no name."""
-    # The folder of a package is named by its parent; the rules folder itself has no name.
+    """Return a module's name, its path, and the problem with them; None if it has no name."""
+    # The name of a package is that of its folder; the rules folder itself has no name.
     name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
     if not name:
         return None
     if relative.isascii() or encodable(relative) == relative:
         return name, path, ""
-    shown = Path(encodable(str(path)))  # as no log can hold its name
+    shown = Path(encodable(str(path)))  # the log can't contain the original name
     return encodable(name), shown, "has a name that is not UTF-8: rename it"
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from another one at the same path; None if there is none."""
+    """Return the device and inode of a folder; None if it does not exist."""
     try:
         status = folder.stat()
     except OSError:
@@ -256,9 +257,9 @@ def _read(name: str, path: Path, known: Source | None) -> Source | None:
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if known is not None and known.stamp == stamp and known.path == path and not known.problem:
             return known
-        data, _ = read_ordinary(path, _MAX_BYTES)
+        data, _ = read_regular(path, _MAX_BYTES)
     except UnusableFile as error:
-        return _unread(name, path, f"{error}: put one with the rules in its place")
+        return _unread(name, path, f"{error}: replace it by a file with the rules")
     except FileNotFoundError:
         return _unread(name, path, "is a link to nothing") if path.is_symlink() else None
     except OSError as error:
@@ -271,7 +272,7 @@ def _unread(name: str, path: Path, problem: str) -> Source:
 
 
 def _unreadable(error: OSError) -> str:
-    return f"can't be read, {error.strerror or error}: check whose it is, and its mode"
+    return f"can't be read, {error.strerror or error}: check its owner and permissions"
 
 
 def _version(data: bytes) -> str:

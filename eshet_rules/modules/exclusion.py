@@ -1,8 +1,8 @@
-"""Which files and folders of a rules folder are not loaded, although their names end as modules do.
+"""Decides which files and folders of a rules folder are left out, although they look like modules.
 
-Tools leave copies beside a file: those that resolve conflicts, synchronise, back up, or copy in a
-file manager. A copy that ran would do everything a second time. Folders of installed packages hold
-thousands of modules, none of which is a rule.
+Tools leave copies beside a file: merge tools, synchronisation, backups, file managers. If a copy of
+a rule ran, it would do everything a second time. Folders of installed packages contain thousands of
+modules, none of which is a rule.
 """
 
 import os
@@ -24,7 +24,7 @@ _COPIES: Final = (
     (r"[.~-](bak|backup|orig|old|rej|tmp|swp|save)\d*$|~\d*$", "a backup"),
 )
 _MAY_BE_COPY: Final = re.compile(r"[^\w]|_(LOCAL|REMOTE|BASE|BACKUP)_").search
-"""Tells most names of modules from those of copies, at once."""
+"""A quick test that most names of modules fail, so that they need no further matching."""
 
 _COPY: Final = [(re.compile(pattern), what) for pattern, what in _COPIES]
 
@@ -32,11 +32,11 @@ _PACKAGES: Final = frozenset({"node_modules", "site-packages", "__MACOSX", "@eaD
 
 
 def why_excluded(path: str, exclude: Sequence[str] = ()) -> str | None:
-    """Return why a file is no module; None if it may be one.
+    """Return why a file is left out; None if it is not.
 
     Args:
-        path: relative to the rules folder, with `/`; ends with `.py`.
-        exclude: globs, as configured: of names, or of paths if they have a `/`.
+        path: path relative to the rules folder, with `/`; it ends with `.py`.
+        exclude: configured globs: of names, or of paths if they contain a `/`.
     """
     if exclude and (why := _configured(path, exclude)) is not None:
         return why
@@ -47,11 +47,11 @@ def why_excluded(path: str, exclude: Sequence[str] = ()) -> str | None:
 
 
 def why_folder_excluded(path: str, names: set[str], exclude: Sequence[str] = ()) -> str | None:
-    """Return why nothing in a folder is a module; None if something may be.
+    """Return why a folder is left out; None if it is not.
 
     Args:
         path: see `why_excluded`.
-        names: of what is in the folder.
+        names: the names of its entries.
         exclude: see `why_excluded`.
     """
     if (why := _configured(path, exclude)) is not None:

@@ -1,15 +1,15 @@
-"""Versions of modules, imported beside each other, and who imports whom.
+"""Imports versions of modules beside each other, and tracks which version imports which.
 
-Every version of a module is a module object of its own, named as no other: `hall@3f2a91bc#7`. So an
-old version goes on undisturbed while a new one is imported, and a version that fails leaves
+Every version of a module is a module object of its own with a unique name: `hall@3f2a91bc#7`. So an
+old version keeps running undisturbed while a new one is imported, and a version that fails leaves
 nothing behind. Modules of the rules folder import each other by their plain names, absolute or
-relative, and get the versions that belong together: Python's `import` statement asks the
-`__import__` among the builtins of a module, and these have one that looks into the rules folder
-first. Modules of the standard library are never hidden by a file of the same name.
+relative, and get the versions that belong together: Python's `import` statement calls the
+`__import__` in the builtins of a module, and rule modules have one that looks into the rules folder
+first. A file never hides a module of the standard library with the same name.
 
 Invariants: `current` holds, for each name, the newest version that could be imported; a version
-and those that it imports are in `sys.modules`, under their own names, until `keep_only` is told
-that nobody needs them.
+and those that it imports are in `sys.modules`, under their own names, until a call of `keep_only`
+leaves them out.
 """
 
 import builtins
@@ -43,7 +43,7 @@ __all__ = ["Importer", "ModuleVersion"]
 
 
 _VERSIONS: Final = re.compile(r"@[0-9a-f]{8}#\d+")
-"""What the names of modules have in `sys.modules`, which nobody writes."""
+"""The suffix of a version in the names of module objects; error texts omit it."""
 
 
 class Importer:
@@ -51,7 +51,7 @@ class Importer:
 
     Args:
         folder: the rules folder.
-        make_scope: makes the scope of a version, given the module's name.
+        make_scope: creates the scope of a version, given the module's name.
     """
 
     def __init__(self, folder: Path, make_scope: Callable[[str], Scope] = Scope) -> None:
@@ -63,14 +63,15 @@ class Importer:
         self._loaded: dict[str, ModuleVersion] = {}  # by the names of their module objects
         self._builtins = {**vars(builtins), "__import__": self._import}
         self._batch: dict[str, ModuleVersion] | None = None
-        self._bound: list[tuple[ModuleVersion, ModuleVersion]] = []  # in this batch: where, what
-        self._asked: set[str] = set()  # the names that the batch has asked for, found or not
-        self._failed: dict[str, dict[str, str]] = {}  # what its last import found of each of these
+        self._bound: list[tuple[ModuleVersion, ModuleVersion]] = []  # package, module: this batch
+        self._requested: set[str] = set()  # names that the batch has imported, found or not
+        # For each module whose last import failed: the fingerprints of all names it requested.
+        self._failed: dict[str, dict[str, str]] = {}
         self._finder = PackageFinder(self._source_of, self._import_for)
 
     @property
     def sources(self) -> Mapping[str, Source]:
-        """What is in the rules folder, by the names of modules."""
+        """The content of the rules folder, by the names of modules."""
         return self._sources
 
     @sources.setter
@@ -86,20 +87,20 @@ class Importer:
         return list(self._loaded.values())
 
     def load(self, name: str) -> ModuleVersion:
-        """Import a new version of a module, and of what it imports where that has changed.
+        """Import a new version of a module, and of those modules it imports that have changed.
 
         Raises:
-            ImportFailed: something in it, or in what it imports, can't be imported. Everything is
-                then as it was before.
+            ImportFailed: the module, or one that it imports, can't be imported. Nothing has changed
+                then.
         """
         self._batch = {}
-        self._bound, self._asked = [], set()
+        self._bound, self._requested = [], set()
         self._failed.pop(name, None)
         try:
             version = self._version(name)
         except BaseException as error:
             failure = self._describe(name, error)
-            self._failed[name] = {asked: self._fingerprint(asked) for asked in self._asked}
+            self._failed[name] = {each: self._fingerprint(each) for each in self._requested}
             for package, bound in self._bound:
                 self._unbind(package, bound)
             for made in self._batch.values():
@@ -112,17 +113,17 @@ class Importer:
             self._batch = None
 
     def outdate(self, name: str) -> None:
-        """Let the next import of a module make a new version of it, whatever is in its file."""
+        """Make the next import of a module create a new version, even if its file is unchanged."""
         self.current.pop(name, None)
         self._failed.pop(name, None)
 
     def is_known_to_fail(self, name: str) -> bool:
-        """Whether the last import of a module failed, and no file has changed that took part."""
+        """Whether the last import of a module failed, and no file involved has changed since."""
         found = self._failed.get(name, {})
         return bool(found) and all(self._fingerprint(each) == found[each] for each in found)
 
     def is_up_to_date(self, version: ModuleVersion) -> bool:
-        """Whether a new import of the module would give the same again."""
+        """Whether a new import of the module would give an equal version."""
         return all(
             (source := self.sources.get(each.name)) is not None
             and source.version == each.source.version
@@ -131,7 +132,7 @@ class Importer:
         )
 
     def keep_only(self, needed: Iterable[ModuleVersion]) -> None:
-        """Forget all versions but these, the current ones of files and all imports of both."""
+        """Drop all versions except for these, the current ones of files and all imports of both."""
         self.current = {n: version for n, version in self.current.items() if n in self.sources}
         self._failed = {n: found for n, found in self._failed.items() if n in self.sources}
         keep: set[ModuleVersion] = set()
@@ -141,23 +142,23 @@ class Importer:
             self._drop(version)
 
     def show_source(self, version: ModuleVersion) -> None:
-        """Let tracebacks quote the lines of this version, whatever is in its file now."""
+        """Make tracebacks quote the lines of this version, even if its file has changed."""
         file, data = str(version.source.path), version.source.data
-        # Without a time of change, linecache takes the lines as they are and looks at no file.
+        # Without a modification time, linecache does not compare the entry with the file.
         linecache.cache[file] = (len(data), None, _lines(data), file)
 
     # --- one version --------------------------------------------------------------------------
 
     def _version(self, name: str) -> ModuleVersion:
         """Return the version of a module that belongs to the batch: a new one where needed."""
-        self._asked.add(name)
+        self._requested.add(name)
         if self._batch is not None and name in self._batch:
             return self._batch[name]
         current = self.current.get(name)
         if current is not None and self.is_up_to_date(current):
-            self._asked.update(each.name for each in current.with_imports())
+            self._requested.update(each.name for each in current.with_imports())
             return current
-        if self._batch is None:  # an import statement in a function, long after its module's import
+        if self._batch is None:  # an import statement in a function, after its module's import
             return self.load(name)
         return self._make(name, self._batch)
 
@@ -166,7 +167,7 @@ class Importer:
         if source is None:
             raise ModuleNotFoundError(f"there is no module {name!r} in the rules folder", name=name)
         version = ModuleVersion(source, new_module(source), self._make_scope(name))
-        # In its place before it is executed, as in sys.modules: modules may import each other.
+        # Added before it is executed, as in sys.modules, since modules may import each other.
         batch[name] = version
         self._prepare(version)
         try:
@@ -178,7 +179,7 @@ class Importer:
         return version
 
     def _prepare(self, version: ModuleVersion) -> None:
-        """Make a version known, which is to be executed next."""
+        """Register a version before it is executed."""
         version.namespace["__builtins__"] = self._builtins
         if not self._loaded:
             sys.meta_path.insert(0, self._finder)
@@ -190,7 +191,7 @@ class Importer:
             raise OSError(f"{version.source.path.name} {version.source.problem}")
         code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
         with version.scope.active(), collect_rules() as rules:
-            exec(code, version.namespace)  # noqa: S102 - this is what importing is
+            exec(code, version.namespace)  # noqa: S102 - an import executes code
         version.rules = rules or self._main_rule(version)
         version.is_executed = True
 
@@ -202,7 +203,7 @@ class Importer:
 
     def _drop(self, version: ModuleVersion) -> None:
         if self._loaded.pop(version.module_name, None) is not None and not self._loaded:
-            _take_out(self._finder, sys.meta_path)
+            _remove(self._finder, sys.meta_path)
         forget_module(version.module_name)
         version.scope.dispose()
         current = self.current.get(version.name)
@@ -221,10 +222,10 @@ class Importer:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Stand in for `__import__` in the modules of the rules folder; see there."""
+        """Replace `__import__` in the modules of the rules folder; see there."""
         importing = self._loaded.get((namespace or {}).get("__name__", ""))
         if importing is None or (level == 0 and not self._is_ours(name)):
-            self._asked.add(name.partition(".")[0])
+            self._requested.add(name.partition(".")[0])
             return builtins.__import__(name, namespace, local, fromlist, level)
         full_name = _absolute(importing.source, name, level)
         if not fromlist:
@@ -233,8 +234,8 @@ class Importer:
         items = [*fromlist, *getattr(module, "__all__", ())] if "*" in fromlist else fromlist
         for item in items:
             part = f"{full_name}.{item}" if full_name else item
-            self._asked.add(part)
-            if not hasattr(module, item) and self._is_there(part):
+            self._requested.add(part)
+            if not hasattr(module, item) and self._exists(part):
                 setattr(module, item, self._import_one(importing, part))
         return module
 
@@ -251,7 +252,7 @@ class Importer:
         return result
 
     def _import_one(self, importing: ModuleVersion, name: str) -> ModuleType:
-        if name not in self.sources and (not name or self._is_there(name)):
+        if name not in self.sources and (not name or self._exists(name)):
             return self._import_folder(importing, name)
         version = importing.imports.get(name) if importing.is_executed else None
         version = self._version_for(importing, name) if version is None else version
@@ -260,11 +261,11 @@ class Importer:
         return version.module
 
     def _version_for(self, importing: ModuleVersion, name: str) -> ModuleVersion:
-        """Return the version of a module that another version is to import."""
+        """Return the version of a module that another version gets when it imports it."""
         return self._version(name)
 
     def _import_folder(self, importing: ModuleVersion, name: str) -> ModuleType:
-        """Return a folder without `__init__.py`, in which is bound what this version imports."""
+        """Return a module object for a folder without `__init__.py`, with the version's imports."""
         folder = importing.folders.get(name)
         if folder is None:
             path = self.folder.joinpath(*name.split("."))
@@ -274,10 +275,11 @@ class Importer:
         return folder
 
     def _bind_submodules(self, importing: ModuleVersion, version: ModuleVersion) -> None:
-        """Bind, after an import, the module in its package, if its importer has that too.
+        """Bind an imported module in its package, if the importer has imported that as well.
 
-        So a package depends on its submodules that others have bound in it, which Python binds in
-        any case: with another version of one, its importers get another version of the package.
+        So a package depends on the submodules that others have bound in it: with another version of
+        a submodule, its importers get another version of the package. (Python itself binds a
+        submodule in its package in any case.)
         """
         package, _, attribute = version.name.rpartition(".")
         if importing.name == package:
@@ -307,26 +309,26 @@ class Importer:
         return None if version is None else version.source
 
     def _import_for(self, module_name: str, name: str) -> ModuleType | None:
-        if not self._is_there(name):
+        if not self._exists(name):
             return None
         return self._import_one(self._loaded[module_name], name)
 
     def _is_ours(self, name: str) -> bool:
         top = name.partition(".")[0]
-        return top not in sys.stdlib_module_names and self._is_there(top)
+        return top not in sys.stdlib_module_names and self._exists(top)
 
     def _fingerprint(self, name: str) -> str:
-        """Return what tells a module from another of its name; the same for all that are not."""
+        """Return the version of a module's source; "folder" for a folder, empty for neither."""
         source = self._sources.get(name)
         return ("folder" if name in self._folders else "") if source is None else source.version
 
-    def _is_there(self, name: str) -> bool:
+    def _exists(self, name: str) -> bool:
         return name in self._sources or name in self._folders
 
     # --- errors -------------------------------------------------------------------------------
 
     def _describe(self, name: str, error: BaseException) -> ImportFailed:
-        """Say where an import failed: in the last line of the rules folder that took part."""
+        """Describe why and where an import failed: at the last line that is in the rules folder."""
         error = plain_error(error)
         problem = _VERSIONS.sub("", error_text(error).splitlines()[-1])
         if isinstance(error, SyntaxError) and isinstance(error.filename, str):
@@ -337,7 +339,7 @@ class Importer:
         places = [(Path(frame.f_code.co_filename), line) for frame, line in frames]
         ours = [(file, line) for file, line in places if file.is_relative_to(self.folder)]
         if (cycle := self._cycle(error, [file for file, _ in ours])) is not None:
-            problem += f" ({cycle}: move what both need into a third file)"
+            problem += f" ({cycle}: move the code that both need into a third file)"
         if ours:
             file, line = ours[-1]
             return ImportFailed(name, file, line, self._line(file, line), problem)
@@ -345,11 +347,11 @@ class Importer:
         return ImportFailed(name, known.path if known else self.folder, 0, "", problem)
 
     def _cycle(self, error: BaseException, files: Sequence[Path]) -> str | None:
-        """Return which modules import each other, if an import failed for that.
+        """Return which modules import each other, if an import failed because of that.
 
         Args:
-            error: of the import.
-            files: of the modules that were being imported, from the first on.
+            error: the error of the import.
+            files: the files of the modules that were being imported, from the first on.
         """
         match error:
             case ImportError(name=str(name)):
@@ -367,20 +369,20 @@ class Importer:
         return f"{', '.join(others)} and {last} import each other" if others else None
 
     def _line(self, file: Path, number: int) -> str:
-        """Return a line as it was imported: linecache shows the old version again by now."""
+        """Return a line of the imported source: linecache has the old version again by now."""
         data = next((each.data for each in self.sources.values() if each.path == file), b"")
         return dict(enumerate(_lines(data), start=1)).get(number, "").rstrip("\n")
 
 
-def _take_out(finder: MetaPathFinder, finders: list[Any]) -> None:
-    """Take a finder out of a list, whatever rules have done to it."""
+def _remove(finder: MetaPathFinder, finders: list[Any]) -> None:
+    """Remove a finder from a list, which rules may have changed."""
     finders[:] = [each for each in finders if each is not finder]
 
 
 def _directly_in(
     package: str, versions: Mapping[str, ModuleVersion]
 ) -> list[tuple[str, ModuleVersion]]:
-    """Return what is in a package, but not deeper, by the last parts of the names."""
+    """Return the direct submodules of a package, with the last parts of their names."""
     inside = f"{package}."
     parts = [(n.removeprefix(inside), v) for n, v in versions.items() if n.startswith(inside)]
     return [(part, version) for part, version in parts if "." not in part]
@@ -395,7 +397,7 @@ def _lines(data: bytes) -> list[str]:
 
 
 def _absolute(source: Source, name: str, level: int) -> str:
-    """Return the full name of what is imported relative to a module; empty for the folder."""
+    """Return the full name of a module that another imports; empty for the rules folder."""
     if level == 0:
         return name
     package = source.package.split(".") if source.package else []

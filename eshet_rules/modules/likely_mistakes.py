@@ -1,7 +1,7 @@
-"""Finds what Python accepts in a rule file and what its author hardly meant.
+"""Warns about code in rule files that is valid Python, but probably a mistake.
 
-A function that looks like a rule, in a file that has none: somebody forgot `@rule`. A list that a
-Value holds, changed in place: the Value can't notice that.
+These are: a function that looks like a rule in a file without `@rule`, and a change in place of a
+list in a Value, which the Value can't notice.
 """
 
 import ast
@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet_rules.audit.records import UnmarkedRule, ValueChangedInPlace, emit
 from eshet_rules.modules.importer import ModuleVersion
 from eshet_rules.rule import GIVEN
 
@@ -28,14 +29,14 @@ _CHANGE: Final = (
 """Methods that change the list, dict or set that they belong to."""
 
 _MAY_CHANGE: Final = re.compile(rb"\.value\s*(\[|\.\s*(%s)\s*\()" % "|".join(_CHANGE).encode())
-"""Is in each file that changes what a Value holds in place; others need not be parsed for it."""
+"""Matches each file that may change the content of a Value in place; only those are parsed."""
 
 
 class LikelyMistakes:
-    """Warns of likely mistakes, once for each version of a module.
+    """Warns about likely mistakes, once for each version of a module.
 
     Args:
-        log: where.
+        log: receives the warnings.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
@@ -43,7 +44,7 @@ class LikelyMistakes:
         self._seen: WeakSet[ModuleVersion] = WeakSet()
 
     def warn(self, versions: Mapping[str, ModuleVersion]) -> None:
-        """Look at the current versions of all modules."""
+        """Check the current versions of all modules."""
         imported = {name for version in versions.values() for name in version.imports}
         for name, version in versions.items():
             if version in self._seen:
@@ -51,32 +52,36 @@ class LikelyMistakes:
             if version.rules:
                 self._warn_of_changes_in_place(version)
             elif version.source.is_helper or name in imported:
-                continue  # somebody may import it later, and others no more
+                continue  # check it again later: its importers may change
             else:
                 self._warn_of_unmarked(version)
             self._seen.add(version)
 
     def _warn_of_unmarked(self, version: ModuleVersion) -> None:
         for code in _unmarked(version):
-            self._log.warning(
-                "this looks like a rule, but nothing runs it",
-                module=version.name,
-                function=code.co_name,
-                file=code.co_filename,
-                line=code.co_firstlineno,
-                advice="write `@rule` above it; or, if the file is there for others to import, "
-                "begin its name with _",
+            emit(
+                self._log,
+                UnmarkedRule(
+                    module=version.name,
+                    function=code.co_name,
+                    file=code.co_filename,
+                    line=code.co_firstlineno,
+                    advice="write `@rule` above it; or, if other files import this one, begin its "
+                    "name with _",
+                ),
             )
 
     def _warn_of_changes_in_place(self, version: ModuleVersion) -> None:
         for line, value in _changes_in_place(version.source.data):
-            self._log.warning(
-                "what a Value holds is changed in place, which nothing notices",
-                module=version.name,
-                file=str(version.source.path),
-                line=line,
-                advice=f"assign a new one, as in `{value} = [*{value}, item]` or "
-                f"`{value} = {{**{value}, key: item}}`",
+            emit(
+                self._log,
+                ValueChangedInPlace(
+                    module=version.name,
+                    file=str(version.source.path),
+                    line=line,
+                    advice=f"assign a new one, as in `{value} = [*{value}, item]` or "
+                    f"`{value} = {{**{value}, key: item}}`",
+                ),
             )
 
 
@@ -94,7 +99,7 @@ def _unmarked(version: ModuleVersion) -> list[CodeType]:
 
 
 def _looks_like_a_rule(function: Any) -> bool:
-    """Whether it uses what rules use, and needs nothing but what a rule is given."""
+    """Whether a function uses `yarp` or `client`, and needs only the arguments that rules get."""
     needed = [
         each.name
         for each in inspect.signature(function).parameters.values()
@@ -106,15 +111,15 @@ def _looks_like_a_rule(function: Any) -> bool:
 
 
 def _changes_in_place(text: bytes) -> list[tuple[int, str]]:
-    """Return the lines that change what a `value` holds, with that, as `seen.value`.
+    """Return the lines that change a `value` in place, with its expression, such as `seen.value`.
 
-    What the file assigns to as well, as in `seen.value = seen.value`, is left out.
+    Expressions that the file also assigns to, as in `seen.value = seen.value`, are left out.
     """
     if not _MAY_CHANGE.search(text):
         return []
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # though it was compiled
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # even if it was compiled
         return []
     assigned = set(_assigned(tree))
     return sorted({(line, value) for line, value in _changed(tree) if value not in assigned})
@@ -141,7 +146,7 @@ def _changed(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _is_value(node: object) -> bool:
-    """Whether it is `name.value`, of something that is not the object whose method this is in."""
+    """Whether an expression is `name.value`, except for `self.value` and `cls.value`."""
     match node:
         case ast.Attribute(value=ast.Name(id=name), attr="value") if name not in ("self", "cls"):
             return True

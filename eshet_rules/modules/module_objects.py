@@ -1,11 +1,11 @@
-"""Module objects of versions, as Python's own machinery expects them.
+"""Module objects of versions, which satisfy Python's import machinery.
 
-A version has a name in `sys.modules` that no other has: `upstairs/bath@3f2a91bc#7`. It has no dot,
-since `pickle` and `importlib` import what is before a dot first. It has `__spec__` and
-`__package__`, so that `importlib.resources.files(__package__)` finds what is beside its file, and
-`importlib.import_module(".lamps", __package__)` gives the version that belongs to it.
+A version has a unique name in `sys.modules`: `upstairs/bath@3f2a91bc#7`. The name has no dot, since
+`pickle` and `importlib` would first import the part before it. The module object has `__spec__` and
+`__package__`, so that `importlib.resources.files(__package__)` finds the files beside it, and
+`importlib.import_module(".lamps", __package__)` returns the version that belongs to it.
 
-The package of a module is a module object of its own, made when somebody asks for it.
+The package of a module is a module object of its own, created when it is first imported.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from eshet_rules.modules.discovery import Source
 __all__ = ["PackageFinder", "folder_module", "forget_module", "new_module", "plain_name"]
 
 _PACKAGE: Final = ":package"
-"""What the name of a version is followed by in the name of the package that it is in."""
+"""The name of the package of a version is the name of the version with this suffix."""
 
 _VERSION: Final = re.compile(r"(.*)@[0-9a-f]{8}#\d+", re.DOTALL)
 
@@ -32,12 +32,12 @@ _serial: Final = itertools.count(1)
 
 
 class _Spec(ModuleSpec):
-    """A spec that knows the package of a module whose name does not tell it.
+    """A spec of a module whose package can't be derived from its name.
 
     Args:
-        name: of the module.
-        file: of its source.
-        package: that it is in; None for a package.
+        name: the name of the module object.
+        file: the file of its source.
+        package: the package of the module; None if it is itself a package.
     """
 
     def __init__(self, name: str, file: Path, package: str | None) -> None:
@@ -53,11 +53,11 @@ class _Spec(ModuleSpec):
 
 
 def new_module(source: Source, name: str | None = None) -> ModuleType:
-    """Return a module object for a new version, which is in `sys.modules` under its own name.
+    """Create a module object for a new version, and add it to `sys.modules` under its own name.
 
     Args:
-        source: of the version.
-        name: that it has already in another process; None for one that no other version has.
+        source: the source of the version.
+        name: its name in another process; None for a new, unique name.
     """
     if name is None:
         name = f"{source.name.replace('.', '/')}@{source.version}#{next(_serial)}"
@@ -69,29 +69,29 @@ def new_module(source: Source, name: str | None = None) -> ModuleType:
 
 
 def plain_name(module: str) -> str | None:
-    """Return the name of a module, as `upstairs.bath`, by that of the module object of a version.
+    """Return the name of a module (`upstairs.bath`), given the name of a version's module object.
 
-    None for the name of any other module.
+    Returns None for the name of any other module.
     """
     match = _VERSION.fullmatch(module)
     return match and match[1].replace("/", ".")
 
 
 def folder_module(name: str, folder: Path) -> ModuleType:
-    """Return a module object for a folder without `__init__.py`, for others to be bound in."""
+    """Create a module object for a folder without `__init__.py`, in which to bind its modules."""
     return _of_spec(_Spec(name, folder / "__init__.py", None))
 
 
 def forget_module(name: str) -> None:
-    """Take a module, its package, and the loggers that are named after it out of global tables.
+    """Remove a module, its package, and the loggers named after it from global tables.
 
     Args:
-        name: that it has in `sys.modules`.
+        name: its name in `sys.modules`.
     """
     inside = (f"{name}.", name + _PACKAGE)
     tables: tuple[dict[str, Any], ...] = (sys.modules, logging.root.manager.loggerDict)
     for table in tables:
-        # Rules may have put anything there.
+        # Rules may have added keys of any type.
         names = [each for each in list(table) if type(each) is str]
         for each in names:
             if each == name or each.startswith(inside):
@@ -99,19 +99,20 @@ def forget_module(name: str) -> None:
 
 
 class _FileLoader(SourceFileLoader):
-    """Knows the file of a module, which others execute; what it has beside it; and its text."""
+    """Provides the source and resources of a module; the importer executes it."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Do nothing: packages that are made for who asks for them have no code."""
+        """Do nothing: a package that is created on demand has no code."""
 
 
 class PackageFinder(MetaPathFinder):
-    """Finds packages of versions, and modules in these, for `importlib`.
+    """Finds packages of versions, and modules in them, for `importlib`.
 
     Args:
-        source_of: returns the source of a version by the name of its module object, if it is known.
-        import_for: imports a module by its plain name, for the version of that name; None if there
-            is no such module.
+        source_of: returns the source of a version by the name of its module object; None if there
+            is no such version.
+        import_for: imports a module for a version, given the name of the version's module object
+            and the plain name of the module; returns None if there is no such module.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class PackageFinder(MetaPathFinder):
 
 
 class _Loaded(Loader):
-    """Gives importlib a module that is loaded already."""
+    """Returns a module that is loaded already to importlib."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -148,7 +149,7 @@ class _Loaded(Loader):
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # importlib has put its own there
+        module.__spec__ = self._spec  # importlib has replaced it
 
 
 def _of_spec(spec: _Spec) -> ModuleType:

@@ -1,4 +1,4 @@
-"""One version of a module of the rules folder, imported."""
+"""One imported version of a module of the rules folder."""
 
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -13,20 +13,20 @@ __all__ = ["ModuleVersion"]
 
 @dataclass(eq=False)
 class ModuleVersion:
-    """One version of one module, imported.
+    """An imported version of a module.
 
     Args:
-        source: what it was made from.
+        source: its source.
         module: the module object.
-        scope: what was made by its import, outside of its rules, ends with this.
-        rules: those that were made by its import, by name.
+        scope: owns everything that its import has created outside of its rules.
+        rules: its rules, by name.
         imports: the versions of other modules that it has imported, by name.
-        folders: what it has imported of folders without `__init__.py`, by their names.
-        is_executed: whether its import has ended; from then on what it has imported stays the same.
+        folders: the module objects of folders without `__init__.py` that it has imported, by name.
+        is_executed: whether its import is complete; its imports do not change after that.
 
     Attributes:
-        module_name: the name that it has in `sys.modules`.
-        namespace: of the module object.
+        module_name: its name in `sys.modules`.
+        namespace: the namespace of the module object.
     """
 
     source: Source
@@ -40,7 +40,7 @@ class ModuleVersion:
     namespace: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        # Its own code may set `__name__`, or give it a class that raises whatever it is asked for.
+        # Read these now: its code may set `__name__`, or a class whose attributes raise errors.
         self.module_name = self.module.__name__
         self.namespace = self.module.__dict__
 
@@ -50,7 +50,7 @@ class ModuleVersion:
         return self.source.name
 
     def with_imports(self) -> set["ModuleVersion"]:
-        """Return this version and all that it imports, directly or not."""
+        """Return this version and all versions that it imports, directly or indirectly."""
         found = {self}
         if not self.imports:
             return found

@@ -1,12 +1,12 @@
-"""What is in the rules folder, again each time that it has changed.
+"""Watches the rules folder, and reads it again after each change.
 
-What the system tells of changes is taken as a hint only: it loses some in deep new folders, tells
-nothing of what a link points to, and falls silent when the folder itself is replaced. So each hint
-starts a scan of the whole tree, and one is due now and then without a hint.
+Change notifications of the system are only hints: some are lost in deep new folders, there are none
+for the target of a link, and none after the folder itself was replaced. So each hint starts a scan
+of the whole tree, and without hints there is a scan at intervals.
 
-Many an editor saves by emptying a file, or by moving it away, and writing it anew, maybe in parts.
-So a file that has gone, or may be incomplete, is looked at once more before that is believed: or
-else what its rules remember would be gone with it.
+Many editors save a file by truncating it or moving it away, and writing it again, maybe in parts.
+So if a file is missing, or may be incomplete, it is read a second time after a delay: otherwise the
+state of its rules would be lost.
 """
 
 import asyncio
@@ -20,32 +20,35 @@ from structlog.typing import FilteringBoundLogger
 from watchfiles import awatch
 
 from eshet.text import safe_str
+from eshet_rules.audit.records import WatcherUnavailable, emit
 from eshet_rules.modules.discovery import Source, discover
-from eshet_rules.regular_files import read_ordinary
+from eshet_rules.regular_files import read_regular
 from eshet_rules.threads import RunnerThreads
 
 __all__ = ["DOUBT", "RESCAN", "SETTLE", "watch", "watch_file"]
 
 SETTLE: Final = 0.05
-"""Seconds of silence that end a change: a save in several steps, or a checkout, is one."""
+"""Seconds without a further change before a scan, so that a save in several steps is one change."""
 
 RESCAN: Final = 2.0
-"""Seconds after which it is looked without a hint."""
+"""Seconds between two scans without a hint."""
 
 DOUBT: Final = 0.25
-"""Seconds after which a file that has gone, or may be incomplete, is believed to be so."""
+"""Seconds before a file that is missing, or may be incomplete, is read a second time."""
 
-_LONGEST_SETTLE: Final = 10  # times as long, changes may follow each other until it is looked
+_LONGEST_SETTLE: Final = 10
+"""Limit for changes that follow each other without a pause, as a multiple of the settle time."""
+
 _LINK_CHECK: Final = 0.2
-"""Seconds from one look at where the folder is to the next, if a link leads there.
+"""Seconds between two checks of a link to the folder.
 
-The system reports what happens in a folder, not that a link leads to another one now.
+The system reports changes in a folder, but not that a link to it was changed.
 """
 
 _MAX_WATCHED: Final = 10 << 20
-"""Bytes of a file; a larger one counts as one that is not there."""
+"""Maximum size of a watched file in bytes; a larger file counts as missing."""
 
-_RETRY: Final = 0.5  # seconds until to look again for a folder that is gone
+_RETRY: Final = 0.5  # seconds between two attempts to watch a missing folder
 
 
 async def watch(
@@ -58,16 +61,16 @@ async def watch(
     doubt: float = DOUBT,
     threads: RunnerThreads,
 ) -> AsyncGenerator[dict[str, Source], None]:
-    """Iterate over what is in the folder: now, and again after each change.
+    """Iterate over the contents of the folder: the present one, and a new one after each change.
 
     Args:
-        folder: which is watched, with all folders in it.
-        log: where it is reported that the system gives no hints.
-        find: returns what is in it, given what was known before; `discover` if not given.
+        folder: the folder to watch, with all its subfolders.
+        log: receives a warning if the system can't watch the folder.
+        find: returns the content, given the previous one; `discover` by default.
         settle: see `SETTLE`.
         rescan: see `RESCAN`.
         doubt: see `DOUBT`.
-        threads: in which the folder is scanned.
+        threads: the threads that scan the folder.
     """
     find = functools.partial(discover, folder) if find is None else find
     sources = await threads.run(find)
@@ -85,7 +88,7 @@ async def watch(
 
 
 def _is_doubtful(new: dict[str, Source], old: dict[str, Source]) -> bool:
-    """Whether a known file has gone, or may be incomplete: it may be being saved."""
+    """Whether a known file is missing or may be incomplete: maybe it is being saved."""
     return any(
         source.data and (name not in new or _may_be_incomplete(new[name].data, source.data))
         for name, source in old.items()
@@ -93,9 +96,10 @@ def _is_doubtful(new: dict[str, Source], old: dict[str, Source]) -> bool:
 
 
 def _may_be_incomplete(new: bytes, old: bytes) -> bool:
-    """Whether a file was perhaps caught between two writes.
+    """Whether a file may have been read between two writes.
 
-    It is if there is less of rules in it than before, or if its last line has no end any more.
+    That is so if it is empty, mentions rules less often than before, or has lost the newline at its
+    end.
     """
     has_less = new.count(b"rule") < old.count(b"rule")
     return not new or has_less or (old.endswith(b"\n") and not new.endswith(b"\n"))
@@ -110,18 +114,18 @@ async def watch_file(
     doubt: float = DOUBT,
     threads: RunnerThreads,
 ) -> AsyncGenerator[bytes | None, None]:
-    """Iterate over the content of a file, None where there is none: now, and after each change.
+    """Iterate over the contents of a file: the present one, and a new one after each change.
 
-    A new content is believed when the file has held it for `doubt` seconds: a file that is being
-    saved in two parts may be valid in between, and mean something else.
+    The content of a missing file is None. New content is accepted when the file has had it for
+    `doubt` seconds: a file that is saved in two parts may be valid, but different, in between.
 
     Args:
-        path: of the file.
-        log: where it is reported that the system gives no hints.
+        path: the path of the file.
+        log: receives a warning if the system can't watch the folder.
         settle: see `SETTLE`.
         rescan: see `RESCAN`.
         doubt: see `DOUBT`.
-        threads: in which the file is read.
+        threads: the threads that read the file.
     """
     content = await threads.run(_read, path)
     yield content
@@ -140,7 +144,7 @@ async def watch_file(
 
 def _read(path: Path) -> bytes | None:
     try:
-        return read_ordinary(path, _MAX_WATCHED)[0]
+        return read_regular(path, _MAX_WATCHED)[0]
     except OSError:
         return None
 
@@ -148,15 +152,15 @@ def _read(path: Path) -> bytes | None:
 async def _hints(
     folder: Path, log: FilteringBoundLogger, settle: float, rescan: float, *, deep: bool = True
 ) -> AsyncGenerator[None, None]:
-    """Iterate over the moments at which something may have changed.
+    """Yield whenever something may have changed.
 
-    Where the system can't watch the folder (no inotify instance is left, a name is not UTF-8), that
-    is each `rescan` seconds.
+    If the system can't watch the folder (no inotify instance is left, a name is not UTF-8), that is
+    every `rescan` seconds.
     """
     reported = None
     loop = asyncio.get_running_loop()
     while True:
-        yield  # no hint tells of a change before the watch begins
+        yield  # there is no hint for a change before the watch begins
         try:
             watched = _identity(folder)
             is_linked = _is_linked(folder)
@@ -185,17 +189,12 @@ async def _hints(
             problem = safe_str(_leaf(error))
             if problem != reported:
                 reported = problem
-                log.warning(
-                    "can't watch a folder, looking at it again and again",
-                    folder=str(folder),
-                    error=problem,
-                    interval_s=rescan,
-                )
+                emit(log, WatcherUnavailable(folder=str(folder), error=problem, interval_s=rescan))
             await asyncio.sleep(rescan)
 
 
 def _leaf(error: BaseException) -> BaseException:
-    """Return the error itself, of which watchfiles makes groups."""
+    """Return the error itself: watchfiles raises it in an exception group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -206,7 +205,7 @@ def _ms(seconds: float) -> int:
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """Return what tells a folder from another of the same name: a watch is bound to it."""
+    """Return the device and inode of a folder: a watch is bound to them, not to the path."""
     status = folder.stat()
     return status.st_dev, status.st_ino
 

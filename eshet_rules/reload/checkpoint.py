@@ -13,7 +13,6 @@ this program ignore. A clock that shows less than that is wrong, as it is at the
 that has no battery for it: then no time has passed since, until the clock is set.
 """
 
-import asyncio
 import hashlib
 import math
 from collections.abc import Callable, Mapping
@@ -23,10 +22,19 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import clock_watcher, wall_time
+from eshet.interpreter import running_loop
 from eshet.private_files import make_private_folder, write_privately
 from eshet.reactive.handover.handover import Lost, Snapshot
 from eshet.reactive.handover.matching import Description
 from eshet.text import encodable, safe_repr, shorten
+from eshet_rules.audit.records import (
+    CheckpointDamaged,
+    CheckpointNotSetAside,
+    CheckpointPartlyDamaged,
+    CheckpointUnreadable,
+    StateNotPlainData,
+    emit,
+)
 from eshet_rules.reload.packing import NotPlainData, pack, pack_plain, unpack, unpack_2
 from eshet_rules.reload.snapshot import ModuleSnapshot
 
@@ -69,7 +77,7 @@ class Checkpoint:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            self._log.error("can't read the checkpoint, starting afresh", error=str(error))
+            emit(self._log, CheckpointUnreadable(error=str(error)))
             return {}
         problems: list[str] = []
         try:
@@ -78,7 +86,7 @@ class Checkpoint:
         except ValueError as error:
             self._set_aside(error)
             return {}
-        if asyncio._get_running_loop() is not None:  # get_running_loop() raises without one
+        if running_loop() is not None:
             clock_watcher().restore(epoch + wall_time(), written)
         if problems:
             self._copy_aside(data, problems)
@@ -90,13 +98,17 @@ class Checkpoint:
         for description, why in left_out.items():
             if (module, description) not in self._told:
                 self._told.add((module, description))
-                self._log.warning(
-                    "will not survive a restart: it is no plain data",
-                    module=encodable(module),
-                    rule=encodable(f"{module}.{description.rule}") if description.rule else None,
-                    what=encodable(shorten(str(description))),
-                    why=why,
-                    place=description.place and encodable(description.place),
+                emit(
+                    self._log,
+                    StateNotPlainData(
+                        module=encodable(module),
+                        rule=encodable(f"{module}.{description.rule}")
+                        if description.rule
+                        else None,
+                        what=encodable(shorten(str(description))),
+                        why=why,
+                        place=description.place and encodable(description.place),
+                    ),
                 )
         return data
 
@@ -120,26 +132,25 @@ class Checkpoint:
 
     def _set_aside(self, error: ValueError) -> None:
         aside = self.path.with_suffix(".damaged")
-        self._log.error(
-            "the checkpoint is damaged, starting afresh", error=str(error), set_aside=str(aside)
-        )
+        emit(self._log, CheckpointDamaged(error=str(error), set_aside=str(aside)))
         try:
             self.path.replace(aside)
         except OSError as problem:
-            self._log.error("can't set the damaged checkpoint aside", error=str(problem))
+            emit(self._log, CheckpointNotSetAside(error=str(problem)))
 
     def _copy_aside(self, data: bytes, problems: list[str]) -> None:
         """Keep a copy of a file of which a part is of no use; the rest goes on."""
         aside = self.path.with_suffix(".damaged")
-        self._log.error(
-            "a part of the checkpoint is damaged, starting that afresh",
-            error="; ".join(problems[:_MAX_PROBLEMS]),
-            set_aside=str(aside),
+        emit(
+            self._log,
+            CheckpointPartlyDamaged(
+                error="; ".join(problems[:_MAX_PROBLEMS]), set_aside=str(aside)
+            ),
         )
         try:
             write_privately(aside, data)
         except OSError as problem:
-            self._log.error("can't set the damaged checkpoint aside", error=str(problem))
+            emit(self._log, CheckpointNotSetAside(error=str(problem)))
 
 
 def encode(legacies: Mapping[str, ModuleSnapshot]) -> bytes:

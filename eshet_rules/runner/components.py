@@ -1,7 +1,7 @@
-"""Keeps the parts of the runner running that only observe or assist, each on its own.
+"""Supervises the components of the runner that only observe or assist, each on its own.
 
 Rules do not depend on the publisher, the checkpoint, the watcher or systemd. So a failure of one of
-these ends neither the runner nor another part: it is logged, and the part is started again.
+these stops neither the runner nor another component: it is logged, and the component is restarted.
 """
 
 import asyncio
@@ -12,11 +12,12 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.tasks.options import BackOff
 from eshet.user_errors import is_error
+from eshet_rules.audit.records import ComponentFailed, emit
 
 __all__ = ["attempt", "keep_running"]
 
 _MIN_UPTIME: Final = 60.0
-"""Seconds after which a component counts as healthy: its next failure is a first one again."""
+"""Seconds after which a component counts as healthy, which resets its back-off."""
 
 _BACK_OFF: Final = BackOff(start=1.0, end=60.0, multiplier=2.0)
 
@@ -24,14 +25,15 @@ _BACK_OFF: Final = BackOff(start=1.0, end=60.0, multiplier=2.0)
 async def keep_running(
     name: str, run: Callable[[], Awaitable[object]], log: FilteringBoundLogger
 ) -> None:
-    """Run a component until it returns, and again after a pause each time that it fails.
+    """Run a component until it returns, and restart it with back-off each time that it fails.
 
-    Nothing that it raises comes out of this, but the end of this task itself.
+    Its errors are logged, not raised. Only the cancellation of this task and exceptions that end
+    the process are.
 
     Args:
-        name: of the component, for the log.
-        run: starts it from its beginning; called for each start.
-        log: where failures are reported.
+        name: the name of the component, for the log.
+        run: runs it from its beginning; called for each start.
+        log: receives the failures.
     """
     loop = asyncio.get_running_loop()
     pauses = _BACK_OFF.pauses()
@@ -43,16 +45,16 @@ async def keep_running(
         if loop.time() - started >= _MIN_UPTIME:
             pauses = _BACK_OFF.pauses()
         pause = next(pauses)
-        log.error("component failed", component=name, pause_s=pause, exc_info=error)
+        emit(log, ComponentFailed(component=name, pause_s=pause), error=error)
         await asyncio.sleep(pause)
 
 
 async def attempt(
     name: str, run: Callable[[], Awaitable[object]], log: FilteringBoundLogger
 ) -> None:
-    """Run a component once; a failure is logged and goes no further. See `keep_running`."""
+    """Run a component once, and log its failure; see `keep_running`."""
     if (error := await _error_of(run)) is not None:
-        log.error("component failed", component=name, exc_info=error)
+        emit(log, ComponentFailed(component=name), error=error)
 
 
 async def _error_of(run: Callable[[], Awaitable[object]]) -> BaseException | None:
@@ -61,7 +63,7 @@ async def _error_of(run: Callable[[], Awaitable[object]]) -> BaseException | Non
         await run()
     except (SystemExit, KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:  # objects of users are asked for their text and equality
+    except BaseException as error:  # the `repr` or `==` of user objects may raise any exception
         if is_error(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
         return error

@@ -1,7 +1,7 @@
-"""Tells people of connections that are lost, and are back: in one line, however many they are.
+"""Logs lost and restored connections, in one line for all that are lost together.
 
-Each module has a connection of its own, and so has the runner. When the server goes, all of them
-end at once, and each comes back in its own time.
+Each module has a connection of its own, and so has the runner. When the server stops, all of them
+are lost at once, and each comes back in its own time.
 """
 
 import asyncio
@@ -13,92 +13,92 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client.observer import ClientObserver
 from eshet_rules.audit.actor import current_actor
+from eshet_rules.audit.records import ConnectionRestored, NoConnection, emit
 
 __all__ = ["ConnectionObserver", "Connections"]
 
-_MOMENT: Final = 0.25
-"""Seconds: what ends within them ends together."""
+_GATHER_TIME: Final = 0.25
+"""Seconds in which lost connections are gathered before they are logged together."""
 
 _RUNNER: Final = ""
-"""Stands among the modules for the runner, whose connection stands for all: if it has none, there
-is no server."""
+"""The module name of the runner's own connection. If that is lost, the server is unreachable."""
 
 
 class Connections:
-    """Knows which connections are away, from the first that is lost until the last is back.
+    """Tracks lost connections, from the first that is lost until the last is back.
 
     Args:
-        log: where it is told.
+        log: receives the messages.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
         self._clock: Final = asyncio.get_running_loop().time
         self._since = 0.0  # when the first was lost
-        self._away: set[str] = set()
-        self._back: set[str] = set()  # of those that were away
-        self._untold: dict[str, str] = {}  # why each was lost
-        self._telling: asyncio.TimerHandle | None = None
-        self._nobody: Final = Context()  # this is told of whom it names, not of who lost it last
+        self._lost: set[str] = set()
+        self._restored: set[str] = set()  # since the first was lost
+        self._unlogged: dict[str, str] = {}  # the reason why each was lost
+        self._timer: asyncio.TimerHandle | None = None
+        self._context: Final = Context()  # for logging: an empty one, without a module's fields
 
     def lost(self, module: str, server: str, reason: str) -> None:
-        """Take note that a connection has ended, or could not be made.
+        """Note that a connection was lost, or could not be made.
 
         Args:
-            module: whose it is; empty for the runner's own.
-            server: its address.
-            reason: why.
+            module: the module of the connection; empty for the runner's own.
+            server: the address of the server.
+            reason: the reason.
         """
-        if not self._away:
-            self._since, self._back = self._clock(), set()
-        self._away.add(module)
-        self._untold[module] = reason
-        if self._telling is None:
+        if not self._lost:
+            self._since, self._restored = self._clock(), set()
+        self._lost.add(module)
+        self._unlogged[module] = reason
+        if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._telling = loop.call_later(_MOMENT, self._tell_lost, server)
+            self._timer = loop.call_later(_GATHER_TIME, self._log_lost, server)
 
-    def there(self, module: str, server: str) -> None:
-        """Take note that a connection is there; see `lost`."""
-        if module in self._away:
-            self._away.remove(module)
-            self._back.add(module)
-            self._tell_back(server)
+    def made(self, module: str, server: str) -> None:
+        """Note that a connection was made; see `lost`."""
+        if module in self._lost:
+            self._lost.remove(module)
+            self._restored.add(module)
+            self._log_restored(server)
 
     def closed(self, module: str, server: str) -> None:
-        """Take note that a connection is not wanted any more; see `lost`."""
-        if module in self._away:
-            self._away.remove(module)
-            self._tell_back(server)
+        """Note that a connection was closed on purpose; see `lost`."""
+        if module in self._lost:
+            self._lost.remove(module)
+            self._log_restored(server)
 
-    def _tell_lost(self, server: str) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-            self._telling = None
-        untold, self._untold = self._untold, {}
-        if _RUNNER in untold or _RUNNER not in self._away | self._back:
-            reason = untold.get(_RUNNER, next(iter(untold.values())))
-            tell = self._log.warning
-            self._nobody.run(tell, "no connection", server=server, reason=reason, **_whose(untold))
+    def _log_lost(self, server: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        reasons, self._unlogged = self._unlogged, {}
+        if _RUNNER in reasons or _RUNNER not in self._lost | self._restored:
+            reason = reasons.get(_RUNNER, next(iter(reasons.values())))
+            lost = NoConnection(server=server, reason=reason, **_fields(reasons))
+            self._context.run(emit, self._log, lost)
 
-    def _tell_back(self, server: str) -> None:
-        """Tell that all are back, if they are; not of those that were closed before."""
-        if self._away:
+    def _log_restored(self, server: str) -> None:
+        """If all connections are back, log it for those that were restored, not closed."""
+        if self._lost:
             return
-        if self._untold:
-            self._tell_lost(server)
-        if self._back:
+        if self._unlogged:
+            self._log_lost(server)
+        if self._restored:
             away_s = round(self._clock() - self._since, 3)
-            tell = self._log.info
-            whose = _whose(self._back)
-            self._nobody.run(tell, "connection is back", server=server, away_s=away_s, **whose)
+            fields = _fields(self._restored)
+            restored = ConnectionRestored(server=server, away_s=away_s, **fields)
+            self._context.run(emit, self._log, restored)
 
 
 class ConnectionObserver(ClientObserver):
-    """A witness that tells of connections.
+    """Passes changes of connections on to `Connections`.
 
     Args:
-        connections: is told of them.
-        *more: what another witness needs that this is one with, by inheritance.
+        connections: tracks the connections.
+        *more: arguments of another observer that a subclass inherits from.
     """
 
     def __init__(self, connections: Connections, *more: Any) -> None:
@@ -108,7 +108,7 @@ class ConnectionObserver(ClientObserver):
     def connected(self, server: str, again: bool) -> None:
         """See `ClientObserver`."""
         super().connected(server, again)
-        self._connections.there(_module(), server)
+        self._connections.made(_module(), server)
 
     def disconnected(self, server: str, reason: str) -> None:
         """See `ClientObserver`."""
@@ -125,8 +125,8 @@ def _module() -> str:
     return current_actor.get().module or _RUNNER
 
 
-def _whose(modules: Collection[str]) -> dict[str, Any]:
-    """Return the fields that say whose connections these are; none if they are those of all."""
+def _fields(modules: Collection[str]) -> dict[str, Any]:
+    """Return the fields that name the modules of connections; none if all modules are concerned."""
     if _RUNNER in modules:
         return {}
     return {"module": next(iter(modules))} if len(modules) == 1 else {"modules": sorted(modules)}

@@ -1,4 +1,4 @@
-"""What a runner can be told while it runs: by commands, by signals, and by its own files."""
+"""Executes commands, and applies changes of the configuration, while the runner runs."""
 
 import difflib
 import functools
@@ -10,6 +10,17 @@ from typing import Any, Final, ParamSpec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, use_cause
+from eshet_rules.audit.records import (
+    ConfigurationNeedsRestart,
+    ConfigurationReloaded,
+    ConfiguredRuleUnknown,
+    DisableRequested,
+    EnableRequested,
+    ParametersUnused,
+    ReloadRequested,
+    RestartRequested,
+    emit,
+)
 from eshet_rules.config import Configuration, RuleSettings, is_meant
 from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
 from eshet_rules.modules.discovery import Source
@@ -21,14 +32,14 @@ __all__ = ["Control"]
 
 _P = ParamSpec("_P")
 
-_AT_RESTART: Final = ("server", "log", "state", "watch")
-"""The tables whose changes take effect when the runner is started the next time."""
+_AT_RESTART: Final = ("server", "log", "audit", "state", "watch")
+"""The tables whose changes take effect at the next start of the runner."""
 
 
 def _command(
     do: Callable[_P, Awaitable[list[str]]],
 ) -> Callable[_P, Coroutine[Any, Any, list[str]]]:
-    """Let what somebody tells to be done be the cause of all that it leads to."""
+    """Make a command the cause of all its effects."""
 
     @functools.wraps(do)
     async def done(*args: _P.args, **kwargs: _P.kwargs) -> list[str]:
@@ -39,100 +50,101 @@ def _command(
 
 
 class Control:
-    """Decides what is configured of each rule now, and lets the reloader follow that.
+    """Decides the present settings of each rule, and makes the reloader apply them.
 
-    Names given by people are those of rules, `hall.hall_light`, or of modules, `hall`, or globs of
+    Names in commands are those of rules, `hall.hall_light`, or of modules, `hall`, or globs of
     either.
 
     Args:
-        reloader: which is told.
-        configuration: with which the runner was started.
-        switches: what was switched on and off by command.
-        log: where it is told what was done.
-        look: returns what is in the rules folder now.
-        only: a glob of the rules, or modules, that run at all.
-        guard: knows which rules stay off for what they have done.
+        reloader: applies the settings and executes the commands.
+        configuration: the configuration at the start.
+        overrides: rules that were enabled or disabled by command.
+        log: receives a message for each command.
+        scan: returns the present content of the rules folder.
+        only: a glob of the rules or modules to run; all others are disabled.
+        guard: knows which rules are quarantined.
     """
 
     def __init__(
         self,
         reloader: Reloader,
         configuration: Configuration,
-        switches: RuleOverrides,
+        overrides: RuleOverrides,
         log: FilteringBoundLogger,
         *,
-        look: Callable[[], Awaitable[Mapping[str, Source]]],
+        scan: Callable[[], Awaitable[Mapping[str, Source]]],
         only: str = "*",
         guard: Guard | None = None,
     ) -> None:
         self._reloader = reloader
         self._configuration = configuration
-        self._switches = switches
+        self._overrides = overrides
         self._log = log
-        self._look = look
+        self._scan = scan
         self._only = only
         self._guard = guard
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
-        """Take another configuration, and reload what it concerns."""
+        """Apply a new configuration, and reload the modules whose settings have changed."""
         before, self._configuration = self._configuration, configuration
         if waiting := [t for t in _AT_RESTART if getattr(before, t) != getattr(configuration, t)]:
-            self._log.warning("a part of the configuration waits for a restart", tables=waiting)
+            emit(self._log, ConfigurationNeedsRestart(tables=waiting))
         modules = self._reloader.configure(self._settings())
-        self._log.info("configuration reloaded", modules=modules)
+        emit(self._log, ConfigurationReloaded(modules=modules))
         self.check_patterns()
         await self._reloader.follow()
         await self._reloader.update(self._reloader.newest)
 
     def check_only(self) -> None:
-        """Check that there is a rule that may run.
+        """Check that `only` matches a rule.
 
         Raises:
-            UnknownName: there is none.
+            UnknownName: it matches none.
         """
         if self._only != "*":
             self._find([self._only])
 
     def check_patterns(self) -> None:
-        """Warn of what is configured in vain: of rules that are not there, or do not ask for it."""
+        """Warn about settings without effect: no rule matches, or none has a `config` argument."""
         rules = self._all()
         file = str(self._configuration.file)
         for pattern in self._configuration.rules:
             meant = set(filter(pattern.matches, rules))
             if not meant:
                 near = difflib.get_close_matches(pattern.glob, [*rules, *self._reloader.rules])
-                self._log.warning(
-                    "no rule has this name, which is configured",
-                    name=pattern.glob,
-                    file=file,
-                    **({"near": near} if near else {}),
+                emit(
+                    self._log,
+                    ConfiguredRuleUnknown(name=pattern.glob, file=file, near=near or None),
                 )
             elif pattern.parameters and meant.isdisjoint(self._reloader.asking_for("config")):
-                self._log.warning(
-                    "no rule asks for these parameters, which are configured",
-                    name=pattern.glob,
-                    file=file,
-                    parameters=list(pattern.parameters),
-                    advice="give the rule a parameter named config",
+                emit(
+                    self._log,
+                    ParametersUnused(
+                        name=pattern.glob,
+                        file=file,
+                        parameters=list(pattern.parameters),
+                        advice="give the rule a parameter named config",
+                    ),
                 )
 
     @_command
     async def reload(self, *names: str) -> list[str]:
-        """Reload the modules of these names, or all; changed or not.
+        """Reload the modules of these names, or all modules, even if they have not changed.
 
         Returns:
             The names of the modules.
 
         Raises:
-            UnknownName: one of them means nothing.
-            NotReloaded: one of the modules can't be used as it is now; the others are reloaded.
+            UnknownName: one of the names matches nothing.
+            NotReloaded: the present version of one of the modules can't be used; the others are
+                reloaded.
         """
         rules = self._find(names) if names else self._all()
         modules = [m for m, of_it in self._reloader.rules.items() if not rules.isdisjoint(of_it)]
-        self._log.info("told to reload", modules=modules)
+        emit(self._log, ReloadRequested(modules=modules))
         self._reloader.renew(modules)
-        await self._reloader.update(await self._look())
+        await self._reloader.update(await self._scan())
         broken = self._reloader.broken
         if refused := {m: broken[m] for m in (modules if names else broken) if m in broken}:
             raise NotReloaded(refused)
@@ -140,13 +152,13 @@ class Control:
 
     @_command
     async def restart(self, *names: str) -> list[str]:
-        """Start rules afresh: nothing is handed over, and what had failed is forgotten.
+        """Restart rules from scratch, without a hand-over; this also resets past failures.
 
         Returns:
             The full names of the rules, without those that are disabled.
 
         Raises:
-            UnknownName: one of the names means nothing.
+            UnknownName: one of the names matches nothing.
             AllDisabled: all of them are disabled.
         """
         named = sorted(self._find(names))
@@ -154,45 +166,45 @@ class Control:
         rules = [rule for rule in named if settings(rule).disabled is None]
         if not rules:
             raise AllDisabled(named)
-        self._log.info("told to restart", rules=rules)
+        emit(self._log, RestartRequested(rules=rules))
         await self._reloader.restart(rules)
         return rules
 
     @_command
     async def enable(self, *names: str) -> list[str]:
-        """Let rules run, whatever is configured; for good, over restarts, too.
+        """Enable rules, permanently and with precedence over the configuration.
 
         Returns:
             The full names of the rules.
 
         Raises:
-            UnknownName: one of the names means nothing.
+            UnknownName: one of the names matches nothing.
         """
         return await self._switch(names, on=True)
 
     @_command
     async def disable(self, *names: str) -> list[str]:
-        """Let rules not run; see `enable`."""
+        """Disable rules; see `enable`."""
         return await self._switch(names, on=False)
 
     async def _switch(self, names: Iterable[str], *, on: bool) -> list[str]:
         rules = sorted(self._find(names))
-        self._log.info("told to enable" if on else "told to disable", rules=rules)
+        emit(self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules))
         if on and self._guard is not None:
-            self._guard.let_run(rules)
+            self._guard.release(rules)
         configured = {
             rule for rule in rules if (self._configuration.for_rule(rule).disabled is None) == on
         }
-        self._switches.switch(configured, on=None)
-        self._switches.switch(set(rules) - configured, on=on)
+        self._overrides.switch(configured, on=None)
+        self._overrides.switch(set(rules) - configured, on=on)
         self._reloader.configure(self._settings())
         await self._reloader.follow()
         return rules
 
     def _settings(self) -> Callable[[str], RuleSettings]:
-        """Return what tells the settings of a rule, as all is now."""
+        """Return a function that returns the present settings of a rule."""
         configuration = self._configuration
-        switched = self._switches.all()
+        switched = self._overrides.all()
         guard = self._guard
 
         def of(rule: str) -> RuleSettings:
@@ -208,7 +220,7 @@ class Control:
         return of
 
     def _find(self, names: Iterable[str]) -> set[str]:
-        """Return the full names of the rules that are meant."""
+        """Return the full names of the rules that the names match."""
         found: set[str] = set()
         for name in names:
             rules = {rule for rule in self._all() if is_meant(rule, name)}

@@ -1,4 +1,7 @@
-"""One runner for each state folder and each trail: two would overwrite each other's files."""
+"""Locks that allow one runner for each state folder and each trail.
+
+Two runners would overwrite each other's files.
+"""
 
 import contextlib
 import errno
@@ -18,16 +21,16 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Lock:
-    """A lock that the system releases when this process ends, however it ends.
+    """A lock that the system releases when this process ends, for whatever reason.
 
-    The file of the lock stays: who removed it could remove that of the next one. If somebody else
-    removes it, `renew` makes it again.
+    `release` does not delete the file, since it might be that of the next holder by then. If
+    somebody deletes it, `acquire` creates it again.
 
     Args:
-        file: of the lock, which says which process holds it.
-        in_use: makes the error for a lock that the given process holds.
-        with_folder: whether to lock its folder, too, so that whoever deletes the file alone does
-            not release the lock.
+        file: the lock file, which contains the id of the process that holds it.
+        in_use: makes the error for a lock that the process with the given id holds.
+        with_folder: whether to lock its folder as well, so that deleting only the file does not
+            release the lock.
     """
 
     def __init__(
@@ -40,22 +43,22 @@ class Lock:
 
     @property
     def is_held(self) -> bool:
-        """Whether this process holds the lock, and nobody has removed it."""
+        """Whether this process holds the lock, and its file was not removed."""
         return all(path in self._held and _is_at(path, self._held[path]) for path in self._paths)
 
     def acquire(self) -> None:
-        """Take the lock, or take it again where it was removed; its folder is made if needed.
+        """Take the lock, or take it again if its file was removed; its folder is created if needed.
 
         Raises:
-            RulesError: another process holds it: what `in_use` made.
-            OSError: it can't be made.
+            RulesError: another process holds it; the error is made by `in_use`.
+            OSError: the file can't be created.
         """
         make_private_folder(self.file.parent)
         for path in self._paths:
             held = self._held.get(path)
             if held is None or not _is_at(path, held):
                 self._take(path)
-        with contextlib.suppress(OSError):  # there is no space: it is held all the same
+        with contextlib.suppress(OSError):  # a full disk: the lock is held nevertheless
             os.ftruncate(self._held[self.file], 0)
             os.write(self._held[self.file], f"{os.getpid()}\n".encode())
 
@@ -78,7 +81,7 @@ class Lock:
             if is_file:
                 os.close(taken)
                 raise
-            # A file system of the network locks no folders: the file has to do.
+            # Network file systems can't lock folders: the lock of the file has to suffice.
         if path in self._held:
             os.close(self._held[path])
         self._held[path] = taken
@@ -86,13 +89,13 @@ class Lock:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[Lock]:
-    """Have a state folder for this process alone, within a `with` statement; it is made if needed.
+    """Lock a state folder within a `with` statement, creating it if needed.
 
-    If there is no space to make it, the lock is not held yet: take it when there is.
+    On a full disk, the yielded lock is not held yet: acquire it when there is space.
 
     Raises:
-        StateInUse: another process has it.
-        StateFolderError: it can't be made, or written to.
+        StateInUse: another process holds the lock.
+        StateFolderError: the folder can't be created, or written to.
     """
     lock = Lock(folder / _FILE, lambda pid: StateInUse(folder, pid), with_folder=True)
     try:
@@ -112,15 +115,15 @@ def locked(folder: Path) -> Iterator[Lock]:
 
 @contextlib.contextmanager
 def locked_trail(trail: Path) -> Iterator[Lock | None]:
-    """Have a trail for this process alone, within a `with` statement, by a file beside it.
+    """Lock a trail within a `with` statement, with a file beside it.
 
-    Where that file can't be made, as beside `/dev/stdout`, nothing is locked.
+    If that file can't be created, as beside `/dev/stdout`, nothing is locked.
 
     Args:
-        trail: its open file.
+        trail: the open file of the trail.
 
     Raises:
-        TrailInUse: another process has it.
+        TrailInUse: another process holds the lock.
     """
     lock = Lock(trail.with_name(f"{trail.name}.lock"), lambda pid: TrailInUse(trail, pid))
     if trail.exists() and not trail.is_file():
@@ -135,7 +138,7 @@ def locked_trail(trail: Path) -> Iterator[Lock | None]:
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether an open file is the one at a path."""
+    """Whether a descriptor is that of the file at a path."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except OSError:

@@ -1,11 +1,10 @@
-"""Puts the rooms together: a folder of rules, the house's server, and whoever edits the files."""
+"""Composes a runner: its state folder, trail, server, clients and guard."""
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,13 +13,14 @@ from eshet.connection import Connector
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
-from eshet_rules.config import Configuration, ConfigurationFile, LogSettings
+from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
 from eshet_rules.modules.discovery import check_folder
 from eshet_rules.runner.connections import ConnectionObserver, Connections
 from eshet_rules.runner.lock import locked, locked_trail
 from eshet_rules.runner.runner import Runner
-from eshet_rules.runner.server import check_server, house_server
+from eshet_rules.runner.server import check_server, find_or_start_server
 from eshet_rules.runner.state_folder import adopt_state, keeping_lock, mark_state, state_folder
 from eshet_rules.runner.terminal import Terminal
 from eshet_rules.supervision.guard.guard import Guard
@@ -45,32 +45,31 @@ async def run(
     recorder: Recorder | None = None,
     terminal: Terminal | None = None,
 ) -> int:
-    """Run the rules of a folder until this is cancelled; all that they made is gone then.
+    """Run the rules of a folder until this is cancelled; then everything is closed.
 
     Args:
         folder: the rules folder.
-        log: where to tell what happens.
-        server: the ESHET server, as `HOST:PORT` or as an object of this process; see
-            `house_server` for which one else.
-        state: the folder in which it is kept what the rules remember, over restarts; nowhere, if
-            it is not given.
-        reload: whether to follow changes of the files.
-        once: return as soon as all rules are set up.
-        only: a glob of the rules, or modules, that run at all.
-        configuration: with which to begin, as by default if not given.
-        file: where that was read from, to follow its changes; not followed, if not given.
-        guarded: whether to watch for rules that block the loop, which takes the main thread and
-            SIGALRM, and to remember which of them ended the process.
-        recorder: is given what rules hear and do, and keeps it in the trail that is configured; it
-            is that of the log, too.
-        terminal: with which this process ends, if it has one: SIGHUP means that, then, and to
-            reload else.
+        log: receives all log messages.
+        server: the ESHET server, as `HOST:PORT` or as an object of this process; by default, see
+            `find_or_start_server`.
+        state: the folder for state that survives restarts; None to keep no state.
+        reload: whether to reload changed files.
+        once: whether to return as soon as all rules are set up.
+        only: a glob of the rules or modules to run; all others are disabled.
+        configuration: the initial configuration.
+        file: the file of the configuration, whose changes are applied; None to ignore changes.
+        guarded: whether to watch for rules that block the event loop, which uses the main thread
+            and SIGALRM, and to quarantine rules that end the process.
+        recorder: the recorder of the log; it records inputs and outputs of rules, and keeps all
+            records in the configured trail.
+        terminal: the terminal of this process. When it is closed, the runner stops; otherwise,
+            SIGHUP means to reload.
 
     Returns:
-        The exit code: with `once`, 1 if something could not be loaded or set up, else 0.
+        The exit code: with `once`, 1 if a module could not be loaded or a rule set up, else 0.
 
     Raises:
-        RulesError: there is nothing to run, or not there, or runs already.
+        RulesError: the rules, the server or the state folder can't be used.
         ListenError: the embedded server can't listen.
     """
     folder = check_folder(folder)
@@ -83,56 +82,51 @@ async def run(
             adopt_state(state, folder, log)
             lock = stack.enter_context(locked(place))
             mark_state(place, folder)
-        if recorder is not None and (trail := _trail(configuration.log, place, log)) is not None:
+        if recorder is not None and (trail := _trail(configuration.audit, place, log)) is not None:
             trail_lock = stack.enter_context(locked_trail(trail.file))
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
-            log.error("no space for the state folder, so nothing is kept yet", folder=str(place))
-        connector = await stack.enter_async_context(house_server(server, log))
+            emit(log, StateFolderFull(folder=str(place)))
+        connector = await stack.enter_async_context(find_or_start_server(server, log))
         if once:
             await check_server(connector)
         guard = None
         if guarded:
-            memory = None if place is None else place / "guard"
-            guard = Guard(folder, log, configuration.supervision, memory)
+            guard_folder = None if place is None else place / "guard"
+            guard = Guard(folder, log, configuration.supervision, guard_folder)
         make_client = _client_maker(place or folder, connector, log, recorder)
         redaction = None if recorder is None else recorder.redaction
-        house = Runner(
+        runner = Runner(
             folder, log, make_client, place, configuration, only, guard, redaction, terminal
         )
-        await stack.enter_async_context(house)
+        await stack.enter_async_context(runner)
 
         def write_again() -> None:
             if place is not None:
                 mark_state(place, folder)
-            house.write_again()
+            runner.write_again()
 
         await stack.enter_async_context(keeping_lock(lock, trail_lock, write_again, log))
-        return await (house.run_once() if once else house.run(file, reload=reload))
+        return await (runner.run_once() if once else runner.run(file, reload=reload))
 
 
-def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
-    """Return the trail that is configured, if any: by default that in the state folder."""
-    if isinstance(settings.audit, Path):
-        file = open_file(settings.audit)
-    elif settings.audit and place is not None:
-        file = open_file(place / "audit")
-    else:
+def _trail(settings: AuditSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
+    """Return the configured trail, if any: by default, that in the state folder."""
+    path = settings.path or (place and place / "audit")
+    if not settings.enabled or path is None:
         return None
 
-    def report(event: str, fields: Mapping[str, Any]) -> None:
-        tell = log.warning if event == "trail repaired" else log.error
-        tell(event, **fields)
-
-    return Trail(file, size=settings.file_bytes, total=settings.total_bytes, report=report)
+    file = open_file(path)
+    size, total = settings.file_bytes, settings.total_bytes
+    return Trail(file, size=size, total=total, report=lambda problem: emit(log, problem))
 
 
 class _Observer(ConnectionObserver, LoopObserver):
-    """Tells of connections, and cuts loops of rules."""
+    """Logs lost connections, and cuts loops of rules."""
 
 
 class _TrailObserver(_Observer, RecordingObserver):
-    """Gives a recorder what it sees, too."""
+    """In addition, records inputs and outputs."""
 
 
 def _client_maker(
@@ -141,13 +135,14 @@ def _client_maker(
     log: FilteringBoundLogger,
     recorder: Recorder | None,
 ) -> Callable[[str], Client]:
-    """Return what makes the client of a module.
+    """Return a function that makes the client of a module.
 
-    Its id stays the same over restarts, so that the server drops what a runner has left that was
-    killed; no two that are alive may have one, as they would throw each other out.
+    Its client id stays the same across restarts, so that the server drops the connection of a
+    runner that was killed. Two running runners must not share ids, as they would disconnect each
+    other.
 
     Args:
-        runner: what no other runner of this machine has, as its state folder.
+        runner: a path that is unique to the runner on this machine, such as its state folder.
         server: see `run`.
         log: see `run`.
         recorder: see `run`.

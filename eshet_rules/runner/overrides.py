@@ -1,4 +1,4 @@
-"""Which rules were switched off, or on, by command, in a file: that holds over a restart."""
+"""Rules that were enabled or disabled by command, kept in a file across restarts."""
 
 import json
 from collections.abc import Iterable
@@ -8,16 +8,17 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder, write_privately
+from eshet_rules.audit.records import OverridesNotWritten, OverridesUnreadable, emit
 
 __all__ = ["RuleOverrides"]
 
 
 class RuleOverrides:
-    """What was said of rules by command, which beats what is configured.
+    """Rules that were enabled or disabled by command, which takes precedence over configuration.
 
     Args:
-        path: of the file; None to forget it at the end.
-        log: where it is told that the file can't be read or written.
+        path: the path of the file; None to keep no file.
+        log: receives an error if the file can't be read or written.
     """
 
     def __init__(self, path: Path | None, log: FilteringBoundLogger) -> None:
@@ -26,11 +27,11 @@ class RuleOverrides:
         self._on = self._read()
 
     def all(self) -> dict[str, bool]:
-        """Return of each rule of which something was said whether it was switched on."""
+        """Return all overrides: for each rule, whether it was enabled or disabled."""
         return dict(self._on)
 
     def switch(self, rules: Iterable[str], on: bool | None) -> None:
-        """Switch rules on or off, or forget what was said of them, and write that down."""
+        """Enable or disable rules, or drop their overrides if `on` is None, and write the file."""
         for rule in rules:
             if on is None:
                 self._on.pop(rule, None)
@@ -39,7 +40,7 @@ class RuleOverrides:
         self._write()
 
     def write_again(self) -> None:
-        """Write the file again, as it was deleted."""
+        """Write the file again after it was deleted."""
         if self._on:
             self._write()
 
@@ -49,13 +50,11 @@ class RuleOverrides:
         try:
             content = json.loads(self._path.read_bytes())
             if not isinstance(content, dict):
-                raise ValueError("it holds no map")  # noqa: TRY004 - it is the file that is wrong
+                raise ValueError("it is not a JSON object")  # noqa: TRY004 - the file is wrong
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            self._log.error(
-                "can't read which rules are switched off", file=str(self._path), error=str(error)
-            )
+            emit(self._log, OverridesUnreadable(file=str(self._path), error=str(error)))
             return {}
         return {rule: on for rule, on in content.items() if isinstance(on, bool)}
 
@@ -67,6 +66,4 @@ class RuleOverrides:
             make_private_folder(self._path.parent)
             write_privately(self._path, f"{text}\n".encode())
         except OSError as error:
-            self._log.error(
-                "can't write which rules are switched off", file=str(self._path), error=str(error)
-            )
+            emit(self._log, OverridesNotWritten(file=str(self._path), error=str(error)))

@@ -1,15 +1,15 @@
-"""What a runner publishes of itself in ESHET, and what it can be told there.
+"""Publishes the states of the runner and its rules in ESHET, and offers its commands as actions.
 
-    /eshet_rules/NAME/runner              a state: what runs where, and how many rules of each kind
+    /eshet_rules/NAME/runner              a state: folder, process, and numbers of rules by state
     /eshet_rules/NAME/rules/MODULE/RULE   a state for each rule; see `RuleReport.plain`
-    /eshet_rules/NAME/list                an action: the same of all rules, page by page
+    /eshet_rules/NAME/list                an action: the same for all rules, page by page
     /eshet_rules/NAME/reload, enable, disable, restart
                                           actions, called with names of rules or modules
 
-In paths, each character of a name that is none of A-Z, a-z, 0-9 and _ is a _. The state of a rule
-holds its full name.
+In paths, each character of a name other than A-Z, a-z, 0-9 and _ is replaced by _. The state of a
+rule contains its full name.
 
-What changes is published a few times a second at most, and nothing that has not changed.
+Changes are published at most twice a second; unchanged states are not republished.
 """
 
 import asyncio
@@ -29,6 +29,14 @@ from eshet.clock import wall_now
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
 from eshet.text import encodable, shorten
+from eshet_rules.audit.records import (
+    PathSetBySeveralRules,
+    PublishingAvailable,
+    PublishingUnavailable,
+    RequestFailed,
+    RequestRefused,
+    emit,
+)
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import RulesError
 from eshet_rules.reload.reloader import Reloader
@@ -41,41 +49,40 @@ ROOT: Final = "/eshet_rules"
 ACTIONS: Final = ("reload", "enable", "disable", "restart")
 
 _INTERVAL: Final = 0.5
-"""Seconds between two looks at what has changed."""
+"""Seconds between two checks for changes."""
 
-_PATIENCE: Final = 60.0
-"""Seconds until the next try to publish, if the name is taken: as by a runner whose end the server
-has not noticed."""
+_RETRY: Final = 60.0
+"""Seconds between two attempts to publish, for example if another runner has the same name."""
 
 _TAKEN: Final = ("path_already_exists", "not_owner")
-"""What a server answers if a path is somebody else's."""
+"""Error codes of a server for a path that another client owns."""
 
 _LONGEST_WORD: Final = 100
-"""Characters of a name in a path."""
+"""Maximum length of a name in a path, in characters."""
 
 _MAX_BROKEN: Final = 20
-"""How many modules that can't be used are named in one message."""
+"""Maximum number of broken modules in one message."""
 
 _PAGE: Final = 48_000
-"""How much of what is told of rules goes into one message, in bytes."""
+"""Maximum size of the reports in one message, in bytes."""
 
 
 def runner_name(configured: str | None, folder: Path) -> str:
-    """Return the name under which the runner of a folder publishes itself."""
+    """Return the name under which the runner of a folder publishes."""
     return configured or _word(folder.name) or "rules"
 
 
 class Publisher:
-    """Publishes what a runner does, and lets it do what it is told.
+    """Publishes the states of a runner and its rules, and offers the runner's commands as actions.
 
     Args:
-        client: a client of its own.
-        name: of the runner.
-        reloader: of whose rules it tells.
-        control: who does what is told.
-        log: where it is told what is refused, or can't be published.
-        folder: of the rules, for people.
-        redaction: of what is published.
+        client: the runner's own client.
+        name: the name of the runner.
+        reloader: provides the reports on the rules.
+        control: executes the commands.
+        log: receives refused commands and failures to publish.
+        folder: the rules folder.
+        redaction: removes secrets from published texts.
     """
 
     def __init__(
@@ -101,44 +108,44 @@ class Publisher:
             "pid": os.getpid(),
             "since": wall_now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
-        self._paths: dict[str, str] = {}  # of the states of rules, by their full names
+        self._paths: dict[str, str] = {}  # paths of the states of rules, by the rules' full names
         self._published: dict[str, RuleReport] = {}
         self._broken: dict[str, str] | None = None
-        self._rivals: dict[str, list[str]] = {}  # the rules that set one path, as it was logged
+        self._rivals: dict[str, list[str]] = {}  # rules that set the same path, as last logged
         self._changes = 0
         self._publishing: Final = asyncio.Lock()
 
     async def run(self) -> None:
-        """Publish all that changes, for ever; tell if that is not possible, and try it again."""
-        told: dict[str, str] = {}
+        """Publish all changes, forever; if that fails, log it and try again."""
+        logged: PublishingUnavailable | None = None
         while True:
             await self._client.wait_for_connection()
             try:
                 await self._offer()
-                if told:
-                    self._log.info("publishing what the rules do", path=self._base)
-                    told = {}
-                await self._publish_for_ever()
+                if logged is not None:
+                    emit(self._log, PublishingAvailable(path=self._base))
+                    logged = None
+                await self._keep_publishing()
             except Disconnected:
                 self._withdraw()
             except EshetError as error:
                 self._withdraw()
                 problem = await self._problem(error)
-                if problem != told:
-                    told = problem
-                    self._log.error("can't publish what the rules do", path=self._base, **problem)
-                await asyncio.sleep(_PATIENCE)
+                if problem != logged:
+                    logged = problem
+                    emit(self._log, problem)
+                await asyncio.sleep(_RETRY)
             except BaseException:
-                self._withdraw()  # the next run begins from its beginning
+                self._withdraw()  # the next run starts from scratch
                 raise
 
     async def close(self) -> None:
-        """Leave the house."""
+        """Unregister everything, and close the client."""
         self._scope.dispose()
         await self._client.close()
 
     def summary(self) -> dict[str, Any]:
-        """Return how the runner is, as plain data."""
+        """Return the state of the runner as plain data."""
         return {
             **self._constant,
             "rules": self._reloader.states(),
@@ -146,36 +153,37 @@ class Publisher:
             "changes": self._changes,
         }
 
-    async def _publish_for_ever(self) -> None:
+    async def _keep_publishing(self) -> None:
         while True:
             try:
                 await self._publish_changes()
             except Disconnected:
-                await self._client.wait_for_connection()  # which restores what was published
+                await self._client.wait_for_connection()  # the client restores all states
             await asyncio.sleep(_INTERVAL)
 
     def _withdraw(self) -> None:
-        """Take back what is registered."""
+        """Unregister everything."""
         self._scope.dispose()
         self._scope = self._new_scope()
         self._paths, self._published, self._broken = {}, {}, None
 
     def _new_scope(self) -> Scope:
-        return Scope("commands", on_error=self._tell_refused)
+        return Scope("commands", on_error=self._log_refused)
 
-    async def _problem(self, error: EshetError) -> dict[str, str]:
-        """Return why nothing can be published, and what to do."""
+    async def _problem(self, error: EshetError) -> PublishingUnavailable:
+        """Return the event to log for an error, with advice if there is any."""
         if not isinstance(error, ErrorValue) or error.value not in _TAKEN:
-            return {"error": str(error)}
+            return PublishingUnavailable(path=self._base, error=str(error))
         try:
             other = await self._client.get(f"{self._base}/runner")
-            whose = f"the runner of {other['folder']}, process {other['pid']},"
+            owner = f"the runner of {other['folder']}, process {other['pid']},"
         except (EshetError, TypeError, LookupError):
-            whose = "another runner"
-        return {
-            "error": f"{whose} has the name {self._constant['name']!r} on this server",
-            "advice": "start one of them with another name: --name, or `name` below [server]",
-        }
+            owner = "another runner"
+        return PublishingUnavailable(
+            path=self._base,
+            error=f"{owner} has the name {self._constant['name']!r} on this server",
+            advice="start one of them with another name: --name, or `name` below [server]",
+        )
 
     async def _offer(self) -> None:
         """Register the actions, and the state of the runner."""
@@ -196,14 +204,14 @@ class Publisher:
 
         return answer
 
-    def _tell_refused(self, error: BaseException, doing: str) -> None:
+    def _log_refused(self, error: BaseException, doing: str) -> None:
         if isinstance(error, RulesError):
-            self._log.warning("refused what it was told", error=str(error))
+            emit(self._log, RequestRefused(error=str(error)))
         else:
-            self._log.error("could not do what it was told", doing=doing, exc_info=error)
+            emit(self._log, RequestFailed(doing=doing), error=error)
 
     def _list(self, after: str = "") -> dict[str, Any]:
-        """Return a page of what is told of rules, and the name to ask for the next one with."""
+        """Return a page of reports, and the argument with which to request the next page."""
         page: list[Mapping[str, Any]] = []
         length = 0
         rules = [self._plain(report) for report in self._reloader.reports()]
@@ -217,7 +225,7 @@ class Publisher:
         return {"rules": page, "next": None, "broken": self._broken_modules()}
 
     def _plain(self, report: RuleReport) -> dict[str, Any]:
-        """Return what is told of a rule."""
+        """Return a report as plain data without secrets."""
         plain = dict(report.plain())
         for name in ("last_error", "why"):
             if plain[name]:
@@ -225,7 +233,7 @@ class Publisher:
         return plain
 
     def _broken_modules(self) -> dict[str, str]:
-        """Return why modules can't be used; of many, as many as fit into one message."""
+        """Return the errors of broken modules, at most as many as fit into one message."""
         problems = itertools.islice(sorted(self._reloader.broken.items()), _MAX_BROKEN)
         return {
             encodable(shorten(module, 200)): encodable(shorten(self._redaction.text(problem), 500))
@@ -250,7 +258,7 @@ class Publisher:
         self._warn_of_rivals(reports.values())
         for rule in gone:
             del self._published[rule]
-            if (path := self._paths.pop(rule, None)) is not None:  # else never registered
+            if (path := self._paths.pop(rule, None)) is not None:  # None if never registered
                 await self._client.unregister(path)
         for report in changed:
             self._published[report.rule] = report
@@ -259,7 +267,7 @@ class Publisher:
         await self._client.state_changed(f"{self._base}/runner", self.summary())
 
     def _warn_of_rivals(self, reports: Iterable[RuleReport]) -> None:
-        """Log, once, which paths are set by several rules."""
+        """Log each path that several rules set, once."""
         rules: dict[str, list[str]] = {}
         for report in reports:
             for path in report.sets:
@@ -267,15 +275,18 @@ class Publisher:
         for path, rivals in rules.items():
             if len(rivals) > 1 and self._rivals.get(path) != rivals:
                 self._rivals[path] = rivals
-                self._log.warning(
-                    "several rules set one path",
-                    path=path,
-                    rules=rivals,
-                    advice="the last one wins each time; let one rule decide, of all that matters",
+                emit(
+                    self._log,
+                    PathSetBySeveralRules(
+                        path=path,
+                        rules=rivals,
+                        advice="the last one wins each time; let one rule decide, from all its "
+                        "inputs",
+                    ),
                 )
 
     async def _path(self, module: str, rule: str) -> str:
-        """Return the path of the state of a rule, which is registered by then."""
+        """Return the path of the state of a rule, and register it if it is not yet."""
         if rule not in self._paths:
             name = rule.removeprefix(f"{module}.")
             path = f"{self._base}/rules/{_word(module)}/{_word(name)}"
@@ -287,12 +298,12 @@ class Publisher:
 
 
 def _word(name: str) -> str:
-    """Return a name as it is written in a path, where a very long one is cut."""
+    """Return a name in a form that is valid in a path; a very long one is cut."""
     return re.sub(r"\W", "_", name[:_LONGEST_WORD], flags=re.ASCII)
 
 
 def _another(path: str, taken: Iterable[str]) -> str:
-    """Return the path, or one like it if it is taken."""
+    """Return the path, or if it is taken, the path with a number appended."""
     others = set(taken)
     number, free = 1, path
     while free in others:

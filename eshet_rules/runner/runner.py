@@ -1,4 +1,4 @@
-"""A running house of rules: loads them, follows what changes, and ends them."""
+"""The runner: loads the rules, follows changes of files, and shuts everything down."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,15 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet_rules.audit.records import (
+    ConfigurationInvalid,
+    FileExcluded,
+    RunnerStarted,
+    RunnerStopped,
+    SlowStart,
+    TerminalClosed,
+    emit,
+)
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
@@ -37,22 +46,22 @@ __all__ = ["Runner"]
 
 
 _LONG_START: Final = 15.0
-"""Seconds after which a start that goes on is reported."""
+"""Seconds after which a start that is not complete is logged."""
 
 
 class Runner:
-    """The rooms of a running runner, from `async with` to its end.
+    """Owns the components of a running runner, within an `async with` statement.
 
     Args:
-        folder: of the rules.
-        log: where to tell what happens.
-        make_client: makes the client of a module, or that of the runner, whose name is empty.
-        place: the state folder; None to keep nothing.
-        configuration: with which to begin.
-        only: a glob of the rules that run at all.
-        guard: watches the rules, if it is given.
-        redaction: of what is published.
-        terminal: with which the runner ends, if it has one.
+        folder: the rules folder.
+        log: receives all log messages.
+        make_client: makes the client of a module by its name; an empty name means the runner.
+        place: the state folder; None to keep no state.
+        configuration: the initial configuration.
+        only: a glob of the rules or modules to run.
+        guard: watches the rules; None for no guard.
+        redaction: removes secrets from published texts.
+        terminal: when this terminal is closed, the runner stops.
     """
 
     def __init__(
@@ -82,17 +91,17 @@ class Runner:
             log,
             inherited=None if checkpoint is None else checkpoint.read(wall_epoch()),
         )
-        self._switches = RuleOverrides(None if place is None else place / "switches.json", log)
+        self._overrides = RuleOverrides(None if place is None else place / "switches.json", log)
         self._control = Control(
             self._reloader,
             configuration,
-            self._switches,
+            self._overrides,
             log,
-            look=self._look,
+            scan=self._scan,
             only=only,
             guard=guard,
         )
-        self._rememberer = (
+        self._checkpoint_writer = (
             None
             if checkpoint is None
             else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
@@ -110,33 +119,33 @@ class Runner:
     async def __aexit__(self, *exception: object) -> None:
         self._systemd.stopping()
         if self._guard is not None:
-            self._guard.ends()
-        if self._rememberer is not None:
-            await self._rememberer.write()
+            self._guard.mark_clean_exit()
+        if self._checkpoint_writer is not None:
+            await self._checkpoint_writer.write()
         await self._reloader.close()
         self._systemd.close()
         self._watching.close()
         self._threads.close()
-        self._log.info("stopped")
+        emit(self._log, RunnerStopped())
 
     def write_again(self) -> None:
-        """Write what is kept over a restart again, as the state folder was deleted."""
-        self._switches.write_again()
+        """Write the files of the state folder again after it was deleted."""
+        self._overrides.write_again()
         if self._guard is not None:
             self._guard.write_again()
 
     async def run_once(self) -> int:
-        """Set up all rules, and return the exit code."""
+        """Set up all rules, and return the exit code: 1 if one could not be set up."""
         return 0 if await self._load(self._discovery()) else 1
 
     async def run(self, file: ConfigurationFile | None, *, reload: bool) -> int:
-        """Run, and follow what changes, until this is cancelled.
+        """Run, and follow changes of files, until this is cancelled.
 
         Args:
-            file: of the configuration.
-            reload: whether to follow changes of files.
+            file: the configuration file.
+            reload: whether to reload changed files.
         """
-        contents = self._watch() if reload else _as_it_is(self._discovery)
+        contents = self._watch() if reload else _once(self._discovery)
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
             with on_signal(signal.SIGHUP, lambda: self._hang_up(hangup)):
@@ -146,36 +155,36 @@ class Runner:
                     components: dict[str, Callable[[], Awaitable[object]]] = {
                         "publisher": publisher.run,
                         "systemd watchdog": self._systemd.keep_alive,
-                        "systemd status": lambda: self._systemd.keep_told(self._in_short),
+                        "systemd status": lambda: self._systemd.report_status(self._status),
                         "hang-up": lambda: self._reload_at(hangup, file),
                         "watcher": lambda: self._follow_folder(next(watches), tasks),
                     }
-                    if self._rememberer is not None:
-                        components["checkpoint"] = self._rememberer.run
+                    if self._checkpoint_writer is not None:
+                        components["checkpoint"] = self._checkpoint_writer.run
                     if file is not None and reload and not file.is_pipe:
                         components["configuration"] = lambda: self._follow(file)
                     for name, run in components.items():
                         tasks.create_task(keep_running(name, run, self._log))
-                    self._systemd.ready(self._in_short())
+                    self._systemd.ready(self._status())
         return 0
 
     async def _follow_folder(
         self, contents: AsyncGenerator[dict[str, Source], None], tasks: asyncio.TaskGroup
     ) -> None:
-        """Reload what changes in the rules folder."""
+        """Reload modules when the rules folder changes."""
         async for sources in contents:
-            # Not awaited: a change while another is prepared takes its place.
+            # Not awaited: a newer change supersedes one that is being prepared.
             update = functools.partial(self._update, sources)
             tasks.create_task(attempt("update", update, self._log))
 
     async def _load_at_start(self, sources: dict[str, Source]) -> None:
-        """Load all modules; the system is told that this runs, even if the server is away."""
+        """Load all modules. If it takes long, as without a server, report readiness before."""
         loading = asyncio.ensure_future(self._load(sources))
         try:
             await asyncio.wait([loading], timeout=_LONG_START)
             if not loading.done():
-                self._log.warning("rules are still being set up", after_s=_LONG_START)
-                self._systemd.ready("rules are still being set up")
+                emit(self._log, SlowStart(after_s=_LONG_START))
+                self._systemd.ready("runner.start_slow")
             await loading
         finally:
             loading.cancel()
@@ -189,45 +198,45 @@ class Runner:
         if succeeded:
             self._control.check_only()
         self._control.check_patterns()
-        kept, afresh = self._reloader.resumed
-        resumed = {"kept": kept, "afresh": afresh} if kept or afresh else {}
-        modules = len(self._reloader.alive)
-        self._log.info("running", modules=modules, folder=str(self._folder), **resumed)
+        event = RunnerStarted(modules=len(self._reloader.alive), folder=str(self._folder))
+        if any(self._reloader.resumed):
+            event.kept, event.afresh = self._reloader.resumed
+        emit(self._log, event)
         return succeeded
 
     async def _update(self, sources: dict[str, Source]) -> None:
         self._systemd.reloading()
         await self._reloader.update(self._admitted(sources))
-        self._systemd.ready(self._in_short())
+        self._systemd.ready(self._status())
 
-    async def _look(self) -> dict[str, Source]:
-        """Return what is in the rules folder now, and may be imported."""
+    async def _scan(self) -> dict[str, Source]:
+        """Return the present sources in the rules folder that may be imported."""
         return self._admitted(await self._threads.run(self._discovery))
 
     def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
-        """Return what may be imported, and log what is not even looked at."""
+        """Return the sources that may be imported, and log files that are excluded."""
         for path, why in self._discovery.newly_excluded().items():
-            self._log.info("file excluded", file=str(path), why=why)
-        return sources if self._guard is None else self._guard.see(sources)
+            emit(self._log, FileExcluded(file=str(path), why=why))
+        return sources if self._guard is None else self._guard.admit(sources)
 
     def _hang_up(self, hangup: asyncio.Event) -> None:
-        if self._terminal is not None and self._terminal.has_gone:
-            self._log.info("the terminal was closed")
+        if self._terminal is not None and self._terminal.is_closed:
+            emit(self._log, TerminalClosed())
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             hangup.set()
 
     async def _reload_at(self, hangup: asyncio.Event, file: ConfigurationFile | None) -> None:
-        """Reload the configuration and all modules at each signal."""
+        """Reload the configuration and all modules at each SIGHUP."""
         while True:
             await hangup.wait()
             hangup.clear()
             self._systemd.reloading()
             if file is not None:
                 await self._configure(file)
-            with contextlib.suppress(NotReloaded):  # which the log has told
+            with contextlib.suppress(NotReloaded):  # already logged
                 await self._control.reload()
-            self._systemd.ready(self._in_short())
+            self._systemd.ready(self._status())
 
     def _watch(self) -> AsyncGenerator[dict[str, Source], None]:
         settings = self._configuration.watch
@@ -255,17 +264,16 @@ class Runner:
                     await self._configure(file)
 
     async def _configure(self, file: ConfigurationFile) -> None:
-        """Take what is configured now, or tell what is wrong with it."""
+        """Apply the present configuration, or log the mistakes in it."""
         try:
             configuration = await self._threads.run(file.read)
         except ConfigurationError as error:
             for problem in error.problems:
-                self._log.error(
-                    "configuration is wrong, kept the old one",
-                    file=problem.file,
-                    line=problem.line,
-                    key=problem.key,
-                    error=problem.text,
+                emit(
+                    self._log,
+                    ConfigurationInvalid(
+                        file=problem.file, line=problem.line, key=problem.key, error=problem.text
+                    ),
                 )
         else:
             await self._control.configure(configuration)
@@ -286,13 +294,13 @@ class Runner:
         finally:
             await publisher.close()
 
-    def _in_short(self) -> str:
-        """Return how it is, in a line."""
+    def _status(self) -> str:
+        """Return the numbers of rules by state, in a line."""
         states = self._reloader.states()
         return ", ".join(f"{number} {state}" for state, number in states.items()) or "no rules"
 
 
-async def _as_it_is(discovery: Discovery) -> AsyncGenerator[dict[str, Source], None]:
-    """Iterate over what is in the folder now, and never again."""
+async def _once(discovery: Discovery) -> AsyncGenerator[dict[str, Source], None]:
+    """Yield the present content of the folder, and then wait forever."""
     yield discovery()
     await asyncio.Event().wait()

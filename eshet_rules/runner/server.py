@@ -1,8 +1,8 @@
-"""Which server the rules of a house talk to.
+"""Finds the ESHET server of the rules, or starts one.
 
-The one that was named; else one that listens already where servers do; else one of our own, in this
-process, which listens there for everybody else. If the one that listens already goes for good, as
-that of another runner does, one of our own takes its place.
+The runner uses the named server; else one that already listens on the default port; else it starts
+an embedded server, in this process, which listens there for other clients as well. If the server
+that it found stops permanently, for example with another runner, an embedded one replaces it.
 """
 
 import asyncio
@@ -19,80 +19,87 @@ from eshet.connection import Connector
 from eshet.exceptions import ListenError
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Server, raise_descriptor_limit
+from eshet_rules.audit.records import (
+    EmbeddedServerStarted,
+    NamedServerUsed,
+    RunningServerUsed,
+    emit,
+)
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 
-__all__ = ["check_server", "house_server"]
+__all__ = ["check_server", "find_or_start_server"]
 
 _HOST: Final = "127.0.0.1"
-_CONNECT_TIME: Final = 5.0  # how long a server may take to be reached, in seconds
-_HELLO_TIME: Final = 2.0  # how long a server on this machine may take to answer, in seconds
-_GONE: Final = 15.0  # for how many seconds a server is away that does not come back
-_LOOK_AGAIN: Final = 1.0  # seconds from one look at it to the next
+_CONNECT_TIME: Final = 5.0  # timeout for a TCP connection to a server, in seconds
+_HELLO_TIME: Final = 2.0  # timeout for the handshake of a server, in seconds
+_GONE: Final = 15.0  # a server that is unreachable for so many seconds counts as stopped
+_INTERVAL: Final = 1.0  # seconds between two checks of it
 
 
 @contextlib.asynccontextmanager
-async def house_server(
+async def find_or_start_server(
     named: str | Connector | None, log: FilteringBoundLogger, *, port: int = DEFAULT_PORT
 ) -> AsyncIterator[str | Connector]:
-    """Find or start the server, for the length of an `async with` statement.
+    """Find or start the server, for the duration of an `async with` statement.
 
     Args:
-        named: the server that was named, as `HOST:PORT`, or one of this process; None if none was.
-        log: where it is said which one it is.
-        port: where servers listen on this machine.
+        named: the server, as `HOST:PORT` or as an object of this process; None to find or start
+            one.
+        log: receives the address of the server.
+        port: the port of a server on this machine.
 
     Yields:
-        What a `Client` takes as its `server`.
+        The `server` argument for a `Client`.
 
     Raises:
-        NotAnEshetServer: something else listens on the port.
-        ListenError: a server of our own can't listen there.
+        NotAnEshetServer: another program listens on the port.
+        ListenError: the embedded server can't listen there.
     """
     here = f"{_HOST}:{port}"
     if named is not None:
-        log.info("using the named server", address=str(named))
+        emit(log, NamedServerUsed(address=str(named)))
         yield named
         return
     if await _answers(here):
-        log.info("using a running server", address=here)
-        standing_in = asyncio.create_task(_stand_in(port, log))
+        emit(log, RunningServerUsed(address=here))
+        replacing = asyncio.create_task(_replace_when_gone(port, log))
         try:
             yield here
         finally:
-            standing_in.cancel()
-            await asyncio.wait([standing_in])
+            replacing.cancel()
+            await asyncio.wait([replacing])
         return
     raise_descriptor_limit()
     async with Server() as server:
         await server.listen(_HOST, port)
-        log.info("started the embedded server", address=here)
+        emit(log, EmbeddedServerStarted(address=here))
         yield server
 
 
-async def _stand_in(port: int, log: FilteringBoundLogger) -> None:
-    """Have a server when the one that listens on a port has gone for good, until cancelled."""
+async def _replace_when_gone(port: int, log: FilteringBoundLogger) -> None:
+    """Start an embedded server when the one on a port has stopped; runs until cancelled."""
     async with contextlib.AsyncExitStack() as stack:
         client = _silent_client(f"{_HOST}:{port}")
         stack.push_async_callback(client.close)
         server = await stack.enter_async_context(Server())
         while not server.addresses:
-            await _leaves(client)
-            # Another runner that used it may be faster: then that one's is used.
+            await _wait_until_gone(client)
+            # Another runner may start one first: then clients use that one.
             with contextlib.suppress(ListenError):
                 await server.listen(_HOST, port)
         raise_descriptor_limit()
-        log.info("started the embedded server", address=f"{_HOST}:{port}")
+        emit(log, EmbeddedServerStarted(address=f"{_HOST}:{port}"))
         await asyncio.Event().wait()
 
 
-async def _leaves(client: Client) -> None:
-    """Wait until the server of a client has gone for good."""
+async def _wait_until_gone(client: Client) -> None:
+    """Wait until the server of a client has been unreachable for `_GONE` seconds."""
     loop = asyncio.get_running_loop()
     last_seen = loop.time()
     while loop.time() - last_seen < _GONE:
         if client.connected:
             last_seen = loop.time()
-        await asyncio.sleep(_LOOK_AGAIN)
+        await asyncio.sleep(_INTERVAL)
 
 
 def _silent_client(address: str) -> Client:
@@ -100,18 +107,22 @@ def _silent_client(address: str) -> Client:
 
 
 async def check_server(server: str | Connector) -> None:
-    """Return if the server is there.
+    """Check that the server is reachable.
 
     Raises:
         ServerUnreachable: nothing listens at its address.
-        NotAnEshetServer: something else does.
+        NotAnEshetServer: another program does.
     """
     if isinstance(server, str) and not await _answers(server):
         raise ServerUnreachable(server)
 
 
 async def _answers(address: str) -> bool:
-    """Whether an ESHET server listens there; False if nothing does."""
+    """Whether an ESHET server listens at an address.
+
+    Raises:
+        NotAnEshetServer: another program does.
+    """
     parsed = Address.parse(address)
     try:
         async with asyncio.timeout(_CONNECT_TIME):

@@ -1,9 +1,9 @@
-"""The state folder of a rules folder: where it is, also after a rename, and that it stays there.
+"""Locates the state folder of a rules folder, even after a rename, and keeps it locked.
 
-A state folder is named by the path of its rules folder. Both have an id: the rules folder in an
-extended attribute, which stays with it when it is renamed, and which version control and
-synchronisation leave alone; the state folder in a file, together with the path. Where the file
-system has no such attributes, or the rules folder can't be written, a rename is only reported.
+The name of a state folder is derived from the path of its rules folder. Both have an id: the rules
+folder in an extended attribute, which is kept when it is renamed, and which version control and
+synchronisation ignore; the state folder in a file, together with the path. If the file system has
+no extended attributes, or the rules folder is not writable, a rename is only reported.
 """
 
 import asyncio
@@ -19,38 +19,46 @@ from typing import Final, NamedTuple
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import write_privately
+from eshet_rules.audit.records import (
+    LockNotRestored,
+    LockRestored,
+    OrphanStateFound,
+    RulesFolderRenamed,
+    emit,
+)
 from eshet_rules.exceptions import StateInUse, TrailInUse
 from eshet_rules.runner.components import keep_running
 from eshet_rules.runner.lock import Lock, locked
 
 __all__ = ["adopt_state", "keeping_lock", "mark_state", "state_folder"]
 
-_LOOK_AGAIN: Final = 0.5
-"""Seconds from one look at the lock to the next."""
+_INTERVAL: Final = 0.5
+"""Seconds between two checks of the locks."""
 
 _FILE: Final = "rules-folder.json"
 _ATTRIBUTE: Final = "user.eshet-rules.id"
 
 
 def state_folder(base: Path, folder: Path) -> Path:
-    """Return the state folder of a rules folder, of which there may be many with one name.
+    """Return the path of the state folder of a rules folder; it depends on the full path.
 
-    A link to a rules folder has a state folder of its own, wherever it leads: deployments swap it.
+    A link to a rules folder has a state folder of its own, whatever its target is: deployments
+    change the target.
     """
     digest = hashlib.sha256(str(folder).encode(errors="surrogateescape")).hexdigest()[:8]
     return base / f"{folder.name}-{digest}"
 
 
 def adopt_state(base: Path, folder: Path, log: FilteringBoundLogger) -> None:
-    """Have the state folder of a rules folder in its place, if the rules folder was renamed.
+    """Move the state folder of a rules folder to its new path, if the rules folder was renamed.
 
-    That of a copied rules folder stays with the original. State that nothing uses any more and
-    that may belong to these rules is reported.
+    If the rules folder was copied, the state stays with the original. Unused state that may belong
+    to these rules is reported.
 
     Args:
-        base: of all state folders.
-        folder: of the rules.
-        log: where that is reported.
+        base: the parent of all state folders.
+        folder: the rules folder.
+        log: receives the reports.
 
     Raises:
         StateInUse: another runner uses that state.
@@ -59,7 +67,7 @@ def adopt_state(base: Path, folder: Path, log: FilteringBoundLogger) -> None:
     if place.exists():
         return
     by_target = state_folder(base, folder.resolve())
-    if by_target != place and by_target.exists():  # named by where links lead, as versions did
+    if by_target != place and by_target.exists():  # earlier versions resolved links
         _move(by_target, place)
         return
     left = [each for each in _marks(base) if not each.is_used]
@@ -67,23 +75,25 @@ def adopt_state(base: Path, folder: Path, log: FilteringBoundLogger) -> None:
     for mark in left:
         if own is not None and mark.id == own:
             _move(mark.place, place)
-            log.info("rules folder was renamed", before=mark.folder, folder=str(folder))
+            emit(log, RulesFolderRenamed(before=mark.folder, folder=str(folder)))
             return
     for mark in left:
-        log.warning(
-            "found the state of a rules folder that is gone",
-            before=mark.folder,
-            folder=str(folder),
-            advice=f"if that was this one, stop the runner, and run `mv {mark.place} {place}`",
+        emit(
+            log,
+            OrphanStateFound(
+                before=mark.folder,
+                folder=str(folder),
+                advice=f"if that was this one, stop the runner, and run `mv {mark.place} {place}`",
+            ),
         )
 
 
 def mark_state(place: Path, folder: Path) -> None:
-    """Give a rules folder and its state folder one id, as far as they can be written."""
+    """Give a rules folder and its state folder the same id, as far as they are writable."""
     before = _mark_at(place)
     own = _id_of(folder) or (before.id if before is not None else "")
     others = {each.id for each in _marks(place.parent) if each.place != place and each.is_used}
-    if not own or own in others:  # it is new, or a copy
+    if not own or own in others:  # the rules folder is new, or a copy
         own = secrets.token_hex(8)
     if before is None or (before.id, before.folder) != (own, str(folder)):
         with contextlib.suppress(OSError, UnicodeError):
@@ -101,16 +111,16 @@ async def keeping_lock(
     again: Callable[[], object],
     log: FilteringBoundLogger,
 ) -> AsyncIterator[None]:
-    """Take locks again when they are removed, within an `async with` statement.
+    """Take locks again when their files are removed, within an `async with` statement.
 
     Args:
-        state: that of the state folder.
-        trail: that of the trail.
-        again: called when the state folder was made again.
-        log: where that is reported.
+        state: the lock of the state folder.
+        trail: the lock of the trail.
+        again: called when the state folder was created again.
+        log: receives a message for each lock that is taken again.
 
     Raises:
-        StateInUse: another runner has taken the state folder meanwhile. What runs within the
+        StateInUse: another runner has locked the state folder meanwhile. The code within the
             statement is cancelled.
     """
     task = asyncio.current_task()
@@ -134,7 +144,7 @@ async def keeping_lock(
 
 
 class _LockKeeper:
-    """Looks at the locks, and takes those again that were removed; see `keeping_lock`."""
+    """Checks the locks, and takes those again whose files were removed; see `keeping_lock`."""
 
     def __init__(
         self,
@@ -144,7 +154,7 @@ class _LockKeeper:
         log: FilteringBoundLogger,
     ) -> None:
         self.lost: StateInUse | None = None
-        """Why the lock of the state folder is another runner's now."""
+        """The error, if another runner holds the lock of the state folder."""
         self._state = state
         self._trail = trail
         self._again = again
@@ -152,7 +162,7 @@ class _LockKeeper:
         self._failed: set[Lock] = set()
 
     async def run(self) -> StateInUse:
-        """Keep the locks until another runner has that of the state folder; return the error."""
+        """Keep the locks until another runner has locked the state folder; return the error."""
         while True:
             for lock in (self._state, self._trail):
                 try:
@@ -160,7 +170,7 @@ class _LockKeeper:
                         self._renew(lock)
                 except StateInUse as error:
                     return error
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_INTERVAL)
 
     def _renew(self, lock: Lock) -> None:
         folder = str(lock.file.parent)
@@ -168,21 +178,21 @@ class _LockKeeper:
             lock.acquire()
         except (OSError, TrailInUse) as error:
             if lock not in self._failed:
-                self._log.error("can't take a lock again", folder=folder, error=str(error))
+                emit(self._log, LockNotRestored(folder=folder, error=str(error)))
             self._failed.add(lock)
             return
         self._failed.discard(lock)
-        self._log.warning("took a lock again", folder=folder)
+        emit(self._log, LockRestored(folder=folder))
         if lock is self._state:
             self._again()
 
 
 class _Mark(NamedTuple):
-    """What is written in a state folder of its rules folder.
+    """The file in a state folder that identifies its rules folder.
 
     Args:
         place: the state folder.
-        id: that both have.
+        id: the id of both folders.
         folder: the path of the rules folder.
     """
 
@@ -192,7 +202,7 @@ class _Mark(NamedTuple):
 
     @property
     def is_used(self) -> bool:
-        """Whether the rules folder is there still."""
+        """Whether the rules folder still exists."""
         return Path(self.folder).is_dir()
 
 

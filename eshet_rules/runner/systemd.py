@@ -1,6 +1,6 @@
-"""What systemd is told by the service that it runs: datagrams to the socket in NOTIFY_SOCKET.
+"""Notifications to systemd: datagrams to the socket in NOTIFY_SOCKET.
 
-Started by hand there is no such socket, and nothing is told.
+If the runner was not started by systemd, there is no such socket, and nothing is sent.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from typing import Final
 __all__ = ["Notifier"]
 
 _STATUS_INTERVAL: Final = 5.0
-"""Seconds between two looks at whether there is something new to tell."""
+"""Seconds between two checks for a changed status."""
 
 
 class Notifier:
-    """Tells systemd how the service is.
+    """Notifies systemd of the state of the service.
 
     Args:
-        environment: in which systemd says where, and how often, it wants to be told.
+        environment: the environment variables, with the socket and watchdog interval of systemd.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -29,62 +29,62 @@ class Notifier:
         if self._socket is not None:
             self._socket.setblocking(False)
         self.watchdog_interval: Final = _watchdog_interval(environment)
-        """How often systemd wants to hear that the service is alive, in seconds; 0 for never."""
+        """Seconds between two watchdog notifications; 0 for none."""
 
     def ready(self, status: str) -> None:
-        """Tell that the start, or a reload, is done, and how it is since then, in a line."""
-        self._tell("READY=1", f"STATUS={status}")
+        """Notify that the start, or a reload, is complete, with a status of one line."""
+        self._notify("READY=1", f"STATUS={status}")
 
     def status(self, status: str) -> None:
-        """Tell how it is, in a line."""
-        self._tell(f"STATUS={status}")
+        """Notify of a status of one line."""
+        self._notify(f"STATUS={status}")
 
     def reloading(self) -> None:
-        """Tell that a reload has begun, to be followed by `ready`."""
+        """Notify that a reload has begun, to be followed by `ready`."""
         now = int(asyncio.get_running_loop().time() * 1_000_000)
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={now}")
+        self._notify("RELOADING=1", f"MONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
-        """Tell that the end has begun."""
-        self._tell("STOPPING=1")
+        """Notify that the shutdown has begun."""
+        self._notify("STOPPING=1")
 
     async def keep_alive(self) -> None:
-        """Tell again and again that the loop runs, as often as systemd wants; for ever."""
+        """Send watchdog notifications at the interval that systemd requests, forever."""
         while self.watchdog_interval:
-            self._tell("WATCHDOG=1")
+            self._notify("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_interval)
 
-    async def keep_told(self, status: Callable[[], str]) -> None:
-        """Tell how it is whenever that has changed; for ever.
+    async def report_status(self, status: Callable[[], str]) -> None:
+        """Notify of the status whenever it changes, forever.
 
         Args:
-            status: tells how it is, in a line.
+            status: returns the present status, of one line.
         """
-        told = ""
+        last = ""
         while self._socket is not None:
-            if (now := status()) != told:
+            if (now := status()) != last:
                 self.status(now)
-            told = now
+            last = now
             await asyncio.sleep(_STATUS_INTERVAL)
 
     def close(self) -> None:
-        """Tell nothing any more."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
 
-    def _tell(self, *lines: str) -> None:
+    def _notify(self, *lines: str) -> None:
         if self._socket is None:
             return
         text = "\n".join(line.replace("\n", " ") for line in lines)
         try:
             self._socket.sendto(text.encode(errors="replace"), self._address)
         except OSError:
-            # Who does not listen is not told; the rules have nothing to do with it.
+            # A failed notification must not affect the rules.
             return
 
 
 def _watchdog_interval(environment: Mapping[str, str]) -> float:
-    """Return half of the time after which systemd takes it for dead; 0 if it never does."""
+    """Return half of the watchdog timeout of systemd, in seconds; 0 if there is none."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     try:

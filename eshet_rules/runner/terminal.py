@@ -1,6 +1,6 @@
-"""The terminal that a runner was started in, with which it ends.
+"""The terminal that a runner was started in; when it is closed, the runner stops.
 
-The system sends SIGHUP when a terminal is closed; for a service it means to reload.
+The system sends SIGHUP when a terminal is closed; for a service, SIGHUP means to reload.
 """
 
 import os
@@ -12,15 +12,15 @@ class Terminal:
     """The terminal of this process, if it has one."""
 
     def __init__(self) -> None:
-        self._was_there = _is_there()
+        self._existed = _exists()
 
     @property
-    def has_gone(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether there was a terminal, and it has been closed."""
-        return self._was_there and not _is_there()
+        return self._existed and not _exists()
 
 
-def _is_there() -> bool:
+def _exists() -> bool:
     flags = os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         os.close(os.open("/dev/tty", flags))

@@ -1,7 +1,7 @@
-"""Logs what fails in a rule.
+"""Logs failures in a rule.
 
-What is retried fails again and again while its device is away. That is shown when it begins, then
-at most once a minute, and when it is over; each attempt is in the trail.
+A task with retries fails repeatedly while its device is unreachable. The log shows the first
+failure, then at most one a minute, and the first success; the trail has each attempt.
 """
 
 import asyncio
@@ -15,21 +15,22 @@ from structlog.typing import FilteringBoundLogger
 from eshet.exceptions import Disconnected, PathTaken
 from eshet.text import safe_str
 from eshet.user_errors import is_error
+from eshet_rules.audit.records import AttemptFailed, RuleFailed, RuleRecovered, emit
 
 __all__ = ["Failures"]
 
 _PAUSE: Final = 60.0
-"""Seconds between two lines about the same failure."""
+"""Minimum time between two messages about the same failure, in seconds."""
 
 _MOST: Final = 256
-"""How many kinds of failures are known at once; the oldest is forgotten for one more."""
+"""Maximum number of failures to track; beyond it, the oldest is dropped."""
 
 _ATTEMPT: Final = re.compile(r"attempt \d+ of ")
 _NUMBER: Final = re.compile(r"\d+")
 
 
 class _Series:
-    """One failure, which comes again and again."""
+    """A failure that occurs repeatedly."""
 
     __slots__ = ("failures", "shown_at", "unshown")
 
@@ -39,11 +40,12 @@ class _Series:
 
 
 class Failures:
-    """What has failed in one rule, and is still failing as far as is known.
+    """Logs the failures of one rule, and tracks the repeated ones until they succeed.
 
     Args:
-        log: of the rule.
-        is_connected: whether its client is; that it is not is logged of the connection, once.
+        log: the log of the rule.
+        is_connected: returns whether its client is connected; if it is not, `Connections` logs the
+            outage once, and errors because of it are only logged at debug level.
     """
 
     def __init__(self, log: FilteringBoundLogger, is_connected: Callable[[], bool]) -> None:
@@ -54,17 +56,17 @@ class Failures:
         """Called with each error."""
 
     def report(self, error: BaseException, doing: str) -> None:
-        """Log an error, of something that will be attempted again or not."""
+        """Log an error, with a limited rate if it is one of an attempt that may be retried."""
         if isinstance(error, Disconnected) and not self._is_connected():
-            self._log.debug("rule failed", doing=doing, exc_info=error)
+            emit(self._log, RuleFailed(doing=doing), level="debug", error=error)
             return
         self.note(error)
-        if is_error(error, PathTaken):  # logged of all rules together, see `PathConflicts`
-            self._log.debug("rule failed", doing=doing, exc_info=error)
+        if is_error(error, PathTaken):  # logged for all rules together, see `PathConflicts`
+            emit(self._log, RuleFailed(doing=doing), level="debug", error=error)
             return
         task = _ATTEMPT.sub("", doing)
         if task == doing:
-            self._log.error("rule failed", doing=doing, exc_info=error)
+            emit(self._log, RuleFailed(doing=doing), error=error)
         else:
             self._report_attempt(error, doing, self._series_of(task, error))
 
@@ -73,21 +75,20 @@ class Failures:
         now = asyncio.get_running_loop().time()
         if now - series.shown_at < _PAUSE:
             series.unshown += 1
-            self._log.debug("attempt failed", doing=doing, exc_info=error)
+            emit(self._log, AttemptFailed(doing=doing), level="debug", error=error)
             return
-        again = {"again": series.unshown} if series.unshown else {}
-        self._log.error("attempt failed", doing=doing, **again, exc_info=error)
+        emit(self._log, AttemptFailed(doing=doing, again=series.unshown or None), error=error)
         series.shown_at, series.unshown = now, 0
 
     def succeeded(self, doing: str) -> None:
-        """Log that something works which has failed before."""
+        """Log the success of an operation that has failed before."""
         found = [key for key in self._series if key[0] == doing]
         failures = sum(self._series.pop(key).failures for key in found)
         if failures:
-            self._log.info("works again", doing=doing, failures=failures)
+            emit(self._log, RuleRecovered(doing=doing, failures=failures))
 
     def _series_of(self, task: str, error: BaseException) -> _Series:
-        """Return the series that an error belongs to: numbers in its text make no new one."""
+        """Return the series that an error belongs to; numbers in its text are ignored."""
         key = task, f"{type(error).__name__} {_NUMBER.sub('', safe_str(error))}"
         series = self._series.get(key)
         if series is None:

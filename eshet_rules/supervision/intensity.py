@@ -1,4 +1,4 @@
-"""Restart intensity: how many restarts in a period are still worth another."""
+"""Restart intensity: how many restarts in a period are allowed, with which delays."""
 
 from collections.abc import Iterable
 
@@ -8,17 +8,17 @@ __all__ = ["next_pause", "recent"]
 
 
 def recent(restarts: Iterable[float], now: float, limits: RuleLimits) -> list[float]:
-    """Return the restarts that still count; all are points of the loop's clock."""
+    """Return the restarts within the last period; all are points of the loop's clock."""
     return [each for each in restarts if now - each < limits.restart_period]
 
 
 def next_pause(restarts: Iterable[float], now: float, limits: RuleLimits) -> float | None:
-    """Return the seconds from a failure to the restart; None if there is none any more.
+    """Return the delay from a failure to the restart, in seconds; None for no restart.
 
     Args:
-        restarts: when the rule was restarted before.
-        now: when it has failed.
-        limits: how often it may be restarted in a period, and the shortest and longest pause.
+        restarts: the times of earlier restarts of the rule.
+        now: the time of the failure.
+        limits: the allowed number of restarts in a period, and the back-off.
     """
     count = len(recent(restarts, now, limits))
     if count >= limits.restarts:

@@ -1,11 +1,11 @@
-"""Finds rules that trigger each other in a circle, by the chain of causes, and cuts it.
+"""Finds rules that trigger each other in a cycle, by their chains of causes, and cuts the cycle.
 
-Each time a rule hears of something, the causes that led there tell whether this rule was among
-them: then the chain has come *round* to it. One round, or ten, may be meant, as when two lights
-follow each other; a hundred in ten seconds are not.
+When a rule receives an input, its chain of causes shows whether the same rule was triggered earlier
+in that chain: then the chain has completed a *round*. One round or ten may be intended, as when two
+lights follow each other; a hundred in ten seconds are not.
 
-Only what is heard counts: a rule that does something every tenth of a second, by a timer, is no
-circle, nor is one that hears of a hundred things which all have one cause.
+Only inputs count: a rule that acts on a timer ten times a second is not a cycle, nor is one that
+receives a hundred inputs with the same cause.
 """
 
 import asyncio
@@ -17,25 +17,26 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, current_cause
 from eshet.client.observer import ClientObserver
 from eshet.scope import current_scope
+from eshet_rules.audit.records import RuleLoopCut, emit
 from eshet_rules.exceptions import LoopOfRules
 from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.supervised_rule import rule_of
 
 __all__ = ["LoopObserver", "Loops"]
 
-_FURTHEST: Final = 64
-"""How many causes back it is looked for one that a rule has heard."""
+_MAX_DEPTH: Final = 64
+"""Maximum number of ancestors of a cause to search for known inputs."""
 
 _MOST: Final = 4096
-"""Of how many causes it is remembered who has heard them."""
+"""Maximum number of causes whose inputs are kept."""
 
 
 class _Input(NamedTuple):
-    """That a rule has heard of what a cause started, and when its chain came round before.
+    """The last input of a rule in a chain of causes.
 
     Args:
-        cause: its id.
-        times: points of the loop's clock, the last ones only.
+        cause: the id of its cause.
+        times: the times of the rule's last inputs in the chain, on the loop's clock.
     """
 
     cause: str
@@ -46,69 +47,69 @@ _NEVER: Final = _Input("", ())
 
 
 class Loops:
-    """Remembers which rules the chains of causes have come to."""
+    """Tracks the inputs of rules in each chain of causes."""
 
     def __init__(self) -> None:
-        # Of each cause: what was heard on the way there, and last that which was heard of it.
-        self._heard: dict[str, Mapping[str, _Input]] = {}
+        # For each cause: the last inputs, by rule, of its chain up to and including that cause.
+        self._inputs: dict[str, Mapping[str, _Input]] = {}
 
     def on_input(
         self, cause: Cause, rule: str, limits: RuleLimits, now: float
     ) -> LoopOfRules | None:
-        """Note that a rule hears of what a cause started.
+        """Note that a rule receives an input.
 
         Args:
-            cause: of what it hears.
-            rule: its full name.
-            limits: how many rounds are too many, in what time.
-            now: the loop's time.
+            cause: the cause of the input.
+            rule: the full name of the rule.
+            limits: the limits of the rule.
+            now: the time of the loop's clock.
 
         Returns:
-            What to tell if these were too many.
+            An error if the chain has completed too many rounds; else None.
         """
-        so_far = self._heard_on_the_way(cause)
-        before = so_far.get(rule, _NEVER)
+        inputs = self._inputs_so_far(cause)
+        before = inputs.get(rule, _NEVER)
         if before.cause == cause.id:
-            return None  # it has several callbacks for the same
+            return None  # another callback of the rule has received it already
         times = (*before.times, now)[-limits.loop_rounds - 1 :]
-        self._remember(cause, {**so_far, rule: _Input(cause.id, times)})
+        self._keep(cause, {**inputs, rule: _Input(cause.id, times)})
         rounds = sum(now - each < limits.loop_period for each in times) - 1
         if rounds < limits.loop_rounds:
             return None
         cycle = self._cycle(cause, rule)
-        self._heard.clear()  # another chain in the same circle is cut with it, or counted afresh
+        self._inputs.clear()  # other chains in the same cycle are cut with it, or counted from 0
         return LoopOfRules(rule, cycle, rounds, now - times[0])
 
-    def _heard_on_the_way(self, cause: Cause) -> Mapping[str, _Input]:
-        for _, each in zip(range(_FURTHEST), cause.chain(), strict=False):
-            if (heard := self._heard.get(each.id)) is not None:
-                return heard
+    def _inputs_so_far(self, cause: Cause) -> Mapping[str, _Input]:
+        for _, each in zip(range(_MAX_DEPTH), cause.chain(), strict=False):
+            if (inputs := self._inputs.get(each.id)) is not None:
+                return inputs
         return {}
 
-    def _remember(self, cause: Cause, heard: Mapping[str, _Input]) -> None:
-        self._heard[cause.id] = heard
-        if len(self._heard) > _MOST:
-            del self._heard[next(iter(self._heard))]
+    def _keep(self, cause: Cause, inputs: Mapping[str, _Input]) -> None:
+        self._inputs[cause.id] = inputs
+        if len(self._inputs) > _MOST:
+            del self._inputs[next(iter(self._inputs))]
 
     def _cycle(self, cause: Cause, rule: str) -> list[str]:
-        """Return the last round, path by path, with the rule that heard there, if any did."""
-        way = []
-        for number, each in zip(range(_FURTHEST), cause.chain(), strict=False):
-            heard = self._heard.get(each.id, {})
-            listeners = [name for name, its in heard.items() if its.cause == each.id]
-            by = f" heard by {', '.join(listeners)}" if listeners else ""
-            way.append(f"{each.kind} {each.path}{by}")
-            if number and rule in listeners:
+        """Return the paths of the last round, each with the rules that received it as an input."""
+        steps = []
+        for number, each in zip(range(_MAX_DEPTH), cause.chain(), strict=False):
+            inputs = self._inputs.get(each.id, {})
+            receivers = [name for name, its in inputs.items() if its.cause == each.id]
+            by = f" received by {', '.join(receivers)}" if receivers else ""
+            steps.append(f"{each.kind} {each.path}{by}")
+            if number and rule in receivers:
                 break
-        return way[::-1]
+        return steps[::-1]
 
 
 class LoopObserver(ClientObserver):
-    """A witness that fails a rule to which a chain of causes has come too often.
+    """Fails a rule if a chain of causes has returned to it too often.
 
     Args:
-        log: where it is told which rules trigger each other.
-        *more: what another witness needs that this is one with, by inheritance.
+        log: receives an error that names the rules that trigger each other.
+        *more: arguments of another observer that a subclass inherits from.
     """
 
     def __init__(self, log: FilteringBoundLogger, *more: Any) -> None:
@@ -125,11 +126,13 @@ class LoopObserver(ClientObserver):
         now = asyncio.get_running_loop().time()
         error = self._loops.on_input(cause, rule.name, rule.limits, now)
         if error is not None:
-            self._log.error(
-                "rules trigger each other",
-                rule=rule.name,
-                cycle=error.cycle,
-                rounds=error.rounds,
-                seconds=round(error.seconds, 3),
+            emit(
+                self._log,
+                RuleLoopCut(
+                    rule=rule.name,
+                    cycle=error.cycle,
+                    rounds=error.rounds,
+                    seconds=round(error.seconds, 3),
+                ),
             )
             rule.fail(error)

@@ -1,16 +1,16 @@
-"""Tasks that know the scope they belong to, and that no other module's rule can cancel.
+"""Tasks that know their scope, and that rules of other modules can't cancel.
 
-A rule that cancels `asyncio.all_tasks()` would end the runner and every other rule. So `cancel`
-looks at its caller: code of the rules folder may cancel the tasks of its own module only. Libraries
-and the runner itself are not restricted.
+A rule that cancels `asyncio.all_tasks()` would stop the runner and all other rules. So `cancel`
+checks its caller: code of the rules folder may only cancel tasks of its own module. Libraries and
+the runner itself are not restricted.
 """
 
 import asyncio
 import builtins
-import sys
 from types import FrameType
 from typing import Any, Final
 
+from eshet.interpreter import context_of, get_frame
 from eshet.scope import Scope, current_scope
 from eshet_rules.exceptions import ForeignTask
 
@@ -23,7 +23,8 @@ _PLAIN_BUILTINS: Final = vars(builtins)
 class OwnedTask(asyncio.Task[Any]):
     """A task of the event loop in which rules run.
 
-    Invariant: `scope` is that of the context in which it was made; None for the runner's own.
+    Invariant: `scope` is the scope of the context in which it was created; None for the runner's
+    own tasks.
     """
 
     scope: Scope | None = None
@@ -32,9 +33,9 @@ class OwnedTask(asyncio.Task[Any]):
         """Cancel the task, as `asyncio.Task.cancel` does.
 
         Raises:
-            ForeignTask: code of a rule module asks for it, and the task is not of that module.
+            ForeignTask: code of a rule module calls this, and the task is not of that module.
         """
-        module = _calling_module(sys._getframe(1))
+        module = _calling_module(get_frame(1))
         if module is not None:
             owner = _module_of(self.scope)
             if owner not in {module, _module_of(current_scope()) or module}:
@@ -43,12 +44,12 @@ class OwnedTask(asyncio.Task[Any]):
 
 
 def report_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report an error that nothing awaits to the scope it came from; an exception handler."""
+    """Report an unhandled error to the scope that it comes from; an asyncio exception handler."""
     error = context.get("exception")
     task, handle = context.get("future") or context.get("task"), context.get("handle")
     scope = task.scope if isinstance(task, OwnedTask) else None
     if scope is None and handle is not None:
-        scope = current_scope(handle._context)
+        scope = current_scope(context_of(handle))
     if error is None or scope is None:
         loop.default_exception_handler(context)
     else:
@@ -69,12 +70,12 @@ def _calling_module(frame: FrameType | None) -> str | None:
 
 
 def _module_name(frame: FrameType) -> str:
-    name = frame.f_globals.get("__name__")  # which a module can set to anything
+    name = frame.f_globals.get("__name__")  # a module can set it to anything
     return name if type(name) is str else ""
 
 
 def _module_of(scope: Scope | None) -> str | None:
-    """Return the name of the outermost scope, which is that of the module."""
+    """Return the name of the outermost scope, which is the name of the module."""
     while scope is not None and scope.parent is not None:
         scope = scope.parent
     return None if scope is None else scope.name

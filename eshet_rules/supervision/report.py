@@ -1,4 +1,4 @@
-"""What a running runner tells of each of its rules."""
+"""The report of a runner on one of its rules."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -17,15 +17,15 @@ _LONGEST_PATHS: Final = 15_000
 
 @dataclass(frozen=True)
 class RuleReport:
-    """One rule, as it is now.
+    """The present state of a rule, and the paths that it uses.
 
     Args:
-        rule: its full name, as `hall.hall_light`.
-        module: in which it is.
-        status: how it is.
-        reads: the paths that it has observed, listened to or asked for.
-        writes: the paths that it is, sets, calls or emits.
-        sets: those of them that it has set.
+        rule: its full name, such as `hall.hall_light`.
+        module: its module.
+        status: its status.
+        reads: the paths that it has observed, listened to or requested.
+        writes: the paths that it owns, sets, calls or emits.
+        sets: the paths among them that it has set.
     """
 
     rule: str
@@ -36,7 +36,7 @@ class RuleReport:
     sets: tuple[str, ...] = ()
 
     def plain(self) -> Mapping[str, Any]:
-        """Return it as plain data, which can be sent and printed."""
+        """Return the report as plain data, which can be sent and printed."""
         status = self.status
         return {
             "rule": _text(self.rule, _LONGEST_NAME),
@@ -60,7 +60,7 @@ def _text(text: str, longest: int = _LONGEST_TEXT) -> str:
 
 
 def _first(paths: Iterable[str]) -> list[str]:
-    """Return as many paths as can be sent in one message with all the rest."""
+    """Return as many paths as fit into one message together with the rest of the report."""
     paths = [encodable(path) for path in paths]
     lengths = itertools.accumulate(map(len, paths))
     return [path for path, length in zip(paths, lengths, strict=True) if length < _LONGEST_PATHS]

@@ -1,8 +1,8 @@
-"""A scope that owns the asyncio tasks made in it, whoever makes them.
+"""A scope that owns all asyncio tasks that are created in it.
 
 A task that a rule starts with plain `asyncio.create_task`, or that a library starts for it, belongs
-to the rule. A task factory of the loop sees to that: it finds the scope of the context in which the
-task is going to run.
+to the rule. The task factory of the loop ensures this: it finds the scope of the context in which
+the task is going to run.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from typing import Any, Final, TypeVar
 
+from eshet.interpreter import running_loop
 from eshet.scope import Reason, Scope, current_scope
 from eshet.tasks.starting import is_failure
 from eshet_rules.supervision.owned_task import OwnedTask, report_unhandled
@@ -22,15 +23,15 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[[], object])
 
 SHUTDOWN_TIME: Final = 5.0
-"""How long a cancelled task may take to end, in seconds."""
+"""Time that a cancelled task has to end, in seconds."""
 
 
 class TaskScope(Scope):
-    """A scope which, when it is disposed, also cancels the tasks that were made in it.
+    """A scope that also cancels the tasks that were created in it when it is disposed.
 
-    A task belongs to the innermost `TaskScope`; those around it wait for its end as well. What
-    tasks start for their clean-up while somebody waits in `close` is let run; a task that comes
-    later is cancelled before it begins.
+    A task belongs to the innermost `TaskScope`; the outer ones wait for its end as well. Tasks that
+    are started for clean-up during `close` run to their end; a task that is started later is
+    cancelled before it begins.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,14 +46,14 @@ class TaskScope(Scope):
     ) -> list[str]:
         """Dispose the scope, and wait until its tasks have ended.
 
-        The task that calls this is not waited for.
+        It does not wait for the task that calls this.
 
         Args:
             reason: why it is disposed.
-            shutdown_time: how long to wait, in seconds.
+            shutdown_time: maximum time to wait, in seconds.
 
         Returns:
-            The names of tasks that have not ended, which is none if all is well.
+            The names of tasks that have not ended in time.
         """
         self.begin_close(reason)
         try:
@@ -63,7 +64,7 @@ class TaskScope(Scope):
 
     @property
     def has_unbegun_tasks(self) -> bool:
-        """Whether a task waits for its first step: what it is about to do is lost if it ends."""
+        """Whether a task waits for its first step: its work would be lost by a cancellation."""
         return any(
             inspect.iscoroutine(coroutine := task.get_coro())
             and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
@@ -71,13 +72,13 @@ class TaskScope(Scope):
         )
 
     def begin_close(self, reason: Reason) -> None:
-        """Do all of `close` that takes no time; whoever calls this calls `close`, too, soon."""
+        """Do the part of `close` that does not wait; the caller must call `close` soon."""
         self._closing = True
         self.dispose(reason)
 
     def own_task(self, task: asyncio.Task[Any]) -> None:
         """Own a task until it ends."""
-        if not self.disposed:  # what comes now is clean-up, which is not among what is cancelled
+        if not self.disposed:  # tasks of a disposed scope are clean-up, and are not cancelled
             self._own_tasks.add(task)
             task.add_done_callback(self._own_tasks.discard)
         for scope in self._lineage():
@@ -87,28 +88,28 @@ class TaskScope(Scope):
             task.cancel()
 
     def on_dispose(self, undo: F) -> F:
-        """Call `undo`, without arguments, when the scope ends, and return it: a decorator, too.
+        """Call `undo`, without arguments, when the scope ends. Can be used as a decorator.
 
-        What is given last is called first. A coroutine that it returns is run to its end.
+        The last one that was added is called first. If it returns a coroutine, that is awaited.
         """
         self.own(lambda: self._run_clean_up(undo()))
         return undo
 
     def enter(self, manager: AbstractContextManager[T]) -> T:
-        """Enter a context manager, to be left when the scope ends; return what `as` would bind."""
+        """Enter a context manager until the scope ends; return the value that `as` would bind."""
         entered = manager.__enter__()
         self.on_dispose(lambda: manager.__exit__(None, None, None))
         return entered
 
     async def enter_async(self, manager: AbstractAsyncContextManager[T]) -> T:
-        """Enter what is written with `async with`, to be left when the scope ends."""
+        """Enter an asynchronous context manager until the scope ends; see `enter`."""
         entered = await manager.__aenter__()
         self.on_dispose(lambda: manager.__aexit__(None, None, None))
         return entered
 
     def _run_clean_up(self, result: Any) -> None:
         if asyncio.iscoroutine(result):
-            with self.active():  # so that it is owned, and whoever closes the scope waits for it
+            with self.active():  # so that the scope owns the task, and `close` waits for it
                 clean_up: Any = self._await_clean_up(result)
                 clean_up.__qualname__ = getattr(
                     result, "__qualname__", "clean-up"
@@ -145,19 +146,19 @@ class TaskScope(Scope):
 
 
 class HandOverWish:
-    """What a rule asks of the hand-over from its old version to this one."""
+    """A rule's choice about the hand-over from its old version to this one."""
 
     def __init__(self) -> None:
         self.refused: str | None = None
-        """Why nothing is to be handed over; None to hand over what can be."""
+        """Why the rule refuses the hand-over; None if it accepts it."""
 
     def refuse(self, why: str) -> None:
-        """Start afresh: take nothing over from the old version, and let the log say why."""
+        """Refuse the hand-over: start without the state of the old version, and log the reason."""
         self.refused = why
 
 
 class RuleScope(TaskScope):
-    """What a rule is given as `scope`: the scope of one attempt to run it."""
+    """The argument `scope` of a rule: the scope of one attempt to run it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -165,9 +166,9 @@ class RuleScope(TaskScope):
 
 
 def own_tasks_by_scope(loop: asyncio.AbstractEventLoop) -> None:
-    """Make the loop give each task, when it is made, to the scope of its context.
+    """Make the scope of its context own each task that is created in the loop.
 
-    Errors of tasks and callbacks that nothing else handles are reported to that scope.
+    Unhandled errors of tasks and callbacks are reported to that scope.
     """
     loop.set_task_factory(_make_task)
     loop.set_exception_handler(report_unhandled)
@@ -186,7 +187,7 @@ def _make_task(
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
+    return asyncio.current_task() if running_loop() is not None else None
 
 
 def _describe(task: asyncio.Task[Any]) -> str:

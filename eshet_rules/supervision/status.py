@@ -1,4 +1,4 @@
-"""What is known of a rule at a glance."""
+"""The status of a rule."""
 
 import enum
 from dataclasses import dataclass
@@ -8,37 +8,37 @@ __all__ = ["RuleState", "RuleStatus"]
 
 
 class RuleState(enum.StrEnum):
-    """How a rule is."""
+    """The state of a rule."""
 
     RUNNING = "running"
-    """It has been set up, or is being set up, or runs for ever."""
+    """The rule was set up, or is being set up, or its function keeps running."""
     RETRYING = "retrying"
     """Its last attempt failed, and its strategy is about to make another."""
     RESTARTING = "restarting"
     """It has failed, and waits for its restart."""
     FAILED = "failed"
-    """It has failed, and stays so until its file changes or it is told to start."""
+    """It has failed, and stays failed until its file changes or a command restarts it."""
     DISABLED = "disabled"
-    """It is left off; what `RuleStatus.why` says."""
+    """It does not run, for the reason in `RuleStatus.why`."""
     ENDED = "ended"
-    """Its version is gone."""
+    """Its version was replaced or unloaded."""
 
 
 @dataclass(frozen=True)
 class RuleStatus:
-    """How a rule is now.
+    """The present status of a rule.
 
     Args:
-        state: in a word.
-        since: when that began, in UTC.
-        version: of its module.
-        strategy: under which it runs, as it is written.
-        restarts: how often it was restarted since its version was loaded.
-        last_error: the last line of its last error, also of an earlier attempt or of something that
-            it has set up; None if it had none since its version was loaded.
-        why: it is failed or disabled, and how to go on; empty otherwise.
-        running: how many tasks of its sinks run.
-        queued: how many of them wait.
+        state: its state.
+        since: when the state began, in UTC.
+        version: the version of its module.
+        strategy: its strategy, as an expression.
+        restarts: number of restarts since its version was loaded.
+        last_error: the last line of its last error, including those of earlier attempts and of
+            nodes, sinks and tasks; None if it had none since its version was loaded.
+        why: why it is failed or disabled, and what to do; otherwise empty.
+        running: number of running tasks of its sinks.
+        queued: number of waiting tasks of its sinks.
     """
 
     state: RuleState

@@ -1,10 +1,10 @@
-"""Strategies beyond the contract's two, and how the configuration names all of them.
+"""Strategies beyond the two of `eshet.utils`, and their names in the configuration.
 
-RunInTask               all at once
-RunSerially             one after another; `only_latest`: what waits gives way to what is newer
-RunLatest               a new one cancels the one that runs
-RunSingle               a new one is dropped while one runs
-RunConcurrently(limit)  so many at once, the others wait
+RunInTask               all tasks at once
+RunSerially             one after another; with `only_latest`, a newer task replaces a waiting one
+RunLatest               a new task cancels the running one
+RunSingle               a new task is dropped while one runs
+RunConcurrently(limit)  at most `limit` tasks at once, the others wait
 """
 
 import dataclasses
@@ -24,17 +24,18 @@ __all__ = ["RunConcurrently", "RunLatest", "RunSingle", "strategy_from"]
 
 @dataclass(frozen=True, repr=False)
 class RunLatest(RetryOptions, TaskStrategy):
-    """Run only the newest task: it cancels the one that runs, and begins when that has ended.
+    """Run only the newest task: it cancels the running one, and begins when that has ended.
 
-    One that is cancelled in the midst of a call is told as interrupted: whether the call was heard
-    is not known. Right for what is worth nothing once there is something newer, as a slow fade.
+    A task that is cancelled during a call is recorded as `interrupted`: the call may or may not
+    have taken effect. Suitable for tasks that are obsolete once there is a newer one, such as a
+    slow fade.
 
     Args:
         **options: see `eshet.tasks.RetryOptions`.
     """
 
     def build(self) -> BuiltStrategy:
-        """Make what runs the tasks; see `TaskStrategy.build`."""
+        """Build the object that runs the tasks; see `TaskStrategy.build`."""
         return BuiltStrategy(
             self, at_once=1, arrival=Arrival.CANCELS_RUNNING, back_off=back_off_of(self)
         )
@@ -42,26 +43,26 @@ class RunLatest(RetryOptions, TaskStrategy):
 
 @dataclass(frozen=True, repr=False)
 class RunSingle(RetryOptions, TaskStrategy):
-    """Run one task at a time, and drop those that come while it runs.
+    """Run one task at a time, and drop new tasks while it runs.
 
-    One that waits for its next attempt runs, too. Right for what must not be begun twice, as a
-    round of the vacuum cleaner.
+    A task that waits for its next attempt counts as running. Suitable for work that must not be
+    started twice, such as a round of the vacuum cleaner.
 
     Args:
         **options: see `eshet.tasks.RetryOptions`.
     """
 
     def build(self) -> BuiltStrategy:
-        """Make what runs the tasks; see `TaskStrategy.build`."""
+        """Build the object that runs the tasks; see `TaskStrategy.build`."""
         return BuiltStrategy(self, at_once=1, arrival=Arrival.GIVES_WAY, back_off=back_off_of(self))
 
 
 @dataclass(frozen=True, repr=False)
 class RunConcurrently(RetryOptions, TaskStrategy):
-    """Run so many tasks at once; the others wait, in the order in which they came.
+    """Run at most `limit` tasks at once; the others wait, in order.
 
     Args:
-        limit: how many.
+        limit: maximum number of running tasks.
         **options: see `eshet.tasks.RetryOptions`.
 
     Raises:
@@ -76,7 +77,7 @@ class RunConcurrently(RetryOptions, TaskStrategy):
             raise ValueError(f"limit={self.limit} would let no task run: write 1 or more")
 
     def build(self) -> BuiltStrategy:
-        """Make what runs the tasks; see `TaskStrategy.build`."""
+        """Build the object that runs the tasks; see `TaskStrategy.build`."""
         return BuiltStrategy(self, at_once=self.limit, back_off=back_off_of(self))
 
 
@@ -99,23 +100,22 @@ def strategy_from(settings: Mapping[str, object]) -> TaskStrategy:
 
     Args:
         settings: `run` names the strategy: `"in task"`, `"serially"`, `"latest"`, `"single"` or
-            `"concurrently"`; the others are its arguments. Errors are named as Python names its
-            own, `["OSError"]`, or with their module, `["eshet.ErrorValue"]`.
+            `"concurrently"`; the others are its arguments. Errors are given by the names of
+            built-in exceptions, `["OSError"]`, or with their module, `["eshet.ErrorValue"]`.
 
     Raises:
-        StrategySettingsError: there is no such strategy; it says which key is wrong, and what to
-            write.
+        StrategySettingsError: a setting is not valid; the error says which one, and what to write.
     """
     settings = dict(settings)
     run = settings.pop("run", None)
     if not isinstance(run, str) or run not in _STRATEGIES:
         known = ", ".join(f'"{name}"' for name in _STRATEGIES)
-        raise StrategySettingsError("run", f"{run!r} is no strategy: write one of {known}")
+        raise StrategySettingsError("run", f"{run!r} is not a strategy: write one of {known}")
     strategy = _STRATEGIES[run]
     checks = _checks(strategy)
     arguments = {key: _checked(run, key, value, checks) for key, value in settings.items()}
     if strategy is RunConcurrently and "limit" not in arguments:
-        raise StrategySettingsError("limit", 'is missing: write how many, as "limit = 4"')
+        raise StrategySettingsError("limit", 'is missing: write a number, such as "limit = 4"')
     try:
         return strategy(**arguments)
     except ValueError as error:
@@ -123,7 +123,7 @@ def strategy_from(settings: Mapping[str, object]) -> TaskStrategy:
 
 
 def _checks(strategy: type[TaskStrategy]) -> dict[str, "Callable[[str, object], Any]"]:
-    """Return what checks, and turns into what it means, the value of each key."""
+    """Return a function for each key that checks and converts its value."""
     kinds: dict[Any, Callable[[str, object], Any]] = {
         bool: _checked_flag,
         int: _checked_count,
@@ -156,19 +156,19 @@ def _checked_flag(key: str, value: object) -> bool:
 
 def _checked_count(key: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise StrategySettingsError(key, f"{value!r} is no whole number")
+        raise StrategySettingsError(key, f"{value!r} is not a whole number")
     return value
 
 
 def _checked_number(key: str, value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise StrategySettingsError(key, f"{value!r} is no number")
+        raise StrategySettingsError(key, f"{value!r} is not a number")
     return float(value)
 
 
 def _errors(key: str, value: object) -> tuple[type[Exception], ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise StrategySettingsError(key, f'{value!r} is no list of errors: write ["OSError"]')
+        raise StrategySettingsError(key, f'{value!r} is not a list of errors: write ["OSError"]')
     return tuple(_error(key, name) for name in value)
 
 
@@ -185,5 +185,5 @@ def _error(key: str, name: str) -> type[Exception]:
 
 
 def _key_in(message: str, arguments: Mapping[str, object]) -> str:
-    """Return the argument that an error of a strategy is about: the first that it names."""
+    """Return the argument that the text of an error names first."""
     return next((word for word in re.findall(r"\w+", message) if word in arguments), "run")

@@ -25,6 +25,8 @@ from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+from eshet.interpreter import set_clock_resolution
+
 __all__ = ["VirtualLoop", "WaitsForEver"]
 
 _T = TypeVar("_T")
@@ -195,7 +197,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # Here the clock stands on a timer exactly, so the least that asyncio can add will do: one
         # step of a float. A nanosecond is none after half a year, and it would never call the
         # timer (cpython gh-145703).
-        self._clock_resolution = math.ulp(to)
+        set_clock_resolution(self, math.ulp(to))
 
 
 class _Moment(float):

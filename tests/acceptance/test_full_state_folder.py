@@ -77,7 +77,7 @@ def test_a_read_only_one_is_refused_with_what_to_do(tmp_path):
     code, shown = run(tmp_path, "size=64k", before, "--state", str(tmp_path / "state"))
     assert code == 1
     assert "Read-only file system" in shown
-    assert "or run without memory with --no-state" in shown
+    assert "or keep no state with --no-state" in shown
 
 
 def test_without_state_nothing_is_written_and_rules_run(tmp_path):

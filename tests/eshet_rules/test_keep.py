@@ -1,8 +1,20 @@
+import contextlib
+
 import pytest
 
 from eshet.reactive.core.graph import RestoreContext
+from eshet.scope import Scope
 from eshet_rules import keep
-from eshet_rules.keep import Keeping, keeping
+from eshet_rules.keep import Keeping
+
+
+@contextlib.contextmanager
+def keeping(kept):
+    """Make Values in a scope that continues with what an old version kept."""
+    scope = Scope("rule")
+    scope.provide(Keeping, kept)
+    with scope.active():
+        yield
 
 
 def kept_by(version, value):

@@ -41,7 +41,7 @@ def test_what_only_the_owner_and_a_group_can_write_is_secure(tree, mode):
 @pytest.mark.parametrize("name", ["hall.py", "."])
 def test_what_everybody_can_write_is_refused(tree, name, mode):
     path = make(tree.parent / name, mode)
-    with pytest.raises(InsecurePath, match=f"chmod o-w {path}`, or insist with --insecure"):
+    with pytest.raises(InsecurePath, match=f"chmod o-w {path}`, or use --insecure"):
         check_writers([path])
 
 

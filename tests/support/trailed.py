@@ -83,7 +83,7 @@ class Trailed:
         cause = record["cause"]
         while cause is not None:
             first = next(r for r in self.records() if r.get("cause") == cause)
-            heard = first["event"] == "input received"
+            heard = first["event"] == "input.received"
             chain.append(first["path"] if heard else first["trigger"].partition(" ")[0])
             cause = first.get("parent")
         return chain
@@ -93,6 +93,6 @@ class Trailed:
         chain, cause = [], record["cause"]
         while cause is not None:
             of_cause = [r for r in self.records(cause=cause) if r["cause"] == cause]
-            chain += [r["path"] for r in of_cause if r["event"] == "input received"]
+            chain += [r["path"] for r in of_cause if r["event"] == "input.received"]
             cause = of_cause[0].get("parent")
         return chain

@@ -174,5 +174,9 @@ def test_saves_and_restarts_change_nothing(tmp_path):
     ledger, records = run(tmp_path / "interrupted", interrupted=True)
     assert ledger == plain
     assert {path for _, path, _ in plain} > {*DEVICES, *ACTIONS}, "all devices have been told"
-    assert {record["event"] for record in records} == {"loaded", "handed over", "reloaded"}
+    assert {record["event"] for record in records} == {
+        "module.loaded",
+        "module.state_handed_over",
+        "module.reloaded",
+    }
     assert not [record for record in records if record["level"] != "info" or "afresh" in record]

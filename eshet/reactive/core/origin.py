@@ -1,10 +1,11 @@
 """The place in the user's code where a node was made, for messages."""
 
 import os
-import sys
 from pathlib import Path
 from types import CodeType
 from typing import Final
+
+from eshet.interpreter import get_frame
 
 __all__ = ["NodeName", "Origin", "of_caller", "place_of", "unnamed", "where"]
 
@@ -43,7 +44,7 @@ def where() -> Origin:
 
     `place_of` computes the line when it is needed: that takes longer than everything else here.
     """
-    frame = sys._getframe(1)
+    frame = get_frame(1)
     while frame.f_code.co_filename.startswith(_HERE):
         if frame.f_back is None:
             return None
@@ -53,7 +54,7 @@ def where() -> Origin:
 
 def of_caller() -> Origin:
     """Return the place where the calling function was called."""
-    frame = sys._getframe(2)
+    frame = get_frame(2)
     return frame.f_code, frame.f_lasti
 
 

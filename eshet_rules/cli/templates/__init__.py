@@ -1,4 +1,4 @@
-"""What `eshet-rules init` writes: the files beside this one, without the ending `.txt`."""
+"""Templates of `eshet-rules init`: the files in this folder, without the suffix `.txt`."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -12,28 +12,28 @@ NAMES: Final = ("eshet-rules.toml", "hall.py", "test_hall.py")
 
 
 def template(name: str) -> str:
-    """Return the text of a file."""
+    """Return the text of a template."""
     return files(__name__).joinpath(f"{name}.txt").read_text("utf-8")
 
 
 def write_templates(folder: Path) -> list[Path]:
-    """Write all files into a folder, which is made if it is not there.
+    """Write all files into a folder, creating it if necessary.
 
     Returns:
-        Their paths.
+        The paths of the files.
 
     Raises:
-        NotWritten: one of them is there already, and nothing was written; or can't be written.
+        NotWritten: a file exists already (then nothing was written), or can't be written.
     """
     written = [folder / name for name in NAMES]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in written:
             if path.exists() or path.is_symlink():
-                raise NotWritten(path, "is there already; give a folder without it, or move it")
+                raise NotWritten(path, "exists already; choose another folder, or move the file")
         for path in written:
             path.write_text(template(path.name), "utf-8")
     except OSError as error:
-        problem = f"can't be written, {error.strerror}; give a folder that you may write to"
+        problem = f"can't be written, {error.strerror}; choose a folder that you may write to"
         raise NotWritten(Path(error.filename or folder), problem) from None
     return written

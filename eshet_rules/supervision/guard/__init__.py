@@ -1,10 +1,10 @@
 """Protects the event loop and the process against the rules.
 
-guard              the parts below, together
+guard              combines the modules below
 watchdog           notices a rule that blocks the event loop, and interrupts it
 busy_threads       finds threads of rules that slow the event loop down
 crash              ends the process when nothing else helps, and records why
-quarantine         rules that stay off because they ended the process; safe mode
+quarantine         disables rules that ended the process; safe mode
 rule_loop          an event loop that a rule can't stop, and whose tasks it can't cancel
 signal_handlers    restores signal handlers that rules replace
 """

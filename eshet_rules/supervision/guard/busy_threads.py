@@ -1,32 +1,33 @@
-"""Finds threads of rules that compute, and so take the interpreter from the event loop.
+"""Finds busy threads of rules, which slow the event loop down.
 
-Python runs one thread at a time. A thread that computes makes every step of the loop wait for its
-share of the interpreter, so the loop is late although no step of it takes long.
+Python runs one thread at a time. A busy thread makes every step of the loop wait for its share of
+the interpreter, so the loop is late although none of its steps takes long.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final, NamedTuple
 
+from eshet.interpreter import thread_frames
+
 __all__ = ["BusyThread", "BusyThreads"]
 
 _LATE: Final = 0.25
-"""Seconds: a beat of the loop that is later than this is worth a look at the threads."""
+"""Seconds by which a beat of the loop must be late before the threads are checked."""
 
 _SHARE: Final = 0.5
-"""The part of the time for which other threads must have used the processor."""
+"""Minimum fraction of the time in which other threads must have used the processor."""
 
 
 class BusyThread(NamedTuple):
     """A thread that runs code of a rule.
 
     Args:
-        name: of the thread.
-        file: in the rules folder.
-        line: its number.
+        name: the name of the thread.
+        file: the file of the rules folder that it executes.
+        line: the line number.
     """
 
     name: str
@@ -35,11 +36,11 @@ class BusyThread(NamedTuple):
 
 
 class BusyThreads:
-    """Looks at the threads of the process whenever a beat of the loop is late.
+    """Checks the threads of the process whenever a beat of the loop is late.
 
     Args:
         folder: the rules folder, with a separator at its end.
-        clocks: return the time, and the processor time of the process and of this thread, in
+        clocks: returns the time, and the processor time of the process and of this thread, in
             seconds.
     """
 
@@ -60,7 +61,7 @@ class BusyThreads:
         """Return the threads of rules that made this beat late; called at each beat.
 
         Args:
-            interval: from one beat to the next if nothing makes it late, in seconds.
+            interval: the nominal time between two beats, in seconds.
         """
         before, self._last = self._last, self._clocks()
         spans = zip(before, self._last, strict=True)
@@ -71,7 +72,7 @@ class BusyThreads:
 
     def _threads_of_rules(self) -> Iterator[BusyThread]:
         names = {each.ident: each.name for each in threading.enumerate()}
-        for ident, innermost in sys._current_frames().items():
+        for ident, innermost in thread_frames().items():
             frame: FrameType | None = innermost
             while frame is not None and not frame.f_code.co_filename.startswith(self._folder):
                 frame = frame.f_back

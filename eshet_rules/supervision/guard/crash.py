@@ -1,17 +1,16 @@
-"""Ends the process when nothing else has helped, and leaves behind who was to blame.
+"""Ends the process as a last resort, and records which rule was running.
 
-A call of C can't be interrupted, nor can a rule that swallows every exception. Then nothing but the
-end of the process frees the house, and the service manager starts it again. Where Python code can
-still run, `end` does that. In a call of C that never returns it can't: so the system sends SIGPROF
-when the process has used a time of the processor, and Python's `faulthandler` handles that in C. It
-writes where each thread was to a file that was opened beforehand, and lets the signal end the
-process. The same file is written to when Python itself crashes.
+A call of C code can't be interrupted, nor can a rule that suppresses every exception. Then only a
+restart of the process by the service manager helps the other rules. If Python code can still run,
+`end` ends the process. During a call of C code that never returns it can't run: so the system sends
+SIGPROF when the process has used a certain processor time, and Python's `faulthandler` handles the
+signal in C. It writes the stacks of all threads to a file that is already open, and lets the signal
+end the process. The same file is written when Python itself crashes.
 
-Time of the processor, rather than time, as a process that is stopped (SIGSTOP, a debugger, a frozen
-container) must not be ended for that when it goes on.
+The limit is processor time, not elapsed time, so that a suspended process (SIGSTOP, a debugger, a
+frozen container) is not ended when it continues.
 
-The first line of the file says which thread is the main one; further lines of ours say what the
-watchdog knew before the end.
+The first line of the file names the main thread; further lines of ours are notes of the watchdog.
 """
 
 import contextlib
@@ -34,12 +33,12 @@ _FRAME: Final = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+) in (?P<fu
 
 
 class Spot(NamedTuple):
-    """A line of a stack.
+    """A frame of a stack.
 
     Args:
-        file: its path.
-        line: its number.
-        function: its name; `<module>` for what runs when a module is imported.
+        file: the path of the file.
+        line: the line number.
+        function: the name of the function; `<module>` for code that runs at import.
     """
 
     file: str
@@ -48,11 +47,11 @@ class Spot(NamedTuple):
 
 
 class Crash(NamedTuple):
-    """What a crash file tells.
+    """The content of a crash file.
 
     Args:
-        rule: the full name of the rule that was interrupted before the end, but went on.
-        stack: of the main thread, the innermost first.
+        rule: the full name of the rule that was interrupted before the crash; None if unknown.
+        stack: the stack of the main thread, the innermost frame first.
     """
 
     rule: str | None
@@ -60,10 +59,10 @@ class Crash(NamedTuple):
 
 
 class CrashFile:
-    """The file that tells of the end of this process, if that should be a bad one.
+    """The file that records a crash of this process.
 
     Args:
-        path: of the file, whose folder is there.
+        path: the path of the file, in an existing folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +70,7 @@ class CrashFile:
         self._begin()
 
     def renew(self) -> None:
-        """Begin another file if somebody has deleted this one."""
+        """Create the file again if it was deleted."""
         if not self.path.exists():
             before = self._file
             self._begin()
@@ -81,18 +80,18 @@ class CrashFile:
         self._file = _created(self.path)
         self._write({"main": f"0x{threading.main_thread().ident or 0:016x}"})
         faulthandler.enable(self._file)
-        # chain: after that, the signal does what it does by default, which is to end the process.
+        # chain: afterwards, the default action of the signal ends the process.
         faulthandler.register(signal.SIGPROF, self._file, all_threads=True, chain=True)
 
     def arm(self, seconds: float) -> None:
-        """End the process when it has used so many seconds of the processor.
+        """End the process when it has used so many seconds of processor time.
 
-        Each call begins from 0; `disarm` ends it.
+        Each call starts from 0; `disarm` cancels it.
         """
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
     def disarm(self) -> None:
-        """Do not end the process."""
+        """Cancel `arm`."""
         signal.setitimer(signal.ITIMER_PROF, 0)
 
     def end(self) -> NoReturn:
@@ -109,11 +108,11 @@ class CrashFile:
             return False
 
     def note(self, rule: str | None, file: str, line: int) -> None:
-        """Write down who is about to be interrupted."""
+        """Record the rule and the place that is about to be interrupted."""
         self._write({"rule": rule, "file": file, "line": line})
 
     def close(self) -> None:
-        """Take the file away: the process ends well."""
+        """Delete the file, as the process exits normally."""
         self.disarm()
         faulthandler.unregister(signal.SIGPROF)
         faulthandler.disable()
@@ -121,22 +120,22 @@ class CrashFile:
         with contextlib.suppress(OSError):
             self.path.unlink()
 
-    def _write(self, what: dict[str, object]) -> None:
-        with contextlib.suppress(OSError):  # no space: it tells less
-            os.write(self._file, f"{json.dumps(what)}\n".encode())
+    def _write(self, note: dict[str, object]) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the file has less information
+            os.write(self._file, f"{json.dumps(note)}\n".encode())
 
 
 def _created(path: Path) -> int:
-    """Make a file that is not there before, and return its descriptor."""
+    """Create a new file in place of an existing one, and return its descriptor."""
     try:
-        path.unlink(missing_ok=True)  # so that nothing that was planted is written to
+        path.unlink(missing_ok=True)  # never write to a file or link that was planted
         return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    except OSError:  # no space: it tells nothing, but the process can be ended all the same
+    except OSError:  # a full disk: there is no information, but the process can be ended
         return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def read_crash(path: Path) -> Crash | None:
-    """Return what a crash file tells; None if it can't be read, or tells of no crash."""
+    """Return the content of a crash file; None if it can't be read, or has no stack."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:
@@ -156,12 +155,12 @@ def _notes(lines: list[str]) -> Iterator[dict[str, object]]:
         if line.startswith("{"):
             try:
                 yield json.loads(line)
-            except ValueError:  # cut off by the end
+            except ValueError:  # a truncated line
                 continue
 
 
 def _sections(lines: list[str]) -> dict[str, list[Spot]]:
-    """Return the stack of each thread, the innermost first."""
+    """Return the stack of each thread, the innermost frame first."""
     sections: dict[str, list[Spot]] = {}
     stack: list[Spot] = []
     for line in lines:

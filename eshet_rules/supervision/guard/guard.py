@@ -1,4 +1,4 @@
-"""Guards the runner, its event loop and its process, against the rules that it runs."""
+"""Protects the event loop and the process of the runner against rules."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ from eshet.private_files import make_private_folder
 from eshet.scope import Scope
 from eshet.text import type_name
 from eshet.user_errors import error_text, is_error, plain_error
+from eshet_rules.audit.records import LoopBroken, StopPrevented, emit
 from eshet_rules.modules.discovery import Source
 from eshet_rules.supervision.guard.crash import CrashFile
 from eshet_rules.supervision.guard.quarantine import Quarantine
@@ -26,13 +27,13 @@ __all__ = ["Guard"]
 
 
 class Guard:
-    """What is known of rules that have done harm, and what watches those that run.
+    """Watches running rules, and keeps rules in quarantine that have ended the process.
 
     Args:
         folder: the rules folder.
-        log: where it is told what rules do.
-        limits: of all rules.
-        state: where it is remembered who has done harm, over restarts; None to forget it.
+        log: receives a message for each incident.
+        limits: the default limits of rules.
+        state: the folder for the quarantine, which survives restarts; None to keep none.
     """
 
     def __init__(
@@ -49,35 +50,35 @@ class Guard:
         self._crash: CrashFile | None = None
         self._rules: Callable[[], Iterable[SupervisedRule]] = list
         if state is not None:
-            with contextlib.suppress(OSError):  # reported by who can't write there
+            with contextlib.suppress(OSError):  # reported when a file can't be written there
                 make_private_folder(state)
             self._quarantine = Quarantine(state, log, self._limits)
 
     def begin(self, sources: Mapping[str, Source]) -> None:
-        """Find out what happened to the process before this one."""
+        """Find out how the previous process ended; see `Quarantine.begin`."""
         if self._quarantine is not None:
             self._quarantine.begin(sources)
 
-    def see(self, sources: dict[str, Source]) -> dict[str, Source]:
-        """Return what of the rules folder may be imported; see `Quarantine.see`."""
-        return sources if self._quarantine is None else self._quarantine.see(sources)
+    def admit(self, sources: dict[str, Source]) -> dict[str, Source]:
+        """Return the sources that may be imported; see `Quarantine.admit`."""
+        return sources if self._quarantine is None else self._quarantine.admit(sources)
 
     def disabled_reason(self, rule: str) -> str | None:
-        """Return why a rule stays off, given its full name; None if it may run."""
+        """Return why a rule is disabled, given its full name; None if it may run."""
         return None if self._quarantine is None else self._quarantine.disabled_reason(rule)
 
-    def let_run(self, rules: Iterable[str]) -> None:
-        """Let rules run, given their full names, whatever they have done."""
+    def release(self, rules: Iterable[str]) -> None:
+        """Release rules from quarantine, given their full names."""
         if self._quarantine is not None:
-            self._quarantine.let_run(list(rules))
+            self._quarantine.release(list(rules))
 
-    def ends(self) -> None:
-        """Tell that the process is about to end as it should, even if it has to be by force."""
+    def mark_clean_exit(self) -> None:
+        """Note that the process is about to exit normally, even if the exit has to be forced."""
         if self._quarantine is not None:
             self._quarantine.mark_healthy()
 
     def write_again(self) -> None:
-        """Write what is remembered again, as the state folder was deleted."""
+        """Write all files again after the state folder was deleted."""
         if self._quarantine is not None:
             self._quarantine.write_again()
         if self._crash is not None:
@@ -88,7 +89,7 @@ class Guard:
         """Watch the running loop, in the main thread, within a `with` statement.
 
         Args:
-            rules: returns the rules that are alive.
+            rules: returns the running rules.
         """
         self._rules = rules
         quarantine = self._quarantine
@@ -112,7 +113,7 @@ class Guard:
             yield
 
     def _on_exit_call(self, error: BaseException, scope: Scope | None) -> None:
-        """Report what would have ended the event loop, which goes on."""
+        """Report an exception that would have ended the event loop, which keeps running."""
         error = plain_error(error)
         place = self._place_of(error)
         doing = type_name(error) + _at(place)
@@ -125,15 +126,15 @@ class Guard:
             self._report(error, doing, place)
 
     def _on_handler_error(self, error: BaseException) -> None:
-        """Report what a rule's handler of a signal has raised."""
+        """Report an error of a rule's signal handler."""
         error = plain_error(error)
         place = self._place_of(error)
         self._report(error, f"signal handler{_at(place)}", place)
 
     def _on_broken(self, error: BaseException) -> NoReturn:
-        """End the process, as its event loop can't go on, so that another one is started."""
+        """End the process, as its event loop can't continue, so that it is restarted."""
         with contextlib.suppress(BaseException):
-            self._log.critical("the event loop is broken", exc_info=error)
+            emit(self._log, LoopBroken(), error=error)
         with contextlib.suppress(OSError):
             os.write(2, f"eshet-rules: the event loop is broken: {error_text(error)}\n".encode())
         if self._crash is not None:
@@ -144,10 +145,10 @@ class Guard:
         if place is not None and place.rule is not None:
             place.rule.scope.report(error, doing)
         else:
-            self._log.error("something wanted to end the runner", exc_info=error)
+            emit(self._log, StopPrevented(), error=error)
 
     def _place_of(self, error: BaseException) -> Place | None:
-        """Return the innermost line of the rules folder that an error came through."""
+        """Return the innermost line of the rules folder in the traceback of an error."""
         folder = f"{self._folder}{os.sep}"
         for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
             if frame.f_code.co_filename.startswith(folder):

@@ -1,8 +1,8 @@
-"""Which rules stay off since they ended the process, and when a start is in safe mode.
+"""Disables rules that ended the process, and decides whether a start is in safe mode.
 
-A rule to which a crash file points stays off, over restarts, until its file changes or somebody
-lets it run. If the process does not live long, several times in a row, and no crash file tells of
-whom, the next start is in safe mode: all rules stay off in it.
+A rule that a crash file is attributed to stays disabled, across restarts, until its file changes or
+a command enables it. If the process exits early several times in a row, and no crash file names a
+rule, the next start is in safe mode: all rules are disabled.
 """
 
 import ast
@@ -18,6 +18,13 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_now
 from eshet.private_files import make_private_folder, write_privately
+from eshet_rules.audit.records import (
+    QuarantineNotWritten,
+    RuleQuarantined,
+    RunnerKilledByRule,
+    SafeMode,
+    emit,
+)
 from eshet_rules.modules.discovery import Source
 from eshet_rules.supervision.guard.crash import Crash, Spot, read_crash
 from eshet_rules.supervision.limits import RuleLimits
@@ -31,21 +38,21 @@ _BLAMED: Final = "blamed.json"
 _STARTS: Final = "starts.json"
 
 _MOST_CRASHES: Final = 20
-"""How many crash files are kept for people."""
+"""Number of crash files that are kept for inspection."""
 
 
 @dataclass(frozen=True)
 class Blame:
-    """What a rule is held to have done.
+    """A crash that is attributed to a rule or module.
 
     Args:
-        module: in which it is.
-        rule: its name in the module; empty if any rule of the module may have been it.
-        file: where it was.
-        line: its number there.
-        versions: of the modules, by name, of which one has to change before it may run.
-        time: when it became known, in UTC.
-        at_import: whether it was not even a rule yet: the module is not imported.
+        module: the module.
+        rule: the name of the rule in the module; empty if it may be any rule of the module.
+        file: the file that was being executed.
+        line: the line number.
+        versions: versions of modules, by name; the rule is released when one of them changes.
+        time: when the crash was attributed, in UTC.
+        at_import: whether the crash happened during the import; then the module is not imported.
     """
 
     module: str
@@ -58,32 +65,29 @@ class Blame:
 
     @property
     def name(self) -> str:
-        """The full name of what is held off."""
+        """The full name of the rule, or the name of the module."""
         return f"{self.module}.{self.rule}" if self.rule else self.module
 
     @property
     def why(self) -> str:
-        """What to tell people."""
+        """Why the rule is disabled, and what to do."""
         remedy = "" if self.at_import else f", or run `eshet-rules enable {self.name}`"
-        return (
-            f"it ended the runner at {self.file}:{self.line}; save its file when it is mended"
-            + remedy
-        )
+        return f"it ended the runner at {self.file}:{self.line}; fix and save its file" + remedy
 
-    def is_about(self, rule: str) -> bool:
-        """Whether this is about a rule, given by its full name."""
+    def concerns(self, rule: str) -> bool:
+        """Whether this concerns a rule, given by its full name."""
         return rule == self.name or rule.startswith(
             f"{self.name}[" if self.rule else f"{self.module}."
         )
 
 
 class Quarantine:
-    """Keeps rules off, and remembers that in a folder.
+    """Disables rules, and keeps the list of them in a folder.
 
     Args:
-        folder: for its files; it is there.
-        log: where it is told what stays off, why, and how to go on.
-        limits: what a short life is, and how many of them are too many.
+        folder: an existing folder for its files.
+        log: receives a message for each disabled rule.
+        limits: which starts count as failed, and how many of them lead to safe mode.
     """
 
     def __init__(self, folder: Path, log: FilteringBoundLogger, limits: RuleLimits) -> None:
@@ -93,19 +97,19 @@ class Quarantine:
         self._blames: list[Blame] = []
         self._written: list[Blame] = []
         self._safe: str | None = None
-        self._let_run: set[str] = set()  # in spite of safe mode: rules, and modules
+        self._released: set[str] = set()  # rules and modules that run in spite of safe mode
         self._at_start: dict[str, str] = {}  # the versions of modules
 
     @property
     def crash_file(self) -> Path:
-        """The file that the next start reads."""
+        """The crash file, which the next start reads."""
         return self._folder / _CRASH
 
     def begin(self, sources: Mapping[str, Source]) -> None:
-        """Find out what happened to the process before this one, and count this start.
+        """Read the crash file of the previous process, if there is one, and count this start.
 
         Args:
-            sources: what is in the rules folder now.
+            sources: the present content of the rules folder.
         """
         self._at_start = {name: source.version for name, source in sources.items()}
         crash = read_crash(self.crash_file)
@@ -114,67 +118,67 @@ class Quarantine:
             self._keep_crash_file()
         self._written = self._read(_BLAMED, list[Blame])
         self._blames = [*self._written, *found]
-        # Who is found to blame ends the row: something is done about it.
+        # A crash that is attributed to a rule resets the count, as that rule is now disabled.
         starts = [] if found else self._read(_STARTS, list[str])
         if len(starts) >= self._limits.max_failed_starts:
             self._begin_safe_mode(len(starts))
         self._write(_STARTS, [*starts, _now()])
-        self.see(sources)
+        self.admit(sources)
         for each in self._blames:
-            self._log.error(
-                "rule stays off", rule=each.name, why=each.why, file=each.file, line=each.line
+            emit(
+                self._log,
+                RuleQuarantined(rule=each.name, why=each.why, file=each.file, line=each.line),
             )
 
     def mark_healthy(self) -> None:
-        """Tell that the process has lived long enough, or that it ends well."""
+        """Note that this start has succeeded: the process has run for long, or exits normally."""
         self._write(_STARTS, [])
 
-    def see(self, sources: Mapping[str, Source]) -> dict[str, Source]:
-        """Let rules of files that have changed run again.
+    def admit(self, sources: Mapping[str, Source]) -> dict[str, Source]:
+        """Release rules whose files have changed, and return the sources that may be imported.
 
         Args:
-            sources: what is in the rules folder now.
-
-        Returns:
-            What of it may be imported.
+            sources: the present content of the rules folder.
         """
         versions = {name: source.version for name, source in sources.items()}
         self._keep(each for each in self._blames if each.versions.items() <= versions.items())
         if self._safe is not None:
-            self._let_run |= {n for n, v in versions.items() if self._at_start.get(n) != v}
+            self._released |= {n for n, v in versions.items() if self._at_start.get(n) != v}
         kept_out = {each.module for each in self._blames if each.at_import}
         return {name: source for name, source in sources.items() if name not in kept_out}
 
     def disabled_reason(self, rule: str) -> str | None:
-        """Return why a rule stays off, given its full name; None if it may run."""
+        """Return why a rule is disabled, given its full name; None if it may run."""
         for each in self._blames:
-            if each.is_about(rule):
+            if each.concerns(rule):
                 return each.why
-        if rule in self._let_run or rule.rpartition(".")[0] in self._let_run:
+        if rule in self._released or rule.rpartition(".")[0] in self._released:
             return None
         return self._safe
 
-    def let_run(self, rules: Iterable[str]) -> None:
-        """Let rules run, given their full names."""
-        self._let_run |= set(rules)
-        self._keep(each for each in self._blames if not any(map(each.is_about, rules)))
+    def release(self, rules: Iterable[str]) -> None:
+        """Release rules, given their full names."""
+        self._released |= set(rules)
+        self._keep(each for each in self._blames if not any(map(each.concerns, rules)))
 
     def write_again(self) -> None:
-        """Write which rules stay off again, as the folder was deleted."""
+        """Write the list of disabled rules again after the folder was deleted."""
         self._write(_BLAMED, self._blames)
 
     def _begin_safe_mode(self, starts: int) -> None:
         self._safe = (
-            f"safe mode, as the last {starts} starts lived shorter than "
+            f"safe mode, as the last {starts} starts failed within "
             f"{self._limits.min_uptime:g} s; save its file, or run `eshet-rules enable`"
         )
-        self._log.error(
-            "safe mode: all rules stay off",
-            starts=starts,
-            why=f"none of the last {starts} starts lived for {self._limits.min_uptime:g} s, "
-            "and no crash file says whose fault that was",
-            advice="save a rule's file, or run `eshet-rules enable RULE`, to let it run; the next "
-            "start after this one runs all of them",
+        emit(
+            self._log,
+            SafeMode(
+                starts=starts,
+                why=f"the last {starts} starts failed within {self._limits.min_uptime:g} s, and no "
+                "crash file names a rule",
+                advice="save a rule's file, or run `eshet-rules enable RULE`, to run it; the start "
+                "after this one runs all rules again",
+            ),
         )
 
     def _keep(self, blames: Iterable[Blame]) -> None:
@@ -185,7 +189,7 @@ class Quarantine:
 
     def _keep_crash_file(self) -> None:
         kept = self._folder / f"crash-{_now().replace(':', '')}"
-        self._log.error("the runner was ended from within", file=str(kept))
+        emit(self._log, RunnerKilledByRule(file=str(kept)))
         with contextlib.suppress(OSError):
             self.crash_file.replace(kept)
             for old in sorted(self._folder.glob("crash-*"))[:-_MOST_CRASHES]:
@@ -194,7 +198,7 @@ class Quarantine:
     def _read(self, name: str, kind: type[list[_T]]) -> list[_T]:
         try:
             return msgspec.json.decode((self._folder / name).read_bytes(), type=kind)
-        except (OSError, ValueError):  # it is better to run rules than not to
+        except (OSError, ValueError):  # if in doubt, run the rules
             return []
 
     def _write(self, name: str, content: Sequence[object]) -> None:
@@ -203,15 +207,15 @@ class Quarantine:
             make_private_folder(self._folder)
             write_privately(file, msgspec.json.format(msgspec.json.encode(content)))
         except OSError as error:
-            self._log.error("can't write which rules stay off", file=str(file), error=str(error))
+            emit(self._log, QuarantineNotWritten(file=str(file), error=str(error)))
 
 
 def attribute(crash: Crash, sources: Mapping[str, Source]) -> list[Blame]:
-    """Return who is to blame for a crash: the rule in whose code the process was, if in any.
+    """Attribute a crash to the rule or module whose code was running; return [] if there is none.
 
     Args:
-        crash: what is known of it.
-        sources: what is in the rules folder now.
+        crash: the content of the crash file.
+        sources: the present content of the rules folder.
     """
     by_path = {str(source.path): source for source in sources.values()}
     spots = [spot for spot in crash.stack if spot.file in by_path]
@@ -229,7 +233,7 @@ def attribute(crash: Crash, sources: Mapping[str, Source]) -> list[Blame]:
 
 
 def _blamed(source: Source, rule: str, at: Source, spot: Spot) -> Blame:
-    """Blame a rule of a file for what was at a spot, which may be in another file."""
+    """Attribute a crash at a spot, which may be in another file, to a rule of a file."""
     versions = {each.name: each.version for each in (source, at)}
     return Blame(source.name, rule, spot.file, spot.line, versions, _now())
 
@@ -240,7 +244,7 @@ def _source_of(rule: str, sources: Mapping[str, Source]) -> Source | None:
 
 
 def _rule_at(source: Source, line: int) -> str | None:
-    """Return the name of the rule whose function a line of a file is in; None if in none."""
+    """Return the name of the rule whose function contains a line of a file; None if none does."""
     try:
         module = ast.parse(source.data)
     except (SyntaxError, ValueError):
@@ -251,12 +255,12 @@ def _rule_at(source: Source, line: int) -> str | None:
             and node.lineno <= line <= (node.end_lineno or node.lineno)
             and (node.decorator_list or node.name == "main")
         ):
-            return next(_names_given(node), node.name)
+            return next(_decorator_names(node), node.name)
     return None
 
 
-def _names_given(function: ast.AsyncFunctionDef) -> Iterator[str]:
-    """Iterate over the names that decorators give to a function."""
+def _decorator_names(function: ast.AsyncFunctionDef) -> Iterator[str]:
+    """Iterate over the `name` arguments of a function's decorators."""
     for decorator in function.decorator_list:
         for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
             if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):

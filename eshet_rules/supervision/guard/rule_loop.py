@@ -1,9 +1,8 @@
-"""An event loop that a rule can't end, and that a rule can't flood.
+"""An event loop that a rule can neither end nor flood.
 
-asyncio runs all that is ready in the order in which it became so. A rule that starts 100,000 tasks
-in one turn would hold up everybody for seconds, in 100,000 short steps of which none is to blame.
-Here, when much is ready, each rule has its turn: a few steps, and then those of the others, and
-what came in from outside.
+asyncio runs all ready steps in the order in which they became ready. A rule that starts 100,000
+tasks in one turn would delay all other rules for seconds, in 100,000 short steps. In this loop, if
+many steps are ready, the rules take turns: a few steps of each, and then new input from outside.
 """
 
 import asyncio
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Final, NoReturn, TypeVarTuple, Unpack
 
+from eshet.interpreter import HANDLE_RUN, context_of, set_ready_queue
 from eshet.scope import Scope, current_scope
 from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.supervision.scope import own_tasks_by_scope
@@ -27,47 +27,47 @@ __all__ = ["FairQueue", "RuleLoop"]
 _Args = TypeVarTuple("_Args")
 
 MUCH: Final = 256
-"""From how many steps on that are ready the order is not simply that of coming."""
+"""Number of ready steps above which the rules take turns."""
 
 SHARE: Final = 16
-"""How many steps a rule has then before it is the others' turn."""
+"""Number of steps that a rule then has in each turn."""
 
 
 _MOST_FAILURES: Final = 100
-"""How often the loop may fail to go on before it is taken to be broken."""
+"""Number of failures to continue after which the loop counts as broken."""
 
 
 class FairQueue(deque[asyncio.Handle]):
-    """What is ready to run in an asyncio loop, which asks its length and runs so many, in rounds.
+    """The ready handles of an asyncio loop. In each round, the loop runs `len()` of them.
 
-    Invariants: what has the same owner stays in order; nothing is lost, and what has no owner never
-    waits for more than a share of each owner.
+    Invariants: handles of the same owner stay in order; none is lost; a handle without an owner
+    waits for at most one share of each owner.
 
     Args:
-        owner_of: returns whose a handle is; None if it is the runner's.
+        owner_of: returns the owner of a handle; None if it is the runner's.
     """
 
     def __init__(self, owner_of: Callable[[asyncio.Handle], object]) -> None:
         super().__init__()
         self._owner_of = owner_of
-        self._later: dict[object, deque[asyncio.Handle]] = {}  # of each owner, after its share
+        self._later: dict[object, deque[asyncio.Handle]] = {}  # the rest of each owner's handles
 
     def __bool__(self) -> bool:
         return super().__len__() > 0 or bool(self._later)
 
     def __len__(self) -> int:
-        """Return how many to run in this round; where there is much, not all of it."""
+        """Return how many handles to run in this round; if there are many, not all of them."""
         if self._later or super().__len__() > MUCH:
             self._share_out()
         return super().__len__()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all handles."""
         self._later.clear()
         super().clear()
 
     def _share_out(self) -> None:
-        """Let only a share of each owner be what is ready, and let the rest wait."""
+        """Keep only a share of each owner's handles ready, and let the rest wait."""
         runners = self._sort()
         self.extend(runners)
         for owner, waiting in list(self._later.items()):
@@ -77,7 +77,7 @@ class FairQueue(deque[asyncio.Handle]):
                 del self._later[owner]
 
     def _sort(self) -> list[asyncio.Handle]:
-        """Take out all that is ready, put it to what waits of its owner, and return the rest."""
+        """Move all ready handles to the waiting ones of their owners; return those without one."""
         runners = []
         while super().__len__():  # one by one: another thread may add to it meanwhile
             handle = self.popleft()
@@ -90,28 +90,28 @@ class FairQueue(deque[asyncio.Handle]):
 
 
 class RuleLoop(asyncio.SelectorEventLoop):
-    """Goes on when something in it calls `sys.exit()`, which asyncio lets end any other loop."""
+    """An event loop that keeps running when a callback calls `sys.exit()`, unlike asyncio's."""
 
     def __init__(self) -> None:
         super().__init__()
         self.on_exit_call: Callable[[BaseException, Scope | None], object] | None = None
         """Called with an error that would have ended the loop, and the scope that it comes from;
-        while it is None, the error does end the loop."""
+        while it is None, the error ends the loop."""
         self.on_broken: Callable[[BaseException], object] | None = None
-        """Called with an error that comes again each time that the loop is to go on."""
-        self._failures = 0  # since a step was run
-        self._ready: deque[asyncio.Handle] = FairQueue(_rule_of_handle)
+        """Called with an error that occurs again each time that the loop tries to continue."""
+        self._failures = 0  # failures to continue since a step was run
+        set_ready_queue(self, FairQueue(_rule_of_handle))
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
         _loops.add(self)
 
     def end_in_child(self) -> None:
-        """Let the process end when it comes back to this loop; called in a forked child.
+        """End the process when it returns to this loop; called in a forked child.
 
-        A rule may fork, and do what it likes in the child. But a child that goes on with the loop
-        would be a second runner, with the connections of the first.
+        A rule may fork, and run any code in the child. But a child that continued with the loop
+        would be a second runner that shares the connections of the first.
         """
-        self._ready = _EndOfChild()
+        set_ready_queue(self, _EndOfChild())
 
     def call_at(
         self,
@@ -122,35 +122,35 @@ class RuleLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.TimerHandle:
         """Call the callback at a time of this loop, as asyncio does.
 
-        `call_later`, `asyncio.sleep`, timeouts and all else that waits come here, too. The timers
-        are a heap: a time that has no order beside others would hold back or lose those of
-        everybody, and one whose comparison raises would end the loop.
+        `call_later`, `asyncio.sleep`, timeouts and everything else that waits use this as well. The
+        timers are in a heap: a time that can't be ordered would delay or lose the timers of all
+        rules, and one whose comparison raises would end the loop.
 
         Raises:
-            ValueError: the time is not a number (NaN).
-            TypeError: it is no number at all.
+            ValueError: the time is NaN.
+            TypeError: the time is not a number.
         """
-        exact = float(when)  # a subclass of float may compare as it likes
+        exact = float(when)  # a subclass of float may have any comparison
         if math.isnan(exact):
             raise ValueError(
-                "a time to wait is not a number (NaN): check what it is computed from, "
-                "as a sensor without a value"
+                "a time to wait is not a number (NaN): check the values that it is computed from, "
+                "such as a sensor without a value"
             )
         return super().call_at(exact, callback, *args, context=context)
 
     def set_task_factory(self, factory: Any) -> None:
-        """Set what makes tasks, before rules run.
+        """Set the task factory, before rules run.
 
         Raises:
-            TasksNotChanged: rules run, which would lose their tasks to each other.
+            TasksNotChanged: rules are running; their scopes would no longer own their tasks.
         """
         if self.on_exit_call is not None:
             raise TasksNotChanged
         super().set_task_factory(factory)
 
     def run_until_complete(self, future: Any) -> Any:
-        """Run until the future is done, and return its result; nothing else can end that."""
-        if self.is_running():  # it is a rule that calls this
+        """Run until the future is done, and return its result; nothing else ends the loop."""
+        if self.is_running():  # a rule calls this
             return super().run_until_complete(future)  # raises
         self._main = future if isinstance(future, asyncio.Future) else None
         try:
@@ -162,7 +162,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
         """Stop running, if the main task is done.
 
         Raises:
-            LoopNotStopped: it is not, so that this is not a call of asyncio's own.
+            LoopNotStopped: it is not, so a rule calls this, not asyncio.
         """
         if self.on_exit_call is not None and self._main is not None and not self._main.done():
             raise LoopNotStopped
@@ -170,44 +170,44 @@ class RuleLoop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop` is called."""
-        if self.is_running():  # it is a rule that calls this
+        if self.is_running():  # a rule calls this
             super().run_forever()  # raises
         while True:
             try:
                 super().run_forever()
             except BaseException as error:
-                # One callback or one step of a task is over, or a signal handler has raised. What
-                # else was ready still is.
+                # A callback, a step of a task or a signal handler has raised. All other ready
+                # handles are still ready.
                 if self.on_exit_call is None:
                     raise
-                self._go_on(error)
+                self._continue(error)
             else:
                 return
 
-    def _go_on(self, error: BaseException) -> None:
-        """Report what has ended the loop for now; it can go on if some step of it can be run."""
-        step: Any = _step_of(error)
+    def _continue(self, error: BaseException) -> None:
+        """Report an error that has ended the loop; call `on_broken` if the loop can't continue."""
+        step = _step_of(error)
         if step is not None:
-            self._report_exit(error, current_scope(step._context))
+            self._report_exit(error, current_scope(context_of(step)))
             return
         if not self._failures:
-            self.call_soon(self._forget_failures, context=Context())
+            self.call_soon(self._reset_failures, context=Context())
             self._report_exit(error, None)
         self._failures += 1
         if self._failures > _MOST_FAILURES and self.on_broken is not None:
             self.on_broken(error)
 
     def _report_exit(self, error: BaseException, scope: Scope | None) -> None:
-        with contextlib.suppress(BaseException):  # of a signal handler, or of the log
+        with contextlib.suppress(BaseException):  # raised by a signal handler, or by the log
             if self.on_exit_call is not None:
                 self.on_exit_call(error, scope)
 
-    def _forget_failures(self) -> None:
+    def _reset_failures(self) -> None:
         self._failures = 0
 
 
 class _EndOfChild(deque[asyncio.Handle]):
-    """Stands where a forked child would find its next step, and ends the child."""
+    """Replaces the ready handles in a forked child, and ends the child when they are used."""
 
     def popleft(self) -> NoReturn:
         self._end()
@@ -219,11 +219,11 @@ class _EndOfChild(deque[asyncio.Handle]):
         self._end()
 
     def append(self, handle: asyncio.Handle) -> None:
-        """Forget a step of the child: it never comes to it."""
+        """Drop a handle of the child: it never runs."""
 
     def _end(self) -> NoReturn:
         os.write(
-            2, b"eshet-rules: ended a process that a rule has forked: leave it with os._exit()\n"
+            2, b"eshet-rules: ended a process that a rule has forked: end it with os._exit()\n"
         )
         os._exit(1)
 
@@ -240,16 +240,16 @@ os.register_at_fork(after_in_child=_end_loops_in_child)
 
 
 def _step_of(error: BaseException) -> asyncio.Handle | None:
-    """Return the step of the loop that raised an error; None if it came from between two.
+    """Return the handle whose call raised an error; None if none did.
 
-    The context of the step is left by then, but its handle is in the frame that ran it.
+    The context of the handle was left already, but the handle is in the frame that ran it.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is asyncio.Handle._run.__code__:
+        if frame.f_code is HANDLE_RUN:
             step: asyncio.Handle = frame.f_locals["self"]
             return step
     return None
 
 
 def _rule_of_handle(handle: Any) -> object:
-    return rule_of(current_scope(handle._context))
+    return rule_of(current_scope(context_of(handle)))

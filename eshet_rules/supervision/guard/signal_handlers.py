@@ -1,9 +1,9 @@
-"""Handlers of signals while rules run, which may set any of them.
+"""Wraps signal handlers that rules set, and restores those of the runner.
 
-Python runs the handler of a signal in the main thread, wherever that is: in the code of another
-rule, of the runner, or while the event loop waits. An error of a rule's handler must not come out
-there. So each handler that a rule has set is put into one that contains it, and the handlers by
-which the runner is told to end are set again.
+Python runs a signal handler in the main thread, between any two instructions: in the code of
+another rule, of the runner, or while the event loop waits. An error of a rule's handler must not be
+raised there. So each handler of a rule is wrapped in one that contains its errors, and the handlers
+that stop the runner are restored if a rule replaces them.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 import eshet
 import eshet_rules
+from eshet_rules.audit.records import SignalHandlerRestored, emit
 
 __all__ = ["SignalHandlers"]
 
@@ -32,15 +33,15 @@ def _folders(*packages: ModuleType) -> tuple[str, ...]:
 _RUNNER: Final = _folders(eshet, eshet_rules, asyncio)
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
-"""Signals that end the runner, whose handlers are there already."""
+"""Signals that stop the runner; their handlers are set before this is used."""
 
 
 class SignalHandlers:
-    """Keeps the runner's handlers, and contains those of rules.
+    """Keeps the runner's signal handlers, and contains errors of those of rules.
 
     Args:
-        log: where it is reported that a rule has taken a signal of the runner.
-        on_error: called by the event loop with what a rule's handler has raised.
+        log: receives a warning if a rule has replaced a handler of the runner.
+        on_error: called by the event loop with each error of a rule's handler.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class SignalHandlers:
         }
         self._before: dict[signal.Signals, Any] = {}
         self._set = signal.signal
-        # At once, not only in the next check: the signal may come before that.
+        # Wrap handlers immediately, not only in the next check: the signal may come before that.
         signal.signal = self._set_contained  # type: ignore[assignment]
 
     def set(self, number: signal.Signals, handler: Handler) -> None:
@@ -63,7 +64,7 @@ class SignalHandlers:
         self._kept[number] = handler
 
     def check(self) -> None:
-        """Put all in order again; called now and then."""
+        """Restore the runner's handlers, and wrap those of rules; called at intervals."""
         for number in signal.valid_signals():
             try:
                 handler = signal.getsignal(number)
@@ -71,28 +72,28 @@ class SignalHandlers:
                     self._keep(signal.Signals(number), handler)
                 elif callable(handler) and not _is_known(handler):
                     self._set(number, self._contained(handler))
-            except BaseException:  # an object that raises when it is compared
+            except BaseException:  # raised by the comparison of a user object
                 self._replace(number)
 
     def restore(self) -> None:
-        """Set the handlers of before again, for the signals that were given one by `set`."""
+        """Restore the previous handlers of the signals for which `set` was called."""
         signal.signal = self._set
         for number, handler in self._before.items():
             self._set(number, handler)
 
     def _set_contained(self, number: int, handler: Any) -> Any:
-        """Stand in for `signal.signal`."""
+        """Replace `signal.signal`."""
         if callable(handler) and not _is_known(handler):
             handler = self._contained(handler)
         return self._set(number, handler)
 
     def _keep(self, number: signal.Signals, handler: Any) -> None:
         if handler is not self._kept[number]:
-            self._log.warning("took back a signal that a rule had taken", signal=number.name)
+            emit(self._log, SignalHandlerRestored(signal=number.name))
             self._set(number, self._kept[number])
 
     def _replace(self, number: int) -> None:
-        with contextlib.suppress(BaseException):  # it returns the handler of before
+        with contextlib.suppress(BaseException):  # raised by the previous handler's comparison
             self._set(number, self._kept.get(signal.Signals(number), signal.SIG_IGN))
 
     def _contained(self, handler: Handler) -> Handler:
@@ -100,12 +101,12 @@ class SignalHandlers:
             try:
                 handler(number, frame)
             except BaseException as error:
-                # Not reported here: it may be in the midst of writing to the log.
+                # Not reported here: the signal may have interrupted a write to the log.
                 self._loop.call_soon_threadsafe(self._on_error, error, context=Context())
 
         return contain
 
 
 def _is_known(handler: Any) -> bool:
-    """Whether a handler is the runner's, or is contained already."""
+    """Whether a handler is the runner's, or is wrapped already."""
     return type(handler) is FunctionType and handler.__code__.co_filename.startswith(_RUNNER)

@@ -6,7 +6,7 @@ from eshet import Unknown
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive import NoValue
 from eshet.scope import Scope
-from eshet.yarp.outputs import HeldOutput, Outputs, is_unknown, left_in, own_output, using_outputs
+from eshet.yarp.outputs import HeldOutput, Outputs, is_unknown, left_in, own_output
 
 
 class Unfinished(HeldOutput):
@@ -164,9 +164,11 @@ def fail(value):
     raise OSError("no line")
 
 
-def test_sinks_made_in_a_context_belong_to_its_outputs():
+def test_sinks_made_in_a_scope_belong_to_its_outputs():
     outputs, output = Outputs(held_back=True), HeldOutput("set_value of /a", print, follows=True)
-    with using_outputs(outputs):
+    scope = Scope("rule")
+    scope.provide(Outputs, outputs)
+    with scope.active():
         own_output(output)
     assert output.held == []
     assert own_output(HeldOutput("set_value of /b", print, follows=True)).held is None

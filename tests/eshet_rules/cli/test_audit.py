@@ -16,7 +16,7 @@ def record(number, **fields):
     return {
         "time": TIME.format(number),
         "level": "debug",
-        "event": "value set",
+        "event": "output.set",
         "rule": "hall.light",
         "cause": f"c-{number}",
         **({"parent": fields["parent"]} if "parent" in fields else {}),  # where a record has it
@@ -42,7 +42,7 @@ def write(file):
     for each in [
         record(1),
         record(2, rule="bath.heater", path="/bath/heater", value="\x1b[2J"),
-        record(3, event="action called", parent="c-1"),
+        record(3, event="output.called", parent="c-1"),
     ]:
         trail.append(each, each["time"])
     trail.close()
@@ -65,15 +65,15 @@ def test_it_finds_the_trail_of_a_rules_folder(place):
 def test_it_finds_the_trail_that_is_configured(tmp_path, place):
     rules, _ = place
     write(tmp_path / "elsewhere" / "trail.jsonl")
-    (rules / "eshet-rules.toml").write_text(f'[log]\naudit = "{tmp_path}/elsewhere"\n')
-    assert len(audit(rules, "--event", "action called").output.splitlines()) == 1
+    (rules / "eshet-rules.toml").write_text(f'[audit]\npath = "{tmp_path}/elsewhere"\n')
+    assert len(audit(rules, "--event", "output.called").output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("options", "values"),
     [
         (["--path", "/bath/*"], ["\x1b[2J"]),
-        (["--event", "value set"], [1, "\x1b[2J"]),
+        (["--event", "output.set"], [1, "\x1b[2J"]),
         (["--cause", "c-1"], [1, 3]),
         (["--cause", "c-3"], [3]),
         (["--cause", "c-3", "--chain"], [1, 3]),
@@ -93,7 +93,7 @@ def test_it_shows_what_is_asked_for_as_json(place, options, values):
 def test_a_time_may_be_how_long_ago(place):
     rules, state = place
     now = audit(rules, "--state", state, "--from", "1h", "--json").stdout.splitlines()
-    assert [json.loads(line)["event"] for line in now] == ["trail begins"]
+    assert [json.loads(line)["event"] for line in now] == ["trail.started"]
 
 
 def test_no_value_drives_the_terminal(place):
@@ -105,20 +105,20 @@ def test_no_value_drives_the_terminal(place):
 def test_what_was_damaged_is_told_and_left_out(place):
     rules, state = place
     [file] = state.glob("*/audit/trail.jsonl")
-    file.write_bytes(file.read_bytes().replace(b"action", b"acting"))
+    file.write_bytes(file.read_bytes().replace(b"output.called", b"output.coiled"))
     result = audit(rules, "--state", state)
     assert result.exit_code == 3
-    assert "lines are not what was written (1 line)" in result.stderr
-    assert "acting" not in result.stdout
+    assert "it has damaged lines (1 line)" in result.stderr
+    assert "coiled" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--audit", "nowhere"], 1, "nowhere/trail.jsonl is not there"),
-        (["--from", "yesterday"], 2, "'yesterday' is no time"),
-        (["--from", "25:00"], 2, "is no time"),
-        (["--chain"], 2, "--chain is that of a cause: name it with --cause ID"),
+        (["--audit", "nowhere"], 1, "nowhere/trail.jsonl does not exist"),
+        (["--from", "yesterday"], 2, "'yesterday' is not a time"),
+        (["--from", "25:00"], 2, "is not a time"),
+        (["--chain"], 2, "--chain needs a cause: name it with --cause ID"),
         (["no_such_folder"], 2, "there is no such folder"),
         (["--follow", "--colour"], 2, "No such option"),
     ],
@@ -133,10 +133,10 @@ def test_mistakes_are_told_with_a_remedy(tmp_path, monkeypatch, arguments, code,
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--event", "valu set"], "there is no such record; did you mean --event 'value set'?"),
-        (["--event", "tea is ready"], "there is no such record"),
+        (["--event", "valu set"], "no record matches; did you mean --event 'output.set'?"),
+        (["--event", "tea is ready"], "no record matches"),
         (["--path", "hall/light"], "a path begins with a slash, did you mean '/hall/light'?"),
-        (["--rule", "nobody"], "there is no such record"),
+        (["--rule", "nobody"], "no record matches"),
     ],
 )
 def test_that_nothing_was_found_is_said_beside_the_output(place, arguments, says):
@@ -150,7 +150,7 @@ def test_a_time_that_ends_before_it_begins_is_refused(place):
     rules, state = place
     result = audit(rules, "--state", state, "--from", "5m", "--to", "15m")
     assert result.exit_code == 2
-    assert "--from is not before --to" in result.stderr
+    assert "--from must be before --to" in result.stderr
 
 
 def test_a_closed_file_that_can_not_be_read_is_told_and_the_others_are_shown(place):
@@ -166,4 +166,4 @@ def test_a_closed_file_that_can_not_be_read_is_told_and_the_others_are_shown(pla
 def test_what_is_no_ordinary_file_is_no_trail():
     result = audit("--audit", "/dev/zero")
     assert result.exit_code == 1
-    assert "/dev/zero is no ordinary file" in result.stderr
+    assert "/dev/zero is not a regular file" in result.stderr

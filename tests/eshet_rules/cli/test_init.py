@@ -51,7 +51,7 @@ def test_nothing_is_written_where_one_of_them_is_there(tmp_path, name):
     (tmp_path / name).write_text("mine")
     result = init(tmp_path)
     assert result.exit_code == 1
-    assert f"{tmp_path / name} is there already" in result.stderr
+    assert f"{tmp_path / name} exists already" in result.stderr
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
 
 

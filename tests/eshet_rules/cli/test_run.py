@@ -79,7 +79,7 @@ def test_what_others_can_change_is_refused_before_anything_runs(house, name):
     (house / name).chmod(0o777)
     refused = run_once(house)
     assert refused.returncode == 2
-    assert f"run `chmod o-w {house / name}`, or insist with --insecure" in refused.stderr
+    assert f"run `chmod o-w {house / name}`, or use --insecure" in refused.stderr
     assert list((house / "state").iterdir()) == []
 
 

@@ -75,7 +75,7 @@ def test_what_is_since_another_day_has_its_date():
 def test_a_module_that_could_not_be_loaded_is_told_last():
     shown = lines([rule()], {"bath": "bath.py:1: SyntaxError: invalid syntax"})
     assert shown[2:] == [
-        "bath: not loaded as it is now",
+        "bath: the present version is not loaded",
         "    bath.py:1: SyntaxError: invalid syntax",
     ]
 

@@ -116,10 +116,10 @@ def device(file):
     ("make", "problem"),
     [
         (link, "is a link to nothing"),
-        (loop, "can't be read, Too many levels of symbolic links: check whose it is, and its mode"),
-        (device, "is no ordinary file: put one with the rules in its place"),
-        (os.mkfifo, "is no ordinary file: put one with the rules in its place"),
-        (sparse, "is larger than 10 MiB: put one with the rules in its place"),
+        (loop, "can't be read, Too many levels of symbolic links: check its owner and permissions"),
+        (device, "is not a regular file: replace it by a file with the rules"),
+        (os.mkfifo, "is not a regular file: replace it by a file with the rules"),
+        (sparse, "is larger than 10 MiB: replace it by a file with the rules"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_there_with_the_problem(folder, make, problem):
@@ -159,7 +159,9 @@ def test_what_was_in_a_folder_that_can_not_be_read_is_taken_to_be_there(folder, 
 
 def test_check_folder_says_when_it_can_not_be_read(folder, monkeypatch):
     refuse(folder.path, monkeypatch)
-    with pytest.raises(RulesFolderError, match="it can't be read, Permission denied: check whose"):
+    with pytest.raises(
+        RulesFolderError, match="it can't be read, Permission denied: check its owner"
+    ):
         check_folder(folder.path)
 
 
@@ -294,5 +296,5 @@ def test_check_folder_says_when_there_is_none(folder):
 
 def test_check_folder_says_when_it_is_a_file(folder):
     file = folder.write("hall.py", "")
-    with pytest.raises(RulesFolderError, match=f"give its folder, {folder.path}"):
+    with pytest.raises(RulesFolderError, match=f"name its folder, {folder.path}"):
         check_folder(file)

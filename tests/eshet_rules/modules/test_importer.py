@@ -571,7 +571,10 @@ def test_modules_that_import_each_other_at_the_wrong_time_are_named(rules, files
     for name, text in files.items():
         rules.write(name, text)
     error = rules.fails("a")
-    assert f"({modules} import each other: move what both need into a third file)" in error.problem
+    assert (
+        f"({modules} import each other: move the code that both need into a third file)"
+        in error.problem
+    )
     assert (error.line, "@" in error.problem) == (line, False)
 
 

@@ -111,7 +111,7 @@ def test_what_is_left_out_is_logged_once_with_its_rule(tmp_path):
     checkpoint = Checkpoint(tmp_path / "checkpoint", log.logger)
     for _ in range(3):
         checkpoint.pack_module("hall", legacies(object())["hall"])
-    record = log.find("will not survive a restart: it is no plain data")
+    record = log.find("state.not_plain_data")
     assert record["rule"] == "hall.light"
     assert record["why"] == "it holds an object of the class object"
     log.check()
@@ -182,7 +182,7 @@ def test_a_file_of_another_structure_is_set_aside_and_named(tmp_path, body):
     path, log = tmp_path / "checkpoint", Log()
     path.write_bytes(signed(packed))
     assert Checkpoint(path, log.logger).read(0) == {}
-    record = log.find("the checkpoint is damaged, starting afresh")
+    record = log.find("checkpoint.damaged")
     assert record["set_aside"] == str(tmp_path / "checkpoint.damaged")
     assert (tmp_path / "checkpoint.damaged").exists()
     log.check()
@@ -203,7 +203,7 @@ def test_a_module_of_another_structure_costs_that_module(tmp_path, module):
     assert {name: snapshot.kept() for name, snapshot in found.items()} == {
         "hall": {"count": ["abcd", 7]}
     }
-    record = log.find("a part of the checkpoint is damaged, starting that afresh")
+    record = log.find("checkpoint.partly_damaged")
     assert record["error"].startswith("module bath: ")
     assert (tmp_path / "checkpoint.damaged").read_bytes() == path.read_bytes()
     log.check()

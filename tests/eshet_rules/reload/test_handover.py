@@ -68,11 +68,15 @@ async def test_a_light_does_not_notice_an_edit_that_fails(hall):
 async def test_the_log_tells_per_rule_what_was_kept(hall):
     hall.write("hall.py", MOTION_LIGHT.format(note="second", end=""))
     await hall.reload()
-    record = hall.log.find("handed over")
+    record = hall.log.find("module.state_handed_over")
     assert record["rule"] == "hall.light"
     assert record["kept"] == ["time_window of /hall/motion", "no_repeat of /hall/motion"]
     assert "afresh" not in record
-    assert hall.log.events("hall") == ["loaded", "handed over", "reloaded"]
+    assert hall.log.events("hall") == [
+        "module.loaded",
+        "module.state_handed_over",
+        "module.reloaded",
+    ]
 
 
 async def test_a_call_that_is_on_its_way_at_a_save_is_not_made_twice(house):

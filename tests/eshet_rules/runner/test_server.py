@@ -5,7 +5,7 @@ import pytest
 from eshet import Client
 from eshet.server import Server
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
-from eshet_rules.runner.server import check_server, house_server
+from eshet_rules.runner.server import check_server, find_or_start_server
 from tests.support.waiting import until
 
 
@@ -18,29 +18,29 @@ async def free_port():
 
 
 async def test_a_named_server_is_used_as_it_is_named(log):
-    async with house_server("house.example:4000", log.logger) as server:
+    async with find_or_start_server("house.example:4000", log.logger) as server:
         assert server == "house.example:4000"
-    assert log.find("using the named server")["address"] == "house.example:4000"
+    assert log.find("server.named")["address"] == "house.example:4000"
 
 
 async def test_a_server_that_listens_already_is_used(log):
     async with Server() as running:
         await running.listen("127.0.0.1", 0)
         port = running.addresses[0][1]
-        async with house_server(None, log.logger, port=port) as server:
+        async with find_or_start_server(None, log.logger, port=port) as server:
             assert server == f"127.0.0.1:{port}"
-    assert log.events() == ["using a running server"]
+    assert log.events() == ["server.found"]
 
 
 async def test_one_that_goes_for_good_is_replaced(log, advance):
     async with Server() as running:
         await running.listen("127.0.0.1", 0)
         port = running.addresses[0][1]
-        joined = house_server(None, log.logger, port=port)
+        joined = find_or_start_server(None, log.logger, port=port)
         address = await joined.__aenter__()
     await advance(10)
-    assert log.events() == ["using a running server"], "it may only be restarted"
-    await until(lambda: log.events()[-1] == "started the embedded server", advance, 1)
+    assert log.events() == ["server.found"], "it may only be restarted"
+    await until(lambda: log.events()[-1] == "server.started", advance, 1)
     async with Client(server=address) as client:
         await client.state_register("/hall/level")
     await joined.__aexit__(None, None, None)
@@ -51,19 +51,19 @@ async def test_one_that_goes_for_good_is_replaced(log, advance):
 async def test_else_one_is_started_which_others_can_reach(log):
     port = await free_port()
     async with (
-        house_server(None, log.logger, port=port) as server,
+        find_or_start_server(None, log.logger, port=port) as server,
         Client(server=server) as inside,
         Client(server=f"127.0.0.1:{port}") as outside,
     ):
         await inside.state_register("/hall/level")
         await inside.state_changed("/hall/level", 1)
         assert await outside.get("/hall/level") == 1
-    assert log.find("started the embedded server")["address"] == f"127.0.0.1:{port}"
+    assert log.find("server.started")["address"] == f"127.0.0.1:{port}"
 
 
 async def test_the_embedded_server_ends_with_the_statement(log):
     port = await free_port()
-    async with house_server(None, log.logger, port=port):
+    async with find_or_start_server(None, log.logger, port=port):
         pass
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
@@ -78,14 +78,16 @@ async def test_something_else_on_the_port_is_an_error_that_says_so(log, advance,
         await writer.wait_closed()
 
     async def enter(port):
-        async with house_server(None, log.logger, port=port):
+        async with find_or_start_server(None, log.logger, port=port):
             pass
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
         entering = asyncio.create_task(enter(port))
         await advance(10)
-        with pytest.raises(NotAnEshetServer, match=f"127.0.0.1:{port} is in use by something"):
+        with pytest.raises(
+            NotAnEshetServer, match=f"127.0.0.1:{port} is in use by another program"
+        ):
             await entering
 
 

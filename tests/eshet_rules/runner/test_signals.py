@@ -80,16 +80,16 @@ async def test_a_callback_is_called_at_each_signal_of_its_kind(advance):
 
 
 ASKED = {
-    "once": ("end.ask(7, within=0.01)", 7),
-    "again with more time": ("end.ask(0, within=0.01); end.ask(7, within=60)", 7),
-    "again with less time": ("end.ask(0, within=60); end.ask(7, within=0.01)", 7),
+    "once": ("end.request(7, within=0.01)", 7),
+    "again with more time": ("end.request(0, within=0.01); end.request(7, within=60)", 7),
+    "again with less time": ("end.request(0, within=60); end.request(7, within=0.01)", 7),
     "by a signal handler without memory": (
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 20, 1 << 20))\n"
-        "signal.signal(signal.SIGTERM, lambda *_: end.ask(7, within=0.01))\n"
+        "signal.signal(signal.SIGTERM, lambda *_: end.request(7, within=0.01))\n"
         "signal.raise_signal(signal.SIGTERM)",
         7,
     ),
-    "without a stream for errors": ("os.close(2); end.ask(7, within=0.01)", 7),
+    "without a stream for errors": ("os.close(2); end.request(7, within=0.01)", 7),
 }
 
 
@@ -97,8 +97,8 @@ ASKED = {
 def test_a_process_ends_for_sure_with_the_code_that_was_said(asked, exit_code):
     code = (
         "import os, resource, signal, threading, time\n"
-        "from eshet_rules.runner.signals import ForcedEnd\n"
-        "end = ForcedEnd()\n"
+        "from eshet_rules.runner.signals import ForcedExit\n"
+        "end = ForcedExit()\n"
         "threading.Thread(target=time.sleep, args=(3600,)).start()\n"
     )
     done = subprocess.run(  # noqa: S603
@@ -109,4 +109,4 @@ def test_a_process_ends_for_sure_with_the_code_that_was_said(asked, exit_code):
         check=False,
     )
     assert done.returncode == exit_code
-    assert "ended by force" in done.stderr or "close" in asked
+    assert "forced to exit" in done.stderr or "close" in asked

@@ -62,7 +62,7 @@ async def test_it_tells_that_it_is_alive_twice_as_often_as_it_must(listening, en
 async def test_what_has_changed_is_told_and_nothing_twice(listening, environment, advance):
     notifier = Notifier(environment)
     states = ["2 running", "2 running", "1 failed, 1 running"]
-    telling = asyncio.create_task(notifier.keep_told(lambda: states.pop(0)))
+    telling = asyncio.create_task(notifier.report_status(lambda: states.pop(0)))
     await advance(14)
     assert heard(listening) == [["STATUS=2 running"], ["STATUS=1 failed, 1 running"]]
     telling.cancel()
@@ -83,7 +83,7 @@ async def test_nothing_is_kept_alive_where_nobody_wants_to_know(listening, envir
 async def test_without_systemd_nothing_is_told():
     notifier = Notifier({})
     notifier.ready("3 running")
-    await notifier.keep_told(lambda: "3 running")
+    await notifier.report_status(lambda: "3 running")
     await notifier.keep_alive()
     notifier.close()
 

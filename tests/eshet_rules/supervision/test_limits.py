@@ -19,7 +19,7 @@ def test_no_restart_at_all_is_a_choice():
 @pytest.mark.parametrize(
     ("figures", "advice"),
     [
-        ({"restarts": -1}, "restarts=-1 is no count: write 0 or more"),
+        ({"restarts": -1}, "restarts=-1 is not a valid count: write 0 or more"),
         ({"loop_rounds": 0}, "write 1 or more"),
         ({"restart_period": 0}, "write seconds, more than 0"),
         ({"backoff_initial": float("nan")}, "write seconds, more than 0"),

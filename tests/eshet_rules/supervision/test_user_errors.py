@@ -236,7 +236,7 @@ async def test_a_rule_cancels_no_task_of_others(house, good, place):
     assert await house.update()
     await house.advance(2)
     await check_the_others_run(house, good, beside=False)
-    assert any("a rule can cancel the tasks of its own" in str(r) for r in house.log.records)
+    assert any("a rule can only cancel tasks of its own" in str(r) for r in house.log.records)
     assert "bad.bad" in failures(house)
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from eshet.reactive import Event, Value, fn, on_transaction, transaction
+from eshet.reactive import Event, Value, fn, transaction
 from eshet.reactive.core.subscription import Preparation
+from eshet.reactive.core.tracing import on_transaction
 from eshet.reactive.handover.handover import quietly
 from eshet.scope import Scope, use_scope
 
