@@ -100,7 +100,7 @@ class Registrar:
         self._registrations.owned[owned.path] = owned
 
     def withdraw(self, owned: Registration) -> None:
-        """Withdraw a node: callbacks are no longer called for it. A second call does nothing."""
+        """Withdraw a node, and stop calling its callbacks. A second call does nothing."""
         if self._registrations.owned.get(owned.path) is not owned or owned.withdrawn:
             return
         owned.callback = owned.getter = None

@@ -42,7 +42,7 @@ class End(enum.StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    """Its last attempt failed, and there are no more attempts."""
+    """Its last attempt failed."""
     INTERRUPTED = "interrupted"
     """It was cancelled during an attempt, which may or may not have taken effect."""
     SKIPPED = "skipped"

@@ -30,8 +30,8 @@ class _Apply(ValueNode):
     """
 
     # The sources of its arguments: a single one is `_a`, two are `_a` and `_b`; any other number is
-    # the list `_b`, and `_a` is None. There is no class for each case, since CPython reads the
-    # slots of many nodes several times as fast when all are of one class.
+    # the list `_b`, and `_a` is None. The cases share one class, since CPython reads the slots of
+    # many nodes several times as fast when all are of one class.
     __slots__ = ("_a", "_b", "_function", "_lifted")
 
     _a: Any
