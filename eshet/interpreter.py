@@ -36,8 +36,8 @@ thread_frames: Final[Callable[[], Mapping[int, FrameType]]] = sys._current_frame
 rules that compute."""
 
 HANDLE_RUN: Final[CodeType] = asyncio.Handle._run.__code__
-"""The code that runs one callback or one step of a task. The handle is its local `self`: an error
-that leaves the loop is attributed to a rule by it."""
+"""The code that runs one callback or one step of a task. Its local `self` is the handle, which
+identifies the rule of an error that leaves the loop."""
 
 _base_loop: Any = asyncio.BaseEventLoop
 LOOP_RUN_ONCE: Final[CodeType] = _base_loop._run_once.__code__

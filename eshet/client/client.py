@@ -501,5 +501,6 @@ def _check_length(code: int, path: bytes, value: bytes) -> None:
         raise MessageTooLong(error.length, error.limit, describe(code, path)) from None
 
 
-# The class is part of its own API; an annotation in its methods could not refer to it otherwise.
+# `Client.StateWrapper` is part of the API. Assigned in the class body, it would shadow the name to
+# which the annotations of methods refer.
 Client.StateWrapper = StateWrapper  # type: ignore[attr-defined]

@@ -82,7 +82,7 @@ class Registrar:
             except Disconnected:
                 if self._manager.closed:
                     raise
-                if self._manager.connected:  # meanwhile; ask again
+                if self._manager.connected:  # reconnected meanwhile: ask again
                     continue
                 self._register_later(owned)
             return

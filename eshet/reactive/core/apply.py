@@ -19,7 +19,7 @@ __all__ = ["apply", "apply_at_changes", "apply_or", "dict_with", "list_of", "rec
 _log: Final = logging.getLogger("eshet")
 
 Cell = ValueNode | EventNode | Constant
-"""A source of an argument. Its `value` is, for an event, the last emission, maybe of long ago."""
+"""The source of an argument. The `value` of an event is its last emission, however old."""
 
 
 class _Apply(ValueNode):
@@ -330,7 +330,7 @@ def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNod
 
 
 def _warn_of_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
-    """Log that an operator joins Events: they never emit at the same time, so it never emits."""
+    """Log that an operator joins several Events, and so never emits."""
     if sum(isinstance(cell, EventNode) for cell in cells) > 1:
         _log.warning(
             "%s%s joins two Events, so it never emits: write `yarp.merge(a, b)` for either of "
