@@ -1,22 +1,25 @@
-# `make run` shows the house, `make test` checks everything; both set up .venv first, with what they need.
+# Run `make help` for a list of the targets. Each sets .venv up first if it needs it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than there are cores, as many a test waits for a process or for the network.
+# One more than there are cores, because many tests wait for a process or the network.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 
 UV := $(BIN)/uv --quiet
-# Certificates of the system, as behind a proxy that has its own.
+# Use the certificates of the system, for networks behind a proxy with its own.
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: run test setup lint types layers docs tests build bench clean
+.PHONY: help run test setup lint types layers docs tests build bench clean
 
-run: $(VENV)/.ready-to-run
+run: $(VENV)/.ready-to-run ## run the example rules in rules/
 	$(BIN)/eshet-rules run rules/
 
-test: lint types layers docs tests build
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready
+test: lint types layers docs tests build ## run all checks and tests
+
+setup: $(VENV)/.ready ## create .venv with everything that the checks need
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -30,30 +33,30 @@ $(VENV)/.ready: pyproject.toml uv.lock | $(BIN)/uv
 	$(UV) sync --frozen --inexact --python $(BIN)/python
 	touch $@ $(VENV)/.ready-to-run
 
-lint: setup
+lint: setup ## check style and format with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: setup ## check types with mypy
 	$(BIN)/mypy
 
-layers: setup
+layers: setup ## check that imports go downwards only
 	$(BIN)/lint-imports --no-cache
 
-docs: setup
+docs: setup ## build the documentation in build/docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
-tests: setup
+tests: setup ## run the tests on all cores
 	$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal
 
-# The wheel must hold all that a user needs, so it is built as a release would build it.
-build: setup
+# Build the wheel as a release does, to check that it contains every file that a user needs.
+build: setup ## build the wheel in build/dist
 	$(UV) build --wheel --out-dir build/dist
 
-# The libraries that ours is measured beside are installed for this only.
-bench: setup
+# The libraries that ours is compared with are installed only for this target.
+bench: setup ## compare the reactive core with other libraries
 	$(UV) sync --frozen --inexact --group bench --python $(BIN)/python
 	$(BIN)/python benchmarks/reactive.py
 
-clean:
+clean: ## delete .venv and build
 	rm -rf $(VENV) build

@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: `make docs`."""
+"""Configuration of Sphinx, which `make docs` runs."""
 
 from importlib.metadata import version as _version
 
@@ -20,7 +20,7 @@ default_role = "code"  # docstrings write code between single backticks, as Mark
 
 
 def _mark_literal_blocks(app, what, name, obj, options, lines):
-    """Put the `::` of reST before what docstrings of modules show by indenting it."""
+    """Mark indented blocks in module docstrings as literal blocks (`::`)."""
     if what != "module":
         return
     marked = []
@@ -34,5 +34,5 @@ def _mark_literal_blocks(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    """Called by Sphinx."""
+    """Register the extension; called by Sphinx."""
     app.connect("autodoc-process-docstring", _mark_literal_blocks)

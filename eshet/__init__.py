@@ -1,33 +1,34 @@
 """An asyncio client and server of the ESHET protocol, and a reactive layer on top of it.
 
-What lives where; imports go downwards only:
+The modules, from top to bottom; each imports only from those below it:
 
     cli              the `eshet` command
     sync_client      a blocking client, for scripts and threads
     yarp             reactive values and events tied to paths
     client           Client, StateWrapper
     server           the embeddable server
-    connection       the asyncio shell of either side of a connection
+    connection       connects either side of the protocol to asyncio
     link             a connection within one process
     reactive         values, events and functions of them; no I/O, no paths
-    address          the address of a server, as `host:port`
+    address          the address of a server, such as `host:port`
     protocol         the protocol without I/O
-    messages         the messages of the wire
+    messages         the messages of the protocol
     utils            strategies for background tasks
-    codec            values of the wire as bytes
-    tasks            how these strategies run tasks
-    scope            owns what is made in it, and ends all of it at once
-    cause            which input made something happen
+    codec            packing and unpacking values
+    tasks            running tasks under these strategies
+    scope            owns everything that is created in it, and disposes it at once
+    cause            tracks which input caused each effect
     clock            the time of the event loop and of the wall clock
-    time_zones       time zones and their places on Earth
+    time_zones       time zones and their locations
+    interpreter      internals of CPython and asyncio that we rely on, each with the reason
     paths            the grammar of paths
-    private_files    files for their owner only, written atomically
-    program          what both commands share
+    private_files    files that only their owner can access, written atomically
+    program          common parts of both commands
     text             safe text of any object
     types            type aliases for users of a client
-    unknown          the value of a state that nobody can tell
-    user_errors      errors of users' code, made safe to look at
-    exceptions       every error of this package
+    unknown          the value of a state that is not known
+    user_errors      safe handling of exceptions of user code
+    exceptions       all exceptions of this package
 """
 
 from eshet.client import Client, StateWrapper

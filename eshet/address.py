@@ -1,4 +1,4 @@
-"""Where the server is: `host`, `host:port` or `[IPv6]:port`."""
+"""The address of a server: `host`, `host:port` or `[IPv6]:port`."""
 
 import asyncio
 import os
@@ -16,27 +16,27 @@ _ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:\[\]\s/]+)(?::(?P<port>\
 
 @dataclass(frozen=True)
 class Address:
-    """A host and a port of it; a `Connector` over TCP."""
+    """A host and a port; a `Connector` over TCP."""
 
     host: str
     port: int = DEFAULT_PORT
 
     @classmethod
     def parse(cls, text: str, lowest_port: int = 1) -> Self:
-        """Return the address that a text names.
+        """Return the address in a text.
 
         Args:
-            text: as `localhost`, `192.0.2.7:11236` or `[::1]:11236`.
-            lowest_port: 0 where that means any port that is free.
+            text: such as `localhost`, `192.0.2.7:11236` or `[::1]:11236`.
+            lowest_port: 0 to allow port 0, which means any free port.
 
         Raises:
-            ValueError: it names none.
+            ValueError: it is not an address.
         """
         match = _ADDRESS.fullmatch(text)
         port = int(match["port"] or DEFAULT_PORT) if match else -1
         if match is None or not lowest_port <= port < 0x10000:
             raise ValueError(
-                f"{text!r} is no address of a server: write HOST or HOST:PORT, as localhost:11236"
+                f"{text!r} is not a server address: write HOST or HOST:PORT, like localhost:11236"
             )
         return cls(match["host"].strip("[]"), port)
 
@@ -45,7 +45,7 @@ class Address:
         """Return the address in the environment variable ESHET_SERVER, or else this machine's.
 
         Raises:
-            ValueError: ESHET_SERVER holds no address.
+            ValueError: ESHET_SERVER does not hold an address.
         """
         return cls.parse(os.environ.get("ESHET_SERVER") or "localhost")
 
@@ -66,9 +66,9 @@ class Address:
 
 
 def _reason(error: OSError) -> str:
-    """Return what the system said, without what asyncio says around it.
+    """Return the system's error text, without the text that asyncio adds.
 
-    A host with several addresses fails once for each, and asyncio joins the texts.
+    A host with several addresses fails once for each, and asyncio joins the errors.
     """
     number = error.errno or int((re.findall(r"Errno (\d+)", str(error)) or [0])[0])
     return os.strerror(number) if number > 0 else error.strerror or str(error)

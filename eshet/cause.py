@@ -1,15 +1,15 @@
-"""What made something happen: each input from outside starts a cause, and its effects carry it.
+"""Causes: each input from outside starts a cause, and all of its effects carry it.
 
 A cause travels in the context: with the transaction that an input starts, into the tasks and timers
-that this starts, and with each task that waits in a strategy's queue.
+that the transaction starts, and with each task that waits in a strategy's queue.
 
-    with causing(Cause("event", "/hall/motion")):
+    with use_cause(Cause("event", "/hall/motion")):
         moved.emit(True)
     ...
-    current_cause()        # what led to here; None where nobody keeps track
+    current_cause()        # the cause of the running code; None where causes are not tracked
 
-Where one cause leads to another, as when a rule hears of what another rule has set, the second
-names the first as its parent.
+Where one cause leads to another, for example when a rule receives a state that another rule has
+set, the second names the first as its parent.
 """
 
 import itertools
@@ -21,20 +21,21 @@ from typing import Any, Final
 __all__ = ["Cause", "current", "current_cause", "following", "use_cause"]
 
 _SEGMENT: Final = 512
-_run: Final = secrets.token_hex(4)  # no two processes that write to one trail have the same ids
+_run: Final = secrets.token_hex(4)  # so that processes that write to one trail have different ids
 _numbers: Final = itertools.count(1)
 
 
 class Cause:
-    """One input from outside, and what led to it.
+    """One input from outside, and the causes that led to it.
 
-    A chain of causes may grow for ever, as that of rules which answer each other. Only the last of
-    each chain are kept, 512 to 1,024 of them: the parent of the oldest is gone then, not its id.
+    A chain of causes may grow without limit, for example between rules that answer each other. Only
+    the last 512 to 1,024 causes of each chain are kept: the parent of the oldest one is dropped,
+    except for its id.
 
     Args:
-        kind: what it is: `"state"`, `"event"`, `"call"`, `"set"`, `"get"`, `"timer"`, `"set-up"`,
-            `"reload"`, `"restart"`, `"command"`, `"disconnected"`, or another word.
-        path: where it came in; for what has no path, the name of what it is about.
+        kind: `"state"`, `"event"`, `"call"`, `"set"`, `"get"`, `"timer"`, `"set-up"`, `"reload"`,
+            `"restart"`, `"command"`, `"disconnected"`, or another word.
+        path: where the input arrived; without a path, the name of its subject.
         parent: the cause that led to it.
     """
 
@@ -47,8 +48,8 @@ class Cause:
         self.parent = parent
         self.parent_id: str | None = None
         self.depth = 0
-        """How many causes led to it, one after the other."""
-        self._segment: Cause | None = None  # its first cause; None for that itself: no ring
+        """How many causes precede it in the chain."""
+        self._segment: Cause | None = None  # its first cause; None in that itself: no cycle
         if parent is not None:
             self.parent_id = parent.id
             self.depth = parent.depth + 1
@@ -61,26 +62,26 @@ class Cause:
     def __repr__(self) -> str:
         return f"<Cause {self.id}: {self.kind} {self.path}>"
 
-    def give(self) -> list[Any]:
-        """Return it as plain data, for who goes on with what it started; see `received`."""
+    def snapshot(self) -> list[Any]:
+        """Return this cause as plain data, to be restored by another version."""
         return [self.id, self.parent_id, self.kind, self.path]
 
     @classmethod
-    def received(cls, given: list[Any] | None) -> "Cause | None":
-        """Return a cause as it was given, maybe by another process; None if there was none.
+    def restored(cls, data: list[Any] | None) -> "Cause | None":
+        """Return a cause from its snapshot, maybe of another process; None for None.
 
-        Of what led to it only the id of its parent is known.
+        Of its chain, only the id of its parent is known.
         """
-        if given is None:
+        if data is None:
             return None
-        id_, parent_id, kind, path = given
+        id_, parent_id, kind, path = data
         cause = cls(kind, path)
         cause.id = id_
         cause.parent_id = parent_id
         return cause
 
     def chain(self) -> "Iterator[Cause]":
-        """Iterate over this cause and those that led to it, as far back as they are kept."""
+        """Iterate over this cause and its ancestors, as far back as they are kept."""
         cause: Cause | None = self
         while cause is not None:
             yield cause
@@ -88,30 +89,30 @@ class Cause:
 
 
 current: Final[ContextVar[Cause | None]] = ContextVar("eshet.cause", default=None)
-"""What `current_cause()` tells, for who asks very often."""
+"""The variable behind `current_cause()`, for callers that read it very often."""
 
 
 def current_cause() -> Cause | None:
-    """Return the cause of what runs now; None where nobody keeps track of causes."""
+    """Return the cause of the running code; None where causes are not tracked."""
     return current.get()
 
 
 def following(kind: str, path: str, parent: Cause | None) -> Cause | None:
-    """Return a cause that another leads to; None where nobody keeps track of causes.
+    """Return a new cause that follows from another; None where causes are not tracked.
 
     Args:
         kind: see `Cause`.
         path: see `Cause`.
-        parent: the other one; None for the present one.
+        parent: the other one; None for the current cause.
     """
     parent = parent or current.get()
     return None if parent is None else Cause(kind, path, parent)
 
 
 class use_cause:  # noqa: N801 - it is used as a function
-    """Make a cause, or none, the one of what a `with` statement does.
+    """Make a cause, or no cause, the current one of the context, in a `with` statement.
 
-    It is a class for the same reason as `eshet.scope.within`.
+    This is a class for the same reason as `eshet.scope.use_scope`.
     """
 
     __slots__ = ("_cause", "_token")

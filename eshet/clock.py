@@ -1,11 +1,11 @@
-"""The two kinds of time, both asked of the running event loop.
+"""The two kinds of time, both of the running event loop.
 
-*Elapsed* time is the loop's own clock, which no clock change moves: delays, windows and time-outs
-use it. *Wall* time is what a clock on the wall shows. A loop that has a `wall_time()` of its own,
-as one with virtual time does, decides both; everything else here asks nobody but the loop.
+*Elapsed* time is the loop's own clock, which no clock change affects: delays, windows and time-outs
+use it. *Wall* time is the date and time of the system's clock. A loop with its own `wall_time()`,
+such as one with virtual time, decides both; everything else here only uses the loop.
 
 The wall clock can be set while a program runs, and a machine without a battery for its clock starts
-with a wrong one. `clock_watcher` returns the object that notices each such *step*.
+with a wrong one. `clock_watcher` returns the object that detects each such *step*.
 """
 
 import asyncio
@@ -17,16 +17,18 @@ from math import inf
 from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
+from eshet.interpreter import running_loop
+
 
 def wall_time(loop: asyncio.AbstractEventLoop | None = None) -> float:
     """Return the wall clock as seconds since 1970-01-01 UTC.
 
     Args:
-        loop: whose wall clock is meant; the running one if not given. Outside of a loop, the
-            system's.
+        loop: the loop whose wall clock is used; by default the running one, or the system's clock
+            without a running loop.
     """
     if loop is None:
-        loop = asyncio._get_running_loop()  # get_running_loop() raises without one
+        loop = running_loop()
     return float(getattr(loop, "wall_time", time.time)())
 
 
@@ -34,7 +36,7 @@ def wall_stamp(clock: Callable[[], float] | None = None) -> str:
     """Return the wall clock in UTC as ISO 8601 with microseconds: `2026-11-25T03:22:41.123456Z`.
 
     Args:
-        clock: what `wall_clock` returned, for who asks very often.
+        clock: a result of `wall_clock`, for callers that need stamps very often.
     """
     global _second, _second_text
     now = wall_clock()() if clock is None else clock()
@@ -45,34 +47,34 @@ def wall_stamp(clock: Callable[[], float] | None = None) -> str:
     return f"{_second_text}.{micros:06d}Z"
 
 
-_second = -1  # the last that was made a text: most stamps are within one that was asked for before
+_second = -1  # the last formatted second: most stamps are in the same second as the previous one
 _second_text = ""
 
 
 def wall_clock() -> Callable[[], float]:
-    """Return what tells the wall clock of the running loop, as `wall_time` does."""
-    clock: Callable[[], float] = getattr(asyncio._get_running_loop(), "wall_time", time.time)
+    """Return a function that returns the wall clock of the running loop, like `wall_time`."""
+    clock: Callable[[], float] = getattr(running_loop(), "wall_time", time.time)
     return clock
 
 
 def wall_now(tz: tzinfo | None = None, loop: asyncio.AbstractEventLoop | None = None) -> datetime:
-    """Return the wall clock as a date and time, in `tz` or else naive in the local zone."""
+    """Return the wall clock as a date and time in `tz`, or as a naive local one."""
     return datetime.fromtimestamp(wall_time(loop), tz)
 
 
-_LEAST_STEP: Final = 0.1  # seconds; two clocks that are read one after the other may differ a bit
+_LEAST_STEP: Final = 0.1  # seconds; tolerance, as the two clocks are read one after the other
 _LOOK_EVERY: Final = 1.0
-_ROUNDING: Final = 1e-6  # of sums of times, in seconds
+_ROUNDING: Final = 1e-6  # seconds; rounding error of sums of times
 
 
 class ClockStep(NamedTuple):
-    """The wall clock was set, or the machine has slept.
+    """A step of the wall clock: it was set, or the machine has slept.
 
     Args:
-        seconds: by how much it was put forward; negative if it was put back.
-        restored_before: a time of the loop. Those before it come from an earlier process.
-        moved: how much later these are, by the corrected clock; negative if they are earlier.
-        written: until when that process ran, in seconds since 1970-01-01 UTC.
+        seconds: how far it was put forward; negative if it was put back.
+        restored_before: a time of the loop. Earlier times come from an earlier process.
+        moved: how much later these times are, by the corrected clock; negative if they are earlier.
+        written: when that process last wrote its times, in seconds since 1970-01-01 UTC.
     """
 
     seconds: float
@@ -82,21 +84,21 @@ class ClockStep(NamedTuple):
 
 
 class StepListener(Protocol):
-    """Whatever depends on the wall clock."""
+    """An object that depends on the wall clock."""
 
     def clock_stepped(self, step: ClockStep) -> None:
         """Adapt to a step of the wall clock; must not raise."""
 
 
 class ClockWatcher:
-    """Notices when the wall clock of one event loop is set, within a second.
+    """Detects within a second that the wall clock of an event loop was set.
 
-    It compares the wall clock with the loop's once a second. A loop that has its own wall clock
-    may have a method `watch_wall_clock(look)` and call `look` whenever its wall clock was set.
+    It compares the wall clock with the loop's once a second. A loop with its own wall clock may
+    have a method `watch_wall_clock(look)`, and call `look` whenever its wall clock was set.
 
-    It also knows how the times that an earlier process left relate to those of the loop. As long as
-    the wall clock shows less than that process last wrote, it is wrong; until it is set, no time
-    counts as having passed in between.
+    It also converts times of an earlier process to times of the loop. While the wall clock is
+    behind the last time that the process wrote, it is wrong; until it is set, the time between the
+    two processes counts as 0.
 
     It holds its loop and its listeners weakly.
     """
@@ -104,37 +106,37 @@ class ClockWatcher:
     def __init__(self) -> None:
         self._listeners: WeakKeyDictionary[StepListener, contextvars.Context] = WeakKeyDictionary()
         self._watching = False
-        self._ahead = 0.0  # by how much the wall clock is ahead of the loop's
+        self._ahead = 0.0  # difference of the wall clock and the loop's
         self._restored_at = -inf
         self._written = -inf
         self._moved = 0.0
 
     @property
     def moved(self) -> float:
-        """How much later restored times are by now than when they were restored."""
+        """How far restored times have moved since they were restored, in seconds."""
         return self._moved
 
     def add(self, listener: StepListener) -> None:
-        """Notify a listener of each step from now on, in the present context."""
+        """Notify a listener of each step from now on, in the current context."""
         self._listeners[listener] = contextvars.copy_context()
         self._watch()
 
     def discard(self, listener: StepListener) -> None:
-        """Notify a listener of no more steps."""
+        """Stop notifying a listener."""
         self._listeners.pop(listener, None)
 
     def restore(self, now: float, written: float) -> None:
-        """Take note that times of an earlier process are taken in.
+        """Record that times of an earlier process are being restored.
 
         Args:
             now: the loop's time.
-            written: what the wall clock showed when that process last wrote.
+            written: the wall time when that process last wrote its times.
         """
         self._watch()
         self._restored_at, self._written, self._moved = now, written, 0.0
 
     def look(self) -> None:
-        """Compare the clocks, and notify all listeners if one of them was set."""
+        """Compare the clocks, and notify all listeners if the wall clock was set."""
         before, self._ahead = self._ahead, _ahead()
         seconds = self._ahead - before
         if abs(seconds) < _LEAST_STEP:
@@ -147,9 +149,9 @@ class ClockWatcher:
             context.run(listener.clock_stepped, step)
 
     def _down_time(self, ahead: float) -> float:
-        """Return the seconds between the earlier process and this one, by such a wall clock."""
+        """Return the seconds between the earlier process and this one, for such a wall clock."""
         if self._written == -inf:
-            return ahead  # unknown, but for what a step changes in it
+            return ahead  # unknown; only differences matter
         return max(0.0, self._restored_at + ahead - self._written)
 
     def _watch(self) -> None:
@@ -171,7 +173,7 @@ class ClockWatcher:
             self.look()
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        # In a context of its own, as what follows has nothing to do with who was the first to wait.
+        # In a context of its own, as the watcher does not belong to its first listener's scope.
         context = contextvars.Context()
         loop.call_later(_LOOK_EVERY, self._look_again, loop, context=context)
 

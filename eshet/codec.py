@@ -1,7 +1,7 @@
-"""One value of the wire, to bytes and back: msgpack without its extension types.
+"""Packing and unpacking of values: msgpack without its extension types.
 
 Nil, booleans, integers of 64 bits, floats, text, bytes, lists, and maps with any key. Everything
-else, timestamps included, is refused on either side.
+else, including timestamps, is rejected on either side.
 """
 
 import functools
@@ -17,22 +17,22 @@ from eshet.text import safe_str, type_name
 _CARRIED: Final = (
     "None, booleans, integers of 64 bits, floats, text, bytes, lists, tuples and dicts can be sent"
 )
-# The first bytes of extension types and of timestamps; they may as well be part of something else.
+# The first bytes of extension types and of timestamps; they may also be part of other values.
 _find_extension: Final = re.compile(rb"[\xc7-\xc9\xd4-\xd8]").search
 _find_timestamp: Final = re.compile(rb"\xd6\xff|\xd7\xff|\xc7\x0c\xff").search
 
 MAX_NESTING: Final = 128
-"""How many lists and maps may be within each other in a value that is sent."""
+"""The maximum nesting of lists and maps in a value that is sent."""
 
-_Packer: Final = msgpack.Packer  # which takes less time than packb()
+_Packer: Final = msgpack.Packer  # faster than packb()
 
 _SHORT: Final = 64  # bytes
-_MOST_CHECKED: Final = 4096
-_DEEPEST: Final = 1024  # how many lists within each other msgpack can unpack
+_MAX_CHECKED: Final = 4096
+_MSGPACK_NESTING: Final = 1024  # the deepest nesting of lists that msgpack can unpack
 
-# Whatever msgpack's C code raises for bytes that are not one whole value.
+# The exceptions of msgpack's C code for bytes that are not exactly one value.
 _BAD_BYTES: Final = (
-    ValueError,  # ExtraData, FormatError, StackError and UnicodeDecodeError among them
+    ValueError,  # including ExtraData, FormatError, StackError and UnicodeDecodeError
     msgpack.OutOfData,
     msgpack.UnpackException,
 )
@@ -42,14 +42,14 @@ def pack(value: Any) -> bytes:
     """Return the value as bytes.
 
     Raises:
-        UnsupportedValue: the wire can't carry it, or something in it, or it is nested over
-            `MAX_NESTING` deep, for which a server would end the connection.
+        UnsupportedValue: the protocol can't carry it, or a part of it, or it is nested deeper than
+            `MAX_NESTING`, for which a server would end the connection.
     """
     try:
         packed: bytes = _Packer(strict_types=True, default=_plain).pack(value)
     except TypeError as error:
         raise UnsupportedValue(f"{safe_str(error)}; {_CARRIED}") from None
-    except Exception as error:  # whatever the methods of a subclass raise
+    except Exception as error:  # raised by a method of a subclass
         reason = safe_str(error) or type_name(error)
         raise UnsupportedValue(f"can't send {type_name(value)}: {reason}; {_CARRIED}") from None
     try:
@@ -63,11 +63,11 @@ def pack(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return what msgpack packs for a tuple, or an object of a subclass.
+    """Return a plain value for a tuple or an object of a subclass, for msgpack to pack.
 
-    msgpack itself trusts a subclass of dict in how many items it has, and packs what is no value.
+    msgpack itself trusts the length that a subclass of dict reports, and then packs invalid data.
     """
-    kind = type(value)  # which isinstance() does not stop at: it asks the object for its class
+    kind = type(value)  # isinstance() would ask the object itself for its class
     if issubclass(kind, tuple | list):
         return list(value)
     if issubclass(kind, dict):
@@ -84,21 +84,21 @@ def _plain(value: Any) -> Any:
 
 
 def join_list(items: Sequence[bytes]) -> bytes:
-    """Return the list of values that are packed already."""
+    """Return the packed list of packed values."""
     header: bytes = msgpack.Packer().pack_array_header(len(items))
     return header + b"".join(items)
 
 
 def join_map(items: Mapping[str, bytes]) -> bytes:
-    """Return the map of values that are packed already."""
+    """Return the packed map of packed values."""
     header: bytes = msgpack.Packer().pack_map_header(len(items))
     return header + b"".join(pack(key) + value for key, value in items.items())
 
 
 def unpack(data: bytes) -> Any:
-    """Return the value that the bytes hold.
+    """Return the value in the bytes.
 
-    A list that is the key of a map comes back as a tuple, since a list can't be a key in Python.
+    A list that is the key of a map becomes a tuple, since a list can't be a key in Python.
 
     Raises:
         ProtocolError: the bytes are not exactly one value.
@@ -109,21 +109,21 @@ def unpack(data: bytes) -> Any:
         _refuse_timestamps(data)
     try:
         return _unpackb(data)
-    except TypeError:  # a key that Python can't have as one
+    except TypeError:  # a key that Python does not support
         return _unpack_with(data, object_pairs_hook=_freeze_keys)
     except _BAD_BYTES as error:
         raise _no_value(error) from None
 
 
-def check(data: bytes, nesting: int = _DEEPEST) -> None:
+def check(data: bytes, nesting: int = _MSGPACK_NESTING) -> None:
     """Check that the bytes are exactly one value, without keeping the value.
 
     Args:
         data: the bytes.
-        nesting: how many lists and maps may be within each other.
+        nesting: the maximum nesting of lists and maps.
 
     Raises:
-        ProtocolError: they are not, or there are more.
+        ProtocolError: they are not, or it is nested too deeply.
     """
     _skip(data)
     if len(data) > nesting:
@@ -132,13 +132,13 @@ def check(data: bytes, nesting: int = _DEEPEST) -> None:
 
 
 class Checked(set[bytes]):
-    """Short values that have been checked: a house says the same few over and over.
+    """Short values that have been checked: most messages repeat the same few values.
 
         if value not in checked:
             checked.check(value)
 
     Args:
-        nesting: how many lists and maps may be within each other in a value.
+        nesting: the maximum nesting of lists and maps in a value.
     """
 
     def __init__(self, nesting: int) -> None:
@@ -153,15 +153,15 @@ class Checked(set[bytes]):
         """
         check(data, self._nesting)
         if len(data) <= _SHORT:
-            if len(self) >= _MOST_CHECKED:
+            if len(self) >= _MAX_CHECKED:
                 self.clear()
             self.add(data)
 
 
 def _check_nesting(data: bytes, limit: int) -> None:
-    # msgpack can't be told a limit, but has one: what is left of it inside so many lists is ours.
-    unpacker = msgpack.Unpacker(max_buffer_size=len(data) + _DEEPEST)
-    unpacker.feed(b"\x91" * (_DEEPEST - limit) + data)
+    # msgpack has one fixed limit: wrap the data in so many lists that only our limit remains.
+    unpacker = msgpack.Unpacker(max_buffer_size=len(data) + _MSGPACK_NESTING)
+    unpacker.feed(b"\x91" * (_MSGPACK_NESTING - limit) + data)
     try:
         unpacker.skip()
     except msgpack.StackError:
@@ -169,10 +169,10 @@ def _check_nesting(data: bytes, limit: int) -> None:
 
 
 def canonical(data: bytes) -> bytes:
-    """Return the same bytes for all bytes that hold the same value.
+    """Return a canonical form of the bytes, equal for all encodings of the same value.
 
     Raises:
-        ProtocolError: the bytes are not exactly one value, or one nested too deeply.
+        ProtocolError: the bytes are not exactly one value, or it is nested too deeply.
     """
     try:
         return bytes(msgpack.packb(_sort_maps(unpack(data))))
@@ -181,11 +181,11 @@ def canonical(data: bytes) -> bytes:
 
 
 def _skip(data: bytes) -> None:
-    """Walk over the bytes without building anything.
+    """Parse the bytes without building anything.
 
-    A few bytes can announce arrays of millions of items, for which the unpacker would at once
-    make room; walking finds out in microseconds that the items are not there. Short values can do
-    without: no array is taken to be longer than the value that it is in.
+    A few bytes can announce arrays of millions of items, for which the unpacker would allocate
+    memory at once; parsing finds in microseconds that the items are missing. Short values don't
+    need this: no array is allocated larger than the data that contains it.
     """
     unpacker = msgpack.Unpacker(max_buffer_size=len(data) or 1)
     unpacker.feed(data)
@@ -196,7 +196,7 @@ def _skip(data: bytes) -> None:
 
 
 def _unpack_with(data: bytes, **hooks: Any) -> Any:
-    """Unpack, raising TypeError only for a key that Python can't have as one."""
+    """Unpack; raise TypeError only for a key that Python does not support."""
     if _find_timestamp(data) is not None:
         _refuse_timestamps(data)
     try:
@@ -219,7 +219,7 @@ _unpackb: Final[Callable[..., Any]] = functools.partial(
 
 
 def _refuse_timestamps(data: bytes) -> None:
-    """Find the one extension type that msgpack decodes without asking its hook."""
+    """Reject timestamps, the one extension type that msgpack decodes without calling its hook."""
     try:
         pairs = {"object_pairs_hook": list, "strict_map_key": False}
         todo = [msgpack.unpackb(data, ext_hook=_refuse_extension, **pairs)]

@@ -1,6 +1,6 @@
-"""The asyncio shell of either side: one transport or link, one protocol, one timer.
+"""Connects either side of the protocol to asyncio: one transport or link, one protocol, one timer.
 
-What is sent within one turn of the event loop leaves in one write.
+Frames sent within one turn of the event loop leave in one write.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from eshet.protocol import ProtocolSide
 __all__ = ["CLOSED_BY_PEER", "Connection", "Connector"]
 
 CLOSED_BY_PEER: Final = "the peer closed it"
-"""Why a connection ended that the other end has closed."""
+"""The reason of a connection's end when the other side has closed it."""
 
 
 class Connector(Protocol):
-    """Whatever can be connected to: a server's address, or a server in this process."""
+    """A target to connect to: the address of a server, or a server in this process."""
 
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]
     ) -> asyncio.BaseTransport:
-        """Connect a protocol made by the factory; raises OSError if that can't be done."""
+        """Connect a protocol made by the factory; raise OSError if that fails."""
         ...
 
 
@@ -31,11 +31,11 @@ class Connection(asyncio.Protocol):
 
     Args:
         endpoint: the protocol.
-        on_payload: called with each payload to act on; raises only ProtocolError, which ends the
+        on_payload: called with each payload to process; raises only ProtocolError, which ends the
             connection.
         on_lost: called once, with the reason, when the connection has ended.
-        on_resumed: called when `paused` has become false again, after what waited was sent.
-        peername: the address of the other end, for people.
+        on_resumed: called when `paused` is false again, after the queued data was sent.
+        peername: the address of the other end, as text.
     """
 
     __slots__ = (
@@ -62,9 +62,9 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.endpoint = endpoint
         self.peername = peername
-        """The address of the other end, for people."""
+        """The address of the other end, as text."""
         self.paused = False
-        """Whether the peer reads too slowly; what is sent waits in the endpoint then."""
+        """Whether the peer reads too slowly; then frames wait in the endpoint."""
         self._on_payload = on_payload
         self._on_lost = on_lost
         self._on_resumed = on_resumed
@@ -74,13 +74,13 @@ class Connection(asyncio.Protocol):
         self._flushing: asyncio.Handle | None = None
 
     def send(self, frame: bytes) -> None:
-        """Send a frame; ignored when the connection has ended."""
+        """Send a frame; does nothing if the connection has ended."""
         self.endpoint.send(frame)
         if self._flushing is None and self._transport is not None:
             self._flushing = self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what is queued, and close the transport if the endpoint is closing."""
+        """Write queued data, and close the transport if the endpoint is closing."""
         self._flushing = None
         if self._transport is None or self.paused or self._transport.is_closing():
             return
@@ -93,9 +93,9 @@ class Connection(asyncio.Protocol):
             self._arm()
 
     def close(self, reason: str) -> None:
-        """Send what is queued and end the connection; `on_lost` follows in a later turn.
+        """Send queued data and end the connection; `on_lost` is called in a later turn.
 
-        A peer that reads too slowly gets only what the transport has taken already.
+        A peer that reads too slowly receives only the data that the transport already has.
         """
         self.endpoint.close(reason)
         if self.paused and self._transport is not None:
@@ -105,19 +105,19 @@ class Connection(asyncio.Protocol):
             self.flush()
 
     def abort(self) -> None:
-        """End the connection without sending what is queued."""
+        """End the connection without sending queued data."""
         if self._transport is not None:
             self._transport.abort()
 
     # --- asyncio.Protocol ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the transport: it is there."""
+        """Called by the transport when the connection is made."""
         self._transport = cast(asyncio.Transport, transport)
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        """Called by the transport: bytes came."""
+        """Called by the transport with received bytes."""
         try:
             for payload in self.endpoint.receive(data, self._loop.time()):
                 self._on_payload(payload)
@@ -126,24 +126,24 @@ class Connection(asyncio.Protocol):
         self.flush()
 
     def pause_writing(self) -> None:
-        """Called by the transport: its buffer is full."""
+        """Called by the transport when its buffer is full."""
         self.paused = True
 
     def resume_writing(self) -> None:
-        """Called by the transport: its buffer has room again."""
+        """Called by the transport when its buffer has space again."""
         self.paused = False
         self.flush()
         if self._on_resumed is not None and not self.paused:
             self._on_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport, once: it has ended."""
+        """Called by the transport, once, when the connection has ended."""
         self.endpoint.close(f"the connection broke: {exc}" if exc else CLOSED_BY_PEER)
         for handle in (self._timer, self._flushing):
             if handle is not None:
                 handle.cancel()
         on_lost = self._on_lost
-        # Cycles of references: without them its memory is free at once.
+        # Break reference cycles, so that the memory is freed at once.
         if self._transport is not None:
             _break_cycles(self._transport)
         self._on_payload = self._on_lost = _ignore
@@ -153,9 +153,9 @@ class Connection(asyncio.Protocol):
     # --- the timer ----------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        """See that the timer fires no later than the next deadline.
+        """Make sure that the timer fires no later than the next deadline.
 
-        A timer that fires too early costs less than moving it at each message.
+        A timer that fires too early costs less than a new timer for each message.
         """
         deadline = self.endpoint.next_deadline()
         if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
@@ -171,16 +171,16 @@ class Connection(asyncio.Protocol):
 
 
 def _break_cycles(transport: asyncio.Transport) -> None:
-    """Drop the methods of its own that a transport of asyncio refers to.
+    """Drop the bound methods that an asyncio transport stores in itself.
 
-    From Python 3.12 on it does so when it is closed, but not when it is reset or aborted. A server
-    that has become quiet makes too few objects for the garbage collector to run.
+    From Python 3.12 on asyncio does so when it closes a transport, but not when it resets or aborts
+    it. An idle server makes too few objects for the garbage collector to run.
     """
-    attributes = getattr(transport, "__dict__", {})  # those of uvloop have none
+    attributes = getattr(transport, "__dict__", {})  # uvloop's transports have none
     for name in ("_read_ready_cb", "_write_ready"):
         if name in attributes:
             setattr(transport, name, None)
 
 
 def _ignore(_: object) -> None:
-    """Stand for the callbacks of a connection that has ended."""
+    """Replaces the callbacks of a connection that has ended."""

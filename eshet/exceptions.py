@@ -1,23 +1,23 @@
-"""Everything that this package raises on purpose.
+"""All exceptions that this package raises on purpose.
 
     EshetError
-    ├── Disconnected         there is no connection, or it ended before the answer came
+    ├── Disconnected         not connected, or the connection ended before the answer arrived
     ├── ErrorValue           the server, or a node's owner, answered with an error
     │   └── PathTaken            another client provides the path that you register
-    ├── InvalidPath          (also ValueError) you gave a path that is none
-    ├── UnsupportedValue     (also ValueError) you gave a value that the wire can't carry
-    ├── MessageTooLong       (also ValueError) you gave a message that a frame can't hold
+    ├── InvalidPath          (also ValueError) the path is not valid
+    ├── UnsupportedValue     (also ValueError) the protocol can't carry the value
+    ├── MessageTooLong       (also ValueError) the message does not fit into a frame
     ├── WrongLoop            (also RuntimeError) a client is used outside of its event loop
-    ├── TooManyRequests      every request id is waiting for its reply
-    ├── ListenError          (also OSError) the server can't listen where it was told to
+    ├── TooManyRequests      all request ids are in use
+    ├── ListenError          (also OSError) the server can't listen on the address
     ├── ProtocolError        the peer broke the protocol; its connection is closed
-    └── ReactiveError        a reactive value was used in a way that has no meaning
-        ├── ReactiveTypeError    (also TypeError) Python would be wrong in silence here
+    └── ReactiveError        a reactive value was misused
+        ├── ReactiveTypeError    (also TypeError) Python would silently do the wrong thing
         ├── DependencyLoop       a reactive value depends on itself
         ├── EndlessChange        a change led to the next one again and again
-        └── WrongThread          a reactive value was used in a thread that is not its own
+        └── WrongThread          a reactive value was used outside of its thread
 
-    Interrupted (BaseException)  whoever guards the event loop wants it back
+    Interrupted (BaseException)  the watchdog interrupts code that blocks the event loop
 
 Facts are attributes; the text is built from them.
 """
@@ -52,21 +52,21 @@ __all__ = [
 
 
 class EshetError(Exception):
-    """The base of every error of this package."""
+    """The base class of all errors of this package."""
 
 
 ESHETException = EshetError
-"""The name of this base in the original client."""
+"""The name of this class in the original client."""
 
 
 class Disconnected(EshetError):
-    """There is no connection to the server, or it ended before the answer came.
+    """The client is not connected, or the connection ended before the answer arrived.
 
-    What was asked may or may not have been done: the protocol can't tell.
+    The request may or may not have taken effect: the protocol does not tell.
 
     Args:
-        request: what was being asked, such as `"get /hall/lux"`; empty where nothing was.
-        reason: why the connection is not there.
+        request: such as `"get /hall/lux"`; empty where there was none.
+        reason: why the client is not connected.
     """
 
     def __init__(self, request: str = "", reason: str = "not connected to the server") -> None:
@@ -79,8 +79,8 @@ class ErrorValue(EshetError):
     """The server, or the owner of the node, answered a request with an error.
 
     Args:
-        value: the error as it came: one of the server's strings, or whatever the owner sent.
-        request: what was asked, such as `"get /hall/lux"`.
+        value: the error as received: one of the server's strings, or any value from the owner.
+        request: such as `"get /hall/lux"`.
     """
 
     def __init__(self, value: Any, request: str = "") -> None:
@@ -90,10 +90,10 @@ class ErrorValue(EshetError):
 
 
 class PathTaken(ErrorValue):
-    """The path that was to be registered is provided already, by another client or by this one.
+    """The path to register is already provided by another client, or by this one.
 
     Args:
-        request: what was asked, such as `"register state /hall/lux"`.
+        request: such as `"register state /hall/lux"`.
         path: of the node.
     """
 
@@ -106,8 +106,8 @@ class InvalidPath(EshetError, ValueError):
     """The path does not match the grammar of paths.
 
     Args:
-        path: what was given.
-        problem: what is wrong with it, and what to write.
+        path: the path as passed.
+        problem: the error, and what to write instead.
     """
 
     def __init__(self, path: object, problem: str) -> None:
@@ -117,11 +117,11 @@ class InvalidPath(EshetError, ValueError):
 
 
 class UnsupportedValue(EshetError, ValueError):
-    """The value can't be carried by the protocol.
+    """The protocol can't carry the value.
 
     Args:
-        problem: what can't be carried, and what can.
-        request: what it was meant for, such as `"set /hall/light"`.
+        problem: the unsupported value or type, and the supported ones.
+        request: the intended request, such as `"set /hall/light"`.
     """
 
     def __init__(self, problem: str, request: str = "") -> None:
@@ -136,7 +136,7 @@ class MessageTooLong(EshetError, ValueError):
     Args:
         length: of the payload, in bytes.
         limit: the longest payload of a frame, in bytes.
-        request: what it was meant for, such as `"set /hall/light"`.
+        request: the intended request, such as `"set /hall/light"`.
     """
 
     def __init__(self, length: int, limit: int, request: str = "message") -> None:
@@ -150,10 +150,10 @@ class MessageTooLong(EshetError, ValueError):
 
 
 class TooManyRequests(EshetError):
-    """Every request id of this connection is waiting for its reply.
+    """All request ids of this connection are in use.
 
     Args:
-        limit: how many requests can wait at once.
+        limit: the number of request ids.
     """
 
     def __init__(self, limit: int) -> None:
@@ -162,11 +162,11 @@ class TooManyRequests(EshetError):
 
 
 class ListenError(EshetError, OSError):
-    """The server can't listen at the address it was told to.
+    """The server can't listen on an address.
 
     Args:
-        address: as `"127.0.0.1:11236"`.
-        problem: what the system said, and what to do.
+        address: such as `"127.0.0.1:11236"`.
+        problem: the system's error, and what to do.
     """
 
     def __init__(self, address: str, problem: str) -> None:
@@ -179,7 +179,7 @@ class ProtocolError(EshetError):
     """The peer sent something that the protocol does not allow.
 
     Args:
-        problem: what it sent.
+        problem: the message that was sent.
     """
 
     def __init__(self, problem: str) -> None:
@@ -188,18 +188,18 @@ class ProtocolError(EshetError):
 
 
 class ReactiveError(EshetError):
-    """A reactive value was used in a way that has no meaning."""
+    """A reactive value was misused."""
 
 
 class ReactiveTypeError(ReactiveError, TypeError):
-    """Python gives this use of a reactive value a wrong meaning; the message says what to write."""
+    """Python would misinterpret this use of a reactive value; the message says what to write."""
 
 
 class DependencyLoop(ReactiveError):
     """A reactive value depends on itself.
 
     Args:
-        names: the nodes on the way round, in order.
+        names: the nodes of the cycle, in order.
     """
 
     def __init__(self, names: list[str]) -> None:
@@ -208,27 +208,27 @@ class DependencyLoop(ReactiveError):
 
 
 class EndlessChange(ReactiveError):
-    """A change led to the next one, in callbacks or functions, again and again; it was cut there.
+    """A change led to the next one, in callbacks or functions, again and again, and was cut.
 
     Args:
-        names: what was set on the way round, in order.
-        times: how often.
+        names: the sources in the cycle, in order.
+        times: the number of repetitions.
     """
 
     def __init__(self, names: list[str], times: int) -> None:
         self.names = names
         self.times = times
         super().__init__(
-            f"setting it led {times} times to setting it again, and was cut there: "
+            f"setting it led {times} times to setting it again, so it was cut: "
             + " -> ".join([*names, names[0]])
         )
 
 
 class WrongLoop(EshetError, RuntimeError):
-    """A client or server was used in another thread or event loop than its own.
+    """A client or server was used in a thread or event loop other than its own.
 
     Args:
-        what: `"client"`, or what else it was.
+        what: `"client"`, or another kind of object.
         advice: what to do.
     """
 
@@ -243,12 +243,12 @@ class WrongLoop(EshetError, RuntimeError):
 
 
 class WrongThread(ReactiveError):
-    """A reactive value was set or followed in a thread that is not its own.
+    """A reactive value was set or followed in a thread other than its own.
 
     Args:
         name: of the value.
-        thread: to which it belongs: the one that made it.
-        scope: that made it; an `eshet.scope.Scope`, or None.
+        thread: the thread that made it.
+        scope: the `eshet.scope.Scope` in which it was made, or None.
     """
 
     def __init__(self, name: str, thread: str, scope: "Scope | None" = None) -> None:
@@ -262,8 +262,8 @@ class WrongThread(ReactiveError):
 
 
 class Interrupted(BaseException):
-    """Whoever guards the event loop wants it back; raised in the midst of what keeps it.
+    """The watchdog interrupts code that blocks the event loop.
 
-    It is no `Exception`, so that code which handles all of these does not handle this. It ends what
-    keeps the loop, one callback or one step of a task, and goes no further.
+    It is not an `Exception`, so code that handles all exceptions does not handle it. It ends one
+    callback, or one step of a task, and goes no further.
     """

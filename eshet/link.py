@@ -1,7 +1,7 @@
 """A connection without a socket: two ends in one process, which carry the same bytes.
 
-What one end writes, the other receives in the next turn of the event loop, so that nobody is called
-back while it is still calling.
+Written data is received by the other end in the next turn of the event loop, so that no protocol is
+called back during one of its own calls.
 """
 
 import asyncio
@@ -20,19 +20,19 @@ class LinkTransport(asyncio.Transport):
         self._protocol: asyncio.BaseProtocol = protocol
         self._peer: LinkTransport | None = None
         self._closing = False
-        self._unread: list[bytes] | None = None  # what came while reading is paused
+        self._unread: list[bytes] | None = None  # data received while reading is paused
 
     def join(self, peer: "LinkTransport") -> None:
         """Make `peer` the other end of this one."""
         self._peer = peer
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Hand the bytes to the other end; ignored once this end is closing."""
+        """Send the bytes to the other end; does nothing once this end is closing."""
         if data and not self._closing and self._peer is not None:
             self._loop.call_soon(self._peer._receive, bytes(data))
 
     def close(self) -> None:
-        """End both ends, after what has been written was received."""
+        """Close both ends, after written data was received."""
         if not self._closing:
             self._closing = True
             self._loop.call_soon(self._protocol.connection_lost, None)
@@ -40,42 +40,42 @@ class LinkTransport(asyncio.Transport):
                 self._loop.call_soon(self._peer.close)
 
     def abort(self) -> None:
-        """End both ends."""
+        """Close both ends."""
         self.close()
 
     def can_write_eof(self) -> bool:
-        """Whether one direction can be closed alone; it can't."""
+        """Return False: one direction can't be closed alone."""
         return False
 
     def is_closing(self) -> bool:
-        """Whether this end has been closed, by either side."""
+        """Whether this end was closed, by either side."""
         return self._closing
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return nothing: there is no socket to know something about."""
+        """Return the default, since a link has no socket."""
         return default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Make `protocol` the one that receives from now on."""
+        """Replace the receiving protocol."""
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return the protocol that receives."""
+        """Return the receiving protocol."""
         return self._protocol
 
     def pause_reading(self) -> None:
-        """Keep what comes until `resume_reading`."""
+        """Buffer received data until `resume_reading`."""
         if self._unread is None:
             self._unread = []
 
     def resume_reading(self) -> None:
-        """Receive what came in the meantime, and what comes."""
+        """Deliver the buffered data, and resume normal delivery."""
         unread, self._unread = self._unread, None
         if unread:
             self._receive(b"".join(unread))
 
     def is_reading(self) -> bool:
-        """Whether what comes is received."""
+        """Whether received data is delivered."""
         return self._unread is None and not self._closing
 
     def _receive(self, data: bytes) -> None:

@@ -1,11 +1,11 @@
-"""The messages of the wire: a class for each row of its table, and their bytes.
+"""The messages of the protocol: a class for each row of its table, and their bytes.
 
-The payload of a frame is one byte of type and then the fields of the message in the order in which
-they stand here: numbers big-endian, `path` as ASCII text ended by a zero byte, and the one value of
-the message, if it has one, as msgpack that fills the rest.
+The payload of a frame is one byte of type and then the fields of the message in the order of their
+declaration: numbers big-endian, `path` as ASCII text ended by a zero byte, and the value of the
+message, if it has one, as msgpack that fills the rest.
 
-A value is kept here as the msgpack bytes that came or will go (see `eshet.codec`): whoever passes
-a message on does not have to build the value, and the bytes arrive as they were sent.
+Values are kept as msgpack bytes (see `eshet.codec`): forwarding a message does not have to unpack
+its value, and the bytes arrive as they were sent.
 """
 
 import struct
@@ -16,17 +16,17 @@ from eshet.exceptions import ProtocolError
 
 PROTOCOL_VERSION: Final = 1
 DEFAULT_PORT: Final = 11236
-"""Where a server listens, over TCP."""
+"""The TCP port of a server."""
 MAX_CLIENT_ID: Final = 1024
-"""The longest client id, packed, in bytes."""
+"""The maximum length of a packed client id, in bytes."""
 NIL: Final = codec.pack(None)
 
 
 @dataclass_transform(frozen_default=True)
 class Message:
-    """The base of all messages: each class is a frozen dataclass of the fields that it names.
+    """The base of all messages: each class is a frozen dataclass of its annotated fields.
 
-    To make thirty of them by `dataclasses` takes as long as to import all the rest of a client.
+    Not by `dataclasses`: to make thirty of them would double the import time of a client.
     """
 
     code: ClassVar[int]
@@ -58,7 +58,7 @@ class Message:
 
 
 class WithId(Message):
-    """A message that belongs to a request: the request itself, or its reply."""
+    """A request, or the reply to one."""
 
     id: int
 
@@ -79,7 +79,7 @@ class WithValue(WithPath):
 
 
 class Hello(Message):
-    """Client to server: the first message; the server gives the client an id."""
+    """Client to server: the first message; the server allocates a client id."""
 
     code = 0x01
     version: int
@@ -87,7 +87,7 @@ class Hello(Message):
 
 
 class HelloId(Message):
-    """Client to server: the first message of a client that has an id of its own."""
+    """Client to server: the first message of a client with an id of its own."""
 
     code = 0x02
     version: int
@@ -96,13 +96,13 @@ class HelloId(Message):
 
 
 class HelloAccepted(Message):
-    """Server to client: answers a hello that named an id."""
+    """Server to client: answers a hello with an id."""
 
     code = 0x03
 
 
 class HelloAllocated(Message):
-    """Server to client: answers a hello without an id, with the id that it gives."""
+    """Server to client: answers a hello without an id, with the allocated one."""
 
     code = 0x04
     client_id: bytes
@@ -119,7 +119,7 @@ class Reply(WithId):
 
 
 class ReplyError(WithId):
-    """Either side: the request failed; the value says why."""
+    """Either side: the request failed; the value is the error."""
 
     code = 0x06
     value: bytes
@@ -147,14 +147,14 @@ class ReplyKnownT(WithId):
 
 
 class ReplyUnknownT(WithId):
-    """Server to client: answers `StateObserveT` of a state unknown for so many milliseconds."""
+    """Server to client: answers `StateObserveT` of a state that is unknown for `t_ms`."""
 
     code = 0x0B
     t_ms: int
 
 
 class Ping(WithId):
-    """Client to server: are you there? Answered by a `Reply` with nil."""
+    """Client to server: keep-alive; answered by a `Reply` with nil."""
 
     code = 0x09
 
@@ -163,46 +163,46 @@ class Ping(WithId):
 
 
 class ActionRegister(WithPath):
-    """Client to server: I own this action."""
+    """Client to server: register an action."""
 
     code = 0x10
 
 
 class ActionCall(WithValue):
-    """Client to server, and on to the owner: call it with this list of arguments."""
+    """Client to server, and server to owner: call an action with a list of arguments."""
 
     code = 0x11
 
 
-# --- properties, and what properties and states share -----------------------------------------
+# --- properties, and requests for both properties and states ----------------------------------
 
 
 class PropRegister(WithPath):
-    """Client to server: I own this property."""
+    """Client to server: register a property."""
 
     code = 0x20
 
 
 class PropGet(WithPath):
-    """Server to owner: what is its value?"""
+    """Server to owner: get the value of a property."""
 
     code = 0x21
 
 
 class PropSet(WithValue):
-    """Server to owner: give it this value."""
+    """Server to owner: set a property to this value."""
 
     code = 0x22
 
 
 class Get(WithPath):
-    """Client to server: what is the value of this property or state?"""
+    """Client to server: get the value of a property or state."""
 
     code = 0x23
 
 
 class Set(WithValue):
-    """Client to server: ask the owner of this property or state to give it this value."""
+    """Client to server: set a property or state; forwarded to its owner."""
 
     code = 0x24
 
@@ -211,25 +211,25 @@ class Set(WithValue):
 
 
 class EventRegister(WithPath):
-    """Client to server: I own this event."""
+    """Client to server: register an event."""
 
     code = 0x30
 
 
 class EventEmit(WithValue):
-    """Client to server: it happened, with this payload."""
+    """Client to server: emit an event with this payload."""
 
     code = 0x31
 
 
 class EventListen(WithPath):
-    """Client to server: tell me whenever it happens."""
+    """Client to server: listen to an event."""
 
     code = 0x32
 
 
 class EventNotify(Message):
-    """Server to listener: it happened."""
+    """Server to listener: an event was emitted."""
 
     code = 0x33
     path: str
@@ -240,25 +240,25 @@ class EventNotify(Message):
 
 
 class StateRegister(WithPath):
-    """Client to server: I own this state, which is unknown until I say what it is."""
+    """Client to server: register a state, which is unknown at first."""
 
     code = 0x40
 
 
 class StateChanged(WithValue):
-    """Owner to server: it has this value now."""
+    """Owner to server: the state has this value now."""
 
     code = 0x41
 
 
 class StateUnknown(WithPath):
-    """Owner to server: it is unknown now."""
+    """Owner to server: the state is unknown now."""
 
     code = 0x42
 
 
 class StateObserve(WithPath):
-    """Client to server: what is it, and tell me whenever it changes."""
+    """Client to server: observe a state; answered with its current value."""
 
     code = 0x43
 
@@ -279,18 +279,18 @@ class NotifyUnknown(Message):
 
 
 class StateObserveT(WithPath):
-    """As `StateObserve`, and since when it has been so."""
+    """Like `StateObserve`, but the answer includes the time since the last change."""
 
     code = 0x46
 
 
 class StateSet(WithValue):
-    """Server to owner: somebody wants it to have this value."""
+    """Server to owner: a client wants to set the state to this value."""
 
     code = 0x47
 
 
-# --- who may send what ------------------------------------------------------------------------
+# --- the messages of either side --------------------------------------------------------------
 
 Table = dict[int, type[Message]]
 
@@ -306,7 +306,7 @@ FROM_CLIENT: Final = _table(
     EventRegister, EventEmit, EventListen,
     StateRegister, StateChanged, StateUnknown, StateObserve, StateObserveT,
 )  # fmt: skip
-"""What a client may send, by code."""
+"""The messages that a client may send, by code."""
 
 FROM_SERVER: Final = _table(
     HelloAccepted, HelloAllocated,
@@ -314,19 +314,20 @@ FROM_SERVER: Final = _table(
     ActionCall, PropGet, PropSet, StateSet,
     EventNotify, NotifyKnown, NotifyUnknown,
 )  # fmt: skip
-"""What a server may send, by code."""
+"""The messages that a server may send, by code."""
 
 
 # --- bytes ------------------------------------------------------------------------------------
 
 _NUMBERS: Final = {"id": "H", "version": "B", "timeout_s": "H", "t_ms": "I"}
 _VALUES: Final = frozenset({"value", "client_id"})
-# Paths are ASCII; other bytes make a path invalid, which the server answers, and not a frame.
+# Paths are ASCII. Other bytes only make the path invalid, which the server answers; the frame is
+# still valid.
 _PATH_ENCODING: Final = "latin-1"
 
 
 class _Layout:
-    """How the fields of one class of messages lie in its payload."""
+    """The layout of a payload for one class of messages."""
 
     __slots__ = ("code", "has_path", "has_value", "make", "numbers", "value_field", "values")
 
@@ -349,7 +350,7 @@ _LAYOUTS: Final = {
 
 
 def pack(message: Message) -> bytes:
-    """Return the payload of a message. Its path has to be one, and its value msgpack."""
+    """Return the payload of a message. Its path must be valid, and its value packed."""
     layout = _LAYOUTS[type(message)]
     payload = layout.values.pack(layout.code, *[getattr(message, n) for n in layout.numbers])
     if layout.has_path:
@@ -360,14 +361,14 @@ def pack(message: Message) -> bytes:
 
 
 def unpack(payload: bytes, table: Table) -> Message:
-    """Return the message that a payload holds; its value has been checked to be one.
+    """Return the message in a payload; its value has been checked.
 
     Args:
         payload: of one frame.
-        table: `FROM_CLIENT` or `FROM_SERVER`: who sent it.
+        table: the messages that the sender may send: `FROM_CLIENT` or `FROM_SERVER`.
 
     Raises:
-        ProtocolError: that side can't send this, or the payload is not whole.
+        ProtocolError: the sender can't send this, or the payload is incomplete.
     """
     if not payload:
         raise ProtocolError("a frame without a payload")

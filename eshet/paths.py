@@ -1,7 +1,7 @@
 """The grammar and limits of paths, and paths relative to a base.
 
 A path is `(/NAME)+` with ASCII word characters in names. Servers have the same limits by default
-(see `eshet.server.Limits`), so that a client refuses before it sends what a server would refuse.
+(see `eshet.server.Limits`), so that a client rejects a path before sending it.
 """
 
 import re
@@ -10,9 +10,9 @@ from typing import Final
 from eshet.exceptions import InvalidPath
 
 MAX_LENGTH: Final = 1024
-"""The longest path, in bytes."""
+"""The maximum length of a path, in bytes."""
 MAX_DEPTH: Final = 32
-"""How many names a path may have."""
+"""The maximum number of names in a path."""
 
 _PATH: Final = re.compile(r"(?:/\w+)+", re.ASCII)
 _WIRE_PATH: Final = re.compile(rb"(?:/\w+)+")
@@ -29,15 +29,15 @@ def is_path(text: str) -> bool:
 
 
 def is_wire_path(path: bytes) -> bool:
-    """Whether the bytes are an absolute path of a node, as it stands in a message."""
+    """Whether the bytes are an absolute path of a node, as in a message."""
     return _WIRE_PATH.fullmatch(path) is not None
 
 
 def check_base(base: str) -> str:
-    """Return a client's base without its trailing slash, so that `/` is the empty text.
+    """Return a client's base without its trailing slash, so that `/` becomes empty.
 
     Raises:
-        InvalidPath: the base is no absolute path of a directory, or is too long or too deep.
+        InvalidPath: the base is not an absolute path of a directory, or is too long or too deep.
     """
     _check_limits(base, base.removesuffix("/"))
     if not base.startswith("/") or _BASE.fullmatch(base) is None:
@@ -49,7 +49,7 @@ def resolve(base: str, path: str) -> str:
     """Return the absolute path of a node.
 
     Args:
-        base: what `check_base` returned.
+        base: a result of `check_base`.
         path: absolute, with a leading slash, or relative to the base.
 
     Raises:
@@ -62,10 +62,10 @@ def resolve(base: str, path: str) -> str:
     return absolute
 
 
-def _check_limits(given: str, absolute: str) -> None:
+def _check_limits(path: str, absolute: str) -> None:
     if len(absolute) > MAX_LENGTH:
         problem = f"it has {len(absolute)} characters, and may have at most {MAX_LENGTH}"
-        raise InvalidPath(given, problem)
+        raise InvalidPath(path, problem)
     if absolute.count("/") > MAX_DEPTH:
         problem = f"it has {absolute.count('/')} levels, and may have at most {MAX_DEPTH}"
-        raise InvalidPath(given, problem)
+        raise InvalidPath(path, problem)

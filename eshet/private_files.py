@@ -1,9 +1,9 @@
-"""Files for their owner only, written as a whole, and never through a planted link.
+"""Files that only their owner can access, written as a whole, and never through a planted link.
 
-In a folder that others can write, such as `/tmp`, somebody may put a link where a program is about
-to write: that would overwrite the file to which the link leads. Here a link is never followed at
-the last part of a path, and a file that replaces another is made under a name that nobody can
-guess.
+In a folder that other users can write to, such as `/tmp`, another user may put a link where a
+program is about to write: that would overwrite the target of the link. Here a link is never
+followed at the last part of a path, and a file that replaces another is created under an
+unguessable name.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ _FOLDER_MODE: Final = 0o700
 _SUFFIX: Final = ".new"
 
 _LEFT_AFTER: Final = 60.0
-"""Seconds after which a file that has not replaced another was left by a process that was killed"""
+"""Seconds after which an unfinished new file counts as left over by a killed process."""
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, and missing ones above it, with the mode 0700; existing ones keep theirs.
+    """Create a folder, and missing parents, with the mode 0700; existing ones keep their modes.
 
     Raises:
-        OSError: it can't be made, or something else is there.
+        OSError: it can't be created, or there is a file.
     """
     if not folder.parent.exists():
         make_private_folder(folder.parent)
@@ -54,17 +54,17 @@ def open_private(path: Path, flags: int) -> int:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        problem = "it is a symbolic link, which is not followed: give the path it leads to"
+        problem = "it is a symbolic link, which is not followed: use the path it leads to"
         raise OSError(errno.ELOOP, problem, str(path)) from None
 
 
 @contextlib.contextmanager
 def replacing_privately(path: Path) -> Iterator[IO[bytes]]:
-    """Replace a file by what is written within a `with` statement.
+    """Replace a file by the data written within a `with` statement.
 
-    Who reads the path finds the old file or the whole new one, also after a crash of the machine.
-    If an error ends the `with` statement, the old file stays. A link at the path is replaced, not
-    followed. Several processes may do this at once: the last one wins.
+    Readers of the path find the old file or the complete new one, also after a crash of the
+    machine. If an error ends the `with` statement, the old file stays. A link at the path is
+    replaced, not followed. Several processes may do this at once: the last one wins.
 
     Raises:
         OSError: it can't be written.
@@ -72,7 +72,7 @@ def replacing_privately(path: Path) -> Iterator[IO[bytes]]:
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}{_SUFFIX}")
     try:
         with os.fdopen(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            os.fchmod(file.fileno(), _FILE_MODE)  # a umask may have taken even that
+            os.fchmod(file.fileno(), _FILE_MODE)  # the umask may have removed bits
             _delete_left(path, os.fstat(file.fileno()).st_mtime)
             yield file
             file.flush()
@@ -89,18 +89,18 @@ def write_privately(path: Path, content: bytes) -> None:
     """Replace a file by this content; see `replacing_privately`.
 
     Raises:
-        OSError: it can't be written. The old file is still there.
+        OSError: it can't be written. The old file is kept.
     """
     with replacing_privately(path) as file:
         file.write(content)
 
 
 def _delete_left(path: Path, now: float) -> None:
-    """Delete what writers of this path left that were killed.
+    """Delete new files that were left over when writers of this path were killed.
 
     Args:
-        path: of the file that they were to replace.
-        now: the time of the file system, which may not be that of this machine.
+        path: of the file to replace.
+        now: the time of the file system, which may differ from this machine's.
     """
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
@@ -112,7 +112,7 @@ def _delete_left(path: Path, now: float) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name on the disk as well, where the file system can do that."""
+    """Sync the folder, so that the new name is on disk as well, where the file system can do it."""
     with contextlib.suppress(OSError):
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

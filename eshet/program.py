@@ -1,4 +1,4 @@
-"""What both commands have in common: how they end, and what they can safely print."""
+"""Common parts of both commands: how they end, and safe output."""
 
 import errno
 import os
@@ -11,25 +11,25 @@ import click
 __all__ = ["Program", "drop_output", "printable"]
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
-"""By the numbers of their files."""
+"""The standard streams, in the order of their descriptors."""
 
 _CAN_NOT_WRITE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def printable(text: str) -> str:
-    """Return a text as one line that no terminal takes for a command: what is told by others."""
+    """Return a text as one line that can't control a terminal, for text from other sources."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class Program(click.Group):
-    """A group of commands which end quietly when they are interrupted.
+    """A group of commands that end quietly when they are interrupted.
 
-    What the system refuses, as to write to a full disk, they say in one line.
+    An error of the system, such as a full disk, is printed in one line.
     """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """See `click.Command`."""
-        _open_what_is_closed()
+        _open_closed_streams()
         try:
             return super().main(*args, **kwargs)
         except OSError as error:
@@ -50,8 +50,8 @@ class Program(click.Group):
             sys.exit(128 + signal.SIGINT)
 
 
-def _open_what_is_closed() -> None:
-    """Have the three streams that a shell may have closed: what is opened next took their place."""
+def _open_closed_streams() -> None:
+    """Open standard streams that are closed: else the next opened files would take their place."""
     for number, (name, mode) in enumerate(_STREAMS):
         if getattr(sys, name) is None:
             nothing = os.open(os.devnull, os.O_RDWR)
@@ -62,7 +62,7 @@ def _open_what_is_closed() -> None:
 
 
 def drop_output() -> None:
-    """Let nothing that waits to be written be tried again when the process ends."""
+    """Drop unwritten output, so that it is not written again when the process ends."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

@@ -1,17 +1,17 @@
-"""A scope owns what is made in it, and ends all of it at once.
+"""A scope owns everything that is created in it, and disposes all of it at once.
 
-Whatever has to be undone when a rule goes (a subscription, a timer, a listener) asks for the
-current scope and leaves with it the one call that undoes it. A scope knows no kind of thing that
-it owns. It is also where the errors of its things are reported, so that each is told to the rule
-that made it.
+Whatever has to be undone when a rule ends (a subscription, a timer, a listener) registers one undo
+call with the current scope. A scope does not know the kinds of things that it owns. The errors of
+these things are reported to their scope too, so that each error reaches the rule that owns its
+source.
 
     scope = Scope("hall.hall_light")
     with scope.active():
-        ...                      # what is made here belongs to the scope
+        ...                      # anything created here belongs to the scope
     scope.dispose(Reason.REPLACED)
 
-Invariants: a disposed scope owns nothing and never owns anything again (what is given to it then is
-undone at once); each owned thing is undone at most once, in the reverse order of making; a child is
+Invariants: a disposed scope owns nothing and never owns anything again (whatever is added later is
+undone at once); each owned thing is undone at most once, in reverse order of creation; a child is
 disposed with its parent.
 """
 
@@ -37,7 +37,7 @@ __all__ = [
 
 _log: Final = logging.getLogger("eshet")
 current: Final[ContextVar["Scope | None"]] = ContextVar("eshet.scope", default=None)
-"""What `current_scope()` tells, for who asks very often."""
+"""The variable behind `current_scope()`, for callers that read it very often."""
 
 ErrorHandler = Callable[[BaseException, str], None]
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Reason(enum.StrEnum):
     """Why a scope was disposed."""
 
     REPLACED = "replaced"
-    """Another version takes its place, and goes on with what it leaves."""
+    """Another version takes its place and restores its state."""
     RESTARTED = "restarted"
     DISABLED = "disabled"
     UNLOADED = "unloaded"
@@ -56,7 +56,7 @@ class Reason(enum.StrEnum):
 
 
 class Ownership:
-    """The place of one thing in its scope."""
+    """The registration of one thing in its scope."""
 
     __slots__ = ("_scope", "_undo")
 
@@ -65,7 +65,7 @@ class Ownership:
         self._undo = undo
 
     def forget(self) -> None:
-        """Leave the scope without being undone: the thing has ended by itself."""
+        """Leave the scope without the undo call: the thing has ended by itself."""
         if self._scope is not None:
             self._scope._things.pop(self, None)
             self._scope = None
@@ -78,15 +78,15 @@ class Ownership:
 
 
 class Scope:
-    """What is made in it ends with it.
+    """Owns whatever is created in it, and ends it when it is disposed.
 
     Args:
-        name: for people: the rule, or whatever else made this scope.
-        parent: the scope that this one ends with; none if not given.
-        on_error: called with an error of one of its things and what that thing was doing. Without
-            one, errors go to the parent, and from a scope without a parent to the log.
-        on_success: called with what one of its things was doing, when that has succeeded after it
-            had been reported to fail.
+        name: shown to users: the rule, or whatever else created this scope.
+        parent: the scope with which this one is disposed; None for a top-level scope.
+        on_error: called with an error of an owned thing and a description of what raised it.
+            Without a handler, errors go to the parent, and from a top-level scope to the log.
+        on_success: called with such a description when something works again that had been
+            reported as failing.
     """
 
     def __init__(
@@ -103,7 +103,8 @@ class Scope:
         self._on_error = on_error
         self._on_success = on_success
         self._things: dict[Ownership, None] = {}
-        self._rooms: dict[Callable[[Scope], Any], Any] = {}
+        self._components: dict[Callable[[Scope], Any], Any] = {}
+        self._provided: dict[Callable[..., Any], Any] = {}
         self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
 
     def __repr__(self) -> str:
@@ -122,7 +123,7 @@ class Scope:
     def own(self, undo: Callable[[], object]) -> Ownership:
         """Own a thing, given the call that undoes it.
 
-        In a disposed scope it is undone before this returns.
+        In a disposed scope the thing is undone before this returns.
         """
         owned = Ownership(self, undo)
         if self.disposed:
@@ -131,33 +132,43 @@ class Scope:
             self._things[owned] = None
         return owned
 
-    def room(self, kind: Callable[["Scope"], T]) -> T:
-        """Return what `kind` made for this scope, which it is asked for once.
+    def get(self, kind: Callable[["Scope"], T]) -> T:
+        """Return this scope's instance of `kind`, creating it on first use.
 
-        It is for a layer above, which keeps something of its own for each scope. A disposed scope
-        keeps nothing: `kind` is asked each time then.
+        Other layers keep their own data per scope this way. A disposed scope keeps nothing: each
+        call then creates a new instance.
         """
-        room: T | None = self._rooms.get(kind)
-        if room is None:
-            room = kind(self)
+        component: T | None = self._components.get(kind)
+        if component is None:
+            component = kind(self)
             if not self.disposed:
-                self._rooms[kind] = room
-        return room
+                self._components[kind] = component
+        return component
 
-    def find(self, kind: Callable[["Scope"], T]) -> T | None:
-        """Return what `kind` made for this scope or the nearest one around it; None if for none."""
+    def provide(self, kind: type[T], component: T) -> None:
+        """Give a component to this scope and its descendants, which `find` it by its kind.
+
+        Rules are given their client, outputs, default strategy and kept state this way. It stays
+        when the scope is disposed, for the clean-up of owned things.
+        """
+        self._provided[kind] = component
+
+    def find(self, kind: Callable[..., T]) -> T | None:
+        """Return the `kind` of this scope or its nearest ancestor that has one; else None."""
         scope: Scope | None = self
         while scope is not None:
-            room: T | None = scope._rooms.get(kind)
-            if room is not None:
-                return room
+            component: T | None = scope._components.get(kind)
+            if component is None:
+                component = scope._provided.get(kind)
+            if component is not None:
+                return component
             scope = scope.parent
         return None
 
     def dispose(self, reason: Reason = Reason.UNLOADED) -> None:
-        """Undo all that the scope owns. A second call does nothing.
+        """Undo everything that the scope owns. A second call does nothing.
 
-        An error of one thing is reported, and the others are undone all the same.
+        An error of one undo call is reported; the others still run.
         """
         if self.disposed:
             return
@@ -167,14 +178,14 @@ class Scope:
         while self._things:
             owned, _ = self._things.popitem()
             self._undo(owned)
-        self._rooms.clear()
+        self._components.clear()
 
     def report(self, error: BaseException, doing: str) -> None:
         """Report an error of one of this scope's things; never raises.
 
         Args:
-            error: what was raised.
-            doing: what raised it, as `"callback of /hall/motion"`.
+            error: the exception.
+            doing: what raised it, such as `"callback of /hall/motion"`.
         """
         error = plain_error(error)
         scope: Scope | None = self
@@ -190,10 +201,10 @@ class Scope:
         _log.error("%s: %s failed", self.name, doing, exc_info=error)
 
     def report_success(self, doing: str) -> None:
-        """Report that something of this scope works which was reported to fail.
+        """Report that something of this scope works again that was reported as failing.
 
         Args:
-            doing: as it was given to `report`.
+            doing: the description that was passed to `report`.
         """
         scope: Scope | None = self
         while scope is not None:
@@ -216,7 +227,8 @@ class Scope:
 class use_scope:  # noqa: N801 - it is used as a function
     """Make a scope, or no scope, the current one of the context, in a `with` statement.
 
-    It is a class, as each callback of a rule runs in one: a generator takes six times as long.
+    This is a class for speed, since each callback of a rule runs in one: a generator takes six
+    times as long.
     """
 
     __slots__ = ("_scope", "_token")
@@ -233,7 +245,7 @@ class use_scope:  # noqa: N801 - it is used as a function
 
 
 def current_scope(context: Context | None = None) -> Scope | None:
-    """Return the scope of this context, or of the given one, if there is one."""
+    """Return the scope of this context, or of the context passed in; None if it has none."""
     return current.get() if context is None else context.get(current)
 
 
@@ -247,15 +259,16 @@ def report_error(error: BaseException, doing: str) -> None:
 
 
 def is_contained(error: BaseException, owner: object) -> bool:
-    """Whether what a callback raised goes no further than its report.
+    """Whether an error of a callback is only reported, and not raised any further.
 
-    Without a scope, that holds for each `Exception` and for `Interrupted`: `KeyboardInterrupt` and
-    `sys.exit()` end the program, as its author expects. A scope contains every `BaseException`,
-    as the owner of the scope decides when the program ends, and user code raises other kinds too:
-    `pytest.skip`, `GeneratorExit`, a `CancelledError` out of a callback that nobody can cancel.
+    Without a scope, this holds for each `Exception` and for `Interrupted`: `KeyboardInterrupt` and
+    `sys.exit()` end the program, as its author expects. A scope contains every `BaseException`:
+    the owner of the scope decides when the program ends, and user code also raises other kinds,
+    such as `pytest.skip`, `GeneratorExit`, or a `CancelledError` from a callback that can't be
+    cancelled.
 
     Args:
-        error: what was raised by a callback, which ran without awaiting anything.
+        error: raised by a callback that ran without awaiting anything.
         owner: the scope of the callback; None if it has none.
     """
     return owner is not None or is_error(error, (Exception, Interrupted))

@@ -5,9 +5,9 @@
     with SyncClient() as client:
         print(client.get("/hall/lux"))
 
-It has the methods of `eshet.Client`, and each returns when that of `Client` would have been
-awaited; beyond these, it gives queues of values and of events. Any thread may call them, at the
-same time too.
+It has the methods of `eshet.Client`; each of them blocks until it is done. In addition, it returns
+queues of values and of events. Any thread may call the methods, also several threads at the same
+time.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _END: Final = object()
 
 @dataclass(frozen=True)
 class SyncStateWrapper:
-    """A registered state, which just stores a client and a path."""
+    """A registered state: a client and a path."""
 
     client: "SyncClient"
     path: str
@@ -53,27 +53,27 @@ class SyncStateWrapper:
 
 
 class SyncHearing:
-    """A callback that hears of an event, until `dispose` is called."""
+    """A callback for an event, until `dispose` is called."""
 
-    def __init__(self, client: "SyncClient", hearing: Subscription) -> None:
+    def __init__(self, client: "SyncClient", subscription: Subscription) -> None:
         self._client = client
-        self._hearing = hearing
+        self._subscription = subscription
 
     def dispose(self) -> None:
-        """Stop hearing. A second call does nothing, and neither does one to a closed client."""
+        """Stop the callback. Does nothing on a second call, or after the client is closed."""
 
         async def dispose() -> None:
-            self._hearing.dispose()
+            self._subscription.dispose()
 
         if not self._client.closed:
             self._client._run(dispose())
 
 
 class ObservedState:
-    """A state that is observed.
+    """An observed state.
 
     Attributes:
-        changed: called with each new value, in the thread for callbacks, if it is set.
+        changed: if set, called with each new value, in the thread for callbacks.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class ObservedState:
         self._value: Any = Unknown
 
     def get_value(self) -> Any:
-        """Return what the state is now, or `Unknown`."""
+        """Return the current value of the state, or `Unknown`."""
         return self._value
 
     def _on_change(self, value: Any) -> None:
@@ -102,11 +102,11 @@ class _InThread:
 
 
 class SyncClient:
-    """A blocking client of an ESHET server; see `eshet.Client` for all that is not said here.
+    """A blocking client of an ESHET server; see `eshet.Client` for details.
 
     It connects in the background, from an event loop in a thread of its own. Callbacks run in
-    another, one after the other: they may block, and may call the methods of the client, but an
-    action that calls an action of the same client waits for itself.
+    another thread, one after the other: they may block, and may call methods of the client; but an
+    action that calls an action of the same client would wait for itself.
 
     Use it with `with`, or `close` it.
 
@@ -118,7 +118,7 @@ class SyncClient:
         logger: logger for connection messages.
 
     Raises:
-        InvalidPath, ValueError, UnsupportedValue: as `Client`.
+        InvalidPath, ValueError, UnsupportedValue: see `Client`.
     """
 
     def __init__(
@@ -127,17 +127,17 @@ class SyncClient:
         server: str | Connector | None = None,
         client_id: Any = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
-        logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - the one of that name
+        logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
     ) -> None:
         self.closed = False
         """Whether `close` was called."""
-        self._lock = threading.Lock()  # so that nothing is handed to the loop after it has ended
+        self._lock = threading.Lock()  # nothing may be submitted to the loop after its end
         self._callbacks = ThreadPoolExecutor(1, "eshet callbacks")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="eshet", daemon=True)
         self._thread.start()
 
-        async def make() -> Client:  # in its own loop, as the caller may run in another
+        async def make() -> Client:  # in its own loop, since the caller may run in another one
             return Client(base, server, client_id, timeout_cfg, logger)
 
         try:
@@ -165,23 +165,23 @@ class SyncClient:
 
     @property
     def connected(self) -> bool:
-        """Are we currently connected?"""
+        """Whether the client is connected, with all registrations restored."""
         return self._client.connected
 
     @property
     def waiting_events(self) -> int:
-        """How many events wait for iterations of `event_listen` that are busy."""
+        """The number of events that wait for busy iterations of `event_listen`."""
         return self._client.waiting_events
 
     def wait_for_connection(self) -> None:
-        """Wait until the connection has been established."""
+        """Wait until the client is connected."""
         self._run(self._connect())
 
     def close(self) -> None:
-        """End the connection and the threads, for good. A second call does nothing.
+        """End the connection and the threads permanently. A second call does nothing.
 
-        Other threads that wait for something get `Disconnected`. A callback that still runs is not
-        waited for.
+        Pending calls in other threads raise `Disconnected`. This does not wait for a running
+        callback.
         """
         with self._lock:
             if self.closed:
@@ -201,7 +201,7 @@ class SyncClient:
         await self._client.wait_for_connection()
 
     async def _end(self) -> None:
-        """Close the client, and wait until all that waited for it has been told."""
+        """Close the client, and wait until all pending calls have ended."""
         await self._client.close()
         waiting = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -250,13 +250,13 @@ class SyncClient:
         return SyncHearing(self, self._run(listening))
 
     def event_listen(self, path: str) -> Iterator[Any]:
-        """See `Client.event_listen`: it ends when the client is closed by another thread."""
+        """See `Client.event_listen`; also ends when another thread closes the client."""
         payloads = self._client.event_listen(path)
 
         async def step() -> Any:
             return await anext(payloads, _END)
 
-        async def stop() -> None:  # which, other than aclose(), does nothing if it is never run
+        async def stop() -> None:  # unlike aclose(), this does nothing if it is never run
             await payloads.aclose()
 
         try:
@@ -265,7 +265,7 @@ class SyncClient:
                 yield payload
                 try:
                     payload = self._run(step())
-                except Disconnected:  # closed while nobody waited for a payload
+                except Disconnected:  # closed between two steps
                     return
         finally:
             with contextlib.suppress(Disconnected):
@@ -305,22 +305,22 @@ class SyncClient:
         return self._run(self._client.state_observe(path, self._in_thread(callback)))
 
     def state_observe_queue(self, path: str) -> "queue.SimpleQueue[Any]":
-        """Observe a state; return a queue of its values, of which the first is the present one."""
+        """Observe a state; return a queue of its values, starting with the current one."""
         values: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
         async def observe() -> None:
-            later: list[Any] = []  # what came before the present value was put
-            hearing = [later.append]
-            values.put(await self._client.state_observe(path, lambda value: hearing[0](value)))
+            later: list[Any] = []  # values that arrive before the current one is in the queue
+            receivers = [later.append]
+            values.put(await self._client.state_observe(path, lambda value: receivers[0](value)))
             for value in later:
                 values.put(value)
-            hearing[0] = values.put
+            receivers[0] = values.put
 
         self._run(observe())
         return values
 
     def state_observe_wrapper(self, path: str) -> "ObservedState":
-        """Observe a state; return what knows its value."""
+        """Observe a state; return an object with its value."""
         state = ObservedState()
         state._value = self.state_observe(path, state._on_change)
         return state
@@ -330,7 +330,7 @@ class SyncClient:
         function = None if callback is None else self._in_thread(callback)
         self._run(self._client.unobserve(path, function))
 
-    # --- what is registered -------------------------------------------------------------------
+    # --- all registrations --------------------------------------------------------------------
 
     def unregister(self, path: str) -> None:
         """See `Client.unregister`."""
@@ -346,12 +346,12 @@ class SyncClient:
         return _InThread(function, self._callbacks)
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop, and wait for its result. Interrupting that cancels it."""
+        """Run a coroutine in the loop, and wait for its result; interrupting this cancels it."""
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError(
                 "a method of SyncClient would wait for its own event loop here; "
-                "give it plain functions as callbacks, not coroutine functions"
+                "pass plain functions as callbacks, not coroutine functions"
             )
         future = self._submit(coroutine)
         try:

@@ -1,7 +1,7 @@
-"""Text of objects that may do anything: always returned, bounded in length, and encodable.
+"""Safe text of any object: never raises, is bounded in length, and can be encoded.
 
-An object of a user may raise any `BaseException` from `__repr__` or `__str__`, return megabytes or
-something other than a string, and hold lone surrogates, which no UTF-8 file or wire can carry.
+A user's object may raise any `BaseException` from `__repr__` or `__str__`, return megabytes or
+something other than a string, and contain lone surrogates, which UTF-8 can't encode.
 """
 
 from collections.abc import Callable
@@ -12,21 +12,21 @@ __all__ = ["MAX_LENGTH", "encodable", "safe_repr", "safe_str", "shorten", "type_
 _name_of_class: Final = type.__dict__["__name__"].__get__
 
 MAX_LENGTH: Final = 1000
-"""Default for the longest text of one object, in characters."""
+"""The default maximum length of an object's text, in characters."""
 
 
 def safe_repr(value: object, max_length: int = MAX_LENGTH) -> str:
-    """Return the repr of an object, or a description of the object where it has none."""
+    """Return the repr of an object, or a description of the object if that fails."""
     return _text(repr, value, max_length)
 
 
 def safe_str(value: object, max_length: int = MAX_LENGTH) -> str:
-    """Return the str of an object, or a description of the object where it has none."""
+    """Return the str of an object, or a description of the object if that fails."""
     return _text(str, value, max_length)
 
 
 def type_name(value: object) -> str:
-    """Return the name of the class of an object, whatever the class of that class does."""
+    """Return the name of an object's class, without running code of its metaclass."""
     return str(_name_of_class(type(value)))
 
 
@@ -51,7 +51,7 @@ def encodable(text: str) -> str:
 
 def _text(convert: Callable[[object], Any], value: object, max_length: int) -> str:
     try:
-        # str(): a subclass of str can override what slicing and encoding do.
+        # str.__str__: a subclass of str can override slicing and encoding.
         text = str.__str__(convert(value))
     except BaseException as error:
         what = "repr" if convert is repr else "str"

@@ -1,4 +1,4 @@
-"""Time zones as users name them, and where on Earth they are."""
+"""Time zones by name, and their locations."""
 
 import os
 import re
@@ -21,32 +21,32 @@ _PLACE: Final = re.compile(r"([+-]\d{4,6})([+-]\d{5,7})")
 
 
 def zone_of(tz: str | tzinfo | None) -> tzinfo:
-    """Return a time zone, given by its name, or the system's.
+    """Return a time zone by its name, or the system's.
 
     Raises:
-        ReactiveTypeError: there is none of that name.
+        ReactiveTypeError: there is no zone of that name.
     """
     if isinstance(tz, tzinfo):
         return tz
     try:
         if tz is not None and not isinstance(tz, str):
-            raise TypeError(f"it is of the class {type(tz).__name__}")
+            raise TypeError(f"its type is {type(tz).__name__}")
         return ZoneInfo(tz or _system_zone())
     except (LookupError, OSError, TypeError, ValueError) as error:
         name = _system_zone() if tz is None or tz == "" else tz
         raise ReactiveTypeError(
-            'a time zone is a name, as "Europe/Berlin", or a tzinfo, and not '
+            'a time zone is a name, such as "Europe/Berlin", or a tzinfo, and not '
             f"{safe_repr(name, 200)}: {error}"
         ) from error
 
 
 def place_of(zone: tzinfo) -> tuple[float, float] | None:
-    """Return latitude and longitude of the place that a zone is named after, if it is known."""
+    """Return latitude and longitude of the place that a zone is named after; None if unknown."""
     return _places().get(getattr(zone, "key", None) or "")
 
 
 def distance(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Return the angle between two places, given by latitude and longitude, in degrees."""
+    """Return the angle between two places, each as latitude and longitude, in degrees."""
     (north_a, east_a), (north_b, east_b) = a, b
     cosine = sin(radians(north_a)) * sin(radians(north_b)) + cos(radians(north_a)) * cos(
         radians(north_b)
@@ -55,7 +55,7 @@ def distance(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 
 def _system_zone() -> str:
-    """Return the name of the zone that this machine is set to."""
+    """Return the name of this machine's zone."""
     name = os.environ.get("TZ", "").lstrip(":")
     if not name:
         _, _, name = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")
@@ -73,7 +73,7 @@ def _places() -> dict[str, tuple[float, float]]:
 
 
 def _table() -> str:
-    """Return the table of the places of all zones; empty if this system has none."""
+    """Return the table of the locations of all zones; empty if this system has none."""
     for table in _tables():
         try:
             return table.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def _tables() -> Iterator[Path]:
 
 
 def _degrees(text: str, digits: int) -> float:
-    """Return an angle that is written as sign, degrees, minutes and maybe seconds."""
+    """Return an angle that is written as sign, degrees, minutes and optional seconds."""
     whole, minutes, seconds = (
         text[1 : 1 + digits],
         text[1 + digits : 3 + digits],

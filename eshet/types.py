@@ -1,4 +1,4 @@
-"""What code that uses a client is annotated with.
+"""Type aliases for annotating code that uses a client.
 
 from eshet.types import UnknownType, Value
 
@@ -15,13 +15,13 @@ __all__ = ["ActionCallback", "GetCallback", "Unknown", "UnknownType", "Value", "
 Value: TypeAlias = (
     bool | int | float | str | bytes | list[Any] | tuple[Any, ...] | dict[Any, Any] | None
 )
-"""What a message can carry. Lists and dicts hold the same again; a tuple arrives as a list."""
+"""The values that a message can carry. Lists and dicts contain values; tuples arrive as lists."""
 
 ActionCallback: TypeAlias = Callable[..., Any]
-"""Answers calls: given the arguments, it returns the result, or an awaitable of it."""
+"""Called with the arguments of a call; returns the result, or an awaitable of it."""
 
 GetCallback: TypeAlias = Callable[[], Any]
-"""Answers gets of a property: it returns the value, or an awaitable of it."""
+"""Called for a get of a property; returns the value, or an awaitable of it."""
 
 ValueCallback: TypeAlias = Callable[[Any], Any]
-"""Is told a payload, or a value, which of an observed state may be `Unknown`."""
+"""Called with a payload, or a value; the value of an observed state may be `Unknown`."""

@@ -1,7 +1,7 @@
-"""`Unknown`: what a state is when nobody can say what it is.
+"""`Unknown`: the value of a state that is not known.
 
-It is not a value and not "none": a state without an owner, an owner that said so, and every state
-while the connection is away are unknown.
+It is not a value and not "none": a state is unknown if it has no owner, if its owner declared it
+unknown, and while the connection is lost.
 """
 
 import enum
@@ -12,7 +12,7 @@ class UnknownType(enum.Enum):
     """The type of `Unknown`, for annotations: `def show(lux: float | UnknownType)`.
 
     An enumeration with one member, so that type checkers narrow `value is Unknown`, and there is
-    one object in a process whatever copies or unpickles it.
+    only one object in a process, also after copying or unpickling.
     """
 
     Unknown = "Unknown"

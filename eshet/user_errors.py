@@ -1,10 +1,9 @@
-"""Errors of users' code, made safe to look at.
+"""Safe handling of exceptions of user code.
 
-Python lets a class of errors override all that is asked of an error: `__cause__` may be a property
-that raises, its metaclass may raise `KeyboardInterrupt` when it is asked for `__name__`. A chain of
-errors may have 100,000 links, for each of which Python would look up lines of files. So whoever
-handles an error of a user takes `plain_error` of it, and shows it by `error_text` or
-`bounded_traceback`.
+A class of exceptions can override everything: `__cause__` may be a property that raises, and its
+metaclass may raise `KeyboardInterrupt` on access to `__name__`. A chain of exceptions may have
+100,000 links, and for each of them Python would look up source lines. So code that handles a user's
+exception calls `plain_error` on it, and displays it with `error_text` or `bounded_traceback`.
 """
 
 import contextlib
@@ -26,13 +25,13 @@ __all__ = [
 ]
 
 MAX_ERRORS: Final = 20
-"""How many errors of a chain, or levels of groups, are shown."""
+"""The maximum number of exceptions of a chain, or levels of groups, that are displayed."""
 
 _MAX_IN_GROUP: Final = 16
-"""How many errors of a group are shown: one more than `traceback` shows, which counts the rest."""
+"""How many exceptions of a group are kept: one more than `traceback` shows; it counts the rest."""
 
 _MAX_FRAMES: Final = 2000
-"""How many frames of an error are shown, the innermost."""
+"""How many frames of an exception are displayed: the innermost ones."""
 
 _mro: Final = type.__dict__["__mro__"].__get__
 _namespace: Final = type.__dict__["__dict__"].__get__
@@ -52,48 +51,48 @@ _OF_ERRORS: Final = frozenset(
         "exceptions",
     }
 )
-"""What a class of errors must not override to be looked at as it is."""
+"""The attributes that an exception class must not override to be considered plain."""
 
 _OF_CLASSES: Final = frozenset({"__getattribute__", "__name__"})
 """The same for a metaclass."""
 
 _PYTHONS: Final = frozenset({BaseException, BaseExceptionGroup, ExceptionGroup, type, object})
-"""Where these are defined as they should be."""
+"""The classes that may define these."""
 
 Part = tuple[traceback.TracebackException, BaseException]
 
 
 class UnusableError(Exception):
-    """Stands for an error whose class overrides what Python asks of each error."""
+    """Replaces an exception whose class overrides special attributes."""
 
 
 def is_error(error: BaseException, kinds: type[Any] | tuple[type[Any], ...]) -> bool:
-    """Whether an error is of one of these classes, which runs no code of its own class."""
+    """Whether an exception is of one of these classes, without running code of its own class."""
     return issubclass(type(error), kinds)
 
 
 def plain_error(error: BaseException) -> BaseException:
-    """Return the error, or another one of the same text if its class can't be looked at."""
-    if not _is_odd(type(error)):
+    """Return the exception, or a replacement with the same text if its class is not plain."""
+    if not _is_not_plain(type(error)):
         return error
     name = type_name(error)
-    text = f"{name}: {safe_str(error)} (the class {name} overrides what Python asks of an error)"
+    text = f"{name}: {safe_str(error)} (the class {name} overrides special attributes of errors)"
     return UnusableError(text).with_traceback(_traceback(error))
 
 
 def error_text(error: BaseException) -> str:
-    """Return what is the end of a traceback: the class and the text; never raises."""
+    """Return the last lines of a traceback, the class and the text; never raises."""
     return "".join(_part(plain_error(error), None).format_exception_only()).strip()
 
 
 def bounded_traceback(error: BaseException) -> tuple[list[Part], bool]:
-    """Return an error and those that it came of, or consists of, the error itself first.
+    """Return an exception with the exceptions in its chain and its groups, itself first.
 
-    Each is there as it is shown, linked to those that are shown with it. It never raises, and takes
-    little time whatever the error is.
+    They are returned in their displayed form, linked to each other. This never raises, and takes
+    little time for any exception.
 
     Returns:
-        The errors, and whether there are more of them.
+        The exceptions, and whether there are more of them.
     """
     error = plain_error(error)
     parts = [(_part(error, _traceback(error)), error)]
@@ -101,7 +100,7 @@ def bounded_traceback(error: BaseException) -> tuple[list[Part], bool]:
     seen = {id(error)}
     while todo and len(parts) < MAX_ERRORS:
         shown, its_error = todo.popleft()
-        for name, other in _others(its_error):
+        for name, other in _linked_errors(its_error):
             if id(other) in seen:
                 continue
             seen.add(id(other))
@@ -112,11 +111,13 @@ def bounded_traceback(error: BaseException) -> tuple[list[Part], bool]:
                 shown.exceptions = [*(shown.exceptions or ()), part[0]]
             else:
                 setattr(shown, name, part[0])
-    return parts, any(id(other) not in seen for _, each in todo for _, other in _others(each))
+    return parts, any(
+        id(other) not in seen for _, each in todo for _, other in _linked_errors(each)
+    )
 
 
-def _others(error: BaseException) -> Iterator[tuple[str, BaseException]]:
-    """Iterate over the errors that another one has, and the names of the attributes."""
+def _linked_errors(error: BaseException) -> Iterator[tuple[str, BaseException]]:
+    """Iterate over the exceptions that another one refers to, with the attribute names."""
     for name in ("__cause__", "__context__"):
         if (other := getattr(error, name)) is not None:
             yield name, plain_error(other)
@@ -127,16 +128,16 @@ def _others(error: BaseException) -> Iterator[tuple[str, BaseException]]:
 
 
 def _part(error: BaseException, frames: TracebackType | None) -> traceback.TracebackException:
-    """Return how one error is shown, without those that it came of."""
+    """Return the displayed form of one exception, without its chain."""
     stand_in = UnusableError(f"{type_name(error)}: {safe_str(error)}")
     for shown in (error, stand_in):
-        with contextlib.suppress(BaseException):  # whatever its notes and the names in frames do
+        with contextlib.suppress(BaseException):  # raised by its notes, or by names in frames
             return _checked(shown, frames)
     return _checked(stand_in, None)
 
 
 def _checked(error: BaseException, frames: TracebackType | None) -> traceback.TracebackException:
-    # With `_seen`, it leaves the chain to us.
+    # With `_seen`, it does not follow the chain.
     part = traceback.TracebackException(type(error), error, frames, limit=-_MAX_FRAMES, _seen=set())
     part.__cause__ = part.__context__ = part.exceptions = None
     for line in part.format_exception_only():
@@ -144,7 +145,7 @@ def _checked(error: BaseException, frames: TracebackType | None) -> traceback.Tr
     return part
 
 
-def _is_odd(of: type[BaseException]) -> bool:
+def _is_not_plain(of: type[BaseException]) -> bool:
     return _overrides(of, _OF_ERRORS) or _overrides(type(of), _OF_CLASSES)
 
 

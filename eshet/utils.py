@@ -1,16 +1,16 @@
-"""Strategies for running tasks in the background: what a rule's coroutine and its sinks run under.
+"""Strategies for running tasks in the background: a rule's coroutine, and its sinks.
 
-A *task* here is an async function without arguments; called again, it does its work again. A
-strategy only describes; `build` makes what is called with tasks and runs them:
+A *task* here is an async function without arguments, which can be called repeatedly. A strategy is
+only a description; `build` returns an object that is called with tasks and runs them:
 
     run = RunSerially(only_latest=True, retry=True).build()
     run(switch_on)
-    run(switch_off)          # takes the place of switch_on, if that is still waiting or failing
+    run(switch_off)          # replaces switch_on, if that is still waiting or failing
     await run.close()
 
-What a strategy runs belongs to the scope in which it was built: it runs in that context, errors
-are reported there, and it ends when the scope does. Only the cause is that of the call which gave
-the task: it goes with the task through queues and retries. `eshet_rules` has more strategies.
+The tasks belong to the scope in which the strategy was built: they run in that context, their
+errors are reported there, and they end with that scope. Only the cause is that of the call with the
+task: it stays with the task through queues and retries. `eshet_rules` has more strategies.
 """
 
 import abc
@@ -40,10 +40,10 @@ _T = TypeVar("_T")
 
 
 def in_task(f: Callable[_P, Awaitable[_T]]) -> Callable[_P, asyncio.Task[_T]]:
-    """Make a function that calls `f` in a task of its own and returns that `asyncio.Task`.
+    """Return a function that calls `f` in a task of its own and returns that `asyncio.Task`.
 
-    The task belongs to the scope of the caller and is cancelled with it. An error is reported
-    there; who awaits the task gets it as well.
+    The task belongs to the scope of the caller and is cancelled with it. Its error is reported
+    there, and also raised to a caller that awaits the task.
     """
 
     @functools.wraps(f)
@@ -56,7 +56,7 @@ def in_task(f: Callable[_P, Awaitable[_T]]) -> Callable[_P, asyncio.Task[_T]]:
                     raise
                 report_error(error, f"task {name_of(f)}")
                 if is_error(error, (SystemExit, KeyboardInterrupt)):
-                    # From a task, asyncio would let it end the event loop.
+                    # In a task, asyncio would let it end the event loop.
                     raise RuntimeError(f"raised {type_name(error)}") from error
                 raise
 
@@ -75,13 +75,13 @@ class TaskStrategy(abc.ABC):
 
     @abc.abstractmethod
     def build(self) -> BuiltStrategy:
-        """Make what is called with tasks and runs them, and is closed with `await x.close()`.
+        """Return an object that runs the tasks it is called with; close it with `close()`.
 
-        It is closed by itself when the scope in which it was built is disposed.
+        It is closed automatically when the scope in which it was built is disposed.
         """
 
     def wrap_fn(self, f: Callable[_P, Awaitable[object]]) -> Callable[_P, None]:
-        """Make a function that runs `f`, with what it is called with, under this strategy."""
+        """Return a function that runs `f`, with the same arguments, under this strategy."""
         run = self.build()
 
         @functools.wraps(f)
@@ -93,37 +93,38 @@ class TaskStrategy(abc.ABC):
 
 @dataclass(frozen=True, repr=False)
 class RunInTask(RetryOptions, TaskStrategy):
-    """Run each task at once, in an `asyncio.Task` of its own. What fails is reported, once.
+    """Run each task at once, in an `asyncio.Task` of its own. A failure is reported, once.
 
     Args:
         **options: see `eshet.tasks.RetryOptions`.
     """
 
     def build(self) -> BuiltStrategy:
-        """Make what runs the tasks; see `TaskStrategy.build`."""
+        """Return an object that runs tasks; see `TaskStrategy.build`."""
         return BuiltStrategy(self, back_off=back_off_of(self))
 
 
 @dataclass(frozen=True, repr=False)
 class RunSerially(Options, TaskStrategy):
-    """Run tasks one after another, in the order in which they came.
+    """Run tasks one after another, in the order of the calls.
 
     Args:
-        only_latest: when a task can start, skip all that wait but the newest; a task that waits
-            for its retry gives way too. Right for tasks that set something: only the last setting
-            matters.
-        retry: attempt a failed task again, until it succeeds. Without `only_latest`, those behind
-            it wait so long.
-        assume_failed: take each attempt as failed, so that the last task is repeated until a newer
-            one comes. For what gets lost without a sign, as on a radio that does not acknowledge;
-            needs `retry` and `only_latest`.
+        only_latest: when a task can start, skip all waiting tasks but the newest; a task that waits
+            for its retry is replaced as well. Right for tasks that set something: only the last
+            setting matters.
+        retry: repeat a failed task until it succeeds. Without `only_latest`, later tasks have to
+            wait for that.
+        assume_failed: treat each attempt as failed, so that the last task is repeated until there
+            is a newer one. For transmissions that may get lost unnoticed, such as by a radio
+            without acknowledgement; needs `retry` and `only_latest`.
         retry_start: seconds from a failure to the second attempt.
         retry_end: the longest time between two attempts, in seconds.
-        retry_multiplier: how much longer each wait is than the last. A new task starts afresh.
+        retry_multiplier: the factor from each pause to the next. A new task starts again with
+            `retry_start`.
         **options: see `eshet.tasks.Options`.
 
     Raises:
-        ValueError: the arguments do not go together; the message says what to write.
+        ValueError: the arguments are not consistent; the message says what to write.
     """
 
     only_latest: bool = False
@@ -138,12 +139,12 @@ class RunSerially(Options, TaskStrategy):
         check_retries(self)
         if self.assume_failed and not (self.retry and self.only_latest):
             raise ValueError(
-                "assume_failed repeats the last task for ever, which needs both others: write "
+                "assume_failed repeats the last task forever, which needs both others: write "
                 "RunSerially(only_latest=True, retry=True, assume_failed=True)"
             )
 
     def build(self) -> BuiltStrategy:
-        """Make what runs the tasks; see `TaskStrategy.build`."""
+        """Return an object that runs tasks; see `TaskStrategy.build`."""
         return BuiltStrategy(
             self,
             at_once=1,

@@ -1,8 +1,6 @@
 """`keep`: a Value whose content survives an edit of its rule."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -11,10 +9,10 @@ from eshet.reactive.core.graph import RestoreContext, ValueNode
 from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.origin import of_caller
 from eshet.reactive.core.value import value_of
-from eshet.reactive.handover.handover import Lost, Snapshot, give, named, stateful_nodes
+from eshet.reactive.handover.handover import Lost, Snapshot, named, stateful_nodes, take_snapshots
 from eshet.scope import Scope, current_scope
 
-__all__ = ["KEEP", "Keeping", "KeptNode", "going_on", "keep", "keeping", "left_in"]
+__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "kept_in", "provide_kept"]
 
 KEEP: Final = "keep"
 """The label of `keep` Values in logs."""
@@ -36,7 +34,6 @@ class Keeping(NamedTuple):
 
 
 _ALONE: Final = Keeping("", MappingProxyType({}))
-_keeping: Final[ContextVar[Keeping]] = ContextVar("eshet_rules.keep", default=_ALONE)
 
 
 def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
@@ -54,14 +51,15 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
             over from a different one, so it must leave valid content unchanged. If it raises
             during the set-up, the old version keeps running.
     """
-    version, old = _keeping.get()
+    scope = current_scope()
+    version, old = (scope and scope.find(Keeping)) or _ALONE
     node = KeptNode(initial, version, migrate)
     node.origin = of_caller()
     if name in old:
-        node.receive(old[name])
+        node.restore(old[name])
     value = named(value_of(node), name)
-    if (scope := current_scope()) is not None:
-        scope.room(_KeptValues).newest[name] = value
+    if scope is not None:
+        scope.get(_KeptValues).newest[name] = value
     return value
 
 
@@ -79,30 +77,30 @@ class _KeptValues:
 class KeptNode(ValueNode):
     """The node of a `keep` Value."""
 
-    __slots__ = ("_migrate", "_received", "_version", "migrated")
+    __slots__ = ("_migrate", "_restored", "_version", "migrated")
 
     def __init__(self, initial: Any, version: str, migrate: Migrate | None) -> None:
         super().__init__(initial)
         self._version = version
         self._migrate = migrate
-        self._received: Any = None
+        self._restored: Any = None
         self.migrated = False
         """Whether `migrate` has changed the content."""
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         """Return the version that the content belongs to, and the content."""
         return [self._version, self.value]
 
-    def receive(self, given: Any, resumption: RestoreContext | None = None) -> Sequence[Any]:
+    def restore(self, data: Any, context: RestoreContext | None = None) -> Sequence[Any]:
         """Restore the content; an unchanged one is restored only once."""
-        if is_same(given, self._received):
+        if is_same(data, self._restored):
             return ()  # restored in the set-up, which may have set another content since
-        version, value = given
+        version, value = data
         if self._migrate is not None and version != self._version:
             migrated = self._migrate(value, version)
             self.migrated = not is_same(migrated, value)
             value = migrated
-        self._received = given
+        self._restored = data
         self.change_to(value)
         return ()
 
@@ -111,7 +109,7 @@ class KeptNode(ValueNode):
         return KEEP
 
 
-def left_in(rule: str, scope: Scope) -> list[Snapshot]:
+def kept_in(rule: str, scope: Scope) -> list[Snapshot]:
     """Return the states of the `keep` Values in the scope of a rule, before it is disposed.
 
     Args:
@@ -119,27 +117,20 @@ def left_in(rule: str, scope: Scope) -> list[Snapshot]:
         scope: the scope of the attempt to run it.
     """
     nodes = stateful_nodes({rule: scope})
-    return give((about, node) for about, node in nodes if isinstance(node, KeptNode))
+    return take_snapshots((about, node) for about, node in nodes if isinstance(node, KeptNode))
 
 
-@contextlib.contextmanager
-def going_on(left: Sequence[Snapshot]) -> Iterator[None]:
-    """Make `keep` restore the states of an earlier attempt, within a `with` statement."""
-    version, old = _keeping.get()
+def provide_kept(scope: Scope, snapshots: Sequence[Snapshot]) -> None:
+    """Make `keep` in a scope restore the Values of an earlier attempt of the rule.
+
+    Args:
+        scope: the scope of the new attempt.
+        snapshots: the snapshots of the earlier attempt; see `kept_in`.
+    """
+    version, old = scope.find(Keeping) or _ALONE
     newer = {
-        about.name: given
-        for about, given in left
-        if about.name is not None and type(given) is not Lost
+        about.name: data
+        for about, data in snapshots
+        if about.name is not None and type(data) is not Lost
     }
-    with keeping(Keeping(version, {**old, **newer})):
-        yield
-
-
-@contextlib.contextmanager
-def keeping(keeping: Keeping) -> Iterator[None]:
-    """Set the context of `keep` within a `with` statement and the tasks started there."""
-    token = _keeping.set(keeping)
-    try:
-        yield
-    finally:
-        _keeping.reset(token)
+    scope.provide(Keeping, Keeping(version, {**old, **newer}))

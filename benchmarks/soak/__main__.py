@@ -38,16 +38,16 @@ SLOT: Final = 6.0
 """Seconds for one act, at least."""
 
 SETTLED: Final = (
-    "loaded",
-    "reloaded",
-    "import failed",
-    "import failed, kept old version",
-    "kept old version",
-    "rule stays failed",
+    "module.loaded",
+    "module.reloaded",
+    "module.import_failed",
+    "module.import_failed_again",
+    "module.reload_aborted",
+    "rule.stays_failed",
 )
 """What the log says when a save is dealt with."""
 
-BLOCKS: Final = "rule blocks the loop"
+BLOCKS: Final = "rule.blocks_loop"
 """What the log says of a rule that keeps the loop from the others."""
 
 
@@ -237,7 +237,7 @@ class Soak:
             if module_of(record).startswith("good_") and record["level"] == "error"
         ]
         self.check(not blamed, f"{len(blamed)} records blame good rules, as {blamed[:1]}")
-        components = [r for r in self.house.log.records if r["event"] == "component failed"]
+        components = [r for r in self.house.log.records if r["event"] == "component.failed"]
         self.check(not components, f"parts of the runner failed: {components[:1]}")
 
 

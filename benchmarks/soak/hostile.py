@@ -12,9 +12,9 @@ __all__ = ["ENDING", "HOSTILE"]
 
 _ERRORS: Final = 9
 
-_FAILED: Final = ("rule failed",)
-_BLOCKS: Final = ("rule blocks the loop",)
-_IMPORT: Final = ("import failed", "import failed, kept old version")
+_FAILED: Final = ("rule.failed",)
+_BLOCKS: Final = ("rule.blocks_loop",)
+_IMPORT: Final = ("module.import_failed", "module.import_failed_again")
 
 
 def _each(name: str, body: str) -> Kind:
@@ -197,7 +197,7 @@ HOSTILE: Final = [
             asyncio.create_task(client.event_emit('/bad/round', 1))
         heard.on_event(again)
         poked.on_event(again)""",
-        ("rules trigger each other",),
+        ("rule.loop_cut",),
     ),
     Kind(
         "fills_memory",
@@ -224,7 +224,7 @@ HOSTILE: Final = [
         """
         deep = keep('deep', ())
         poked.on_event(lambda number: setattr(deep, 'value', nested(deep.value, 100)))""",
-        ("will not survive a restart: it is no plain data",),
+        ("state.not_plain_data",),
         pokes=9,
         once=True,
     ),
@@ -239,7 +239,7 @@ HOSTILE: Final = [
         def change(_):
             odd.value = [Odd()]
         poked.on_event(change)""",
-        ("will not survive a restart: it is no plain data",),
+        ("state.not_plain_data",),
         once=True,
     ),
     Kind(
@@ -267,7 +267,7 @@ HOSTILE: Final = [
                 except asyncio.CancelledError:
                     pass
         asyncio.create_task(stay())""",
-        ("tasks do not end when cancelled",),
+        ("rule.tasks_not_ending",),
         saves=2,
     ),
     Kind("closes_its_client", "await client.close()", pokes=0),
@@ -298,7 +298,7 @@ HOSTILE: Final = [
             for _ in range(2):
                 threading.Thread(target=spin, daemon=True).start()
         poked.on_event(start)""",
-        ("threads of a rule slow the loop down",),
+        ("loop.slowed_by_threads",),
         once=True,
     ),
     Kind(
@@ -327,7 +327,7 @@ HOSTILE: Final = [
 """What the runner is to survive, and the other rules not to notice."""
 
 ENDING: Final = [
-    Kind("hogs_for_ever", "poked.on_event(lambda _: sum(range(10**12)))", ("rule stays off",)),
+    Kind("hogs_for_ever", "poked.on_event(lambda _: sum(range(10**12)))", ("rule.quarantined",)),
     Kind(
         "swallows_everything",
         """
@@ -338,9 +338,9 @@ ENDING: Final = [
                 except BaseException:
                     pass
         poked.on_event(stay)""",
-        ("rule stays off",),
+        ("rule.quarantined",),
     ),
-    Kind("crashes", "poked.on_event(lambda _: ctypes.string_at(0))", ("rule stays off",)),
+    Kind("crashes", "poked.on_event(lambda _: ctypes.string_at(0))", ("rule.quarantined",)),
     Kind(
         "hogs_in_thread_for_ever",
         """

@@ -111,7 +111,9 @@ class House:
         """Start the runner, and return the record that says that it runs."""
         begin = len(self.log.records)
         self._start_process()
-        record = await self.log.wait_for(lambda record: record["event"] == "running", begin, 30)
+        record = await self.log.wait_for(
+            lambda record: record["event"] == "runner.started", begin, 30
+        )
         if record is None:
             raise RuntimeError(f"the runner does not run: {self.log.records[-3:]}")
         return record

@@ -1,12 +1,12 @@
-"""The `eshet` command: look at a house, and touch it, from a shell.
+"""The `eshet` command: inspect and change the nodes of a server from a shell.
 
-    house      the commands that talk to a server
-    serve      the one that is a server
-    running    how they do their work
-    values     what they take and show
+    house      the commands of a client
+    serve      the command that runs a server
+    running    running a command: connection and errors
+    values     argument types and output formats
 
-Values are JSON. What is not asked for goes to standard error; the exit code is 0, or 1 if what was
-asked could not be done, or 2 if it was asked in a wrong way.
+Values are JSON. Everything except the requested output goes to standard error. The exit code is 0;
+1 if the request failed; 2 for wrong usage.
 """
 
 import click
@@ -33,7 +33,10 @@ __all__ = ["main"]
 @click.version_option(package_name="eshet-rules")
 @click.pass_context
 def main(ctx: click.Context, server: Address) -> None:
-    """Look at a house, and touch it. Values are JSON: 23, true, '"text"', '{"a": [1, 2]}'."""
+    """Inspect and control the nodes of a server.
+
+    Values are JSON: 23, true, '"text"', '{"a": [1, 2]}'.
+    """
     ctx.obj = server
 
 

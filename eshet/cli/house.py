@@ -1,4 +1,4 @@
-"""The commands that look at a house, and touch it."""
+"""The commands that get, set, call and observe nodes."""
 
 import asyncio
 import sys
@@ -46,7 +46,7 @@ def get(ctx: click.Context, path: str) -> None:
 @click.argument("value", type=JsonType())
 @click.pass_context
 def set_(ctx: click.Context, path: str, value: Any) -> None:
-    """Set a state or property: its owner is asked to give it this value."""
+    """Set a state or property, by sending the value to its owner."""
     ask(ctx, lambda client: client.set(path, value))
 
 
@@ -56,13 +56,13 @@ def set_(ctx: click.Context, path: str, value: Any) -> None:
 def observe(ctx: click.Context, path: str) -> None:
     """Print the value of a state, and each change of it, until interrupted.
 
-    While nobody knows the value, it is the word `unknown`, without quotes.
+    An unknown value is shown as the word `unknown`, without quotes.
     """
 
     async def request(client: Client) -> None:
         changes: asyncio.Queue[Any] = asyncio.Queue()
         value = await client.state_observe(path, changes.put_nowait)
-        while not changes.empty():  # what came meanwhile has led to this value
+        while not changes.empty():  # changes before the returned value
             changes.get_nowait()
         _show(value)
         while True:
@@ -89,7 +89,7 @@ def listen(ctx: click.Context, path: str) -> None:
 @click.argument("payload", type=JsonType(), default="null")
 @click.pass_context
 def emit(ctx: click.Context, path: str, payload: Any) -> None:
-    """Emit an event that somebody has registered or listens to."""
+    """Emit an event that is registered, or that a client listens to."""
     ask(ctx, lambda client: client.event_emit(path, payload))
 
 
@@ -98,10 +98,10 @@ def emit(ctx: click.Context, path: str, payload: Any) -> None:
 @click.argument("value", type=JsonType(), required=False)
 @click.pass_context
 def publish(ctx: click.Context, path: str, value: Any) -> None:
-    """Be a state, until interrupted.
+    """Own a state and publish its values until interrupted.
 
-    Its value is VALUE; without one, each line of standard input is the next value, the word
-    `unknown` makes it unknown, and it is gone with the last line. It can be set by others.
+    Its value is VALUE. Without it, each line of standard input is the next value, the word
+    `unknown` makes the state unknown, and the state ends with the input. Other clients can set it.
     """
     from_input = value is None
 
@@ -109,7 +109,7 @@ def publish(ctx: click.Context, path: str, value: Any) -> None:
         state = await client.state_register(path, lambda new: state.changed(new))
         if not from_input:
             await state.changed(value)
-            await _for_ever()
+            await _forever()
         while line := (await asyncio.to_thread(sys.stdin.readline)):
             word = line.strip()
             if word:
@@ -120,10 +120,10 @@ def publish(ctx: click.Context, path: str, value: Any) -> None:
 
 @click.command()
 @click.argument("path", type=PathType(directory=True), default="/")
-@click.option("-r", "--recursive", is_flag=True, help="Also what is in the directories below.")
+@click.option("-r", "--recursive", is_flag=True, help="Also list the directories below.")
 @click.pass_context
 def ls(ctx: click.Context, path: str, recursive: bool) -> None:
-    """Print what is in a directory: names, and what each is."""
+    """List a directory: names and kinds of its entries."""
 
     async def show(client: Client, directory: str) -> None:
         kind, *entries = await _listing(client, directory)
@@ -165,5 +165,5 @@ def _show(value: Any) -> None:
     click.echo(to_json(value))
 
 
-async def _for_ever() -> None:
+async def _forever() -> None:
     await asyncio.get_running_loop().create_future()

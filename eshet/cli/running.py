@@ -1,4 +1,4 @@
-"""How a command does its work: connected to a server, with errors for people."""
+"""Running a command: connection to a server, and readable errors."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from eshet.program import drop_output, printable
 __all__ = ["ask", "run"]
 
 _ANSWER_WITHIN: Final = 10.0
-"""How long a server may take to let a command in, in seconds."""
+"""How long a server may take to accept the connection, in seconds."""
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -29,8 +29,8 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-class _TellsOutages(logging.Handler):
-    """Says when the connection is lost, and when it is back."""
+class _OutageHandler(logging.Handler):
+    """Prints when the connection is lost, and when it is back."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
@@ -39,11 +39,11 @@ class _TellsOutages(logging.Handler):
 
 @asynccontextmanager
 async def _connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
-    """Connect once: a command does not wait for a server that is not there.
+    """Connect once: a command does not wait until a server is available.
 
     Args:
         address: of the server.
-        stays: whether the command waits, and says so, when the server goes after that.
+        stays: whether the command keeps waiting, with a message, when the connection is lost later.
     """
     refused: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
 
@@ -60,20 +60,20 @@ async def _connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
                 raise
 
     log = logging.Logger("eshet.cli", logging.INFO)
-    log.addHandler(logging.NullHandler())  # or else logging would print warnings by itself
+    log.addHandler(logging.NullHandler())  # without a handler, logging prints warnings itself
     client = Client(server=Once(), logger=log)
     connected: asyncio.Future[Any] = asyncio.ensure_future(client.wait_for_connection())
     waited: set[asyncio.Future[Any]] = {connected, refused}
     try:
         await asyncio.wait(waited, timeout=_ANSWER_WITHIN, return_when=asyncio.FIRST_COMPLETED)
         if not connected.done():
-            why = refused.result() if refused.done() else "it does not answer as an ESHET server"
+            why = refused.result() if refused.done() else "it does not answer like an ESHET server"
             raise Disconnected(
                 f"can't connect to {address}",
                 f"{why}. Start one with `eshet serve`, or name yours with --server or ESHET_SERVER",
             )
         if stays:
-            log.addHandler(_TellsOutages())
+            log.addHandler(_OutageHandler())
         yield client
     finally:
         await client.close()
@@ -81,7 +81,7 @@ async def _connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work of a command; exit with what its errors mean. With uvloop, if it is installed."""
+    """Run a command; exit with a code according to its errors. Uses uvloop if it is installed."""
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(work)
@@ -89,18 +89,18 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         click.echo(f"eshet: {printable(str(error))}", err=True)
         sys.exit(1)
     except BrokenPipeError:
-        drop_output()  # whoever read this has enough
+        drop_output()  # the reader has closed the pipe
 
 
 def ask(
     ctx: click.Context, request: Callable[[Client], Awaitable[Any]], *, stays: bool = False
 ) -> None:
-    """Make a request, and print its result if it has one to print.
+    """Connect to the server and make a request.
 
     Args:
         ctx: of the command.
-        request: makes it.
-        stays: whether it goes on until it is interrupted, also when the server goes and comes back.
+        request: makes the request, and prints its result.
+        stays: whether it runs until it is interrupted, across reconnections.
     """
 
     async def work() -> None:

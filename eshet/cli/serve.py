@@ -39,7 +39,9 @@ class _LimitType(click.ParamType[tuple[str, float]]):
             limit = float(number) if types[name] is float else int(number)
             Limits(**{name: limit})  # type: ignore[arg-type]
         except ValueError:
-            self.fail(f"{name} is a number above 0, as {name}={getattr(Limits, name)}", param, ctx)
+            self.fail(
+                f"{name} is a number above 0, such as {name}={getattr(Limits, name)}", param, ctx
+            )
         return name, limit
 
 
@@ -49,7 +51,7 @@ class _LimitType(click.ParamType[tuple[str, float]]):
     "addresses",
     type=AddressType(lowest_port=0),
     multiple=True,
-    help=f"Where to listen; may be given several times. Port 0: any that is free. "
+    help=f"Where to listen; may be repeated. Port 0: any free port. "
     f"[default: 127.0.0.1:{DEFAULT_PORT}, if there is no --unix]",
 )
 @click.option(
@@ -57,20 +59,20 @@ class _LimitType(click.ParamType[tuple[str, float]]):
     "sockets",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A Unix socket to listen on, which only your user may connect to.",
+    help="A Unix socket to listen on, to which only your user can connect.",
 )
 @click.option("--tls-cert", type=_FILE, help="Certificate for the addresses, with its chain (PEM).")
 @click.option("--tls-key", type=_FILE, help="Its key (PEM).")
 @click.option(
     "--tls-client-ca", type=_FILE, help="Only clients with a certificate of this CA (PEM)."
 )
-@click.option("--insecure", is_flag=True, help="Listen without TLS where other machines can reach.")
+@click.option("--insecure", is_flag=True, help="Allow other machines to connect without TLS.")
 @click.option(
     "--limit",
     "limits",
     type=_LimitType(),
     multiple=True,
-    help="A limit, as clients=100; see docs/server.md for their names.",
+    help="A limit, such as clients=100; see docs/server.md for their names.",
 )
 def serve(
     addresses: tuple[Address, ...],
@@ -81,7 +83,7 @@ def serve(
     insecure: bool,
     limits: tuple[tuple[str, float], ...],
 ) -> None:
-    """Run a server, until interrupted. Whoever can reach its address can do everything."""
+    """Run a server until interrupted. Every client that can connect has full access."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     tls = _tls(tls_cert, tls_key, tls_client_ca)
     if not addresses and not sockets:
@@ -121,7 +123,7 @@ def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSL
 async def _interrupted() -> None:
     """Wait for SIGINT or SIGTERM."""
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    interrupted = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
-    await asked.wait()
+        loop.add_signal_handler(number, interrupted.set)
+    await interrupted.wait()

@@ -1,4 +1,4 @@
-"""What the commands take and show: paths, addresses, and values as JSON."""
+"""Argument types and output formats of the commands: paths, addresses, and values as JSON."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["AddressType", "JsonType", "PathType", "from_json", "to_json"]
 
 
 class PathType(click.ParamType[str]):
-    """An absolute path of a node; with `directory`, or of a directory."""
+    """An absolute path of a node; with `directory`, also of a directory."""
 
     name = "path"
 
@@ -46,7 +46,7 @@ class JsonType(click.ParamType[Any]):
 
 
 class AddressType(click.ParamType[Address]):
-    """Where a server is."""
+    """The address of a server."""
 
     name = "host:port"
 
@@ -64,17 +64,17 @@ class AddressType(click.ParamType[Address]):
 
 
 def from_json(text: str) -> Any:
-    """Return the value that a text is the JSON of.
+    """Return the value of a JSON text.
 
     Raises:
-        ValueError: it is no JSON; the message says what to write.
+        ValueError: it is not JSON; the message says what to write.
     """
     try:
         return json.loads(text)
     except ValueError as error:
         raise ValueError(
             f"{text!r} is not JSON ({error}); text has double quotes inside the shell's, "
-            f"as '\"on\"'"
+            f"such as '\"on\"'"
         ) from None
     except RecursionError:
         raise ValueError(
@@ -83,7 +83,7 @@ def from_json(text: str) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Return a value as one line of JSON that no terminal takes for a command."""
+    """Return a value as one line of JSON that can't control a terminal."""
     if value is Unknown:
         return "unknown"
     text = json.dumps(_jsonable(value), ensure_ascii=False)
@@ -91,7 +91,7 @@ def to_json(value: Any) -> str:
 
 
 def _jsonable(value: Any) -> Any:
-    """Show what JSON does not have: bytes as hexadecimal text, any key of a map as text."""
+    """Convert values that JSON does not have: bytes to hexadecimal text, map keys to text."""
     match value:
         case bytes():
             return value.hex()

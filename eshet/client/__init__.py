@@ -1,15 +1,15 @@
 """The asyncio client.
 
-What lives where; imports go downwards only:
+The modules, from top to bottom; each imports only from those below it:
 
-    view                  a client over the connection of another, held back until a hand-over
+    view                  a client on a shared connection, held back until a hand-over
     client                Client and StateWrapper
-    registrar             registers, listens and observes, and takes it back
-    connection_manager    connects, reconnects with back-off, and restores what was registered
-    event_iteration       payloads that wait for an `async for` over an event
-    dispatch              handles what the server sends unasked: calls, sets, notifications
-    registrations         what a client owns, listens to and observes
-    callbacks             callbacks of users, with the context in which they were given
+    registrar             registers, listens and observes, and undoes that again
+    connection_manager    connects, reconnects with back-off, and restores all registrations
+    event_iteration       events that wait for an `async for`
+    dispatch              handles messages that are not replies: calls, sets, notifications
+    registrations         the nodes that a client owns, listens to and observes
+    callbacks             user callbacks, each with the context in which it was registered
     observer              hooks for every input and output of a client; they create causes
     correlation           recognizes an input as the effect of an earlier output
     session               one connection: requests and their replies

@@ -1,8 +1,8 @@
-"""What a user gave us to call, together with the context in which it was given.
+"""User callbacks, each with the context in which it was registered.
 
-A callback runs in that context: the tasks that it starts belong to the scope, and have the default
-client, of the rule that registered it. Its errors are reported there too, and go no further. Only
-the cause is that of what it is told.
+A callback runs in that context: the tasks that it starts belong to the scope, and use the default
+client, of the rule that registered it. Its errors are reported there, and are not raised further.
+Only the cause is that of the input.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from eshet.user_errors import is_error
 __all__ = ["Answer", "Callback", "Tasks"]
 
 _VALUES: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
-"""What most callbacks return: to ask whether that can be awaited takes longer than the call."""
+"""The types of most results: testing whether a result is awaitable takes longer than the call."""
 
 _KINDS: Final = {
     "listener": "event",
@@ -31,40 +31,40 @@ _KINDS: Final = {
     "setter": "set",
     "getter": "get",
 }
-"""Which kind of input each role of a callback hears."""
+"""The kind of input that each role of a callback receives."""
 
 
 class Answer(Protocol):
-    """Takes what a callback came to, once."""
+    """Takes the outcome of a callback, once."""
 
     def reply(self, result: Any) -> None:
-        """It returned this. What this raises is the callback's error: the result is no good."""
+        """Reply with a result; raises if the result is not valid, as an error of the callback."""
         ...
 
     def fail(self, error: BaseException) -> None:
-        """It raised this."""
+        """Reply with an error."""
         ...
 
 
 _log: Final = logging.getLogger("eshet.client")
 
 WARN_RUNNING: Final = 10_000
-"""How many callbacks of one client run at once when a warning is logged, and at each doubling."""
+"""A warning is logged when this many callbacks of a client are running, and at each doubling."""
 
 
 class Tasks:
-    """The tasks of one client, which nobody else holds on to."""
+    """The tasks of one client; it keeps the references that asyncio does not keep."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
         self._warn_at = WARN_RUNNING
 
     def start_for(self, coroutine: Coroutine[Any, Any, None], doing: str) -> None:
-        """Run what a callback returned in a task; warn when ever more of these run.
+        """Run the coroutine of a callback in a task; warn when more and more of them run.
 
         Args:
-            coroutine: of a callback.
-            doing: what it is, as `"listener of /hall/motion"`.
+            coroutine: returned by a callback.
+            doing: the name of the callback, such as `"listener of /hall/motion"`.
         """
         _ = self.start(coroutine)
         count = len(self._running)
@@ -72,18 +72,18 @@ class Tasks:
             self._warn_at = WARN_RUNNING
         elif count >= self._warn_at:
             self._warn_at = 2 * count
-            text = "%d callbacks run at once, the last is the %s: they come faster than they end"
+            text = "%d callbacks are running, the last is the %s: they start faster than they end"
             _log.warning(text, count, doing)
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a coroutine in a task, in a copy of the present context."""
+        """Run a coroutine in a task, in a copy of the current context."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def cancel(self) -> None:
-        """Cancel all that run, but for the one that calls this, and wait until they have ended."""
+        """Cancel all tasks except the calling one, and wait until they have ended."""
         tasks = self._running - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -91,14 +91,14 @@ class Tasks:
 
 
 class Callback:
-    """A callback of a user.
+    """A user callback.
 
     Args:
-        function: what to call; if it returns something awaitable, that is awaited in a task.
-        role: what it is there as: `"listener"`, `"observer"`, `"action"`, `"setter"` or `"getter"`.
-        path: where.
-        tasks: where its tasks belong.
-        witness: is told of what it hears, if there is one.
+        function: the function to call; an awaitable result is awaited in a task.
+        role: `"listener"`, `"observer"`, `"action"`, `"setter"` or `"getter"`.
+        path: the path for which it was registered.
+        tasks: the tasks of the client.
+        observer: the client's observer, which is notified of each input.
     """
 
     __slots__ = ("_in_context", "_observer", "_path", "_role", "_tasks", "function", "seen")
@@ -116,14 +116,14 @@ class Callback:
         self._path = path
         self._tasks = tasks
         self._observer = observer
-        self.seen = 0  # see `eshet.client.observer.Endpoint`
-        self._see_from_now()
+        self.seen = 0  # see `eshet.client.observer.InputTarget`
+        self._reset_seen()
         self._in_context = contextvars.copy_context().run
 
     def __call__(self, *args: Any) -> None:
-        """Call it, and forget what it returns."""
+        """Call the function, and ignore its result."""
         if self._observer is not None and not self._in_context(
-            self._hear, self._observer, current.get(), args[0]
+            self._notify_input, self._observer, current.get(), args[0]
         ):
             return
         try:
@@ -137,10 +137,10 @@ class Callback:
                 self._start(self._await(result))
 
     def answer(self, args: list[Any], answer: Answer) -> None:
-        """Call it, and give its result or its error to the answer; now or later."""
+        """Call the function, and pass its result or error to `answer`, now or later."""
         if self._observer is not None:
             value = args if self._role == "action" else args[0] if args else None
-            self._in_context(self._hear, self._observer, current.get(), value)
+            self._in_context(self._notify_input, self._observer, current.get(), value)
         try:
             result = self._in_context(self.function, *args)
             if type(result) not in _VALUES and _is_awaitable(result):
@@ -157,13 +157,13 @@ class Callback:
     def _doing(self) -> str:
         return f"{self._role} of {self._path}"
 
-    def _see_from_now(self) -> None:
+    def _reset_seen(self) -> None:
         if self._observer is not None:
             self.seen = self._observer.first_visible(_KINDS[self._role], self._path.encode())
 
-    def _hear(self, observer: ClientObserver, cause: Cause | None, value: Any) -> bool:
-        """Tell the witness, and return whether who is to hear is still there after that."""
-        current.set(cause)  # of this context, which is the callback's own, until it hears again
+    def _notify_input(self, observer: ClientObserver, cause: Cause | None, value: Any) -> bool:
+        """Notify the client's observer; return False if that disposed the callback's scope."""
+        current.set(cause)  # in the callback's own context, until the next input
         observer.on_input(_KINDS[self._role], self._path, value)
         scope = current_scope()
         return scope is None or not scope.disposed
@@ -195,7 +195,7 @@ class Callback:
 
 
 def _is_awaitable(value: Any) -> bool:
-    """Return whether a value can be awaited, without asking the value: it may be anything."""
+    """Return whether a value is awaitable, by its type: the value itself may be any user object."""
     kind = type(value)
     return hasattr(kind, "__await__") or (
         kind is types.GeneratorType and bool(value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)

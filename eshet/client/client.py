@@ -1,6 +1,5 @@
-"""The asyncio client: one connection to a server, which comes back by itself."""
+"""The asyncio client: one connection to a server, with automatic reconnection."""
 
-import asyncio
 import functools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -22,6 +21,7 @@ from eshet.client.registrations import Registration, RegistrationTable, Subscrip
 from eshet.client.session import describe
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, UnsupportedValue
+from eshet.interpreter import running_loop
 from eshet.messages import (
     MAX_CLIENT_ID,
     ActionCall,
@@ -46,7 +46,7 @@ __all__ = ["Client", "StateWrapper"]
 
 @dataclass(frozen=True)
 class StateWrapper:
-    """A registered state, which just stores a client and a path."""
+    """A registered state: a client and a path."""
 
     client: "Client"
     path: str
@@ -63,38 +63,42 @@ class StateWrapper:
 class Client:
     """A client of an ESHET server.
 
-    It connects in the background as soon as it is used within a running event loop, and comes back
-    by itself when the connection ends: at once, then after ever longer delays of up to 5 s. All
-    registrations, the values of its states and its observations are restored before `connected`
-    is true again. Use it with `async with`, or `close` it.
+    It connects in the background as soon as it is used within a running event loop, and reconnects
+    when the connection ends: at once, then after increasing delays of up to 5 s. All registrations,
+    the values of its states and its observations are restored before `connected` is true again.
+    Use it with `async with`, or `close` it.
 
-    Errors raised by all requests: `WrongLoop` if it is used in another thread or event loop than
-    the one in which it was first used, before anything is sent; `Disconnected` if there is no
-    connection or it ends before the answer comes, except that what is to last (registering,
-    listening, observing) is done when there is one; `ErrorValue` if the server, or the owner of the
-    node, answers with an error; `InvalidPath`, `UnsupportedValue` and `MessageTooLong` if the
-    request can't be made. Cancelling
-    a request loses its answer; what was asked may still be done.
+    All requests raise these errors:
 
-    Callbacks run in the context in which they were registered. What they raise is reported to the
-    scope of that context (see `eshet.scope`), and changes nothing else; a listener or observer
-    that was added within a scope ends with it.
+    - `WrongLoop`, before sending anything, if the client was first used in another thread or event
+      loop;
+    - `Disconnected` if the client is not connected, or if the connection ends before the answer
+      arrives. Requests with a lasting effect (registering, listening, observing) wait for a
+      connection instead;
+    - `ErrorValue` if the server, or the owner of the node, answers with an error;
+    - `InvalidPath`, `UnsupportedValue` and `MessageTooLong` if the request can't be made.
+
+    Cancelling a request drops its answer; the request may still take effect.
+
+    Callbacks run in the context in which they were registered. Their errors are reported to the
+    scope of that context (see `eshet.scope`), and have no other effect; a listener or observer
+    that was added within a scope ends with that scope.
 
     Args:
         base: base path for this client: relative paths passed to other functions will be relative
             to this.
         server: ESHET server to connect to; defaults to the ESHET_SERVER environment variable, or
             localhost. This may also include the port number (in the form host:port), which
-            defaults to 11236. A server in this process can be given as it is.
+            defaults to 11236. A server in this process can be passed directly.
         client_id: msgpack-serialisable ID for this client; will be allocated by the server if not
             provided.
         timeout_cfg: configuration for protocol-level timeouts.
         logger: logger for connection messages.
 
     Raises:
-        InvalidPath: the base is no path.
-        ValueError: the server is no address.
-        UnsupportedValue: the client id is no value of the wire.
+        InvalidPath: the base is not a valid path.
+        ValueError: the server is not a valid address.
+        UnsupportedValue: the client id can't be packed.
     """
 
     def __init__(
@@ -103,13 +107,13 @@ class Client:
         server: str | Connector | None = None,
         client_id: Any = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
-        logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - the one of that name
+        logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
     ) -> None:
         self._base = paths.check_base(base)
         self._logger = logger
         self._registrations: Final = RegistrationTable()
         self._tasks: Final = Tasks()
-        self._keeper: Final = ConnectionManager(
+        self._manager: Final = ConnectionManager(
             _connector(server),
             None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
@@ -117,10 +121,10 @@ class Client:
             Dispatcher(self._registrations).handlers,
             logger,
         )
-        self._registrar = Registrar(self._keeper, self._registrations, self._tasks)
+        self._registrar = Registrar(self._manager, self._registrations, self._tasks)
         self._iterations: Final[dict[EventIteration, None]] = {}  # of all views, in order
-        if asyncio._get_running_loop() is not None:
-            self._keeper.start()
+        if running_loop() is not None:
+            self._manager.start()
 
     async def __aenter__(self) -> Self:
         try:
@@ -139,33 +143,33 @@ class Client:
         await self.close()
 
     def __repr__(self) -> str:
-        keeper = self._keeper
-        return f"<Client of {keeper.server}: {'connected' if self.connected else keeper.why_not}>"
+        state = "connected" if self.connected else self._manager.disconnect_reason
+        return f"<Client of {self._manager.server}: {state}>"
 
     # --- the connection -----------------------------------------------------------------------
 
     @property
     def connected(self) -> bool:
-        """Are we currently connected?"""
-        return self._keeper.connected
+        """Whether the client is connected, with all registrations restored."""
+        return self._manager.connected
 
     @property
     def closed(self) -> bool:
-        """Whether this client connects no more."""
-        return self._keeper.closed
+        """Whether this client is closed and will not connect again."""
+        return self._manager.closed
 
     @property
     def reconnected_at(self) -> float | None:
-        """The loop's time when a connection was made after one that was lost; None if never."""
-        return self._keeper.reconnected_at
+        """The loop's time of the last reconnection; None if there was none."""
+        return self._manager.reconnected_at
 
     @property
     def waiting_events(self) -> int:
-        """How many events wait for iterations of `event_listen` that are busy."""
+        """The number of events that wait for busy iterations of `event_listen`."""
         return sum(map(len, self._iterations))
 
     def attach(self, observer: ClientObserver) -> None:
-        """Notify an observer of every input and output; called before the client is used.
+        """Notify an observer of every input and output; call this before the client is used.
 
         From then on causes are tracked, see `eshet.client.observer`.
         """
@@ -180,23 +184,22 @@ class Client:
             self._registrations.observer.on_skipped(code, path, value, why)
 
     def wait_for_connection(self) -> Awaitable[None]:
-        """Wait until the connection has been established.
+        """Wait until the client is connected.
 
         Raises:
             Disconnected: this client is closed.
         """
-        self._keeper.check_loop()
-        self._keeper.start()
-        return self._keeper.wait()
+        self._manager.check_loop()
+        self._manager.start()
+        return self._manager.wait()
 
     async def close(self) -> None:
-        """End the connection and the tasks of callbacks, for good. A second call does nothing.
+        """End the connection and the tasks of callbacks permanently. A second call does nothing.
 
-        The server drops everything that the client owned, heard and observed, and iterators of
-        events end.
+        The server drops all registrations of the client, and iterators of events end.
         """
-        self._keeper.check_loop()
-        await self._keeper.close()
+        self._manager.check_loop()
+        await self._manager.close()
         for iteration in self._iterations:
             iteration.end()
         await self._tasks.cancel()
@@ -205,7 +208,7 @@ class Client:
         """Return the absolute path of a path relative to this client's base.
 
         Raises:
-            InvalidPath: it is none.
+            InvalidPath: it is not a valid path.
         """
         return paths.resolve(self._base, path)
 
@@ -216,9 +219,9 @@ class Client:
 
         Args:
             path: of the action.
-            callback: called with the action arguments to get the return value. If the return is
-                awaitable, it will be awaited in a task. What it raises is the caller's answer, as
-                `str(exception)`, and is reported here.
+            callback: called with the action's arguments; returns the result. An awaitable result is
+                awaited in a task. If it raises, the caller receives `str(exception)` as the error,
+                and the error is reported here.
         """
         wire = self._wire(path)
         answer = self._callback(callback, "action", wire)
@@ -243,14 +246,14 @@ class Client:
         get_callback: Callable[[], Any],
         set_callback: Callable[[Any], Any] | None = None,
     ) -> None:
-        """Register a property, whose value is asked for whenever somebody wants it.
+        """Register a property, whose value is requested from its owner at each get.
 
         Args:
             path: of the property.
-            get_callback: called to get the value. If it returns something awaitable, that will be
-                awaited in a task. What it raises is the answer, as for an action.
-            set_callback: called with the value when somebody sets the property, in the same way.
-                Without one, setting is answered with `not_implemented`.
+            get_callback: called to get the value. An awaitable result is awaited in a task. If it
+                raises, the caller receives the error, as for an action.
+            set_callback: called with the new value when a client sets the property, in the same
+                way. Without it, sets are answered with `not_implemented`.
         """
         wire = self._wire(path)
         getter = self._callback(get_callback, "getter", wire)
@@ -258,39 +261,39 @@ class Client:
         await self._registrar.register(Registration(wire, PropRegister.code, setter, getter))
 
     async def get(self, path: str) -> Any:
-        """Get the value of a state or property; an unknown state is an `ErrorValue`."""
+        """Get the value of a state or property; an unknown state raises an `ErrorValue`."""
         wire = self._wire(path)
         value = await self._ask(Get.code, wire)
         self._notify_input("get", wire, value)
         return value
 
     async def set(self, path: str, value: Any) -> None:
-        """Set a state or property: its owner is asked to give it this value."""
+        """Set a state or property, by sending the value to its owner."""
         wire = self._wire(path)
-        await self._say(Set.code, wire, _pack(value, Set.code, wire))
+        await self._send(Set.code, wire, _pack(value, Set.code, wire))
 
     # --- events -------------------------------------------------------------------------------
 
     async def event_register(self, path: str) -> Callable[[Any], Awaitable[None]]:
-        """Register an event; returns an async callable which emits an event given a payload."""
+        """Register an event; return an async function that emits it with a payload."""
         wire = self._wire(path)
         await self._registrar.register(Registration(wire, EventRegister.code))
         return functools.partial(self.event_emit, wire.decode())
 
     async def event_emit(self, path: str, payload: Any) -> None:
-        """Emit an event, which may be somebody else's."""
+        """Emit an event, which may belong to another client."""
         wire = self._wire(path)
-        await self._say(EventEmit.code, wire, _pack(payload, EventEmit.code, wire))
+        await self._send(EventEmit.code, wire, _pack(payload, EventEmit.code, wire))
 
     async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> Subscription:
         """Listen for events.
 
         Args:
             path: of the event, which does not have to be registered yet.
-            callback: called with the payload; if it returns a coroutine, it will be ran in a task.
+            callback: called with the payload; a coroutine is run in a task.
 
         Returns:
-            What ends it, by its `dispose`.
+            The subscription; its `dispose` ends it.
         """
         wire = self._wire(path)
         listener = self._callback(callback, "listener", wire)
@@ -298,13 +301,13 @@ class Client:
         return subscription
 
     async def event_listen(self, path: str) -> AsyncGenerator[Any, None]:
-        """Listen for events; returns an async iterator of the payloads.
+        """Listen for events; return an async iterator of the payloads.
 
-        What comes while the iteration is busy waits, in order; from 10,000 events on that is logged
-        each time that it has doubled, and `waiting_events` counts it.
+        Events that arrive while the iteration is busy are queued in order, and `waiting_events`
+        counts them. A warning is logged at 10,000 queued events, and each time the number doubles.
 
-        It listens from the first step of the iteration to the end of it, over reconnections too,
-        and ends when the client is closed. Each step goes on with the cause of its payload.
+        It listens from the first step of the iteration to its end, across reconnections, and ends
+        when the client is closed. Each step runs with the cause of its payload.
 
             async for payload in client.event_listen("/hall/motion"):
                 ...
@@ -314,9 +317,9 @@ class Client:
         self._iterations[iteration] = None
         before = current.get()
         try:
-            while (received := await iteration.get()) is not None:
-                payload, cause = received
-                current.set(cause)  # of the caller: a generator has no context of its own
+            while (item := await iteration.get()) is not None:
+                payload, cause = item
+                current.set(cause)  # in the context of the caller: a generator has none
                 yield payload
         finally:
             current.set(before)
@@ -324,11 +327,11 @@ class Client:
             subscription.dispose()
 
     async def unlisten(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
-        """Stop listening; returns when the server has taken note.
+        """Stop listening; returns when the server has confirmed it.
 
         Args:
             path: of the event.
-            callback: which was given to `event_listen_cb`; all of that path if it is left out.
+            callback: the callback passed to `event_listen_cb`; without it, all of that path.
         """
         await self._registrar.unsubscribe(EventListen.code, self._wire(path), callback)
 
@@ -341,9 +344,9 @@ class Client:
 
         Args:
             path: of the state.
-            set_callback: called with the value when somebody sets the state; if it returns
-                something awaitable, that is awaited in a task. It changes the state itself, if it
-                wants to. Without one, setting is answered with `not_implemented`.
+            set_callback: called with the new value when a client sets the state; an awaitable
+                result is awaited in a task. It has to change the state itself, if that is wanted.
+                Without it, sets are answered with `not_implemented`.
         """
         wire = self._wire(path)
         setter = None if set_callback is None else self._callback(set_callback, "setter", wire)
@@ -353,7 +356,7 @@ class Client:
     async def state_changed(self, path: str, value: Any) -> None:
         """Update the value of a registered state.
 
-        While the connection is away, the value is kept and published when it is back.
+        Without a connection, the value is kept, and published after the reconnection.
 
         Args:
             path: of the state.
@@ -374,9 +377,8 @@ class Client:
 
         Args:
             path: of the state, which does not have to be registered yet.
-            callback: called with subsequent values, and with `Unknown` whenever the state is
-                unknown or the connection is lost; if it returns a coroutine, it will be ran in a
-                task.
+            callback: called with later values, and with `Unknown` whenever the state becomes
+                unknown or the connection is lost; a coroutine is run in a task.
 
         Returns:
             The current value or Unknown.
@@ -388,42 +390,42 @@ class Client:
         return value
 
     async def unobserve(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
-        """Stop observing; returns when the server has taken note.
+        """Stop observing; returns when the server has confirmed it.
 
         Args:
             path: of the state.
-            callback: which was given to `state_observe`; all of that path if it is left out.
+            callback: the callback passed to `state_observe`; without it, all of that path.
         """
         await self._registrar.unsubscribe(StateObserve.code, self._wire(path), callback)
 
-    async def _say(self, code: int, path: bytes, value: bytes) -> None:
+    async def _send(self, code: int, path: bytes, value: bytes) -> None:
         await self._ask(code, path, value)
 
     async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
         observer = self._registrations.observer
         if observer is None:
-            return await self._keeper.ask(code, path, value)
-        with observer.on_sending(code, path, value) as said:
-            said.result = await self._keeper.ask(code, path, value)
-        return said.result
+            return await self._manager.ask(code, path, value)
+        with observer.on_sending(code, path, value) as span:
+            span.result = await self._manager.ask(code, path, value)
+        return span.result
 
     async def _change(self, code: int, path: bytes, value: bytes = b"") -> None:
         observer = self._registrations.observer
         if observer is None:
             await self._publish(code, path, value)
         else:
-            with observer.on_sending(code, path, value) as said:
-                said.result = await self._publish(code, path, value)
+            with observer.on_sending(code, path, value) as span:
+                span.result = await self._publish(code, path, value)
 
     async def _publish(self, code: int, path: bytes, value: bytes) -> bool:
-        """Publish a value, or keep it until the connection is back; return whether it arrived."""
+        """Publish a value, or keep it for the next connection; return whether it was published."""
         owned = self._registrations.owned.get(path)
         if owned is None:
-            await self._keeper.ask(code, path, value)
+            await self._manager.ask(code, path, value)
             return True
         if owned.withdrawn:
             raise ErrorValue("not_owner", describe(code, path))
-        reply = self._keeper.ask_early(code, path, value) if owned.on_server else None
+        reply = self._manager.ask_early(code, path, value) if owned.on_server else None
         if reply is None:
             _check_length(code, path, value)
         owned.value = value or None
@@ -435,37 +437,37 @@ class Client:
             return False
         return True
 
-    # --- what is registered -------------------------------------------------------------------
+    # --- all registrations --------------------------------------------------------------------
 
     async def unregister(self, path: str) -> None:
-        """Take back an action, property, event or state; returns when the server has taken note.
+        """Unregister an action, property, event or state; returns when the server has confirmed it.
 
-        Nothing happens if it is not registered by this client. A server that has no action
-        `/meta/unregister` keeps it until the connection ends: the state is unknown then, and calls
-        are answered with `not_implemented`.
+        Nothing happens if this client has not registered it. A server without the action
+        `/meta/unregister` keeps the node until the connection ends: then the state is unknown, and
+        calls are answered with `not_implemented`.
         """
         await self._registrar.unregister(self._wire(path))
 
     def _wire(self, path: str) -> bytes:
-        """Return a path as it stands in a message, for a caller that may send one."""
-        keeper = self._keeper
-        # As `check_loop` finds out, but without the system call that asking for the loop takes.
-        if get_ident() != keeper.thread or not keeper.loop_is_running():
-            keeper.check_loop()
+        """Return a path as in a message, after checking that the caller may send one."""
+        manager = self._manager
+        # The same check as `check_loop`, without the system call for getting the running loop.
+        if get_ident() != manager.thread or not manager.loop_is_running():
+            manager.check_loop()
         return _wire_path(self._base, path)
 
     def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
         return Callback(function, role, path.decode(), self._tasks, self._registrations.observer)
 
     def _notify_input(self, kind: str, path: bytes, value: Any) -> None:
-        """Tell the witness, if there is one, of what was answered to a question."""
+        """Notify the client's observer, if it has one, of the answer to a get or observe."""
         if self._registrations.observer is not None:
             self._registrations.observer.on_input(kind, path.decode(), value)
 
 
 @functools.lru_cache(maxsize=4096)
 def _wire_path(base: str, path: str) -> bytes:
-    """Return an absolute path as it stands in a message; most are used over and over."""
+    """Return an absolute path as in a message; cached, as most paths are used again and again."""
     return paths.resolve(base, path).encode()
 
 
@@ -492,12 +494,13 @@ def _pack(value: Any, code: int, path: bytes) -> bytes:
 
 
 def _check_length(code: int, path: bytes, value: bytes) -> None:
-    """Raise MessageTooLong now, for a message that is sent later."""
+    """Raise MessageTooLong immediately for a message that will be sent later."""
     try:
         frame_with_id(code, 0, path + b"\0" + value)
     except MessageTooLong as error:
         raise MessageTooLong(error.length, error.limit, describe(code, path)) from None
 
 
-# A part of the API is that this class has it, which its own methods could not say of it by name.
+# `Client.StateWrapper` is part of the API. Assigned in the class body, it would shadow the name to
+# which the annotations of methods refer.
 Client.StateWrapper = StateWrapper  # type: ignore[attr-defined]

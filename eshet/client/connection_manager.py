@@ -1,9 +1,9 @@
-"""Keeps a client connected: one session after the other, each restored before it counts.
+"""Keeps a client connected: one session after the other, restoring all registrations in each.
 
-A server may end the connection for one request, such as a value beyond its limits. So if the
-connection ends while it is being restored, the next one is restored request by request, and a value
-that is on its way when two connections end is not sent again: the client does not connect and lose
-the connection for ever.
+A server may end the connection because of one request, such as a value beyond its limits. So if a
+connection ends while registrations are being restored, the next one restores them one by one. A
+value that was being sent when two connections ended is not sent again: otherwise the client would
+connect and lose the connection forever.
 """
 
 import asyncio
@@ -19,20 +19,21 @@ from eshet.client.registrations import RegistrationTable, Restore
 from eshet.client.session import REPLIES, Accept, ClientSession, Handler, Request, describe
 from eshet.connection import CLOSED_BY_PEER, Connector
 from eshet.exceptions import Disconnected, ErrorValue, EshetError, WrongLoop
+from eshet.interpreter import running_loop
 from eshet.protocol import TimeoutConfig
 from eshet.text import safe_str
 
 __all__ = ["Backoff", "ConnectionManager", "Restorer", "backoff"]
 
 _SOON: Final = 1.0
-"""A connection that ends within this time, in seconds, was none."""
+"""A connection that ends within this time, in seconds, counts as a failed attempt."""
 
 
 class Backoff:
-    """The delays between the tries of one client.
+    """The delays between the connection attempts of one client.
 
-    They begin anew after a connection that lasted. One that ends as soon as it is made, as when two
-    clients throw each other out in turn, counts as a try that failed.
+    They start again from 0 after a connection that lasted. A connection that ends soon after it is
+    made, as when two clients with the same id replace each other, counts as a failed attempt.
     """
 
     def __init__(self) -> None:
@@ -40,12 +41,12 @@ class Backoff:
         self._last = 0.0
 
     def next_delay(self) -> float:
-        """Return how long to wait before the next try, in seconds."""
+        """Return the time to wait before the next attempt, in seconds."""
         self._last = next(self._delays)
         return self._last
 
     def lasted(self, seconds: float) -> None:
-        """Take note of how long the last connection lasted."""
+        """Record how long the last connection lasted."""
         if seconds > _SOON + 2 * self._last:
             self._delays = backoff()
 
@@ -53,14 +54,14 @@ class Backoff:
 def backoff(
     start: float = 0.25, end: float = 5.0, multiplier: float = 2.0, jitter: float = 0.2
 ) -> Iterator[float]:
-    """Yield the delays before one try after another, without end: first none, then ever longer.
+    """Yield the delays before successive attempts, without end: first 0, then increasing delays.
 
     Args:
-        start: the first delay that is not zero, in seconds.
+        start: the first non-zero delay, in seconds.
         end: the longest delay, in seconds.
-        multiplier: from one delay to the next.
-        jitter: by which part each is made longer or shorter at random, so that clients that lost
-            the same server do not come back all at once.
+        multiplier: factor from one delay to the next.
+        jitter: the fraction by which each delay is varied at random, so that clients that lost the
+            same server do not reconnect all at once.
     """
     yield 0.0
     delay = start
@@ -70,7 +71,7 @@ def backoff(
 
 
 _CLIENTS: Final = b"/meta/clients"
-_NOBODY: Final = codec.pack([0x7FFF_FFFF])  # a page without clients, for what else it tells
+_EMPTY_PAGE: Final = codec.pack([0x7FFF_FFFF])  # skips all clients: only `gone` is needed
 
 
 class Restorer:
@@ -78,7 +79,7 @@ class Restorer:
 
     Args:
         registrations: of the client.
-        log: for what is not restored.
+        log: for registrations that can't be restored.
     """
 
     def __init__(self, registrations: RegistrationTable, log: logging.Logger) -> None:
@@ -88,11 +89,11 @@ class Restorer:
         self._suspect: Restore | None = None
 
     async def restore(self, session: ClientSession) -> None:
-        """Make all registrations again, or as many as possible until the connection ends."""
+        """Restore all registrations, or as many as possible until the connection ends."""
         if self._one_by_one:
             await self._restore_one_by_one(session)
         else:
-            # Again, as more may be registered in the meantime.
+            # Repeated, since more may be registered in the meantime.
             while replies := [session.ask(*each) for each in self._registrations.to_restore()]:
                 for outcome in await asyncio.gather(*replies, return_exceptions=True):
                     self._check(outcome)
@@ -105,7 +106,7 @@ class Restorer:
             outcomes = await asyncio.gather(session.ask(*restore), return_exceptions=True)
             self._check(outcomes[0])
             if session.lost.done():
-                self._note_end(restore)
+                self._on_end(restore)
                 return
         self._suspect = None
 
@@ -113,8 +114,8 @@ class Restorer:
         if isinstance(outcome, ErrorValue):
             self._log.error("not restored after a reconnection: %s", safe_str(outcome))
 
-    def _note_end(self, restore: Restore) -> None:
-        """Give up the value of a state if this is the second connection that ends for it."""
+    def _on_end(self, restore: Restore) -> None:
+        """Drop the value of a state if this is the second connection that ended because of it."""
         first, self._suspect = self._suspect, restore
         if restore.code != messages.StateChanged.code or first is None:
             return
@@ -129,17 +130,17 @@ class Restorer:
             )
 
     async def explain(self, session: ClientSession) -> None:
-        """Log why the server ended the last connection of this client, if it knows."""
+        """Log why the server ended the last connection of this client, if the server knows."""
         with contextlib.suppress(EshetError):
-            told = await session.ask(messages.ActionCall.code, _CLIENTS, _NOBODY)
-            reason = _reason(told, session.client_id)
+            answer = await session.ask(messages.ActionCall.code, _CLIENTS, _EMPTY_PAGE)
+            reason = _reason(answer, session.client_id)
             if reason is not None:
                 self._log.warning("why the server ended the last connection: %s", reason)
 
 
-def _reason(told: Any, client_id: bytes | None) -> str | None:
+def _reason(answer: Any, client_id: bytes | None) -> str | None:
     """Return why the last connection of a client ended, from the answer of `/meta/clients`."""
-    match told:
+    match answer:
         case {"gone": list(gone)}:
             for entry in gone:
                 match entry:
@@ -149,15 +150,15 @@ def _reason(told: Any, client_id: bytes | None) -> str | None:
 
 
 class ConnectionManager:
-    """Connects, says hello, restores what is registered, and begins anew when that ends.
+    """Connects, sends the hello, restores all registrations, and reconnects when that ends.
 
     Args:
-        server: to connect to.
-        client_id: packed; None to keep the one that the server gives.
+        server: the server to connect to.
+        client_id: packed; None to use the one that the server allocates.
         timeouts: how long each side waits for the other.
-        registrations: what is restored.
-        handlers: what to do with messages that are no replies, by code.
-        log: for what happens to the connection.
+        registrations: the registrations to restore.
+        handlers: handlers of messages that are not replies, by code.
+        log: for events of the connection.
     """
 
     def __init__(
@@ -170,8 +171,8 @@ class ConnectionManager:
         log: logging.Logger,
     ) -> None:
         self.server: Final = server
-        self.why_not = "not connected to the server yet"
-        """Why there is no connection, if there is none."""
+        self.disconnect_reason = "not connected to the server yet"
+        """Why the client is not connected, while it is not."""
         self._client_id = client_id
         self._has_own_id = client_id is not None
         self._timeouts = timeouts
@@ -180,29 +181,29 @@ class ConnectionManager:
         self._log = log
         self._session: ClientSession | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None  # in which it was started
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one in which it was started
         self.thread: int | None = None
-        """The thread of that loop, when it was checked last; None if it has not been started."""
+        """The thread of that loop, as of the last check; None if not started."""
         self.loop_is_running: Callable[[], bool] = _is_not_started
-        """Whether that loop is running, in whatever thread."""
+        """Whether that loop is running, in any thread."""
         self.reconnected_at: float | None = None
-        """The loop's time when a connection was made after one that was lost; None if never."""
+        """The loop's time of the last reconnection; None if there was none."""
         self._closed = False
         self._was_connected = False
         self._closed_by_server = False
         self._restorer = Restorer(registrations, log)
-        self._explaining: asyncio.Task[None] | None = None  # which ends with its connection
-        self._told = False  # that there is no connection
-        self._awake = asyncio.Event()  # while connected, and when closed: nobody waits for ever
+        self._explaining: asyncio.Task[None] | None = None  # ends with its connection
+        self._outage_reported = False  # whether the present outage was reported
+        self._awake = asyncio.Event()  # set while connected, and when closed, to end all waits
 
     @property
     def connected(self) -> bool:
-        """Whether there is a session, with all registrations restored."""
+        """Whether there is a connection, with all registrations restored."""
         return self._session is not None and self._session.ready
 
     @property
     def closed(self) -> bool:
-        """Whether it connects no more."""
+        """Whether it will not connect again."""
         return self._closed
 
     def ask(
@@ -211,29 +212,29 @@ class ConnectionManager:
         """Send a request to the server; see `ClientSession.ask`.
 
         Raises:
-            Disconnected: there is no connection.
+            Disconnected: the client is not connected.
         """
         session = self._session
         if session is None or not session.ready:
             self.start()
-            raise Disconnected(describe(code, path), self.why_not)
+            raise Disconnected(describe(code, path), self.disconnect_reason)
         return session.ask(code, path, value, accept)
 
     def ask_early(self, code: int, path: bytes, value: bytes) -> asyncio.Future[Any] | None:
-        """Send a request as soon as its node is registered, though others are not yet restored.
+        """Send a request even while other registrations are still being restored.
 
         Returns:
-            None if there is nobody to ask.
+            None without a connection.
         """
         return None if self._session is None else self._session.ask(code, path, value)
 
     @property
     def in_flight(self) -> list[Request]:
-        """The requests that were sent over the present connection and wait for their replies."""
+        """The requests of the current connection that wait for their replies."""
         return [] if self._session is None else self._session.in_flight
 
     def start(self) -> None:
-        """Begin to connect, within the running loop. A second call does nothing."""
+        """Start connecting, within the running loop. A second call does nothing."""
         if self._runner is None and not self._closed:
             self._loop = asyncio.get_running_loop()
             self.loop_is_running = self._loop.is_running
@@ -244,9 +245,9 @@ class ConnectionManager:
         """Check that the caller runs in the event loop in which this was started, if it was.
 
         Raises:
-            WrongLoop: it runs in another, or in none.
+            WrongLoop: it runs in another loop, or in none.
         """
-        if self._loop is not None and asyncio._get_running_loop() is not self._loop:
+        if self._loop is not None and running_loop() is not self._loop:
             raise WrongLoop
         if self._loop is not None:
             self.thread = threading.get_ident()
@@ -259,39 +260,39 @@ class ConnectionManager:
         """
         await self._awake.wait()
         if self._closed:
-            raise Disconnected("connect", self.why_not)
+            raise Disconnected("connect", self.disconnect_reason)
 
     async def reconnect(self, reason: str) -> None:
-        """End the connection, and wait until there is another one, or until this is closed."""
+        """End the connection, and wait for the next one, or until this is closed."""
         if self._session is not None:
-            self.why_not = reason
+            self.disconnect_reason = reason
             self._awake.clear()
             self._session.connection.close(reason)
             await self._awake.wait()
 
     async def close(self) -> None:
-        """End the connection, for good. A second call does nothing."""
+        """End the connection permanently. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
-        self.why_not = "this client is closed"
+        self.disconnect_reason = "this client is closed"
         self._awake.set()
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait([self._runner])
         session = self._session
         if session is not None:
-            session.connection.close(self.why_not)
+            session.connection.close(self.disconnect_reason)
             await asyncio.shield(session.lost)
 
     async def _stay_connected(self) -> None:
         try:
-            await self._connect_for_ever()
+            await self._connect_repeatedly()
         finally:
             if (observer := self._registrations.observer) is not None:
                 observer.closed(str(self.server))
 
-    async def _connect_for_ever(self) -> None:
+    async def _connect_repeatedly(self) -> None:
         loop = asyncio.get_running_loop()
         tries = Backoff()
         while True:
@@ -303,10 +304,10 @@ class ConnectionManager:
                 self._give_up(str(error))
                 return
             except OSError as error:
-                self._tell_disconnected("can't connect", str(error))
+                self._log_disconnected("can't connect", str(error))
                 continue
-            except Exception as error:  # a connector may be anybody's
-                self._tell_disconnected(
+            except Exception as error:  # the connector may be user code
+                self._log_disconnected(
                     "can't connect", f"{type(error).__name__}: {safe_str(error)}"
                 )
                 continue
@@ -316,27 +317,27 @@ class ConnectionManager:
                 await self._restore(session)
             reason = await asyncio.shield(session.lost)
             tries.lasted(loop.time() - since)
-            self._tell_disconnected("connection ended", reason)
+            self._log_disconnected("connection ended", reason)
 
     def _give_up(self, reason: str) -> None:
-        """Connect no more: no attempt can succeed."""
-        self._tell_disconnected("can't connect", reason)
+        """Stop connecting, as no attempt can succeed."""
+        self._log_disconnected("can't connect", reason)
         self._closed = True
-        self.why_not = reason
+        self.disconnect_reason = reason
         self._awake.set()
 
-    def _tell_disconnected(self, what: str, reason: str) -> None:
-        """Tell that there is no connection: once, however often it is tried in vain after that."""
-        told, self._told = self._told, True
+    def _log_disconnected(self, what: str, reason: str) -> None:
+        """Log that the client is not connected: once per outage, then at debug level."""
+        was_reported, self._outage_reported = self._outage_reported, True
         observer = self._registrations.observer
         if observer is None:
-            level = logging.DEBUG if told else logging.WARNING
+            level = logging.DEBUG if was_reported else logging.WARNING
             self._log.log(level, "%s: %s: %s", self.server, what, reason)
-        elif not told:
+        elif not was_reported:
             observer.disconnected(str(self.server), f"{what}: {reason}")
 
     async def _restore(self, session: ClientSession) -> None:
-        """Wait for the hello and register everything again, or until the connection ends."""
+        """Wait for the hello, then restore all registrations, unless the connection ends."""
         await asyncio.shield(session.greeted)
         if session.lost.done():
             return
@@ -344,7 +345,7 @@ class ConnectionManager:
         await self._restorer.restore(session)
         if not session.lost.done():
             session.ready = True
-            self._told = False
+            self._outage_reported = False
             self._awake.set()
             if (observer := self._registrations.observer) is not None:
                 observer.connected(str(self.server), again=self._was_connected)
@@ -360,7 +361,7 @@ class ConnectionManager:
         self._session = None
         self._closed_by_server = reason == CLOSED_BY_PEER
         if not self._closed:
-            self.why_not = f"the connection to the server ended: {reason}"
+            self.disconnect_reason = f"the connection to the server ended: {reason}"
             self._awake.clear()
             self._registrations.disconnected()
 

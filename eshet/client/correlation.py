@@ -1,7 +1,8 @@
-"""What was sent last, and for which cause; so that what comes in by that is known again.
+"""Recognizes an input as the effect of an earlier output, and finds its cause.
 
-The wire carries no cause. What comes in at a path soon after the same was sent there is the echo of
-that. Of equal ones each input is the echo of another: they come in in the order of sending.
+Messages carry no cause. An input at a path soon after the same value was sent to that path is the
+echo of that output. If equal values were sent several times, the inputs are matched in the order of
+sending.
 """
 
 from collections import deque
@@ -12,16 +13,16 @@ from eshet.cause import Cause
 __all__ = ["Correlator", "Echo", "Place"]
 
 Place = tuple[str, bytes]
-"""As what something is heard, and the path."""
+"""The kind of input that an output becomes, and its path."""
 
 
 class Echo:
-    """Something that was sent.
+    """An output, which may come back as an input.
 
     Args:
-        value: a hash of it: it may be long.
-        cause: for which it was sent.
-        at: when, in the loop's time.
+        value: a hash of the value, which may be long.
+        cause: the cause of the output.
+        at: the loop's time of sending.
     """
 
     __slots__ = ("at", "cause", "value")
@@ -32,12 +33,12 @@ class Echo:
         self.at: Final = at
 
     def void(self) -> None:
-        """It has not arrived, so nothing that comes in is its echo."""
+        """Exclude this output, which was not delivered, from further matches."""
         self.value = None
 
 
 class _Sent:
-    """What was sent to one place and is still remembered, numbered in order."""
+    """The outputs to one place that are kept, numbered in order."""
 
     __slots__ = ("echoes", "first")
 
@@ -47,30 +48,30 @@ class _Sent:
 
 
 class Correlator:
-    """What was sent last, by where it went.
+    """The last outputs, by place.
 
-    Invariants: it remembers at most `most`; the numbers of one place only grow, also when it was
-    forgotten in between.
+    Invariants: it keeps at most `max_count` outputs; the numbers of one place only increase, also
+    if the place was forgotten in between.
 
     Args:
-        most: how much is remembered.
-        longest: what was sent more seconds ago has no echo any more.
+        max_count: the maximum number of outputs.
+        max_age: outputs that are older than this, in seconds, have no echo any more.
     """
 
-    def __init__(self, most: int, longest: float) -> None:
-        self._most = most
-        self._longest = longest
+    def __init__(self, max_count: int, max_age: float) -> None:
+        self._max_count = max_count
+        self._max_age = max_age
         self._sent: dict[Place, _Sent] = {}
         self._places: deque[Place] = deque()
         self._number = 0
 
     def add(self, place: Place, value: bytes, cause: Cause, now: float) -> Echo:
-        """Remember what is sent; forget what was sent first.
+        """Record an output, and forget the oldest if there are too many.
 
         Args:
             place: where it goes.
             value: packed.
-            cause: for which it is sent.
+            cause: the cause of the output.
             now: the loop's time.
         """
         sent = self._sent.get(place)
@@ -80,23 +81,23 @@ class Correlator:
         sent.echoes.append(echo)
         self._number += 1
         self._places.append(place)
-        if len(self._places) > self._most:
+        if len(self._places) > self._max_count:
             self._forget(self._places.popleft())
         return echo
 
     def find(self, place: Place, value: bytes, after: int, now: float) -> tuple[Cause | None, int]:
-        """Return the cause of the first that is the same, and the number of the next one.
+        """Return the cause of the first matching output, and the number after it.
 
         Args:
-            place: where it came in.
-            value: what came, packed.
-            after: the number of the first that may be it.
+            place: where the input arrived.
+            value: the value of the input, packed.
+            after: the number of the first output that may match.
             now: the loop's time.
         """
         sent = self._sent.get(place)
         if sent is None:
             return None, after
-        wanted, oldest = hash(value), now - self._longest
+        wanted, oldest = hash(value), now - self._max_age
         for index in range(max(0, after - sent.first), len(sent.echoes)):
             echo = sent.echoes[index]
             if echo.value == wanted and echo.at >= oldest:
@@ -104,7 +105,7 @@ class Correlator:
         return None, after
 
     def end(self, place: Place) -> int:
-        """Return the number of what will be sent there next."""
+        """Return the number of the next output to a place."""
         sent = self._sent.get(place)
         return self._number if sent is None else sent.first + len(sent.echoes)
 

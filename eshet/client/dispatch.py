@@ -1,7 +1,7 @@
-"""What a client does with the messages that it did not ask for: calls, sets and notifications.
+"""Handling of messages that are not replies: calls, sets and notifications.
 
-It works on payloads as they came; see `eshet.messages` for the fields of each. A message that lacks
-the zero byte after its path has no value either, and is refused for that.
+It works on raw payloads; see `eshet.messages` for their fields. A message without the zero byte
+after its path has no value either, and is rejected for that.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from eshet.cause import current, use_cause
 from eshet.client.callbacks import Callback
 from eshet.client.registrations import Registration, RegistrationTable, Topic
 from eshet.client.session import ClientSession, Handler
-from eshet.exceptions import ProtocolError
 from eshet.messages import (
     ActionCall,
     EventNotify,
@@ -24,23 +23,24 @@ from eshet.messages import (
     ReplyError,
     StateSet,
 )
+from eshet.protocol.payload import only_path
 from eshet.text import safe_repr, safe_str, type_name
 from eshet.unknown import Unknown
 
 __all__ = ["Dispatcher"]
 
-_LONGEST_ERROR: Final = 10_000
-"""How many characters of an exception's text are sent to whoever asked."""
+_MAX_ERROR_LENGTH: Final = 10_000
+"""The maximum length, in characters, of an exception's text in an answer."""
 
-_CODE: Final = 1  # where the fields after the code begin
-_ID: Final = 3  # and those after the code and the id
+_CODE: Final = 1  # the length of the code
+_ID: Final = 3  # the length of code and id
 
 
 class Dispatcher:
-    """Hands messages to the callbacks that are registered for their paths.
+    """Passes messages to the callbacks that are registered for their paths.
 
-    What nobody is registered for is ignored if it tells something, and answered with
-    `not_implemented` if it asks.
+    Without such a callback, notifications are ignored, and requests answered with
+    `not_implemented`.
 
     Args:
         registrations: of the client.
@@ -66,32 +66,32 @@ class Dispatcher:
     def on_event(self, _: ClientSession, payload: bytes) -> None:
         """Notify the listeners of an event."""
         head, _zero, value = payload.partition(b"\0")
-        happened = codec.unpack(value)
+        event_payload = codec.unpack(value)
         listened = self._listened.get(head[_CODE:])
         if listened is not None:
-            self._tell(listened, happened, value)
+            self._notify(listened, event_payload, value)
 
     def _changed(self, _: ClientSession, payload: bytes) -> None:
         head, _zero, packed = payload.partition(b"\0")
         value = codec.unpack(packed)
         observed = self._observed.get(head[_CODE:])
         if observed is not None:
-            self._tell(observed, value, packed)
+            self._notify(observed, value, packed)
 
     def on_state_unknown(self, _: ClientSession, payload: bytes) -> None:
-        """Notify the observers of a state that is unknown now."""
-        observed = self._observed.get(_only_path(payload[_CODE:]))
+        """Notify the observers of a state that has become unknown."""
+        observed = self._observed.get(only_path(payload[_CODE:]))
         if observed is not None:
-            self._tell(observed, Unknown, b"")
+            self._notify(observed, Unknown, b"")
 
-    def _tell(self, heard: Topic, value: Any, packed: bytes) -> None:
+    def _notify(self, topic: Topic, value: Any, packed: bytes) -> None:
         observer = self._registrations.observer
         if observer is None:
-            heard.tell(value)
+            topic.notify(value)
         else:
-            token = current.set(observer.cause_of_input(heard.kind, heard.path, packed, heard))
+            token = current.set(observer.cause_of_input(topic.kind, topic.path, packed, topic))
             try:
-                heard.tell(value)
+                topic.notify(value)
             finally:
                 current.reset(token)
 
@@ -106,7 +106,7 @@ class Dispatcher:
             callback = None if owned is None else owned.callback
             self._let_answer("call", owned, callback, answer, arguments, value)
         else:
-            answer.say_error(f"the arguments are no list: {safe_repr(arguments)}")
+            answer.reply_error(f"the arguments are not a list: {safe_repr(arguments)}")
 
     def _set(self, session: ClientSession, payload: bytes) -> None:
         path, _zero, value = payload[_ID:].partition(b"\0")
@@ -116,7 +116,7 @@ class Dispatcher:
         self._let_answer("set", owned, callback, _Answer(session, payload), arguments, value)
 
     def _get(self, session: ClientSession, payload: bytes) -> None:
-        owned = self._owned.get(_only_path(payload[_ID:]))
+        owned = self._owned.get(only_path(payload[_ID:]))
         getter = None if owned is None else owned.getter
         self._let_answer("get", owned, getter, _Answer(session, payload), [], b"")
 
@@ -129,10 +129,10 @@ class Dispatcher:
         arguments: list[Any],
         packed: bytes,
     ) -> None:
-        """Let a callback answer, if there is one."""
+        """Answer with the callback, if there is one."""
         observer = self._registrations.observer
         if owned is None or callback is None:
-            answer.say_error("not_implemented")
+            answer.reply_error("not_implemented")
         elif observer is None:
             callback.answer(arguments, answer)
         else:
@@ -141,11 +141,11 @@ class Dispatcher:
 
 
 class _Answer:
-    """The one answer to a request, which goes to the session that it came by.
+    """The one answer to a request, sent over the session of that request.
 
     Args:
-        session: by which it came.
-        payload: of the request, which is whole.
+        session: the session that received the request.
+        payload: of the request; complete.
     """
 
     __slots__ = ("_id", "_session")
@@ -160,16 +160,8 @@ class _Answer:
 
     def fail(self, error: BaseException) -> None:
         """See `eshet.client.callbacks.Answer`."""
-        self.say_error(safe_str(error, _LONGEST_ERROR) or type_name(error))
+        self.reply_error(safe_str(error, _MAX_ERROR_LENGTH) or type_name(error))
 
-    def say_error(self, text: str) -> None:
-        """Answer with an error of this text, which is short and can be encoded."""
+    def reply_error(self, text: str) -> None:
+        """Answer with an error text, which is short and can be encoded."""
         self._session.answer(ReplyError.code, self._id, codec.pack(text))
-
-
-def _only_path(rest: bytes) -> bytes:
-    """Return the path of a message that has nothing after it."""
-    path, zero, more = rest.partition(b"\0")
-    if not zero or more:
-        raise ProtocolError("a message whose path does not end with its only zero byte")
-    return path

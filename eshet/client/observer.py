@@ -1,7 +1,7 @@
 """Hooks for every input and output of a client; they create causes and link them.
 
-A program that needs to know why things happen attaches one `ClientObserver`, a subclass with hooks
-of its own, to all of its clients. Without one, causes are not tracked, at no cost.
+A program that tracks causes attaches one `ClientObserver`, a subclass with hooks of its own, to all
+of its clients. Without an observer, causes are not tracked, at no cost.
 
 Where an input is the effect of an output of one of these clients, its cause names the cause of the
 output as its parent; see `eshet.client.correlation`.
@@ -18,11 +18,11 @@ from eshet.user_errors import is_error
 
 __all__ = ["ClientObserver", "InputTarget", "OutputSpan"]
 
-_MOST_SENT: Final = 1024
-_LONGEST_WAY: Final = 10.0
-"""Seconds from an output to its echo; what comes later may be anybody's."""
+_MAX_OUTPUTS: Final = 1024
+_MAX_AGE: Final = 10.0
+"""Seconds from an output to its echo; after that an equal input may have any other source."""
 
-_ECHO_OF: Final = {
+_INPUT_KINDS: Final = {
     messages.ActionCall.code: "call",
     messages.Set.code: "set",
     messages.Get.code: "get",
@@ -30,27 +30,27 @@ _ECHO_OF: Final = {
     messages.StateChanged.code: "state",
     messages.StateUnknown.code: "state",
 }
-"""What is said by each message, as what it is heard elsewhere."""
+"""The kind of input that each message becomes at its receiver."""
 
 
 class InputTarget(Protocol):
-    """What hears at a path: an owner's callback, or all listeners or observers of one client.
+    """The receiver of inputs at a path: an owner's callback, or all subscriptions of one client.
 
-    `seen` is kept by the witness: what was sent to the path before that number is not its parent.
+    The observer sets `seen`: outputs to the path with a lower number are not parents of its inputs.
     """
 
     seen: int
 
 
 class OutputSpan:
-    """One output on its way, in a `with` statement that ends with the answer.
+    """One output, as a `with` statement from before it is sent until it is answered.
 
     Args:
-        witness: who is told how it ended.
+        observer: notified when the output ends.
         code: of the message.
-        path: where it goes.
+        path: of the output.
         value: packed; empty if there is none.
-        echo: by which it is known again; None if it has no cause.
+        echo: the record for correlation; None if the output has no cause.
     """
 
     __slots__ = ("code", "echo", "observer", "path", "result", "value")
@@ -87,73 +87,73 @@ class ClientObserver:
     """
 
     span_type: type[OutputSpan] = OutputSpan
-    """What makes the object that an output is within."""
+    """Creates the span of an output."""
 
     def __init__(self) -> None:
-        self._echoes = Correlator(_MOST_SENT, _LONGEST_WAY)
+        self._echoes = Correlator(_MAX_OUTPUTS, _MAX_AGE)
         self.loop_time: Final = asyncio.get_running_loop().time
-        """Tells the time of the loop."""
+        """Returns the time of the loop."""
 
-    # --- what clients hear ----------------------------------------------------------------------
+    # --- inputs ---------------------------------------------------------------------------------
 
-    def cause_of_input(self, kind: str, path: bytes, value: bytes, endpoint: InputTarget) -> Cause:
+    def cause_of_input(self, kind: str, path: bytes, value: bytes, target: InputTarget) -> Cause:
         """Return the cause that an input starts.
 
         Args:
-            kind: what it is; see `Cause`.
-            path: where it comes in.
+            kind: the kind of input; see `Cause`.
+            path: where it arrived.
             value: packed; empty if there is none.
-            endpoint: what hears it.
+            target: its receiver.
         """
         place, now = (kind, path), self.loop_time()
-        parent, endpoint.seen = self._echoes.find(place, value, endpoint.seen, now)
+        parent, target.seen = self._echoes.find(place, value, target.seen, now)
         return Cause(kind, path.decode(), parent)
 
     def first_visible(self, kind: str, path: bytes) -> int:
-        """Return the `seen` of an endpoint that is new: nothing that was sent is its parent."""
+        """Return the `seen` of a new receiver: no earlier output is a parent of its inputs."""
         return self._echoes.end((kind, path))
 
     def on_input(self, kind: str, path: str, value: Any) -> None:
-        """Be told of an input, in the context of the callback that is to hear it, and its cause."""
+        """Handle an input, with its cause and in the context of the callback that receives it."""
 
-    # --- what clients say -----------------------------------------------------------------------
+    # --- outputs --------------------------------------------------------------------------------
 
     def on_sending(self, code: int, path: bytes, value: bytes = b"") -> OutputSpan:
-        """Return what an output is within, from before it is sent until it is answered."""
+        """Return the span of an output, from before it is sent until it is answered."""
         cause = current.get()
         echo = None
         if cause is not None:
-            echo = self._echoes.add((_ECHO_OF[code], path), value, cause, self.loop_time())
+            echo = self._echoes.add((_INPUT_KINDS[code], path), value, cause, self.loop_time())
         return self.span_type(self, code, path, value, echo)
 
-    def sent(self, said: OutputSpan, error: BaseException | None) -> None:
-        """Be told how an output ended: with `said.result`, or with an error.
+    def sent(self, span: OutputSpan, error: BaseException | None) -> None:
+        """Handle the end of an output, with `span.result` or with an error.
 
-        The result of publishing a state is whether it arrived; else it will, when the connection is
-        back.
+        The result of publishing a state is whether it was published; otherwise it will be, after
+        the next reconnection.
         """
 
     def on_skipped(self, code: int, path: str, value: Any, why: str) -> None:
-        """Be told of an output that was not sent, and why.
+        """Handle an output that was not sent.
 
         Args:
             code: of the message.
-            path: where it would have gone.
-            value: which would have been sent.
-            why: `"unknown"` or `"unchanged"`, or what a strategy says; see
+            path: of the output.
+            value: the value that was not sent.
+            why: `"unknown"` or `"unchanged"`, or the reason of a strategy; see
                 `eshet.tasks.Ending.why`.
         """
 
     # --- the connection -------------------------------------------------------------------------
 
     def connected(self, server: str, again: bool) -> None:
-        """Be told that a client is connected, and whether it has been before."""
+        """Handle a new connection of a client; `again` if it is not its first."""
 
     def disconnected(self, server: str, reason: str) -> None:
-        """Be told that the connection of a client has ended, or could not be made.
+        """Handle the end of a client's connection, or a failed attempt.
 
-        It is told once, and then not before there has been a connection again.
+        Called once per outage.
         """
 
     def closed(self, server: str) -> None:
-        """Be told that a client is closed, in the context in which it connected."""
+        """Handle the closing of a client, in the context in which it connected."""

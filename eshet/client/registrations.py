@@ -1,9 +1,8 @@
-"""What a client has registered, and what it does again when the connection comes back.
+"""The registrations of a client, which are made again after a reconnection.
 
-Invariants: `on_server` is true from the moment the registration is sent over the present
-connection; what is heard by nobody is here only as long as it is being asked for; an owned node
-that is `withdrawn` has nothing any more that answers for it, and is here only as long as the server
-has not forgotten it.
+Invariants: `on_server` is true as soon as the registration is sent over the current connection; a
+topic without subscriptions exists only while a request for it is pending; a `withdrawn` node has no
+callbacks, and exists only until the server has forgotten it.
 """
 
 import asyncio
@@ -24,24 +23,24 @@ __all__ = ["Registration", "RegistrationTable", "Restore", "Subscription", "Topi
 
 
 class Subscription:
-    """A callback that hears of an event or a state, until `dispose` is called.
+    """A callback for an event or a state, until `dispose` is called.
 
     It belongs to the scope in which it was made, and ends with it.
     """
 
-    __slots__ = ("_check_loop", "_drop", "_heard", "_in_scope", "callback", "disposed")
+    __slots__ = ("_check_loop", "_drop", "_in_scope", "_topic", "callback", "disposed")
 
     def __init__(
         self,
         topic: "Topic",
         callback: Callback,
-        drop_if_unheard: "Callable[[Topic], object]",
+        drop_if_unused: "Callable[[Topic], object]",
         check_loop: Callable[[], None],
     ) -> None:
         self.callback = callback
         self.disposed = False
-        self._heard = topic
-        self._drop = drop_if_unheard
+        self._topic = topic
+        self._drop = drop_if_unused
         self._check_loop = check_loop
         self._in_scope: InScope | None = None
         scope = current_scope()
@@ -49,17 +48,17 @@ class Subscription:
             self._in_scope = scope.own(self.dispose)
 
     def begin(self) -> None:
-        """Hear from now on, if it has not been disposed meanwhile."""
+        """Start calling the callback, unless it has been disposed meanwhile."""
         if not self.disposed:
-            self._heard.subscriptions.append(self)
+            self._topic.subscriptions.append(self)
 
     def dispose(self) -> None:
-        """Stop hearing, at once. A second call does nothing.
+        """Stop calling the callback at once. A second call does nothing.
 
-        The server is told, if nobody else hears of the same path by the same client.
+        If this was the client's last subscription to the path, the server is notified.
 
         Raises:
-            WrongLoop: it is called in another thread or event loop than the client's.
+            WrongLoop: called in a thread or event loop other than the client's.
         """
         if self.disposed:
             return
@@ -67,9 +66,9 @@ class Subscription:
         self.disposed = True
         if self._in_scope is not None:
             self._in_scope.forget()
-        if self in self._heard.subscriptions:
-            self._heard.subscriptions.remove(self)
-        self._drop(self._heard)
+        if self in self._topic.subscriptions:
+            self._topic.subscriptions.remove(self)
+        self._drop(self._topic)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,18 +76,18 @@ class Topic:
     """An event that the client listens to, or a state that it observes.
 
     Args:
-        path: where it is.
-        code: of the message that asks for it.
-        asking: how many requests for it are under way.
-        hearings: who is told of it.
-        value: of a state: the last.
-        on_server: whether the server knows of it, over the present connection.
-        seen: see `eshet.client.observer.Endpoint`.
+        path: of the node.
+        code: of the request that subscribes to it.
+        pending_requests: the number of pending requests for it.
+        subscriptions: the callbacks.
+        value: the last value, for a state.
+        on_server: whether the server knows of it, over the current connection.
+        seen: see `eshet.client.observer.InputTarget`.
     """
 
     path: bytes
     code: int
-    asking: int = 0
+    pending_requests: int = 0
     subscriptions: list[Subscription] = field(default_factory=list)
     value: Any = Unknown
     on_server: bool = False
@@ -96,19 +95,19 @@ class Topic:
 
     @property
     def kind(self) -> str:
-        """Which kind of cause it is when something comes in here."""
+        """The kind of cause of an input here."""
         return "event" if self.code == messages.EventListen.code else "state"
 
-    def tell(self, value: Any) -> None:
-        """Tell all of what happened; a state has this value now."""
+    def notify(self, value: Any) -> None:
+        """Notify all subscriptions; for a state, also store the value."""
         self.value = value
         for subscription in self.subscriptions.copy():
             subscription.callback(value)
 
     def restored(self, value: Any) -> None:
-        """Take what the server answered when it was asked again."""
+        """Process the server's answer to a restored subscription."""
         if self.code == messages.StateObserve.code and value is not Unknown:
-            self.tell(value)
+            self.notify(value)
 
 
 @dataclass(slots=True, eq=False)
@@ -116,13 +115,13 @@ class Registration:
     """A node that the client owns.
 
     Args:
-        path: where it is.
-        code: of the message that registers it.
-        callback: answers calls of an action, and sets; None if there is none.
-        getter: answers gets of a property.
-        value: of a state, packed; None while it is unknown.
-        on_server: whether the server knows of it, over the present connection.
-        leaving: the task that takes it back from the server, once it was given up here.
+        path: of the node.
+        code: of the request that registers it.
+        callback: for calls of an action, and for sets; None if there is none.
+        getter: for gets of a property.
+        value: the packed value of a state; None while it is unknown.
+        on_server: whether the server knows of it, over the current connection.
+        leaving: the task that removes it from the server, once it was withdrawn.
     """
 
     path: bytes
@@ -135,12 +134,12 @@ class Registration:
 
     @property
     def withdrawn(self) -> bool:
-        """Whether it was given up here."""
+        """Whether it was given up by this client."""
         return self.leaving is not None
 
 
 class Restore(NamedTuple):
-    """One request that makes a registration again."""
+    """One request that restores a registration."""
 
     code: int
     path: bytes
@@ -149,7 +148,7 @@ class Restore(NamedTuple):
 
 
 class RegistrationTable:
-    """All registrations of one client, by path, and who sees what is heard and said there."""
+    """All registrations of one client, by path, and the client's observer."""
 
     def __init__(self) -> None:
         self.observer: ClientObserver | None = None
@@ -158,11 +157,11 @@ class RegistrationTable:
         self.observed: Final[dict[bytes, Topic]] = {}
 
     def topic(self, code: int) -> dict[bytes, Topic]:
-        """Return what is heard of by this kind of message."""
+        """Return the topics that this kind of request subscribes to."""
         return self.listened if code == messages.EventListen.code else self.observed
 
     def disconnected(self) -> None:
-        """Take note that the server has dropped everything, and tell observers."""
+        """Mark everything as not on the server, and make observed states unknown."""
         if self.observer is None:
             self._disconnected()
         else:
@@ -179,13 +178,13 @@ class RegistrationTable:
         for observed in list(self.observed.values()):
             observed.on_server = False
             if observed.value is not Unknown:
-                observed.tell(Unknown)
+                observed.notify(Unknown)
 
     def to_restore(self) -> Iterator[Restore]:
-        """Yield what to ask of the server that it does not know of, in order.
+        """Yield the requests that restore the missing registrations on the server, in order.
 
-        A node is taken to be on the server when its request is yielded, so that what changes after
-        that is sent after it. What is registered in the meantime comes last.
+        A node counts as on the server as soon as its request is yielded, so that later changes are
+        sent after it. Registrations made in the meantime come last.
         """
         is_complete = False
         while not is_complete:
@@ -203,14 +202,14 @@ class RegistrationTable:
         for topic in [*self.listened.values(), *self.observed.values()]:
             if topic.subscriptions and not topic.on_server:
                 topic.on_server = True
-                yield Restore(topic.code, topic.path, accept=self._telling(topic))
+                yield Restore(topic.code, topic.path, accept=self._restored_handler(topic))
 
-    def _telling(self, topic: Topic) -> Accept:
-        def tell(value: Any) -> None:
+    def _restored_handler(self, topic: Topic) -> Accept:
+        def accept(value: Any) -> None:
             if self.observer is None:
                 topic.restored(value)
             else:
                 with use_cause(Cause("state", topic.path.decode())):
                     topic.restored(value)
 
-        return tell
+        return accept

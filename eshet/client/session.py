@@ -1,8 +1,8 @@
 """One connection to the server, from the hello to its end: requests and their replies.
 
-Requests wait for their turn, in order, while the server does not read or every id is taken. So
-what has been handed to the connection is never much, and a ping gets through; and a request that is
-given up while it waits is never sent.
+Requests queue up, in order, while the server does not read or all ids are in use. So the buffer of
+the connection stays small, and a ping gets through; and a request that is cancelled while it waits
+is never sent.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from eshet.unknown import Unknown
 __all__ = ["REPLIES", "Accept", "ClientSession", "Handler", "Request", "answered_with", "describe"]
 
 Accept = Callable[[Any], None]
-"""Takes the value of a good reply, before anything that the server sent after it."""
+"""Receives the value of a successful reply, before any later message is processed."""
 
 _VERBS: Final = {
     messages.ActionRegister.code: "register action",
@@ -61,12 +61,12 @@ _REGISTERING: Final = frozenset(
 
 
 def describe(code: int, path: bytes) -> str:
-    """Say what a request asks for, as `"get /hall/lux"`."""
+    """Return the purpose of a request, such as `"get /hall/lux"`."""
     return f"{_VERBS[code]} {path.decode()}"
 
 
 def answered_with(error: Any, code: int, path: bytes) -> ErrorValue:
-    """Return what to raise of a request that was answered with this error."""
+    """Return the exception for a request that was answered with this error."""
     request = describe(code, path)
     if code in _REGISTERING and error == "path_already_exists":
         return PathTaken(request, path.decode())
@@ -74,16 +74,15 @@ def answered_with(error: Any, code: int, path: bytes) -> ErrorValue:
 
 
 class Request:
-    """A request that waits for its reply, or for its turn to be sent.
+    """A request that waits for its reply, or to be sent.
 
-    Each of `succeed`, `fail` and `lose` ends it, and changes nothing once whoever asked has given
-    up.
+    Each of `succeed`, `fail` and `lose` ends it; if its future is done already, they do nothing.
 
     Args:
         code: of its message.
         path: of the node.
         value: of its message, packed; empty if it has none.
-        future: of the value in the reply.
+        future: receives the value of the reply.
         accept: see `Accept`.
     """
 
@@ -103,26 +102,26 @@ class Request:
         self.future = future
         self.accept = accept
 
-    def outlive_asker(self) -> asyncio.Future[Any]:
-        """Return a future of the same reply, which whoever asked can't cancel."""
-        asked, self.future = self.future, self.future.get_loop().create_future()
-        self.future.add_done_callback(functools.partial(_pass_on, to=asked))
+    def outlive_caller(self) -> asyncio.Future[Any]:
+        """Return a future of the same reply that the original caller can't cancel."""
+        original, self.future = self.future, self.future.get_loop().create_future()
+        self.future.add_done_callback(functools.partial(_pass_on, to=original))
         return self.future
 
     def succeed(self, value: Any) -> None:
-        """The server did what was asked."""
+        """End with the value of the reply."""
         if not self.future.done():
             if self.accept is not None:
                 self.accept(value)
             self.future.set_result(value)
 
     def fail(self, error: Any) -> None:
-        """The server, or whom it asked, answered with this error."""
+        """End with the error that the server, or the owner of the node, answered."""
         if not self.future.done():
             self.future.set_exception(answered_with(error, self.code, self.path))
 
     def lose(self, reason: str) -> None:
-        """The connection ended before the reply came."""
+        """End because the connection was lost before the reply arrived."""
         if not self.future.done():
             self.future.set_exception(Disconnected(describe(self.code, self.path), reason))
 
@@ -139,19 +138,19 @@ def _pass_on(future: asyncio.Future[Any], to: asyncio.Future[Any]) -> None:
         to.set_result(future.result())
 
 
-_MOST_REQUESTS: Final = IDS - 1  # the last id is for a ping, which tells whether all others hang
+_MAX_REQUESTS: Final = IDS - 1  # the last id is for a ping, in case no other request is answered
 _BURST: Final = 1 << 16  # bytes
-_ID: Final = 3  # where a reply goes on after its code and id
-_AGE: Final = 7  # and after its age
+_ID: Final = 3  # the length of a reply's code and id
+_AGE: Final = 7  # and of its age
 
 
 class ClientSession:
     """One connection of a client.
 
     Args:
-        client_id: packed; None to be given one by the server.
+        client_id: packed; None to have the server allocate one.
         timeouts: how long each side waits for the other.
-        handlers: what to do with each message, by code; `REPLIES` and what is no reply.
+        handlers: handlers of all messages, by code; `REPLIES` and those of other messages.
         on_lost: called once, with the reason, when the connection has ended.
     """
 
@@ -170,28 +169,28 @@ class ClientSession:
         self._waiting: OrderedDict[Request, bytes] = OrderedDict()
         self._handlers = handlers
         self._unflushed = 0
-        self._tell_lost = on_lost
+        self._notify_lost = on_lost
         self.connection: Final = Connection(
             self._protocol, self._on_payload, self._on_lost, self._send_waiting
         )
         self.ready = False
         """Whether all registrations have been restored."""
         self.greeted: Final[asyncio.Future[None]] = self._loop.create_future()
-        """Done when the server has answered the hello, or the connection has ended before that."""
+        """Done when the server has answered the hello, or the connection ended before that."""
         self.lost: Final[asyncio.Future[str]] = self._loop.create_future()
-        """Why the connection ended."""
+        """The reason why the connection ended."""
 
     @property
     def client_id(self) -> bytes | None:
-        """The id of the client, packed: its own, or the one that the server gave it."""
+        """The packed id of the client: its own, or the one that the server allocated."""
         return self._protocol.client_id
 
-    # --- what goes out ------------------------------------------------------------------------
+    # --- sending ------------------------------------------------------------------------------
 
     def ask(
         self, code: int, path: bytes, value: bytes = b"", accept: Accept | None = None
     ) -> asyncio.Future[Any]:
-        """Send a request, at once or when it is its turn.
+        """Send a request, at once or when the earlier ones have been sent.
 
         Args:
             code: of the message.
@@ -200,17 +199,17 @@ class ClientSession:
             accept: see `Accept`; not called if the future was cancelled.
 
         Returns:
-            The future of the value in the reply, which is `Unknown` for an unknown state; its
-            errors are `ErrorValue` and `Disconnected`.
+            A future of the value in the reply, which is `Unknown` for an unknown state; its errors
+            are `ErrorValue` and `Disconnected`.
 
         Raises:
-            MessageTooLong: no frame can hold the request.
+            MessageTooLong: the request does not fit into a frame.
         """
         rest = path + b"\0" + value
         if len(rest) + _ID > MAX_PAYLOAD:
             raise MessageTooLong(len(rest) + _ID, MAX_PAYLOAD, describe(code, path))
         request = Request(code, path, value, self._loop.create_future(), accept)
-        if self._waiting or not self._has_room():
+        if self._waiting or not self._can_send():
             self._waiting[request] = rest
             request.future.add_done_callback(lambda _: self._waiting.pop(request, None))
         else:
@@ -223,19 +222,19 @@ class ClientSession:
         return [request for request in self._requests if request is not None]
 
     def answer(self, code: int, request_id: int, value: bytes) -> None:
-        """Answer a request of the server; ignored when the connection has ended.
+        """Answer a request of the server; does nothing if the connection has ended.
 
         Raises:
-            MessageTooLong: no frame can hold the value.
+            MessageTooLong: the value does not fit into a frame.
         """
         self._send(code, request_id, value)
 
-    def _has_room(self) -> bool:
-        return len(self._requests) < _MOST_REQUESTS and not self.connection.paused
+    def _can_send(self) -> bool:
+        return len(self._requests) < _MAX_REQUESTS and not self.connection.paused
 
     def _send_waiting(self) -> None:
-        """Send the requests whose turn has come."""
-        while self._waiting and self._has_room():
+        """Send as many waiting requests as possible."""
+        while self._waiting and self._can_send():
             request, rest = self._waiting.popitem(last=False)
             self._send(request.code, self._requests.open(request), rest)
 
@@ -243,11 +242,11 @@ class ClientSession:
         frame = frame_with_id(code, request_id, rest)
         self.connection.send(frame)
         self._unflushed += len(frame)
-        if self._unflushed > _BURST:  # only what is written makes the connection say "enough"
+        if self._unflushed > _BURST:  # the connection only pauses for written data
             self._unflushed = 0
             self.connection.flush()
 
-    # --- what comes in ------------------------------------------------------------------------
+    # --- receiving ----------------------------------------------------------------------------
 
     def _on_payload(self, payload: bytes) -> None:
         handler = self._handlers.get(payload[0])
@@ -305,11 +304,11 @@ class ClientSession:
         if not self.greeted.done():
             self.greeted.set_result(None)
         self.lost.set_result(reason)
-        self._tell_lost(reason)
+        self._notify_lost(reason)
 
 
 Handler = Callable[[ClientSession, bytes], None]
-"""Acts on a payload that came by a session."""
+"""Processes a payload received by a session."""
 
 REPLIES: Final[Mapping[int, Handler]] = {
     Reply.code: ClientSession._on_reply,
@@ -321,4 +320,4 @@ REPLIES: Final[Mapping[int, Handler]] = {
     HelloAccepted.code: ClientSession._on_hello,
     HelloAllocated.code: ClientSession._on_hello,
 }
-"""What a session does with the answers to what it asked."""
+"""How a session processes the replies to its requests."""

@@ -1,16 +1,16 @@
-"""Several clients over one connection, one of which takes the place of another.
+"""Several clients on one connection, one of which replaces another.
 
-Each version of a rule module has a `ClientView` of its own over the module's connection. While a
-version is prepared its view is *held back*: it hears nothing, answers nothing, and what it would
-publish, set or emit waits. What the version before it has registered, it registers without a
-message. When it takes over, all of that changes hands at once:
+Each version of a rule module has a `ClientView` of its own on the module's connection. While a
+version is being prepared its view is *held back*: it receives and answers nothing, and its outputs
+(values to publish, sets, emissions) wait. Paths that the previous version has registered are
+registered without a message. When the new version takes over, all of that changes at once:
 
     new = ClientView(connection, held_back=True)
-    ...                              # set up with `new`, while `old` works on
+    ...                              # set up with `new`, while `old` is running
     new.take_over(old)
 
-To the server nothing has happened, but for values that differ and paths that are new. What the old
-version has sent and is not answered yet, the new one does not send again; see `resume`.
+The server only sees values that differ and paths that are new. Requests that the old version has
+sent and that are not yet answered are not sent again by the new one; see `resume`.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from eshet.unknown import Unknown
 __all__ = ["ClientView", "has_published", "resume"]
 
 _RESUMING_TIME: Final = 1.0
-"""Seconds after a hand-over in which the new version may ask for what the old one has sent."""
+"""Seconds after a hand-over in which the new version may reuse requests of the old one."""
 
 _RESUMED: Final = (ActionCall.code, EventEmit.code, Set.code)
 _NOT_THERE_YET: Final = NotImplementedError("not_implemented")
@@ -44,26 +44,26 @@ _NOT_THERE_YET: Final = NotImplementedError("not_implemented")
 
 # Code, path and value.
 _Sent = tuple[int, bytes, bytes]
-_Say = Callable[[int, bytes, bytes], Awaitable[None]]
+_Send = Callable[[int, bytes, bytes], Awaitable[None]]
 
 
 class _HeldBack(NamedTuple):
-    """What is to be said of a path, and in which context it was."""
+    """The value of an output to a path, and the context of that output."""
 
     value: bytes
     context: Context
 
 
 class ClientView(Client):
-    """A client over the connection of another.
+    """A client on the connection of another one.
 
     Closing it closes the connection.
 
     Args:
-        connection: the client whose connection it is, which is used by views only.
+        connection: the client that owns the connection; only views use it.
         held_back: whether it waits to take over.
-        leaves: tells of a path whether another client that owns it is about to give it up: then it
-            is registered when that has happened.
+        leaves: returns whether another client that owns a path is about to give it up: then the
+            path is registered when that has happened.
     """
 
     _registrar: "_Registrar"
@@ -77,60 +77,60 @@ class ClientView(Client):
     ) -> None:
         self.__dict__.update(connection.__dict__)
         self._registrar = _Registrar(
-            self._keeper, self._registrations, self._tasks, held_back=held_back, leaves=leaves
+            self._manager, self._registrations, self._tasks, held_back=held_back, leaves=leaves
         )
         self._held_back = held_back
-        self._said: dict[tuple[int, bytes], bytes] = {}  # the last of each path
-        self._to_say: dict[tuple[int, bytes], list[_HeldBack]] = {}
-        self._values: dict[bytes, _HeldBack] = {}  # of states; empty for unknown
+        self._last_sent: dict[tuple[int, bytes], bytes] = {}  # the last value sent to each path
+        self._held_outputs: dict[tuple[int, bytes], list[_HeldBack]] = {}
+        self._values: dict[bytes, _HeldBack] = {}  # of states; an empty value is unknown
         self._callbacks: list[_HeldCallback] = []
-        # The answers to what the old one has sent: all of them, and those that this waits for.
+        # Pending replies to requests of the old view: all, and those that this view reuses.
         self._in_flight: defaultdict[_Sent, list[asyncio.Future[Any]]] = defaultdict(list)
         self._resumed: defaultdict[_Sent, list[asyncio.Future[Any]]] = defaultdict(list)
 
     def take_over(
         self, old: "ClientView | None" = None, when_free: Awaitable[object] | None = None
     ) -> None:
-        """Hear, answer and say from now on; all at once, in the place of the old one if given.
+        """Start to receive, answer and send; all at once, replacing the old view if given.
 
-        What only that one has registered is its own to take back. The last thing that it has said
-        of a path is not said again.
+        Paths that only the old view has registered are for the old one to withdraw. If the last
+        value sent to a path is the same, it is not sent again.
 
         Args:
-            old: whose place it takes.
-            when_free: when the paths that others were about to give up are free.
+            old: the view to replace.
+            when_free: done when the paths that others were about to give up are free.
         """
         self._held_back = False
         self._registrar.take_over(when_free)
         values, self._values = self._values, {}
-        for path, said in values.items():
+        for path, output in values.items():
             owned = self._registrations.owned.get(path)
-            if owned is None or (owned.value or b"") != said.value:
-                code = StateChanged.code if said.value else StateUnknown.code
-                self._in_background(self._change, said, code, path)
+            if owned is None or (owned.value or b"") != output.value:
+                code = StateChanged.code if output.value else StateUnknown.code
+                self._in_background(self._change, output, code, path)
             else:
-                self._skip_unchanged(said, StateChanged.code, path)
+                self._skip_unchanged(output, StateChanged.code, path)
         if old is not None:
             self._take_over_iterations(old)
-            self._said = old._said
-            for request in self._keeper.in_flight:
+            self._last_sent = old._last_sent
+            for request in self._manager.in_flight:
                 if request.code in _RESUMED and not request.future.done():
                     sent = request.code, request.path, request.value
-                    self._in_flight[sent].append(request.outlive_asker())
+                    self._in_flight[sent].append(request.outlive_caller())
             asyncio.get_running_loop().call_later(_RESUMING_TIME, self._forget_in_flight)
-        held, self._to_say = self._to_say, {}
-        for (code, path), sayings in held.items():
-            if self._said.get((code, path)) != sayings[-1].value:
-                for said in sayings:
-                    self._in_background(self._say, said, code, path)
+        held, self._held_outputs = self._held_outputs, {}
+        for (code, path), outputs in held.items():
+            if self._last_sent.get((code, path)) != outputs[-1].value:
+                for output in outputs:
+                    self._in_background(self._send, output, code, path)
             else:
-                self._skip_unchanged(sayings[-1], code, path)
+                self._skip_unchanged(outputs[-1], code, path)
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback.release()
 
     def _take_over_iterations(self, old: "ClientView") -> None:
-        """Continue with the events that wait for an `async for` of the old one, path by path."""
+        """Move the events that wait for iterations of the old view to this one, path by path."""
         waiting: defaultdict[str, list[EventIteration]] = defaultdict(list)
         for each in self._iterations:
             if each.client is old:
@@ -145,23 +145,23 @@ class ClientView(Client):
         return owned is not None and not owned.withdrawn
 
     async def left(self) -> None:
-        """Wait until the server knows of all paths that were given up.
+        """Wait until the server has dropped all withdrawn paths.
 
-        One that can't be told to forget them is left, for a moment, by the whole connection.
+        If the server can't drop single paths, the connection is made again.
         """
         owned = list(self._registrations.owned.values())
         leaving = [each.leaving for each in owned if each.leaving]
         if leaving:
             await asyncio.wait(leaving)
         if any(each.withdrawn and each.on_server for each in self._registrations.owned.values()):
-            await self._keeper.reconnect("to give up paths on a server without /meta/unregister")
+            await self._manager.reconnect("to give up paths on a server without /meta/unregister")
 
-    async def _say(self, code: int, path: bytes, value: bytes) -> None:
+    async def _send(self, code: int, path: bytes, value: bytes) -> None:
         if self._held_back:
-            self._to_say.setdefault((code, path), []).append(_HeldBack(value, copy_context()))
+            self._held_outputs.setdefault((code, path), []).append(_HeldBack(value, copy_context()))
         else:
-            self._said[code, path] = value
-            await super()._say(code, path, value)
+            self._last_sent[code, path] = value
+            await super()._send(code, path, value)
 
     async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
         if self._resumed and (replies := self._resumed.get((code, path, value))):
@@ -185,16 +185,16 @@ class ClientView(Client):
         else:
             raise ErrorValue("not_owner", describe(code, path))
 
-    def _in_background(self, say: "_Say", said: _HeldBack, code: int, path: bytes) -> None:
-        saying = functools.partial(say, code, path, said.value)
-        scope = current_scope(said.context)
-        said.context.run(current.set, None)  # the task is the client's, and does not end with it
-        reporting = _reporting(saying, scope, describe(code, path))
-        _ = said.context.run(self._tasks.start, reporting)
+    def _in_background(self, send: "_Send", output: _HeldBack, code: int, path: bytes) -> None:
+        sending = functools.partial(send, code, path, output.value)
+        scope = current_scope(output.context)
+        output.context.run(current.set, None)  # the task belongs to the client, not to the scope
+        reporting = _reporting(sending, scope, describe(code, path))
+        _ = output.context.run(self._tasks.start, reporting)
 
-    def _skip_unchanged(self, said: _HeldBack, code: int, path: bytes) -> None:
-        value = codec.unpack(said.value) if said.value else Unknown
-        said.context.run(self.notify_skipped, code, path.decode(), value, "unchanged")
+    def _skip_unchanged(self, output: _HeldBack, code: int, path: bytes) -> None:
+        value = codec.unpack(output.value) if output.value else Unknown
+        output.context.run(self.notify_skipped, code, path.decode(), value, "unchanged")
 
     def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
         if not self._held_back:
@@ -206,9 +206,9 @@ class ClientView(Client):
 
 
 class _HeldCallback(Callback):
-    """A callback that hears nothing until it is released.
+    """A callback that is not called until it is released.
 
-    An observer is told the last of what it missed then.
+    An observer is then called with the last value that it missed.
 
     Args:
         *args: see `Callback`.
@@ -222,9 +222,9 @@ class _HeldCallback(Callback):
         self._missed: tuple[Any, ...] | None = None
 
     def release(self) -> None:
-        """Hear from now on."""
+        """Start calling the function."""
         self._held = False
-        self._see_from_now()
+        self._reset_seen()
         if self._missed is not None:
             self(*self._missed)
 
@@ -244,21 +244,21 @@ class _HeldCallback(Callback):
 
 
 class _Registrar(Registrar):
-    """A registrar that, while it is held back, registers beside another what that one has."""
+    """A registrar that, while held back, prepares to replace the nodes of another view."""
 
     def __init__(
         self,
-        keeper: ConnectionManager,
+        manager: ConnectionManager,
         registrations: RegistrationTable,
         tasks: Tasks,
         *,
         held_back: bool,
         leaves: Callable[[str], bool],
     ) -> None:
-        super().__init__(keeper, registrations, tasks)
+        super().__init__(manager, registrations, tasks)
         self._held_back = held_back
         self._leaves = leaves
-        self._new: set[bytes] = set()  # what this alone has registered while it is held back
+        self._new: set[bytes] = set()  # paths that only this one has registered while held back
         self._prepared: dict[bytes, tuple[Registration, Scope | None]] = {}
         self._late: dict[bytes, asyncio.Task[None]] = {}
 
@@ -272,18 +272,18 @@ class _Registrar(Registrar):
             await super().register(owned)
         elif self.has(owned.path):
             raise PathTaken(describe(owned.code, owned.path), owned.path.decode())
-        elif self._is_others(owned.path):
+        elif self._belongs_to_other(owned.path):
             self._prepare(owned)
         else:
             await self._register_new(owned)
 
     async def registered(self, path: bytes) -> None:
-        """Wait until a node is registered that had to wait for its path."""
+        """Wait until a node is registered whose path was not free."""
         if path in self._late:
             await asyncio.wait([self._late[path]])
 
     def take_over(self, when_free: Awaitable[object] | None) -> None:
-        """Let what was prepared take the place of what is there, at once or when it is free."""
+        """Replace registered nodes by prepared ones, at once or when their paths are free."""
         self._held_back = False
         self._new.clear()
         prepared, self._prepared = self._prepared, {}
@@ -308,7 +308,7 @@ class _Registrar(Registrar):
             self._new.discard(owned.path)
             super().withdraw(owned)
 
-    def _is_others(self, path: bytes) -> bool:
+    def _belongs_to_other(self, path: bytes) -> bool:
         other = self._registrations.owned.get(path)
         return other is not None and not other.withdrawn
 
@@ -334,20 +334,20 @@ class _Registrar(Registrar):
         try:
             if when_free is not None:
                 await when_free
-            await self.unregister(owned.path)  # it may be of another kind
-            await self._ask_for(owned)
+            await self.unregister(owned.path)  # the old one may be of another kind
+            await self._register_on_server(owned)
         finally:
             del self._late[owned.path]
 
 
 def resume(client: Client, code: int, path: str, value: Any) -> None:
-    """Tell a client that its next request may be one that is on its way already.
+    """Let the next equal request of a client use the reply to one that is pending already.
 
-    What an old version would attempt again may be on its way at the moment of the hand-over. The
-    new version, which asks for the same, waits for the answer to that instead of asking twice.
+    At the moment of a hand-over, a request that the old version would repeat may be pending. The
+    new version, which makes the same request, waits for its reply instead of sending it again.
 
     Args:
-        client: which has taken over.
+        client: the client that has taken over.
         code: of the message.
         path: of the node.
         value: of the message.
@@ -357,7 +357,7 @@ def resume(client: Client, code: int, path: str, value: Any) -> None:
 
 
 def has_published(client: Client, path: str, value: Any) -> bool:
-    """Whether a state that a client has registered has this value already."""
+    """Whether a state that a client has registered already has this value."""
     owned = client._registrations.owned.get(path.encode())
     if owned is None:
         return False
@@ -365,7 +365,7 @@ def has_published(client: Client, path: str, value: Any) -> bool:
 
 
 async def _reporting(work: Callable[[], Awaitable[None]], scope: Scope | None, doing: str) -> None:
-    """Do what nobody waits for, and report its failure to whom it was done for."""
+    """Do background work, and report a failure to the scope that it was started for."""
     try:
         await work()
     except EshetError as error:

@@ -1,9 +1,10 @@
 """The protocol without I/O: bytes and the time go in, messages, bytes and deadlines come out.
 
-client      the client's side: speaks first, and pings when it has nothing to say
+client      the client's side: sends the hello, and pings when it is idle
 server      the server's side: waits for the hello, and drops silent clients
-base        what both sides do: the round of receiving, handling and sending
+base        common to both sides: receiving, handling and sending
 requests    requests that wait for their replies, by id
+payload     the layout of payloads
 framing     frames as bytes
 timeouts    how long either side waits for the other
 """

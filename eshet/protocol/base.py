@@ -1,7 +1,7 @@
-"""What both sides of a connection do: the round.
+"""The common part of both sides of a connection: receiving, handling and sending.
 
-Invariants: once `closing` is set, nothing comes out of `receive` any more and nothing is queued;
-`out` is one list for the life of the endpoint, so that whoever has much to send may append to it.
+Invariants: once `closing` is set, `receive` yields nothing and nothing is queued any more; `out` is
+the same list for the whole lifetime, so that callers with much output may append to it directly.
 """
 
 from collections.abc import Iterator
@@ -21,43 +21,43 @@ class ProtocolSide:
     """
 
     WATCHED: ClassVar[frozenset[int]]
-    """The codes of messages that `accept` has to see, once the hello is over."""
+    """The codes of messages that `accept` has to process after the hello."""
 
     def __init__(self, now: float) -> None:
         self.greeted = False
         """Whether the hello is over."""
         self.closing: str | None = None
-        """Why the transport must be closed; None as long as it must not."""
+        """Why the transport must be closed; None if it must not."""
         self.out: list[bytes] = []
         """The frames that wait to be sent."""
         self.last_received = now
         self.last_sent = now
         self.received = 0
-        """How many bytes have come."""
+        """The number of received bytes."""
         self.sent = 0
-        """How many bytes have gone."""
+        """The number of sent bytes."""
         self._frames = FrameReader()
 
     def receive_all(self, data: bytes, now: float) -> list[bytes]:
-        """Take what was received after the hello, for a caller that looks at every payload itself.
+        """Return the payloads of received data after the hello, for a caller that checks each one.
 
-        What `accept` does is up to the caller then, and so is `check_stream` when the payloads have
-        been acted on.
+        That caller does the work of `accept`, and calls `check_stream` when it has processed the
+        payloads.
         """
         self.last_received = now
         self.received += len(data)
         return self._frames.feed(data)
 
     def check_stream(self) -> None:
-        """End the connection if no frame stands where one should; after `receive_all`."""
+        """End the connection if the stream has no valid frame next; call after `receive_all`."""
         if self._frames.broken is not None:
             self.reject(self._frames.broken)
 
     def receive(self, data: bytes, now: float) -> Iterator[bytes]:
-        """Take what was received, and yield the payloads for the caller to act on, in order.
+        """Yield the payloads of received data for the caller to process, in order.
 
-        A peer that breaks the protocol is no error here: `closing` says what it did, after all
-        that it sent before has been yielded.
+        A protocol violation of the peer does not raise: `closing` is set with the reason, after all
+        earlier payloads have been yielded.
         """
         self.last_received = now
         self.received += len(data)
@@ -74,9 +74,9 @@ class ProtocolSide:
         self.check_stream()
 
     def accept(self, payload: bytes) -> bool:
-        """Take note of a payload; whether the caller has to act on it.
+        """Process a payload; return whether the caller has to process it.
 
-        Not called for what is neither `WATCHED` nor part of the hello.
+        Called for the hello, and for `WATCHED` messages.
 
         Raises:
             ProtocolError: the peer can't send this now.
@@ -84,16 +84,16 @@ class ProtocolSide:
         raise NotImplementedError
 
     def reject(self, error: ProtocolError) -> None:
-        """End the connection, since the peer broke the protocol."""
+        """End the connection because of a protocol violation."""
         self.close(f"the peer broke the protocol: it sent {error}")
 
     def send(self, frame: bytes) -> None:
-        """Queue a frame; `data_to_send` returns it. Ignored after the end."""
+        """Queue a frame, which `data_to_send` returns; does nothing after the end."""
         if self.closing is None:
             self.out.append(frame)
 
     def data_to_send(self, now: float) -> bytes:
-        """Return what has been queued since the last call, to be sent now."""
+        """Return the queued data, which is to be sent now."""
         if not self.out:
             return b""
         self.last_sent = now
@@ -103,14 +103,14 @@ class ProtocolSide:
         return data
 
     def close(self, reason: str) -> None:
-        """End the connection: what is queued is still sent. The first reason stays."""
+        """End the connection after sending the queued data. The first reason is kept."""
         if self.closing is None:
             self.closing = reason
 
     def next_deadline(self) -> float | None:
-        """Return when `handle_deadline` has to be called, if nothing happens before."""
+        """Return when to call `handle_deadline`, unless data is received or sent before."""
         raise NotImplementedError
 
     def handle_deadline(self, now: float) -> None:
-        """Do what is due at this time; harmless if nothing is."""
+        """Do what is due at this time, if anything."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The client's side: it speaks first, and pings when it has nothing to say."""
+"""The client's side: it sends the hello, and pings when it is idle."""
 
 from typing import Generic, TypeVar
 
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 
 class ClientProtocol(ProtocolSide, Generic[T]):
-    """A client's side of one connection; the hello is queued when it is made.
+    """A client's side of one connection; it queues the hello when it is created.
 
-    Requests may be queued at once: the server handles what follows the hello in order.
+    Requests may be queued at once: the server handles messages after the hello in order.
 
     Args:
-        client_id: packed; None to be given one by the server.
+        client_id: packed; None to have the server allocate one.
         timeouts: how long each side waits for the other.
         now: the time.
     """
@@ -41,7 +41,7 @@ class ClientProtocol(ProtocolSide, Generic[T]):
         super().__init__(now)
         self.client_id = client_id
         self.requests: Requests[T | None] = Requests()
-        """What the caller keeps for each of its requests; None is kept for a ping."""
+        """The pending requests, each with the caller's data; None for a ping."""
         self._timeouts = timeouts
         self._answer_due: float | None = now + timeouts.ping_timeout
         if client_id is None:
@@ -51,7 +51,7 @@ class ClientProtocol(ProtocolSide, Generic[T]):
         self.send(frame(hello))
 
     def accept(self, payload: bytes) -> bool:
-        """See `ProtocolSide.accept`. The answer to the hello is passed on too."""
+        """See `ProtocolSide.accept`. The caller receives the answer to the hello as well."""
         if self.greeted and payload:
             raise ProtocolError("a second hello")
         match unpack(payload, FROM_SERVER):
@@ -66,7 +66,7 @@ class ClientProtocol(ProtocolSide, Generic[T]):
         return True
 
     def pong(self) -> None:
-        """Take note that a ping was answered."""
+        """Record that a ping was answered."""
         self._answer_due = None
 
     def next_deadline(self) -> float:
@@ -76,12 +76,12 @@ class ClientProtocol(ProtocolSide, Generic[T]):
         return self.last_sent + self._timeouts.idle_ping
 
     def handle_deadline(self, now: float) -> None:
-        """Ping, or give the server up."""
+        """Send a ping, or close the connection if the server did not answer."""
         if now < self.next_deadline():
             return
         if self._answer_due is not None:
-            asked = "ping" if self.greeted else "hello"
-            self.close(f"the server did not answer a {asked} in {self._timeouts.ping_timeout} s")
+            request = "ping" if self.greeted else "hello"
+            self.close(f"the server did not answer a {request} in {self._timeouts.ping_timeout} s")
             return
         self.send(frame(pack(Ping(self.requests.open(None)))))
         self._answer_due = now + self._timeouts.ping_timeout

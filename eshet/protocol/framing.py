@@ -19,7 +19,7 @@ def frame(payload: bytes) -> bytes:
     """Return the frame that carries a payload.
 
     Raises:
-        MessageTooLong: a frame can't hold it.
+        MessageTooLong: it does not fit into a frame.
     """
     if len(payload) > MAX_PAYLOAD:
         raise MessageTooLong(len(payload), MAX_PAYLOAD)
@@ -27,10 +27,10 @@ def frame(payload: bytes) -> bytes:
 
 
 def frame_with_id(code: int, request_id: int, rest: bytes) -> bytes:
-    """Return the frame of a request or reply: its code, its id, and what follows those.
+    """Return the frame of a request or reply: its code, its id, and the rest.
 
     Raises:
-        MessageTooLong: a frame can't hold it.
+        MessageTooLong: it does not fit into a frame.
     """
     length = len(rest) + _HEADER
     if length > MAX_PAYLOAD:
@@ -39,17 +39,17 @@ def frame_with_id(code: int, request_id: int, rest: bytes) -> bytes:
 
 
 def forward(code: int, request_id: int, rest: bytes) -> bytes:
-    """Return a frame as `frame_with_id` does, of what came in a frame, and so fits into one."""
+    """Return a frame like `frame_with_id`, for data that came in a frame, and so fits into one."""
     return _pack_request(_SYNC, len(rest) + _HEADER, code, request_id) + rest
 
 
 def frame_without_id(code: int, rest: bytes) -> bytes:
-    """Return the frame of a notification: its code, and what follows that, which fits."""
+    """Return the frame of a notification: its code and the rest, which must fit into a frame."""
     return _pack_notification(_SYNC, len(rest) + 1, code) + rest
 
 
 class FrameReader:
-    """Cuts a stream of bytes into payloads.
+    """Splits a stream of bytes into payloads.
 
     Invariant: between calls it holds less than one frame.
     """
@@ -58,14 +58,14 @@ class FrameReader:
 
     def __init__(self) -> None:
         self.broken: ProtocolError | None = None
-        """What stands where a frame should begin, once that is so: the stream is lost."""
+        """The error if a frame is expected and the bytes are not one: the stream is lost."""
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the payload of each frame that is whole now.
+        """Return the payload of each frame that is now complete.
 
         Args:
-            data: what was received next, in pieces of any size.
+            data: the next received bytes, any number.
         """
         data = self._rest + data if self._rest else data
         start, end = 0, len(data)

@@ -10,13 +10,13 @@ __all__ = ["IDS", "Requests"]
 T = TypeVar("T")
 
 IDS: Final = 0x10000
-"""How many request ids there are."""
+"""The number of request ids."""
 
 
 class Requests(Generic[T]):
-    """What is kept for each request until its reply comes.
+    """Data of requests that wait for their replies.
 
-    Invariant: an id is taken from `open` until `close`, so no two open requests share one.
+    Invariant: an id is in use from `open` until `close`, so no two open requests share one.
     """
 
     __slots__ = ("_next", "_open")
@@ -29,7 +29,7 @@ class Requests(Generic[T]):
         return len(self._open)
 
     def open(self, item: T) -> int:
-        """Keep an item, and return the id of its request.
+        """Store the data of a request, and return its id.
 
         Raises:
             TooManyRequests: no id is free.
@@ -46,7 +46,7 @@ class Requests(Generic[T]):
         return request_id
 
     def close(self, request_id: int) -> T:
-        """Return what was kept for the request that this replies to.
+        """Return and remove the data of the request with this id.
 
         Raises:
             ProtocolError: there is none.
@@ -54,14 +54,14 @@ class Requests(Generic[T]):
         try:
             return self._open.pop(request_id)
         except KeyError:
-            raise ProtocolError(f"a reply to request {request_id}, which nobody made") from None
+            raise ProtocolError(f"a reply to request {request_id}, which is not open") from None
 
     def __iter__(self) -> Iterator[T]:
-        """Iterate over what is kept, in the order in which it was opened."""
+        """Iterate over the data of open requests, in the order of opening."""
         return iter(self._open.values())
 
     def close_all(self) -> list[T]:
-        """Return what was kept for all requests: their replies will not come."""
+        """Return and remove the data of all requests, whose replies will not come."""
         items = list(self._open.values())
         self._open.clear()
         return items

@@ -1,4 +1,4 @@
-"""The server's side: it waits for the hello, and drops a client that fell silent."""
+"""The server's side: it waits for the hello, and drops silent clients."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ from eshet.protocol.framing import frame_with_id
 __all__ = ["HELLO_TIMEOUT", "ServerProtocol"]
 
 HELLO_TIMEOUT: Final = 5.0
-"""How long a client may take to say hello, in seconds."""
+"""How long a client may take to send its hello, in seconds."""
 
 
 class ServerProtocol(ProtocolSide):
@@ -27,7 +27,7 @@ class ServerProtocol(ProtocolSide):
 
     Args:
         now: the time.
-        hello_timeout: how long the client may take to say hello, in seconds.
+        hello_timeout: how long the client may take to send its hello, in seconds.
     """
 
     WATCHED = frozenset()
@@ -38,7 +38,7 @@ class ServerProtocol(ProtocolSide):
         self._timeout_s = 0
 
     def accept(self, payload: bytes) -> bool:
-        """See `ProtocolSide.accept`. The hello is passed on; a ping before it is answered here."""
+        """See `ProtocolSide.accept`. The caller receives the hello, but not pings before it."""
         match unpack(payload, FROM_CLIENT):
             case Ping(request_id):
                 self.send(frame_with_id(Reply.code, request_id, NIL))
@@ -53,13 +53,13 @@ class ServerProtocol(ProtocolSide):
                 raise ProtocolError(f"a message {type(message).__name__} before its hello")
 
     def next_deadline(self) -> float | None:
-        """Return when the client has been silent for too long; None if it may be so for ever."""
+        """Return when the client has been silent for too long; None without a limit."""
         if not self.greeted:
             return self._hello_due
         return self.last_received + self._timeout_s if self._timeout_s else None
 
     def handle_deadline(self, now: float) -> None:
-        """Give the client up if it is silent for too long."""
+        """Close the connection if the client has been silent for too long."""
         deadline = self.next_deadline()
         if deadline is None or now < deadline:
             return

@@ -3,24 +3,25 @@
 from dataclasses import dataclass
 from typing import Final
 
-_LONGEST: Final = 0xFFFF
+_MAX_SECONDS: Final = 0xFFFF
 
 
 @dataclass(frozen=True)
 class TimeoutConfig:
     """Configuration for protocol-level timeouts, all in seconds.
 
-    A connection that has died without a word is noticed by this side after at most
+    A connection that is lost without notice is detected by this side after at most
     `idle_ping + ping_timeout`, and by the server after `server_timeout`.
 
     Args:
-        idle_ping: send a ping if we haven't sent anything for this long.
-        server_timeout: tell the server to give up if it hasn't received a message for this long;
-            must be more than idle_ping, and at most 65,535. 0: never.
-        ping_timeout: how long to wait for a ping before assuming the connection is dead.
+        idle_ping: send a ping after sending nothing for this long.
+        server_timeout: requested of the server: close the connection after receiving nothing for
+            this long. Must be more than idle_ping, and at most 65,535. 0: never.
+        ping_timeout: how long to wait for the answer to a ping, or to the hello, before the
+            connection is considered lost.
 
     Raises:
-        ValueError: the numbers can't work together.
+        ValueError: the numbers don't work together.
     """
 
     idle_ping: int = 15
@@ -30,8 +31,8 @@ class TimeoutConfig:
     def __post_init__(self) -> None:
         if self.idle_ping <= 0 or self.ping_timeout <= 0:
             raise ValueError(f"idle_ping and ping_timeout must be more than 0 seconds, in {self}")
-        if not 0 <= self.server_timeout <= _LONGEST:
-            raise ValueError(f"server_timeout must be from 0 to {_LONGEST} seconds, in {self}")
+        if not 0 <= self.server_timeout <= _MAX_SECONDS:
+            raise ValueError(f"server_timeout must be from 0 to {_MAX_SECONDS} seconds, in {self}")
         if 0 < self.server_timeout <= self.idle_ping:
             raise ValueError(
                 f"server_timeout must be more than idle_ping, or the server drops this client "

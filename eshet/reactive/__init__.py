@@ -1,12 +1,12 @@
-# ruff: noqa: A004 - the vocabulary has names of Python, as yarp.len and yarp.sum.
+# ruff: noqa: A004 - some names are those of Python's built-ins, such as yarp.len and yarp.sum.
 """Values that change, events that happen, and functions of both: no I/O, and no paths.
 
-What lives where; imports go downwards only:
+The modules, from top to bottom; each imports only from those below it:
 
     graph_view       a part of the graph as data and as a drawing
     aggregates       average, minimum, maximum and rate of a window
     changes          edges, joins and accumulation of changes
-    switching        following the reactive that a reactive holds
+    switching        following the Value or Event that a Value holds
     time             everything that depends on time; schedules, state machines
     filters          window, no_repeat, filter, replace_novalue, replace_unknown
     conversions      from Values to Events and back
@@ -14,11 +14,11 @@ What lives where; imports go downwards only:
     instantaneous    the operators with an Event as their result
     operators        Python's functions and symbols on Values and Events
     fn               any function on Values and Events
-    handover         the state of nodes, handed over to their next version
+    handover         handing the state of nodes over to their next version
     core             nodes, transactions, callbacks, and the handles Value and Event
 
-It is a superset of PyPI's yarp. Names that Python has too, such as `len` and `sum`, are meant to be
-used as `yarp.len`, after `from eshet import yarp`.
+It is a superset of PyPI's yarp. Names that Python has as well, such as `len` and `sum`, are meant
+to be used as `yarp.len`, after `from eshet import yarp`.
 """
 
 from eshet.reactive.aggregates import (
@@ -72,11 +72,6 @@ from eshet.reactive.core.markers import (
 from eshet.reactive.core.subscription import (
     Subscription,
 )
-from eshet.reactive.core.tracing import (
-    Step,
-    Watching,
-    on_transaction,
-)
 from eshet.reactive.core.value import (
     Value,
 )
@@ -90,12 +85,6 @@ from eshet.reactive.filters import (
 from eshet.reactive.fn import (
     fn,
     instantaneous_fn,
-)
-from eshet.reactive.graph_view import (
-    Edge,
-    GraphView,
-    NodeView,
-    graph,
 )
 from eshet.reactive.instantaneous import (
     instantaneous_abs,
@@ -232,16 +221,11 @@ from eshet.reactive.time.schedules import (
 __all__ = [
     "FSM",
     "NOTHING",
-    "Edge",
     "Event",
-    "GraphView",
     "NoChange",
     "NoValue",
-    "NodeView",
-    "Step",
     "Subscription",
     "Value",
-    "Watching",
     "abs",
     "add",
     "all",
@@ -272,7 +256,6 @@ __all__ = [
     "ge",
     "getattr",
     "getitem",
-    "graph",
     "gt",
     "hex",
     "hold",
@@ -359,7 +342,6 @@ __all__ = [
     "not_",
     "now",
     "oct",
-    "on_transaction",
     "on_value",
     "or_",
     "pos",

@@ -1,4 +1,4 @@
-"""What a window of values comes to. What is absent in it is left out."""
+"""Aggregates over a window of values. Absent values are left out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,24 +28,24 @@ def _known(summarize: Callable[[list[Any]], Any], window: Sequence[Any]) -> Any:
 def average(window: Any) -> Any:
     """Return the mean of the values in a window: `yarp.average(yarp.time_window(lux, 600))`.
 
-    Each value counts once, however long it was there. What is `NoValue` or `Unknown` is left out;
-    when nothing else is left, so is the result.
+    Each value counts once, however long it was current. `NoValue` and `Unknown` are left out; if
+    nothing else is in the window, the result is absent as well.
 
     Args:
-        window: a Value of a list, as of `yarp.window` and `yarp.time_window`.
+        window: a Value of a list, such as the result of `yarp.window` or `yarp.time_window`.
     """
     return _known(lambda known: sum(known) / len(known), window)
 
 
 @fn
 def minimum(window: Any) -> Any:
-    """Return the least of the values in a window, as `average` does their mean."""
+    """Return the least of the values in a window; absent values are treated as in `average`."""
     return _known(min, window)
 
 
 @fn
 def maximum(window: Any) -> Any:
-    """Return the greatest of the values in a window, as `average` does their mean."""
+    """Return the greatest of the values in a window; absent values are treated as in `average`."""
     return _known(max, window)
 
 
@@ -56,10 +56,10 @@ def rate(source: Any, seconds: Any) -> Value[float]:
 
     Args:
         source: the Value or Event.
-        seconds: over how long, more than 0; may be a Value.
+        seconds: the length of the window, more than 0; may be a Value.
 
     Raises:
-        ReactiveTypeError: it is no length of time, or 0.
+        ReactiveTypeError: `seconds` is not a length of time, or is 0.
         RuntimeError: no loop is running.
     """
     length = length_of(seconds)

@@ -1,4 +1,4 @@
-"""What tells of changes, joins what several tell, and remembers what was told."""
+"""Operators that detect, join and accumulate changes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class _Scan:
-    """Takes each value that is there into a total."""
+    """Accumulates each value that is not absent."""
 
     __slots__ = ("__name__", "_function", "total")
 
@@ -50,15 +50,15 @@ class _Scan:
             self.total = total
         return total
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return [self.total]
 
-    def receive(self, given: Any) -> None:
-        [self.total] = given
+    def restore(self, data: Any) -> None:
+        [self.total] = data
 
 
 class _Edge:
-    """Tells when a value differs from the last one that was known, and how."""
+    """Passes a value that makes an edge with the last known one."""
 
     __slots__ = ("__name__", "_last", "_passes")
 
@@ -70,7 +70,7 @@ class _Edge:
             self.begin_with(source.value)
 
     def begin_with(self, value: Any) -> None:
-        """Compare what comes with this, which is no edge."""
+        """Compare the next value with this one, which is not an edge itself."""
         if not is_absent(value):
             self._last = value
 
@@ -80,15 +80,15 @@ class _Edge:
         last, self._last = self._last, value
         return value if last is not NoValue and self._passes(last, value) else NoChange
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return [] if self._last is NoValue else [self._last]
 
-    def receive(self, given: Any) -> None:
-        [self._last] = given or [NoValue]
+    def restore(self, data: Any) -> None:
+        [self._last] = data or [NoValue]
 
 
 class _Merged(EventNode):
-    """Emits what any of its inputs emits, in their order."""
+    """Emits the emissions of all of its inputs, in their order."""
 
     __slots__ = ("_sources",)
 
@@ -113,10 +113,10 @@ def _edge(name: str, passes: Callable[[Any, Any], bool], source: Any) -> Event[A
 
 
 def changes(source: Any) -> Event[Any]:
-    """Return an Event of each value that differs from the one before.
+    """Return an Event of each value that differs from the previous one.
 
-    While the source is absent (`NoValue` or `Unknown`) nothing is emitted; what comes then is
-    compared with the last value that was known.
+    While the source is absent (`NoValue` or `Unknown`) nothing is emitted; the next value is
+    compared with the last known one.
     """
     return _edge("changes", lambda last, value: bool(last != value), source)
 
@@ -124,8 +124,8 @@ def changes(source: Any) -> Event[Any]:
 def rising(source: Any) -> Event[Any]:
     """Return an Event of each value that is true, after one that was not.
 
-    While the source is absent nothing is emitted; what comes then is compared with the last value
-    that was known. Without one, as when a Value is `Unknown` at first, it does not rise.
+    While the source is absent nothing is emitted; the next value is compared with the last known
+    one. Without one, for example when a Value is `Unknown` at first, nothing is emitted.
     """
     return _edge("rising", lambda last, value: bool(value) and not last, source)
 
@@ -136,13 +136,13 @@ def falling(source: Any) -> Event[Any]:
 
 
 def when(source: Any, condition: Any, otherwise: Any = NoValue) -> Any:
-    """Return what a Value or Event tells while a condition is true.
+    """Return a Value or Event that follows another while a condition is true.
 
     Args:
-        source: the Value or Event. Of an Event, what is emitted at other times is dropped.
-        condition: a Value. While it is unknown it is not true.
-        otherwise: what a Value is while the condition is not true; may be a Value. Where that
-            drives something, give the safe value: a sink is not told of `NoValue`.
+        source: the Value or Event. Emissions of an Event at other times are dropped.
+        condition: a Value. An unknown condition counts as not true.
+        otherwise: the result for a Value while the condition is not true; may be a Value. Where the
+            result drives a device, pass the safe value: a sink does not send `NoValue`.
     """
     source, condition = ensure_reactive(source), ensure_reactive(condition)
     if isinstance(condition, Event):
@@ -168,22 +168,22 @@ _when_emitted.__name__ = _when_held.__name__ = "when"
 
 
 def merge(*sources: Any) -> Event[Any]:
-    """Return an Event of what any Event emits, and any Value changes to.
+    """Return an Event of the emissions of Events, and of the changes of Values.
 
-    Of what happens in one transaction, what the first source tells comes first. `Unknown` is told
-    as any value.
+    In one transaction, emissions come in the order of the sources. `Unknown` is emitted like any
+    value.
     """
     events = [value_to_event(source) for source in sources]
     return event_of(_Merged([node_of(event) for event in events]))  # type: ignore[misc]
 
 
 def latest(*sources: Any, initial: Any = NoValue) -> Value[Any]:
-    """Return a Value of what any of these told last.
+    """Return a Value of the last change or emission of any source.
 
     Args:
         sources: Values and Events.
-        initial: what it is before any of them changes or emits. If it is not given, that is the
-            first of the sources that has a value.
+        initial: the value before any of them changes or emits; by default that of the first source
+            that has a value.
     """
     reactives = [ensure_reactive(source) for source in sources]
     held = [each for each in (initial, *(r.value for r in reactives)) if each is not NoValue]
@@ -194,22 +194,22 @@ def latest(*sources: Any, initial: Any = NoValue) -> Value[Any]:
 def default(source: Any, value: Any) -> Any:
     """Return a Value or Event with another value in place of `NoValue` and `Unknown`.
 
-    It is how a rule ends that drives something: `yarp.default(too_cold, False)` lets no heater on
-    because a sensor is silent. Put none before an edge: `yarp.rising(yarp.default(leak, False))`
-    tells of the same leak again when the sensor comes back, `yarp.rising(leak)` does not.
+    Use it at the end of a rule that drives a device: `yarp.default(too_cold, False)` leaves no
+    heater on because a sensor is silent. Do not use it before an edge:
+    `yarp.rising(yarp.default(leak, False))` reports the same leak again when the sensor comes back,
+    `yarp.rising(leak)` does not.
 
     Args:
         source: the Value or Event.
-        value: what to put there; may be a Value.
+        value: the replacement; may be a Value.
     """
     return value if is_absent(source) else source
 
 
 def sample(source: Any, trigger: Any) -> Event[Any]:
-    """Return an Event of what a source holds whenever a trigger emits, or changes.
+    """Return an Event of the value of a source whenever a trigger emits, or changes.
 
-    Of an Event, that is what it emitted last. Nothing is emitted while there is `NoValue`;
-    `Unknown` is emitted as it is.
+    For an Event, that is its last emission. `NoValue` is not emitted; `Unknown` is.
 
     Args:
         source: the Value or Event.
@@ -228,15 +228,15 @@ _sampled.__name__ = "sample"
 
 
 def scan(source: Any, function: Callable[[Any, Any], Any], initial: Any) -> Value[Any]:
-    """Return a Value that each change or emission of a source is taken into.
+    """Return a Value that accumulates each change or emission of a source.
 
-    What a Value holds at first is taken in, too. `NoValue` and `Unknown` are left out.
+    The first value of a Value is included. `NoValue` and `Unknown` are left out.
 
     Args:
         source: the Value or Event.
-        function: called with what there is so far and what comes, for what there is then; or
-            `NoChange`.
-        initial: what there is before anything comes.
+        function: called with the accumulated value and the new one; returns the next accumulated
+            value, or `NoChange`.
+        initial: the accumulated value at the start.
     """
     source = ensure_reactive(source)
     step = _Scan(function, initial, "scan")
@@ -246,7 +246,7 @@ def scan(source: Any, function: Callable[[Any, Any], Any], initial: Any) -> Valu
 
 
 def count(source: Any) -> Value[int]:
-    """Return a Value of how often a source has changed, or emitted, since this was made.
+    """Return a Value of how often a source has changed, or emitted, since this call.
 
     `NoValue` and `Unknown` are not counted.
     """
@@ -255,7 +255,7 @@ def count(source: Any) -> Value[int]:
 
 
 class _Hysteresis:
-    """Whether a value is above two bounds, or between them and was."""
+    """Whether a value is above the upper bound, or between the bounds and was above before."""
 
     __slots__ = ("_above",)
 
@@ -275,22 +275,22 @@ class _Hysteresis:
             self._above = False
         return self._above
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return self._above
 
-    def receive(self, given: Any) -> None:
-        self._above = bool(given)
+    def restore(self, data: Any) -> None:
+        self._above = bool(data)
 
 
 def hysteresis(source: Any, low: Any, high: Any) -> Any:
     """Return a Value that is True from above `high` until below `low`.
 
-    Between them it is what it was, and False at first. While the source or a bound is absent so is
-    the result, and what it was is forgotten; NaN counts as `Unknown`. That is no decision: end with
-    `yarp.default(…, False)` or True, whichever is safe where it is used.
+    Between them it stays unchanged, and is False at first. While the source or a bound is absent so
+    is the result, and the previous result is forgotten; NaN counts as `Unknown`. Decide what an
+    absent result means: end with `yarp.default(…, False)` or True, whichever is safe.
 
     Args:
-        source: the Value, or an Event of numbers.
+        source: a Value, or an Event of numbers.
         low: the lower bound; may be a Value.
         high: the upper bound; may be a Value.
     """

@@ -1,4 +1,4 @@
-"""Values and Events in lists, tuples and dicts, and anything else, as one Value or Event."""
+"""Lists, tuples and dicts of Values and Events, or anything else, as one Value or Event."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,54 +24,54 @@ __all__ = [
 
 
 def reactive_list(members: Sequence[Any]) -> Reactive[list[Any]]:
-    """Return the list of what the members hold: an Event if any of them is, else a Value."""
+    """Return the list of the members' values: an Event if any of them is one, else a Value."""
     return apply(Lifted(list_of), members)
 
 
 def reactive_tuple(members: tuple[Any, ...]) -> Reactive[tuple[Any, ...]]:
-    """Return the tuple of what the members hold: an Event if any of them is, else a Value.
+    """Return the tuple of the members' values: an Event if any of them is one, else a Value.
 
-    A named tuple stays one.
+    A named tuple stays a named tuple.
     """
     return apply(Lifted(record_of(members)), members)
 
 
 def reactive_dict(members: Mapping[Any, Any]) -> Reactive[dict[Any, Any]]:
-    """Return the dict of what the members hold: an Event if any of them is, else a Value."""
+    """Return the dict of the members' values: an Event if any of them is one, else a Value."""
     return apply(Lifted(dict_with(members)), list(members.values()))
 
 
 def value_list(list_of_values: Sequence[PlainValue]) -> Value[list[Any]]:
-    """Return a Value of the list of what Values hold. Each change makes a new list."""
+    """Return a Value of the list of the values of Values. Each change makes a new list."""
     _check_values("list", list_of_values)
     return reactive_list(list_of_values)  # type: ignore[return-value]
 
 
 def value_tuple(tuple_of_values: tuple[PlainValue, ...]) -> Value[tuple[Any, ...]]:
-    """Return a Value of the tuple of what Values hold."""
+    """Return a Value of the tuple of the values of Values."""
     _check_values("tuple", tuple_of_values)
     return reactive_tuple(tuple_of_values)  # type: ignore[return-value]
 
 
 def value_dict(dict_of_values: Mapping[Any, PlainValue]) -> Value[dict[Any, Any]]:
-    """Return a Value of the dict of what Values hold. Each change makes a new dict."""
+    """Return a Value of the dict of the values of Values. Each change makes a new dict."""
     _check_values("dict", list(dict_of_values.values()))
     return reactive_dict(dict_of_values)  # type: ignore[return-value]
 
 
 def ensure_reactive(x: Any) -> Any:
-    """Return what is reactive as it is, and of anything else a Value or an Event.
+    """Return a reactive object unchanged, and anything else as a Value or an Event.
 
-    Lists, tuples and dicts are searched: the result is an Event if one is in them. Anything else is
-    a Value that never changes.
+    Lists, tuples and dicts are searched: the result is an Event if one is in them. Anything else
+    becomes a Value that never changes.
     """
     return x if isinstance(x, PlainValue) else _ensure(x, ensure_reactive)
 
 
 def ensure_value(x: Any) -> Any:
-    """Return a Value as it is, and of anything else a Value.
+    """Return a Value unchanged, and anything else as a Value.
 
-    As `ensure_reactive`, but an Event is taken for a value that never changes: the Event itself.
+    Like `ensure_reactive`, but an Event becomes a Value that never changes and holds the Event.
     """
     if isinstance(x, PlainValue) and not isinstance(x, Event):
         return x
@@ -93,5 +93,5 @@ def _check_values(kind: str, members: Sequence[Any]) -> None:
         if isinstance(member, Event) or not isinstance(member, PlainValue):
             raise ReactiveTypeError(
                 f"value_{kind} takes Values only, not {member!r}: "
-                f"reactive_{kind} takes Events and constants, too"
+                f"reactive_{kind} also takes Events and constants"
             )

@@ -1,4 +1,4 @@
-"""From Values to Events and back, and what treats both alike."""
+"""Conversions from Values to Events and back, and functions that treat both alike."""
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
@@ -51,8 +51,8 @@ class _Changes(EventNode):
     def present(self) -> Any:
         return self.source.value
 
-    def retells(self) -> bool:
-        return self.transactions.touched_in == self.transactions.number
+    def repeats_known_value(self) -> bool:
+        return self.transactions.handover_number == self.transactions.number
 
     def is_of(self, node: Node) -> bool:
         return self.source is node
@@ -80,33 +80,33 @@ class _Latest(ValueNode):
     def label(self) -> str:
         return f"latest of {self._source.describe()}"
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
+    def start_from_inputs(self, context: RestoreContext) -> None:
         present = self._source.present()
         if present is not NoValue:
             self.change_to(present)
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         return [self.value]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        [value] = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        [value] = data
         self.change_to(value)
         return ()
 
 
 def emissions_of(node: ValueNode | EventNode) -> EventNode:
-    """Return a node that emits what a node emits, or changes to."""
+    """Return a node that emits the emissions of a node, or its changes."""
     return node if isinstance(node, EventNode) else _Changes(node)
 
 
 def value_to_event(v: Any) -> Event[Any]:
-    """Return an Event that emits each new value of a Value, the present one not."""
+    """Return an Event that emits each new value of a Value, but not the current one."""
     v = ensure_reactive(v)
     return event_of(emissions_of(node_of(v)))
 
 
 def event_to_value(e: PlainValue, initial_value: Any = NoValue) -> Value[Any]:
-    """Return a Value of the last emission of an Event; a repeated one is a change, too."""
+    """Return a Value of the last emission of an Event; a repeated emission is a change too."""
     return value_of(_Latest(emissions_of(node_of(e)), initial_value))
 
 
@@ -123,19 +123,19 @@ def make_persistent(v: PlainValue, initial_value: Any = NoValue) -> Value[Any]:
 def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
     """Call `cb` with the value of a Value and with each new one, or with each emission of an Event.
 
-    It is `subscribe` that begins with what is there. Without `cb` it is a decorator.
+    Like `subscribe`, but it starts with the current value. Without `cb` it is a decorator.
 
     Args:
         source: the Value or Event.
-        cb: what to call.
-        current: False for new values only.
+        cb: the callback.
+        current: whether to start with the current value.
 
     Returns:
         `cb`, or the decorator.
     """
 
     def decorate(callback: C) -> C:
-        reactive = ensure_reactive(source)  # which has to live until something listens to it
+        reactive = ensure_reactive(source)  # keeps the node alive until it has a callback
         node = node_of(reactive)
         subscribe(node, callback, current=current and isinstance(node, ValueNode))
         return callback
@@ -144,9 +144,9 @@ def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
 
 
 def feed(source: Any, callback: Callable[[Any], object], *, current: bool = True) -> None:
-    """Call a sink as `on_value` does, also while its version is prepared or takes over.
+    """Call a sink like `on_value` does, also while its version is being prepared or takes over.
 
-    A sink knows by itself what it may not send yet, and what it need not send.
+    A sink decides by itself what to send.
 
     Args:
         source: the Value or Event.
@@ -159,7 +159,7 @@ def feed(source: Any, callback: Callable[[Any], object], *, current: bool = True
 
 
 def emit_fn(r: PlainValue) -> Callable[[Any], None]:
-    """Return a function that sets a Value, or lets an Event emit."""
+    """Return a function that sets a Value, or emits an Event."""
 
     def emit(value: Any) -> None:
         if isinstance(r, Event):
@@ -173,12 +173,12 @@ def emit_fn(r: PlainValue) -> Callable[[Any], None]:
 def make_same_type(
     r: Reactive[Any], inputs: Iterable[PlainValue] = (), initial_value: Any = COPY
 ) -> Any:
-    """Return a new Value if `r` is one, which holds the same, or a new Event if `r` is one.
+    """Return a new Value with the value of `r` if that is a Value, or a new Event if it is one.
 
     Args:
-        r: what to make another of.
-        inputs: what the new one settles after.
-        initial_value: what a new Value holds instead.
+        r: the Value or Event to imitate.
+        inputs: the inputs of the new one, after which it settles.
+        initial_value: the first value of a new Value, instead of that of `r`.
     """
     if isinstance(r, Event):
         return Event(inputs)

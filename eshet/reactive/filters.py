@@ -1,4 +1,4 @@
-"""What lets some of the changes through, and remembers the last ones."""
+"""Operators that pass some of the changes, and keep the last ones."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,14 +21,14 @@ __all__ = ["filter", "no_repeat", "replace_novalue", "replace_unknown", "window"
 
 
 class _NoRepeat:
-    """Lets a value through that differs from the last one."""
+    """Passes a value that differs from the last one."""
 
     __slots__ = ("last",)
 
     __name__ = "no_repeat"
 
     def __init__(self) -> None:
-        self.last: Any = NoChange  # which differs from all that can come
+        self.last: Any = NoChange  # differs from every possible value
 
     def __call__(self, value: Any) -> Any:
         if self.last is NoChange or value != self.last:
@@ -38,31 +38,31 @@ class _NoRepeat:
             return value
         return NoChange
 
-    def give(self) -> Any:
+    def snapshot(self) -> Any:
         return [] if self.last is NoChange else [self.last]
 
-    def receive(self, given: Any) -> None:
-        [self.last] = given or [NoChange]
+    def restore(self, data: Any) -> None:
+        [self.last] = data or [NoChange]
 
 
 class _Window(ValueNode):
-    """The list of the last emissions; that list and its length are all that it remembers."""
+    """The list of the last emissions; its state is that list and its length."""
 
-    __slots__ = ("_entries", "_heard", "_length", "_num_values", "_source")
+    __slots__ = ("_entries", "_last_input", "_length", "_num_values", "_source")
 
     def __init__(self, source: EventNode, num_values: ValueNode, first: list[Any]) -> None:
         self._source = source
         self._num_values = num_values
         self._length = _checked_length(num_values.value)
-        self._heard = source.present()
-        # Apart from what is handed out, which a callback may sort.
+        self._last_input = source.present()
+        # A separate list, as callbacks may modify the list that they receive.
         self._entries = self._cropped(first)
         super().__init__(list(self._entries), (source, num_values))
 
     def settle(self, transactions: Transactions) -> bool:
         self._adjust()
-        emissions = () if self._source.retells() else self._source.emissions
-        self._heard = self._source.present()
+        emissions = () if self._source.repeats_known_value() else self._source.emissions
+        self._last_input = self._source.present()
         entries = self._cropped([*self._entries, *emissions])
         if not emissions and len(entries) == len(self._entries):
             return False
@@ -73,29 +73,29 @@ class _Window(ValueNode):
     def label(self) -> str:
         return "window"
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         return [list(self._entries), self._source.present()]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        entries, self._heard = given
-        self._hear_present(entries)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        entries, self._last_input = data
+        self._set_entries(entries)
         return ()
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
-        self._hear_present(self._entries)
+    def start_from_inputs(self, context: RestoreContext) -> None:
+        self._set_entries(self._entries)
 
-    def _hear_present(self, entries: list[Any]) -> None:
-        """Hold these, and what a Value holds unless that was heard last."""
-        heard, self._heard = self._heard, self._source.present()
-        news = [] if is_same(heard, self._heard) else [self._heard]
-        self._entries = self._cropped([*entries, *news])
+    def _set_entries(self, entries: list[Any]) -> None:
+        """Set the entries, and add the current value of the source if it is not among them."""
+        last_input, self._last_input = self._last_input, self._source.present()
+        new_inputs = [] if is_same(last_input, self._last_input) else [self._last_input]
+        self._entries = self._cropped([*entries, *new_inputs])
         self.change_to(list(self._entries))
 
     def detail(self) -> str:
         return str(self._length)
 
     def _adjust(self) -> None:
-        """Take over the length, unless it is unknown or none: then the last one goes on."""
+        """Change the length, unless the new one is unknown or not valid."""
         if is_absent(self._num_values.value):
             return
         try:
@@ -116,14 +116,14 @@ def _checked_length(length: Any) -> int:
 def window(source_value: Any, num_values: Any, *, name: str | None = None) -> Value[list[Any]]:
     """Return a Value of the list of the last values, or emissions, the newest last.
 
-    It begins with the present value of a Value, and empty for an Event.
+    It starts with the current value of a Value, and empty for an Event.
 
     Args:
         source_value: the Value or Event.
-        num_values: how many at most, 0 for none; may be a Value. When it falls, the oldest are
-            dropped in one change; while nothing is dropped, it is none. While it is unknown, it
-            stays what it was.
-        name: by which it is known again after a reload, unique in its module.
+        num_values: the maximum number of entries, from 0; may be a Value. When it falls, the oldest
+            entries are dropped in one change; if none is dropped, nothing changes. While it is
+            unknown, the last known number counts.
+        name: identifies it across reloads, unique in its module.
     """
     source_value, num_values = ensure_reactive(source_value), ensure_reactive(num_values)
     source, length = node_of(source_value), node_of(num_values)
@@ -134,19 +134,19 @@ def window(source_value: Any, num_values: Any, *, name: str | None = None) -> Va
 
 
 def no_repeat(source: Any, *, name: str | None = None) -> Any:
-    """Return a Value or Event without what equals (`==`) the one before.
+    """Return a Value or Event without repetitions: values that equal (`==`) the previous one.
 
-    1, 1.0 and True are equal. `NoValue` and `Unknown` are taken for values.
+    1, 1.0 and True are equal. `NoValue` and `Unknown` count as values.
 
     Args:
         source: the Value or Event.
-        name: by which it is known again after a reload, unique in its module.
+        name: identifies it across reloads, unique in its module.
     """
     return named(apply(Lifted(_NoRepeat()), [source]), name)
 
 
 class _Filter:
-    """Lets a value through that passes the rule."""
+    """Passes a value that fulfils the rule."""
 
     __slots__ = ("_unset",)
 
@@ -162,20 +162,20 @@ class _Filter:
         elif rule is None:
             passes = value is not NoValue and bool(value)
         else:
-            # A rule of plain yarp is not asked about a source that is still to be set.
+            # As in plain yarp, the rule is not called while the source has never been set.
             passes = not unset and rule(value)
         return value if passes else NoChange
 
 
 def filter(source: Any, rule: Any = NoValue) -> Any:  # noqa: A001 - as in yarp
-    """Return a Value or Event of what passes a rule.
+    """Return a Value or Event with only the values that pass a rule.
 
     A Value keeps the last value that passed, and is `NoValue` before there is one.
 
     Args:
         source: the Value or Event.
-        rule: if not given, all but `NoValue` passes; with None, what is true and not `NoValue`;
-            else a function, and what it returns something true for passes. It may be a Value.
+        rule: by default everything but `NoValue` passes; with None, everything that is true and not
+            `NoValue`; else a function that returns whether a value passes. May be a Value.
     """
     source = ensure_reactive(source)
     return apply(Lifted(_Filter(node_of(source))), [source, rule])
@@ -187,7 +187,7 @@ def replace_novalue(source_value: Any, replacement_if_novalue: Any = None) -> An
 
     Args:
         source_value: the Value or Event.
-        replacement_if_novalue: what to put there; may be a Value, which is followed.
+        replacement_if_novalue: the replacement; may be a Value, which is followed.
     """
     return replacement_if_novalue if source_value is NoValue else source_value
 
@@ -198,6 +198,6 @@ def replace_unknown(source: Any, replacement: Any = None) -> Any:
 
     Args:
         source: the Value or Event.
-        replacement: what to put there; may be a Value, which is followed.
+        replacement: the replacement; may be a Value, which is followed.
     """
     return replacement if source is Unknown else source

@@ -24,23 +24,23 @@ def fn(*, on_error: Any) -> Callable[[Callable[..., R]], Callable[..., Value[R]]
 
 
 def fn(f: Callable[..., R] | None = None, *, on_error: Any = NoChange) -> Any:
-    """Let a function take Values and Events, and return one: a decorator.
+    """Decorate a function so that it takes Values and Events, and returns one.
 
-    Of Values and constants alone it makes a Value, computed at once, and again once after any of
-    them changed. With any Event it makes an Event: `f` is called for each emission, with `NoValue`
-    for the other Events and with the Values as they are then; a change of a Value alone emits
-    nothing. Values and Events in lists, tuples and dicts are arguments, too.
+    With Values and constants only, the result is a Value, computed at once, and once again after
+    any of them changed. With any Event, the result is an Event: `f` is called for each emission,
+    with `NoValue` for the other Events and with the current values of the Values; a change of a
+    Value alone emits nothing. Values and Events in lists, tuples and dicts are arguments as well.
 
-    `f` sees `NoValue` and `Unknown`. It may return `NoChange`: the Value stays as it is, the Event
-    is silent. An error that it raises is reported to the scope in which the call was made, and
-    means `NoChange`; only that of the first call, for the value at once, is raised. So after an
-    error the Value stays what it was, for as long as `f` raises.
+    `f` receives `NoValue` and `Unknown` as they are. It may return `NoChange`: the Value stays
+    unchanged, the Event does not emit. An error that it raises is reported to the scope of the
+    call, and counts as `NoChange`; only an error of the first call, for the first value, is raised.
+    So after an error the Value stays unchanged for as long as `f` raises.
 
     Args:
         f: the function.
-        on_error: what the Value holds after an error instead, also after one of the first call:
-            `@yarp.fn(on_error=Unknown)` for what drives a heater, so that
-            `yarp.default(..., False)` behind it can switch that off.
+        on_error: the value of the Value after an error, also after one of the first call. For
+            example, with `@yarp.fn(on_error=Unknown)` for the control of a heater, a following
+            `yarp.default(..., False)` switches it off.
     """
     if f is None:
         return functools.partial(fn, on_error=on_error)
@@ -50,9 +50,9 @@ def fn(f: Callable[..., R] | None = None, *, on_error: Any = NoChange) -> Any:
 
 
 def instantaneous_fn(f: Callable[..., R]) -> Callable[..., Event[R]]:
-    """Let a function take Values and Events, and return an Event: a decorator.
+    """Decorate a function so that it takes Values and Events, and returns an Event.
 
-    As `fn`, but the result is always an Event, which emits at each change of a Value, too.
+    Like `fn`, but the result is always an Event, which also emits at each change of a Value.
     """
     return _lifted(f, apply_at_changes)
 
@@ -60,20 +60,20 @@ def instantaneous_fn(f: Callable[..., R]) -> Callable[..., Event[R]]:
 def operator_of(f: Callable[..., R]) -> Callable[..., Value[R]]:
     """Return a function as an operator on Values and Events.
 
-    As `fn`, but `f` never sees `NoValue` or `Unknown`: they are the result.
+    Like `fn`, but `f` never receives `NoValue` or `Unknown`: they are the result.
     """
-    return _lifted(f, apply, passing=True)
+    return _lifted(f, apply, propagates_absent=True)
 
 
 def instantaneous_operator(f: Callable[..., R]) -> Callable[..., Event[R]]:
-    """Return the same with an Event as its result, as `instantaneous_fn` does."""
-    return _lifted(f, apply_at_changes, passing=True)
+    """Like `operator_of`, but the result is always an Event."""
+    return _lifted(f, apply_at_changes, propagates_absent=True)
 
 
 def _lifted(
-    f: Callable[..., Any], apply: Callable[..., Any], *, passing: bool = False
+    f: Callable[..., Any], apply: Callable[..., Any], *, propagates_absent: bool = False
 ) -> Callable[..., Any]:
-    lifted = Lifted(f, passing=passing)
+    lifted = Lifted(f, propagates_absent=propagates_absent)
 
     @functools.wraps(f)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

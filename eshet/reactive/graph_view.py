@@ -1,4 +1,4 @@
-"""A part of the graph as data, and as a drawing."""
+"""A part of the graph as data, and as a diagram."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ __all__ = ["Edge", "GraphView", "NodeView", "graph"]
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node as it was when the picture was made.
+    """A node at the time of the view.
 
     Attributes:
-        id: its number in this picture, from 1.
-        name: what it is, and where it was made.
+        id: its number in this view, from 1.
+        name: its description, with the place where it was made.
         kind: "value" or "event".
         scope: the name of the scope that owns it.
-        value: what a Value held.
+        value: the value of a Value.
         height: how many steps it is above its deepest source.
-        callbacks: how many functions hear of it.
+        callbacks: the number of callbacks on it.
     """
 
     id: int
@@ -35,14 +35,14 @@ class NodeView:
 
     @property
     def text(self) -> str:
-        """What a drawing shows."""
+        """The text in a diagram."""
         name = self.name if self.scope is None else f"{self.scope}: {self.name}"
         return name if self.kind == "event" else f"{name} = {self.value!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """That one node follows another: in the same transaction, or later, as a delay does."""
+    """A dependency between two nodes: in the same transaction, or later, as with a delay."""
 
     source: int
     target: int
@@ -51,13 +51,13 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class GraphView:
-    """What a node follows, and what follows it, each input before what follows that."""
+    """A node with all nodes that it follows or that follow it, inputs first."""
 
     nodes: tuple[NodeView, ...]
     edges: tuple[Edge, ...]
 
     def mermaid(self) -> str:
-        """Return it as a flowchart of Mermaid."""
+        """Return a Mermaid flowchart."""
         lines = ["flowchart TD"]
         for node in self.nodes:
             text = node.text.replace('"', "#quot;")
@@ -69,7 +69,7 @@ class GraphView:
         return "\n".join(lines)
 
     def dot(self) -> str:
-        """Return it as a directed graph of Graphviz."""
+        """Return a Graphviz directed graph."""
         lines = ["digraph {"]
         for node in self.nodes:
             text = node.text.replace("\\", "\\\\").replace('"', '\\"')
@@ -82,16 +82,16 @@ class GraphView:
 
 
 def graph(reactive: Any) -> GraphView:
-    """Return what a Value or Event follows, and what follows it, in all steps, as data.
+    """Return all nodes that a Value or Event follows, and all that follow it, as data.
 
-    What a timer is between, as in `delay`, is an edge that is `later`.
+    An edge with a timer in between, as with `delay`, is marked `later`.
     """
     handle = ensure_reactive(reactive)
     start = node_of(handle)
     found = _reach(start, _before) | _reach(start, _after)
     numbers = {node: number for number, node in enumerate(sorted(found, key=_height), start=1)}
     return GraphView(
-        tuple(_pictured(node, number) for node, number in numbers.items()),
+        tuple(_view_of(node, number) for node, number in numbers.items()),
         tuple(
             Edge(numbers[source], number, later)
             for node, number in numbers.items()
@@ -119,7 +119,7 @@ def _before(node: Node) -> Iterator[tuple[Node, bool]]:
 
 def _after(node: Node) -> Iterator[tuple[Node, bool]]:
     for each in node.dependents or ():
-        if each.inputs:  # else it has ended
+        if each.inputs:  # otherwise it has ended
             yield each, False
     for subscription in node.callbacks or ():
         if subscription.listener is not None and subscription.callback is not None:
@@ -130,7 +130,7 @@ def _height(node: Node) -> int:
     return node.height
 
 
-def _pictured(node: Node, number: int) -> NodeView:
+def _view_of(node: Node, number: int) -> NodeView:
     return NodeView(
         id=number,
         name=node.describe(),

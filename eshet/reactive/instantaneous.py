@@ -1,7 +1,7 @@
-# ruff: noqa: N816 - operator's names, as countOf.
+# ruff: noqa: N816 - some names are those of the operator module, such as countOf.
 """The operators of plain yarp whose names say that the result is instantaneous: an Event.
 
-Each is as the operator, but emits at each change of a Value, too.
+Each is like the operator of the same name, but also emits at each change of a Value.
 """
 
 import builtins

@@ -1,9 +1,9 @@
-# ruff: noqa: A001, N816 - the vocabulary has Python's own names, as yarp.len and yarp.sum.
+# ruff: noqa: A001, N816 - some names are Python's own, such as yarp.len and yarp.sum.
 """The operators: Python's own functions and symbols on reactive values.
 
 Each is `fn` of the function of the same name, but an argument that is `NoValue` or `Unknown` is the
-result: while the sensor is unknown, so is `temperature > 25`. Two ask about that very thing, and
-get an answer: `is_`, and a comparison with `Unknown` or `NoValue` themselves.
+result: while the sensor is unknown, so is `temperature > 25`. There are two exceptions, to test for
+these values: `is_`, and a comparison with `Unknown` or `NoValue` themselves.
 """
 
 import builtins
@@ -74,11 +74,11 @@ __all__ = [
 
 
 def _comparison(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    follows, asks = operator_of(f), fn(f)
+    propagating, plain = operator_of(f), fn(f)
 
     @functools.wraps(f)
     def compare(a: Any, b: Any) -> Any:
-        return (asks if is_absent(a) or is_absent(b) else follows)(a, b)
+        return (plain if is_absent(a) or is_absent(b) else propagating)(a, b)
 
     return compare
 
@@ -98,7 +98,7 @@ def _or(a: Any, b: Any) -> Any:
 
 
 def _check_brackets(symbol: builtins.str, a: Any, b: Any) -> None:
-    """Refuse to join True or False and a number other than 0 and 1, which devices use for them."""
+    """Refuse to join a bool and a number, other than 0 and 1, which devices use for bools."""
     for one, other in ((a, b), (b, a)):
         if type(one) is builtins.bool and type(other) in (int, float) and other not in (0, 1):
             raise ReactiveTypeError(
@@ -232,8 +232,8 @@ for _name, _method in _METHODS.items():
 
 
 def _attribute(self: Value[Any], name: builtins.str) -> Any:
-    # Python and its libraries ask objects for names with underscores to see what they can do;
-    # `yarp.getattr` is there for whoever means such an attribute of the held value.
+    # Python and its libraries look up names with underscores to find the abilities of an object;
+    # use `yarp.getattr` for such an attribute of the held value.
     if name.startswith("_"):
         raise AttributeError(f"a Value has no attribute {name!r}", name=name, obj=self)
     return getattr(self, name)

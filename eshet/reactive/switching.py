@@ -1,4 +1,4 @@
-"""Following the reactive that a reactive holds, whichever that is at the time."""
+"""Following the Value or Event that another Value currently holds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,11 +17,11 @@ __all__ = ["switch"]
 
 
 class _Switch:
-    """Which node another one follows, besides the one that selects it.
+    """Selects the node that another one follows, besides the selector itself.
 
     Args:
-        selector: holds what to follow.
-        kind: what may be followed.
+        selector: holds the Value or Event to follow.
+        kind: the kind of node that may be followed.
     """
 
     __slots__ = ("_kind", "_refused", "held", "selected", "selector")
@@ -29,22 +29,22 @@ class _Switch:
     def __init__(self, selector: ValueNode, kind: type[Node]) -> None:
         self.selector = selector
         self._kind = kind
-        self._refused: Any = NoChange  # what was held and can't be followed
+        self._refused: Any = NoChange  # the last held object that can't be followed
         self.held: Any = selector.value
         self.selected = _selected_by(self.held)
 
     @property
     def inputs(self) -> tuple[Node, ...]:
-        """What a node that switches follows."""
+        """The inputs of a node that switches."""
         return (self.selector,) if self.selected is None else (self.selector, self.selected)
 
     def follow(self, node: Node) -> bool:
-        """Let a node follow what is held now; return False if that may still have to settle.
+        """Make a node follow the held object; return False if that may still have to settle.
 
         Raises:
-            DependencyLoop: that depends on the node.
-            ReactiveTypeError: it is of another kind. In both cases the node goes on with the one
-                before, until something else is held.
+            DependencyLoop: the held object depends on the node.
+            ReactiveTypeError: it is of another kind. In both cases the node keeps following the
+                previous one, until another object is held.
         """
         held = self.selector.value
         if held is self.held or held is self._refused:
@@ -75,7 +75,7 @@ class _Switch:
 
 
 class _SwitchValue(ValueNode):
-    """Holds what the selected Value holds, or what is held and is none."""
+    """Holds the value of the selected Value, or the held object if it is not reactive."""
 
     __slots__ = ("_switch",)
 
@@ -93,7 +93,7 @@ class _SwitchValue(ValueNode):
         return "switch"
 
     def sources(self) -> Sequence[Node]:
-        return (self._switch.selector,)  # which is the same whatever it holds
+        return (self._switch.selector,)  # not the selected node, which changes
 
     def _held(self) -> Any:
         selected = self._switch.selected
@@ -101,7 +101,7 @@ class _SwitchValue(ValueNode):
 
 
 class _SwitchEvent(EventNode):
-    """Emits what the selected Event emits."""
+    """Emits the emissions of the selected Event."""
 
     __slots__ = ("_switch",)
 
@@ -119,14 +119,15 @@ class _SwitchEvent(EventNode):
         return "switch"
 
     def sources(self) -> Sequence[Node]:
-        return (self._switch.selector,)  # which is the same whatever it holds
+        return (self._switch.selector,)  # not the selected node, which changes
 
 
 def switch(selector: Any) -> Any:
-    """Return a Value or Event that follows the one that a Value holds, whichever that is.
+    """Return a Value or Event that follows the one that another Value currently holds.
 
-    It is an Event if what is held at first is one, and can then follow Events only. What is held
-    and is nothing reactive is the value, so also while nothing is selected: `NoValue`, `Unknown`.
+    It is an Event if the selector holds one at first, and can then follow only Events. A held
+    object that is not reactive is the value itself; so are `NoValue` and `Unknown`, while nothing
+    is selected.
 
     Raises:
         ReactiveTypeError: the selector is an Event; write `yarp.latest(event)` for its last one.

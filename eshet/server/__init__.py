@@ -1,16 +1,16 @@
 """An embeddable ESHET server.
 
-server         Server: where it listens, and who is connected
+server         Server: its listeners and the connected clients
 session        one connection of one client
 meta           the nodes under `/meta`, by which the server describes itself
 router         carries out the messages of clients, and notifies others
 tree           nodes, their owners, listeners and values
 backlog        output that waits for a slow reader
-listener       accepts connections while there are file descriptors
+listener       accepts connections while file descriptors are available
 binding        sockets to listen on
 descriptors    how many files the process may open
 memory         returns memory to the system after a flood
-path_index     all paths in order, for pages of them
+path_index     all paths in order, for paging
 peer           a client as the router and the tree see it
 limits         Limits: how much of the server one client may use
 """

@@ -1,4 +1,4 @@
-"""What waits for a client that reads too slowly, and when it has waited for too long. No I/O."""
+"""Output that waits for a slow client, and when that is too much for too long. No I/O."""
 
 from typing import Final
 
@@ -8,17 +8,17 @@ from eshet.server.limits import Limits
 __all__ = ["Backlog"]
 
 _STATE_NOTIFICATIONS: Final = (NotifyKnown.code, NotifyUnknown.code)
-_CODE: Final = 3  # where the code of a message stands in its frame
+_CODE: Final = 3  # offset of a message's code in its frame
 
 
 class Backlog:
-    """Measures the frames that wait, and keeps of each state only the last change.
+    """Measures the waiting frames, and keeps only the last change of each state.
 
-    Only the change of a state makes an older one of the same path needless. Everything else stays,
-    in its order; a change that stays is at the place of the last.
+    Only a change of a state replaces an older one of the same path. All other frames stay, in
+    order; a remaining change stays at the position of the last one.
 
     Args:
-        out: the frames that wait; whoever sends appends to it.
+        out: the waiting frames; senders append to it.
         limits: of the server.
     """
 
@@ -26,22 +26,22 @@ class Backlog:
 
     def __init__(self, out: list[bytes], limits: Limits) -> None:
         self.size = 0
-        """How many bytes wait, when it was measured last."""
+        """The number of waiting bytes, as of the last measurement."""
         self.long_since: float | None = None
-        """Since when there is more than the soft limit."""
+        """Since when the size is above the soft limit; None if it is not."""
         self._out = out
         self._limits = limits
-        self._measured = 0  # how many frames
+        self._measured = 0  # number of frames
         self._conflate_at = limits.soft_queue // 4
 
     def clear(self) -> None:
-        """Take note that nothing waits any more."""
+        """Reset everything, as no frames are waiting any more."""
         self.size = self._measured = 0
         self.long_since = None
         self._conflate_at = self._limits.soft_queue // 4
 
     def measure(self, now: float) -> str | None:
-        """Take note of what has been appended; why to disconnect the client, if it is too much."""
+        """Include newly appended frames; return why to disconnect the client, if it is too much."""
         self.size += sum(map(len, self._out[self._measured :]))
         self._measured = len(self._out)
         if self.size > self._conflate_at:
@@ -71,5 +71,5 @@ class Backlog:
         self._out[:] = kept
         self.size = sum(map(len, kept))
         self._measured = len(kept)
-        # Work in proportion to what is new: not again before as much has been added.
+        # Wait until as much again was added, so that the work stays proportional to the output.
         self._conflate_at = max(2 * self.size, self._limits.soft_queue // 4)

@@ -1,4 +1,4 @@
-"""Sockets to listen on, and what to do where that fails."""
+"""Sockets to listen on, and advice where that fails."""
 
 import asyncio
 import errno
@@ -13,7 +13,7 @@ from eshet.exceptions import ListenError
 __all__ = ["bind_tcp", "bind_unix"]
 
 _BACKLOG: Final = 4096
-"""How many may connect at once: after a restart of the server, everybody does."""
+"""How many clients may connect at once: after a restart of the server, all of them do."""
 
 _LAST_PORT: Final = 0xFFFF
 
@@ -30,7 +30,7 @@ async def bind_tcp(host: str, port: int) -> list[socket.socket]:
     """Return sockets that listen on all addresses of a host.
 
     Raises:
-        ListenError: on none of them, or one is in use.
+        ListenError: it has no usable address, or one is in use.
     """
     if not 0 <= port <= _LAST_PORT:
         raise ListenError(f"{host}:{port}", f"a port is a number from 0 to {_LAST_PORT}")
@@ -58,21 +58,21 @@ async def bind_tcp(host: str, port: int) -> list[socket.socket]:
 
 
 async def bind_unix(path: Path, mode: int) -> socket.socket:
-    """Return a Unix socket that listens; a socket that nobody listens on any more is replaced.
+    """Return a listening Unix socket, replacing one that a dead server has left.
 
     Args:
         path: of the socket.
-        mode: of the file: who may connect.
+        mode: the mode of the file, which decides who may connect.
 
     Raises:
-        ListenError: there is something else, or a server that listens.
+        ListenError: there is another kind of file, or a server that listens.
     """
     if await _is_listened_on(path):
         raise ListenError(str(path), "a server listens there")
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o777 & ~mode)
     try:
-        _remove_dead(path)
+        _remove_stale(path)
         made.bind(str(path))
         made.listen(_BACKLOG)
     except (OSError, ValueError) as error:
@@ -93,7 +93,7 @@ async def _is_listened_on(path: Path) -> bool:
     return True
 
 
-def _remove_dead(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
         path.unlink()
 
@@ -104,7 +104,7 @@ def _unix_advice(error: OSError | ValueError, path: Path) -> str:
         length = len(os.fsencode(path))
         return f"{length} bytes are too many for the path of a socket; choose one of 100 or fewer"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return "something is there that is no socket; move it away, or choose another path"
+        return "there is a file that is not a socket; move it away, or choose another path"
     return _advice(error)
 
 

@@ -1,4 +1,4 @@
-"""The file descriptors of this process: how many it may open, and which are left for others."""
+"""The file descriptors of this process: the limit, and a reserve for other uses."""
 
 import resource
 from typing import Final
@@ -6,14 +6,13 @@ from typing import Final
 __all__ = ["descriptor_limit", "is_spare", "raise_descriptor_limit"]
 
 _MOST: Final = 1 << 20
-"""No server needs more, and where the hard limit is 2**30, some programs loop over all of them."""
+"""No server needs more; and where the hard limit is 2**30, some programs loop over all of them."""
 _SPARE: Final = 32
-"""How many are left to the rest of the process: for its files, and for connections that it makes
-itself."""
+"""How many are reserved for the rest of the process: for files, and for outgoing connections."""
 
 
 def raise_descriptor_limit() -> int:
-    """Let this process open as many files as the system allows without asking; return how many.
+    """Raise the limit of open files as far as possible without privileges; return it.
 
     The soft limit, often 1,024 for the sake of old programs, is raised to the hard one. Processes
     that are started later inherit it.
@@ -26,15 +25,15 @@ def raise_descriptor_limit() -> int:
 
 
 def descriptor_limit() -> int:
-    """Return how many files this process may have open."""
+    """Return how many files this process may have open at the same time."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST if soft == resource.RLIM_INFINITY else soft
 
 
 def is_spare(descriptor: int) -> bool:
-    """Return whether a new descriptor is one of the last, which are for the rest of the process.
+    """Return whether a new descriptor is in the reserve for the rest of the process.
 
-    The system always gives the lowest that is free, so its number says how many are taken.
+    The system always assigns the lowest free number, so the number shows how many are in use.
     """
     limit = descriptor_limit()
     return descriptor >= limit - min(_SPARE, limit // 8)

@@ -1,4 +1,4 @@
-"""What one client may take of a server, so that the others do not miss it."""
+"""How much of a server one client may use, to protect the others."""
 
 from dataclasses import dataclass, fields
 
@@ -11,28 +11,28 @@ __all__ = ["Limits"]
 class Limits:
     """Limits of a server; sizes are in bytes, times in seconds.
 
-    What waits for a client that reads slowly is kept in order up to `soft_queue`, and for
-    `soft_time` up to `hard_queue`; changes of states are conflated to the last of each path
-    meanwhile, and whoever sends more is read again only after `stall`, or longer the more waits. A
-    client beyond that is disconnected.
+    Output for a slow client is kept in order up to `soft_queue`, and for `soft_time` up to
+    `hard_queue`. In the meantime, changes of states are conflated to the last one of each path, and
+    clients that send more to it are read again only after `stall`; the fuller the queue, the later.
+    A client beyond these limits is disconnected.
 
     Args:
-        clients: how many may be connected.
-        nodes: how many one client may own, listen to and observe, all together.
-        path_length: of the longest path that a client can register or hear of.
-        path_depth: how many names a path may have.
-        nesting: how many lists and maps may be within each other in a value.
-        registrations: how many registrations, listens and observations of one client are read in
-            a second; what is sent faster has to wait.
-        hello_timeout: how long a client may take to say hello.
-        soft_queue: how much may wait for one client for any time.
-        soft_time: how long more than that may wait.
-        hard_queue: how much may wait at all.
-        stall: how long whoever sends to a client whose queue is just over `soft_queue` is not
-            read; four times as long if it is twice that, and so on.
+        clients: how many clients may be connected.
+        nodes: how many nodes one client may own, listen to and observe, in total.
+        path_length: the maximum length of a path that a client can register or subscribe to.
+        path_depth: the maximum number of names in a path.
+        nesting: the maximum nesting of lists and maps in a value.
+        registrations: how many registrations, listens and observations of one client are read per
+            second; more have to wait.
+        hello_timeout: how long a client may take to send its hello.
+        soft_queue: how much output may wait for one client for any time.
+        soft_time: for how long more than that may wait.
+        hard_queue: how much output may wait at all.
+        stall: how long reading pauses for a client that sends to another whose queue is just over
+            `soft_queue`; four times as long if that queue is twice as full, and so on.
 
     Raises:
-        ValueError: a limit is no positive number.
+        ValueError: a limit is not a positive number.
     """
 
     clients: int = 20_000

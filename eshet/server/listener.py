@@ -1,6 +1,6 @@
 """Accepts connections on one socket, as long as there are file descriptors for them.
 
-asyncio's own servers log thousands of tracebacks a second, and handle nothing else, when a process
+asyncio's own servers log thousands of tracebacks a second, and do nothing else, when the process
 runs out of descriptors.
 """
 
@@ -18,11 +18,11 @@ from eshet.server.descriptors import descriptor_limit, is_spare
 __all__ = ["Listener"]
 
 _BATCH: Final = 64
-"""How many are accepted before others have their turn."""
+"""How many connections are accepted before other tasks run."""
 _PAUSE: Final = 1.0
-"""Seconds until accepting is tried again."""
+"""Seconds until accepting is attempted again."""
 _LOG_INTERVAL: Final = 60.0
-"""Seconds between two lines about a pause."""
+"""Seconds between two log lines about a pause."""
 _CREDENTIALS: Final = struct.Struct("3i")  # process, user and group of the other end
 
 
@@ -30,10 +30,10 @@ class Listener:
     """Accepts connections until it is closed.
 
     Args:
-        sock: listens.
-        make_protocol: makes the protocol of a connection, given the address of the other end.
+        sock: a listening socket.
+        make_protocol: returns the protocol of a connection, given the address of the other end.
         log: for failed handshakes, and pauses.
-        tls: how to encrypt, and whom to let in.
+        tls: the encryption, and which clients to accept.
         handshake_timeout: how long a TLS handshake may take, in seconds.
     """
 
@@ -57,12 +57,12 @@ class Listener:
         self._starting: set[asyncio.Task[None]] = set()
         self._resuming: asyncio.TimerHandle | None = None
         self._log_next = self._loop.time()
-        self._turned_away = 0  # since the last line about it
+        self._turned_away = 0  # since the last log line about it
         sock.setblocking(False)
         self._loop.add_reader(sock, self._accept)
 
     async def close(self) -> None:
-        """Accept nothing more, and end handshakes that are under way."""
+        """Stop accepting, and cancel pending handshakes."""
         if self._resuming is None:
             self._loop.remove_reader(self._socket)
         else:
@@ -89,7 +89,7 @@ class Listener:
                 return
             accepted.setblocking(False)
             if isinstance(address, tuple):
-                # asyncio does so only for sockets that were made with the number of TCP.
+                # asyncio does so only for sockets created with the protocol number of TCP.
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             starting = self._start(accepted, _describe(accepted, address))
             task = self._loop.create_task(starting)
@@ -109,14 +109,14 @@ class Listener:
                 ssl=self._tls,
                 ssl_handshake_timeout=self._handshake_timeout,
             )
-        except OSError as error:  # as are all of TLS
+        except OSError as error:  # includes all TLS errors
             reason = error.strerror or str(error) or type(error).__name__
             what = "connection" if self._tls is None else "TLS handshake"
             self._log.info("%s with %s failed: %s", what, peername, reason)
             accepted.close()
 
     def _pause(self, reason: str) -> None:
-        """Accept nothing for a while; that is logged once a minute."""
+        """Stop accepting for a while; this is logged once a minute."""
         self._loop.remove_reader(self._socket)
         self._resuming = self._loop.call_later(_PAUSE, self._resume)
         now = self._loop.time()
@@ -138,7 +138,7 @@ class Listener:
 
 
 def _describe(accepted: socket.socket, address: object) -> str:
-    """Return the address of the other end for people, which is known even if it has gone since."""
+    """Return the address of the other end as text, also if that is gone already."""
     if isinstance(address, tuple):
         host, port = address[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

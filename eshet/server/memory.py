@@ -1,6 +1,6 @@
-"""Gives memory back to the system after a flood, when the clients that caused it have gone.
+"""Returns memory to the system after a flood, when the clients that caused it are gone.
 
-What was freed is kept for the next allocation, at three levels. After a flood nothing needs it, and
+Freed memory is kept for the next allocation, at three levels. After a flood it is not needed, and
 the process would keep its largest size:
 
 - a dict or set does not shrink when entries are removed: see `shrunk`;
@@ -18,24 +18,24 @@ from typing import Any, Final, TypeVar
 __all__ = ["Trimmer", "shrunk"]
 
 _REST: Final = 2.0
-"""Seconds until memory is given back: other clients of the same flood may still be leaving."""
+"""Seconds until memory is returned: other clients of the same flood may still be leaving."""
 
 _WORTH: Final = 1 << 20
-"""Bytes that are worth the time."""
+"""The number of freed bytes from which trimming is worth its time."""
 
 _LARGE: Final = 4096
-"""Bytes of the smallest table that is worth a copy."""
+"""The size in bytes from which a table is worth copying."""
 
 _SPARSE: Final = 512
-"""Bytes of a table for each of its entries, beyond which it is copied; a copy has up to 150."""
+"""Bytes per entry above which a table is copied; a copy has up to 150."""
 
 Table = TypeVar("Table", bound=dict[Any, Any] | set[Any])
 
 
 def shrunk(table: Table) -> Table:
-    """Return the table, or a small copy of it if it was large once and has few entries now.
+    """Return the table, or a copy if it is much larger than its entries need.
 
-    Called after each removal, that takes a constant time on average.
+    When called after each removal, this takes constant time on average.
     """
     size = sys.getsizeof(table)
     if size < _LARGE or size < _SPARSE * len(table):
@@ -44,46 +44,45 @@ def shrunk(table: Table) -> Table:
 
 
 class Trimmer:
-    """Gives memory back a while after clients have gone that made the process grow.
+    """Returns memory some time after the end of clients that made the process grow.
 
-    That takes up to 0.1 ms for each MiB of the heap of glibc, so it is not done for each connection
-    that ends.
+    This takes up to 0.1 ms per MiB of the heap of glibc, so it is not done for each connection.
 
     Args:
         loop: the event loop of the server.
-        give_back: gives back what it can.
+        trim_heap: returns memory to the system.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, give_back: Callable[[], None] | None = None
+        self, loop: asyncio.AbstractEventLoop, trim_heap: Callable[[], None] | None = None
     ) -> None:
         self._loop = loop
-        self._give_back = give_back or _give_back
-        self._freed = 0  # bytes since the last time
+        self._trim_heap = trim_heap or _trim_heap
+        self._freed = 0  # bytes since the last trim
         self._timer: asyncio.TimerHandle | None = None
 
     def freed(self, size: int) -> None:
-        """Take note of what may have been freed when a connection ended, in bytes."""
+        """Record how many bytes may have been freed at the end of a connection."""
         self._freed += size
         if self._freed >= _WORTH and self._timer is None:
             self._timer = self._loop.call_later(_REST, self._trim)
 
     def close(self) -> None:
-        """Give nothing back any more."""
+        """Stop returning memory."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _trim(self) -> None:
         self._timer = None
         self._freed = 0
-        self._give_back()
+        self._trim_heap()
 
 
-def _give_back() -> None:
-    """Give memory that is free back to the system, as far as that is possible."""
-    if gc.get_freeze_count() == 0:  # else somebody else has a use for it
-        # A full collection clears the free lists. It has nothing else to do, and takes no time,
-        # when all objects are out of its sight.
+def _trim_heap() -> None:
+    """Return free memory to the system, as far as that is possible."""
+    if gc.get_freeze_count() == 0:  # otherwise other code uses gc.freeze
+        # A full collection clears the free lists. With all objects frozen it has nothing else to
+        # do, and takes no time.
         gc.freeze()
         gc.collect()
         gc.unfreeze()
@@ -93,5 +92,5 @@ def _give_back() -> None:
 
 
 def _malloc_trim() -> Callable[[int], int] | None:
-    """Return the function of glibc; None where the C library is another."""
+    """Return glibc's function; None with another C library."""
     return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None

@@ -1,10 +1,10 @@
-"""What the server tells of itself, and what the wire has no message for: the nodes under `/meta`.
+"""The nodes under `/meta`: the server's description of itself, and requests without a message.
 
-Answers are put together from values as they were packed: pages of objects would keep the garbage
-collector of Python busy, and a value that is nested as deeply as is allowed goes into an answer.
+Answers are joined from packed values: pages of Python objects would keep the garbage collector
+busy, and a value of the maximum nesting could not be packed inside an answer.
 
-Each action takes a list of arguments like any other. What could be longer than a message comes in
-pages: the answer says in `next` what to ask for the next one with, and that is nil at the end.
+Each action takes a list of arguments, like any other. Results that may be longer than a message
+come in pages: `next` in the answer is the argument for the next page, or nil after the last.
 """
 
 import itertools
@@ -21,10 +21,10 @@ from eshet.text import shorten
 __all__ = ["Gone", "Meta"]
 
 _LONG: Final = frozenset({b"/meta/ls", b"/meta/tree", b"/meta/clients", b"/meta/stats"})
-"""Actions that go through all nodes of a directory, or all clients."""
+"""Actions that iterate over all nodes of a directory, or over all clients."""
 
 _PAGE: Final = 48_000
-"""How many bytes of entries go into one page, so that the page fits into a message."""
+"""The maximum size of the entries of one page, in bytes, so that it fits into a message."""
 
 _KINDS: Final = {kind: codec.pack(str(kind)) for kind in NodeKind}
 _DIR: Final = codec.pack("dir")
@@ -36,21 +36,21 @@ K = TypeVar("K")
 
 
 class Gone(NamedTuple):
-    """A client whose connection was ended by the server, or broke."""
+    """A client whose connection was ended by the server, or was broken."""
 
     client_id: bytes
     reason: str
     at_ms: int
-    """When, by the clock of the server. Floats would be worse: Python reuses them from all over the
-    heap, so that after a flood each of these records may keep a MiB of memory."""
+    """The server's time of the end. An integer, since Python reuses the memory of floats from all
+    over the heap: after a flood each of these records might keep a MiB of memory."""
 
 
 class Meta:
     """The owner of the nodes under `/meta`.
 
     Args:
-        router: what it tells of.
-        gone: of whom the connection has ended, and why.
+        router: the router to describe.
+        gone: the clients whose connections were ended, and why.
         now: the time.
     """
 
@@ -71,7 +71,7 @@ class Meta:
         router.tree.on_change = self._on_change
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
-        """See `Owner.ask`. Only calls ever come, since no property or state is registered.
+        """See `Owner.ask`. Receives only calls, since it registers no property or state.
 
         Raises:
             TookLong: it has been answered, and that took long.
@@ -88,7 +88,7 @@ class Meta:
             raise TookLong
 
     def _on_change(self, node: TreeNode, change: str) -> None:
-        """Emit `/meta/changed`: a node came or went."""
+        """Emit `/meta/changed`, since a node was added or removed."""
         if self._changed.listeners:
             payload = codec.pack([change, node.path.decode(), str(node.kind)])
             self._router.notify(self._changed, EventNotify.code, b"/meta/changed\0" + payload)
@@ -96,17 +96,17 @@ class Meta:
     # --- the actions --------------------------------------------------------------------------
 
     def ls(self, caller: Peer, arguments: Any) -> bytes:
-        """Tell what is at a path: `["dir", [[name, kind], …]]`, or the kind of a node.
+        """Return the content of a path: `["dir", [[name, kind], …]]`, or the kind of a node.
 
         Args:
-            caller: who asks.
+            caller: the client that asks.
             arguments: a list of the path, which may be `/` or end with a slash; for a page of a
-                directory also the name after which it begins, `""` for the first: the answer has
-                `next` as a third item then.
+                directory also the name after which the page starts, `""` for the first page: then
+                the answer has `next` as its third item.
 
         Raises:
-            TreeError: there is nothing, or `bad_args`; `reply_too_long` for a directory that takes
-                more than a page.
+            TreeError: the errors of `look_up`, or `bad_args`; `reply_too_long` for a directory that
+                takes more than a page.
         """
         after: str | None = None
         match arguments:
@@ -130,15 +130,16 @@ class Meta:
         return codec.join_list([_DIR, page, codec.pack(rest)])
 
     def tree(self, caller: Peer, arguments: Any) -> bytes:
-        """Tell of all nodes, in the order of their paths: a map of `nodes` and `next`.
+        """Return all nodes, in the order of their paths: a map of `nodes` and `next`.
 
         Each node is `[path, kind, owner, value, listeners]`: the id of its owner, `["meta"]` for
-        the server and nil for nobody; `["known", value]` or `"unknown"` for a state, else nil; and
-        how many hear of it. A value that is longer than a page is shown as `["long", bytes]`.
+        the server and nil for none; `["known", value]` or `"unknown"` for a state, else nil; and
+        the number of listeners. A value that is longer than a page is shown as `["long", bytes]`.
 
         Args:
-            caller: who asks.
-            arguments: an empty list for the first page, or one of the path after which it begins.
+            caller: the client that asks.
+            arguments: an empty list for the first page, or a list of the path after which the page
+                starts.
 
         Raises:
             TreeError: `bad_args`.
@@ -149,17 +150,17 @@ class Meta:
         return codec.join_map({"nodes": page, "next": codec.pack(rest)})
 
     def clients(self, caller: Peer, arguments: Any) -> bytes:
-        """Tell who is connected: a map of `clients`, `next` and `gone`.
+        """Return the connected clients: a map of `clients`, `next` and `gone`.
 
-        Each client is a map of its `id`, its `address`, for how many seconds it has been connected
-        (`connected_s`), what it owns (`owns`) and hears (`hears`) as the number of nodes, how many
-        bytes wait for it since it reads slowly (`queue`), and how many were `received` from it and
-        `sent`. `gone` has the last whose connections were not ended by themselves, newest first
-        and as many as fit: `[id, reason, seconds]` since then.
+        Each client is a map of its `id`, its `address`, the seconds since it connected
+        (`connected_s`), the number of nodes that it owns (`owns`) and listens to or observes
+        (`hears`), the bytes that wait for it because it reads slowly (`queue`), and the bytes that
+        were `received` from it and `sent`. `gone` lists the last clients that did not disconnect by
+        themselves, newest first, as many as fit: `[id, reason, seconds]` since the end.
 
         Args:
-            caller: who asks.
-            arguments: an empty list for the first page, or one of the number of clients to skip.
+            caller: the client that asks.
+            arguments: an empty list for the first page, or a list of the number of clients to skip.
 
         Raises:
             TreeError: `bad_args`.
@@ -174,18 +175,18 @@ class Meta:
         peers = itertools.islice(self._router.peers.values(), max(skip, 0), None)
         numbered = enumerate(peers, max(skip, 0) + 1)
         page, rest = _page((number, self._client(peer)) for number, peer in numbered)
-        # Beside a page of clients.
+        # Leave space for a page of clients.
         gone, _ = _page(map(self._describe_gone, reversed(self._gone)), _PAGE // 4)
         return codec.join_map({"clients": page, "next": codec.pack(rest), "gone": gone})
 
     def stats(self, caller: Peer, arguments: Any) -> bytes:
-        """Tell how much there is: a map of numbers.
+        """Return the size and traffic of the server: a map of numbers.
 
-        `clients`, `nodes`, `uptime_s`, and of all clients together: bytes `received` and `sent`
-        since each connected, and the bytes in their `queue`s.
+        `clients`, `nodes`, `uptime_s`, and of all connected clients together: bytes `received` and
+        `sent` since each connected, and the bytes in their `queue`s.
 
         Raises:
-            TreeError: `bad_args`: it takes none.
+            TreeError: `bad_args`: there are arguments.
         """
         if arguments != []:
             raise TreeError("bad_args")
@@ -207,14 +208,14 @@ class Meta:
         )
 
     def unregister(self, caller: Peer, arguments: Any) -> bytes:
-        """Take back what the caller is to a node: its owner, its listener, its observer.
+        """Undo the caller's registration, listening and observation of a node.
 
         Args:
-            caller: whose.
+            caller: the client that asks.
             arguments: a list of the path.
 
         Raises:
-            TreeError: as `find`; `not_owner` if it is none of these; `bad_args`.
+            TreeError: the errors of `Tree.find`; `not_owner` if there is none of these; `bad_args`.
         """
         match arguments:
             case [str(path)]:
@@ -227,7 +228,7 @@ class Meta:
         tree = self._router.tree
         described = {
             "owns": tree.owned_by(peer),
-            "hears": tree.heard_by(peer),
+            "hears": tree.listened_by(peer),
             **peer.line.describe(),
         }
         packed = {name: codec.pack(value) for name, value in described.items()}
@@ -250,7 +251,7 @@ def _optional_text(arguments: Any) -> str:
 
 
 def _children(directory: Directory, names: Iterable[bytes]) -> Iterable[tuple[str, bytes]]:
-    """Yield each name, and it with its kind, packed."""
+    """Yield each name, and a packed list of the name and its kind."""
     for name in names:
         text = name.decode()
         child = directory.children[name]
@@ -259,7 +260,7 @@ def _children(directory: Directory, names: Iterable[bytes]) -> Iterable[tuple[st
 
 
 def _node(node: TreeNode) -> tuple[str, bytes]:
-    """Return the path of a node, and what to tell of it, packed."""
+    """Return the path of a node, and its packed description."""
     path, owner, value = node.path.decode(), NIL, NIL
     if node.owner is not None:
         owner = node.owner.client_id if isinstance(node.owner, Peer) else _META
@@ -276,14 +277,15 @@ def _value(packed: bytes) -> bytes:
 
 
 def _page(entries: Iterable[tuple[K, bytes]], most: int = _PAGE) -> tuple[bytes, K | None]:
-    """Return the list of as many entries as fit into a page.
+    """Return as many entries as fit into a page.
 
     Args:
-        entries: what to ask for the next page with, if this is the last of one; and what to tell.
-        most: how many bytes fit.
+        entries: pairs of the argument for the next page, if it starts after this entry, and the
+            packed entry.
+        most: the size of a page in bytes.
 
     Returns:
-        The list, packed; and what to ask for the next page with if more follow.
+        The packed list; and the argument for the next page if more entries follow, else None.
     """
     page: list[bytes] = []
     size, last = 0, None

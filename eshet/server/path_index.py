@@ -1,4 +1,4 @@
-"""The paths of all nodes in order, so that a page of them costs what is on it."""
+"""The paths of all nodes in order, so that a page of them costs only its own size."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
@@ -7,18 +7,18 @@ from typing import Final
 __all__ = ["PathIndex"]
 
 _FEW: Final = 32
-"""Up to so many changes are made one by one; more are merged in one pass."""
+"""Up to this number, changes are made one by one; more are merged in one pass."""
 
 
 class PathIndex:
     """An ordered set of paths.
 
-    Changes are only noted; the order is restored when it is asked for. That costs nothing as long
-    as nobody asks, and after that a time in proportion to what has changed, or one pass over the
-    paths when that is a lot.
+    Changes are only recorded; the order is restored on request. Without requests this costs
+    nothing; then it costs time in proportion to the changes, or one pass over the paths when there
+    are many.
 
     Args:
-        load: returns all paths, when the order is asked for the first time.
+        load: returns all paths, for the first request.
     """
 
     def __init__(self, load: Callable[[], Iterable[bytes]]) -> None:
@@ -30,19 +30,19 @@ class PathIndex:
     def add(self, path: bytes) -> None:
         """Add a path that is not there."""
         if self._paths is not None:
-            _note(path, self._added, self._removed)
+            _record(path, self._added, self._removed)
 
     def remove(self, path: bytes) -> None:
         """Remove a path that is there."""
         if self._paths is not None:
-            _note(path, self._removed, self._added)
+            _record(path, self._removed, self._added)
             if len(self._removed) > len(self._paths) // 2:
-                self._paths = None  # to load what is left costs less than to keep what has gone
+                self._paths = None  # loading the rest costs less than keeping the removed paths
                 self._added.clear()
                 self._removed.clear()
 
     def after(self, path: bytes) -> Iterator[bytes]:
-        """Yield the paths behind one, which does not have to be there; nothing may change then."""
+        """Yield the paths after one, which need not exist; nothing may change meanwhile."""
         paths = self._ordered()
         for at in range(bisect_right(paths, path), len(paths)):
             yield paths[at]
@@ -52,7 +52,7 @@ class PathIndex:
 
         Args:
             directory: its path, with a slash at the end.
-            after: the name behind which to begin; empty for the first.
+            after: the name after which to start; empty for the first.
         """
         paths = self._ordered()
         at = bisect_left(paths, directory + after)
@@ -82,11 +82,11 @@ class PathIndex:
         if self._removed:
             paths[:] = [path for path in paths if path not in self._removed]
         paths.extend(sorted(self._added))
-        paths.sort()  # two runs that are sorted already, which it merges in one pass
+        paths.sort()  # merges the two sorted runs in one pass
 
 
-def _note(path: bytes, noted: set[bytes], opposite: set[bytes]) -> None:
+def _record(path: bytes, recorded: set[bytes], opposite: set[bytes]) -> None:
     if path in opposite:
         opposite.remove(path)
     else:
-        noted.add(path)
+        recorded.add(path)

@@ -1,4 +1,4 @@
-"""Those whom the server talks to: a client, and whoever else can own nodes."""
+"""The clients and other owners of nodes, as the router and the tree see them."""
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
@@ -15,33 +15,33 @@ _ERROR: Final = ReplyError.code
 
 
 Asked = tuple["Peer", int]
-"""Who waits for the answer to a request that was passed on, and the id of their request."""
+"""The client that waits for the answer to a forwarded request, and the id of its request."""
 
 
 class TookLong(Exception):
-    """A message was handled that took long: others have their turn before the next one."""
+    """Raised after handling a slow message: others have their turn before the next one."""
 
 
 class Owner(Protocol):
-    """Whoever can own nodes: a client, or the server itself."""
+    """An owner of nodes: a client, or the server itself."""
 
     def ask(self, asked: Asked, code: int, rest: bytes) -> None:
-        """Pass a request on to the owner, whose answer goes to whoever asked; now or later.
+        """Forward a request to the owner, whose answer goes to the asking client; now or later.
 
         Args:
-            asked: who waits for the answer.
+            asked: the asking client, and the id of its request.
             code: of the message to the owner.
-            rest: what follows the id in that message.
+            rest: the part of that message after the id.
 
         Raises:
-            TooManyRequests: the owner has too much to answer.
-            TookLong: the owner is the server itself, which has answered, and that took long.
+            TooManyRequests: too many requests to the owner are pending.
+            TookLong: the owner is the server itself; it has answered, and that took long.
         """
         ...
 
 
 class Traffic(NamedTuple):
-    """How much went through a connection, and waits for it, in bytes."""
+    """The traffic of a connection, and the output that waits, in bytes."""
 
     received: int
     sent: int
@@ -52,35 +52,35 @@ class Line(Protocol):
     """The connection of a client."""
 
     peername: str
-    """The address of its other end, for people."""
+    """The address of its other end, as text."""
 
     @property
     def congestion(self) -> float:
-        """How many times what may wait for it does wait; 0 as long as it is no more."""
+        """The ratio of waiting output to the soft limit; 0 while it is within the limit."""
         ...
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send the waiting output."""
         ...
 
     def close(self, reason: str) -> None:
-        """End it."""
+        """End the connection."""
         ...
 
     @property
     def traffic(self) -> "Traffic":
-        """How much went through it."""
+        """The traffic of the connection."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Tell of it, for `/meta/clients`."""
+        """Return a description for `/meta/clients`."""
         ...
 
 
 class Peer:
-    """A client that has said hello.
+    """A client after its hello.
 
-    What it is to be sent is put into `out`; whoever does so sees to it that its line is flushed.
+    Frames for it are appended to `out`; the sender then makes sure that its line is flushed.
 
     Args:
         client_id: packed, in its canonical form.
@@ -88,17 +88,17 @@ class Peer:
         line: its connection.
     """
 
-    __slots__ = ("asked", "client_id", "hear", "line", "out", "registrations")
+    __slots__ = ("asked", "client_id", "line", "out", "registrations", "send")
 
     def __init__(self, client_id: bytes, out: list[bytes], line: Line) -> None:
         self.client_id = client_id
         self.out = out
-        self.hear: Callable[[bytes], None] = out.append
+        self.send: Callable[[bytes], None] = out.append
         self.line = line
         self.registrations = 0
-        """How many nodes it has registered, listened to and observed, in all."""
+        """How many registrations, listens and observations it has made so far."""
         self.asked: Requests[Asked] = Requests()
-        """What it was asked, and by whom."""
+        """The pending requests to it, with the clients that wait for the answers."""
 
     def reply(self, request_id: int, value: bytes = NIL) -> None:
         """Answer one of its requests."""
@@ -109,7 +109,7 @@ class Peer:
         self.answer(_ERROR, request_id, value)
 
     def answer(self, code: int, request_id: int, rest: bytes) -> None:
-        """Answer one of its requests, by any kind of reply."""
+        """Answer one of its requests with any kind of reply."""
         try:
             self.out.append(frame_with_id(code, request_id, rest))
         except MessageTooLong:

@@ -1,9 +1,9 @@
-"""What each message of a client does to the tree, and who hears of it.
+"""Carries out the messages of clients on the tree, and notifies other clients.
 
-The router works on payloads as they came. Most of what it sends is a new head (a code, and an id
-where there is one) before the rest of what it received: a call goes on to the owner with its path
-and arguments, a change to the observers with its path and value. So values are checked, and never
-built; see `eshet.messages` for the fields of each message.
+The router works on raw payloads. Most of its output is a new head (a code, and an id if there is
+one) before the rest of the received message: a call is forwarded to the owner with its path and
+arguments, a change to the observers with its path and value. So values are checked, but never
+unpacked; see `eshet.messages` for the fields of each message.
 """
 
 import secrets
@@ -14,6 +14,7 @@ from eshet import codec, messages
 from eshet.exceptions import ProtocolError, TooManyRequests
 from eshet.paths import MAX_DEPTH, MAX_LENGTH
 from eshet.protocol.framing import forward, frame_without_id
+from eshet.protocol.payload import only_path
 from eshet.server.limits import Limits
 from eshet.server.memory import shrunk
 from eshet.server.peer import Peer, TookLong
@@ -22,23 +23,23 @@ from eshet.text import safe_repr
 
 __all__ = ["Router"]
 
-_LONGEST_AGE_MS: Final = 0xFFFF_FFFF
-_LONGEST_ID_SHOWN: Final = 60  # characters
+_MAX_AGE_MS: Final = 0xFFFF_FFFF
+_MAX_ID_SHOWN: Final = 60  # characters
 _ID_BITS: Final = 53  # a number that every language has
-_ID: Final = 3  # where the fields after the code and the id begin
+_ID: Final = 3  # the length of code and id
 
 Handler = Callable[[Peer, int, bytes], None]
-"""Acts on a message of a client: given who sent it, its id, and what follows that.
+"""Processes a message: called with the sender, the id, and the rest of the message.
 
-Where that is a path and a value, one without the zero byte between them is one without a value,
-which the check of the value finds.
+If that is a path and a value, a message without the zero byte between them has an empty value,
+which the check of the value rejects.
 """
 
 
 class Router:
     """Carries messages between clients, through the tree.
 
-    Whoever sent a message hears its reply before any notification that the message caused.
+    The sender of a message receives its reply before any notification that the message causes.
 
     Args:
         now: returns the time, in seconds.
@@ -46,15 +47,15 @@ class Router:
     """
 
     def __init__(self, now: Callable[[], float], limits: Limits) -> None:
-        # The paths of the server itself are allowed whatever the limits for clients are.
+        # The server's own paths are allowed, whatever the limits for clients are.
         length, depth = max(limits.path_length, MAX_LENGTH), max(limits.path_depth, MAX_DEPTH)
         self.tree: Final = Tree(length, depth)
         self.peers: dict[bytes, Peer] = {}
         self.now: Final = now
         self._limits = limits
         self._checked = codec.Checked(limits.nesting)
-        # Dictionaries, as sets have no order: clients are served in the order in which they asked.
-        self._touched: dict[Peer, None] = {}
+        # Dictionaries, as sets have no order: clients are served in the order of their requests.
+        self._to_flush: dict[Peer, None] = {}
         self._notified: dict[TreeNode, None] = {}
         self._handlers: Final[list[Handler]] = [_not_from_a_client] * 256
         for kind, handler in self._table().items():
@@ -83,10 +84,10 @@ class Router:
     # --- clients ------------------------------------------------------------------------------
 
     def allocate_id(self) -> bytes:
-        """Return a client id that no client has, packed.
+        """Return an unused client id, packed.
 
-        It is not one that this server is likely to give after a restart either: a client that
-        comes back with the id it was given before would throw out the one that has it then.
+        It is random, so that it is unlikely to be allocated again after a restart of the server: a
+        client that reconnects with its old id would then replace another one that has it.
         """
         while True:
             client_id = codec.pack(secrets.randbits(_ID_BITS))
@@ -94,19 +95,19 @@ class Router:
                 return client_id
 
     def join(self, peer: Peer) -> None:
-        """Let a client in. One that has the same id is thrown out first, with all that it had."""
+        """Add a client. An older client with the same id is removed first, with its nodes."""
         older = self.peers.get(peer.client_id)
         if older is not None:
             self.leave(older)
-            client_id = safe_repr(codec.unpack(peer.client_id), _LONGEST_ID_SHOWN)
+            client_id = safe_repr(codec.unpack(peer.client_id), _MAX_ID_SHOWN)
             older.line.close(
                 f"another client uses the same id, {client_id}: the one at {peer.line.peername} "
-                f"took the place of that at {older.line.peername}"
+                f"has replaced the one at {older.line.peername}"
             )
         self.peers[peer.client_id] = peer
 
     def leave(self, peer: Peer) -> None:
-        """Drop all that a client owned, heard and was asked. A second call does nothing."""
+        """Drop a client's nodes, subscriptions and pending requests. A second call does nothing."""
         if self.peers.get(peer.client_id) is not peer:
             return
         del self.peers[peer.client_id]
@@ -117,36 +118,36 @@ class Router:
                 self.notify(node, messages.NotifyUnknown.code, node.path + b"\0")
         for asker, request_id in peer.asked.close_all():
             asker.fail(request_id, codec.pack("client_exited"))
-            self._touched[asker] = None
+            self._to_flush[asker] = None
 
     def withdraw(self, peer: Peer, path: bytes) -> None:
-        """Take back what a client is to a node: its owner, its listener, its observer.
+        """Undo a client's registration, listening and observation of a node.
 
         Raises:
-            TreeError: as `Tree.find`, and `not_owner` if it is none of these.
+            TreeError: the errors of `Tree.find`, and `not_owner` if there is none of these.
         """
         node = self.tree.find(path)
-        owns, hears = node.owner is peer, peer in node.listeners
-        if not owns and not hears:
+        owns, listens = node.owner is peer, peer in node.listeners
+        if not owns and not listens:
             raise TreeError("not_owner")
-        if hears:
+        if listens:
             self.tree.unlisten(peer, node)
-            self._touched[peer] = None
+            self._to_flush[peer] = None
         if owns and self.tree.disown(node):
             self.notify(node, messages.NotifyUnknown.code, path + b"\0")
 
     def handle(self, peer: Peer, payloads: Iterable[bytes]) -> bool:
-        """Do what a client's messages ask for, one after another, and answer each.
+        """Carry out a client's messages, one after another, and answer each.
 
-        It returns early, with what is left in the iterator, after a message that took long: the
-        caller lets others have their turn before it goes on.
+        This returns early, leaving the rest in the iterator, after a message that took long: the
+        caller lets others have their turn before it continues.
 
         Raises:
-            ProtocolError: one is no whole message, or one that a client can't send; those before
+            ProtocolError: a message is incomplete, or not allowed for a client; the messages before
                 it were handled.
 
         Returns:
-            Whether all were handled, as far as the iterator goes.
+            Whether all messages of the iterator were handled.
         """
         handlers = self._handlers
         for payload in payloads:
@@ -161,23 +162,23 @@ class Router:
         return True
 
     def flush(self) -> float:
-        """Send what the messages that were handled since the last time have caused.
+        """Send the output of the messages that were handled since the last call.
 
         Returns:
-            The worst congestion of those to whom it was sent.
+            The worst congestion of the receivers.
         """
-        touched, self._touched = self._touched, {}
+        to_flush, self._to_flush = self._to_flush, {}
         for node in self._notified:
-            touched.update(dict.fromkeys(node.listeners))
+            to_flush.update(dict.fromkeys(node.listeners))
         self._notified.clear()
-        for peer in touched:
+        for peer in to_flush:
             peer.line.flush()
-        return max((peer.line.congestion for peer in touched), default=0.0)
+        return max((peer.line.congestion for peer in to_flush), default=0.0)
 
     @property
     def has_to_flush(self) -> bool:
-        """Whether others than the sender of a message have to be sent something."""
-        return bool(self._touched or self._notified)
+        """Whether there is output for clients other than the sender of a message."""
+        return bool(self._to_flush or self._notified)
 
     def _ping(self, peer: Peer, request_id: int, rest: bytes) -> None:
         if rest:
@@ -197,18 +198,18 @@ class Router:
         return self.tree.listen(self._new_path(peer, rest), kind, peer, self.now())
 
     def _new_path(self, peer: Peer, rest: bytes) -> bytes:
-        """Return the path of a registration, of which a client may have so many."""
-        path = _only_path(rest)
+        """Return the path of a registration, after checking the limits of the client."""
+        path = only_path(rest)
         peer.registrations += 1
         limits = self._limits
         if len(path) > limits.path_length or path.count(b"/") > limits.path_depth:
             raise TreeError("invalid_path")
-        if self.tree.owned_by(peer) + self.tree.heard_by(peer) >= self._limits.nodes:
+        if self.tree.owned_by(peer) + self.tree.listened_by(peer) >= self._limits.nodes:
             raise TreeError("too_many_nodes")
         return path
 
     def _ask(self, peer: Peer, request_id: int, node: TreeNode, code: int, rest: bytes) -> None:
-        """Pass a request on to the owner of a node."""
+        """Forward a request to the owner of a node."""
         owner = node.owner
         if owner is None:
             raise TreeError("no_owner")
@@ -217,17 +218,17 @@ class Router:
         except TooManyRequests:
             raise TreeError("too_many_requests") from None
         if isinstance(owner, Peer):
-            self._touched[owner] = None
+            self._to_flush[owner] = None
 
     def _pass_back(self, code: int) -> Handler:
-        """Pass the answer of an owner back to whoever asked."""
+        """Return the handler that forwards an owner's answer to the asking client."""
 
         def pass_back(peer: Peer, request_id: int, value: bytes) -> None:
             if value not in self._checked:
                 self._checked.check(value)
-            asker, asked_as = peer.asked.close(request_id)
-            asker.out.append(forward(code, asked_as, value))
-            self._touched[asker] = None
+            asker, original_id = peer.asked.close(request_id)
+            asker.out.append(forward(code, original_id, value))
+            self._to_flush[asker] = None
 
         return pass_back
 
@@ -243,7 +244,7 @@ class Router:
         self._ask(peer, request_id, node, messages.ActionCall.code, rest)
 
     def _get(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self.tree.find(_only_path(rest))
+        node = self.tree.find(only_path(rest))
         if node.kind not in _WITH_VALUE:
             raise TreeError("path_is_wrong_type")
         if node.kind is NodeKind.PROP:
@@ -291,7 +292,7 @@ class Router:
         self.notify(node, messages.NotifyKnown.code, rest)
 
     def _state_unknown(self, peer: Peer, request_id: int, rest: bytes) -> None:
-        node = self._own_state(peer, _only_path(rest))
+        node = self._own_state(peer, only_path(rest))
         self._change(node, None)
         peer.reply(request_id)
         self.notify(node, messages.NotifyUnknown.code, rest)
@@ -305,14 +306,14 @@ class Router:
 
     def _state_observe_t(self, peer: Peer, request_id: int, rest: bytes) -> None:
         node = self._listen(peer, rest, NodeKind.STATE)
-        age = min(round((self.now() - node.since) * 1000), _LONGEST_AGE_MS).to_bytes(4, "big")
+        age = min(round((self.now() - node.since) * 1000), _MAX_AGE_MS).to_bytes(4, "big")
         if node.value is None:
             peer.answer(messages.ReplyUnknownT.code, request_id, age)
         else:
             peer.answer(messages.ReplyKnownT.code, request_id, age + node.value)
 
     def _own_state(self, peer: Peer, path: bytes) -> TreeNode:
-        """Return the state of that path, which the client owns."""
+        """Return the state at a path, after checking that the client owns it."""
         try:
             node = self.tree.find(path)
         except TreeError as error:
@@ -327,15 +328,15 @@ class Router:
         node.value = value
         node.since = self.now()
 
-    # --- what they share ----------------------------------------------------------------------
+    # --- notifications ------------------------------------------------------------------------
 
     def notify(self, node: TreeNode, code: int, rest: bytes) -> None:
-        """Tell all who hear of a node; what comes after the code is the same for all."""
+        """Notify all listeners of a node with the same message."""
         if not node.listeners:
             return
         frame = frame_without_id(code, rest)
-        for hear in node.listeners.values():
-            hear(frame)
+        for send in node.listeners.values():
+            send(frame)
         self._notified[node] = None
 
 
@@ -345,16 +346,8 @@ _STATE_ERRORS: Final = {
     "not_a_directory": "no_such_node",
     "path_is_directory": "wrong_type_of_node",
 }
-"""What `state_changed` answers where other requests answer something else."""
+"""The answers of `state_changed` that differ from those of other requests."""
 
 
 def _not_from_a_client(peer: Peer, request_id: int, rest: bytes) -> NoReturn:
     raise ProtocolError("a message that a client can't send now")
-
-
-def _only_path(rest: bytes) -> bytes:
-    """Return the path of a message that has no other field after its id."""
-    end = rest.find(b"\0")
-    if end != len(rest) - 1 or not rest:
-        raise ProtocolError("a message whose path does not end with its only zero byte")
-    return rest[:-1]

@@ -1,4 +1,4 @@
-"""The server itself: where it listens, and the clients that are connected."""
+"""The server: its listeners and the connected clients."""
 
 import asyncio
 import contextlib
@@ -27,14 +27,14 @@ from eshet.server.session import ServerSession
 __all__ = ["Server"]
 
 _FLUSH_WITHIN: Final = 1.0
-"""How long a client may take to read what was sent to it before the end, in seconds."""
+"""How long a client may take to read its output before the connection is closed, in seconds."""
 _FLUSH_BEYOND: Final = 256 * 1024
-"""How many bytes may be read before what they cause is sent."""
+"""How many bytes may be read before the output that they cause is sent."""
 _CLOSING: Final = "the server is closing"
 _AS_INTENDED: Final = (CLOSED_BY_PEER, _CLOSING)
-"""Why connections end that nobody has to be told of."""
+"""The reasons of connections that ended normally."""
 _REMEMBERED: Final = 100
-"""Of how many connections that were ended by the server the reason is kept."""
+"""The number of ended connections whose reason is kept."""
 
 _log: Final = logging.getLogger("eshet.server")
 
@@ -42,13 +42,13 @@ _log: Final = logging.getLogger("eshet.server")
 class Server:
     """An ESHET server for the running event loop, with its own tree of nodes.
 
-    It serves whoever connects to an address given to `listen` or `listen_unix`, and clients in
-    this process that are made with `Client(server=server)`, without a socket. Use it with
-    `async with`, or `close` it.
+    It serves clients that connect to an address passed to `listen` or `listen_unix`, and clients in
+    this process made with `Client(server=server)`, without a socket. Use it with `async with`, or
+    `close` it.
 
     Args:
-        limits: what one client may take.
-        logger: for what clients do wrong.
+        limits: how much one client may use.
+        logger: for errors of clients.
     """
 
     def __init__(self, *, limits: Limits | None = None, logger: logging.Logger = _log) -> None:
@@ -82,11 +82,11 @@ class Server:
         where = ", ".join(f"{host}:{port}" for host, port in self.addresses)
         return f"<Server on {where}>" if where else "<Server of this process>"
 
-    # --- where it listens ---------------------------------------------------------------------
+    # --- listeners ----------------------------------------------------------------------------
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each socket that the server listens on, but for those of Unix."""
+        """Host and port of each socket that the server listens on, except Unix sockets."""
         names = [listener.name for listener in self._listeners]
         return [name[:2] for name in names if isinstance(name, tuple)]
 
@@ -100,14 +100,14 @@ class Server:
     ) -> None:
         """Listen on an address; may be called for several.
 
-        The protocol has no login: whoever can connect can do everything. So an address that other
-        machines can reach needs TLS, with client certificates if not everybody is to get in.
+        The protocol has no login: every client that can connect has full access. So an address that
+        other machines can reach needs TLS, with client certificates to restrict the access.
 
         Args:
             host: a name or address of this machine.
-            port: 0 for any that is free; see `addresses`.
-            tls: how to encrypt, and whom to let in.
-            insecure: whether to listen without TLS where other machines can reach it.
+            port: 0 for any free port; see `addresses`.
+            tls: the encryption, and which clients to accept.
+            insecure: whether to listen without TLS on an address that other machines can reach.
 
         Raises:
             ListenError: the address is not this machine's, is in use, or is open to others.
@@ -116,21 +116,21 @@ class Server:
             raise ListenError(
                 f"{host}:{port}",
                 "other machines can reach it, and the protocol has no login; use TLS with client "
-                "certificates (--tls-cert, --tls-key, --tls-client-ca), or say that it is meant so "
-                "(--insecure)",
+                "certificates (--tls-cert, --tls-key, --tls-client-ca), or confirm that this is "
+                "intended (--insecure)",
             )
         for each in await bind_tcp(host, port):
             self._listen_on(each, tls)
 
     async def listen_unix(self, path: Path, *, mode: int = 0o600) -> None:
-        """Listen on a Unix socket; what is left there by a server that has died is replaced.
+        """Listen on a Unix socket, replacing one that a dead server has left.
 
         Args:
             path: of the socket.
-            mode: of the file: who may connect.
+            mode: the mode of the file, which decides who may connect.
 
         Raises:
-            ListenError: there is something else, or a server that listens.
+            ListenError: there is another kind of file, or a server that listens.
         """
         self._listen_on(await bind_unix(path, mode))
 
@@ -146,14 +146,14 @@ class Server:
         """Connect a client of this event loop, without a socket; see `eshet.connection.Connector`.
 
         Raises:
-            WrongLoop: the client runs in another.
+            WrongLoop: the client runs in another loop.
         """
         if asyncio.get_running_loop() is not self._loop:
-            raise WrongLoop("server", "give the client its address instead, as HOST:PORT")
+            raise WrongLoop("server", "pass its address to the client instead, as HOST:PORT")
         return link(protocol_factory, self._new_session)[0]
 
     async def _is_local(self, host: str) -> bool:
-        """Whether only this machine can reach the host; so is one that there is not."""
+        """Whether only this machine can reach the host; True also for an unknown host."""
         try:
             found = await self._loop.getaddrinfo(host or None, 0, flags=socket.AI_PASSIVE)
         except OSError:
@@ -163,15 +163,15 @@ class Server:
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
 
     def started(self, session: ServerSession) -> None:
-        """Take note of a connection, which with TLS is only there after the handshake."""
+        """Register a connection; with TLS, after the handshake."""
         self._sessions[session] = None
         self._idle.clear()
 
     def sending(self, session: ServerSession, length: int) -> None:
-        """Take note of so many bytes of a client; what they cause for others is sent soon.
+        """Record that a client has sent some bytes, and send the output that they caused soon.
 
-        That is in the next turn of the loop, unless it is a lot: a loop may read megabytes from one
-        client before the next turn, and nobody would be stalled until then.
+        That is in the next turn of the loop, unless it is a lot: the loop may read megabytes from
+        one client before the next turn, and no sender would be stalled until then.
         """
         if not self.router.has_to_flush:
             return
@@ -183,7 +183,7 @@ class Server:
             self._flush_soon()
 
     def ended(self, session: ServerSession, reason: str) -> None:
-        """Drop what a client had whose connection has ended."""
+        """Remove a client whose connection has ended."""
         as_intended = reason in _AS_INTENDED
         level = logging.DEBUG if as_intended else logging.INFO
         self._log.log(level, "connection of %s ended: %s", session.peername, reason)
@@ -201,9 +201,9 @@ class Server:
             self._idle.set()
 
     async def close(self) -> None:
-        """Stop listening, end all connections, and wait until they have ended.
+        """Stop listening, close all connections, and wait until they have ended.
 
-        A client that does not read what was sent to it is cut off after a second.
+        A client that does not read its output is cut off after a second.
         """
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
@@ -222,7 +222,7 @@ class Server:
         return ServerSession(self, peername)
 
     def _flush_soon(self) -> None:
-        """Send in the next turn of the loop what waits for clients, in one write for each."""
+        """Send the waiting output in the next turn of the loop, in one write per client."""
         if self._flushing is None:
             self._flushing = self._loop.call_soon(self._flush)
 
@@ -234,6 +234,6 @@ class Server:
         senders, self._senders = self._senders, {}
         congestion = self.router.flush()
         if congestion:
-            # The fuller the queue, the longer: one read of a fast sender can be megabytes.
+            # A fuller queue needs a longer stall: one read of a fast sender can be megabytes.
             for sender in senders:
                 sender.stall(self.limits.stall * congestion**2)

@@ -1,4 +1,4 @@
-"""One connection of one client, from before its hello until its end."""
+"""One connection of one client, from its start until its end."""
 
 import asyncio
 import itertools
@@ -30,64 +30,64 @@ __all__ = ["Host", "ServerSession"]
 
 
 _SLICE: Final = 32
-"""How many messages are handled before it is asked whether others are to have their turn."""
+"""How many messages are handled before checking whether others should have their turn."""
 
-_LONGEST_TURN: Final = 0.002
+_MAX_TURN: Final = 0.002
 """Seconds after which others have their turn."""
 
 _MUCH: Final = 1 << 18
-"""Bytes of answers to a slice that are sent at once."""
+"""Bytes of output of a slice that are sent at once."""
 
 _CONNECTION: Final = 4096
-"""Bytes of memory that a connection takes."""
+"""Bytes of memory for a connection."""
 
 _NODE: Final = 600
-"""Bytes of memory that a node of the tree takes, without what was sent for it."""
+"""Bytes of memory for a node of the tree, without its messages."""
 
 
 class Host(Protocol):
-    """What a session needs of its server."""
+    """The interface of the server for a session."""
 
     @property
     def router(self) -> Router:
-        """Where messages go."""
+        """The router of messages."""
         ...
 
     @property
     def limits(self) -> Limits:
-        """What one client may take."""
+        """How much one client may use."""
         ...
 
     def started(self, session: "ServerSession") -> None:
-        """Take note of a session: its connection is there."""
+        """Register a session when its connection is made."""
         ...
 
     def sending(self, session: "ServerSession", length: int) -> None:
-        """Take note of so many bytes of a client; what they cause for others is sent soon."""
+        """Record that a client has sent some bytes, and send the output that they caused soon."""
         ...
 
     def ended(self, session: "ServerSession", reason: str) -> None:
-        """Forget the session: its connection has ended."""
+        """Remove a session whose connection has ended."""
         ...
 
 
 class ServerSession(Connection):
-    """A connection of the server's side.
+    """The server's side of a connection.
 
     Args:
         host: the server.
-        peername: the address of the client, for people.
+        peername: the address of the client, as text.
     """
 
     __slots__ = (
+        "_continues_later",
         "_cut_timer",
         "_due",
-        "_early",
         "_host",
-        "_reads_again",
         "_registrations",
+        "_sent_with_hello",
+        "_stall_timer",
         "_unhandled",
-        "_works_on",
         "backlog",
         "peer",
         "since",
@@ -102,28 +102,30 @@ class ServerSession(Connection):
         self.backlog: Final = Backlog(protocol.out, host.limits)
         self._host = host
         self._cut_timer: asyncio.TimerHandle | None = None
-        self._reads_again: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._registrations = 0
-        self._early: list[bytes] = []  # what came together with the hello
+        self._sent_with_hello: list[bytes] = []  # messages that came together with the hello
         self._unhandled: Iterator[bytes] = iter(())
-        self._works_on = False  # in a later turn: something is unhandled
+        self._continues_later = False  # whether unhandled messages are left for a later turn
         self._due = self.since - 1.0
 
     # --- messages -----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the transport: it is there."""
+        """Called by the transport when the connection is made."""
         self._host.started(self)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the transport: bytes came."""
+        """Called by the transport with received bytes."""
         if self.peer is None or self.endpoint.closing is not None:
             super().data_received(data)
         else:
             payloads = self.endpoint.receive_all(data, self._loop.time())
-            self._unhandled = iter([*self._unhandled, *payloads] if self._works_on else payloads)
-            if not self._works_on:
+            self._unhandled = iter(
+                [*self._unhandled, *payloads] if self._continues_later else payloads
+            )
+            if not self._continues_later:
                 self._work(self.peer)
                 self.flush()
         self._host.sending(self, len(data))
@@ -131,7 +133,7 @@ class ServerSession(Connection):
             self._limit_registrations(self.peer)
 
     def _greet(self, payload: bytes) -> None:
-        """Let the client in: the protocol sees to it that its first message is a hello."""
+        """Accept the client; the protocol makes sure that its first message is a hello."""
         router = self._host.router
         if len(router.peers) >= self._host.limits.clients:
             self.close(f"{len(router.peers)} clients are connected, which is the limit")
@@ -152,21 +154,21 @@ class ServerSession(Connection):
         return client_id, HelloAllocated(client_id)
 
     def _route_later(self, payload: bytes) -> None:
-        """Keep what came together with the hello, to be handled in the next turn."""
-        if not self._works_on:
-            self._early = []
-            self._unhandled = iter(self._early)  # which sees what is added below
-            self._let_others_first()
-        self._early.append(payload)
+        """Keep a message that came together with the hello, to be handled in the next turn."""
+        if not self._continues_later:
+            self._sent_with_hello = []
+            self._unhandled = iter(self._sent_with_hello)  # includes items added below
+            self._yield_to_others()
+        self._sent_with_hello.append(payload)
 
     def _work(self, peer: Peer) -> None:
-        """Handle what waits, until all is done or others are to have their turn first.
+        """Handle waiting messages, until all are done or others should have their turn first.
 
-        That is so when it took long, or when its answers wait for the client to read them: what
-        one client asks for at once may be a thousand times as large as the questions.
+        Others have their turn when this takes long, or when the output waits for the client to
+        read: the answers to one client may be a thousand times as large as its requests.
         """
         unhandled, out = self._unhandled, self.endpoint.out
-        until = self._loop.time() + _LONGEST_TURN
+        until = self._loop.time() + _MAX_TURN
         try:
             while True:
                 before = len(out)
@@ -176,7 +178,7 @@ class ServerSession(Connection):
                 if sum(map(len, out[before:])) > _MUCH:
                     self.flush()
                 if not goes_on or self.paused or self._loop.time() > until:
-                    self._let_others_first()
+                    self._yield_to_others()
                     return
         except ProtocolError as error:
             self._unhandled = iter(())
@@ -184,50 +186,50 @@ class ServerSession(Connection):
         else:
             self.endpoint.check_stream()
 
-    def _let_others_first(self) -> None:
-        """Read nothing more, and go on in the next turn, or when the client has read enough."""
-        if not self._works_on and self._transport is not None:
-            self._works_on = True
+    def _yield_to_others(self) -> None:
+        """Stop reading, and continue in the next turn, or when the client has read enough."""
+        if not self._continues_later and self._transport is not None:
+            self._continues_later = True
             self._transport.pause_reading()
-            self._loop.call_soon(self._work_on)
+            self._loop.call_soon(self._continue_work)
 
-    def _work_on(self) -> None:
-        if not self._works_on or self.peer is None or self.endpoint.closing is not None:
+    def _continue_work(self) -> None:
+        if not self._continues_later or self.peer is None or self.endpoint.closing is not None:
             return
         if self.paused:
-            return  # `resume_writing` goes on
-        self._works_on = False
+            return  # `resume_writing` continues
+        self._continues_later = False
         self._work(self.peer)
         self.flush()
         self._host.sending(self, 0)
         self._resume_reading()
 
     def _lost(self, reason: str) -> None:
-        for timer in (self._cut_timer, self._reads_again):
+        for timer in (self._cut_timer, self._stall_timer):
             if timer is not None:
                 timer.cancel()
         self._unhandled = iter(())
         self._host.ended(self, reason)
-        self.peer = None  # which refers to this session
+        self.peer = None  # breaks a reference cycle
 
     # --- a client that reads too slowly -------------------------------------------------------
 
     def flush(self) -> None:
-        """Write what is queued; while the client does not read, keep what waits within limits."""
+        """Write queued output; while the client does not read, keep the queue within its limits."""
         super().flush()
         if self.paused:
             self._measure()
 
     def resume_writing(self) -> None:
-        """Called by the transport: its buffer has room again."""
+        """Called by the transport when its buffer has space again."""
         self.backlog.clear()
         super().resume_writing()
-        if self._works_on and not self.paused:
-            self._loop.call_soon(self._work_on)
+        if self._continues_later and not self.paused:
+            self._loop.call_soon(self._continue_work)
 
     @property
     def congestion(self) -> float:
-        """How many times what may wait for the client does wait; 0 as long as it is no more."""
+        """The ratio of waiting output to the soft limit; 0 while it is within the limit."""
         if not self.paused or self.backlog.long_since is None:
             return 0.0
         return self.backlog.size / self._host.limits.soft_queue
@@ -251,49 +253,49 @@ class ServerSession(Connection):
     # --- a client that sends too fast ---------------------------------------------------------
 
     def stall(self, seconds: float) -> None:
-        """Read nothing from the client for so long."""
+        """Stop reading from the client for some seconds."""
         transport = self._transport
-        if self._reads_again is None and transport is not None and not transport.is_closing():
+        if self._stall_timer is None and transport is not None and not transport.is_closing():
             transport.pause_reading()
-            self._reads_again = self._loop.call_later(seconds, self._read_again)
+            self._stall_timer = self._loop.call_later(seconds, self._end_stall)
 
     def _limit_registrations(self, peer: Peer) -> None:
-        """See that they do not come faster than they may, but for what one second allows."""
+        """Stall the client if its registrations come faster than allowed, after a burst of 1 s."""
         rate, now = self._host.limits.registrations, self._loop.time()
         new = peer.registrations - self._registrations
         self._registrations = peer.registrations
-        # When those so far would all have come, had they come at that rate.
+        # When the registrations so far would be done at the allowed rate.
         self._due = max(self._due, now - 1.0) + new / rate
         if self._due > now:
             self.stall(self._due - now)
 
-    def _read_again(self) -> None:
-        self._reads_again = None
+    def _end_stall(self) -> None:
+        self._stall_timer = None
         self._resume_reading()
 
     def _resume_reading(self) -> None:
-        """Read on, unless what was read waits to be handled, or the client is stalled."""
-        if self._works_on or self._reads_again is not None or self._transport is None:
+        """Resume reading, unless messages wait to be handled, or the client is stalled."""
+        if self._continues_later or self._stall_timer is not None or self._transport is None:
             return
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    # --- what /meta tells ---------------------------------------------------------------------
+    # --- for /meta ----------------------------------------------------------------------------
 
     @property
     def traffic(self) -> Traffic:
-        """How much went through, and waits."""
+        """The traffic so far, and the output that waits."""
         return Traffic(self.endpoint.received, self.endpoint.sent, self.backlog.size)
 
     @property
     def footprint(self) -> int:
-        """How many bytes of memory it may have taken since it began, as a rough upper bound."""
+        """A rough upper bound of the memory that it has used since its start, in bytes."""
         registrations = 0 if self.peer is None else self.peer.registrations
         traffic = self.traffic.received + self.traffic.sent
         return _CONNECTION + registrations * _NODE + traffic
 
     def describe(self) -> dict[str, Any]:
-        """Tell who is connected, since when, and what went through."""
+        """Return the address, the duration and the traffic of the connection."""
         return {
             "address": self.peername,
             "connected_s": round(self._loop.time() - self.since, 3),

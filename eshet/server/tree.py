@@ -1,12 +1,12 @@
-"""The tree of nodes: who owns each, who hears of it, and the value of each state. No I/O.
+"""The tree of nodes, with their owners, listeners, and the values of states. No I/O.
 
-A node is a leaf of one of four kinds. The directories above it come into being with it and vanish
-with their last leaf. Every operation costs what it touches, whatever the size of the tree. Paths
-are bytes here, as they stand in messages.
+A node is a leaf of one of four kinds. Its directories are created with it and removed with their
+last leaf. The cost of every operation is independent of the size of the tree. Paths are bytes, as
+in messages.
 
 Invariants: a path in the index is a node or a directory, never both; a node is in the tree as long
 as it has an owner or a listener; a directory as long as it has a child; a state without an owner
-has no value; what the tree knows of an owner or listener agrees with what it knows of its nodes.
+has no value; the sets of nodes per owner and per listener agree with the nodes.
 """
 
 import enum
@@ -33,7 +33,7 @@ class NodeKind(enum.StrEnum):
 
 
 class TreeError(Exception):
-    """The answer to a request that the tree can't carry out.
+    """A request that the tree can't carry out; its code is the answer.
 
     Args:
         code: the error value of the protocol.
@@ -49,8 +49,8 @@ class TreeNode:
     """A leaf of the tree.
 
     Args:
-        path: where it is.
-        kind: what it is.
+        path: its path.
+        kind: its kind.
         since: when the state last changed, or when the node was made.
     """
 
@@ -59,14 +59,14 @@ class TreeNode:
     since: float
     owner: Owner | None = None
     value: bytes | None = None
-    """Of a state, packed; None if it is unknown."""
+    """The packed value of a state; None if it is unknown."""
     listeners: dict[Peer, Callable[[bytes], None]] = field(default_factory=dict)
-    """Who is told of events and changes, in the order in which they asked, and how."""
+    """The listeners and observers in the order of their requests, and how to send to each."""
 
 
 @dataclass(slots=True, eq=False)
 class Directory:
-    """What is above nodes; the children by name, in the order in which they came."""
+    """A directory, with its children by name, in the order in which they were added."""
 
     children: "dict[bytes, TreeNode | Directory]" = field(default_factory=dict)
 
@@ -75,8 +75,8 @@ class Tree:
     """All nodes of a server.
 
     Args:
-        max_length: of the longest path, in bytes.
-        max_depth: how many names a path may have.
+        max_length: the maximum length of a path, in bytes.
+        max_depth: the maximum number of names in a path.
     """
 
     def __init__(self, max_length: int = MAX_LENGTH, max_depth: int = MAX_DEPTH) -> None:
@@ -84,14 +84,14 @@ class Tree:
         self.on_change: Callable[[TreeNode, str], None] | None = None
         """Called with a node that was `added` or `removed`, if it is set."""
         self.size = 0
-        """How many nodes there are."""
+        """The number of nodes."""
         self.ordered: Final = PathIndex(self.paths)
         """The paths of all nodes, in order."""
         self._max_length = max_length
         self._max_depth = max_depth
         self._index: dict[bytes, TreeNode | Directory] = {}
         self._owned: defaultdict[Owner, dict[TreeNode, None]] = defaultdict(dict)
-        self._heard: defaultdict[Peer, dict[TreeNode, None]] = defaultdict(dict)
+        self._listened: defaultdict[Peer, dict[TreeNode, None]] = defaultdict(dict)
 
     def find(self, path: bytes) -> TreeNode:
         """Return the node at a path.
@@ -120,10 +120,11 @@ class Tree:
         return node
 
     def register(self, path: bytes, kind: NodeKind, owner: Owner, now: float) -> TreeNode:
-        """Give a node its owner, and make it if it is not there.
+        """Give a node an owner, and create the node if needed.
 
         Raises:
-            TreeError: as `find`, and `path_already_exists` if it has an owner or another kind.
+            TreeError: the errors of `find`, and `path_already_exists` if it has an owner or another
+                kind.
         """
         node = self._ensure(path, kind, now)
         if node.owner is not None:
@@ -133,14 +134,14 @@ class Tree:
         return node
 
     def listen(self, path: bytes, kind: NodeKind, listener: Peer, now: float) -> TreeNode:
-        """Add a listener or observer to a node, and make it if it is not there.
+        """Add a listener or observer to a node, and create the node if needed.
 
         Raises:
-            TreeError: as `find`, and `path_already_exists` if it has another kind.
+            TreeError: the errors of `find`, and `path_already_exists` if it has another kind.
         """
         node = self._ensure(path, kind, now)
-        node.listeners[listener] = listener.hear
-        self._heard[listener][node] = None
+        node.listeners[listener] = listener.send
+        self._listened[listener][node] = None
         return node
 
     def paths(self) -> list[bytes]:
@@ -148,25 +149,25 @@ class Tree:
         return [path for path, node in self._index.items() if isinstance(node, TreeNode)]
 
     def owned_by(self, owner: Owner) -> int:
-        """Return how many nodes somebody owns."""
+        """Return the number of nodes of an owner."""
         return len(self._owned.get(owner, ()))
 
-    def heard_by(self, listener: Peer) -> int:
-        """Return how many nodes somebody listens to or observes."""
-        return len(self._heard.get(listener, ()))
+    def listened_by(self, listener: Peer) -> int:
+        """Return the number of nodes that a client listens to or observes."""
+        return len(self._listened.get(listener, ()))
 
     def release(self, owner: Owner) -> list[tuple[TreeNode, bool]]:
-        """Take all its nodes from an owner.
+        """Remove an owner from all its nodes.
 
         Returns:
-            Each node, and whether it had a value: it has none any more.
+            Each node, and whether it had a value, which is now unknown.
         """
         nodes = self._owned.pop(owner, {})
         self._owned = shrunk(self._owned)
         return [(node, self._disown(node)) for node in nodes]
 
     def disown(self, node: TreeNode) -> bool:
-        """Take a node from its owner; return whether it had a value, which it has not any more."""
+        """Remove the owner of a node; return whether it had a value, which is now unknown."""
         if node.owner is not None:
             _remove(self._owned, node.owner, node)
         return self._disown(node)
@@ -179,17 +180,17 @@ class Tree:
 
     def unlisten(self, listener: Peer, node: TreeNode) -> None:
         """Remove a listener or observer from a node."""
-        _remove(self._heard, listener, node)
-        self._stop_hearing(listener, node)
+        _remove(self._listened, listener, node)
+        self._remove_listener(listener, node)
 
     def unlisten_all(self, listener: Peer) -> None:
         """Remove a listener or observer from all its nodes."""
-        nodes = self._heard.pop(listener, {})
-        self._heard = shrunk(self._heard)
+        nodes = self._listened.pop(listener, {})
+        self._listened = shrunk(self._listened)
         for node in nodes:
-            self._stop_hearing(listener, node)
+            self._remove_listener(listener, node)
 
-    def _stop_hearing(self, listener: Peer, node: TreeNode) -> None:
+    def _remove_listener(self, listener: Peer, node: TreeNode) -> None:
         del node.listeners[listener]
         node.listeners = shrunk(node.listeners)
         self._drop_if_idle(node)
@@ -212,13 +213,13 @@ class Tree:
         self._index[path] = node
         self.size += 1
         self.ordered.add(path)
-        self._hang(path, node)
+        self._attach(path, node)
         if self.on_change is not None:
             self.on_change(node, "added")
         return node
 
-    def _hang(self, path: bytes, child: TreeNode | Directory) -> None:
-        """Put a child into its directory, and make the directories that are missing."""
+    def _attach(self, path: bytes, child: TreeNode | Directory) -> None:
+        """Add a child to its directory, and create missing directories."""
         while True:
             above, _, name = path.rpartition(b"/")
             directory = self.root if not above else self._index.get(above)
@@ -253,7 +254,7 @@ class Tree:
 
     def _why_missing(self, path: bytes) -> str:
         """Return the error value for a path that is not in the index."""
-        # The limits come first: what follows takes time in proportion to both.
+        # The limits come first, since the rest takes time in proportion to both.
         if len(path) > self._max_length or path.count(b"/") > self._max_depth:
             return "invalid_path"
         if not is_wire_path(path):
@@ -273,6 +274,6 @@ _Of = TypeVar("_Of")
 
 
 def _remove(nodes: dict[_Of, dict[TreeNode, None]], of: _Of, node: TreeNode) -> None:
-    """Remove a node from those of somebody."""
+    """Remove a node from the set of an owner or listener."""
     del nodes[of][node]
     nodes[of] = shrunk(nodes[of])

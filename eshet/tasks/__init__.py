@@ -1,17 +1,17 @@
-"""Tasks at work.
+"""Running tasks under a strategy.
 
-A *task* is an async function without arguments; called again, it does its work again. The
-strategies, which only describe how tasks are run, are in `eshet.utils`.
+A *task* is an async function without arguments, which can be called repeatedly to repeat its work.
+The strategies, which only describe how tasks are run, are in `eshet.utils`.
 
-    built       a strategy at work
-    options     what every strategy can be told
-    workload    how much the strategies of a context have to do
-    starting    asyncio tasks that nobody has to hold
+    built       a strategy that runs tasks
+    options     the options that all strategies have
+    workload    the numbers of running and waiting tasks in a scope
+    starting    starting asyncio tasks without holding them
 """
 
 from eshet.tasks.built import Arrival, BuiltStrategy, End, Ending, Task, current_attempt
 from eshet.tasks.options import BUGS, Options, RetryOptions, back_off_of, check_retries
-from eshet.tasks.workload import Workload, using_workload
+from eshet.tasks.workload import Workload
 
 __all__ = [
     "BUGS",
@@ -26,5 +26,4 @@ __all__ = [
     "back_off_of",
     "check_retries",
     "current_attempt",
-    "using_workload",
 ]

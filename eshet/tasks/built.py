@@ -1,11 +1,11 @@
-"""A strategy at work: when each task runs, how often it is attempted, and what became of it.
+"""Runs tasks under a strategy: when each task runs, its attempts, and its outcome.
 
     arrival ──> waiting ──> running ──> attempt ──> ended: succeeded, failed or interrupted
        │           │           ^           │ failed
        └───────────┴──> skipped └── pause ─┘
 
-Invariants: at most `at_once` tasks run; one that waits begins as soon as it may; each task ends
-once, which is told once.
+Invariants: at most `at_once` tasks run; a waiting task starts as soon as it may; each task ends
+once, and its ending is reported once.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from eshet.cause import current, current_cause, use_cause
 from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import BackOff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
-from eshet.tasks.workload import current_workload
+from eshet.tasks.workload import Workload
 from eshet.user_errors import plain_error
 
 __all__ = ["Arrival", "BuiltStrategy", "End", "Ending", "Task", "current_attempt"]
@@ -34,32 +34,32 @@ _log: Final = logging.getLogger("eshet")
 current_attempt: Final[contextvars.ContextVar[int]] = contextvars.ContextVar(
     "eshet.attempt", default=1
 )
-"""Which attempt of its task it is that runs now."""
+"""The number of the running attempt of a task."""
 
 
 class End(enum.StrEnum):
-    """What became of a task."""
+    """The outcome of a task."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    """Its last attempt has failed, and there is none any more."""
+    """Its last attempt failed."""
     INTERRUPTED = "interrupted"
-    """It was cancelled in the midst of an attempt: what it was doing may be done or not."""
+    """It was cancelled during an attempt, which may or may not have taken effect."""
     SKIPPED = "skipped"
-    """It was given up between attempts, or before the first."""
+    """It was dropped between attempts, or before the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a task has ended.
+    """The ending of a task.
 
     Args:
-        task: which.
-        end: what became of it.
-        attempts: how many were begun.
-        error: of the last attempt, if that failed.
-        why: it was skipped or interrupted: `"superseded"`, `"busy"`, `"queue full"`; the reason for
-            which the scope of its strategy has ended, or `"closed"` if it was closed by hand.
+        task: the task.
+        end: its outcome.
+        attempts: the number of attempts that were started.
+        error: the error of the last attempt, if that failed.
+        why: it was skipped or interrupted: `"superseded"`, `"busy"`, `"queue full"`; the reason
+            why the scope of its strategy has ended, or `"closed"` if the strategy was closed.
     """
 
     task: Task
@@ -70,20 +70,20 @@ class Ending:
 
 
 class Arrival(enum.Enum):
-    """What a task that arrives means for those that are there already."""
+    """How a new task affects those that are already there."""
 
     WAITS = enum.auto()
     """It waits for its turn."""
     SKIPS_WAITING = enum.auto()
-    """Those that wait are skipped, also for their next attempt."""
+    """Waiting tasks are skipped, including those that wait for their next attempt."""
     CANCELS_RUNNING = enum.auto()
-    """The same, and the one that runs is cancelled."""
+    """Waiting tasks are skipped, and the running one is cancelled."""
     GIVES_WAY = enum.auto()
-    """It is skipped itself while another one runs."""
+    """The new task is skipped while another one is running."""
 
 
 class _Job:
-    """A task on its way, and the cause of the call that gave it."""
+    """A task under way, and the cause of the call that passed it."""
 
     __slots__ = (
         "arrived",
@@ -107,24 +107,24 @@ class _Job:
         self.runner: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Let this context, which is that of its worker only, be that of its next attempt."""
+        """Prepare this context, which belongs to the job's worker, for its next attempt."""
         self.attempting = True
         self.attempts += 1
         current_attempt.set(self.attempts)
         current.set(self.cause)
 
     def ending(self, why: str = "") -> "Ending":
-        """Return how the task has ended, going by its last attempt.
+        """Return the ending of the task, according to its last attempt.
 
         Args:
-            why: it was skipped; empty if it was not.
+            why: the reason if it was skipped, else empty.
         """
         failed = self.error is not None
         end = End.SKIPPED if why else End.FAILED if failed else End.SUCCEEDED
         return Ending(self.task, end, self.attempts, self.error, why)
 
     def skip(self, why: str) -> "Ending":
-        """Tell the task why it will not be run, for the cause of its call; return its ending."""
+        """Notify the task, with its cause, that it will not be run; return its ending."""
         skipped = getattr(self.task, "skipped", None)
         if skipped is not None:
             with use_cause(self.cause):
@@ -133,20 +133,20 @@ class _Job:
 
 
 class BuiltStrategy:
-    """A strategy at work: call it with tasks.
+    """A strategy that runs tasks: call it with a task.
 
-    What it runs belongs to the scope in which it was built: it runs in that context, errors are
-    reported there, and it ends when the scope does. Only the cause is that of the call.
+    Its tasks belong to the scope in which it was built: they run in that context, their errors are
+    reported there, and they end with that scope. Only the cause is that of the call.
 
-    A task that has a method `skipped` is told by that why it will not be run, or not be attempted
-    again; see `Ending.why`. Where another version takes the place of the scope, the tasks that are
-    `unfinished` are not told: whoever does that lets it go on with them, or tells them.
+    If a task has a method `skipped`, that is called with the reason when the task will not be run,
+    or not be attempted again; see `Ending.why`. If another version replaces the scope, `unfinished`
+    tasks are not notified: the replacing code continues or notifies them.
 
     Args:
         options: of the strategy.
         at_once: how many tasks may run at the same time.
-        arrival: what a task that arrives means for the others.
-        back_off: how a failed task is attempted again; None if it is not.
+        arrival: how a new task affects the others.
+        back_off: how a failed task is repeated; None if it is not.
     """
 
     def __init__(
@@ -158,43 +158,43 @@ class BuiltStrategy:
         back_off: BackOff | None = None,
     ) -> None:
         self.on_end: Callable[[Ending], object] | None = None
-        """Called with the ending of each task, when it is known."""
+        """Called with the ending of each task."""
         self._options = options
         self._at_once = at_once
         self._arrival = arrival
         self._back_off = back_off
         self._waiting: deque[_Job] = deque()
-        self._under_way: dict[_Job, None] = {}
+        self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
-        self._failing: set[str] = set()  # the names of tasks whose last attempt has failed
+        self._failing: set[str] = set()  # the names of tasks whose last attempt failed
         self._warn_at = options.warn_queue
         self._closed = False
         self._context = contextvars.copy_context()
-        workload = current_workload.get()
-        self._count_out = workload.add(self) if workload is not None else lambda: None
         scope = current_scope()
+        workload = None if scope is None else scope.find(Workload)
+        self._leave_workload = workload.add(self) if workload is not None else lambda: None
         self._scope = scope
         self._owned = scope.own(self._stop) if scope is not None else None
 
     @property
     def running(self) -> int:
-        """How many tasks run, or pause between two attempts."""
-        return len(self._under_way)
+        """The number of tasks that run, or pause between two attempts."""
+        return len(self._active)
 
     @property
     def queued(self) -> int:
-        """How many tasks wait for their first attempt."""
+        """The number of tasks that wait for their first attempt."""
         return len(self._waiting)
 
     def __call__(self, task: Task) -> None:
-        """Run the task in the background, as the strategy says; never waits.
+        """Run the task in the background, as the strategy describes; never waits.
 
-        Once this is closed, the task is skipped.
+        After `close`, the task is skipped.
         """
         job = _Job(task, asyncio.get_running_loop().time())
         if self._closed:
             self._skip(job, self._why_closed)
-        elif self._has_to_give_way():
+        elif self._is_busy():
             self._skip(job, "busy")
         elif self._is_full(running=len(self._workers)):
             self._skip(job, "queue full")
@@ -205,18 +205,18 @@ class BuiltStrategy:
             self._start_worker(task)
 
     def unfinished(self) -> list[Task]:
-        """Return the tasks that are still to be done, and would not be if this were closed.
+        """Return the tasks whose work would not be done if this were closed.
 
-        One that runs is among them only if its failure would be followed by another attempt: else
-        it has been given its only one.
+        A running task is included only if it would get another attempt after a failure: otherwise
+        it has had its only one.
         """
-        retried = [job for job in self._under_way if self._has_attempts_left(job)]
+        retried = [job for job in self._active if self._has_attempts_left(job)]
         return [job.task for job in (*retried, *self._waiting)]
 
     async def close(self) -> None:
-        """Cancel what runs, drop what waits, and return when all has ended.
+        """Cancel running tasks, skip waiting ones, and return when all have ended.
 
-        A task may close its own strategy: that one is cancelled too, but not waited for.
+        A task may close its own strategy: then it is cancelled too, but not waited for.
         """
         self._stop()
         if self._owned is not None:
@@ -226,14 +226,14 @@ class BuiltStrategy:
 
     def _stop(self) -> None:
         self._closed = True
-        self._count_out()
+        self._leave_workload()
         while self._waiting:
-            self._tell(self._drop(self._waiting.popleft()))
+            self._notify_end(self._drop(self._waiting.popleft()))
         for worker in self._workers:
             worker.cancel()
 
     def _drop(self, job: _Job) -> Ending:
-        """Return how a task ends that waits while this is closed, and tell it."""
+        """Return the ending of a task that waits while this is closed, and notify the task."""
         why = self._why_closed
         return job.ending(why) if why == Reason.REPLACED else job.skip(why)
 
@@ -244,11 +244,11 @@ class BuiltStrategy:
 
     # --- arrival ------------------------------------------------------------------------------
 
-    def _has_to_give_way(self) -> bool:
+    def _is_busy(self) -> bool:
         return self._arrival is Arrival.GIVES_WAY and bool(self._workers)
 
     def _is_full(self, running: int) -> bool:
-        """Whether all run at once, and one more would be too many."""
+        """Whether the limit of running tasks is reached; for strategies without a queue."""
         if self._at_once < math.inf:
             return False
         self._warn_of(running, "run at once")
@@ -260,8 +260,8 @@ class BuiltStrategy:
             return
         while self._waiting:
             self._skip(self._waiting.popleft(), "superseded")
-        for job in self._under_way:
-            if job.replaced.is_set():  # once: a second time would cut its clean-up short
+        for job in self._active:
+            if job.replaced.is_set():  # cancelling a second time would interrupt its clean-up
                 continue
             job.replaced.set()
             if self._arrival is Arrival.CANCELS_RUNNING and job.attempting and job.runner:
@@ -275,26 +275,26 @@ class BuiltStrategy:
             self._warn_of(len(self._waiting), "wait")
 
     def _free_places(self) -> int:
-        """How many of those that wait are about to begin."""
-        return int(self._at_once) - len(self._under_way) if self._at_once < math.inf else 0
+        """The number of waiting tasks that are about to start."""
+        return int(self._at_once) - len(self._active) if self._at_once < math.inf else 0
 
     def _warn_of(self, count: int, what: str) -> None:
         if count < self._options.warn_queue:
             self._warn_at = self._options.warn_queue
         elif count >= self._warn_at:
             self._warn_at = 2 * count
-            oldest = self._oldest_under_way() or self._waiting[0]
+            oldest = self._oldest_active() or self._waiting[0]
             age = asyncio.get_running_loop().time() - oldest.arrived
-            text = "%d tasks %s, the oldest (%s) for %.1f s: they come faster than they end"
+            text = "%d tasks %s, the oldest (%s) for %.1f s: they start faster than they end"
             named = name_of(oldest.task)
             self._context.copy().run(_log.warning, text, count, what, named, age)
 
-    def _oldest_under_way(self) -> _Job | None:
-        """Return, where all run at once, the task that has done so for longest."""
-        return next(iter(self._under_way), None) if self._at_once == math.inf else None
+    def _oldest_active(self) -> _Job | None:
+        """Return the longest-running task; for strategies without a queue."""
+        return next(iter(self._active), None) if self._at_once == math.inf else None
 
     def _skip(self, job: _Job, why: str) -> None:
-        self._tell(job.skip(why))
+        self._notify_end(job.skip(why))
 
     # --- work ---------------------------------------------------------------------------------
 
@@ -311,26 +311,26 @@ class BuiltStrategy:
             self._start_worker(self._waiting[0].task)
 
     async def _work(self) -> None:
-        """Run the task that has waited longest to its end."""
+        """Run the task that has waited longest, until it ends."""
         if not self._waiting:
             return
         job = self._waiting.popleft()
         job.runner = asyncio.current_task()
-        self._under_way[job] = None
+        self._active[job] = None
         try:
             ending = await self._finish(job)
-        except BaseException:  # cancelled, or cut short by whoever guards the loop
-            ending = self._cut_short(job)
+        except BaseException:  # cancelled, or interrupted by the watchdog
+            ending = self._ending_of_cancelled(job)
             raise
         finally:
-            del self._under_way[job]
-            self._tell(ending)
-            # The frames of the error hold the job, and all that the task had made: without this,
-            # that memory would not be free before Python looks for circles.
+            del self._active[job]
+            self._notify_end(ending)
+            # The frames of the error refer to the job, and to all objects of the task: without
+            # this, that memory would only be freed by the cyclic garbage collector.
             job.error = None
 
-    def _cut_short(self, job: _Job) -> Ending:
-        """Return how a task has ended whose worker was cancelled, and tell it if it was waiting."""
+    def _ending_of_cancelled(self, job: _Job) -> Ending:
+        """Return the ending of a task whose worker was cancelled; notify it if it was waiting."""
         if self._closed and not job.attempting:
             return self._drop(job)
         why = self._why_closed if self._closed else "superseded" if job.replaced.is_set() else ""
@@ -338,16 +338,16 @@ class BuiltStrategy:
         return Ending(job.task, end, job.attempts, job.error, why)
 
     async def _finish(self, job: _Job) -> Ending:
-        """Attempt the task until it is done, or given up, or a newer one takes its place."""
+        """Attempt the task until it succeeds, is given up, or is superseded."""
         pauses = self._back_off.pauses() if self._back_off is not None else iter(())
         while True:
             job.begin()
             job.error = await self._attempt(job)
             job.attempting = False
-            if not self._is_to_be_repeated(job):
+            if not self._should_retry(job):
                 return job.ending()
             pause = next(pauses) * (1 - self._options.jitter * self._options.randomness())
-            if await self._is_replaced_within(pause, job):
+            if await self._is_superseded_within(pause, job):
                 return job.ending() if job.error is None else job.skip("superseded")
 
     async def _attempt(self, job: _Job) -> BaseException | None:
@@ -389,7 +389,7 @@ class BuiltStrategy:
         report_error(error, f"attempt {job.attempts} of {task}" if self._back_off else task)
         return error
 
-    def _is_to_be_repeated(self, job: _Job) -> bool:
+    def _should_retry(self, job: _Job) -> bool:
         if self._closed or self._back_off is None or not self._has_attempts_left(job):
             return False
         error, options = job.error, self._options
@@ -403,8 +403,8 @@ class BuiltStrategy:
         most = self._options.max_attempts
         return self._back_off is not None and (most is None or job.attempts < most)
 
-    async def _is_replaced_within(self, pause: float, job: _Job) -> bool:
-        """Wait for the next attempt; return early, with True, if a newer task took the place."""
+    async def _is_superseded_within(self, pause: float, job: _Job) -> bool:
+        """Wait for the next attempt; return early, with True, if a newer task supersedes it."""
         try:
             async with asyncio.timeout(pause):
                 await job.replaced.wait()
@@ -412,13 +412,13 @@ class BuiltStrategy:
             return False
         return True
 
-    def _tell(self, ending: Ending) -> None:
+    def _notify_end(self, ending: Ending) -> None:
         if self.on_end is not None:
             self.on_end(ending)
 
 
 def _is_or_holds(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
-    """Whether an error is of one of these kinds, or a group in which one is."""
+    """Whether an error is of one of these kinds, or a group that contains one."""
     if isinstance(error, kinds):
         return True
     return isinstance(error, BaseExceptionGroup) and any(

@@ -1,4 +1,4 @@
-"""What every strategy can be told beside what is its own."""
+"""The options that all strategies have."""
 
 import dataclasses
 import math
@@ -10,24 +10,24 @@ from typing import Final, Protocol
 __all__ = ["BUGS", "BackOff", "Options", "RetryOptions", "back_off_of", "check_retries"]
 
 BUGS: Final = (TypeError, NameError, AttributeError)
-"""Errors of who wrote the task, which another attempt would meet again."""
+"""Programming errors in a task, which another attempt would hit again."""
 
 QUEUE_WARNING: Final = 100
-"""How many tasks may wait before that is told."""
+"""How many tasks may wait before a warning is logged."""
 
 
 @dataclass(frozen=True)
 class BackOff:
-    """The pauses from each attempt of a task to the next.
+    """The pauses between the attempts of a task.
 
     Args:
         start: seconds from the first failure to the second attempt.
         end: the longest pause, in seconds.
-        multiplier: how much longer each pause is than the last.
+        multiplier: the factor from each pause to the next.
         assume_failed: whether an attempt is repeated although it succeeded.
 
     Raises:
-        ValueError: the arguments do not go together; the message says what to write.
+        ValueError: the arguments are not consistent; the message says what to write.
     """
 
     start: float
@@ -38,7 +38,7 @@ class BackOff:
     def __post_init__(self) -> None:
         if not 0 < self.start <= self.end < math.inf:
             raise ValueError(
-                f"retry_start={self.start} and retry_end={self.end} are no range of "
+                f"retry_start={self.start} and retry_end={self.end} are not a range of "
                 "waits: write seconds with 0 < retry_start <= retry_end"
             )
         if not 1 <= self.multiplier < math.inf:
@@ -57,25 +57,25 @@ class BackOff:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Options:
-    """What every strategy can be told beside what is its own, by name.
+    """The options that all strategies have, by keyword.
 
     Args:
-        timeout: seconds that an attempt may take; it is cancelled then, and has failed. None for
-            as long as it takes.
-        max_queue: how many tasks may wait: the oldest is skipped for one more. Where all run at
-            once, how many may run: one more is skipped. None for any number.
-        warn_queue: how many wait, or run at once, when a warning is logged, and again at twice as
-            many, and so on.
-        max_attempts: how often a task is attempted at most; None for without end. Needs `retry`.
+        timeout: seconds that an attempt may take; then it is cancelled, and has failed. None for
+            no limit.
+        max_queue: how many tasks may wait; beyond that the oldest is skipped. If a strategy runs
+            any number at once, how many may run; further ones are skipped. None for no limit.
+        warn_queue: how many tasks wait, or run at once, when a warning is logged; it is repeated
+            each time the number doubles.
+        max_attempts: the maximum number of attempts; None for no limit. Needs `retry`.
         retry_on: errors after which a task is attempted again. Needs `retry`.
-        give_up_on: errors after which it is not, whatever `retry_on` says: as they come, bugs,
-            which another attempt would meet again.
-        jitter: the share, from 0 to 1, by which a pause between attempts is shortened at most, at
-            random, so that many that fail together do not come back together. Needs `retry`.
-        randomness: gives numbers from 0 to 1 for that.
+        give_up_on: errors after which it is not, even if they match `retry_on`: by default those
+            of bugs, which another attempt would hit again.
+        jitter: the maximum fraction, from 0 to 1, by which a pause between attempts is shortened at
+            random, so that many tasks that fail together are not repeated together. Needs `retry`.
+        randomness: returns numbers from 0 to 1 for that.
 
     Raises:
-        ValueError: an option has no meaning; the message says what to write.
+        ValueError: an option is not valid; the message says what to write.
     """
 
     timeout: float | None = None
@@ -89,27 +89,27 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not 0 < self.timeout < math.inf:
-            raise ValueError(f"timeout={self.timeout} is no time: write seconds, more than 0")
+            raise ValueError(f"timeout={self.timeout} is not valid: write seconds, more than 0")
         for name, least in (("max_queue", 1), ("warn_queue", 1), ("max_attempts", 1)):
             count = getattr(self, name)
             if count is not None and count < least:
                 raise ValueError(f"{name}={count} would let no task run: write 1 or more")
         if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter={self.jitter} is no share of a pause: write 0 to 1")
+            raise ValueError(f"jitter={self.jitter} is not a fraction: write 0 to 1")
         for name in ("retry_on", "give_up_on"):
             if not _are_errors(getattr(self, name)):
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} is no tuple of errors: "
+                    f"{name}={getattr(self, name)!r} is not a tuple of errors: "
                     f"write {name}=(OSError, TimeoutError)"
                 )
 
     def __repr__(self) -> str:
-        said = (
+        shown = (
             f"{each.name}={getattr(self, each.name)!r}"
             for each in dataclasses.fields(self)
             if each.repr and getattr(self, each.name) != each.default
         )
-        return f"{type(self).__name__}({', '.join(said)})"
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -120,7 +120,8 @@ class RetryOptions(Options):
         retry: attempt a failed task again, until it succeeds.
         retry_start: seconds from a failure to the second attempt.
         retry_end: the longest pause between two attempts, in seconds.
-        retry_multiplier: how much longer each pause is than the last. A new task starts afresh.
+        retry_multiplier: the factor from each pause to the next. A new task starts again with
+            `retry_start`.
     """
 
     retry: bool = False
@@ -134,7 +135,7 @@ class RetryOptions(Options):
 
 
 class _Retries(Protocol):
-    """What `RetryOptions` and the contract's `RunSerially` have in common."""
+    """The common part of `RetryOptions` and the contract's `RunSerially`."""
 
     @property
     def retry(self) -> bool: ...
@@ -147,7 +148,7 @@ class _Retries(Protocol):
 
 
 def back_off_of(strategy: _Retries, *, assume_failed: bool = False) -> BackOff | None:
-    """Return how a strategy attempts a failed task again; None if it does not."""
+    """Return how a strategy repeats a failed task; None if it does not."""
     back_off = BackOff(
         strategy.retry_start, strategy.retry_end, strategy.retry_multiplier, assume_failed
     )
@@ -155,10 +156,10 @@ def back_off_of(strategy: _Retries, *, assume_failed: bool = False) -> BackOff |
 
 
 def check_retries(strategy: _Retries) -> None:
-    """Check what a strategy says of retries.
+    """Check the retry options of a strategy.
 
     Raises:
-        ValueError: it has no meaning; the message says what to write.
+        ValueError: an option is not valid; the message says what to write.
     """
     back_off_of(strategy)
     if strategy.retry:
@@ -166,7 +167,7 @@ def check_retries(strategy: _Retries) -> None:
     for name in ("max_attempts", "retry_on", "jitter"):
         if getattr(strategy, name) != getattr(Options, name):
             raise ValueError(
-                f"{name} is about attempts after the first, of which there are none: "
+                f"{name} is about attempts after the first, but retry is off: "
                 f"write {type(strategy).__name__}(retry=True, {name}={getattr(strategy, name)!r})"
             )
 

@@ -1,4 +1,4 @@
-"""Starting an `asyncio.Task` that nobody has to hold."""
+"""Starting an `asyncio.Task` without having to hold a reference to it."""
 
 import asyncio
 import contextvars
@@ -22,8 +22,8 @@ def start_task(
     named: Callable[..., object],
     context: contextvars.Context | None = None,
 ) -> asyncio.Task[_T]:
-    """Start an `asyncio.Task` that nobody has to hold, named after a function."""
-    loop = asyncio.get_running_loop()  # raises before there is a coroutine that nobody awaits
+    """Start an `asyncio.Task`, named after a function; the caller need not hold a reference."""
+    loop = asyncio.get_running_loop()  # may raise, so before creating a coroutine
     task = loop.create_task(work(), name=name_of(named), context=context)
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -31,11 +31,11 @@ def start_task(
 
 
 def is_failure(error: BaseException) -> bool:
-    """Whether awaited code of a user failed with this error; else the error has to go on.
+    """Whether awaited user code failed with this error; else the error must be raised further.
 
-    It has to go on if the present task is being cancelled, if its coroutine is being closed (which
-    happens outside of its task), or if the guard of the event loop interrupts it. Beyond that the
-    same holds as for callbacks; see `eshet.scope.is_contained`.
+    It must be raised further if the current task is being cancelled, if its coroutine is being
+    closed (which happens outside of its task), or if the watchdog of the event loop interrupts it.
+    Otherwise the same holds as for callbacks; see `eshet.scope.is_contained`.
     """
     task = _current_task()
     if is_error(error, asyncio.CancelledError):
@@ -48,18 +48,18 @@ def is_failure(error: BaseException) -> bool:
 def _current_task() -> "asyncio.Task[Any] | None":
     try:
         return asyncio.current_task()
-    except RuntimeError:  # there is no running loop any more
+    except RuntimeError:  # no loop is running any more
         return None
 
 
 def retrieve_error(task: asyncio.Task[Any]) -> None:
-    """Tell asyncio that the error is known: it has been reported already."""
+    """Mark the error of a task as retrieved: it has been reported already."""
     if not task.cancelled():
         task.exception()
 
 
 def name_of(f: Callable[..., object]) -> str:
-    """Return what to call a function or a task in front of people."""
+    """Return the name of a function or a task for messages."""
     while isinstance(f, functools.partial):
         f = f.func
     return str(getattr(f, "__qualname__", None) or repr(f))

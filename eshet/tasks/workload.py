@@ -1,14 +1,12 @@
-"""How much the strategies of a context have to do."""
+"""The numbers of running and waiting tasks in a scope."""
 
-import contextlib
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-__all__ = ["Workload", "current_workload", "using_workload"]
+__all__ = ["Workload"]
 
 
-class _AtWork(Protocol):
+class _Strategy(Protocol):
     @property
     def running(self) -> int: ...
     @property
@@ -16,36 +14,22 @@ class _AtWork(Protocol):
 
 
 class Workload:
-    """The strategies at work in a context: how much they have to do."""
+    """The strategies of a scope, and the numbers of their tasks."""
 
     def __init__(self) -> None:
-        self._at_work: dict[_AtWork, None] = {}
+        self._strategies: dict[_Strategy, None] = {}
 
     @property
     def running(self) -> int:
-        """How many tasks run."""
-        return sum(each.running for each in self._at_work)
+        """The number of running tasks."""
+        return sum(each.running for each in self._strategies)
 
     @property
     def queued(self) -> int:
-        """How many tasks wait for their turn."""
-        return sum(each.queued for each in self._at_work)
+        """The number of waiting tasks."""
+        return sum(each.queued for each in self._strategies)
 
-    def add(self, built: _AtWork) -> Callable[[], object]:
-        """Count a strategy in; return what counts it out."""
-        self._at_work[built] = None
-        return lambda: self._at_work.pop(built, None)
-
-
-current_workload: Final[ContextVar[Workload | None]] = ContextVar("eshet.workload", default=None)
-"""Counts the strategies that are built in this context, if anything does."""
-
-
-@contextlib.contextmanager
-def using_workload(workload: Workload) -> Iterator[None]:
-    """Count the strategies built in this context in `workload`, within a `with` statement."""
-    token = current_workload.set(workload)
-    try:
-        yield
-    finally:
-        current_workload.reset(token)
+    def add(self, built: _Strategy) -> Callable[[], object]:
+        """Include a strategy; return a function that removes it."""
+        self._strategies[built] = None
+        return lambda: self._strategies.pop(built, None)

@@ -1,38 +1,39 @@
-"""Reactive values and events tied to paths: what rules are written with.
+"""Reactive values and events tied to paths: the vocabulary of rules.
 
-    sources             values and events that follow what happens at a path
-    sinks               what happens at a path when they change
-    outputs             what sinks send, and hold back while a version is prepared
-    default_client      the client that both use when they are given none
-    default_strategy    the strategy under which sinks run when they are given none
-    store               values that are kept in files
-    resending           sends again what did not arrive
-    fsm                 `FSM`, as in the module of this name in yarp
-    temporal            time operators, as in the module of this name in yarp
-    utils               helpers, as in the module of this name in yarp
-    value               `Value` and `Event`, as in the module of this name in yarp
+    sources             values and events that follow a path
+    sinks               outputs to a path when values change or events emit
+    outputs             the outputs of sinks, held back while a version is being prepared
+    default_client      the client that both use by default
+    default_strategy    the strategy under which sinks run by default
+    store               values saved in files
+    resending           repeats outputs that were not delivered
+    debug               the graph as data and as a drawing; each step of transactions
+    compat              names that exist only for rules written for PyPI's yarp
+    fsm                 `FSM`, as in yarp's module of that name
+    temporal            time operators, as in yarp's module of that name
+    utils               helpers, as in yarp's module of that name
+    value               `Value` and `Event`, as in yarp's module of that name
 
     from eshet import yarp
 
     lux = await yarp.state_observe("/hall/lux")
     await yarp.set_value("/hall/light", lux < 40)
 
-All names of `eshet.reactive` are here too, and so all public names of plain yarp: moving a rule
-from plain yarp means changing its import. The modules `fsm`, `store`, `temporal`, `utils` and
-`value` have what the modules of yarp of these names have.
+This contains all names of `eshet.reactive`, and so all public names of plain yarp: to move a rule
+from plain yarp, change its import. The modules `fsm`, `store`, `temporal`, `utils` and `value` have
+the contents of yarp's modules of these names.
 """
 
 from eshet import reactive
-from eshet.reactive import *  # noqa: F403 - the vocabulary, which has an __all__ of its own
+from eshet.reactive import *  # noqa: F403 - it has an __all__ of its own
 from eshet.reactive.core.handle import Reactive
 from eshet.unknown import Unknown
-from eshet.yarp import store
+from eshet.yarp import compat, debug, store
 from eshet.yarp.default_client import (
     get_default_eshet_client,
     set_default_eshet_client,
     using_client,
 )
-from eshet.yarp.default_strategy import using_strategy
 from eshet.yarp.sinks import (
     action_call,
     event_register,
@@ -48,6 +49,8 @@ __all__ = [
     "Reactive",
     "Unknown",
     "action_call",
+    "compat",
+    "debug",
     "event_listen",
     "event_register",
     "file_backed_value",
@@ -59,5 +62,4 @@ __all__ = [
     "state_register_set_event",
     "store",
     "using_client",
-    "using_strategy",
 ]

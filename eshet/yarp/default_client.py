@@ -1,7 +1,7 @@
-"""The client that the wrappers use when they are given none.
+"""The client that the wrappers use by default.
 
-There is one for each event loop, and one for each context that asked for one of its own: the runner
-gives every rule module its client so, without any module seeing another's.
+There is one for each event loop, and one for each scope or context that sets its own: this is how
+the runner gives each rule module its own client, hidden from other modules.
 """
 
 import asyncio
@@ -12,27 +12,29 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from eshet.client import Client
+from eshet.scope import current_scope
 
-__all__ = ["get_default_eshet_client", "set_default_eshet_client", "using_client"]
+__all__ = ["DefaultClient", "get_default_eshet_client", "set_default_eshet_client", "using_client"]
 
 
-class _Place:
-    """Holds a default client, once there is one."""
+class DefaultClient:
+    """The default client of a scope, a context or a loop, once it exists."""
 
     def __init__(self, client: Client | None = None) -> None:
         self.client = client
 
 
-_of_loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Place]] = WeakKeyDictionary()
-_of_context: Final[ContextVar[_Place | None]] = ContextVar("eshet.default_client", default=None)
+_of_loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, DefaultClient]] = WeakKeyDictionary()
+_of_context: Final[ContextVar[DefaultClient | None]] = ContextVar(
+    "eshet.default_client", default=None
+)
 
 
 async def get_default_eshet_client() -> Client:
-    """Get the default client used by the yarp wrapper functions, when it is connected.
+    """Return the default client of the yarp wrapper functions, once it is connected.
 
-    If there is none yet, because neither this nor a wrapper has been called and
-    `set_default_eshet_client` has not either, a new `Client` with default settings is made. Use
-    this to mix yarp functions with plain `Client` use.
+    If there is none yet, since no wrapper nor `set_default_eshet_client` has been called, a new
+    `Client` with default settings is made. Use this to mix yarp functions with plain `Client` use.
 
     Raises:
         Disconnected: the client was closed.
@@ -46,22 +48,27 @@ async def get_default_eshet_client() -> Client:
 
 
 def set_default_eshet_client(client: Client) -> None:
-    """Set the default client used by the yarp wrapper functions."""
+    """Set the default client of the yarp wrapper functions."""
     _place().client = client
 
 
 @contextlib.contextmanager
 def using_client(client: Client) -> Iterator[None]:
-    """Give this context a default client of its own within a `with` statement.
+    """Give this context its own default client within a `with` statement.
 
-    Tasks that are started there keep it for all their life.
+    Tasks that are started there keep that client until they end.
     """
-    token = _of_context.set(_Place(client))
+    token = _of_context.set(DefaultClient(client))
     try:
         yield
     finally:
         _of_context.reset(token)
 
 
-def _place() -> _Place:
-    return _of_context.get() or _of_loops.setdefault(asyncio.get_running_loop(), _Place())
+def _place() -> DefaultClient:
+    scope = current_scope()
+    return (
+        _of_context.get()
+        or (scope and scope.find(DefaultClient))
+        or _of_loops.setdefault(asyncio.get_running_loop(), DefaultClient())
+    )

@@ -1,33 +1,31 @@
-"""The strategy under which sinks run when they are given none: the rule's, else `RunInTask()`."""
+"""The default strategy of sinks: that of the rule, else `RunInTask()`."""
 
-import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Final
 
+from eshet.scope import current_scope
 from eshet.utils import RunInTask, TaskStrategy
 
-__all__ = ["UNSAID", "choose_strategy", "using_strategy"]
+__all__ = ["DEFAULT_STRATEGY", "DefaultStrategy", "choose_strategy"]
 
-UNSAID: Final[TaskStrategy] = RunInTask()
-"""The default of the wrappers' `strategy`: this very object says that none was chosen."""
-
-_of_context: Final[ContextVar[TaskStrategy]] = ContextVar("eshet.strategy", default=UNSAID)
+DEFAULT_STRATEGY: Final[TaskStrategy] = RunInTask()
+"""The default of the wrappers' `strategy`; compared by identity, it means that none was chosen."""
 
 
-def choose_strategy(given: TaskStrategy) -> TaskStrategy:
-    """Return the strategy that a wrapper was given, or else that of this context."""
-    return _of_context.get() if given is UNSAID else given
+class DefaultStrategy:
+    """The strategy of the sinks that are made in a scope, unless they have one of their own.
 
-
-@contextlib.contextmanager
-def using_strategy(strategy: TaskStrategy) -> Iterator[None]:
-    """Run the sinks made in this context under a strategy, unless they are given another.
-
-    Tasks that are started within the `with` statement keep it for all their life.
+    Args:
+        strategy: the strategy.
     """
-    token = _of_context.set(strategy)
-    try:
-        yield
-    finally:
-        _of_context.reset(token)
+
+    def __init__(self, strategy: TaskStrategy) -> None:
+        self.strategy: Final = strategy
+
+
+def choose_strategy(chosen: TaskStrategy) -> TaskStrategy:
+    """Return the strategy passed to a wrapper, or else that of the current scope."""
+    if chosen is not DEFAULT_STRATEGY:
+        return chosen
+    scope = current_scope()
+    default = None if scope is None else scope.find(DefaultStrategy)
+    return DEFAULT_STRATEGY if default is None else default.strategy

@@ -1,4 +1,4 @@
-"""`FSM`, under the name of the module in which the later yarp has it."""
+"""`FSM`, under the module name of later yarp versions."""
 
 from eshet.reactive.time.fsm import FSM
 

@@ -1,15 +1,13 @@
-"""What sinks send, and what they hold back while their version of a rule is prepared.
+"""The outputs of sinks, held back while their version of a rule is being prepared.
 
-A version that is prepared beside the one that works must not be noticed: each of its sinks keeps
-what it would send. When the version takes over, a sink that the old version had too goes on from
-what that one has sent; the house is told only what is different.
+A version that is being prepared beside the running one must have no effect: each of its sinks keeps
+its output. When the version takes over, a sink that the old version also had continues from the
+last output of that one; only differences are sent.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive.core.markers import NoValue, is_same
@@ -19,21 +17,21 @@ from eshet.scope import Scope, current_scope, is_contained
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
-__all__ = ["HeldOutput", "Outputs", "is_unknown", "left_in", "own_output", "using_outputs"]
+__all__ = ["HeldOutput", "Outputs", "is_unknown", "left_in", "own_output"]
 
 
 @dataclass(eq=False, slots=True)
 class HeldOutput:
-    """One sink. What is unknown is not sent.
+    """One sink. Unknown values are not sent.
 
     Args:
-        label: what it does, as `"set_value of /hall/light"`.
-        send: sends a value; may be what a strategy wraps.
-        follows: whether it sends the values of a Value, so that only the present one matters; else
-            it sends emissions, each for itself.
-        skip: is told of a value that is not sent, and why.
-        held: what it holds back; None when it does not.
-        last: the value that was sent last, in a list; empty if none was.
+        label: such as `"set_value of /hall/light"`.
+        send: sends a value; may be wrapped by a strategy.
+        follows: whether it sends the values of a Value, so that only the current one matters; else
+            it sends emissions, each on its own.
+        skip: called with a value that is not sent, and why.
+        held: the held-back values; None when nothing is held back.
+        last: a list with the last sent value; empty if there is none.
     """
 
     label: str
@@ -44,19 +42,19 @@ class HeldOutput:
     last: list[Any] = field(default_factory=list)
 
     def unfinished(self) -> list[tuple[Any, Cause | None]]:
-        """Return the values that have not arrived and would be sent again, and their causes."""
+        """Return the values that were not delivered and would be repeated, with their causes."""
         return []
 
     def resume(self, value: Any) -> None:
-        """Be told of a value that is sent again, and may be on its way already."""
+        """Prepare for sending a value again, for which a request may still be pending."""
 
     @property
     def has_failed(self) -> bool:
-        """Whether what was sent last has not arrived."""
+        """Whether the last sent value was not delivered."""
         return False
 
     def check(self, value: Any) -> None:
-        """See that a value is in place that was sent before nobody was here for a while."""
+        """Verify that a value is still in effect that was sent before the runner was down."""
         self.skip(value, "unchanged")
 
     def __call__(self, value: Any) -> None:
@@ -70,27 +68,27 @@ class HeldOutput:
         else:
             self.skip(value, "unknown")
 
-    def give(self) -> Any:
-        """Return what the next version of this sink has to know, as plain data."""
-        unfinished = [[value, cause and cause.give()] for value, cause in self.unfinished()]
+    def snapshot(self) -> Any:
+        """Return the state for the next version of this sink, as plain data."""
+        unfinished = [[value, cause and cause.snapshot()] for value, cause in self.unfinished()]
         has_arrived = bool(unfinished) or not self.has_failed
         return {"last": self.last if has_arrived else [], "unfinished": unfinished}
 
-    def release(self, given: Any = None, *, was_down: bool = False) -> None:
-        """Hold nothing back from now on.
+    def release(self, state: Any = None, *, was_down: bool = False) -> None:
+        """Stop holding values back.
 
         Args:
-            given: by the sink of the old version, if it had this one. What an Event emitted while
-                it was prepared is not sent then: the old version has done so in its time.
-            was_down: whether nobody was there since, so that the house may have changed.
+            state: the state of the old version's sink, if that had this sink. Then emissions that
+                were held back are dropped: the old version has sent them.
+            was_down: whether the runner was down since, so that the device may have changed.
         """
         held, self.held = self.held or [], None
-        if given is None:
+        if state is None:
             for value in held:
                 self(value)
             return
-        self.last = list(given["last"])
-        for value, cause in left_in(given):
+        self.last = list(state["last"])
+        for value, cause in left_in(state):
             with use_cause(cause):
                 self.resume(value)
                 self(value)
@@ -107,7 +105,7 @@ class Outputs:
     """The sinks of one version of a module.
 
     Args:
-        held_back: whether they hold back what they would send, until they are released.
+        held_back: whether outputs are held back until they are released.
     """
 
     def __init__(self, *, held_back: bool = False) -> None:
@@ -115,7 +113,7 @@ class Outputs:
         self._outputs: dict[HeldOutput, Scope | None] = {}
 
     def add(self, output: HeldOutput) -> HeldOutput:
-        """Take a sink in, until the current scope ends."""
+        """Add a sink, until the current scope ends."""
         scope = current_scope()
         self._outputs[output] = scope
         output.held = [] if self._held_back else None
@@ -123,55 +121,65 @@ class Outputs:
             scope.own(lambda: self._outputs.pop(output, None))
         return output
 
-    def give(self, rules: Mapping[Scope, str]) -> list[Snapshot]:
-        """Return what each sink gives; see `HeldOutput.give`.
+    def snapshot(self, rules: Mapping[Scope, str]) -> list[Snapshot]:
+        """Return the state of each sink; see `HeldOutput.snapshot`.
 
         Args:
             rules: the names of rules, by their scopes.
         """
         described = zip(self._describe(rules), self._outputs, strict=True)
-        return [Snapshot(description, _given_by(output)) for description, output in described]
+        return [Snapshot(description, _snapshot_of(output)) for description, output in described]
 
     def paths(self, rules: Mapping[Scope, str]) -> dict[str, set[str]]:
-        """Return where sinks send to, or would if they had something to send, by their rules."""
+        """Return the paths to which sinks send, by rule, even if nothing was sent yet."""
         paths: dict[str, set[str]] = {}
         for each in self._describe(rules):
             paths.setdefault(each.rule, set()).add(each.label.rpartition(" of ")[2])
         return paths
 
     def release(
-        self, rules: Mapping[Scope, str], memos: Sequence[Snapshot] = (), *, was_down: bool = False
+        self,
+        rules: Mapping[Scope, str],
+        snapshots: Sequence[Snapshot] = (),
+        *,
+        was_down: bool = False,
     ) -> list[Snapshot]:
-        """Let all sinks go on where those of the old version end, or begin.
+        """Let all sinks continue from those of the old version, or start.
 
-        A sink whose predecessor is not clear goes on from whatever was last sent to its path.
+        A sink without a clear predecessor continues from the last value sent to its path.
 
         Args:
             rules: the names of rules, by their scopes.
-            memos: what the sinks of the old version gave.
+            snapshots: the state of the old version's sinks.
             was_down: see `HeldOutput.release`.
 
         Returns:
-            Those of the memos that no sink goes on with.
+            The snapshots from which no sink continues.
         """
         self._held_back = False
-        memos = [memo for memo in memos if _is_given(memo.given)]
+        snapshots = [snapshot for snapshot in snapshots if _is_state(snapshot.data)]
         taken = []
-        matching = match([memo.description for memo in memos], self._describe(rules))
-        last_of_path = {memo.description.label: memo.given for memo in memos if memo.given["last"]}
+        matching = match([snapshot.description for snapshot in snapshots], self._describe(rules))
+        last_of_path = {
+            snapshot.description.label: snapshot.data
+            for snapshot in snapshots
+            if snapshot.data["last"]
+        }
         for position, (output, scope) in enumerate(list(self._outputs.items())):
-            given = last_of_path.get(output.label)
+            state = last_of_path.get(output.label)
             if position in matching.pairs:
-                given = memos[matching.pairs[position]].given
-            taken.append(given)
+                state = snapshots[matching.pairs[position]].data
+            taken.append(state)
             try:
-                output.release(given, was_down=was_down)
-            except BaseException as error:  # whatever a strategy raises: the others are released
+                output.release(state, was_down=was_down)
+            except BaseException as error:  # raised by a strategy; the others are still released
                 if not is_contained(error, scope):
                     raise
                 if scope is not None:
                     scope.report(error, output.label)
-        return [memo for memo in memos if not any(memo.given is given for given in taken)]
+        return [
+            snapshot for snapshot in snapshots if not any(snapshot.data is state for state in taken)
+        ]
 
     def _describe(self, rules: Mapping[Scope, str]) -> list[Description]:
         return [
@@ -180,36 +188,36 @@ class Outputs:
         ]
 
 
-def _given_by(output: HeldOutput) -> Any:
+def _snapshot_of(output: HeldOutput) -> Any:
     try:
-        return output.give()
-    except BaseException as error:  # whatever a strategy of a rule's own raises
-        return Lost(f"what it has sent can't be read: {safe_repr(error)}")
+        return output.snapshot()
+    except BaseException as error:  # raised by a user's strategy
+        return Lost(f"its last outputs can't be read: {safe_repr(error)}")
 
 
-def _is_given(given: Any) -> bool:
-    """Whether this is what an `HeldOutput` gives; a file may say anything."""
-    match given:
+def _is_state(state: Any) -> bool:
+    """Whether this is the state of a `HeldOutput`; data from a file may be anything."""
+    match state:
         case {"last": [] | [_] as last, "unfinished": list() as unfinished}:
             return isinstance(last, list) and all(map(_is_unfinished, unfinished))
     return False
 
 
-def _is_unfinished(given: Any) -> bool:
-    match given:
+def _is_unfinished(state: Any) -> bool:
+    match state:
         case [_, None | [str(), str() | None, str(), str()]]:
             return True
     return False
 
 
-def left_in(given: Any) -> Iterator[tuple[Any, Cause | None]]:
-    """Iterate over what a sink has given as unfinished, and its causes: the present one without."""
-    for value, cause in given["unfinished"]:
-        yield value, Cause.received(cause) or current_cause()
+def left_in(state: Any) -> Iterator[tuple[Any, Cause | None]]:
+    """Iterate over the unfinished values in a sink's state, with their causes."""
+    for value, cause in state["unfinished"]:
+        yield value, Cause.restored(cause) or current_cause()
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether a value is, or holds, NoValue or Unknown."""
+    """Whether a value is, or contains, NoValue or Unknown."""
     if value is NoValue or value is Unknown:
         return True
     if isinstance(value, dict):
@@ -217,20 +225,8 @@ def is_unknown(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and any(map(is_unknown, value))
 
 
-_of_context: Final[ContextVar[Outputs | None]] = ContextVar("eshet.outputs", default=None)
-
-
 def own_output(output: HeldOutput) -> HeldOutput:
-    """Let a sink belong to the outputs of this context, if there are any; return it."""
-    outputs = _of_context.get()
+    """Add a sink to the outputs of the current scope, if there are any; return it."""
+    scope = current_scope()
+    outputs = None if scope is None else scope.find(Outputs)
     return output if outputs is None else outputs.add(output)
-
-
-@contextlib.contextmanager
-def using_outputs(outputs: Outputs) -> Iterator[None]:
-    """Let the sinks made in this context belong to `outputs`, within a `with` statement."""
-    token = _of_context.set(outputs)
-    try:
-        yield
-    finally:
-        _of_context.reset(token)

@@ -1,9 +1,8 @@
-"""Sends again what did not arrive because the server or the device was away.
+"""Repeats outputs that were not delivered because the server or the device was away.
 
-`set_value` follows a Value: what it sets is to be what the Value holds. A setting that failed as
-there was no connection would leave the device behind, for good if the Value does not change again.
-So it is set when the connection is back. The device may come back later than that: it is tried for
-a minute.
+`set_value` makes a device follow a Value. If a set request failed for lack of a connection, the
+device would stay behind, forever if the Value does not change again. So it is repeated after the
+reconnection. The device may come back later than the server: attempts continue for a minute.
 """
 
 import asyncio
@@ -17,22 +16,22 @@ from eshet.tasks.starting import start_task
 __all__ = ["Resending"]
 
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds before each try, when there is a connection."""
+"""Seconds before each attempt, while there is a connection."""
 
-_LATEST: Final = 60.0
-"""Seconds that a device may need to come back after a server."""
+_DEVICE_DELAY: Final = 60.0
+"""Seconds that a device may need to come back after the server."""
 
 _AWAY: Final = ("path_not_found", "no_owner", "client_exited")
-"""What a server answers if the owner of a node is not there."""
+"""The server's answers when the owner of a node is away."""
 
 
 class Resending:
-    """A function that sends values, each in the place of the one before.
+    """A function that sends values, each replacing the previous one.
 
     Args:
-        function: sends one.
-        client: by which it does.
-        is_retried: whether what fails is attempted again in any case.
+        function: sends one value.
+        client: the client that it uses.
+        is_retried: whether the strategy repeats failed attempts anyway.
     """
 
     def __init__(
@@ -42,14 +41,14 @@ class Resending:
         is_retried: Callable[[], bool],
     ) -> None:
         self.has_failed = False
-        """Whether the last value has not arrived."""
+        """Whether the last value was not delivered."""
         self._function = function
         self._client = client
         self._is_retried = is_retried
-        self._count = 0  # of values
+        self._count = 0  # the number of values so far
 
     async def __call__(self, value: Any) -> None:
-        """Send a value; if the server or the device is away, send it again when it is back."""
+        """Send a value; if the server or the device is away, repeat that when it is back."""
         self._count += 1
         try:
             await self._send(value, self._count)
@@ -74,11 +73,11 @@ class Resending:
             await self._client.wait_for_connection()
             await asyncio.sleep(pause)
             if count != self._count:
-                return  # another value has taken the place of this one
+                return  # a newer value has replaced this one
             try:
                 await self._send(value, count)
             except Disconnected:
-                pauses = iter(_PAUSES)  # for the device, which can't have been asked
+                pauses = iter(_PAUSES)  # the device was not reached
             except EshetError as error:
                 if not self._is_away(error):
                     raise
@@ -86,10 +85,10 @@ class Resending:
                 return
 
     def _is_away(self, error: EshetError) -> bool:
-        """Whether the connection is lost, or was, and the owner of the node is not back yet."""
+        """Whether the connection is lost, or is new and the owner of the node is not back yet."""
         if isinstance(error, Disconnected):
             return True
         since = self._client.reconnected_at
-        if since is None or asyncio.get_running_loop().time() - since > _LATEST:
+        if since is None or asyncio.get_running_loop().time() - since > _DEVICE_DELAY:
             return False
         return isinstance(error, ErrorValue) and error.value in _AWAY

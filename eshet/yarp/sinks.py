@@ -1,4 +1,4 @@
-"""What happens at a path when a value changes or an event emits."""
+"""Outputs to a path when a value changes or an event emits."""
 
 import functools
 import inspect
@@ -21,7 +21,7 @@ from eshet.tasks.starting import start_task
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
-from eshet.yarp.default_strategy import UNSAID, choose_strategy
+from eshet.yarp.default_strategy import DEFAULT_STRATEGY, choose_strategy
 from eshet.yarp.outputs import HeldOutput, is_unknown, left_in, own_output
 from eshet.yarp.resending import Resending
 from eshet.yarp.sources import ready_client
@@ -37,7 +37,7 @@ __all__ = [
 
 
 async def action_call(
-    path: str, *args: Any, client: Client | None = None, strategy: TaskStrategy = UNSAID
+    path: str, *args: Any, client: Client | None = None, strategy: TaskStrategy = DEFAULT_STRATEGY
 ) -> None:
     """Call an action whenever args does not contain NoValue or Unknown.
 
@@ -48,8 +48,8 @@ async def action_call(
     Args:
         path: of the action.
         *args: its arguments.
-        client: to use instead of the default one.
-        strategy: how calls are run; errors of a call are reported, and not raised here.
+        client: the client to use instead of the default one.
+        strategy: how calls are run. Their errors are reported, and not raised here.
 
     Raises:
         EshetError: see `Client`.
@@ -66,16 +66,16 @@ async def action_call(
 
 
 async def set_value(
-    path: str, value: Any, client: Client | None = None, strategy: TaskStrategy = UNSAID
+    path: str, value: Any, client: Client | None = None, strategy: TaskStrategy = DEFAULT_STRATEGY
 ) -> None:
     """Set a state or property whenever value does not contain NoValue or Unknown.
 
     Args:
         path: of the state or property.
         value: a Value, whose initial and subsequent values are set, or an Event, whose emissions
-            are.
-        client: to use instead of the default one.
-        strategy: how it is set; errors are reported, and not raised here.
+            are set.
+        client: the client to use instead of the default one.
+        strategy: how set requests are run. Their errors are reported, and not raised here.
 
     Raises:
         EshetError: see `Client`.
@@ -92,16 +92,16 @@ async def set_value(
 
 
 async def event_register(path: str, event: Event[Any], client: Client | None = None) -> None:
-    """Register an event which emits whenever `event` does, with what holds no NoValue or Unknown.
+    """Register an event that emits what `event` does, except NoValue and Unknown.
 
     Args:
         path: of the event.
-        event: whose emissions are published.
-        client: to use instead of the default one.
+        event: the Event to publish.
+        client: the client to use instead of the default one.
 
     Raises:
         EshetError: see `Client`.
-        TypeError: `event` is no Event.
+        TypeError: `event` is not an Event.
     """
     _check_awaited("event_register", event)
     if not isinstance(event, Event):
@@ -123,34 +123,34 @@ async def state_register(
     settable: bool = False,
     set_callback: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Register a state which has the same value as `value`, by the time this returns.
+    """Register a state with the value of `value`, which is published when this returns.
 
-    Unknown and NoValue, also within a list, tuple or dict, are both mapped to unknown.
+    Unknown and NoValue, also within a list, tuple or dict, are both published as unknown.
 
     Args:
         path: of the state.
-        value: which is published now and whenever it changes.
-        client: to use instead of the default one.
+        value: published now and whenever it changes.
+        client: the client to use instead of the default one.
         settable: whether setting the state sets `value`.
         set_callback: called with the new value when the state is set, instead of `settable`.
 
     Raises:
         EshetError: see `Client`.
-        TypeError: `value` is no Value.
+        TypeError: `value` is not a Value, or can't be set although `settable` is true.
         ValueError: both `settable` and `set_callback` are given.
     """
     _check_awaited("state_register", value)
     _check_value(path, value)
     if settable and set_callback is not None:
         raise ValueError(
-            f"state_register of {path}: settable=True sets the value, set_callback is told "
-            "instead; give one of them"
+            f"state_register of {path}: settable=True sets the value, set_callback is called "
+            "instead; pass only one of them"
         )
 
     if settable and not is_settable(value):
         raise TypeError(
             f"state_register of {path}: settable=True sets the Value, but this one follows others: "
-            "give a Value of its own, or use set_callback or state_register_set_event"
+            "pass a Value of its own, or use set_callback or state_register_set_event"
         )
 
     def set_source(new: Any) -> None:
@@ -175,18 +175,18 @@ async def state_register(
 async def state_register_set_event(
     path: str, value: Value[Any], client: Client | None = None
 ) -> Event[Any]:
-    """Register a state as `state_register`, and return an Event of what it is set to.
+    """Register a state like `state_register`, and return an Event that emits when it is set.
 
-    Nothing else happens when the state is set: whoever uses the Event changes `value`.
+    Nothing else happens when the state is set: change `value` where you handle the Event.
 
     Args:
         path: of the state.
-        value: which is published now and whenever it changes.
-        client: to use instead of the default one.
+        value: published now and whenever it changes.
+        client: the client to use instead of the default one.
 
     Raises:
         EshetError: see `Client`.
-        TypeError: `value` is no Value.
+        TypeError: `value` is not a Value.
     """
     was_set: Event[Any] = Event()
     await state_register(path, value, client, set_callback=was_set.emit)
@@ -194,15 +194,15 @@ async def state_register_set_event(
 
 
 class _Sink(HeldOutput):
-    """Sends each value of a Value or Event that is known all through, under a strategy.
+    """Sends each value of a Value or Event that contains nothing unknown, under a strategy.
 
-    It begins when it is made, and belongs to the scope and the outputs of that context.
+    It starts when it is made, and belongs to the current scope and its outputs.
 
     Args:
         source: the Value or Event.
-        client: by which it is sent.
-        code: of the message that sends it.
-        path: where it goes.
+        client: the client that sends.
+        code: of the message.
+        path: of the output.
         function: sends a value.
         label: see `HeldOutput`.
         strategy: see `action_call`.
@@ -224,13 +224,13 @@ class _Sink(HeldOutput):
             label,
             self._send,
             follows=not isinstance(source, Event),
-            skip=_skips(client, code, path),
+            skip=_skip_notifier(client, code, path),
         )
         self._client = client
         self._code = code
         self._path = path
         self._made_in = copy_context()
-        # A strategy of a user's own may give any callable.
+        # A user's own strategy may return any callable.
         self._run: Any = choose_strategy(strategy).build()
         if self.follows and code == Set.code:
             function = Resending(function, client, lambda: bool(self.unfinished()))
@@ -239,7 +239,7 @@ class _Sink(HeldOutput):
         feed(source, own_output(self))
 
     def _send(self, value: Any) -> None:
-        self._run(_sending(self.skip, self._function, value))
+        self._run(_send_task(self.skip, self._function, value))
 
     def unfinished(self) -> list[tuple[Any, Cause | None]]:
         """See `HeldOutput`."""
@@ -258,7 +258,7 @@ class _Sink(HeldOutput):
         return isinstance(self._function, Resending) and self._function.has_failed
 
     def check(self, value: Any) -> None:
-        """Set what a path does not show; see `HeldOutput`."""
+        """Set the value again if its path has another; see `HeldOutput`."""
         if isinstance(self._function, Resending):
             context = self._made_in.copy()
             context.run(current.set, current.get())
@@ -272,22 +272,22 @@ class _Sink(HeldOutput):
         except EshetError:
             shown = NoValue
         if not is_same(self.last, [value]):
-            return  # it has been set to something else meanwhile
+            return  # another value has been set meanwhile
         if is_same(shown, value):
             self.skip(value, "unchanged")
         else:
             self(value)
 
 
-class _Sending(functools.partial[Awaitable[object]]):
-    """The task of sending one value, for a cause; see `_sending`."""
+class _SendTask(functools.partial[Awaitable[object]]):
+    """The task of sending one value, for a cause; see `_send_task`."""
 
     cause: Cause | None
     skip: Callable[[Any, str], object]
 
     @property
     def value(self) -> Any:
-        """What is sent."""
+        """The value to send."""
         return self.args[0]
 
     def skipped(self, why: str) -> None:
@@ -295,46 +295,46 @@ class _Sending(functools.partial[Awaitable[object]]):
         self.skip(self.value, why)
 
 
-def _sending(
+def _send_task(
     skip: Callable[[Any, str], object], function: Callable[[Any], Awaitable[object]], value: Any
-) -> _Sending:
-    """Return the task of sending a value for the present cause.
+) -> _SendTask:
+    """Return the task of sending a value, with the current cause.
 
-    Each output is one, so this is no `__new__`, which would take longer.
+    A function instead of `__new__`, which would take longer for each output.
     """
-    sending = _Sending(function, value)
-    sending.cause = current.get()
-    sending.skip = skip
-    return sending
+    task = _SendTask(function, value)
+    task.cause = current.get()
+    task.skip = skip
+    return task
 
 
 class _StateOutput(HeldOutput):
-    """Publishes a state. What the house knows of that is known to the client, also after a reload.
+    """Publishes a state. The client knows the last published value, also after a reload.
 
     Args:
-        state: which is published.
+        state: the state.
         publish: publishes a value.
     """
 
     def __init__(self, state: StateWrapper, publish: Callable[[Any], Awaitable[object]]) -> None:
-        skip = _skips(state.client, StateChanged.code, state.path)
+        skip = _skip_notifier(state.client, StateChanged.code, state.path)
         run = RunInTask().build()
 
         def send(value: Any) -> None:
-            run(_sending(skip, publish, value))
+            run(_send_task(skip, publish, value))
 
         super().__init__(f"state_register of {state.path}", send, follows=True, skip=skip)
         self._state = state
 
     def __call__(self, value: Any) -> None:
-        """Publish a value, or hold it back; that it is unknown is published, too."""
+        """Publish a value, or hold it back; an unknown value is published as well."""
         if self.held is None:
             self.send(value)
         else:
             self.held = [value]
 
-    def release(self, given: Any = None, *, was_down: bool = False) -> None:
-        """Publish the value that was held back, if the state has another; see `HeldOutput`."""
+    def release(self, state: Any = None, *, was_down: bool = False) -> None:
+        """Publish the held-back value, if the state has another one; see `HeldOutput`."""
         held, self.held = self.held, None
         if held:
             value = Unknown if is_unknown(held[0]) else held[0]
@@ -352,22 +352,22 @@ _CODES: Final = {
 }
 
 
-def skip_left(client: Client, memo: Snapshot, why: str) -> None:
-    """Tell who sees what a client says that it does not say what a sink has left unfinished.
+def skip_left(client: Client, snapshot: Snapshot, why: str) -> None:
+    """Notify the client's observer of outputs that a sink left unfinished and that are dropped.
 
     Args:
-        client: by which the sink has sent.
-        memo: what it gave; see `HeldOutput.give`.
-        why: see `eshet.client.observer.Witness.skips`.
+        client: the client of the sink.
+        snapshot: the state of the sink; see `HeldOutput.snapshot`.
+        why: see `eshet.client.observer.ClientObserver.on_skipped`.
     """
-    function, _, path = memo.description.label.partition(" of ")
-    for value, cause in left_in(memo.given):
+    function, _, path = snapshot.description.label.partition(" of ")
+    for value, cause in left_in(snapshot.data):
         with use_cause(cause):
             client.notify_skipped(_CODES[function], path, value, why)
 
 
-def _skips(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
-    """Return what tells that a value is not sent, and why, as done by who made this, now."""
+def _skip_notifier(client: Client, code: int, path: str) -> Callable[[Any, str], None]:
+    """Return a function that notifies the observer of skipped values, in the current context."""
     made_in = copy_context()
 
     def skip(value: Any, why: str) -> None:
@@ -385,9 +385,9 @@ def _check_value(path: str, value: Any) -> None:
             "or event_to_value"
         )
     if not isinstance(value, PlainValue):
-        given = safe_repr(value, 100)
+        text = safe_repr(value, 100)
         raise TypeError(
-            f"state_register of {path} publishes a Value, not {given}: write `yarp.Value({given})`"
+            f"state_register of {path} publishes a Value, not {text}: write `yarp.Value({text})`"
         )
 
 
@@ -395,10 +395,10 @@ def _check_awaited(function: str, *arguments: Any) -> None:
     for argument in arguments:
         if inspect.iscoroutine(argument):
             name = argument.__name__
-            argument.close()  # so that Python does not warn of it, too
+            argument.close()  # so that Python does not warn about it as well
             raise TypeError(
-                f"{function} was given a coroutine: write `await` before {name}(...), and give "
-                "what that returns"
+                f"{function} received a coroutine: write `await` before {name}(...), and pass its "
+                "result"
             )
 
 

@@ -1,4 +1,4 @@
-"""Values and events that follow what happens at a path."""
+"""Values and events that follow a path."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["event_listen", "ready_client", "state_observe"]
 
 
 async def ready_client(client: Client | None) -> Client:
-    """Return the client that a wrapper was given, or else the default one, when it is connected."""
+    """Return the client passed to a wrapper, or else the default one, once it is connected."""
     if client is None:
         return await get_default_eshet_client()
     await client.wait_for_connection()
@@ -23,7 +23,7 @@ async def event_listen(path: str, client: Client | None = None) -> Event[Any]:
 
     Args:
         path: of the event, which does not have to be registered yet.
-        client: to use instead of the default one.
+        client: the client to use instead of the default one.
 
     Raises:
         EshetError: see `Client`.
@@ -35,14 +35,14 @@ async def event_listen(path: str, client: Client | None = None) -> Event[Any]:
 
 
 async def state_observe(path: str, client: Client | None = None) -> Value[Any]:
-    """Make a Value which has the value of the given state.
+    """Make a Value that follows the given state.
 
-    The value will be set by the time this returns, to `Unknown` if the state is unknown. It is
-    therefore never NoValue. While the connection is lost, it is `Unknown`.
+    It has the value of the state when this returns, `Unknown` if the state is unknown; it is never
+    NoValue. While the connection is lost, it is `Unknown`.
 
     Args:
         path: of the state, which does not have to be registered yet.
-        client: to use instead of the default one.
+        client: the client to use instead of the default one.
 
     Raises:
         EshetError: see `Client`.

@@ -1,13 +1,14 @@
-"""Values that are kept in files, as JSON: written atomically, and never by pickle.
+"""Values saved in files, as JSON: written atomically, and never by pickle.
 
 A *store* holds one value, with the version of its format. A *store configuration* is a place in a
-tree of stores, of which `config / "hall" / "light"` is another one:
+tree of stores; `config / "hall" / "light"` is another place in the same tree:
 
-    FileStoreConfig     a file for each, in folders
+    FileStoreConfig     one file per store, in folders
     FakeStoreConfig     in memory, for tests
-    NullStoreConfig     nothing is kept
+    NullStoreConfig     saves nothing
 
-What can't be loaded is reported, put aside and replaced by a default, so that a rule always starts.
+A value that can't be loaded is reported, set aside and replaced by a default, so that a rule always
+starts.
 """
 
 import abc
@@ -47,17 +48,17 @@ _PICKLE_STARTS_WITH: Final = b"\x80"
 
 
 class Stored(NamedTuple):
-    """A value as it is kept, and the version of its format."""
+    """A value as stored, and the version of its format."""
 
     version: int
     value: Any
 
 
 class Store(abc.ABC):
-    """One value that is kept.
+    """Stores one value.
 
     Args:
-        version: of the format that it is stored in from now on.
+        version: the version of the format to store.
     """
 
     def __init__(self, *, version: int = 0) -> None:
@@ -66,40 +67,40 @@ class Store(abc.ABC):
     @property
     @abc.abstractmethod
     def name(self) -> str:
-        """What people are told that this is."""
+        """The name of this store in messages."""
 
     @abc.abstractmethod
     def read(self) -> Stored | None:
-        """Return what is kept; None if nothing ever was.
+        """Return the stored value; None if there is none.
 
         Raises:
-            Exception: what is there can't be read.
+            Exception: it can't be read.
         """
 
     @abc.abstractmethod
     def write(self, stored: Stored) -> None:
-        """Keep this instead; if it raises, what was kept still is."""
+        """Replace the stored value; if this raises, the old one is kept."""
 
     @abc.abstractmethod
     def store_atexit(self, get_value: Callable[[], Any]) -> None:
-        """Store what a function returns when the program ends, or this is closed."""
+        """Store the result of a function when the program ends, or when this is closed."""
 
     def put_aside(self) -> None:  # noqa: B027 - only files can
-        """Keep what can't be loaded where it is not written over."""
+        """Move stored data that can't be loaded to where it is not overwritten."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to do then
-        """End this; what was given to `store_atexit` is stored now."""
+        """Close the store; call the functions passed to `store_atexit`, and store their results."""
 
     def load(
         self, default: Any, validate: Validate | None = None, convert: Convert | None = None
     ) -> Any:
-        """Return what was stored.
+        """Return the stored value.
 
         Args:
-            default: what to return if nothing was, or if it can't be loaded, which is reported.
-            validate: called with what was stored; raises if that is of no use.
-            convert: called with another version and what was stored in that, for what that is in
-                this one. Without it, another version can't be loaded.
+            default: returned if there is none, or if it can't be loaded, which is reported.
+            validate: called with the stored value; raises if that is not valid.
+            convert: called with an old version and the value stored in it; returns the value in
+                the present format. Without it, other versions can't be loaded.
         """
         try:
             stored = self.read()
@@ -115,18 +116,18 @@ class Store(abc.ABC):
         return value
 
     def store(self, value: Any) -> None:
-        """Keep a value; `NoValue` is one, too.
+        """Store a value, or `NoValue`.
 
         Raises:
-            ReactiveTypeError: JSON has no such value. What was kept still is.
-            OSError: it can't be written. What was kept still is.
+            ReactiveTypeError: JSON can't represent it. The old value is kept.
+            OSError: it can't be written. The old value is kept.
         """
         self.write(Stored(self.version, value))
 
     def _new(self, stored: Stored, convert: Convert | None) -> Any:
         if convert is None:
             raise ReactiveTypeError(
-                f"it is of version {stored.version}, not {self.version}: give `convert`"
+                f"it is of version {stored.version}, not {self.version}: pass `convert`"
             )
         return convert(stored.version, stored.value)
 
@@ -135,7 +136,7 @@ class StoreConfig(abc.ABC):
     """A place in a tree of stores.
 
     Args:
-        path: the names on the way to it.
+        path: the names along the path to it.
     """
 
     def __init__(self, path: Iterable[str] = ()) -> None:
@@ -165,9 +166,9 @@ class StoreConfig(abc.ABC):
         """Return a Value that is loaded from here, and stored here at each change.
 
         Args:
-            initial_value: what it is if nothing can be loaded.
+            initial_value: its value if nothing can be loaded.
             inputs: see `Value`.
-            store_initial: whether that is stored, too.
+            store_initial: whether to store the initial value as well.
             validate: see `Store.load`.
             convert: see `Store.load`.
             version: see `Store`.
@@ -179,7 +180,7 @@ class StoreConfig(abc.ABC):
 
 
 class FileStore(Store):
-    """A value in a file of JSON."""
+    """A value in a JSON file."""
 
     def __init__(self, file: Path, *, version: int = 0, reads_pickle: bool = False) -> None:
         super().__init__(version=version)
@@ -193,7 +194,7 @@ class FileStore(Store):
         return str(self._file)
 
     def read(self) -> Stored | None:
-        """Return what is in the file."""
+        """Return the content of the file."""
         try:
             content = self._file.read_bytes()
         except FileNotFoundError:
@@ -204,24 +205,24 @@ class FileStore(Store):
         return Stored(entry["version"], entry.get("value", NoValue))
 
     def write(self, stored: Stored) -> None:
-        """Write the file beside the old one, and then put it in its place: there is always one."""
+        """Write a new file, and rename it over the old one, so that there is always one."""
         entry = {"version": stored.version}
         if stored.value is not NoValue:
             entry["value"] = stored.value
         try:
             content = json.dumps(entry, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ReactiveTypeError(f"{self.name} is of JSON, and can't hold it: {error}") from None
+            raise ReactiveTypeError(f"{self.name} is JSON: it can't hold it: {error}") from None
         make_private_folder(self._file.parent)
         write_privately(self._file, f"{content}\n".encode())
 
     def put_aside(self) -> None:
-        """Rename the file, if it is there."""
+        """Rename the file, if it exists."""
         if self._file.exists():
             self._file.replace(self._file.with_name(self._file.name + ".unreadable"))
 
     def store_atexit(self, get_value: Callable[[], Any]) -> None:
-        """Store what a function returns when the program ends, or this is closed."""
+        """Store the result of a function when the program ends, or when this is closed."""
 
         def store() -> None:
             self.store(get_value())
@@ -230,7 +231,7 @@ class FileStore(Store):
         atexit.register(store)
 
     def close(self) -> None:
-        """End this; what was given to `store_atexit` is stored now."""
+        """Close the store; call the functions passed to `store_atexit`, and store their results."""
         for store in self._at_exit:
             atexit.unregister(store)
             store()
@@ -239,10 +240,10 @@ class FileStore(Store):
     def _unpickled(self, content: bytes) -> Any:
         if not self._reads_pickle:
             raise ReactiveTypeError(
-                "it is a pickle, which runs what is in it: if you trust the file, read it once "
+                "it is a pickle, which can run any code: if you trust the file, read it once "
                 "with `file_backed_value(..., read_pickle=True)`; from then on it is JSON"
             )
-        return pickle.loads(content)  # noqa: S301 - which the user has asked for, in these words
+        return pickle.loads(content)  # noqa: S301 - the user has explicitly asked for it
 
 
 class FileStoreConfig(StoreConfig):
@@ -262,7 +263,7 @@ class FileStoreConfig(StoreConfig):
 
 
 class FakeData:
-    """What the stores of a `FakeStoreConfig` keep."""
+    """The contents of a `FakeStoreConfig`."""
 
     def __init__(self) -> None:
         self.stored: dict[tuple[str, ...], Stored] = {}
@@ -274,7 +275,7 @@ class FakeData:
         return data
 
     def run_atexits(self) -> None:
-        """Do what the end of the program would."""
+        """Do the work that is registered for the end of the program."""
         while self.atexits:
             self.atexits.pop()()
 
@@ -300,7 +301,7 @@ class _FakeStore(Store):
 
 
 class FakeStoreConfig(StoreConfig):
-    """A tree of stores in memory. A deep copy of it is another tree, with the same in it."""
+    """A tree of stores in memory. A deep copy of it is another tree, with the same contents."""
 
     def __init__(self, path: Iterable[str] = (), data: FakeData | None = None) -> None:
         super().__init__(path)
@@ -318,7 +319,7 @@ class FakeStoreConfig(StoreConfig):
 class _NullStore(Store):
     @property
     def name(self) -> str:
-        return "the store that keeps nothing"
+        return "the store that saves nothing"
 
     def read(self) -> Stored | None:
         return None
@@ -331,35 +332,36 @@ class _NullStore(Store):
 
 
 class NullStoreConfig(StoreConfig):
-    """A tree of stores that keep nothing."""
+    """A tree of stores that save nothing."""
 
     def at(self, path: tuple[str, ...]) -> "NullStoreConfig":
-        """Return another one that keeps nothing."""
+        """Return another place, which saves nothing either."""
         return NullStoreConfig(path)
 
     def build(self, *, version: int = 0) -> Store:
-        """Return a store that keeps nothing."""
+        """Return a store that saves nothing."""
         return _NullStore(version=version)
 
 
 null_store: Final = NullStoreConfig()
 
 default_store: Final = FileStoreConfig(base_dir=os.environ.get("YARP_STORE_PATH", "."))
-"""The stores in the folder that `$YARP_STORE_PATH` names, or else in the current one."""
+"""The stores in the folder named by `$YARP_STORE_PATH`, or else in the current one."""
 
 
 def file_backed_value(
     filename: str | os.PathLike[str], initial_value: Any = NoValue, *, read_pickle: bool = False
 ) -> Value[Any]:
-    """Return a Value that is loaded from a file of JSON, and stored there now and at each change.
+    """Return a Value that is loaded from a JSON file, and stored there now and at each change.
 
     Args:
-        filename: the path of the file. Without it, or if it can't be read, which is reported, the
-            Value begins with `initial_value`; what can't be read is kept beside it, with
-            `.unreadable` at the end of its name.
-        initial_value: what it is without a file.
-        read_pickle: whether to read what plain yarp has written. A pickle runs what is in it: say
-            so only of a file that nobody else can have written. It is JSON from then on.
+        filename: the path of the file. If there is no file, or if it can't be read, which is
+            reported, the Value starts with `initial_value`. A file that can't be read is renamed,
+            with `.unreadable` at the end of its name.
+        initial_value: the value without a file.
+        read_pickle: whether to read files of plain yarp, which are pickles. A pickle can run any
+            code: use this only for a file that no other user can have written. It is JSON from
+            then on.
     """
     store = FileStore(Path(filename), reads_pickle=read_pickle)
     value: Value[Any] = Value(store.load(initial_value))

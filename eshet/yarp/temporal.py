@@ -1,4 +1,4 @@
-"""What takes time, under the name of the module in which yarp has it."""
+"""Time operators, under yarp's module name."""
 
 from eshet.reactive import delay, emit_at, now, rate_limit, time_window
 

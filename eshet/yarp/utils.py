@@ -1,4 +1,4 @@
-"""Helpers, under the name of the module in which the later yarp has them."""
+"""Helpers, under the module name of later yarp versions."""
 
 from eshet.reactive import emit_fn, make_same_type, on_value
 

@@ -1,4 +1,4 @@
-"""`Value` and `Event`, under the name of the module in which the later yarp has them."""
+"""`Value` and `Event`, under the module name of later yarp versions."""
 
 from eshet.reactive import Event, NoValue, Value
 from eshet.reactive.core.handle import Reactive

@@ -8,6 +8,7 @@ trail        the open file: appends, repairs, and begins the next one
 archive      the closed files beside it
 frames       the compressed format of a closed file, with its index
 lines        a record as a line of JSON with a checksum
+earlier      translates records of earlier versions
 records      the schema: a class for each event
 redaction    removes secrets from records
 actor        the rule that is running, in a context variable

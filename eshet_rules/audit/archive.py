@@ -9,10 +9,11 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from eshet.clock import wall_stamp
 from eshet_rules.audit.frames import compress
+from eshet_rules.audit.records import Record, TrailNotCompressed, TrailNotDropped
 
 __all__ = ["Archive", "Report", "closed_files", "number_of"]
 
@@ -21,8 +22,8 @@ _NAME: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl(?:\.zst)?")
 """The part after the stem: `house-garden.jsonl` is not a closed file of `house.jsonl`."""
 _NUMBER: Final = re.compile(r"-(\d{6,})-\d{8}T\d{6}\.jsonl")
 
-Report = Callable[[str, dict[str, Any]], object]
-"""Reports a problem: the name of its event, and its fields."""
+Report = Callable[[Record], object]
+"""Reports a problem."""
 
 
 def closed_files(file: Path) -> list[Path]:
@@ -134,8 +135,7 @@ class Archive:
                     compress(source, target)
                 source.unlink()
             except OSError as error:
-                fields = {"error": str(error), "file": str(source)}
-                self._report("can't compress the trail", fields)
+                self._report(TrailNotCompressed(error=str(error), file=str(source)))
 
     def _drop_oldest(self) -> None:
         total = 0
@@ -145,5 +145,4 @@ class Archive:
                 if total > self._total:
                     path.unlink()
             except OSError as error:
-                fields = {"error": str(error), "file": str(path)}
-                self._report("can't drop the oldest file of the trail", fields)
+                self._report(TrailNotDropped(error=str(error), file=str(path)))

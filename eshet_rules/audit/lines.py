@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from eshet_rules.audit.earlier import translate
+
 __all__ = ["BrokenLine", "count_broken", "decode", "encode", "time_of"]
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
@@ -41,7 +43,7 @@ def encode(record: Any) -> bytes:
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """Return the record in a line, with or without its newline.
+    """Return the record in a line, with or without its newline, in the present schema.
 
     Raises:
         BrokenLine: the line is not a record, or was changed after it was written.
@@ -57,6 +59,7 @@ def decode(line: bytes) -> dict[str, Any]:
         raise BrokenLine(str(error)) from None
     if not isinstance(record.get("time"), str) or not isinstance(record.get("event"), str):
         raise BrokenLine("it has no time or no event")
+    translate(record)
     return record
 
 

@@ -16,17 +16,26 @@ from eshet.unknown import Unknown
 from eshet.user_errors import is_error
 from eshet_rules.audit.actor import current_actor
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import Connected, ConnectionLost, Input, OutputRecord
+from eshet_rules.audit.records import (
+    ActionCalled,
+    Connected,
+    ConnectionLost,
+    EventEmitted,
+    Input,
+    Output,
+    StatePublished,
+    ValueSet,
+)
 from eshet_rules.audit.redaction import REDACTED
 
 __all__ = ["RecordingObserver"]
 
-_EVENTS: Final = {
-    messages.Set.code: "value set",
-    messages.ActionCall.code: "action called",
-    messages.EventEmit.code: "event emitted",
-    messages.StateChanged.code: "state published",
-    messages.StateUnknown.code: "state published",
+_EVENTS: Final[dict[int, type[Output]]] = {
+    messages.Set.code: ValueSet,
+    messages.ActionCall.code: ActionCalled,
+    messages.EventEmit.code: EventEmitted,
+    messages.StateChanged.code: StatePublished,
+    messages.StateUnknown.code: StatePublished,
 }
 _WITH_RECORD: Final = frozenset({"state", "event", "call", "set", "get"})
 
@@ -81,7 +90,7 @@ class RecordingObserver(ClientObserver):
             Input(
                 wall_stamp(self._clock),
                 "debug",
-                "input received",
+                Input.EVENT,
                 *actor,
                 *_ids(cause),
                 kind=kind,
@@ -132,7 +141,7 @@ class RecordingObserver(ClientObserver):
             Connected(
                 time=wall_stamp(),
                 level="debug",
-                event="connected",
+                event=Connected.EVENT,
                 module=current_actor.get().module,
                 server=server,
             )
@@ -144,7 +153,7 @@ class RecordingObserver(ClientObserver):
             ConnectionLost(
                 time=wall_stamp(),
                 level="debug",
-                event="disconnected",
+                event=ConnectionLost.EVENT,
                 module=current_actor.get().module,
                 server=server,
                 reason=reason,
@@ -163,12 +172,12 @@ class RecordingObserver(ClientObserver):
         why: Any = None,
         duration: float | None = None,
     ) -> None:
-        cause, actor = current.get(), current_actor.get()
+        cause, actor, event = current.get(), current_actor.get(), _EVENTS[code]
         self._recorder.record(
-            OutputRecord(
+            event(
                 wall_stamp(self._clock),
                 "debug",
-                _EVENTS[code],
+                event.EVENT,
                 *actor,
                 *_ids(cause),
                 path=path,

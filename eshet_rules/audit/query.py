@@ -9,7 +9,7 @@ according to the index, which also counts damaged lines.
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -20,6 +20,7 @@ import msgspec
 
 from eshet_rules.audit.archive import closed_files, number_of
 from eshet_rules.audit.chain import Chain
+from eshet_rules.audit.earlier import names_of
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, count_broken, decode, time_of
 
@@ -70,16 +71,21 @@ class Filter:
 
     def lines(self, block: bytes) -> Iterator[bytes]:
         """Yield the lines of a block that may match."""
-        return _candidates(block, self._needle) if self.chain is None else self.chain.lines(block)
+        return _candidates(block, self._needles) if self.chain is None else self.chain.lines(block)
 
     @cached_property
-    def _needle(self) -> bytes | None:
-        """The longest byte string that every matching line contains; None if none is known."""
+    def _needles(self) -> list[bytes]:
+        """Byte strings of which every matching line contains one: the longest that are known."""
         if self.cause is not None:
-            return b":" + msgspec.json.encode(self.cause)
-        wanted = (("path", self.path), ("rule", self.rule), ("event", self.event))
-        known = [_needle(name, text) for name, text in wanted if text is not None]
-        return max(known, key=len, default=None)
+            return [b":" + msgspec.json.encode(self.cause)]
+        known = [
+            [_needle(name, text)]
+            for name, text in (("path", self.path), ("rule", self.rule))
+            if text is not None
+        ]
+        if self.event is not None:
+            known.append([_needle("event", name) for name in names_of(self.event)])
+        return max(known, key=lambda needles: min(map(len, needles)), default=[])
 
     @property
     def exact_path(self) -> str | None:
@@ -267,16 +273,17 @@ def _needle(name: str, text: str) -> bytes:
     return b'"%b":%b' % (name.encode(), quoted if begin == text else quoted[:-1])
 
 
-def _candidates(block: bytes, needle: bytes | None) -> Iterator[bytes]:
-    """Yield the lines that contain the needle; all lines if it is None."""
-    if needle is None:
+def _candidates(block: bytes, needles: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the lines that contain one of the needles; all lines if there are none."""
+    if not needles:
         yield from block.split(b"\n")[:-1]
         return
-    at = block.find(needle)
-    while at >= 0:
-        end = block.index(b"\n", at)
-        yield block[block.rfind(b"\n", 0, at) + 1 : end]
-        at = block.find(needle, end)
+    pattern = re.compile(b"|".join(map(re.escape, needles)))
+    found = pattern.search(block)
+    while found is not None:
+        end = block.index(b"\n", found.start())
+        yield block[block.rfind(b"\n", 0, found.start()) + 1 : end]
+        found = pattern.search(block, end)
 
 
 def _matches(text: Any, pattern: str | None) -> bool:

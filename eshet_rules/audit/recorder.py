@@ -1,6 +1,5 @@
 """Passes records to the trail and to the log."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import Context
@@ -8,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from eshet_rules.audit.records import Record
+from eshet.interpreter import running_loop
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 
@@ -56,11 +55,11 @@ class Recorder:
         """Whether records of level debug are kept or shown."""
         return self.trail is not None or self._shown_from <= LEVELS["debug"]
 
-    def record(self, record: Record, *, at_once: bool = False) -> None:
+    def record(self, record: Any, *, at_once: bool = False) -> None:
         """Keep and show a record, from which secrets were removed already.
 
         Args:
-            record: the record.
+            record: a `Record`, with its time and level.
             at_once: whether to write it before this returns. By default, it is written in the next
                 turn of the event loop, together with all others that wait.
         """
@@ -75,7 +74,7 @@ class Recorder:
             self._show(msgspec.to_builtins(record, enc_hook=repr))
 
     def _flush_soon(self, trail: Trail) -> None:
-        loop = asyncio._get_running_loop()  # get_running_loop() raises without one
+        loop = running_loop()
         if loop is None:
             trail.flush()
         else:

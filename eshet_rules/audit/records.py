@@ -1,30 +1,127 @@
 """The schema of the log: a class for each event, with the types and meanings of its fields.
 
-Messages of rules and libraries have a field `logger` and any other fields. Records of the runner
-itself are those of `EVENTS`. The reference in `docs/logs.md` is generated from this module.
+The runner logs by `emit(log, RuleDisabled(why="by command"))`: name, level and fields of an event
+are written once, here. Messages of rules and libraries are free: they have a field `logger`, and
+any others. The reference of the log, docs/logs.md, is generated from this module.
 
-A field may be added to an event at any time. If a field is removed, or its type or meaning changes,
-`SCHEMA_VERSION` is incremented; each file of the trail begins with it.
+A field may be added to an event at any time. Where one goes, or changes its type or meaning,
+`SCHEMA_VERSION` is raised, which stands at the beginning of each file of the trail; records of
+earlier versions are translated as they are read, see `eshet_rules.audit.earlier`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
 __all__ = [
     "EVENTS",
     "SCHEMA_VERSION",
+    "ActionCalled",
+    "AttemptFailed",
+    "CheckpointDamaged",
+    "CheckpointNotSetAside",
+    "CheckpointNotWritten",
+    "CheckpointPartlyDamaged",
+    "CheckpointSlow",
+    "CheckpointUnreadable",
+    "ComponentFailed",
+    "ConfigurationInvalid",
+    "ConfigurationNeedsRestart",
+    "ConfigurationReloaded",
+    "ConfiguredRuleUnknown",
     "Connected",
     "ConnectionLost",
+    "ConnectionRestored",
+    "CoroutineNeverAwaited",
+    "DisableRequested",
+    "EmbeddedServerStarted",
+    "EnableRequested",
+    "EventEmitted",
+    "FileExcluded",
     "Input",
-    "OutputRecord",
+    "Level",
+    "LockNotRestored",
+    "LockRestored",
+    "LogLinesDropped",
+    "LogNotShown",
+    "LoopBroken",
+    "LoopSlowedByThreads",
+    "LoopUnblocked",
+    "ModuleImportFailed",
+    "ModuleImportFailedAgain",
+    "ModuleLoaded",
+    "ModuleReloaded",
+    "ModuleRepaired",
+    "ModuleUnloaded",
+    "NamedServerUsed",
+    "NoConnection",
+    "OrphanStateFound",
+    "Output",
+    "OverridesNotWritten",
+    "OverridesUnreadable",
+    "ParametersUnused",
+    "PathSetBySeveralRules",
+    "PathsTaken",
+    "ProcessWasStopped",
+    "PublishingAvailable",
+    "PublishingUnavailable",
+    "QuarantineNotWritten",
     "Record",
+    "ReloadAborted",
+    "ReloadRequested",
+    "ReloadSuperseded",
+    "RequestFailed",
+    "RequestRefused",
+    "RestartRequested",
+    "RestartScheduled",
+    "RuleBlocksLoop",
+    "RuleDisabled",
+    "RuleFailed",
+    "RuleInterrupted",
+    "RuleLoopCut",
+    "RuleQuarantined",
+    "RuleRecovered",
+    "RuleRestarted",
+    "RuleStaysFailed",
+    "RulesFolderRenamed",
+    "RunnerKilledByRule",
+    "RunnerStarted",
+    "RunnerStopped",
+    "RunningServerUsed",
+    "SafeMode",
+    "SignalHandlerRestored",
+    "SlowStart",
+    "StateFolderFull",
+    "StateHandedOver",
+    "StateNotPlainData",
+    "StatePublished",
+    "StopPrevented",
+    "StopRequested",
+    "TasksNotEnding",
+    "TerminalClosed",
+    "ThreadFailed",
+    "TrailMoved",
+    "TrailNotClosed",
+    "TrailNotCompressed",
+    "TrailNotDropped",
+    "TrailNotWritten",
+    "TrailRecordsLost",
+    "TrailRepaired",
+    "TrailStarted",
+    "UnmarkedRule",
+    "ValueChangedInPlace",
+    "ValueSet",
+    "WatcherUnavailable",
     "check",
+    "emit",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
@@ -37,9 +134,15 @@ EVENTS: Final[dict[str, type["Record"]]] = {}
 class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """The fields that every record may have."""
 
-    time: Annotated[Time, Meta(description="time: UTC, ISO 8601, microseconds")]
-    level: Annotated[Level, Meta(description="severity")]
-    event: Annotated[str, Meta(description="name of the event, which determines the other fields")]
+    EVENT: ClassVar[str]
+    SENTENCE: ClassVar[str]
+    LEVEL: ClassVar[Level]
+
+    time: Annotated[Time | UnsetType, Meta(description="time: UTC, ISO 8601, microseconds")] = UNSET
+    level: Annotated[Level | UnsetType, Meta(description="severity")] = UNSET
+    event: Annotated[
+        str | UnsetType, Meta(description="name of the event, which determines the other fields")
+    ] = UNSET
     rule: Annotated[str | None, Meta(description="the rule, such as `hall.hall_light`")] = None
     module: Annotated[str | None, Meta(description="its module, such as `hall`")] = None
     version: Annotated[
@@ -52,9 +155,20 @@ class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
 _R = TypeVar("_R", bound=type[Record])
 
 
-def _event(*names: str) -> Callable[[_R], _R]:
+def _event(name: str, sentence: str, *, level: Level = "info") -> Callable[[_R], _R]:
+    """Register the schema of an event.
+
+    Args:
+        name: of the event, as `area.verb`.
+        sentence: shown on the console in its place.
+        level: at which it is logged if nothing else is said.
+    """
+
     def add(schema: _R) -> _R:
-        EVENTS.update(dict.fromkeys(names, schema))
+        if name in EVENTS:
+            raise ValueError(f"there are two schemas of the event {name!r}")
+        schema.EVENT, schema.SENTENCE, schema.LEVEL = name, sentence, level
+        EVENTS[name] = schema
         return schema
 
     return add
@@ -93,7 +207,7 @@ Why = Literal[
 ]
 
 
-@_event("input received")
+@_event("input.received", "input received", level="debug")
 class Input(Record, kw_only=True):
     """A rule received an input. Its effects have the same cause."""
 
@@ -113,9 +227,8 @@ class Input(Record, kw_only=True):
     ] = None
 
 
-@_event("value set", "action called", "event emitted", "state published")
-class OutputRecord(Record, kw_only=True):
-    """A rule sent an output, or skipped it. Recorded when the output is complete."""
+class Output(Record, kw_only=True):
+    """The output of a rule."""
 
     path: Annotated[Path, Meta(description="the path")]
     value: Annotated[Any, Meta(description="the value; for a call, its arguments")]
@@ -135,14 +248,34 @@ class OutputRecord(Record, kw_only=True):
     ] = None
 
 
-@_event("connected")
+@_event("output.set", "value set", level="debug")
+class ValueSet(Output, kw_only=True):
+    """A rule set a state or property, or did not: logged when it has ended."""
+
+
+@_event("output.called", "action called", level="debug")
+class ActionCalled(Output, kw_only=True):
+    """A rule called an action, or did not: logged when it has ended."""
+
+
+@_event("output.emitted", "event emitted", level="debug")
+class EventEmitted(Output, kw_only=True):
+    """A rule emitted an event, or did not: logged when it has ended."""
+
+
+@_event("output.published", "state published", level="debug")
+class StatePublished(Output, kw_only=True):
+    """A rule published the value of its state, or did not: logged when it has ended."""
+
+
+@_event("client.connected", "connected", level="debug")
 class Connected(Record, kw_only=True):
     """The client of a module is connected to the server."""
 
     server: Annotated[str, Meta(description="address of the server")]
 
 
-@_event("disconnected")
+@_event("client.disconnected", "disconnected", level="debug")
 class ConnectionLost(Record, kw_only=True):
     """The connection of a module was lost, or could not be made. The client tries again.
 
@@ -153,7 +286,7 @@ class ConnectionLost(Record, kw_only=True):
     reason: Annotated[str, Meta(description="the reason")]
 
 
-@_event("no connection")
+@_event("connection.lost", "no connection", level="warning")
 class NoConnection(Record, kw_only=True):
     """Modules have no connection; one record for all that lost it together.
 
@@ -167,8 +300,8 @@ class NoConnection(Record, kw_only=True):
     ] = None
 
 
-@_event("connection is back")
-class ConnectionIsBack(Record, kw_only=True):
+@_event("connection.restored", "connection is back")
+class ConnectionRestored(Record, kw_only=True):
     """All lost connections are back. Not recorded for the first connection."""
 
     server: Annotated[str, Meta(description="address of the server")]
@@ -181,56 +314,88 @@ class ConnectionIsBack(Record, kw_only=True):
 # --- the runner ---------------------------------------------------------------------------------
 
 
-@_event("rules are still being set up")
+@_event("runner.start_slow", "rules are still being set up", level="warning")
 class SlowStart(Record, kw_only=True):
     """The start takes long, maybe because there is no connection to the server."""
 
     after_s: Annotated[float, Meta(description="seconds since the start")]
 
 
-@_event("running")
-class Running(Record, kw_only=True):
+@_event("runner.started", "running")
+class RunnerStarted(Record, kw_only=True):
     """The runner has started, and has set up all rules that could be set up."""
 
     modules: Annotated[int, Meta(description="number of running modules")]
     folder: Annotated[str, Meta(description="the rules folder")]
-    kept: Annotated[int, Meta(description="number of nodes restored from the checkpoint")] = 0
-    afresh: Annotated[int, Meta(description="number of nodes that could not be restored")] = 0
+    kept: Annotated[
+        int | None, Meta(description="number of nodes restored from the checkpoint")
+    ] = None
+    afresh: Annotated[
+        int | None, Meta(description="number of nodes that could not be restored")
+    ] = None
 
 
-@_event("the terminal was closed")
+@_event("runner.terminal_closed", "the terminal was closed")
 class TerminalClosed(Record, kw_only=True):
     """The runner stops because the terminal in which it was started was closed."""
 
 
-@_event("stopped")
-class Stopped(Record, kw_only=True):
+@_event("runner.stopped", "stopped")
+class RunnerStopped(Record, kw_only=True):
     """The runner has stopped."""
 
 
-@_event("told to end")
-class ToldToEnd(Record, kw_only=True):
+@_event("runner.stop_requested", "stopping")
+class StopRequested(Record, kw_only=True):
     """The runner received a signal to stop, from outside or from a rule."""
 
     signal: Annotated[str, Meta(description="name of the signal")]
 
 
-@_event("using the named server", "using a running server", "started the embedded server")
-class HouseServer(Record, kw_only=True):
+class _Server(Record, kw_only=True):
     """The server that the rules use."""
 
     address: Annotated[str, Meta(description="address of the server")]
 
 
-@_event("loaded", "reloaded", "unloaded")
-class Loaded(Record, kw_only=True):
-    """A version of a module was started, has replaced another version, or was stopped."""
+@_event("server.named", "using the named server")
+class NamedServerUsed(_Server, kw_only=True):
+    """The rules use the server that was named."""
+
+
+@_event("server.found", "using a running server")
+class RunningServerUsed(_Server, kw_only=True):
+    """The rules use a server that already ran on this machine."""
+
+
+@_event("server.started", "started the embedded server")
+class EmbeddedServerStarted(_Server, kw_only=True):
+    """The rules use a server that this runner has started."""
+
+
+class _Module(Record, kw_only=True):
+    """A change of the running version of a module."""
 
     rules: Annotated[list[str], Meta(description="names of its rules, without the module's name")]
 
 
-@_event("kept old version")
-class KeptOldVersion(Record, kw_only=True):
+@_event("module.loaded", "loaded")
+class ModuleLoaded(_Module, kw_only=True):
+    """A module is running for the first time."""
+
+
+@_event("module.reloaded", "reloaded")
+class ModuleReloaded(_Module, kw_only=True):
+    """A new version of a module has replaced the running one."""
+
+
+@_event("module.unloaded", "unloaded")
+class ModuleUnloaded(_Module, kw_only=True):
+    """A module is not running any more, since its file was removed or has no rules."""
+
+
+@_event("module.reload_aborted", "kept the old version", level="error")
+class ReloadAborted(Record, kw_only=True):
     """A new version was aborted. The running version was not touched."""
 
     refused: Annotated[str, Meta(description="the new version")]
@@ -239,9 +404,8 @@ class KeptOldVersion(Record, kw_only=True):
     ] = None
 
 
-@_event("import failed", "import failed, kept old version")
-class ModuleImportFailed(Record, kw_only=True):
-    """A version of a module can't be imported."""
+class _ImportFailed(Record, kw_only=True):
+    """An import that failed."""
 
     error: Annotated[str, Meta(description="the error")]
     file: Annotated[str, Meta(description="the file with the error")]
@@ -249,7 +413,17 @@ class ModuleImportFailed(Record, kw_only=True):
     source: Annotated[str, Meta(description="the line itself")]
 
 
-@_event("file excluded")
+@_event("module.import_failed", "import failed", level="error")
+class ModuleImportFailed(_ImportFailed, kw_only=True):
+    """A version of a module can't be imported."""
+
+
+@_event("module.import_failed_again", "import failed, kept the old version", level="error")
+class ModuleImportFailedAgain(_ImportFailed, kw_only=True):
+    """A version of a module can't be imported; the running version was not touched."""
+
+
+@_event("file.excluded", "file excluded")
 class FileExcluded(Record, kw_only=True):
     """A file or folder of the rules folder is not loaded."""
 
@@ -257,37 +431,39 @@ class FileExcluded(Record, kw_only=True):
     why: Annotated[str, Meta(description="why it is not loaded")]
 
 
-@_event("mended")
-class Mended(Record, kw_only=True):
+@_event("module.repaired", "repaired")
+class ModuleRepaired(Record, kw_only=True):
     """A file with an unusable version was changed back to the running version."""
 
 
-@_event("handed over")
+@_event("module.state_handed_over", "state handed over")
 class StateHandedOver(Record, kw_only=True):
     """The result of the hand-over of a rule's state when its module was reloaded."""
 
-    kept: Annotated[list[str], Meta(description="nodes that kept their state")] = []
-    migrated: Annotated[list[str], Meta(description="nodes whose state was migrated")] = []
-    afresh: Annotated[list[str], Meta(description="nodes without state, and why")] = []
-    missed: Annotated[list[str], Meta(description="firings due while the runner was down")] = []
+    kept: Annotated[list[str] | None, Meta(description="nodes that kept their state")] = None
+    migrated: Annotated[list[str] | None, Meta(description="nodes whose state was migrated")] = None
+    afresh: Annotated[list[str] | None, Meta(description="nodes without state, and why")] = None
+    missed: Annotated[
+        list[str] | None, Meta(description="firings due while the runner was down")
+    ] = None
     refused: Annotated[str | None, Meta(description="why the rule refused the hand-over")] = None
 
 
-@_event("superseded by a newer change")
-class SupersededChange(Record, kw_only=True):
+@_event("module.reload_superseded", "superseded by a newer change")
+class ReloadSuperseded(Record, kw_only=True):
     """A reload that was being prepared was aborted, as the files have changed again."""
 
     modules: Annotated[list[str], Meta(description="the modules that were being prepared")]
 
 
-@_event("rule failed")
+@_event("rule.failed", "rule failed", level="error")
 class RuleFailed(Record, kw_only=True):
     """A rule raised an error, in its function or in a node, sink or task that it has created."""
 
     doing: Annotated[
         str, Meta(description="the operation that failed, such as `set_value of /hall/light`")
     ]
-    error: Annotated[str, Meta(description="the error")]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
     advice: Annotated[str | None, Meta(description="advice on the error, if there is any")] = None
     again: Annotated[
         int | None, Meta(description="number of failures since the last one that was logged")
@@ -297,21 +473,21 @@ class RuleFailed(Record, kw_only=True):
     )
 
 
-@_event("attempt failed")
+@_event("rule.attempt_failed", "attempt failed", level="error")
 class AttemptFailed(RuleFailed, kw_only=True):
     """An attempt of a strategy failed; the strategy may retry. The rule keeps running."""
 
 
-@_event("works again")
-class WorksAgain(Record, kw_only=True):
+@_event("rule.recovered", "works again")
+class RuleRecovered(Record, kw_only=True):
     """An operation that had failed before has succeeded."""
 
     doing: Annotated[str, Meta(description="the operation, such as `set_value of /hall/light`")]
     failures: Annotated[int, Meta(ge=1, description="number of failures before")]
 
 
-@_event("a coroutine was never awaited")
-class NeverAwaited(Record, kw_only=True):
+@_event("rule.coroutine_never_awaited", "a coroutine was never awaited", level="warning")
+class CoroutineNeverAwaited(Record, kw_only=True):
     """An `async def` function was called without `await`, so it did not run."""
 
     coroutine: Annotated[str, Meta(description="name of the function")]
@@ -320,19 +496,19 @@ class NeverAwaited(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("a thread has failed")
+@_event("thread.failed", "a thread has failed", level="error")
 class ThreadFailed(Record, kw_only=True):
     """A thread that a rule or a library has started ended with an error."""
 
     thread: Annotated[str, Meta(description="name of the thread")]
-    error: Annotated[str, Meta(description="the error")]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
     advice: Annotated[str | None, Meta(description="advice on the error, if there is any")] = None
     traceback: Annotated[str | None, Meta(description="the lines of the rule in the traceback")] = (
         None
     )
 
 
-@_event("this looks like a rule, but nothing runs it")
+@_event("rule.unmarked", "this looks like a rule, but nothing runs it", level="warning")
 class UnmarkedRule(Record, kw_only=True):
     """A file has no `@rule`, but an `async def` function that looks like a rule."""
 
@@ -342,18 +518,12 @@ class UnmarkedRule(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("threads of a rule slow the loop down")
-class BusyThreads(Record, kw_only=True):
-    """Threads that a rule has started keep the interpreter busy, so the event loop is late."""
-
-    threads: Annotated[list[str], Meta(description="names of the threads, at most 10")]
-    file: Annotated[str, Meta(description="the file that they execute")]
-    line: Annotated[int, Meta(description="line number")]
-    advice: Annotated[str, Meta(description="what to do")]
-
-
-@_event("what a Value holds is changed in place, which nothing notices")
-class ChangedInPlace(Record, kw_only=True):
+@_event(
+    "rule.value_changed_in_place",
+    "a list or dict in a Value is changed in place, which nothing notices",
+    level="warning",
+)
+class ValueChangedInPlace(Record, kw_only=True):
     """A rule changes the list, dict or set of a Value in place instead of assigning a new one."""
 
     file: Annotated[str, Meta(description="the file")]
@@ -361,8 +531,18 @@ class ChangedInPlace(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("several rules set one path")
-class SetBySeveral(Record, kw_only=True):
+@_event("loop.slowed_by_threads", "threads of a rule slow the event loop down", level="warning")
+class LoopSlowedByThreads(Record, kw_only=True):
+    """Threads that a rule has started compute, so the event loop is late."""
+
+    threads: Annotated[list[str], Meta(description="names of the threads, at most 10")]
+    file: Annotated[str, Meta(description="file whose code they run")]
+    line: Annotated[int, Meta(description="line number")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("path.set_by_several_rules", "several rules set one path", level="warning")
+class PathSetBySeveralRules(Record, kw_only=True):
     """Several rules set the same state or property, so the last one wins. Logged once."""
 
     path: Annotated[Path, Meta(description="the path")]
@@ -370,7 +550,7 @@ class SetBySeveral(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("paths are provided by others")
+@_event("path.taken", "paths are provided by another client", level="warning")
 class PathsTaken(Record, kw_only=True):
     """Rules wait for paths that another client of the server provides. Logged once."""
 
@@ -380,15 +560,19 @@ class PathsTaken(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("tasks do not end when cancelled")
-class EndlessTasks(Record, kw_only=True):
+@_event("rule.tasks_not_ending", "tasks do not end when cancelled", level="error")
+class TasksNotEnding(Record, kw_only=True):
     """Tasks of an old version were cancelled, but keep running."""
 
     tasks: Annotated[list[str], Meta(description="names of the tasks")]
 
 
-@_event("will not survive a restart: it is no plain data")
-class NoPlainData(Record, kw_only=True):
+@_event(
+    "state.not_plain_data",
+    "state will not survive a restart, since it is not plain data",
+    level="warning",
+)
+class StateNotPlainData(Record, kw_only=True):
     """A part of the state of a rule can't be written to the checkpoint."""
 
     what: Annotated[str, Meta(description="the part of the rule")]
@@ -396,7 +580,7 @@ class NoPlainData(Record, kw_only=True):
     place: Annotated[str | None, Meta(description="file and line where it was created")] = None
 
 
-@_event("writing the checkpoint takes long")
+@_event("checkpoint.slow", "writing the checkpoint takes long", level="warning")
 class CheckpointSlow(Record, kw_only=True):
     """If the runner is killed, more than the last second of state may be lost. Logged once."""
 
@@ -404,63 +588,80 @@ class CheckpointSlow(Record, kw_only=True):
     bytes: Annotated[int, Meta(description="size of the checkpoint")]
 
 
-@_event(
-    "can't read the checkpoint, starting afresh",
-    "can't write the checkpoint",
-    "can't set the damaged checkpoint aside",
-)
-class CheckpointProblem(Record, kw_only=True):
-    """The checkpoint could not be read or written."""
+class _Checkpoint(Record, kw_only=True):
+    """A problem with the checkpoint."""
 
     error: Annotated[str, Meta(description="the error")]
 
 
-@_event(
-    "the checkpoint is damaged, starting afresh",
-    "a part of the checkpoint is damaged, starting that afresh",
-)
-class CheckpointDamaged(CheckpointProblem, kw_only=True):
-    """The checkpoint, or a part of it, can't be used. The file is set aside."""
+@_event("checkpoint.unreadable", "can't read the checkpoint, starting without it", level="error")
+class CheckpointUnreadable(_Checkpoint, kw_only=True):
+    """The checkpoint could not be read, so all rules start without their state."""
+
+
+@_event("checkpoint.not_written", "can't write the checkpoint", level="error")
+class CheckpointNotWritten(_Checkpoint, kw_only=True):
+    """The checkpoint could not be written. It is tried again."""
+
+
+@_event("checkpoint.not_set_aside", "can't set the damaged checkpoint aside", level="error")
+class CheckpointNotSetAside(_Checkpoint, kw_only=True):
+    """The damaged checkpoint could not be kept for inspection."""
+
+
+class _DamagedCheckpoint(_Checkpoint, kw_only=True):
+    """A damaged checkpoint."""
 
     set_aside: Annotated[str, Meta(description="new path of the file, or of a copy of it")]
+
+
+@_event("checkpoint.damaged", "the checkpoint is damaged, starting without it", level="error")
+class CheckpointDamaged(_DamagedCheckpoint, kw_only=True):
+    """The checkpoint is damaged, and set aside: all rules start without their state."""
+
+
+@_event(
+    "checkpoint.partly_damaged", "a part of the checkpoint is damaged, and left out", level="error"
+)
+class CheckpointPartlyDamaged(_DamagedCheckpoint, kw_only=True):
+    """The state of one module in the checkpoint is damaged: it starts without."""
 
 
 # --- supervision --------------------------------------------------------------------------------
 
 
-@_event("rule will be restarted")
-class WillRestart(Record, kw_only=True):
+@_event("rule.restart_scheduled", "rule will be restarted", level="warning")
+class RestartScheduled(Record, kw_only=True):
     """A rule has failed, and will be restarted after a delay."""
 
     restart: Annotated[int, Meta(ge=1, description="number of the restart within the period")]
     pause_s: Annotated[float, Meta(description="seconds until the restart")]
 
 
-@_event("rule restarted")
-class Restarted(Record, kw_only=True):
+@_event("rule.restarted", "rule restarted")
+class RuleRestarted(Record, kw_only=True):
     """A rule that had failed was set up again."""
 
     restart: Annotated[int, Meta(ge=1, description="number of the restart within the period")]
 
 
-@_event("rule stays failed")
-class StaysFailed(Record, kw_only=True):
+@_event("rule.stays_failed", "rule stays failed", level="error")
+class RuleStaysFailed(Record, kw_only=True):
     """A rule is not restarted until its file changes or a command restarts it."""
 
     why: Annotated[str, Meta(description="why it is not restarted")]
     error: Annotated[str | None, Meta(description="last error, unless `why` contains it")] = None
 
 
-@_event("rule disabled")
-class Disabled(Record, kw_only=True):
+@_event("rule.disabled", "rule disabled")
+class RuleDisabled(Record, kw_only=True):
     """A rule was stopped, and does not run until it is enabled."""
 
     why: Annotated[str, Meta(description="why it is disabled")]
 
 
-@_event("rule blocks the loop", "rule interrupted")
-class Blocks(Record, kw_only=True):
-    """A rule blocks the event loop, so no other rule runs; later, the rule is interrupted."""
+class _Blocking(Record, kw_only=True):
+    """A rule that keeps the event loop."""
 
     seconds: Annotated[float, Meta(description="duration up to now")]
     file: Annotated[str | None, Meta(description="the file that is being executed")] = None
@@ -468,22 +669,36 @@ class Blocks(Record, kw_only=True):
     stack: Annotated[str, Meta(description="the call stack")]
 
 
-@_event("loop is free again")
-class FreeAgain(Record, kw_only=True):
+@_event("rule.blocks_loop", "rule blocks the event loop", level="error")
+class RuleBlocksLoop(_Blocking, kw_only=True):
+    """A rule keeps the event loop from all others."""
+
+
+@_event("rule.interrupted", "rule interrupted", level="error")
+class RuleInterrupted(_Blocking, kw_only=True):
+    """A rule kept the event loop for too long, and was interrupted."""
+
+
+@_event("loop.unblocked", "the event loop is free again")
+class LoopUnblocked(Record, kw_only=True):
     """The event loop is no longer blocked."""
 
     blocked_s: Annotated[float, Meta(description="seconds for which it was blocked")]
 
 
-@_event("took back a signal that a rule had taken")
-class SignalTaken(Record, kw_only=True):
+@_event(
+    "signal.handler_restored",
+    "restored the signal handler that a rule had replaced",
+    level="warning",
+)
+class SignalHandlerRestored(Record, kw_only=True):
     """A rule had replaced a signal handler with which the runner stops or watches the loop."""
 
     signal: Annotated[str, Meta(description="name of the signal")]
 
 
-@_event("rule stays off")
-class StaysOff(Record, kw_only=True):
+@_event("rule.quarantined", "rule stays off", level="error")
+class RuleQuarantined(Record, kw_only=True):
     """A rule does not run because it ended the process before."""
 
     why: Annotated[str, Meta(description="the action that ended the process")]
@@ -491,7 +706,7 @@ class StaysOff(Record, kw_only=True):
     line: Annotated[int | None, Meta(description="line number")] = None
 
 
-@_event("safe mode: all rules stay off")
+@_event("runner.safe_mode", "safe mode: all rules stay off", level="error")
 class SafeMode(Record, kw_only=True):
     """The last starts failed: the process exited early each time, and no rule could be blamed."""
 
@@ -500,41 +715,41 @@ class SafeMode(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("the runner was ended from within")
-class EndedFromWithin(Record, kw_only=True):
+@_event("runner.killed_by_rule", "the runner was ended from within", level="error")
+class RunnerKilledByRule(Record, kw_only=True):
     """The previous process did not exit normally; its crash file was kept."""
 
     file: Annotated[str, Meta(description="the crash file")]
 
 
-@_event("can't write which rules stay off")
-class QuarantineProblem(Record, kw_only=True):
+@_event("quarantine.not_written", "can't write which rules stay off", level="error")
+class QuarantineNotWritten(Record, kw_only=True):
     """The list of quarantined rules could not be written."""
 
     file: Annotated[str, Meta(description="the file")]
     error: Annotated[str, Meta(description="the error")]
 
 
-@_event("something wanted to end the runner")
-class WantedToEnd(Record, kw_only=True):
+@_event("runner.stop_prevented", "prevented a rule from stopping the runner", level="error")
+class StopPrevented(Record, kw_only=True):
     """A rule raised an exception that would have ended the process, such as SystemExit."""
 
-    error: Annotated[str, Meta(description="the exception")]
+    error: Annotated[str | UnsetType, Meta(description="the exception")] = UNSET
     traceback: Annotated[str | None, Meta(description="traceback from the line of the rule on")] = (
         None
     )
 
 
-@_event("the event loop is broken")
+@_event("loop.broken", "the event loop is broken", level="critical")
 class LoopBroken(Record, kw_only=True):
     """A rule has closed files of the event loop, which can't continue: the process exits."""
 
-    error: Annotated[str, Meta(description="the error")]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
     traceback: Annotated[str | None, Meta(description="traceback of the error")] = None
 
 
-@_event("rules trigger each other")
-class RulesTriggerEachOther(Record, kw_only=True):
+@_event("rule.loop_cut", "rules trigger each other", level="error")
+class RuleLoopCut(Record, kw_only=True):
     """A chain of causes returned to a rule too often. The rule fails, which cuts the cycle."""
 
     cycle: Annotated[list[str], Meta(description="the paths of the last round, in order")]
@@ -542,32 +757,32 @@ class RulesTriggerEachOther(Record, kw_only=True):
     seconds: Annotated[float, Meta(description="time that they took")]
 
 
-@_event("the process was stopped")
-class ProcessStopped(Record, kw_only=True):
+@_event("process.was_stopped", "the process was stopped", level="warning")
+class ProcessWasStopped(Record, kw_only=True):
     """A signal (SIGSTOP), a debugger or the system suspended the process for a time."""
 
     seconds: Annotated[float, Meta(description="duration")]
 
 
-@_event("lines of the log were dropped")
-class LinesDropped(Record, kw_only=True):
+@_event("log.lines_dropped", "lines of the log were dropped", level="warning")
+class LogLinesDropped(Record, kw_only=True):
     """The terminal or pipe of the log accepts lines again, after it did not for a time."""
 
     lines: Annotated[int, Meta(ge=1, description="number of dropped lines; the trail has them")]
 
 
-@_event("component failed")
+@_event("component.failed", "a part of the runner failed", level="error")
 class ComponentFailed(Record, kw_only=True):
     """A component of the runner that observes or assists has failed. Rules are not affected."""
 
     component: Annotated[str, Meta(description="the component, such as `publisher`")]
     pause_s: Annotated[float | None, Meta(description="seconds until it is restarted")] = None
-    error: Annotated[str, Meta(description="the error")]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
     traceback: Annotated[str | None, Meta(description="traceback of the error")] = None
 
 
-@_event("can't watch a folder, looking at it again and again")
-class NotWatched(Record, kw_only=True):
+@_event("watcher.unavailable", "can't watch a folder, scanning it at intervals", level="warning")
+class WatcherUnavailable(Record, kw_only=True):
     """The system does not report changed files, so the folder is scanned at intervals."""
 
     folder: Annotated[str, Meta(description="the folder")]
@@ -578,8 +793,8 @@ class NotWatched(Record, kw_only=True):
 # --- configuration and control ------------------------------------------------------------------
 
 
-@_event("configuration is wrong, kept the old one")
-class WrongConfiguration(Record, kw_only=True):
+@_event("config.invalid", "the configuration is invalid, kept the old one", level="error")
+class ConfigurationInvalid(Record, kw_only=True):
     """The configuration file has changed, and can't be used."""
 
     file: Annotated[str, Meta(description="the configuration file")]
@@ -588,22 +803,24 @@ class WrongConfiguration(Record, kw_only=True):
     error: Annotated[str, Meta(description="the mistake, and the allowed values")]
 
 
-@_event("configuration reloaded")
+@_event("config.reloaded", "configuration reloaded")
 class ConfigurationReloaded(Record, kw_only=True):
     """The configuration file has changed, and the changes were applied."""
 
     modules: Annotated[list[str], Meta(description="the modules that are reloaded for it")]
 
 
-@_event("a part of the configuration waits for a restart")
-class ConfigurationWaits(Record, kw_only=True):
+@_event("config.needs_restart", "a part of the configuration needs a restart", level="warning")
+class ConfigurationNeedsRestart(Record, kw_only=True):
     """Some changes of the configuration only take effect when the runner is restarted."""
 
     tables: Annotated[list[str], Meta(description="the changed tables")]
 
 
-@_event("no rule has this name, which is configured")
-class NoSuchRule(Record, kw_only=True):
+@_event(
+    "config.unknown_rule", "the configuration names a rule that does not exist", level="warning"
+)
+class ConfiguredRuleUnknown(Record, kw_only=True):
     """A table of the configuration matches no rule."""
 
     name: Annotated[str, Meta(description="the name or glob of the table")]
@@ -611,8 +828,8 @@ class NoSuchRule(Record, kw_only=True):
     near: Annotated[Any, Meta(description="a similar name")] = None
 
 
-@_event("no rule asks for these parameters, which are configured")
-class UnusedParameters(Record, kw_only=True):
+@_event("config.unused_parameters", "no rule asks for these parameters", level="warning")
+class ParametersUnused(Record, kw_only=True):
     """A table has parameters, but the rules that it matches have no argument named `config`."""
 
     name: Annotated[str, Meta(description="the name or glob of the table")]
@@ -621,38 +838,54 @@ class UnusedParameters(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
-@_event("told to reload")
-class ToldToReload(Record, kw_only=True):
+@_event("control.reload_requested", "reload requested")
+class ReloadRequested(Record, kw_only=True):
     """A command or signal asked the runner to reload modules."""
 
     modules: Annotated[list[str], Meta(description="the modules")]
 
 
-@_event("told to restart", "told to enable", "told to disable")
-class ToldRules(Record, kw_only=True):
-    """A command asked the runner to restart, enable or disable rules."""
+class _RulesRequest(Record, kw_only=True):
+    """A request about rules."""
 
     rules: Annotated[list[str], Meta(description="the rules")]
 
 
-@_event("rule disabled")
-class RuleDisabled(Record, kw_only=True):
-    """A rule was stopped, and does not run until it is enabled."""
-
-    why: Annotated[str, Meta(description="why it is disabled")]
+@_event("control.restart_requested", "restart requested")
+class RestartRequested(_RulesRequest, kw_only=True):
+    """A command asks for a restart of rules."""
 
 
-@_event("refused what it was told", "could not do what it was told")
-class NotDone(Record, kw_only=True):
-    """A command was not valid, or failed."""
+@_event("control.enable_requested", "enable requested")
+class EnableRequested(_RulesRequest, kw_only=True):
+    """A command enables rules."""
+
+
+@_event("control.disable_requested", "disable requested")
+class DisableRequested(_RulesRequest, kw_only=True):
+    """A command disables rules."""
+
+
+class _Request(Record, kw_only=True):
+    """A request that was not carried out."""
 
     doing: Annotated[str | None, Meta(description="the operation that failed")] = None
-    error: Annotated[str, Meta(description="the error")]
+    error: Annotated[str | UnsetType, Meta(description="the error")] = UNSET
     traceback: Annotated[str | None, Meta(description="traceback within the runner")] = None
 
 
-@_event("can't publish what the rules do")
-class CannotPublish(Record, kw_only=True):
+@_event("control.request_refused", "request refused", level="warning")
+class RequestRefused(_Request, kw_only=True):
+    """A command asked for something impossible."""
+
+
+@_event("control.request_failed", "request failed", level="error")
+class RequestFailed(_Request, kw_only=True):
+    """A command could not be carried out."""
+
+
+@_event("publisher.unavailable", "can't publish the state of the rules", level="error")
+class PublishingUnavailable(Record, kw_only=True):
     """The runner can't publish the states of the rules. It tries again every minute."""
 
     path: Annotated[str, Meta(description="the path to publish under")]
@@ -660,23 +893,32 @@ class CannotPublish(Record, kw_only=True):
     advice: Annotated[str | None, Meta(description="what to do")] = None
 
 
-@_event("publishing what the rules do")
-class Published(Record, kw_only=True):
+@_event("publisher.available", "publishing the state of the rules")
+class PublishingAvailable(Record, kw_only=True):
     """The states of the rules are published, after this had failed before."""
 
     path: Annotated[str, Meta(description="the path that they are published under")]
 
 
-@_event("can't read which rules are switched off", "can't write which rules are switched off")
-class SwitchesProblem(Record, kw_only=True):
-    """The list of rules that were enabled or disabled by command can't be read or written."""
+class _Overrides(Record, kw_only=True):
+    """A problem with the file of overrides."""
 
     file: Annotated[str, Meta(description="the file")]
     error: Annotated[str, Meta(description="the error")]
 
 
-@_event("can't show the log")
-class CannotShow(Record, kw_only=True):
+@_event("overrides.unreadable", "can't read which rules are disabled", level="error")
+class OverridesUnreadable(_Overrides, kw_only=True):
+    """The file of rules that commands have enabled or disabled could not be read."""
+
+
+@_event("overrides.not_written", "can't write which rules are disabled", level="error")
+class OverridesNotWritten(_Overrides, kw_only=True):
+    """The file of rules that commands have enabled or disabled could not be written."""
+
+
+@_event("log.not_shown", "can't show the log", level="error")
+class LogNotShown(Record, kw_only=True):
     """The terminal or pipe of the log accepts no lines. Dropped lines are only in the trail."""
 
     error: Annotated[str, Meta(description="the reason")]
@@ -685,8 +927,8 @@ class CannotShow(Record, kw_only=True):
 # --- the trail ----------------------------------------------------------------------------------
 
 
-@_event("trail begins")
-class TrailBegins(Record, kw_only=True):
+@_event("trail.started", "trail begins", level="debug")
+class TrailStarted(Record, kw_only=True):
     """The first record of each file of the trail."""
 
     schema: Annotated[int, Meta(description="version of this schema")]
@@ -694,15 +936,15 @@ class TrailBegins(Record, kw_only=True):
     after: Annotated[str | None, Meta(description="the file before it, without suffixes")] = None
 
 
-@_event("trail repaired")
+@_event("trail.repaired", "trail repaired", level="warning")
 class TrailRepaired(Record, kw_only=True):
     """The runner was killed while it wrote a record; the partial record was cut off."""
 
     cut: Annotated[int, Meta(description="number of bytes")]
 
 
-@_event("records lost")
-class RecordsLost(Record, kw_only=True):
+@_event("trail.records_lost", "records lost", level="error")
+class TrailRecordsLost(Record, kw_only=True):
     """A gap in the trail: for a time, it could not be written."""
 
     lost: Annotated[int, Meta(description="number of lost records")]
@@ -710,39 +952,107 @@ class RecordsLost(Record, kw_only=True):
     error: Annotated[str, Meta(description="the reason")]
 
 
-@_event(
-    "can't write the trail",
-    "the trail was moved or deleted",
-    "can't close a file of the trail",
-    "can't compress the trail",
-    "can't drop the oldest file of the trail",
-)
-class TrailProblem(Record, kw_only=True):
-    """There is a problem with a file of the trail. The rules keep running."""
+class _Trail(Record, kw_only=True):
+    """A problem with the trail. The rules run on."""
 
     error: Annotated[str, Meta(description="the problem")]
     file: Annotated[str, Meta(description="the file")]
 
 
-@_event(
-    "no space for the state folder, so nothing is kept yet",
-    "can't take a lock again",
-    "took a lock again",
-)
-class StateFolderProblem(Record, kw_only=True):
-    """The state folder or its lock was removed, or the disk is full. The rules keep running."""
+@_event("trail.not_written", "can't write the trail", level="error")
+class TrailNotWritten(_Trail, kw_only=True):
+    """The trail can't be written. Records are counted, and the rules run on."""
+
+
+@_event("trail.moved", "the trail was moved or deleted", level="error")
+class TrailMoved(_Trail, kw_only=True):
+    """The file of the trail was moved or deleted; a new one was begun."""
+
+
+@_event("trail.not_closed", "can't close a file of the trail", level="error")
+class TrailNotClosed(_Trail, kw_only=True):
+    """A full file of the trail could not be closed; it is written on."""
+
+
+@_event("trail.not_compressed", "can't compress the trail", level="error")
+class TrailNotCompressed(_Trail, kw_only=True):
+    """A closed file of the trail could not be compressed; it stays as it is."""
+
+
+@_event("trail.not_dropped", "can't drop the oldest file of the trail", level="error")
+class TrailNotDropped(_Trail, kw_only=True):
+    """The oldest file of the trail could not be removed."""
+
+
+class _StateFolder(Record, kw_only=True):
+    """A problem with the state folder. The rules run on."""
 
     folder: Annotated[str, Meta(description="the folder")]
     error: Annotated[str | None, Meta(description="why it could not be locked again")] = None
 
 
-@_event("rules folder was renamed", "found the state of a rules folder that is gone")
-class RulesFolderRenamed(Record, kw_only=True):
-    """There is state of a rules folder with another path: it is used, or may be used by hand."""
+@_event(
+    "state_folder.full", "no space for the state folder, so no state is kept yet", level="error"
+)
+class StateFolderFull(_StateFolder, kw_only=True):
+    """There is no space for the state folder. The rules run; their state is lost at the end."""
+
+
+@_event("lock.not_restored", "can't take a lock again", level="error")
+class LockNotRestored(_StateFolder, kw_only=True):
+    """The lock or its folder was removed, and could not be taken again."""
+
+
+@_event("lock.restored", "took a lock again", level="warning")
+class LockRestored(_StateFolder, kw_only=True):
+    """The lock or its folder was removed, and was taken again."""
+
+
+class _RulesFolder(Record, kw_only=True):
+    """State of a rules folder with another path."""
 
     before: Annotated[str, Meta(description="the other path")]
     folder: Annotated[str, Meta(description="the present rules folder")]
     advice: Annotated[str | None, Meta(description="how to use that state")] = None
+
+
+@_event("state_folder.renamed", "the rules folder was renamed")
+class RulesFolderRenamed(_RulesFolder, kw_only=True):
+    """The rules folder has another path than before; its state was taken over."""
+
+
+@_event(
+    "state_folder.orphan_found",
+    "found the state of a rules folder that no longer exists",
+    level="warning",
+)
+class OrphanStateFound(_RulesFolder, kw_only=True):
+    """There is state of a rules folder that no longer exists."""
+
+
+def emit(
+    log: "FilteringBoundLogger",
+    record: Record,
+    *,
+    level: Level | None = None,
+    error: BaseException | None = None,
+) -> None:
+    """Log an event.
+
+    Args:
+        log: adds the time, the cause, and the rule or module that it is bound to.
+        record: the event, with its own fields.
+        level: in place of the usual one of the event.
+        error: that was raised; its text, traceback and advice become fields.
+    """
+    fields = {
+        name: value
+        for name in record.__struct_fields__
+        if (value := getattr(record, name)) is not None and value is not UNSET
+    }
+    if error is not None:
+        fields["exc_info"] = error
+    getattr(log, level or record.LEVEL)(record.EVENT, **fields)
 
 
 def check(record: Mapping[str, Any]) -> None:
@@ -756,6 +1066,8 @@ def check(record: Mapping[str, Any]) -> None:
     event = str(record.get("event"))
     if event not in EVENTS:
         raise ValueError(f"there is no event {event!r} in eshet_rules.audit.records")
+    if missing := [name for name in ("time", "level") if name not in record]:
+        raise ValueError(f"{event}: the record has no {' and no '.join(missing)}")
     fields = {name: value for name, value in record.items() if name != "crc"}
     try:
         msgspec.convert(fields, EVENTS[event])

@@ -29,7 +29,16 @@ from eshet.clock import wall_stamp
 from eshet.private_files import make_private_folder, open_private
 from eshet_rules.audit.archive import Archive, Report
 from eshet_rules.audit.lines import encode, time_of
-from eshet_rules.audit.records import SCHEMA_VERSION, RecordsLost, TrailBegins
+from eshet_rules.audit.records import (
+    SCHEMA_VERSION,
+    Record,
+    TrailMoved,
+    TrailNotClosed,
+    TrailNotWritten,
+    TrailRecordsLost,
+    TrailRepaired,
+    TrailStarted,
+)
 
 __all__ = ["DAY", "SIZE", "Trail", "open_file"]
 
@@ -73,7 +82,7 @@ class Trail:
         *,
         size: int = SIZE,
         total: float = math.inf,
-        report: Report = lambda event, fields: None,
+        report: Report = lambda problem: None,
     ) -> None:
         self.file: Final = file
         self.report = report
@@ -98,8 +107,8 @@ class Trail:
         self._failed_in = ""  # the second of the last failure
         self._checked_in = ""  # the second of the last check that the file is at its path
         self._error: str | None = None  # the present error, if the last write failed
-        self._problems: deque[tuple[str, dict[str, Any]]] = deque()
-        self._archive = Archive(file, total, lambda *problem: self._problems.append(problem))
+        self._problems: deque[Record] = deque()
+        self._archive = Archive(file, total, self._problems.append)
 
     def open(self) -> None:
         """Open the file, cut off a torn line, and compress uncompressed closed files."""
@@ -194,10 +203,10 @@ class Trail:
         elif time[:DAY] != self._day or self._size + length > self._full_at:
             self._begin_next(time)
         if self._lost:
-            gap = RecordsLost(
+            gap = TrailRecordsLost(
                 time=time,
                 level="error",
-                event="records lost",
+                event=TrailRecordsLost.EVENT,
                 lost=self._lost,
                 since=self._lost_since,
                 error=self._lost_because,
@@ -213,8 +222,8 @@ class Trail:
         fd, self._fd, self._torn = self._fd, None, False
         os.close(fd)
         self._lost_because = "the file was moved or deleted, and these records with it"
-        fields = {"error": "the trail continues in a new file", "file": str(self.file)}
-        self._problems.append(("the trail was moved or deleted", fields))
+        error = "the trail continues in a new file"
+        self._problems.append(TrailMoved(error=error, file=str(self.file)))
         self._lose(self._begun, self._count)
 
     def _begin_next(self, time: str) -> None:
@@ -225,8 +234,7 @@ class Trail:
         try:
             closed = self._archive.take(self._begun)
         except OSError as error:
-            fields = {"error": str(error), "file": str(self.file)}
-            self._problems.append(("can't close a file of the trail", fields))
+            self._problems.append(TrailNotClosed(error=str(error), file=str(self.file)))
             self._day = time[:DAY]
             self._full_at = self._size + self._max_size
             return
@@ -252,7 +260,7 @@ class Trail:
         self._fd, self._torn, self._count = fd, False, 0
         self._identity = (status.st_dev, status.st_ino) if self._is_regular else None
         if cut:
-            self._problems.append(("trail repaired", {"cut": cut}))
+            self._problems.append(TrailRepaired(cut=cut))
         self._begun = first or time
         self._day = self._begun[:DAY]
         self._full_at = self._max_size
@@ -300,8 +308,7 @@ class Trail:
 
     def _fail(self, time: str, error: OSError) -> None:
         if self._error is None:  # report an outage once
-            fields = {"error": str(error), "file": str(self.file)}
-            self._problems.append(("can't write the trail", fields))
+            self._problems.append(TrailNotWritten(error=str(error), file=str(self.file)))
         self._error = self._lost_because = str(error)
         self._failed_in = time[:_SECOND]
 
@@ -312,9 +319,9 @@ class Trail:
 
     def _report_problems(self) -> None:
         while self._problems:
-            event, fields = self._problems.popleft()
+            problem = self._problems.popleft()
             lost = self._lost
-            self.report(event, fields)
+            self.report(problem)
             if self._error is not None:
                 self._lost = lost  # the report itself does not count as a lost record
 
@@ -335,11 +342,11 @@ def _opened(file: Path) -> int:
     return open_private(file, flags)
 
 
-def _beginning(time: str, runner: str, after: str | None) -> TrailBegins:
-    return TrailBegins(
+def _beginning(time: str, runner: str, after: str | None) -> TrailStarted:
+    return TrailStarted(
         time=time,
         level="info",
-        event="trail begins",
+        event=TrailStarted.EVENT,
         schema=SCHEMA_VERSION,
         runner=runner,
         after=after,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from eshet.program import printable
+from eshet_rules.audit.earlier import NAMES_OF_VERSION_1
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import (
     Command,
@@ -40,7 +41,7 @@ _DAMAGED: Final = 3
 @click.option(
     "--path", metavar="GLOB", help="Records about this path, such as /hall/light or '/hall/*'."
 )
-@click.option("--event", metavar="NAME", help="Records of this kind, such as 'value set'.")
+@click.option("--event", metavar="NAME", help="Records of this kind, such as 'output.set'.")
 @click.option("--cause", metavar="ID", help="Records of this cause and of its direct effects.")
 @click.option(
     "--chain",
@@ -107,7 +108,7 @@ def audit(
         wanted = Filter(
             rule=rule,
             path=path,
-            event=event,
+            event=None if event is None else NAMES_OF_VERSION_1.get(event, event),
             cause=None if chain else cause,
             chain=chain_of(file, cause) if chain and cause is not None else None,
             since=stamp_of(since) if since else "",
@@ -153,8 +154,9 @@ def _nothing(event: str | None, path: str | None) -> str:
     if path is not None and not path.startswith(("/", "*")):
         advice = f"; a path begins with a slash, did you mean '/{path}'?"
     elif event is not None and event not in EVENTS:
-        near = difflib.get_close_matches(event, EVENTS, n=1, cutoff=0.7)
-        advice = f"; did you mean --event {near[0]!r}?" if near else ""
+        near = difflib.get_close_matches(event, {*EVENTS, *NAMES_OF_VERSION_1}, n=1, cutoff=0.7)
+        meant = [NAMES_OF_VERSION_1.get(name, name) for name in near]
+        advice = f"; did you mean --event {meant[0]!r}?" if meant else ""
     return f"no record matches{advice}"
 
 
@@ -174,6 +176,6 @@ def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
     configuration = ConfigurationFile(
         config or folder / FILE_NAME, must_exist=config is not None
     ).read()
-    if isinstance(configuration.log.audit, Path):
-        return configuration.log.audit
+    if configuration.audit.path is not None:
+        return configuration.audit.path
     return state_folder(state or configuration.state.folder or default_state(), folder) / "audit"

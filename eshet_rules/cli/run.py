@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
     Command,
     check_name,
@@ -127,8 +128,8 @@ def run(
         "log": {
             "format": log_format,
             "level": "debug" if verbose else "warning" if quiet else None,
-            "audit": False if no_audit else audit,
         },
+        "audit": {"enabled": False if no_audit else None, "path": audit},
         "watch": {"reload": False if no_reload else None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
@@ -221,7 +222,7 @@ def _run(
         exit_code = await until_signalled(
             running,
             at_signal=lambda: forced_exit.request(0),
-            report=lambda number: log.info("told to end", signal=number.name),
+            report=lambda number: emit(log, StopRequested(signal=number.name)),
         )
         ignore_signals()
         # All work is done: threads that a rule left running must not delay the exit.

@@ -12,6 +12,7 @@ The command line takes precedence over the file, and the file over the defaults.
 from eshet_rules.config.parameters import Parameters
 from eshet_rules.config.reading import FILE_NAME, ConfigurationFile
 from eshet_rules.config.tables import (
+    AuditSettings,
     Configuration,
     LogSettings,
     RuleSettings,
@@ -23,6 +24,7 @@ from eshet_rules.config.tables import (
 
 __all__ = [
     "FILE_NAME",
+    "AuditSettings",
     "Configuration",
     "ConfigurationFile",
     "LogSettings",

@@ -14,7 +14,6 @@ __all__ = [
     "FLAG",
     "NAME",
     "PATH",
-    "PATH_OR_FLAG",
     "TEXTS",
     "ValueKind",
     "one_of",
@@ -112,10 +111,6 @@ def _path(value: Any) -> Path:
     return Path(_checked(value, fits)).expanduser()
 
 
-def _path_or_flag(value: Any) -> Path | bool:
-    return value if isinstance(value, bool) else _path(value)
-
-
 def _address(value: Any) -> str:
     return str(Address.parse(_checked(value, isinstance(value, str))))
 
@@ -128,6 +123,5 @@ def _name(value: Any) -> str:
 FLAG: Final = ValueKind("true or false, without quotes", _flag)
 TEXTS: Final = ValueKind('a list of strings, such as ["/alarm/code"]', _texts)
 PATH: Final = ValueKind('a path in quotes, such as "/var/lib/eshet-rules"', _path)
-PATH_OR_FLAG: Final = ValueKind("true, false, or a path in quotes", _path_or_flag)
 ADDRESS: Final = ValueKind('an address in quotes, such as "localhost" or "house:11236"', _address)
 NAME: Final = ValueKind('a name of letters A-Z, digits and _, in quotes, such as "house"', _name)

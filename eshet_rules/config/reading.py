@@ -14,6 +14,7 @@ from eshet_rules.config.kinds import FLAG, ValueKind, seconds, show, whole_numbe
 from eshet_rules.config.lines import Lines
 from eshet_rules.config.tables import (
     RENAMED,
+    AuditSettings,
     Configuration,
     LogSettings,
     Pattern,
@@ -157,6 +158,7 @@ class _Reader:
         read: dict[str, Callable[[], Any]] = {
             "server": lambda: self._settings(ServerSettings, "server"),
             "log": lambda: self._settings(LogSettings, "log"),
+            "audit": lambda: self._settings(AuditSettings, "audit"),
             "state": lambda: self._settings(StateSettings, "state"),
             "watch": lambda: self._settings(WatchSettings, "watch"),
             "supervision": lambda: self._supervision,
@@ -252,7 +254,7 @@ class _Reader:
     def _unknown(self, keys: tuple[str, ...], known: Iterable[str]) -> None:
         *tables, key = keys
         of = f"[{_dotted(tables)}]" if tables else "this file"
-        if (renamed := RENAMED.get(key, "")) in tuple(known):
+        if (renamed := RENAMED.get(_dotted(keys))) is not None:
             self._problem(keys, f"this key is now called {renamed}: write that instead")
             return
         near = difflib.get_close_matches(key, known, 1)

@@ -13,7 +13,6 @@ from eshet_rules.config.kinds import (
     FLAG,
     NAME,
     PATH,
-    PATH_OR_FLAG,
     TEXTS,
     ValueKind,
     one_of,
@@ -25,6 +24,7 @@ from eshet_rules.supervision.limits import RuleLimits
 
 __all__ = [
     "RENAMED",
+    "AuditSettings",
     "Configuration",
     "LogSettings",
     "Pattern",
@@ -38,10 +38,13 @@ __all__ = [
 T = TypeVar("T")
 
 RENAMED: Final[Mapping[str, str]] = {
-    "first_pause": "backoff_initial",
-    "longest_pause": "backoff_max",
-    "short_life": "min_uptime",
-    "short_lives": "max_failed_starts",
+    "supervision.first_pause": "supervision.backoff_initial",
+    "supervision.longest_pause": "supervision.backoff_max",
+    "supervision.short_life": "supervision.min_uptime",
+    "supervision.short_lives": "supervision.max_failed_starts",
+    "log.audit": "audit.path (a file or folder) or audit.enabled (true or false)",
+    "log.file_bytes": "audit.file_bytes",
+    "log.total_bytes": "audit.total_bytes",
 }
 """The present names of keys of earlier versions."""
 
@@ -68,21 +71,33 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """`[log]`: the log and the audit trail.
+    """`[log]`: the log on the console.
 
     Args:
         format: `"console"` for readable lines, or `"json"` for JSON lines.
         level: the lowest level that is shown.
-        audit: the file or folder of the audit trail; True for the state folder, False for none.
-        redact: globs of paths and fields; their values are never written.
-        file_bytes: size at which a file of the trail is closed and the next one begun.
-        total_bytes: maximum size of all files of the trail; beyond it the oldest are deleted.
+        redact: globs of paths and fields; their values are written neither to the log nor to the
+            audit trail.
     """
 
     format: str = setting(one_of("console", "json"), "console")
     level: str = setting(one_of("debug", "info", "warning", "error"), "info")
-    audit: Path | bool = setting(PATH_OR_FLAG, True)
     redact: tuple[str, ...] = setting(TEXTS, ())
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """`[audit]`: the audit trail.
+
+    Args:
+        enabled: whether it is written.
+        path: its file or folder; by default, a folder in the state folder.
+        file_bytes: size at which a file of the trail is closed and the next one begun.
+        total_bytes: maximum size of all files of the trail; beyond it the oldest are deleted.
+    """
+
+    enabled: bool = setting(FLAG, True)
+    path: Path | None = setting(PATH, None)
     file_bytes: int = setting(whole_number("bytes", 4096), 64 * 1024 * 1024)
     total_bytes: int = setting(whole_number("bytes", 4096), 4 * 1024 * 1024 * 1024)
 
@@ -180,6 +195,7 @@ class Configuration:
     Args:
         server: see `ServerSettings`.
         log: see `LogSettings`.
+        audit: see `AuditSettings`.
         state: see `StateSettings`.
         watch: see `WatchSettings`.
         supervision: default limits of rules.
@@ -191,6 +207,7 @@ class Configuration:
 
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
+    audit: AuditSettings = AuditSettings()
     state: StateSettings = StateSettings()
     watch: WatchSettings = WatchSettings()
     supervision: RuleLimits = RuleLimits()

@@ -16,12 +16,16 @@ import os
 import select
 import socket
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import msgspec
+
 from eshet.clock import wall_stamp
+from eshet.interpreter import running_loop
 from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.records import LogLinesDropped, LogNotShown
 
 __all__ = ["LineWriter"]
 
@@ -76,9 +80,9 @@ class LineWriter:
             self._fail("the reader does not keep up")
             return
         if self._dropped:
-            fields = {"event": "lines of the log were dropped", "lines": self._dropped}
+            dropped = LogLinesDropped(lines=self._dropped)
             self._dropped = 0
-            self._waiting += _encode(self._render(self._keep("warning", fields)))
+            self._waiting += _encode(self._render(self._keep(dropped)))
         self._waiting += _encode(line)
         self._write()
 
@@ -95,7 +99,7 @@ class LineWriter:
             self._loop = None
 
     def _continue_later(self) -> None:
-        running = asyncio._get_running_loop()
+        running = running_loop()
         if running is None or running is self._loop or self._file is None:
             return
         # With a loop that can't watch files, such as VirtualLoop, the next line continues.
@@ -122,10 +126,11 @@ class LineWriter:
         self._dropped += 1
         if not self._failed:
             self._failed = True
-            self._keep("error", {"event": "can't show the log", "error": problem})
+            self._keep(LogNotShown(error=problem))
 
-    def _keep(self, level: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        record = {"time": wall_stamp(), "level": level, **fields}
+    def _keep(self, event: LogLinesDropped | LogNotShown) -> dict[str, Any]:
+        event.time, event.level, event.event = wall_stamp(), event.LEVEL, event.EVENT
+        record: dict[str, Any] = msgspec.to_builtins(event)
         self._recorder.keep(record)
         return record
 

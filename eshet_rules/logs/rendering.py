@@ -9,6 +9,8 @@ from collections.abc import Callable, MutableMapping
 from datetime import datetime
 from typing import Any, Final, TextIO
 
+from eshet_rules.audit.records import EVENTS
+
 __all__ = ["FORMATS", "escape", "renderer", "shows_colours"]
 
 FORMATS: Final = ("console", "json")
@@ -79,7 +81,7 @@ class _ConsoleRenderer:
     def __call__(self, logger: object, method: str, record: _Record) -> str:
         """See structlog's processors."""
         time = datetime.fromisoformat(record.pop("time")).astimezone()
-        level, event = record.pop("level"), _one_line(str(record.pop("event")))
+        level, event = record.pop("level"), _sentence(record)
         where = _pop_place(record)
         causes = [record.pop(name, None) for name in ("cause", "parent")]
         blocks = _pop_blocks(record)
@@ -101,6 +103,13 @@ class _ConsoleRenderer:
 
     def _dim(self, text: str) -> str:
         return self._colour(_DIM, text) if text else text
+
+
+def _sentence(record: _Record) -> str:
+    """Take out the event: a sentence for an event of the runner, else the message of a rule."""
+    name = str(record.pop("event"))
+    event = None if "logger" in record else EVENTS.get(name)
+    return _one_line(name) if event is None else event.SENTENCE
 
 
 def _colour_of(where: str) -> str | None:

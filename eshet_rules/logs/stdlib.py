@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.exceptions import WrongThread
 from eshet.user_errors import is_error
+from eshet_rules.audit.records import CoroutineNeverAwaited, ThreadFailed, emit
 
 __all__ = ["receiving_stdlib_logs"]
 
@@ -43,7 +44,7 @@ def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
         if is_error(error, WrongThread) and error.scope is not None:
             error.scope.report(error, f"thread {name}")  # the scope of the rule with that Value
         else:
-            log.error("a thread has failed", thread=name, exc_info=error)
+            emit(log, ThreadFailed(thread=name), error=error)
 
     handler = _ToStructlog(log)
     root = logging.getLogger()
@@ -95,14 +96,11 @@ class _ToStructlog(logging.Handler):
         if found is None:
             return False
         origin = _ORIGIN.search(message, found.end())
-        place: dict[str, Any] = {}
-        if origin is not None:
-            place = {"file": origin["file"], "line": int(origin["line"])}
-        contextvars.Context().run(  # an empty context, without fields of a rule
-            self._log.warning,
-            "a coroutine was never awaited",
+        event = CoroutineNeverAwaited(
             coroutine=found["name"],
-            **place,
+            file=None if origin is None else origin["file"],
+            line=None if origin is None else int(origin["line"]),
             advice="the call did nothing: write `await` before it",
         )
+        contextvars.Context().run(emit, self._log, event)  # without fields of a rule
         return True

@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet_rules.audit.records import UnmarkedRule, ValueChangedInPlace, emit
 from eshet_rules.modules.importer import ModuleVersion
 from eshet_rules.rule import ARGUMENTS
 
@@ -58,25 +59,29 @@ class LikelyMistakes:
 
     def _warn_of_unmarked(self, version: ModuleVersion) -> None:
         for code in _unmarked(version):
-            self._log.warning(
-                "this looks like a rule, but nothing runs it",
-                module=version.name,
-                function=code.co_name,
-                file=code.co_filename,
-                line=code.co_firstlineno,
-                advice="write `@rule` above it; or, if other files import this one, begin its "
-                "name with _",
+            emit(
+                self._log,
+                UnmarkedRule(
+                    module=version.name,
+                    function=code.co_name,
+                    file=code.co_filename,
+                    line=code.co_firstlineno,
+                    advice="write `@rule` above it; or, if other files import this one, begin its "
+                    "name with _",
+                ),
             )
 
     def _warn_of_changes_in_place(self, version: ModuleVersion) -> None:
         for line, value in _changes_in_place(version.source.data):
-            self._log.warning(
-                "what a Value holds is changed in place, which nothing notices",
-                module=version.name,
-                file=str(version.source.path),
-                line=line,
-                advice=f"assign a new one, as in `{value} = [*{value}, item]` or "
-                f"`{value} = {{**{value}, key: item}}`",
+            emit(
+                self._log,
+                ValueChangedInPlace(
+                    module=version.name,
+                    file=str(version.source.path),
+                    line=line,
+                    advice=f"assign a new one, as in `{value} = [*{value}, item]` or "
+                    f"`{value} = {{**{value}, key: item}}`",
+                ),
             )
 
 

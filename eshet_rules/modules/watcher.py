@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from watchfiles import awatch
 
 from eshet.text import safe_str
+from eshet_rules.audit.records import WatcherUnavailable, emit
 from eshet_rules.modules.discovery import Source, discover
 from eshet_rules.regular_files import read_regular
 from eshet_rules.threads import RunnerThreads
@@ -188,12 +189,7 @@ async def _hints(
             problem = safe_str(_leaf(error))
             if problem != reported:
                 reported = problem
-                log.warning(
-                    "can't watch a folder, looking at it again and again",
-                    folder=str(folder),
-                    error=problem,
-                    interval_s=rescan,
-                )
+                emit(log, WatcherUnavailable(folder=str(folder), error=problem, interval_s=rescan))
             await asyncio.sleep(rescan)
 
 

@@ -15,7 +15,6 @@ versions of this program ignore. A clock that is behind that time is wrong, as a
 machine without a battery-backed clock: then no time counts as passed, until the clock is set.
 """
 
-import asyncio
 import hashlib
 import math
 from collections.abc import Callable, Mapping
@@ -25,10 +24,19 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import clock_watcher, wall_time
+from eshet.interpreter import running_loop
 from eshet.private_files import make_private_folder, write_privately
 from eshet.reactive.handover.handover import Lost, Snapshot
 from eshet.reactive.handover.matching import Description
 from eshet.text import encodable, safe_repr, shorten
+from eshet_rules.audit.records import (
+    CheckpointDamaged,
+    CheckpointNotSetAside,
+    CheckpointPartlyDamaged,
+    CheckpointUnreadable,
+    StateNotPlainData,
+    emit,
+)
 from eshet_rules.reload.packing import NotPlainData, pack, pack_plain, unpack, unpack_2
 from eshet_rules.reload.snapshot import ModuleSnapshot
 
@@ -60,28 +68,28 @@ class Checkpoint:
         self._packed: tuple[bytes, Mapping[str, bytes]] = (b"", {})
         self._logged: set[tuple[str, Description]] = set()
 
-    def read(self, zero: float) -> dict[str, ModuleSnapshot]:
+    def read(self, epoch: float) -> dict[str, ModuleSnapshot]:
         """Return the snapshot of each module; none if there is no file, or it can't be used.
 
         Args:
-            zero: the loop's time at which the wall clock shows 0.
+            epoch: the loop's time at which the wall clock shows 0.
         """
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
             return {}
         except OSError as error:
-            self._log.error("can't read the checkpoint, starting afresh", error=str(error))
+            emit(self._log, CheckpointUnreadable(error=str(error)))
             return {}
         problems: list[str] = []
         try:
-            snapshots = decode(data, zero, problems.append)
+            snapshots = decode(data, epoch, problems.append)
             written = _written_at(unpack(_body_of(data)))
         except ValueError as error:
             self._set_aside(error)
             return {}
-        if asyncio._get_running_loop() is not None:  # get_running_loop() raises without one
-            clock_watcher().restore(zero + wall_time(), written)
+        if running_loop() is not None:
+            clock_watcher().restore(epoch + wall_time(), written)
         if problems:
             self._copy_aside(data, problems)
         return snapshots
@@ -92,13 +100,17 @@ class Checkpoint:
         for description, why in left_out.items():
             if (module, description) not in self._logged:
                 self._logged.add((module, description))
-                self._log.warning(
-                    "will not survive a restart: it is no plain data",
-                    module=encodable(module),
-                    rule=encodable(f"{module}.{description.rule}") if description.rule else None,
-                    what=encodable(shorten(str(description))),
-                    why=why,
-                    place=description.place and encodable(description.place),
+                emit(
+                    self._log,
+                    StateNotPlainData(
+                        module=encodable(module),
+                        rule=encodable(f"{module}.{description.rule}")
+                        if description.rule
+                        else None,
+                        what=encodable(shorten(str(description))),
+                        why=why,
+                        place=description.place and encodable(description.place),
+                    ),
                 )
         return data
 
@@ -122,26 +134,25 @@ class Checkpoint:
 
     def _set_aside(self, error: ValueError) -> None:
         aside = self.path.with_suffix(".damaged")
-        self._log.error(
-            "the checkpoint is damaged, starting afresh", error=str(error), set_aside=str(aside)
-        )
+        emit(self._log, CheckpointDamaged(error=str(error), set_aside=str(aside)))
         try:
             self.path.replace(aside)
         except OSError as problem:
-            self._log.error("can't set the damaged checkpoint aside", error=str(problem))
+            emit(self._log, CheckpointNotSetAside(error=str(problem)))
 
     def _copy_aside(self, data: bytes, problems: list[str]) -> None:
         """Keep a copy of a file with damaged parts; the other parts are used."""
         aside = self.path.with_suffix(".damaged")
-        self._log.error(
-            "a part of the checkpoint is damaged, starting that afresh",
-            error="; ".join(problems[:_MAX_PROBLEMS]),
-            set_aside=str(aside),
+        emit(
+            self._log,
+            CheckpointPartlyDamaged(
+                error="; ".join(problems[:_MAX_PROBLEMS]), set_aside=str(aside)
+            ),
         )
         try:
             write_privately(aside, data)
         except OSError as problem:
-            self._log.error("can't set the damaged checkpoint aside", error=str(problem))
+            emit(self._log, CheckpointNotSetAside(error=str(problem)))
 
 
 def encode(snapshots: Mapping[str, ModuleSnapshot]) -> bytes:
@@ -162,13 +173,13 @@ def encode_module(snapshot: ModuleSnapshot) -> tuple[bytes, dict[Description, st
 
 
 def decode(
-    data: bytes, zero: float, report: Callable[[str], object] = lambda problem: None
+    data: bytes, epoch: float, report: Callable[[str], object] = lambda problem: None
 ) -> dict[str, ModuleSnapshot]:
     """Return the snapshots of modules.
 
     Args:
         data: the result of `encode`.
-        zero: the loop's time at which the wall clock shows 0.
+        epoch: the loop's time at which the wall clock shows 0.
         report: called with the problem of each part that can't be read; the rest is returned.
 
     Raises:
@@ -176,13 +187,13 @@ def decode(
     """
     is_version_2 = data.startswith(_MAGIC_2)
     body = unpack(_body_of(data))
-    zero += min(0.0, wall_time() - _written_at(body))
+    epoch += min(0.0, wall_time() - _written_at(body))
     snapshots = {}
     for name, packed in _modules(body):
         try:
             module = packed if is_version_2 else unpack(packed)
             unpack_value = unpack_2 if is_version_2 else unpack
-            snapshots[name] = _module_snapshot(module, zero, unpack_value, report)
+            snapshots[name] = _module_snapshot(module, epoch, unpack_value, report)
         except ValueError as error:
             report(f"module {encodable(shorten(name, 100))}: {error}")
     return snapshots
@@ -217,7 +228,7 @@ def _written_at(body: Any) -> float:
 
 
 def _module_snapshot(
-    module: Any, zero: float, unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
+    module: Any, epoch: float, unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
 ) -> ModuleSnapshot:
     match module:
         case {"version": str() as version, "nodes": list() as nodes, "outputs": list() as outputs}:
@@ -226,7 +237,7 @@ def _module_snapshot(
                 _unpacked(nodes, unpack_value, report),
                 _unpacked(outputs, unpack_value, report),
                 _unpacked(_list_in(module, "notified"), unpack_value, report),
-                zero,
+                epoch,
                 was_down=True,
             )
     raise ValueError("it has no version, nodes and outputs")
@@ -245,16 +256,16 @@ def _unpacked(
     for entry in entries:
         match entry:
             case [[str(), str(), str(), str(), str() | None] as about, bytes() as packed]:
-                unpacked.append(Snapshot(Description(*about), _given(packed, unpack_value)))
-                given = unpacked[-1].given
-                if type(given) is Lost:
-                    report(f"{about[1]}: {given.why}")
+                state = _unpacked_state(packed, unpack_value)
+                unpacked.append(Snapshot(Description(*about), state))
+                if type(state) is Lost:
+                    report(f"{about[1]}: {state.why}")
             case _:
                 report(f"{safe_repr(entry, 100)} has no description of its node")
     return unpacked
 
 
-def _given(packed: bytes, unpack_value: Callable[[bytes], Any]) -> Any:
+def _unpacked_state(packed: bytes, unpack_value: Callable[[bytes], Any]) -> Any:
     try:
         return unpack_value(packed)
     except ValueError as error:
@@ -263,12 +274,12 @@ def _given(packed: bytes, unpack_value: Callable[[bytes], Any]) -> Any:
 
 def _packed(snapshots: list[Snapshot], left_out: dict[Description, str]) -> list[list[Any]]:
     packed = []
-    for about, given in snapshots:
-        if type(given) is Lost:
-            left_out[about] = given.why
+    for about, state in snapshots:
+        if type(state) is Lost:
+            left_out[about] = state.why
             continue
         try:
-            data = pack(given)
+            data = pack(state)
         except NotPlainData as error:
             left_out[about] = str(error)
         else:

@@ -10,11 +10,12 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_time
 from eshet.text import safe_repr
+from eshet_rules.audit.records import CheckpointNotWritten, CheckpointSlow, emit
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.threads import RunnerThreads
 
-__all__ = ["MAX_AGE", "CheckpointWriter", "wall_zero"]
+__all__ = ["MAX_AGE", "CheckpointWriter", "wall_epoch"]
 
 MAX_AGE: Final = 1.0
 """Maximum age of the content of the file while there are changes, in seconds."""
@@ -60,7 +61,7 @@ class CheckpointWriter:
         self._writing: asyncio.Future[None] | None = None
         self._durations: deque[float] = deque(maxlen=_MEASURED)
         self._packing = 0.0  # seconds of the last write in which nothing else could run
-        self._failed: set[str] = set()
+        self._has_failed = False  # to write, the last time
         self._is_late = False
 
     async def run(self) -> None:
@@ -84,11 +85,11 @@ class CheckpointWriter:
         The event loop runs other code between two modules, and during the write.
         """
         began = asyncio.get_running_loop().time()
-        zero = wall_zero()
+        epoch = wall_epoch()
         modules: dict[str, bytes] = {}
         self._packing = 0.0
         for name in self._reloader.remembered:
-            self._pack(name, zero, modules)
+            self._pack(name, epoch, modules)
             await asyncio.sleep(0)
         with self._measured():
             data = self._checkpoint.pack(modules)
@@ -97,15 +98,17 @@ class CheckpointWriter:
         try:
             await self._write(data)
         except OSError as error:
-            self._fail("can't write the checkpoint", error)
+            if not self._has_failed:  # logged once, until it can be written again
+                emit(self._log, CheckpointNotWritten(error=safe_repr(error)))
+            self._has_failed = True
         else:
-            self._failed.discard("can't write the checkpoint")
+            self._has_failed = False
             self._warn_if_late(asyncio.get_running_loop().time() - began, len(data))
 
-    def _pack(self, name: str, zero: float, modules: dict[str, bytes]) -> None:
+    def _pack(self, name: str, epoch: float, modules: dict[str, bytes]) -> None:
         """Make and pack the snapshot of a module in one step, as rules may change objects in it."""
         with self._measured():
-            snapshot = self._reloader.give(name, zero)
+            snapshot = self._reloader.snapshot(name, epoch)
             if snapshot is not None:
                 modules[name] = self._checkpoint.pack_module(name, snapshot)
 
@@ -125,17 +128,10 @@ class CheckpointWriter:
         self._writing.add_done_callback(_retrieve)
         await asyncio.shield(self._writing)
 
-    def _fail(self, event: str, error: Exception) -> None:
-        if event not in self._failed:  # log it once for each series of failures
-            self._log.error(event, error=safe_repr(error))
-        self._failed.add(event)
-
     def _warn_if_late(self, duration: float, size: int) -> None:
         is_late = 2 * duration + _REST * self._packing > MAX_AGE
         if is_late and not self._is_late:
-            self._log.warning(
-                "writing the checkpoint takes long", seconds=round(duration, 3), bytes=size
-            )
+            emit(self._log, CheckpointSlow(seconds=round(duration, 3), bytes=size))
         self._is_late = is_late
 
 
@@ -145,6 +141,6 @@ def _retrieve(writing: asyncio.Future[None]) -> None:
         writing.exception()
 
 
-def wall_zero() -> float:
+def wall_epoch() -> float:
     """Return the loop's time at which the wall clock shows 0."""
     return asyncio.get_running_loop().time() - wall_time()

@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -27,19 +28,20 @@ from eshet.reactive.handover.handover import (
     notify,
     observed_values,
     quietly,
-    remembered,
+    snapshot_scopes,
     stateful_nodes,
 )
 from eshet.reactive.handover.matching import Description, match
 from eshet.scope import Reason, Scope
 from eshet.text import encodable, safe_repr, shorten
 from eshet.user_errors import is_error
-from eshet.yarp import using_client
-from eshet.yarp.outputs import Outputs, using_outputs
+from eshet.yarp.default_client import DefaultClient
+from eshet.yarp.outputs import Outputs
 from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.actor import Actor, use_actor
+from eshet_rules.audit.records import RuleDisabled, StateHandedOver, TasksNotEnding, emit
 from eshet_rules.config import RuleSettings
-from eshet_rules.keep import Keeping, KeptNode, keeping
+from eshet_rules.keep import Keeping, KeptNode
 from eshet_rules.modules.importer import ModuleVersion
 from eshet_rules.reload.class_mapping import Renewal
 from eshet_rules.reload.path_conflicts import PathConflicts
@@ -107,7 +109,7 @@ class ModuleInstance:
         self._client = RecordingClient(connection, held_back=held_back, leaves=leaves)
         self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
-        self._preparation = self._scope.room(Preparation)
+        self._preparation = self._scope.get(Preparation)
         self._preparation.is_under_way = held_back
         self._rules: dict[str, SupervisedRule] = {}
         self._since = wall_now(UTC)
@@ -127,9 +129,9 @@ class ModuleInstance:
         names = [rule.name for rule in self.version.rules.values()]
         for rule in self.version.rules.values():
             kept = snapshot.kept(rule.name, names) if snapshot is not None else {}
-            with use_cause(self.cause), keeping(Keeping(self.version.source.version, kept)):
-                if self._old is None or rule.on_reload is not OnReload.RESTART:
-                    self._start(rule)
+            if self._old is None or rule.on_reload is not OnReload.RESTART:
+                with use_cause(self.cause):
+                    self._start(rule, kept)
         attempts = {name: rule.first_attempt for name, rule in self._rules.items()}
         long = {attempts[name] for name in attempts if self._finished_before(name)}
         goes_on = self._old is not None or self._legacy is not None
@@ -176,14 +178,14 @@ class ModuleInstance:
         """Return what there is to go on with, in terms of the classes of this version."""
         if self._old is None:
             return self._legacy
-        return self._old.give().changed(Renewal(self.version))
+        return self._old.snapshot().changed(Renewal(self.version))
 
     def _receive(self, snapshot: ModuleSnapshot) -> None:
         now = asyncio.get_running_loop().time()
-        resumption = RestoreContext(now, snapshot.zero, now if snapshot.was_down else -math.inf)
+        context = RestoreContext(now, snapshot.epoch, now if snapshot.was_down else -math.inf)
         refused = self._refused()
         nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
-        outcome = hand_over(snapshot.nodes, nodes, resumption)
+        outcome = hand_over(snapshot.nodes, nodes, context)
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
         self._tell(outcome, migrated, refused, after_restart=snapshot.was_down)
 
@@ -195,7 +197,7 @@ class ModuleInstance:
                 [memo.description for memo in snapshot.notified], [d for d, _ in observed]
             )
             for position, theirs in matching.pairs.items():
-                observed[position][1].receive(snapshot.notified[theirs].given)
+                observed[position][1].restore(snapshot.notified[theirs].data)
         return [each for _, each in observed]
 
     def _notify(self, observed: list[ObservedValue], beginning: list[Subscription]) -> None:
@@ -226,18 +228,18 @@ class ModuleInstance:
                 if rule.name not in self._rules and rule.name not in self._disabled:
                     self._start(rule)
 
-    def give(self, zero: float = 0.0) -> ModuleSnapshot:
-        """Return what another generation needs to go on as this one would; see `Node.give`."""
-        nodes = remembered(self._scopes(), zero)
+    def snapshot(self, epoch: float = 0.0) -> ModuleSnapshot:
+        """Return what another generation needs to go on as this one would; see `Node.snapshot`."""
+        nodes = snapshot_scopes(self._scopes(), epoch)
         return ModuleSnapshot(
             self.version.source.version,
             [*nodes, *(memo for rule in self._rules.values() for memo in rule.left)],
-            self._outputs.give(self._all_rules_by_scope()),
+            self._outputs.snapshot(self._all_rules_by_scope()),
             [
                 Snapshot(about, [value.node.value])
                 for about, value in observed_values(self._scopes())
             ],
-            zero,
+            epoch,
         )
 
     async def follow(self, settings: Callable[[str], RuleSettings]) -> None:
@@ -254,17 +256,14 @@ class ModuleInstance:
             elif why is not None and self._disabled.get(rule.name, ("",))[0] != why:
                 await self._stop(rule.name, Reason.DISABLED)
                 self._disabled[rule.name] = why, wall_now(UTC)
-                self._log.info("rule disabled", rule=self._full_name(rule), why=why)
+                emit(self._log, RuleDisabled(rule=self._full_name(rule), why=why))
 
     async def restart(self, name: str) -> None:
         """End a rule, if it runs, and start it as if it had never run, if it is enabled."""
         await self._stop(name, Reason.RESTARTED)
         self._disabled.pop(name, None)
         rule = self.version.rules[name]
-        with (
-            use_cause(Cause("restart", self._full_name(rule), current_cause())),
-            keeping(Keeping(self.version.source.version, {})),
-        ):
+        with use_cause(Cause("restart", self._full_name(rule), current_cause())):
             self._start(rule)
 
     async def _stop(self, name: str, reason: Reason) -> None:
@@ -332,7 +331,7 @@ class ModuleInstance:
 
     def _tell_still_running(self, still_running: list[str]) -> None:
         if still_running:
-            self._log.error("tasks do not end when cancelled", tasks=still_running)
+            emit(self._log, TasksNotEnding(tasks=still_running))
 
     def _full_name(self, rule: Rule) -> str:
         return f"{self.version.name}.{rule.name}"
@@ -341,7 +340,13 @@ class ModuleInstance:
         old = None if self._old is None else self._old._rules.get(rule)
         return old is not None and old.first_attempt.done() and old.first_attempt.result()
 
-    def _start(self, rule: Rule) -> None:
+    def _start(self, rule: Rule, kept: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Start a rule, if it is enabled.
+
+        Args:
+            rule: which one.
+            kept: the data of the Values that the old version kept, by name.
+        """
         full_name = self._full_name(rule)
         settings = self._settings(full_name)
         if settings.disabled is not None:
@@ -356,6 +361,9 @@ class ModuleInstance:
             on_error=failures.report,
             on_success=failures.succeeded,
         )
+        scope.provide(DefaultClient, DefaultClient(self._client))
+        scope.provide(Outputs, self._outputs)
+        scope.provide(Keeping, Keeping(self.version.source.version, kept))
         own_log = log.bind(logger=full_name)  # what a rule tells has no schema
         given = {"client": self._client, "config": settings.parameters, "log": own_log}
         supervised = self._rules[rule.name] = SupervisedRule(
@@ -375,11 +383,7 @@ class ModuleInstance:
                 self._conflicts.add(full_name, error, self.connection)
 
         failures.note = note
-        with (
-            using_client(self._client),
-            using_outputs(self._outputs),
-            use_actor(Actor(full_name, self.version.name, self.version.source.version)),
-        ):
+        with use_actor(Actor(full_name, self.version.name, self.version.source.version)):
             supervised.start()
 
     def _scopes(self) -> dict[str, Scope]:
@@ -424,24 +428,26 @@ class ModuleInstance:
             self.resumed = len(outcome.kept), len(outcome.afresh)
         for name in ["", *self._rules]:
             kept = [each for each in outcome.kept if each.rule == name]
-            told = {
-                "kept": [_text(each) for each in kept if each not in migrated],
-                "migrated": [_text(each) for each in kept if each in migrated],
-                "afresh": [
+            event = StateHandedOver(
+                rule=f"{self.version.name}.{name}" if name else None,
+                kept=[_text(each) for each in kept if each not in migrated] or None,
+                migrated=[_text(each) for each in kept if each in migrated] or None,
+                afresh=[
                     f"{_text(each)}: {why}" for each, why in outcome.afresh if each.rule == name
-                ],
-                "missed": [
+                ]
+                or None,
+                missed=[
                     f"{_text(each)}: {safe_repr(what, 200)}"
                     for each, what in outcome.missed
                     if each.rule == name
-                ],
-                "refused": refused.get(name),
-            }
-            if any(told.values()):
-                rule = f"{self.version.name}.{name}" if name else None
-                is_usual = after_restart and not (told["missed"] or told["refused"])
-                tell = self._log.debug if is_usual else self._log.info
-                tell("handed over", rule=rule, **{k: v for k, v in told.items() if v})
+                ]
+                or None,
+                refused=refused.get(name),
+            )
+            has_news = event.missed or event.refused
+            if has_news or event.kept or event.migrated or event.afresh:
+                is_usual = after_restart and not has_news
+                emit(self._log, event, level="debug" if is_usual else None)
 
 
 def _text(description: Description) -> str:

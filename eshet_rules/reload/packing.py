@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgpack
 
+from eshet.interpreter import MSGPACK_MAX_NESTING
 from eshet.reactive import FSM
 from eshet.reactive.core.markers import NoValue
 from eshet.text import safe_repr
@@ -27,7 +28,6 @@ MAX_SIZE: Final = 64 * 1024 * 1024
 """Maximum size of a value in memory, in bytes; each object counts as often as it is referred to."""
 
 _MAX_PARTS: Final = 2**21
-_MAX_DEPTH: Final = 511
 _MAX_DEPTH_2: Final = 32
 
 _TUPLE: Final = object()
@@ -108,7 +108,7 @@ def _check_size(value: Any) -> None:
     level = [value]
     while level := [each for each in level if type(each) in (list, tuple, dict)]:
         depth += 1
-        if depth > _MAX_DEPTH:
+        if depth > MSGPACK_MAX_NESTING:
             raise NotPlainData(_TOO_DEEP)
         if sum(map(len, level)) > _MAX_PARTS:
             raise NotPlainData(f"it contains over {_MAX_PARTS} objects")

@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.client import Client
 from eshet.exceptions import ErrorValue, EshetError, PathTaken
 from eshet.text import encodable, safe_repr, shorten
+from eshet_rules.audit.records import PathsTaken, emit
 from eshet_rules.logs import frames_of_rules
 
 __all__ = ["PathConflicts"]
@@ -80,14 +81,16 @@ class PathConflicts:
         for owner, conflicts in by_owner.items():
             by_runner[_described(owner, runners)] += conflicts
         for owner, conflicts in by_runner.items():
-            more = {"more": len(conflicts) - _MOST} if len(conflicts) > _MOST else {}
-            self._log.warning(
-                "paths are provided by others",
-                owner=owner,
-                conflicts=conflicts[:_MOST],
-                **more,
-                advice="these rules wait until the paths are free: let one rule provide each "
-                "path, or stop the other runner, or use a server of your own (--server)",
+            more = len(conflicts) - _MOST
+            emit(
+                self._log,
+                PathsTaken(
+                    owner=owner,
+                    conflicts=conflicts[:_MOST],
+                    more=more if more > 0 else None,
+                    advice="these rules wait until the paths are free: let one rule provide each "
+                    "path, or stop the other runner, or use a server of your own (--server)",
+                ),
             )
 
 

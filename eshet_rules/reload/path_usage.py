@@ -28,7 +28,7 @@ class PathUsage:
 
 def path_usage_of(scope: RuleScope) -> PathUsage:
     """Return the paths that an attempt of a rule has used so far."""
-    return scope.room(PathUsage)
+    return scope.get(PathUsage)
 
 
 class RecordingClient(ClientView):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet_rules.audit.records import ModuleRepaired, ReloadAborted, emit
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.modules.discovery import Source
 from eshet_rules.modules.importer import Importer, ModuleVersion
@@ -97,7 +98,7 @@ class ReloadPlanner:
         for name in sorted(mended):
             del self._broken[name]
             if name in running and name not in plan.changed:  # else its reload is logged
-                self._log.info("mended", module=name, version=running[name].source.version)
+                emit(self._log, ModuleRepaired(module=name, version=running[name].source.version))
         self._importer.keep_only(running.values())
 
     def _import(self, name: str, running: Running) -> bool:
@@ -113,7 +114,7 @@ class ReloadPlanner:
             self._broken[name] = str(error)
             kept = running.get(name)
             self._log.error(
-                "import failed" if kept is None else "import failed, kept old version",
+                "module.import_failed" if kept is None else "module.import_failed_again",
                 module=name,
                 version=kept.source.version if kept is not None else None,
                 error=error.problem,
@@ -151,10 +152,12 @@ class ReloadPlanner:
     def _log_kept(self, refused: ModuleVersion, running: Running, because: list[str]) -> None:
         kept = running.get(refused.name)
         if kept is not None:
-            self._log.error(
-                "kept old version",
-                module=refused.name,
-                version=kept.source.version,
-                refused=refused.source.version,
-                **({"because": because} if because else {}),
+            emit(
+                self._log,
+                ReloadAborted(
+                    module=refused.name,
+                    version=kept.source.version,
+                    refused=refused.source.version,
+                    because=because or None,
+                ),
             )

@@ -23,6 +23,13 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import use_cause
 from eshet.client import Client
 from eshet.scope import Reason
+from eshet_rules.audit.records import (
+    ModuleLoaded,
+    ModuleReloaded,
+    ModuleUnloaded,
+    ReloadSuperseded,
+    emit,
+)
 from eshet_rules.config import Parameters, RuleSettings
 from eshet_rules.modules.child_processes import carried_to_children
 from eshet_rules.modules.discovery import Source
@@ -214,13 +221,13 @@ class Reloader:
         gone = self._inherited.keys() - self._newest.keys() if self._newest else set()
         return sorted({*self._alive, *self._inherited} - gone)
 
-    def give(self, name: str, zero: float = 0.0) -> ModuleSnapshot | None:
-        """Return what a module has to leave to what comes after; see `ModuleInstance.give`.
+    def snapshot(self, name: str, epoch: float = 0.0) -> ModuleSnapshot | None:
+        """Return what a module has to leave to what comes after; see `ModuleInstance.snapshot`.
 
         That of a module which can't be loaded at present is what it was given itself.
         """
         alive = self._alive.get(name)
-        return alive.give(zero) if alive is not None else self._inherited.get(name)
+        return alive.snapshot(epoch) if alive is not None else self._inherited.get(name)
 
     async def close(self) -> None:
         """Dispose all that is alive, all at once, and forget all modules."""
@@ -236,7 +243,7 @@ class Reloader:
         self._likely_mistakes.warn(self._importer.current)
         prepared = await self._prepare_all(plan.groups)
         if prepared is None:
-            self._log.info("superseded by a newer change", modules=plan.changed)
+            emit(self._log, ReloadSuperseded(modules=plan.changed))
             return False
         removed = [
             _Prepared([], [name], succeeded=True) for name in self._alive.keys() - sources.keys()
@@ -353,7 +360,7 @@ class Reloader:
             for instance in group.instances:
                 instance.start_restarting_rules()
         for instance in ended:
-            self._tell(instance.version, "unloaded")
+            self._log_module(ModuleUnloaded, instance.version)
 
     def _is_at_rest(self, group: "_Prepared") -> bool:
         """Whether the running instances of a group have begun to handle all of their input."""
@@ -373,7 +380,7 @@ class Reloader:
             if old is not None:
                 replaced.append(old)
             with use_cause(instance.cause):
-                self._tell(instance.version, "loaded" if old is None else "reloaded")
+                self._log_module(ModuleLoaded if old is None else ModuleReloaded, instance.version)
         return replaced
 
     async def _retire(self, old: ModuleInstance) -> None:
@@ -384,10 +391,12 @@ class Reloader:
         await instance.close(reason)
         await instance.connection.close()
 
-    def _tell(self, version: ModuleVersion, event: str) -> None:
-        self._log.info(
-            event, module=version.name, version=version.source.version, rules=list(version.rules)
-        )
+    def _log_module(
+        self, event: type[ModuleLoaded | ModuleReloaded | ModuleUnloaded], version: ModuleVersion
+    ) -> None:
+        source = version.source
+        rules = list(version.rules)
+        emit(self._log, event(module=version.name, version=source.version, rules=rules))
 
 
 def _what_concerns(rule: Rule, settings: RuleSettings) -> RuleSettings:

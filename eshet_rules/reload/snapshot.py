@@ -19,7 +19,7 @@ class ModuleSnapshot:
         nodes: the states of its stateful nodes.
         outputs: the last outputs of its sinks.
         notified: the last value of each Value that observers were notified of.
-        zero: the loop's time that counts as 0 in the snapshot.
+        epoch: the loop's time that counts as 0 in the snapshot.
         was_down: whether the runner was down between that instance and the next.
     """
 
@@ -27,7 +27,7 @@ class ModuleSnapshot:
     nodes: list[Snapshot] = field(default_factory=list)
     outputs: list[Snapshot] = field(default_factory=list)
     notified: list[Snapshot] = field(default_factory=list)
-    zero: float = 0.0
+    epoch: float = 0.0
     was_down: bool = False
 
     def kept(self, rule: str = "", rules: Collection[str] = ()) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class ModuleSnapshot:
 
         def each(nodes: list[Snapshot]) -> list[Snapshot]:
             return [
-                node if type(node.given) is Lost else node._replace(given=change(node.given))
+                node if type(node.data) is Lost else node._replace(data=change(node.data))
                 for node in nodes
             ]
 

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.tasks.options import BackOff
 from eshet.user_errors import is_error
+from eshet_rules.audit.records import ComponentFailed, emit
 
 __all__ = ["attempt", "keep_running"]
 
@@ -44,7 +45,7 @@ async def keep_running(
         if loop.time() - started >= _MIN_UPTIME:
             pauses = _BACK_OFF.pauses()
         pause = next(pauses)
-        log.error("component failed", component=name, pause_s=pause, exc_info=error)
+        emit(log, ComponentFailed(component=name, pause_s=pause), error=error)
         await asyncio.sleep(pause)
 
 
@@ -53,7 +54,7 @@ async def attempt(
 ) -> None:
     """Run a component once, and log its failure; see `keep_running`."""
     if (error := await _error_of(run)) is not None:
-        log.error("component failed", component=name, exc_info=error)
+        emit(log, ComponentFailed(component=name), error=error)
 
 
 async def _error_of(run: Callable[[], Awaitable[object]]) -> BaseException | None:

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client.observer import ClientObserver
 from eshet_rules.audit.actor import current_actor
+from eshet_rules.audit.records import ConnectionRestored, NoConnection, emit
 
 __all__ = ["ConnectionObserver", "Connections"]
 
@@ -76,8 +77,8 @@ class Connections:
         reasons, self._unlogged = self._unlogged, {}
         if _RUNNER in reasons or _RUNNER not in self._lost | self._restored:
             reason = reasons.get(_RUNNER, next(iter(reasons.values())))
-            warn, fields = self._log.warning, _fields(reasons)
-            self._context.run(warn, "no connection", server=server, reason=reason, **fields)
+            lost = NoConnection(server=server, reason=reason, **_fields(reasons))
+            self._context.run(emit, self._log, lost)
 
     def _log_restored(self, server: str) -> None:
         """If all connections are back, log it for those that were restored, not closed."""
@@ -87,8 +88,9 @@ class Connections:
             self._log_lost(server)
         if self._restored:
             away_s = round(self._clock() - self._since, 3)
-            info, fields = self._log.info, _fields(self._restored)
-            self._context.run(info, "connection is back", server=server, away_s=away_s, **fields)
+            fields = _fields(self._restored)
+            restored = ConnectionRestored(server=server, away_s=away_s, **fields)
+            self._context.run(emit, self._log, restored)
 
 
 class ConnectionObserver(ClientObserver):

@@ -10,6 +10,17 @@ from typing import Any, Final, ParamSpec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, use_cause
+from eshet_rules.audit.records import (
+    ConfigurationNeedsRestart,
+    ConfigurationReloaded,
+    ConfiguredRuleUnknown,
+    DisableRequested,
+    EnableRequested,
+    ParametersUnused,
+    ReloadRequested,
+    RestartRequested,
+    emit,
+)
 from eshet_rules.config import Configuration, RuleSettings, is_meant
 from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
 from eshet_rules.modules.discovery import Source
@@ -21,7 +32,7 @@ __all__ = ["Control"]
 
 _P = ParamSpec("_P")
 
-_AT_RESTART: Final = ("server", "log", "state", "watch")
+_AT_RESTART: Final = ("server", "log", "audit", "state", "watch")
 """The tables whose changes take effect at the next start of the runner."""
 
 
@@ -78,9 +89,9 @@ class Control:
         """Apply a new configuration, and reload the modules whose settings have changed."""
         before, self._configuration = self._configuration, configuration
         if waiting := [t for t in _AT_RESTART if getattr(before, t) != getattr(configuration, t)]:
-            self._log.warning("a part of the configuration waits for a restart", tables=waiting)
+            emit(self._log, ConfigurationNeedsRestart(tables=waiting))
         modules = self._reloader.configure(self._settings())
-        self._log.info("configuration reloaded", modules=modules)
+        emit(self._log, ConfigurationReloaded(modules=modules))
         self.check_patterns()
         await self._reloader.follow()
         await self._reloader.update(self._reloader.newest)
@@ -102,19 +113,19 @@ class Control:
             meant = set(filter(pattern.matches, rules))
             if not meant:
                 near = difflib.get_close_matches(pattern.glob, [*rules, *self._reloader.rules])
-                self._log.warning(
-                    "no rule has this name, which is configured",
-                    name=pattern.glob,
-                    file=file,
-                    **({"near": near} if near else {}),
+                emit(
+                    self._log,
+                    ConfiguredRuleUnknown(name=pattern.glob, file=file, near=near or None),
                 )
             elif pattern.parameters and meant.isdisjoint(self._reloader.asking_for("config")):
-                self._log.warning(
-                    "no rule asks for these parameters, which are configured",
-                    name=pattern.glob,
-                    file=file,
-                    parameters=list(pattern.parameters),
-                    advice="give the rule a parameter named config",
+                emit(
+                    self._log,
+                    ParametersUnused(
+                        name=pattern.glob,
+                        file=file,
+                        parameters=list(pattern.parameters),
+                        advice="give the rule a parameter named config",
+                    ),
                 )
 
     @_command
@@ -131,7 +142,7 @@ class Control:
         """
         rules = self._find(names) if names else self._all()
         modules = [m for m, of_it in self._reloader.rules.items() if not rules.isdisjoint(of_it)]
-        self._log.info("told to reload", modules=modules)
+        emit(self._log, ReloadRequested(modules=modules))
         self._reloader.renew(modules)
         await self._reloader.update(await self._scan())
         broken = self._reloader.broken
@@ -155,7 +166,7 @@ class Control:
         rules = [rule for rule in named if settings(rule).disabled is None]
         if not rules:
             raise AllDisabled(named)
-        self._log.info("told to restart", rules=rules)
+        emit(self._log, RestartRequested(rules=rules))
         await self._reloader.restart(rules)
         return rules
 
@@ -178,7 +189,7 @@ class Control:
 
     async def _switch(self, names: Iterable[str], *, on: bool) -> list[str]:
         rules = sorted(self._find(names))
-        self._log.info("told to enable" if on else "told to disable", rules=rules)
+        emit(self._log, EnableRequested(rules=rules) if on else DisableRequested(rules=rules))
         if on and self._guard is not None:
             self._guard.release(rules)
         configured = {

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,8 +13,9 @@ from eshet.connection import Connector
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
-from eshet_rules.config import Configuration, ConfigurationFile, LogSettings
+from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
 from eshet_rules.modules.discovery import check_folder
 from eshet_rules.runner.connections import ConnectionObserver, Connections
 from eshet_rules.runner.lock import locked, locked_trail
@@ -82,11 +82,11 @@ async def run(
             adopt_state(state, folder, log)
             lock = stack.enter_context(locked(place))
             mark_state(place, folder)
-        if recorder is not None and (trail := _trail(configuration.log, place, log)) is not None:
+        if recorder is not None and (trail := _trail(configuration.audit, place, log)) is not None:
             trail_lock = stack.enter_context(locked_trail(trail.file))
             stack.enter_context(recorder.keeping(trail))
         if lock is not None and not lock.is_held:
-            log.error("no space for the state folder, so nothing is kept yet", folder=str(place))
+            emit(log, StateFolderFull(folder=str(place)))
         connector = await stack.enter_async_context(find_or_start_server(server, log))
         if once:
             await check_server(connector)
@@ -110,20 +110,15 @@ async def run(
         return await (runner.run_once() if once else runner.run(file, reload=reload))
 
 
-def _trail(settings: LogSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
+def _trail(settings: AuditSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
     """Return the configured trail, if any: by default, that in the state folder."""
-    if isinstance(settings.audit, Path):
-        file = open_file(settings.audit)
-    elif settings.audit and place is not None:
-        file = open_file(place / "audit")
-    else:
+    path = settings.path or (place and place / "audit")
+    if not settings.enabled or path is None:
         return None
 
-    def report(event: str, fields: Mapping[str, Any]) -> None:
-        write = log.warning if event == "trail repaired" else log.error
-        write(event, **fields)
-
-    return Trail(file, size=settings.file_bytes, total=settings.total_bytes, report=report)
+    file = open_file(path)
+    size, total = settings.file_bytes, settings.total_bytes
+    return Trail(file, size=size, total=total, report=lambda problem: emit(log, problem))
 
 
 class _Observer(ConnectionObserver, LoopObserver):

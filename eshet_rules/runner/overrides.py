@@ -8,6 +8,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder, write_privately
+from eshet_rules.audit.records import OverridesNotWritten, OverridesUnreadable, emit
 
 __all__ = ["RuleOverrides"]
 
@@ -53,9 +54,7 @@ class RuleOverrides:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            self._log.error(
-                "can't read which rules are switched off", file=str(self._path), error=str(error)
-            )
+            emit(self._log, OverridesUnreadable(file=str(self._path), error=str(error)))
             return {}
         return {rule: on for rule, on in content.items() if isinstance(on, bool)}
 
@@ -67,6 +66,4 @@ class RuleOverrides:
             make_private_folder(self._path.parent)
             write_privately(self._path, f"{text}\n".encode())
         except OSError as error:
-            self._log.error(
-                "can't write which rules are switched off", file=str(self._path), error=str(error)
-            )
+            emit(self._log, OverridesNotWritten(file=str(self._path), error=str(error)))

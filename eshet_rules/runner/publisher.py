@@ -29,6 +29,14 @@ from eshet.clock import wall_now
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
 from eshet.text import encodable, shorten
+from eshet_rules.audit.records import (
+    PathSetBySeveralRules,
+    PublishingAvailable,
+    PublishingUnavailable,
+    RequestFailed,
+    RequestRefused,
+    emit,
+)
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import RulesError
 from eshet_rules.reload.reloader import Reloader
@@ -109,14 +117,14 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish all changes, forever; if that fails, log it and try again."""
-        logged: dict[str, str] = {}
+        logged: PublishingUnavailable | None = None
         while True:
             await self._client.wait_for_connection()
             try:
                 await self._offer()
-                if logged:
-                    self._log.info("publishing what the rules do", path=self._base)
-                    logged = {}
+                if logged is not None:
+                    emit(self._log, PublishingAvailable(path=self._base))
+                    logged = None
                 await self._keep_publishing()
             except Disconnected:
                 self._withdraw()
@@ -125,7 +133,7 @@ class Publisher:
                 problem = await self._problem(error)
                 if problem != logged:
                     logged = problem
-                    self._log.error("can't publish what the rules do", path=self._base, **problem)
+                    emit(self._log, problem)
                 await asyncio.sleep(_RETRY)
             except BaseException:
                 self._withdraw()  # the next run starts from scratch
@@ -162,19 +170,20 @@ class Publisher:
     def _new_scope(self) -> Scope:
         return Scope("commands", on_error=self._log_refused)
 
-    async def _problem(self, error: EshetError) -> dict[str, str]:
-        """Return the fields of the log message for an error: its text, and maybe advice."""
+    async def _problem(self, error: EshetError) -> PublishingUnavailable:
+        """Return the event to log for an error, with advice if there is any."""
         if not isinstance(error, ErrorValue) or error.value not in _TAKEN:
-            return {"error": str(error)}
+            return PublishingUnavailable(path=self._base, error=str(error))
         try:
             other = await self._client.get(f"{self._base}/runner")
             owner = f"the runner of {other['folder']}, process {other['pid']},"
         except (EshetError, TypeError, LookupError):
             owner = "another runner"
-        return {
-            "error": f"{owner} has the name {self._constant['name']!r} on this server",
-            "advice": "start one of them with another name: --name, or `name` below [server]",
-        }
+        return PublishingUnavailable(
+            path=self._base,
+            error=f"{owner} has the name {self._constant['name']!r} on this server",
+            advice="start one of them with another name: --name, or `name` below [server]",
+        )
 
     async def _offer(self) -> None:
         """Register the actions, and the state of the runner."""
@@ -197,9 +206,9 @@ class Publisher:
 
     def _log_refused(self, error: BaseException, doing: str) -> None:
         if isinstance(error, RulesError):
-            self._log.warning("refused what it was told", error=str(error))
+            emit(self._log, RequestRefused(error=str(error)))
         else:
-            self._log.error("could not do what it was told", doing=doing, exc_info=error)
+            emit(self._log, RequestFailed(doing=doing), error=error)
 
     def _list(self, after: str = "") -> dict[str, Any]:
         """Return a page of reports, and the argument with which to request the next page."""
@@ -266,11 +275,14 @@ class Publisher:
         for path, rivals in rules.items():
             if len(rivals) > 1 and self._rivals.get(path) != rivals:
                 self._rivals[path] = rivals
-                self._log.warning(
-                    "several rules set one path",
-                    path=path,
-                    rules=rivals,
-                    advice="the last one wins each time; let one rule decide, from all its inputs",
+                emit(
+                    self._log,
+                    PathSetBySeveralRules(
+                        path=path,
+                        rules=rivals,
+                        advice="the last one wins each time; let one rule decide, from all its "
+                        "inputs",
+                    ),
                 )
 
     async def _path(self, module: str, rule: str) -> str:

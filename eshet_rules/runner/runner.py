@@ -13,6 +13,15 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet_rules.audit.records import (
+    ConfigurationInvalid,
+    FileExcluded,
+    RunnerStarted,
+    RunnerStopped,
+    SlowStart,
+    TerminalClosed,
+    emit,
+)
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
@@ -20,7 +29,7 @@ from eshet_rules.modules.discovery import Discovery, Source
 from eshet_rules.modules.importer import Importer
 from eshet_rules.modules.watcher import watch, watch_file
 from eshet_rules.reload.checkpoint import Checkpoint
-from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_zero
+from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
@@ -80,7 +89,7 @@ class Runner:
             Importer(folder, TaskScope),
             self._make_client,
             log,
-            inherited=None if checkpoint is None else checkpoint.read(wall_zero()),
+            inherited=None if checkpoint is None else checkpoint.read(wall_epoch()),
         )
         self._overrides = RuleOverrides(None if place is None else place / "switches.json", log)
         self._control = Control(
@@ -117,7 +126,7 @@ class Runner:
         self._systemd.close()
         self._watching.close()
         self._threads.close()
-        self._log.info("stopped")
+        emit(self._log, RunnerStopped())
 
     def write_again(self) -> None:
         """Write the files of the state folder again after it was deleted."""
@@ -174,8 +183,8 @@ class Runner:
         try:
             await asyncio.wait([loading], timeout=_LONG_START)
             if not loading.done():
-                self._log.warning("rules are still being set up", after_s=_LONG_START)
-                self._systemd.ready("rules are still being set up")
+                emit(self._log, SlowStart(after_s=_LONG_START))
+                self._systemd.ready("runner.start_slow")
             await loading
         finally:
             loading.cancel()
@@ -189,10 +198,10 @@ class Runner:
         if succeeded:
             self._control.check_only()
         self._control.check_patterns()
-        kept, afresh = self._reloader.resumed
-        resumed = {"kept": kept, "afresh": afresh} if kept or afresh else {}
-        modules = len(self._reloader.alive)
-        self._log.info("running", modules=modules, folder=str(self._folder), **resumed)
+        event = RunnerStarted(modules=len(self._reloader.alive), folder=str(self._folder))
+        if any(self._reloader.resumed):
+            event.kept, event.afresh = self._reloader.resumed
+        emit(self._log, event)
         return succeeded
 
     async def _update(self, sources: dict[str, Source]) -> None:
@@ -207,12 +216,12 @@ class Runner:
     def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
         """Return the sources that may be imported, and log files that are excluded."""
         for path, why in self._discovery.newly_excluded().items():
-            self._log.info("file excluded", file=str(path), why=why)
+            emit(self._log, FileExcluded(file=str(path), why=why))
         return sources if self._guard is None else self._guard.admit(sources)
 
     def _hang_up(self, hangup: asyncio.Event) -> None:
         if self._terminal is not None and self._terminal.is_closed:
-            self._log.info("the terminal was closed")
+            emit(self._log, TerminalClosed())
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             hangup.set()
@@ -260,12 +269,11 @@ class Runner:
             configuration = await self._threads.run(file.read)
         except ConfigurationError as error:
             for problem in error.problems:
-                self._log.error(
-                    "configuration is wrong, kept the old one",
-                    file=problem.file,
-                    line=problem.line,
-                    key=problem.key,
-                    error=problem.text,
+                emit(
+                    self._log,
+                    ConfigurationInvalid(
+                        file=problem.file, line=problem.line, key=problem.key, error=problem.text
+                    ),
                 )
         else:
             await self._control.configure(configuration)

@@ -20,6 +20,12 @@ from eshet.connection import Connector
 from eshet.exceptions import ListenError
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Server, raise_descriptor_limit
+from eshet_rules.audit.records import (
+    EmbeddedServerStarted,
+    NamedServerUsed,
+    RunningServerUsed,
+    emit,
+)
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 
 __all__ = ["check_server", "find_or_start_server"]
@@ -52,11 +58,11 @@ async def find_or_start_server(
     """
     here = f"{_HOST}:{port}"
     if named is not None:
-        log.info("using the named server", address=str(named))
+        emit(log, NamedServerUsed(address=str(named)))
         yield named
         return
     if await _answers(here):
-        log.info("using a running server", address=here)
+        emit(log, RunningServerUsed(address=here))
         replacing = asyncio.create_task(_replace_when_gone(port, log))
         try:
             yield here
@@ -67,7 +73,7 @@ async def find_or_start_server(
     raise_descriptor_limit()
     async with Server() as server:
         await server.listen(_HOST, port)
-        log.info("started the embedded server", address=here)
+        emit(log, EmbeddedServerStarted(address=here))
         yield server
 
 
@@ -83,7 +89,7 @@ async def _replace_when_gone(port: int, log: FilteringBoundLogger) -> None:
             with contextlib.suppress(ListenError):
                 await server.listen(_HOST, port)
         raise_descriptor_limit()
-        log.info("started the embedded server", address=f"{_HOST}:{port}")
+        emit(log, EmbeddedServerStarted(address=f"{_HOST}:{port}"))
         await asyncio.Event().wait()
 
 

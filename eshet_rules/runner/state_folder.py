@@ -19,6 +19,13 @@ from typing import Final, NamedTuple
 from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import write_privately
+from eshet_rules.audit.records import (
+    LockNotRestored,
+    LockRestored,
+    OrphanStateFound,
+    RulesFolderRenamed,
+    emit,
+)
 from eshet_rules.exceptions import StateInUse, TrailInUse
 from eshet_rules.runner.components import keep_running
 from eshet_rules.runner.lock import Lock, locked
@@ -68,14 +75,16 @@ def adopt_state(base: Path, folder: Path, log: FilteringBoundLogger) -> None:
     for mark in left:
         if own is not None and mark.id == own:
             _move(mark.place, place)
-            log.info("rules folder was renamed", before=mark.folder, folder=str(folder))
+            emit(log, RulesFolderRenamed(before=mark.folder, folder=str(folder)))
             return
     for mark in left:
-        log.warning(
-            "found the state of a rules folder that is gone",
-            before=mark.folder,
-            folder=str(folder),
-            advice=f"if that was this one, stop the runner, and run `mv {mark.place} {place}`",
+        emit(
+            log,
+            OrphanStateFound(
+                before=mark.folder,
+                folder=str(folder),
+                advice=f"if that was this one, stop the runner, and run `mv {mark.place} {place}`",
+            ),
         )
 
 
@@ -169,11 +178,11 @@ class _LockKeeper:
             lock.acquire()
         except (OSError, TrailInUse) as error:
             if lock not in self._failed:
-                self._log.error("can't take a lock again", folder=folder, error=str(error))
+                emit(self._log, LockNotRestored(folder=folder, error=str(error)))
             self._failed.add(lock)
             return
         self._failed.discard(lock)
-        self._log.warning("took a lock again", folder=folder)
+        emit(self._log, LockRestored(folder=folder))
         if lock is self._state:
             self._again()
 

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.exceptions import Disconnected, PathTaken
 from eshet.text import safe_str
 from eshet.user_errors import is_error
+from eshet_rules.audit.records import AttemptFailed, RuleFailed, RuleRecovered, emit
 
 __all__ = ["Failures"]
 
@@ -57,15 +58,15 @@ class Failures:
     def report(self, error: BaseException, doing: str) -> None:
         """Log an error, with a limited rate if it is one of an attempt that may be retried."""
         if isinstance(error, Disconnected) and not self._is_connected():
-            self._log.debug("rule failed", doing=doing, exc_info=error)
+            emit(self._log, RuleFailed(doing=doing), level="debug", error=error)
             return
         self.note(error)
         if is_error(error, PathTaken):  # logged for all rules together, see `PathConflicts`
-            self._log.debug("rule failed", doing=doing, exc_info=error)
+            emit(self._log, RuleFailed(doing=doing), level="debug", error=error)
             return
         task = _ATTEMPT.sub("", doing)
         if task == doing:
-            self._log.error("rule failed", doing=doing, exc_info=error)
+            emit(self._log, RuleFailed(doing=doing), error=error)
         else:
             self._report_attempt(error, doing, self._series_of(task, error))
 
@@ -74,10 +75,9 @@ class Failures:
         now = asyncio.get_running_loop().time()
         if now - series.shown_at < _PAUSE:
             series.unshown += 1
-            self._log.debug("attempt failed", doing=doing, exc_info=error)
+            emit(self._log, AttemptFailed(doing=doing), level="debug", error=error)
             return
-        again = {"again": series.unshown} if series.unshown else {}
-        self._log.error("attempt failed", doing=doing, **again, exc_info=error)
+        emit(self._log, AttemptFailed(doing=doing, again=series.unshown or None), error=error)
         series.shown_at, series.unshown = now, 0
 
     def succeeded(self, doing: str) -> None:
@@ -85,7 +85,7 @@ class Failures:
         found = [key for key in self._series if key[0] == doing]
         failures = sum(self._series.pop(key).failures for key in found)
         if failures:
-            self._log.info("works again", doing=doing, failures=failures)
+            emit(self._log, RuleRecovered(doing=doing, failures=failures))
 
     def _series_of(self, task: str, error: BaseException) -> _Series:
         """Return the series that an error belongs to; numbers in its text are ignored."""

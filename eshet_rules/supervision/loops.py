@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, current_cause
 from eshet.client.observer import ClientObserver
 from eshet.scope import current_scope
+from eshet_rules.audit.records import RuleLoopCut, emit
 from eshet_rules.exceptions import LoopOfRules
 from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.supervised_rule import rule_of
@@ -125,11 +126,13 @@ class LoopObserver(ClientObserver):
         now = asyncio.get_running_loop().time()
         error = self._loops.on_input(cause, rule.name, rule.limits, now)
         if error is not None:
-            self._log.error(
-                "rules trigger each other",
-                rule=rule.name,
-                cycle=error.cycle,
-                rounds=error.rounds,
-                seconds=round(error.seconds, 3),
+            emit(
+                self._log,
+                RuleLoopCut(
+                    rule=rule.name,
+                    cycle=error.cycle,
+                    rounds=error.rounds,
+                    seconds=round(error.seconds, 3),
+                ),
             )
             rule.fail(error)

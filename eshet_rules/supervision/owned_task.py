@@ -7,10 +7,10 @@ the runner itself are not restricted.
 
 import asyncio
 import builtins
-import sys
 from types import FrameType
 from typing import Any, Final
 
+from eshet.interpreter import context_of, get_frame
 from eshet.scope import Scope, current_scope
 from eshet_rules.exceptions import ForeignTask
 
@@ -35,7 +35,7 @@ class OwnedTask(asyncio.Task[Any]):
         Raises:
             ForeignTask: code of a rule module calls this, and the task is not of that module.
         """
-        module = _calling_module(sys._getframe(1))
+        module = _calling_module(get_frame(1))
         if module is not None:
             owner = _module_of(self.scope)
             if owner not in {module, _module_of(current_scope()) or module}:
@@ -49,7 +49,7 @@ def report_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
     task, handle = context.get("future") or context.get("task"), context.get("handle")
     scope = task.scope if isinstance(task, OwnedTask) else None
     if scope is None and handle is not None:
-        scope = current_scope(handle._context)
+        scope = current_scope(context_of(handle))
     if error is None or scope is None:
         loop.default_exception_handler(context)
     else:

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from typing import Any, Final, TypeVar
 
+from eshet.interpreter import running_loop
 from eshet.scope import Reason, Scope, current_scope
 from eshet.tasks.starting import is_failure
 from eshet_rules.supervision.owned_task import OwnedTask, report_unhandled
@@ -186,7 +187,7 @@ def _make_task(
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
+    return asyncio.current_task() if running_loop() is not None else None
 
 
 def _describe(task: asyncio.Task[Any]) -> str:

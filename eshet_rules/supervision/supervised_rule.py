@@ -25,13 +25,20 @@ from eshet.exceptions import (
 )
 from eshet.reactive.handover.handover import Snapshot
 from eshet.scope import Reason, Scope, use_scope
-from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload, using_workload
+from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload
 from eshet.tasks.starting import is_failure, start_task
 from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
 from eshet.utils import RunInTask, TaskStrategy
-from eshet.yarp import using_strategy
-from eshet_rules.keep import going_on, left_in
+from eshet.yarp.default_strategy import DefaultStrategy
+from eshet_rules.audit.records import (
+    RestartScheduled,
+    RuleRestarted,
+    RuleStaysFailed,
+    TasksNotEnding,
+    emit,
+)
+from eshet_rules.keep import kept_in, provide_kept
 from eshet_rules.logs import with_advice
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.intensity import next_pause, recent
@@ -229,7 +236,8 @@ class SupervisedRule:
 
         attempt.__qualname__ = self.rule.name  # what a failure is reported of
         try:
-            with self._life.active(), using_strategy(self._strategy):
+            self._life.provide(DefaultStrategy, DefaultStrategy(self._strategy))
+            with self._life.active():
                 # A strategy of a user's own may give any callable.
                 run: Any = self._strategy.build()
                 self._tells_ends = isinstance(run, BuiltStrategy)
@@ -250,7 +258,7 @@ class SupervisedRule:
         self._cancel_restart()
         still_running = await self._life.close(reason)
         if still_running:
-            self._log.error("tasks do not end when cancelled", tasks=still_running)
+            emit(self._log, TasksNotEnding(tasks=still_running))
 
     # --- attempts -----------------------------------------------------------------------------
 
@@ -262,8 +270,10 @@ class SupervisedRule:
         self._lost_connection = self._has_bug = False
         self._attempt_began = asyncio.get_running_loop().time()
         self._become(RuleState.RUNNING)
+        scope.provide(Workload, self._workload)
+        provide_kept(scope, self._left)
         try:
-            with scope.active(), using_workload(self._workload), going_on(self._left):
+            with scope.active():
                 await self._call_rule(scope)
         except BaseException as error:
             if not (is_error(error, Interrupted) or is_failure(error)):
@@ -296,12 +306,12 @@ class SupervisedRule:
         self._remember_kept()
         still_running = await scope.close(reason)
         if still_running:
-            self._log.error("tasks do not end when cancelled", tasks=still_running)
+            emit(self._log, TasksNotEnding(tasks=still_running))
 
     def _remember_kept(self) -> None:
         """Keep what the Values of `keep` hold, before the attempt that made them is disposed."""
         if self.attempt_scope is not None and not self.attempt_scope.disposed:
-            self._left = left_in(self.rule.name, self.attempt_scope) or self._left
+            self._left = kept_in(self.rule.name, self.attempt_scope) or self._left
 
     def _first_attempt_ended(self, *, succeeded: bool) -> None:
         if not self.first_attempt.done():
@@ -347,9 +357,7 @@ class SupervisedRule:
             self._stay_failed(f"it failed again after {times}", error=self._last_failure)
         else:
             self._become(RuleState.RESTARTING)
-            self._log.warning(
-                "rule will be restarted", restart=len(self._restarts) + 1, pause_s=pause
-            )
+            emit(self._log, RestartScheduled(restart=len(self._restarts) + 1, pause_s=pause))
             self._timer = loop.call_later(pause, self._restart)
 
     def _restart_when_connected(self) -> None:
@@ -380,7 +388,7 @@ class SupervisedRule:
         self._restarts.append(asyncio.get_running_loop().time())
         self._restart_count += 1
         with use_cause(Cause("restart", self.name, current_cause())):  # that of its failure
-            self._log.info("rule restarted", restart=len(self._restarts))
+            emit(self._log, RuleRestarted(restart=len(self._restarts)))
             self._start_again()
 
     def _start_again(self) -> None:
@@ -410,7 +418,7 @@ class SupervisedRule:
     def _stay_failed(self, because: str, error: str | None = None) -> None:
         why = f"{because}; {_HOW_TO_GO_ON}"
         self._become(RuleState.FAILED, why)
-        self._log.error("rule stays failed", why=why, **({"error": error} if error else {}))
+        emit(self._log, RuleStaysFailed(why=why, error=error))
 
     def _on_scope_end(self) -> None:
         self._cancel_restart()

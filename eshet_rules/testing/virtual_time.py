@@ -25,6 +25,8 @@ from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+from eshet.interpreter import set_clock_resolution
+
 __all__ = ["VirtualLoop", "WaitsForEver"]
 
 _T = TypeVar("_T")
@@ -196,7 +198,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # the clock is exactly at a timer, so the smallest amount that asyncio can add suffices: one
         # step of a float. A nanosecond would be lost in rounding after half a year, and asyncio
         # would never call the timer (cpython gh-145703).
-        self._clock_resolution = math.ulp(to)
+        set_clock_resolution(self, math.ulp(to))
 
 
 class _Moment(float):

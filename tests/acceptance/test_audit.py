@@ -35,11 +35,11 @@ def test_a_runner_keeps_a_trail_that_is_followed_while_it_runs(tmp_path, server)
         events = []
         while not events or events[-1] != "running":
             events.append(json.loads(line(audit))["event"])
-        assert events[0] == "trail begins"
+        assert events[0] == "trail.started"
         command("eshet", "set", "/hall/light", "true", server=server)
         heard, said = (json.loads(line(audit)) for _ in range(2))
-        assert (heard["event"], heard["kind"], heard["value"]) == ("input received", "set", True)
-        assert (said["event"], said["value"]) == ("state published", True)
+        assert (heard["event"], heard["kind"], heard["value"]) == ("input.received", "set", True)
+        assert (said["event"], said["value"]) == ("output.published", True)
         assert heard["cause"] == said["cause"]
         runner.terminate()
         assert runner.wait() == 0
@@ -59,7 +59,7 @@ def test_a_full_disk_stops_no_rule(tmp_path, server):
         text = ""
         while "running" not in text:
             text += line(runner) + "\n"
-        assert text.count("can't write the trail") == 1
+        assert text.count("trail.not_written") == 1
         assert "No space left on device" in text
         command("eshet", "set", "/hall/light", "true", server=server)
         assert command("eshet", "get", "/hall/light", server=server).stdout == "true\n"
@@ -74,6 +74,6 @@ def test_where_the_trail_is_can_be_said(tmp_path, server, option):
     state = ["--state", str(tmp_path / "state"), "--once", "-v"]
     run = command("eshet-rules", "run", "rules", *state, *option, server=server, cwd=tmp_path)
     assert run.returncode == 0
-    assert "state published" in run.stdout
+    assert "output.published" in run.stdout
     found = [path.name for path in tmp_path.rglob("*.jsonl")]
     assert found == (["log.jsonl"] if "--audit" in option else [])

@@ -73,19 +73,19 @@ def test_a_chain_leads_over_tasks_threads_timers_and_rules_to_who_rang_the_bell(
     folder.write("second.py", SECOND)
     state = ["--state", str(tmp_path / "state")]
     with runner(folder, server, *state, "-v") as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         for number in (1, 2):
             assert command("eshet", "emit", "/bell", str(number), server=server).returncode == 0
-        last = house.wait_for("state published", path="/told", value=2, outcome="done")
+        last = house.wait_for("output.published", path="/told", value=2, outcome="done")
         assert house.stop() == 0
     chain = records_of([str(folder.path), *state, "--cause", last["cause"], "--chain"])
     assert {(r["event"], r["path"]) for r in chain} == {
-        ("input received", "/bell"),
-        ("input received", "/lamp/switch"),
-        ("action called", "/lamp/switch"),
-        ("input received", "/lamp/is"),
-        ("state published", "/lamp/is"),
-        ("state published", "/told"),
+        ("input.received", "/bell"),
+        ("input.received", "/lamp/switch"),
+        ("output.called", "/lamp/switch"),
+        ("input.received", "/lamp/is"),
+        ("output.published", "/lamp/is"),
+        ("output.published", "/told"),
     }
     assert {str(r["value"]).strip("[]") for r in chain} == {"2"}
     parents = {r["cause"]: r.get("parent") for r in chain}
@@ -99,18 +99,18 @@ def test_what_waits_when_its_rule_is_disabled_and_when_the_runner_ends_is_skippe
     folder.write("bath.py", QUEUE)
     where = [str(folder.path), "--state", str(tmp_path / "state")]
     with runner(folder, server, *where[1:], "-v") as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         assert command("eshet", "emit", "/bell", "1", server=server).returncode == 0
         for _ in range(2):
-            house.wait_for("action called", outcome="failed")
+            house.wait_for("output.called", outcome="failed")
         assert command("eshet", "emit", "/bell", "2", server=server).returncode == 0
         for _ in range(2):
-            house.wait_for("input received", path="/bell", value=2)
+            house.wait_for("input.received", path="/bell", value=2)
         told = command("eshet-rules", "disable", "hall.calls", server=server)
         assert told.returncode == 0, told.stderr
-        house.wait_for("rule disabled", rule="hall.calls")
+        house.wait_for("rule.disabled", rule="hall.calls")
         assert house.stop() == 0
-    records = records_of([*where, "--event", "action called"])
+    records = records_of([*where, "--event", "output.called"])
     skipped = [(r["rule"], r["value"], r["why"]) for r in records if r["outcome"] == "skipped"]
     assert sorted(skipped) == [
         ("bath.calls", [1], "shutdown"),

@@ -47,7 +47,7 @@ class Runner:
 
     def stop(self, number=signal.SIGINT):
         self.process.send_signal(number)
-        self.wait_for("stopped")
+        self.wait_for("runner.stopped")
         return self.process.wait(timeout=10)
 
 
@@ -65,11 +65,11 @@ def get(path, server):
 def test_a_rule_runs_and_a_saved_edit_is_live(folder, server):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server) as house:
-        first = house.wait_for("loaded", module="hall")
-        house.wait_for("running")
+        first = house.wait_for("module.loaded", module="hall")
+        house.wait_for("runner.started")
         assert get("/level", server) == "1"
         folder.write("hall.py", COUNTER.format(level=2))
-        second = house.wait_for("reloaded", module="hall")
+        second = house.wait_for("module.reloaded", module="hall")
         assert get("/level", server) == "2"
         assert first["version"] != second["version"]
         assert house.stop() == 0
@@ -78,14 +78,14 @@ def test_a_rule_runs_and_a_saved_edit_is_live(folder, server):
 def test_a_broken_edit_keeps_the_old_version_until_it_is_repaired(folder, server):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server) as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         file = folder.write("hall.py", COUNTER.format(level=1) + "light = = 2\n")
-        record = house.wait_for("import failed, kept old version")
+        record = house.wait_for("module.import_failed_again")
         assert (record["file"], record["line"]) == (str(file), 8)
         assert record["source"] == "light = = 2"
         assert get("/level", server) == "1"
         folder.write("hall.py", COUNTER.format(level=3))
-        house.wait_for("reloaded")
+        house.wait_for("module.reloaded")
         assert get("/level", server) == "3"
         assert house.stop() == 0
 
@@ -93,12 +93,12 @@ def test_a_broken_edit_keeps_the_old_version_until_it_is_repaired(folder, server
 def test_an_edit_that_fails_in_set_up_keeps_the_old_version(folder, server):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server) as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         folder.write("hall.py", COUNTER.format(level="1 / 0"))
-        failed = house.wait_for("rule failed", rule="hall.level")
+        failed = house.wait_for("rule.failed", rule="hall.level")
         assert failed["error"] == "ZeroDivisionError: division by zero"
         assert 'hall.py", line 7, in level' in failed["traceback"].splitlines()[1]
-        house.wait_for("kept old version", module="hall")
+        house.wait_for("module.reload_aborted", module="hall")
         assert get("/level", server) == "1"
         assert house.stop() == 0
 
@@ -106,7 +106,7 @@ def test_an_edit_that_fails_in_set_up_keeps_the_old_version(folder, server):
 def test_what_is_set_from_a_second_terminal_arrives(folder, server):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server) as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         assert command("eshet", "set", "/level", "23", server=server).returncode == 0
         assert get("/level", server) == "23"
         assert house.stop() == 0
@@ -116,7 +116,7 @@ def test_what_is_set_from_a_second_terminal_arrives(folder, server):
 def test_a_signal_ends_it_with_zero_and_leaves_states_unknown(folder, server, number):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server) as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         assert house.stop(number) == 0
         assert command("eshet", "get", "/level", server=server).returncode == 1
 
@@ -127,15 +127,15 @@ def test_what_is_kept_survives_an_edit_and_a_restart(folder, server):
     )
     folder.write("hall.py", kept.format(level=1))
     with runner(folder, server) as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         assert command("eshet", "set", "/level", "23", server=server).returncode == 0
         folder.write("hall.py", kept.format(level=2))
-        assert house.wait_for("handed over", rule="hall.level")["kept"] == ["'level'"]
-        house.wait_for("reloaded")
+        assert house.wait_for("module.state_handed_over", rule="hall.level")["kept"] == ["'level'"]
+        house.wait_for("module.reloaded")
         assert get("/level", server) == "23"
         assert house.stop() == 0
     with runner(folder, server) as house:
-        assert house.wait_for("running")["kept"] == 1
+        assert house.wait_for("runner.started")["kept"] == 1
         assert get("/level", server) == "23"
         assert house.stop() == 0
 
@@ -143,7 +143,7 @@ def test_what_is_kept_survives_an_edit_and_a_restart(folder, server):
 def test_without_reload_an_edit_changes_nothing(folder, server):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server, "--no-reload") as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         folder.write("hall.py", COUNTER.format(level=2))
         assert get("/level", server) == "1"
         assert house.stop() == 0
@@ -166,7 +166,7 @@ def test_the_server_can_be_named_by_an_option(folder, server):
 def test_machines_are_told_how_the_rules_are_and_of_each_change(folder, server):
     folder.write("hall.py", COUNTER.format(level=1))
     with runner(folder, server, "--name", "machines") as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         named = ("--runner", "machines")
         with running("eshet-rules", "list", "--watch", "--json", *named, server=server) as watching:
             [rule] = json.loads(line(watching))["rules"]
@@ -175,13 +175,13 @@ def test_machines_are_told_how_the_rules_are_and_of_each_change(folder, server):
             command("eshet-rules", "disable", "hall", *named, server=server)
             assert json.loads(line(watching))["rules"][0]["state"] == "disabled"
             folder.write("bath.py", "a = = 1")
-            house.wait_for("import failed")
+            house.wait_for("module.import_failed")
             assert "bath.py:1: SyntaxError" in json.loads(line(watching))["broken"]["bath"]
         done = command("eshet-rules", "list", "--json", *named, server=server)
         assert json.loads(done.stdout)["rules"][0]["why"] == "by command"
         assert house.stop() == 0
     with runner(folder, server, "--name", "machines") as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         assert command("eshet", "get", "/level", server=server).returncode == 1
         command("eshet-rules", "enable", "hall.level", *named, server=server)
         assert get("/level", server) == "1"
@@ -222,7 +222,7 @@ def test_a_folder_without_rules(folder, server):
 def test_an_address_that_is_none(folder):
     exit_code, error = fails(str(folder.path), "--server", "house:port:1")
     assert exit_code == 2
-    assert "is no address of a server" in error
+    assert "is not a server address" in error
 
 
 def test_a_default_port_that_something_else_uses(folder):

@@ -352,7 +352,7 @@ async def test_arguments_that_are_no_list_are_an_error(pair: tuple[Client, RawPe
     client, server = pair
     await registered(client.action_register("/a", ignore), server)
     server.send(ActionCall(1, "/a", v("text")))
-    assert await server.receive() == error(1, "the arguments are no list: 'text'")
+    assert await server.receive() == error(1, "the arguments are not a list: 'text'")
 
 
 async def test_a_property_is_asked_for_its_value_and_told_what_it_is_set_to(

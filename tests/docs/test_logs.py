@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from eshet_rules.audit.records import EVENTS, WHYS, OutputRecord, Record
+from eshet_rules.audit.records import EVENTS, WHYS, Output, Record
 
 PAGE = Path(__file__).parents[2] / "docs" / "logs.md"
 BEGIN = "<!-- made of eshet_rules/audit/records.py by tests/docs/test_logs.py -->\n"
@@ -52,12 +52,11 @@ def whys():
 def reference():
     """Return the reference, in the order of the schema."""
     parts = ["### What each record has", table(msgspec.inspect.type_info(Record).fields)]
-    for schema in dict.fromkeys(EVENTS.values()):
-        names = [name for name, each in EVENTS.items() if each is schema]
+    for name, schema in EVENTS.items():
         fields = [f for f in msgspec.inspect.type_info(schema).fields if f.name not in _COMMON]
-        parts += [f"### {', '.join(names)}", inspect.getdoc(schema) or ""]
+        parts += [f"### {name}", f"*{schema.SENTENCE}* ({schema.LEVEL}). {inspect.getdoc(schema)}"]
         parts += [table(fields)] if fields else []
-        parts += [whys()] if schema is OutputRecord else []
+        parts += [whys()] if issubclass(schema, Output) and name == "output.set" else []
     return "\n\n".join(parts) + "\n"
 
 

@@ -62,10 +62,10 @@ def test_a_cause_says_what_it_is():
 
 def test_a_cause_goes_on_as_plain_data():
     cause = Cause("state", "/hall/light", Cause("event", "/bell"))
-    received = Cause.received(cause.give())
-    for each in (cause, received):
-        assert (each.id, each.parent_id, each.kind, each.path) == tuple(cause.give())
-    assert Cause.received(None) is None
+    restored = Cause.restored(cause.snapshot())
+    for each in (cause, restored):
+        assert (each.id, each.parent_id, each.kind, each.path) == tuple(cause.snapshot())
+    assert Cause.restored(None) is None
 
 
 class Seen:

@@ -61,7 +61,7 @@ def test_a_planted_link_is_replaced_and_not_followed(tmp_path, target):
 def test_a_planted_link_is_not_opened(tmp_path, target):
     (tmp_path / "precious").touch()
     (tmp_path / "file").symlink_to(target)
-    with pytest.raises(OSError, match="symbolic link, which is not followed: give the path"):
+    with pytest.raises(OSError, match="symbolic link, which is not followed: use the path"):
         open_private(tmp_path / "file", os.O_RDWR | os.O_CREAT)
     assert not (tmp_path / "nothing").exists()
 

@@ -117,11 +117,11 @@ def test_a_handler_that_fails_does_not_lose_the_error(caplog: pytest.LogCaptureF
 
 def test_a_room_is_made_once_for_each_scope_and_not_kept_after_it() -> None:
     scope, other = Scope("s"), Scope("other")
-    room = scope.room(_Room)
-    assert scope.room(_Room) is room
-    assert other.room(_Room) is not room
+    room = scope.get(_Room)
+    assert scope.get(_Room) is room
+    assert other.get(_Room) is not room
     scope.dispose()
-    assert scope.room(_Room) is not room
+    assert scope.get(_Room) is not room
 
 
 class _Room:

@@ -9,7 +9,7 @@ import pytest
 
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.scope import Reason, Scope
-from eshet.tasks import End, Workload, using_workload
+from eshet.tasks import End, Workload
 from eshet.utils import RunInTask, RunSerially
 from eshet_rules import RunConcurrently, RunLatest, RunSingle
 from tests.support.tasks import Recorder
@@ -235,8 +235,8 @@ async def test_one_that_is_cut_short_in_the_midst_is_interrupted_not_failed(
 
 async def test_its_work_is_counted(strategy, advance, recorder):
     workload = Workload()
-    with using_workload(workload):
-        run = recorder.build(strategy())
+    recorder.scope.provide(Workload, workload)
+    run = recorder.build(strategy())
     for name in "abc":
         run(recorder.task(name, lasts=10))
     await advance(1)
@@ -310,7 +310,7 @@ async def test_a_long_queue_is_told_of_with_its_age_and_again_at_twice_the_lengt
     assert caplog.messages == []
     for n in range(101):
         run(recorder.task(n))
-    advice = "they come faster than they end"
+    advice = "they start faster than they end"
     assert caplog.messages == [
         f"100 tasks wait, the oldest (oldest) for 42.0 s: {advice}",
         f"200 tasks wait, the oldest (oldest) for 42.0 s: {advice}",

@@ -1,14 +1,26 @@
+import contextlib
+
 import pytest
 
 from eshet.reactive.core.graph import RestoreContext
+from eshet.scope import Scope
 from eshet_rules import keep
-from eshet_rules.keep import Keeping, keeping
+from eshet_rules.keep import Keeping
+
+
+@contextlib.contextmanager
+def keeping(kept):
+    """Make Values in a scope that continues with what an old version kept."""
+    scope = Scope("rule")
+    scope.provide(Keeping, kept)
+    with scope.active():
+        yield
 
 
 def kept_by(version, value):
     """Return what a version gives that keeps a value."""
     with keeping(Keeping(version, {})):
-        return keep("lamps", value)._node.give(0)
+        return keep("lamps", value)._node.snapshot(0)
 
 
 def test_without_an_old_version_it_is_a_value_of_its_own():
@@ -45,7 +57,7 @@ def test_an_error_of_migrate_is_raised_in_the_set_up():
 def test_what_changed_since_the_set_up_is_taken_over_too():
     with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
         lamps = keep("lamps", 3)
-    lamps._node.receive(kept_by("v1", 8), RestoreContext(0))
+    lamps._node.restore(kept_by("v1", 8), RestoreContext(0))
     assert lamps.value == 8
 
 
@@ -53,5 +65,5 @@ def test_what_the_set_up_has_set_is_not_undone():
     with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
         lamps = keep("lamps", 3)
         lamps.value += 1
-    lamps._node.receive(kept_by("v1", 7), RestoreContext(0))
+    lamps._node.restore(kept_by("v1", 7), RestoreContext(0))
     assert lamps.value == 8

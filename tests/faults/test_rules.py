@@ -295,7 +295,7 @@ class House:
         """Remove it, and wait for its end."""
         if (self.folder.path / "bad.py").exists():
             self.folder.remove("bad.py")
-            self.process.wait_for("unloaded", module="bad")
+            self.process.wait_for("module.unloaded", module="bad")
 
     def poke(self):
         self.client.event_emit("/poke", 1)
@@ -334,10 +334,10 @@ def whole_house(server, tmp_path_factory):
         SyncClient(server=server) as client,
     ):
         client.event_register("/poke")
-        process.wait_for("running")
+        process.wait_for("runner.started")
         yield House(folder, process, client)
         folder.write("stubborn.py", HEAD.replace("bad", "stubborn") + indented(STUBBORN))
-        process.wait_for("loaded", module="stubborn")
+        process.wait_for("module.loaded", module="stubborn")
         began = time.perf_counter()
         assert process.stop() == 0
         assert time.perf_counter() - began < 5.5
@@ -348,10 +348,10 @@ def whole_house(server, tmp_path_factory):
 @pytest.mark.parametrize("body", RAISING.values(), ids=RAISING)
 def test_a_rule_that_raises_is_reported_and_nobody_notices(house, body):
     house.save(body)
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("module.loaded", module="bad")
     if "poke" in body:
         house.poke()
-        house.process.wait_for("rule failed", rule="bad.bad")
+        house.process.wait_for("rule.failed", rule="bad.bad")
     house.assert_nobody_notices()
 
 
@@ -359,15 +359,15 @@ def test_a_rule_that_raises_is_reported_and_nobody_notices(house, body):
 def test_a_rule_that_blocks_is_interrupted_and_failed_and_all_others_go_on(house, body):
     house.save(body)
     if "poke" in body:
-        house.process.wait_for("loaded", module="bad")
+        house.process.wait_for("module.loaded", module="bad")
         house.poke()
-    blocked = house.process.wait_for("rule blocks the loop", rule="bad.bad")
+    blocked = house.process.wait_for("rule.blocks_loop", rule="bad.bad")
     assert blocked["file"].endswith("bad.py")
     assert blocked["line"] > HEAD.count("\n")
     assert "bad.py" in blocked["stack"]
     assert house.latency() < INTERRUPT_AFTER + SLACK
-    house.process.wait_for("rule interrupted", rule="bad.bad")
-    house.process.wait_for("rule stays failed", rule="bad.bad")
+    house.process.wait_for("rule.interrupted", rule="bad.bad")
+    house.process.wait_for("rule.stays_failed", rule="bad.bad")
     house.assert_nobody_notices()
 
 
@@ -377,13 +377,13 @@ def test_a_rule_is_not_blamed_for_a_thread_that_holds_the_interpreter(house):
         def hold(_):
             threading.Thread(target=sum, args=[range(5 * 10**7)]).start()
         (await poked()).on_value_changed(hold)""")
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("module.loaded", module="bad")
     house.poke()
     house.latency()
     house.save("raise OSError('no line')")
-    house.process.wait_for("kept old version", module="bad")
+    house.process.wait_for("module.reload_aborted", module="bad")
     said = [record["event"] for record in house.process.records[known:]]
-    assert "rule blocks the loop" not in said
+    assert "rule.blocks_loop" not in said
 
 
 def test_a_call_of_c_that_ends_in_time_is_reported_and_its_rule_goes_on(house):
@@ -392,26 +392,26 @@ def test_a_call_of_c_that_ends_in_time_is_reported_and_its_rule_goes_on(house):
             sum(range(10**8))
             logging.getLogger("bad").warning("goes on")
         (await poked()).on_value_changed(compute)""")
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("module.loaded", module="bad")
     house.poke()
-    blocked = house.process.wait_for("rule blocks the loop", rule="bad.bad")
+    blocked = house.process.wait_for("rule.blocks_loop", rule="bad.bad")
     assert "sum(range(10**8))" in blocked["stack"]
     house.process.wait_for("goes on", rule="bad.bad")
 
 
 def test_a_new_version_that_blocks_in_its_set_up_does_not_replace_the_old(house):
     house.save("await yarp.state_register('/bad/version', yarp.Value(1))")
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("module.loaded", module="bad")
     house.save("while True: pass")
-    house.process.wait_for("rule interrupted", rule="bad.bad")
-    house.process.wait_for("kept old version", module="bad")
+    house.process.wait_for("rule.interrupted", rule="bad.bad")
+    house.process.wait_for("module.reload_aborted", module="bad")
     assert house.client.get("/bad/version") == 1
 
 
 @pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
 def test_nobody_notices_when(house, body):
     house.save(body)
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("module.loaded", module="bad")
     if "poke" in body:
         house.poke()
     house.assert_nobody_notices(limit=BLOCKED_AFTER if "flood" in body else 0.02)
@@ -419,17 +419,17 @@ def test_nobody_notices_when(house, body):
 
 def test_a_rule_that_is_busy_in_short_steps_is_not_blamed_and_others_get_their_turns(house):
     house.save(BUSY)
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("module.loaded", module="bad")
     house.assert_nobody_notices(limit=BLOCKED_AFTER)
-    assert not [r for r in house.process.records[-3:] if r["event"] == "rule interrupted"]
+    assert not [r for r in house.process.records[-3:] if r["event"] == "rule.interrupted"]
 
 
 def test_what_a_rule_sets_off_in_one_step_is_cut_where_it_keeps_the_loop(house):
     house.save(FLOOD_IN_ONE_STEP)
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("module.loaded", module="bad")
     house.poke()
-    house.process.wait_for("rule interrupted", rule="bad.bad")
-    house.process.wait_for("rule stays failed", rule="bad.bad")
+    house.process.wait_for("rule.interrupted", rule="bad.bad")
+    house.process.wait_for("rule.stays_failed", rule="bad.bad")
     house.assert_nobody_notices()
 
 
@@ -509,8 +509,8 @@ LEAVING = {
 @pytest.mark.parametrize("body", LEAVING.values(), ids=LEAVING)
 def test_what_would_end_the_loop_during_set_up_is_reported_of_its_rule(house, body):
     house.save(f"{body}\n        await asyncio.sleep(0.1)")
-    house.process.wait_for("rule failed", rule="bad.bad")
-    house.process.wait_for("loaded", module="bad")
+    house.process.wait_for("rule.failed", rule="bad.bad")
+    house.process.wait_for("module.loaded", module="bad")
     house.assert_nobody_notices()
 
 
@@ -523,14 +523,14 @@ def test_what_cannot_be_interrupted_ends_the_process_and_stays_off(
     with run() as house:
         assert house.wait() == exit_code
     with run() as house:
-        off = house.wait_for("rule stays off", rule="bad.bad")
+        off = house.wait_for("rule.quarantined", rule="bad.bad")
         assert off["file"].endswith("bad.py")
         assert off["line"] > HEAD.count("\n")
         assert "save its file" in off["why"]
         assert "eshet-rules enable bad.bad" in off["why"]
-        house.wait_for("running")
+        house.wait_for("runner.started")
         save_bad(folder, "await yarp.state_register('/mended', yarp.Value(1))")
-        house.wait_for("reloaded", module="bad")
+        house.wait_for("module.reloaded", module="bad")
         assert command("eshet", "get", "/mended", server=server).stdout.strip() == "1"
         assert house.stop() == 0
 
@@ -539,13 +539,13 @@ def test_a_process_that_was_stopped_goes_on_and_blames_nobody(folder, run):
     folder.write("eshet-rules.toml", END_SOON)
     save_bad(folder, "await yarp.state_register('/bad', yarp.Value(1))")
     with run() as house:
-        house.wait_for("running")
+        house.wait_for("runner.started")
         os.kill(house.process.pid, signal.SIGSTOP)
         time.sleep(2)  # longer than the process may be blocked; no clock of a test moves its own
         os.kill(house.process.pid, signal.SIGCONT)
-        assert house.wait_for("the process was stopped")["seconds"] > 1.5
+        assert house.wait_for("process.was_stopped")["seconds"] > 1.5
         assert house.stop() == 0
-        assert "rule blocks the loop" not in [record["event"] for record in house.records]
+        assert "rule.blocks_loop" not in [record["event"] for record in house.records]
 
 
 def test_a_module_that_ends_the_process_when_it_is_imported_is_not_imported(folder, run):
@@ -554,10 +554,10 @@ def test_a_module_that_ends_the_process_when_it_is_imported_is_not_imported(fold
     with run() as house:
         assert house.wait() == -signal.SIGPROF
     with run() as house:
-        assert house.wait_for("rule stays off")["rule"] == "bad"
-        house.wait_for("running")
+        assert house.wait_for("rule.quarantined")["rule"] == "bad"
+        house.wait_for("runner.started")
         folder.write("bad.py", "import eshet_rules\n@eshet_rules.rule\nasync def mended(): ...\n")
-        house.wait_for("loaded", module="bad")
+        house.wait_for("module.loaded", module="bad")
         assert house.stop() == 0
 
 
@@ -567,8 +567,8 @@ def test_after_three_short_lives_all_rules_stay_off_until_somebody_looks(folder,
         with run() as house:
             assert house.wait() == 7
     with run() as house:
-        assert house.wait_for("safe mode: all rules stay off")["starts"] == 3
-        house.wait_for("running")
+        assert house.wait_for("runner.safe_mode")["starts"] == 3
+        house.wait_for("runner.started")
         folder.write("healthy.py", HEALTHY.replace("/healthy", "/other") + "\n")
-        house.wait_for("reloaded", module="healthy")
+        house.wait_for("module.reloaded", module="healthy")
         assert house.stop() == 0

@@ -95,7 +95,7 @@ def test_whatever_a_rule_does_the_runner_ends_within_five_seconds(server, tmp_pa
             started = running("eshet-rules", *arguments, stderr=subprocess.PIPE)
             runners[name] = stack.enter_context(started)
         for process in runners.values():
-            wait_for(process, "running")
+            wait_for(process, "runner.started")
         command("eshet", "ls", server=server)  # so that the one that blocks does
         for process in runners.values():
             process.send_signal(signal.SIGTERM)
@@ -156,7 +156,7 @@ def test_a_rule_that_ends_the_runner_by_a_signal_is_in_the_log(server, tmp_path)
     """,
     )
     with runner(folder, server) as house:
-        assert house.wait_for("told to end")["signal"] == "SIGINT"
+        assert house.wait_for("runner.stop_requested")["signal"] == "SIGINT"
         assert house.wait() == 0
 
 
@@ -194,13 +194,13 @@ def test_a_hangup_reloads_all_rules_and_the_configuration(server, tmp_path):
     folder.write("hall.py", BEFORE.format(name="hangup"))
     arguments = ("run", str(folder.path), "--log-format", "json", "--no-reload")
     with running("eshet-rules", *arguments, server=server) as process:
-        wait_for(process, "running")
+        wait_for(process, "runner.started")
         folder.write("hall.py", BEFORE.format(name="hangup").replace("Value(1)", "Value(2)"))
         Path(tmp_path / "eshet-rules.toml").write_text("[rules.hall]\nenabled = true")
         process.send_signal(signal.SIGHUP)
-        wait_for(process, "configuration reloaded")
-        wait_for(process, "told to reload")
-        wait_for(process, "reloaded")
+        wait_for(process, "config.reloaded")
+        wait_for(process, "control.reload_requested")
+        wait_for(process, "module.reloaded")
         assert command("eshet", "get", "/hangup/level", server=server).stdout == "2\n"
 
 
@@ -251,16 +251,16 @@ def test_a_runner_ends_with_its_terminal_but_not_under_nohup(tmp_path, nohup):
         )  # fmt: skip
         try:
             os.close(terminal)
-            wait_for_text(log, '"running"')
+            wait_for_text(log, '"runner.started"')
             process.send_signal(signal.SIGHUP)  # while the terminal is there, that is a reload
-            wait_for_text(log, '"reloaded"' if not nohup else '"running"')
+            wait_for_text(log, '"module.reloaded"' if not nohup else '"runner.started"')
             os.close(leader)
             if nohup:
                 process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=20) == 0
         finally:
             process.kill()
-    assert ("the terminal was closed" in log.read_text()) is not nohup
+    assert ("runner.terminal_closed" in log.read_text()) is not nohup
 
 
 def wait_for_text(file, text):

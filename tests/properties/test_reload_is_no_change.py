@@ -13,7 +13,7 @@ from eshet import Client
 from eshet.server import Server
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import decode, encode
-from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.testing.virtual_time import VirtualLoop
@@ -87,13 +87,13 @@ STEPS = st.lists(
 
 async def restart(house):
     """End the runner and start it again, at once, with what is in its checkpoint."""
-    checkpoint = encode({"sample": house.reloader.give("sample", wall_zero())})
+    checkpoint = encode({"sample": house.reloader.snapshot("sample", wall_epoch())})
     await house.reloader.close()
     house.reloader = Reloader(
         Importer(house.folder.path, TaskScope),
         lambda module: Client(server=house.server, client_id=f"test/{module}"),
         house.log.logger,
-        inherited=decode(checkpoint, wall_zero()),
+        inherited=decode(checkpoint, wall_epoch()),
     )
     assert await house.update(0)
 

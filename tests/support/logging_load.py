@@ -28,7 +28,7 @@ async def load(file: Path, acknowledged: mmap.mmap, run: str) -> None:
                     Input(
                         wall_stamp(),
                         "debug",
-                        "input received",
+                        "input.received",
                         rule=f"run.{run}",
                         kind="event",
                         path="/bell",

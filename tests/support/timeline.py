@@ -147,7 +147,7 @@ class _Timeline:
         new, self._logged = records[self._logged :], len(records)
         for record in new:
             about = record.get("rule") or record.get("module") or ""
-            if record["event"] == "kept old version":
+            if record["event"] == "module.reload_aborted":
                 del record["refused"]  # which is a hash
             facts = [f"{key}={_fact(record[key])}" for key in _LOGGED if record.get(key)]
             line = " ".join(["log", record["event"], about, *facts]).strip()

@@ -15,7 +15,7 @@ from eshet_rules.audit.redaction import Redaction
 from eshet_rules.logs import make_logger
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import decode, encode, encode_module
-from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 
@@ -51,13 +51,15 @@ class Trailed:
 
     async def start_again(self):
         """End the rules, and load them as another process does that finds their checkpoint."""
-        given = {name: self.reloader.give(name, wall_zero()) for name in self.reloader.remembered}
+        given = {
+            name: self.reloader.snapshot(name, wall_epoch()) for name in self.reloader.remembered
+        }
         assert not any(
             encode_module(snapshot)[1] for snapshot in given.values()
         )  # what is left out
         data = encode(given)
         await self.reloader.close()
-        self.reloader = self._make_reloader(decode(data, wall_zero()))
+        self.reloader = self._make_reloader(decode(data, wall_epoch()))
         assert await self.update()
 
     async def update(self):
@@ -81,7 +83,7 @@ class Trailed:
         cause = record["cause"]
         while cause is not None:
             first = next(r for r in self.records() if r.get("cause") == cause)
-            heard = first["event"] == "input received"
+            heard = first["event"] == "input.received"
             chain.append(first["path"] if heard else first["trigger"].partition(" ")[0])
             cause = first.get("parent")
         return chain
@@ -91,6 +93,6 @@ class Trailed:
         chain, cause = [], record["cause"]
         while cause is not None:
             of_cause = [r for r in self.records(cause=cause) if r["cause"] == cause]
-            chain += [r["path"] for r in of_cause if r["event"] == "input received"]
+            chain += [r["path"] for r in of_cause if r["event"] == "input.received"]
             cause = of_cause[0].get("parent")
         return chain

@@ -16,7 +16,7 @@ from eshet import Client, Unknown
 from eshet.server import Server
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import decode, encode
-from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.testing.virtual_time import VirtualLoop
@@ -126,14 +126,14 @@ class Week:
         assert await self.house.update(0)
 
     async def restart(self, _):
-        house, zero = self.house, wall_zero()
-        given = {name: house.reloader.give(name, zero) for name in house.reloader.remembered}
+        house, epoch = self.house, wall_epoch()
+        given = {name: house.reloader.snapshot(name, epoch) for name in house.reloader.remembered}
         await house.reloader.close()
         house.reloader = Reloader(
             Importer(self.folder, TaskScope),
             lambda module: Client(server=house.server, client_id=f"test/{module}"),
             house.log.logger,
-            inherited=decode(encode(given), wall_zero()),
+            inherited=decode(encode(given), wall_epoch()),
         )
         assert await house.update(0)
 
@@ -174,5 +174,9 @@ def test_saves_and_restarts_change_nothing(tmp_path):
     ledger, records = run(tmp_path / "interrupted", interrupted=True)
     assert ledger == plain
     assert {path for _, path, _ in plain} > {*DEVICES, *ACTIONS}, "all devices have been told"
-    assert {record["event"] for record in records} == {"loaded", "handed over", "reloaded"}
+    assert {record["event"] for record in records} == {
+        "module.loaded",
+        "module.state_handed_over",
+        "module.reloaded",
+    }
     assert not [record for record in records if record["level"] != "info" or "afresh" in record]

@@ -19,19 +19,19 @@ __all__ = ["apply", "apply_at_changes", "apply_or", "dict_with", "list_of", "rec
 _log: Final = logging.getLogger("eshet")
 
 Cell = ValueNode | EventNode | Constant
-"""What an argument is read from. It has a `value`, which an event emitted last, maybe long ago."""
+"""The source of an argument. The `value` of an event is its last emission, however old."""
 
 
 class _Apply(ValueNode):
     """A function of values, of which at least one is a Value.
 
-    It holds what it held before where the function says `NoChange`. That, and what a function
-    remembers that is an object with `give` and `receive`, is what it hands over.
+    It keeps its previous value where the function returns `NoChange`. Its snapshot is that value
+    and, if the function is an object with `snapshot` and `restore`, the function's own snapshot.
     """
 
-    # What its arguments are read from: with one that is `_a`, with two `_a` and `_b`, with any
-    # other number the list `_b`, and `_a` is None. There is no class for each of these, since
-    # CPython reads the slots of many nodes several times as fast where all are of one class.
+    # The sources of its arguments: a single one is `_a`, two are `_a` and `_b`; any other number is
+    # the list `_b`, and `_a` is None. The cases share one class, since CPython reads the slots of
+    # many nodes several times as fast when all are of one class.
     __slots__ = ("_a", "_b", "_function", "_lifted")
 
     _a: Any
@@ -56,8 +56,8 @@ class _Apply(ValueNode):
         self._lifted = lifted
 
     def settle(self, transactions: Transactions) -> bool:
-        # As compute() does, without a call, since this is what a graph spends its time on.
-        function = self._function  # CPython 3.11 calls what is in a slot slowly, but no local
+        # Like compute(), but without a call: a graph spends most of its time here.
+        function = self._function  # CPython 3.11 calls a local faster than a slot
         if self._b is None:
             value = function(self._a.value)
         elif self._a is not None:
@@ -73,7 +73,7 @@ class _Apply(ValueNode):
         return True
 
     def compute(self) -> Any:
-        """Call the function with the present inputs."""
+        """Call the function with the current inputs."""
         if self._b is None:
             return self._function(self._a.value)
         if self._a is not None:
@@ -83,26 +83,26 @@ class _Apply(ValueNode):
     def label(self) -> str:
         return self._lifted.name
 
-    def give(self, zero: float) -> Any:
-        return None if self._lifted.passing else [self.value, _given_by(self._lifted)]
+    def snapshot(self, epoch: float) -> Any:
+        return None if self._lifted.propagates_absent else [self.value, _snapshot_of(self._lifted)]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        value, memory = given
-        if memory is not None:
-            _take_in(memory, self._lifted)
-        # What the function says of the present inputs counts; where it says nothing, the past.
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        value, function_state = data
+        if function_state is not None:
+            _restore_function(function_state, self._lifted)
+        # The result for the current inputs counts; if it is NoChange, the restored value does.
         now = self.compute()
         self.change_to(value if now is NoChange else now)
         return ()
 
     @property
-    def is_told(self) -> bool:
-        """Most functions remember nothing."""
-        return isinstance(self._lifted.function, _Remembering)
+    def is_reported(self) -> bool:
+        """Whether the function has a state: most functions have none."""
+        return isinstance(self._lifted.function, _StatefulFunction)
 
 
 class _ApplyOr(_Apply):
-    """The same, which holds another value after an error."""
+    """Like `_Apply`, but holds another value after an error."""
 
     __slots__ = ("_otherwise",)
 
@@ -143,14 +143,14 @@ class _ApplyEvent(EventNode):
     def settle(self, transactions: Transactions) -> bool:
         source = self._source
         if source.emitted_in != transactions.number:
-            return False  # it settles because of an input that was added later
+            return False  # an input that was added later made it settle
         if source.more:
             return self.emit(self._results(source.more), transactions)
         function = self._function
         result = function(source.value)
         if result is NoChange:
             return False
-        self.value = result  # as emit() does, with one call less
+        self.value = result  # like emit(), with one call less
         self.more = ()
         self.emitted_in = transactions.number
         return True
@@ -162,14 +162,14 @@ class _ApplyEvent(EventNode):
     def label(self) -> str:
         return self._lifted.name
 
-    def give(self, zero: float) -> Any:
-        return _given_by(self._lifted)
+    def snapshot(self, epoch: float) -> Any:
+        return _snapshot_of(self._lifted)
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        _take_in(given, self._lifted)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        _restore_function(data, self._lifted)
         return ()
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
+    def start_from_inputs(self, context: RestoreContext) -> None:
         begin_with = getattr(self._lifted.function, "begin_with", None)
         present = self._source.present()
         if begin_with is not None and present is not NoValue:
@@ -210,7 +210,7 @@ class _ApplyEvents(EventNode):
 
 
 class _ApplyAtChanges(_ApplyEvents):
-    """The same, with one call too where Values changed and no Event was emitted."""
+    """Like `_ApplyEvents`, with a call also where only Values changed and no Event was emitted."""
 
     __slots__ = ()
 
@@ -221,24 +221,24 @@ class _ApplyAtChanges(_ApplyEvents):
 
 
 @runtime_checkable
-class _Remembering(Protocol):
-    """A function that remembers something, and hands it over."""
+class _StatefulFunction(Protocol):
+    """A function with a state that is handed over."""
 
-    def give(self) -> Any:
-        """Return it, as plain data."""
+    def snapshot(self) -> Any:
+        """Return the state as plain data."""
 
-    def receive(self, given: Any) -> None:
-        """Remember what another one gave."""
+    def restore(self, data: Any) -> None:
+        """Restore a state from its snapshot."""
 
 
-def _given_by(lifted: Lifted) -> Any:
+def _snapshot_of(lifted: Lifted) -> Any:
     function: Any = lifted.function
-    return function.give() if isinstance(function, _Remembering) else None
+    return function.snapshot() if isinstance(function, _StatefulFunction) else None
 
 
-def _take_in(given: Any, lifted: Lifted) -> None:
+def _restore_function(data: Any, lifted: Lifted) -> None:
     function: Any = lifted.function
-    function.receive(given)
+    function.restore(data)
 
 
 _new: Final = object.__new__
@@ -249,14 +249,14 @@ def apply(
 ) -> Reactive[Any]:
     """Return a function of its arguments, some of which are reactive.
 
-    It is an Event if any of them is: then the function is called for each emission, with `NoValue`
-    for the other Events. Else it is a Value, computed now and once after any argument changed. What
-    is reactive in a list, a tuple or a dict counts as an argument, too.
+    If any argument is an Event, the result is an Event: the function is called for each emission,
+    with `NoValue` for the other Events. Otherwise it is a Value, computed now and once after any
+    argument changed. Reactive members of a list, a tuple or a dict count as arguments too.
 
     Raises:
-        Exception: the function raised, called for the first value.
+        Exception: the function raised when it was called for the first value.
     """
-    # What is made most often, a function of Values, comes to the same on a shorter way.
+    # A short cut for the most frequent case, a function of Values.
     if not kwargs:
         nodes: list[ValueNode] = []
         for each in args:
@@ -264,14 +264,14 @@ def apply(
                 break
             nodes.append(each._node)
         else:
-            # As _Apply(...) and value_of() do, in half of the time.
+            # The same as _Apply(...) and value_of(), in half of the time.
             node = _new(_Apply)
             _Apply.__init__(node, lifted, nodes, nodes)
             node.uses += 1
             value = _new(Value)
             value._node = node
             return value
-    return _made(_node, lifted, args, kwargs)
+    return _make(_node, lifted, args, kwargs)
 
 
 def apply_or(
@@ -280,24 +280,24 @@ def apply_or(
     args: Sequence[Any],
     kwargs: Mapping[str, Any] | None = None,
 ) -> Reactive[Any]:
-    """Return the same; a Value holds `otherwise` after an error, an Event is silent."""
+    """Like `apply`, but after an error a Value holds `otherwise`, and an Event emits nothing."""
 
     def node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
         if any(isinstance(cell, EventNode) for cell in cells):
             return _node(lifted, cells, inputs)
         return _ApplyOr(otherwise, lifted, cells, inputs)
 
-    return _made(node, lifted, args, kwargs)
+    return _make(node, lifted, args, kwargs)
 
 
 def apply_at_changes(
     lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
 ) -> Reactive[Any]:
-    """Return the same as an Event, of which a change of a Value is an emission, too."""
-    return _made(_ApplyAtChanges, lifted, args, kwargs)
+    """Like `apply`, but always an Event, which also emits when a Value changes."""
+    return _make(_ApplyAtChanges, lifted, args, kwargs)
 
 
-def _made(
+def _make(
     kind: Callable[[Lifted, list[Cell], Sequence[Node]], ValueNode | EventNode],
     lifted: Lifted,
     args: Sequence[Any],
@@ -306,14 +306,14 @@ def _made(
     if kwargs:
         lifted = lifted.with_names(list(kwargs))
         args = (*args, *kwargs.values())
-    cells = [_cell(argument, lifted.passing) for argument in args]
+    cells = [_cell(argument, lifted.propagates_absent) for argument in args]
     inputs = [cell for cell in cells if isinstance(cell, Node)]
     try:
         node = kind(lifted, cells, inputs)
     except BaseException:
         for each in inputs:
             if not each.uses:
-                end(each)  # it was made for this call
+                end(each)  # created for this call only
         raise
     return event_of(node) if isinstance(node, EventNode) else value_of(node)
 
@@ -321,16 +321,16 @@ def _made(
 def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
     for cell in cells:
         if isinstance(cell, EventNode):
-            if lifted.passing and len(cells) > 1:
-                _warn_of_a_join(lifted, cells)
+            if lifted.propagates_absent and len(cells) > 1:
+                _warn_of_join(lifted, cells)
             if len(cells) == 1:
                 return _ApplyEvent(lifted, cell)
             return _ApplyEvents(lifted, cells, inputs)
     return _Apply(lifted, cells, inputs)
 
 
-def _warn_of_a_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
-    """Log that an operator joins Events, each of which is there for an instant: it is silent."""
+def _warn_of_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
+    """Log that an operator joins several Events, and so never emits."""
     if sum(isinstance(cell, EventNode) for cell in cells) > 1:
         _log.warning(
             "%s%s joins two Events, so it never emits: write `yarp.merge(a, b)` for either of "
@@ -340,13 +340,13 @@ def _warn_of_a_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
         )
 
 
-def _cell(argument: Any, passing: bool) -> Cell:
+def _cell(argument: Any, propagates_absent: bool) -> Cell:
     if isinstance(argument, Reactive):
         return argument._node  # type: ignore[return-value]
     if isinstance(argument, PlainValue):
         return node_of(argument)
     if isinstance(argument, (list, tuple, dict)) and _holds_reactive(argument):
-        return _collection(argument, passing)
+        return _collection(argument, propagates_absent)
     return Constant(argument)
 
 
@@ -360,16 +360,16 @@ def _holds_reactive(argument: Any) -> bool:
     return False
 
 
-def _collection(collection: Any, passing: bool) -> ValueNode | EventNode:
+def _collection(collection: Any, propagates_absent: bool) -> ValueNode | EventNode:
     build: Callable[..., Any] = list_of
     members = collection
     if isinstance(collection, dict):
         build, members = dict_with(collection), collection.values()
     elif isinstance(collection, tuple):
         build = record_of(collection)
-    cells = [_cell(member, passing) for member in members]
+    cells = [_cell(member, propagates_absent) for member in members]
     inputs = [cell for cell in cells if isinstance(cell, Node)]
-    return _node(Lifted(build, passing=passing), cells, inputs)
+    return _node(Lifted(build, propagates_absent=propagates_absent), cells, inputs)
 
 
 def list_of(*members: Any) -> list[Any]:
@@ -378,7 +378,7 @@ def list_of(*members: Any) -> list[Any]:
 
 
 def record_of(like: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
-    """Return what makes a tuple of its arguments, with names if `like` is a named tuple."""
+    """Return a function that makes a tuple of its arguments, named as in `like` if that is one."""
     make: Callable[..., Any] = getattr(like, "_make", tuple)
 
     def record(*members: Any) -> tuple[Any, ...]:
@@ -388,7 +388,7 @@ def record_of(like: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
 
 
 def dict_with(like: Mapping[Any, Any]) -> Callable[..., dict[Any, Any]]:
-    """Return what makes a dict of its arguments, under the keys of `like`."""
+    """Return a function that makes a dict of its arguments, with the keys of `like`."""
     keys = list(like)
 
     def dictionary(*members: Any) -> dict[Any, Any]:

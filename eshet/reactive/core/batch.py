@@ -1,4 +1,4 @@
-"""What stands for a source in one transaction: a batch of changes, and a value that passes."""
+"""Change sources that stand for nodes in one transaction: batches, and transient values."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -24,26 +24,26 @@ class Transient:
 
     @property
     def callbacks(self) -> "list[Subscription] | None":
-        """Those of the node."""
+        """The callbacks of the node."""
         return self.node.callbacks
 
     @property
     def height(self) -> int:
-        """That of the node."""
+        """The height of the node."""
         return self.node.height
 
     @property
     def dependents(self) -> list[Node] | None:
-        """Those of the node."""
+        """The dependents of the node."""
         return self.node.dependents
 
     def take(self, value: Any, transactions: Transactions) -> None:
-        """Let the node have the value until all has settled."""
+        """Set the node to the value until everything has settled."""
         transactions.transient.setdefault(self.node, self.node.value)
         self.node.value = self.value = value
 
     def held(self) -> dict[Node, Any]:
-        """Return what the node holds."""
+        """Return the current value of the node."""
         return self.node.held()
 
 
@@ -51,11 +51,11 @@ class Batch:
     """All sources that change in one `with transaction()` block.
 
     Attributes:
-        at_once: whether Values take what they are set to at once. In a callback they take it when
-            the batch has its turn; emissions wait for that in any case.
+        at_once: whether Values are set immediately. Within a callback they are set when the batch
+            has its turn; emissions always wait for that.
     """
 
-    __slots__ = ("_before", "_passing", "_transactions", "_waiting", "at_once")
+    __slots__ = ("_before", "_transactions", "_transients", "_waiting", "at_once")
 
     callbacks = None  # its sources have them
     height = 0  # of most sources, and none is lower
@@ -64,23 +64,23 @@ class Batch:
     def __init__(self, transactions: Transactions) -> None:
         self.at_once = True
         self._transactions = transactions
-        self._before: dict[Node, Any] = {}  # what each source that took something held before
-        self._passing: dict[Node, Transient] = {}  # what stands for those that took it for now only
-        self._waiting: list[tuple[ChangeSource, Any]] = []  # what is still to be taken
+        self._before: dict[Node, Any] = {}  # the previous value of each source that was set
+        self._transients: dict[Node, Transient] = {}  # the stand-ins of those set transiently
+        self._waiting: list[tuple[ChangeSource, Any]] = []  # changes that are still to be made
 
     @property
     def empty(self) -> bool:
-        """Whether nothing changes."""
+        """Whether the batch has no changes."""
         return not self._before and not self._waiting
 
     @property
     def node(self) -> Node:
-        """The first node of those that change."""
+        """The first of the changed nodes."""
         return next(iter(self._before)) if self._before else self._waiting[0][0].node
 
     @property
     def dependents(self) -> list[Node]:
-        """What follows any of the sources."""
+        """The dependents of all sources, each once."""
         following: dict[Node, None] = {}
         for source in self._before:
             for node in source.dependents or ():
@@ -91,19 +91,19 @@ class Batch:
         """Make one more change."""
         if self.at_once and isinstance(source, ValueNode):
             self._before.setdefault(source, source.value)
-            if self._passing and source in self._passing:
-                del self._passing[source]  # this lasts, whatever passed before
+            if self._transients and source in self._transients:
+                del self._transients[source]  # a lasting value replaces a transient one
                 del self._transactions.transient[source]
             source.value = value
         elif self.at_once and isinstance(source, Transient):
             self._before.setdefault(source.node, source.node.value)
-            self._passing[source.node] = source
+            self._transients[source.node] = source
             source.take(value, self._transactions)
         else:
             self._waiting.append((source, value))
 
     def take(self, _: Any, transactions: Transactions) -> None:
-        """Let all sources take what is still to be taken."""
+        """Make all changes that are still to be made."""
         self.at_once = True
         waiting, self._waiting = self._waiting, []
         emissions: dict[EventNode, list[Any]] = {}
@@ -117,10 +117,10 @@ class Batch:
             if emissions and isinstance(node, EventNode):
                 node.emit(emissions[node], transactions)
             if node.callbacks:
-                transactions.heard.append(self._passing.get(node, node))
+                transactions.to_notify.append(self._transients.get(node, node))
 
     def held(self) -> dict[Node, Any]:
-        """Return what each source held before."""
+        """Return the previous value of each source."""
         for source, _ in self._waiting:
             if source.node not in self._before:
                 self._before.update(source.node.held())
@@ -130,12 +130,12 @@ class Batch:
 class transaction:  # noqa: N801 - it is used as a function
     """Make all changes of a `with` block one change: `with yarp.transaction(): ...`.
 
-    A source has its new value at once; all that follows it changes, and callbacks are called, when
-    the block ends, also by an exception. A Value that is set twice changes once, to the last value;
-    an Event that emits twice emits both. A block within a block is part of that. Within a callback
-    the whole block waits for its turn, as any change does.
+    A source has its new value at once. Its dependents change, and callbacks are called, when the
+    block ends, also when it ends by an exception. A Value that is set twice changes once, to the
+    last value; an Event that emits twice emits both. A nested block is part of the outer one.
+    Within a callback the whole block waits for its turn, like any change.
 
-    Do not `await` in the block: what other tasks set meanwhile would be part of it.
+    Do not `await` in the block: changes that other tasks make meanwhile would become part of it.
     """
 
     __slots__ = ("_batch", "_transactions")

@@ -1,15 +1,15 @@
-"""Callbacks that collect for a node with a function of the user's: they run before the function.
+"""Callbacks that collect data for a node with a user function: they run before that function.
 
-The later yarp documents this way to write a node::
+Later versions of yarp document this way to write a node::
 
     values = [v.value]
     v.on_value_changed(values.append)
     history = Value(inputs=(v,), get_value=values.copy)
 
-Callbacks usually run after all nodes have settled, when `values.copy` has returned the old list.
-So the callbacks of the same scope that an input had when such a node was made move to a node
-between the two, which runs them as it settles. All other callbacks stay after settling, where they
-see nothing half updated.
+Callbacks usually run after all nodes have settled, when `values.copy` has already returned the old
+list. So when such a node is made, the callbacks that the same scope has on its inputs move to a
+node between the two, which calls them as it settles. All other callbacks still run after settling,
+where they never see a half-updated graph.
 """
 
 from collections.abc import Iterable
@@ -23,10 +23,10 @@ __all__ = ["callbacks_first"]
 
 
 def callbacks_first(inputs: Iterable[Node]) -> list[Node]:
-    """Return the inputs of a node, and the nodes that call the earlier callbacks of these.
+    """Return the inputs of a node, and the nodes that call the earlier callbacks on them.
 
     Args:
-        inputs: of a node with a function of the user's, which is about to be made.
+        inputs: of a node with a user function, which is about to be made.
     """
     scope = current_scope()
     following: list[Node] = []
@@ -75,7 +75,7 @@ def _calls_for(node: Node, scope: Scope | None) -> bool:
 
 
 def _subscriptions(node: Node, scope: Scope | None) -> list[Subscription]:
-    """Return the callbacks of a node, and those that will listen in a moment."""
+    """Return the callbacks on a node, including those that are not yet active."""
     preparation = None if scope is None else scope.find(Preparation)
     waiting = () if preparation is None else preparation.subscriptions
     found = [*(node.callbacks or ()), *node.transactions.pending_subscriptions, *waiting]

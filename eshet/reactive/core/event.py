@@ -1,4 +1,4 @@
-"""`Event`: something that happens, with a payload, and leaves no value behind."""
+"""`Event`: something that happens, with a payload, and has no value."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _EventSource(EventNode):
-    """The node of an Event that is made by hand."""
+    """The node of an Event that the user creates."""
 
     __slots__ = ("_on_inputs_done",)
 
@@ -37,18 +37,18 @@ class _EventSource(EventNode):
 
 
 class Event(Reactive[T]):
-    """Something that happens, with a payload, and leaves no value behind.
+    """Something that happens, with a payload, and has no value.
 
-    Let it happen with `event.emit(payload)`. All that follows from that has happened when `emit`
-    returns; within a callback, it happens right after the present change.
+    `event.emit(payload)` makes it happen. All of its effects have happened when `emit` returns;
+    within a callback, they happen right after the current change.
 
     Args:
-        inputs: what this Event follows. It is kept in order with them: after all of them changed,
+        inputs: the Values and Events that this Event follows: after they changed,
             `on_inputs_done` is called once.
-        on_inputs_done: called whenever inputs have changed, with a function that emits and may be
-            called any number of times, until it returns. Callbacks that this scope gave the inputs
-            before are called first, so they can collect for it.
-        name: what people are told that this is; else they are told where it was made.
+        on_inputs_done: called whenever inputs have changed, with a function that emits. It may
+            call that function any number of times, until it returns. Callbacks that this scope
+            registered on the inputs earlier are called first, so they can collect data for it.
+        name: how messages name this Event; without one, they name the line where it was made.
     """
 
     __slots__ = ()
@@ -69,16 +69,16 @@ class Event(Reactive[T]):
             self._node.origin = name
 
     def emit(self, value: T) -> None:
-        """Let it happen, with `value` as the payload."""
+        """Emit the Event, with `value` as the payload."""
         node = self._node
-        node.transactions.change(node, value)  # as node.change() does, with one call less
+        node.transactions.change(node, value)  # like node.change(), with one call less
 
     def set_instantaneous_value(self, value: T) -> None:
-        """Let it happen, as an instantaneous value does in plain yarp."""
+        """Emit the Event, like an instantaneous value in plain yarp."""
         self.emit(value)
 
     def on_event(self, callback: C) -> C:
-        """Call `callback` as `subscribe` does, and return it: this can be a decorator."""
+        """Call `callback` as `subscribe` does, and return it, for use as a decorator."""
         subscribe(self._node, callback)
         return callback
 
@@ -91,7 +91,7 @@ class Event(Reactive[T]):
     def value(self, value: Never) -> None:
         raise ReactiveTypeError("an Event holds no value: write `event.emit(value)`")
 
-    if not TYPE_CHECKING:  # a type checker finds a misspelt name by itself
+    if not TYPE_CHECKING:  # a type checker reports misspelt names itself
 
         def __getattr__(self, name: str) -> NoReturn:
             near = difflib.get_close_matches(name, [n for n in dir(Event) if n[0] != "_"], n=1)
@@ -104,7 +104,7 @@ class Event(Reactive[T]):
             )
 
     def __repr__(self) -> str:
-        return self._told("Event()")
+        return self._repr("Event()")
 
 
 def event_of(node: EventNode) -> Event[Any]:

@@ -1,23 +1,23 @@
-"""The graph that changes run through: its nodes, the edges between them, and how long they live.
+"""The graph of nodes that changes run through: its nodes, its edges, and their lifetime.
 
-A node is a plain slotted object and knows nothing of yarp: user code holds it through a handle,
-a `Value` or an `Event`. A *source* is set from outside; a *derived* node has inputs, and settles
-after they have.
+A node is a plain slotted object and independent of yarp: user code holds it through a handle,
+a `Value` or an `Event`. A *source* is set from outside; a *derived* node has inputs and settles
+after them.
 
 Invariants, for nodes that have not ended:
 
-- A node is higher than each of its inputs, so nodes settled in order of height never see an input
-  that is still to change.
+- A node is higher than each of its inputs, so nodes that settle in order of height never see an
+  input that is still to change.
 - A node is among the dependents of each of its inputs, once.
-- `uses` counts its handles, its dependents and its callbacks. When it falls to 0 the node ends, and
-  so, in turn, do those of its inputs that only it used.
+- `uses` counts its handles, its dependents and its callbacks. At 0 the node ends, and with it those
+  of its inputs that nothing else uses.
 
-A node that has ended, because nothing used it or because its scope was disposed, has no edges and
+A node that has ended, because it was unused or because its scope was disposed, has no edges and
 no callbacks and never settles again. Its last value can still be read.
 
-A node that ends is not searched for in what its inputs list: they skip it, and sweep their list
-when half of it has ended. So leaving takes constant time, however many dependents there are. The
-same holds for callbacks.
+Ending a node does not search the lists of its inputs: these skip ended dependents, and clean up
+their list when half of it has ended. So leaving takes constant time, however many dependents there
+are. Callbacks are removed in the same way.
 """
 
 import math
@@ -37,16 +37,16 @@ __all__ = ["Constant", "EventNode", "Node", "RestoreContext", "ScopeNodes", "Val
 
 
 class Node:
-    """What `ValueNode` and `EventNode` share.
+    """Common base of `ValueNode` and `EventNode`.
 
-    A node belongs to the scope that is current when it is made: it ends with it, and its errors are
-    reported there.
+    A node belongs to the scope that is current when it is made: it ends with that scope, and its
+    errors are reported there.
 
     Args:
-        inputs: the nodes that this one settles after; each may be given more than once.
+        inputs: the nodes after which this one settles; repeated nodes count once.
 
     Raises:
-        WrongThread: one of them belongs to another thread.
+        WrongThread: an input belongs to another thread.
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class Node:
         "uses",
     )
 
-    value: Any  # what a ValueNode holds, or an EventNode emitted last
+    value: Any  # of a ValueNode; of an EventNode, its last emission
     inputs: Sequence["Node"]
     dependents: "list[Node] | None"
     callbacks: "list[Subscription] | None"
@@ -78,13 +78,13 @@ class Node:
         self.owner: ScopeNodes | None = None
         scope = current_scope()
         if scope is not None:
-            self.owner = scope.room(ScopeNodes)
+            self.owner = scope.get(ScopeNodes)
             self.owner.add(self)
             self.origin = where()
-            if self.state == ENDED:  # so has the scope
+            if self.state == ENDED:  # the scope is disposed
                 self.inputs = ()
                 return
-        # As follow() does, without a call for each and without looking for those given twice.
+        # Like follow(), but without a call for each input or a search for repeated ones.
         height = 0
         for node in inputs:
             dependents = node.dependents
@@ -106,51 +106,51 @@ class Node:
 
     @property
     def node(self) -> "Node":
-        """This, which is a source of transactions."""
+        """This node, as a source of transactions."""
         return self
 
     def settle(self, transactions: Transactions) -> bool:
         """Bring this derived node up to date with its inputs; return whether it changed.
 
-        It is called at most once in a transaction, when all inputs have settled and one of them
-        changed. An exception is reported and means no change.
+        Called at most once in a transaction, when all inputs have settled and at least one of them
+        changed. An exception is reported and counts as no change.
         """
         return False
 
     def take(self, value: Any, transactions: Transactions) -> None:
-        """Take what this source was set to, or what it emits, at the start of a transaction."""
+        """Take the new value, or the emission, of this source at the start of a transaction."""
         raise NotImplementedError
 
     def held(self) -> dict["Node", Any]:
-        """Return what this holds."""
+        """Return the current value of this node."""
         return {self: self.value}
 
     def change(self, value: Any) -> None:
-        """Set this source to a value, or let it emit one.
+        """Set this source to a value, or emit one.
 
-        It returns when all that follows has happened, except in a callback or a node's function:
-        there it returns at once, and the change is made when the present transaction has ended.
+        This returns when all effects have happened, except in a callback or a node's function:
+        there it returns at once, and the change is made after the running transaction.
 
         Raises:
-            WrongThread: this belongs to another thread.
+            WrongThread: this node belongs to another thread.
         """
         self.transactions.change(self, value)
 
     def stop(self) -> None:
-        """Cancel whatever else makes this node change; called once, as it ends."""
+        """Cancel timers and anything else that changes this node; called once, as it ends."""
 
     def label(self) -> str:
-        """Return what people are told that this node is: its kind, or its function."""
+        """Return the kind of this node for messages, or the name of its function."""
         return type(self).__name__
 
     def describe(self) -> str:
-        """Return the name that it was given, or what it is and the place where it was made."""
+        """Return the name of this node, or its label and the place where it was made."""
         if isinstance(self.origin, str):
             return self.origin
         return self.label() + place_of(self.origin)
 
     def full_name(self) -> str:
-        """Return that, after the name of the scope that owns this, if one does."""
+        """Return the description, prefixed by the name of the owning scope if it has one."""
         scope = f"{self.owner.scope.name}: " if self.owner is not None else ""
         return scope + self.describe()
 
@@ -159,57 +159,56 @@ class Node:
 
     # --- hand-over: see handover.py -------------------------------------------------------------
 
-    def give(self, zero: float) -> Any:
-        """Return, as plain data, what another version of this node needs to go on as this would.
+    def snapshot(self, epoch: float) -> Any:
+        """Return, as plain data, the state that a new version of this node needs to continue.
 
         Args:
-            zero: the loop's time that the data calls 0, so that what is in it is a time of the
-                loop, or of the wall clock, or of whatever else runs as fast.
+            epoch: the loop time that counts as 0 in the data. With it, times in the data can be
+                those of the loop, of the wall clock, or of any clock that runs at the same rate.
 
         Returns:
-            None if this node remembers nothing.
+            None if this node has no state.
         """
         return None
 
-    def receive(self, given: Any, resumption: "RestoreContext") -> Sequence[Any]:
-        """Go on as the node did that gave this, and let those that depend on this one know.
+    def restore(self, data: Any, context: "RestoreContext") -> Sequence[Any]:
+        """Continue from a snapshot, and update the nodes that depend on this one.
 
-        Nodes receive after those that they depend on.
+        Nodes are restored after those that they depend on.
 
         Returns:
-            What this would have emitted in the time in which nobody was there.
+            The emissions that this node missed while no process was running.
 
         Raises:
-            Exception: it was given by another kind of node. Nothing has changed.
+            Exception: the data is of another kind of node. Nothing has changed.
         """
         raise NotImplementedError
 
-    def begin_afresh(self, resumption: "RestoreContext") -> None:
-        """Begin with what the nodes that this one depends on hold now.
+    def start_from_inputs(self, context: "RestoreContext") -> None:
+        """Start with the current values of the nodes that this one depends on.
 
-        It is called where others have received what they hold after this node was made, and this
-        one has not.
+        Called where other nodes were restored after this node was made, and this one was not.
         """
 
     @property
-    def is_told(self) -> bool:
-        """Whether people want to know what became of what this node remembers."""
+    def is_reported(self) -> bool:
+        """Whether to report to the user if the state of this node was kept."""
         return True
 
     def detail(self) -> str:
-        """Return what tells this node from others that are made of the same in the same way."""
+        """Return parameters that distinguish this node from others of the same kind and inputs."""
         return ""
 
     def is_of(self, node: "Node") -> bool:
-        """Whether this emits each change of a Value."""
+        """Whether this node emits each change of the Value of that node."""
         return False
 
     def sources(self) -> Sequence["Node"]:
-        """Return the nodes that this one is made of: its inputs, and what else it hears."""
+        """Return the nodes that this one depends on: its inputs, and any others it observes."""
         return self.inputs
 
     def wrong_thread(self) -> WrongThread:
-        """Return what to raise where another thread uses this."""
+        """Return the error to raise when another thread uses this node."""
         scope = None if self.owner is None else self.owner.scope
         return WrongThread(self.describe(), self.transactions.thread, scope)
 
@@ -221,14 +220,14 @@ class Node:
             report_error(error, self.describe())
 
     def disown(self) -> None:
-        """Belong to no scope, and go on when the present one ends: for what is shared by all."""
+        """Leave the scope, to outlive it: for a node that several scopes share."""
         if self.owner is not None:
             self.owner.discard(self)
             self.owner = None
             self.state = IDLE
 
     def follow(self, node: "Node") -> None:
-        """Become a dependent of one more node; of one that has ended, nothing will be heard."""
+        """Become a dependent of one more node; an ended node will never notify this one."""
         if self.state == ENDED or node in self.inputs:
             return
         if node.transactions is not self.transactions:
@@ -243,24 +242,24 @@ class Node:
             node.dependents = [self]
 
     def release(self) -> None:
-        """Take one use away; without any the node ends."""
+        """Drop one use; a node without uses ends."""
         self.uses -= 1
         if not self.uses and self.state != ENDED:
             end(self)
 
 
 class RestoreContext(NamedTuple):
-    """Where in time a node goes on with what it was given.
+    """The times that a node needs to continue from a snapshot.
 
     Args:
         now: the loop's time.
-        zero: the loop's time that the data calls 0.
-        down_until: until when, in the loop's time, nobody was there: what was due before that has
-            been missed. After a reload nothing has.
+        epoch: the loop time that counts as 0 in the data.
+        down_until: the loop time until which no process was running: anything due before it was
+            missed. After a reload nothing was missed.
     """
 
     now: float
-    zero: float = 0.0
+    epoch: float = 0.0
     down_until: float = -math.inf
 
 
@@ -270,7 +269,7 @@ class ValueNode(Node):
     __slots__ = ("value",)
 
     def __init__(self, value: Any = NoValue, inputs: Sequence[Node] = ()) -> None:
-        Node.__init__(self, inputs)  # as super() takes as long as all that this does
+        Node.__init__(self, inputs)  # super() would take as long as all of this
         self.value = value
 
     def take(self, value: Any, transactions: Transactions) -> None:
@@ -278,24 +277,24 @@ class ValueNode(Node):
         self.value = value
 
     def change_to(self, value: Any) -> None:
-        """Set this to a value, as `change` does, unless it holds an equal one already."""
+        """Set this to a value, as `change` does, unless the current value is equal."""
         if not is_same(value, self.value):
             self.change(value)
 
     def label(self) -> str:
-        """Return what people are told that this node is."""
+        """Return the kind of this node for messages."""
         return "Value"
 
 
 class EventNode(Node):
-    """A node that holds nothing, and emits.
+    """A node that holds no value, and emits.
 
-    What it emitted is not taken away when a transaction ends, but out of date in the next.
+    Emissions are not deleted when a transaction ends, but are out of date in the next one.
 
     Attributes:
-        value: what it emitted last.
-        more: all that it emitted last, if that is more than one.
-        emitted_in: the number of the transaction in which it did.
+        value: the last emission.
+        more: all emissions of the last transaction that had any, if there were several.
+        emitted_in: the number of that transaction.
     """
 
     __slots__ = ("emitted_in", "more", "value")
@@ -308,15 +307,15 @@ class EventNode(Node):
 
     @property
     def emissions(self) -> Sequence[Any]:
-        """What it emitted in this transaction."""
+        """The emissions of this transaction."""
         if self.emitted_in != self.transactions.number:
             return ()
         return self.more or (self.value,)
 
     def emit(self, emissions: Sequence[Any], transactions: Transactions) -> bool:
-        """Emit all of these in this transaction; return whether there were any.
+        """Emit these values in this transaction; return whether there were any.
 
-        In a quiet one, nothing is emitted.
+        In a quiet transaction, nothing is emitted.
         """
         if not emissions or transactions.quiet:
             return False
@@ -324,7 +323,9 @@ class EventNode(Node):
         self.more = emissions if len(emissions) > 1 else ()
         self.emitted_in = transactions.number
         if self.more and self.callbacks:
-            transactions.heard += [EarlierEmission(self, emission) for emission in emissions[:-1]]
+            transactions.to_notify += [
+                EarlierEmission(self, emission) for emission in emissions[:-1]
+            ]
         return True
 
     def take(self, value: Any, transactions: Transactions) -> None:
@@ -334,27 +335,27 @@ class EventNode(Node):
         self.emitted_in = transactions.number
 
     def present(self) -> Any:
-        """Return what the Value holds whose changes this emits; `NoValue` for any other Event."""
+        """Return the current value of the Value whose changes this emits; else `NoValue`."""
         return NoValue
 
-    def retells(self) -> bool:
-        """Whether it emits what a Value holds since a hand-over; see `handover.py`.
+    def repeats_known_value(self) -> bool:
+        """Whether the current emission repeats a value of before a hand-over; see `handover.py`.
 
-        Those know it already that received what their old versions have heard.
+        Nodes restored from the old version know that value already.
         """
         return False
 
     def held(self) -> dict[Node, Any]:
-        """Return that this holds nothing."""
+        """Return `NoValue` for this node, which holds no value."""
         return {self: NoValue}
 
     def label(self) -> str:
-        """Return what people are told that this node is."""
+        """Return the kind of this node for messages."""
         return "Event"
 
 
 class EarlierEmission:
-    """What callbacks hear of an event that emits more than once, before its last emission."""
+    """An emission, other than the last one, of an event that emits several times at once."""
 
     __slots__ = ("node", "value")
 
@@ -364,12 +365,12 @@ class EarlierEmission:
 
     @property
     def callbacks(self) -> "list[Subscription] | None":
-        """Those of the node."""
+        """The callbacks of the node."""
         return self.node.callbacks
 
 
 class Constant:
-    """Stands beside `ValueNode` where a function takes values and this one never changes."""
+    """A function argument that never changes; stands in for a `ValueNode`."""
 
     __slots__ = ("value",)
 
@@ -378,9 +379,9 @@ class Constant:
 
 
 class ScopeNodes:
-    """The nodes of one scope, which end with it; they are iterated over in the order of making.
+    """The nodes of one scope, which end with it; iteration is in order of creation.
 
-    It holds no node that nothing uses: that one ended, and left.
+    Unused nodes are not in it: they have ended and left.
     """
 
     __slots__ = ("_disposed", "_nodes", "scope")
@@ -392,7 +393,7 @@ class ScopeNodes:
         scope.own(self._dispose)
 
     def add(self, node: Node) -> None:
-        """Own a node. One made in a disposed scope has ended before it began."""
+        """Own a node; in a disposed scope it ends at once."""
         if self._disposed:
             node.state = ENDED
         else:
@@ -412,7 +413,7 @@ class ScopeNodes:
 
 
 def end(node: Node) -> None:
-    """End a node, and each of its inputs that nothing else used, and theirs.
+    """End a node, those of its inputs that nothing else uses, and so on.
 
     This loops instead of recursing: a chain may be as long as memory allows.
     """
@@ -429,7 +430,7 @@ def end(node: Node) -> None:
 
 
 def _leave(node: Node) -> bool:
-    """Take one dependent, which has ended, away from a node; return whether the node ends too."""
+    """Remove one ended dependent from a node; return whether the node ends with it."""
     node.uses -= 1
     if node.state == ENDED or node.dependents is None:
         return False

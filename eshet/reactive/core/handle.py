@@ -1,8 +1,8 @@
-"""The handles by which user code holds nodes: what `Value` and `Event` share.
+"""The handles by which user code holds nodes: the common base of `Value` and `Event`.
 
-A handle is a `yarp.Value` of one more slot, so plain yarp's functions accept it. While it lives its
-node does. Each use of it to which Python gives a wrong meaning is an error that says what to write.
-The operators are put on it by `operators.py`.
+A handle is a `yarp.Value` with one more slot, so plain yarp's functions accept it. It keeps its
+node alive. Each use to which Python would give a wrong meaning raises an error that says what to
+write instead. `operators.py` adds the operators.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ C = TypeVar("C", bound=Callable[[Any], object])
 
 
 class Reactive(PlainValue, Generic[T_co]):
-    """A value that changes or an event that happens: what `Value` and `Event` have in common."""
+    """A value that changes or an event that happens: the common base of `Value` and `Event`."""
 
     __slots__ = ("_node",)
 
@@ -36,23 +36,23 @@ class Reactive(PlainValue, Generic[T_co]):
         node.release()
 
     def subscribe(self, callback: Callable[[T_co], object]) -> Subscription:
-        """Call `callback` with each new value or emission, until what is returned is disposed.
+        """Call `callback` with each new value or emission, until the result is disposed.
 
-        It is called when all that depends on the change has settled. It belongs to the current
-        scope, and is disposed with it; an error that it raises is reported there. What it sets is
-        changed right after this change, before whoever made that goes on. An `async def` is run as
-        a task of that scope; tasks of several changes run at the same time, unless a strategy
-        orders them: `RunSerially().wrap_fn(f)`.
+        The callback runs when everything that depends on the change has settled. It belongs to the
+        current scope and is disposed with it; its errors are reported there. Changes that it makes
+        happen right after this change, before the code that made this change continues. An `async
+        def` runs as a task of that scope; tasks of several changes run at the same time, unless a
+        strategy orders them: `RunSerially().wrap_fn(f)`.
         """
         return subscribe(self._node, callback)
 
     def on_value_changed(self, callback: C) -> C:
-        """Call `callback` as `subscribe` does, and return it: this can be a decorator."""
+        """Call `callback` as `subscribe` does, and return it, for use as a decorator."""
         subscribe(self._node, callback)
         return callback
 
     def add_input(self, reactive: PlainValue) -> None:
-        """Settle after `reactive` too, from now on.
+        """Also settle after `reactive` from now on.
 
         Raises:
             DependencyLoop: `reactive` depends on this.
@@ -82,7 +82,7 @@ class Reactive(PlainValue, Generic[T_co]):
     def __iter__(self) -> NoReturn:
         raise ReactiveTypeError(
             f"a {self._kind} has no fixed members: write a function of all of them under "
-            "`yarp.fn`; where a plain value is needed write `value.value`, what it holds now"
+            "`yarp.fn`; where a plain value is needed write `value.value`, the current one"
         )
 
     def __len__(self) -> NoReturn:
@@ -106,14 +106,14 @@ class Reactive(PlainValue, Generic[T_co]):
             "copy `value.value`, or make one that follows it with `yarp.fn`"
         )
 
-    def _told(self, what: str) -> str:
-        """Return what this is, and by what it was made where that is known."""
+    def _repr(self, what: str) -> str:
+        """Return `what`, with the place where this was made if that is known."""
         return what if self._node.origin is None else f"<{what}: {self._node.full_name()}>"
 
     def _refuse_conversion(self, name: str) -> NoReturn:
         raise ReactiveTypeError(
             f"{name}() can't follow a {self._kind}: write `yarp.fn({name})(value)`, "
-            f"or `{name}(value.value)` for what it holds now"
+            f"or `{name}(value.value)` for the current value"
         )
 
     @property
@@ -125,7 +125,7 @@ def node_of(reactive: PlainValue) -> ValueNode | EventNode:
     """Return the node of a handle; a value of plain yarp gets one that follows it."""
     if isinstance(reactive, Reactive):
         return reactive._node  # type: ignore[return-value]
-    # Not by getattr: on a plain value that makes a new value of yarp's.
+    # Not by getattr, which on a plain value creates a new yarp value.
     node: ValueNode | None = reactive.__dict__.get("_eshet_node")
     if node is None:
         node = reactive.__dict__["_eshet_node"] = _followed(reactive)
@@ -135,7 +135,7 @@ def node_of(reactive: PlainValue) -> ValueNode | EventNode:
 def _followed(plain: PlainValue) -> ValueNode:
     node = ValueNode(plain.value)
     node.disown()
-    node.uses += 1  # by the plain value, for as long as that lives
+    node.uses += 1  # by the plain value, for its whole lifetime
 
     @plain.on_value_changed
     def on_change(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Inputs that come and go after a node was made, and the loops that they could close."""
+"""Inputs that are added to a node later or removed, and the loops that they could close."""
 
 from eshet.exceptions import DependencyLoop
 from eshet.reactive.core.graph import Node
@@ -8,7 +8,7 @@ __all__ = ["add_input", "drop_input"]
 
 
 def add_input(node: Node, new: Node) -> None:
-    """Make a node depend on another, and raise it, and what depends on it, above that.
+    """Make a node depend on another, and raise it, and all that depends on it, above that one.
 
     Raises:
         DependencyLoop: `new` depends on `node`, or is it. Nothing has changed.
@@ -19,12 +19,12 @@ def add_input(node: Node, new: Node) -> None:
 
 
 def drop_input(node: Node, old: Node) -> None:
-    """Make a node depend on an input no more. Its height stays: what is too high is right, too."""
+    """Remove an input of a node. The height of the node stays: a greater one does no harm."""
     if old not in node.inputs:
         return
     node.inputs = tuple(each for each in node.inputs if each is not old)
     if old.dependents is not None and node in old.dependents:
-        # A new list, as the old one may be being run through.
+        # A new list, as the old one may be under iteration.
         old.dependents = [each for each in old.dependents if each is not node] or None
     old.release()
 
@@ -40,26 +40,26 @@ def _raise_above(node: Node, new: Node) -> None:
 
 
 def _inputs_first(node: Node, new: Node) -> list[Node]:
-    """Return a node and all that depends on it, each after those of its inputs that are there.
+    """Return a node and all of its dependents, each after those of its inputs in the list.
 
     Raises:
         DependencyLoop: `new` is one of them.
     """
     finished: list[Node] = []
     seen = {node}
-    way = [node]  # from `node` to where the search is
+    path = [node]  # from `node` to the current position of the search
     branches = [iter(node.dependents or ())]
-    while way:
-        if way[-1] is new:
-            raise DependencyLoop([each.describe() for each in way])
+    while path:
+        if path[-1] is new:
+            raise DependencyLoop([each.describe() for each in path])
         for dependent in branches[-1]:
             if dependent not in seen and dependent.state != ENDED:
                 seen.add(dependent)
-                way.append(dependent)
+                path.append(dependent)
                 branches.append(iter(dependent.dependents or ()))
                 break
         else:
-            finished.append(way.pop())
+            finished.append(path.pop())
             branches.pop()
     finished.reverse()
     return finished

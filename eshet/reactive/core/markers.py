@@ -1,8 +1,8 @@
-"""What the reactive layer takes from PyPI's yarp, typed, and the two marks that are no values.
+"""The objects that come from PyPI's yarp, typed, and the two markers that are not values.
 
-`NoValue` is yarp's own object and `PlainValue` its `Value`, so that either package accepts what the
-other made. yarp has no types: the class that a type checker sees here says what Python's operators
-give on a reactive value. It has no `__getattr__`, so a misspelt method is found.
+`NoValue` is yarp's own object and `PlainValue` its `Value`, so that each package accepts the values
+of the other. yarp has no types: the class that a type checker sees here declares the results of
+Python's operators. It has no `__getattr__`, so misspelt methods are reported.
 """
 
 import enum
@@ -20,17 +20,17 @@ class _NoChangeType(enum.Enum):
         return "NoChange"
 
 
-# Both marks are `Any` to a type checker, so that a function of type `int` may return them, and an
-# `int` may be compared with them.
+# Both markers are `Any` to a type checker, so that a function of type `int` may return them, and
+# an `int` may be compared with them.
 NoChange: Final[Any] = _NoChangeType.NoChange
-"""What a function returns to leave its Value as it is, or to emit nothing."""
+"""Returned by a function to keep its Value unchanged, or to emit nothing."""
 
 
 if TYPE_CHECKING:
     NoValue: Any
 
     class PlainValue:
-        """A value of plain yarp, as far as both packages agree."""
+        """A value of plain yarp, with the attributes that both packages have."""
 
         value: Any
 
@@ -84,28 +84,28 @@ else:
     from yarp import NoValue
     from yarp import Value as PlainValue
 
-    if hasattr(yarp, "Event"):  # as only later versions have, some of which call themselves 0.4.0
+    if hasattr(yarp, "Event"):  # only later versions have it; some of them claim to be 0.4.0
         raise ImportError(
-            f"eshet needs yarp 0.4.0 as it is on PyPI, and {yarp.__file__} is a later one: "
+            f"eshet needs yarp 0.4.0 from PyPI, and {yarp.__file__} is a later one: "
             "install yarp==0.4.0 into this environment, without a checkout of yarp on the path"
         )
 
 
 def is_absent(value: object) -> bool:
-    """Whether this stands for a value that is not there: `NoValue` or `Unknown`."""
+    """Whether this stands for a missing value: `NoValue` or `Unknown`."""
     return value is NoValue or value is Unknown
 
 
 def is_nan(value: object) -> bool:
-    """Whether this is the float that is no number, and so is neither above nor below any."""
+    """Whether this is the float NaN, which is neither above nor below any number."""
     return type(value) is float and value != value
 
 
 def is_same(one: object, other: object) -> bool:
     """Whether two objects are equal; False where comparing them raises anything.
 
-    It is for comparisons that no rule has asked for, so that none of them fails a rule. NaN is the
-    same as NaN.
+    For comparisons that rules did not ask for, so that these never fail a rule. NaN equals NaN
+    here.
     """
     if one is other:
         return True

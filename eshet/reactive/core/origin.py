@@ -1,21 +1,22 @@
-"""Where in the user's code a node was made, so that people are told it by that."""
+"""The place in the user's code where a node was made, for messages."""
 
 import os
-import sys
 from pathlib import Path
 from types import CodeType
 from typing import Final
 
+from eshet.interpreter import get_frame
+
 __all__ = ["NodeName", "Origin", "of_caller", "place_of", "unnamed", "where"]
 
 Origin = str | tuple[CodeType, int] | None
-"""The name that a node was given; or the place where it was made, as bytecode; or nothing known."""
+"""The name of a node; or the place where it was made, as bytecode; None if neither is known."""
 
 _HERE: Final = str(Path(__file__).parents[1]) + os.sep
 
 
 class NodeName(str):
-    """The name that a node was given, which remembers where the node was made."""
+    """The name of a node, which also keeps the place where the node was made."""
 
     __slots__ = ("made_at",)
 
@@ -26,7 +27,7 @@ class NodeName(str):
 
         Args:
             name: of the node.
-            made_at: its origin until now.
+            made_at: the previous origin of the node.
         """
         made = super().__new__(cls, name)
         made.made_at = made_at
@@ -34,16 +35,16 @@ class NodeName(str):
 
 
 def unnamed(origin: Origin) -> Origin:
-    """Return the place where a node was made that may have a name."""
+    """Return the place where a node was made, also if it has a name."""
     return origin.made_at if isinstance(origin, NodeName) else origin
 
 
 def where() -> Origin:
-    """Return the nearest place on the stack that is not of this package.
+    """Return the nearest place on the stack that is outside of this package.
 
-    Its line is not computed before somebody asks, by `place_of`: that takes longer than all else.
+    `place_of` computes the line when it is needed: that takes longer than everything else here.
     """
-    frame = sys._getframe(1)
+    frame = get_frame(1)
     while frame.f_code.co_filename.startswith(_HERE):
         if frame.f_back is None:
             return None
@@ -52,13 +53,13 @@ def where() -> Origin:
 
 
 def of_caller() -> Origin:
-    """Return the place at which the caller of this was called."""
-    frame = sys._getframe(2)
+    """Return the place where the calling function was called."""
+    frame = get_frame(2)
     return frame.f_code, frame.f_lasti
 
 
 def place_of(origin: Origin) -> str:
-    """Return where that is, as `" at hall.py:12"`; empty if it is not known."""
+    """Return a place as text, such as `" at hall.py:12"`; empty if it is not known."""
     if not isinstance(origin, tuple):
         return ""
     code, instruction = origin

@@ -1,4 +1,4 @@
-"""Changes that wait for their turn, what led to each, and those that would go on for ever."""
+"""Changes that wait for their turn, the chain that led to each, and endless chains."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     from eshet.reactive.core.graph import Node
     from eshet.reactive.core.transaction import ChangeSource
 
-__all__ = ["MOST_ROUNDS", "PendingChange"]
+__all__ = ["MAX_REPEATS", "PendingChange"]
 
-MOST_ROUNDS: Final = 100
-"""How often one change may lead to the next of the same source before that is cut."""
+MAX_REPEATS: Final = 100
+"""How many changes of one source may follow from each other before the chain is cut."""
 
 
 class PendingChange:
-    """A change that was made while another one ran.
+    """A change that was made while another one was running.
 
     Args:
-        source: what changes.
-        value: what it changes to.
-        cause: the round that ran, None if that was the first of all.
+        source: the source that changes.
+        value: its new value.
+        cause: the change that was running; None if that was not itself a pending one.
     """
 
     __slots__ = ("cause", "number", "source", "value")
@@ -33,24 +33,24 @@ class PendingChange:
         self.number: int = 1 if cause is None else cause.number + 1
 
     def endless(self) -> EndlessChange | None:
-        """Return an error if the rounds that led here lead to one source again and again.
+        """Return an error if the changes that led here involve one source again and again.
 
-        Long ways are looked at now and then only: for a loop of one source, at its 100th round.
+        This checks at every 100th change of a chain only: for a loop of one source, at its 100th.
         """
-        if self.number % MOST_ROUNDS:
+        if self.number % MAX_REPEATS:
             return None
-        way = self._way()
-        _, times = Counter(way).most_common(1)[0]
-        if times < MOST_ROUNDS:
+        sources = self._sources()
+        _, times = Counter(sources).most_common(1)[0]
+        if times < MAX_REPEATS:
             return None
-        last = way[1:].index(way[0]) + 1
-        return EndlessChange([node.describe() for node in reversed(way[1 : last + 1])], times)
+        last = sources[1:].index(sources[0]) + 1
+        return EndlessChange([node.describe() for node in reversed(sources[1 : last + 1])], times)
 
-    def _way(self) -> "list[Node]":
-        """Return the sources of the rounds that led here, this one's first."""
-        way = []
+    def _sources(self) -> "list[Node]":
+        """Return the sources of this change and of those that led to it, its own first."""
+        sources = []
         step: PendingChange | None = self
         while step is not None:
-            way.append(step.source.node)
+            sources.append(step.source.node)
             step = step.cause
-        return way
+        return sources

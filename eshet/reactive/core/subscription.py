@@ -1,4 +1,4 @@
-"""Callbacks on nodes, which are called after a transaction has settled."""
+"""Callbacks on nodes, called after a transaction has settled."""
 
 import inspect
 from collections.abc import Callable, Coroutine
@@ -15,17 +15,17 @@ Callback = Callable[[Any], object]
 
 
 class Subscription:
-    """A callback that hears of each change or emission, until `dispose` is called.
+    """A callback for each change or emission of a node, until `dispose` is called.
 
-    It keeps what it listens to alive.
+    It keeps its node alive.
 
     Args:
-        node: what to listen to.
+        node: the node to observe.
         callback: what to call.
-        scope: in which to call it.
-        listener: the node that changes by it, if it is there for one.
-        is_sink: whether it is a sink, which knows by itself what it has to tell.
-        waits: whether it begins to listen only when `join` is called.
+        scope: the scope in which to call it.
+        listener: the node that the callback changes, if it exists for one.
+        is_sink: whether this is a sink, which decides by itself whether to send a value.
+        waits: whether it becomes active only when `join` is called.
 
     Raises:
         WrongThread: the node belongs to another thread.
@@ -47,7 +47,7 @@ class Subscription:
             raise node.wrong_thread()
         self.listener = listener
         self.is_quiet = (is_sink or listener is not None) and isinstance(node, ValueNode)
-        """Whether it hears of what a hand-over puts in place, and so not of that as a change."""
+        """Whether a hand-over calls it while values are restored, and not when it notifies."""
         self._joined = False
         self.callback: Callback | None = callback
         self.node = node
@@ -62,10 +62,10 @@ class Subscription:
             self.join()
 
     def join(self) -> None:
-        """Begin to listen. What is made in a callback does so when all callbacks were called."""
+        """Become active. One made in a callback does so after all callbacks were called."""
         node = self.node
         if node.state == ENDED or self.callback is None:
-            return  # there is nothing to hear
+            return
         self._joined = True
         if node.callbacks is None:
             node.callbacks = [self]
@@ -73,10 +73,10 @@ class Subscription:
             node.callbacks.append(self)
 
     def move_to(self, node: Node) -> None:
-        """Listen to another node from now on, in place of the one that this was made for."""
+        """Observe another node from now on, instead of the one that this was made for."""
         left = self.node
         if self._joined and left.callbacks is not None:
-            # A new list, as the old one may be being run through.
+            # A new list, as the old one may be under iteration.
             left.callbacks = [each for each in left.callbacks if each is not self] or None
         self.node = node
         node.uses += 1
@@ -89,13 +89,13 @@ class Subscription:
         return f"<Subscription to {self.node.describe()}: {state}>"
 
     def dispose(self) -> None:
-        """Stop listening, at once. A second call does nothing."""
+        """Stop the callback at once. A second call does nothing."""
         if self.callback is None:
             return
         self.callback = None
         if self._owned is not None:
             self._owned.forget()
-            self._owned = None  # it holds `dispose`, and so this
+            self._owned = None  # it refers to `dispose`, and so to this
         if self._joined:
             _sweep(self.node)
         self.node.release()
@@ -113,7 +113,7 @@ class Subscription:
             self.report(error)
 
     def run(self, returned: object) -> None:
-        """Run what the callback returned as a task of the scope, if it is a coroutine."""
+        """Run the result of the callback as a task of the scope, if it is a coroutine."""
         if inspect.iscoroutine(returned):
             coroutine = returned
 
@@ -135,7 +135,7 @@ class Subscription:
 
 
 class Preparation:
-    """The callbacks of a version that is prepared beside another: they hear nothing yet.
+    """The callbacks of a version that is being prepared: they are not active yet.
 
     Args:
         scope: of the version, or of a part of it.
@@ -143,25 +143,25 @@ class Preparation:
 
     def __init__(self, scope: Scope) -> None:
         self.is_under_way = False
-        """Whether callbacks that are made now wait."""
+        """Whether new callbacks have to wait."""
         self._waiting: list[tuple[Subscription, bool]] = []
 
     def add(self, subscription: Subscription, *, current: bool) -> None:
-        """Take in a callback that waits.
+        """Add a callback that waits.
 
         Args:
             subscription: of the callback.
-            current: whether it is to begin with what its Value holds.
+            current: whether to call it first with the current value.
         """
         self._waiting.append((subscription, current))
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        """Those that wait."""
+        """The waiting callbacks."""
         return [subscription for subscription, _ in self._waiting]
 
     def end(self) -> list[Subscription]:
-        """Let all of them listen; return those that are to begin with what their Values hold."""
+        """Activate all of them; return those to call with the current values of their nodes."""
         self.is_under_way = False
         waiting, self._waiting = self._waiting, []
         for subscription, _ in waiting:
@@ -174,13 +174,13 @@ def subscribe(
 ) -> Subscription:
     """Call back at each change of a node, until the current scope is disposed.
 
-    A coroutine that it returns runs as a task, which belongs to that scope. In a version that is
-    prepared it is called from the hand-over on; see `Preparation`.
+    A coroutine that the callback returns runs as a task of that scope. In a version that is being
+    prepared, callbacks become active at the hand-over; see `Preparation`.
 
     Args:
-        node: to listen to.
+        node: the node to observe.
         callback: what to call.
-        current: whether to begin with what the node holds.
+        current: whether to call it first with the current value of the node.
         is_sink: see `Subscription`; a sink does not wait for the hand-over.
     """
     scope = current_scope()

@@ -1,7 +1,7 @@
-"""Telling of transactions as they run: which node ran, why, and from what to what it changed.
+"""Tracing of transactions: which node ran, why, and how it changed.
 
-While nobody asks, it costs the question whether anybody does, once in each transaction. While
-somebody does, `Tracer` settles in place of `Transactions`: without the short ways, step by step.
+Without a tracer, this costs one check in each transaction. With one, `Tracer` settles in place of
+`Transactions`: without its short cuts, step by step.
 """
 
 import functools
@@ -25,15 +25,15 @@ __all__ = ["Step", "Watching", "on_transaction"]
 
 
 class Step(NamedTuple):
-    """What one node did in a transaction.
+    """The step of one node in a transaction.
 
     Attributes:
-        node: which one; compare with `is`.
-        because: the inputs that changed, for which it ran; none if it is what was set.
-        before: what a Value held.
-        after: what a Value holds, or the tuple of what an Event emitted.
-        changed: whether what follows heard of it.
-        error: what its function raised.
+        node: compare it with `is`.
+        because: the changed inputs for which it ran; empty for the source that was set.
+        before: the previous value of a Value.
+        after: the new value of a Value, or the tuple of an Event's emissions.
+        changed: whether its dependents were notified.
+        error: the exception of its function.
     """
 
     node: Node
@@ -45,7 +45,7 @@ class Step(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the node is, and where it was made."""
+        """The description of the node, with the place where it was made."""
         return self.node.describe()
 
     @property
@@ -60,15 +60,15 @@ class Step(NamedTuple):
         return f"{self.name}: {self.before!r} -> {self.after!r}, because: {because}"
 
 
-Told = Callable[[list[Step]], object]
+StepsCallback = Callable[[list[Step]], object]
 
 
 class Watching:
-    """A function that is told of transactions, until `dispose` is called."""
+    """A function that is called for each transaction, until `dispose` is called."""
 
     __slots__ = ("_owned", "_scope", "_transactions", "callback")
 
-    def __init__(self, transactions: Transactions, callback: Told) -> None:
+    def __init__(self, transactions: Transactions, callback: StepsCallback) -> None:
         self.callback = callback
         self._transactions = transactions
         self._owned: Ownership | None = None
@@ -80,7 +80,7 @@ class Watching:
             self._owned = self._scope.own(self.dispose)
 
     def dispose(self) -> None:
-        """Tell it no more. A second call does nothing."""
+        """Stop the calls. A second call does nothing."""
         if self._owned is not None:
             self._owned.forget()
             self._owned = None
@@ -89,11 +89,11 @@ class Watching:
             others = tuple(each for each in tracer.watching if each is not self)
             self._transactions.tracer = _Tracer(others) if others else None
 
-    def tell(self, steps: list[Step]) -> None:
-        """Call the function, in the scope in which it began to watch."""
+    def notify(self, steps: list[Step]) -> None:
+        """Call the function, in the scope in which it was registered."""
         if self._scope is not current_scope():
             with use_scope(self._scope):
-                self.tell(steps)
+                self.notify(steps)
             return
         try:
             self.callback(steps)
@@ -103,20 +103,20 @@ class Watching:
             report_error(error, "on_transaction")
 
 
-def on_transaction(callback: Told) -> Watching:
+def on_transaction(callback: StepsCallback) -> Watching:
     """Call a function with the steps of each transaction of this thread.
 
-    It is called when all nodes have settled, before any callback of theirs is called. The first
-    steps are those of what was set. What it sets is changed after this transaction.
+    It is called when all nodes have settled, before any of their callbacks. The first steps are
+    those of the sources. Changes that it makes happen after this transaction.
 
     Returns:
-        what ends it, by `dispose()`; the end of the current scope does, too.
+        An object whose `dispose()` ends it; disposing the current scope does so as well.
     """
     return Watching(thread_local.transactions, callback)
 
 
 class _Tracer:
-    """Settles as `Transactions` does, and tells of each step."""
+    """Settles as `Transactions` does, and reports each step."""
 
     __slots__ = ("watching",)
 
@@ -127,19 +127,19 @@ class _Tracer:
         changed = source.held()
         source.take(value, transactions)
         if source.callbacks:
-            transactions.heard.append(source)
+            transactions.to_notify.append(source)
         steps: list[Step] = []
         for node, before in changed.items():
             steps.append(_step((node, (), before, _now(node), True, None)))
         height, followers = source.height, source.dependents
-        while followers and len(followers) == 1:  # which needs no queue here either
+        while followers and len(followers) == 1:  # as in Transactions, this needs no queue
             node = followers[0]
             if node.state == ENDED or not _settle(node, changed, steps, transactions):
                 followers = None
                 break
             height, followers = node.height, node.dependents
         if followers:
-            for node in tuple(followers):  # nor do those abreast
+            for node in tuple(followers):  # nor do several of the same height
                 if node.height != height + 1:
                     transactions.queue((node,))
                 elif node.state == IDLE and _settle(node, changed, steps, transactions):
@@ -152,13 +152,13 @@ class _Tracer:
                         transactions.queue(node.dependents)
             transactions.drop_lowest()
         for watching in self.watching:
-            watching.tell(steps)
+            watching.notify(steps)
 
 
 def _settle(
     node: Node, changed: dict[Node, Any], steps: list[Step], transactions: Transactions
 ) -> bool:
-    """Settle a node, and add the step, and the node to those that changed, if it did."""
+    """Settle a node, and record the step; return whether it changed."""
     because = node.inputs
     if len(because) > 1:
         because = [each for each in because if each in changed]
@@ -177,11 +177,11 @@ def _settle(
     if settled:
         changed[node] = before
         if node.callbacks:
-            transactions.heard.append(node)
+            transactions.to_notify.append(node)
     return settled
 
 
-# As Step() does, but it is made for each node of each transaction, and so takes half of the time.
+# Like Step(), but in half of the time, since there is one for each node of each transaction.
 _step: Callable[[tuple[Any, ...]], Step] = functools.partial(tuple.__new__, Step)
 
 

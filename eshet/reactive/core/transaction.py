@@ -1,8 +1,8 @@
-"""One change, run to rest: a transaction.
+"""Transactions: one change and all that follows from it, until everything has settled.
 
-A source takes its new value; the derived nodes that can tell the difference settle, lowest first;
-then callbacks are called, each with what its node changed to. What a callback sets, or a node's
-function, is a change of its own: it waits and becomes the next transaction.
+A source takes its new value; the derived nodes that it affects settle, lowest first; then
+callbacks are called, each with the new value of its node. A change made by a callback, or by a
+node's function, waits and becomes the next transaction.
 
 Invariants:
 
@@ -10,11 +10,11 @@ Invariants:
   half-updated join.
 - The cost is that of the nodes that settle: their heights are kept in a heap, never scanned.
 - Nothing recurses, neither along a chain of nodes nor from callback to callback.
-- Outside of a transaction the queue is empty, also after a callback was interrupted by what is no
-  `Exception`.
+- Outside of a transaction the queue is empty, also after an error that is not an `Exception`
+  interrupted a callback.
 
-A graph belongs to the thread that made it, that of its event loop: each thread has `Transactions`
-of its own, to which its nodes refer.
+A graph belongs to the thread that made it, that of its event loop: each thread has its own
+`Transactions`, to which its nodes refer.
 """
 
 import heapq
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from eshet.reactive.core.graph import Node, ValueNode
     from eshet.reactive.core.subscription import Subscription
 
-current_scope: Final = current.get  # bound once, as it is asked for in each transaction
+current_scope: Final = current.get  # bound once, as each transaction uses it
 
 __all__ = [
     "ENDED",
@@ -51,19 +51,19 @@ ENDED: Final = 2
 
 
 class Notifier(Protocol):
-    """What changed, so that its callbacks are called when all has settled."""
+    """Something that changed, and whose callbacks are called when everything has settled."""
 
     @property
     def callbacks(self) -> "Sequence[Subscription] | None":
-        """Those that hear of it, disposed ones among them."""
+        """Its callbacks, including disposed ones."""
 
     @property
     def value(self) -> Any:
-        """What they hear."""
+        """The value to call them with."""
 
 
 class ChangeSource(Notifier, Protocol):
-    """What a transaction starts from: a node, or what stands for nodes in one transaction."""
+    """The start of a transaction: a node, or a stand-in for nodes in one transaction."""
 
     @property
     def node(self) -> "Node":
@@ -71,68 +71,68 @@ class ChangeSource(Notifier, Protocol):
 
     @property
     def height(self) -> int:
-        """That of the node, or that of the lowest if it stands for several."""
+        """The height of the node, or of the lowest if there are several."""
 
     @property
     def dependents(self) -> "Sequence[Node] | None":
-        """What may settle after it, each once, ended nodes among them."""
+        """The nodes that may settle after it, each once, including ended ones."""
 
     def take(self, value: Any, transactions: "Transactions") -> None:
         """Take the new value."""
 
     def held(self) -> "dict[Node, Any]":
-        """Return what each node that changes holds before it does, in a dict of its own."""
+        """Return the previous value of each node that changes, in a new dict."""
 
 
 class Tracer(Protocol):
-    """What settles in place of `Transactions`, to tell of each step."""
+    """Settles in place of `Transactions`, to report each step."""
 
     def settle(self, source: ChangeSource, value: Any, transactions: "Transactions") -> None:
-        """Let a source take a value, and settle all that follows."""
+        """Set a source to a value, and settle all that follows."""
 
 
 class Transactions:
-    """The changes of one thread: the transaction that runs, if any, and those that wait."""
+    """The changes of one thread: the running transaction, if any, and the waiting ones."""
 
     __slots__ = (
         "_busy",
         "_cut_after",
         "_heights",
         "_levels",
-        "_round",
+        "_running",
         "_thread",
         "_waiting",
         "batch",
-        "heard",
+        "handover_number",
         "number",
         "pending_subscriptions",
         "quiet",
-        "touched_in",
+        "to_notify",
         "tracer",
         "transient",
     )
 
     def __init__(self) -> None:
         self._thread = get_ident()
-        self._cut_after = 0  # the number of the transaction in which it was asked for
+        self._cut_after = 0  # the number of the transaction in which `cut` was called
         self._busy = False  # running a transaction, or within a batch
         self._waiting: deque[PendingChange] = deque()
-        self._round: PendingChange | None = None  # what runs, if it waited
+        self._running: PendingChange | None = None  # the running change, if it had to wait
         self._heights: list[int] = []  # a heap of the keys of _levels
-        self._levels: dict[int, list[Node]] = {}  # what is queued, by height
+        self._levels: dict[int, list[Node]] = {}  # the queued nodes, by height
         self.batch: Batch | None = None
         self.tracer: Tracer | None = None
         self.number = 0  # of the last transaction
-        self.heard: list[Notifier] = []  # whose callbacks are to be called
+        self.to_notify: list[Notifier] = []  # their callbacks are to be called
         self.pending_subscriptions: list[
             Subscription
-        ] = []  # made meanwhile, to hear of the next change
-        self.transient: dict[ValueNode, Any] = {}  # who goes back to what when all has settled
-        self.quiet = False  # what changes is put in place: nothing is emitted; see handover.py
-        self.touched_in = -1  # the number of the transaction in which values are told, see there
+        ] = []  # made during a transaction, active from the next change on
+        self.transient: dict[ValueNode, Any] = {}  # the lasting values of nodes set transiently
+        self.quiet = False  # state is being restored, nothing is emitted; see handover.py
+        self.handover_number = -1  # of the transaction that notifies observers after a hand-over
 
     def change(self, source: ChangeSource, value: Any) -> None:
-        """Run a change, and those it leads to; or, while one runs, let it wait for its turn.
+        """Run a change and all that follows from it; while another one runs, queue it.
 
         Raises:
             WrongThread: the source belongs to another thread.
@@ -141,28 +141,28 @@ class Transactions:
             if get_ident() != self._thread:
                 raise source.node.wrong_thread()
             if self.batch is None:
-                self._waiting.append(PendingChange(source, value, self._round))
+                self._waiting.append(PendingChange(source, value, self._running))
             else:
                 self.batch.add(source, value)
             return
         self._busy = True
-        heard = self.heard
-        # One long function, since what runs most, a short chain of nodes with a callback at its
-        # end, would else spend half of its time on calls.
+        to_notify = self.to_notify
+        # One long function: with a call for each step, the most frequent case, a short chain of
+        # nodes with a callback at its end, would spend half of its time on calls.
         try:
             while True:
                 self.number += 1
                 if self.tracer is None:
                     source.take(value, self)
                     if source.callbacks:
-                        heard.append(source)
+                        to_notify.append(source)
                     node: Any = source
                     followers = source.dependents
                     while followers:
                         if len(followers) > 1:
-                            self._settle_abreast(followers, node.height + 1)
+                            self._settle_level(followers, node.height + 1)
                             break
-                        # A lone one needs no queue, as nothing else is to settle.
+                        # A single one needs no queue, as nothing else is to settle.
                         node = followers[0]
                         try:
                             if node.state == ENDED or not node.settle(self):
@@ -173,64 +173,64 @@ class Transactions:
                             node.report(error)
                             break
                         if node.callbacks:
-                            heard.append(node)
+                            to_notify.append(node)
                         followers = node.dependents
                     if self._heights:
                         self._settle_queue()
                 else:
                     self.tracer.settle(source, value, self)
                 if self.transient:
-                    self._restore_lasting()
-                if heard and (self.quiet or self.touched_in == self.number):
-                    self._tell_some()
-                elif heard:
+                    self._reset_transient()
+                if to_notify and (self.quiet or self.handover_number == self.number):
+                    self._notify_some()
+                elif to_notify:
                     scope = current_scope()
-                    for each in heard:
-                        told = each.value
-                        for subscription in each.callbacks or ():  # one may end what it hears
+                    for each in to_notify:
+                        new_value = each.value
+                        for subscription in each.callbacks or ():  # a callback may end the node
                             callback = subscription.callback
                             if callback is None:
                                 continue  # an earlier one disposed it
                             try:
                                 if subscription.scope is scope:
-                                    if (returned := callback(told)) is not None:
+                                    if (returned := callback(new_value)) is not None:
                                         subscription.run(returned)
                                 else:
                                     with use_scope(subscription.scope):
-                                        if (returned := callback(told)) is not None:
+                                        if (returned := callback(new_value)) is not None:
                                             subscription.run(returned)
                             except BaseException as error:
                                 if not is_contained(error, subscription.scope):
                                     raise
                                 subscription.report(error)
-                    heard.clear()
+                    to_notify.clear()
                 if self.pending_subscriptions:
                     self._join()
                 if not self._waiting:
                     return
-                self._round = self._next_round()
-                if self._round is None:
+                self._running = self._next_change()
+                if self._running is None:
                     return
-                source, value = self._round.source, self._round.value
+                source, value = self._running.source, self._running.value
         except BaseException:
-            self._abandon()
+            self._reset()
             raise
         finally:
-            self._round = None
+            self._running = None
             self._busy = False
 
-    def _tell_some(self) -> None:
-        """Call those callbacks that hear of what is put in place, or of what was before."""
-        for each in self.heard:
-            told = each.value
+    def _notify_some(self) -> None:
+        """Call the quiet callbacks while values are restored, or the others when that is done."""
+        for each in self.to_notify:
+            new_value = each.value
             for subscription in each.callbacks or ():
                 if subscription.is_quiet == self.quiet:
-                    subscription.call(told)
-        self.heard.clear()
+                    subscription.call(new_value)
+        self.to_notify.clear()
 
     @property
     def thread(self) -> str:
-        """The name of the thread, while that lives."""
+        """The name of the thread, while it is running."""
         names = [each.name for each in threading.enumerate() if each.ident == self._thread]
         return names[0] if names else "one that has ended"
 
@@ -240,13 +240,13 @@ class Transactions:
         return self._busy and (self.batch is None or not self.batch.at_once)
 
     def begin_batch(self, batch: "Batch") -> None:
-        """Let what is set from now on be one change, instead of a change each."""
+        """Collect all changes from now on, and make them as one change."""
         self.batch = batch
         batch.at_once = not self._busy
         self._busy = True
 
     def end_batch(self, batch: "Batch") -> None:
-        """Run that change, or let it wait for its turn."""
+        """Make the collected changes, or queue them."""
         self.batch = None
         if batch.at_once:
             self._busy = False
@@ -254,18 +254,18 @@ class Transactions:
             self.change(batch, None)
 
     def queue(self, nodes: "Sequence[Node]") -> None:
-        """Queue those of these nodes that are not queued yet."""
+        """Queue those of these nodes that are not yet queued."""
         height, level = -1, _NO_LEVEL
         for node in nodes:
             if node.state == IDLE:
                 node.state = QUEUED
-                if node.height != height:  # most often it is that of the one before
+                if node.height != height:  # most often the same as that of the previous node
                     height = node.height
                     level = self._level(height)
                 level.append(node)
 
     def _level(self, height: int) -> "list[Node]":
-        """Return what is queued at a height, to which may be added."""
+        """Return the list of queued nodes of a height, creating it if needed."""
         level = self._levels.get(height)
         if level is None:
             level = self._levels[height] = []
@@ -281,22 +281,22 @@ class Transactions:
         del self._levels[heapq.heappop(self._heights)]
 
     def requeue(self, node: "Node", height: int) -> None:
-        """Move a node, which rises to `height`, within the queue if it is there."""
+        """Move a node to a greater height, within the queue if it is queued."""
         if node.state == QUEUED:
             level = self._levels[node.height]
-            level[level.index(node)] = _GAP  # the list may be being run, so it keeps its length
+            level[level.index(node)] = _GAP  # keeps the length, as the list may be under iteration
             node.height = height
             node.state = IDLE
             self.queue([node])
         node.height = height
 
-    def _settle_abreast(self, nodes: "Sequence[Node]", height: int) -> None:
-        """Settle those at this height, when nothing below is left to settle, and queue the rest.
+    def _settle_level(self, nodes: "Sequence[Node]", height: int) -> None:
+        """Settle the nodes at this height, when nothing below is left to settle; queue the rest.
 
-        Most often that is all that follows a source, which is spared the queue.
+        Most often these are all the nodes that follow a source, so they skip the queue.
         """
-        heard = self.heard
-        # Written out as in _settle_queue(): a call for each node would take back what is spared.
+        to_notify = self.to_notify
+        # Written out as in _settle_queue(): a call for each node would cost what this saves.
         for node in tuple(nodes):
             if node.height != height:  # it is higher, or has just been raised
                 self.queue((node,))
@@ -312,18 +312,18 @@ class Transactions:
                 node.report(error)
                 continue
             if node.callbacks:
-                heard.append(node)
+                to_notify.append(node)
             if node.dependents:
                 self.queue(node.dependents)
 
     def _settle_queue(self) -> None:
-        """Settle all that is queued, and what that leads to, lowest first."""
-        heights, levels, heard = self._heights, self._levels, self.heard
+        """Settle all queued nodes, and all that follows from them, lowest first."""
+        heights, levels, to_notify = self._heights, self._levels, self.to_notify
         while heights:
             height = heapq.heappop(heights)
-            level = levels.get(height)  # None if it has settled, right after the one below it
+            level = levels.get(height)  # None if it settled right after the one below it
             while level:
-                # What follows is most often just above, and comes next: it is spared the heap.
+                # The next level is most often one higher, so this skips the heap.
                 height_above = height + 1
                 above = levels.get(height_above)
                 if above is None:
@@ -341,9 +341,9 @@ class Transactions:
                         node.report(error)
                         continue
                     if node.callbacks:
-                        heard.append(node)
+                        to_notify.append(node)
                     if node.dependents:
-                        # As queue() does, without a call for each node that changed.
+                        # Like queue(), without a call for each node that changed.
                         for each in node.dependents:
                             if each.state == IDLE:
                                 each.state = QUEUED
@@ -357,28 +357,28 @@ class Transactions:
                 del levels[height]
 
     def cut(self) -> bool:
-        """Drop, after this transaction, what waits of the source of which the most waits.
+        """After this transaction, drop the waiting changes of the source that has the most of them.
 
-        It is for who guards the loop, and finds in the midst of a transaction that it leads to so
-        many others that nobody else has a turn. It takes no time, so a signal handler may call it.
-        What waits only later is not dropped.
+        For a watchdog that finds, during a transaction, that it causes so many others that nothing
+        else can run. This takes no time, so a signal handler may call it. Changes that are queued
+        after that are not dropped.
 
         Returns:
-            Whether anything waits.
+            Whether any change is waiting.
         """
         self._cut_after = self.number
         return bool(self._waiting)
 
-    def _next_round(self) -> PendingChange | None:
-        """Take the next change that waits, and report those that would go on for ever."""
+    def _next_change(self) -> PendingChange | None:
+        """Take the next waiting change; report and drop endless ones."""
         if self._cut_after == self.number:
             self._drop_most()
         while self._waiting:
-            next_round = self._waiting.popleft()
-            endless = next_round.endless()
+            change = self._waiting.popleft()
+            endless = change.endless()
             if endless is None:
-                return next_round
-            next_round.source.node.report(endless)
+                return change
+            change.source.node.report(endless)
         return None
 
     def _drop_most(self) -> None:
@@ -391,31 +391,31 @@ class Transactions:
             subscription.join()
         self.pending_subscriptions.clear()
 
-    def _restore_lasting(self) -> None:
+    def _reset_transient(self) -> None:
         for value_node, lasting in self.transient.items():
             value_node.value = lasting
         self.transient.clear()
 
-    def _abandon(self) -> None:
+    def _reset(self) -> None:
         for level in self._levels.values():
             for node in level:
                 if node.state == QUEUED:
                     node.state = IDLE
         self._levels.clear()
         self._heights.clear()
-        self._restore_lasting()
-        self.heard.clear()
+        self._reset_transient()
+        self.to_notify.clear()
         self._join()
         self._waiting.clear()
-        self._round = None
-        self.number += 1  # so that no emission is present
+        self._running = None
+        self.number += 1  # so that no emission counts as current
 
 
-_NO_LEVEL: Final[Any] = []  # where nothing is put, as no height is -1
+_NO_LEVEL: Final[Any] = []  # stays empty, as no height is -1
 
 
 class _Gap:
-    """Stands in the queue where a node was that rose."""
+    """Fills the place in the queue of a node that moved to a greater height."""
 
     state: Final = ENDED  # so that it is skipped
 
@@ -429,4 +429,4 @@ class _Thread(threading.local):
 
 
 thread_local: Final = _Thread()
-"""Has the `transactions` of the thread that asks."""
+"""Holds the `transactions` of the current thread."""

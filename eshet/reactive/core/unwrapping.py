@@ -1,4 +1,4 @@
-"""Functions as nodes call them: what `fn` lifts, and what operators do about what is absent."""
+"""Calling the function of a node, and the treatment of absent arguments."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -11,27 +11,27 @@ __all__ = ["Lifted"]
 
 
 class Lifted:
-    """A function, as a node calls it.
+    """A function, in the forms in which nodes call it.
 
     Args:
-        function: called with what its arguments hold, or emit.
-        passing: an argument that is `NoValue` or `Unknown` is the result, and the function is not
-            called; an Event does not emit `NoValue` then. This is what operators do.
+        function: called with the values or emissions of its arguments.
+        propagates_absent: return an argument that is `NoValue` or `Unknown` instead of calling the
+            function; an Event does not emit `NoValue`. Operators work this way.
     """
 
-    __slots__ = ("emitting", "function", "many", "one", "passing", "two")
+    __slots__ = ("emitting", "function", "many", "one", "propagates_absent", "two")
 
-    def __init__(self, function: Callable[..., Any], *, passing: bool = False) -> None:
+    def __init__(self, function: Callable[..., Any], *, propagates_absent: bool = False) -> None:
         self.function = self.one = self.two = self.many = self.emitting = function
-        self.passing = passing
-        if passing:
-            self.one = _passing_one(function)
-            self.two = _passing_two(function)
-            self.many = _passing_many(function)
+        self.propagates_absent = propagates_absent
+        if propagates_absent:
+            self.one = _propagating_one(function)
+            self.two = _propagating_two(function)
+            self.many = _propagating_many(function)
             self.emitting = _never_novalue(self.many)
 
     def with_names(self, names: Sequence[str]) -> "Lifted":
-        """Return the same function, whose last arguments are told apart by these names."""
+        """Return the same function, whose last arguments are passed by these names."""
         function = self.function
 
         @functools.wraps(function)
@@ -39,42 +39,42 @@ class Lifted:
             unnamed = len(args) - len(names)
             return function(*args[:unnamed], **dict(zip(names, args[unnamed:], strict=True)))
 
-        return Lifted(named, passing=self.passing)
+        return Lifted(named, propagates_absent=self.propagates_absent)
 
     @property
     def name(self) -> str:
-        """What people call the function."""
+        """The name of the function for messages."""
         return getattr(self.function, "__name__", None) or repr(self.function)
 
 
-def _passing_one(function: Callable[..., Any]) -> Callable[[Any], Any]:
-    def passing(a: Any) -> Any:
+def _propagating_one(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    def propagating(a: Any) -> Any:
         if a is NoValue or a is Unknown:
             return a
         return function(a)
 
-    return passing
+    return propagating
 
 
-def _passing_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    def passing(a: Any, b: Any) -> Any:
+def _propagating_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    def propagating(a: Any, b: Any) -> Any:
         if a is NoValue or a is Unknown:
             return a
         if b is NoValue or b is Unknown:
             return b
         return function(a, b)
 
-    return passing
+    return propagating
 
 
-def _passing_many(function: Callable[..., Any]) -> Callable[..., Any]:
-    def passing(*args: Any) -> Any:
+def _propagating_many(function: Callable[..., Any]) -> Callable[..., Any]:
+    def propagating(*args: Any) -> Any:
         for argument in args:
             if argument is NoValue or argument is Unknown:
                 return argument
         return function(*args)
 
-    return passing
+    return propagating
 
 
 def _never_novalue(function: Callable[..., Any]) -> Callable[..., Any]:

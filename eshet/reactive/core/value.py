@@ -45,21 +45,21 @@ class _Computed(ValueNode):
 class Value(Reactive[T]):
     """Something that always has a value, which changes.
 
-    Set it with `value.value = 3`. All that follows from that has happened when the assignment
-    returns; within a callback, it happens right after the present change. An equal value is a
-    change too: put `no_repeat` where it should not be.
+    Set it with `value.value = 3`. All effects have happened when the assignment returns; within a
+    callback, they happen right after the current change. An equal value is a change too: use
+    `no_repeat` where it should not be.
 
     Args:
-        initial_value: what it holds at first; `NoValue` if not given.
-        inputs: what this Value follows. It is kept in order with them: after all of them changed,
-            `get_value` is called once.
-        get_value: called at first and whenever inputs have changed, for the new value; or
-            `NoChange`, to leave it. Callbacks that this scope gave the inputs before are called
-            first, so they can collect for it.
-        name: what people are told that this is; else they are told where it was made.
+        initial_value: the first value; `NoValue` if not given.
+        inputs: the Values and Events that this Value follows: after they changed, `get_value` is
+            called once.
+        get_value: called first and whenever inputs have changed; returns the new value, or
+            `NoChange` to keep the current one. Callbacks that this scope registered on the inputs
+            earlier are called first, so they can collect data for it.
+        name: how messages name this Value; without one, they name the line where it was made.
     """
 
-    # `_source` is the node again, and missing where it may not be set: that costs no check.
+    # `_source` is the node again, and missing where setting is not allowed: no check needed.
     __slots__ = ("_source",)
 
     _node: ValueNode
@@ -85,7 +85,7 @@ class Value(Reactive[T]):
 
     @property
     def value(self) -> T:
-        """What it holds now."""
+        """The current value."""
         return self._node.value  # type: ignore[no-any-return]
 
     @value.setter
@@ -94,18 +94,18 @@ class Value(Reactive[T]):
             node = self._source
         except AttributeError:
             self._refuse_setting()
-        node.transactions.change(node, value)  # as node.change() does, with one call less
+        node.transactions.change(node, value)  # like node.change(), with one call less
 
     def set_instantaneous_value(self, value: T) -> None:
-        """Let everything hear `value` once, as in plain yarp.
+        """Set it to `value` for the time of one change, as in plain yarp.
 
-        This goes back to what it holds before callbacks are called, without another change.
+        The previous value is back before callbacks are called, without another change.
         """
         if not is_settable(self):
             self._refuse_setting()
         self._node.transactions.change(Transient(self._node), value)
 
-    if TYPE_CHECKING:  # operators.py puts them on; these say what comparisons give
+    if TYPE_CHECKING:  # operators.py adds them; these declare the results of comparisons
 
         def __eq__(self, other: object) -> "Value[bool]": ...  # type: ignore[override]
         def __ge__(self, other: Any) -> "Value[bool]": ...
@@ -115,10 +115,10 @@ class Value(Reactive[T]):
         def __ne__(self, other: object) -> "Value[bool]": ...  # type: ignore[override]
 
     def __repr__(self) -> str:
-        return self._told(f"Value({self.value!r})")
+        return self._repr(f"Value({self.value!r})")
 
     def __format__(self, spec: str) -> str:
-        _tell_of_a_text(self._node)
+        _warn_of_text(self._node)
         return format(self.value, spec)
 
     def _refuse_setting(self) -> NoReturn:
@@ -136,34 +136,34 @@ class Value(Reactive[T]):
 
 
 class _Texts:
-    """The places in one scope where a text was made of a Value."""
+    """The places in one scope where a Value was formatted as text."""
 
     def __init__(self, scope: Scope) -> None:
         self.places: set[Origin] = set()
 
 
-def _tell_of_a_text(node: ValueNode) -> None:
+def _warn_of_text(node: ValueNode) -> None:
     """Log, once for each place in a rule's set-up, that a text does not follow its Value."""
     scope = current_scope()
     if scope is None or node.transactions.running:
         return
-    places, place = scope.room(_Texts).places, where()
+    places, place = scope.get(_Texts).places, where()
     if place not in places:
         places.add(place)
         _log.warning(
             "the text made of %s%s does not follow it: write "
-            '`yarp.str_format("{} lux", value)` for one that does, or `{value.value}` for what it '
-            "holds now",
+            '`yarp.str_format("{} lux", value)` for one that does, or `{value.value}` for the '
+            "current value",
             node.describe(),
             place_of(place),
         )
 
 
 class ObservedNode(ValueNode):
-    """The node of a Value of what a client observes; its name is the path.
+    """The node of a Value that a client observes; its name is the path.
 
     Args:
-        path: what is observed.
+        path: of the observed state.
     """
 
     __slots__ = ()
@@ -179,7 +179,7 @@ def is_settable(value: Value[Any]) -> bool:
 
 
 def value_of(node: ValueNode) -> Value[Any]:
-    """Return a new handle of a node. One that follows others, or a path, can't be set by it."""
+    """Return a new handle of a node; it can't be set if it follows other nodes or a path."""
     value: Value[Any] = Value.__new__(Value)
     value._node = node
     if not node.inputs and not isinstance(node, ObservedNode):

@@ -1,11 +1,11 @@
-"""What the stateful nodes of an old version give, and those of a new one receive.
+"""Takes snapshots of the stateful nodes of an old version, and restores them in a new one.
 
-A node gives plain data; what that is, is the node's own business (see `Node.give`). Here is said
-which nodes do, what they are, so that `matching.py` can tell which is which, and in what order.
+Each node defines the plain data of its snapshot (see `Node.snapshot`). This module finds the
+stateful nodes, describes them for `matching.py`, and restores them in order.
 
 A hand-over is not a change. The state is restored quietly: no Event emits, and no callback is
-called. Then the observers of those Values are notified that differ from what the old version had
-notified its observers of; see `ObservedValue`.
+called. After that, the observers of a Value are notified only if it differs from the last value
+that the old version notified its observers of; see `ObservedValue`.
 """
 
 import contextlib
@@ -30,127 +30,127 @@ __all__ = [
     "Lost",
     "ObservedValue",
     "Snapshot",
-    "give",
     "hand_over",
     "named",
     "notify",
     "observed_values",
     "quietly",
-    "remembered",
+    "snapshot_scopes",
     "stateful_nodes",
+    "take_snapshots",
 ]
 
 R = TypeVar("R", bound=Reactive[Any])
 
-_PLACE = re.compile(r" at (0x[0-9a-f]+|\S+:\d+)")  # which is another after any edit
+_PLACE = re.compile(r" at (0x[0-9a-f]+|\S+:\d+)")  # not stable across edits
 
 
 class Lost(NamedTuple):
-    """Stands for what can't be handed over.
+    """Stands for a state that can't be handed over.
 
     Args:
-        why: in words, as people are told.
+        why: the reason, in words for the user.
     """
 
     why: str
 
 
 class Snapshot(NamedTuple):
-    """What one thing gave, or why it is `Lost`, and what that thing was."""
+    """The state of one thing, or why it is `Lost`, and the description of that thing."""
 
     description: Description
-    given: Any
+    data: Any
 
 
 @dataclass(slots=True)
 class HandOverResult:
-    """What became of those stateful things of a new version that people are told of.
+    """Which of the stateful things of a new version were restored; only those worth reporting.
 
     Args:
-        kept: those that go on as the old ones would have.
-        afresh: the others, and why.
-        missed: what would have been emitted while nobody was there, and is not.
+        kept: those that continue with the old state.
+        afresh: those that start without the old state, and why.
+        missed: the emissions that were due while no process was running, and were dropped.
     """
 
     kept: list[Description] = field(default_factory=list)
     afresh: list[tuple[Description, str]] = field(default_factory=list)
     missed: list[tuple[Description, Any]] = field(default_factory=list)
 
-    def note(self, description: Description, why_afresh: str | None) -> None:
-        """Take note of what became of one of them."""
-        if why_afresh is None:
+    def note(self, description: Description, reason: str | None) -> None:
+        """Record the outcome for one of them."""
+        if reason is None:
             self.kept.append(description)
         else:
-            self.afresh.append((description, why_afresh))
+            self.afresh.append((description, reason))
 
 
 def named(reactive: R, name: str | None) -> R:
-    """Call the node of a Value or Event by a name, unless that is None; return the same."""
+    """Name the node of a Value or Event, unless the name is None; return the Value or Event."""
     if name is not None:
         reactive._node.origin = NodeName(name, reactive._node.origin)
     return reactive
 
 
 def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]]:
-    """Return the nodes that remember something, each after those that it is made of.
+    """Return the stateful nodes, each after those that it depends on.
 
     Args:
-        scopes: in which they were made, by the names of rules.
+        scopes: the scopes of the rules, by rule name.
     """
     describe = _Describer()
     return [
         (description, node)
         for rule, scope in scopes.items()
-        for node in list(scope.room(ScopeNodes))
-        if _given_by(node) is not None and (description := _described(describe, rule, node))
+        for node in list(scope.get(ScopeNodes))
+        if _snapshot_of(node) is not None and (description := _described(describe, rule, node))
     ]
 
 
-def give(nodes: Iterable[tuple[Description, Node]], zero: float = 0.0) -> list[Snapshot]:
-    """Let nodes give what they remember; see `Node.give`."""
-    return [Snapshot(description, _given_by(node, zero)) for description, node in nodes]
+def take_snapshots(nodes: Iterable[tuple[Description, Node]], epoch: float = 0.0) -> list[Snapshot]:
+    """Return the snapshots of these nodes; see `Node.snapshot`."""
+    return [Snapshot(description, _snapshot_of(node, epoch)) for description, node in nodes]
 
 
-def remembered(scopes: Mapping[str, Scope], zero: float = 0.0) -> list[Snapshot]:
-    """Return what all stateful nodes give; see `stateful_nodes` and `give`."""
+def snapshot_scopes(scopes: Mapping[str, Scope], epoch: float = 0.0) -> list[Snapshot]:
+    """Return the snapshots of all stateful nodes in the scopes; see `stateful_nodes`."""
     describe = _Describer()
     return [
-        Snapshot(description, given)
+        Snapshot(description, data)
         for rule, scope in scopes.items()
-        for node in list(scope.room(ScopeNodes))
-        if (given := _given_by(node, zero)) is not None
+        for node in list(scope.get(ScopeNodes))
+        if (data := _snapshot_of(node, epoch)) is not None
         and (description := _described(describe, rule, node))
     ]
 
 
 def hand_over(
-    memos: Sequence[Snapshot],
+    snapshots: Sequence[Snapshot],
     nodes: Sequence[tuple[Description, Node]],
-    resumption: RestoreContext,
+    context: RestoreContext,
 ) -> HandOverResult:
-    """Let nodes go on as others did, where it is clear which."""
+    """Restore each node from the snapshot that clearly belongs to it."""
     matching = match(
-        [memo.description for memo in memos], [description for description, _ in nodes]
+        [snapshot.description for snapshot in snapshots], [description for description, _ in nodes]
     )
     outcome = HandOverResult()
     for position, (description, node) in enumerate(nodes):
         why = matching.afresh.get(position)
         if why is None:
-            missed = _let_receive(node, memos[matching.pairs[position]].given, resumption)
+            missed = _restore(node, snapshots[matching.pairs[position]].data, context)
             if type(missed) is Lost:
                 why = missed.why
             else:
                 outcome.missed += [(description, emission) for emission in missed]
         if why is not None:
-            _begin_afresh(node, resumption)
-        if node.is_told:
+            _start_from_inputs(node, context)
+        if node.is_reported:
             outcome.note(description, why)
     return outcome
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Restore values within a `with` statement: they change, and nobody is notified."""
+    """Restore values within a `with` statement: they change, and no observer is notified."""
     transactions = thread_local.transactions
     transactions.quiet = True
     try:
@@ -160,7 +160,7 @@ def quietly() -> Iterator[None]:
 
 
 class ObservedValue:
-    """A Value with observers (callbacks, Events of its changes), and what they were notified of.
+    """A Value with observers (callbacks, Events of its changes), and the last value they know.
 
     Args:
         node: of the Value.
@@ -179,11 +179,11 @@ class ObservedValue:
 
     @property
     def differs(self) -> bool:
-        """Whether the Value is another than the old version notified its observers of."""
+        """Whether the value differs from the last one that its observers were notified of."""
         return self.was_notified and not is_same(self._last, self.node.value)
 
-    def receive(self, last: Any) -> None:
-        """Take the last value that the old version notified its observers of."""
+    def restore(self, last: Any) -> None:
+        """Set the last value that the old version notified its observers of."""
         if type(last) is not Lost:
             [self._last] = last
 
@@ -198,7 +198,7 @@ def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, Obse
     return [
         (description, ObservedValue(node))
         for rule, scope in scopes.items()
-        for node in list(scope.room(ScopeNodes))
+        for node in list(scope.get(ScopeNodes))
         if isinstance(node, ValueNode)
         and _is_observed(node)
         and (description := _described(describe, rule, node))
@@ -208,22 +208,22 @@ def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, Obse
 def notify(values: Iterable[ObservedValue]) -> None:
     """Notify the observers of all Values that differ, in one transaction."""
     transactions = thread_local.transactions
-    touch = _Touch(transactions)
+    batch = _HandOverBatch(transactions)
     for each in values:
         if each.differs:
-            touch.add(each.node, each.node.value)
-    if not touch.empty:
-        transactions.change(touch, None)
+            batch.add(each.node, each.node.value)
+    if not batch.empty:
+        transactions.change(batch, None)
 
 
-class _Touch(Batch):
-    """Notifies observers of Values as if these had just changed."""
+class _HandOverBatch(Batch):
+    """Notifies observers of Values as if the Values had just changed."""
 
     __slots__ = ()
 
     def take(self, value: Any, transactions: Transactions) -> None:
         """See `Batch`."""
-        transactions.touched_in = transactions.number
+        transactions.handover_number = transactions.number
         super().take(value, transactions)
 
 
@@ -232,48 +232,48 @@ def _is_observed(node: ValueNode) -> bool:
     return has_callbacks or any(each.is_of(node) for each in node.dependents or ())
 
 
-def _begin_afresh(node: Node, resumption: RestoreContext) -> None:
+def _start_from_inputs(node: Node, context: RestoreContext) -> None:
     try:
-        node.begin_afresh(resumption)
-    except BaseException as error:  # whatever an object of a rule does
+        node.start_from_inputs(context)
+    except BaseException as error:  # raised by an object of a rule
         node.report(error)
 
 
-def _given_by(node: Node, zero: float = 0.0) -> Any:
-    """Return what a node gives, whatever a function with a memory of its own raises."""
+def _snapshot_of(node: Node, epoch: float = 0.0) -> Any:
+    """Return the snapshot of a node, or `Lost` if its function or a value in it raises."""
     try:
-        return node.give(zero)
+        return node.snapshot(epoch)
     except BaseException as error:
-        return Lost(f"what it remembers can't be read: {safe_repr(error)}")
+        return Lost(f"its state can't be read: {safe_repr(error)}")
 
 
 def _described(describe: "_Describer", rule: str, node: Node) -> Description | None:
     try:
         return describe(rule, node)
-    except BaseException as error:  # whatever a function has for a name
+    except BaseException as error:  # raised by the name of a function
         node.report(error)
         return None
 
 
-def _let_receive(node: Node, given: Any, resumption: RestoreContext) -> Sequence[Any] | Lost:
-    """Let a node go on with what was given; if it can't, it goes on as if there had been nothing.
+def _restore(node: Node, data: Any, context: RestoreContext) -> Sequence[Any] | Lost:
+    """Restore a node; if that fails, leave it as it was.
 
     Returns:
-        What it would have emitted in the time in which nobody was there.
+        The emissions that it missed while no process was running.
     """
-    if type(given) is Lost:
-        return given
-    before = _given_by(node)
+    if type(data) is Lost:
+        return data
+    before = _snapshot_of(node)
     try:
-        return node.receive(given, resumption)
-    except BaseException as error:  # whatever another version gave, or an object in it does
+        return node.restore(data, context)
+    except BaseException as error:  # the data does not fit, or an object in it raises
         with contextlib.suppress(BaseException):
-            node.receive(before, RestoreContext(resumption.now))
-        return Lost(f"what the old one remembered does not fit: {safe_repr(error)}")
+            node.restore(before, RestoreContext(context.now))
+        return Lost(f"the old state does not fit: {safe_repr(error)}")
 
 
 class _Describer:
-    """Describes nodes. What it found out of their inputs it keeps, so all take linear time."""
+    """Describes nodes. It caches the digests of their inputs, so the whole takes linear time."""
 
     def __init__(self) -> None:
         self._shapes: dict[Node, str] = {}
@@ -286,9 +286,9 @@ class _Describer:
         return Description(rule, label, shape, node.detail(), name, node.origin)
 
     def _shape(self, node: Node) -> str:
-        """Return a digest of what a node is and of what it is made, all the way down.
+        """Return a digest of a node and of all nodes that it depends on.
 
-        What takes time may be made of itself; where a way round closes, only the label counts.
+        Nodes driven by timers may depend on themselves; where a cycle closes, only labels count.
         """
         todo = [node]
         open_ = set[Node]()
@@ -326,14 +326,14 @@ def _name_of(node: Node) -> str | None:
 
 
 def _label_with_source(node: Node) -> str:
-    """Return what people call a node, and what it is of, as `"time_window of /hall/motion"`."""
+    """Return the label of a node and the name of its source: `"time_window of /hall/motion"`."""
     label = _label_of(node)
     source = next(filter(None, map(_source_of, node.sources())), None)
     return label if source is None or source in label else f"{label} of {source}"
 
 
 def _source_of(node: Node) -> str | None:
-    """Return the name of a node, or that of the first that it is made of and that has one."""
+    """Return the name of a node, or of the first named node along its first inputs."""
     seen = set[Node]()
     while (name := _name_of(node)) is None and node.sources() and node not in seen:
         seen.add(node)

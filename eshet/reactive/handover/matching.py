@@ -1,10 +1,9 @@
-"""Which node of an old version is which of a new one: a pure function of two lists.
+"""Matching the nodes of an old version with those of a new one: a pure function of two lists.
 
-Nodes are told apart by what they are called, if they were given a name, which belongs to the rule
-that gave it; else by the rule that made them, by what they do, and by what they are made of. What
-is alike in all that is told apart by the numbers that it was given, such as the length of a window,
-and in the end by order. Where two could be meant equally well none is: a node that starts afresh is
-noticed once, one that goes on with the state of another is wrong for good.
+Named nodes are matched by rule and name; other nodes by rule, operator and inputs. If several nodes
+have these in common, they are matched by parameters such as the length of a window, and then by
+order. If two matches are equally good, neither is used: a node that starts without its old state
+is noticed once, but one that continues with the state of another stays wrong.
 """
 
 from collections import defaultdict
@@ -18,15 +17,15 @@ __all__ = ["Description", "Matching", "match"]
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What can be said of a stateful thing in words that outlive an edit of other lines.
+    """Identifies a stateful thing in terms that survive an edit of other lines.
 
     Args:
-        rule: which made it; empty for what a module makes outside of its rules.
-        label: what people call it, as `"time_window of /hall/motion"`.
-        shape: the same for all that do the same with the same inputs.
-        detail: tells those of one shape from each other, where it can.
-        name: what it was called by the author of the rule, unique in the rule.
-        origin: where it was made, which is not compared: any edit changes it.
+        rule: its rule; empty for things that the module makes outside of its rules.
+        label: its name in messages, such as `"time_window of /hall/motion"`.
+        shape: a digest, equal for all with the same operator and inputs.
+        detail: parameters that distinguish those of one shape, where there are any.
+        name: the name that the rule's author gave it, unique in the rule.
+        origin: where it was made; not compared, since any edit changes it.
     """
 
     rule: str
@@ -38,7 +37,7 @@ class Description:
 
     @property
     def place(self) -> str | None:
-        """The file and line in which it was made, as `"hall.py:12"`; None if it is not known."""
+        """Its file and line, such as `"hall.py:12"`; None if unknown."""
         return place_of(unnamed(self.origin)).removeprefix(" at ") or None
 
     def __str__(self) -> str:
@@ -47,11 +46,11 @@ class Description:
 
 @dataclass(slots=True)
 class Matching:
-    """Which of the new are which of the old.
+    """Which new things correspond to which old ones.
 
     Args:
-        pairs: the position among the old, by that among the new.
-        afresh: why the others match none, by their position among the new.
+        pairs: positions in the old list, by position in the new one.
+        afresh: why the others match none, by position in the new list.
     """
 
     pairs: dict[int, int] = field(default_factory=dict)
@@ -59,7 +58,7 @@ class Matching:
 
 
 def match(old: Sequence[Description], new: Sequence[Description]) -> Matching:
-    """Match what a new version has with what an old one had, both in the order of making."""
+    """Match the things of a new version with those of an old one, both in order of creation."""
     matching = Matching()
     _match_named(old, new, matching)
     groups_of_old = _grouped((_key(each), i) for i, each in enumerate(old) if each.name is None)
@@ -78,7 +77,7 @@ def match(old: Sequence[Description], new: Sequence[Description]) -> Matching:
 def _match_named(
     old: Sequence[Description], new: Sequence[Description], matching: Matching
 ) -> None:
-    """Match what has the same name in the same rule, and then what has moved to another rule."""
+    """Match by name within the same rule, and then by name across rules."""
     left_of_old = [(each, i) for i, each in enumerate(old) if each.name is not None]
     left_of_new = [(each, i) for i, each in enumerate(new) if each.name is not None]
     for key in (_rule_and_name, _name):
@@ -102,7 +101,7 @@ def _match_alike(
     ours: list[int],
     matching: Matching,
 ) -> None:
-    """Match those of one shape: by detail, and by order where as many have the same."""
+    """Match things of one shape: by detail, and by order where both lists have equally many."""
     details_of_old = _grouped((old[i].detail, i) for i in theirs)
     details_of_new = _grouped((new[i].detail, i) for i in ours)
     left_of_old = set(theirs)

@@ -1,7 +1,7 @@
-"""What led to what comes out when time is up: the causes of what was heard before.
+"""Which cause each timer-driven output is attributed to.
 
-They are handed over with what a node remembers, so that what begins in one version of a rule, or
-before a restart, and ends after that, still names what it began with.
+The causes are handed over with the state of a node. So an output that started in one version of a
+rule, or before a restart, still names its cause when it comes after that.
 """
 
 from collections import deque
@@ -13,93 +13,93 @@ from eshet.reactive.time.state import CauseRule, OperatorState, loop_time, moved
 
 __all__ = ["PendingCauses"]
 
-_MOST: Final = 256
-"""How many causes are remembered: what waits for longer than so many others names none."""
+_MAX_CAUSES: Final = 256
+"""How many causes are kept; with more pending inputs, the oldest have none."""
 
 
 class PendingCauses:
-    """The causes of what a memory has heard, as far as something is still to come out for them.
+    """The causes of the inputs of an operator state that still have outputs to come.
 
-    Nothing is remembered while nobody keeps track of causes.
+    Nothing is kept while causes are not tracked.
 
     Args:
-        memory: which hears, and is woken.
+        state: the operator state.
     """
 
-    __slots__ = ("_causes", "_memory")
+    __slots__ = ("_causes", "_state")
 
-    def __init__(self, memory: OperatorState) -> None:
-        self._memory = memory
-        self._causes: deque[tuple[float, Cause | None]] | None = None  # since when, and which
+    def __init__(self, state: OperatorState) -> None:
+        self._state = state
+        self._causes: deque[tuple[float, Cause | None]] | None = None  # (since when, cause)
 
-    def hears(self, now: float) -> None:
-        """Take note that the memory hears of something, of the present cause."""
-        if self._memory.led in (CauseRule.IN_TURN, CauseRule.LAST):
-            self._note(now)
+    def on_input(self, now: float) -> None:
+        """Record the current cause as that of an input."""
+        if self._state.cause_rule in (CauseRule.IN_TURN, CauseRule.LAST):
+            self._record(now)
 
-    def sets_timer(self, now: float) -> None:
-        """Take note that it is known, by the present cause, when time is up."""
-        if self._memory.led in (CauseRule.TIMER, CauseRule.BEGINNING):
-            self._note(now)
+    def on_timer_set(self, now: float) -> None:
+        """Record the current cause as that of the timer."""
+        if self._state.cause_rule in (CauseRule.TIMER, CauseRule.BEGINNING):
+            self._record(now)
 
-    def to(self, count: int, now: float) -> list[Cause | None]:
-        """Return which causes led to so many things that come out as time is up.
+    def take(self, count: int, now: float) -> list[Cause | None]:
+        """Return the causes of the outputs of a timer, and forget those that are done.
 
         Args:
-            count: how many.
+            count: the number of outputs.
             now: the loop's time.
         """
         if self._causes is None:
             return [None] * count
-        if self._memory.led is not CauseRule.IN_TURN:
+        if self._state.cause_rule is not CauseRule.IN_TURN:
             return [self._causes[-1][1] if self._causes else None] * count
         due: list[Cause | None] = []
-        while self._causes and self._causes[0][0] + self._memory.seconds <= now:
+        while self._causes and self._causes[0][0] + self._state.seconds <= now:
             due.append(self._causes.popleft()[1])
-        # What has come out in another way, as when the seconds changed, was heard first; what was
-        # heard before anybody kept track has no cause.
+        # Earlier inputs may have had their output already, when the seconds changed; inputs of
+        # before causes were tracked have none.
         return [*[None] * (count - len(due)), *due[max(0, len(due) - count) :]]
 
-    def give(self, zero: float) -> list[Any]:
-        """Return all that is remembered, as plain data; see `OperatorState.give`.
+    def snapshot(self, epoch: float) -> list[Any]:
+        """Return the causes as plain data; see `OperatorState.snapshot`.
 
-        What comes out again and again begins anew with another version.
+        Repeated outputs start with a new cause in another version.
         """
-        if self._memory.led is CauseRule.BEGINNING:
+        if self._state.cause_rule is CauseRule.BEGINNING:
             return []
         return [
-            [since - zero, None if cause is None else cause.give()]
+            [since - epoch, None if cause is None else cause.snapshot()]
             for since, cause in self._causes or ()
         ]
 
-    def check(self, given: list[Any]) -> None:
-        """Raise an error if this is not what another gave."""
-        for since, cause in given:
+    def check(self, data: list[Any]) -> None:
+        """Raise an error if the data is not such a snapshot."""
+        for since, cause in data:
             loop_time(since, 0.0)
-            Cause.received(cause)
+            Cause.restored(cause)
 
-    def receive(self, given: list[Any], zero: float) -> None:
-        """Remember what another gave, instead of what this one did."""
-        if self._memory.led is CauseRule.BEGINNING:
+    def restore(self, data: list[Any], epoch: float) -> None:
+        """Replace the causes by those of a snapshot."""
+        if self._state.cause_rule is CauseRule.BEGINNING:
             return
         self._causes = deque(
-            ((since + zero, Cause.received(cause)) for since, cause in given), self._most
+            ((since + epoch, Cause.restored(cause)) for since, cause in data), self._max_count
         )
 
     def move(self, step: ClockStep) -> None:
-        """Adapt the times to a step of the wall clock, as the memory does."""
+        """Adapt the times to a step of the wall clock, like the operator state."""
         if self._causes is not None:
             causes = ((moved(since, step), cause) for since, cause in self._causes)
-            self._causes = deque(causes, self._most)
+            self._causes = deque(causes, self._max_count)
 
     @property
-    def _most(self) -> int:
-        return _MOST if self._memory.led is CauseRule.IN_TURN else 1
+    def _max_count(self) -> int:
+        return _MAX_CAUSES if self._state.cause_rule is CauseRule.IN_TURN else 1
 
-    def _note(self, now: float) -> None:
+    def _record(self, now: float) -> None:
         cause = current.get()
         if self._causes is None:
             if cause is None:
                 return
-            self._causes = deque(maxlen=self._most)
+            self._causes = deque(maxlen=self._max_count)
         self._causes.append((now, cause))

@@ -1,7 +1,7 @@
 """Times of day and the five fields of cron, as instants through daylight saving.
 
-What an expression matches is found on a calendar without a zone. Each time of that is then looked
-for in the zone, where it exists once, twice, or not at all.
+Matches of an expression are found on a calendar without a zone. Each matching time is then looked
+up in the zone, where it exists once, twice, or not at all.
 """
 
 import re
@@ -23,22 +23,22 @@ _FIELDS: Final = 5
 _MINUTE: Final = timedelta(minutes=1)
 
 _TWICE_WITHIN: Final = timedelta(hours=3)
-"""More than clocks are put back for daylight saving, anywhere."""
+"""More than clocks are put back for daylight saving anywhere."""
 
 
 class Cron:
-    """When something is due in a zone.
+    """The instants at which a cron expression or time of day is due in a zone.
 
     Args:
-        at: a time of each day, as `"07:30"`, or the five fields of cron.
-        zone: in which it is meant.
-        comes_later: whether a time that a day does not have comes when clocks have been put
-            forward, or not at all.
-        comes_twice: whether a time that a day has twice comes twice. What is due every hour, or
-            more often, always does.
+        at: a time of each day, such as `"07:30"`, or the five fields of cron.
+        zone: the time zone of `at`.
+        comes_later: if a day does not have a time, since clocks are put forward: whether it comes
+            when that is over, or not at all.
+        comes_twice: if a day has a time twice: whether it comes twice. Schedules that repeat every
+            hour, or more often, always do.
 
     Raises:
-        ReactiveTypeError: `at` is neither, or never comes.
+        ReactiveTypeError: `at` is neither, or never matches.
     """
 
     def __init__(self, at: str, zone: tzinfo, *, comes_later: bool, comes_twice: bool) -> None:
@@ -50,13 +50,13 @@ class Cron:
         self._comes_twice = comes_twice or self._hourly
 
     def next_after(self, instant: float) -> float | None:
-        """Return the first instant after one, in seconds since 1970-01-01 UTC, if there is one."""
+        """Return the first instant after one, in seconds since 1970-01-01 UTC; None if none."""
         return next((each for each in self._instants(instant) if each > instant), None)
 
     def _instants(self, instant: float) -> Iterator[float]:
-        """Yield the instants from a little before one on, in order."""
+        """Yield the instants in order, starting a little before the given one."""
         wall = datetime.fromtimestamp(instant, self._zone).replace(tzinfo=None)
-        # From before, as what comes a second time is found by its first.
+        # From before, since a second occurrence is found by its first one.
         start = wall - _TWICE_WITHIN
         second_times: list[float] = []
         for time in CronSim(self._expression, start):
@@ -70,25 +70,25 @@ class Cron:
                 heappush(second_times, each)
 
     def _instants_of(self, wall: datetime) -> tuple[float, ...]:
-        """Return when clocks of the zone show a time, and this comes."""
+        """Return the instants at which clocks of the zone show a time, if it comes then."""
         early, late = (wall.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
         first, second = early.timestamp(), late.timestamp()
         if first == second:
             return (first,)
         if first < second:
             return (first, second) if self._comes_twice else (first,)
-        # Clocks are put forward over it: it would be `first` if they were not.
+        # Clocks are put forward over it: `first` is when it would be if they were not.
         if not self._comes_later or (self._hourly and self._matches(wall, first - second)):
             return ()
         return (self._end_of_gap(second, first),)
 
     def _matches(self, wall: datetime, put_forward: float) -> bool:
-        """Whether it comes anyway as long after the one before as it always does."""
+        """Whether it comes anyway, at its usual interval after the previous one."""
         shown = wall + timedelta(seconds=put_forward)
         return next(CronSim(self._expression, shown - _MINUTE)) == shown
 
     def _end_of_gap(self, before: float, after: float) -> float:
-        """Return the instant, of two between which clocks are put forward, at which they are."""
+        """Return the instant between two at which clocks are put forward."""
         offset = self._offset(before)
         low, high = int(before), int(after)
         while high - low > 1:
@@ -104,7 +104,7 @@ class Cron:
 
 
 def _expression(at: Any) -> str:
-    """Return a time of day or an expression as the five fields of cron."""
+    """Return a time of day or a cron expression as the five fields of cron."""
     text = at.strip() if isinstance(at, str) else ""
     time = _TIME_OF_DAY.fullmatch(text)
     expression = f"{time[2]} {time[1]} * * *" if time is not None else text
@@ -113,20 +113,20 @@ def _expression(at: Any) -> str:
         comes = any(CronSim(expression, datetime(2000, 1, 1)))
     except CronSimError as error:
         raise ReactiveTypeError(
-            'a schedule is a time of day, as "07:30", or the five fields of cron, '
-            f'as "*/10 6-22 * * *", and not {safe_repr(at, 200)}: {error}'
+            'a schedule is a time of day, such as "07:30", or the five fields of cron, '
+            f'such as "*/10 6-22 * * *", and not {safe_repr(at, 200)}: {error}'
         ) from error
     if not comes:
-        raise ReactiveTypeError(f"the schedule {at!r} never comes")
+        raise ReactiveTypeError(f"the schedule {at!r} never matches")
     return expression
 
 
 def _check_fields(at: Any, expression: str) -> None:
-    """Check that this has five fields; there is a cron that has more, for seconds and years."""
+    """Check that this has five fields; cronsim accepts more, for seconds and years."""
     if isinstance(at, PlainValue):
-        raise CronSimError("it is fixed, so for what a Value holds now write `value.value`")
+        raise CronSimError("it is fixed, so for the current value of a Value write `value.value`")
     if not isinstance(at, str):
-        raise CronSimError(f"it is of the class {type(at).__name__}")
+        raise CronSimError(f"its type is {type(at).__name__}")
     number = len(expression.split())
     if number != _FIELDS:
         raise CronSimError(f"it has {number} {'field' if number == 1 else 'fields'}")

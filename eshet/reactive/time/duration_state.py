@@ -1,5 +1,5 @@
-# ruff: noqa: D102 - what a memory overrides, it does as its base says.
-"""The memories of what waits until something has lasted, or has been quiet, for long enough."""
+# ruff: noqa: D102 - an override does what its base class documents
+"""State of the operators that wait until something has lasted, or has been quiet, for a time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Throttle"]
 
 
 class Throttle(OperatorState):
-    """Until when nothing passes. What comes meanwhile is dropped."""
+    """The start of the current interval. Inputs within it are dropped."""
 
     __slots__ = ("_blocked_since",)
 
@@ -27,17 +27,17 @@ class Throttle(OperatorState):
     def wake_at(self) -> float | None:
         return None
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if self._blocked_since is not None and now < self._blocked_since + self.seconds:
             return []
         self._blocked_since = now
         return [value]
 
-    def give(self, zero: float) -> Any:
-        return [_less(self._blocked_since, zero)]
+    def snapshot(self, epoch: float) -> Any:
+        return [_to_data(self._blocked_since, epoch)]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        self._blocked_since = _plus(given[0], resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        self._blocked_since = _from_data(data[0], context.epoch)
         return []
 
     def move(self, step: ClockStep) -> None:
@@ -45,7 +45,7 @@ class Throttle(OperatorState):
 
 
 class Debounce(OperatorState):
-    """What passes if nothing else comes for a while. What is absent passes at once."""
+    """The last input, which passes if no other follows for a while. Absent values pass at once."""
 
     __slots__ = ("_held", "_since")
 
@@ -60,7 +60,7 @@ class Debounce(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._since is None else self._since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if is_absent(value):
             self._since = self._held = None
             return [value]
@@ -71,27 +71,27 @@ class Debounce(OperatorState):
         held, self._since, self._held = self._held, None, None
         return [held]
 
-    def give(self, zero: float) -> Any:
-        return [_less(self._since, zero), self._held]
+    def snapshot(self, epoch: float) -> Any:
+        return [_to_data(self._since, epoch), self._held]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        since, held = given
-        self._since = _plus(since, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        since, held = data
+        self._since = _from_data(since, context.epoch)
         self._held = held
         wake_at = self.wake_at
-        missed = wake_at is not None and wake_at < resumption.down_until
-        return self.wake(resumption.down_until) if missed else []
+        missed = wake_at is not None and wake_at < context.down_until
+        return self.wake(context.down_until) if missed else []
 
     def move(self, step: ClockStep) -> None:
         self._since = _moved(self._since, step)
 
 
 _ROUNDING = 1e-3
-"""Seconds: more than a time loses that is written as a wall-clock time and read again."""
+"""Seconds: more than the rounding error of a time saved as wall-clock time and read again."""
 
 
 class ForDuration(OperatorState):
-    """Since when something is true, and whether that is long enough."""
+    """Since when the input is true, and whether that is long enough."""
 
     __slots__ = ("_since", "on")
 
@@ -106,49 +106,49 @@ class ForDuration(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._since is None or self.on else self._since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if is_absent(value) or not value:
             self._since = None
         elif self._since is None:
             self._since = now
-        return self._look(now)
+        return self._update(now)
 
     def wake(self, now: float) -> list[Any]:
-        return self._look(now)
+        return self._update(now)
 
     def adjust(self, seconds: float, now: float) -> list[Any]:
         self.seconds = seconds
-        return self._look(now)
+        return self._update(now)
 
-    def give(self, zero: float) -> Any:
-        return [_less(self._since, zero), self.on]
+    def snapshot(self, epoch: float) -> Any:
+        return [_to_data(self._since, epoch), self.on]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        since, on = given
-        self._since = _plus(since, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        since, on = data
+        self._since = _from_data(since, context.epoch)
         self.on = bool(on)
-        # What was long enough is so still, unless the length is another one now.
-        return self._look(resumption.now + _ROUNDING if self.on else resumption.down_until)
+        # If it was long enough before, it still is, unless the length has changed.
+        return self._update(context.now + _ROUNDING if self.on else context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._since = _moved(self._since, step)
 
-    def _look(self, now: float) -> list[Any]:
+    def _update(self, now: float) -> list[Any]:
         before = self.on
         self.on = self._since is not None and now >= self._since + self.seconds
         return [] if self.on == before else [self.on]
 
 
 class Hold(OperatorState):
-    """Since when something is true, and until when it is told that it is.
+    """Since when the input is true, and whether the output still is.
 
     Args:
-        seconds: for how long at least.
-        at_most: for how long at most, None for as long as it is.
-        pulses: whether what is heard are pulses, which are over at once.
+        seconds: how long the output stays true at least.
+        at_most: how long it stays true at most; None for as long as the input.
+        pulses: whether the inputs are events, which do not last.
     """
 
-    __slots__ = ("_at_most", "_pulses", "_rose", "_still", "on")
+    __slots__ = ("_at_most", "_input_on", "_pulses", "_rose", "on")
 
     label = "hold"
 
@@ -157,50 +157,50 @@ class Hold(OperatorState):
         self._at_most = at_most
         self._pulses = pulses
         self._rose = 0.0
-        self._still = False  # whether it is true by itself
+        self._input_on = False  # whether the input is true
         self.on = False
 
     @property
     def wake_at(self) -> float | None:
         if not self.on:
             return None
-        if not self._still:
+        if not self._input_on:
             at_least = self.seconds
             return self._rose + (
                 at_least if self._at_most is None else min(at_least, self._at_most)
             )
         return None if self._at_most is None else self._rose + self._at_most
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         true = not is_absent(value) and bool(value or self._pulses)
         before = self.on
-        if true and not self._still:
+        if true and not self._input_on:
             self._rose, self.on = now, True
-        self._still = true and not self._pulses
-        self._look(now)
+        self._input_on = true and not self._pulses
+        self._update(now)
         return [] if self.on == before else [self.on]
 
     def wake(self, now: float) -> list[Any]:
-        return [self.on] if self._look(now) else []
+        return [self.on] if self._update(now) else []
 
     def adjust(self, seconds: float, now: float) -> list[Any]:
         self.seconds = seconds
         return self.wake(now)
 
-    def give(self, zero: float) -> Any:
-        return [self._rose - zero, self._still, self.on]
+    def snapshot(self, epoch: float) -> Any:
+        return [self._rose - epoch, self._input_on, self.on]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        rose, still, on = given
-        self._rose = loop_time(rose, resumption.zero)
-        self._still, self.on = bool(still), bool(on)
-        return self.wake(resumption.down_until)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        rose, still, on = data
+        self._rose = loop_time(rose, context.epoch)
+        self._input_on, self.on = bool(still), bool(on)
+        return self.wake(context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._rose = moved(self._rose, step)
 
-    def _look(self, now: float) -> bool:
-        """Let go if it is time to; return whether it was."""
+    def _update(self, now: float) -> bool:
+        """End the hold if its time is up; return whether it was."""
         if self.wake_at is None or now < self.wake_at:
             return False
         self.on = False
@@ -208,13 +208,13 @@ class Hold(OperatorState):
 
 
 class Fold(OperatorState):
-    """The state of a machine, and when its timeout runs out.
+    """The state of a machine, and the start of its timeout.
 
     Args:
-        step: called with the state and what is heard, for the next state; or `NoChange`.
-        state: the first one.
-        timeouts: for a state, after how many seconds it becomes which other one.
-        now: when it begins.
+        step: called with the state and the input; returns the next state, or `NoChange`.
+        state: the first state.
+        timeouts: for a state, the number of seconds after which another state follows, and which.
+        now: the start time.
     """
 
     __slots__ = ("_since", "_step", "_timeouts", "state")
@@ -239,7 +239,7 @@ class Fold(OperatorState):
         timeout = self._timeouts.get(self.state)
         return None if timeout is None else self._since + timeout[0]
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if is_absent(value):
             return []
         state = self._step(self.state, value)
@@ -248,26 +248,26 @@ class Fold(OperatorState):
     def wake(self, now: float) -> list[Any]:
         return self._enter(self._timeouts[self.state][1], now)
 
-    def give(self, zero: float) -> Any:
-        return [self.state, self._since - zero]
+    def snapshot(self, epoch: float) -> Any:
+        return [self.state, self._since - epoch]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        state, since = given
-        since = loop_time(since, resumption.zero)
-        self._timeouts.get(state)  # raises for what can be no state, before anything changes
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        state, since = data
+        since = loop_time(since, context.epoch)
+        self._timeouts.get(state)  # raises for an unhashable state, before anything changes
         self.state, self._since = state, since
         results = [state]
-        # Each timeout that ran out meanwhile counts from when it did, not from when it is seen.
+        # Each timeout that ran out meanwhile starts the next one at the time when it ran out.
         entered: dict[Any, float] = {}
-        while (wake_at := self.wake_at) is not None and wake_at < resumption.down_until:
+        while (wake_at := self.wake_at) is not None and wake_at < context.down_until:
             entered[self.state] = self._since
             results += self.wake(wake_at)
             if self.state in entered:
                 period = self._since - entered[self.state]
                 if period <= 0:
-                    break  # timeouts of no time that lead to each other
-                # Once around a ring of states; there may be millions of rounds until now.
-                self._since += (resumption.down_until - self._since) // period * period
+                    break  # a cycle of zero timeouts
+                # The states repeat; skip whole rounds, since there may be millions until now.
+                self._since += (context.down_until - self._since) // period * period
                 entered.clear()
         return results
 
@@ -279,12 +279,12 @@ class Fold(OperatorState):
         return [] if state == before else [state]
 
 
-def _less(since: float | None, zero: float) -> float | None:
-    return None if since is None else since - zero
+def _to_data(since: float | None, epoch: float) -> float | None:
+    return None if since is None else since - epoch
 
 
-def _plus(since: float | None, zero: float) -> float | None:
-    return None if since is None else loop_time(since, zero)
+def _from_data(since: float | None, epoch: float) -> float | None:
+    return None if since is None else loop_time(since, epoch)
 
 
 def _moved(since: float | None, step: ClockStep) -> float | None:

@@ -1,4 +1,4 @@
-"""State machines, which have one timeout and hear Values and Events."""
+"""State machines with one timeout, whose inputs are Values and Events."""
 
 import asyncio
 import dataclasses
@@ -35,7 +35,7 @@ START: Final = _Start()
 
 
 class _Step(NamedTuple):
-    """Where a machine is: its state, and how long its timeout is and when it runs out."""
+    """The position of a machine: its state, the length of its timeout, and when it runs out."""
 
     state: Any
     timeout_length: float | None
@@ -47,18 +47,18 @@ _BEGINNING: Final = _Step(START, None, None)
 
 @dataclasses.dataclass(slots=True)
 class _Machine:
-    """What a machine remembers, and how it goes on: it knows neither the loop nor the graph."""
+    """The state of a machine, and its steps: independent of loop and graph."""
 
     get_next_state: NextState
     at: _Step = _BEGINNING
 
     def go_on(self, inputs: Sequence[Any], now: float) -> _Step:
-        """Take one step, with what the inputs are at `now`."""
-        given = self._time_left(now)
-        if given == 0:
-            self.at = _Step(self.at.state, None, None)  # it ran out, also if the next line raises
-        state, timeout = self.get_next_state(self.at.state, given, *inputs)
-        if timeout == given:
+        """Take one step, with the inputs at `now`."""
+        time_left = self._time_left(now)
+        if time_left == 0:
+            self.at = _Step(self.at.state, None, None)  # kept if get_next_state raises
+        state, timeout = self.get_next_state(self.at.state, time_left, *inputs)
+        if timeout == time_left:
             self.at = _Step(state, self.at.timeout_length, self.at.timeout_time)
         elif timeout is None:
             self.at = _Step(state, None, None)
@@ -77,8 +77,8 @@ class _MachineNode(ValueNode):
 
     __slots__ = (
         "__weakref__",
+        "_cause",
         "_inputs",
-        "_led_by",
         "_loop",
         "_machine",
         "_timeout_event",
@@ -98,7 +98,7 @@ class _MachineNode(ValueNode):
         self._timeout_event = timeout_event
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
-        self._led_by: Cause | None = None  # what had it set
+        self._cause: Cause | None = None  # the cause of the timer
         self._watcher: ClockWatcher | None = None
         super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
         self._set_timer()
@@ -116,28 +116,28 @@ class _MachineNode(ValueNode):
     def label(self) -> str:
         return f"FSM of {getattr(self._machine.get_next_state, '__name__', 'a function')}"
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         state, length, time = self._machine.at
         present = [node.value for node in self._inputs]
-        cause = None if time is None or self._led_by is None else self._led_by.give()
-        return [state, length, None if time is None else time - zero, present, cause]
+        cause = None if time is None or self._cause is None else self._cause.snapshot()
+        return [state, length, None if time is None else time - epoch, present, cause]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        state, length, time, heard, cause = given
-        led_by = Cause.received(cause)
-        zero = resumption.zero
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        state, length, time, inputs, cause = data
+        restored_cause = Cause.restored(cause)
+        epoch = context.epoch
         self._watcher = clock_watcher()
-        self._watcher.add(self)  # as the timeout may be of an earlier process
-        if resumption.down_until > -math.inf:
-            zero += self._watcher.moved
-        deadline = None if time is None else loop_time(time, zero)
+        self._watcher.add(self)  # the timeout may be of an earlier process
+        if context.down_until > -math.inf:
+            epoch += self._watcher.moved
+        deadline = None if time is None else loop_time(time, epoch)
         self._machine.at = _Step(state, length, deadline)
         self._set_timer()
-        self._led_by = led_by
-        if is_same(heard, [node.value for node in self._inputs]):
+        self._cause = restored_cause
+        if is_same(inputs, [node.value for node in self._inputs]):
             self.change_to(self._machine.at)
         else:
-            self.change_to(self._go_on(resumption.now))
+            self.change_to(self._go_on(context.now))
         self._set_timer()
         return ()
 
@@ -147,7 +147,7 @@ class _MachineNode(ValueNode):
         if deadline is None or length is None or not step.moved or self.state == ENDED:
             return
         self._machine.at = _Step(state, length, moved(deadline - length, step) + length)
-        with use_cause(self._led_by):
+        with use_cause(self._cause):
             self._set_timer()
             self.change_to(self._machine.at)
 
@@ -162,24 +162,24 @@ class _MachineNode(ValueNode):
             self._timer = None
 
     def _go_on(self, now: float) -> _Step:
-        return self._machine.go_on([_heard(node) for node in self._inputs], now)
+        return self._machine.go_on([_input_of(node) for node in self._inputs], now)
 
     def _set_timer(self) -> None:
         deadline = self._machine.at.timeout_time
         if self._timer is not None and self._timer.when() == deadline:
-            return  # it was left alone, and so was what had it set
+            return  # unchanged, with the same cause
         self._cancel_timer()
         if deadline is not None and self.state != ENDED:
-            self._led_by = current.get()
+            self._cause = current.get()
             self._timer = self._loop.call_at(deadline, self._time_out, deadline)
 
     def _time_out(self, deadline: float) -> None:
         self._timer = None
-        with use_cause(following("timer", self.describe(), self._led_by)):
+        with use_cause(following("timer", self.describe(), self._cause)):
             self._timeout_event.change(deadline)
 
 
-def _heard(node: ValueNode | EventNode) -> Any:
+def _input_of(node: ValueNode | EventNode) -> Any:
     return list(node.emissions) if isinstance(node, EventNode) else node.value
 
 
@@ -187,20 +187,21 @@ class FSM:
     """A state machine with a timeout.
 
     Args:
-        get_next_state: called at first, whenever an input changed and when the timeout ran out, as
-            `get_next_state(state, timeout, *inputs)`, for the next state and timeout. `state` is
-            `FSM.START` at first. `timeout` is None while none is set, 0.0 when it just ran out,
-            and else the seconds that are left. Each input is its value or, for an Event, the list
-            of what was just emitted: mostly empty. Returning the `timeout` that was given leaves
-            it alone; another number starts it anew, from now, and None cancels it.
+        get_next_state: called first, whenever an input changed, and when the timeout ran out, as
+            `get_next_state(state, timeout, *inputs)`; returns the next state and timeout. The first
+            `state` is `FSM.START`. `timeout` is None while none is set, 0.0 when it just ran out,
+            and otherwise the seconds that are left. Each input is its value or, for an Event, the
+            list of its emissions in this change: mostly empty. Returning the `timeout` argument
+            leaves the timeout unchanged; another number starts it again, from now, and None cancels
+            it.
         inputs: Values and Events.
-        name: by which it is known again after a reload, unique in its module.
+        name: identifies it across reloads, unique in its module.
 
     Attributes:
-        state: a Value of the state, which changes when that differs.
-        timeout_length: a Value of the seconds that the present timeout was set to, or None.
-        timeout_time: a Value of when it runs out, in the time of the loop, or None.
-        timeout_event: an Event, which emits when it runs out, with that time.
+        state: a Value of the state, which changes only when the state differs.
+        timeout_length: a Value of the length of the current timeout in seconds, or None.
+        timeout_time: a Value of the time of the loop at which it runs out, or None.
+        timeout_event: an Event that emits when it runs out, with that time.
 
     Raises:
         RuntimeError: no loop is running.

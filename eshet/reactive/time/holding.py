@@ -1,7 +1,7 @@
-"""What waits until something has lasted, or has been quiet, for long enough.
+"""Operators that wait until something has lasted, or has been quiet, for long enough.
 
-Everything here needs a running event loop, whose time it is, and says what it does while what it
-follows is absent: by default, nothing is held on because a sensor is silent.
+All of them need a running event loop and use its time. Each documents its treatment of absent
+inputs: by default, nothing is held on because a sensor is silent.
 """
 
 import asyncio
@@ -24,38 +24,36 @@ __all__ = ["debounce", "fold_state", "for_duration", "hold", "throttle"]
 
 
 def debounce(source: Any, seconds: Any, *, name: str | None = None) -> Any:
-    """Return a Value or Event whose changes come when nothing else has come for a while.
+    """Return a Value or Event that follows its source once that has been quiet for a while.
 
-    A Value has the present value of its source at once. `NoValue` and `Unknown` pass at once, and
-    what was waiting is dropped.
+    A Value starts with the current value of its source. `NoValue` and `Unknown` pass at once, and
+    the waiting value is dropped.
 
     Args:
         source: the Value or Event.
-        seconds: how long nothing may come; may be a Value.
-        name: by which it is known again after a reload, unique in its module.
+        seconds: how long the source has to be quiet; may be a Value.
+        name: identifies it across reloads, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
     """
     source, length = ensure_reactive(source), length_of(seconds)
-    node, memory = node_of(source), Debounce(length.value)
+    node, state = node_of(source), Debounce(length.value)
     if isinstance(node, EventNode):
-        return named(event_of(TimedEvent(memory, node, node_of(length))), name)
-    return named(
-        value_of(TimedValue(memory, emissions_of(node), node_of(length), node.value)), name
-    )
+        return named(event_of(TimedEvent(state, node, node_of(length))), name)
+    return named(value_of(TimedValue(state, emissions_of(node), node_of(length), node.value)), name)
 
 
 def throttle(source: Any, seconds: Any, *, name: str | None = None) -> Any:
-    """Return an Event of what is emitted, but nothing that comes too soon after another.
+    """Return an Event of the emissions of another, without those that follow another too soon.
 
-    What comes too soon is dropped. For a Value that would leave it wrong: of a Value this is
-    `rate_limit`, which lets the last one pass at the end.
+    The latter are dropped. A Value would then be wrong, so for a Value this is `rate_limit`, which
+    lets the last value pass at the end.
 
     Args:
         source: the Event, or Value.
-        seconds: how long to drop what comes after one that passed; may be a Value.
-        name: by which it is known again after a reload, unique in its module.
+        seconds: how long to drop emissions after one that passed; may be a Value.
+        name: identifies it across reloads, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
@@ -69,42 +67,42 @@ def throttle(source: Any, seconds: Any, *, name: str | None = None) -> Any:
 
 
 def for_duration(source: Any, seconds: Any, *, name: str | None = None) -> Value[bool]:
-    """Return a Value that is True when another has been true for so long, without a break.
+    """Return a Value that is True when another has been true for some time without a break.
 
     `NoValue` and `Unknown` are not true: they make it False at once.
 
     Args:
         source: the Value.
         seconds: how long; may be a Value.
-        name: by which it is known again after a reload, unique in its module.
+        name: identifies it across reloads, unique in its module.
 
     Raises:
-        ReactiveTypeError: the source is an Event, which lasts no time.
+        ReactiveTypeError: the source is an Event, which has no duration.
         RuntimeError: no loop is running.
     """
     source, length = ensure_reactive(source), length_of(seconds)
     node = node_of(source)
     if isinstance(node, EventNode):
-        raise ReactiveTypeError("an Event lasts no time: hold it first, with `yarp.hold`")
-    memory = ForDuration(length.value)
-    memory.hear(node.value, asyncio.get_running_loop().time())
-    return named(value_of(TimedValue(memory, emissions_of(node), node_of(length), memory.on)), name)
+        raise ReactiveTypeError("an Event has no duration: hold it first, with `yarp.hold`")
+    state = ForDuration(length.value)
+    state.on_input(node.value, asyncio.get_running_loop().time())
+    return named(value_of(TimedValue(state, emissions_of(node), node_of(length), state.on)), name)
 
 
 def hold(
     source: Any, at_least: Any = 0, at_most: float | None = None, *, name: str | None = None
 ) -> Value[bool]:
-    """Return a Value that is True while another is, but for so long at least, or at most.
+    """Return a Value that is True while another is, for at least or at most some time.
 
     Each emission of an Event makes it True, for `at_least` from then on. `NoValue` and `Unknown`
     are not true, so nothing is held on for longer than `at_least` because a sensor is silent.
 
     Args:
         source: the Value or Event.
-        at_least: for how many seconds from when it became true; may be a Value.
-        at_most: after how many seconds it is False though the source is still true. The source has
-            to become false and true again to make it True again. None for never.
-        name: by which it is known again after a reload, unique in its module.
+        at_least: minimum number of seconds from when it became true; may be a Value.
+        at_most: the number of seconds after which it is False even if the source is still true.
+            The source has to become false and true again to make it True again. None for no limit.
+        name: identifies it across reloads, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
@@ -113,10 +111,10 @@ def hold(
     if at_most is not None:
         checked_seconds(at_most)
     node = node_of(source)
-    memory = Hold(length.value, at_most, pulses=isinstance(node, EventNode))
+    state = Hold(length.value, at_most, pulses=isinstance(node, EventNode))
     if isinstance(node, ValueNode):
-        memory.hear(node.value, asyncio.get_running_loop().time())
-    return named(value_of(TimedValue(memory, emissions_of(node), node_of(length), memory.on)), name)
+        state.on_input(node.value, asyncio.get_running_loop().time())
+    return named(value_of(TimedValue(state, emissions_of(node), node_of(length), state.on)), name)
 
 
 def fold_state(
@@ -127,18 +125,18 @@ def fold_state(
     *,
     name: str | None = None,
 ) -> Value[Any]:
-    """Return a Value of the state of a machine that a source drives, and time.
+    """Return a Value of the state of a machine that a source and time drive.
 
-    What a Value holds at first is not a step. `NoValue` and `Unknown` are none either, but timeouts
-    run on: what a timeout is to switch off goes off.
+    The first value of a Value is not a step. `NoValue` and `Unknown` are not steps either, but
+    timeouts continue: a timeout that switches something off still does.
 
     Args:
         source: the Value or Event.
-        step: called with the state and what comes, for the next state. The same state again starts
-            its timeout anew; `NoChange` does not.
+        step: called with the state and the input; returns the next state. Returning the same state
+            restarts its timeout; returning `NoChange` does not.
         initial: the first state.
-        timeouts: for a state, after how many seconds it becomes which other one.
-        name: by which it is known again after a reload, unique in its module.
+        timeouts: for a state, the number of seconds after which another state follows, and which.
+        name: identifies it across reloads, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
@@ -147,5 +145,5 @@ def fold_state(
     for seconds, _ in (timeouts or {}).values():
         checked_seconds(seconds)
     source = ensure_reactive(source)
-    memory = Fold(step, initial, timeouts or {}, now)
-    return named(value_of(TimedValue(memory, emissions_of(node_of(source)), None, initial)), name)
+    state = Fold(step, initial, timeouts or {}, now)
+    return named(value_of(TimedValue(state, emissions_of(node_of(source)), None, initial)), name)

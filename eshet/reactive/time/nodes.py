@@ -1,8 +1,8 @@
-# ruff: noqa: D102 - what a node overrides, it does as its base says.
-"""The nodes around a memory: they feed it, and wake it when it wants to be woken.
+# ruff: noqa: D102 - an override does what its base class documents
+"""The nodes around an operator state: they pass inputs to it, and run its timer.
 
-All times are those of the event loop that runs when the node is made, in seconds. What comes out
-when time is up has a cause of its own, whose parent is that of what led there; see `leading.py`.
+All times are those of the event loop that is running when the node is made, in seconds. An output
+of a timer has a cause of its own, whose parent is the cause of its input; see `causes.py`.
 """
 
 import asyncio
@@ -38,33 +38,33 @@ _log: Final = logging.getLogger("eshet.reactive")
 
 
 class _TimerDriver:
-    """Keeps one timer for the memory of a node, and changes the node to what comes out by it."""
+    """Runs one timer for the operator state of a node, and changes the node to its outputs."""
 
     __slots__ = (
         "__weakref__",
-        "_leading",
+        "_causes",
         "_loop",
         "_node",
         "_subscriptions",
         "_timer",
         "_watcher",
-        "memory",
+        "state",
     )
 
-    def __init__(self, node: Node, memory: OperatorState) -> None:
-        self.memory = memory
+    def __init__(self, node: Node, state: OperatorState) -> None:
+        self.state = state
         self._node = None if node.state == ENDED else node
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._subscriptions: list[Subscription] = []
-        self._leading = PendingCauses(memory)
+        self._causes = PendingCauses(state)
         self._set_timer()
         self._watcher: ClockWatcher | None = None
-        if memory.follows_wall_clock and self._node is not None:
+        if state.follows_wall_clock and self._node is not None:
             self._watch_clock()
 
     def stop(self) -> None:
-        """Never change the node again."""
+        """Stop changing the node."""
         self._node = None
         self._set_timer()
         for subscription in self._subscriptions:
@@ -73,77 +73,77 @@ class _TimerDriver:
             self._watcher.discard(self)
 
     def results(self, source: EventNode, seconds: ValueNode | EventNode | None) -> list[Any]:
-        """Return what comes out at once when the source emits or the seconds change."""
+        """Return the immediate outputs when the source emits or the seconds change."""
         now = self._loop.time()
         results = []
-        if seconds is not None and seconds.value != self.memory.seconds:
+        if seconds is not None and seconds.value != self.state.seconds:
             results += self._adjusted(seconds.value, now)
-        if not source.retells():
+        if not source.repeats_known_value():
             for emission in source.emissions:
-                results += self._remember(emission, now)
+                results += self._input(emission, now)
         self._set_timer()
         return results
 
     def listen(self, source: Node | None, seconds: Node | None) -> None:
-        """Hear of both when a transaction has settled; the node does not change within it."""
+        """Observe both, after a transaction has settled; the node does not change within it."""
         if self._node is None:
             return
         if source is not None:
-            self._subscriptions.append(Subscription(source, self._hear, None, self._node))
+            self._subscriptions.append(Subscription(source, self._on_source, None, self._node))
         if seconds is not None:
-            self._subscriptions.append(Subscription(seconds, self._adjust, None, self._node))
+            self._subscriptions.append(Subscription(seconds, self._on_seconds, None, self._node))
 
-    def heard(self) -> list[Node]:
-        """Return what it listens to."""
+    def observed_nodes(self) -> list[Node]:
+        """Return the observed nodes."""
         return [subscription.node for subscription in self._subscriptions]
 
-    def hear(self, value: Any) -> list[Any]:
-        """Remember what the source holds; return what comes out at once."""
-        results = self._remember(value, self._loop.time())
+    def on_input(self, value: Any) -> list[Any]:
+        """Process the current value of the source; return the immediate outputs."""
+        results = self._input(value, self._loop.time())
         self._set_timer()
         return results
 
-    def _hear(self, value: Any) -> None:
+    def _on_source(self, value: Any) -> None:
         try:
-            self._come_out(self._remember(value, self._loop.time()))
+            self._emit(self._input(value, self._loop.time()))
         except ReactiveTypeError as error:
             self._report(error)
 
-    def _remember(self, value: Any, now: float) -> list[Any]:
-        self._leading.hears(now)
-        return self.memory.hear(value, now)
+    def _input(self, value: Any, now: float) -> list[Any]:
+        self._causes.on_input(now)
+        return self.state.on_input(value, now)
 
-    def _adjust(self, seconds: Any) -> None:
-        self._come_out(self._adjusted(seconds, self._loop.time()))
+    def _on_seconds(self, seconds: Any) -> None:
+        self._emit(self._adjusted(seconds, self._loop.time()))
 
     def _adjusted(self, seconds: Any, now: float) -> list[Any]:
-        """Go on with other seconds, unless they are unknown or no length of time."""
+        """Change the seconds, unless they are unknown or not a length of time."""
         if is_absent(seconds):
             return []
         try:
-            return self.memory.adjust(checked_seconds(seconds), now)
+            return self.state.adjust(checked_seconds(seconds), now)
         except ReactiveTypeError as error:
             self._report(error)
             return []
 
-    def receive(self, given: Any, resumption: RestoreContext, *unheard: Any) -> list[Any]:
-        """Let the memory go on with what it is given; return what comes out by that.
+    def restore(self, data: Any, context: RestoreContext, *new_inputs: Any) -> list[Any]:
+        """Restore the operator state from a snapshot; return the outputs.
 
         Args:
-            given: by the memory of another version.
-            resumption: where in time it goes on.
-            *unheard: what that memory has not heard, and this one has.
+            data: the snapshot.
+            context: the times of the restore.
+            *new_inputs: inputs that are not yet part of the restored state.
         """
-        memory, led_by = given
-        self._leading.check(led_by)  # before anything changes
-        watcher = self._watch_clock()  # as some of it may be of an earlier process
-        if resumption.down_until > -math.inf:
-            resumption = resumption._replace(zero=resumption.zero + watcher.moved)
-        results = self.memory.receive(memory, resumption)
+        state, causes = data
+        self._causes.check(causes)  # before anything changes
+        watcher = self._watch_clock()  # restored times may be of an earlier process
+        if context.down_until > -math.inf:
+            context = context._replace(epoch=context.epoch + watcher.moved)
+        results = self.state.restore(state, context)
         self._set_timer()
-        self._leading.receive(led_by, resumption.zero)
-        for value in unheard:
-            results += self._remember(value, resumption.now)
+        self._causes.restore(causes, context.epoch)
+        for value in new_inputs:
+            results += self._input(value, context.now)
         self._set_timer()
         return results
 
@@ -154,12 +154,14 @@ class _TimerDriver:
             return
         try:
             now = self._loop.time()
-            results = self.memory.clock_stepped(step, now)
-            self._leading.move(step)
-            led_by = None if self.memory.led is CauseRule.IN_TURN else self._leading.to(1, now)[0]
-            with use_cause(led_by):
+            results = self.state.clock_stepped(step, now)
+            self._causes.move(step)
+            cause = (
+                None if self.state.cause_rule is CauseRule.IN_TURN else self._causes.take(1, now)[0]
+            )
+            with use_cause(cause):
                 self._set_timer()
-            with use_cause(following("timer", node.describe(), led_by)):
+            with use_cause(following("timer", node.describe(), cause)):
                 if isinstance(node, EventNode):
                     for result in results:
                         self._log_dropped(result)
@@ -173,45 +175,47 @@ class _TimerDriver:
         self._watcher.add(self)
         return self._watcher
 
-    def give(self, zero: float) -> Any:
-        """Return what is remembered, and the causes of that; see `OperatorState.give`."""
-        return [self.memory.give(zero), self._leading.give(zero)]
+    def snapshot(self, epoch: float) -> Any:
+        """Return the operator state and its causes; see `OperatorState.snapshot`."""
+        return [self.state.snapshot(epoch), self._causes.snapshot(epoch)]
 
     def _set_timer(self) -> None:
-        wake_at = None if self._node is None else self.memory.wake_at
+        wake_at = None if self._node is None else self.state.wake_at
         if self._timer is not None:
             if self._timer.when() == wake_at:
                 return
             self._timer.cancel()
             self._timer = None
         if wake_at is not None:
-            self._leading.sets_timer(self._loop.time())
+            self._causes.on_timer_set(self._loop.time())
             self._timer = self._loop.call_at(wake_at, self._wake, wake_at)
 
     def _wake(self, wake_at: float) -> None:
         self._timer = None
         # The loop may wake us early, by the resolution of its clock.
         now = max(wake_at, self._loop.time())
-        results = self.memory.wake(now)
-        self._log_dropped(self.memory.take_dropped())
-        led_by = self._leading.to(len(results), now)
+        results = self.state.wake(now)
+        self._log_dropped(self.state.take_dropped())
+        parents = self._causes.take(len(results), now)
         if not results or self._node is None:
-            self._set_timer()  # still for what had this one set
+            self._set_timer()  # with the same cause as before
             return
-        causes = [following("timer", self._node.describe(), cause) for cause in led_by]
-        with use_cause(current.get() if self.memory.led is CauseRule.BEGINNING else causes[-1]):
+        causes = [following("timer", self._node.describe(), cause) for cause in parents]
+        with use_cause(
+            current.get() if self.state.cause_rule is CauseRule.BEGINNING else causes[-1]
+        ):
             self._set_timer()
         for result, cause in zip(results, causes, strict=True):
             with use_cause(cause):
                 self._change([result])
 
-    def _come_out(self, results: list[Any]) -> None:
+    def _emit(self, results: list[Any]) -> None:
         self._set_timer()
         self._change(results)
 
     def _change(self, results: list[Any]) -> None:
         for result in results:
-            if self._node is not None:  # a callback of the one before may have ended it
+            if self._node is not None:  # a callback of the previous result may have ended it
                 self._node.change(result)
 
     def _log_dropped(self, dropped: Any) -> None:
@@ -228,169 +232,169 @@ class _TimerDriver:
 
 
 class TimedValue(ValueNode):
-    """Changes as its source emits and as the seconds change, and at times of its memory's own."""
+    """Changes when its source emits, when the seconds change, and when its timer fires."""
 
-    __slots__ = ("_heard", "_seconds", "_source", "_waker")
+    __slots__ = ("_driver", "_last_input", "_seconds", "_source")
 
     def __init__(
         self,
-        memory: OperatorState,
+        state: OperatorState,
         source: EventNode,
         seconds: ValueNode | EventNode | None,
         value: Any,
     ) -> None:
         super().__init__(value, (source, seconds) if seconds is not None else (source,))
         self._source = source
-        self._heard = source.present()
+        self._last_input = source.present()
         self._seconds = seconds
-        self._waker = _TimerDriver(self, memory)
+        self._driver = _TimerDriver(self, state)
 
     def settle(self, transactions: Transactions) -> bool:
-        results = self._waker.results(self._source, self._seconds)
-        self._heard = self._source.present()
+        results = self._driver.results(self._source, self._seconds)
+        self._last_input = self._source.present()
         if not results:
             return False
         self.value = results[-1]
         return True
 
     def label(self) -> str:
-        return self._waker.memory.label
+        return self._driver.state.label
 
     def stop(self) -> None:
-        self._waker.stop()
+        self._driver.stop()
 
-    def give(self, zero: float) -> Any:
-        return [self._waker.give(zero), self.value, self._source.present()]
+    def snapshot(self, epoch: float) -> Any:
+        return [self._driver.snapshot(epoch), self.value, self._source.present()]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        memory, value, heard = given
-        news = _news(heard, self._source.present())
-        results = self._waker.receive(memory, resumption, *news)
-        self._heard = self._source.present()
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        state, value, last_input = data
+        new_inputs = _new_inputs(last_input, self._source.present())
+        results = self._driver.restore(state, context, *new_inputs)
+        self._last_input = self._source.present()
         self.change_to(results[-1] if results else value)
         return ()
 
-    def begin_afresh(self, resumption: RestoreContext) -> None:
+    def start_from_inputs(self, context: RestoreContext) -> None:
         present = self._source.present()
-        if news := _news(self._heard, present):
-            self._heard = present
-            if results := self._waker.hear(*news):
+        if new_inputs := _new_inputs(self._last_input, present):
+            self._last_input = present
+            if results := self._driver.on_input(*new_inputs):
                 self.change_to(results[-1])
 
     def detail(self) -> str:
-        return str(self._waker.memory.seconds)
+        return str(self._driver.state.seconds)
 
 
 class TimedEvent(EventNode):
-    """Emits as its source does and as the seconds change, and at times of its memory's own."""
+    """Emits when its source emits, when the seconds change, and when its timer fires."""
 
-    __slots__ = ("_seconds", "_source", "_waker")
+    __slots__ = ("_driver", "_seconds", "_source")
 
     def __init__(
-        self, memory: OperatorState, source: EventNode, seconds: ValueNode | EventNode | None
+        self, state: OperatorState, source: EventNode, seconds: ValueNode | EventNode | None
     ) -> None:
         super().__init__((source, seconds) if seconds is not None else (source,))
         self._source = source
         self._seconds = seconds
-        self._waker = _TimerDriver(self, memory)
+        self._driver = _TimerDriver(self, state)
 
     def settle(self, transactions: Transactions) -> bool:
-        return self.emit(self._waker.results(self._source, self._seconds), transactions)
+        return self.emit(self._driver.results(self._source, self._seconds), transactions)
 
     def label(self) -> str:
-        return self._waker.memory.label
+        return self._driver.state.label
 
     def stop(self) -> None:
-        self._waker.stop()
+        self._driver.stop()
 
-    def give(self, zero: float) -> Any:
-        return self._waker.give(zero)
+    def snapshot(self, epoch: float) -> Any:
+        return self._driver.snapshot(epoch)
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        return self._waker.receive(given, resumption)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        return self._driver.restore(data, context)
 
     def detail(self) -> str:
-        return str(self._waker.memory.seconds)
+        return str(self._driver.state.seconds)
 
 
 class LaterValue(ValueNode):
-    """Never changes within the transaction of its source, so a way round through it is no loop."""
+    """Never changes within the transaction of its source, so a cycle through it is allowed."""
 
-    __slots__ = ("_source", "_waker")
+    __slots__ = ("_driver", "_source")
 
     def __init__(
-        self, memory: OperatorState, source: ValueNode | None, seconds: Node | None, value: Any
+        self, state: OperatorState, source: ValueNode | None, seconds: Node | None, value: Any
     ) -> None:
         super().__init__(value)
         self._source = source
-        self._waker = _TimerDriver(self, memory)
-        self._waker.listen(source, seconds)
+        self._driver = _TimerDriver(self, state)
+        self._driver.listen(source, seconds)
 
     def label(self) -> str:
-        return self._waker.memory.label
+        return self._driver.state.label
 
     def stop(self) -> None:
-        self._waker.stop()
+        self._driver.stop()
 
-    def give(self, zero: float) -> Any:
-        return [self._waker.give(zero), self.value, self._present()]
+    def snapshot(self, epoch: float) -> Any:
+        return [self._driver.snapshot(epoch), self.value, self._present()]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        memory, value, heard = given
-        news = _news(heard, self._present())
-        results = self._waker.receive(memory, resumption, *news)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        state, value, last_input = data
+        new_inputs = _new_inputs(last_input, self._present())
+        results = self._driver.restore(state, context, *new_inputs)
         self.change_to(results[-1] if results else value)
         return ()
 
     def detail(self) -> str:
-        return str(self._waker.memory.seconds)
+        return str(self._driver.state.seconds)
 
     def sources(self) -> Sequence[Node]:
-        return self._waker.heard()
+        return self._driver.observed_nodes()
 
     def _present(self) -> Any:
         return NoValue if self._source is None else self._source.value
 
 
 class LaterEvent(EventNode):
-    """Never emits within the transaction of its source, so a way round through it is no loop."""
+    """Never emits within the transaction of its source, so a cycle through it is allowed."""
 
-    __slots__ = ("_waker",)
+    __slots__ = ("_driver",)
 
-    def __init__(self, memory: OperatorState, source: Node | None, seconds: Node | None) -> None:
+    def __init__(self, state: OperatorState, source: Node | None, seconds: Node | None) -> None:
         super().__init__()
-        self._waker = _TimerDriver(self, memory)
-        self._waker.listen(source, seconds)
+        self._driver = _TimerDriver(self, state)
+        self._driver.listen(source, seconds)
 
     def label(self) -> str:
-        return self._waker.memory.label
+        return self._driver.state.label
 
     def stop(self) -> None:
-        self._waker.stop()
+        self._driver.stop()
 
-    def give(self, zero: float) -> Any:
-        return self._waker.give(zero)
+    def snapshot(self, epoch: float) -> Any:
+        return self._driver.snapshot(epoch)
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        return self._waker.receive(given, resumption)
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        return self._driver.restore(data, context)
 
     def detail(self) -> str:
-        return str(self._waker.memory.seconds)
+        return str(self._driver.state.seconds)
 
     def sources(self) -> Sequence[Node]:
-        return self._waker.heard()
+        return self._driver.observed_nodes()
 
 
-def _news(heard: Any, present: Any) -> tuple[Any, ...]:
-    """Return the present value of a source, if it is another than the last that was heard."""
-    return () if is_same(heard, present) else (present,)
+def _new_inputs(last_input: Any, present: Any) -> tuple[Any, ...]:
+    """Return the current value of a source, if it differs from the last input."""
+    return () if is_same(last_input, present) else (present,)
 
 
 def checked_seconds(seconds: Any) -> float:
-    """Return a length of time.
+    """Return a length of time, after checking it.
 
     Raises:
-        ReactiveTypeError: it is none.
+        ReactiveTypeError: it is not a number of seconds from 0 up.
     """
     if not isinstance(seconds, int | float) or not seconds >= 0:
         raise ReactiveTypeError(
@@ -400,10 +404,10 @@ def checked_seconds(seconds: Any) -> float:
 
 
 def length_of(seconds: Any) -> Value[float]:
-    """Return a Value of a length of time, which has to be known at first.
+    """Return a Value of a length of time, whose first value must be known.
 
     Raises:
-        ReactiveTypeError: it is not, or it is no length of time.
+        ReactiveTypeError: it is unknown, or not a length of time.
     """
     value: Value[Any] = ensure_reactive(seconds)
     if isinstance(value, Event):

@@ -1,7 +1,7 @@
-"""What takes time: values and emissions that come later, or go away.
+"""Operators that depend on time: values and emissions that come later, or go away.
 
-Everything here needs a running event loop, whose time it is. A timer ends with what it is for, and
-so with the scope that that was made in.
+All of them need a running event loop and use its time. A timer ends with its node, and so with the
+scope in which the node was made.
 """
 
 import asyncio
@@ -48,18 +48,18 @@ __all__ = [
 
 
 class _ClockValue(LaterValue):
-    """What a clock shows, a date and time. It is handed over as a number, which is plain data."""
+    """A date and time that a clock shows. Its snapshot is a number, which is plain data."""
 
     __slots__ = ()
 
-    def give(self, zero: float) -> Any:
-        memory, shown, heard = super().give(zero)
-        return [memory, shown.timestamp(), heard]
+    def snapshot(self, epoch: float) -> Any:
+        state, shown, last_input = super().snapshot(epoch)
+        return [state, shown.timestamp(), last_input]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> Sequence[Any]:
-        memory, shown, heard = given
+    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+        state, shown, last_input = data
         value = datetime.fromtimestamp(loop_time(shown, 0.0), self.value.tzinfo)
-        return super().receive([memory, value, heard], resumption)
+        return super().restore([state, value, last_input], context)
 
 
 class _Nothing(enum.Enum):
@@ -67,59 +67,59 @@ class _Nothing(enum.Enum):
 
 
 NOTHING: Final = _Nothing.NOTHING
-"""Stands for a value that was not given, where any value can be."""
+"""The default of a parameter that accepts any value."""
 
 
 Missed = Literal["drop", "emit"]
-"""What becomes of an emission that was due while nobody was there."""
+"""How to treat an emission that was due while no process was running."""
 
 
 def emits(missed: Missed) -> bool:
-    """Whether that is to be emitted late."""
+    """Whether such an emission is emitted late."""
     if missed not in ("drop", "emit"):
-        raise ReactiveTypeError(f'missed={missed!r} has no meaning: write "drop" or "emit"')
+        raise ReactiveTypeError(f'missed={missed!r} is not valid: write "drop" or "emit"')
     return missed == "emit"
 
 
 def emit_at(time: Any, *, name: str | None = None, missed: Missed = "drop") -> Event[Any]:
-    """Return an Event that emits at a time of the running loop, as `loop.time()` tells it.
+    """Return an Event that emits at a time of the running loop, as of `loop.time()`.
 
-    A time that is past already is the next turn of the loop, never at once. Another time replaces
-    the one that is pending, `None` and what is unknown cancel it, and the same one leaves it alone;
-    once it has emitted, the same time set again emits again.
+    A time in the past emits in the next turn of the loop, never at once. Another time replaces the
+    pending one, `None` or an unknown time cancels it, and the same time leaves it unchanged. After
+    the emission, setting the same time again emits again.
 
     Args:
-        time: None, a number, a pair of a number and what to emit then (else it is None), or a Value
-            of these. Callbacks of the Event may set it.
-        name: by which it is known again after a reload, unique in its module.
-        missed: what becomes of an emission that was due while the runner was down: `"drop"`, or
-            `"emit"` as soon as it is back.
+        time: None, a number, a pair of a number and a value to emit (the default is None), or a
+            Value of these. Callbacks of the Event may set it.
+        name: identifies it across reloads, unique in its module.
+        missed: how to treat an emission that was due while the runner was down: `"drop"` it, or
+            `"emit"` it as soon as the runner is back.
 
     Raises:
-        ReactiveTypeError: it is nothing of these.
+        ReactiveTypeError: the time is of another type.
         RuntimeError: no loop is running.
     """
     loop = asyncio.get_running_loop()
     node = node_of(time) if isinstance(time, PlainValue) else ValueNode(time)
-    memory = At(emits_missed=emits(missed))
-    memory.hear(node.value, loop.time())
-    return named(event_of(LaterEvent(memory, node, None)), name)
+    state = At(emits_missed=emits(missed))
+    state.on_input(node.value, loop.time())
+    return named(event_of(LaterEvent(state, node, None)), name)
 
 
 def delay(
     source: Any, delay_seconds: Any, *, name: str | None = None, missed: Missed = "drop"
 ) -> Any:
-    """Return a Value or Event whose changes come later.
+    """Return a Value or Event that follows its source with a delay.
 
-    A Value has the present value of its source at once. Changes come in order, each on its own.
+    A Value starts with the current value of its source. Changes come in order, one by one.
 
     Args:
         source: the Value or Event.
-        delay_seconds: how much later; may be a Value. When that rises, what is on its way comes
-            later, too; when it falls, what is overdue comes at once. 0 is the loop's next turn.
-        name: by which it is known again after a reload, unique in its module.
-        missed: what becomes of an emission that was due while the runner was down: `"drop"`, or
-            `"emit"` as soon as it is back. A Value is what it should be at once.
+        delay_seconds: the delay; may be a Value. When it rises, pending changes come later too;
+            when it falls, overdue changes come at once. 0 means the next turn of the loop.
+        name: identifies it across reloads, unique in its module.
+        missed: how to treat an emission that was due while the runner was down: `"drop"` it, or
+            `"emit"` it as soon as the runner is back. A Value is up to date at once.
 
     Raises:
         RuntimeError: no loop is running.
@@ -127,27 +127,27 @@ def delay(
     asyncio.get_running_loop()
     source, seconds = ensure_reactive(source), length_of(delay_seconds)
     node = node_of(source)
-    memory = Delay(seconds.value, emits_missed=isinstance(node, EventNode) and emits(missed))
+    state = Delay(seconds.value, emits_missed=isinstance(node, EventNode) and emits(missed))
     if isinstance(node, EventNode):
-        return named(event_of(LaterEvent(memory, node, node_of(seconds))), name)
-    return named(value_of(LaterValue(memory, node, node_of(seconds), node.value)), name)
+        return named(event_of(LaterEvent(state, node, node_of(seconds))), name)
+    return named(value_of(LaterValue(state, node, node_of(seconds), node.value)), name)
 
 
 def time_window(
     source: Any, duration_seconds: Any, initial_value: Any = NOTHING, *, name: str | None = None
 ) -> Value[Any]:
-    """Return a Value of the list of what was there within a time, the newest last.
+    """Return a Value of the list of the values or emissions of the last seconds, newest last.
 
-    An emission of an Event is there for that long. A value of a Value is there as long as it is
-    present, and for that long after it was replaced: a constant never leaves. Each that leaves is a
-    change of its own, at its time.
+    An emission of an Event stays for that time. A value of a Value stays while it is current, and
+    for that time after it was replaced: a constant never leaves. Each leaving value is a change of
+    its own, at its time.
 
     Args:
         source: the Value or Event.
-        duration_seconds: how long; may be a Value. When that falls, all that is too old leaves in
-            one change.
+        duration_seconds: how long; may be a Value. When it falls, all entries that are too old
+            leave in one change.
         initial_value: one more entry, as if it had just been emitted, or replaced.
-        name: by which it is known again after a reload, unique in its module.
+        name: identifies it across reloads, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
@@ -155,56 +155,57 @@ def time_window(
     now = asyncio.get_running_loop().time()
     source, seconds = ensure_reactive(source), length_of(duration_seconds)
     node = node_of(source)
-    memory = TimeWindow(seconds.value, stays=isinstance(node, ValueNode))
+    state = TimeWindow(seconds.value, stays=isinstance(node, ValueNode))
     if initial_value is not NOTHING:
-        memory.hear_aging(initial_value, now)
+        state.add_aging(initial_value, now)
     if isinstance(node, ValueNode):
-        memory.hear(node.value, now)
-    window = TimedValue(memory, emissions_of(node), node_of(seconds), memory.values)
+        state.on_input(node.value, now)
+    window = TimedValue(state, emissions_of(node), node_of(seconds), state.values)
     return named(value_of(window), name)
 
 
 def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None) -> Any:
-    """Return a Value or Event that does not change more often than once in an interval.
+    """Return a Value or Event that changes at most once per interval.
 
-    The first change passes at once. Of what comes within the interval after it, the last passes at
-    its end, and the next interval begins. A Value that is set at first has passed its first change.
+    The first change passes at once. Of the changes within the interval after it, the last passes at
+    the end, and the next interval begins. The first value of a Value counts as its first change.
 
     Args:
         source: the Value or Event.
-        min_interval: in seconds; may be a Value. When that rises, the present interval is longer,
-            too; when it falls, and has ended by that, it ends in the next turn of the loop.
-        name: by which it is known again after a reload, unique in its module.
+        min_interval: in seconds; may be a Value. When it rises, the current interval becomes longer
+            as well; when it falls, and the interval is over by that, it ends in the next turn of
+            the loop.
+        name: identifies it across reloads, unique in its module.
 
     Raises:
         RuntimeError: no loop is running.
     """
     now = asyncio.get_running_loop().time()
     source, seconds = ensure_reactive(source), length_of(min_interval)
-    node, memory = node_of(source), RateLimit(seconds.value)
+    node, state = node_of(source), RateLimit(seconds.value)
     if isinstance(node, EventNode):
-        return named(event_of(TimedEvent(memory, node, node_of(seconds))), name)
+        return named(event_of(TimedEvent(state, node, node_of(seconds))), name)
     if node.value is not NoValue:
-        memory.hear(node.value, now)
-    limited = TimedValue(memory, emissions_of(node), node_of(seconds), node.value)
+        state.on_input(node.value, now)
+    limited = TimedValue(state, emissions_of(node), node_of(seconds), node.value)
     return named(value_of(limited), name)
 
 
 def now(interval: Any = 1.0, tz: str | tzinfo | None = None) -> Value[datetime]:
-    """Return a Value of what the clock on the wall shows, read again and again while it is used.
+    """Return a Value of the date and time of the wall clock, read repeatedly while it is in use.
 
     Args:
-        interval: how often, in seconds, more than 0; may be a Value. Setting that begins anew: the
-            clock is read next one interval later.
-        tz: the zone to show it in, as `"Europe/Berlin"`; the local one, without a zone in the
-            result, if not given.
+        interval: how often, in seconds, more than 0; may be a Value. After a change, the next
+            reading is one interval later.
+        tz: the time zone, such as `"Europe/Berlin"`; without it, the local time as a naive
+            datetime.
 
     Raises:
-        ReactiveTypeError: there is no such zone, or the interval is no length of time.
+        ReactiveTypeError: there is no such zone, or the interval is not a length of time.
         RuntimeError: no loop is running.
     """
     time = asyncio.get_running_loop().time()
     seconds = length_of(interval)
     zone = None if tz is None else zone_of(tz)
-    memory = Clock(seconds.value, zone, time)
-    return value_of(_ClockValue(memory, None, node_of(seconds), wall_now(zone)))
+    state = Clock(seconds.value, zone, time)
+    return value_of(_ClockValue(state, None, node_of(seconds), wall_now(zone)))

@@ -1,5 +1,5 @@
-# ruff: noqa: D102 - what a memory overrides, it does as its base says.
-"""The memory of what is due at an instant of the wall clock."""
+# ruff: noqa: D102 - an override does what its base class documents
+"""State of the schedules, which are due at instants of the wall clock."""
 
 from collections.abc import Callable
 from datetime import datetime, tzinfo
@@ -13,33 +13,33 @@ from eshet.reactive.time.state import CauseRule, OperatorState, loop_time
 __all__ = ["GRACE", "ScheduleState"]
 
 GRACE: Final = 60.0
-"""By how many seconds a firing may be late, or early, and still be the one that was meant."""
+"""How many seconds late, or early, a firing may be and still count as the intended one."""
 
 _LAST: Final = 253_402_300_799.0  # the end of the year 9999, after which there is no datetime
 _LOOK_AGAIN: Final = 3600.0
-_SAME_INSTANT: Final = 0.0005  # seconds; what a float of a clock may lack
-_RECOGNIZED: Final = 1.0  # seconds; where the sun is known again, which is computed
+_SAME_INSTANT: Final = 0.0005  # seconds; the rounding error of a clock's float
+_RECOGNIZED: Final = 1.0  # seconds; tolerance for recognising computed instants, such as sunsets
 
 
 class ScheduleState(OperatorState):
-    """The next instant of the wall clock at which something is due.
+    """The next instant of the wall clock at which a schedule is due.
 
-    After a step of the wall clock the next instant is another. What the clock was put forward over
-    is late, and is dropped or happens. What it was put back over happens again, except if that is
-    less than `GRACE` away: then the firing came a little early.
+    After a step of the wall clock the next instant is computed again. If the clock was put forward
+    over an instant, that one is late: it is dropped or happens. If the clock was put back, instants
+    happen again, except one that is less than `GRACE` away: that firing came a little early.
 
     Args:
-        next_after: returns the first instant after one, in seconds since 1970-01-01 UTC; None if
-            there is none.
-        late: by how many seconds it may come late and still happen.
-        tz: the zone to tell it in.
-        now: the present time of the loop.
+        next_after: returns the first instant after the given one, in seconds since 1970-01-01 UTC;
+            None if there is none.
+        late: by how many seconds a firing may be late and still happen.
+        tz: the time zone of the emitted times.
+        now: the current time of the loop.
     """
 
     __slots__ = ("_dropped", "_happened", "_late", "_next", "_next_after", "_tz", "_wake_at")
 
     label = "schedule"
-    led = CauseRule.BEGINNING
+    cause_rule = CauseRule.BEGINNING
     follows_wall_clock = True
 
     def __init__(
@@ -54,7 +54,7 @@ class ScheduleState(OperatorState):
         self._late = late
         self._tz = tz
         self._next = next_after(wall_time())
-        self._happened = -inf  # the last instant that did
+        self._happened = -inf  # the last instant that was emitted
         self._dropped: float | None = None
         self._wake_at: float | None = None
         self._wait(now)
@@ -69,31 +69,31 @@ class ScheduleState(OperatorState):
         happens = []
         if self._next is not None and wall > self._next - _SAME_INSTANT:
             self._happened = self._next
-            happens = [self._told(self._next)]
-            # What else was missed does not happen, if any of it may be late.
+            happens = [self._local_time(self._next)]
+            # Other missed instants are skipped if a firing may be late by any time.
             self._next = self._next_after(max(wall if self._late == inf else 0, self._happened))
         self._wait(now)
         return happens
 
     def take_dropped(self) -> Any:
         dropped, self._dropped = self._dropped, None
-        return None if dropped is None else self._told(dropped)
+        return None if dropped is None else self._local_time(dropped)
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         return self._next
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        if given is None:
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        if data is None:
             return []
-        if not 0 <= loop_time(given, 0.0) <= _LAST:
-            raise ValueError(f"{given!r} is not a time of the wall clock")
+        if not 0 <= loop_time(data, 0.0) <= _LAST:
+            raise ValueError(f"{data!r} is not a time of the wall clock")
         wall = wall_time()
-        if given > wall or not self._has(given):
+        if data > wall or not self._has(data):
             return []
-        if wall - given > self._late:
-            return [self._told(given)] if resumption.down_until > -inf else []
-        self._next = given  # it was due while nobody was there, and is to come late
-        self._wait(resumption.now)
+        if wall - data > self._late:
+            return [self._local_time(data)] if context.down_until > -inf else []
+        self._next = data  # it was due while no process was running, and is emitted late
+        self._wait(context.now)
         return []
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
@@ -103,7 +103,7 @@ class ScheduleState(OperatorState):
                 self._happened if wall < self._happened <= wall + GRACE else wall
             )
         elif self._next < step.written <= wall:
-            # The clock was wrong since the start; an earlier process has seen to what was before.
+            # The clock was wrong since the start; an earlier process handled earlier instants.
             self._next = self._next_after(step.written)
         self._wait(now)
         return []
@@ -114,11 +114,11 @@ class ScheduleState(OperatorState):
             self._next = self._next_after(wall - self._late)
 
     def _has(self, instant: float) -> bool:
-        """Whether this is an instant of this schedule, and not of one that was edited since."""
+        """Whether this is an instant of this schedule, which may have been edited since."""
         next_ = self._next_after(instant - _RECOGNIZED)
         return next_ is not None and abs(next_ - instant) < _RECOGNIZED
 
-    def _told(self, instant: float) -> datetime:
+    def _local_time(self, instant: float) -> datetime:
         return datetime.fromtimestamp(instant, self._tz)
 
     def _wait(self, now: float) -> None:

@@ -1,7 +1,7 @@
 """Events at times of the wall clock: daily, by cron, and by the sun.
 
-A schedule is kept in its time zone, as people mean it; only the next instant is computed, in UTC,
-and again after each. Two instants are compared in UTC, since `datetime` compares wall clocks.
+A schedule is a rule in its time zone; only the next instant is computed, in UTC, again after each
+firing. Instants are compared in UTC, since `datetime` compares wall clocks.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ __all__ = ["schedule", "sun"]
 
 _MAX_OFFSET: Final = 86_400.0  # seconds
 _ELSEWHERE: Final = (
-    25.0  # degrees: farther than most places are from the one their zone is named after
+    25.0  # degrees: most places are closer to the place that their zone is named after
 )
 
 
@@ -38,23 +38,24 @@ def schedule(
     name: str | None = None,
     missed: Missed = "drop",
 ) -> Event[datetime]:
-    """Return an Event that emits at times of the wall clock, with the time that was meant.
+    """Return an Event that emits at times of the wall clock, with the scheduled time.
 
     Args:
-        at: a time of each day, as `"07:30"`, or the five fields of cron: `"*/10 6-22 * * mon-fri"`.
-        tz: the zone it is meant in, as `"Europe/Berlin"`; the system's if not given.
-        skipped: what becomes of a time that a day does not have, since clocks are put forward:
-            it comes when that is over, or not at all. What cron does every hour, or more often,
-            comes then only if it would not come as long after the one before as it always does.
-        repeated: how often a time comes that a day has twice, since clocks are put back. What cron
-            does every hour, or more often, it does in both.
-        name: by which it is known again after a reload, unique in its module.
-        missed: what becomes of a time that is more than a minute past when this gets to run, since
+        at: a time of each day, such as `"07:30"`, or the five fields of cron, such as
+            `"*/10 6-22 * * mon-fri"`.
+        tz: the time zone of `at`, such as `"Europe/Berlin"`; by default that of the system.
+        skipped: how to treat a time that a day does not have, since clocks are put forward: it
+            comes `"later"`, when that is over, or not at all. A cron schedule that repeats every
+            hour, or more often, comes then only if its interval would otherwise be interrupted.
+        repeated: how often a time comes that a day has twice, since clocks are put back. A cron
+            schedule that repeats every hour, or more often, comes in both.
+        name: identifies it across reloads, unique in its module.
+        missed: how to treat a time that is more than a minute past when it can be emitted, since
             the runner was down, the machine slept or its clock was set: `"drop"`, or `"emit"` once,
-            for the first of all that were missed.
+            for the first of all missed times.
 
     Raises:
-        ReactiveTypeError: `at` is neither, or never comes, or another argument has no meaning.
+        ReactiveTypeError: `at` is neither, or never matches, or another argument is not valid.
         RuntimeError: no loop is running.
     """
     zone = zone_of(tz)
@@ -64,7 +65,7 @@ def schedule(
         comes_later=_one_of("skipped", skipped, "later", "skip") == "later",
         comes_twice=_one_of("repeated", repeated, "once", "twice") == "twice",
     )
-    return named(_appointments(cron.next_after, missed, zone), name)
+    return named(_schedule_event(cron.next_after, missed, zone), name)
 
 
 def sun(
@@ -79,20 +80,20 @@ def sun(
 ) -> Event[datetime]:
     """Return an Event that emits when the sun rises, or sets, with that time.
 
-    On days on which that does not happen, as near the poles, it does not emit.
+    On days without that event, as near the poles, it does not emit.
 
     Args:
         event: which moment. Dawn and dusk are civil: the sun is 6° below the horizon.
         latitude: in degrees, north is positive.
         longitude: in degrees, east is positive.
         offset: how many seconds later, a day at most; negative for earlier.
-        tz: the zone in which the time is told; the system's if not given.
-        name: by which it is known again after a reload, unique in its module.
+        tz: the time zone of the emitted time; by default that of the system.
+        name: identifies it across reloads, unique in its module.
         missed: see `schedule`.
 
     Raises:
         ReactiveTypeError: there is no such event, place or zone; or latitude and longitude are
-            exchanged, as the place is far from the zone, and would be close to it.
+            exchanged: the place is far from the zone, and would be close to it the other way round.
         RuntimeError: no loop is running.
     """
     if event not in SUN_EVENTS:
@@ -105,14 +106,14 @@ def sun(
 
     def next_after(instant: float) -> float | None:
         time = next_sun_event(event, latitude, longitude, instant - offset)
-        if time is not None and time + offset <= instant:  # the same again, but for its rounding
+        if time is not None and time + offset <= instant:  # the same event, due to rounding
             time = next_sun_event(event, latitude, longitude, time)
         return None if time is None else time + offset
 
-    return named(_appointments(next_after, missed, zone), name)
+    return named(_schedule_event(next_after, missed, zone), name)
 
 
-def _appointments(
+def _schedule_event(
     next_after: Callable[[float], float | None], missed: Missed, zone: tzinfo
 ) -> Event[datetime]:
     now = asyncio.get_running_loop().time()
@@ -125,7 +126,7 @@ def _one_of(argument: str, value: Any, *meanings: str) -> str:
         if value == meaning:
             return meaning
     texts = " or ".join(f'"{each}"' for each in meanings)
-    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} has no meaning: write {texts}")
+    raise ReactiveTypeError(f"{argument}={safe_repr(value, 200)} is not valid: write {texts}")
 
 
 def _check_number(argument: str, value: Any, at_most: float, unit: str) -> None:
@@ -142,11 +143,11 @@ def _check_not_exchanged(latitude: float, longitude: float, zone: tzinfo) -> Non
     place = place_of(zone)
     if place is None or abs(longitude) > 90:
         return
-    given = distance((latitude, longitude), place)
+    entered = distance((latitude, longitude), place)
     exchanged = distance((longitude, latitude), place)
-    if given > _ELSEWHERE > 2 * exchanged:
+    if entered > _ELSEWHERE > 2 * exchanged:
         raise ReactiveTypeError(
             f"latitude={latitude!r}, longitude={longitude!r} is far from {zone}, where "
             f"latitude={longitude!r}, longitude={latitude!r} is: exchange them. If they are right, "
-            "give as tz the zone of the place"
+            "pass the zone of the place as tz"
         )

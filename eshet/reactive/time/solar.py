@@ -1,8 +1,8 @@
-"""When the sun rises, sets, and is highest at a place, as instants.
+"""The instants at which the sun rises, sets, and is highest at a place.
 
-The altitude of the sun is looked at between one culmination and the next, twice a day: in between
-it rises or falls all the time, except near the poles. So each crossing of the horizon is found
-once, whatever the date is by some calendar, and a day without one has none.
+The altitude of the sun is examined between consecutive culminations, twice a day: between them it
+only rises or only falls, except near the poles. So each crossing of the horizon is found once,
+independent of calendar dates, and a day without a crossing has none.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,13 @@ SUN_EVENTS: Final[tuple[str, ...]] = get_args(SunEvent)
 
 _DAY: Final = 86_400
 _HALF_DAYS: Final = 2 * 370
-"""Within these each event comes, wherever one is."""
+"""Within this time each event occurs at least once, at any place."""
 
 _CIVIL: Final = 6.0  # degrees below the horizon
-_NEAR: Final = 0.3  # degrees; by less the sun may cross a horizon twice between two culminations
-_PARTS: Final = 24  # into which that time is divided then
+# Within this distance, the sun may cross a horizon twice between two culminations; then that time
+# is divided into parts.
+_NEAR: Final = 0.3  # degrees
+_PARTS: Final = 24
 _PRECISION: Final = 1e-6  # degrees
 _MAX_STEPS: Final = 60
 
@@ -32,13 +34,13 @@ _MAX_STEPS: Final = 60
 def next_sun_event(
     event: SunEvent, latitude: float, longitude: float, instant: float
 ) -> float | None:
-    """Return the first instant after one at which the sun does something at a place.
+    """Return the first instant after the given one of an event of the sun at a place.
 
     Args:
-        event: what it does. Dawn and dusk are civil.
+        event: the event. Dawn and dusk are civil.
         latitude: in degrees, north is positive.
         longitude: in degrees, east is positive.
-        instant: in seconds since 1970-01-01 UTC, as is the result.
+        instant: in seconds since 1970-01-01 UTC, like the result.
     """
     culminations = _culminations(longitude, instant)
     if event == "noon":
@@ -47,7 +49,7 @@ def next_sun_event(
     sign = 1.0 if event in ("dawn", "sunrise") else -1.0
 
     def height(time: float) -> float:
-        """Return how far the sun is beyond the horizon, in the direction that is meant."""
+        """Return how far the sun is past the horizon, in the direction of the event."""
         return sign * (_altitude(latitude, longitude, time) - horizon)
 
     for (start, _), (end, _) in pairwise(culminations):
@@ -58,7 +60,7 @@ def next_sun_event(
 
 
 def _horizon(event: SunEvent) -> float:
-    """Return the altitude, without refraction, at which the centre of the sun is then."""
+    """Return the altitude, without refraction, of the centre of the sun at an event."""
     zenith = 90 + (_CIVIL if event in ("dawn", "dusk") else SUN_APPARENT_RADIUS)
     return 90 - zenith - refraction_at_zenith(zenith)
 
@@ -79,7 +81,7 @@ def _altitude(latitude: float, longitude: float, instant: float) -> float:
 def _culminations(longitude: float, instant: float) -> Iterator[tuple[float, bool]]:
     """Yield the times at which the sun is highest or lowest, from before an instant on.
 
-    Each comes with whether it is the highest, which is noon.
+    With each time comes whether it is the highest, which is noon.
     """
     first = int((instant + longitude * 240) // (_DAY / 2)) - 2
     for number in range(first, first + _HALF_DAYS):
@@ -90,7 +92,7 @@ def _culminations(longitude: float, instant: float) -> Iterator[tuple[float, boo
 
 
 def _crossings(height: Callable[[float], float], start: float, end: float) -> Iterator[float]:
-    """Yield when a height becomes positive between two culminations of the sun."""
+    """Yield the times at which a height becomes positive between two culminations of the sun."""
     at_start, at_end = height(start), height(end)
     if min(abs(at_start), abs(at_end)) > _NEAR:
         if at_start < 0 < at_end:
@@ -105,21 +107,21 @@ def _crossings(height: Callable[[float], float], start: float, end: float) -> It
 
 
 def _extremes(height: Callable[[float], float], times: list[float]) -> Iterator[float]:
-    """Yield where a height is greatest or least between times that are close to each other."""
+    """Yield the times of local extremes of a height, for closely spaced times."""
     heights = [height(time) for time in times]
     for i in range(1, len(times) - 1):
-        before, thread_local, after = heights[i - 1 : i + 2]
-        if (before - thread_local) * (thread_local - after) < 0:
-            curve = before - 2 * thread_local + after
+        before, middle, after = heights[i - 1 : i + 2]
+        if (before - middle) * (middle - after) < 0:
+            curve = before - 2 * middle + after
             yield times[i] + (before - after) / (2 * curve) * (times[i + 1] - times[i])
 
 
 def _root(
     height: Callable[[float], float], low: float, at_low: float, high: float, at_high: float
 ) -> float:
-    """Return when a height that is negative at first and positive at last is zero.
+    """Return when a height that is negative at the start and positive at the end is zero.
 
-    By false position; an end that stays counts half (the Illinois algorithm).
+    By false position; an end that stays is weighted half (the Illinois algorithm).
     """
     stayed = 0
     middle = high

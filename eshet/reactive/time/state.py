@@ -1,8 +1,8 @@
-# ruff: noqa: D102 - what a memory overrides, it does as its base says.
-"""What nodes that take time remember, and what they do with it: plain objects.
+# ruff: noqa: D102 - an override does what its base class documents
+"""State of the time operators, independent of loop and graph.
 
-A memory is given values and `now`, and says what comes out and when it wants to be woken. It knows
-neither the loop nor the graph; `clocked.py` has the nodes that do.
+An operator state receives values and `now`; it returns the outputs, and the time of the next timer.
+`nodes.py` has the nodes that connect it to the loop and the graph.
 """
 
 import enum
@@ -30,55 +30,55 @@ __all__ = [
 ]
 
 
-def loop_time(given: Any, zero: float) -> float:
-    """Return a time of the loop, as a memory has given it.
+def loop_time(data: Any, epoch: float) -> float:
+    """Return a time of the loop, from the data of a snapshot.
 
     Args:
-        given: by a memory, maybe of another version or process.
-        zero: the loop's time that the data calls 0.
+        data: a number from a snapshot, maybe of another version or process.
+        epoch: the loop time that counts as 0 in the data.
 
     Raises:
-        ValueError: it is no time; a timer that is set to it might never leave the loop alone.
+        ValueError: it is not a finite number; a timer set to it might keep the loop busy forever.
     """
-    if type(given) not in (int, float) or not math.isfinite(given):
-        raise ValueError(f"{safe_repr(given)} is not a time")
-    return float(given + zero)
+    if type(data) not in (int, float) or not math.isfinite(data):
+        raise ValueError(f"{safe_repr(data)} is not a time")
+    return float(data + epoch)
 
 
 def moved(time: float, step: ClockStep) -> float:
-    """Return a time of the loop as it is after a step of the wall clock.
+    """Return a loop time, adapted to a step of the wall clock.
 
-    Only times that were restored from an earlier process depend on the wall clock.
+    Only times restored from an earlier process depend on the wall clock.
     """
     return time + step.moved if time < step.restored_before else time
 
 
 class CauseRule(enum.Enum):
-    """Which of the things that were heard led to what comes out when time is up."""
+    """Which input is the cause of an output that a timer triggers."""
 
     IN_TURN = enum.auto()
-    """Each to one result, in order, as many seconds later as the node was given."""
+    """Each input causes one output, in order, after the operator's number of seconds."""
     LAST = enum.auto()
-    """The last."""
+    """The last input."""
     TIMER = enum.auto()
-    """That by which it became known when time is up; what comes out is that, too."""
+    """The input that set the timer; it also determines the output."""
     BEGINNING = enum.auto()
-    """The same, but for what comes out again and again: that has one beginning."""
+    """Like TIMER, but for repeated outputs: all of them have the cause of the first timer."""
 
 
 class OperatorState:
-    """What a node that takes time remembers.
+    """The state of a node that depends on time.
 
-    Each method returns what comes out, oldest first.
+    Each method returns the outputs, oldest first.
 
     Args:
-        seconds: the length of time that the node was given.
+        seconds: the operator's length of time.
     """
 
     __slots__ = ("seconds",)
 
-    label: ClassVar[str]  # what people call such a node
-    led: ClassVar[CauseRule] = CauseRule.TIMER
+    label: ClassVar[str]  # the name of such a node in messages
+    cause_rule: ClassVar[CauseRule] = CauseRule.TIMER
     follows_wall_clock: ClassVar[bool] = False
     """Whether it depends on the wall clock even if nothing in it was restored."""
 
@@ -87,79 +87,79 @@ class OperatorState:
 
     @property
     def wake_at(self) -> float | None:
-        """When to call `wake`; it may be past."""
+        """When to call `wake`; may be in the past."""
         raise NotImplementedError
 
-    def hear(self, value: Any, now: float) -> list[Any]:
-        """Take in a new value or an emission."""
+    def on_input(self, value: Any, now: float) -> list[Any]:
+        """Process a new value or an emission."""
         raise NotImplementedError
 
     def wake(self, now: float) -> list[Any]:
-        """Do what was to be done at `wake_at`, which is not after `now`."""
+        """Do what was due at `wake_at`, which is not after `now`."""
         raise NotImplementedError
 
     def adjust(self, seconds: float, now: float) -> list[Any]:
-        """Go on with another length of time, for what is remembered already, too."""
+        """Change the length of time, also for inputs that were received before."""
         self.seconds = seconds
         return []
 
-    def give(self, zero: float) -> Any:
-        """Return, as plain data, all that is remembered but the length of time.
+    def snapshot(self, epoch: float) -> Any:
+        """Return the state as plain data, without the length of time.
 
         Args:
-            zero: when the times in it are 0.
+            epoch: the loop time that counts as 0 in the data.
         """
         raise NotImplementedError
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        """Remember what another memory of this kind gave, instead of what this one did.
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        """Replace the state by one from a snapshot of the same kind.
 
-        What comes out are levels that hold by now, and events that were missed.
+        The outputs are levels that hold by now, and events that were missed.
         """
         raise NotImplementedError
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
-        """Go on after a step of the wall clock, which tells better how old restored times are.
+        """Adapt to a step of the wall clock, which corrects the age of restored times.
 
-        What comes out are levels that hold by now, and events that were missed.
+        The outputs are levels that hold by now, and events that were missed.
         """
         if not step.moved:
             return []
         self.move(step)
-        return self.receive(self.give(0.0), RestoreContext(now, 0.0, step.restored_before))
+        return self.restore(self.snapshot(0.0), RestoreContext(now, 0.0, step.restored_before))
 
     def move(self, step: ClockStep) -> None:
-        """Replace all times in this by what `moved` returns for them."""
+        """Replace all times in the state by the result of `moved` for them."""
         raise NotImplementedError
 
     def take_dropped(self) -> Any:
-        """Return the first of what `wake` dropped as it was too late, and forget it; or None."""
+        """Return the first output that `wake` dropped as too late, and forget it; None if none."""
         return None
 
 
 class Delay(OperatorState):
-    """What is on its way.
+    """The delayed values, with the times when they were received.
 
     Args:
-        seconds: how long it takes.
-        emits_missed: whether what was due while nobody was there comes out late.
+        seconds: the delay.
+        emits_missed: whether an output is emitted late if no process was running when it was due.
     """
 
     __slots__ = ("_emits_missed", "_pending")
 
     label = "delay"
-    led = CauseRule.IN_TURN
+    cause_rule = CauseRule.IN_TURN
 
     def __init__(self, seconds: float, *, emits_missed: bool = False) -> None:
         super().__init__(seconds)
         self._emits_missed = emits_missed
-        self._pending: deque[tuple[float, Any]] = deque()  # since when, what
+        self._pending: deque[tuple[float, Any]] = deque()  # (time of input, value)
 
     @property
     def wake_at(self) -> float | None:
         return self._pending[0][0] + self.seconds if self._pending else None
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         self._pending.append((now, value))
         return []
 
@@ -173,39 +173,39 @@ class Delay(OperatorState):
         self.seconds = seconds
         return self.wake(now)
 
-    def give(self, zero: float) -> Any:
-        return [[since - zero, value] for since, value in self._pending]
+    def snapshot(self, epoch: float) -> Any:
+        return [[since - epoch, value] for since, value in self._pending]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        self._pending = deque((loop_time(since, resumption.zero), value) for since, value in given)
-        return [] if self._emits_missed else self.wake(resumption.down_until)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        self._pending = deque((loop_time(since, context.epoch), value) for since, value in data)
+        return [] if self._emits_missed else self.wake(context.down_until)
 
     def move(self, step: ClockStep) -> None:
         self._pending = deque((moved(since, step), value) for since, value in self._pending)
 
 
 class TimeWindow(OperatorState):
-    """The values that are young enough.
+    """The values of the last `seconds`.
 
     Args:
-        seconds: how old they may get.
-        stays: whether the last value stays until it was replaced, and ages from then on only.
+        seconds: the length of the window.
+        stays: whether the last value stays until it is replaced, and only ages from then on.
     """
 
     __slots__ = ("_entries", "_stays")
 
     label = "time_window"
-    led = CauseRule.IN_TURN
+    cause_rule = CauseRule.IN_TURN
 
     def __init__(self, seconds: float, *, stays: bool) -> None:
         super().__init__(seconds)
         self._stays = stays
-        # What, and since when it ages. Those that age come first, the oldest of them leading.
+        # (value, time from which it ages); those that age come first, oldest first.
         self._entries: deque[tuple[Any, float | None]] = deque()
 
     @property
     def values(self) -> list[Any]:
-        """What is in the window."""
+        """The values in the window."""
         return [value for value, _ in self._entries]
 
     @property
@@ -213,14 +213,14 @@ class TimeWindow(OperatorState):
         since = self._entries[0][1] if self._entries else None
         return None if since is None else since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if self._stays and self._entries and self._entries[-1][1] is None:
             self._entries.append((self._entries.pop()[0], now))
         self._entries.append((value, None if self._stays else now))
         return [self.values]
 
-    def hear_aging(self, value: Any, now: float) -> None:
-        """Take in a value that ages from now on, whatever the last one does."""
+    def add_aging(self, value: Any, now: float) -> None:
+        """Add a value that ages from now on, independent of the last one."""
         self._entries.append((value, now))
 
     def wake(self, now: float) -> list[Any]:
@@ -234,15 +234,15 @@ class TimeWindow(OperatorState):
         self.seconds = seconds
         return [self.values] if self._forget(now) else []
 
-    def give(self, zero: float) -> Any:
-        return [[None if since is None else since - zero, value] for value, since in self._entries]
+    def snapshot(self, epoch: float) -> Any:
+        return [[None if since is None else since - epoch, value] for value, since in self._entries]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
         self._entries = deque(
-            (value, None if since is None else loop_time(since, resumption.zero))
-            for since, value in given
+            (value, None if since is None else loop_time(since, context.epoch))
+            for since, value in data
         )
-        self._forget(resumption.down_until)
+        self._forget(context.down_until)
         return [self.values]
 
     def move(self, step: ClockStep) -> None:
@@ -251,7 +251,7 @@ class TimeWindow(OperatorState):
         )
 
     def _forget(self, now: float) -> int:
-        """Drop what is too old, at once; return how many that were."""
+        """Drop all values that are too old; return how many."""
         count = 0
         while (wake_at := self.wake_at) is not None and wake_at <= now:
             self._entries.popleft()
@@ -260,23 +260,23 @@ class TimeWindow(OperatorState):
 
 
 class RateLimit(OperatorState):
-    """Since when nothing may pass, and what has come since."""
+    """The start of the current interval, and the last input in it."""
 
     __slots__ = ("_blocked_since", "_held")
 
     label = "rate_limit"
-    led = CauseRule.LAST
+    cause_rule = CauseRule.LAST
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self._blocked_since: float | None = None
-        self._held: list[Any] = []  # the last of what came, if anything did
+        self._held: list[Any] = []  # the last input of the interval, if any
 
     @property
     def wake_at(self) -> float | None:
         return None if self._blocked_since is None else self._blocked_since + self.seconds
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         if self._blocked_since is None:
             self._blocked_since = now
             return [value]
@@ -288,17 +288,17 @@ class RateLimit(OperatorState):
         self._blocked_since = now if held else None
         return held
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         since = self._blocked_since
-        return [None if since is None else since - zero, list(self._held)]
+        return [None if since is None else since - epoch, list(self._held)]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        since, held = given
-        self._blocked_since = None if since is None else loop_time(since, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        since, held = data
+        self._blocked_since = None if since is None else loop_time(since, context.epoch)
         self._held = list(held)
         wake_at = self.wake_at
-        missed = wake_at is not None and wake_at < resumption.down_until
-        return self.wake(resumption.down_until) if missed else []
+        missed = wake_at is not None and wake_at < context.down_until
+        return self.wake(context.down_until) if missed else []
 
     def move(self, step: ClockStep) -> None:
         if self._blocked_since is not None:
@@ -306,10 +306,10 @@ class RateLimit(OperatorState):
 
 
 class At(OperatorState):
-    """What is to be emitted when.
+    """The next emission, and when it is due.
 
     Args:
-        emits_missed: whether what was due while nobody was there comes out late.
+        emits_missed: whether it is emitted late if no process was running when it was due.
     """
 
     __slots__ = ("_due", "_emits_missed", "_set_at")
@@ -326,15 +326,15 @@ class At(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._due is None else self._due[0]
 
-    def hear(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[Any]:
         self._due, self._set_at = None, now
         if value is not None and not is_absent(value):
             pair = isinstance(value, tuple) and len(value) == 2
             time, payload = value if pair else (value, None)
             if not isinstance(time, int | float) or math.isnan(time):
                 raise ReactiveTypeError(
-                    "emit_at takes None, a time of the loop, a pair of such a time and what to "
-                    f"emit then, or a Value of these, not {value!r}"
+                    "emit_at takes None, a time of the loop, a pair of such a time and a value "
+                    f"to emit, or a Value of these, not {value!r}"
                 )
             self._due = (time, payload)
         return []
@@ -343,19 +343,19 @@ class At(OperatorState):
         due, self._due = self._due, None
         return [] if due is None else [due[1]]
 
-    def give(self, zero: float) -> Any:
+    def snapshot(self, epoch: float) -> Any:
         if self._due is None:
             return []
         time, payload = self._due
-        return [time - zero, payload, None if self._set_at == -math.inf else self._set_at - zero]
+        return [time - epoch, payload, None if self._set_at == -math.inf else self._set_at - epoch]
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        time, payload, set_at = [*given, None][:3] if given else (None, None, None)
-        due = None if time is None else loop_time(time, resumption.zero)
-        self._set_at = -math.inf if set_at is None else loop_time(set_at, resumption.zero)
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        time, payload, set_at = [*data, None][:3] if data else (None, None, None)
+        due = None if time is None else loop_time(time, context.epoch)
+        self._set_at = -math.inf if set_at is None else loop_time(set_at, context.epoch)
         self._due = None if due is None else (due, payload)
-        missed = self._due is not None and self._due[0] < resumption.down_until
-        return self.wake(resumption.down_until) if missed and not self._emits_missed else []
+        missed = self._due is not None and self._due[0] < context.down_until
+        return self.wake(context.down_until) if missed and not self._emits_missed else []
 
     def move(self, step: ClockStep) -> None:
         if self._due is not None and self._set_at < step.restored_before:
@@ -364,12 +364,12 @@ class At(OperatorState):
 
 
 class Clock(OperatorState):
-    """When the wall clock is to be read again."""
+    """When to read the wall clock next."""
 
     __slots__ = ("_next", "_tz")
 
     label = "now"
-    led = CauseRule.BEGINNING
+    cause_rule = CauseRule.BEGINNING
     follows_wall_clock = True
 
     def __init__(self, seconds: float, tz: tzinfo | None, now: float) -> None:
@@ -383,7 +383,7 @@ class Clock(OperatorState):
         return self._next
 
     def wake(self, now: float) -> list[Any]:
-        # Not from `now`, so that it does not drift; but what was slept through is left out.
+        # Based on the previous time, to avoid drift; readings missed during sleep are skipped.
         self._next += self.seconds * ((now - self._next) // self.seconds + 1)
         return [wall_now(self._tz)]
 
@@ -394,14 +394,14 @@ class Clock(OperatorState):
         self._next = now + seconds
         return []
 
-    def give(self, zero: float) -> Any:
-        return self._next - zero
+    def snapshot(self, epoch: float) -> Any:
+        return self._next - epoch
 
-    def receive(self, given: Any, resumption: RestoreContext) -> list[Any]:
-        # What is late is read again in the next turn; what is not, in step with the old readings.
-        self._next = min(self._next, loop_time(given, resumption.zero))
+    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+        # An overdue reading comes in the next turn; otherwise keep the rhythm of the old readings.
+        self._next = min(self._next, loop_time(data, context.epoch))
         return []
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
-        self._next = now  # what was read is wrong
+        self._next = now  # the last reading is wrong
         return []

@@ -4,12 +4,13 @@ Python runs one thread at a time. A busy thread makes every step of the loop wai
 the interpreter, so the loop is late although none of its steps takes long.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final, NamedTuple
+
+from eshet.interpreter import thread_frames
 
 __all__ = ["BusyThread", "BusyThreads"]
 
@@ -71,7 +72,7 @@ class BusyThreads:
 
     def _threads_of_rules(self) -> Iterator[BusyThread]:
         names = {each.ident: each.name for each in threading.enumerate()}
-        for ident, innermost in sys._current_frames().items():
+        for ident, innermost in thread_frames().items():
             frame: FrameType | None = innermost
             while frame is not None and not frame.f_code.co_filename.startswith(self._folder):
                 frame = frame.f_back

@@ -14,6 +14,7 @@ from eshet.private_files import make_private_folder
 from eshet.scope import Scope
 from eshet.text import type_name
 from eshet.user_errors import error_text, is_error, plain_error
+from eshet_rules.audit.records import LoopBroken, StopPrevented, emit
 from eshet_rules.modules.discovery import Source
 from eshet_rules.supervision.guard.crash import CrashFile
 from eshet_rules.supervision.guard.quarantine import Quarantine
@@ -133,7 +134,7 @@ class Guard:
     def _on_broken(self, error: BaseException) -> NoReturn:
         """End the process, as its event loop can't continue, so that it is restarted."""
         with contextlib.suppress(BaseException):
-            self._log.critical("the event loop is broken", exc_info=error)
+            emit(self._log, LoopBroken(), error=error)
         with contextlib.suppress(OSError):
             os.write(2, f"eshet-rules: the event loop is broken: {error_text(error)}\n".encode())
         if self._crash is not None:
@@ -144,7 +145,7 @@ class Guard:
         if place is not None and place.rule is not None:
             place.rule.scope.report(error, doing)
         else:
-            self._log.error("something wanted to end the runner", exc_info=error)
+            emit(self._log, StopPrevented(), error=error)
 
     def _place_of(self, error: BaseException) -> Place | None:
         """Return the innermost line of the rules folder in the traceback of an error."""

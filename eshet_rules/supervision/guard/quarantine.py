@@ -18,6 +18,13 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.clock import wall_now
 from eshet.private_files import make_private_folder, write_privately
+from eshet_rules.audit.records import (
+    QuarantineNotWritten,
+    RuleQuarantined,
+    RunnerKilledByRule,
+    SafeMode,
+    emit,
+)
 from eshet_rules.modules.discovery import Source
 from eshet_rules.supervision.guard.crash import Crash, Spot, read_crash
 from eshet_rules.supervision.limits import RuleLimits
@@ -118,8 +125,9 @@ class Quarantine:
         self._write(_STARTS, [*starts, _now()])
         self.admit(sources)
         for each in self._blames:
-            self._log.error(
-                "rule stays off", rule=each.name, why=each.why, file=each.file, line=each.line
+            emit(
+                self._log,
+                RuleQuarantined(rule=each.name, why=each.why, file=each.file, line=each.line),
             )
 
     def mark_healthy(self) -> None:
@@ -162,13 +170,15 @@ class Quarantine:
             f"safe mode, as the last {starts} starts failed within "
             f"{self._limits.min_uptime:g} s; save its file, or run `eshet-rules enable`"
         )
-        self._log.error(
-            "safe mode: all rules stay off",
-            starts=starts,
-            why=f"the last {starts} starts failed within {self._limits.min_uptime:g} s, and no "
-            "crash file names a rule",
-            advice="save a rule's file, or run `eshet-rules enable RULE`, to run it; the start "
-            "after this one runs all rules again",
+        emit(
+            self._log,
+            SafeMode(
+                starts=starts,
+                why=f"the last {starts} starts failed within {self._limits.min_uptime:g} s, and no "
+                "crash file names a rule",
+                advice="save a rule's file, or run `eshet-rules enable RULE`, to run it; the start "
+                "after this one runs all rules again",
+            ),
         )
 
     def _keep(self, blames: Iterable[Blame]) -> None:
@@ -179,7 +189,7 @@ class Quarantine:
 
     def _keep_crash_file(self) -> None:
         kept = self._folder / f"crash-{_now().replace(':', '')}"
-        self._log.error("the runner was ended from within", file=str(kept))
+        emit(self._log, RunnerKilledByRule(file=str(kept)))
         with contextlib.suppress(OSError):
             self.crash_file.replace(kept)
             for old in sorted(self._folder.glob("crash-*"))[:-_MOST_CRASHES]:
@@ -197,7 +207,7 @@ class Quarantine:
             make_private_folder(self._folder)
             write_privately(file, msgspec.json.format(msgspec.json.encode(content)))
         except OSError as error:
-            self._log.error("can't write which rules stay off", file=str(file), error=str(error))
+            emit(self._log, QuarantineNotWritten(file=str(file), error=str(error)))
 
 
 def attribute(crash: Crash, sources: Mapping[str, Source]) -> list[Blame]:

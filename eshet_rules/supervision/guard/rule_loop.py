@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Final, NoReturn, TypeVarTuple, Unpack
 
+from eshet.interpreter import HANDLE_RUN, context_of, set_ready_queue
 from eshet.scope import Scope, current_scope
 from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.supervision.scope import own_tasks_by_scope
@@ -99,7 +100,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
         self.on_broken: Callable[[BaseException], object] | None = None
         """Called with an error that occurs again each time that the loop tries to continue."""
         self._failures = 0  # failures to continue since a step was run
-        self._ready: deque[asyncio.Handle] = FairQueue(_rule_of_handle)
+        set_ready_queue(self, FairQueue(_rule_of_handle))
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
         _loops.add(self)
@@ -110,7 +111,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
         A rule may fork, and run any code in the child. But a child that continued with the loop
         would be a second runner that shares the connections of the first.
         """
-        self._ready = _EndOfChild()
+        set_ready_queue(self, _EndOfChild())
 
     def call_at(
         self,
@@ -185,9 +186,9 @@ class RuleLoop(asyncio.SelectorEventLoop):
 
     def _continue(self, error: BaseException) -> None:
         """Report an error that has ended the loop; call `on_broken` if the loop can't continue."""
-        step: Any = _step_of(error)
+        step = _step_of(error)
         if step is not None:
-            self._report_exit(error, current_scope(step._context))
+            self._report_exit(error, current_scope(context_of(step)))
             return
         if not self._failures:
             self.call_soon(self._reset_failures, context=Context())
@@ -244,11 +245,11 @@ def _step_of(error: BaseException) -> asyncio.Handle | None:
     The context of the handle was left already, but the handle is in the frame that ran it.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is asyncio.Handle._run.__code__:
+        if frame.f_code is HANDLE_RUN:
             step: asyncio.Handle = frame.f_locals["self"]
             return step
     return None
 
 
 def _rule_of_handle(handle: Any) -> object:
-    return rule_of(current_scope(handle._context))
+    return rule_of(current_scope(context_of(handle)))

@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 import eshet
 import eshet_rules
+from eshet_rules.audit.records import SignalHandlerRestored, emit
 
 __all__ = ["SignalHandlers"]
 
@@ -88,7 +89,7 @@ class SignalHandlers:
 
     def _keep(self, number: signal.Signals, handler: Any) -> None:
         if handler is not self._kept[number]:
-            self._log.warning("took back a signal that a rule had taken", signal=number.name)
+            emit(self._log, SignalHandlerRestored(signal=number.name))
             self._set(number, self._kept[number])
 
     def _replace(self, number: int) -> None:

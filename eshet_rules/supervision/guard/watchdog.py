@@ -39,9 +39,18 @@ from structlog.typing import FilteringBoundLogger
 import eshet
 import eshet_rules
 from eshet.exceptions import Interrupted
+from eshet.interpreter import LOOP_RUN_ONCE
 from eshet.reactive.core.transaction import thread_local
 from eshet.scope import current_scope
 from eshet_rules import audit, logs
+from eshet_rules.audit.records import (
+    LoopSlowedByThreads,
+    LoopUnblocked,
+    ProcessWasStopped,
+    RuleBlocksLoop,
+    RuleInterrupted,
+    emit,
+)
 from eshet_rules.supervision.guard.busy_threads import BusyThreads
 from eshet_rules.supervision.guard.crash import CrashFile
 from eshet_rules.supervision.guard.signal_handlers import SignalHandlers
@@ -169,10 +178,10 @@ class Watchdog:
     def _beat(self) -> None:
         if self._logged_since is not None:
             blocked = time.monotonic() - self._logged_since
-            self._log.info("loop is free again", blocked_s=round(blocked, 2))
+            emit(self._log, LoopUnblocked(blocked_s=round(blocked, 2)))
         self._note_stop()
         if self._stopped:  # not logged by the alarm, which may interrupt the log itself
-            self._log.warning("the process was stopped", seconds=round(self._stopped, 2))
+            emit(self._log, ProcessWasStopped(seconds=round(self._stopped, 2)))
         if not self._stopped:
             self._warn_of_threads()
         self._stopped = 0.0
@@ -193,14 +202,16 @@ class Watchdog:
         self._warned_of_threads = now
         for file, line in dict.fromkeys((each.file, each.line) for each in busy):
             rule = _rule_for(file, self._rules)
-            self._log.warning(
-                "threads of a rule slow the loop down",
-                rule=rule.name if rule is not None else None,
-                threads=[each.name for each in busy if each.file == file][:10],
-                file=file,
-                line=line,
-                advice="compute less, or in a process (`concurrent.futures.ProcessPoolExecutor`): "
-                "threads share one interpreter with the event loop",
+            emit(
+                self._log,
+                LoopSlowedByThreads(
+                    rule=rule.name if rule is not None else None,
+                    threads=[each.name for each in busy if each.file == file][:10],
+                    file=file,
+                    line=line,
+                    advice="compute less, or in a process (`concurrent.futures.ProcessPoolExecutor`"
+                    "): threads share one interpreter with the event loop",
+                ),
             )
 
     # --- the alarm, within the blocking code --------------------------------------------------
@@ -236,7 +247,7 @@ class Watchdog:
             if self._crash is not None and place.frame is not None:  # its limits may be wider
                 self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is in a call of `print`
-                self._log_blocked("rule blocks the loop", place, blocked)
+                self._log_blocking(RuleBlocksLoop, place, blocked)
         if blocked >= limits.interrupt_after and not is_new:  # a new step means the old has ended
             if place.frame is None:  # the rule has returned, and its changes don't come to rest
                 signal.setitimer(signal.ITIMER_REAL, SAMPLE, SAMPLE)
@@ -255,14 +266,18 @@ class Watchdog:
         self._stopped += stopped
         return stopped
 
-    def _log_blocked(self, event: str, place: Place, blocked: float) -> None:
-        self._log.error(
-            event,
-            rule=place.rule.name if place.rule is not None else None,
-            seconds=round(blocked, 2),
-            file=place.file,
-            line=place.line,
-            stack="".join(traceback.format_list(self._stack(place))).rstrip("\n"),
+    def _log_blocking(
+        self, event: type[RuleBlocksLoop | RuleInterrupted], place: Place, blocked: float
+    ) -> None:
+        emit(
+            self._log,
+            event(
+                rule=place.rule.name if place.rule is not None else None,
+                seconds=round(blocked, 2),
+                file=place.file,
+                line=place.line,
+                stack="".join(traceback.format_list(self._stack(place))).rstrip("\n"),
+            ),
         )
 
     def _stack(self, place: Place) -> list[traceback.FrameSummary]:
@@ -281,7 +296,7 @@ class Watchdog:
         if self._crash is not None:
             self._crash.note(rule.name if rule is not None else None, place.file, place.line)
         with contextlib.suppress(RuntimeError):
-            self._log_blocked("rule interrupted", place, error.seconds)
+            self._log_blocking(RuleInterrupted, place, error.seconds)
         if rule is not None:
             self._loop.call_soon_threadsafe(rule.fail, error)
 
@@ -375,7 +390,7 @@ def _step_of(frame: FrameType | None) -> FrameType | None:
     """Return the outermost frame of the present step of the loop; None if there is none."""
     step = None
     for each in _outwards(frame):
-        if each.f_code.co_name == "_run_once":
+        if each.f_code is LOOP_RUN_ONCE:
             return step
         step = each
     return None

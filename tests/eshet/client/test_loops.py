@@ -77,7 +77,7 @@ async def test_a_server_of_another_loop_is_not_connected_to_and_says_what_to_do(
             with SyncClient(server=server):
                 raise AssertionError
 
-        with pytest.raises(Disconnected, match="give the client its address instead"):
+        with pytest.raises(Disconnected, match="pass its address to the client instead"):
             await asyncio.to_thread(use_elsewhere)
         async with Client(server=server) as client:
             assert (await client.action_call("/meta/stats"))["clients"] == 1

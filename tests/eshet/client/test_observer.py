@@ -181,7 +181,7 @@ async def test_a_lost_connection_is_a_cause(clients, observer, advance):
     await outside.state_changed("/lux", 12)
     await hall.state_observe("/lux", lambda value: None)
     observer.heard.clear()
-    hall._keeper._session.connection.abort()
+    hall._manager._session.connection.abort()
     await advance(0)
     [(kind, path, value, cause)] = observer.heard
     assert (kind, path, value, cause.kind) == ("state", "/lux", Unknown, "disconnected")

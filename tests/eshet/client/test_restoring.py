@@ -72,7 +72,7 @@ async def test_a_connection_that_ends_once_while_it_is_restored_costs_no_value(
             await (await client.state_register(f"/s{number}")).changed(number)
         for cuts in ([50], [100, 50], [200, 100, 50]):
             cut_at = list(cuts)
-            client._keeper._session.connection.abort()
+            client._manager._session.connection.abort()
             await advance(10)
             assert not cut_at
             assert client.connected

@@ -214,6 +214,6 @@ async def test_what_changed_hands_is_restored_after_a_reconnection(house):
     light = await house.new.state_register("/light")
     await light.changed(1)
     await house.take_over()
-    house.connection._keeper._session.connection.close("cut by the test")
+    house.connection._manager._session.connection.close("cut by the test")
     await house.advance(1)
     assert await house.viewer.get("/light") == 1

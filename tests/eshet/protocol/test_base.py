@@ -23,7 +23,7 @@ def test_a_request_is_closed_once() -> None:
     requests: Requests[str] = Requests()
     request_id = requests.open("item")
     assert requests.close(request_id) == "item"
-    with pytest.raises(ProtocolError, match="a reply to request 0, which nobody made"):
+    with pytest.raises(ProtocolError, match="a reply to request 0, which is not open"):
         requests.close(request_id)
 
 

@@ -31,10 +31,10 @@ def trims(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The times at which memory was given back."""
     times: list[float] = []
 
-    def give_back() -> None:
+    def trim_heap() -> None:
         times.append(asyncio.get_running_loop().time())
 
-    monkeypatch.setattr(memory, "_give_back", give_back)
+    monkeypatch.setattr(memory, "_trim_heap", trim_heap)
     return times
 
 
@@ -101,7 +101,7 @@ def _tables(server: Server) -> dict[str, int]:
         "peers": server.router.peers,
         "sessions": server._sessions,
         "index": tree._index,
-        "heard": tree._heard,
+        "heard": tree._listened,
         "children": directory.children,
         "listeners": tree.find(b"/a/stays").listeners,
     }
@@ -196,7 +196,7 @@ def test_free_memory_goes_back_to_the_system() -> None:
     last = bytes(2000)  # at the end of the heap, which without it would shrink by itself
     full = _resident()
     del freed
-    memory._give_back()
+    memory._trim_heap()
     assert full - before > 40 << 20
     assert _resident() - before < 10 << 20
     assert len(last) == 2000
@@ -212,7 +212,7 @@ def frozen() -> Iterator[None]:
 @pytest.mark.usefixtures("frozen")
 def test_what_somebody_has_frozen_stays_frozen() -> None:
     before = gc.get_freeze_count()
-    memory._give_back()
+    memory._trim_heap()
     assert gc.get_freeze_count() == before
 
 

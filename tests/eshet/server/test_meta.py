@@ -67,8 +67,8 @@ async def test_clients_tells_of_those_who_were_thrown_out_and_why(
     [[who, why, seconds], *_] = (await client.action_call("/meta/clients"))["gone"]
     assert who == "me too"
     assert why == (
-        "another client uses the same id, 'me too': the one at in-process link took the place of "
-        "that at in-process link"
+        "another client uses the same id, 'me too': the one at in-process link has replaced the "
+        "one at in-process link"
     )
     assert seconds == 3
 

@@ -128,7 +128,7 @@ async def test_a_unix_socket_in_use_is_an_error_and_a_dead_one_is_replaced(
         with pytest.raises(ListenError, match="there is no such folder"):
             await second.listen_unix(tmp_path / "nowhere" / "eshet")
         (tmp_path / "file").write_text("precious")
-        with pytest.raises(ListenError, match="something is there that is no socket"):
+        with pytest.raises(ListenError, match="there is a file that is not a socket"):
             await second.listen_unix(tmp_path / "file")
         with pytest.raises(ListenError, match="too many for the path of a socket; choose one of"):
             await second.listen_unix(tmp_path / ("x" * 120))

@@ -6,7 +6,7 @@ from eshet import Unknown
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive import NoValue
 from eshet.scope import Scope
-from eshet.yarp.outputs import HeldOutput, Outputs, is_unknown, left_in, own_output, using_outputs
+from eshet.yarp.outputs import HeldOutput, Outputs, is_unknown, left_in, own_output
 
 
 class Unfinished(HeldOutput):
@@ -37,7 +37,7 @@ class Version:
         return {self.scope: "light"}
 
     def take_over(self, old):
-        self.outputs.release(self.rules, old.outputs.give(old.rules))
+        self.outputs.release(self.rules, old.outputs.snapshot(old.rules))
 
 
 @pytest.mark.parametrize("value", [NoValue, Unknown, [1, (Unknown,)], {"a": NoValue}, {Unknown: 1}])
@@ -107,9 +107,9 @@ def test_what_no_sink_goes_on_with_is_returned():
     old.sink(path="/gone", unfinished=[1])(1)
     old.sink(unfinished=[2])(2)
     new.sink()
-    [left] = new.outputs.release(new.rules, old.outputs.give(old.rules))
+    [left] = new.outputs.release(new.rules, old.outputs.snapshot(old.rules))
     assert left.description.label == "set_value of /gone"
-    assert [value for value, _ in left_in(left.given)] == [1]
+    assert [value for value, _ in left_in(left.data)] == [1]
     assert new.sent == [2]
 
 
@@ -120,7 +120,7 @@ def test_what_the_old_one_could_not_finish_is_sent_for_the_cause_that_it_was_for
     causes = []
     new = HeldOutput("set_value of /lamp", lambda value: causes.append(current_cause()), False)
     with use_cause(Cause("reload", "hall")) as reload:
-        new.release(output.give())
+        new.release(output.snapshot())
     assert [each.id for each in causes] == [cause.id, reload.id]
 
 
@@ -138,7 +138,7 @@ def test_a_sink_of_another_rule_goes_on_from_what_was_last_sent_to_its_path():
     old, new = Version(), Version(held_back=True)
     old.sink()(1)
     new.sink()(1)
-    new.outputs.release({new.scope: "another"}, old.outputs.give(old.rules))
+    new.outputs.release({new.scope: "another"}, old.outputs.snapshot(old.rules))
     assert new.sent == []
 
 
@@ -146,7 +146,7 @@ def test_a_sink_goes_with_its_scope():
     version = Version()
     version.sink()(1)
     version.scope.dispose()
-    assert version.outputs.give({}) == []
+    assert version.outputs.snapshot({}) == []
 
 
 def test_an_error_of_one_sink_does_not_hold_the_others_back():
@@ -164,9 +164,11 @@ def fail(value):
     raise OSError("no line")
 
 
-def test_sinks_made_in_a_context_belong_to_its_outputs():
+def test_sinks_made_in_a_scope_belong_to_its_outputs():
     outputs, output = Outputs(held_back=True), HeldOutput("set_value of /a", print, follows=True)
-    with using_outputs(outputs):
+    scope = Scope("rule")
+    scope.provide(Outputs, outputs)
+    with scope.active():
         own_output(output)
     assert output.held == []
     assert own_output(HeldOutput("set_value of /b", print, follows=True)).held is None

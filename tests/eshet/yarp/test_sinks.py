@@ -9,6 +9,7 @@ import pytest
 from eshet import Client, ErrorValue, InvalidPath, Unknown, yarp
 from eshet.scope import Scope
 from eshet.utils import RunInTask, RunSerially
+from eshet.yarp.default_strategy import DefaultStrategy
 from tests.conftest import Advance
 
 
@@ -141,7 +142,9 @@ async def test_a_sink_runs_under_its_strategy(other: Client, advance: Advance) -
 async def test_without_a_strategy_it_runs_under_that_of_the_context(
     other: Client, advance: Advance
 ) -> None:
-    with yarp.using_strategy(RunSerially(retry=True)):
+    scope = Scope("rule")
+    scope.provide(DefaultStrategy, DefaultStrategy(RunSerially(retry=True)))
+    with scope.active():
         await yarp.set_value("/retried", 1)
         await yarp.set_value("/not_retried", 1, strategy=RunInTask())
     await advance(0)
@@ -209,7 +212,7 @@ async def test_a_set_callback_decides_itself(other: Client, advance: Advance) ->
 
 
 async def test_settable_and_a_set_callback_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match=r"state_register of /s: .*give one of them"):
+    with pytest.raises(ValueError, match=r"state_register of /s: .*pass only one of them"):
         await yarp.state_register("/s", yarp.Value(1), settable=True, set_callback=print)
 
 

@@ -169,5 +169,5 @@ def test_the_default_store_is_in_the_current_folder():
 
 
 def test_a_store_says_what_json_cannot_hold(tmp_path):
-    with pytest.raises(ReactiveTypeError, match=r"state\.json is of JSON"):
+    with pytest.raises(ReactiveTypeError, match=r"state\.json is JSON"):
         FileStoreConfig(base_dir=tmp_path).build().store({1})

@@ -57,7 +57,7 @@ class Ringing:
         rings = {
             r["cause"]: str(r["value"])
             for r in records
-            if r["event"] == "input received" and r["path"] == "/bell"
+            if r["event"] == "input.received" and r["path"] == "/bell"
         }
         return [
             (r["value"], why(r, rings))
@@ -305,7 +305,7 @@ async def test_a_clock_starts_a_cause_each_time(ringing, timer):
     )
     set_up = ringing.house.records(path="/out")[-1]["cause"]
     await ringing.house.advance(180)
-    said = ringing.house.records(path="/out", event="state published")[1:]
+    said = ringing.house.records(path="/out", event="output.published")[1:]
     assert [r["value"] for r in said] == [1, 2, 3]
     assert len({r["cause"] for r in said}) == 3
     assert {r["parent"] for r in said} == {set_up}
@@ -323,8 +323,8 @@ async def test_of_a_batch_of_two_inputs_each_output_has_the_cause_of_its_own(rin
     await asyncio.gather(viewer.event_emit("/bell", 1), viewer.event_emit("/door", "open"))
     await ringing.house.advance(1)
     records = ringing.house.records()
-    heard = {r["value"]: r["cause"] for r in records if r["event"] == "input received"}
-    said = {r["value"]: r["cause"] for r in records if r["event"] == "event emitted"}
+    heard = {r["value"]: r["cause"] for r in records if r["event"] == "input.received"}
+    said = {r["value"]: r["cause"] for r in records if r["event"] == "output.emitted"}
     assert said == {1: heard[1], "open": heard["open"]}
     assert heard[1] != heard["open"]
 
@@ -344,7 +344,7 @@ async def test_each_of_several_rules_says_it_for_the_same_input(house):
     assert await house.update()
     await house.viewer.event_emit("/bell", 1)
     await house.advance(1)
-    said = house.records(event="event emitted")
+    said = house.records(event="output.emitted")
     assert [r["rule"] for r in said] == ["hall.light[bath]", "hall.light[hall]"]
     assert len({r["cause"] for r in said}) == 1
     assert len({r["cause"] for r in house.records(path="/bell")}) == 1
@@ -408,7 +408,7 @@ async def test_what_begins_in_one_version_and_ends_in_the_next_names_what_it_beg
     await ringing.house.advance(20)
     before = len(ringing.said())
     await ringing.load(f"{textwrap.dedent(body)}\n# edited")
-    assert "reloaded" in [r["event"] for r in ringing.house.records()]
+    assert "module.reloaded" in [r["event"] for r in ringing.house.records()]
     await ringing.house.advance(60)
     ringing.seen = 0
     assert len(ringing.said()) > before
@@ -439,8 +439,8 @@ async def test_a_rule_that_fails_for_an_input_is_restarted_for_it(ringing):
     await ringing.house.advance(10)
     # The rule hears of the bell twice, in two ways.
     [bell] = {r["cause"] for r in ringing.house.records(path="/bell")}
-    assert ringing.house.one(event="rule failed")["cause"] == bell
-    restarted = ringing.house.one(event="rule restarted")
+    assert ringing.house.one(event="rule.failed")["cause"] == bell
+    restarted = ringing.house.one(event="rule.restarted")
     assert restarted["parent"] == bell
     await ringing.ring(2)
     await ringing.house.advance(0)
@@ -451,7 +451,7 @@ async def test_what_a_rule_does_after_it_was_told_to_restart_is_not_its_first_se
     await ringing.load('await yarp.set_value("/out", 1)')
     await ringing.house.reloader.restart(["hall.rings"])
     await ringing.house.advance(1)
-    first, second = ringing.house.records(event="value set")
+    first, second = ringing.house.records(event="output.set")
     assert (first["trigger"], second["trigger"]) == ("set-up hall", "restart hall.rings")
     assert first["cause"] != second["cause"]
 
@@ -530,7 +530,7 @@ async def test_where_one_rule_says_what_another_hears_the_chain_goes_on(house, w
     assert await house.update()
     await house.viewer.event_emit("/bell", 1)
     await house.advance(10)
-    said = house.records(path="/end", event="state published")[-1]
+    said = house.records(path="/end", event="output.published")[-1]
     assert said["value"] == 1
     assert house.whole_chain(said) == expected
 
@@ -543,7 +543,7 @@ async def test_what_another_program_does_in_between_is_not_known(house):
     assert await house.update()
     await house.viewer.event_emit("/bell", 1)
     await house.advance(1)
-    said = house.records(path="/end", event="state published")[-1]
+    said = house.records(path="/end", event="output.published")[-1]
     assert house.whole_chain(said) == ["/out"]
 
 
@@ -569,8 +569,8 @@ async def test_two_runners_on_one_server_know_nothing_of_each_others_causes(
     assert await other.update()
     await house.viewer.event_emit("/bell", 1)
     await house.advance(1)
-    mid = house.one(path="/mid", event="state published")
+    mid = house.one(path="/mid", event="output.published")
     assert house.whole_chain(mid) == ["/bell"]
-    end = other.records(path="/end", event="state published")[-1]
+    end = other.records(path="/end", event="output.published")[-1]
     assert (end["value"], other.whole_chain(end)) == (1, ["/mid"])
     assert end["cause"] != mid["cause"]

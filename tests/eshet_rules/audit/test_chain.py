@@ -28,7 +28,7 @@ class Chained:
             record = {
                 "time": TIME.format(self._number // 60, self._number % 60),
                 "level": "debug",
-                "event": "value set",
+                "event": "output.set",
                 "rule": 'hall."light"',
                 **({"cause": cause} if cause else {}),
                 **({"parent": parent} if parent else {}),

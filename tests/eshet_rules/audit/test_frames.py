@@ -106,12 +106,12 @@ def test_a_trail_goes_on_whichever_step_of_compressing_fails(tmp_path, monkeypat
     def fail(self, *args, **kwargs):
         raise OSError(errno.EIO, "Input/output error")
 
-    trail = Trail(file, report=lambda event, fields: problems.append(event))
+    trail = Trail(file, report=lambda problem: problems.append(problem.EVENT))
     with monkeypatch.context() as patched:
         patched.setattr(owner, name, fail)
         trail.open()
         trail.close()
-    assert problems == ["can't compress the trail"]
+    assert problems == ["trail.not_compressed"]
     again = Trail(file)
     again.open()
     again.close()

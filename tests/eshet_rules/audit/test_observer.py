@@ -39,7 +39,7 @@ async def test_a_chain_of_causes_leads_over_two_rules_of_two_modules_to_what_cam
     assert await house.update()
     await house.viewer.state_changed("/hall/lux", 12)
     await house.advance(0)
-    last = house.records(path="/bath/light", event="state published")[-1]
+    last = house.records(path="/bath/light", event="output.published")[-1]
     assert (last["rule"], last["value"], last["outcome"]) == ("bath.light", True, "done")
     assert house.chain(last) == ["/hall/dark", "/hall/lux"]
 
@@ -49,7 +49,7 @@ async def test_records_say_which_rule_of_which_version_it_was(house):
     await house.viewer.state_register("/hall/lux")
     await house.viewer.state_changed("/hall/lux", 12)
     assert await house.update()
-    record = house.records(event="state published")[0]
+    record = house.records(event="output.published")[0]
     version = house.reloader.alive["hall"].version.source.version
     assert (record["rule"], record["module"], record["version"]) == ("hall.dark", "hall", version)
 
@@ -89,7 +89,7 @@ async def test_causes_go_through_tasks_queues_and_retries(house):
     assert len(set(bells.values())) == 2
     for record in house.records(path="/task"):
         assert record["cause"] == bells[record["value"]]
-    calls = house.records(event="action called")
+    calls = house.records(event="output.called")
     assert {r["cause"] for r in calls if r["value"] == [0]} == {bells[0]}
     assert {r["cause"] for r in calls if r["value"] == [1]} == {bells[1]}
     first = [r for r in calls if r["value"] == [0]]
@@ -127,8 +127,8 @@ async def test_what_a_reload_does_has_the_reload_as_its_cause(house):
     assert await house.update()
     house.folder.write("hall.py", HALL.replace("40", "60"))
     assert await house.update()
-    published = house.records(event="state published")[-1]
-    reloaded = house.one(event="reloaded")
+    published = house.records(event="output.published")[-1]
+    reloaded = house.one(event="module.reloaded")
     assert published["value"] is True
     assert published["trigger"] == "reload hall"
     assert published["cause"] == reloaded["cause"]
@@ -141,7 +141,7 @@ async def test_what_a_reload_does_not_say_again_is_skipped_as_unchanged(house):
     assert await house.update()
     house.folder.write("hall.py", HALL + "# edited\n")
     assert await house.update()
-    last = house.records(event="state published")[-1]
+    last = house.records(event="output.published")[-1]
     assert (last["outcome"], last["why"], last["value"]) == ("skipped", "unchanged", False)
     assert (last["rule"], last["trigger"]) == ("hall.dark", "reload hall")
 
@@ -197,7 +197,7 @@ async def test_a_call_that_is_cancelled_midway_is_interrupted(house):
     await house.advance(3)
     await house.viewer.event_emit("/bell", 2)
     await house.advance(20)
-    first, second = house.records(event="action called")
+    first, second = house.records(event="output.called")
     assert (first["outcome"], first["value"], first["duration"]) == ("interrupted", [1], 3)
     assert (second["outcome"], second["result"], second["duration"]) == ("done", 2, 10)
 
@@ -216,14 +216,14 @@ async def test_an_output_in_whose_midst_something_else_ended_it_is_interrupted(h
 async def test_a_lost_connection_is_told_of_the_module(house):
     house.folder.write("hall.py", HALL)
     assert await house.update()
-    house.reloader.alive["hall"].connection._keeper._session.connection.abort()
+    house.reloader.alive["hall"].connection._manager._session.connection.abort()
     await house.advance(60)
-    assert [r["event"] for r in house.records() if "connected" in r["event"]] == [
-        "connected",
-        "disconnected",
-        "connected",
+    assert [r["event"] for r in house.records() if r["event"].startswith("client.")] == [
+        "client.connected",
+        "client.disconnected",
+        "client.connected",
     ]
-    assert {r["module"] for r in house.records(event="connected")} == {"hall"}
+    assert {r["module"] for r in house.records(event="client.connected")} == {"hall"}
 
 
 class Nowhere:
@@ -246,7 +246,7 @@ async def test_a_state_that_is_published_later_is_told_as_kept(house):
         """,
     )
     assert await house.update()
-    keeper = house.reloader.alive["hall"].connection._keeper
+    keeper = house.reloader.alive["hall"].connection._manager
     keeper.server = Nowhere()
     keeper._session.connection.abort()
     await house.advance(1)
@@ -315,7 +315,7 @@ async def test_secrets_are_in_no_file_and_on_no_console(make_house):
     await viewer.state_changed("/login", [{"password": secret}])
     await house.advance(0)
     events = [r["event"] for r in house.records(path="/alarm/*")]
-    assert {"input received", "value set", "action called", "event emitted"} <= set(events)
+    assert {"input.received", "output.set", "output.called", "output.emitted"} <= set(events)
     assert house.records(path="/copy")[-1]["value"] == [{"password": REDACTED}]
     assert secret not in house.console.getvalue()
     written = list(house.file.parent.iterdir())
@@ -326,14 +326,14 @@ async def test_secrets_are_in_no_file_and_on_no_console(make_house):
 
 def test_what_is_not_secret_is_told():
     redaction = Redaction(["/alarm/*", "pin"])
-    record = {"event": "rule failed", "doing": "set_value of /alarm/lock", "error": "wrong 1234"}
+    record = {"event": "rule.failed", "doing": "set_value of /alarm/lock", "error": "wrong 1234"}
     redaction.record(record)
     assert record == {
-        "event": "rule failed",
+        "event": "rule.failed",
         "doing": "set_value of /alarm/lock",
         "error": REDACTED,
     }
-    record = {"event": "rule failed", "doing": "set_value of /hall/light", "error": "1", "pin": 4}
+    record = {"event": "rule.failed", "doing": "set_value of /hall/light", "error": "1", "pin": 4}
     redaction.record(record)
     assert record["error"] == "1"
     assert record["pin"] == REDACTED
@@ -360,7 +360,7 @@ def test_what_was_taken_out_is_taken_out_of_texts_too():
     redaction.hide({"code": ["s3cret.", 471199, True, None, "abc"]})
     redaction.value({"pin": "words of mine"})
     record = {
-        "event": "rule failed",
+        "event": "rule.failed",
         "version": "471199",
         "path": "/hall/471199",
         "error": "ValueError: bad code s3cret. or 471199, 14711991 of True",
@@ -368,7 +368,7 @@ def test_what_was_taken_out_is_taken_out_of_texts_too():
     }
     redaction.record(record)
     assert record == {
-        "event": "rule failed",
+        "event": "rule.failed",
         "version": "471199",
         "path": "/hall/471199",
         "error": f"ValueError: bad code {REDACTED} or {REDACTED}, 14711991 of True",
@@ -408,7 +408,7 @@ async def test_an_error_that_a_rule_makes_of_a_secret_does_not_tell_it(make_hous
     assert await house.update()
     await house.viewer.state_changed("/alarm/code", "s3cret")
     await house.advance(0)
-    [failed] = house.records(event="rule failed")[-1:]
+    [failed] = house.records(event="rule.failed")[-1:]
     assert failed["error"] == f"ValueError: wrong code {REDACTED}"
     assert "hall.py" in failed["traceback"]
     assert "s3cret" not in house.console.getvalue()

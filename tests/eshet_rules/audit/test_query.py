@@ -22,7 +22,7 @@ def record(number):
     return {
         "time": stamp(number),
         "level": "debug",
-        "event": ("value set", "input received")[number % 2],
+        "event": ("output.set", "input.received")[number % 2],
         "rule": RULES[number % 3],
         "cause": f"c-{number // 2:x}",
         "parent": f"c-{number // 2 - 1:x}",
@@ -65,12 +65,12 @@ def read(file, wanted=ALL, damages=None):
         (Filter(path="/bath/heater"), lambda r: r["path"] == "/bath/heater"),
         (Filter(path="/hall/*"), lambda r: r["path"].startswith("/hall/")),
         (Filter(path="/forged"), lambda r: False),
-        (Filter(event="value set"), lambda r: r["event"] == "value set"),
+        (Filter(event="output.set"), lambda r: r["event"] == "output.set"),
         (Filter(cause="c-5"), lambda r: "c-5" in (r["cause"], r["parent"])),
         (Filter(since=stamp(50)), lambda r: r["number"] >= 50),
         (Filter(until=stamp(50)), lambda r: r["number"] < 50),
         (
-            Filter(rule="hall.*", event="value set", since=stamp(20), until=stamp(70)),
+            Filter(rule="hall.*", event="output.set", since=stamp(20), until=stamp(70)),
             lambda r: (
                 r["rule"] != "bath.heater" and r["number"] % 2 == 0 and 20 <= r["number"] < 70
             ),
@@ -189,7 +189,7 @@ FILTERS = {
     "path": Filter(path="/hall/fan"),
     "glob": Filter(path="/bath/*"),
     "rule": Filter(rule="hall.fan"),
-    "event": Filter(event="value set"),
+    "event": Filter(event="output.set"),
     "cause": Filter(cause="c-1"),
     "times": Filter(since=stamp(40), until=stamp(50)),
     "nothing": Filter(path="/none"),

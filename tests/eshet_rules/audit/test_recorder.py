@@ -8,7 +8,7 @@ from eshet.cause import Cause, use_cause
 from eshet.clock import wall_stamp
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import Input, check
+from eshet_rules.audit.records import EVENTS, Input, check
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 from eshet_rules.logs import make_logger
@@ -16,7 +16,7 @@ from eshet_rules.logs import make_logger
 
 def heard(value, level="debug"):
     return Input(
-        wall_stamp(), level, "input received", kind="event", path="/hall/bell", value=value
+        wall_stamp(), level, "input.received", kind="event", path="/hall/bell", value=value
     )
 
 
@@ -41,9 +41,9 @@ async def test_a_record_is_written_before_the_next_turn_of_the_loop(file, advanc
     recorder = Recorder()
     with recorder.keeping(Trail(file)):
         recorder.record(heard(1))
-        assert events(file) == ["trail begins"]
+        assert events(file) == ["trail.started"]
         await advance(0)
-        assert events(file) == ["trail begins", "input received"]
+        assert events(file) == ["trail.started", "input.received"]
 
 
 async def test_what_is_logged_is_written_at_once_after_what_was_heard_before(file):
@@ -51,8 +51,8 @@ async def test_what_is_logged_is_written_at_once_after_what_was_heard_before(fil
     log = make_logger(io.StringIO(), recorder=recorder)
     with recorder.keeping(Trail(file)):
         recorder.record(heard(1))
-        log.info("loaded", rules=[])
-        assert events(file) == ["trail begins", "input received", "loaded"]
+        log.info("module.loaded", rules=[])
+        assert events(file) == ["trail.started", "input.received", "module.loaded"]
 
 
 def test_what_waits_when_its_loop_ends_is_written_with_the_trail_closed(file):
@@ -65,14 +65,14 @@ def test_what_waits_when_its_loop_ends_is_written_with_the_trail_closed(file):
     for _ in range(2):
         with recorder.keeping(Trail(file)), contextlib.suppress(RuntimeError):
             asyncio.run(hear())
-    assert events(file).count("input received") == 2
+    assert events(file).count("input.received") == 2
 
 
 def test_without_a_loop_all_is_written_at_once(file):
     recorder = Recorder()
     with recorder.keeping(Trail(file)):
         recorder.record(heard(1))
-        assert events(file) == ["trail begins", "input received"]
+        assert events(file) == ["trail.started", "input.received"]
 
 
 async def test_much_in_one_turn_is_not_kept_in_memory(file):
@@ -86,9 +86,9 @@ async def test_much_in_one_turn_is_not_kept_in_memory(file):
 @pytest.mark.parametrize(
     ("level", "shown"),
     [
-        ("debug", ["input received", "loaded", "disconnected"]),
-        ("info", ["loaded", "disconnected"]),
-        ("warning", ["disconnected"]),
+        ("debug", ["input.received", "module.loaded", "client.disconnected"]),
+        ("info", ["module.loaded", "client.disconnected"]),
+        ("warning", ["client.disconnected"]),
     ],
 )
 async def test_the_trail_keeps_all_and_the_stream_shows_what_matters_enough(file, level, shown):
@@ -97,11 +97,16 @@ async def test_the_trail_keeps_all_and_the_stream_shows_what_matters_enough(file
     log = make_logger(stream, level=level, recorder=recorder)
     with recorder.keeping(Trail(file)):
         recorder.record(heard(1))
-        log.info("loaded", rules=["light"])
-        log.warning("disconnected", server="here", reason="none")
-    assert events(file) == ["trail begins", "input received", "loaded", "disconnected"]
-    for event in ("input received", "loaded", "disconnected"):
-        assert (event in stream.getvalue()) == (event in shown)
+        log.info("module.loaded", rules=["light"])
+        log.warning("client.disconnected", server="here", reason="none")
+    assert events(file) == [
+        "trail.started",
+        "input.received",
+        "module.loaded",
+        "client.disconnected",
+    ]
+    for event in ("input.received", "module.loaded", "client.disconnected"):
+        assert (EVENTS[event].SENTENCE in stream.getvalue()) == (event in shown)
 
 
 async def test_a_record_of_a_log_has_the_cause_and_its_parent(file):
@@ -109,8 +114,8 @@ async def test_a_record_of_a_log_has_the_cause_and_its_parent(file):
     log = make_logger(io.StringIO(), recorder=recorder)
     parent = Cause("event", "/bell")
     with recorder.keeping(Trail(file)), use_cause(Cause("state", "/door", parent)) as cause:
-        log.info("stopped")
-    [record] = Reader(file, Filter(event="stopped")).records()
+        log.info("runner.stopped")
+    [record] = Reader(file, Filter(event="runner.stopped")).records()
     assert (record["cause"], record["parent"]) == (cause.id, parent.id)
 
 
@@ -134,11 +139,11 @@ async def test_a_console_that_takes_nothing_stops_nobody_and_is_told_once(file, 
         log = make_logger(stream, level=level, recorder=recorder)
         for _ in range(3):
             recorder.record(heard(1), at_once=True)
-            log.info("loaded", rules=[])
+            log.info("module.loaded", rules=[])
         with contextlib.suppress(OSError):
             stream.close()
-        log.info("stopped")
-    [problem] = Reader(file, Filter(event="can't show the log")).records()
+        log.info("runner.stopped")
+    [problem] = Reader(file, Filter(event="log.not_shown")).records()
     check(problem)
     assert "No space left" in problem["error"]
-    assert events(file).count("loaded") == 3
+    assert events(file).count("module.loaded") == 3

@@ -56,11 +56,11 @@ def test_time_level_and_event_come_first(name):
     ("record", "problem"),
     [
         ({**COMMON, "event": "stoped"}, "no event 'stoped'"),
-        ({**COMMON, "event": "stopped", "mood": "good"}, "unknown field `mood`"),
-        ({**COMMON, "event": "loaded"}, "missing required field `rules`"),
-        ({**COMMON, "event": "loaded", "rules": "light"}, "Expected `array`"),
-        ({**COMMON, "event": "stopped", "time": "now"}, r"matching regex"),
-        ({**COMMON, "event": "stopped", "level": "loud"}, "Invalid enum value"),
+        ({**COMMON, "event": "runner.stopped", "mood": "good"}, "unknown field `mood`"),
+        ({**COMMON, "event": "module.loaded"}, "missing required field `rules`"),
+        ({**COMMON, "event": "module.loaded", "rules": "light"}, "Expected `array`"),
+        ({**COMMON, "event": "runner.stopped", "time": "now"}, r"matching regex"),
+        ({**COMMON, "event": "runner.stopped", "level": "loud"}, "Invalid enum value"),
     ],
 )
 def test_what_is_not_of_the_schema_is_refused(record, problem):
@@ -73,5 +73,5 @@ def test_messages_of_rules_and_libraries_are_free():
 
 
 def test_a_value_is_told_also_if_it_is_null():
-    record = Input(**COMMON, event="input received", kind="event", path="/bell", value=None)
+    record = Input(**COMMON, event="input.received", kind="event", path="/bell", value=None)
     assert b'"value":null' in msgspec.json.encode(record)

@@ -71,7 +71,7 @@ class Calls:
 
     def told(self):
         """Return what was told of each call: its argument, its outcome, and why."""
-        records = self.house.records(path="/slow", event="action called")
+        records = self.house.records(path="/slow", event="output.called")
         rings = {r["cause"]: r["value"] for r in self.house.records(path="/bell")}
         for record in records:
             assert rings[record["cause"]] == record["value"][0]
@@ -201,7 +201,7 @@ async def test_a_state_that_was_about_to_be_published_is_skipped(house):
     assert await house.update()
     await house.viewer.event_emit("/bell", 1)
     await house.advance(0)
-    skipped = house.one(path="/rung", event="state published")
+    skipped = house.one(path="/rung", event="output.published")
     assert (skipped["value"], skipped["outcome"], skipped["why"]) == (1, "skipped", "unloaded")
 
 

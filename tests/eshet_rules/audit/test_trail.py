@@ -5,6 +5,7 @@ import shutil
 import threading
 import zlib
 
+import msgspec
 import pytest
 
 from eshet_rules.audit import trail as trail_module
@@ -38,9 +39,11 @@ class Bench:
         self.options = options
         self.trail = self.opened()
 
+    def note_problem(self, problem):
+        self.problems.append((problem.EVENT, msgspec.to_builtins(problem)))
+
     def opened(self):
-        report = lambda event, fields: self.problems.append((event, fields))  # noqa: E731
-        trail = Trail(self.file, report=report, **self.options)
+        trail = Trail(self.file, report=self.note_problem, **self.options)
         trail.open()
         return trail
 
@@ -96,7 +99,7 @@ def test_a_record_is_in_the_file_when_append_returns(bench):
 
 def test_each_file_begins_with_the_version_of_the_schema(bench):
     first = bench.records()[0]
-    assert (first["event"], first["schema"]) == ("trail begins", 1)
+    assert (first["event"], first["schema"]) == ("trail.started", 2)
 
 
 def test_keys_come_in_order_and_without_space_so_that_bytes_can_be_searched():
@@ -124,7 +127,7 @@ def test_a_second_start_goes_on_with_the_same_file(bench):
     bench.trail = bench.opened()
     bench.append(2)
     assert bench.numbers() == [1, 2]
-    assert bench.events().count("trail begins") == 1
+    assert bench.events().count("trail.started") == 1
 
 
 @pytest.mark.parametrize("value", [b"\x00", "\ud800", float("nan"), {b"a": 1}, {1: {2: 3}}, 2**70])
@@ -157,7 +160,7 @@ class TestTornLines:
             bench.trail = bench.opened()
             bench.trail.close()
             assert bench.numbers() == [1]
-            assert bench.problems == [("trail repaired", {"cut": last - cut})]
+            assert bench.problems == [("trail.repaired", {"cut": last - cut})]
 
     @pytest.mark.parametrize("length", [1, 65535, 65536, 65537, 200_000])
     def test_a_torn_line_may_be_long(self, bench, length):
@@ -166,14 +169,14 @@ class TestTornLines:
         with bench.file.open("ab") as file:
             file.write(b"x" * length)
         bench.trail = bench.opened()
-        assert bench.problems == [("trail repaired", {"cut": length})]
+        assert bench.problems == [("trail.repaired", {"cut": length})]
         assert bench.numbers() == [1]
 
     def test_a_file_without_any_whole_line_begins_anew(self, file):
         file.parent.mkdir()
         file.write_bytes(b'{"time":"2026-')
         bench = Bench(file)
-        assert bench.events() == ["trail begins"]
+        assert bench.events() == ["trail.started"]
         bench.trail.close()
 
     def test_a_flipped_bit_is_noticed_wherever_it_is(self, bench):
@@ -205,7 +208,7 @@ class TestRotation:
         for number in range(20):
             bench.append(number)
         bench.trail.close()
-        after = [r.get("after") for r in bench.records() if r["event"] == "trail begins"]
+        after = [r.get("after") for r in bench.records() if r["event"] == "trail.started"]
         names = [path.name.partition(".jsonl")[0] for path in closed_files(file)]
         assert after == [None, *names]
 
@@ -308,7 +311,7 @@ class TestFaults:
         bench = Bench(Path("/dev/full"))
         for number in range(200):
             assert not bench.append(number)
-        assert [event for event, _ in bench.problems] == ["can't write the trail"]
+        assert [event for event, _ in bench.problems] == ["trail.not_written"]
         assert "No space left" in bench.problems[0][1]["error"]
         bench.trail.close()
 
@@ -327,7 +330,7 @@ class TestFaults:
         assert bench.append(12)
         assert bench.numbers() == [1, 12]
         gap = bench.records()[-2]
-        assert (gap["event"], gap["lost"], gap["since"]) == ("records lost", 10, stamp(2))
+        assert (gap["event"], gap["lost"], gap["since"]) == ("trail.records_lost", 10, stamp(2))
         assert "too large" in gap["error"]
         bench.trail.close()
 
@@ -353,7 +356,7 @@ class TestFaults:
         bench.trail.close()
         numbers = bench.numbers()  # which decodes each line
         assert numbers == acknowledged
-        lost = sum(r["lost"] for r in bench.records() if r["event"] == "records lost")
+        lost = sum(r["lost"] for r in bench.records() if r["event"] == "trail.records_lost")
         assert lost == 30 - len(acknowledged) or bench.problems
 
     def test_a_file_that_could_not_be_mended_is_before_it_is_closed(self, bench, monkeypatch):
@@ -377,7 +380,7 @@ class TestFaults:
         assert bench.append(4, stamp(4, day=26))
         bench.trail.close()
         assert bench.numbers() == [1, 4]
-        assert [r["lost"] for r in bench.records() if r["event"] == "records lost"] == [2]
+        assert [r["lost"] for r in bench.records() if r["event"] == "trail.records_lost"] == [2]
 
     def test_a_file_that_can_not_be_closed_is_written_on(self, file, monkeypatch):
         bench = Bench(file, size=1000)
@@ -388,7 +391,7 @@ class TestFaults:
         monkeypatch.setattr(type(file), "rename", rename)
         for number in range(50):
             assert bench.append(number)
-        assert {event for event, _ in bench.problems} == {"can't close a file of the trail"}
+        assert {event for event, _ in bench.problems} == {"trail.not_closed"}
         assert len(bench.problems) < 10
         assert bench.numbers() == list(range(50))
         bench.trail.close()
@@ -397,10 +400,10 @@ class TestFaults:
         (tmp_path / "audit").write_text("in the way")
         bench = Bench(tmp_path / "audit" / "trail.jsonl")
         assert not bench.append(1)
-        assert [event for event, _ in bench.problems] == ["can't write the trail"]
+        assert [event for event, _ in bench.problems] == ["trail.not_written"]
         (tmp_path / "audit").unlink()
         assert bench.append(2)
-        assert bench.events()[:2] == ["trail begins", "records lost"]
+        assert bench.events()[:2] == ["trail.started", "trail.records_lost"]
         bench.trail.close()
 
 
@@ -443,7 +446,7 @@ def test_when_a_rule_is_interrupted_while_it_logs_the_trail_goes_on_whole(bench,
             bench.append(2)
     bench.append(3)
     assert bench.numbers() == [1, 3]
-    assert [event for event, _ in bench.problems] == ["trail repaired"]
+    assert [event for event, _ in bench.problems] == ["trail.repaired"]
 
 
 class Writing:
@@ -536,10 +539,10 @@ class TestMoved:
         assert bench.append(2)
         assert bench.append(3)
         assert bench.numbers() == [2, 3]
-        assert [event for event, _ in bench.problems] == ["the trail was moved or deleted"]
+        assert [event for event, _ in bench.problems] == ["trail.moved"]
         gap = bench.records()[1]
-        assert bench.events()[:2] == ["trail begins", "records lost"]
-        assert gap["lost"] == 2  # "trail begins", and 1
+        assert bench.events()[:2] == ["trail.started", "trail.records_lost"]
+        assert gap["lost"] == 2  # "trail.started", and 1
         assert "moved or deleted" in gap["error"]
 
     def test_one_that_was_replaced_is_gone_on_with(self, bench, tmp_path):
@@ -564,8 +567,8 @@ class TestMoved:
         bench.file.parent.unlink()
         assert bench.append(3)
         events = [event for event, _ in bench.problems]
-        assert events == ["the trail was moved or deleted", "can't write the trail"]
-        assert [r["lost"] for r in bench.records() if r["event"] == "records lost"] == [3]
+        assert events == ["trail.moved", "trail.not_written"]
+        assert [r["lost"] for r in bench.records() if r["event"] == "trail.records_lost"] == [3]
 
     def test_closing_a_full_file_is_no_such_thing(self, bench):
         bench.trail.close()

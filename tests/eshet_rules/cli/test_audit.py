@@ -16,7 +16,7 @@ def record(number, **fields):
     return {
         "time": TIME.format(number),
         "level": "debug",
-        "event": "value set",
+        "event": "output.set",
         "rule": "hall.light",
         "cause": f"c-{number}",
         **({"parent": fields["parent"]} if "parent" in fields else {}),  # where a record has it
@@ -42,7 +42,7 @@ def write(file):
     for each in [
         record(1),
         record(2, rule="bath.heater", path="/bath/heater", value="\x1b[2J"),
-        record(3, event="action called", parent="c-1"),
+        record(3, event="output.called", parent="c-1"),
     ]:
         trail.append(each, each["time"])
     trail.close()
@@ -65,15 +65,15 @@ def test_it_finds_the_trail_of_a_rules_folder(place):
 def test_it_finds_the_trail_that_is_configured(tmp_path, place):
     rules, _ = place
     write(tmp_path / "elsewhere" / "trail.jsonl")
-    (rules / "eshet-rules.toml").write_text(f'[log]\naudit = "{tmp_path}/elsewhere"\n')
-    assert len(audit(rules, "--event", "action called").output.splitlines()) == 1
+    (rules / "eshet-rules.toml").write_text(f'[audit]\npath = "{tmp_path}/elsewhere"\n')
+    assert len(audit(rules, "--event", "output.called").output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("options", "values"),
     [
         (["--path", "/bath/*"], ["\x1b[2J"]),
-        (["--event", "value set"], [1, "\x1b[2J"]),
+        (["--event", "output.set"], [1, "\x1b[2J"]),
         (["--cause", "c-1"], [1, 3]),
         (["--cause", "c-3"], [3]),
         (["--cause", "c-3", "--chain"], [1, 3]),
@@ -93,7 +93,7 @@ def test_it_shows_what_is_asked_for_as_json(place, options, values):
 def test_a_time_may_be_how_long_ago(place):
     rules, state = place
     now = audit(rules, "--state", state, "--from", "1h", "--json").stdout.splitlines()
-    assert [json.loads(line)["event"] for line in now] == ["trail begins"]
+    assert [json.loads(line)["event"] for line in now] == ["trail.started"]
 
 
 def test_no_value_drives_the_terminal(place):
@@ -105,11 +105,11 @@ def test_no_value_drives_the_terminal(place):
 def test_what_was_damaged_is_told_and_left_out(place):
     rules, state = place
     [file] = state.glob("*/audit/trail.jsonl")
-    file.write_bytes(file.read_bytes().replace(b"action", b"acting"))
+    file.write_bytes(file.read_bytes().replace(b"output.called", b"output.coiled"))
     result = audit(rules, "--state", state)
     assert result.exit_code == 3
     assert "it has damaged lines (1 line)" in result.stderr
-    assert "acting" not in result.stdout
+    assert "coiled" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_mistakes_are_told_with_a_remedy(tmp_path, monkeypatch, arguments, code,
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--event", "valu set"], "no record matches; did you mean --event 'value set'?"),
+        (["--event", "valu set"], "no record matches; did you mean --event 'output.set'?"),
         (["--event", "tea is ready"], "no record matches"),
         (["--path", "hall/light"], "a path begins with a slash, did you mean '/hall/light'?"),
         (["--rule", "nobody"], "no record matches"),

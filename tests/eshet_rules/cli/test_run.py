@@ -23,7 +23,7 @@ def test_the_version_is_told():
     ("args", "message"),
     [
         (["enable"], "Missing argument 'NAMES...'"),
-        (["run", ".", "--server", "house:port:1"], "is no address of a server"),
+        (["run", ".", "--server", "house:port:1"], "is not a server address"),
         (["run", ".", "--log-format", "xml"], "'xml' is not one of"),
         (["run", ".", "--unheard-of"], "No such option"),
         (["rum", "."], "No such command 'rum'"),

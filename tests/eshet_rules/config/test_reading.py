@@ -38,8 +38,9 @@ def test_each_key_is_read_as_what_it_means(read, file):
         [log]
         format = "json"
         level = "warning"
-        audit = "trail"
         redact = ["/alarm/*"]
+        [audit]
+        path = "trail"
         file_bytes = 5000
         total_bytes = 50_000
         [state]
@@ -60,7 +61,9 @@ def test_each_key_is_read_as_what_it_means(read, file):
     assert configuration.server.name == "upstairs"
     log = configuration.log
     assert (log.format, log.level, log.redact) == ("json", "warning", ("/alarm/*",))
-    assert (log.audit, log.file_bytes, log.total_bytes) == (file.parent / "trail", 5000, 50_000)
+    audit = configuration.audit
+    assert (audit.enabled, audit.path) == (True, file.parent / "trail")
+    assert (audit.file_bytes, audit.total_bytes) == (5000, 50_000)
     assert configuration.state.folder == Path.home() / "state"
     watch = configuration.watch
     assert (watch.reload, watch.settle, watch.rescan) == (False, 1.0, 0.5)

@@ -47,12 +47,12 @@ def console():
 
 async def test_json_has_the_common_fields_first_and_the_time_in_utc(log, advance):
     await advance(1.5)
-    log.logger.info("loaded", rules=["a"], version="3f2a", module="hall")
+    log.logger.info("module.loaded", rules=["a"], version="3f2a", module="hall")
     [record] = log.records
     assert list(record.items()) == [
         ("time", "2026-01-01T00:00:01.500000Z"),
         ("level", "info"),
-        ("event", "loaded"),
+        ("event", "module.loaded"),
         ("module", "hall"),
         ("version", "3f2a"),
         ("rules", ["a"]),
@@ -79,7 +79,9 @@ def test_debug_messages_are_left_out(log):
 
 async def test_the_console_shows_a_line_for_people(console):
     log, stream = console
-    log.info("loaded", module="hall", version="3f2a", rules=["light", "heater"], text="two words")
+    log.info(
+        "module.loaded", module="hall", version="3f2a", rules=["light", "heater"], text="two words"
+    )
     clock, line = stream.getvalue().split("  ", 1)
     assert len(clock) == len("00:00:00.000")
     assert line == (
@@ -100,17 +102,17 @@ async def test_the_console_is_aligned(console):
 
 def test_a_place_in_a_file_is_shown_below_with_its_source(console):
     log, stream = console
-    log.error("import failed", module="hall", file="/r/hall.py", line=3, source="  a = = 1")
+    log.error("module.import_failed", module="hall", file="/r/hall.py", line=3, source="  a = = 1")
     assert stream.getvalue().splitlines()[1:] == ["    /r/hall.py:3", "        a = = 1"]
 
 
 def test_a_stack_and_a_cycle_have_lines_of_their_own_below(console):
     log, stream = console
     stack = '  File "hall.py", line 7, in light\n    sleep(9)'
-    log.error("rule blocks the loop", rule="hall.light", file="hall.py", line=7, stack=stack)
-    log.error("rules trigger each other", rule="hall.light", cycle=["state /a", "state /b"])
+    log.error("rule.blocks_loop", rule="hall.light", file="hall.py", line=7, stack=stack)
+    log.error("rule.loop_cut", rule="hall.light", cycle=["state /a", "state /b"])
     first, *below = stream.getvalue().splitlines()
-    assert first.endswith("rule blocks the loop")
+    assert first.endswith("rule blocks the event loop")
     assert below[:2] == ['    File "hall.py", line 7, in light', "      sleep(9)"]
     assert below[2].endswith("rules trigger each other")
     assert below[3:] == ["    state /a", "    state /b"]
@@ -118,7 +120,7 @@ def test_a_stack_and_a_cycle_have_lines_of_their_own_below(console):
 
 def test_an_error_is_told_once_by_its_traceback(console):
     log, stream = console
-    log.error("rule failed", rule="hall.light", doing="task light", exc_info=ValueError("too dark"))
+    log.error("rule.failed", rule="hall.light", doing="task light", exc_info=ValueError("too dark"))
     first, below = stream.getvalue().splitlines()
     assert first.endswith("rule failed  doing='task light'")
     assert below == "    ValueError: too dark"
@@ -203,7 +205,7 @@ def test_the_traceback_of_an_error_of_ours_ends_at_the_rules_own_line(folder):
 def test_each_rule_has_a_colour_of_its_own_which_is_always_the_same():
     def colour(rule):
         terminal = Terminal()
-        make_logger(terminal).info("stopped", rule=rule)
+        make_logger(terminal).info("runner.stopped", rule=rule)
         return terminal.getvalue().partition(rule)[0].rpartition("\x1b")[2]
 
     assert colour("hall.light") == colour("hall.light")
@@ -229,8 +231,8 @@ def test_causes_and_groups_are_shown_too():
 
 
 def test_an_error_has_its_text_and_its_traceback(log):
-    log.logger.error("rule failed", exc_info=ValueError("too dark"))
-    record = log.find("rule failed")
+    log.logger.error("rule.failed", exc_info=ValueError("too dark"))
+    record = log.find("rule.failed")
     assert record["error"] == "ValueError: too dark"
     assert record["traceback"] == "ValueError: too dark"
 
@@ -269,7 +271,7 @@ def test_stdlib_logging_is_afterwards_as_it_was(log):
 def test_each_printed_line_is_a_record_and_one_without_an_end_waits(log, capsys):
     with receiving_prints(log.logger):
         print("begun", end="")
-        log.logger.info("running", modules=1, folder="rules")
+        log.logger.info("runner.started", modules=1, folder="rules")
         print(", ended\ntwo", flush=True)
         print(1, 2, sep="\n")
         print("\x1b[2J\ud800")
@@ -282,7 +284,7 @@ def test_each_printed_line_is_a_record_and_one_without_an_end_waits(log, capsys)
         "begun, ended", "two", "1", "2", "\x1b[2J\ud800",
     ]  # fmt: skip
     assert [len(record["event"]) for record in printed[5:]] == [100_000, len("last")]
-    assert log.records[0]["event"] == "running"
+    assert log.records[0]["event"] == "runner.started"
     assert capsys.readouterr().out == ""
 
 
@@ -392,10 +394,10 @@ def test_a_reader_that_stalls_holds_up_nobody(stalled, tmp_path, length):
     shown = [line["number"] for line in lines if line["event"] == "told"]
     assert shown == list(range(len(shown)))  # those that came first, none of them torn
     assert 0 < len(shown) < sent
-    [notice] = [line for line in lines if line["event"] == "lines of the log were dropped"]
+    [notice] = [line for line in lines if line["event"] == "log.lines_dropped"]
     assert sent - len(shown) <= notice["lines"]
     trail = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
-    assert [record["error"] for record in trail if record.get("event") == "can't show the log"] == [
+    assert [record["error"] for record in trail if record.get("event") == "log.not_shown"] == [
         "the reader does not keep up"
     ]
     assert sum(record.get("event") == "told" for record in trail) == sent
@@ -435,10 +437,10 @@ async def test_an_expected_error_without_a_line_of_a_rule_is_one_line(log):
         with pytest.raises(ErrorValue) as caught:
             await client.set("/heater", True)
     # The frame of this test stands for the rule's own line.
-    log.logger.error("rule failed", exc_info=caught.value)
+    log.logger.error("rule.failed", exc_info=caught.value)
     assert "traceback" in log.records[0]
     caught.value.__traceback__ = caught.value.__traceback__.tb_next
-    log.logger.error("rule failed", exc_info=caught.value)
+    log.logger.error("rule.failed", exc_info=caught.value)
     assert log.records[1]["error"].endswith("ErrorValue: set /heater: path_not_found")
     assert "traceback" not in log.records[1]
 

@@ -33,7 +33,7 @@ MISTAKES = [
     ("run --once=yes", "--once", "does not take a value", "eshet-rules run --help"),
     ("run --server a:b:c", "--server", "'a:b:c'", "write HOST or HOST:PORT"),
     ("run --server house:0", "--server", "'house:0'", "write HOST or HOST:PORT"),
-    ("run --server http://house", "--server", "'http://house'", "as localhost:11236"),
+    ("run --server http://house", "--server", "'http://house'", "like localhost:11236"),
     ("run --server=", "--server", "''", "write HOST or HOST:PORT"),
     ("run --name my-house", "--name", "'my-house'", "use letters A-Z"),
     ("run --only=", "--only", "''", "write one"),

@@ -193,7 +193,7 @@ IN_A_RULE = [
         time = yarp.Value("0 7 * * *")
         yarp.schedule(time)  # here
         """,
-        "for what a Value holds now write `value.value`",
+        "for the current value of a Value write `value.value`",
     ),
     (
         "change a list in place",
@@ -369,7 +369,7 @@ async def test_a_state_that_can_not_be_set_is_named_with_its_path_and_a_remedy(h
 async def test_what_was_never_awaited_is_no_fault_of_the_rule_that_acts_then(house):
     text = IMPORTS + RULE + '    cycle = [yarp.set_value("/lamp", 1)]; cycle.append(cycle)\n'
     await say(house, text)
-    record = house.log.find("a coroutine was never awaited")
+    record = house.log.find("rule.coroutine_never_awaited")
     assert (record["coroutine"], record["line"]) == ("set_value", 9)
     assert "rule" not in record
 
@@ -405,7 +405,7 @@ async def test_a_thread_that_uses_a_value_is_an_error_of_its_rule(house):
         """
     text = IMPORTS + RULE + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ") + "\n"
     [record] = await say(house, text)
-    assert (record["event"], record["rule"]) == ("rule failed", "hall.hall")
+    assert (record["event"], record["rule"]) == ("rule.failed", "hall.hall")
     assert record["doing"] == "thread pump"
     [report] = house.reloader.reports()
     assert "call `loop.call_soon_threadsafe(...)`" in report.status.last_error

@@ -416,4 +416,4 @@ async def test_without_hints_the_folder_is_scanned_at_intervals_and_that_is_logg
             folder.write("hall.py", f"b = {number}")
             await advance(5)
             assert (await change)["hall"].data == f"b = {number}".encode()
-    assert log.find("can't watch a folder, looking at it again and again")["interval_s"] == 2.0
+    assert log.find("watcher.unavailable")["interval_s"] == 2.0

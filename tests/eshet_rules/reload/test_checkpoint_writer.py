@@ -14,7 +14,7 @@ from eshet import Client, Unknown
 from eshet.clock import wall_now
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import Checkpoint
-from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_zero
+from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
@@ -50,7 +50,7 @@ class Restarts:
             Importer(self.house.folder.path, TaskScope),
             lambda module: Client(server=server, client_id=f"test/{module}"),
             self.house.log.logger,
-            inherited=self.checkpoint.read(wall_zero()),
+            inherited=self.checkpoint.read(wall_epoch()),
         )
         return await self.house.update(seconds)
 
@@ -241,7 +241,7 @@ async def test_a_time_that_came_while_nobody_was_there(
     await restarts.start()
     await advance(1)
     assert bell == rung
-    told = [record for record in house.log.records if record["event"] == "handed over"]
+    told = [record for record in house.log.records if record["event"] == "module.state_handed_over"]
     assert [record["missed"][0].partition(", tz")[0] for record in told] == logged
 
 
@@ -285,7 +285,7 @@ async def test_an_event_that_was_missed_is_dropped_and_logged_or_emitted_late(
     await restarts.start()
     assert bell == rung
     if missed == "drop":
-        assert house.log.find("handed over")["missed"] == ["delay of /motion: 'ding'"]
+        assert house.log.find("module.state_handed_over")["missed"] == ["delay of /motion: 'ding'"]
 
 
 async def test_kept_values_machines_and_queues_survive(house, restarts, advance):
@@ -342,7 +342,7 @@ async def test_what_is_no_plain_data_is_left_out_and_told_once(house, restarts):
     await house.reload()
     await restarts.remember()
     await restarts.remember()
-    assert house.log.find("will not survive a restart: it is no plain data")["what"] == "'thing'"
+    assert house.log.find("state.not_plain_data")["what"] == "'thing'"
     assert restarts.checkpoint.read(0)["hall"].kept() == {
         "number": [house.reloader.alive["hall"].version.source.version, 7]
     }
@@ -386,7 +386,7 @@ async def test_a_damaged_file_is_set_aside(house, restarts, place):
     await restarts.kill()
     assert await restarts.start()
     assert not path.exists()
-    aside = house.log.find("the checkpoint is damaged, starting afresh")["set_aside"]
+    aside = house.log.find("checkpoint.damaged")["set_aside"]
     assert path.with_suffix(".damaged").read_bytes() == data
     assert aside == str(path.with_suffix(".damaged"))
 
@@ -411,7 +411,7 @@ async def test_a_folder_that_can_not_be_written_is_told_once(house, restarts, tm
     rememberer = CheckpointWriter(house.reloader, checkpoint, house.log.logger, restarts.threads)
     await rememberer.write()
     await rememberer.write()
-    assert "File exists" in house.log.find("can't write the checkpoint")["error"]
+    assert "File exists" in house.log.find("checkpoint.not_written")["error"]
 
 
 async def test_it_is_written_at_most_once_a_second(house, restarts, advance):
@@ -467,7 +467,7 @@ async def test_what_can_not_be_remembered_costs_its_own_node(house, restarts, ad
     await advance(0)
     for _ in range(3):
         await restarts.remember()
-    told = [r for r in house.log.records if r["event"].startswith("will not survive")]
+    told = [r for r in house.log.records if r["event"] == "state.not_plain_data"]
     assert {(r["rule"], r["what"]) for r in told} >= {("hall.hostile", "'kept'")}
     assert {r["rule"] for r in told} == {"hall.hostile"}
     assert len(told) == len({r["what"] for r in told})  # each once
@@ -515,7 +515,7 @@ async def test_a_value_that_nests_deeper_with_each_event_is_kept_until_it_is_too
         await move(number)
         await advance(0)
         await restarts.remember()
-    what = house.log.find("will not survive a restart: it is no plain data")
+    what = house.log.find("state.not_plain_data")
     assert (what["what"], what["why"]) == ("'kept'", "it is nested too deeply, or contains itself")
     await restarts.kill()
     assert await restarts.start()
@@ -556,8 +556,8 @@ async def test_keep_in_a_callback_does_not_pile_up(house, advance):
     for _ in range(50):
         await move("somebody")
     await advance(0)
-    assert len(house.reloader.give("hall").kept()) == 1
-    assert [str(memo.description) for memo in house.reloader.give("hall").nodes] == ["'count'"]
+    assert len(house.reloader.snapshot("hall").kept()) == 1
+    assert [str(memo.description) for memo in house.reloader.snapshot("hall").nodes] == ["'count'"]
 
 
 # --- whatever the file holds --------------------------------------------------------------------
@@ -697,7 +697,7 @@ async def test_a_disk_that_is_too_slow_is_logged_once(counting, rememberer, adva
     running = asyncio.create_task(rememberer.run())
     await advance(20)
     running.cancel()
-    assert counting.log.find("writing the checkpoint takes long")["seconds"] == 0.8
+    assert counting.log.find("checkpoint.slow")["seconds"] == 0.8
 
 
 @pytest.mark.parametrize("seconds", [0.4, 2.0])
@@ -720,7 +720,7 @@ async def test_packing_leaves_the_loop_to_the_rules_for_most_of_the_time(
     pauses = [after - before for before, after in itertools.pairwise(begins)]
     assert len(pauses) >= 3
     assert min(pauses) > 2.99 * seconds
-    assert counting.log.events().count("writing the checkpoint takes long") == 1
+    assert counting.log.events().count("checkpoint.slow") == 1
 
 
 async def test_the_last_write_waits_for_one_that_was_cancelled(counting, restarts):

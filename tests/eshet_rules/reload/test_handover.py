@@ -7,7 +7,7 @@ import pytest
 from eshet import Client, Unknown
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import decode, encode
-from eshet_rules.reload.checkpoint_writer import wall_zero
+from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from tests.support.house import LEVEL
@@ -68,11 +68,15 @@ async def test_a_light_does_not_notice_an_edit_that_fails(hall):
 async def test_the_log_tells_per_rule_what_was_kept(hall):
     hall.write("hall.py", MOTION_LIGHT.format(note="second", end=""))
     await hall.reload()
-    record = hall.log.find("handed over")
+    record = hall.log.find("module.state_handed_over")
     assert record["rule"] == "hall.light"
     assert record["kept"] == ["time_window of /hall/motion", "no_repeat of /hall/motion"]
     assert "afresh" not in record
-    assert hall.log.events("hall") == ["loaded", "handed over", "reloaded"]
+    assert hall.log.events("hall") == [
+        "module.loaded",
+        "module.state_handed_over",
+        "module.reloaded",
+    ]
 
 
 async def test_a_call_that_is_on_its_way_at_a_save_is_not_made_twice(house):
@@ -258,7 +262,7 @@ async def lamp(house):
 async def test_after_a_restart_a_device_is_set_that_shows_something_else(lamp, shown, sets):
     await lamp.reload()
     assert lamp.sets == [True]
-    checkpoint = encode({"hall": lamp.reloader.give("hall", wall_zero())})
+    checkpoint = encode({"hall": lamp.reloader.snapshot("hall", wall_epoch())})
     await lamp.reloader.close()
     lamp.sets.clear()
     await lamp.lamp.changed(shown)
@@ -266,7 +270,7 @@ async def test_after_a_restart_a_device_is_set_that_shows_something_else(lamp, s
         Importer(lamp.folder.path, TaskScope),
         lambda module: Client(server=lamp.server, client_id=f"test/{module}"),
         lamp.log.logger,
-        inherited=decode(checkpoint, wall_zero()),
+        inherited=decode(checkpoint, wall_epoch()),
     )
     await reloader.update(lamp.folder.sources())
     await lamp.advance(1)

@@ -17,7 +17,7 @@ TWO = """
 
 
 def conflicts(house):
-    return [r for r in house.log.records if r["event"] == "paths are provided by others"]
+    return [r for r in house.log.records if r["event"] == "path.taken"]
 
 
 async def test_all_paths_that_one_client_provides_are_one_message(house):
@@ -34,7 +34,7 @@ async def test_all_paths_that_one_client_provides_are_one_message(house):
         f"/hall/level: hall.level at {file}:7",
         f"/hall/other: hall.other at {file}:11",
     ]
-    assert "rule failed" not in [r["event"] for r in house.log.records if r["level"] != "debug"]
+    assert "rule.failed" not in [r["event"] for r in house.log.records if r["level"] != "debug"]
 
 
 async def test_a_rule_has_its_path_soon_after_that_is_free(house):

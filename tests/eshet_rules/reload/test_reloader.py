@@ -16,7 +16,7 @@ async def test_a_module_is_loaded_and_its_rules_run(house):
     house.write_level("hall", 1)
     assert await house.update()
     assert await house.get("/hall/level") == 1
-    assert house.log.find("loaded")["rules"] == ["level"]
+    assert house.log.find("module.loaded")["rules"] == ["level"]
 
 
 async def test_a_saved_edit_is_live_and_the_old_version_is_gone(house):
@@ -26,7 +26,7 @@ async def test_a_saved_edit_is_live_and_the_old_version_is_gone(house):
     house.write_level("hall", 2)
     assert await house.update()
     assert await house.get("/hall/level") == 2
-    assert house.log.events("hall") == ["loaded", "reloaded"]
+    assert house.log.events("hall") == ["module.loaded", "module.reloaded"]
     gc.collect()
     assert old() is None
 
@@ -39,7 +39,7 @@ async def test_what_did_not_change_is_left_alone(house):
     house.write_level("hall", 2)
     await house.update()
     assert house.reloader.alive["bath"] is bath
-    assert house.log.events("bath") == ["loaded"]
+    assert house.log.events("bath") == ["module.loaded"]
 
 
 async def test_a_new_file_is_loaded_and_a_removed_one_unloaded(house):
@@ -50,7 +50,7 @@ async def test_a_new_file_is_loaded_and_a_removed_one_unloaded(house):
     await house.update()
     assert await house.get("/hall/level") is Unknown
     assert await house.get("/bath/level") == 2
-    assert house.log.events("hall") == ["loaded", "unloaded"]
+    assert house.log.events("hall") == ["module.loaded", "module.unloaded"]
 
 
 async def test_a_module_without_rules_is_not_alive(house):
@@ -88,8 +88,8 @@ async def test_a_changed_helper_reloads_exactly_those_that_import_it(house):
     house.write("_settings.py", "LEVEL = 2")
     await house.update()
     assert await house.get("/hall/level") == 2
-    assert house.log.events("hall") == ["loaded", "reloaded"]
-    assert house.log.events("bath") == ["loaded"]
+    assert house.log.events("hall") == ["module.loaded", "module.reloaded"]
+    assert house.log.events("bath") == ["module.loaded"]
 
 
 @pytest.mark.parametrize("broken", ["a = = 1", "1 / 0", "import nothing_of_that_name"])
@@ -102,7 +102,7 @@ async def test_an_edit_that_cannot_be_imported_keeps_the_old_version_undisturbed
     assert not await house.update()
     assert await house.get("/hall/level") == 1
     assert seen == []
-    record = house.log.find("import failed, kept old version")
+    record = house.log.find("module.import_failed_again")
     assert record["file"] == str(house.folder.path / "hall.py")
     assert (record["line"], record["source"]) == (1, broken)
 
@@ -125,7 +125,7 @@ async def test_an_edit_that_is_taken_back_is_told_of_and_reloads_nothing(house):
     house.write_level("hall", 1)
     assert await house.update()
     assert await house.update()
-    said = ["loaded", "import failed, kept old version", "mended"]
+    said = ["module.loaded", "module.import_failed_again", "module.repaired"]
     assert house.log.events("hall") == said
     assert house.reloader.broken == {}
 
@@ -135,7 +135,7 @@ async def test_a_module_that_never_could_be_imported_disturbs_no_other(house):
     house.write_level("bath", 1)
     assert not await house.update()
     assert await house.get("/bath/level") == 1
-    assert house.log.find("import failed")["module"] == "hall"
+    assert house.log.find("module.import_failed")["module"] == "hall"
 
 
 FAILING_IMPORTS = {
@@ -158,14 +158,14 @@ async def test_a_failed_import_is_repeated_when_a_file_that_took_part_has_change
     house.write("up/_floor.py", "")
     house.write("hall.py", text)
     assert not await house.update()
-    assert house.log.events("hall") == ["import failed"]
+    assert house.log.events("hall") == ["module.import_failed"]
     house.write_level("kitchen", 1)
     assert not await house.update()
-    assert house.log.events("hall") == ["import failed"]
+    assert house.log.events("hall") == ["module.import_failed"]
     assert "hall" in house.reloader.broken
     house.write(remedy, "light = 1")
     await house.update()
-    assert house.log.events("hall") == ["import failed"]
+    assert house.log.events("hall") == ["module.import_failed"]
     assert "hall" not in house.reloader.broken
 
 
@@ -181,7 +181,7 @@ async def test_a_failed_import_is_repeated_by_command_and_after_it_was_mended(ho
     await house.update()
     house.write("hall.py", broken)
     await house.update()
-    kept = "import failed, kept old version"
+    kept = "module.import_failed_again"
     events = [event for event in house.log.events("hall") if event == kept]
     assert len(events) == 3
 
@@ -204,7 +204,7 @@ async def test_a_file_that_can_not_be_read_any_more_is_told_and_its_rules_go_on(
     file.unlink()
     file.symlink_to("nowhere")
     assert not await house.update()
-    failed = house.log.find("import failed, kept old version")
+    failed = house.log.find("module.import_failed_again")
     assert (failed["file"], failed["error"]) == (str(file), "OSError: hall.py is a link to nothing")
     assert await house.get("/hall/level") == 1
 
@@ -231,16 +231,16 @@ async def test_what_fails_for_want_of_a_connection_is_not_told_each_time(house):
     await house.update()
     house.log.clear()
     await house.advance(60)
-    assert house.log.find("rule failed")["doing"] == "task set_value of /lamp"
+    assert house.log.find("rule.failed")["doing"] == "task set_value of /lamp"
     house.log.clear()
-    keeper = house.reloader.alive["hall"].connection._keeper
+    keeper = house.reloader.alive["hall"].connection._manager
     server, keeper.server = keeper.server, Nowhere()
     keeper._session.connection.abort()
     await house.advance(3600)
-    assert "rule failed" not in house.log.events()
+    assert "rule.failed" not in house.log.events()
     keeper.server = server
     await house.advance(120)
-    assert "rule failed" in house.log.events()
+    assert "rule.failed" in house.log.events()
 
 
 async def test_an_edit_that_fails_in_set_up_keeps_the_old_version(house):
@@ -251,11 +251,11 @@ async def test_an_edit_that_fails_in_set_up_keeps_the_old_version(house):
     assert not await house.update()
     assert await house.get("/hall/level") == 1
     assert house.reloader.alive["hall"].version is old
-    failed = house.log.find("rule failed")
+    failed = house.log.find("rule.failed")
     assert failed["rule"] == "hall.level"
     assert failed["error"] == "OSError: no line"
     assert 'hall.py", line 8, in level' in failed["traceback"]
-    kept = house.log.find("kept old version")
+    kept = house.log.find("module.reload_aborted")
     assert (kept["version"], kept["refused"]) == (old.source.version, failed["version"])
 
 
@@ -317,7 +317,7 @@ async def test_an_error_later_disturbs_nobody_and_is_logged_with_its_rule(house)
     await emit(0)
     await house.advance(0)
     assert await house.get("/last") == 0
-    record = house.log.find("rule failed")
+    record = house.log.find("rule.failed")
     assert (record["rule"], record["error"]) == (
         "hall.divide",
         "ZeroDivisionError: division by zero",
@@ -350,7 +350,7 @@ async def test_a_rule_may_run_for_ever(house):
     house.folder.remove("hall.py")
     await house.update()
     assert await house.get("/count") is Unknown
-    assert house.log.events("hall") == ["loaded", "unloaded"]
+    assert house.log.events("hall") == ["module.loaded", "module.unloaded"]
 
 
 async def test_a_strategy_with_retries_sets_up_a_rule_in_the_end(house):
@@ -464,7 +464,7 @@ async def test_what_a_rule_can_not_be_given_is_an_error_that_lists_what_it_can(
 ):
     house.write("hall.py", f"from eshet_rules import rule\n\n@rule\n{rules}: pass\n")
     assert not await house.reload()
-    error = house.log.find("import failed")["error"]
+    error = house.log.find("module.import_failed")["error"]
     assert advice in error
     assert all(f"`{name}`" in error for name in ("client", "config", "log", "scope"))
 
@@ -511,7 +511,7 @@ async def test_a_hundred_saves_during_a_slow_set_up_leave_the_last(house):
     await house.advance(5)
     assert [await update for update in updates] == [False] * 99 + [True]
     assert await house.get("/hall/level") == 100
-    assert house.log.events("hall") == ["loaded", "reloaded"]
+    assert house.log.events("hall") == ["module.loaded", "module.reloaded"]
     assert len(asyncio.all_tasks()) == tasks
 
 
@@ -536,7 +536,7 @@ async def test_a_rule_that_saves_its_own_file_is_not_cut_off_in_the_midst_of_a_s
     await house.reload()
     assert await house.viewer.action_call("/improve") == "saved"
     await house.reload()
-    assert house.log.events("hall") == ["loaded", "reloaded"]
+    assert house.log.events("hall") == ["module.loaded", "module.reloaded"]
 
 
 async def test_closing_while_something_is_prepared_leaves_nothing(house):
@@ -587,7 +587,7 @@ async def test_a_rule_that_fails_again_and_again_stays_failed_until_its_file_cha
     assert failing.last_error == "OSError: no line"
     assert healthy.state == "running"
     assert level == [Unknown, 1]
-    restarts = [r["restart"] for r in house.log.records if r["event"] == "rule restarted"]
+    restarts = [r["restart"] for r in house.log.records if r["event"] == "rule.restarted"]
     assert restarts == [1, 2, 3, 4, 5]
 
     house.write("hall.py", FAILING.format(level=2).replace("raise", "pass #"))

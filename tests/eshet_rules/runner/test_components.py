@@ -65,7 +65,7 @@ async def test_it_is_logged_and_started_again_after_a_longer_and_longer_pause(
     assert component.pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
     first = log.records[0]
     assert (first["event"], first["component"], first["pause_s"]) == (
-        "component failed",
+        "component.failed",
         "publisher",
         1.0,
     )
@@ -101,4 +101,4 @@ async def test_a_single_attempt_is_logged_and_not_repeated(log, error):
     component = Component(error)
     await attempt("update", component.run, log.logger)
     assert len(component.starts) == 1
-    assert log.find("component failed")["component"] == "update"
+    assert log.find("component.failed")["component"] == "update"

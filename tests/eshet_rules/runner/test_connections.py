@@ -43,7 +43,7 @@ class Modules:
 
     def cut(self, *names):
         for name in names:
-            self.clients[name]._keeper._session.connection.abort()
+            self.clients[name]._manager._session.connection.abort()
 
     async def close(self, *names):
         for name in names:
@@ -76,14 +76,14 @@ async def test_a_server_that_stays_away_is_told_in_one_line_and_in_one_when_all_
     house.cut("hall", "attic", "", "bath")
     await advance(24 * 3600)
     [lost] = house.log.records
-    assert (lost["level"], lost["event"], lost["server"]) == ("warning", "no connection", "house")
-    assert house.told() == [{"event": "no connection", "reason": lost["reason"]}]
+    assert (lost["level"], lost["event"], lost["server"]) == ("warning", "connection.lost", "house")
+    assert house.told() == [{"event": "connection.lost", "reason": lost["reason"]}]
     house.server.on = True
     await advance(60)
     [back] = house.log.records
     assert back["level"] == "info"
     assert 24 * 3600 <= back["away_s"] <= 24 * 3600 + 40
-    assert house.told() == [{"event": "connection is back"}]
+    assert house.told() == [{"event": "connection.restored"}]
 
 
 async def test_one_module_alone_is_told_as_its_own(house, advance):
@@ -91,8 +91,8 @@ async def test_one_module_alone_is_told_as_its_own(house, advance):
     house.cut("hall")
     await advance(1)
     lost, back = house.told()
-    assert (lost["event"], lost["module"]) == ("no connection", "hall")
-    assert back == {"event": "connection is back", "module": "hall"}
+    assert (lost["event"], lost["module"]) == ("connection.lost", "hall")
+    assert back == {"event": "connection.restored", "module": "hall"}
 
 
 async def test_several_but_not_all_are_told_together(house, advance):
@@ -115,14 +115,14 @@ async def test_what_is_lost_or_begun_while_there_is_no_server_is_not_told_again(
     assert house.told() == []
     house.server.on = True
     await advance(60)
-    assert house.told() == [{"event": "connection is back"}]
+    assert house.told() == [{"event": "connection.restored"}]
 
 
 async def test_a_server_that_is_not_there_from_the_start_is_told(house, advance):
     house.server.on = False
     await house.make("", "hall")
     assert house.told() == [
-        {"event": "no connection", "reason": "can't connect: Connection refused"}
+        {"event": "connection.lost", "reason": "can't connect: Connection refused"}
     ]
 
 
@@ -146,4 +146,4 @@ async def test_a_module_that_is_unloaded_meanwhile_is_not_waited_for(house, adva
     await house.close("hall")
     house.server.on = True
     await advance(60)
-    assert house.told() == [{"event": "connection is back"}]
+    assert house.told() == [{"event": "connection.restored"}]

@@ -88,7 +88,7 @@ async def test_a_rule_that_is_disabled_ends_and_no_other_is_touched(house, make,
     assert await house.get("/light") is Unknown
     assert await house.get("/fan") == 3
     assert states(house) == {**ALL_RUN, "hall.light": "disabled"}
-    assert house.log.events() == ["told to disable", "rule disabled"]
+    assert house.log.events() == ["control.disable_requested", "rule.disabled"]
 
 
 async def test_a_rule_that_is_enabled_again_runs_again(house, make, running):
@@ -134,8 +134,8 @@ async def test_a_reload_of_one_module_reloads_that_one_changed_or_not(house, mak
     control = make()
     await running()
     assert await control.reload("hall.light") == ["hall"]
-    assert house.log.events() == ["told to reload", "reloaded"]
-    assert house.log.find("reloaded")["module"] == "hall"
+    assert house.log.events() == ["control.reload_requested", "module.reloaded"]
+    assert house.log.find("module.reloaded")["module"] == "hall"
 
 
 async def test_a_reload_of_what_is_broken_says_so_and_reloads_the_rest(house, make, running):
@@ -146,7 +146,7 @@ async def test_a_reload_of_what_is_broken_says_so_and_reloads_the_rest(house, ma
         await control.reload("hall")
     with pytest.raises(NotReloaded):
         await control.reload()
-    assert "bath" in {r["module"] for r in house.log.records if r["event"] == "reloaded"}
+    assert "bath" in {r["module"] for r in house.log.records if r["event"] == "module.reloaded"}
     assert await control.reload("bath") == ["bath"]
 
 
@@ -213,7 +213,7 @@ async def test_a_changed_parameter_reloads_the_modules_that_use_it_only(
     assert await house.get("/light") == 1
     await control.configure(configured("[rules.hall]\nparameters.level = 2"))
     assert await house.get("/light") == 2
-    assert house.log.events("hall") == ["reloaded"]
+    assert house.log.events("hall") == ["module.reloaded"]
     assert house.log.events("bath") == []
 
 
@@ -221,8 +221,8 @@ async def test_a_parameter_of_rules_that_use_none_reloads_nothing(house, make, r
     control = make(configured(""))
     await running()
     await control.configure(configured("[rules.bath]\nparameters.level = 2"))
-    assert "reloaded" not in house.log.events()
-    assert house.log.find("configuration reloaded")["modules"] == []
+    assert "module.reloaded" not in house.log.events()
+    assert house.log.find("config.reloaded")["modules"] == []
 
 
 async def test_a_changed_strategy_reloads_the_rules_that_choose_none(
@@ -232,7 +232,7 @@ async def test_a_changed_strategy_reloads_the_rules_that_choose_none(
     house.write("kitchen.py", CHOSEN)
     await running()
     await control.configure(configured('[strategy]\nrun = "serially"'))
-    assert house.log.find("configuration reloaded")["modules"] == ["bath", "hall"]
+    assert house.log.find("config.reloaded")["modules"] == ["bath", "hall"]
     strategies = {r.rule: r.status.strategy for r in house.reloader.reports()}
     assert strategies["hall.light"] == "RunSerially()"
     assert strategies["kitchen.light"] == "RunSerially(retry=True)"
@@ -247,7 +247,7 @@ async def test_changed_enabled_starts_and_ends_rules_without_a_reload(
     assert states(house)["hall.light"] == "disabled"
     await control.configure(configured(""))
     assert states(house) == ALL_RUN
-    assert "reloaded" not in house.log.events()
+    assert "module.reloaded" not in house.log.events()
 
 
 async def test_new_parameters_with_which_the_set_up_fails_leave_the_old_version(
@@ -260,7 +260,7 @@ async def test_new_parameters_with_which_the_set_up_fails_leave_the_old_version(
     assert await house.get("/light") == 0.25
     await control.configure(configured("[rules.hall]\nparameters.level = 0"))
     assert await house.get("/light") == 0.25
-    assert "kept old version" in house.log.events()
+    assert "module.reload_aborted" in house.log.events()
     await control.configure(configured("[rules.hall]\nparameters.level = 2"))
     assert await house.get("/light") == 0.5
 
@@ -269,7 +269,7 @@ async def test_what_waits_for_a_restart_is_said(house, make, running, configured
     control = make(configured(""))
     await running()
     await control.configure(configured('[log]\nlevel = "debug"\n[server]\nname = "x"'))
-    record = house.log.find("a part of the configuration waits for a restart")
+    record = house.log.find("config.needs_restart")
     assert record["tables"] == ["server", "log"]
 
 
@@ -279,7 +279,7 @@ async def test_a_name_in_it_that_no_rule_has_is_told_with_what_is_near(
     control = make(configured(""))
     await running()
     await control.configure(configured("[rules.hal]\nenabled = false"))
-    record = house.log.find("no rule has this name, which is configured")
+    record = house.log.find("config.unknown_rule")
     assert (record["name"], record["near"]) == ("hal", ["hall"])
 
 
@@ -287,7 +287,7 @@ async def test_parameters_that_no_rule_asks_for_are_told(house, make, running, c
     control = make(configured(""))
     await running()
     await control.configure(configured("[rules.bath]\nparameters.level = 1"))
-    record = house.log.find("no rule asks for these parameters, which are configured")
+    record = house.log.find("config.unused_parameters")
     assert (record["name"], record["parameters"]) == ("bath", ["level"])
     assert record["advice"] == "give the rule a parameter named config"
 
@@ -298,10 +298,10 @@ async def test_parameters_that_no_rule_asks_for_are_told(house, make, running, c
 @pytest.mark.parametrize(
     ("command", "told", "done"),
     [
-        ("reload", "told to reload", "reloaded"),
-        ("disable", "told to disable", "rule disabled"),
-        ("enable", "told to enable", None),
-        ("restart", "told to restart", None),
+        ("reload", "control.reload_requested", "module.reloaded"),
+        ("disable", "control.disable_requested", "rule.disabled"),
+        ("enable", "control.enable_requested", None),
+        ("restart", "control.restart_requested", None),
     ],
 )
 async def test_a_command_is_the_cause_of_what_it_leads_to(
@@ -332,4 +332,6 @@ async def test_what_a_rule_does_when_it_is_restarted_goes_back_to_who_told_it(ho
     await running()
     await control.restart("bath")
     await house.advance(1)
-    assert house.log.find("I begin")["parent"] == house.log.find("told to restart")["cause"]
+    assert (
+        house.log.find("I begin")["parent"] == house.log.find("control.restart_requested")["cause"]
+    )

@@ -53,7 +53,7 @@ async def test_rules_run_until_the_runner_is_cancelled(folder, log, server, star
         await stop(runner)
         with pytest.raises(ErrorValue):
             await viewer.get("/level")
-    assert log.events() == ["using the named server", "loaded", "running", "stopped"]
+    assert log.events() == ["server.named", "module.loaded", "runner.started", "runner.stopped"]
 
 
 async def test_a_saved_edit_is_live(folder, server, start):
@@ -95,7 +95,7 @@ async def test_a_link_to_the_folder_that_is_swapped_is_followed(
         deployed()
         await changed.wait()
     await stop(runner)
-    assert "reloaded" in log.events()
+    assert "module.reloaded" in log.events()
     runner = await start(state=state)
     await stop(runner)
     assert len(list(state.iterdir())) == 1
@@ -119,14 +119,14 @@ async def test_copies_that_tools_leave_do_not_run_and_are_logged_once(folder, lo
     copy = folder.write("hall - Copy.py", LEVEL.format(level=2))
     runner = await start()
     await stop(runner)
-    assert log.find("file excluded")["file"] == str(copy)
-    assert log.find("loaded")["module"] == "hall"
+    assert log.find("file.excluded")["file"] == str(copy)
+    assert log.find("module.loaded")["module"] == "hall"
 
 
 async def test_once_returns_zero_when_all_is_set_up(folder, log, start):
     folder.write("hall.py", LEVEL.format(level=1))
     assert await (await start(once=True)) == 0
-    assert log.events()[-1] == "stopped"
+    assert log.events()[-1] == "runner.stopped"
 
 
 @pytest.mark.parametrize("broken", ["a = = 1", LEVEL.format(level="1 / 0")])
@@ -152,7 +152,7 @@ async def test_a_folder_without_rules_is_an_error(folder, content, start):
 async def test_a_folder_with_nothing_but_broken_files_waits_for_their_repair(folder, log, start):
     folder.write("hall.py", "a = = 1")
     runner = await start()
-    assert log.events()[-2:] == ["import failed", "running"]
+    assert log.events()[-2:] == ["module.import_failed", "runner.started"]
     await stop(runner)
 
 
@@ -162,9 +162,9 @@ async def test_two_runners_of_the_same_rules_do_not_throw_each_other_out(
     folder.write("hall.py", LEVEL.format(level=1))
     first = await start(reload=False, state=tmp_path / "one")
     second = await start(reload=False, state=tmp_path / "two")
-    assert "no connection" not in log.events()
+    assert "connection.lost" not in log.events()
     await advance(1)
-    conflict = log.find("paths are provided by others")
+    conflict = log.find("path.taken")
     assert conflict["owner"] == f"the runner of {folder.path}, process {os.getpid()}"
     assert conflict["conflicts"] == [f"/level: hall.level at {folder.path / 'hall.py'}:7"]
     async with Client(server=server) as viewer:
@@ -219,7 +219,7 @@ async def test_a_saved_edit_of_the_configuration_is_live(folder, log, start, con
     await told("/level", 1)
     configure("[rules.hall]\nparameters.level = 2")
     await told("/level", 2)
-    assert log.find("configuration reloaded")["modules"] == ["hall"]
+    assert log.find("config.reloaded")["modules"] == ["hall"]
     await stop(runner)
 
 
@@ -241,11 +241,11 @@ async def test_a_mistake_in_it_is_told_and_the_old_one_stays(
     runner = await start(configuration=file.read(), file=file)
     configure("[rules.hall]\nparameter.level = 2\n[lgo]")
     await until(
-        lambda: log.events().count("configuration is wrong, kept the old one") == 2,
+        lambda: log.events().count("config.invalid") == 2,
         advance,
         step=0.1,
     )
-    first, second = (r for r in log.records if r["event"].startswith("configuration is wrong"))
+    first, second = (r for r in log.records if r["event"] == "config.invalid")
     assert (first["line"], first["key"]) == (2, "rules.hall.parameter")
     assert (second["line"], second["key"]) == (3, "lgo")
     await told("/level", 1)
@@ -318,7 +318,7 @@ async def test_a_start_without_a_server_goes_on_with_what_is_kept_when_that_is_t
         run(folder.path, log.logger, server=late, state=tmp_path / "state")
     )
     await advance(20)
-    assert "rules are still being set up" in log.events()
+    assert "runner.start_slow" in log.events()
     late.is_there = True
     await advance(10)
     async with Client(server=server) as viewer:

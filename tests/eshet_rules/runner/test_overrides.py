@@ -34,7 +34,7 @@ def test_without_a_file_it_is_known_until_the_end(log):
 def test_a_file_that_makes_no_sense_is_told_and_counts_as_none(file, log, content):
     file.write_bytes(content)
     assert RuleOverrides(file, log.logger).all() == {}
-    assert log.find("can't read which rules are switched off")["file"] == str(file)
+    assert log.find("overrides.unreadable")["file"] == str(file)
 
 
 def test_what_makes_no_sense_in_it_is_left_out(file, log):
@@ -47,4 +47,4 @@ def test_a_file_that_can_not_be_written_is_told_and_the_switch_holds_till_the_en
     switches = RuleOverrides(tmp_path / "file" / "switches.json", log.logger)
     switches.switch(["hall.light"], on=False)
     assert switches.all() == {"hall.light": False}
-    assert "File exists" in log.find("can't write which rules are switched off")["error"]
+    assert "File exists" in log.find("overrides.not_written")["error"]

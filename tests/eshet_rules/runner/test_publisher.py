@@ -213,7 +213,7 @@ async def test_what_it_can_not_do_is_the_answer_and_in_the_log(house, publish):
     await publish()
     with pytest.raises(ErrorValue, match="there is no rule and no module 'hal'; did you mean hall"):
         await house.viewer.action_call(f"{BASE}/disable", "hal")
-    assert "no module 'hal'" in house.log.find("refused what it was told")["error"]
+    assert "no module 'hal'" in house.log.find("control.request_refused")["error"]
 
 
 async def test_a_name_that_another_runner_has_is_told_once_with_a_remedy(house, publish):
@@ -222,7 +222,7 @@ async def test_a_name_that_another_runner_has_is_told_once_with_a_remedy(house, 
     await publish()
     await publish(client_id="of the second")
     await house.advance(600)
-    problem = house.log.find("can't publish what the rules do")
+    problem = house.log.find("publisher.unavailable")
     whose = f"the runner of {house.folder.path}, process {os.getpid()},"
     assert problem["error"] == f"{whose} has the name 'home' on this server"
     assert "--name" in problem["advice"]
@@ -237,7 +237,7 @@ async def test_the_name_is_taken_when_it_is_free(house, publish):
     await publish(client_id="of the second")
     await first.close()
     await house.advance(120)
-    assert house.log.find("publishing what the rules do")["path"] == BASE
+    assert house.log.find("publisher.available")["path"] == BASE
     assert (await house.get(f"{BASE}/rules/hall/level"))["rule"] == "hall.level"
     assert await house.viewer.action_call(f"{BASE}/reload") == ["hall"]
 
@@ -247,15 +247,12 @@ async def test_a_runner_whose_name_is_taken_while_its_connection_is_away_withdra
     await house.reload()
     first = await publish()
     async with Client(server=house.server) as thief:
-        first._client._keeper._session.connection.abort()
+        first._client._manager._session.connection.abort()
         await thief.state_register(f"{BASE}/runner")
         await house.advance(1)
         await first._control.disable("hall")
         await house.advance(1)
-        assert (
-            "another runner has the name"
-            in house.log.find("can't publish what the rules do")["error"]
-        )
+        assert "another runner has the name" in house.log.find("publisher.unavailable")["error"]
         with pytest.raises(ErrorValue):
             await house.viewer.action_call(f"{BASE}/list")
     await house.advance(120)
@@ -386,5 +383,5 @@ async def test_two_rules_that_set_one_path_are_named_once(house, publish):
     await house.advance(5)
     house.write("attic.py", RULE)
     await house.update()
-    told = house.log.find("several rules set one path")
+    told = house.log.find("path.set_by_several_rules")
     assert (told["path"], told["rules"]) == ("/lamp", ["hall.light", "stairs.light"])

@@ -20,7 +20,7 @@ async def free_port():
 async def test_a_named_server_is_used_as_it_is_named(log):
     async with find_or_start_server("house.example:4000", log.logger) as server:
         assert server == "house.example:4000"
-    assert log.find("using the named server")["address"] == "house.example:4000"
+    assert log.find("server.named")["address"] == "house.example:4000"
 
 
 async def test_a_server_that_listens_already_is_used(log):
@@ -29,7 +29,7 @@ async def test_a_server_that_listens_already_is_used(log):
         port = running.addresses[0][1]
         async with find_or_start_server(None, log.logger, port=port) as server:
             assert server == f"127.0.0.1:{port}"
-    assert log.events() == ["using a running server"]
+    assert log.events() == ["server.found"]
 
 
 async def test_one_that_goes_for_good_is_replaced(log, advance):
@@ -39,8 +39,8 @@ async def test_one_that_goes_for_good_is_replaced(log, advance):
         joined = find_or_start_server(None, log.logger, port=port)
         address = await joined.__aenter__()
     await advance(10)
-    assert log.events() == ["using a running server"], "it may only be restarted"
-    await until(lambda: log.events()[-1] == "started the embedded server", advance, 1)
+    assert log.events() == ["server.found"], "it may only be restarted"
+    await until(lambda: log.events()[-1] == "server.started", advance, 1)
     async with Client(server=address) as client:
         await client.state_register("/hall/level")
     await joined.__aexit__(None, None, None)
@@ -58,7 +58,7 @@ async def test_else_one_is_started_which_others_can_reach(log):
         await inside.state_register("/hall/level")
         await inside.state_changed("/hall/level", 1)
         assert await outside.get("/hall/level") == 1
-    assert log.find("started the embedded server")["address"] == f"127.0.0.1:{port}"
+    assert log.find("server.started")["address"] == f"127.0.0.1:{port}"
 
 
 async def test_the_embedded_server_ends_with_the_statement(log):

@@ -68,7 +68,7 @@ class TestRename:
         self.start(base, rules, log)
         renamed = rules.rename(tmp_path / "house")
         assert self.start(base, renamed, log) == str(rules)
-        record = log.find("rules folder was renamed")
+        record = log.find("state_folder.renamed")
         assert (record["before"], record["folder"]) == (str(rules), str(renamed))
         assert self.start(base, renamed.rename(rules), log) == str(renamed)
 
@@ -93,7 +93,7 @@ class TestRename:
         self.start(base, rules, log)
         renamed = rules.rename(tmp_path / "house")
         assert self.start(base, renamed, log) is None
-        record = log.find("found the state of a rules folder that is gone")
+        record = log.find("state_folder.orphan_found")
         assert record["before"] == str(rules)
         before, after = state_folder(base, rules), state_folder(base, renamed)
         assert record["advice"].endswith(f"run `mv {before} {after}`")
@@ -150,7 +150,7 @@ class TestRemoved:
         assert "another runner runs these rules already" in self.second(place)
         await advance(1)
         assert (place / "lock").read_text() == f"{os.getpid()}\n"
-        assert log.find("took a lock again")["folder"] == str(place)
+        assert log.find("lock.restored")["folder"] == str(place)
         assert f"process {os.getpid()}" in self.second(place)
 
     async def test_a_folder_is_made_again_with_all_that_was_in_it(
@@ -176,7 +176,7 @@ class TestRemoved:
         shutil.rmtree(place.parent)
         place.parent.touch()  # a file, in which there can be no folder
         await advance(5)
-        assert log.events().count("can't take a lock again") == 1
+        assert log.events().count("lock.not_restored") == 1
         assert not runner.done()
         place.parent.unlink()
         await advance(2)
@@ -199,8 +199,8 @@ async def test_without_space_rules_run_and_state_is_kept_as_soon_as_there_is_som
             work = run(folder.path, log.logger, server=server, state=base)
             runner = asyncio.create_task(work)
             await advance(2)
-        assert log.find("no space for the state folder, so nothing is kept yet")
-        assert log.find("running")["modules"] == 1
+        assert log.find("state_folder.full")
+        assert log.find("runner.started")["modules"] == 1
         assert not place.exists()
         await advance(2)
         assert {"checkpoint", "lock", "rules-folder.json"} <= {p.name for p in place.iterdir()}

@@ -42,7 +42,7 @@ async def test_the_connection_and_the_other_rules_of_the_module_go_on(house, bod
                 await house.viewer.action_call("/bad/action")
         await house.advance(1)
     assert pokes == [0, 1, 2, 3]
-    failed = [r for r in house.log.records if r["event"] == "rule failed"]
+    failed = [r for r in house.log.records if r["event"] == "rule.failed"]
     assert [r["rule"] for r in failed] == ["hall.bad"] * 3
 
 
@@ -85,7 +85,7 @@ async def test_an_error_of_an_odd_class_is_a_failure_of_its_rule(house, body, ki
         with pytest.raises(Exception, match="bad/action"):
             await house.viewer.action_call("/bad/action")
     await house.advance(0.5)
-    failed = [r for r in house.log.records if r["event"] == "rule failed"]
+    failed = [r for r in house.log.records if r["event"] == "rule.failed"]
     assert failed
     assert {r["rule"] for r in failed} == {"hall.bad"}
     assert all(r["error"] for r in failed)

@@ -43,7 +43,7 @@ async def test_a_retried_output_is_shown_once_a_minute_and_when_it_works(house):
     mood, emit = await load(house, ATTEMPTS)
     await emit(1)
     await house.advance(150.5)
-    shown = [r for r in house.log.records if r["event"] == "attempt failed"]
+    shown = [r for r in house.log.records if r["event"] == "rule.attempt_failed"]
     assert [r.get("again") for r in shown] == [None, 59, 59]
     assert shown[0]["error"] == "OSError: no server, try 1"
     [report] = house.reloader.reports()
@@ -51,10 +51,10 @@ async def test_a_retried_output_is_shown_once_a_minute_and_when_it_works(house):
     assert str(report.status.state) == "running"
     await mood.changed("well")
     await house.advance(2)
-    assert house.log.find("works again")["failures"] == 151
+    assert house.log.find("rule.recovered")["failures"] == 151
     await emit(2)
     await house.advance(2)
-    assert house.log.find("works again")
+    assert house.log.find("rule.recovered")
 
 
 @pytest.mark.parametrize(

@@ -177,11 +177,11 @@ async def test_rules_that_trigger_each_other_through_states_are_cut_and_one_fail
     folder.write("pong.py", PONG.replace("def ping", "def pong"))
     await start()
     await advance(60)
-    told = log.find("rules trigger each other")
+    told = log.find("rule.loop_cut")
     assert told["rounds"] == 100
     by_both = {"state /ping received by pong.pong", "state /pong received by ping.ping"}
     assert set(told["cycle"]) == by_both
-    assert log.find("rule stays failed")["rule"] == told["rule"]
+    assert log.find("rule.stays_failed")["rule"] == told["rule"]
 
 
 async def test_a_rule_that_triggers_itself_fails_and_the_others_go_on(
@@ -192,9 +192,9 @@ async def test_a_rule_that_triggers_itself_fails_and_the_others_go_on(
     async with Client(server=server) as viewer:
         await viewer.event_emit("/echo", 0)
         await advance(60)
-        assert log.find("rules trigger each other")["rule"] == "echo.itself"
+        assert log.find("rule.loop_cut")["rule"] == "echo.itself"
         assert await viewer.get("/other") == 1
-    failed = [r["rule"] for r in log.records if r["event"] == "rule stays failed"]
+    failed = [r["rule"] for r in log.records if r["event"] == "rule.stays_failed"]
     assert failed == ["echo.itself"]
 
 
@@ -202,4 +202,4 @@ async def test_a_fast_timer_is_no_loop(folder, log, start, advance):
     folder.write("ticks.py", FAST_TIMER)
     await start()
     await advance(30)
-    assert "rules trigger each other" not in log.events()
+    assert "rule.loop_cut" not in log.events()

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from eshet.reactive import Event, Value, fn, on_transaction, transaction
+from eshet.reactive import Event, Value, fn, transaction
 from eshet.reactive.core.subscription import Preparation
+from eshet.reactive.core.tracing import on_transaction
 from eshet.reactive.handover.handover import quietly
 from eshet.scope import Scope, use_scope
 
@@ -149,7 +150,7 @@ def test_it_collects_in_a_version_that_was_prepared() -> None:
     v = Value(1)
     values: list[int] = []
     scope = Scope("rule")
-    preparation = scope.room(Preparation)
+    preparation = scope.get(Preparation)
     preparation.is_under_way = True
     with use_scope(scope):
         v.on_value_changed(values.append)

@@ -199,7 +199,7 @@ def test_a_scope_keeps_no_node_that_nothing_uses():
         for _ in range(100):
             a + 1
         del a
-    owner = scope.room(ScopeNodes)
+    owner = scope.get(ScopeNodes)
     assert list(owner) == []
 
 

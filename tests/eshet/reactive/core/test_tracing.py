@@ -1,6 +1,7 @@
 """Telling of transactions: who ran, why, from what to what."""
 
 from eshet import reactive as yarp
+from eshet.reactive.core.tracing import on_transaction
 from eshet.scope import Scope
 from tests.support.hearing import Errors, heard
 
@@ -8,7 +9,7 @@ from tests.support.hearing import Errors, heard
 def traced():
     """Return a list of what each transaction did from now on."""
     told = []
-    watching = yarp.on_transaction(told.append)
+    watching = on_transaction(told.append)
     return told, watching
 
 
@@ -112,7 +113,7 @@ def test_it_is_told_before_callbacks_are_called_and_what_it_sets_comes_after():
         if steps[0].node is a._node:
             seen.value = len(steps)
 
-    watching = yarp.on_transaction(tell)
+    watching = on_transaction(tell)
     a.value = 2
     watching.dispose()
     assert order == ["told", "callback", "told", "seen"]
@@ -147,7 +148,7 @@ def test_an_error_of_who_watches_is_reported_to_its_scope():
     a = yarp.Value(1)
     told = heard(a)
     with errors.scope.active():
-        watching = yarp.on_transaction(lambda steps: 1 / 0)
+        watching = on_transaction(lambda steps: 1 / 0)
     a.value = 2
     watching.dispose()
     assert [doing for _, doing in errors.reported] == ["on_transaction"]
@@ -164,7 +165,7 @@ def test_callbacks_are_called_in_the_same_order_whether_or_not_it_is_traced():
         value.on_value_changed(lambda _, number=number: told.append(number))
     source.value = 1
     untraced, told[:] = list(told), []
-    watching = yarp.on_transaction(lambda steps: None)
+    watching = on_transaction(lambda steps: None)
     source.value = 2
     watching.dispose()
     assert sorted(told) == list(range(len(derived)))

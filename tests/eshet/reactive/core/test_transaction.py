@@ -32,9 +32,9 @@ def check_at_rest():
     assert not transactions._waiting
     assert not transactions._heights
     assert not transactions._levels
-    assert not transactions.heard
+    assert not transactions.to_notify
     assert not transactions.pending_subscriptions
-    assert transactions._round is transactions.batch is None
+    assert transactions._running is transactions.batch is None
     assert not transactions.transient
 
 
@@ -205,7 +205,7 @@ def test_a_change_that_leads_to_itself_for_ever_is_cut_and_reported_with_the_way
     [(error, doing)] = errors.reported
     assert doing == "v0"
     assert error == (
-        f"EndlessChange('setting it led 100 times to setting it again, and was cut there: {way}')"
+        f"EndlessChange('setting it led 100 times to setting it again, so it was cut: {way}')"
     )
     assert len(told) == 100
     values[0].value = 7  # the next change is a new try

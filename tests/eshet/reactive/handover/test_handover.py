@@ -7,7 +7,7 @@ import pytest
 
 from eshet import Unknown, yarp
 from eshet.reactive.core.graph import RestoreContext
-from eshet.reactive.handover.handover import Snapshot, give, hand_over, stateful_nodes
+from eshet.reactive.handover.handover import Snapshot, hand_over, stateful_nodes, take_snapshots
 from eshet.reactive.handover.matching import Description
 from eshet.scope import Scope
 from tests.support.hearing import heard
@@ -29,9 +29,9 @@ class Version:
     def nodes(self):
         return stateful_nodes({"rule": self.scope})
 
-    def go_on_from(self, old, zero=0.0):
+    def go_on_from(self, old, epoch=0.0):
         now = asyncio.get_running_loop().time()
-        return hand_over(give(old.nodes, zero), self.nodes, RestoreContext(now, zero))
+        return hand_over(take_snapshots(old.nodes, epoch), self.nodes, RestoreContext(now, epoch))
 
 
 KINDS = {
@@ -80,8 +80,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("zero", [0.0, -1000.0])
-async def test_a_version_goes_on_as_the_old_one_would_have(kind, zero, advance):
+@pytest.mark.parametrize("epoch", [0.0, -1000.0])
+async def test_a_version_goes_on_as_the_old_one_would_have(kind, epoch, advance):
     live, old = Version(KINDS[kind]), Version(KINDS[kind])
     for version in (live, old):
         version.event.emit(5)
@@ -93,7 +93,7 @@ async def test_a_version_goes_on_as_the_old_one_would_have(kind, zero, advance):
     await advance(2)
     new = Version(KINDS[kind], value=2)
     before = len(live.heard)
-    outcome = new.go_on_from(old, zero)
+    outcome = new.go_on_from(old, epoch)
     old.scope.dispose()
     assert outcome.afresh == []
     assert new.result.value == live.result.value
@@ -203,10 +203,10 @@ def used(kind):
 @pytest.mark.parametrize("kind", KINDS)
 async def test_whatever_was_given_costs_its_node_at_most(kind, advance):
     chance = random.Random(kind)  # noqa: S311 - to get the same again
-    memos = give(used(kind).nodes)
+    memos = take_snapshots(used(kind).nodes)
     for _ in range(60):
         new = Version(KINDS[kind], value=5)
-        given = [Snapshot(memo.description, mutated(memo.given, chance)) for memo in memos]
+        given = [Snapshot(memo.description, mutated(memo.data, chance)) for memo in memos]
         now = asyncio.get_running_loop().time()
         hand_over(given, new.nodes, RestoreContext(now, 0.0, chance.choice([now, -float("inf")])))
         new.event.emit(2)
@@ -217,12 +217,14 @@ async def test_whatever_was_given_costs_its_node_at_most(kind, advance):
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_does_not_fit_leaves_a_node_as_it_was(kind, advance):
     fresh, new = used(kind), used(kind)
-    for memo in give(new.nodes):
-        if isinstance(memo.given, list):
-            more = [*memo.given, object()]
+    for memo in take_snapshots(new.nodes):
+        if isinstance(memo.data, list):
+            more = [*memo.data, object()]
             outcome = hand_over([Snapshot(memo.description, more)], new.nodes, RestoreContext(0))
             assert outcome.kept == []
-    assert [memo.given for memo in give(new.nodes)] == [memo.given for memo in give(fresh.nodes)]
+    assert [memo.data for memo in take_snapshots(new.nodes)] == [
+        memo.data for memo in take_snapshots(fresh.nodes)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["delayed event", "window", "time window", "latest", "debounce",
@@ -243,10 +245,10 @@ async def test_a_function_whose_memory_raises_costs_that_one(error):
         def __call__(self, value):
             return value
 
-        def give(self):
+        def snapshot(self):
             raise error("no")
 
-        def receive(self, given):
+        def restore(self, data):
             raise error("no")
 
     held = []  # or else it would end

@@ -324,7 +324,7 @@ async def test_setting_the_interval_of_now_begins_anew(advance):
 
 async def test_now_stops_when_nothing_uses_it():
     clock = yarp.now(1)
-    timer = clock._node._waker._timer
+    timer = clock._node._driver._timer
     assert not timer.cancelled()
     del clock
     assert timer.cancelled()
@@ -392,7 +392,7 @@ async def test_what_nobody_uses_stops_its_timer(make):
     event = yarp.Event()
     timed = make(event, 10)
     event.emit(1)
-    timer = timed._node._waker._timer
+    timer = timed._node._driver._timer
     del timed
     assert timer.cancelled()
     assert event._node.uses == 1
@@ -424,8 +424,8 @@ async def test_what_is_made_in_a_disposed_scope_sets_no_timer(advance, make):
         timed = make(event, 10)
         emitting = yarp.emit_at(5)
     event.emit(1)
-    assert timed._node._waker._timer is None
-    assert emitting._node._waker._timer is None
+    assert timed._node._driver._timer is None
+    assert emitting._node._driver._timer is None
     assert event._node.uses == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from eshet import Unknown, yarp
 from eshet.clock import clock_watcher, wall_now, wall_time
 from eshet.reactive.core.graph import RestoreContext
-from eshet.reactive.handover.handover import give, hand_over, stateful_nodes
+from eshet.reactive.handover.handover import hand_over, stateful_nodes, take_snapshots
 from eshet.scope import Scope
 from eshet_rules.testing.virtual_time import VirtualLoop
 
@@ -81,17 +81,17 @@ def restarted(make, down, behind=None, corrected=True):
         old.hear(2)
         await loop.advance(2)
         written = wall_time()
-        memos = give(old.nodes, loop.time() - written)
+        memos = take_snapshots(old.nodes, loop.time() - written)
         old.scope.dispose()
         await loop.advance(down)
         if behind is not None:
             loop.set_wall_time(wall_now(UTC) - behind)
         began = loop.time()
         clock_watcher().restore(began, written)
-        zero = began - max(wall_time(), written)
+        epoch = began - max(wall_time(), written)
         new = Version(make)
         new.value.value = 2
-        assert hand_over(memos, new.nodes, RestoreContext(began, zero, began)).afresh == []
+        assert hand_over(memos, new.nodes, RestoreContext(began, epoch, began)).afresh == []
         await loop.advance(3)
         if behind is not None and corrected:
             loop.set_wall_time(wall_now(UTC) + behind)
@@ -125,15 +125,15 @@ async def test_what_is_handed_over_after_the_clock_was_set_is_right(advance):
     old = Version(KINDS["hold"])
     old.hear(5)
     written = wall_time()
-    memos = give(old.nodes, loop.time() - written)
+    memos = take_snapshots(old.nodes, loop.time() - written)
     loop.set_wall_time(wall_now(UTC) - timedelta(hours=4))
-    zero = loop.time() - written
+    epoch = loop.time() - written
     clock_watcher().restore(loop.time(), written)
     await advance(3)  # the server is away
     loop.set_wall_time(wall_now(UTC) + timedelta(hours=4, seconds=6))
     await advance(0)
     new = Version(KINDS["hold"])
-    hand_over(memos, new.nodes, RestoreContext(loop.time(), zero, loop.time()))
+    hand_over(memos, new.nodes, RestoreContext(loop.time(), epoch, loop.time()))
     await advance(0.9)
     assert new.result.value is True
     await advance(0.2)
@@ -145,7 +145,7 @@ async def test_what_was_dropped_at_a_step_is_logged(advance, caplog):
     old = Version(KINDS["delayed event"])
     old.event.emit("ding")
     written = wall_time()
-    memos = give(old.nodes, loop.time() - written)
+    memos = take_snapshots(old.nodes, loop.time() - written)
     new = Version(KINDS["delayed event"])
     loop.set_wall_time(wall_now(UTC) - timedelta(hours=4))
     clock_watcher().restore(loop.time(), written)

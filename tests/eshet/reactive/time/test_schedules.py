@@ -101,16 +101,16 @@ def test_cron_has_days_of_the_week():
     [
         ("half past seven", "it has 3 fields"),
         ("25:00", "Bad hour"),
-        ("0 0 30 2 *", "never comes|Bad day"),
+        ("0 0 30 2 *", "never matches|Bad day"),
         ("* * *", "it has 3 fields"),
         ("*/20 * * * * *", "it has 6 fields"),
         ("07:30:15", "it has 1 field"),
         ("*/2:30", "it has 1 field"),
         ("1-5:30", "it has 1 field"),
         ("", "it has 0 fields"),
-        (None, "it is of the class NoneType"),
-        (730, "it is of the class int"),
-        (time(7, 30), "it is of the class time"),
+        (None, "its type is NoneType"),
+        (730, "its type is int"),
+        (time(7, 30), "its type is time"),
     ],
 )
 async def test_what_is_no_schedule_is_an_error_that_says_what_is(at, why):
@@ -310,13 +310,13 @@ def test_what_was_missed_between_two_versions_is_dropped_or_comes_once(monkeypat
     def daily(instant):
         return (instant // DAY + 1) * DAY
 
-    given = ScheduleState(daily, late, UTC, now=0).give(0)
+    given = ScheduleState(daily, late, UTC, now=0).snapshot(0)
     wall = 3.5 * DAY
     memory = ScheduleState(daily, late, UTC, now=0)
-    assert memory.receive(given, RestoreContext(0.0, 0.0)) == []
+    assert memory.restore(given, RestoreContext(0.0, 0.0)) == []
     assert memory.wake_at == (0 if fires else 3_600)
     assert memory.wake(0) == ([datetime.fromtimestamp(DAY, UTC)] if fires else [])
-    assert memory.give(0) == 4 * DAY
+    assert memory.snapshot(0) == 4 * DAY
 
 
 def test_a_clock_that_is_put_forward_a_little_is_not_late(monkeypatch):

@@ -18,7 +18,7 @@ from eshet.unknown import Unknown
 def test_a_delay_gives_back_each_in_order_when_it_is_due():
     delay = Delay(10)
     assert delay.wake_at is None
-    assert delay.hear("a", 0) == delay.hear("b", 1) == []
+    assert delay.on_input("a", 0) == delay.on_input("b", 1) == []
     assert delay.wake_at == 10
     assert delay.wake(10) == ["a"]
     assert delay.wake_at == 11
@@ -28,7 +28,7 @@ def test_a_delay_gives_back_each_in_order_when_it_is_due():
 
 def test_a_longer_delay_moves_what_is_on_its_way():
     delay = Delay(10)
-    delay.hear("a", 0)
+    delay.on_input("a", 0)
     assert delay.adjust(20, 5) == []
     assert delay.wake_at == 20
 
@@ -36,15 +36,15 @@ def test_a_longer_delay_moves_what_is_on_its_way():
 def test_a_shorter_delay_lets_the_overdue_out_at_once():
     delay = Delay(10)
     for n in range(4):
-        delay.hear(n, n)
+        delay.on_input(n, n)
     assert delay.adjust(3, 5) == [0, 1, 2]
     assert delay.wake_at == 6
 
 
 def test_a_time_window_drops_each_that_is_too_old():
     window = TimeWindow(10, stays=False)
-    assert window.hear("a", 0) == [["a"]]
-    assert window.hear("b", 5) == [["a", "b"]]
+    assert window.on_input("a", 0) == [["a"]]
+    assert window.on_input("b", 5) == [["a", "b"]]
     assert window.wake_at == 10
     assert window.wake(10) == [["b"]]
     assert window.wake(15) == [[]]
@@ -53,16 +53,16 @@ def test_a_time_window_drops_each_that_is_too_old():
 
 def test_two_that_expire_together_are_two_changes():
     window = TimeWindow(10, stays=False)
-    window.hear("a", 0)
-    window.hear("b", 0)
+    window.on_input("a", 0)
+    window.on_input("b", 0)
     assert window.wake(10) == [["b"], []]
 
 
 def test_a_value_that_is_present_ages_from_when_it_is_replaced():
     window = TimeWindow(10, stays=True)
-    window.hear("a", 0)
+    window.on_input("a", 0)
     assert window.wake_at is None
-    window.hear("b", 100)
+    window.on_input("b", 100)
     assert window.values == ["a", "b"]
     assert window.wake_at == 110
     assert window.wake(110) == [["b"]]
@@ -72,7 +72,7 @@ def test_a_value_that_is_present_ages_from_when_it_is_replaced():
 def test_a_shorter_window_drops_all_that_is_too_old_in_one_change():
     window = TimeWindow(10, stays=False)
     for n in range(4):
-        window.hear(n, n)
+        window.on_input(n, n)
     assert window.adjust(3, 4) == [[2, 3]]
     assert window.adjust(3, 4) == []
     assert window.wake_at == 5
@@ -80,19 +80,19 @@ def test_a_shorter_window_drops_all_that_is_too_old_in_one_change():
 
 def test_a_rate_limit_lets_the_first_through_and_holds_the_last():
     limit = RateLimit(10)
-    assert limit.hear("a", 0) == ["a"]
-    assert limit.hear("b", 1) == limit.hear("c", 2) == []
+    assert limit.on_input("a", 0) == ["a"]
+    assert limit.on_input("b", 1) == limit.on_input("c", 2) == []
     assert limit.wake_at == 10
     assert limit.wake(10) == ["c"]
     assert limit.wake_at == 20
     assert limit.wake(20) == []
     assert limit.wake_at is None
-    assert limit.hear("d", 21) == ["d"]
+    assert limit.on_input("d", 21) == ["d"]
 
 
 def test_another_interval_counts_from_the_same_beginning():
     limit = RateLimit(10)
-    limit.hear("a", 0)
+    limit.on_input("a", 0)
     assert limit.adjust(20, 5) == []
     assert limit.wake_at == 20
     assert limit.adjust(2, 5) == []
@@ -101,8 +101,8 @@ def test_another_interval_counts_from_the_same_beginning():
 
 def test_emit_at_remembers_one_time():
     at = At()
-    at.hear(5, 0)
-    at.hear((7, "x"), 0)
+    at.on_input(5, 0)
+    at.on_input((7, "x"), 0)
     assert at.wake_at == 7
     assert at.wake(7) == ["x"]
     assert at.wake_at is None
@@ -111,17 +111,17 @@ def test_emit_at_remembers_one_time():
 @pytest.mark.parametrize("nothing", [None, NoValue, Unknown])
 def test_emit_at_forgets(nothing):
     at = At()
-    at.hear(5, 0)
-    at.hear(nothing, 0)
+    at.on_input(5, 0)
+    at.on_input(nothing, 0)
     assert at.wake_at is None
 
 
 @pytest.mark.parametrize("wrong", ["soon", ("soon", 1), (1, 2, 3), []])
 def test_emit_at_refuses_what_is_no_time_and_forgets_the_last(wrong):
     at = At()
-    at.hear(5, 0)
+    at.on_input(5, 0)
     with pytest.raises(ReactiveTypeError, match="emit_at"):
-        at.hear(wrong, 0)
+        at.on_input(wrong, 0)
     assert at.wake_at is None
 
 
@@ -163,7 +163,7 @@ def driven(memory, steps, end=1_000):
     for number, (after, seconds) in enumerate(steps):
         wake_until(now + after)
         now += after
-        come = memory.hear(number, now) if seconds is None else memory.adjust(seconds, now)
+        come = memory.on_input(number, now) if seconds is None else memory.adjust(seconds, now)
         told.extend((now, each) for each in come)
     wake_until(end)
     return told
@@ -226,7 +226,7 @@ def test_a_ring_of_timeouts_is_gone_round_in_no_time():
     fold = Fold(lambda state, value: value, "a", {"a": (1, "b"), "b": (2, "a")}, now=0)
     later = Fold(lambda state, value: value, "x", {"a": (1, "b"), "b": (2, "a")}, now=0)
     down = 3.0 * 10**9 + 1.5  # a thousand million rounds, and half a second of "b"
-    later.receive(fold.give(0), RestoreContext(down, 0, down))
+    later.restore(fold.snapshot(0), RestoreContext(down, 0, down))
     assert later.state == "b"
     assert later.wake_at == pytest.approx(down + 1.5)
 
@@ -236,14 +236,14 @@ def test_a_ring_of_timeouts_is_gone_round_in_no_time():
                                       {"a": (1e-9, "b"), "b": (1e-9, "a")}])  # fmt: skip
 def test_timeouts_of_no_time_come_to_an_end(timeouts, since):
     fold = Fold(lambda state, value: value, "a", timeouts, now=0)
-    fold.receive(["a", since], RestoreContext(100, 0, 100))
+    fold.restore(["a", since], RestoreContext(100, 0, 100))
     assert fold.state in timeouts
 
 
 def test_a_large_window_that_has_run_out_is_emptied_in_no_time():
     window = TimeWindow(10, stays=False)
     entries = [[number / 10_000, number] for number in range(100_000)]
-    assert window.receive(entries, RestoreContext(100, 0, 100)) == [[]]
+    assert window.restore(entries, RestoreContext(100, 0, 100)) == [[]]
 
 
 @pytest.mark.parametrize("given", [math.nan, math.inf, -math.inf, "1", None, True, 10**400, [1]])

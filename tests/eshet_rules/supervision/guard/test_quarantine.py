@@ -148,7 +148,7 @@ def test_a_rule_that_ended_the_process_stays_off_until_its_file_changes(rules, q
     first.begin(rules.sources())
     assert "hall.py:7; fix and save its file" in first.disabled_reason("hall.light")
     assert first.disabled_reason("hall.big heater") is None
-    off = log.find("rule stays off")
+    off = log.find("rule.quarantined")
     assert (off["rule"], off["line"]) == ("hall.light", 7)
 
     second = quarantine()
@@ -180,7 +180,7 @@ def test_the_crash_file_is_kept_for_people(rules, quarantine, log):
     write_crash(first, (rules.path / "hall.py", 7, "changed"))
     first.begin(rules.sources())
     assert not first.crash_file.exists()
-    kept = Path(log.find("the runner was ended from within")["file"])
+    kept = Path(log.find("runner.killed_by_rule")["file"])
     assert "hall.py" in kept.read_text()
 
 
@@ -222,7 +222,7 @@ def test_after_short_lives_all_rules_stay_off_for_one_start(rules, quarantine, l
     safe = quarantine()
     safe.begin(rules.sources())
     assert "safe mode" in safe.disabled_reason("hall.light")
-    told = log.find("safe mode: all rules stay off")
+    told = log.find("runner.safe_mode")
     assert told["starts"] == 3
     assert "eshet-rules enable" in told["advice"]
     safe.mark_healthy()
@@ -258,7 +258,7 @@ def test_where_a_crash_file_names_a_rule_only_that_one_stays_off(rules, quaranti
         start.begin(rules.sources())
     assert start.disabled_reason("hall.light") is not None
     assert start.disabled_reason("bath.main") is None
-    assert "safe mode: all rules stay off" not in log.events()
+    assert "runner.safe_mode" not in log.events()
 
 
 def test_one_that_stays_off_does_not_keep_others_from_safe_mode(rules, quarantine):
@@ -293,4 +293,4 @@ def test_a_folder_that_cannot_be_written_is_told_and_stops_nothing(
     (tmp_path / "guard" / "starts.json").mkdir()
     start = quarantine()
     start.begin(rules.sources())
-    assert log.find("can't write which rules stay off")["file"].endswith("starts.json")
+    assert log.find("quarantine.not_written")["file"].endswith("starts.json")

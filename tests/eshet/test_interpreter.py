@@ -1,0 +1,111 @@
+"""Each internal of Python and msgpack that the project relies on, on this version."""
+
+import asyncio
+import contextvars
+import threading
+import traceback
+from collections import deque
+
+import msgpack
+import msgpack.fallback
+import pytest
+
+from eshet import interpreter
+
+
+def test_there_is_no_running_loop_outside_of_one():
+    assert interpreter.running_loop() is None
+
+
+async def test_the_running_loop_is_that_of_the_task():
+    assert interpreter.running_loop() is asyncio.get_running_loop()
+
+
+def test_a_frame_is_that_of_the_caller():
+    def callee():
+        return interpreter.get_frame(1).f_code.co_name
+
+    assert callee() == "test_a_frame_is_that_of_the_caller"
+
+
+def test_the_frames_of_all_threads_are_found_by_ident():
+    begun, end = threading.Event(), threading.Event()
+
+    def waits():
+        begun.set()
+        end.wait()
+
+    thread = threading.Thread(target=waits)
+    thread.start()
+    begun.wait()
+    frame = interpreter.thread_frames()[thread.ident]
+    names = [each.name for each in traceback.extract_stack(frame)]
+    end.set()
+    thread.join()
+    assert "waits" in names
+
+
+async def test_the_context_of_a_callback_is_known_before_it_runs():
+    variable = contextvars.ContextVar("variable", default=0)
+    variable.set(1)
+    handle = asyncio.get_running_loop().call_soon(lambda: None)
+    assert interpreter.context_of(handle)[variable] == 1
+
+
+def test_the_callback_that_ends_a_loop_is_found_in_the_traceback():
+    loop = asyncio.new_event_loop()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    handle = loop.call_soon(stop)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        loop.run_forever()
+    loop.close()
+    frames = [frame for frame, _ in traceback.walk_tb(raised.tb)]
+    [run] = [frame for frame in frames if frame.f_code is interpreter.HANDLE_RUN]
+    assert run.f_locals["self"] is handle
+
+
+async def test_each_step_is_run_by_one_iteration_of_the_loop():
+    codes = [frame.f_code for frame, _ in traceback.walk_stack(interpreter.get_frame(0))]
+    assert interpreter.LOOP_RUN_ONCE in codes
+
+
+def test_a_loop_runs_the_callbacks_of_its_ready_queue():
+    class Seen(deque):
+        def popleft(self):
+            handle = super().popleft()
+            seen.append(handle)
+            return handle
+
+    seen = []
+    loop = asyncio.new_event_loop()
+    interpreter.set_ready_queue(loop, Seen())
+    handle = loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert handle in seen
+
+
+def test_a_timer_is_called_early_by_the_clock_resolution():
+    called = []
+    loop = asyncio.new_event_loop()
+    loop.time = lambda: 0.0
+    interpreter.set_clock_resolution(loop, 1.0)
+    loop.call_at(0.5, called.append, "early")
+    loop.call_at(1.5, called.append, "late")
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert called == ["early"]
+
+
+@pytest.mark.parametrize("packer", [msgpack.Packer, msgpack.fallback.Packer])
+def test_msgpack_packs_and_unpacks_to_its_nesting_limit(packer):
+    deepest = []
+    for _ in range(interpreter.MSGPACK_MAX_NESTING - 1):
+        deepest = [deepest]
+    packed = packer().pack(deepest)
+    assert packed == b"\x91" * (interpreter.MSGPACK_MAX_NESTING - 1) + b"\x90"
+    assert msgpack.packb(msgpack.unpackb(packed)) == packed

@@ -1,0 +1,40 @@
+"""Trails of earlier versions of the schema are read with the present names of events."""
+
+import pytest
+
+from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, names_of, translate
+from eshet_rules.audit.lines import decode, encode
+from eshet_rules.audit.query import Filter, Reader
+from eshet_rules.audit.records import EVENTS
+
+TIME = "2026-11-25T03:22:41.000000Z"
+
+
+def old(event, **fields):
+    return encode({"time": TIME, "level": "info", "event": event, **fields})
+
+
+def test_each_event_of_version_1_has_a_present_name_of_its_own():
+    assert set(NAMES_OF_VERSION_1.values()) == set(EVENTS)
+    assert len(NAMES_OF_VERSION_1) == len(EVENTS)
+
+
+def test_an_old_record_is_read_with_its_present_name():
+    assert decode(old("rule failed", doing="task hall"))["event"] == "rule.failed"
+
+
+def test_a_message_of_a_rule_keeps_its_text():
+    record = {"time": TIME, "level": "info", "event": "running", "logger": "hall.hall"}
+    translate(record)
+    assert record["event"] == "running"
+
+
+@pytest.mark.parametrize("wanted", ["rule.failed", "module.loaded"])
+def test_old_and_new_records_are_found_by_the_present_name(tmp_path, wanted):
+    file = tmp_path / "trail.jsonl"
+    file.write_bytes(old("rule failed") + old("loaded") + old("rule.failed") + old("module.loaded"))
+    assert [r["event"] for r in Reader(file, Filter(event=wanted)).records()] == [wanted] * 2
+
+
+def test_an_event_is_known_by_all_of_its_names():
+    assert names_of("rule.failed") == ["rule.failed", "rule failed"]
