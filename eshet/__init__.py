@@ -7,7 +7,7 @@ The modules, from top to bottom; each imports only from those below it:
     yarp             reactive values and events tied to paths
     client           Client, StateWrapper
     server           the embeddable server
-    connection       the asyncio transport of either side of a connection
+    connection       connects either side of the protocol to asyncio
     link             a connection within one process
     reactive         values, events and functions of them; no I/O, no paths
     address          the address of a server, such as `host:port`

@@ -63,7 +63,7 @@ class Cause:
         return f"<Cause {self.id}: {self.kind} {self.path}>"
 
     def snapshot(self) -> list[Any]:
-        """Return this cause as plain data, for effects that another version goes on with."""
+        """Return this cause as plain data, to be restored by another version."""
         return [self.id, self.parent_id, self.kind, self.path]
 
     @classmethod

@@ -159,7 +159,7 @@ class Checked(set[bytes]):
 
 
 def _check_nesting(data: bytes, limit: int) -> None:
-    # msgpack has a fixed limit: inside enough additional lists, the rest of it is our limit.
+    # msgpack has one fixed limit: wrap the data in so many lists that only our limit remains.
     unpacker = msgpack.Unpacker(max_buffer_size=len(data) + _MSGPACK_NESTING)
     unpacker.feed(b"\x91" * (_MSGPACK_NESTING - limit) + data)
     try:

@@ -1,4 +1,4 @@
-"""The asyncio transport of either side: one transport or link, one protocol, one timer.
+"""Connects either side of the protocol to asyncio: one transport or link, one protocol, one timer.
 
 Frames sent within one turn of the event loop leave in one write.
 """

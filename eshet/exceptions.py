@@ -1,7 +1,7 @@
 """All exceptions that this package raises on purpose.
 
     EshetError
-    ├── Disconnected         there is no connection, or it ended before the answer arrived
+    ├── Disconnected         not connected, or the connection ended before the answer arrived
     ├── ErrorValue           the server, or a node's owner, answered with an error
     │   └── PathTaken            another client provides the path that you register
     ├── InvalidPath          (also ValueError) the path is not valid
@@ -60,13 +60,13 @@ ESHETException = EshetError
 
 
 class Disconnected(EshetError):
-    """There is no connection to the server, or it ended before the answer arrived.
+    """The client is not connected, or the connection ended before the answer arrived.
 
     The request may or may not have taken effect: the protocol does not tell.
 
     Args:
         request: such as `"get /hall/lux"`; empty where there was none.
-        reason: why there is no connection.
+        reason: why the client is not connected.
     """
 
     def __init__(self, request: str = "", reason: str = "not connected to the server") -> None:
@@ -120,7 +120,7 @@ class UnsupportedValue(EshetError, ValueError):
     """The protocol can't carry the value.
 
     Args:
-        problem: what is not supported, and what is.
+        problem: the unsupported value or type, and the supported ones.
         request: the intended request, such as `"set /hall/light"`.
     """
 

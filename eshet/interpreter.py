@@ -29,19 +29,19 @@ where code regularly runs without a loop: time, logs, clients of scripts."""
 
 get_frame: Final[Callable[[int], FrameType]] = sys._getframe
 """Returns a frame of the caller. `inspect.stack()` reads source files, and takes milliseconds:
-every node records where it was made, and every task who cancels it."""
+every node records where it was made, and every task records its canceller."""
 
 thread_frames: Final[Callable[[], Mapping[int, FrameType]]] = sys._current_frames
-"""Returns the present frame of each thread, by the thread's ident: there is no other way to find
-the threads of rules that compute."""
+"""Returns the current frame of each thread, by the thread's ident: the only way to find threads of
+rules that compute."""
 
 HANDLE_RUN: Final[CodeType] = asyncio.Handle._run.__code__
-"""The code that runs one callback or one step of a task. The handle is its local `self`: an error
-that leaves the loop is attributed to a rule by it."""
+"""The code that runs one callback or one step of a task. Its local `self` is the handle, which
+identifies the rule of an error that leaves the loop."""
 
 _base_loop: Any = asyncio.BaseEventLoop
 LOOP_RUN_ONCE: Final[CodeType] = _base_loop._run_once.__code__
-"""The code of one iteration of a loop: the frame that it calls is the present step of the loop, for
+"""The code of one iteration of a loop: the frame that it calls is the current step of the loop, for
 the watchdog."""
 
 MSGPACK_MAX_NESTING: Final = 511
@@ -51,8 +51,8 @@ MSGPACK_MAX_NESTING: Final = 511
 def context_of(handle: asyncio.Handle) -> Context:
     """Return the context in which a loop runs a callback.
 
-    Scopes are in the context: the rule of a callback that waits or has failed is found by it. There
-    is a public `Handle.get_context()` from Python 3.12 on.
+    The context holds the scope, which identifies the rule of a waiting or failed callback. Python
+    3.12 has a public `Handle.get_context()`.
     """
     context: Context = handle._context  # type: ignore[attr-defined]
     return context

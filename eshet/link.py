@@ -52,7 +52,7 @@ class LinkTransport(asyncio.Transport):
         return self._closing
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return the default: there is no socket with any information."""
+        """Return the default, since a link has no socket."""
         return default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:

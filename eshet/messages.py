@@ -147,7 +147,7 @@ class ReplyKnownT(WithId):
 
 
 class ReplyUnknownT(WithId):
-    """Server to client: answers `StateObserveT` of an unknown state; `t_ms` is since when."""
+    """Server to client: answers `StateObserveT` of a state that is unknown for `t_ms`."""
 
     code = 0x0B
     t_ms: int

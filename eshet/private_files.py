@@ -21,7 +21,7 @@ _FOLDER_MODE: Final = 0o700
 _SUFFIX: Final = ".new"
 
 _LEFT_AFTER: Final = 60.0
-"""Seconds after which an unfinished new file must be left over from a process that was killed."""
+"""Seconds after which an unfinished new file counts as left over by a killed process."""
 
 
 def make_private_folder(folder: Path) -> None:

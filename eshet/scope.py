@@ -149,7 +149,7 @@ class Scope:
         """Give a component to this scope and its descendants, which `find` it by its kind.
 
         Rules are given their client, outputs, default strategy and kept state this way. It stays
-        when the scope is disposed, for the clean-up of what the scope owned.
+        when the scope is disposed, for the clean-up of owned things.
         """
         self._provided[kind] = component
 

@@ -1,7 +1,7 @@
 """`Unknown`: the value of a state that is not known.
 
 It is not a value and not "none": a state is unknown if it has no owner, if its owner declared it
-unknown, and while there is no connection.
+unknown, and while the connection is lost.
 """
 
 import enum

@@ -57,7 +57,7 @@ _OF_CLASSES: Final = frozenset({"__getattribute__", "__name__"})
 """The same for a metaclass."""
 
 _PYTHONS: Final = frozenset({BaseException, BaseExceptionGroup, ExceptionGroup, type, object})
-"""The classes whose own definitions of these are fine."""
+"""The classes that may define these."""
 
 Part = tuple[traceback.TracebackException, BaseException]
 

@@ -6,7 +6,7 @@ The modules, from top to bottom; each imports only from those below it:
     client                Client and StateWrapper
     registrar             registers, listens and observes, and undoes that again
     connection_manager    connects, reconnects with back-off, and restores all registrations
-    event_iteration       payloads that wait for an `async for` over an event
+    event_iteration       events that wait for an `async for`
     dispatch              handles messages that are not replies: calls, sets, notifications
     registrations         the nodes that a client owns, listens to and observes
     callbacks             user callbacks, each with the context in which it was registered

@@ -116,7 +116,7 @@ class Callback:
         self._path = path
         self._tasks = tasks
         self._observer = observer
-        self.seen = 0  # see `eshet.client.observer.Endpoint`
+        self.seen = 0  # see `eshet.client.observer.InputTarget`
         self._reset_seen()
         self._in_context = contextvars.copy_context().run
 

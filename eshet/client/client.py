@@ -72,8 +72,9 @@ class Client:
 
     - `WrongLoop`, before sending anything, if the client was first used in another thread or event
       loop;
-    - `Disconnected` if there is no connection, or if it ends before the answer arrives. Requests
-      with a lasting effect (registering, listening, observing) wait for a connection instead;
+    - `Disconnected` if the client is not connected, or if the connection ends before the answer
+      arrives. Requests with a lasting effect (registering, listening, observing) wait for a
+      connection instead;
     - `ErrorValue` if the server, or the owner of the node, answers with an error;
     - `InvalidPath`, `UnsupportedValue` and `MessageTooLong` if the request can't be made.
 
@@ -355,7 +356,7 @@ class Client:
     async def state_changed(self, path: str, value: Any) -> None:
         """Update the value of a registered state.
 
-        While there is no connection, the value is kept, and published after the reconnection.
+        Without a connection, the value is kept, and published after the reconnection.
 
         Args:
             path: of the state.
@@ -500,5 +501,6 @@ def _check_length(code: int, path: bytes, value: bytes) -> None:
         raise MessageTooLong(error.length, error.limit, describe(code, path)) from None
 
 
-# The class is part of its own API; an annotation in its methods could not refer to it otherwise.
+# `Client.StateWrapper` is part of the API. Assigned in the class body, it would shadow the name to
+# which the annotations of methods refer.
 Client.StateWrapper = StateWrapper  # type: ignore[attr-defined]

@@ -172,7 +172,7 @@ class ConnectionManager:
     ) -> None:
         self.server: Final = server
         self.disconnect_reason = "not connected to the server yet"
-        """Why there is no connection, while there is none."""
+        """Why the client is not connected, while it is not."""
         self._client_id = client_id
         self._has_own_id = client_id is not None
         self._timeouts = timeouts
@@ -212,7 +212,7 @@ class ConnectionManager:
         """Send a request to the server; see `ClientSession.ask`.
 
         Raises:
-            Disconnected: there is no connection.
+            Disconnected: the client is not connected.
         """
         session = self._session
         if session is None or not session.ready:
@@ -224,7 +224,7 @@ class ConnectionManager:
         """Send a request even while other registrations are still being restored.
 
         Returns:
-            None if there is no connection.
+            None without a connection.
         """
         return None if self._session is None else self._session.ask(code, path, value)
 
@@ -327,7 +327,7 @@ class ConnectionManager:
         self._awake.set()
 
     def _log_disconnected(self, what: str, reason: str) -> None:
-        """Log that there is no connection: once per outage, further failures at debug level."""
+        """Log that the client is not connected: once per outage, then at debug level."""
         was_reported, self._outage_reported = self._outage_reported, True
         observer = self._registrations.observer
         if observer is None:

@@ -1,4 +1,4 @@
-"""Payloads that wait for an `async for` over an event."""
+"""Events that wait for an `async for`."""
 
 import asyncio
 import logging
@@ -9,16 +9,16 @@ from eshet.cause import Cause, current
 __all__ = ["EventIteration"]
 
 _WARN_WAITING: Final = 10_000
-"""A slow iteration is logged from this number of waiting payloads on, each time it doubles."""
+"""The number of waiting payloads at which a warning is logged, and again at each doubling."""
 
 
 class EventIteration:
     """The payloads that wait for one iteration of `Client.event_listen`, with their causes.
 
     Args:
-        client: that iterates.
+        client: the client, or view, that iterates.
         path: of the event.
-        logger: for a warning if the iteration is slower than the events.
+        logger: for the warning that the iteration is slower than the events.
     """
 
     def __init__(self, client: object, path: str, logger: logging.Logger) -> None:
@@ -32,7 +32,7 @@ class EventIteration:
         return self._waiting.qsize()
 
     def put(self, payload: Any) -> None:
-        """Add a payload, with the present cause."""
+        """Add a payload, with the current cause."""
         self._waiting.put_nowait((payload, current.get()))
         if len(self) >= self._warn_at:
             self._warn_at *= 2
@@ -47,10 +47,10 @@ class EventIteration:
         return await self._waiting.get()
 
     def end(self) -> None:
-        """End the iteration after the payloads that wait."""
+        """End the iteration after the waiting payloads."""
         self._waiting.put_nowait(None)
 
     def take_over(self, old: "EventIteration") -> None:
-        """Continue with the payloads that wait for another iteration, which does not get them."""
+        """Move the waiting payloads of another iteration to this one."""
         while len(old):
             self._waiting.put_nowait(old._waiting.get_nowait())

@@ -82,7 +82,7 @@ class Registrar:
             except Disconnected:
                 if self._manager.closed:
                     raise
-                if self._manager.connected:  # meanwhile; ask again
+                if self._manager.connected:  # reconnected meanwhile: ask again
                     continue
                 self._register_later(owned)
             return
@@ -100,7 +100,7 @@ class Registrar:
         self._registrations.owned[owned.path] = owned
 
     def withdraw(self, owned: Registration) -> None:
-        """Withdraw a node: callbacks are no longer called for it. A second call does nothing."""
+        """Withdraw a node, and stop calling its callbacks. A second call does nothing."""
         if self._registrations.owned.get(owned.path) is not owned or owned.withdrawn:
             return
         owned.callback = owned.getter = None

@@ -25,7 +25,7 @@ __all__ = ["Registration", "RegistrationTable", "Restore", "Subscription", "Topi
 class Subscription:
     """A callback for an event or a state, until `dispose` is called.
 
-    It belongs to the scope in which it was made, and ends with that.
+    It belongs to the scope in which it was made, and ends with it.
     """
 
     __slots__ = ("_check_loop", "_drop", "_in_scope", "_topic", "callback", "disposed")

@@ -130,7 +130,7 @@ class ClientView(Client):
             callback.release()
 
     def _take_over_iterations(self, old: "ClientView") -> None:
-        """Continue with the events that wait for an `async for` of the old one, path by path."""
+        """Move the events that wait for iterations of the old view to this one, path by path."""
         waiting: defaultdict[str, list[EventIteration]] = defaultdict(list)
         for each in self._iterations:
             if each.client is old:

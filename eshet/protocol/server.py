@@ -53,7 +53,7 @@ class ServerProtocol(ProtocolSide):
                 raise ProtocolError(f"a message {type(message).__name__} before its hello")
 
     def next_deadline(self) -> float | None:
-        """Return when the client has been silent for too long; None if there is no limit."""
+        """Return when the client has been silent for too long; None without a limit."""
         if not self.greeted:
             return self._hello_due
         return self.last_received + self._timeout_s if self._timeout_s else None

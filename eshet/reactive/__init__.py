@@ -6,7 +6,7 @@ The modules, from top to bottom; each imports only from those below it:
     graph_view       a part of the graph as data and as a drawing
     aggregates       average, minimum, maximum and rate of a window
     changes          edges, joins and accumulation of changes
-    switching        following the reactive that a reactive holds
+    switching        following the Value or Event that a Value holds
     time             everything that depends on time; schedules, state machines
     filters          window, no_repeat, filter, replace_novalue, replace_unknown
     conversions      from Values to Events and back

@@ -121,7 +121,7 @@ def window(source_value: Any, num_values: Any, *, name: str | None = None) -> Va
     Args:
         source_value: the Value or Event.
         num_values: the maximum number of entries, from 0; may be a Value. When it falls, the oldest
-            entries are dropped in one change; if none is dropped, there is no change. While it is
+            entries are dropped in one change; if none is dropped, nothing changes. While it is
             unknown, the last known number counts.
         name: identifies it across reloads, unique in its module.
     """

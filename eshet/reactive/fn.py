@@ -66,7 +66,7 @@ def operator_of(f: Callable[..., R]) -> Callable[..., Value[R]]:
 
 
 def instantaneous_operator(f: Callable[..., R]) -> Callable[..., Event[R]]:
-    """Return a function as such an operator, with an Event as its result."""
+    """Like `operator_of`, but the result is always an Event."""
     return _lifted(f, apply_at_changes, propagates_absent=True)
 
 

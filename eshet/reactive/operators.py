@@ -232,7 +232,7 @@ for _name, _method in _METHODS.items():
 
 
 def _attribute(self: Value[Any], name: builtins.str) -> Any:
-    # Python and its libraries look up names with underscores to find out what an object can do;
+    # Python and its libraries look up names with underscores to find the abilities of an object;
     # use `yarp.getattr` for such an attribute of the held value.
     if name.startswith("_"):
         raise AttributeError(f"a Value has no attribute {name!r}", name=name, obj=self)

@@ -62,7 +62,7 @@ async def bind_unix(path: Path, mode: int) -> socket.socket:
 
     Args:
         path: of the socket.
-        mode: the mode of the file: who may connect.
+        mode: the mode of the file, which decides who may connect.
 
     Raises:
         ListenError: there is another kind of file, or a server that listens.

@@ -13,8 +13,8 @@ class Limits:
 
     Output for a slow client is kept in order up to `soft_queue`, and for `soft_time` up to
     `hard_queue`. In the meantime, changes of states are conflated to the last one of each path, and
-    clients that send more to it are read again only after `stall`, or later the fuller the queue
-    is. A client beyond these limits is disconnected.
+    clients that send more to it are read again only after `stall`; the fuller the queue, the later.
+    A client beyond these limits is disconnected.
 
     Args:
         clients: how many clients may be connected.

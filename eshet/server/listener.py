@@ -89,7 +89,7 @@ class Listener:
                 return
             accepted.setblocking(False)
             if isinstance(address, tuple):
-                # asyncio does so only for sockets that were created with the number of TCP.
+                # asyncio does so only for sockets created with the protocol number of TCP.
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             starting = self._start(accepted, _describe(accepted, address))
             task = self._loop.create_task(starting)

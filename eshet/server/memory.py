@@ -21,7 +21,7 @@ _REST: Final = 2.0
 """Seconds until memory is returned: other clients of the same flood may still be leaving."""
 
 _WORTH: Final = 1 << 20
-"""Bytes for which trimming is worth its time."""
+"""The number of freed bytes from which trimming is worth its time."""
 
 _LARGE: Final = 4096
 """The size in bytes from which a table is worth copying."""

@@ -1,7 +1,7 @@
 """The nodes under `/meta`: the server's description of itself, and requests without a message.
 
 Answers are joined from packed values: pages of Python objects would keep the garbage collector
-busy; and so a value with the maximum nesting fits into an answer.
+busy, and a value of the maximum nesting could not be packed inside an answer.
 
 Each action takes a list of arguments, like any other. Results that may be longer than a message
 come in pages: `next` in the answer is the argument for the next page, or nil after the last.

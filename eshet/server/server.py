@@ -127,7 +127,7 @@ class Server:
 
         Args:
             path: of the socket.
-            mode: the mode of the file: who may connect.
+            mode: the mode of the file, which decides who may connect.
 
         Raises:
             ListenError: there is another kind of file, or a server that listens.

@@ -5,7 +5,7 @@ The strategies, which only describe how tasks are run, are in `eshet.utils`.
 
     built       a strategy that runs tasks
     options     the options that all strategies have
-    workload    the numbers of running and waiting tasks in a context
+    workload    the numbers of running and waiting tasks in a scope
     starting    starting asyncio tasks without holding them
 """
 

@@ -42,7 +42,7 @@ class End(enum.StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    """Its last attempt failed, and there are no more attempts."""
+    """Its last attempt failed."""
     INTERRUPTED = "interrupted"
     """It was cancelled during an attempt, which may or may not have taken effect."""
     SKIPPED = "skipped"
@@ -248,7 +248,7 @@ class BuiltStrategy:
         return self._arrival is Arrival.GIVES_WAY and bool(self._workers)
 
     def _is_full(self, running: int) -> bool:
-        """Whether the number of running tasks is at its limit, if any number runs at once."""
+        """Whether the limit of running tasks is reached; for strategies without a queue."""
         if self._at_once < math.inf:
             return False
         self._warn_of(running, "run at once")
@@ -290,7 +290,7 @@ class BuiltStrategy:
             self._context.copy().run(_log.warning, text, count, what, named, age)
 
     def _oldest_active(self) -> _Job | None:
-        """Return the longest-running task, if any number runs at once."""
+        """Return the longest-running task; for strategies without a queue."""
         return next(iter(self._active), None) if self._at_once == math.inf else None
 
     def _skip(self, job: _Job, why: str) -> None:

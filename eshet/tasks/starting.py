@@ -23,7 +23,7 @@ def start_task(
     context: contextvars.Context | None = None,
 ) -> asyncio.Task[_T]:
     """Start an `asyncio.Task`, named after a function; the caller need not hold a reference."""
-    loop = asyncio.get_running_loop()  # if this raises, no coroutine was created in vain
+    loop = asyncio.get_running_loop()  # may raise, so before creating a coroutine
     task = loop.create_task(work(), name=name_of(named), context=context)
     _running.add(task)
     task.add_done_callback(_running.discard)

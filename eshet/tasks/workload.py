@@ -1,4 +1,4 @@
-"""The numbers of running and waiting tasks in a context."""
+"""The numbers of running and waiting tasks in a scope."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -14,7 +14,7 @@ class _Strategy(Protocol):
 
 
 class Workload:
-    """The strategies of a context, and the numbers of their tasks."""
+    """The strategies of a scope, and the numbers of their tasks."""
 
     def __init__(self) -> None:
         self._strategies: dict[_Strategy, None] = {}

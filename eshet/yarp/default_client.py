@@ -1,7 +1,7 @@
 """The client that the wrappers use by default.
 
-There is one for each event loop, and one for each context that sets its own: this is how the runner
-gives each rule module its own client, hidden from other modules.
+There is one for each event loop, and one for each scope or context that sets its own: this is how
+the runner gives each rule module its own client, hidden from other modules.
 """
 
 import asyncio

@@ -196,7 +196,7 @@ async def state_register_set_event(
 class _Sink(HeldOutput):
     """Sends each value of a Value or Event that contains nothing unknown, under a strategy.
 
-    It starts when it is made, and belongs to the scope and the outputs of that context.
+    It starts when it is made, and belongs to the current scope and its outputs.
 
     Args:
         source: the Value or Event.

@@ -19,7 +19,7 @@ __all__ = ["apply", "apply_at_changes", "apply_or", "dict_with", "list_of", "rec
 _log: Final = logging.getLogger("eshet")
 
 Cell = ValueNode | EventNode | Constant
-"""A source of an argument. Its `value` is, for an event, the last emission, maybe of long ago."""
+"""The source of an argument. The `value` of an event is its last emission, however old."""
 
 
 class _Apply(ValueNode):
@@ -30,8 +30,8 @@ class _Apply(ValueNode):
     """
 
     # The sources of its arguments: a single one is `_a`, two are `_a` and `_b`; any other number is
-    # the list `_b`, and `_a` is None. There is no class for each case, since CPython reads the
-    # slots of many nodes several times as fast when all are of one class.
+    # the list `_b`, and `_a` is None. The cases share one class, since CPython reads the slots of
+    # many nodes several times as fast when all are of one class.
     __slots__ = ("_a", "_b", "_function", "_lifted")
 
     _a: Any
@@ -330,7 +330,7 @@ def _node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNod
 
 
 def _warn_of_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
-    """Log that an operator joins Events: they never emit at the same time, so it never emits."""
+    """Log that an operator joins several Events, and so never emits."""
     if sum(isinstance(cell, EventNode) for cell in cells) > 1:
         _log.warning(
             "%s%s joins two Events, so it never emits: write `yarp.merge(a, b)` for either of "

@@ -82,7 +82,7 @@ class Reactive(PlainValue, Generic[T_co]):
     def __iter__(self) -> NoReturn:
         raise ReactiveTypeError(
             f"a {self._kind} has no fixed members: write a function of all of them under "
-            "`yarp.fn`; where a plain value is needed write `value.value`, what it holds now"
+            "`yarp.fn`; where a plain value is needed write `value.value`, the current one"
         )
 
     def __len__(self) -> NoReturn:
@@ -113,7 +113,7 @@ class Reactive(PlainValue, Generic[T_co]):
     def _refuse_conversion(self, name: str) -> NoReturn:
         raise ReactiveTypeError(
             f"{name}() can't follow a {self._kind}: write `yarp.fn({name})(value)`, "
-            f"or `{name}(value.value)` for what it holds now"
+            f"or `{name}(value.value)` for the current value"
         )
 
     @property

@@ -113,7 +113,7 @@ class Subscription:
             self.report(error)
 
     def run(self, returned: object) -> None:
-        """Run what the callback returned as a task of the scope, if it is a coroutine."""
+        """Run the result of the callback as a task of the scope, if it is a coroutine."""
         if inspect.iscoroutine(returned):
             coroutine = returned
 

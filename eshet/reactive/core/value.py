@@ -152,8 +152,8 @@ def _warn_of_text(node: ValueNode) -> None:
         places.add(place)
         _log.warning(
             "the text made of %s%s does not follow it: write "
-            '`yarp.str_format("{} lux", value)` for one that does, or `{value.value}` for what it '
-            "holds now",
+            '`yarp.str_format("{} lux", value)` for one that does, or `{value.value}` for the '
+            "current value",
             node.describe(),
             place_of(place),
         )

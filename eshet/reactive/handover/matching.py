@@ -20,7 +20,7 @@ class Description:
     """Identifies a stateful thing in terms that survive an edit of other lines.
 
     Args:
-        rule: its rule; empty for what a module makes outside of its rules.
+        rule: its rule; empty for things that the module makes outside of its rules.
         label: its name in messages, such as `"time_window of /hall/motion"`.
         shape: a digest, equal for all with the same operator and inputs.
         detail: parameters that distinguish those of one shape, where there are any.

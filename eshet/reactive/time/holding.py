@@ -24,7 +24,7 @@ __all__ = ["debounce", "fold_state", "for_duration", "hold", "throttle"]
 
 
 def debounce(source: Any, seconds: Any, *, name: str | None = None) -> Any:
-    """Return a Value or Event that follows its source when nothing else came for a while.
+    """Return a Value or Event that follows its source once that has been quiet for a while.
 
     A Value starts with the current value of its source. `NoValue` and `Unknown` pass at once, and
     the waiting value is dropped.
@@ -92,7 +92,7 @@ def for_duration(source: Any, seconds: Any, *, name: str | None = None) -> Value
 def hold(
     source: Any, at_least: Any = 0, at_most: float | None = None, *, name: str | None = None
 ) -> Value[bool]:
-    """Return a Value that is True while another is, but for a minimum or maximum time.
+    """Return a Value that is True while another is, for at least or at most some time.
 
     Each emission of an Event makes it True, for `at_least` from then on. `NoValue` and `Unknown`
     are not true, so nothing is held on for longer than `at_least` because a sensor is silent.

@@ -23,8 +23,9 @@ _HALF_DAYS: Final = 2 * 370
 """Within this time each event occurs at least once, at any place."""
 
 _CIVIL: Final = 6.0  # degrees below the horizon
-_NEAR: Final = 0.3  # degrees; closer than this the sun may cross a horizon twice between two
-# culminations, so that time is divided into _PARTS
+# Within this distance, the sun may cross a horizon twice between two culminations; then that time
+# is divided into parts.
+_NEAR: Final = 0.3  # degrees
 _PARTS: Final = 24
 _PRECISION: Final = 1e-6  # degrees
 _MAX_STEPS: Final = 60

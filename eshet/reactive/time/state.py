@@ -119,7 +119,7 @@ class OperatorState:
         raise NotImplementedError
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
-        """Adapt to a step of the wall clock, which shows more exactly how old restored times are.
+        """Adapt to a step of the wall clock, which corrects the age of restored times.
 
         The outputs are levels that hold by now, and events that were missed.
         """
@@ -138,7 +138,7 @@ class OperatorState:
 
 
 class Delay(OperatorState):
-    """The values on their way, with the times of their arrival here.
+    """The delayed values, with the times when they were received.
 
     Args:
         seconds: the delay.
