@@ -153,10 +153,10 @@ class MissingParameter(RulesError, KeyError, AttributeError):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        whose = f"rule {self.rule}" if self.rule else "this rule"
+        rule = f"rule {self.rule}" if self.rule else "this rule"
         advice = f" or did you mean {self.near!r}?" if self.near else ""
         return (
-            f"{whose} has no parameter {self.parameter!r}: write `{self.parameter} = ...` "
+            f"{rule} has no parameter {self.parameter!r}: write `{self.parameter} = ...` "
             f"into {self.file}, below [{self.table}];{advice}".removesuffix(";")
         )
 
@@ -172,9 +172,9 @@ class ForeignTask(RulesError):
     def __init__(self, task: str, owner: str | None) -> None:
         self.task = task
         self.owner = owner
-        whose = "the runner" if owner is None else f"module {owner}"
+        described = "the runner" if owner is None else f"module {owner}"
         super().__init__(
-            f"a rule can only cancel tasks of its own module, but {task} belongs to {whose}; "
+            f"a rule can only cancel tasks of its own module, but {task} belongs to {described}; "
             "keep references to the tasks that you start, and cancel those"
         )
 

@@ -15,18 +15,18 @@ from eshet.scope import Scope, current_scope
 __all__ = ["KEEP", "Keeping", "KeptNode", "keep", "left_in", "provide_kept"]
 
 KEEP: Final = "keep"
-"""What people are told that a Value of `keep` is."""
+"""The label of `keep` Values in logs."""
 
 T = TypeVar("T")
 Migrate = Callable[[Any, str], Any]
 
 
 class Keeping(NamedTuple):
-    """What `keep` has to know of a version that is set up.
+    """The context of `keep` while a version is set up.
 
     Args:
-        version: of the module.
-        old: what the Values that the old version kept have given, by their names.
+        version: the version of the module.
+        old: the states of the old version's `keep` Values, by their names.
     """
 
     version: str
@@ -37,19 +37,19 @@ _ALONE: Final = Keeping("", MappingProxyType({}))
 
 
 def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
-    """Return a Value that goes on with what it held in the old version of its module.
+    """Return a Value that is restored from the old version of its module.
 
-    It holds that by the time this returns. It is kept until the rule ends, whether or not something
-    else refers to it. What it holds must be plain data, to survive a restart too: None, booleans,
-    numbers, text, bytes, lists and dicts of these.
+    It is restored when this returns. It exists until the rule ends, even if nothing else refers to
+    it. To survive a restart as well, its content must be plain data: None, booleans, numbers, text,
+    bytes, lists and dicts of these.
 
     Args:
-        name: by which the next version knows it, unique in the rule.
-        initial: what it holds where no old version kept something of that name.
-        migrate: turns what an old version held into what this one wants, called as
-            `migrate(old, old_version)`, the latter being the version that the log shows. It is
-            called each time another version takes over from, so it leaves alone what is right
-            already. If it raises in the set-up, the old version stays.
+        name: identifies the Value in the next version; unique in the rule.
+        initial: the initial content, if the old version has no `keep` Value of that name.
+        migrate: converts the content of an old version, called as `migrate(old, old_version)`;
+            `old_version` is the version that the log shows. It is called whenever a version takes
+            over from a different one, so it must leave valid content unchanged. If it raises
+            during the set-up, the old version keeps running.
     """
     scope = current_scope()
     version, old = (scope and scope.find(Keeping)) or _ALONE
@@ -64,10 +64,10 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
 
 
 class _KeptValues:
-    """The Values kept in one scope: a Value that nothing refers to ends, and would be forgotten.
+    """References to the `keep` Values of a scope, which would be freed otherwise.
 
-    Of each name it is the newest that stays, so that `keep` in a callback leaves no more of them
-    with each call.
+    For each name, only the newest Value is referenced, so that repeated calls of `keep` in a
+    callback do not accumulate Values.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -75,7 +75,7 @@ class _KeptValues:
 
 
 class KeptNode(ValueNode):
-    """The node of a Value that is kept."""
+    """The node of a `keep` Value."""
 
     __slots__ = ("_migrate", "_received", "_version", "migrated")
 
@@ -85,16 +85,16 @@ class KeptNode(ValueNode):
         self._migrate = migrate
         self._received: Any = None
         self.migrated = False
-        """Whether what it was given had to be turned into something else."""
+        """Whether `migrate` has changed the content."""
 
     def snapshot(self, epoch: float) -> Any:
-        """Return the content, and which version left it."""
+        """Return the version that the content belongs to, and the content."""
         return [self._version, self.value]
 
     def restore(self, data: Any, context: RestoreContext | None = None) -> Sequence[Any]:
-        """Hold what was given; what is given a second time unchanged is passed over."""
+        """Restore the content; an unchanged one is restored only once."""
         if is_same(data, self._received):
-            return ()  # the set-up, which has seen it, may have set something else since
+            return ()  # restored in the set-up, which may have set another content since
         version, value = data
         if self._migrate is not None and version != self._version:
             migrated = self._migrate(value, version)
@@ -105,23 +105,23 @@ class KeptNode(ValueNode):
         return ()
 
     def label(self) -> str:
-        """Return what people are told that this node is."""
+        """Return the label of this node in logs."""
         return KEEP
 
 
 def left_in(rule: str, scope: Scope) -> list[Snapshot]:
-    """Return what the Values kept in the scope of a rule give, before that is disposed.
+    """Return the states of the `keep` Values in the scope of a rule, before it is disposed.
 
     Args:
-        rule: its name in the module.
-        scope: of the attempt to run it.
+        rule: the name of the rule in the module.
+        scope: the scope of the attempt to run it.
     """
     nodes = stateful_nodes({rule: scope})
     return take_snapshots((about, node) for about, node in nodes if isinstance(node, KeptNode))
 
 
 def provide_kept(scope: Scope, snapshots: Sequence[Snapshot]) -> None:
-    """Let `keep` in a scope continue with the Values that an earlier attempt of the rule kept.
+    """Make `keep` in a scope restore the states of an earlier attempt of the rule.
 
     Args:
         scope: of the new attempt.

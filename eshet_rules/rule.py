@@ -1,4 +1,4 @@
-"""`@rule`: what a rule is, and what it is given by name.
+"""`@rule`: the decorator that declares rules, and the arguments that rules get by name.
 
     @rule
     async def hall_light(): ...
@@ -9,9 +9,9 @@
     @rule.each("bath", "hall")
     async def light(room): ...
 
-A rule belongs to the module during whose import it was made; where that is no import of the
-runner's, as in a test, it belongs to none and can simply be awaited: `await hall_light()`. A module
-that uses `@rule` nowhere may have one rule still: its `async def main()`.
+A rule belongs to the module during whose import it was created. Outside of an import by the runner,
+as in a test, it belongs to no module and can simply be awaited: `await hall_light()`. A module
+without `@rule` may have one rule: its `async def main()`.
 """
 
 import contextlib
@@ -26,17 +26,17 @@ from eshet.text import safe_repr
 from eshet.utils import TaskStrategy
 from eshet_rules.exceptions import RuleMisuse
 
-__all__ = ["GIVEN", "OnReload", "Rule", "collect_rules", "main_rule", "rule"]
+__all__ = ["ARGUMENTS", "OnReload", "Rule", "collect_rules", "main_rule", "rule"]
 
 RuleFunction = Callable[..., Awaitable[object]]
 
-GIVEN: Final = {
+ARGUMENTS: Final = {
     "client": "the module's ESHET client",
     "config": "the parameters of the rule",
-    "log": "a logger that knows the rule",
-    "scope": "what the rule makes ends with it",
+    "log": "a logger with the name of the rule",
+    "scope": "the scope that owns everything that the rule creates",
 }
-"""What a rule is given when it has a parameter of the name."""
+"""The arguments that a rule gets if it has parameters of these names."""
 
 _collected: Final[ContextVar["dict[str, Rule] | None"]] = ContextVar(
     "eshet_rules.rules", default=None
@@ -44,27 +44,27 @@ _collected: Final[ContextVar["dict[str, Rule] | None"]] = ContextVar(
 
 
 class OnReload(enum.StrEnum):
-    """What becomes of a rule when its module is reloaded."""
+    """How a rule is reloaded."""
 
     HAND_OVER = "hand over"
-    """The new version is set up beside the old one, and goes on with its state."""
+    """The new version is set up beside the old one, and takes over its state."""
     RESTART = "restart"
-    """The old version ends before the new one begins: for what can't be there twice."""
+    """The old version ends before the new one begins: for rules that can't run twice at a time."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An async function that sets up a part of the house, and how it is run.
+    """An async function that sets up a part of the automation, and how it is run.
 
-    Calling it calls the function. It may return when all is set up, or run for ever.
+    Calling the rule calls the function. It may return when everything is set up, or keep running.
 
     Args:
-        name: unique in its module.
-        function: what sets it up.
-        strategy: how the function is run; with retries, until it succeeds. As is configured, if
-            the rule does not choose.
-        on_reload: what becomes of it when its module is reloaded.
-        args: what the function is called with, before what it is given by name.
+        name: the name of the rule, unique in its module.
+        function: the function.
+        strategy: the strategy that runs the function; with retries, until it succeeds. None for
+            the configured one.
+        on_reload: how the rule is reloaded.
+        args: positional arguments of the function, before the arguments by name.
     """
 
     name: str
@@ -73,19 +73,19 @@ class Rule:
     on_reload: OnReload = OnReload.HAND_OVER
     args: tuple[Any, ...] = ()
 
-    def __call__(self, *args: Any, **given: Any) -> Awaitable[object]:
-        """Call the function, as a test does: what it makes belongs to the scope of the caller."""
-        return self.function(*self.args, *args, **given)
+    def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[object]:
+        """Call the function, as in a test; the scope of the caller owns everything it creates."""
+        return self.function(*self.args, *args, **kwargs)
 
     @property
     def asks_for(self) -> list[str]:
-        """What the function is to be given by name."""
+        """The names of the arguments that the function gets by name."""
         free = list(inspect.signature(self.function).parameters)[len(self.args) :]
-        return [name for name in free if name in GIVEN]
+        return [name for name in free if name in ARGUMENTS]
 
 
 class _RuleMaker:
-    """Makes rules; see `rule`, which is the only one."""
+    """Makes rules; `rule` is the only instance."""
 
     @overload
     def __call__(self, function: RuleFunction, /) -> Rule: ...
@@ -109,25 +109,25 @@ class _RuleMaker:
         name: str | None = None,
         on_reload: str = OnReload.HAND_OVER,
     ) -> Rule | Callable[[RuleFunction], Rule]:
-        """Make a rule of an async function; written as `@rule` or `@rule(...)` above it.
+        """Make a rule of an async function; used as the decorator `@rule` or `@rule(...)`.
 
-        The function may have parameters named `client`, `config`, `log` and `scope`, and is given
-        these.
+        The function may have parameters named `client`, `config`, `log` and `scope`, and gets these
+        arguments.
 
         Args:
-            function: the function, where it is used without brackets.
-            strategy: how the function is run: as is configured unless given, else `RunInTask()`,
-                which does not retry.
-            name: the rule's name, unique in its module: the function's unless given.
-            on_reload: `"hand over"`, or `"restart"` for a rule of which there can't be two at a
-                time, as one that opens a serial port: it ends before its new version begins, and
-                nothing is handed over.
+            function: the function, if the decorator has no parentheses.
+            strategy: the strategy that runs the function; by default the configured one, or else
+                `RunInTask()`, which does not retry.
+            name: the name of the rule, unique in its module; by default that of the function.
+            on_reload: `"hand over"`, or `"restart"` for a rule that can't run twice at a time, such
+                as one that opens a serial port: the old version ends before the new one begins, and
+                there is no hand-over.
 
         Raises:
-            RuleMisuse: this is no rule; the message says what to write.
+            RuleMisuse: this is not a valid rule; the message says what to write.
         """
         if isinstance(function, TaskStrategy):
-            raise RuleMisuse(f"a strategy is given by name: write @rule(strategy={function!r})")
+            raise RuleMisuse(f"name the argument of a strategy: write @rule(strategy={function!r})")
         strategy = _checked_strategy(strategy)
         behaviour = _checked_on_reload(on_reload)
         if name is not None:
@@ -145,17 +145,17 @@ class _RuleMaker:
         strategy: TaskStrategy | None = None,
         on_reload: str = OnReload.HAND_OVER,
     ) -> Callable[[RuleFunction], dict[Any, Rule]]:
-        """Make a rule of an async function for each argument; written above it, with brackets.
+        """Make a rule of an async function for each argument; used as a decorator.
 
             @rule.each("bath", "hall")
             async def light(room): ...
 
         makes the rules `light[bath]` and `light[hall]`. Each has its own scope, and fails, is
-        retried and is handed over for itself. The function's first parameter is the argument; where
-        the arguments are tuples, its first ones are what is in them.
+        retried and is handed over on its own. The function's first parameter is the argument; if
+        the arguments are tuples, its first parameters are the items of the tuple.
 
         Args:
-            *arguments: one for each rule, no two the same.
+            *arguments: one for each rule; they must be different.
             strategy: as for `rule`.
             on_reload: as for `rule`.
 
@@ -163,7 +163,7 @@ class _RuleMaker:
             A decorator, which returns the rules by their arguments.
 
         Raises:
-            RuleMisuse: these are no rules; the message says what to write.
+            RuleMisuse: these are not valid rules; the message says what to write.
         """
         strategy = _checked_strategy(strategy)
         behaviour = _checked_on_reload(on_reload)
@@ -188,18 +188,18 @@ class _RuleMaker:
 
 
 rule: Final = _RuleMaker()
-"""Makes a rule of an async function: `@rule`, `@rule(...)`, or `@rule.each(...)` for many."""
+"""Makes a rule of an async function: `@rule`, `@rule(...)`, or `@rule.each(...)` for several."""
 
 
 def main_rule(namespace: Mapping[str, Any], module: str) -> Rule | None:
-    """Return the rule of a module that uses `@rule` nowhere: its own `async def main()`, if any.
+    """Return the rule of a module without `@rule`: its own `async def main()`; None without one.
 
     Args:
-        namespace: of the module.
-        module: the name that it has in `sys.modules`; a `main` that it imported is not its rule.
+        namespace: the namespace of the module.
+        module: the name of the module in `sys.modules`; an imported `main` is not its rule.
 
     Raises:
-        RuleMisuse: it is no rule; the message says what to write.
+        RuleMisuse: `main` is not a valid rule; the message says what to write.
     """
     main = namespace.get("main")
     if not inspect.iscoroutinefunction(main) or main.__module__ != module:
@@ -210,7 +210,7 @@ def main_rule(namespace: Mapping[str, Any], module: str) -> Rule | None:
 
 @contextlib.contextmanager
 def collect_rules() -> Iterator[dict[str, Rule]]:
-    """Collect, by name, the rules that are made within a `with` statement."""
+    """Collect the rules that are created within a `with` statement, by name."""
     rules: dict[str, Rule] = {}
     token = _collected.set(rules)
     try:
@@ -235,9 +235,9 @@ def _checked_strategy(strategy: Any) -> TaskStrategy | None:
     if strategy is None:
         return None
     if isinstance(strategy, type) and issubclass(strategy, TaskStrategy):
-        raise RuleMisuse(f"a strategy has brackets: write strategy={strategy.__name__}()")
+        raise RuleMisuse(f"a strategy needs parentheses: write strategy={strategy.__name__}()")
     if not isinstance(strategy, TaskStrategy):
-        raise RuleMisuse(f"{strategy!r} is no strategy: write strategy=RunSerially(retry=True)")
+        raise RuleMisuse(f"{strategy!r} is not a strategy: write strategy=RunSerially(retry=True)")
     return strategy
 
 
@@ -246,12 +246,14 @@ def _checked_on_reload(on_reload: Any) -> OnReload:
         return OnReload(on_reload)
     except ValueError:
         known = " or ".join(f'"{each}"' for each in OnReload)
-        raise RuleMisuse(f"on_reload={on_reload!r} has no meaning: write {known}") from None
+        raise RuleMisuse(f"on_reload={on_reload!r} is not valid: write {known}") from None
 
 
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name or not name.isprintable():
-        raise RuleMisuse(f"{name!r} is no name of a rule: write a text, as name='hall light'")
+        raise RuleMisuse(
+            f"{name!r} is not a valid name of a rule: write a text, such as name='hall light'"
+        )
 
 
 def _check_argument(argument: Any) -> None:
@@ -265,7 +267,7 @@ def _check_argument(argument: Any) -> None:
             else "write texts, numbers or tuples of these"
         )
         raise RuleMisuse(
-            f"rule.each can't know a rule by {given}, which can change: {remedy}"
+            f"rule.each can't name a rule after {given}, which is mutable: {remedy}"
         ) from None
 
 
@@ -273,10 +275,10 @@ def _check_function(function: Any, args: tuple[Any, ...] = ()) -> None:
     if isinstance(function, Rule):
         raise RuleMisuse(f"{function.name} is a rule already: write @rule once")
     if not inspect.isfunction(function):
-        raise RuleMisuse(f"{function!r} is no function: write @rule above `async def ...():`")
+        raise RuleMisuse(f"{function!r} is not a function: write @rule above `async def ...():`")
     name = function.__name__
     if inspect.isasyncgenfunction(function):
-        raise RuleMisuse(f"rule {name} has a yield, which nobody would read: write `await`")
+        raise RuleMisuse(f"rule {name} has a `yield`, which has no effect: write `await`")
     if not inspect.iscoroutinefunction(function):
         raise RuleMisuse(f"rule {name} is a plain function: write `async def {name}():`")
     _check_parameters(name, inspect.signature(function), args)
@@ -288,20 +290,20 @@ def _check_parameters(rule: str, signature: inspect.Signature, args: tuple[Any, 
     except TypeError:
         raise RuleMisuse(
             f"rule {rule} can't be called with {args!r}: "
-            "give it a parameter for each, before those that it is given by name"
+            "give it a parameter for each argument, before `client`, `config`, `log` and `scope`"
         ) from None
     free = [p for p in signature.parameters.values() if p.name not in bound.arguments]
     unknown = [p.name for p in free if _is_needed(p) and not _can_be_given(p)]
     if unknown:
-        known = "; ".join(f"`{name}`, {meaning}" for name, meaning in GIVEN.items())
+        known = "; ".join(f"`{name}`, {meaning}" for name, meaning in ARGUMENTS.items())
         raise RuleMisuse(
-            f"rule {rule} asks for {', '.join(unknown)}, which nothing gives it. "
-            f"A rule is given by name: {known}"
+            f"rule {rule} has unknown parameters: {', '.join(unknown)}. "
+            f"The parameters of rules are: {known}"
         )
 
 
 def _can_be_given(parameter: inspect.Parameter) -> bool:
-    return parameter.name in GIVEN and parameter.kind is not parameter.POSITIONAL_ONLY
+    return parameter.name in ARGUMENTS and parameter.kind is not parameter.POSITIONAL_ONLY
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:

@@ -129,8 +129,8 @@ class Archive:
         for source in sorted(path for path in _listed(self._file) if path.suffix == ".jsonl"):
             target = source.with_name(f"{source.name}.zst")
             try:
-                # An existing target means that the process was killed before `unlink`. A link was
-                # planted by somebody, so it is replaced.
+                # An existing target means that the process was killed before `unlink`. But a link
+                # is not ours, and may have been planted, so it is replaced.
                 if target.is_symlink() or not target.exists():
                     compress(source, target)
                 source.unlink()

@@ -21,7 +21,7 @@ class Recorder:
     """Receives records of the schema and log records, and keeps them in a trail.
 
     Args:
-        redaction: removes secrets; whoever makes a record applies it first.
+        redaction: removes secrets; the caller applies it to each record first.
     """
 
     def __init__(self, redaction: Redaction | None = None) -> None:
@@ -56,7 +56,7 @@ class Recorder:
         return self.trail is not None or self._shown_from <= LEVELS["debug"]
 
     def record(self, record: Any, *, at_once: bool = False) -> None:
-        """Keep and show a record, whose secrets were removed already.
+        """Keep and show a record, from which secrets were removed already.
 
         Args:
             record: a `Record`, with its time and level.
@@ -87,6 +87,6 @@ class Recorder:
             self.trail.flush()
 
     def keep(self, record: Mapping[str, Any]) -> None:
-        """Keep a log record, whose secrets were removed already; the logger shows it."""
+        """Keep a log record, from which secrets were removed already; the logger shows it."""
         if self.trail is not None:
             self.trail.append(record, record["time"])

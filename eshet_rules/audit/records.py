@@ -234,10 +234,7 @@ class Output(Record, kw_only=True):
     value: Annotated[Any, Meta(description="the value; for a call, its arguments")]
     outcome: Annotated[
         Literal["done", "failed", "interrupted", "kept", "skipped"],
-        Meta(
-            description="the outcome; `kept`: there is no connection, the state is published when "
-            "it is back"
-        ),
+        Meta(description="the outcome; `kept`: the state is published when the connection is back"),
     ]
     unknown: Annotated[bool, Meta(description="whether the value is unknown")] = False
     result: Annotated[Any | UnsetType, Meta(description="result of a call")] = UNSET

@@ -57,7 +57,7 @@ def list_(
         if names:
             rules, broken = _named(rules, broken, names)
         provided = await running.provided()
-        if provided is not None:  # else the server can't tell
+        if provided is not None:  # None if the server does not support the query
             for rule in rules:
                 used = {*rule["reads"], *rule["writes"]}
                 rule["not_provided"] = sorted(used - provided)

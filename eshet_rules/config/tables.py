@@ -200,8 +200,8 @@ class Configuration:
         watch: see `WatchSettings`.
         supervision: default limits of rules.
         strategy: `[strategy]`, for rules that choose none themselves.
-        rules: see `Pattern`, in the order of the file. If several match a rule, the last one that
-            has a setting counts; each parameter and each limit is a setting of its own.
+        rules: see `Pattern`, in the order of the file. If several match a rule, the last one with
+            a setting counts; each parameter and each limit is a setting of its own.
         file: the path of the configuration file, which may not exist.
     """
 

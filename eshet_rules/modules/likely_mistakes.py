@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet_rules.audit.records import UnmarkedRule, ValueChangedInPlace, emit
 from eshet_rules.modules.importer import ModuleVersion
-from eshet_rules.rule import GIVEN
+from eshet_rules.rule import ARGUMENTS
 
 __all__ = ["LikelyMistakes"]
 
@@ -107,7 +107,7 @@ def _looks_like_a_rule(function: Any) -> bool:
     ]
     code = function.__code__
     uses = _USED_BY_RULES.intersection((*code.co_names, *code.co_varnames))
-    return bool(uses) and all(name in GIVEN for name in needed)
+    return bool(uses) and all(name in ARGUMENTS for name in needed)
 
 
 def _changes_in_place(text: bytes) -> list[tuple[int, str]]:

@@ -1,15 +1,15 @@
-"""Replacing running versions of modules: prepare, commit, abort, and across a restart.
+"""Replaces running versions of modules: prepare, commit, abort; also across a restart.
 
 reloader            prepares new module instances, commits or aborts them
-planner             which modules need a new version
-groups              which of them change together
+planner             decides which modules need a new version
+groups              finds modules that must change together
 module_instance     one running version of a module: its client, its scopes, its rules
 set_up              waits until the rules of an instance are set up
-path_usage          which paths each rule reads and writes
-path_conflicts      rules that want a path which another client provides
-snapshot            what one version of a module leaves to the next
+path_usage          records which paths each rule reads and writes
+path_conflicts      logs rules that wait for a path which another client provides
+snapshot            the state that one version of a module hands over to the next
 class_mapping       maps objects of the old version's classes to the new ones
 checkpoint          snapshots in a file
-checkpoint_writer   writes them regularly
-packing             values of rules to bytes and back
+checkpoint_writer   writes the checkpoint regularly
+packing             serializes values of rules
 """

@@ -1,16 +1,18 @@
-"""What rules remember, in a file: a restart is a reload through it.
+"""The snapshots of all modules in a file: a restart is a reload through this file.
 
-The file is replaced as a whole, so that it can be read at any moment, also after `kill -9`. Times
-in it are those of the wall clock, so that a delay of 15 minutes ends 15 minutes after it began. A
-file that can't be read is set aside, for people to look at; the rules start afresh then.
+The file is replaced atomically, so that it can be read at any time, even after `kill -9`. Times in
+it are wall-clock times, so that a delay of 15 minutes ends 15 minutes after it began, whatever
+happens in between. A file that can't be read is set aside for inspection; the rules then start
+without state.
 
-It is a line that says what it is, the SHA-256 of the rest, and that: in msgpack, a map of what each
-module left, packed for itself; in that, what each node gave is packed for itself, too. So what is
-damaged, or of another version of this program, costs no more than itself.
+The format is a line that identifies it, the SHA-256 of the rest, and the rest: in msgpack, a map of
+the snapshots of modules, each packed on its own; in them, the state of each node is packed on its
+own as well. So if a part is damaged, or written by another version of this program, only that part
+is lost.
 
-When it was written is in there as if a module without a name had left it, which older versions of
-this program ignore. A clock that shows less than that is wrong, as it is at the start of a machine
-that has no battery for it: then no time has passed since, until the clock is set.
+The time of the write is stored like the snapshot of a module with an empty name, which older
+versions of this program ignore. A clock that is behind that time is wrong, as after the boot of a
+machine without a battery-backed clock: then no time counts as passed, until the clock is set.
 """
 
 import hashlib
@@ -42,21 +44,21 @@ __all__ = ["Checkpoint", "decode", "encode"]
 
 _MAGIC: Final = b"eshet-rules checkpoint 3\n"
 _MAGIC_2: Final = b"eshet-rules checkpoint 2\n"
-"""Of the version before this one, which is still read: its tuples are packed within each other."""
+"""The previous format, which is still read: its tuples are packed recursively."""
 
 _NO_MODULE: Final = ""
-"""The name under which it says when it was written."""
+"""The name under which the time of the write is stored."""
 
 _MAX_PROBLEMS: Final = 10
-"""How many of the problems of a file are logged."""
+"""Maximum number of problems of a file that are logged."""
 
 
 class Checkpoint:
-    """The file in which the rules of one folder are remembered.
+    """The file with the snapshots of all modules of a rules folder.
 
     Args:
-        path: of the file; its folder is made when it is first written.
-        log: where it is told what could not be remembered, or read.
+        path: the path of the file; its folder is created at the first write.
+        log: receives messages about state that can't be written or read.
     """
 
     def __init__(self, path: Path, log: FilteringBoundLogger) -> None:
@@ -64,10 +66,10 @@ class Checkpoint:
         self._log = log
         self._written = b""
         self._packed: tuple[bytes, Mapping[str, bytes]] = (b"", {})
-        self._told: set[tuple[str, Description]] = set()
+        self._logged: set[tuple[str, Description]] = set()
 
     def read(self, epoch: float) -> dict[str, ModuleSnapshot]:
-        """Return what each module has left; nothing if there is no file, or none that is whole.
+        """Return the snapshot of each module; none if there is no file, or it can't be used.
 
         Args:
             epoch: the loop's time at which the wall clock shows 0.
@@ -81,7 +83,7 @@ class Checkpoint:
             return {}
         problems: list[str] = []
         try:
-            legacies = decode(data, epoch, problems.append)
+            snapshots = decode(data, epoch, problems.append)
             written = _written_at(unpack(_body_of(data)))
         except ValueError as error:
             self._set_aside(error)
@@ -90,14 +92,14 @@ class Checkpoint:
             clock_watcher().restore(epoch + wall_time(), written)
         if problems:
             self._copy_aside(data, problems)
-        return legacies
+        return snapshots
 
     def pack_module(self, module: str, snapshot: ModuleSnapshot) -> bytes:
-        """Return what is to be written of a module; what can't be is left out, and logged once."""
+        """Return the bytes for a module's snapshot; state that can't be packed is logged once."""
         data, left_out = encode_module(snapshot)
         for description, why in left_out.items():
-            if (module, description) not in self._told:
-                self._told.add((module, description))
+            if (module, description) not in self._logged:
+                self._logged.add((module, description))
                 emit(
                     self._log,
                     StateNotPlainData(
@@ -113,7 +115,7 @@ class Checkpoint:
         return data
 
     def pack(self, modules: Mapping[str, bytes]) -> bytes | None:
-        """Return what the file is to hold; None if that is what it holds already."""
+        """Return the new content of the file; None if it would not change."""
         data, packed = self._packed
         if data is self._written and modules == packed and self.path.exists():
             return None
@@ -121,10 +123,10 @@ class Checkpoint:
         return self._packed[0]
 
     def write(self, data: bytes) -> None:
-        """Replace the file, in one step for whoever reads it; called in any thread.
+        """Replace the file atomically; can be called in any thread.
 
         Raises:
-            OSError: it can't be written. The old one is still there.
+            OSError: it can't be written. The old file is unchanged.
         """
         make_private_folder(self.path.parent)
         write_privately(self.path, data)
@@ -139,7 +141,7 @@ class Checkpoint:
             emit(self._log, CheckpointNotSetAside(error=str(problem)))
 
     def _copy_aside(self, data: bytes, problems: list[str]) -> None:
-        """Keep a copy of a file of which a part is of no use; the rest goes on."""
+        """Keep a copy of a file with damaged parts; the other parts are used."""
         aside = self.path.with_suffix(".damaged")
         emit(
             self._log,
@@ -153,19 +155,19 @@ class Checkpoint:
             emit(self._log, CheckpointNotSetAside(error=str(problem)))
 
 
-def encode(legacies: Mapping[str, ModuleSnapshot]) -> bytes:
-    """Return what modules have left as bytes, without what can't be written."""
-    return _joined({name: encode_module(snapshot)[0] for name, snapshot in legacies.items()})
+def encode(snapshots: Mapping[str, ModuleSnapshot]) -> bytes:
+    """Return the snapshots of modules as bytes, without state that can't be packed."""
+    return _joined({name: encode_module(snapshot)[0] for name, snapshot in snapshots.items()})
 
 
 def encode_module(snapshot: ModuleSnapshot) -> tuple[bytes, dict[Description, str]]:
-    """Return what a module has left as bytes, and what of it is left out, and why."""
+    """Return the snapshot of a module as bytes, and for each node that is left out the reason."""
     left_out: dict[Description, str] = {}
     module = {
         "version": snapshot.version,
-        "nodes": _memos(snapshot.nodes, left_out),
-        "outputs": _memos(snapshot.outputs, left_out),
-        "notified": _memos(snapshot.notified, {}),
+        "nodes": _packed(snapshot.nodes, left_out),
+        "outputs": _packed(snapshot.outputs, left_out),
+        "notified": _packed(snapshot.notified, {}),
     }
     return pack_plain(module), left_out
 
@@ -173,34 +175,34 @@ def encode_module(snapshot: ModuleSnapshot) -> tuple[bytes, dict[Description, st
 def decode(
     data: bytes, epoch: float, report: Callable[[str], object] = lambda problem: None
 ) -> dict[str, ModuleSnapshot]:
-    """Return what modules have left.
+    """Return the snapshots of modules.
 
     Args:
-        data: as `encode` made it.
+        data: the result of `encode`.
         epoch: the loop's time at which the wall clock shows 0.
-        report: is called with each thing that is wrong with a part of it; the rest is returned.
+        report: called with the problem of each part that can't be read; the rest is returned.
 
     Raises:
-        ValueError: this is no checkpoint, or it is damaged.
+        ValueError: this is not a checkpoint, or it is damaged.
     """
     is_version_2 = data.startswith(_MAGIC_2)
     body = unpack(_body_of(data))
     epoch += min(0.0, wall_time() - _written_at(body))
-    legacies = {}
+    snapshots = {}
     for name, packed in _modules(body):
         try:
             module = packed if is_version_2 else unpack(packed)
             unpack_value = unpack_2 if is_version_2 else unpack
-            legacies[name] = _legacy(module, epoch, unpack_value, report)
+            snapshots[name] = _module_snapshot(module, epoch, unpack_value, report)
         except ValueError as error:
             report(f"module {encodable(shorten(name, 100))}: {error}")
-    return legacies
+    return snapshots
 
 
 def _body_of(data: bytes) -> bytes:
     magic = next((each for each in (_MAGIC, _MAGIC_2) if data.startswith(each)), None)
     if magic is None:
-        raise ValueError("it does not begin as a checkpoint of this version")
+        raise ValueError("it does not begin like a checkpoint of this version")
     digest, body = data[len(magic) :][:32], data[len(magic) + 32 :]
     if hashlib.sha256(body).digest() != digest:
         raise ValueError("its checksum is wrong")
@@ -211,11 +213,11 @@ def _modules(body: Any) -> list[tuple[str, Any]]:
     match body:
         case dict() if all(isinstance(name, str) for name in body):
             return [(name, packed) for name, packed in body.items() if name != _NO_MODULE]
-    raise ValueError("it holds something else than a map of modules")
+    raise ValueError("it is not a map of modules")
 
 
 def _written_at(body: Any) -> float:
-    """Return what the wall clock showed when a checkpoint was written; -inf if it is unknown."""
+    """Return the wall-clock time when a checkpoint was written; -inf if unknown."""
     try:
         match unpack(body[_NO_MODULE]):
             case {"written": float() as written} if math.isfinite(written):
@@ -225,16 +227,16 @@ def _written_at(body: Any) -> float:
     return -math.inf
 
 
-def _legacy(
+def _module_snapshot(
     module: Any, epoch: float, unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
 ) -> ModuleSnapshot:
     match module:
         case {"version": str() as version, "nodes": list() as nodes, "outputs": list() as outputs}:
             return ModuleSnapshot(
                 version,
-                _unpacked_memos(nodes, unpack_value, report),
-                _unpacked_memos(outputs, unpack_value, report),
-                _unpacked_memos(_list_in(module, "notified"), unpack_value, report),
+                _unpacked(nodes, unpack_value, report),
+                _unpacked(outputs, unpack_value, report),
+                _unpacked(_list_in(module, "notified"), unpack_value, report),
                 epoch,
                 was_down=True,
             )
@@ -242,24 +244,24 @@ def _legacy(
 
 
 def _list_in(module: dict[str, Any], name: str) -> list[Any]:
-    """Return what is there, or nothing, as a version before this one has written nothing."""
+    """Return a list of a map; an empty one if it is missing, as in files of earlier versions."""
     found = module.get(name)
     return found if isinstance(found, list) else []
 
 
-def _unpacked_memos(
-    memos: list[Any], unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
+def _unpacked(
+    entries: list[Any], unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
 ) -> list[Snapshot]:
     unpacked = []
-    for memo in memos:
-        match memo:
+    for entry in entries:
+        match entry:
             case [[str(), str(), str(), str(), str() | None] as about, bytes() as packed]:
                 unpacked.append(Snapshot(Description(*about), _given(packed, unpack_value)))
                 given = unpacked[-1].data
                 if type(given) is Lost:
                     report(f"{about[1]}: {given.why}")
             case _:
-                report(f"{safe_repr(memo, 100)} does not say what it is of")
+                report(f"{safe_repr(entry, 100)} has no description of its node")
     return unpacked
 
 
@@ -267,12 +269,12 @@ def _given(packed: bytes, unpack_value: Callable[[bytes], Any]) -> Any:
     try:
         return unpack_value(packed)
     except ValueError as error:
-        return Lost(f"what the checkpoint holds of it can't be read: {safe_repr(error, 200)}")
+        return Lost(f"its state in the checkpoint can't be read: {safe_repr(error, 200)}")
 
 
-def _memos(memos: list[Snapshot], left_out: dict[Description, str]) -> list[list[Any]]:
+def _packed(snapshots: list[Snapshot], left_out: dict[Description, str]) -> list[list[Any]]:
     packed = []
-    for about, given in memos:
+    for about, given in snapshots:
         if type(given) is Lost:
             left_out[about] = given.why
             continue

@@ -1,4 +1,4 @@
-"""Writes what the rules remember to the checkpoint, over and over."""
+"""Writes the state of all rules to the checkpoint at intervals."""
 
 import asyncio
 import contextlib
@@ -18,33 +18,33 @@ from eshet_rules.threads import RunnerThreads
 __all__ = ["MAX_AGE", "CheckpointWriter", "wall_epoch"]
 
 MAX_AGE: Final = 1.0
-"""How old, in seconds, what is in the file may get while something changes."""
+"""Maximum age of the content of the file while there are changes, in seconds."""
 
 _MARGIN: Final = 0.1
 _MIN_INTERVAL: Final = 0.1
 _REST: Final = 2
-"""How long the loop is left alone after it has packed a checkpoint, in terms of how long that took.
+"""Minimum pause after packing a checkpoint, as a multiple of the time that packing took.
 
-Where much waits to be remembered, as the work that a busy house is behind with, packing takes long
-itself: without a rest, the house would never catch up."""
+If there is much state, such as the queues of an overloaded runner, packing itself takes long:
+without a pause, the runner would never catch up."""
 
 _MEASURED: Final = 10
-"""How many of the last writes tell how long the next may take."""
+"""Number of the last writes from which the duration of the next one is estimated."""
 
 
 class CheckpointWriter:
-    """Keeps the checkpoint of what is alive up to date.
+    """Keeps the checkpoint of all running modules up to date.
 
-    What is lost by a kill is what has changed since the last write *began* that had ended by then.
-    So the next one begins early enough to end, if it takes twice as long as the last ones, when
-    what that one wrote is `MAX_AGE` old. But packing takes a third of the loop's time at most.
-    Where a write takes too long for that, the log says so.
+    A kill loses the changes since the *beginning* of the last complete write. So each write begins
+    early enough to be complete, even if it takes twice as long as the last ones, before the content
+    of the file is `MAX_AGE` old. But packing uses at most a third of the loop's time. If writes
+    take too long for that, it is logged.
 
     Args:
-        reloader: has what is alive.
-        checkpoint: to write to.
-        log: where it is told that it can't be written.
-        threads: in which it is written.
+        reloader: provides the snapshots of the running modules.
+        checkpoint: the checkpoint to write.
+        log: receives errors and warnings.
+        threads: the threads that write the file.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class CheckpointWriter:
         self._is_late = False
 
     async def run(self) -> None:
-        """Write a checkpoint now, and again so often that it is never too old, for ever."""
+        """Write a checkpoint now, and again so often that it is never too old, forever."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -76,13 +76,13 @@ class CheckpointWriter:
 
     @property
     def _interval(self) -> float:
-        """The seconds from the beginning of a write to that of the next."""
+        """Seconds from the beginning of a write to that of the next."""
         return max(_MIN_INTERVAL, MAX_AGE - _MARGIN - 2 * max(self._durations, default=0.0))
 
     async def write(self) -> None:
-        """Write a checkpoint now, unless it would be the same again.
+        """Write a checkpoint now, unless its content would not change.
 
-        Others run between one module and the next, and while it is written.
+        The event loop runs other code between two modules, and during the write.
         """
         began = asyncio.get_running_loop().time()
         epoch = wall_epoch()
@@ -106,7 +106,7 @@ class CheckpointWriter:
             self._warn_if_late(asyncio.get_running_loop().time() - began, len(data))
 
     def _pack(self, name: str, epoch: float, modules: dict[str, bytes]) -> None:
-        """Pack at once what a module gives: some of it is the rules', which may change it."""
+        """Make and pack the snapshot of a module in one step, as rules may change objects in it."""
         with self._measured():
             snapshot = self._reloader.snapshot(name, epoch)
             if snapshot is not None:
@@ -114,14 +114,14 @@ class CheckpointWriter:
 
     @contextlib.contextmanager
     def _measured(self) -> Iterator[None]:
-        """Add to the time of packing what the body of the `with` statement takes."""
+        """Add the duration of the `with` statement to the time of packing."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         yield
         self._packing += loop.time() - began
 
     async def _write(self, data: bytes) -> None:
-        """Write after what is being written still: this may have been cancelled meanwhile."""
+        """Write, after a previous write that may still run because its caller was cancelled."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
         self._writing = self._threads.start(self._checkpoint.write, data)
@@ -136,7 +136,7 @@ class CheckpointWriter:
 
 
 def _retrieve(writing: asyncio.Future[None]) -> None:
-    """Let nobody complain of an error that nobody has waited for."""
+    """Mark the error of a write as retrieved, so that asyncio does not log it."""
     if not writing.cancelled():
         writing.exception()
 

@@ -1,9 +1,9 @@
-"""Makes what an old version of a module remembers fit the classes of the new one.
+"""Maps objects of an old version's classes to the classes of the new version.
 
-A class that a module defines is another class in each version of it. An old member of an enum is
-not equal to the new one of the same name, and an old object has the methods of old. So, when what a
-version remembers is handed over, its classes are replaced by those of the same name. What can't be
-is `Lost`, with the reason.
+Each version of a module defines its own classes. An old member of an enum is not equal to the new
+one of the same name, and an old object has the old methods. So when state is handed over, classes
+of the old version are replaced by those of the same name in the new one. If that is not possible,
+the state is `Lost`, with the reason.
 """
 
 import copy
@@ -33,16 +33,16 @@ class Renewal:
     """Replaces classes of old versions by those of a new one.
 
     Args:
-        version: the new version, whose imports count, too.
+        version: the new version; the classes of the modules that it imports are mapped as well.
     """
 
     def __init__(self, version: ModuleVersion) -> None:
         self._modules: Final = {each.name: each for each in version.with_imports()}
 
     def __call__(self, value: Any) -> Any:
-        """Return the value as the new version would have it, or `Lost`; never raises.
+        """Return the value with classes of the new version, or `Lost`; never raises.
 
-        It is the same object where nothing in it is of an old version.
+        Returns the same object if it contains nothing of an old version.
         """
         try:
             # No map() here or below: an object that raises StopIteration would cut it short.
@@ -51,11 +51,11 @@ class Renewal:
             return self._renewed(value, 0, {})
         except _CannotRenewError as error:
             return Lost(str(error))
-        except BaseException as error:  # whatever the methods of an object do
-            return Lost(f"what it remembers can't be handed over: {safe_repr(error)}")
+        except BaseException as error:  # methods of user objects may raise any exception
+            return Lost(f"its state can't be handed over: {safe_repr(error)}")
 
     def _is_old(self, value: Any) -> bool:
-        """Whether this is of a class, or is a class or function, of an old version."""
+        """Whether a value is a class or function, or an instance of a class, of an old version."""
         if type(value) in _CONTAINERS:
             return False
         defined = value if isinstance(value, type | FunctionType) else type(value)
@@ -67,13 +67,13 @@ class Renewal:
         return newest is None or newest.module_name != module
 
     def _renewed(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
-        """Return a value as the new version would have it.
+        """Return a value with classes of the new version.
 
         Args:
-            value: of the old version.
-            depth: in how many others it is.
-            done: other values and what became of them, by the ids of these, which none else gets
-                while they are here: what was one object is one again.
+            value: a value of the old version.
+            depth: the depth of its nesting.
+            done: old and new values, by the ids of the old ones, so that an object that occurs
+                twice is mapped to one object. The old values are kept so that ids stay unique.
         """
         if type(value) in _SCALARS:
             return value
@@ -84,7 +84,7 @@ class Renewal:
     def _made(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
         if depth > _MAX_DEPTH:
             raise _CannotRenewError(
-                f"it holds objects of the old version, and is nested over {_MAX_DEPTH} deep"
+                f"it contains objects of the old version, and is nested over {_MAX_DEPTH} deep"
             )
         if isinstance(value, type | FunctionType):
             return self._namesake(value) if self._is_old(value) else value
@@ -97,8 +97,8 @@ class Renewal:
             return self._named_tuple(value, renew)
         if self._is_old(value):
             raise _CannotRenewError(
-                f"it holds an object of the old {_name_of(type(value))}: "
-                "make that a dataclass or an enum, so that it can be handed over"
+                f"it contains an object of the old {_name_of(type(value))}: "
+                "make that class a dataclass or an enum, so that it can be handed over"
             )
         return _rebuilt(value, renew)
 
@@ -110,7 +110,7 @@ class Renewal:
         for part in rest:
             found = getattr(found, part, None)
         if not isinstance(found, type if isinstance(old, type) else FunctionType):
-            raise _CannotRenewError(f"it holds {_name_of(old)}, which the new version has not")
+            raise _CannotRenewError(f"it contains {_name_of(old)}, which the new version lacks")
         return found
 
     def _member(self, old: Any) -> Any:
@@ -118,7 +118,7 @@ class Renewal:
         names = [each.name for each in old] if isinstance(old, enum.Flag) else [old.name]
         if not issubclass(new, enum.Enum) or any(name not in new.__members__ for name in names):
             raise _CannotRenewError(
-                f"it holds {safe_repr(old, 100)}, which the new {new.__qualname__} has not"
+                f"it contains {safe_repr(old, 100)}, which the new {new.__qualname__} lacks"
             )
         members = [new[name] for name in names]
         return functools.reduce(operator.or_, members) if members else new(0)
@@ -148,7 +148,7 @@ class _CannotRenewError(Exception):
 
 
 def _objects_in(value: Any) -> Iterator[Any]:
-    """Iterate over a value and all in it, however deep, without those that no module defines."""
+    """Iterate over a value and everything in it, at any depth, except for scalars."""
     seen: set[int] = set()
     todo = [value]
     while todo:
@@ -172,12 +172,12 @@ def _parts_of(value: Any) -> Iterable[Any]:
 
 
 def _rebuilt(value: Any, renew: Callable[[Any], Any]) -> Any:
-    """Return a container of the same kind, of what is in this one; any other object itself."""
+    """Return a container of the same kind with mapped items; any other object unchanged."""
     if isinstance(value, dict):
         items = {renew(key): renew(each) for key, each in value.items()}
         if type(value) is dict:
             return items
-        made = copy.copy(value)  # with whatever else a dict of its kind has
+        made = copy.copy(value)  # keeps further attributes of a subclass of dict
         made.clear()
         made.update(items)
         return made
@@ -194,6 +194,6 @@ def _module_of(defined: Any) -> str:
 
 
 def _name_of(defined: Any) -> str:
-    """Return what people call a class or function of a rules folder."""
+    """Return the full name of a class or function, with the plain name of its module."""
     module = _module_of(defined)
     return f"{plain_name(module) or module}.{defined.__qualname__}"

@@ -1,4 +1,4 @@
-"""Which modules have to change together."""
+"""Finds modules that must change together."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,27 +6,27 @@ __all__ = ["connected_components"]
 
 
 def connected_components(parts: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Return the groups of modules that have a part in common, directly or over others.
+    """Return the groups of modules that have a part in common, directly or indirectly.
 
     Args:
-        parts: what belongs to each module, such as the names of what it imports.
+        parts: the parts of each module, such as the names of the modules that it imports.
 
     Returns:
         The names of modules, in their given order, each in exactly one group.
     """
-    leaders: dict[str, str] = {}  # of each part, one that it is connected to; its own at the top
+    parents: dict[str, str] = {}  # a union-find structure; a root is its own parent
 
-    def top(part: str) -> str:
-        way = [part]
-        while (leader := leaders.setdefault(way[-1], way[-1])) != way[-1]:
-            way.append(leader)
-        leaders.update(dict.fromkeys(way, way[-1]))
-        return way[-1]
+    def root(part: str) -> str:
+        path = [part]
+        while (parent := parents.setdefault(path[-1], path[-1])) != path[-1]:
+            path.append(parent)
+        parents.update(dict.fromkeys(path, path[-1]))
+        return path[-1]
 
-    for name, of_it in parts.items():
-        for part in of_it:
-            leaders[top(part)] = top(name)
+    for name, its_parts in parts.items():
+        for part in its_parts:
+            parents[root(part)] = root(name)
     groups: dict[str, list[str]] = {}
     for name in parts:
-        groups.setdefault(top(name), []).append(name)
+        groups.setdefault(root(name), []).append(name)
     return list(groups.values())

@@ -1,9 +1,9 @@
-"""Values that rules remember, to bytes and back: plain data, tuples, datetimes, marks for absence.
+"""Serializes values of rules: plain data, tuples, datetimes, and markers such as `NoValue`.
 
-Whatever a rule remembers may come here: nested without end, as large as memory or larger once it
-is written out, with objects whose methods raise. Nothing here recurses: msgpack walks nested values
-in its own stack, up to 511 levels. A tuple takes two of these: it is a map of one pair, whose key
-is a mark.
+Values of rules are arbitrary: nested endlessly, as large as memory or larger once they are
+serialized, with objects whose methods raise. The functions here do not recurse: msgpack walks
+nested values with its own stack, up to 511 levels. A tuple uses two levels: it is a map of one
+pair, whose key is a marker.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from eshet.unknown import Unknown
 __all__ = ["MAX_SIZE", "NotPlainData", "pack", "pack_plain", "unpack", "unpack_2"]
 
 MAX_SIZE: Final = 64 * 1024 * 1024
-"""How many bytes a value may take in memory, each object counted as often as it is referred to."""
+"""Maximum size of a value in memory, in bytes; each object counts as often as it is referred to."""
 
 _MAX_PARTS: Final = 2**21
 _MAX_DEPTH_2: Final = 32
@@ -33,7 +33,7 @@ _MAX_DEPTH_2: Final = 32
 _TUPLE: Final = object()
 _MARKS: Final[dict[int, Any]] = {0: _TUPLE, 1: Unknown, 2: NoValue, 3: FSM.START}
 _DATETIME: Final = 4
-"""What `yarp.now` and `yarp.schedule` tell: its text, and the name of its zone."""
+"""The code of a datetime, as in values of `yarp.now`: its text, and the name of its zone."""
 
 _TUPLE_MARK: Final = msgpack.ExtType(0, b"")
 
@@ -46,7 +46,7 @@ def pack(value: Any) -> bytes:
     """Return a value as bytes.
 
     Raises:
-        NotPlainData: it can't be packed, whatever the reason.
+        NotPlainData: it can't be packed, for any reason.
     """
     try:
         _check_size(value)
@@ -54,35 +54,35 @@ def pack(value: Any) -> bytes:
     except NotPlainData:
         raise
     except OverflowError:
-        raise NotPlainData("it holds a number of more than 64 bits") from None
-    except BaseException as error:  # whatever the objects in it do
+        raise NotPlainData("it contains a number of more than 64 bits") from None
+    except BaseException as error:  # methods of user objects may raise any exception
         if isinstance(error, ValueError) and "recursion" in str(error):
             raise NotPlainData(_TOO_DEEP) from None
         raise NotPlainData(safe_repr(error, 200)) from None
 
 
 def pack_plain(value: Any, **options: Any) -> bytes:
-    """Return what is plain data without doubt as bytes."""
+    """Return a value as bytes that is known to be plain data."""
     packed: bytes = msgpack.packb(value, unicode_errors="surrogatepass", **options)
     return packed
 
 
 def unpack(packed: Any) -> Any:
-    """Return the value that bytes hold.
+    """Return the value of packed bytes.
 
     Raises:
-        ValueError: they hold none, or are no bytes.
+        ValueError: this is not a packed value.
     """
     return _unpack_with(packed, _mark)
 
 
 def unpack_2(packed: bytes, depth: int = 0) -> Any:
-    """Return the value that bytes of a checkpoint of version 2 hold.
+    """Return the value of bytes that were packed by version 2 of the checkpoint.
 
-    Its tuples are packed within each other.
+    It packs tuples recursively.
 
     Raises:
-        ValueError: they hold none, or tuples too deep within each other.
+        ValueError: this is not a packed value, or its tuples are nested too deeply.
     """
     if depth > _MAX_DEPTH_2:
         raise ValueError(f"it has tuples nested over {_MAX_DEPTH_2} deep")
@@ -93,13 +93,16 @@ def unpack_2(packed: bytes, depth: int = 0) -> Any:
     return _unpack_with(packed, mark)
 
 
-_TOO_DEEP: Final = "it is nested too deeply, or holds itself"
+_TOO_DEEP: Final = "it is nested too deeply, or contains itself"
 
 
 def _check_size(value: Any) -> None:
-    """Check that a value is not too large once it is written out.
+    """Check that a value is not too large once it is serialized.
 
-    A few lists that hold each other many times take little memory, and no end of bytes.
+    A few lists that contain each other many times take little memory, but very many bytes.
+
+    Raises:
+        NotPlainData: it is too large, or nested too deeply.
     """
     size = depth = 0
     level = [value]
@@ -108,7 +111,7 @@ def _check_size(value: Any) -> None:
         if depth > MSGPACK_MAX_NESTING:
             raise NotPlainData(_TOO_DEEP)
         if sum(map(len, level)) > _MAX_PARTS:
-            raise NotPlainData(f"it holds over {_MAX_PARTS} things")
+            raise NotPlainData(f"it contains over {_MAX_PARTS} objects")
         level = list(chain.from_iterable(map(_parts, level)))
         size += sum(map(sys.getsizeof, level))
         if size > MAX_SIZE:
@@ -122,7 +125,7 @@ def _parts(container: Any) -> Any:
 
 
 def _pack_other(value: Any) -> Any:
-    """Return what to pack for what msgpack has no type for: tuples, and marks."""
+    """Return a packable replacement for a tuple, datetime or marker."""
     if type(value) is tuple:
         return {_TUPLE_MARK: list(value)}
     if type(value) is datetime and type(value.tzinfo) in (type(None), timezone, ZoneInfo):
@@ -130,7 +133,7 @@ def _pack_other(value: Any) -> Any:
     for code, mark in _MARKS.items():
         if value is mark:
             return msgpack.ExtType(code, b"")
-    raise NotPlainData(f"it holds an object of the class {type(value).__qualname__}")
+    raise NotPlainData(f"it contains an object of the class {type(value).__qualname__}")
 
 
 def _unpack_with(packed: Any, ext_hook: Callable[[int, bytes], Any]) -> Any:
@@ -144,7 +147,7 @@ def _unpack_with(packed: Any, ext_hook: Callable[[int, bytes], Any]) -> Any:
         )
     except ValueError:
         raise
-    except Exception as error:  # msgpack raises many kinds; keys may be what is no key in Python
+    except Exception as error:  # various errors of msgpack, and of unhashable keys
         raise ValueError(safe_repr(error, 200)) from None
 
 
@@ -155,7 +158,7 @@ def _dict_or_tuple(pairs: list[tuple[Any, Any]]) -> Any:
 
 
 def _datetime_text(value: datetime) -> str:
-    """Return the instant in UTC and the zone; or what a clock showed, where that has no zone."""
+    """Return the time in UTC and the zone; without a zone, the local time."""
     zone = value.tzinfo
     if zone is None:
         return f"{value.isoformat()} {value.fold}"
@@ -166,7 +169,7 @@ def _datetime_text(value: datetime) -> str:
 
 
 def _datetime_of(text: str) -> datetime:
-    """Return what `_datetime_text` wrote; with a fixed offset where the zone is not known here."""
+    """Return the datetime of `_datetime_text`; with a fixed offset if its zone is unknown here."""
     time, fold, *place = text.split(" ")
     value = datetime.fromisoformat(time)
     if place:
@@ -183,5 +186,5 @@ def _mark(code: int, data: bytes) -> Any:
     if code == _DATETIME:
         return _datetime_of(data.decode())
     if code not in _MARKS:
-        raise ValueError(f"{code} is not the mark of anything")
+        raise ValueError(f"there is no marker with the code {code}")
     return _MARKS[code]

@@ -1,7 +1,7 @@
 """Logs which rules wait for a path that another client provides, and which client that is.
 
-Two runners with the same rules on one server meet at each path. So what comes within a moment is
-one message for each of the clients, or runners, that are in the way.
+Two runners with the same rules on one server conflict at each path. So conflicts are gathered for a
+moment, and there is one message for each other client or runner.
 """
 
 import asyncio
@@ -22,37 +22,37 @@ from eshet_rules.logs import frames_of_rules
 
 __all__ = ["PathConflicts"]
 
-_MOMENT: Final = 0.5
-"""Seconds: what comes within them is logged together."""
+_GATHER_TIME: Final = 0.5
+"""Seconds in which conflicts are gathered before they are logged together."""
 
 _AGAIN: Final = 3600.0
-"""Seconds until the same conflict is logged again, if it lasts."""
+"""Seconds until the same conflict is logged again, if it persists."""
 
 _MOST: Final = 10
-"""How many conflicts are listed in one message; the others are counted."""
+"""Maximum number of conflicts that are listed in one message; the others are counted."""
 
 
 class PathConflicts:
-    """The rules that wait for paths which others provide.
+    """Collects and logs rules that wait for paths which other clients provide.
 
     Args:
-        log: where they are logged.
+        log: receives the warnings.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
         self._logged_at: dict[tuple[str, str], float] = {}  # by rule and path
-        self._new: list[tuple[str, str]] = []  # path, and what is shown of it
+        self._new: list[tuple[str, str]] = []  # path, and text for the log
         self._logging: asyncio.Task[None] | None = None
-        self._of_nobody: Final = Context()  # it is logged of the rules that it names
+        self._context: Final = Context()  # for logging: an empty one, without a rule's fields
 
     def add(self, rule: str, error: PathTaken, client: Client) -> None:
-        """Take note that a rule could not register a path.
+        """Note that a rule could not register a path.
 
         Args:
-            rule: its full name.
-            error: with which the registration was refused.
-            client: of the module, to ask the server who provides the path.
+            rule: the full name of the rule.
+            error: the error of the registration.
+            client: the client of the module, to query the owner of the path.
         """
         loop = asyncio.get_running_loop()
         if loop.time() - self._logged_at.get((rule, error.path), -math.inf) < _AGAIN:
@@ -62,15 +62,15 @@ class PathConflicts:
         place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         self._new.append((error.path, f"{error.path}: {rule}{place}"))
         if self._logging is None:
-            self._logging = loop.create_task(self._log_soon(client), context=self._of_nobody)
+            self._logging = loop.create_task(self._log_soon(client), context=self._context)
 
     def close(self) -> None:
-        """Log nothing more."""
+        """Stop logging."""
         if self._logging is not None:
             self._logging.cancel()
 
     async def _log_soon(self, client: Client) -> None:
-        await asyncio.sleep(_MOMENT)
+        await asyncio.sleep(_GATHER_TIME)
         new, self._new = self._new, []
         self._logging = None
         by_owner: dict[str, list[str]] = defaultdict(list)
@@ -89,13 +89,13 @@ class PathConflicts:
                     conflicts=conflicts[:_MOST],
                     more=more if more > 0 else None,
                     advice="these rules wait until the paths are free: let one rule provide each "
-                    "path, or end the other runner, or use a server of your own (--server)",
+                    "path, or stop the other runner, or use a server of your own (--server)",
                 ),
             )
 
 
 async def _owner(client: Client, path: str) -> str:
-    """Return the id of the client that provides a path, if the server says so; else ""."""
+    """Return the id of the client that provides a path; "" if the server does not report it."""
     just_before = f"{path[:-1]}{chr(ord(path[-1]) - 1)}\U0010ffff"
     with contextlib.suppress(EshetError, TypeError, LookupError):
         page: Any = await client.action_call("/meta/tree", just_before)
@@ -106,9 +106,9 @@ async def _owner(client: Client, path: str) -> str:
 
 
 async def _runners(client: Client) -> dict[str, str]:
-    """Return the runners on the server, by what the ids of their clients begin with."""
+    """Return descriptions of the runners on the server, by the prefixes of their client ids."""
     runners: dict[str, str] = {}
-    # Anybody may publish something else there.
+    # Other clients may publish anything at these paths.
     with contextlib.suppress(EshetError, TypeError, ValueError, LookupError):
         listing: Any = await client.action_call("/meta/ls", "/eshet_rules", "")
         for name, _ in listing[1]:
@@ -122,8 +122,8 @@ async def _runners(client: Client) -> dict[str, str]:
 
 
 def _described(owner: str, runners: dict[str, str]) -> str:
-    """Return whose the id of a client is, in words."""
-    for beginning, runner in runners.items():
-        if owner.startswith(beginning):
+    """Return a description of the client with an id, or of its runner."""
+    for prefix, runner in runners.items():
+        if owner.startswith(prefix):
             return encodable(shorten(runner, 300))
     return f"client {encodable(shorten(owner, 200))}" if owner else "another client"

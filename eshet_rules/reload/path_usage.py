@@ -1,4 +1,4 @@
-"""Which paths each rule reads and writes, noted as its client is used."""
+"""Records which paths each rule reads and writes through its client."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
@@ -16,23 +16,23 @@ class PathUsage:
     """The paths that one attempt of a rule has used.
 
     Args:
-        scope: of the attempt, in which this is a room.
+        scope: the scope of the attempt, which holds this object.
     """
 
     def __init__(self, scope: Scope) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
         self.sets: set[str] = set()
-        """Those of `writes` that are set: by several rules, the last one wins."""
+        """The paths among `writes` that are set; if several rules set a path, the last one wins."""
 
 
 def path_usage_of(scope: RuleScope) -> PathUsage:
-    """Return what an attempt of a rule has used up to now."""
+    """Return the paths that an attempt of a rule has used so far."""
     return scope.get(PathUsage)
 
 
 class RecordingClient(ClientView):
-    """A client that notes for whom it uses which paths; see `ClientView`."""
+    """A client that records the paths it uses for each rule; see `ClientView`."""
 
     async def action_register(self, path: str, callback: Callable[..., Any]) -> None:
         """See `Client`."""

@@ -1,7 +1,7 @@
-"""What has to be done so that what is alive is the same as what is in the files.
+"""Plans a reload: which modules need a new version, and which must change together.
 
-What has changed is imported, beside what is alive. Modules that import the same changed module,
-directly or not, are in one group: they have to be brought to life together or not at all.
+Changed modules are imported beside the running versions. Modules that import the same changed
+module, directly or indirectly, are in one group: they are replaced together or not at all.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,18 +17,18 @@ from eshet_rules.reload.groups import connected_components
 
 __all__ = ["Plan", "ReloadPlanner"]
 
-Alive = Mapping[str, ModuleVersion]
-"""What is alive, by the names of the modules."""
+Running = Mapping[str, ModuleVersion]
+"""The running versions, by the names of the modules."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do.
+    """The changes to make.
 
     Args:
-        changed: the modules of which what is alive is not the newest.
-        groups: those of them to bring to life, in groups that belong together.
-        failed: those that could not be imported.
+        changed: the modules whose running version is not the newest.
+        groups: the modules among them to replace, in groups that must change together.
+        failed: the modules that could not be imported.
     """
 
     changed: list[str]
@@ -37,71 +37,72 @@ class Plan:
 
 
 class ReloadPlanner:
-    """Imports what is new, and remembers what could not be brought to life.
+    """Imports new versions, and keeps track of those that failed.
 
     Args:
-        importer: of the rules folder.
-        log: where it is told what could not be imported, and what stays alive therefore.
+        importer: the importer of the rules folder.
+        log: receives failed imports, and the versions that keep running because of them.
     """
 
     def __init__(self, importer: Importer, log: FilteringBoundLogger) -> None:
         self._importer = importer
         self._log = log
-        self._refused: dict[str, ModuleVersion] = {}  # failed in set-up: not tried again as it is
+        self._refused: dict[str, ModuleVersion] = {}  # failed in set-up: not tried again unchanged
         self._broken: dict[str, str] = {}
 
     @property
     def broken(self) -> dict[str, str]:
-        """What is wrong with the newest version of modules of which it is not alive."""
+        """The errors of modules whose newest version could not be used, by module."""
         return dict(self._broken)
 
-    def make(self, sources: Mapping[str, Source], alive: Alive) -> Plan:
-        """Import what has changed, and return what is to be done."""
+    def make(self, sources: Mapping[str, Source], running: Running) -> Plan:
+        """Import all changed modules, and return the plan."""
         self._importer.sources = sources
         modules = [name for name, source in sources.items() if not source.is_helper]
-        failed = {name for name in modules if not self._import(name, alive)}
-        changed = [name for name in modules if name in failed or self.is_outdated(name, alive)]
-        groups = connected_components({name: self._changed_parts(name, alive) for name in changed})
-        ready = [group for group in groups if not self._is_held_up(group, failed, alive)]
+        failed = {name for name in modules if not self._import(name, running)}
+        changed = [name for name in modules if name in failed or self.is_outdated(name, running)]
+        parts = {name: self._changed_parts(name, running) for name in changed}
+        groups = connected_components(parts)
+        ready = [group for group in groups if not self._is_held_up(group, failed, running)]
         return Plan(changed, ready, failed)
 
-    def is_outdated(self, name: str, alive: Alive) -> bool:
-        """Whether another version than the newest imported one is alive."""
-        newest, current = self._importer.current.get(name), alive.get(name)
+    def is_outdated(self, name: str, running: Running) -> bool:
+        """Whether the running version is not the newest imported one."""
+        newest, current = self._importer.current.get(name), running.get(name)
         if newest is None:
             return False
         return bool(newest.rules) if current is None else current is not newest
 
-    def refuse(self, version: ModuleVersion, alive: Alive, because: list[str]) -> None:
-        """Do not try this version again, as it failed in its set-up or belongs to one that did.
+    def refuse(self, version: ModuleVersion, running: Running, because: list[str]) -> None:
+        """Do not try this version again, as its set-up, or that of another of its group, failed.
 
         Args:
-            version: the newest of its module.
-            alive: what is alive, and stays.
+            version: the newest version of its module.
+            running: the running versions, which stay.
             because: the other modules that failed.
         """
         self._refused[version.name] = version
         self._broken[version.name] = f"version {version.source.version} failed in set-up"
-        self._tell_kept(version, alive, because)
+        self._log_kept(version, running, because)
 
-    def settle(self, plan: Plan, alive: Alive) -> None:
-        """Forget what is not needed any more, now that a plan is carried out.
+    def settle(self, plan: Plan, running: Running) -> None:
+        """Drop versions that are not needed any more, after a plan was carried out.
 
         Args:
-            plan: that was made last.
-            alive: what is alive now.
+            plan: the last plan.
+            running: the versions that are running now.
         """
         newest = self._importer.current
         self._refused = {n: v for n, v in self._refused.items() if newest.get(n) is v}
         mended = self._broken.keys() - plan.failed - self._refused.keys()
         for name in sorted(mended):
             del self._broken[name]
-            if name in alive and name not in plan.changed:  # else its reload tells
-                emit(self._log, ModuleRepaired(module=name, version=alive[name].source.version))
-        self._importer.keep_only(alive.values())
+            if name in running and name not in plan.changed:  # else its reload is logged
+                emit(self._log, ModuleRepaired(module=name, version=running[name].source.version))
+        self._importer.keep_only(running.values())
 
-    def _import(self, name: str, alive: Alive) -> bool:
-        """Import the module if that gives something new; return whether it is imported."""
+    def _import(self, name: str, running: Running) -> bool:
+        """Import the module if it has changed; return whether its newest version is imported."""
         newest = self._importer.current.get(name)
         if newest is not None and self._importer.is_up_to_date(newest):
             return True
@@ -111,7 +112,7 @@ class ReloadPlanner:
             self._importer.load(name)
         except ImportFailed as error:
             self._broken[name] = str(error)
-            kept = alive.get(name)
+            kept = running.get(name)
             self._log.error(
                 "module.import_failed" if kept is None else "module.import_failed_again",
                 module=name,
@@ -124,32 +125,32 @@ class ReloadPlanner:
             return False
         return True
 
-    def _changed_parts(self, name: str, alive: Alive) -> set[str]:
-        """Return the modules that this one imports, or did, and that are not what they were."""
-        newest, current = self._importer.current.get(name), alive.get(name)
+    def _changed_parts(self, name: str, running: Running) -> set[str]:
+        """Return the changed modules among those that the new or running version imports."""
+        newest, current = self._importer.current.get(name), running.get(name)
         of_newest = {each.name for each in newest.with_imports()} if newest else set()
-        of_alive = {each.name: each for each in current.with_imports()} if current else {}
+        of_running = {each.name: each for each in current.with_imports()} if current else {}
         return {
             part
-            for part in of_newest | of_alive.keys()
-            if part not in of_alive
+            for part in of_newest | of_running.keys()
+            if part not in of_running
             or (source := self._importer.sources.get(part)) is None
-            or source.version != of_alive[part].source.version
+            or source.version != of_running[part].source.version
         }
 
-    def _is_held_up(self, group: list[str], failed: Collection[str], alive: Alive) -> bool:
-        """Whether a group is not to be tried: it can't be whole, or was refused as it is."""
+    def _is_held_up(self, group: list[str], failed: Collection[str], running: Running) -> bool:
+        """Whether a group can't be tried: a member failed to import, or all were refused before."""
         newest = self._importer.current
-        missing = [name for name in group if name in failed and name in alive]
+        missing = [name for name in group if name in failed and name in running]
         if missing:
             for name in group:
                 if name not in failed:
-                    self._tell_kept(newest[name], alive, because=missing)
+                    self._log_kept(newest[name], running, because=missing)
             return True
         return all(newest.get(name) is self._refused.get(name) for name in group)
 
-    def _tell_kept(self, refused: ModuleVersion, alive: Alive, because: list[str]) -> None:
-        kept = alive.get(refused.name)
+    def _log_kept(self, refused: ModuleVersion, running: Running, because: list[str]) -> None:
+        kept = running.get(refused.name)
         if kept is not None:
             emit(
                 self._log,

@@ -1,4 +1,4 @@
-"""Waiting for the rules of a version to be set up, also while there is no connection."""
+"""Waits until the rules of a version are set up, even if there is no connection for a time."""
 
 import asyncio
 import contextlib
@@ -11,25 +11,26 @@ from eshet.tasks.starting import retrieve_error
 __all__ = ["wait_for_set_up"]
 
 _LOOK: Final = 0.1
-"""Seconds from one look at the connection to the next, while rules are set up."""
+"""Seconds between two checks of the connection, while rules are set up."""
 
 
 async def wait_for_set_up(
     attempts: Iterable[asyncio.Future[bool]], seconds: float, connection: Client | None
 ) -> None:
-    """Wait until rules are set up, but no longer than so many seconds.
+    """Wait until rules are set up, with a timeout.
 
     Args:
-        attempts: to set up a rule, each.
-        seconds: how long.
-        connection: whose time without a server does not count. It is given if the version goes on
-            with what another has left: what is made after it has taken over would not get that.
+        attempts: the attempts to set up rules.
+        seconds: the timeout.
+        connection: time in which this client has no connection does not count; None to count it.
+            Pass it if the version restores a snapshot: nodes that are created after the hand-over
+            would not be restored.
     """
     pending = {attempt for attempt in attempts if not attempt.done()}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds) as limit:
             while pending:
-                # A rule may have closed it, for good.
+                # A rule may have closed its client permanently.
                 if connection is None or connection.connected or connection.closed:
                     _, pending = await asyncio.wait(pending, timeout=_LOOK)
                 else:
@@ -40,7 +41,7 @@ async def wait_for_set_up(
 async def _wait_for_connection(
     connection: Client, attempts: Iterable[asyncio.Future[bool]], limit: asyncio.Timeout
 ) -> None:
-    """Wait until there is a connection, or an attempt has ended; the limit stands still."""
+    """Wait until there is a connection, or an attempt has ended; the timeout is suspended."""
     loop = asyncio.get_running_loop()
     left = (limit.when() or loop.time()) - loop.time()
     limit.reschedule(None)

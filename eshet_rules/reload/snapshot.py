@@ -1,4 +1,4 @@
-"""What one version of a module leaves to the next."""
+"""The state that one version of a module hands over to the next."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -12,15 +12,15 @@ __all__ = ["ModuleSnapshot"]
 
 @dataclass(frozen=True)
 class ModuleSnapshot:
-    """What a generation hands over, as plain data.
+    """The state of a module instance, as plain data.
 
     Args:
-        version: of the module.
-        nodes: what its stateful nodes remember.
-        outputs: what its sinks have sent.
+        version: the version of the module.
+        nodes: the states of its stateful nodes.
+        outputs: the last outputs of its sinks.
         notified: the last value of each Value that observers were notified of.
-        epoch: the loop's time that is 0 in it.
-        was_down: whether nobody was there between that generation and the next.
+        epoch: the loop's time that counts as 0 in the snapshot.
+        was_down: whether the runner was down between that instance and the next.
     """
 
     version: str
@@ -31,13 +31,12 @@ class ModuleSnapshot:
     was_down: bool = False
 
     def kept(self, rule: str = "", rules: Collection[str] = ()) -> dict[str, Any]:
-        """Return what the Values of `keep` gave to which a rule may go on, by their names.
+        """Return the states of `keep` Values that a rule may restore, by their names.
 
-        Those are its own, and those of rules that are not there any more: it may be one of them,
-        under another name.
+        These are its own, and those of rules that no longer exist: the rule may have been renamed.
 
         Args:
-            rule: its name in the module.
+            rule: the name of the rule in the module.
             rules: the names of all rules of the new version.
         """
         own: dict[str, Any] = {}
@@ -53,16 +52,16 @@ class ModuleSnapshot:
         return {name: given[0] for name, given in of_others.items() if len(given) == 1} | own
 
     def changed(self, change: Callable[[Any], Any]) -> "ModuleSnapshot":
-        """Return the same with something else in place of all that was given.
+        """Return the snapshot with the state of each node changed.
 
         Args:
-            change: returns it, or `Lost`; never raises.
+            change: returns the new state, or `Lost`; never raises.
         """
 
-        def each(memos: list[Snapshot]) -> list[Snapshot]:
+        def each(nodes: list[Snapshot]) -> list[Snapshot]:
             return [
-                memo if type(memo.data) is Lost else memo._replace(data=change(memo.data))
-                for memo in memos
+                node if type(node.data) is Lost else node._replace(data=change(node.data))
+                for node in nodes
             ]
 
         return replace(
@@ -71,7 +70,7 @@ class ModuleSnapshot:
 
 
 def _is_kept(given: Any) -> bool:
-    """Whether this is what a Value of `keep` has given; a file may say anything."""
+    """Whether this is a state of a `keep` Value; a file may contain anything."""
     match given:
         case [str(), _]:
             return True

@@ -23,8 +23,8 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 class Lock:
     """A lock that the system releases when this process ends, for whatever reason.
 
-    `release` does not delete the file, since it might be that of the next holder by then. If
-    somebody deletes it, `acquire` creates it again.
+    `release` does not delete the file, since it might be that of the next holder by then. If it was
+    deleted, `acquire` creates it again.
 
     Args:
         file: the lock file, which contains the id of the process that holds it.

@@ -2,7 +2,8 @@
 
 The runner uses the named server; else one that already listens on the default port; else it starts
 an embedded server, in this process, which listens there for other clients as well. If the server
-that it found stops permanently, for example with another runner, an embedded one replaces it.
+that it found stops permanently, because another runner exits for example, an embedded one replaces
+it.
 """
 
 import asyncio

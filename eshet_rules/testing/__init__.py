@@ -1,4 +1,4 @@
-"""Testing rules.
+"""Tools for tests of rules.
 
-virtual_time    an event loop whose clock moves only when told to
+virtual_time    an event loop whose clock moves only when a test advances it
 """

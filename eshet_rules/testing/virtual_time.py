@@ -1,9 +1,9 @@
-"""An event loop whose clock moves only when told to: an hour of house time in milliseconds.
+"""An event loop whose clock moves only when a test advances it: an hour takes milliseconds.
 
-The clock stands still, and the loop waits for the real world as any other, until somebody awaits
-`advance`. Then, whenever the loop has nothing left to do, the clock jumps to the next timer instead
-of waiting for it, and so on to the end of the time asked for. Sockets, threads and processes keep
-working: time does not run past them while they are known to be at work.
+The clock stands still, and the loop waits for I/O like any other, until a task awaits `advance`.
+Then, whenever the loop is idle, the clock jumps to the next timer instead of waiting for it, and so
+on until the requested time has passed. Sockets, threads and processes keep working: no time passes
+while they are known to be at work.
 
     async def test_goes_off_after_two_minutes():
         loop = asyncio.get_running_loop()
@@ -11,8 +11,8 @@ working: time does not run past them while they are known to be at work.
         await loop.advance(120)
 
 Invariants: the clock never goes back; a timer is never called before its time, and timers of the
-same time are called in the order in which they were made; when `advance`
-returns, all timers up to the new time have been called and what they started has settled.
+same time are called in the order in which they were created; when `advance` returns, all timers up
+to the new time have been called, and the tasks that they started have settled.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ _Ts = TypeVarTuple("_Ts")
 
 _DEFAULT_START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
-# 0.1 + 0.2 is a little more than 0.3: a timer so close behind the end of `advance` belongs to it.
+# 0.1 + 0.2 is slightly more than 0.3: a timer this close after the end of `advance` belongs to it.
 _SAME_TIME: Final = 1e-6
 
 _SAME_WALL_TIME: Final = 1e-3
 
-# In real seconds: long for a thread that forgot to say that it is at work, short for a person.
+# In real seconds: long for a thread that does not use `real_work`, short for a developer.
 _PATIENCE: Final = 5.0
 
 
@@ -47,14 +47,14 @@ class WaitsForEver(RuntimeError):
     """Nothing can wake the loop any more, since its clock stands still.
 
     Args:
-        waiting: the tasks that wait, for people.
+        waiting: descriptions of the waiting tasks.
     """
 
     def __init__(self, waiting: list[str]) -> None:
         self.waiting = waiting
         super().__init__(
-            f"nothing happens any more, and these wait: {', '.join(waiting)}. Time moves only in "
-            "`await loop.advance(seconds)`; work of a thread goes into `with loop.real_work():`"
+            f"nothing can wake these tasks: {', '.join(waiting)}. Time moves only in "
+            "`await loop.advance(seconds)`; wrap work of a thread in `with loop.real_work():`"
         )
 
 
@@ -62,7 +62,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop with virtual time; its clock starts at 0.
 
     Args:
-        start: what the wall clock shows at 0.
+        start: the time of the wall clock at 0.
     """
 
     def __init__(self, start: datetime = _DEFAULT_START) -> None:
@@ -79,7 +79,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jump(0.0)
 
     def time(self) -> float:
-        """Return the virtual time in seconds since the loop was made."""
+        """Return the virtual time in seconds since the loop was created."""
         return self._now
 
     def wall_time(self) -> float:
@@ -87,10 +87,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._wall_start + self._now
 
     def set_wall_time(self, to: datetime) -> None:
-        """Set the virtual wall clock, as a person or NTP does; timers of the loop do not move.
+        """Set the virtual wall clock, as a user or NTP does; timers of the loop do not move.
 
-        Whoever depends on the wall clock learns of it before the next timer is called. On a real
-        loop that takes up to a second.
+        Watchers of the wall clock are notified before the next timer is called. In a real loop that
+        takes up to a second.
 
         Args:
             to: a time with a zone, or a local one.
@@ -108,24 +108,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         *args: *_Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """As in asyncio, but timers of the same time are called in order."""
+        """Call the callback as asyncio does, but call timers of the same time in order."""
         moment = _Moment(when)
         moment.number = next(self._numbers)
         return super().call_at(moment, callback, *args, context=context)
 
     async def advance(self, seconds: float = 0.0) -> None:
-        """Let time pass, and return when all that was due in it has happened and has settled.
+        """Advance the clock; return when all timers in that time were called and have settled.
 
-        With 0, only let settle what is under way. If this is cancelled, time stops where it is.
+        With 0, only wait until pending callbacks and tasks have settled. If this is cancelled, the
+        clock stops where it is.
 
         Raises:
             ValueError: `seconds` is negative or not finite.
-            RuntimeError: somebody else is advancing this loop already.
+            RuntimeError: another task is advancing this loop already.
         """
         if not (math.isfinite(seconds) and seconds >= 0):
             raise ValueError(f"can't advance by {seconds} s: write a finite number, 0 or more")
         if self._advancing is not None:
-            raise RuntimeError("somebody else advances this loop already: await one after another")
+            raise RuntimeError("another task advances this loop already: await one after another")
         self._end = self._now + seconds
         self._advancing = self.create_future()
         try:
@@ -135,10 +136,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextlib.contextmanager
     def real_work(self) -> Iterator[None]:
-        """Let no time pass within a `with` statement, since something outside is at work.
+        """Stop the clock within a `with` statement, while work outside of the loop is done.
 
-        What runs in an executor (`asyncio.to_thread`) is known already; a process, a server of
-        another loop or a thread of one's own is not.
+        The loop knows about jobs in an executor (`asyncio.to_thread`); it does not know about
+        processes, servers in other loops, and other threads.
         """
         self._at_work += 1
         try:
@@ -149,7 +150,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Any, func: Callable[[*_Ts], _T], *args: *_Ts
     ) -> asyncio.Future[_T]:
-        """As in asyncio; until the job has ended, no time passes."""
+        """Run a job as asyncio does; no time passes until it has ended."""
         future: asyncio.Future[_T] = super().run_in_executor(executor, func, *args)
         self._at_work += 1
         future.add_done_callback(self._on_job_end)
@@ -159,7 +160,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._at_work -= 1
 
     def _on_idle(self, timeout: float | None) -> float | None:
-        """Decide, when nothing is ready, how long to wait for the real world.
+        """Decide, when nothing is ready, how long to wait for I/O.
 
         Args:
             timeout: the seconds until the next timer; None if there is none.
@@ -171,7 +172,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._at_work:
             return None
         if self._advancing is None:
-            # The loop's own wake-up is always there; what else is registered may still speak.
+            # One entry is the loop's own wake-up pipe; any other one may still become ready.
             return None if len(self._world.get_map()) > 1 else _PATIENCE
         if timeout is not None and self._now + timeout <= self._end + _SAME_TIME:
             self._jump(self._now + timeout)
@@ -193,15 +194,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _jump(self, to: float) -> None:
         self._now = to
-        # asyncio calls timers up to this much before their time, so as not to wait for the rest.
-        # Here the clock stands on a timer exactly, so the least that asyncio can add will do: one
-        # step of a float. A nanosecond is none after half a year, and it would never call the
-        # timer (cpython gh-145703).
+        # asyncio calls timers up to this much before their time, to avoid very short waits. Here
+        # the clock is exactly at a timer, so the smallest amount that asyncio can add suffices: one
+        # step of a float. A nanosecond would be lost in rounding after half a year, and asyncio
+        # would never call the timer (cpython gh-145703).
         set_clock_resolution(self, math.ulp(to))
 
 
 class _Moment(float):
-    """The time of a timer; of two that are equal, the one that was made first comes first."""
+    """The time of a timer; of two equal ones, the one that was created first comes first."""
 
     __slots__ = ("number",)
 
@@ -214,11 +215,11 @@ class _Moment(float):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Asks, where a loop with nothing to do would wait, what to do instead.
+    """Calls a function when the loop is idle, which decides how long to wait.
 
     Args:
-        on_idle: given what asyncio would wait, returns what to wait.
-        on_nothing: called when nothing came in that time.
+        on_idle: given the timeout of asyncio, returns the timeout to use.
+        on_nothing: called when nothing became ready in that time.
     """
 
     def __init__(
@@ -231,7 +232,7 @@ class _Selector(selectors.DefaultSelector):
         self._on_nothing = on_nothing
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready, as any selector."""
+        """Return the ready files, as any selector does."""
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready

@@ -294,7 +294,7 @@ IN_A_FILE = [
         async def light(lamp):
             pass
         """,
-        "A rule is given by name: `client`",
+        "The parameters of rules are: `client`",
     ),
 ]
 

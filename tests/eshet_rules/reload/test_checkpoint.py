@@ -113,7 +113,7 @@ def test_what_is_left_out_is_logged_once_with_its_rule(tmp_path):
         checkpoint.pack_module("hall", legacies(object())["hall"])
     record = log.find("state.not_plain_data")
     assert record["rule"] == "hall.light"
-    assert record["why"] == "it holds an object of the class object"
+    assert record["why"] == "it contains an object of the class object"
     log.check()
 
 

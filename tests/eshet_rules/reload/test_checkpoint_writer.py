@@ -516,7 +516,7 @@ async def test_a_value_that_nests_deeper_with_each_event_is_kept_until_it_is_too
         await advance(0)
         await restarts.remember()
     what = house.log.find("state.not_plain_data")
-    assert (what["what"], what["why"]) == ("'kept'", "it is nested too deeply, or holds itself")
+    assert (what["what"], what["why"]) == ("'kept'", "it is nested too deeply, or contains itself")
     await restarts.kill()
     assert await restarts.start()
     assert await house.get("/other") == 6400

@@ -125,7 +125,7 @@ LOST = {
     "plain object": (lambda m: m.Plain(), "an object of the old"),
     "exception": (lambda m: m.Ending(), "an object of the old"),
     "in a list": (lambda m: [m.Level.LOW, m.Plain()], "an object of the old"),
-    "local class": (lambda m: (lambda: type("Local", (), {"__module__": m.__name__}))(), "has not"),
+    "local class": (lambda m: (lambda: type("Local", (), {"__module__": m.__name__}))(), "lacks"),
 }
 
 
@@ -140,7 +140,7 @@ def test_what_has_no_counterpart_is_lost_with_the_reason(versions, kind):
 
 
 CHANGED = {
-    "member removed": ("HIGH = 2", "TOP = 2", lambda m: m.Level.HIGH, "Level has not"),
+    "member removed": ("HIGH = 2", "TOP = 2", lambda m: m.Level.HIGH, "Level lacks"),
     "enum removed": ("class Kind", "class Other", lambda m: m.Kind.A, "Kind"),
     "field added": ("y: int", "y: int; z: int = 0", lambda m: m.Place(1, 2), "other fields"),
     "field renamed": ("more: list", "rest: list", lambda m: m.Lamp(1), "other fields"),

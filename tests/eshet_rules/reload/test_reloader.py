@@ -454,7 +454,10 @@ async def test_a_rule_is_given_what_it_asks_for_by_name(house):
 
 @pytest.mark.parametrize(
     ("rules", "advice"),
-    [("async def level(lux)", "asks for lux"), ("async def level(self, client)", "asks for self")],
+    [
+        ("async def level(lux)", "unknown parameters: lux"),
+        ("async def level(self, client)", "unknown parameters: self"),
+    ],
 )
 async def test_what_a_rule_can_not_be_given_is_an_error_that_lists_what_it_can(
     house, rules, advice
