@@ -121,7 +121,7 @@ def kept_in(rule: str, scope: Scope) -> list[Snapshot]:
 
 
 def provide_kept(scope: Scope, snapshots: Sequence[Snapshot]) -> None:
-    """Make `keep` in a scope restore the Values of an earlier attempt of the rule.
+    """Make `keep` in a scope restore the states of an earlier attempt of the rule.
 
     Args:
         scope: the scope of the new attempt.

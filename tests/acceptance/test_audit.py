@@ -33,7 +33,7 @@ def test_a_runner_keeps_a_trail_that_is_followed_while_it_runs(tmp_path, server)
         running("eshet-rules", "audit", *where, "--follow", "--json", server=server) as audit,
     ):
         events = []
-        while not events or events[-1] != "running":
+        while not events or events[-1] != "runner.started":
             events.append(json.loads(line(audit))["event"])
         assert events[0] == "trail.started"
         command("eshet", "set", "/hall/light", "true", server=server)
@@ -43,7 +43,7 @@ def test_a_runner_keeps_a_trail_that_is_followed_while_it_runs(tmp_path, server)
         assert heard["cause"] == said["cause"]
         runner.terminate()
         assert runner.wait() == 0
-    shown = command("eshet-rules", "audit", *where, "--event", "stopped")
+    shown = command("eshet-rules", "audit", *where, "--event", "runner.stopped")
     assert (shown.returncode, shown.stdout.split()[-1]) == (0, "stopped")
     all_records = command("eshet-rules", "audit", *where, "--json").stdout.splitlines()
     assert len(all_records) > 5
@@ -59,7 +59,7 @@ def test_a_full_disk_stops_no_rule(tmp_path, server):
         text = ""
         while "running" not in text:
             text += line(runner) + "\n"
-        assert text.count("trail.not_written") == 1
+        assert text.count("can't write the trail") == 1
         assert "No space left on device" in text
         command("eshet", "set", "/hall/light", "true", server=server)
         assert command("eshet", "get", "/hall/light", server=server).stdout == "true\n"
@@ -74,6 +74,6 @@ def test_where_the_trail_is_can_be_said(tmp_path, server, option):
     state = ["--state", str(tmp_path / "state"), "--once", "-v"]
     run = command("eshet-rules", "run", "rules", *state, *option, server=server, cwd=tmp_path)
     assert run.returncode == 0
-    assert "output.published" in run.stdout
+    assert "state published" in run.stdout
     found = [path.name for path in tmp_path.rglob("*.jsonl")]
     assert found == (["log.jsonl"] if "--audit" in option else [])

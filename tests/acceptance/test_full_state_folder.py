@@ -47,7 +47,7 @@ def run(tmp_path, mount_options, before, *options):
     )
     with process:
         shown = ""
-        while '"running"' not in shown and (line := process.stdout.readline()):
+        while '"runner.started"' not in shown and (line := process.stdout.readline()):
             shown += line
         process.send_signal(signal.SIGTERM)
         rest, errors = process.communicate(timeout=20)
@@ -68,8 +68,8 @@ def test_rules_run_without_memory_and_the_log_says_so(tmp_path, mount_options, b
     state = str(tmp_path / "state")
     code, shown = run(tmp_path, mount_options, before, "--state", state)
     assert code == 0, shown
-    assert '"running"' in shown
-    assert "No space left on device" in shown or "no space for the state folder" in shown
+    assert '"runner.started"' in shown
+    assert "No space left on device" in shown or "state_folder.full" in shown
 
 
 def test_a_read_only_one_is_refused_with_what_to_do(tmp_path):
@@ -84,4 +84,4 @@ def test_without_state_nothing_is_written_and_rules_run(tmp_path):
     before = f"mount -o remount,ro {tmp_path}/state"
     code, shown = run(tmp_path, "size=64k", before, "--no-state")
     assert code == 0, shown
-    assert '"running"' in shown
+    assert '"runner.started"' in shown
