@@ -77,7 +77,7 @@ class ModuleInstance:
         old: what it takes over from.
         legacy: what it goes on with instead, if the old generation is not there any more.
         held_back: whether it waits to take over; else it is live from the start.
-        leaves: tells of a path whether another module is about to give it up.
+        is_releasing: returns whether another module is about to give up a path.
         settings: tells what is configured of a rule, given its full name.
         conflicts: logs which paths its rules can't have.
     """
@@ -91,7 +91,7 @@ class ModuleInstance:
         old: "ModuleInstance | None" = None,
         snapshot: ModuleSnapshot | None = None,
         held_back: bool = False,
-        leaves: Callable[[str], bool] = lambda path: False,
+        is_releasing: Callable[[str], bool] = lambda path: False,
         settings: Callable[[str], RuleSettings] = lambda rule: RuleSettings(),
         conflicts: PathConflicts | None = None,
     ) -> None:
@@ -106,7 +106,7 @@ class ModuleInstance:
         self._conflicts = conflicts
         self._log = log.bind(module=version.name, version=version.source.version)
         self._held_back = held_back
-        self._client = RecordingClient(connection, held_back=held_back, leaves=leaves)
+        self._client = RecordingClient(connection, held_back=held_back, is_releasing=is_releasing)
         self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
         self._preparation = self._scope.get(Preparation)
@@ -316,9 +316,9 @@ class ModuleInstance:
         """Whether the module has registered a path."""
         return self._client.owns(path)
 
-    async def left(self) -> None:
+    async def wait_released(self) -> None:
         """Wait until the server knows of all paths that the module has given up."""
-        await self._client.left()
+        await self._client.wait_released()
 
     async def close(self, reason: Reason) -> None:
         """End the rules and all that they made, and wait for the end of their tasks."""

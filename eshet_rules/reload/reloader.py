@@ -306,7 +306,7 @@ class Reloader:
             old=old,
             snapshot=None if old else self._inherited.get(version.name),
             held_back=bool(self._alive) or version.name in self._inherited,
-            leaves=self._leaves,
+            is_releasing=self._is_releasing,
             settings=self._settings,
             conflicts=self._conflicts,
         )
@@ -320,7 +320,7 @@ class Reloader:
                 await each.close(Reason.FAILED)
                 self._importer.show_source(old.version)
 
-    def _leaves(self, path: str) -> bool:
+    def _is_releasing(self, path: str) -> bool:
         """Whether a path is owned by a module that is about to change, or to go."""
         versions = self._versions
         return any(
@@ -385,7 +385,7 @@ class Reloader:
 
     async def _retire(self, old: ModuleInstance) -> None:
         await old.close(Reason.REPLACED)
-        await old.left()
+        await old.wait_released()
 
     async def _end(self, instance: ModuleInstance, reason: Reason) -> None:
         await instance.close(reason)
