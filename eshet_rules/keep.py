@@ -43,8 +43,10 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
     it. To survive a restart as well, its content must be plain data: None, booleans, numbers, text,
     bytes, lists and dicts of these.
 
+    A second call with the same name in the same rule returns the same Value.
+
     Args:
-        name: identifies the Value in the next version; unique in the rule.
+        name: identifies the Value in the rule, and in the next version.
         initial: the initial content, if the old version has no `keep` Value of that name.
         migrate: converts the content of an old version, called as `migrate(old, old_version)`;
             `old_version` is the version that the log shows. It is called whenever a version takes
@@ -52,6 +54,9 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
             during the set-up, the old version keeps running.
     """
     scope = current_scope()
+    kept = None if scope is None else scope.find(_KeptValues)
+    if kept is not None and name in kept.values:
+        return kept.values[name]
     version, old = (scope and scope.find(Keeping)) or _ALONE
     node = KeptNode(initial, version, migrate)
     node.origin = of_caller()
@@ -59,19 +64,15 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
         node.restore(old[name])
     value = named(value_of(node), name)
     if scope is not None:
-        scope.get(_KeptValues).newest[name] = value
+        scope.get(_KeptValues).values[name] = value
     return value
 
 
 class _KeptValues:
-    """References to the `keep` Values of a scope, which would be freed otherwise.
-
-    For each name, only the newest Value is referenced, so that repeated calls of `keep` in a
-    callback do not accumulate Values.
-    """
+    """The `keep` Values of a scope by name; without a reference they would be freed."""
 
     def __init__(self, scope: Scope) -> None:
-        self.newest: dict[str, Value[Any]] = {}
+        self.values: dict[str, Value[Any]] = {}
 
 
 class KeptNode(ValueNode):
