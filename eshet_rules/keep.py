@@ -10,9 +10,10 @@ from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.origin import of_caller
 from eshet.reactive.core.value import value_of
 from eshet.reactive.handover.handover import Lost, Snapshot, named, stateful_nodes, take_snapshots
+from eshet.reactive.handover.matching import Description
 from eshet.scope import Scope, current_scope
 
-__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "kept_in", "provide_kept"]
+__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "kept_in", "kept_states", "provide_kept"]
 
 KEEP: Final = "keep"
 """The label of `keep` Values in logs."""
@@ -119,6 +120,16 @@ def kept_in(rule: str, scope: Scope) -> list[Snapshot]:
     """
     nodes = stateful_nodes({rule: scope})
     return take_snapshots((about, node) for about, node in nodes if isinstance(node, KeptNode))
+
+
+def kept_states(rule: str, kept: Mapping[str, Any]) -> list[Snapshot]:
+    """Return the states of a rule's `keep` Values for a snapshot of its module.
+
+    Args:
+        rule: the name of the rule in the module.
+        kept: the states, by the names of the Values.
+    """
+    return [Snapshot(Description(rule, KEEP, "", name=name), state) for name, state in kept.items()]
 
 
 def provide_kept(scope: Scope, snapshots: Sequence[Snapshot]) -> None:

@@ -175,6 +175,11 @@ class SupervisedRule:
         alive = self.attempt_scope is not None and not self.attempt_scope.disposed
         return [] if alive else self._left
 
+    def kept(self) -> dict[str, Any]:
+        """Return the states of the rule's `keep` Values, by their names."""
+        self._remember_kept()
+        return {about.name: data for about, data in self._left if about.name is not None}
+
     def status(self) -> RuleStatus:
         """Return how the rule is now."""
         return RuleStatus(
