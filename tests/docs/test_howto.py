@@ -6,17 +6,36 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "test-rules.md"
+[TESTS] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_the_tests_of_the_page_pass(tmp_path):
-    [test] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    (tmp_path / "test_porch.py").write_text(test)
-    ran = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+def run(tests, folder):
+    """Save tests in a folder, and run them with pytest."""
+    (folder / "test_porch.py").write_text(tests)
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_the_tests_of_the_page_pass(tmp_path):
+    ran = run(TESTS, tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "2 passed" in ran.stdout
+    assert "3 passed" in ran.stdout
+
+
+def test_an_error_in_a_callback_fails_a_test_of_the_page(tmp_path):
+    log = 'log.info("somebody is at the door", rings=config.rings)'
+    ran = run(TESTS.replace(log, "1 / 0"), tmp_path)
+    assert "ERROR at teardown of test_the_bell" in ran.stdout
+    assert "ZeroDivisionError" in ran.stdout
+
+
+def test_a_failed_output_fails_a_test_of_the_page(tmp_path):
+    emit, failing = 'client.event_emit("/porch/morning", None)', 'client.set("/porch/light", 1)'
+    ran = run(TESTS.replace(emit, failing), tmp_path)
+    assert "path_not_found" in ran.stdout
+    assert ran.returncode == 1
