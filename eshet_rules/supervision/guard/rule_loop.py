@@ -171,7 +171,8 @@ class RuleLoop(asyncio.SelectorEventLoop):
     def run_forever(self) -> None:
         """Run until `stop` is called."""
         if self.is_running():  # a rule calls this
-            super().run_forever()  # raises
+            # Python 3.13.0 raises this error as well, but ends the running loop while doing so.
+            raise RuntimeError("This event loop is already running")
         while True:
             try:
                 super().run_forever()
