@@ -4,6 +4,7 @@ The modules, from top to bottom; each imports only from those below it:
 
     view                  a client on a shared connection, held back until a hand-over
     client                Client and StateWrapper
+    shared                the connection that a client and its views share
     registrar             registers, listens and observes, and undoes that again
     connection_manager    connects, reconnects with back-off, and restores all registrations
     event_iteration       events that wait for an `async for`

@@ -6,19 +6,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from eshet import codec, paths
 from eshet.address import Address
 from eshet.cause import current
-from eshet.client.callbacks import Callback, Tasks
-from eshet.client.connection_manager import ConnectionManager
-from eshet.client.dispatch import Dispatcher
+from eshet.client.callbacks import Callback
 from eshet.client.event_iteration import EventIteration
 from eshet.client.observer import ClientObserver
 from eshet.client.registrar import Registrar
-from eshet.client.registrations import Registration, RegistrationTable, Subscription
+from eshet.client.registrations import Registration, Subscription
 from eshet.client.session import describe
+from eshet.client.shared import SharedConnection
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, UnsupportedValue
 from eshet.interpreter import running_loop
@@ -109,22 +108,25 @@ class Client:
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
     ) -> None:
-        self._base = paths.check_base(base)
-        self._logger = logger
-        self._registrations: Final = RegistrationTable()
-        self._tasks: Final = Tasks()
-        self._manager: Final = ConnectionManager(
+        connection = SharedConnection(
+            paths.check_base(base),
             _connector(server),
             None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
-            self._registrations,
-            Dispatcher(self._registrations).handlers,
             logger,
         )
+        self._use(connection)
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
-        self._iterations: Final[dict[EventIteration, None]] = {}  # of all views, in order
         if running_loop() is not None:
             self._manager.start()
+
+    def _use(self, connection: SharedConnection) -> None:
+        """Use a connection, which other clients may use as well."""
+        self._connection = connection
+        # Bound once, as they are used for each input and output.
+        self._base, self._logger = connection.base, connection.logger
+        self._registrations, self._tasks = connection.registrations, connection.tasks
+        self._manager, self._iterations = connection.manager, connection.iterations
 
     async def __aenter__(self) -> Self:
         try:

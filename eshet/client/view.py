@@ -75,7 +75,7 @@ class ClientView(Client):
         held_back: bool = False,
         leaves: Callable[[str], bool] = lambda path: False,
     ) -> None:
-        self.__dict__.update(connection.__dict__)
+        self._use(connection._connection)
         self._registrar = _Registrar(
             self._manager, self._registrations, self._tasks, held_back=held_back, leaves=leaves
         )
