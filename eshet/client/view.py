@@ -62,8 +62,8 @@ class ClientView(Client):
     Args:
         connection: the client that owns the connection; only views use it.
         held_back: whether it waits to take over.
-        leaves: returns whether another client that owns a path is about to give it up: then the
-            path is registered when that has happened.
+        is_releasing: returns whether another client is about to give up a path that it owns: then
+            the path is registered when that has happened.
     """
 
     _registrar: "_Registrar"
@@ -73,11 +73,15 @@ class ClientView(Client):
         connection: Client,
         *,
         held_back: bool = False,
-        leaves: Callable[[str], bool] = lambda path: False,
+        is_releasing: Callable[[str], bool] = lambda path: False,
     ) -> None:
         self._use(connection._connection)
         self._registrar = _Registrar(
-            self._manager, self._registrations, self._tasks, held_back=held_back, leaves=leaves
+            self._manager,
+            self._registrations,
+            self._tasks,
+            held_back=held_back,
+            is_releasing=is_releasing,
         )
         self._held_back = held_back
         self._last_sent: dict[tuple[int, bytes], bytes] = {}  # the last value sent to each path
@@ -144,7 +148,7 @@ class ClientView(Client):
         owned = self._registrations.owned.get(path.encode())
         return owned is not None and not owned.withdrawn
 
-    async def left(self) -> None:
+    async def wait_released(self) -> None:
         """Wait until the server has dropped all withdrawn paths.
 
         If the server can't drop single paths, the connection is made again.
@@ -253,11 +257,11 @@ class _Registrar(Registrar):
         tasks: Tasks,
         *,
         held_back: bool,
-        leaves: Callable[[str], bool],
+        is_releasing: Callable[[str], bool],
     ) -> None:
         super().__init__(manager, registrations, tasks)
         self._held_back = held_back
-        self._leaves = leaves
+        self._is_releasing = is_releasing
         self._new: set[bytes] = set()  # paths that only this one has registered while held back
         self._prepared: dict[bytes, tuple[Registration, Scope | None]] = {}
         self._late: dict[bytes, asyncio.Task[None]] = {}
@@ -322,7 +326,7 @@ class _Registrar(Registrar):
         try:
             await super().register(owned)
         except ErrorValue:
-            if not self._leaves(owned.path.decode()):
+            if not self._is_releasing(owned.path.decode()):
                 raise
             self._prepare(owned)
         else:

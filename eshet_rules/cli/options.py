@@ -17,7 +17,7 @@ __all__ = [
     "check_name",
     "config_option",
     "default_state",
-    "errors_for_people",
+    "exit_on_errors",
     "rules_folder",
     "runner_options",
     "server_option",
@@ -111,7 +111,7 @@ def runner_options(command: F) -> F:
 
 
 @contextlib.contextmanager
-def errors_for_people() -> Iterator[None]:
+def exit_on_errors() -> Iterator[None]:
     """Print a user-facing error and exit with its code, instead of a traceback.
 
     Use this as a `with` statement around the whole work of a command.

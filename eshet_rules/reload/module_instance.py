@@ -106,7 +106,7 @@ class ModuleInstance:
         self._conflicts = conflicts
         self._log = log.bind(module=version.name, version=version.source.version)
         self._held_back = held_back
-        self._client = RecordingClient(connection, held_back=held_back, leaves=is_releasing)
+        self._client = RecordingClient(connection, held_back=held_back, is_releasing=is_releasing)
         self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
         self._preparation = self._scope.get(Preparation)
@@ -318,7 +318,7 @@ class ModuleInstance:
 
     async def wait_released(self) -> None:
         """Wait until the server has removed all paths that the module has released."""
-        await self._client.left()
+        await self._client.wait_released()
 
     async def close(self, reason: Reason) -> None:
         """Dispose the rules and everything that they own, and wait until their tasks have ended."""

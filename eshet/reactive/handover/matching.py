@@ -70,7 +70,7 @@ def match(old: Sequence[Description], new: Sequence[Description]) -> Matching:
         elif theirs:
             _match_alike(old, new, theirs, ours, matching)
         else:
-            matching.afresh |= dict.fromkeys(ours, "new, or made of something else than before")
+            matching.afresh |= dict.fromkeys(ours, "new, or its inputs have changed")
     return matching
 
 
@@ -91,7 +91,7 @@ def _match_named(
         left_of_new = [(each, i) for each, i in left_of_new if i not in matching.pairs]
     names = {each.name for each, _ in left_of_old}
     for each, i in left_of_new:
-        matching.afresh[i] = "two have this name" if each.name in names else "new"
+        matching.afresh[i] = "the name is not unique" if each.name in names else "new"
 
 
 def _match_alike(
@@ -115,7 +115,7 @@ def _match_alike(
             left_of_old.difference_update(candidates)
     if len(left_of_new) == len(left_of_old) == 1 and len(ours) == len(theirs):
         matching.pairs[left_of_new.pop()] = left_of_old.pop()
-    matching.afresh |= dict.fromkeys(left_of_new, "there are several that it could be")
+    matching.afresh |= dict.fromkeys(left_of_new, "several old ones match")
 
 
 def _rule_and_name(description: Description) -> Hashable:

@@ -188,7 +188,7 @@ async def test_a_path_that_another_client_is_about_to_give_up_is_waited_for(hous
     scope = Scope("other")
     with scope.active():
         await (await house.viewer.state_register("/light")).changed(1)
-    new = ClientView(house.connection, held_back=True, leaves=lambda path: path == "/light")
+    new = ClientView(house.connection, held_back=True, is_releasing=lambda path: path == "/light")
     await (await new.state_register("/light")).changed(2)
     free = house.advance.__self__.create_future()
     new.take_over(when_free=free)
