@@ -43,7 +43,7 @@ from eshet_rules.audit.records import RuleDisabled, StateHandedOver, TasksNotEnd
 from eshet_rules.config import RuleSettings
 from eshet_rules.keep import Keeping, KeptNode
 from eshet_rules.modules.importer import ModuleVersion
-from eshet_rules.reload.class_mapping import Renewal
+from eshet_rules.reload.class_mapping import ClassMapping
 from eshet_rules.reload.path_conflicts import PathConflicts
 from eshet_rules.reload.path_usage import PathUsage, RecordingClient, path_usage_of
 from eshet_rules.reload.set_up import wait_for_set_up
@@ -177,7 +177,7 @@ class ModuleInstance:
         """Return the snapshot to restore, with the classes of this version; None without one."""
         if self._old is None:
             return self._inherited
-        return self._old.snapshot().changed(Renewal(self.version))
+        return self._old.snapshot().changed(ClassMapping(self.version))
 
     def _restore(self, snapshot: ModuleSnapshot) -> None:
         now = asyncio.get_running_loop().time()

@@ -94,8 +94,8 @@ class ReloadPlanner:
         """
         newest = self._importer.current
         self._refused = {n: v for n, v in self._refused.items() if newest.get(n) is v}
-        mended = self._broken.keys() - plan.failed - self._refused.keys()
-        for name in sorted(mended):
+        repaired = self._broken.keys() - plan.failed - self._refused.keys()
+        for name in sorted(repaired):
             del self._broken[name]
             if name in running and name not in plan.changed:  # else its reload is logged
                 emit(self._log, ModuleRepaired(module=name, version=running[name].source.version))
