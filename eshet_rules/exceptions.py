@@ -4,6 +4,7 @@
     ├── RuleMisuse           (also TypeError) `@rule` was used in an invalid way
     ├── ImportFailed         a version of a module can't be imported
     ├── ConfigurationError   the configuration file has mistakes; the error lists all of them
+    ├── LimitError           (also ValueError) a limit of supervision is not valid
     ├── MissingParameter     (also KeyError, AttributeError) a rule reads a missing parameter
     ├── ForeignTask          a rule cancels a task that belongs to another module or to the runner
     ├── LoopNotStopped       a rule stops the event loop
@@ -39,6 +40,7 @@ __all__ = [
     "ForeignTask",
     "ImportFailed",
     "InsecurePath",
+    "LimitError",
     "LoopNotStopped",
     "LoopOfRules",
     "MissingParameter",
@@ -129,6 +131,24 @@ class ConfigurationError(RulesError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, problems)))
+
+
+class LimitError(RulesError, ValueError):
+    """A limit of supervision is not valid.
+
+    Args:
+        name: the name of the limit.
+        value: its value.
+        problem: the problem with it, and what to write.
+    """
+
+    exit_code = 2
+
+    def __init__(self, name: str, value: float, problem: str) -> None:
+        self.name = name
+        self.value = value
+        self.problem = problem
+        super().__init__(f"{name}={value} {problem}")
 
 
 class MissingParameter(RulesError, KeyError, AttributeError):

@@ -10,7 +10,7 @@ __all__ = ["only_path"]
 
 
 def only_path(rest: bytes) -> bytes:
-    """Return the path of a message whose path is its last field.
+    """Return the path of a message in which it is the last field.
 
     Args:
         rest: of the payload, from the path on.

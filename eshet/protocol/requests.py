@@ -61,7 +61,7 @@ class Requests(Generic[T]):
         return iter(self._open.values())
 
     def close_all(self) -> list[T]:
-        """Return and remove the data of all requests, whose replies will not come."""
+        """Return and remove the data of all requests, since their replies will not come."""
         items = list(self._open.values())
         self._open.clear()
         return items

@@ -36,7 +36,7 @@ K = TypeVar("K")
 
 
 class Gone(NamedTuple):
-    """A client whose connection was ended by the server, or was broken."""
+    """A client that the server disconnected, or that lost its connection."""
 
     client_id: bytes
     reason: str
@@ -50,7 +50,7 @@ class Meta:
 
     Args:
         router: the router to describe.
-        gone: the clients whose connections were ended, and why.
+        gone: the clients that were disconnected, and why.
         now: the time.
     """
 

@@ -34,7 +34,7 @@ _CLOSING: Final = "the server is closing"
 _AS_INTENDED: Final = (CLOSED_BY_PEER, _CLOSING)
 """The reasons of connections that ended normally."""
 _REMEMBERED: Final = 100
-"""The number of ended connections whose reason is kept."""
+"""How many reasons of ended connections are kept."""
 
 _log: Final = logging.getLogger("eshet.server")
 
@@ -183,7 +183,7 @@ class Server:
             self._flush_soon()
 
     def ended(self, session: ServerSession, reason: str) -> None:
-        """Remove a client whose connection has ended."""
+        """Remove a client after the end of its connection."""
         as_intended = reason in _AS_INTENDED
         level = logging.DEBUG if as_intended else logging.INFO
         self._log.log(level, "connection of %s ended: %s", session.peername, reason)

@@ -67,7 +67,7 @@ class Host(Protocol):
         ...
 
     def ended(self, session: "ServerSession", reason: str) -> None:
-        """Remove a session whose connection has ended."""
+        """Remove a session after the end of its connection."""
         ...
 
 

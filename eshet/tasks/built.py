@@ -166,7 +166,7 @@ class BuiltStrategy:
         self._waiting: deque[_Job] = deque()
         self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
-        self._failing: set[str] = set()  # the names of tasks whose last attempt failed
+        self._failing: set[str] = set()  # the names of tasks that failed last time
         self._warn_at = options.warn_queue
         self._closed = False
         self._context = contextvars.copy_context()
@@ -205,7 +205,7 @@ class BuiltStrategy:
             self._start_worker(task)
 
     def unfinished(self) -> list[Task]:
-        """Return the tasks whose work would not be done if this were closed.
+        """Return the tasks that would be left undone if this were closed.
 
         A running task is included only if it would get another attempt after a failure: otherwise
         it has had its only one.
@@ -330,7 +330,7 @@ class BuiltStrategy:
             job.error = None
 
     def _ending_of_cancelled(self, job: _Job) -> Ending:
-        """Return the ending of a task whose worker was cancelled; notify it if it was waiting."""
+        """Return the ending of a task after cancelling its worker; notify it if it was waiting."""
         if self._closed and not job.attempting:
             return self._drop(job)
         why = self._why_closed if self._closed else "superseded" if job.replaced.is_set() else ""

@@ -25,7 +25,8 @@ class HeldOutput:
     """One sink. Unknown values are not sent.
 
     Args:
-        label: such as `"set_value of /hall/light"`.
+        function: the name of the wrapper that made it, such as `"set_value"`.
+        path: the path of the output.
         send: sends a value; may be wrapped by a strategy.
         follows: whether it sends the values of a Value, so that only the current one matters; else
             it sends emissions, each on its own.
@@ -34,12 +35,18 @@ class HeldOutput:
         last: a list with the last sent value; empty if there is none.
     """
 
-    label: str
+    function: str
+    path: str
     send: Callable[[Any], object]
     follows: bool
     skip: Callable[[Any, str], object] = lambda value, why: None
     held: list[Any] | None = None
     last: list[Any] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """The sink as text, such as `"set_value of /hall/light"`."""
+        return f"{self.function} of {self.path}"
 
     def unfinished(self) -> list[tuple[Any, Cause | None]]:
         """Return the values that were not delivered and would be repeated, with their causes."""
@@ -72,7 +79,12 @@ class HeldOutput:
         """Return the state for the next version of this sink, as plain data."""
         unfinished = [[value, cause and cause.snapshot()] for value, cause in self.unfinished()]
         has_arrived = bool(unfinished) or not self.has_failed
-        return {"last": self.last if has_arrived else [], "unfinished": unfinished}
+        return {
+            "function": self.function,
+            "path": self.path,
+            "last": self.last if has_arrived else [],
+            "unfinished": unfinished,
+        }
 
     def release(self, state: Any = None, *, was_down: bool = False) -> None:
         """Stop holding values back.
@@ -133,8 +145,8 @@ class Outputs:
     def paths(self, rules: Mapping[Scope, str]) -> dict[str, set[str]]:
         """Return the paths to which sinks send, by rule, even if nothing was sent yet."""
         paths: dict[str, set[str]] = {}
-        for each in self._describe(rules):
-            paths.setdefault(each.rule, set()).add(each.label.rpartition(" of ")[2])
+        for each, output in zip(self._describe(rules), self._outputs, strict=True):
+            paths.setdefault(each.rule, set()).add(output.path)
         return paths
 
     def release(

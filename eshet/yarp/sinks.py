@@ -61,8 +61,7 @@ async def action_call(
     async def call(arguments: tuple[Any, ...]) -> None:
         await client.action_call(path, *arguments)
 
-    label = f"action_call of {path}"
-    _Sink(fn(_arguments)(*args), client, ActionCall.code, path, call, label, strategy)
+    _Sink(fn(_arguments)(*args), client, "action_call", path, call, strategy)
 
 
 async def set_value(
@@ -87,8 +86,7 @@ async def set_value(
     async def set_to(new: Any) -> None:
         await client.set(path, new)
 
-    label = f"set_value of {path}"
-    _Sink(ensure_reactive(value), client, Set.code, path, set_to, label, strategy)
+    _Sink(ensure_reactive(value), client, "set_value", path, set_to, strategy)
 
 
 async def event_register(path: str, event: Event[Any], client: Client | None = None) -> None:
@@ -112,8 +110,7 @@ async def event_register(path: str, event: Event[Any], client: Client | None = N
     client = await ready_client(client)
     emit = await client.event_register(path)
     path = client.resolve(path)
-    label = f"event_register of {path}"
-    _Sink(event, client, EventEmit.code, path, emit, label, RunInTask())
+    _Sink(event, client, "event_register", path, emit, RunInTask())
 
 
 async def state_register(
@@ -201,45 +198,44 @@ class _Sink(HeldOutput):
     Args:
         source: the Value or Event.
         client: the client that sends.
-        code: of the message.
+        name: the name of the wrapper that makes it.
         path: of the output.
         function: sends a value.
-        label: see `HeldOutput`.
         strategy: see `action_call`.
     """
 
-    __slots__ = ("_client", "_code", "_function", "_made_in", "_path", "_run")
+    __slots__ = ("_client", "_code", "_made_in", "_run", "_send_value")
 
     def __init__(
         self,
         source: Value[Any] | Event[Any],
         client: Client,
-        code: int,
+        name: str,
         path: str,
         function: Callable[[Any], Awaitable[object]],
-        label: str,
         strategy: TaskStrategy,
     ) -> None:
+        code = _CODES[name]
         super().__init__(
-            label,
+            name,
+            path,
             self._send,
             follows=not isinstance(source, Event),
             skip=_skip_notifier(client, code, path),
         )
         self._client = client
         self._code = code
-        self._path = path
         self._made_in = copy_context()
         # A user's own strategy may return any callable.
         self._run: Any = choose_strategy(strategy).build()
         if self.follows and code == Set.code:
             function = Resending(function, client, lambda: bool(self.unfinished()))
-        function.__qualname__ = label
-        self._function = function
+        function.__qualname__ = self.label
+        self._send_value = function
         feed(source, own_output(self))
 
     def _send(self, value: Any) -> None:
-        self._run(_send_task(self.skip, self._function, value))
+        self._run(_send_task(self.skip, self._send_value, value))
 
     def unfinished(self) -> list[tuple[Any, Cause | None]]:
         """See `HeldOutput`."""
@@ -250,25 +246,25 @@ class _Sink(HeldOutput):
     def resume(self, value: Any) -> None:
         """See `HeldOutput`."""
         message = list(value) if self._code == ActionCall.code else value
-        resume(self._client, self._code, self._path, message)
+        resume(self._client, self._code, self.path, message)
 
     @property
     def has_failed(self) -> bool:
         """See `HeldOutput`."""
-        return isinstance(self._function, Resending) and self._function.has_failed
+        return isinstance(self._send_value, Resending) and self._send_value.has_failed
 
     def check(self, value: Any) -> None:
         """Set the value again if its path has another; see `HeldOutput`."""
-        if isinstance(self._function, Resending):
+        if isinstance(self._send_value, Resending):
             context = self._made_in.copy()
             context.run(current.set, current.get())
-            _ = start_task(functools.partial(self._check, value), self._function, context)
+            _ = start_task(functools.partial(self._check, value), self._send_value, context)
         else:
             super().check(value)
 
     async def _check(self, value: Any) -> None:
         try:
-            shown = await self._client.get(self._path)
+            shown = await self._client.get(self.path)
         except EshetError:
             shown = NoValue
         if not is_same(self.last, [value]):
@@ -323,7 +319,7 @@ class _StateOutput(HeldOutput):
         def send(value: Any) -> None:
             run(_send_task(skip, publish, value))
 
-        super().__init__(f"state_register of {state.path}", send, follows=True, skip=skip)
+        super().__init__("state_register", state.path, send, follows=True, skip=skip)
         self._state = state
 
     def __call__(self, value: Any) -> None:
@@ -360,10 +356,10 @@ def skip_left(client: Client, snapshot: Snapshot, why: str) -> None:
         snapshot: the state of the sink; see `HeldOutput.snapshot`.
         why: see `eshet.client.observer.ClientObserver.on_skipped`.
     """
-    function, _, path = snapshot.description.label.partition(" of ")
+    code, path = _CODES[snapshot.data["function"]], snapshot.data["path"]
     for value, cause in left_in(snapshot.data):
         with use_cause(cause):
-            client.notify_skipped(_CODES[function], path, value, why)
+            client.notify_skipped(code, path, value, why)
 
 
 def _skip_notifier(client: Client, code: int, path: str) -> Callable[[Any, str], None]:

@@ -22,7 +22,7 @@ from eshet_rules.config.tables import (
     StateSettings,
     WatchSettings,
 )
-from eshet_rules.exceptions import ConfigurationError, Problem, StrategySettingsError
+from eshet_rules.exceptions import ConfigurationError, LimitError, Problem, StrategySettingsError
 from eshet_rules.regular_files import UnusableFile, read_regular
 from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.strategies import strategy_from
@@ -191,9 +191,8 @@ class _Reader:
         values = self._values(_kinds(RuleLimits), keys, table)
         try:
             dataclasses.replace(others, **values)
-        except ValueError as error:  # its text begins with the name and the value of one of them
-            key, _, found = str(error).partition("=")
-            self._problem((*keys, key), f"found {found}")
+        except LimitError as error:
+            self._problem((*keys, error.name), f"found {error.value} {error.problem}")
             return {}
         return values
 

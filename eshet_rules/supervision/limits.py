@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final
 
+from eshet_rules.exceptions import LimitError
+
 __all__ = ["LONGEST_TIME", "RuleLimits"]
 
 LONGEST_TIME: Final = 365 * 86400.0
@@ -32,7 +34,7 @@ class RuleLimits:
         max_failed_starts: after this many failed starts in a row, the next one is in safe mode.
 
     Raises:
-        ValueError: a limit is not valid; the message says what to write.
+        LimitError: a limit is not valid; the message says what to write.
     """
 
     blocked_after: float = 0.5
@@ -51,19 +53,23 @@ class RuleLimits:
         for each in fields(self):
             value, least = getattr(self, each.name), _LEAST.get(each.name)
             if least is None and not 0 < value <= LONGEST_TIME:
-                raise ValueError(
-                    f"{each.name}={value} is not a valid time: write seconds, more than 0, "
-                    f"and at most {LONGEST_TIME:.0f}, a year"
+                raise LimitError(
+                    each.name,
+                    value,
+                    "is not a valid time: write seconds, more than 0, and at most "
+                    f"{LONGEST_TIME:.0f}, a year",
                 )
             if least is not None and not least <= value < math.inf:
-                raise ValueError(f"{each.name}={value} is not a valid count: write {least} or more")
+                raise LimitError(each.name, value, f"is not a valid count: write {least} or more")
         for shorter, longer in (
             ("blocked_after", "interrupt_after"),
             ("interrupt_after", "end_after"),
             ("backoff_initial", "backoff_max"),
         ):
             if getattr(self, shorter) > getattr(self, longer):
-                raise ValueError(
-                    f"{shorter}={getattr(self, shorter)} is longer than "
-                    f"{longer}={getattr(self, longer)}: make it shorter, or the other one longer"
+                raise LimitError(
+                    shorter,
+                    getattr(self, shorter),
+                    f"is longer than {longer}={getattr(self, longer)}: make it shorter, or the "
+                    "other one longer",
                 )

@@ -27,7 +27,7 @@ class Version:
         self.sent = []
 
     def sink(self, *, follows=True, path="/lamp", unfinished=()):
-        output = Unfinished(f"set_value of {path}", self.sent.append, follows)
+        output = Unfinished("set_value", path, self.sent.append, follows)
         output.left = [(v, None) for v in unfinished]
         with self.scope.active():
             return self.outputs.add(output)
@@ -115,10 +115,10 @@ def test_what_no_sink_goes_on_with_is_returned():
 
 def test_what_the_old_one_could_not_finish_is_sent_for_the_cause_that_it_was_for():
     cause = Cause("event", "/bell")
-    output = Unfinished("set_value of /lamp", lambda value: None, False)
+    output = Unfinished("set_value", "/lamp", lambda value: None, False)
     output.left = [(1, cause), (2, None)]
     causes = []
-    new = HeldOutput("set_value of /lamp", lambda value: causes.append(current_cause()), False)
+    new = HeldOutput("set_value", "/lamp", lambda value: causes.append(current_cause()), False)
     with use_cause(Cause("reload", "hall")) as reload:
         new.release(output.snapshot())
     assert [each.id for each in causes] == [cause.id, reload.id]
@@ -153,7 +153,7 @@ def test_an_error_of_one_sink_does_not_hold_the_others_back():
     new, errors = Version(held_back=True), []
     new.scope = Scope("light", on_error=lambda error, doing: errors.append((str(error), doing)))
     with new.scope.active():
-        new.outputs.add(HeldOutput("set_value of /a", fail, follows=True))(1)
+        new.outputs.add(HeldOutput("set_value", "/a", fail, follows=True))(1)
     new.sink()(2)
     new.outputs.release(new.rules)
     assert new.sent == [2]
@@ -165,10 +165,10 @@ def fail(value):
 
 
 def test_sinks_made_in_a_scope_belong_to_its_outputs():
-    outputs, output = Outputs(held_back=True), HeldOutput("set_value of /a", print, follows=True)
+    outputs, output = Outputs(held_back=True), HeldOutput("set_value", "/a", print, follows=True)
     scope = Scope("rule")
     scope.provide(Outputs, outputs)
     with scope.active():
         own_output(output)
     assert output.held == []
-    assert own_output(HeldOutput("set_value of /b", print, follows=True)).held is None
+    assert own_output(HeldOutput("set_value", "/b", print, follows=True)).held is None
