@@ -316,7 +316,7 @@ class ConnectionRestored(Record, kw_only=True):
 
 @_event("runner.start_slow", "rules are still being set up", level="warning")
 class SlowStart(Record, kw_only=True):
-    """The start takes long, maybe because there is no connection to the server."""
+    """The start takes long, maybe because the server is unreachable."""
 
     after_s: Annotated[float, Meta(description="seconds since the start")]
 
@@ -441,7 +441,7 @@ class StateHandedOver(Record, kw_only=True):
     """The result of the hand-over of a rule's state when its module was reloaded."""
 
     kept: Annotated[list[str] | None, Meta(description="nodes that kept their state")] = None
-    migrated: Annotated[list[str] | None, Meta(description="nodes whose state was migrated")] = None
+    migrated: Annotated[list[str] | None, Meta(description="nodes with migrated state")] = None
     afresh: Annotated[list[str] | None, Meta(description="nodes without state, and why")] = None
     missed: Annotated[
         list[str] | None, Meta(description="firings due while the runner was down")
@@ -536,7 +536,7 @@ class LoopSlowedByThreads(Record, kw_only=True):
     """Threads that a rule has started compute, so the event loop is late."""
 
     threads: Annotated[list[str], Meta(description="names of the threads, at most 10")]
-    file: Annotated[str, Meta(description="file whose code they run")]
+    file: Annotated[str, Meta(description="the file that they execute")]
     line: Annotated[int, Meta(description="line number")]
     advice: Annotated[str, Meta(description="what to do")]
 

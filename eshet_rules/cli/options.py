@@ -29,7 +29,7 @@ _DEFAULT_FOLDER: Final = Path("rules")
 
 
 class Command(click.Command):
-    """A command whose usage errors always point to its `--help`."""
+    """A command with usage errors that always point to its `--help`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command`."""

@@ -26,7 +26,7 @@ class Plan:
     """The changes to make.
 
     Args:
-        changed: the modules whose running version is not the newest.
+        changed: the modules that do not run their newest version.
         groups: the modules among them to replace, in groups that must change together.
         failed: the modules that could not be imported.
     """
@@ -52,7 +52,7 @@ class ReloadPlanner:
 
     @property
     def broken(self) -> dict[str, str]:
-        """The errors of modules whose newest version could not be used, by module."""
+        """The errors of modules with an unusable newest version, by module."""
         return dict(self._broken)
 
     def make(self, sources: Mapping[str, Source], running: Running) -> Plan:

@@ -122,7 +122,7 @@ class Reloader:
             return sources is self._newest and await self._update(sources)
 
     def configure(self, settings: Callable[[str], RuleSettings]) -> list[str]:
-        """Apply new settings: the next update reloads the modules whose settings have changed.
+        """Apply new settings: the next update reloads the modules with changed settings.
 
         This does not enable or disable rules; see `follow`.
 
@@ -163,7 +163,7 @@ class Reloader:
 
     @property
     def broken(self) -> dict[str, str]:
-        """The errors of modules whose newest version could not be used, by module."""
+        """The errors of modules with an unusable newest version, by module."""
         return self._planner.broken
 
     async def restart(self, rules: Collection[str]) -> None:
@@ -401,7 +401,7 @@ class Reloader:
 
 
 def _relevant(rule: Rule, settings: RuleSettings) -> RuleSettings:
-    """Return the settings of a rule without those whose change requires no reload."""
+    """Return the settings of a rule except for those that can change without a reload."""
     return replace(
         settings,
         disabled=None,  # see `Reloader.follow`
