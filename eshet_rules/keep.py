@@ -10,9 +10,10 @@ from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.origin import of_caller
 from eshet.reactive.core.value import value_of
 from eshet.reactive.handover.handover import Lost, Snapshot, named, stateful_nodes, take_snapshots
+from eshet.reactive.handover.matching import Description
 from eshet.scope import Scope, current_scope
 
-__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "kept_in", "provide_kept"]
+__all__ = ["KEEP", "Keeping", "KeptNode", "keep", "kept_in", "kept_states", "provide_kept"]
 
 KEEP: Final = "keep"
 """The label of `keep` Values in logs."""
@@ -43,8 +44,10 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
     it. To survive a restart as well, its content must be plain data: None, booleans, numbers, text,
     bytes, lists and dicts of these.
 
+    A second call with the same name in the same rule returns the same Value.
+
     Args:
-        name: identifies the Value in the next version; unique in the rule.
+        name: identifies the Value in the rule, and in the next version.
         initial: the initial content, if the old version has no `keep` Value of that name.
         migrate: converts the content of an old version, called as `migrate(old, old_version)`;
             `old_version` is the version that the log shows. It is called whenever a version takes
@@ -52,6 +55,9 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
             during the set-up, the old version keeps running.
     """
     scope = current_scope()
+    kept = None if scope is None else scope.find(_KeptValues)
+    if kept is not None and name in kept.values:
+        return kept.values[name]
     version, old = (scope and scope.find(Keeping)) or _ALONE
     node = KeptNode(initial, version, migrate)
     node.origin = of_caller()
@@ -59,19 +65,15 @@ def keep(name: str, initial: T, migrate: Migrate | None = None) -> Value[T]:
         node.restore(old[name])
     value = named(value_of(node), name)
     if scope is not None:
-        scope.get(_KeptValues).newest[name] = value
+        scope.get(_KeptValues).values[name] = value
     return value
 
 
 class _KeptValues:
-    """References to the `keep` Values of a scope, which would be freed otherwise.
-
-    For each name, only the newest Value is referenced, so that repeated calls of `keep` in a
-    callback do not accumulate Values.
-    """
+    """The `keep` Values of a scope by name; without a reference they would be freed."""
 
     def __init__(self, scope: Scope) -> None:
-        self.newest: dict[str, Value[Any]] = {}
+        self.values: dict[str, Value[Any]] = {}
 
 
 class KeptNode(ValueNode):
@@ -118,6 +120,16 @@ def kept_in(rule: str, scope: Scope) -> list[Snapshot]:
     """
     nodes = stateful_nodes({rule: scope})
     return take_snapshots((about, node) for about, node in nodes if isinstance(node, KeptNode))
+
+
+def kept_states(rule: str, kept: Mapping[str, Any]) -> list[Snapshot]:
+    """Return the states of a rule's `keep` Values for a snapshot of its module.
+
+    Args:
+        rule: the name of the rule in the module.
+        kept: the states, by the names of the Values.
+    """
+    return [Snapshot(Description(rule, KEEP, "", name=name), state) for name, state in kept.items()]
 
 
 def provide_kept(scope: Scope, snapshots: Sequence[Snapshot]) -> None:

@@ -41,7 +41,7 @@ from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.records import RuleDisabled, StateHandedOver, TasksNotEnding, emit
 from eshet_rules.config import RuleSettings
-from eshet_rules.keep import Keeping, KeptNode
+from eshet_rules.keep import Keeping, KeptNode, kept_states
 from eshet_rules.modules.importer import ModuleVersion
 from eshet_rules.reload.class_mapping import ClassMapping
 from eshet_rules.reload.path_conflicts import PathConflicts
@@ -113,6 +113,7 @@ class ModuleInstance:
         self._preparation.is_under_way = held_back
         self._rules: dict[str, SupervisedRule] = {}
         self._since = wall_now(UTC)
+        self._kept_by_disabled: dict[str, Mapping[str, Any]] = {}  # states of `keep` Values
         self._disabled: dict[str, tuple[str, datetime]] = {}  # why, and since when
         self.restored = 0, 0
         """After a restart, the numbers of nodes that were and that could not be restored."""
@@ -233,7 +234,15 @@ class ModuleInstance:
         nodes = snapshot_scopes(self._scopes(), epoch)
         return ModuleSnapshot(
             self.version.source.version,
-            [*nodes, *(each for rule in self._rules.values() for each in rule.kept_by_last)],
+            [
+                *nodes,
+                *(each for rule in self._rules.values() for each in rule.kept_by_last),
+                *(
+                    each
+                    for name, kept in self._kept_by_disabled.items()
+                    for each in kept_states(name, kept)
+                ),
+            ],
             self._outputs.snapshot(self._all_rules_by_scope()),
             [
                 Snapshot(about, [value.node.value])
@@ -252,19 +261,27 @@ class ModuleInstance:
         for rule in self.version.rules.values():
             why = settings(self._full_name(rule)).disabled
             if why is None and rule.name in self._disabled:
-                await self.restart(rule.name)
+                kept = self._kept_by_disabled.pop(rule.name, {})
+                await self.restart(rule.name, kept)
             elif why is not None and self._disabled.get(rule.name, ("",))[0] != why:
+                if rule.name in self._rules:
+                    self._kept_by_disabled[rule.name] = self._rules[rule.name].kept()
                 await self._stop(rule.name, Reason.DISABLED)
                 self._disabled[rule.name] = why, wall_now(UTC)
                 emit(self._log, RuleDisabled(rule=self._full_name(rule), why=why))
 
-    async def restart(self, name: str) -> None:
-        """Stop a rule, and start it from scratch if it is enabled."""
+    async def restart(self, name: str, kept: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Stop a rule, and start it without its state if it is enabled.
+
+        Args:
+            name: the name of the rule in the module.
+            kept: the states of `keep` Values that it may restore, by their names.
+        """
         await self._stop(name, Reason.RESTARTED)
         self._disabled.pop(name, None)
         rule = self.version.rules[name]
         with use_cause(Cause("restart", self._full_name(rule), current_cause())):
-            self._start(rule)
+            self._start(rule, kept)
 
     async def _stop(self, name: str, reason: Reason) -> None:
         supervised = self._rules.pop(name, None)
@@ -351,6 +368,7 @@ class ModuleInstance:
         settings = self._settings(full_name)
         if settings.disabled is not None:
             self._disabled[rule.name] = settings.disabled, wall_now(UTC)
+            self._kept_by_disabled[rule.name] = kept
             return
         log = self._log.bind(rule=full_name)
 

@@ -178,6 +178,11 @@ class SupervisedRule:
         is_running = self.attempt_scope is not None and not self.attempt_scope.disposed
         return [] if is_running else self._kept
 
+    def kept(self) -> dict[str, Any]:
+        """Return the states of the rule's `keep` Values, by their names."""
+        self._save_kept()
+        return {about.name: data for about, data in self._kept if about.name is not None}
+
     def status(self) -> RuleStatus:
         """Return the present status of the rule."""
         return RuleStatus(

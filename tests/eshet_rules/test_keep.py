@@ -67,3 +67,16 @@ def test_what_the_set_up_has_set_is_not_undone():
         lamps.value += 1
     lamps._node.restore(kept_by("v1", 7), RestoreContext(0))
     assert lamps.value == 8
+
+
+def test_a_second_call_with_the_same_name_returns_the_same_value():
+    with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
+        first, second = keep("lamps", 3), keep("lamps", 4)
+        first.value += 1
+        assert (first.value, second.value) == (8, 8)
+        assert keep("others", 5).value == 5
+
+
+def test_outside_of_a_rule_each_call_makes_a_value():
+    first, second = keep("lamps", 3), keep("lamps", 4)
+    assert (first.value, second.value) == (3, 4)

@@ -335,3 +335,49 @@ async def test_what_a_rule_does_when_it_is_restarted_goes_back_to_who_told_it(ho
     assert (
         house.log.find("I begin")["parent"] == house.log.find("control.restart_requested")["cause"]
     )
+
+
+KEPT = """
+    from eshet import yarp
+    from eshet_rules import keep, rule
+
+    @rule
+    async def heating():
+        target = keep("target", 21)
+        await yarp.state_register("/target", target, settable=True)
+    # {edit}
+    """
+
+
+async def test_a_rule_that_was_disabled_continues_with_what_it_kept(house, make):
+    house.write("heating.py", KEPT.format(edit=1))
+    await house.reload()
+    control = make()
+    await house.viewer.set("/target", 26)
+    await control.disable("heating")
+    assert await house.get("/target") is Unknown
+    await control.enable("heating")
+    await house.advance(1)
+    assert await house.get("/target") == 26
+
+
+async def test_a_disabled_rule_keeps_its_values_over_an_edit(house, make):
+    house.write("heating.py", KEPT.format(edit=1))
+    await house.reload()
+    control = make()
+    await house.viewer.set("/target", 26)
+    await control.disable("heating")
+    house.write("heating.py", KEPT.format(edit=2))
+    await house.reload()
+    await control.enable("heating")
+    await house.advance(1)
+    assert await house.get("/target") == 26
+
+
+async def test_a_rule_that_is_restarted_by_command_forgets_what_it_kept(house, make):
+    house.write("heating.py", KEPT.format(edit=1))
+    await house.reload()
+    await house.viewer.set("/target", 26)
+    await make().restart("heating")
+    await house.advance(1)
+    assert await house.get("/target") == 21
