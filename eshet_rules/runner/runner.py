@@ -193,14 +193,14 @@ class Runner:
     async def _load(self, sources: dict[str, Source]) -> bool:
         admitted = self._admitted(sources)
         succeeded = await self._reloader.update(admitted)
-        if succeeded and not self._reloader.alive and admitted == sources:
+        if succeeded and not self._reloader.instances and admitted == sources:
             raise NoRules(self._folder)
         if succeeded:
             self._control.check_only()
         self._control.check_patterns()
-        event = RunnerStarted(modules=len(self._reloader.alive), folder=str(self._folder))
-        if any(self._reloader.resumed):
-            event.kept, event.afresh = self._reloader.resumed
+        event = RunnerStarted(modules=len(self._reloader.instances), folder=str(self._folder))
+        if any(self._reloader.restored):
+            event.kept, event.afresh = self._reloader.restored
         emit(self._log, event)
         return succeeded
 

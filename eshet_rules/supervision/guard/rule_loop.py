@@ -241,7 +241,7 @@ os.register_at_fork(after_in_child=_end_loops_in_child)
 
 
 def _step_of(error: BaseException) -> asyncio.Handle | None:
-    """Return the handle whose call raised an error; None if none did.
+    """Return the handle that raised an error; None if none did.
 
     The context of the handle was left already, but the handle is in the frame that ran it.
     """

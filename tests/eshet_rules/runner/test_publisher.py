@@ -60,7 +60,7 @@ async def test_each_rule_has_a_state_that_says_how_it_is(house, publish):
     await publish()
     told = await house.get(f"{BASE}/rules/hall/light")
     assert told.pop("since").endswith("Z")
-    assert told.pop("version") == house.reloader.alive["hall"].version.source.version
+    assert told.pop("version") == house.reloader.instances["hall"].version.source.version
     assert told == {
         "rule": "hall.light",
         "module": "hall",

@@ -137,7 +137,8 @@ async def test_a_rule_that_fails_is_restarted_ever_later_and_then_stays_failed(a
     assert (status.state, status.restarts) == (RuleState.FAILED, 5)
     assert status.last_error == "OSError: no line"
     assert status.why == (
-        "it failed again after 5 restarts in 600 s; save its file, or tell it to restart"
+        "it failed again after 5 restarts in 600 s; save its file, "
+        "or restart it with `eshet-rules restart`"
     )
 
 
@@ -313,7 +314,9 @@ async def test_failing_a_rule_ends_it_at_once_and_for_good(advance):
     assert bench.attempts == [0]
     status = bench.rule.status()
     assert status.state is RuleState.FAILED
-    assert status.why == ("it went round in circles; save its file, or tell it to restart")
+    assert status.why == (
+        "it went round in circles; save its file, or restart it with `eshet-rules restart`"
+    )
 
 
 async def test_a_rule_that_is_failed_stays_so_while_it_ends_slowly(advance):
