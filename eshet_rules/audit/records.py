@@ -543,7 +543,7 @@ class LoopSlowedByThreads(Record, kw_only=True):
 
 @_event("path.set_by_several_rules", "several rules set one path", level="warning")
 class PathSetBySeveralRules(Record, kw_only=True):
-    """Several rules set the same state or property, so the last one wins. Logged once."""
+    """Several rules set the same path to their Values, so the last one wins. Logged once."""
 
     path: Annotated[Path, Meta(description="the path")]
     rules: Annotated[list[str], Meta(description="names of the rules")]

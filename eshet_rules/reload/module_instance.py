@@ -291,18 +291,20 @@ class ModuleInstance:
 
     def reports(self) -> Iterator[RuleReport]:
         """Iterate over the present reports on all rules."""
-        written = self._outputs.paths(self._all_rules_by_scope())
+        sinks = self._outputs.by_rule(self._all_rules_by_scope())
         for name, rule in self.version.rules.items():
             status = self._status(rule)
             uses = self._uses(name)
-            writes = uses.writes | written.get(name, set()) if uses else set()
+            own = sinks.get(name, []) if uses else []
+            writes = (uses.writes if uses else set()) | {sink.path for sink in own}
+            holds = {sink.path for sink in own if sink.function == "set_value" and sink.follows}
             yield RuleReport(
                 self._full_name(rule),
                 self.version.name,
                 status,
                 tuple(sorted(uses.reads)) if uses else (),
                 tuple(sorted(writes)),
-                tuple(sorted(uses.sets)) if uses else (),
+                tuple(sorted(holds)),
             )
 
     def _status(self, rule: Rule) -> RuleStatus:

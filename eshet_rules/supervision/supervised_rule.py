@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import dataclasses
 import inspect
 import re
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from eshet.exceptions import (
 )
 from eshet.reactive.handover.handover import Snapshot
 from eshet.scope import Reason, Scope, use_scope
-from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload
+from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Options, Workload
 from eshet.tasks.starting import is_failure, start_task
 from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
@@ -77,6 +78,13 @@ class RunScope(TaskScope):
     def __init__(self, rule: "SupervisedRule") -> None:
         super().__init__(rule.name, parent=rule.scope)
         self.rule: Final = rule
+
+
+def _without_timeout(strategy: TaskStrategy) -> TaskStrategy:
+    """Return a strategy without its timeout, since a rule may run forever."""
+    if isinstance(strategy, Options) and strategy.timeout is not None:
+        return dataclasses.replace(strategy, timeout=None)
+    return strategy
 
 
 def rule_of(scope: Scope | None) -> "SupervisedRule | None":
@@ -247,7 +255,7 @@ class SupervisedRule:
             self._run_scope.provide(DefaultStrategy, DefaultStrategy(self._strategy))
             with self._run_scope.active():
                 # A user's own strategy may return any callable.
-                run: Any = self._strategy.build()
+                run: Any = _without_timeout(self._strategy).build()
                 self._reports_end = isinstance(run, BuiltStrategy)
                 if self._reports_end:
                     run.on_end = self._on_end

@@ -381,7 +381,18 @@ async def test_two_rules_that_set_one_path_are_named_once(house, publish):
     await house.reload()
     await publish()
     await house.advance(5)
-    house.write("attic.py", RULE)
+    house.write(
+        "attic.py",
+        """
+        from eshet import yarp
+        from eshet_rules import rule
+
+        @rule
+        async def at_an_event(client):
+            await client.set("/lamp", 2)
+            await yarp.set_value("/lamp", yarp.value_to_event(yarp.Value(1)))
+        """,
+    )
     await house.update()
     told = house.log.find("path.set_by_several_rules")
     assert (told["path"], told["rules"]) == ("/lamp", ["hall.light", "stairs.light"])

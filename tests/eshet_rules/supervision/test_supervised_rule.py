@@ -71,6 +71,26 @@ async def test_what_a_failed_attempt_made_is_disposed(advance):
     assert bench.reports == ["task light"]
 
 
+@pytest.mark.parametrize("strategy", [RunInTask(timeout=5), RunSerially(timeout=5, retry=True)])
+async def test_the_timeout_of_a_strategy_does_not_end_a_rule(advance, strategy):
+    bench = Bench(strategy)
+    ended = []
+
+    async def run_forever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(current_scope())
+
+    bench.rule = bench.supervised(run_forever, strategy)
+    bench.rule.start()
+    await advance(3600)
+    assert not ended
+    assert bench.rule.status().state is RuleState.RUNNING
+    await bench.rule.scope.close(Reason.SHUTDOWN)
+    assert ended
+
+
 async def test_a_strategy_with_retries_sets_up_afresh_each_time(advance):
     bench = Bench(RunSerially(retry=True), fails=2)
     bench.rule.start()
