@@ -87,7 +87,9 @@ class Reloader:
         self._importer = importer
         self._planner = ReloadPlanner(importer, log)
         self._likely_mistakes = LikelyMistakes(log)
-        self._conflicts = PathConflicts(log)
+        self._conflicts = PathConflicts(
+            log, lambda: {name: each.connection for name, each in self._instances.items()}
+        )
         self._make_client = make_client
         self._log = log
         self._settings = settings
@@ -226,6 +228,10 @@ class Reloader:
         """
         instance = self._instances.get(name)
         return instance.snapshot(epoch) if instance is not None else self._inherited.get(name)
+
+    async def log_conflicts(self) -> None:
+        """Log now which rules wait for paths that others provide, instead of after a moment."""
+        await self._conflicts.log_now()
 
     async def close(self) -> None:
         """Close all running instances concurrently, and drop all modules."""

@@ -136,7 +136,9 @@ class Runner:
 
     async def run_once(self) -> int:
         """Set up all rules, and return the exit code: 1 if one could not be set up."""
-        return 0 if await self._load(self._discovery()) else 1
+        succeeded = await self._load(self._discovery())
+        await self._reloader.log_conflicts()
+        return 0 if succeeded else 1
 
     async def run(self, file: ConfigurationFile | None, *, reload: bool) -> int:
         """Run, and follow changes of files, until this is cancelled.
