@@ -11,19 +11,19 @@
     ├── TasksNotChanged      a rule replaces the task factory of the event loop
     ├── LoopOfRules          rules trigger each other in a cycle
     ├── RulesFolderError     the rules folder does not exist, or is not a folder
-    │   └── NoRules          there is no rule in it
+    │   └── NoRules          it contains no rule
     ├── StrategySettingsError  (also ValueError) a strategy in the configuration is not valid
     ├── StateFolderError     the state folder can't be used
     │   └── StateInUse       another runner uses it
     ├── InsecurePath         other users can change the rules, their configuration or their state
-    ├── UnknownName          there is no rule and no module of this name
+    ├── UnknownName          no rule and no module has this name
     ├── NotReloaded          the present versions of modules can't be used
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
     ├── NoRunner             no running runner was found, or it does not answer
     ├── RefusedByRunner      a runner answered a request with an error
     ├── TrailInUse           another runner writes this trail
-    ├── NoTrail              there is no trail at this place
+    ├── NoTrail              this place has no trail
     ├── NotWritten           a file can't be written, or exists already
     └── NotAnEshetServer     another program listens at the address of the server
 
@@ -251,7 +251,7 @@ class RulesFolderError(RulesError):
 
 
 class NoRules(RulesFolderError):
-    """There is no rule in the folder."""
+    """The folder contains no rule."""
 
     exit_code = 1
 
@@ -319,7 +319,7 @@ class InsecurePath(RulesError):
 
 
 class UnknownName(RulesError):
-    """There is no rule and no module of this name.
+    """No rule and no module has this name.
 
     Args:
         name: the given name.
@@ -414,7 +414,7 @@ class TrailInUse(RulesError):
 
 
 class NoTrail(RulesError):
-    """There is no trail at this place.
+    """This place has no trail.
 
     Args:
         file: the path of the trail's open file.

@@ -1,4 +1,4 @@
-"""`keep`: a Value whose content survives an edit of its rule."""
+"""`keep`: a Value that survives an edit of its rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType

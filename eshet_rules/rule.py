@@ -9,7 +9,7 @@
     @rule.each("bath", "hall")
     async def light(room): ...
 
-A rule belongs to the module during whose import it was created. Outside of an import by the runner,
+A rule belongs to the module that creates it during its import. Outside of an import by the runner,
 as in a test, it belongs to no module and can simply be awaited: `await hall_light()`. A module
 without `@rule` may have one rule: its `async def main()`.
 """
@@ -120,8 +120,8 @@ class _RuleMaker:
                 `RunInTask()`, which does not retry.
             name: the name of the rule, unique in its module; by default that of the function.
             on_reload: `"hand over"`, or `"restart"` for a rule that can't run twice at a time, such
-                as one that opens a serial port: the old version ends before the new one begins, and
-                there is no hand-over.
+                as one that opens a serial port: the old version ends before the new one begins,
+                without a hand-over.
 
         Raises:
             RuleMisuse: this is not a valid rule; the message says what to write.

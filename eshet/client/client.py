@@ -161,6 +161,12 @@ class Client:
         return self._manager.closed
 
     @property
+    def client_id(self) -> Any:
+        """The id of this client on the server; None until the server has allocated one."""
+        packed = self._manager.client_id
+        return None if packed is None else codec.unpack(packed)
+
+    @property
     def reconnected_at(self) -> float | None:
         """The loop's time of the last reconnection; None if there was none."""
         return self._manager.reconnected_at

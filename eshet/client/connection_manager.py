@@ -173,7 +173,7 @@ class ConnectionManager:
         self.server: Final = server
         self.disconnect_reason = "not connected to the server yet"
         """Why the client is not connected, while it is not."""
-        self._client_id = client_id
+        self.client_id = client_id
         self._has_own_id = client_id is not None
         self._timeouts = timeouts
         self._registrations = registrations
@@ -297,7 +297,7 @@ class ConnectionManager:
         tries = Backoff()
         while True:
             await asyncio.sleep(tries.next_delay())
-            session = ClientSession(self._client_id, self._timeouts, self._handlers, self._on_lost)
+            session = ClientSession(self.client_id, self._timeouts, self._handlers, self._on_lost)
             try:
                 await self.server.connect(lambda: session.connection)  # noqa: B023 - called now
             except WrongLoop as error:
@@ -341,7 +341,7 @@ class ConnectionManager:
         await asyncio.shield(session.greeted)
         if session.lost.done():
             return
-        self._client_id = session.client_id
+        self.client_id = session.client_id
         await self._restorer.restore(session)
         if not session.lost.done():
             session.ready = True

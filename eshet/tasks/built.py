@@ -325,9 +325,10 @@ class BuiltStrategy:
         finally:
             del self._active[job]
             self._notify_end(ending)
-            # The frames of the error refer to the job, and to all objects of the task: without
-            # this, that memory would only be freed by the cyclic garbage collector.
+            # The frames of the error refer to this one, to the job, and to all objects of the task:
+            # without this, that memory would only be freed by the cyclic garbage collector.
             job.error = None
+            del ending
 
     def _ending_of_cancelled(self, job: _Job) -> Ending:
         """Return the ending of a task after cancelling its worker; notify it if it was waiting."""

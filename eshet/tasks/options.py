@@ -61,7 +61,7 @@ class Options:
 
     Args:
         timeout: seconds that an attempt may take; then it is cancelled, and has failed. None for
-            no limit.
+            no limit. A rule that runs under the strategy has no limit; its sinks have.
         max_queue: how many tasks may wait; beyond that the oldest is skipped. If a strategy runs
             any number at once, how many may run; further ones are skipped. None for no limit.
         warn_queue: how many tasks wait, or run at once, when a warning is logged; it is repeated

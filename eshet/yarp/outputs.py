@@ -142,12 +142,12 @@ class Outputs:
         described = zip(self._describe(rules), self._outputs, strict=True)
         return [Snapshot(description, _snapshot_of(output)) for description, output in described]
 
-    def paths(self, rules: Mapping[Scope, str]) -> dict[str, set[str]]:
-        """Return the paths to which sinks send, by rule, even if nothing was sent yet."""
-        paths: dict[str, set[str]] = {}
+    def by_rule(self, rules: Mapping[Scope, str]) -> dict[str, list[HeldOutput]]:
+        """Return the sinks of each rule, even if nothing was sent yet."""
+        outputs: dict[str, list[HeldOutput]] = {}
         for each, output in zip(self._describe(rules), self._outputs, strict=True):
-            paths.setdefault(each.rule, set()).add(output.path)
-        return paths
+            outputs.setdefault(each.rule, []).append(output)
+        return outputs
 
     def release(
         self,

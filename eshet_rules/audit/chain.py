@@ -104,7 +104,7 @@ class Chain:
 
 
 def _cause_and_parent(block: bytes, at: int) -> tuple[bytes | None, bytes | None]:
-    """Return the cause and parent of the record whose line contains a position of a block."""
+    """Return the cause and parent of the record at a position of a block."""
     record = _RECORD.match(block, block.rfind(b"\n", 0, at) + 1)
     return (None, None) if record is None else (record[1], record[2])
 

@@ -104,9 +104,9 @@ NAMES_OF_VERSION_1: Final = {
 
 
 def translate(record: MutableMapping[str, Any]) -> None:
-    """Give a record of an earlier version of the schema its present name of the event.
+    """Replace the event name of a record of an earlier version by the present name.
 
-    A record of a rule or a library, which has a field `logger`, stays as it is.
+    Records of rules and libraries, which have a field `logger`, are not changed.
     """
     if "logger" not in record:
         event = record.get("event")
@@ -115,5 +115,5 @@ def translate(record: MutableMapping[str, Any]) -> None:
 
 
 def names_of(event: str) -> list[str]:
-    """Return the present name of an event, and all names that it had before."""
+    """Return the present name of an event and all its earlier names."""
     return [event, *(name for name, present in NAMES_OF_VERSION_1.items() if present == event)]

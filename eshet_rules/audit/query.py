@@ -1,8 +1,8 @@
 """Reads the records of a trail that match a filter, in the order in which they were written.
 
 A damaged line is never returned as a record. Damaged lines are reported whatever the filter is, as
-they may have matched it: so the checksum of every line is verified. Only lines whose bytes may
-match the filter are parsed. Of a compressed file, only those frames are read that may have matches
+they may have matched it: so the checksum of every line is verified. A line is parsed only if its
+bytes may match the filter. Of a compressed file, only those frames are read that may have matches
 according to the index, which also counts damaged lines.
 """
 

@@ -1,12 +1,12 @@
 """The schema of the log: a class for each event, with the types and meanings of its fields.
 
-The runner logs by `emit(log, RuleDisabled(why="by command"))`: name, level and fields of an event
-are written once, here. Messages of rules and libraries are free: they have a field `logger`, and
-any others. The reference of the log, docs/logs.md, is generated from this module.
+The runner logs with `emit(log, RuleDisabled(why="by command"))`: the name, level and fields of an
+event are defined once, here. Messages of rules and libraries have a field `logger` and any other
+fields. The reference of the log, docs/logs.md, is generated from this module.
 
-A field may be added to an event at any time. Where one goes, or changes its type or meaning,
-`SCHEMA_VERSION` is raised, which stands at the beginning of each file of the trail; records of
-earlier versions are translated as they are read, see `eshet_rules.audit.earlier`.
+A field may be added to an event at any time. If a field is removed, or its type or meaning changes,
+`SCHEMA_VERSION` is incremented; each file of the trail begins with it. Records of earlier versions
+are translated when they are read, see `eshet_rules.audit.earlier`.
 """
 
 from collections.abc import Callable, Mapping
@@ -159,9 +159,9 @@ def _event(name: str, sentence: str, *, level: Level = "info") -> Callable[[_R],
     """Register the schema of an event.
 
     Args:
-        name: of the event, as `area.verb`.
-        sentence: shown on the console in its place.
-        level: at which it is logged if nothing else is said.
+        name: the name of the event, `area.verb`.
+        sentence: a sentence that the console shows instead of the name.
+        level: the default level.
     """
 
     def add(schema: _R) -> _R:
@@ -250,22 +250,22 @@ class Output(Record, kw_only=True):
 
 @_event("output.set", "value set", level="debug")
 class ValueSet(Output, kw_only=True):
-    """A rule set a state or property, or did not: logged when it has ended."""
+    """A rule set a state or property, or skipped it. Recorded when the output is complete."""
 
 
 @_event("output.called", "action called", level="debug")
 class ActionCalled(Output, kw_only=True):
-    """A rule called an action, or did not: logged when it has ended."""
+    """A rule called an action, or skipped it. Recorded when the output is complete."""
 
 
 @_event("output.emitted", "event emitted", level="debug")
 class EventEmitted(Output, kw_only=True):
-    """A rule emitted an event, or did not: logged when it has ended."""
+    """A rule emitted an event, or skipped it. Recorded when the output is complete."""
 
 
 @_event("output.published", "state published", level="debug")
 class StatePublished(Output, kw_only=True):
-    """A rule published the value of its state, or did not: logged when it has ended."""
+    """A rule published the value of its state, or skipped it. Recorded when it is complete."""
 
 
 @_event("client.connected", "connected", level="debug")
@@ -316,7 +316,7 @@ class ConnectionRestored(Record, kw_only=True):
 
 @_event("runner.start_slow", "rules are still being set up", level="warning")
 class SlowStart(Record, kw_only=True):
-    """The start takes long, maybe because there is no connection to the server."""
+    """The start takes long, maybe because the server is unreachable."""
 
     after_s: Annotated[float, Meta(description="seconds since the start")]
 
@@ -441,7 +441,7 @@ class StateHandedOver(Record, kw_only=True):
     """The result of the hand-over of a rule's state when its module was reloaded."""
 
     kept: Annotated[list[str] | None, Meta(description="nodes that kept their state")] = None
-    migrated: Annotated[list[str] | None, Meta(description="nodes whose state was migrated")] = None
+    migrated: Annotated[list[str] | None, Meta(description="nodes with migrated state")] = None
     afresh: Annotated[list[str] | None, Meta(description="nodes without state, and why")] = None
     missed: Annotated[
         list[str] | None, Meta(description="firings due while the runner was down")
@@ -536,14 +536,14 @@ class LoopSlowedByThreads(Record, kw_only=True):
     """Threads that a rule has started compute, so the event loop is late."""
 
     threads: Annotated[list[str], Meta(description="names of the threads, at most 10")]
-    file: Annotated[str, Meta(description="file whose code they run")]
+    file: Annotated[str, Meta(description="the file that they execute")]
     line: Annotated[int, Meta(description="line number")]
     advice: Annotated[str, Meta(description="what to do")]
 
 
 @_event("path.set_by_several_rules", "several rules set one path", level="warning")
 class PathSetBySeveralRules(Record, kw_only=True):
-    """Several rules set the same state or property, so the last one wins. Logged once."""
+    """Several rules set the same path to their Values, so the last one wins. Logged once."""
 
     path: Annotated[Path, Meta(description="the path")]
     rules: Annotated[list[str], Meta(description="names of the rules")]
@@ -661,7 +661,7 @@ class RuleDisabled(Record, kw_only=True):
 
 
 class _Blocking(Record, kw_only=True):
-    """A rule that keeps the event loop."""
+    """A rule that blocks the event loop."""
 
     seconds: Annotated[float, Meta(description="duration up to now")]
     file: Annotated[str | None, Meta(description="the file that is being executed")] = None
@@ -671,12 +671,12 @@ class _Blocking(Record, kw_only=True):
 
 @_event("rule.blocks_loop", "rule blocks the event loop", level="error")
 class RuleBlocksLoop(_Blocking, kw_only=True):
-    """A rule keeps the event loop from all others."""
+    """A rule blocks the event loop, so no other rule runs."""
 
 
 @_event("rule.interrupted", "rule interrupted", level="error")
 class RuleInterrupted(_Blocking, kw_only=True):
-    """A rule kept the event loop for too long, and was interrupted."""
+    """A rule blocked the event loop for too long, and was interrupted."""
 
 
 @_event("loop.unblocked", "the event loop is free again")
@@ -1042,8 +1042,8 @@ def emit(
     Args:
         log: adds the time, the cause, and the rule or module that it is bound to.
         record: the event, with its own fields.
-        level: in place of the usual one of the event.
-        error: that was raised; its text, traceback and advice become fields.
+        level: the level, if it differs from the default one of the event.
+        error: the exception; its text, traceback and advice become fields.
     """
     fields = {
         name: value

@@ -115,7 +115,7 @@ class Redaction:
         return value
 
     def value(self, value: Any) -> Any:
-        """Return a value without the fields whose names are secret."""
+        """Return a value without its secret fields."""
         if self._names is None:
             return value
         if isinstance(value, Mapping):

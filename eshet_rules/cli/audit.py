@@ -18,7 +18,7 @@ from eshet_rules.cli.options import (
     Command,
     config_option,
     default_state,
-    errors_for_people,
+    exit_on_errors,
     rules_folder,
 )
 from eshet_rules.cli.time_option import MOMENT, stamp_of
@@ -98,7 +98,7 @@ def audit(
         raise click.UsageError("--chain needs a cause: name it with --cause ID.")
     if since and until and since >= until:
         raise click.UsageError("--from must be before --to")
-    with errors_for_people():
+    with exit_on_errors():
         place = audit or _place(rules_folder(rules), state, config)
         file = open_file(place)
         if not follow and not file.exists() and not closed_files(file):

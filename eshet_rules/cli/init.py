@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from eshet_rules.cli.options import Command, errors_for_people
+from eshet_rules.cli.options import Command, exit_on_errors
 
 __all__ = ["init"]
 
@@ -18,7 +18,7 @@ def init(folder: Path) -> None:
     """
     from eshet_rules.cli.templates import write_templates
 
-    with errors_for_people():
+    with exit_on_errors():
         for file in write_templates(folder):
             click.echo(f"wrote {file}")
     click.echo(f"try it: eshet-rules run {folder}")

@@ -17,7 +17,7 @@ __all__ = [
     "check_name",
     "config_option",
     "default_state",
-    "errors_for_people",
+    "exit_on_errors",
     "rules_folder",
     "runner_options",
     "server_option",
@@ -29,7 +29,7 @@ _DEFAULT_FOLDER: Final = Path("rules")
 
 
 class Command(click.Command):
-    """A command whose usage errors always point to its `--help`."""
+    """A command with usage errors that always point to its `--help`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command`."""
@@ -111,7 +111,7 @@ def runner_options(command: F) -> F:
 
 
 @contextlib.contextmanager
-def errors_for_people() -> Iterator[None]:
+def exit_on_errors() -> Iterator[None]:
     """Print a user-facing error and exit with its code, instead of a traceback.
 
     Use this as a `with` statement around the whole work of a command.

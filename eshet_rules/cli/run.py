@@ -17,7 +17,7 @@ from eshet_rules.cli.options import (
     check_name,
     config_option,
     default_state,
-    errors_for_people,
+    exit_on_errors,
     rules_folder,
     server_option,
 )
@@ -133,7 +133,7 @@ def run(
         "watch": {"reload": False if no_reload else None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
-    with _exit_at_signals() as handlers, errors_for_people():
+    with _exit_at_signals() as handlers, exit_on_errors():
         exit_code = _run(
             rules_folder(rules),
             config,

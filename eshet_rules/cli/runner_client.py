@@ -12,7 +12,7 @@ from eshet.address import Address
 from eshet.client import Client
 from eshet.exceptions import ErrorValue
 from eshet.program import printable
-from eshet_rules.cli.options import errors_for_people, rules_folder
+from eshet_rules.cli.options import exit_on_errors, rules_folder
 from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner
 from eshet_rules.runner.publisher import ROOT
@@ -130,7 +130,7 @@ def ask(
             name = runner or configuration.server.name or await _only_name(client, address)
             await request(Runner(client, name, address))
 
-    with errors_for_people():
+    with exit_on_errors():
         asyncio.run(work())
 
 

@@ -1,4 +1,4 @@
-"""Advice on errors whose messages do not name a remedy.
+"""Advice on errors that do not name a remedy themselves.
 
 Python reports that a 'coroutine' can't be compared, a server reports `path_already_exists`: neither
 says what to write instead. Each entry here is a common kind of error in new rules, and its remedy.

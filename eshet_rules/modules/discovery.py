@@ -2,8 +2,8 @@
 
 A rules folder is a tree: `hall.py` is the module `hall`, `upstairs/bath.py` is `upstairs.bath`, and
 `upstairs/__init__.py`, if it exists, `upstairs`. Tests (`test_*.py`, `*_test.py`, `conftest.py`),
-hidden files and folders, and copies that tools leave (see `exclusion.py`) are not modules. A module
-whose name starts with `_` is a helper: other modules import it, and it is never loaded on its own.
+hidden files and folders, and copies that tools leave (see `exclusion.py`) are not modules. A name
+that starts with `_` means a helper: other modules import it, and it is never loaded on its own.
 
 If two files are the same module (`hall.py` and `hall/__init__.py`), the module can't be used.
 """

@@ -110,9 +110,9 @@ class PackageFinder(MetaPathFinder):
 
     Args:
         source_of: returns the source of a version by the name of its module object; None if there
-            is no such version.
+            is none.
         import_for: imports a module for a version, given the name of the version's module object
-            and the plain name of the module; returns None if there is no such module.
+            and the plain name of the module; returns None if the module does not exist.
     """
 
     def __init__(

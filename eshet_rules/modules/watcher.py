@@ -160,7 +160,7 @@ async def _hints(
     reported = None
     loop = asyncio.get_running_loop()
     while True:
-        yield  # there is no hint for a change before the watch begins
+        yield  # changes before the watch begins cause no hint
         try:
             watched = _identity(folder)
             is_linked = _is_linked(folder)

@@ -69,7 +69,7 @@ class Checkpoint:
         self._logged: set[tuple[str, Description]] = set()
 
     def read(self, epoch: float) -> dict[str, ModuleSnapshot]:
-        """Return the snapshot of each module; none if there is no file, or it can't be used.
+        """Return the snapshot of each module; none if the file is missing or can't be used.
 
         Args:
             epoch: the loop's time at which the wall clock shows 0.

@@ -88,7 +88,7 @@ class CheckpointWriter:
         epoch = wall_epoch()
         modules: dict[str, bytes] = {}
         self._packing = 0.0
-        for name in self._reloader.remembered:
+        for name in self._reloader.with_snapshot:
             self._pack(name, epoch, modules)
             await asyncio.sleep(0)
         with self._measured():

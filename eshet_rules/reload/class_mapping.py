@@ -21,7 +21,7 @@ from eshet.text import safe_repr
 from eshet_rules.modules.importer import ModuleVersion
 from eshet_rules.modules.module_objects import plain_name
 
-__all__ = ["Renewal"]
+__all__ = ["ClassMapping"]
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _SEQUENCES: Final = (list, tuple, set, frozenset, deque)
@@ -29,7 +29,7 @@ _CONTAINERS: Final = frozenset({*_SEQUENCES, dict})
 _MAX_DEPTH: Final = 64
 
 
-class Renewal:
+class ClassMapping:
     """Replaces classes of old versions by those of a new one.
 
     Args:
@@ -48,8 +48,8 @@ class Renewal:
             # No map() here or below: an object that raises StopIteration would cut it short.
             if not any(self._is_old(each) for each in _objects_in(value)):
                 return value
-            return self._renewed(value, 0, {})
-        except _CannotRenewError as error:
+            return self._mapped(value, 0, {})
+        except _NotMappableError as error:
             return Lost(str(error))
         except BaseException as error:  # methods of user objects may raise any exception
             return Lost(f"its state can't be handed over: {safe_repr(error)}")
@@ -66,7 +66,7 @@ class Renewal:
         newest = self._modules.get(name)
         return newest is None or newest.module_name != module
 
-    def _renewed(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
+    def _mapped(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
         """Return a value with classes of the new version.
 
         Args:
@@ -83,24 +83,24 @@ class Renewal:
 
     def _made(self, value: Any, depth: int, done: dict[int, tuple[Any, Any]]) -> Any:
         if depth > _MAX_DEPTH:
-            raise _CannotRenewError(
+            raise _NotMappableError(
                 f"it contains objects of the old version, and is nested over {_MAX_DEPTH} deep"
             )
         if isinstance(value, type | FunctionType):
             return self._namesake(value) if self._is_old(value) else value
-        renew = functools.partial(self._renewed, depth=depth + 1, done=done)
+        map_value = functools.partial(self._mapped, depth=depth + 1, done=done)
         if isinstance(value, enum.Enum):
             return self._member(value) if self._is_old(value) else value
         if dataclasses.is_dataclass(value):
-            return self._dataclass(value, renew)
+            return self._dataclass(value, map_value)
         if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return self._named_tuple(value, renew)
+            return self._named_tuple(value, map_value)
         if self._is_old(value):
-            raise _CannotRenewError(
+            raise _NotMappableError(
                 f"it contains an object of the old {_name_of(type(value))}: "
                 "make that class a dataclass or an enum, so that it can be handed over"
             )
-        return _rebuilt(value, renew)
+        return _rebuilt(value, map_value)
 
     def _namesake(self, old: Any) -> Any:
         """Return the class or function of the same name in the new version."""
@@ -110,40 +110,40 @@ class Renewal:
         for part in rest:
             found = getattr(found, part, None)
         if not isinstance(found, type if isinstance(old, type) else FunctionType):
-            raise _CannotRenewError(f"it contains {_name_of(old)}, which the new version lacks")
+            raise _NotMappableError(f"it contains {_name_of(old)}, which the new version lacks")
         return found
 
     def _member(self, old: Any) -> Any:
         new: Any = self._namesake(type(old))
         names = [each.name for each in old] if isinstance(old, enum.Flag) else [old.name]
         if not issubclass(new, enum.Enum) or any(name not in new.__members__ for name in names):
-            raise _CannotRenewError(
+            raise _NotMappableError(
                 f"it contains {safe_repr(old, 100)}, which the new {new.__qualname__} lacks"
             )
         members = [new[name] for name in names]
         return functools.reduce(operator.or_, members) if members else new(0)
 
-    def _dataclass(self, old: Any, renew: Callable[[Any], Any]) -> Any:
+    def _dataclass(self, old: Any, map_value: Callable[[Any], Any]) -> Any:
         new: type[Any] = self._namesake(type(old)) if self._is_old(old) else type(old)
         names = [each.name for each in dataclasses.fields(old)]
         if not dataclasses.is_dataclass(new) or names != [
             each.name for each in dataclasses.fields(new)
         ]:
-            raise _CannotRenewError(f"{_name_of(type(old))} has other fields than before")
+            raise _NotMappableError(f"{_name_of(type(old))} has other fields than before")
         made: Any = object.__new__(new)
         values = {name: getattr(old, name) for name in names if hasattr(old, name)}
         for name, each in (values | getattr(old, "__dict__", {})).items():
-            object.__setattr__(made, name, renew(each))
+            object.__setattr__(made, name, map_value(each))
         return made
 
-    def _named_tuple(self, old: Any, renew: Callable[[Any], Any]) -> Any:
+    def _named_tuple(self, old: Any, map_value: Callable[[Any], Any]) -> Any:
         new: Any = self._namesake(type(old)) if self._is_old(old) else type(old)
         if getattr(new, "_fields", None) != old._fields:
-            raise _CannotRenewError(f"{_name_of(type(old))} has other fields than before")
-        return new._make([renew(each) for each in old])
+            raise _NotMappableError(f"{_name_of(type(old))} has other fields than before")
+        return new._make([map_value(each) for each in old])
 
 
-class _CannotRenewError(Exception):
+class _NotMappableError(Exception):
     """Something has no counterpart in the new version; the text says what."""
 
 
@@ -171,10 +171,10 @@ def _parts_of(value: Any) -> Iterable[Any]:
     return ()
 
 
-def _rebuilt(value: Any, renew: Callable[[Any], Any]) -> Any:
+def _rebuilt(value: Any, map_value: Callable[[Any], Any]) -> Any:
     """Return a container of the same kind with mapped items; any other object unchanged."""
     if isinstance(value, dict):
-        items = {renew(key): renew(each) for key, each in value.items()}
+        items = {map_value(key): map_value(each) for key, each in value.items()}
         if type(value) is dict:
             return items
         made = copy.copy(value)  # keeps further attributes of a subclass of dict
@@ -182,9 +182,9 @@ def _rebuilt(value: Any, renew: Callable[[Any], Any]) -> Any:
         made.update(items)
         return made
     if type(value) is deque:
-        return deque([renew(each) for each in value], value.maxlen)
+        return deque([map_value(each) for each in value], value.maxlen)
     if type(value) in _SEQUENCES:
-        return type(value)([renew(each) for each in value])
+        return type(value)([map_value(each) for each in value])
     return value
 
 

@@ -1,8 +1,8 @@
-"""One version of one module, brought to life: its client, its scopes, its rules.
+"""One running version of a module: its client, its scopes, its rules.
 
-A generation that replaces another is *prepared* while that one works on: its rules are set up, it
-hears nothing, and its outputs are held back. Then it *takes over*, in one step of the loop, or is
-closed without the house having noticed.
+An instance that replaces another is *prepared* while the old one keeps running: its rules are set
+up, but their callbacks are not called, and their outputs are held back. Then it *takes over*, in
+one step of the loop, or is closed without any effect.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ from eshet_rules.audit.records import RuleDisabled, StateHandedOver, TasksNotEnd
 from eshet_rules.config import RuleSettings
 from eshet_rules.keep import Keeping, KeptNode, kept_states
 from eshet_rules.modules.importer import ModuleVersion
-from eshet_rules.reload.class_mapping import Renewal
+from eshet_rules.reload.class_mapping import ClassMapping
 from eshet_rules.reload.path_conflicts import PathConflicts
 from eshet_rules.reload.path_usage import PathUsage, RecordingClient, path_usage_of
 from eshet_rules.reload.set_up import wait_for_set_up
@@ -58,28 +58,28 @@ from eshet_rules.supervision.supervised_rule import SupervisedRule
 __all__ = ["SET_UP_TIME", "ModuleInstance"]
 
 STOP_TIME: Final = 3.0
-"""How long a cancelled task may take to end when the runner stops, in seconds."""
+"""Time that a cancelled task has to end when the runner stops, in seconds."""
 
 SET_UP_TIME: Final = 1.0
-"""How long to wait for rules to set up, in seconds; one that still runs then is taken as set up."""
+"""Time to wait for rules to be set up, in seconds; a function that still runs then is accepted."""
 
 LONG_SET_UP_TIME: Final = 10.0
-"""The same for a rule whose old version has come to an end of its set-up: this one will, too."""
+"""The same for a rule whose old version has completed its set-up; the new one should as well."""
 
 
 class ModuleInstance:
-    """One version of one module, alive from `prepare` to `close`.
+    """One version of a module, running from `prepare` to `close`.
 
     Args:
-        version: of the module.
-        connection: the module's client, which all of its generations share.
-        log: where what happens to its rules is logged.
-        old: what it takes over from.
-        legacy: what it goes on with instead, if the old generation is not there any more.
-        held_back: whether it waits to take over; else it is live from the start.
-        is_releasing: returns whether another module is about to give up a path.
-        settings: tells what is configured of a rule, given its full name.
-        conflicts: logs which paths its rules can't have.
+        version: the version of the module.
+        connection: the module's client, which all of its instances share.
+        log: receives messages about its rules.
+        old: the running instance that it replaces.
+        snapshot: the state to restore if there is no old instance, from before a restart.
+        held_back: whether its outputs are held back until `take_over`.
+        is_releasing: returns whether another module is about to release a path.
+        settings: returns the settings of a rule, given its full name.
+        conflicts: logs paths that its rules can't register.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class ModuleInstance:
         self.version: Final = version
         kind = "set-up" if old is None else "reload"
         self.cause: Final = Cause(kind, version.name, current_cause())
-        """Of what its rules do when they are set up."""
+        """The cause of everything that its rules do in their set-up."""
         self.connection: Final = connection
         self._old = old
-        self._legacy = snapshot
+        self._inherited = snapshot
         self._settings = settings
         self._conflicts = conflicts
         self._log = log.bind(module=version.name, version=version.source.version)
@@ -115,18 +115,17 @@ class ModuleInstance:
         self._since = wall_now(UTC)
         self._kept_by_disabled: dict[str, Mapping[str, Any]] = {}  # states of `keep` Values
         self._disabled: dict[str, tuple[str, datetime]] = {}  # why, and since when
-        self.resumed = 0, 0
-        """How much of what was remembered over a restart is kept, and how much began afresh."""
+        self.restored = 0, 0
+        """After a restart, the numbers of nodes that were and that could not be restored."""
 
     async def prepare(self) -> bool:
         """Start the rules, each under its strategy, and wait for them to be set up.
 
         Returns:
-            Whether no rule failed in its first attempt, in as much as that is known in
-            `SET_UP_TIME`. Those that failed have been reported, and may be tried again by their
-            strategies.
+            Whether the first attempts of all rules succeeded, or still run after `SET_UP_TIME`.
+            Failures were reported, and the strategies of the rules may retry.
         """
-        snapshot = self._given_by_old()
+        snapshot = self._snapshot_to_restore()
         names = [rule.name for rule in self.version.rules.values()]
         for rule in self.version.rules.values():
             kept = snapshot.kept(rule.name, names) if snapshot is not None else {}
@@ -135,34 +134,34 @@ class ModuleInstance:
                     self._start(rule, kept)
         attempts = {name: rule.first_attempt for name, rule in self._rules.items()}
         long = {attempts[name] for name in attempts if self._finished_before(name)}
-        goes_on = self._old is not None or self._legacy is not None
-        connection = self.connection if goes_on else None
+        restores = self._old is not None or self._inherited is not None
+        connection = self.connection if restores else None
         await wait_for_set_up(long, LONG_SET_UP_TIME - SET_UP_TIME, connection)
         await wait_for_set_up(attempts.values(), SET_UP_TIME, connection)
         return all(attempt.result() for attempt in attempts.values() if attempt.done())
 
     def take_over(self, when_free: Awaitable[object] | None = None) -> None:
-        """Become the live one in the place of the old generation, which is disposed; all at once.
+        """Replace the old instance, which is disposed, in one step.
 
         Args:
-            when_free: when the paths that other modules were about to give up are free.
+            when_free: done when the paths that other modules were about to release are free.
         """
         if not self._held_back:
             return
-        snapshot = self._given_by_old()
-        old, self._old, self._legacy = self._old, None, None
-        # From below upwards: what is heard, what is made of that, and what is said of it.
+        snapshot = self._snapshot_to_restore()
+        old, self._old, self._inherited = self._old, None, None
+        # In the direction of the data flow: inputs, nodes, outputs.
         with use_cause(self.cause):
             with quietly():
                 self._client.take_over(old._client if old is not None else None, when_free)
                 if snapshot is not None:
-                    self._receive(snapshot)
+                    self._restore(snapshot)
                 beginning = self._preparation.end()
                 observed = self._observed(snapshot)
             if old is not None:
                 old._scope.begin_close(Reason.REPLACED)
             if snapshot is not None:
-                self._tell_left(
+                self._record_unfinished(
                     snapshot.version,
                     self._outputs.release(
                         self._rules_by_scope(), snapshot.outputs, was_down=snapshot.was_down
@@ -175,39 +174,39 @@ class ModuleInstance:
         for rule in self._rules.values():
             rule.go_live()
 
-    def _given_by_old(self) -> ModuleSnapshot | None:
-        """Return what there is to go on with, in terms of the classes of this version."""
+    def _snapshot_to_restore(self) -> ModuleSnapshot | None:
+        """Return the snapshot to restore, with the classes of this version; None without one."""
         if self._old is None:
-            return self._legacy
-        return self._old.snapshot().changed(Renewal(self.version))
+            return self._inherited
+        return self._old.snapshot().changed(ClassMapping(self.version))
 
-    def _receive(self, snapshot: ModuleSnapshot) -> None:
+    def _restore(self, snapshot: ModuleSnapshot) -> None:
         now = asyncio.get_running_loop().time()
         context = RestoreContext(now, snapshot.epoch, now if snapshot.was_down else -math.inf)
         refused = self._refused()
         nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
         outcome = hand_over(snapshot.nodes, nodes, context)
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
-        self._tell(outcome, migrated, refused, after_restart=snapshot.was_down)
+        self._log_hand_over(outcome, migrated, refused, after_restart=snapshot.was_down)
 
     def _observed(self, snapshot: ModuleSnapshot | None) -> list[ObservedValue]:
-        """Return the Values with observers, and what the old version notified these of."""
+        """Return the observed Values, with the values that the old version notified them of."""
         observed = observed_values(self._scopes())
         if snapshot is not None:
             matching = match(
-                [memo.description for memo in snapshot.notified], [d for d, _ in observed]
+                [each.description for each in snapshot.notified], [d for d, _ in observed]
             )
-            for position, theirs in matching.pairs.items():
-                observed[position][1].restore(snapshot.notified[theirs].data)
+            for position, old_position in matching.pairs.items():
+                observed[position][1].restore(snapshot.notified[old_position].data)
         return [each for _, each in observed]
 
     def _notify(self, observed: list[ObservedValue], beginning: list[Subscription]) -> None:
-        """Notify observers of what differs from what the old version had notified them of.
+        """Notify observers of values that differ from those that the old version notified them of.
 
         Args:
-            observed: the Values.
-            beginning: the callbacks that begin with the present value, where the old version had
-                no observers.
+            observed: the observed Values.
+            beginning: subscriptions that begin with the present value; they are only called for
+                Values without observers in the old version.
         """
         known = {each.node for each in observed if each.was_notified}
         for subscription in beginning:
@@ -215,28 +214,29 @@ class ModuleInstance:
                 subscription.call(subscription.node.value)
         notify(observed)
 
-    def _tell_left(self, version: str, left: list[Snapshot]) -> None:
-        """Tell what sinks of the old version have left unfinished that no sink goes on with."""
-        for memo in left:
-            rule = f"{self.version.name}.{memo.description.rule}" if memo.description.rule else None
+    def _record_unfinished(self, version: str, unfinished: list[Snapshot]) -> None:
+        """Record unfinished outputs of the old version as skipped, if no sink takes them over."""
+        for output in unfinished:
+            name = output.description.rule
+            rule = f"{self.version.name}.{name}" if name else None
             with use_actor(Actor(rule, self.version.name, version)):
-                skip_left(self._client, memo, Reason.REPLACED)
+                skip_left(self._client, output, Reason.REPLACED)
 
     def start_restarting_rules(self) -> None:
-        """Start the rules that had to wait until the old generation has ended."""
+        """Start the rules that had to wait until the old instance has ended."""
         with use_cause(self.cause):
             for rule in self.version.rules.values():
                 if rule.name not in self._rules and rule.name not in self._disabled:
                     self._start(rule)
 
     def snapshot(self, epoch: float = 0.0) -> ModuleSnapshot:
-        """Return what another generation needs to go on as this one would; see `Node.snapshot`."""
+        """Return the state that the next instance restores; see `Node.snapshot`."""
         nodes = snapshot_scopes(self._scopes(), epoch)
         return ModuleSnapshot(
             self.version.source.version,
             [
                 *nodes,
-                *(each for rule in self._rules.values() for each in rule.left),
+                *(each for rule in self._rules.values() for each in rule.kept_by_last),
                 *(
                     each
                     for name, kept in self._kept_by_disabled.items()
@@ -252,10 +252,10 @@ class ModuleInstance:
         )
 
     async def follow(self, settings: Callable[[str], RuleSettings]) -> None:
-        """Start rules that are enabled now, and end those that are disabled; no other is touched.
+        """Start rules that are enabled now, and stop those that are disabled now.
 
         Args:
-            settings: as configured now.
+            settings: returns the present settings of a rule.
         """
         self._settings = settings
         for rule in self.version.rules.values():
@@ -271,10 +271,10 @@ class ModuleInstance:
                 emit(self._log, RuleDisabled(rule=self._full_name(rule), why=why))
 
     async def restart(self, name: str, kept: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """End a rule, if it runs, and start it without state, if it is enabled.
+        """Stop a rule, and start it without its state if it is enabled.
 
         Args:
-            name: of the rule.
+            name: the name of the rule in the module.
             kept: the states of `keep` Values that it may restore, by their names.
         """
         await self._stop(name, Reason.RESTARTED)
@@ -287,22 +287,24 @@ class ModuleInstance:
         supervised = self._rules.pop(name, None)
         if supervised is not None:
             still_running = await supervised.scope.close(reason)
-            self._tell_still_running(still_running)
+            self._log_still_running(still_running)
 
     def reports(self) -> Iterator[RuleReport]:
-        """Iterate over how each rule is now."""
-        written = self._outputs.paths(self._all_rules_by_scope())
+        """Iterate over the present reports on all rules."""
+        sinks = self._outputs.by_rule(self._all_rules_by_scope())
         for name, rule in self.version.rules.items():
             status = self._status(rule)
             uses = self._uses(name)
-            writes = uses.writes | written.get(name, set()) if uses else set()
+            own = sinks.get(name, []) if uses else []
+            writes = (uses.writes if uses else set()) | {sink.path for sink in own}
+            holds = {sink.path for sink in own if sink.function == "set_value" and sink.follows}
             yield RuleReport(
                 self._full_name(rule),
                 self.version.name,
                 status,
                 tuple(sorted(uses.reads)) if uses else (),
                 tuple(sorted(writes)),
-                tuple(sorted(uses.sets)) if uses else (),
+                tuple(sorted(holds)),
             )
 
     def _status(self, rule: Rule) -> RuleStatus:
@@ -334,19 +336,19 @@ class ModuleInstance:
         return self._client.owns(path)
 
     async def wait_released(self) -> None:
-        """Wait until the server knows of all paths that the module has given up."""
+        """Wait until the server has removed all paths that the module has released."""
         await self._client.wait_released()
 
     async def close(self, reason: Reason) -> None:
-        """End the rules and all that they made, and wait for the end of their tasks."""
+        """Dispose the rules and everything that they own, and wait until their tasks have ended."""
         self._old = None
-        self._tell_still_running(
+        self._log_still_running(
             await self._scope.close(
                 reason, shutdown_time=STOP_TIME if reason is Reason.SHUTDOWN else SHUTDOWN_TIME
             )
         )
 
-    def _tell_still_running(self, still_running: list[str]) -> None:
+    def _log_still_running(self, still_running: list[str]) -> None:
         if still_running:
             emit(self._log, TasksNotEnding(tasks=still_running))
 
@@ -382,12 +384,12 @@ class ModuleInstance:
         scope.provide(DefaultClient, DefaultClient(self._client))
         scope.provide(Outputs, self._outputs)
         scope.provide(Keeping, Keeping(self.version.source.version, kept))
-        own_log = log.bind(logger=full_name)  # what a rule tells has no schema
-        given = {"client": self._client, "config": settings.parameters, "log": own_log}
+        own_log = log.bind(logger=full_name)  # messages of a rule have no schema
+        arguments = {"client": self._client, "config": settings.parameters, "log": own_log}
         supervised = self._rules[rule.name] = SupervisedRule(
             rule,
             scope,
-            given,
+            arguments,
             version=self.version.source.version,
             strategy=settings.strategy,
             limits=settings.limits,
@@ -405,7 +407,7 @@ class ModuleInstance:
             supervised.start()
 
     def _scopes(self) -> dict[str, Scope]:
-        """Return the scopes whose things are handed over, by the names of their rules."""
+        """Return the scopes with state to hand over, by the names of their rules."""
         scopes: dict[str, Scope] = {"": self.version.scope}
         for name, supervised in self._rules.items():
             if supervised.attempt_scope and supervised.rule.on_reload is OnReload.HAND_OVER:
@@ -416,7 +418,7 @@ class ModuleInstance:
         return {scope: name for name, scope in self._scopes().items()}
 
     def _all_rules_by_scope(self) -> dict[Scope, str]:
-        """Return the names of all rules, also of those of which nothing is handed over."""
+        """Return the names of all rules by scope, including those without a hand-over."""
         rules: dict[Scope, str] = {self.version.scope: ""}
         rules.update({r.attempt_scope: n for n, r in self._rules.items() if r.attempt_scope})
         return rules
@@ -429,7 +431,7 @@ class ModuleInstance:
             if rule.attempt_scope and (why := rule.attempt_scope.handover.refused) is not None
         }
 
-    def _tell(
+    def _log_hand_over(
         self,
         outcome: HandOverResult,
         migrated: set[Any],
@@ -437,13 +439,13 @@ class ModuleInstance:
         *,
         after_restart: bool,
     ) -> None:
-        """Tell of each rule what has become of its state, where it has any.
+        """Log the result of the hand-over for each rule with state.
 
-        After a restart that is so for all rules at once: how much it is, is told in one line, and
-        here only what people may have to do something about.
+        A restart concerns all rules, and the runner logs their sum in one line. So after a restart,
+        a rule is logged at debug level unless it missed firings or refused the hand-over.
         """
         if after_restart:
-            self.resumed = len(outcome.kept), len(outcome.afresh)
+            self.restored = len(outcome.kept), len(outcome.afresh)
         for name in ["", *self._rules]:
             kept = [each for each in outcome.kept if each.rule == name]
             event = StateHandedOver(
@@ -469,5 +471,5 @@ class ModuleInstance:
 
 
 def _text(description: Description) -> str:
-    """Return what people call something, as a log can hold it."""
+    """Return the text of a description in a form that the log can contain."""
     return encodable(shorten(str(description), 200))

@@ -186,5 +186,5 @@ def _mark(code: int, data: bytes) -> Any:
     if code == _DATETIME:
         return _datetime_of(data.decode())
     if code not in _MARKS:
-        raise ValueError(f"there is no marker with the code {code}")
+        raise ValueError(f"{code} is not the code of a marker")
     return _MARKS[code]

@@ -1,4 +1,4 @@
-"""Logs which rules wait for a path that another client provides, and which client that is.
+"""Logs which rules wait for a path that another module or client provides, and which that is.
 
 Two runners with the same rules on one server conflict at each path. So conflicts are gathered for a
 moment, and there is one message for each other client or runner.
@@ -9,6 +9,7 @@ import contextlib
 import math
 import traceback
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any, Final
 
@@ -31,19 +32,32 @@ _AGAIN: Final = 3600.0
 _MOST: Final = 10
 """Maximum number of conflicts that are listed in one message; the others are counted."""
 
+_ADVICE: Final = (
+    "these rules wait until the paths are free: let one rule provide each path, or stop the other "
+    "runner, or use a server of your own (--server)"
+)
+_ADVICE_OWN: Final = (
+    "these rules wait until the paths are free: let one rule provide each path, or rename one"
+)
+
 
 class PathConflicts:
-    """Collects and logs rules that wait for paths which other clients provide.
+    """Collects and logs rules that wait for paths which other modules or clients provide.
 
     Args:
         log: receives the warnings.
+        modules: returns the clients of this runner's modules, by their names.
     """
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, log: FilteringBoundLogger, modules: Callable[[], Mapping[str, Client]]
+    ) -> None:
         self._log = log
+        self._modules = modules
         self._logged_at: dict[tuple[str, str], float] = {}  # by rule and path
         self._new: list[tuple[str, str]] = []  # path, and text for the log
         self._logging: asyncio.Task[None] | None = None
+        self._gathered = asyncio.Event()  # set to end the gathering early
         self._context: Final = Context()  # for logging: an empty one, without a rule's fields
 
     def add(self, rule: str, error: PathTaken, client: Client) -> None:
@@ -64,23 +78,39 @@ class PathConflicts:
         if self._logging is None:
             self._logging = loop.create_task(self._log_soon(client), context=self._context)
 
+    async def log_now(self) -> None:
+        """Log the conflicts that were gathered so far."""
+        self._gathered.set()
+        if self._logging is not None:
+            await asyncio.wait([self._logging])
+
     def close(self) -> None:
         """Stop logging."""
         if self._logging is not None:
             self._logging.cancel()
 
     async def _log_soon(self, client: Client) -> None:
-        await asyncio.sleep(_GATHER_TIME)
-        new, self._new = self._new, []
+        while self._new:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_TIME):
+                    await self._gathered.wait()
+            new, self._new = self._new, []
+            await self._log_all(new, client)
         self._logging = None
+
+    async def _log_all(self, new: list[tuple[str, str]], client: Client) -> None:
         by_owner: dict[str, list[str]] = defaultdict(list)
         for path, shown in new:
             by_owner[await _owner(client, path)].append(shown)
         runners = await _runners(client)
-        by_runner: dict[str, list[str]] = defaultdict(list)
+        own = {_shown(each.client_id): name for name, each in self._modules().items()}
+        described: dict[tuple[str, str], list[str]] = defaultdict(list)
         for owner, conflicts in by_owner.items():
-            by_runner[_described(owner, runners)] += conflicts
-        for owner, conflicts in by_runner.items():
+            if owner in own:
+                described[f"module {own[owner]} of this runner", _ADVICE_OWN] += conflicts
+            else:
+                described[_described(owner, runners), _ADVICE] += conflicts
+        for (owner, advice), conflicts in described.items():
             more = len(conflicts) - _MOST
             emit(
                 self._log,
@@ -88,8 +118,7 @@ class PathConflicts:
                     owner=owner,
                     conflicts=conflicts[:_MOST],
                     more=more if more > 0 else None,
-                    advice="these rules wait until the paths are free: let one rule provide each "
-                    "path, or stop the other runner, or use a server of your own (--server)",
+                    advice=advice,
                 ),
             )
 
@@ -101,8 +130,12 @@ async def _owner(client: Client, path: str) -> str:
         page: Any = await client.action_call("/meta/tree", just_before)
         match page["nodes"]:
             case [[found, _, owner, *_], *_] if found == path and owner is not None:
-                return owner if isinstance(owner, str) else safe_repr(owner)
+                return _shown(owner)
     return ""
+
+
+def _shown(client_id: Any) -> str:
+    return client_id if isinstance(client_id, str) else safe_repr(client_id)
 
 
 async def _runners(client: Client) -> dict[str, str]:

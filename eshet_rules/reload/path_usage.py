@@ -22,8 +22,6 @@ class PathUsage:
     def __init__(self, scope: Scope) -> None:
         self.reads: set[str] = set()
         self.writes: set[str] = set()
-        self.sets: set[str] = set()
-        """The paths among `writes` that are set; if several rules set a path, the last one wins."""
 
 
 def path_usage_of(scope: RuleScope) -> PathUsage:
@@ -62,8 +60,6 @@ class RecordingClient(ClientView):
     async def set(self, path: str, value: Any) -> None:
         """See `Client`."""
         self._note_write(path)
-        if (scope := _rule_scope()) is not None:
-            path_usage_of(scope).sets.add(self.resolve(path))
         await super().set(path, value)
 
     async def event_register(self, path: str) -> Callable[[Any], Awaitable[None]]:

@@ -26,7 +26,7 @@ class Plan:
     """The changes to make.
 
     Args:
-        changed: the modules whose running version is not the newest.
+        changed: the modules that do not run their newest version.
         groups: the modules among them to replace, in groups that must change together.
         failed: the modules that could not be imported.
     """
@@ -52,7 +52,7 @@ class ReloadPlanner:
 
     @property
     def broken(self) -> dict[str, str]:
-        """The errors of modules whose newest version could not be used, by module."""
+        """The errors of modules with an unusable newest version, by module."""
         return dict(self._broken)
 
     def make(self, sources: Mapping[str, Source], running: Running) -> Plan:
@@ -94,8 +94,8 @@ class ReloadPlanner:
         """
         newest = self._importer.current
         self._refused = {n: v for n, v in self._refused.items() if newest.get(n) is v}
-        mended = self._broken.keys() - plan.failed - self._refused.keys()
-        for name in sorted(mended):
+        repaired = self._broken.keys() - plan.failed - self._refused.keys()
+        for name in sorted(repaired):
             del self._broken[name]
             if name in running and name not in plan.changed:  # else its reload is logged
                 emit(self._log, ModuleRepaired(module=name, version=running[name].source.version))

@@ -1,13 +1,11 @@
 """Keeps the running module instances in line with the files.
 
 A changed module (see `eshet_rules.reload.planner`) is *prepared* beside its running instance: its
-rules are set up, and their outputs are held back. Then all of it is *committed* in one step of the
-loop. Modules of one group are committed together or not at all: where a running version can't be
-replaced,
-none of its group is, they are *aborted*, and what is alive was never touched.
+rules are set up, and their outputs are held back. Then it is *committed* in one step of the loop.
+Modules of one group are committed together or not at all: if the new version of a running module
+fails, its whole group is *aborted*, and the running versions were never touched.
 
-A change that comes while another is prepared aborts that: only the newest is brought to life. So
-there are at most two generations of a module.
+A newer change aborts one that is being prepared. So there are at most two instances of a module.
 """
 
 import asyncio
@@ -46,19 +44,19 @@ from eshet_rules.supervision.supervised_rule import SupervisedRule
 __all__ = ["Reloader"]
 
 _MOST_TURNS: Final = 1000
-"""How many turns of the loop a commit waits at most until a group is at rest."""
+"""Maximum number of turns of the loop for which a commit waits until a group is at rest."""
 
 _LONGEST_REST: Final = 3.0
-"""The same in seconds, for a loop that is so busy that each turn takes long."""
+"""The same limit in seconds, for a busy loop, in which each turn takes long."""
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What became of a group of modules that was prepared.
+    """The result of preparing a group of modules.
 
     Args:
-        instances: to be committed; none if they were aborted.
-        without_rules: the modules that have no rules any more.
+        instances: the instances to commit; none if they were aborted.
+        without_rules: the modules that no longer have rules.
         succeeded: whether no rule failed.
     """
 
@@ -68,14 +66,14 @@ class _Prepared:
 
 
 class Reloader:
-    """Has a generation alive for each module with rules.
+    """Owns a running instance of each module with rules, and replaces it when its file changes.
 
     Args:
-        importer: of the rules folder.
+        importer: the importer of the rules folder.
         make_client: makes a module's client, given the module's name.
-        log: where it is logged what was loaded, reloaded, kept and unloaded.
-        settings: tells what is configured of a rule, given its full name, as `hall.light`.
-        inherited: what modules have left that were alive before the runner was started.
+        log: receives messages about loaded, reloaded, aborted and unloaded modules.
+        settings: returns the settings of a rule, given its full name, such as `hall.light`.
+        inherited: the snapshots of modules from before the start of the runner.
     """
 
     def __init__(
@@ -89,12 +87,14 @@ class Reloader:
         self._importer = importer
         self._planner = ReloadPlanner(importer, log)
         self._likely_mistakes = LikelyMistakes(log)
-        self._conflicts = PathConflicts(log)
+        self._conflicts = PathConflicts(
+            log, lambda: {name: each.connection for name, each in self._instances.items()}
+        )
         self._make_client = make_client
         self._log = log
         self._settings = settings
         self._inherited = dict(inherited or {})
-        self._alive: dict[str, ModuleInstance] = {}
+        self._instances: dict[str, ModuleInstance] = {}
         self._carrying = contextlib.ExitStack()
         self._carrying.enter_context(carried_to_children(importer))
         self._turn = asyncio.Lock()
@@ -102,20 +102,20 @@ class Reloader:
         self._preparing: asyncio.Future[list[_Prepared]] | None = None
 
     @property
-    def alive(self) -> Mapping[str, ModuleInstance]:
-        """The generations that are alive, by the names of their modules."""
-        return self._alive
+    def instances(self) -> Mapping[str, ModuleInstance]:
+        """The running instances, by the names of their modules."""
+        return self._instances
 
     async def update(self, sources: Mapping[str, Source]) -> bool:
-        """Load, reload and unload what has changed since the last time.
+        """Load, reload and unload the modules that have changed since the last call.
 
-        It may be called again while it is at work: what it prepares then is aborted.
+        It may be called again before it returns: this aborts the instances that it is preparing.
 
         Args:
-            sources: all that is in the rules folder now.
+            sources: the present content of the rules folder.
 
         Returns:
-            Whether all that had to be loaded could be loaded and set up.
+            Whether all changed modules could be loaded and set up.
         """
         self._newest = sources
         if self._preparing is not None:
@@ -124,9 +124,9 @@ class Reloader:
             return sources is self._newest and await self._update(sources)
 
     def configure(self, settings: Callable[[str], RuleSettings]) -> list[str]:
-        """Take other settings: the next update reloads the modules that they concern.
+        """Apply new settings: the next update reloads the modules with changed settings.
 
-        Which rules are enabled is not among that; see `follow`.
+        This does not enable or disable rules; see `follow`.
 
         Returns:
             The names of these modules.
@@ -136,7 +136,7 @@ class Reloader:
             name
             for name, rules in self._rules().items()
             if any(
-                _what_concerns(rule, before(full_name)) != _what_concerns(rule, settings(full_name))
+                _relevant(rule, before(full_name)) != _relevant(rule, settings(full_name))
                 for full_name, rule in rules.items()
             )
         ]
@@ -144,60 +144,60 @@ class Reloader:
         return concerned
 
     async def follow(self) -> None:
-        """Start and end rules of what is alive, as they are enabled and disabled now."""
+        """Start and stop rules of running modules according to the present settings."""
         async with self._turn:
-            for instance in self._alive.values():
+            for instance in self._instances.values():
                 await instance.follow(self._settings)
 
     def reports(self) -> list[RuleReport]:
-        """Return how each rule of what is alive is now, in the order of their names."""
-        alive = (instance.reports() for instance in self._alive.values())
-        return sorted(itertools.chain.from_iterable(alive), key=lambda report: report.rule)
+        """Return reports on all rules of running modules, in the order of their names."""
+        reports = (instance.reports() for instance in self._instances.values())
+        return sorted(itertools.chain.from_iterable(reports), key=lambda report: report.rule)
 
     def states(self) -> dict[str, int]:
-        """Return how many rules are in each state."""
+        """Return the number of rules in each state."""
         return dict(sorted(Counter(str(each.status.state) for each in self.reports()).items()))
 
     def supervised(self) -> Iterator[SupervisedRule]:
-        """Iterate over the rules of what is alive."""
-        for instance in self._alive.values():
+        """Iterate over the started rules of running modules."""
+        for instance in self._instances.values():
             yield from instance.supervised
 
     @property
     def broken(self) -> dict[str, str]:
-        """What is wrong with the newest version of modules of which it is not alive."""
+        """The errors of modules with an unusable newest version, by module."""
         return self._planner.broken
 
     async def restart(self, rules: Collection[str]) -> None:
-        """Start rules, given by their full names, as if they had never run."""
+        """Restart rules, given by their full names, from scratch."""
         async with self._turn:
-            for module, instance in self._alive.items():
+            for module, instance in self._instances.items():
                 for name in instance.version.rules:
                     if f"{module}.{name}" in rules:
                         await instance.restart(name)
 
     def renew(self, names: Iterable[str]) -> None:
-        """Let the next update reload modules, whether or not they have changed."""
+        """Make the next update reload modules, even if they have not changed."""
         for name in names:
             self._importer.outdate(name)
 
     @property
     def newest(self) -> Mapping[str, Source]:
-        """What was in the rules folder when it was last looked at."""
+        """The content of the rules folder at the last update."""
         return self._newest
 
     @property
     def rules(self) -> dict[str, list[str]]:
-        """The full names of all rules, by the modules that they are in; alive or not."""
+        """The full names of all rules, running or not, by their modules."""
         return {name: list(rules) for name, rules in self._rules().items()}
 
-    def asking_for(self, given: str) -> set[str]:
-        """Return the full names of the rules that are to be given something of this name."""
+    def asking_for(self, argument: str) -> set[str]:
+        """Return the full names of the rules that have an argument of this name."""
         return {
             full_name
             for rules in self._rules().values()
             for full_name, rule in rules.items()
-            if given in rule.asks_for
+            if argument in rule.asks_for
         }
 
     def _rules(self) -> dict[str, dict[str, Rule]]:
@@ -210,29 +210,35 @@ class Reloader:
         }
 
     @property
-    def resumed(self) -> tuple[int, int]:
-        """How much of what was remembered over a restart is kept, and how much began afresh."""
-        resumed = [instance.resumed for instance in self._alive.values()]
-        return sum(kept for kept, _ in resumed), sum(afresh for _, afresh in resumed)
+    def restored(self) -> tuple[int, int]:
+        """After a restart, the numbers of nodes that were and that could not be restored."""
+        restored = [instance.restored for instance in self._instances.values()]
+        return sum(kept for kept, _ in restored), sum(afresh for _, afresh in restored)
 
     @property
-    def remembered(self) -> list[str]:
-        """The modules that have something to leave."""
+    def with_snapshot(self) -> list[str]:
+        """The names of the modules for which `snapshot` returns a snapshot."""
         gone = self._inherited.keys() - self._newest.keys() if self._newest else set()
-        return sorted({*self._alive, *self._inherited} - gone)
+        return sorted({*self._instances, *self._inherited} - gone)
 
     def snapshot(self, name: str, epoch: float = 0.0) -> ModuleSnapshot | None:
-        """Return what a module has to leave to what comes after; see `ModuleInstance.snapshot`.
+        """Return the snapshot of a module; see `ModuleInstance.snapshot`.
 
-        That of a module which can't be loaded at present is what it was given itself.
+        For a module that can't be loaded at present, it is the one from before the restart.
         """
-        alive = self._alive.get(name)
-        return alive.snapshot(epoch) if alive is not None else self._inherited.get(name)
+        instance = self._instances.get(name)
+        return instance.snapshot(epoch) if instance is not None else self._inherited.get(name)
+
+    async def log_conflicts(self) -> None:
+        """Log now which rules wait for paths that others provide, instead of after a moment."""
+        await self._conflicts.log_now()
 
     async def close(self) -> None:
-        """Dispose all that is alive, all at once, and forget all modules."""
-        await asyncio.gather(*(self._end(each, Reason.SHUTDOWN) for each in self._alive.values()))
-        self._alive.clear()
+        """Close all running instances concurrently, and drop all modules."""
+        await asyncio.gather(
+            *(self._end(each, Reason.SHUTDOWN) for each in self._instances.values())
+        )
+        self._instances.clear()
         self._conflicts.close()
         self._importer.sources = {}
         self._importer.keep_only([])
@@ -246,7 +252,8 @@ class Reloader:
             emit(self._log, ReloadSuperseded(modules=plan.changed))
             return False
         removed = [
-            _Prepared([], [name], succeeded=True) for name in self._alive.keys() - sources.keys()
+            _Prepared([], [name], succeeded=True)
+            for name in self._instances.keys() - sources.keys()
         ]
         await self._commit([*prepared, *removed])
         self._planner.settle(plan, self._versions)
@@ -254,13 +261,13 @@ class Reloader:
 
     @property
     def _versions(self) -> dict[str, ModuleVersion]:
-        """The versions that are alive, by the names of their modules."""
-        return {name: instance.version for name, instance in self._alive.items()}
+        """The running versions, by the names of their modules."""
+        return {name: instance.version for name, instance in self._instances.items()}
 
     # --- prepare ------------------------------------------------------------------------------
 
     async def _prepare_all(self, groups: list[list[str]]) -> "list[_Prepared] | None":
-        """Prepare groups, each as a whole; return None if a newer change came meanwhile."""
+        """Prepare all groups concurrently; return None if a newer change has aborted this."""
         made: list[ModuleInstance] = []
         preparing = asyncio.gather(*(self._prepare(group, made) for group in groups))
         self._preparing = preparing
@@ -279,7 +286,7 @@ class Reloader:
 
         Args:
             group: the names of the modules.
-            made: is added each generation that is made, to be aborted if this is cancelled.
+            made: this adds each new instance, so that the caller can abort it if this is cancelled.
         """
         newest = [v for name in group if (v := self._importer.current.get(name)) is not None]
         instances = [self._make(version) for version in newest if version.rules]
@@ -287,17 +294,17 @@ class Reloader:
         succeeded = await asyncio.gather(*(each.prepare() for each in instances))
         names = [each.version.name for each in instances]
         failed = [n for n, fine in zip(names, succeeded, strict=True) if not fine]
-        if any(name in self._alive for name in failed):
+        if any(name in self._instances for name in failed):
             await self._abort(instances)
             for version in newest:
                 others = [name for name in failed if name != version.name]
                 self._planner.refuse(version, self._versions, because=others)
             return _Prepared([], [], succeeded=False)
-        without = [v.name for v in newest if not v.rules and v.name in self._alive]
+        without = [v.name for v in newest if not v.rules and v.name in self._instances]
         return _Prepared(instances, without, succeeded=not failed)
 
     def _make(self, version: ModuleVersion) -> ModuleInstance:
-        old = self._alive.get(version.name)
+        old = self._instances.get(version.name)
         connection = self._make_client(version.name) if old is None else old.connection
         return ModuleInstance(
             version,
@@ -305,7 +312,7 @@ class Reloader:
             self._log,
             old=old,
             snapshot=None if old else self._inherited.get(version.name),
-            held_back=bool(self._alive) or version.name in self._inherited,
+            held_back=bool(self._instances) or version.name in self._inherited,
             is_releasing=self._is_releasing,
             settings=self._settings,
             conflicts=self._conflicts,
@@ -313,7 +320,7 @@ class Reloader:
 
     async def _abort(self, instances: Iterable[ModuleInstance]) -> None:
         for each in instances:
-            old = self._alive.get(each.version.name)
+            old = self._instances.get(each.version.name)
             if old is None:
                 await self._end(each, Reason.FAILED)
             else:
@@ -321,20 +328,20 @@ class Reloader:
                 self._importer.show_source(old.version)
 
     def _is_releasing(self, path: str) -> bool:
-        """Whether a path is owned by a module that is about to change, or to go."""
+        """Whether a path is owned by a module that is about to be replaced or unloaded."""
         versions = self._versions
         return any(
-            alive.owns(path)
-            for name, alive in self._alive.items()
+            instance.owns(path)
+            for name, instance in self._instances.items()
             if self._planner.is_outdated(name, versions) or name not in self._importer.sources
         )
 
     # --- commit -------------------------------------------------------------------------------
 
     async def _commit(self, groups: "Iterable[_Prepared]") -> None:
-        """Let prepared instances replace the running ones, each group as soon as it is at rest.
+        """Replace running instances by the prepared ones, each group as soon as it is at rest.
 
-        So a module that is never at rest costs the others nothing.
+        So a module that is never at rest does not delay the others.
         """
         loop = asyncio.get_running_loop()
         free = loop.create_future()
@@ -348,7 +355,7 @@ class Reloader:
             for group in at_rest:
                 waiting.remove(group)
                 replaced += self._take_over(group, free)
-                ended += [self._alive.pop(name) for name in group.without_rules]
+                ended += [self._instances.pop(name) for name in group.without_rules]
             if waiting:
                 await asyncio.sleep(0)
         await asyncio.gather(
@@ -365,17 +372,17 @@ class Reloader:
     def _is_at_rest(self, group: "_Prepared") -> bool:
         """Whether the running instances of a group have begun to handle all of their input."""
         names = [*(each.version.name for each in group.instances), *group.without_rules]
-        running = [self._alive[name] for name in names if name in self._alive]
+        running = [self._instances[name] for name in names if name in self._instances]
         return all(each.is_at_rest for each in running)
 
     def _take_over(self, group: "_Prepared", when_free: Awaitable[object]) -> list[ModuleInstance]:
-        """Let the instances of a group replace the running ones; return those."""
+        """Replace the running instances of a group by the new ones; return the old ones."""
         replaced: list[ModuleInstance] = []
         for instance in group.instances:
             name = instance.version.name
-            old = self._alive.get(name)
+            old = self._instances.get(name)
             instance.take_over(when_free)
-            self._alive[name] = instance
+            self._instances[name] = instance
             self._inherited.pop(name, None)
             if old is not None:
                 replaced.append(old)
@@ -399,17 +406,17 @@ class Reloader:
         emit(self._log, event(module=version.name, version=source.version, rules=rules))
 
 
-def _what_concerns(rule: Rule, settings: RuleSettings) -> RuleSettings:
-    """Return the settings of a rule without what makes no difference to it."""
+def _relevant(rule: Rule, settings: RuleSettings) -> RuleSettings:
+    """Return the settings of a rule except for those that can change without a reload."""
     return replace(
         settings,
-        disabled=None,  # that takes no reload
+        disabled=None,  # see `Reloader.follow`
         strategy=settings.strategy if rule.strategy is None else None,
         parameters=settings.parameters if "config" in rule.asks_for else Parameters(),
     )
 
 
 def _is_cancelled() -> bool:
-    """Whether it is the current task itself that was asked to end."""
+    """Whether the current task itself is being cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

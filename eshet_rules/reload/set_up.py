@@ -1,4 +1,4 @@
-"""Waits until the rules of a version are set up, even if there is no connection for a time."""
+"""Waits until the rules of a version are set up, even if the connection is lost for a time."""
 
 import asyncio
 import contextlib

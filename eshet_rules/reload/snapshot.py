@@ -41,15 +41,15 @@ class ModuleSnapshot:
         """
         own: dict[str, Any] = {}
         of_others: dict[str, list[Any]] = {}
-        for description, given in self.nodes:
+        for description, state in self.nodes:
             name = description.name
-            if name is None or description.label != KEEP or not _is_kept(given):
+            if name is None or description.label != KEEP or not _is_kept(state):
                 continue
             if description.rule == rule:
-                own[name] = given
+                own[name] = state
             elif description.rule not in rules:
-                of_others.setdefault(name, []).append(given)
-        return {name: given[0] for name, given in of_others.items() if len(given) == 1} | own
+                of_others.setdefault(name, []).append(state)
+        return {name: states[0] for name, states in of_others.items() if len(states) == 1} | own
 
     def changed(self, change: Callable[[Any], Any]) -> "ModuleSnapshot":
         """Return the snapshot with the state of each node changed.
@@ -69,9 +69,9 @@ class ModuleSnapshot:
         )
 
 
-def _is_kept(given: Any) -> bool:
+def _is_kept(state: Any) -> bool:
     """Whether this is a state of a `keep` Value; a file may contain anything."""
-    match given:
+    match state:
         case [str(), _]:
             return True
     return False

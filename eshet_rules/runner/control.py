@@ -33,7 +33,7 @@ __all__ = ["Control"]
 _P = ParamSpec("_P")
 
 _AT_RESTART: Final = ("server", "log", "audit", "state", "watch")
-"""The tables whose changes take effect at the next start of the runner."""
+"""The tables that take effect at the next start of the runner."""
 
 
 def _command(
@@ -86,7 +86,7 @@ class Control:
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
-        """Apply a new configuration, and reload the modules whose settings have changed."""
+        """Apply a new configuration, and reload the modules with changed settings."""
         before, self._configuration = self._configuration, configuration
         if waiting := [t for t in _AT_RESTART if getattr(before, t) != getattr(configuration, t)]:
             emit(self._log, ConfigurationNeedsRestart(tables=waiting))

@@ -267,10 +267,10 @@ class Publisher:
         await self._client.state_changed(f"{self._base}/runner", self.summary())
 
     def _warn_of_rivals(self, reports: Iterable[RuleReport]) -> None:
-        """Log each path that several rules set, once."""
+        """Log each path that several rules set to the values of their Values, once."""
         rules: dict[str, list[str]] = {}
         for report in reports:
-            for path in report.sets:
+            for path in report.holds:
                 rules.setdefault(path, []).append(report.rule)
         for path, rivals in rules.items():
             if len(rivals) > 1 and self._rivals.get(path) != rivals:

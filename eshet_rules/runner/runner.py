@@ -136,7 +136,9 @@ class Runner:
 
     async def run_once(self) -> int:
         """Set up all rules, and return the exit code: 1 if one could not be set up."""
-        return 0 if await self._load(self._discovery()) else 1
+        succeeded = await self._load(self._discovery())
+        await self._reloader.log_conflicts()
+        return 0 if succeeded else 1
 
     async def run(self, file: ConfigurationFile | None, *, reload: bool) -> int:
         """Run, and follow changes of files, until this is cancelled.
@@ -193,14 +195,14 @@ class Runner:
     async def _load(self, sources: dict[str, Source]) -> bool:
         admitted = self._admitted(sources)
         succeeded = await self._reloader.update(admitted)
-        if succeeded and not self._reloader.alive and admitted == sources:
+        if succeeded and not self._reloader.instances and admitted == sources:
             raise NoRules(self._folder)
         if succeeded:
             self._control.check_only()
         self._control.check_patterns()
-        event = RunnerStarted(modules=len(self._reloader.alive), folder=str(self._folder))
-        if any(self._reloader.resumed):
-            event.kept, event.afresh = self._reloader.resumed
+        event = RunnerStarted(modules=len(self._reloader.instances), folder=str(self._folder))
+        if any(self._reloader.restored):
+            event.kept, event.afresh = self._reloader.restored
         emit(self._log, event)
         return succeeded
 

@@ -144,7 +144,7 @@ async def keeping_lock(
 
 
 class _LockKeeper:
-    """Checks the locks, and takes those again whose files were removed; see `keeping_lock`."""
+    """Checks the locks, and takes them again if their files were removed; see `keeping_lock`."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Notifications to systemd: datagrams to the socket in NOTIFY_SOCKET.
 
-If the runner was not started by systemd, there is no such socket, and nothing is sent.
+If the runner was not started by systemd, that variable is missing, and nothing is sent.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ _MAX_DEPTH: Final = 64
 """Maximum number of ancestors of a cause to search for known inputs."""
 
 _MOST: Final = 4096
-"""Maximum number of causes whose inputs are kept."""
+"""Maximum number of causes to keep inputs of."""
 
 
 class _Input(NamedTuple):

@@ -25,7 +25,7 @@ class RuleReport:
         status: its status.
         reads: the paths that it has observed, listened to or requested.
         writes: the paths that it owns, sets, calls or emits.
-        sets: the paths among them that it has set.
+        holds: the paths among them that it sets to each value of a Value.
     """
 
     rule: str
@@ -33,7 +33,7 @@ class RuleReport:
     status: RuleStatus
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    sets: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
 
     def plain(self) -> Mapping[str, Any]:
         """Return the report as plain data, which can be sent and printed."""

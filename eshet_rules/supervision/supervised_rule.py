@@ -1,7 +1,8 @@
-"""A rule under its strategy, attempt by attempt, and restarted when that has given up."""
+"""Runs a rule under its strategy, attempt by attempt, and restarts it when it has failed."""
 
 import asyncio
 import contextvars
+import dataclasses
 import inspect
 import re
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from eshet.exceptions import (
 )
 from eshet.reactive.handover.handover import Snapshot
 from eshet.scope import Reason, Scope, use_scope
-from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Workload
+from eshet.tasks import BUGS, BuiltStrategy, End, Ending, Options, Workload
 from eshet.tasks.starting import is_failure, start_task
 from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error
@@ -46,10 +47,10 @@ from eshet_rules.supervision.limits import RuleLimits
 from eshet_rules.supervision.scope import RuleScope, TaskScope
 from eshet_rules.supervision.status import RuleState, RuleStatus
 
-__all__ = ["LifeScope", "SupervisedRule", "rule_of"]
+__all__ = ["RunScope", "SupervisedRule", "rule_of"]
 
 _SET_UP_TIME: Final = 10.0
-"""Seconds after the start of an attempt within which a bug is one of the set-up."""
+"""Seconds after the start of an attempt within which a bug counts as one of the set-up."""
 
 _BUGS: Final = (*BUGS, InvalidPath, UnsupportedValue)
 
@@ -57,20 +58,21 @@ _CERTAIN: Final = re.compile(
     r"coroutine| write `|^module '|positional argument|keyword argument|required argument"
     r"|publishes an? |'(Value|Event)' object"
 )
-"""What is in the text of a bug that has nothing to do with values."""
+"""Matches the text of a bug that does not depend on values."""
 
 _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 60.0
-"""Seconds until the next try to have a path that another client provides; it doubles each time."""
+"""Seconds until the next attempt to register a path that another client provides; doubled each
+time."""
 
-_HOW_TO_GO_ON: Final = "save its file, or tell it to restart"
+_REMEDY: Final = "save its file, or restart it with `eshet-rules restart`"
 
 
-class LifeScope(TaskScope):
-    """The scope of a rule from a start to its end, or to the next start.
+class RunScope(TaskScope):
+    """The scope of a rule from a start to its end, or to the next restart.
 
     Args:
-        rule: whose life it is.
+        rule: the rule.
     """
 
     def __init__(self, rule: "SupervisedRule") -> None:
@@ -78,9 +80,16 @@ class LifeScope(TaskScope):
         self.rule: Final = rule
 
 
+def _without_timeout(strategy: TaskStrategy) -> TaskStrategy:
+    """Return a strategy without its timeout, since a rule may run forever."""
+    if isinstance(strategy, Options) and strategy.timeout is not None:
+        return dataclasses.replace(strategy, timeout=None)
+    return strategy
+
+
 def rule_of(scope: Scope | None) -> "SupervisedRule | None":
-    """Return the rule that a scope, or what is made in it, belongs to; None if to no rule."""
-    while scope is not None and not isinstance(scope, LifeScope):
+    """Return the rule that a scope belongs to; None if it belongs to no rule."""
+    while scope is not None and not isinstance(scope, RunScope):
         scope = scope.parent
     return None if scope is None else scope.rule
 
@@ -88,27 +97,28 @@ def rule_of(scope: Scope | None) -> "SupervisedRule | None":
 class SupervisedRule:
     """Runs a rule under its strategy, and restarts it when it has failed.
 
-    A rule fails when its coroutine raises, and its strategy makes no further attempt. What an
-    attempt has made is disposed then, and before the next one begins, so that nothing is there
-    twice. Errors are reported to the scope; those of its nodes, callbacks and sinks do not fail it.
+    A rule fails when its coroutine raises, and its strategy makes no further attempt. Everything
+    that an attempt has created is disposed before the next one begins, so that nothing exists
+    twice. Errors are reported to the scope; errors of nodes, callbacks and sinks do not fail the
+    rule.
 
     Args:
-        rule: which is run.
-        scope: what the rule makes belongs to this; the rule ends with it. Its name is the full
-            name of the rule.
-        given: what the rule is given by name, beside `scope`.
-        version: of its module.
-        strategy: under which it runs if it has chosen none.
-        limits: of what it may take.
-        log: where it is told what becomes of it.
-        live: whether it may be restarted; else that waits for `go_live`.
+        rule: the rule.
+        scope: owns everything that the rule creates; the rule ends when it is disposed. Its name
+            is the full name of the rule.
+        arguments: the arguments of the rule by name, except for `scope`.
+        version: the version of its module.
+        strategy: its strategy if it chooses none itself.
+        limits: its limits.
+        log: receives messages about its restarts.
+        live: whether it may be restarted; otherwise restarts wait for `go_live`.
     """
 
     def __init__(
         self,
         rule: Rule,
         scope: TaskScope,
-        given: Mapping[str, Any] | None = None,
+        arguments: Mapping[str, Any] | None = None,
         *,
         version: str = "",
         strategy: TaskStrategy | None = None,
@@ -120,47 +130,48 @@ class SupervisedRule:
         self.scope: Final = scope
         self.name: Final = scope.name
         self.first_attempt: Final[asyncio.Future[bool]] = asyncio.get_running_loop().create_future()
-        """Whether the first attempt to set up the rule succeeded; pending while it runs. One that
-        fails as there is no connection does not count."""
+        """Whether the first attempt to set up the rule succeeded; pending while it runs. An attempt
+        that fails because there is no connection does not count."""
         self.attempt_scope: RuleScope | None = None
-        """The scope of the present attempt, or the last; None before the first."""
-        self._given = given or {}
+        """The scope of the present attempt, or the last one; None before the first."""
+        self._arguments = arguments or {}
         self._version = version
         self.limits: Final = limits
         self._log: FilteringBoundLogger = log or structlog.get_logger()
         self._strategy: Final = rule.strategy or strategy or RunInTask()
         self._strategy_as_written: Final = safe_repr(self._strategy)
         self._context: contextvars.Context | None = None
-        self._life = LifeScope(self)
+        self._run_scope = RunScope(self)
         self._state = RuleState.ENDED
         self._since = wall_now(UTC)
         self._why = ""
         self._last_error: str | None = None
-        self._last_failure: str | None = None  # of an attempt
-        self._left: list[Snapshot] = []
+        self._last_failure: str | None = None  # the error of the last attempt that failed
+        self._kept: list[Snapshot] = []
         self._restarts: list[float] = []
         self._restart_count = 0
         self._workload = Workload()
         self._timer: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._live = live
         self._waits_to_go_live = False
-        self._was_cancelled = False  # while the rule was to go on
-        self._lost_connection = False  # which is why the last attempt failed
-        self._has_bug = False  # for which the last attempt failed, in its set-up
-        self._taken_path = ""  # which another client provides, for which the last attempt failed
+        self._was_cancelled = False  # by other code than the runner
+        # Why the last attempt failed: no connection, a bug in the set-up, or this path is taken.
+        self._lost_connection = False
+        self._has_bug = False
+        self._taken_path = ""
         self._wait_for_path = _FIRST_WAIT  # seconds
         self._attempt_began = 0.0
-        self._tells_ends = True  # a strategy of a user's own does not
+        self._reports_end = True  # whether the strategy does; a user's own strategy does not
         scope.own(self._on_scope_end)
 
     @property
     def file(self) -> str:
-        """Where its function is written."""
+        """The file of its function."""
         return self._code.co_filename
 
     @property
     def line(self) -> int:
-        """The number of the first line there."""
+        """The first line of its function."""
         return self._code.co_firstlineno
 
     @property
@@ -170,18 +181,18 @@ class SupervisedRule:
         return code
 
     @property
-    def left(self) -> list[Snapshot]:
-        """What an attempt that has ended has left to the next: none while one is alive."""
-        alive = self.attempt_scope is not None and not self.attempt_scope.disposed
-        return [] if alive else self._left
+    def kept_by_last(self) -> list[Snapshot]:
+        """The states of `keep` Values of the last attempt; none while an attempt is running."""
+        is_running = self.attempt_scope is not None and not self.attempt_scope.disposed
+        return [] if is_running else self._kept
 
     def kept(self) -> dict[str, Any]:
         """Return the states of the rule's `keep` Values, by their names."""
-        self._remember_kept()
-        return {about.name: data for about, data in self._left if about.name is not None}
+        self._save_kept()
+        return {about.name: data for about, data in self._kept if about.name is not None}
 
     def status(self) -> RuleStatus:
-        """Return how the rule is now."""
+        """Return the present status of the rule."""
         return RuleStatus(
             state=self._state,
             since=self._since,
@@ -200,53 +211,53 @@ class SupervisedRule:
         self._begin()
 
     def go_live(self) -> None:
-        """Tell that its version is live now: if it has failed meanwhile, it is restarted."""
+        """Note that its version is committed: if it has failed meanwhile, it is restarted."""
         self._live = True
         if self._waits_to_go_live:
             self._waits_to_go_live = False
             self._restart_or_stay_failed()
 
     def note_error(self, error: BaseException) -> None:
-        """Let the status show an error of something that the rule has set up."""
-        self._last_error = _in_words(error)
+        """Show an error of a node, sink or task of the rule in the status."""
+        self._last_error = _text(error)
 
     def fail(self, error: BaseException) -> None:
-        """End the rule at once, since it has done something that a restart would not mend.
+        """Fail the rule without a restart, as a restart would not help.
 
-        All that it made is disposed when this returns; its tasks are cancelled.
+        When this returns, everything that it has created is disposed, and its tasks are cancelled.
 
         Args:
-            error: says what it has done.
+            error: the reason.
         """
         if self.scope.disposed:
             return
         self._cancel_restart()
-        self._remember_kept()
+        self._save_kept()
         self._last_error = str(error)
         self._stay_failed(str(error))
-        self._first_attempt_ended(succeeded=False)  # if it was in its set-up still
-        self._life.begin_close(Reason.FAILED)
+        self._first_attempt_ended(succeeded=False)  # if it was still in its set-up
+        self._run_scope.begin_close(Reason.FAILED)
         with use_scope(None):
-            _ = start_task(lambda: self._end_life(Reason.FAILED), self._end_life)
+            _ = start_task(lambda: self._end_run(Reason.FAILED), self._end_run)
 
     # --- from a start to an end ---------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Build the strategy, and let it run the first attempt; in the context of the rule."""
-        self._life = LifeScope(self)
+        """Build the strategy, and make it run the first attempt, in the context of the rule."""
+        self._run_scope = RunScope(self)
         self._become(RuleState.RUNNING)
 
         async def attempt() -> None:
             await self._attempt()
 
-        attempt.__qualname__ = self.rule.name  # what a failure is reported of
+        attempt.__qualname__ = self.rule.name  # the name in reports of failures
         try:
-            self._life.provide(DefaultStrategy, DefaultStrategy(self._strategy))
-            with self._life.active():
-                # A strategy of a user's own may give any callable.
-                run: Any = self._strategy.build()
-                self._tells_ends = isinstance(run, BuiltStrategy)
-                if self._tells_ends:
+            self._run_scope.provide(DefaultStrategy, DefaultStrategy(self._strategy))
+            with self._run_scope.active():
+                # A user's own strategy may return any callable.
+                run: Any = _without_timeout(self._strategy).build()
+                self._reports_end = isinstance(run, BuiltStrategy)
+                if self._reports_end:
                     run.on_end = self._on_end
                 run(attempt)
         except BaseException as error:
@@ -259,9 +270,9 @@ class SupervisedRule:
         with use_cause(cause):
             self._begin()
 
-    async def _end_life(self, reason: Reason) -> None:
+    async def _end_run(self, reason: Reason) -> None:
         self._cancel_restart()
-        still_running = await self._life.close(reason)
+        still_running = await self._run_scope.close(reason)
         if still_running:
             emit(self._log, TasksNotEnding(tasks=still_running))
 
@@ -271,12 +282,12 @@ class SupervisedRule:
         self._cancel_restart()
         if self.attempt_scope is not None:
             await self._end_attempt(self.attempt_scope, Reason.RESTARTED)
-        self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._life)
+        self.attempt_scope = scope = RuleScope(self.rule.name, parent=self._run_scope)
         self._lost_connection = self._has_bug = False
         self._attempt_began = asyncio.get_running_loop().time()
         self._become(RuleState.RUNNING)
         scope.provide(Workload, self._workload)
-        provide_kept(scope, self._left)
+        provide_kept(scope, self._kept)
         try:
             with scope.active():
                 await self._call_rule(scope)
@@ -288,35 +299,36 @@ class SupervisedRule:
             self._has_bug = self._is_bug_of_set_up(error)
             self._taken_path = _taken_path(error)
             await self._end_attempt(scope, Reason.FAILED)
-            if not self._life.disposed:  # by `fail`, which has said all
+            if not self._run_scope.disposed:  # else `fail` has noted it
                 self._note_failure(error)
             if not self._lost_connection:
                 self._first_attempt_ended(succeeded=False)
-            if not self._tells_ends:
-                self._restart_or_stay_failed()  # unless the next attempt comes before that
+            if not self._reports_end:
+                self._restart_or_stay_failed()  # the next attempt cancels this restart
             raise
         self._first_attempt_ended(succeeded=True)
 
     async def _call_rule(self, scope: RuleScope) -> None:
-        given = {**self._given, "scope": scope}
-        if "client" in self.rule.asks_for and "client" in given:
-            await given["client"].wait_for_connection()
+        arguments = {**self._arguments, "scope": scope}
+        wanted = [name for name in self.rule.asks_for if name in arguments]
+        if "client" in wanted:
+            await arguments["client"].wait_for_connection()
         try:
-            await self.rule(**{name: given[name] for name in self.rule.asks_for if name in given})
+            await self.rule(**{name: arguments[name] for name in wanted})
         except (SystemExit, KeyboardInterrupt) as error:
-            # asyncio would let it end the whole runner.
+            # asyncio would propagate it, and so end the whole runner.
             raise RuntimeError("a rule can't end the runner: return instead") from error
 
     async def _end_attempt(self, scope: RuleScope, reason: Reason) -> None:
-        self._remember_kept()
+        self._save_kept()
         still_running = await scope.close(reason)
         if still_running:
             emit(self._log, TasksNotEnding(tasks=still_running))
 
-    def _remember_kept(self) -> None:
-        """Keep what the Values of `keep` hold, before the attempt that made them is disposed."""
+    def _save_kept(self) -> None:
+        """Save the states of `keep` Values before the attempt that owns them is disposed."""
         if self.attempt_scope is not None and not self.attempt_scope.disposed:
-            self._left = kept_in(self.rule.name, self.attempt_scope) or self._left
+            self._kept = kept_in(self.rule.name, self.attempt_scope) or self._kept
 
     def _first_attempt_ended(self, *, succeeded: bool) -> None:
         if not self.first_attempt.done():
@@ -325,11 +337,11 @@ class SupervisedRule:
     # --- failure and restart ------------------------------------------------------------------
 
     def _note_failure(self, error: BaseException) -> None:
-        self._last_error = self._last_failure = _in_words(error)
+        self._last_error = self._last_failure = _text(error)
         self._become(RuleState.RETRYING)
 
     def _on_end(self, ending: Ending) -> None:
-        if self._was_cancelled and not self._life.disposed:
+        if self._was_cancelled and not self._run_scope.disposed:
             self._was_cancelled = False
             error = RuntimeError("the task of the rule was cancelled, but not by the runner")
             self.scope.report(error, f"task {self.rule.name}")
@@ -340,7 +352,7 @@ class SupervisedRule:
             self._restart_or_stay_failed()
 
     def _restart_or_stay_failed(self) -> None:
-        if self._life.disposed:
+        if self._run_scope.disposed:
             return
         if self._lost_connection:
             self._restart_when_connected()
@@ -366,62 +378,64 @@ class SupervisedRule:
             self._timer = loop.call_later(pause, self._restart)
 
     def _restart_when_connected(self) -> None:
-        """Start again when the connection is back: that it was lost is no fault of the rule."""
+        """Start again when the connection is back, without counting it as a restart."""
         self._become(RuleState.RESTARTING, "it waits for the connection")
 
         async def restart() -> None:
-            await self._given["client"].wait_for_connection()
+            await self._arguments["client"].wait_for_connection()
             self._start_again()
 
         with self.scope.active():
             self._timer = start_task(restart, restart)
 
     def _retry_when_free(self, path: str) -> None:
-        """Start again later, however often: another client provides a path of the rule."""
+        """Start again later, without a limit: another client provides a path of the rule."""
         loop = asyncio.get_running_loop()
-        if loop.time() - self._attempt_began > _LONGEST_WAIT:  # it had the path meanwhile
+        if loop.time() - self._attempt_began > _LONGEST_WAIT:  # the path was free meanwhile
             self._wait_for_path = _FIRST_WAIT
         self._become(RuleState.RESTARTING, f"{path} is provided by another client")
         self._timer = loop.call_later(self._wait_for_path, self._start_again_with_cause)
         self._wait_for_path = min(self._wait_for_path * 2, _LONGEST_WAIT)
 
     def _start_again_with_cause(self) -> None:
-        with use_cause(Cause("restart", self.name, current_cause())):  # that of its failure
+        # The current cause is that of its failure.
+        with use_cause(Cause("restart", self.name, current_cause())):
             self._start_again()
 
     def _restart(self) -> None:
         self._restarts.append(asyncio.get_running_loop().time())
         self._restart_count += 1
-        with use_cause(Cause("restart", self.name, current_cause())):  # that of its failure
+        # The current cause is that of its failure.
+        with use_cause(Cause("restart", self.name, current_cause())):
             emit(self._log, RuleRestarted(restart=len(self._restarts)))
             self._start_again()
 
     def _start_again(self) -> None:
-        """Begin with the present cause, in the context of the rule."""
-        self._life.dispose(Reason.FAILED)
-        assert self._context is not None  # noqa: S101 - nothing but `start` leads here
+        """Begin again with the present cause, in the context of the rule."""
+        self._run_scope.dispose(Reason.FAILED)
+        assert self._context is not None  # noqa: S101 - `start` has set it
         self._context.copy().run(self._begin_again, current_cause())
 
     def _has_lost_connection(self, error: BaseException) -> bool:
-        client: Client | None = self._given.get("client")
+        client: Client | None = self._arguments.get("client")
         is_lost = client is not None and not client.connected and not client.closed
         return is_lost and is_error(error, Disconnected)
 
     def _is_bug_of_set_up(self, error: BaseException) -> bool:
         """Whether the next attempt would fail for the same reason.
 
-        Of a bug that may be about a value, which can be another one then, it needs the same error
-        twice in a row.
+        If a bug may depend on a value, which can be different in the next attempt, the same error
+        is required twice in a row.
         """
         lasted = asyncio.get_running_loop().time() - self._attempt_began
         if lasted >= _SET_UP_TIME or not is_error(error, _BUGS):
             return False
-        words = safe_str(error)
-        is_certain = is_error(error, (NameError, ReactiveTypeError)) or _CERTAIN.search(words)
-        return bool(is_certain) or (self._last_failure == _in_words(error) and bool(words))
+        text = safe_str(error)
+        is_certain = is_error(error, (NameError, ReactiveTypeError)) or _CERTAIN.search(text)
+        return bool(is_certain) or (self._last_failure == _text(error) and bool(text))
 
     def _stay_failed(self, because: str, error: str | None = None) -> None:
-        why = f"{because}; {_HOW_TO_GO_ON}"
+        why = f"{because}; {_REMEDY}"
         self._become(RuleState.FAILED, why)
         emit(self._log, RuleStaysFailed(why=why, error=error))
 
@@ -442,11 +456,11 @@ class SupervisedRule:
 
 
 def _taken_path(error: Any) -> str:
-    """Return the path that another client provides, for which a rule failed; else ""."""
+    """Return the path if an error says that another client provides it; else ""."""
     return str(error.path) if is_error(error, PathTaken) else ""
 
 
-def _in_words(error: BaseException) -> str:
-    """Return an error without its place, which a `SyntaxError` tells above it."""
-    words = error_text(error)
-    return words.splitlines()[-1] if is_error(error, SyntaxError) else with_advice(words, error)
+def _text(error: BaseException) -> str:
+    """Return the text of an error; of a `SyntaxError` only the last line, without the place."""
+    text = error_text(error)
+    return text.splitlines()[-1] if is_error(error, SyntaxError) else with_advice(text, error)

@@ -1,4 +1,4 @@
 """Tools for tests of rules.
 
-virtual_time    an event loop whose clock moves only when a test advances it
+virtual_time    an event loop with a clock that moves only when a test advances it
 """

@@ -1,4 +1,4 @@
-"""An event loop whose clock moves only when a test advances it: an hour takes milliseconds.
+"""An event loop with a clock that moves only when a test advances it: an hour takes milliseconds.
 
 The clock stands still, and the loop waits for I/O like any other, until a task awaits `advance`.
 Then, whenever the loop is idle, the clock jumps to the next timer instead of waiting for it, and so

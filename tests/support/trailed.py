@@ -52,7 +52,7 @@ class Trailed:
     async def start_again(self):
         """End the rules, and load them as another process does that finds their checkpoint."""
         given = {
-            name: self.reloader.snapshot(name, wall_epoch()) for name in self.reloader.remembered
+            name: self.reloader.snapshot(name, wall_epoch()) for name in self.reloader.with_snapshot
         }
         assert not any(
             encode_module(snapshot)[1] for snapshot in given.values()

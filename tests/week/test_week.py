@@ -127,7 +127,9 @@ class Week:
 
     async def restart(self, _):
         house, epoch = self.house, wall_epoch()
-        given = {name: house.reloader.snapshot(name, epoch) for name in house.reloader.remembered}
+        given = {
+            name: house.reloader.snapshot(name, epoch) for name in house.reloader.with_snapshot
+        }
         await house.reloader.close()
         house.reloader = Reloader(
             Importer(self.folder, TaskScope),

@@ -130,7 +130,7 @@ def _created(path: Path) -> int:
     try:
         path.unlink(missing_ok=True)  # never write to a file or link that was planted
         return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    except OSError:  # a full disk: there is no information, but the process can be ended
+    except OSError:  # a full disk: the information is lost, but the process can be ended
         return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 

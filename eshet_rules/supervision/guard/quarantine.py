@@ -135,7 +135,7 @@ class Quarantine:
         self._write(_STARTS, [])
 
     def admit(self, sources: Mapping[str, Source]) -> dict[str, Source]:
-        """Release rules whose files have changed, and return the sources that may be imported.
+        """Release rules if their files have changed, and return the sources that may be imported.
 
         Args:
             sources: the present content of the rules folder.

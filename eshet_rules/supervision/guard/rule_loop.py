@@ -171,7 +171,8 @@ class RuleLoop(asyncio.SelectorEventLoop):
     def run_forever(self) -> None:
         """Run until `stop` is called."""
         if self.is_running():  # a rule calls this
-            super().run_forever()  # raises
+            # Python 3.13.0 raises this error as well, but ends the running loop while doing so.
+            raise RuntimeError("This event loop is already running")
         while True:
             try:
                 super().run_forever()
@@ -240,7 +241,7 @@ os.register_at_fork(after_in_child=_end_loops_in_child)
 
 
 def _step_of(error: BaseException) -> asyncio.Handle | None:
-    """Return the handle whose call raised an error; None if none did.
+    """Return the handle that raised an error; None if none did.
 
     The context of the handle was left already, but the handle is in the frame that ran it.
     """

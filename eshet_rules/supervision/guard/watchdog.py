@@ -352,8 +352,8 @@ def place_of(
 ) -> Place | None:
     """Return the place in the rules folder of a frame or its nearest caller there.
 
-    If no frame is in the rules folder, it is the place of the rule in whose scope the code runs;
-    None if there is no such rule.
+    If no frame is in the rules folder, it is the place of the rule that the current scope belongs
+    to; None if it belongs to no rule.
 
     Args:
         frame: the innermost frame.
@@ -376,8 +376,8 @@ def place_of(
 def _rule_for(file: str, rules: Callable[[], Iterable[SupervisedRule]]) -> SupervisedRule | None:
     """Return the rule to which running code of a file is attributed.
 
-    That is the rule in whose scope it runs. But a `__del__` may run in the scope of any rule: code
-    in the file of another rule is attributed to that rule.
+    That is the rule that the current scope belongs to. But a `__del__` may run in the scope of any
+    rule: code in the file of another rule is attributed to that rule.
     """
     current = rule_of(current_scope())
     if current is not None and current.file == file:

@@ -50,7 +50,7 @@ async def test_records_say_which_rule_of_which_version_it_was(house):
     await house.viewer.state_changed("/hall/lux", 12)
     assert await house.update()
     record = house.records(event="output.published")[0]
-    version = house.reloader.alive["hall"].version.source.version
+    version = house.reloader.instances["hall"].version.source.version
     assert (record["rule"], record["module"], record["version"]) == ("hall.dark", "hall", version)
 
 
@@ -216,7 +216,7 @@ async def test_an_output_in_whose_midst_something_else_ended_it_is_interrupted(h
 async def test_a_lost_connection_is_told_of_the_module(house):
     house.folder.write("hall.py", HALL)
     assert await house.update()
-    house.reloader.alive["hall"].connection._manager._session.connection.abort()
+    house.reloader.instances["hall"].connection._manager._session.connection.abort()
     await house.advance(60)
     assert [r["event"] for r in house.records() if r["event"].startswith("client.")] == [
         "client.connected",
@@ -246,7 +246,7 @@ async def test_a_state_that_is_published_later_is_told_as_kept(house):
         """,
     )
     assert await house.update()
-    keeper = house.reloader.alive["hall"].connection._manager
+    keeper = house.reloader.instances["hall"].connection._manager
     keeper.server = Nowhere()
     keeper._session.connection.abort()
     await house.advance(1)

@@ -194,7 +194,7 @@ async def test_the_clock_and_schedules_are_remembered_without_a_warning(house, r
     house.log.clear()
     await restarts.start()
     assert {path: await house.get(path) for path in before} == before
-    assert house.reloader.resumed[1] == 0
+    assert house.reloader.restored[1] == 0
     await advance(600)
     assert await house.get("/clock") == "01:30"
     assert await house.get("/before") == "01:20 CET"
@@ -344,7 +344,7 @@ async def test_what_is_no_plain_data_is_left_out_and_told_once(house, restarts):
     await restarts.remember()
     assert house.log.find("state.not_plain_data")["what"] == "'thing'"
     assert restarts.checkpoint.read(0)["hall"].kept() == {
-        "number": [house.reloader.alive["hall"].version.source.version, 7]
+        "number": [house.reloader.instances["hall"].version.source.version, 7]
     }
 
 

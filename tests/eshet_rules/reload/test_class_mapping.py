@@ -6,7 +6,7 @@ import pytest
 
 from eshet.reactive.handover.handover import Lost
 from eshet_rules.modules.importer import Importer
-from eshet_rules.reload.class_mapping import Renewal
+from eshet_rules.reload.class_mapping import ClassMapping
 from tests.support.hostile import EXPANDING, HOSTILE
 
 CLASSES = """
@@ -98,27 +98,27 @@ def shown(value):
 def test_classes_are_replaced_by_those_of_the_same_name(versions, kind):
     old, new, _ = versions
     before, wanted = MAKE[kind](old.module), MAKE[kind](new.module)
-    renewed = Renewal(new)(before)
-    assert renewed == wanted
-    assert type(renewed) is type(wanted)
-    assert shown(renewed) == shown(wanted) or kind == "function"
+    mapped = ClassMapping(new)(before)
+    assert mapped == wanted
+    assert type(mapped) is type(wanted)
+    assert shown(mapped) == shown(wanted) or kind == "function"
     if kind not in ("number", "list"):
-        assert renewed != before or kind in ("frozenset", "no flag")
-    assert getattr(renewed, "maxlen", None) == getattr(wanted, "maxlen", None)
+        assert mapped != before or kind in ("frozenset", "no flag")
+    assert getattr(mapped, "maxlen", None) == getattr(wanted, "maxlen", None)
 
 
 @pytest.mark.parametrize("kind", MAKE)
 def test_what_is_of_the_new_version_already_is_left_alone(versions, kind):
     _, new, _ = versions
     value = MAKE[kind](new.module)
-    assert Renewal(new)(value) is value
+    assert ClassMapping(new)(value) is value
 
 
 def test_an_attribute_that_is_no_field_goes_along(versions):
     old, new, _ = versions
     lamp = old.module.Lamp(1)
     lamp.note = old.module.Level.LOW
-    assert Renewal(new)(lamp).note is new.module.Level.LOW
+    assert ClassMapping(new)(lamp).note is new.module.Level.LOW
 
 
 LOST = {
@@ -133,7 +133,7 @@ LOST = {
 def test_what_has_no_counterpart_is_lost_with_the_reason(versions, kind):
     old, new, _ = versions
     make, why = LOST[kind]
-    lost = Renewal(new)(make(old.module))
+    lost = ClassMapping(new)(make(old.module))
     assert type(lost) is Lost
     assert why in lost.why
     assert "@" not in lost.why
@@ -157,7 +157,7 @@ def test_a_class_that_has_changed_too_much_loses_its_objects(versions, kind):
     old, _, load = versions
     before, after, make, why = CHANGED[kind]
     new = load(CLASSES.replace(before, after).format(number=3))
-    lost = Renewal(new)(make(old.module))
+    lost = ClassMapping(new)(make(old.module))
     assert type(lost) is Lost
     assert why in lost.why
 
@@ -171,11 +171,11 @@ def test_classes_of_a_helper_that_is_imported_are_replaced_too(folder):
     folder.write("_levels.py", CLASSES.format(number=2))
     importer.sources = folder.sources()
     new = importer.load("hall")
-    assert Renewal(new)([old.module.Level.LOW]) == [new.module.Level.LOW]
+    assert ClassMapping(new)([old.module.Level.LOW]) == [new.module.Level.LOW]
     folder.write("hall.py", "")
     importer.sources = folder.sources()
     without = importer.load("hall")
-    assert "_levels.Level" in Renewal(without)(old.module.Level.LOW).why
+    assert "_levels.Level" in ClassMapping(without)(old.module.Level.LOW).why
     importer.sources = {}
     importer.keep_only([])
 
@@ -186,10 +186,10 @@ def test_values_of_any_kind_are_handed_over_or_lost(versions, kind, is_beside_ol
     old, new, _ = versions
     thing = (HOSTILE | EXPANDING)[kind]()
     value = [thing, old.module.Level.LOW] if is_beside_old else [thing]
-    renewed = Renewal(new)(value)
-    if type(renewed) is Lost:
-        assert len(renewed.why) < 2000
+    mapped = ClassMapping(new)(value)
+    if type(mapped) is Lost:
+        assert len(mapped.why) < 2000
     elif is_beside_old:
-        assert renewed[1] is new.module.Level.LOW
+        assert mapped[1] is new.module.Level.LOW
     else:
-        assert renewed is value
+        assert mapped is value

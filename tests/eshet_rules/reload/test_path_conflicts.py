@@ -59,8 +59,9 @@ async def test_two_rules_of_one_house_are_named_as_well(house):
     house.write("porch.py", TWO.format(name="hall"))
     await house.update()
     [conflict] = conflicts(house)
-    assert conflict["owner"] in ("client test/hall", "client test/porch")
+    assert conflict["owner"] in ("module hall of this runner", "module porch of this runner")
     assert len(conflict["conflicts"]) == 2
+    assert "runner" not in conflict["advice"]
 
 
 async def test_a_path_registered_twice_by_one_rule_is_named(house):
@@ -68,7 +69,7 @@ async def test_a_path_registered_twice_by_one_rule_is_named(house):
     house.write("hall.py", text)
     await house.update()
     [conflict] = conflicts(house)
-    assert conflict["owner"] == "client test/hall"
+    assert conflict["owner"] == "module hall of this runner"
 
 
 async def test_clients_whose_ids_are_no_texts_are_named(house):

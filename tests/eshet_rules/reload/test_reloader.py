@@ -22,7 +22,7 @@ async def test_a_module_is_loaded_and_its_rules_run(house):
 async def test_a_saved_edit_is_live_and_the_old_version_is_gone(house):
     house.write_level("hall", 1)
     await house.update()
-    old = weakref.ref(house.reloader.alive["hall"].version.module)
+    old = weakref.ref(house.reloader.instances["hall"].version.module)
     house.write_level("hall", 2)
     assert await house.update()
     assert await house.get("/hall/level") == 2
@@ -35,10 +35,10 @@ async def test_what_did_not_change_is_left_alone(house):
     house.write_level("hall", 1)
     house.write_level("bath", 1)
     await house.update()
-    bath = house.reloader.alive["bath"]
+    bath = house.reloader.instances["bath"]
     house.write_level("hall", 2)
     await house.update()
-    assert house.reloader.alive["bath"] is bath
+    assert house.reloader.instances["bath"] is bath
     assert house.log.events("bath") == ["module.loaded"]
 
 
@@ -56,7 +56,7 @@ async def test_a_new_file_is_loaded_and_a_removed_one_unloaded(house):
 async def test_a_module_without_rules_is_not_alive(house):
     house.write("lights.py", "warm = 2700")
     assert await house.update()
-    assert house.reloader.alive == {}
+    assert house.reloader.instances == {}
     assert house.log.events() == []
 
 
@@ -65,7 +65,7 @@ async def test_a_module_that_loses_its_rules_is_unloaded(house):
     await house.update()
     house.write("hall.py", "warm = 2700")
     assert await house.update()
-    assert house.reloader.alive == {}
+    assert house.reloader.instances == {}
     assert await house.get("/hall/level") is Unknown
 
 
@@ -233,7 +233,7 @@ async def test_what_fails_for_want_of_a_connection_is_not_told_each_time(house):
     await house.advance(60)
     assert house.log.find("rule.failed")["doing"] == "task set_value of /lamp"
     house.log.clear()
-    keeper = house.reloader.alive["hall"].connection._manager
+    keeper = house.reloader.instances["hall"].connection._manager
     server, keeper.server = keeper.server, Nowhere()
     keeper._session.connection.abort()
     await house.advance(3600)
@@ -246,11 +246,11 @@ async def test_what_fails_for_want_of_a_connection_is_not_told_each_time(house):
 async def test_an_edit_that_fails_in_set_up_keeps_the_old_version(house):
     house.write_level("hall", 1)
     await house.update()
-    old = house.reloader.alive["hall"].version
+    old = house.reloader.instances["hall"].version
     house.write("hall.py", SET_UP_FAILS)
     assert not await house.update()
     assert await house.get("/hall/level") == 1
-    assert house.reloader.alive["hall"].version is old
+    assert house.reloader.instances["hall"].version is old
     failed = house.log.find("rule.failed")
     assert failed["rule"] == "hall.level"
     assert failed["error"] == "OSError: no line"
@@ -264,10 +264,10 @@ async def test_an_edit_that_failed_in_set_up_is_not_tried_again_until_it_changes
     await house.update()
     house.write("hall.py", SET_UP_FAILS)
     await house.update()
-    kept = house.reloader.alive["hall"]
+    kept = house.reloader.instances["hall"]
     house.write_level("bath", 1)
     assert await house.update()
-    assert house.reloader.alive["hall"] is kept
+    assert house.reloader.instances["hall"] is kept
     house.write_level("hall", 3)
     await house.update()
     assert await house.get("/hall/level") == 3
@@ -408,7 +408,7 @@ async def test_each_module_has_a_client_of_its_own_with_a_stable_id(house):
     house.write_level("hall", 1)
     house.write_level("bath", 1)
     await house.update()
-    clients = {each.connection for each in house.reloader.alive.values()}
+    clients = {each.connection for each in house.reloader.instances.values()}
     assert len(clients) == 2
 
 
@@ -490,7 +490,7 @@ async def test_a_task_of_a_module_itself_ends_with_its_version(house):
         """
     house.write("hall.py", code.format(start=0))
     await house.reload()
-    old = house.reloader.alive["hall"].version.module.task
+    old = house.reloader.instances["hall"].version.module.task
     house.write("hall.py", code.format(start=100))
     await house.reload()
     await house.advance(1)

@@ -141,6 +141,14 @@ async def test_a_folder_that_does_not_exist_is_an_error(folder, log, server):
         await run(folder.path / "gone", log.logger, server=server)
 
 
+async def test_a_path_that_is_taken_is_logged_before_a_single_load_ends(folder, log, server):
+    folder.write("hall.py", LEVEL.format(level=1))
+    async with Client(server=server, client_id="old") as old:
+        await old.state_register("/level")
+        code = await run(folder.path, log.logger, server=server, once=True)
+    assert (code, log.find("path.taken")["owner"]) == (1, "client old")
+
+
 @pytest.mark.parametrize("content", [{}, {"lights.py": "warm = 2700"}])
 async def test_a_folder_without_rules_is_an_error(folder, content, start):
     for name, text in content.items():

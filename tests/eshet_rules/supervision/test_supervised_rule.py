@@ -71,6 +71,26 @@ async def test_what_a_failed_attempt_made_is_disposed(advance):
     assert bench.reports == ["task light"]
 
 
+@pytest.mark.parametrize("strategy", [RunInTask(timeout=5), RunSerially(timeout=5, retry=True)])
+async def test_the_timeout_of_a_strategy_does_not_end_a_rule(advance, strategy):
+    bench = Bench(strategy)
+    ended = []
+
+    async def run_forever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(current_scope())
+
+    bench.rule = bench.supervised(run_forever, strategy)
+    bench.rule.start()
+    await advance(3600)
+    assert not ended
+    assert bench.rule.status().state is RuleState.RUNNING
+    await bench.rule.scope.close(Reason.SHUTDOWN)
+    assert ended
+
+
 async def test_a_strategy_with_retries_sets_up_afresh_each_time(advance):
     bench = Bench(RunSerially(retry=True), fails=2)
     bench.rule.start()
@@ -137,7 +157,8 @@ async def test_a_rule_that_fails_is_restarted_ever_later_and_then_stays_failed(a
     assert (status.state, status.restarts) == (RuleState.FAILED, 5)
     assert status.last_error == "OSError: no line"
     assert status.why == (
-        "it failed again after 5 restarts in 600 s; save its file, or tell it to restart"
+        "it failed again after 5 restarts in 600 s; save its file, "
+        "or restart it with `eshet-rules restart`"
     )
 
 
@@ -313,7 +334,9 @@ async def test_failing_a_rule_ends_it_at_once_and_for_good(advance):
     assert bench.attempts == [0]
     status = bench.rule.status()
     assert status.state is RuleState.FAILED
-    assert status.why == ("it went round in circles; save its file, or tell it to restart")
+    assert status.why == (
+        "it went round in circles; save its file, or restart it with `eshet-rules restart`"
+    )
 
 
 async def test_a_rule_that_is_failed_stays_so_while_it_ends_slowly(advance):

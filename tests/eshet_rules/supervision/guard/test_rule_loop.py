@@ -11,7 +11,7 @@ from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.guard.rule_loop import SHARE, FairQueue, RuleLoop
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
-from eshet_rules.supervision.supervised_rule import LifeScope, SupervisedRule
+from eshet_rules.supervision.supervised_rule import RunScope, SupervisedRule
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
@@ -321,7 +321,7 @@ def test_a_flood_of_tasks_of_one_rule_lets_others_run_between_them():
     async def main():
         own_tasks_by_scope(asyncio.get_running_loop())
         rule = SupervisedRule(Rule("flood", step), TaskScope("bad.flood"))
-        with LifeScope(rule).active():
+        with RunScope(rule).active():
             flood = [asyncio.create_task(step("flood")) for _ in range(10_000)]
         other = asyncio.create_task(step("other"))
         await asyncio.gather(*flood, other)
