@@ -9,8 +9,8 @@ these values: `is_`, and a comparison with `Unknown` or `NoValue` themselves.
 import builtins
 import functools
 import operator
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeAlias, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.handle import Reactive
@@ -72,6 +72,9 @@ __all__ = [
     "zip",
 ]
 
+_R = TypeVar("_R")
+_Operator: TypeAlias = Callable[..., Value[_R]]
+
 
 def _comparison(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     propagating, plain = operator_of(f), fn(f)
@@ -116,58 +119,58 @@ def format_str(fmt: builtins.str, *args: Any, **kwargs: Any) -> builtins.str:
     return fmt.format(*args, **kwargs)
 
 
-bool = operator_of(builtins.bool)
-any = operator_of(builtins.any)
-all = operator_of(builtins.all)
-min = operator_of(builtins.min)
-max = operator_of(builtins.max)
-sum = operator_of(builtins.sum)
-map = operator_of(builtins.map)
-sorted = operator_of(builtins.sorted)
-str = operator_of(builtins.str)
-repr = operator_of(builtins.repr)
-oct = operator_of(builtins.oct)
-hex = operator_of(builtins.hex)
-zip = operator_of(builtins.zip)
-len = operator_of(builtins.len)
-getattr = operator_of(builtins.getattr)
-str_format = operator_of(format_str)
+bool: _Operator[builtins.bool] = operator_of(builtins.bool)
+any: _Operator[builtins.bool] = operator_of(builtins.any)
+all: _Operator[builtins.bool] = operator_of(builtins.all)
+min: _Operator[Any] = operator_of(builtins.min)
+max: _Operator[Any] = operator_of(builtins.max)
+sum: _Operator[Any] = operator_of(builtins.sum)
+map: _Operator[Iterator[Any]] = operator_of(builtins.map)
+sorted: _Operator[list[Any]] = operator_of(builtins.sorted)
+str: _Operator[builtins.str] = operator_of(builtins.str)
+repr: _Operator[builtins.str] = operator_of(builtins.repr)
+oct: _Operator[builtins.str] = operator_of(builtins.oct)
+hex: _Operator[builtins.str] = operator_of(builtins.hex)
+zip: _Operator[Iterator[tuple[Any, ...]]] = operator_of(builtins.zip)
+len: _Operator[int] = operator_of(builtins.len)
+getattr: _Operator[Any] = operator_of(builtins.getattr)
+str_format: _Operator[builtins.str] = operator_of(format_str)
 
-lt = operator_of(operator.lt)
-le = operator_of(operator.le)
-eq = _comparison(operator.eq)
-ne = _comparison(operator.ne)
-ge = operator_of(operator.ge)
-gt = operator_of(operator.gt)
-not_ = operator_of(operator.not_)
-truth = operator_of(operator.truth)
-is_ = fn(operator.is_)
-is_not = fn(operator.is_not)
-abs = operator_of(operator.abs)
-add = operator_of(operator.add)
-and_ = operator_of(_and)
-floordiv = operator_of(operator.floordiv)
-index = operator_of(operator.index)
-inv = operator_of(operator.inv)
-invert = operator_of(operator.invert)
-lshift = operator_of(operator.lshift)
-mod = operator_of(operator.mod)
-mul = operator_of(operator.mul)
-matmul = operator_of(operator.matmul)
-neg = operator_of(operator.neg)
-or_ = operator_of(_or)
-pos = operator_of(operator.pos)
-pow = operator_of(operator.pow)
-rshift = operator_of(operator.rshift)
-sub = operator_of(operator.sub)
-truediv = operator_of(operator.truediv)
-xor = operator_of(operator.xor)
-concat = operator_of(operator.concat)
-contains = operator_of(operator.contains)
-countOf = operator_of(operator.countOf)
-getitem = operator_of(operator.getitem)
-indexOf = operator_of(operator.indexOf)
-length_hint = operator_of(operator.length_hint)
+lt: _Operator[builtins.bool] = operator_of(operator.lt)
+le: _Operator[builtins.bool] = operator_of(operator.le)
+eq: _Operator[builtins.bool] = _comparison(operator.eq)
+ne: _Operator[builtins.bool] = _comparison(operator.ne)
+ge: _Operator[builtins.bool] = operator_of(operator.ge)
+gt: _Operator[builtins.bool] = operator_of(operator.gt)
+not_: _Operator[builtins.bool] = operator_of(operator.not_)
+truth: _Operator[builtins.bool] = operator_of(operator.truth)
+is_: _Operator[builtins.bool] = fn(operator.is_)
+is_not: _Operator[builtins.bool] = fn(operator.is_not)
+abs: _Operator[Any] = operator_of(operator.abs)
+add: _Operator[Any] = operator_of(operator.add)
+and_: _Operator[Any] = operator_of(_and)
+floordiv: _Operator[Any] = operator_of(operator.floordiv)
+index: _Operator[int] = operator_of(operator.index)
+inv: _Operator[Any] = operator_of(operator.inv)
+invert: _Operator[Any] = operator_of(operator.invert)
+lshift: _Operator[Any] = operator_of(operator.lshift)
+mod: _Operator[Any] = operator_of(operator.mod)
+mul: _Operator[Any] = operator_of(operator.mul)
+matmul: _Operator[Any] = operator_of(operator.matmul)
+neg: _Operator[Any] = operator_of(operator.neg)
+or_: _Operator[Any] = operator_of(_or)
+pos: _Operator[Any] = operator_of(operator.pos)
+pow: _Operator[Any] = operator_of(operator.pow)
+rshift: _Operator[Any] = operator_of(operator.rshift)
+sub: _Operator[Any] = operator_of(operator.sub)
+truediv: _Operator[Any] = operator_of(operator.truediv)
+xor: _Operator[Any] = operator_of(operator.xor)
+concat: _Operator[Any] = operator_of(operator.concat)
+contains: _Operator[builtins.bool] = operator_of(operator.contains)
+countOf: _Operator[int] = operator_of(operator.countOf)
+getitem: _Operator[Any] = operator_of(operator.getitem)
+indexOf: _Operator[int] = operator_of(operator.indexOf)
+length_hint: _Operator[int] = operator_of(operator.length_hint)
 
 
 def _call(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
