@@ -42,12 +42,12 @@ class Cause:
     __slots__ = ("_segment", "depth", "id", "kind", "parent", "parent_id", "path")
 
     def __init__(self, kind: str, path: str, parent: "Cause | None" = None) -> None:
-        self.id = f"{_run}-{next(_numbers):x}"
+        self.id: str = f"{_run}-{next(_numbers):x}"
         self.kind: Final = kind
         self.path: Final = path
-        self.parent = parent
+        self.parent: Cause | None = parent
         self.parent_id: str | None = None
-        self.depth = 0
+        self.depth: int = 0
         """How many causes precede it in the chain."""
         self._segment: Cause | None = None  # its first cause; None in that itself: no cycle
         if parent is not None:

@@ -60,10 +60,10 @@ class Connection(asyncio.Protocol):
         *,
         peername: str = "",
     ) -> None:
-        self.endpoint = endpoint
-        self.peername = peername
+        self.endpoint: ProtocolSide = endpoint
+        self.peername: str = peername
         """The address of the other end, as text."""
-        self.paused = False
+        self.paused: bool = False
         """Whether the peer reads too slowly; then frames wait in the endpoint."""
         self._on_payload = on_payload
         self._on_lost = on_lost

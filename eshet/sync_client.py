@@ -129,7 +129,7 @@ class SyncClient:
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
     ) -> None:
-        self.closed = False
+        self.closed: bool = False
         """Whether `close` was called."""
         self._lock = threading.Lock()  # nothing may be submitted to the loop after its end
         self._callbacks = ThreadPoolExecutor(1, "eshet callbacks")

@@ -129,7 +129,7 @@ class ConfigurationError(RulesError):
     exit_code = 2
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(map(str, problems)))
 
 
@@ -225,7 +225,7 @@ class LoopOfRules(RulesError):
 
     def __init__(self, rule: str, cycle: Sequence[str], rounds: int, seconds: float) -> None:
         self.rule = rule
-        self.cycle = list(cycle)
+        self.cycle: list[str] = list(cycle)
         self.rounds = rounds
         self.seconds = seconds
         super().__init__(
@@ -330,7 +330,7 @@ class UnknownName(RulesError):
 
     def __init__(self, name: str, near: Sequence[str] = ()) -> None:
         self.name = name
-        self.near = tuple(near)
+        self.near: tuple[str, ...] = tuple(near)
         advice = f"did you mean {' or '.join(near)}?" if near else "see `eshet-rules list`"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
 
@@ -343,7 +343,7 @@ class NotReloaded(RulesError):
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
+        self.problems: dict[str, str] = dict(problems)
         super().__init__(
             "; ".join(f"not reloaded: {module}: {text}" for module, text in problems.items())
         )
@@ -357,7 +357,7 @@ class AllDisabled(RulesError):
     """
 
     def __init__(self, rules: Sequence[str]) -> None:
-        self.rules = tuple(rules)
+        self.rules: tuple[str, ...] = tuple(rules)
         names = " ".join(rules)
         super().__init__(
             f"{', '.join(rules)}: disabled, so there is nothing to restart; first run "

@@ -86,7 +86,7 @@ class KeptNode(ValueNode):
         self._version = version
         self._migrate = migrate
         self._restored: Any = None
-        self.migrated = False
+        self.migrated: bool = False
         """Whether `migrate` has changed the content."""
 
     def snapshot(self, epoch: float) -> Any:

@@ -111,12 +111,12 @@ class Callback:
         tasks: Tasks,
         observer: ClientObserver | None = None,
     ) -> None:
-        self.function = function
+        self.function: Callable[..., Any] = function
         self._role = role
         self._path = path
         self._tasks = tasks
         self._observer = observer
-        self.seen = 0  # see `eshet.client.observer.InputTarget`
+        self.seen: int = 0  # see `eshet.client.observer.InputTarget`
         self._reset_seen()
         self._in_context = contextvars.copy_context().run
 

@@ -171,7 +171,7 @@ class ConnectionManager:
         log: logging.Logger,
     ) -> None:
         self.server: Final = server
-        self.disconnect_reason = "not connected to the server yet"
+        self.disconnect_reason: str = "not connected to the server yet"
         """Why the client is not connected, while it is not."""
         self.client_id = client_id
         self._has_own_id = client_id is not None

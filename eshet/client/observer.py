@@ -58,11 +58,11 @@ class OutputSpan:
     def __init__(
         self, observer: "ClientObserver", code: int, path: bytes, value: bytes, echo: Echo | None
     ) -> None:
-        self.echo = echo
-        self.observer = observer
-        self.code = code
-        self.path = path
-        self.value = value
+        self.echo: Echo | None = echo
+        self.observer: ClientObserver = observer
+        self.code: int = code
+        self.path: bytes = path
+        self.value: bytes = value
         self.result: Any = None
 
     def __enter__(self) -> "OutputSpan":

@@ -37,8 +37,8 @@ class Subscription:
         drop_if_unused: "Callable[[Topic], object]",
         check_loop: Callable[[], None],
     ) -> None:
-        self.callback = callback
-        self.disposed = False
+        self.callback: Callback = callback
+        self.disposed: bool = False
         self._topic = topic
         self._drop = drop_if_unused
         self._check_loop = check_loop

@@ -96,11 +96,11 @@ class Request:
         future: asyncio.Future[Any],
         accept: Accept | None,
     ) -> None:
-        self.code = code
-        self.path = path
-        self.value = value
-        self.future = future
-        self.accept = accept
+        self.code: int = code
+        self.path: bytes = path
+        self.value: bytes = value
+        self.future: asyncio.Future[Any] = future
+        self.accept: Accept | None = accept
 
     def outlive_caller(self) -> asyncio.Future[Any]:
         """Return a future of the same reply that the original caller can't cancel."""
@@ -173,7 +173,7 @@ class ClientSession:
         self.connection: Final = Connection(
             self._protocol, self._on_payload, self._on_lost, self._send_waiting
         )
-        self.ready = False
+        self.ready: bool = False
         """Whether all registrations have been restored."""
         self.greeted: Final[asyncio.Future[None]] = self._loop.create_future()
         """Done when the server has answered the hello, or the connection ended before that."""

@@ -30,11 +30,11 @@ class ProtocolSide:
         """Why the transport must be closed; None if it must not."""
         self.out: list[bytes] = []
         """The frames that wait to be sent."""
-        self.last_received = now
-        self.last_sent = now
-        self.received = 0
+        self.last_received: float = now
+        self.last_sent: float = now
+        self.received: int = 0
         """The number of received bytes."""
-        self.sent = 0
+        self.sent: int = 0
         """The number of sent bytes."""
         self._frames = FrameReader()
 

@@ -25,7 +25,7 @@ class Backlog:
     __slots__ = ("_conflate_at", "_limits", "_measured", "_out", "long_since", "size")
 
     def __init__(self, out: list[bytes], limits: Limits) -> None:
-        self.size = 0
+        self.size: int = 0
         """The number of waiting bytes, as of the last measurement."""
         self.long_since: float | None = None
         """Since when the size is above the soft limit; None if it is not."""

@@ -91,11 +91,11 @@ class Peer:
     __slots__ = ("asked", "client_id", "line", "out", "registrations", "send")
 
     def __init__(self, client_id: bytes, out: list[bytes], line: Line) -> None:
-        self.client_id = client_id
-        self.out = out
+        self.client_id: bytes = client_id
+        self.out: list[bytes] = out
         self.send: Callable[[bytes], None] = out.append
-        self.line = line
-        self.registrations = 0
+        self.line: Line = line
+        self.registrations: int = 0
         """How many registrations, listens and observations it has made so far."""
         self.asked: Requests[Asked] = Requests()
         """The pending requests to it, with the clients that wait for the answers."""

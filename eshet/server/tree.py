@@ -83,7 +83,7 @@ class Tree:
         self.root: Final[Directory] = Directory()
         self.on_change: Callable[[TreeNode, str], None] | None = None
         """Called with a node that was `added` or `removed`, if it is set."""
-        self.size = 0
+        self.size: int = 0
         """The number of nodes."""
         self.ordered: Final = PathIndex(self.paths)
         """The paths of all nodes, in order."""

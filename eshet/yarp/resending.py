@@ -40,7 +40,7 @@ class Resending:
         client: Client,
         is_retried: Callable[[], bool],
     ) -> None:
-        self.has_failed = False
+        self.has_failed: bool = False
         """Whether the last value was not delivered."""
         self._function = function
         self._client = client

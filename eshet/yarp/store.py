@@ -140,7 +140,7 @@ class StoreConfig(abc.ABC):
     """
 
     def __init__(self, path: Iterable[str] = ()) -> None:
-        self.path = tuple(path)
+        self.path: tuple[str, ...] = tuple(path)
 
     def __truediv__(self, name: str) -> "StoreConfig":
         return self.at((*self.path, name))
@@ -251,7 +251,7 @@ class FileStoreConfig(StoreConfig):
 
     def __init__(self, path: Iterable[str] = (), base_dir: str | os.PathLike[str] = ".") -> None:
         super().__init__(path)
-        self.base_dir = Path(base_dir)
+        self.base_dir: Path = Path(base_dir)
 
     def at(self, path: tuple[str, ...]) -> "FileStoreConfig":
         """Return another place below the same folder."""
@@ -305,7 +305,7 @@ class FakeStoreConfig(StoreConfig):
 
     def __init__(self, path: Iterable[str] = (), data: FakeData | None = None) -> None:
         super().__init__(path)
-        self.data = FakeData() if data is None else data
+        self.data: FakeData = FakeData() if data is None else data
 
     def at(self, path: tuple[str, ...]) -> "FakeStoreConfig":
         """Return another place in the same memory."""

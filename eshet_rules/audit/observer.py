@@ -70,7 +70,7 @@ class RecordingObserver(ClientObserver):
         recorder: keeps the records.
     """
 
-    span_type = _Timed
+    span_type: type[OutputSpan] = _Timed
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()

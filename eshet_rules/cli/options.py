@@ -88,7 +88,7 @@ def server_option(help_text: str) -> Callable[[F], F]:
     )
 
 
-config_option = click.option(
+config_option: Callable[[F], F] = click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
     envvar="ESHET_RULES_CONFIG",

@@ -77,7 +77,7 @@ class ConfigurationFile:
         self.content: bytes | None = None
         """The content when the file was last read; None if it could not be read."""
         self._may_be_pipe = must_exist
-        self.is_pipe = False
+        self.is_pipe: bool = False
         """Whether the file is a pipe: its content is read once and can't change."""
 
     def read(self) -> Configuration:

@@ -18,7 +18,7 @@ import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeAlias
 
 import msgspec
 
@@ -34,6 +34,8 @@ _MAX_WAITING: Final = 1 << 20
 
 _LAST_WAIT: Final = 0.5
 """Seconds for which the process waits for the reader when it exits."""
+
+_Write: TypeAlias = Callable[["LineWriter", str], None]
 
 
 class LineWriter:
@@ -71,8 +73,12 @@ class LineWriter:
         else:
             self._failed = self._failed and bool(self._dropped)
 
-    log = debug = info = warn = warning = msg
-    fatal = failure = err = error = critical = exception = msg
+    # The names by which structlog calls a logger.
+    debug: _Write = msg
+    info: _Write = msg
+    warning: _Write = msg
+    error: _Write = msg
+    critical: _Write = msg
 
     def _add(self, line: str) -> None:
         self._write()

@@ -115,7 +115,7 @@ class ModuleInstance:
         self._since = wall_now(UTC)
         self._kept_by_disabled: dict[str, Mapping[str, Any]] = {}  # states of `keep` Values
         self._disabled: dict[str, tuple[str, datetime]] = {}  # why, and since when
-        self.restored = 0, 0
+        self.restored: tuple[int, int] = 0, 0
         """After a restart, the numbers of nodes that were and that could not be restored."""
 
     async def prepare(self) -> bool:

@@ -19,8 +19,10 @@ class Transient:
 
     __slots__ = ("node", "value")
 
+    value: Any  # the value to set
+
     def __init__(self, node: ValueNode) -> None:
-        self.node = node
+        self.node: ValueNode = node
 
     @property
     def callbacks(self) -> "list[Subscription] | None":
@@ -62,7 +64,7 @@ class Batch:
     value = None
 
     def __init__(self, transactions: Transactions) -> None:
-        self.at_once = True
+        self.at_once: bool = True
         self._transactions = transactions
         self._before: dict[Node, Any] = {}  # the previous value of each source that was set
         self._transients: dict[Node, Transient] = {}  # the stand-ins of those set transiently

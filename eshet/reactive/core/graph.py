@@ -64,17 +64,22 @@ class Node:
     )
 
     value: Any  # of a ValueNode; of an EventNode, its last emission
+    uses: int
+    height: int
+    ended_dependents: int
+    dead_callbacks: int
     inputs: Sequence["Node"]
     dependents: "list[Node] | None"
     callbacks: "list[Subscription] | None"
     origin: Origin
 
     def __init__(self, inputs: Sequence["Node"] = ()) -> None:
-        self.state = IDLE
+        self.state: int = IDLE
         self.uses = self.height = self.ended_dependents = self.dead_callbacks = 0
         self.inputs = inputs
         self.dependents = self.callbacks = self.origin = None
-        self.transactions = transactions = thread_local.transactions
+        transactions = thread_local.transactions
+        self.transactions: Transactions = transactions
         self.owner: ScopeNodes | None = None
         scope = current_scope()
         if scope is not None:
@@ -270,7 +275,7 @@ class ValueNode(Node):
 
     def __init__(self, value: Any = NoValue, inputs: Sequence[Node] = ()) -> None:
         Node.__init__(self, inputs)  # super() would take as long as all of this
-        self.value = value
+        self.value: Any = value
 
     def take(self, value: Any, transactions: Transactions) -> None:
         """Hold the value."""
@@ -301,9 +306,9 @@ class EventNode(Node):
 
     def __init__(self, inputs: Sequence[Node] = ()) -> None:
         Node.__init__(self, inputs)
-        self.value = NoValue
+        self.value: Any = NoValue
         self.more: Sequence[Any] = ()
-        self.emitted_in = -1
+        self.emitted_in: int = -1
 
     @property
     def emissions(self) -> Sequence[Any]:
@@ -360,8 +365,8 @@ class EarlierEmission:
     __slots__ = ("node", "value")
 
     def __init__(self, node: EventNode, value: Any) -> None:
-        self.node = node
-        self.value = value
+        self.node: EventNode = node
+        self.value: Any = value
 
     @property
     def callbacks(self) -> "list[Subscription] | None":
@@ -375,7 +380,7 @@ class Constant:
     __slots__ = ("value",)
 
     def __init__(self, value: Any) -> None:
-        self.value = value
+        self.value: Any = value
 
 
 class ScopeNodes:
@@ -387,7 +392,7 @@ class ScopeNodes:
     __slots__ = ("_disposed", "_nodes", "scope")
 
     def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+        self.scope: Scope = scope
         self._nodes: dict[Node, None] = {}
         self._disposed = False
         scope.own(self._dispose)

@@ -27,9 +27,9 @@ class PendingChange:
     __slots__ = ("cause", "number", "source", "value")
 
     def __init__(self, source: "ChangeSource", value: Any, cause: "PendingChange | None") -> None:
-        self.source = source
-        self.value = value
-        self.cause = cause
+        self.source: ChangeSource = source
+        self.value: Any = value
+        self.cause: PendingChange | None = cause
         self.number: int = 1 if cause is None else cause.number + 1
 
     def endless(self) -> EndlessChange | None:

@@ -45,13 +45,13 @@ class Subscription:
     ) -> None:
         if node.transactions is not thread_local.transactions:
             raise node.wrong_thread()
-        self.listener = listener
-        self.is_quiet = (is_sink or listener is not None) and isinstance(node, ValueNode)
+        self.listener: Node | None = listener
+        self.is_quiet: bool = (is_sink or listener is not None) and isinstance(node, ValueNode)
         """Whether a hand-over calls it while values are restored, and not when it notifies."""
         self._joined = False
         self.callback: Callback | None = callback
         self.node = node
-        self.scope = scope
+        self.scope: Scope | None = scope
         self._owned: Ownership | None = None
         node.uses += 1
         if waits:
@@ -142,7 +142,7 @@ class Preparation:
     """
 
     def __init__(self, scope: Scope) -> None:
-        self.is_under_way = False
+        self.is_under_way: bool = False
         """Whether new callbacks have to wait."""
         self._waiting: list[tuple[Subscription, bool]] = []
 

@@ -69,7 +69,7 @@ class Watching:
     __slots__ = ("_owned", "_scope", "_transactions", "callback")
 
     def __init__(self, transactions: Transactions, callback: StepsCallback) -> None:
-        self.callback = callback
+        self.callback: StepsCallback = callback
         self._transactions = transactions
         self._owned: Ownership | None = None
         self._scope: Scope | None = current.get()

@@ -122,14 +122,14 @@ class Transactions:
         self._levels: dict[int, list[Node]] = {}  # the queued nodes, by height
         self.batch: Batch | None = None
         self.tracer: Tracer | None = None
-        self.number = 0  # of the last transaction
+        self.number: int = 0  # of the last transaction
         self.to_notify: list[Notifier] = []  # their callbacks are to be called
         self.pending_subscriptions: list[
             Subscription
         ] = []  # made during a transaction, active from the next change on
         self.transient: dict[ValueNode, Any] = {}  # the lasting values of nodes set transiently
-        self.quiet = False  # state is being restored, nothing is emitted; see handover.py
-        self.handover_number = -1  # of the transaction that notifies observers after a hand-over
+        self.quiet: bool = False  # state is being restored, nothing is emitted; see handover.py
+        self.handover_number: int = -1  # of the transaction that notifies after a hand-over
 
     def change(self, source: ChangeSource, value: Any) -> None:
         """Run a change and all that follows from it; while another one runs, queue it.
@@ -425,7 +425,7 @@ _GAP: Final[Any] = _Gap()
 
 class _Thread(threading.local):
     def __init__(self) -> None:
-        self.transactions = Transactions()
+        self.transactions: Transactions = Transactions()
 
 
 thread_local: Final = _Thread()

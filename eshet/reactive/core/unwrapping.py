@@ -22,8 +22,12 @@ class Lifted:
     __slots__ = ("emitting", "function", "many", "one", "propagates_absent", "two")
 
     def __init__(self, function: Callable[..., Any], *, propagates_absent: bool = False) -> None:
-        self.function = self.one = self.two = self.many = self.emitting = function
-        self.propagates_absent = propagates_absent
+        self.function: Callable[..., Any] = function
+        self.one: Callable[..., Any] = function
+        self.two: Callable[..., Any] = function
+        self.many: Callable[..., Any] = function
+        self.emitting: Callable[..., Any] = function
+        self.propagates_absent: bool = propagates_absent
         if propagates_absent:
             self.one = _propagating_one(function)
             self.two = _propagating_two(function)

@@ -170,7 +170,7 @@ class ObservedNode(ValueNode):
 
     def __init__(self, path: str) -> None:
         super().__init__()
-        self.origin = path
+        self.origin: Origin = path
 
 
 def is_settable(value: Value[Any]) -> bool:

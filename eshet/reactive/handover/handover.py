@@ -169,7 +169,7 @@ class ObservedValue:
     __slots__ = ("_last", "node")
 
     def __init__(self, node: ValueNode) -> None:
-        self.node = node
+        self.node: ValueNode = node
         self._last: Any = NoValue
 
     @property

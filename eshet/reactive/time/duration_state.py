@@ -100,7 +100,7 @@ class ForDuration(OperatorState):
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self._since: float | None = None
-        self.on = False
+        self.on: bool = False
 
     @property
     def wake_at(self) -> float | None:
@@ -158,7 +158,7 @@ class Hold(OperatorState):
         self._pulses = pulses
         self._rose = 0.0
         self._input_on = False  # whether the input is true
-        self.on = False
+        self.on: bool = False
 
     @property
     def wake_at(self) -> float | None:
@@ -231,7 +231,7 @@ class Fold(OperatorState):
         super().__init__()
         self._step = step
         self._timeouts = timeouts
-        self.state = state
+        self.state: Any = state
         self._since = now
 
     @property

@@ -254,7 +254,7 @@ class TimedValue(ValueNode):
         self._last_input = self._source.present()
         if not results:
             return False
-        self.value = results[-1]
+        self.value: Any = results[-1]
         return True
 
     def label(self) -> str:

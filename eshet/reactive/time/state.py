@@ -83,7 +83,7 @@ class OperatorState:
     """Whether it depends on the wall clock even if nothing in it was restored."""
 
     def __init__(self, seconds: float = 0) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
 
     @property
     def wake_at(self) -> float | None:
