@@ -9,7 +9,7 @@ UV := $(BIN)/uv --quiet
 # Use the certificates of the system, for networks behind a proxy with its own.
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help run test setup lint types layers docs tests build bench clean
+.PHONY: help run test setup lint types pubtypes layers docs tests build bench clean
 
 run: $(VENV)/.ready-to-run ## run the example rules in rules/
 	$(BIN)/eshet-rules run rules/
@@ -39,6 +39,15 @@ lint: setup ## check style and format with ruff
 
 types: setup ## check types with mypy
 	$(BIN)/mypy
+
+# pyright judges an installed package only, and brings Node.js with it, so it has its own folder.
+pubtypes: ## check that all public types are known, with pyright
+	$(PYTHON) -m venv build/pyright
+	build/pyright/bin/python -m pip install --quiet --force-reinstall --no-deps .
+	build/pyright/bin/python -m pip install --quiet . 'pyright[nodejs]==1.1.414'
+	cd build/pyright && for package in eshet eshet_rules; do \
+		PATH="$(CURDIR)/build/pyright/bin:$$PATH" pyright --verifytypes $$package --ignoreexternal; \
+	done
 
 layers: setup ## check that imports go downwards only
 	$(BIN)/lint-imports --no-cache
