@@ -33,7 +33,7 @@ from eshet_rules.modules.discovery import Source
 from eshet_rules.modules.module_objects import (
     PackageFinder,
     folder_module,
-    forget_module,
+    forget_modules,
     new_module,
 )
 from eshet_rules.modules.module_version import ModuleVersion
@@ -103,8 +103,7 @@ class Importer:
             self._failed[name] = {each: self._fingerprint(each) for each in self._requested}
             for package, bound in self._bound:
                 self._unbind(package, bound)
-            for made in self._batch.values():
-                self._drop(made)
+            self._drop(*self._batch.values())
             raise failure from error
         else:
             self.current |= self._batch
@@ -138,8 +137,7 @@ class Importer:
         keep: set[ModuleVersion] = set()
         for version in itertools.chain(needed, self.current.values()):
             keep |= version.with_imports()
-        for version in set(self._loaded.values()) - keep:
-            self._drop(version)
+        self._drop(*(set(self._loaded.values()) - keep))
 
     def show_source(self, version: ModuleVersion) -> None:
         """Make tracebacks quote the lines of this version, even if its file has changed."""
@@ -201,16 +199,20 @@ class Importer:
         main = main_rule(version.namespace, version.module_name)
         return {} if main is None else {main.name: main}
 
-    def _drop(self, version: ModuleVersion) -> None:
-        if self._loaded.pop(version.module_name, None) is not None and not self._loaded:
-            _remove(self._finder, sys.meta_path)
-        forget_module(version.module_name)
-        version.scope.dispose()
-        current = self.current.get(version.name)
-        if current is not None and current is not version:
-            self.show_source(current)
-        else:
-            linecache.cache.pop(str(version.source.path), None)
+    def _drop(self, *versions: ModuleVersion) -> None:
+        if not versions:
+            return
+        for version in versions:
+            if self._loaded.pop(version.module_name, None) is not None and not self._loaded:
+                _remove(self._finder, sys.meta_path)
+        forget_modules([version.module_name for version in versions])
+        for version in versions:
+            version.scope.dispose()
+            current = self.current.get(version.name)
+            if current is not None and current is not version:
+                self.show_source(current)
+            else:
+                linecache.cache.pop(str(version.source.path), None)
 
     # --- the import statement -----------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import itertools
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from eshet_rules.modules.discovery import Source
 
-__all__ = ["PackageFinder", "folder_module", "forget_module", "new_module", "plain_name"]
+__all__ = ["PackageFinder", "folder_module", "forget_modules", "new_module", "plain_name"]
 
 _PACKAGE: Final = ":package"
 """The name of the package of a version is the name of the version with this suffix."""
@@ -82,19 +82,18 @@ def folder_module(name: str, folder: Path) -> ModuleType:
     return _of_spec(_Spec(name, folder / "__init__.py", None))
 
 
-def forget_module(name: str) -> None:
-    """Remove a module, its package, and the loggers named after it from global tables.
+def forget_modules(names: Iterable[str]) -> None:
+    """Remove modules, their packages, and the loggers named after them from global tables.
 
     Args:
-        name: its name in `sys.modules`.
+        names: their names in `sys.modules`.
     """
-    inside = (f"{name}.", name + _PACKAGE)
+    removed = frozenset(names)
     tables: tuple[dict[str, Any], ...] = (sys.modules, logging.root.manager.loggerDict)
     for table in tables:
         # Rules may have added keys of any type.
-        names = [each for each in list(table) if type(each) is str]
-        for each in names:
-            if each == name or each.startswith(inside):
+        for each in [key for key in list(table) if type(key) is str]:
+            if each.partition(".")[0].removesuffix(_PACKAGE) in removed:
                 table.pop(each, None)
 
 
