@@ -1,6 +1,7 @@
 """The logger: processes each record for the audit trail and the stream."""
 
 import logging
+import sys
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
 
@@ -9,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import current_cause
 from eshet.clock import wall_stamp
-from eshet.user_errors import error_text, plain_error
+from eshet.user_errors import error_text, is_error, plain_error
 from eshet_rules.audit.recorder import LEVELS, Recorder
 from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.errors import format_error, is_expected
@@ -125,8 +126,8 @@ def _add_cause(logger: object, method: str, record: _Record) -> _Record:
 
 
 def _format_error(logger: object, method: str, record: _Record) -> _Record:
-    error = record.pop("exc_info", None)
-    if issubclass(type(error), BaseException):
+    error = _error_of(record.pop("exc_info", None))
+    if error is not None:
         error = plain_error(error)
         record["error"] = error_text(error)
         advice = advice_on(error)
@@ -135,6 +136,20 @@ def _format_error(logger: object, method: str, record: _Record) -> _Record:
         if not is_expected(error):
             record["traceback"] = format_error(error)
     return record
+
+
+def _error_of(exc_info: Any) -> BaseException | None:
+    """Return the error of an argument `exc_info`, which may be of each kind that `logging` takes.
+
+    Args:
+        exc_info: an error, a tuple of `sys.exc_info()`, or True for the error being handled.
+    """
+    if issubclass(type(exc_info), tuple) and len(exc_info) == 3:
+        exc_info = exc_info[1]
+    if is_error(exc_info, BaseException):
+        return exc_info  # type: ignore[no-any-return]
+    is_flag = type(exc_info) in (bool, int)  # another object might raise when it is tested
+    return sys.exc_info()[1] if is_flag and exc_info else None
 
 
 def _in_order(record: _Record) -> dict[str, Any]:

@@ -237,6 +237,32 @@ def test_an_error_has_its_text_and_its_traceback(log):
     assert record["traceback"] == "ValueError: too dark"
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda log, error: log.exception("failed"),
+        lambda log, error: log.error("failed", exc_info=True),
+        lambda log, error: log.error("failed", exc_info=1),
+        lambda log, error: log.error("failed", exc_info=error),
+        lambda log, error: log.error("failed", exc_info=sys.exc_info()),
+    ],
+)
+def test_each_form_of_exc_info_gives_the_error(log, write):
+    try:
+        raise ValueError("no light")
+    except ValueError as error:
+        write(log.logger, error)
+    [record] = log.records
+    assert record["error"] == "ValueError: no light"
+    assert record["traceback"].endswith("ValueError: no light")
+
+
+@pytest.mark.parametrize("exc_info", [None, False, True, (None, None, None)])
+def test_exc_info_without_an_error_adds_nothing(log, exc_info):
+    log.logger.error("failed", exc_info=exc_info)
+    assert log.records[0].keys() == {"time", "level", "event"}
+
+
 def test_stdlib_logs_go_the_same_way(log):
     with receiving_stdlib_logs(log.logger):
         logging.getLogger("eshet.server").info("a %s", "client")
