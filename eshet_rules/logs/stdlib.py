@@ -16,7 +16,8 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.exceptions import WrongThread
-from eshet.user_errors import is_error
+from eshet.text import safe_repr, safe_str
+from eshet.user_errors import error_text, is_error
 from eshet_rules.audit.records import CoroutineNeverAwaited, ThreadFailed, emit
 
 __all__ = ["receiving_stdlib_logs"]
@@ -81,12 +82,12 @@ class _ToStructlog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
         try:
-            if record.name == "py.warnings" and self._log_never_awaited(record.getMessage()):
+            message, fields = _message_of(record)
+            if record.name == "py.warnings" and self._log_never_awaited(message):
                 return
-            fields: dict[str, Any] = {"logger": record.name}
             if record.exc_info and record.exc_info[1] is not None:
                 fields["exc_info"] = record.exc_info[1]
-            self._log.log(record.levelno, record.getMessage(), **fields)
+            self._log.log(_known_level(record.levelno), message, logger=record.name, **fields)
         except Exception:
             self.handleError(record)
 
@@ -104,3 +105,22 @@ class _ToStructlog(logging.Handler):
         )
         contextvars.Context().run(emit, self._log, event)  # without fields of a rule
         return True
+
+
+def _message_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+    """Return the text of a record, and the fields that say why its arguments don't fit, if so."""
+    try:
+        return record.getMessage(), {}
+    except Exception as error:
+        return safe_str(record.msg), {
+            "args": safe_repr(record.args),
+            "problem": error_text(error),
+            "advice": "the text needs a %s for each argument; for fields use the `log` of the rule",
+            "file": record.pathname,
+            "line": record.lineno,
+        }
+
+
+def _known_level(number: int) -> int:
+    """Return the next lower level that structlog has: libraries use levels of their own."""
+    return min(max(number // 10 * 10, logging.DEBUG), logging.CRITICAL)

@@ -45,6 +45,18 @@ def console():
     return make_logger(stream, "console"), stream
 
 
+@contextlib.contextmanager
+def receiving_alone(log):
+    """Receive logs without the handlers of pytest, which raise what `logging` reports."""
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, []
+    try:
+        with receiving_stdlib_logs(log):
+            yield
+    finally:
+        root.handlers = before
+
+
 async def test_json_has_the_common_fields_first_and_the_time_in_utc(log, advance):
     await advance(1.5)
     log.logger.info("module.loaded", rules=["a"], version="3f2a", module="hall")
@@ -274,6 +286,37 @@ def test_stdlib_logs_go_the_same_way(log):
     assert (first["event"], first["level"], first["logger"]) == ("a client", "info", "eshet.server")
     assert second["error"] == "ZeroDivisionError: division by zero"
     assert second["level"] == "error"
+
+
+def test_arguments_that_do_not_fit_the_text_are_one_record(log, capsys):
+    with receiving_alone(log.logger):
+        logging.getLogger("hall").info("light", 40)
+    [record] = log.records
+    assert (record["event"], record["level"], record["args"]) == ("light", "info", "(40,)")
+    assert record["problem"].startswith("TypeError: not all arguments converted")
+    assert record["file"] == __file__
+    assert "needs a %s for each argument" in record["advice"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_argument_whose_text_fails_is_one_record(log, capsys):
+    class Lamp:
+        def __repr__(self):
+            raise ValueError("no lamp")
+
+    with receiving_alone(log.logger):
+        logging.getLogger("hall").info("light %s", Lamp())
+    [record] = log.records
+    assert (record["event"], record["problem"]) == ("light %s", "ValueError: no lamp")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("number", "level"), [(25, "info"), (35, "warning"), (99, "critical")])
+def test_a_level_of_a_library_is_logged_as_the_next_lower_one(log, capsys, number, level):
+    with receiving_alone(log.logger):
+        logging.getLogger("hall").log(number, "light")
+    assert [record["level"] for record in log.records] == [level]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_warnings_are_logged(log):
