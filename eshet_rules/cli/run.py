@@ -182,6 +182,7 @@ def _run(
     from eshet_rules.config import FILE_NAME, ConfigurationFile
     from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
     from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.modules.module_objects import module_of_file
     from eshet_rules.runner.main import run as run_rules
     from eshet_rules.runner.signals import ForcedExit, ignore_signals, until_signalled
     from eshet_rules.runner.terminal import Terminal
@@ -231,7 +232,7 @@ def _run(
 
     # Not asyncio.run: a rule that calls sys.exit() would end its loop.
     with (
-        receiving_stdlib_logs(log),
+        receiving_stdlib_logs(log, module_of_file),
         receiving_prints(log),
         asyncio.Runner(loop_factory=RuleLoop) as runner,
     ):

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -30,11 +30,17 @@ _LEVELS: Final = {
 
 
 @contextlib.contextmanager
-def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
+def receiving_stdlib_logs(
+    log: FilteringBoundLogger, module_of: Callable[[str], str | None] = lambda file: None
+) -> Iterator[None]:
     """Log messages of `logging` and `warnings` to `log`, within a `with` statement.
 
     Errors that end a thread are logged as well. If such an error is that the thread used a Value
     of a rule, it is reported as an error of that rule.
+
+    Args:
+        log: receives the messages.
+        module_of: returns the name of the module of rules that a file contains; None for another.
     """
 
     def end_of_thread(args: threading.ExceptHookArgs) -> None:
@@ -47,7 +53,7 @@ def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
         else:
             emit(log, ThreadFailed(thread=name), error=error)
 
-    handler = _ToStructlog(log)
+    handler = _ToStructlog(log, module_of)
     root = logging.getLogger()
     before = {name: logging.getLogger(name).level for name in _LEVELS}
     root.addHandler(handler)
@@ -69,15 +75,24 @@ def receiving_stdlib_logs(log: FilteringBoundLogger) -> Iterator[None]:
 
 
 _NEVER_AWAITED: Final = re.compile(r"coroutine '(?P<name>[^']*)' was never awaited")
+_OF_CLIENT: Final = re.compile(r"^(RecordingClient|ClientView)\.")
+"""The classes of a rule's client, which are named `Client` in its documentation."""
+
 _ORIGIN: Final = re.compile(r'File "(?P<file>[^"\n]*)", line (?P<line>\d+)')
 
 
 class _ToStructlog(logging.Handler):
-    """Passes records of `logging` on to structlog."""
+    """Passes records of `logging` on to structlog.
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    Args:
+        log: see `receiving_stdlib_logs`.
+        module_of: see there.
+    """
+
+    def __init__(self, log: FilteringBoundLogger, module_of: Callable[[str], str | None]) -> None:
         super().__init__()
         self._log = log
+        self._module_of = module_of
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
@@ -98,7 +113,8 @@ class _ToStructlog(logging.Handler):
             return False
         origin = _ORIGIN.search(message, found.end())
         event = CoroutineNeverAwaited(
-            coroutine=found["name"],
+            coroutine=_OF_CLIENT.sub("Client.", found["name"]),
+            module=None if origin is None else self._module_of(origin["file"]),
             file=None if origin is None else origin["file"],
             line=None if origin is None else int(origin["line"]),
             advice="the call did nothing: write `await` before it",

@@ -21,7 +21,14 @@ from typing import Any, Final
 
 from eshet_rules.modules.discovery import Source
 
-__all__ = ["PackageFinder", "folder_module", "forget_modules", "new_module", "plain_name"]
+__all__ = [
+    "PackageFinder",
+    "folder_module",
+    "forget_modules",
+    "module_of_file",
+    "new_module",
+    "plain_name",
+]
 
 _PACKAGE: Final = ":package"
 """The name of the package of a version is the name of the version with this suffix."""
@@ -75,6 +82,16 @@ def plain_name(module: str) -> str | None:
     """
     match = _VERSION.fullmatch(module)
     return match and match[1].replace("/", ".")
+
+
+def module_of_file(file: str) -> str | None:
+    """Return the name of the module of rules that was loaded from a file; None if there is none."""
+    for name, module in list(sys.modules.items()):
+        # Rules may have added keys and modules of any type.
+        plain = plain_name(name) if type(name) is str else None
+        if plain and issubclass(type(module), ModuleType) and vars(module).get("__file__") == file:
+            return plain
+    return None
 
 
 def folder_module(name: str, folder: Path) -> ModuleType:

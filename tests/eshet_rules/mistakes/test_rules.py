@@ -11,6 +11,7 @@ import warnings
 import pytest
 
 from eshet_rules.logs import receiving_stdlib_logs
+from eshet_rules.modules.module_objects import module_of_file
 
 IMPORTS = """\
 import asyncio
@@ -320,7 +321,7 @@ async def say(house, text):
     await (await house.viewer.state_register("/lamp", lambda value: None)).changed(0)
     press = await house.viewer.event_register("/press")
     await house.viewer.event_register("/motion")
-    with receiving_stdlib_logs(house.log.logger), warnings.catch_warnings():
+    with receiving_stdlib_logs(house.log.logger, module_of_file), warnings.catch_warnings():
         warnings.simplefilter("default")
         house.write("hall.py", text)
         await house.update()
@@ -372,6 +373,12 @@ async def test_what_was_never_awaited_is_no_fault_of_the_rule_that_acts_then(hou
     record = house.log.find("rule.coroutine_never_awaited")
     assert (record["coroutine"], record["line"]) == ("set_value", 9)
     assert "rule" not in record
+
+
+async def test_a_call_of_the_client_that_was_never_awaited_is_named_as_documented(house):
+    await say(house, IMPORTS + RULE + '    client.set("/lamp", 1)\n')
+    record = house.log.find("rule.coroutine_never_awaited")
+    assert (record["coroutine"], record["module"]) == ("Client.set", "hall")
 
 
 async def test_a_rule_s_own_fields_do_not_take_the_places_of_the_runner_s(house):
