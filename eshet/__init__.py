@@ -17,6 +17,7 @@ The modules, from top to bottom; each imports only from those below it:
     codec            packing and unpacking values
     tasks            running tasks under these strategies
     scope            owns everything that is created in it, and disposes it at once
+    callables        the error for a callback that can't be called
     cause            tracks which input caused each effect
     clock            the time of the event loop and of the wall clock
     time_zones       time zones and their locations

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from eshet.callables import not_callable
 from eshet.client import Client, Subscription
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected
@@ -343,6 +344,8 @@ class SyncClient:
     # --- the threads --------------------------------------------------------------------------
 
     def _in_thread(self, function: Callable[..., Any]) -> _InThread:
+        if not callable(function):
+            raise not_callable(function, "a callback of a client", TypeError)
         return _InThread(function, self._callbacks)
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from eshet.callables import not_callable
 from eshet.scope import current_scope, report_error
 from eshet.tasks import (
     Arrival,
@@ -82,6 +83,8 @@ class TaskStrategy(abc.ABC):
 
     def wrap_fn(self, f: Callable[_P, Awaitable[object]]) -> Callable[_P, None]:
         """Return a function that runs `f`, with the same arguments, under this strategy."""
+        if not callable(f):
+            raise not_callable(f, "an argument of `wrap_fn`", TypeError)
         run = self.build()
 
         @functools.wraps(f)

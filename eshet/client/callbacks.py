@@ -13,6 +13,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
+from eshet.callables import not_callable
 from eshet.cause import Cause, current
 from eshet.client.observer import ClientObserver
 from eshet.scope import current_scope, is_contained, report_error
@@ -99,6 +100,9 @@ class Callback:
         path: the path for which it was registered.
         tasks: the tasks of the client.
         observer: the client's observer, which is notified of each input.
+
+    Raises:
+        TypeError: the function can't be called.
     """
 
     __slots__ = ("_in_context", "_observer", "_path", "_role", "_tasks", "function", "seen")
@@ -111,6 +115,8 @@ class Callback:
         tasks: Tasks,
         observer: ClientObserver | None = None,
     ) -> None:
+        if not callable(function):
+            raise not_callable(function, f"the {role} of {path}", TypeError)
         self.function: Callable[..., Any] = function
         self._role = role
         self._path = path

@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from eshet.callables import not_callable
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.apply import apply, apply_at_changes, apply_or
 from eshet.reactive.core.event import Event
 from eshet.reactive.core.markers import NoChange
@@ -73,6 +75,8 @@ def instantaneous_operator(f: Callable[..., R]) -> Callable[..., Event[R]]:
 def _lifted(
     f: Callable[..., Any], apply: Callable[..., Any], *, propagates_absent: bool = False
 ) -> Callable[..., Any]:
+    if not callable(f):
+        raise not_callable(f, "an argument of `yarp.fn`", ReactiveTypeError)
     lifted = Lifted(f, propagates_absent=propagates_absent)
 
     @functools.wraps(f)

@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from eshet.callables import not_callable
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.graph import Node, ValueNode
 from eshet.reactive.core.transaction import ENDED, thread_local
 from eshet.scope import Ownership, Scope, current_scope, is_contained, report_error, use_scope
@@ -182,7 +184,12 @@ def subscribe(
         callback: what to call.
         current: whether to call it first with the current value of the node.
         is_sink: see `Subscription`; a sink does not wait for the hand-over.
+
+    Raises:
+        ReactiveTypeError: the callback can't be called.
     """
+    if not callable(callback):
+        raise not_callable(callback, f"a callback of {node.describe()}", ReactiveTypeError)
     scope = current_scope()
     preparation = None if scope is None or is_sink else scope.find(Preparation)
     waits = preparation is not None and preparation.is_under_way

@@ -54,6 +54,21 @@ IN_A_RULE = [
         "ValueError: no bell",
     ),
     (
+        "a callback that is called at once",
+        """
+        press = await yarp.event_listen("/press")
+        press.on_event(print("pressed"))  # here
+        """,
+        "a callback of /press must be a function, and not None: pass the function itself",
+    ),
+    (
+        "a coroutine as the callback of a client",
+        """
+        await client.event_listen_cb("/press", client.set("/lamp", 1))  # here
+        """,
+        "write `f` instead of `f()`",
+    ),
+    (
         "text of a Value",
         """
         lux = await yarp.state_observe("/lux")
