@@ -7,6 +7,7 @@ these values: `is_`, and a comparison with `Unknown` or `NoValue` themselves.
 """
 
 import builtins
+import difflib
 import functools
 import operator
 from collections.abc import Callable, Iterator
@@ -239,7 +240,31 @@ def _attribute(self: Value[Any], name: builtins.str) -> Any:
     # use `yarp.getattr` for such an attribute of the held value.
     if name.startswith("_"):
         raise AttributeError(f"a Value has no attribute {name!r}", name=name, obj=self)
+    if (meant := _meant_by(name)) is not None:
+        raise AttributeError(
+            f"a Value has no attribute {name!r}: did you mean {meant!r}? For that attribute of the "
+            f"held value write `yarp.getattr(value, {name!r})`",
+            name=name,
+            obj=self,
+        )
     return getattr(self, name)
+
+
+_CALL_BACK: Final = ("on_value_changed", "subscribe")
+"""Methods whose misspelt names would be silent: an unknown value has any attribute."""
+
+_OF_OTHERS: Final = frozenset(("on_change", "on_changed", "on_event", "on_value"))
+"""Names that Events, and other libraries, have for `on_value_changed`."""
+
+
+def _meant_by(name: builtins.str) -> builtins.str | None:
+    """Return the method of a Value that a misspelt name stands for; None if it is not misspelt."""
+    if name in _OF_OTHERS:
+        return "on_value_changed"
+    # So near that `values`, `subscript` or `unsubscribe` are attributes of the held value.
+    near = difflib.get_close_matches(name, _CALL_BACK, n=1, cutoff=0.85)
+    is_other_word = "subscribe" in name or name == "subscript"
+    return near[0] if near and not is_other_word else None
 
 
 Value.__getattr__ = _attribute  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Python's functions and symbols on Values and Events."""
 
 import operator
+import types
 
 import pytest
 
@@ -175,6 +176,32 @@ def test_items_calls_and_attributes_are_those_of_the_held_value():
         _ = value.nonsense
     with pytest.raises(AttributeError, match="a Value has no attribute '_private'"):
         _ = value._private
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("on_event", "on_value_changed"),
+        ("on_change", "on_value_changed"),
+        ("on_value", "on_value_changed"),
+        ("on_value_change", "on_value_changed"),
+        ("on_vlaue_changed", "on_value_changed"),
+        ("suscribe", "subscribe"),
+        ("subscibe", "subscribe"),
+    ],
+)
+@pytest.mark.parametrize("held", [3, Unknown])
+def test_a_misspelt_method_that_calls_back_is_not_an_attribute_of_the_held_value(name, meant, held):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}': did you mean '{meant}'"):
+        getattr(yarp.Value(held), name)
+
+
+@pytest.mark.parametrize(
+    "name", ["values", "on_values", "subscript", "unsubscribe", "subscribers", "on_time"]
+)
+def test_a_name_that_is_only_similar_is_an_attribute_of_the_held_value(name):
+    held = types.SimpleNamespace(**{name: 1})
+    assert getattr(yarp.Value(held), name).value == 1
 
 
 def test_an_event_can_be_called_and_indexed():
