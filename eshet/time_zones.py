@@ -4,15 +4,16 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import tzinfo
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from math import acos, cos, degrees, radians, sin
 from pathlib import Path
 from typing import Final
-from zoneinfo import TZPATH, ZoneInfo
+from zoneinfo import TZPATH, ZoneInfo, available_timezones
 
 from eshet.exceptions import ReactiveTypeError
-from eshet.text import safe_repr
+from eshet.text import safe_repr, type_name
 
 __all__ = ["distance", "place_of", "zone_of"]
 
@@ -28,16 +29,28 @@ def zone_of(tz: str | tzinfo | None) -> tzinfo:
     """
     if isinstance(tz, tzinfo):
         return tz
+    if tz is not None and not isinstance(tz, str):
+        raise _not_a_zone(tz, f"its type is {type_name(tz)}")
+    name = tz or _system_zone()
     try:
-        if tz is not None and not isinstance(tz, str):
-            raise TypeError(f"its type is {type(tz).__name__}")
-        return ZoneInfo(tz or _system_zone())
-    except (LookupError, OSError, TypeError, ValueError) as error:
-        name = _system_zone() if tz is None or tz == "" else tz
-        raise ReactiveTypeError(
-            'a time zone is a name, such as "Europe/Berlin", or a tzinfo, and not '
-            f"{safe_repr(name, 200)}: {error}"
-        ) from error
+        return ZoneInfo(name)
+    except (LookupError, OSError, ValueError):  # the cause names files that the user has not
+        raise _not_a_zone(name, _advice_on(name)) from None
+
+
+def _not_a_zone(tz: object, why: str) -> ReactiveTypeError:
+    return ReactiveTypeError(
+        'a time zone is a name, such as "Europe/Berlin", or a tzinfo, and not '
+        f"{safe_repr(tz, 200)}: {why}"
+    )
+
+
+def _advice_on(name: str) -> str:
+    """Return what is wrong with the name of a zone, with a similar name if there is one."""
+    zones = sorted(available_timezones())
+    places = [zone for zone in zones if zone.lower().endswith(f"/{name.lower()}")]
+    near = places or get_close_matches(name, zones, n=1)
+    return f"did you mean {near[0]!r}?" if near else "there is no zone of this name"
 
 
 def place_of(zone: tzinfo) -> tuple[float, float] | None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.batch import Transient
@@ -93,7 +93,7 @@ class Value(Reactive[T]):
         try:
             node = self._source
         except AttributeError:
-            self._refuse_setting()
+            raise self._setting_error() from None
         node.transactions.change(node, value)  # like node.change(), with one call less
 
     def set_instantaneous_value(self, value: T) -> None:
@@ -102,7 +102,7 @@ class Value(Reactive[T]):
         The previous value is back before callbacks are called, without another change.
         """
         if not is_settable(self):
-            self._refuse_setting()
+            raise self._setting_error()
         self._node.transactions.change(Transient(self._node), value)
 
     if TYPE_CHECKING:  # operators.py adds them; these declare the results of comparisons
@@ -121,15 +121,15 @@ class Value(Reactive[T]):
         _warn_of_text(self._node)
         return format(self.value, spec)
 
-    def _refuse_setting(self) -> NoReturn:
+    def _setting_error(self) -> ReactiveTypeError:
         name = self._node.describe()
         if isinstance(self._node, ObservedNode):
-            raise ReactiveTypeError(
+            return ReactiveTypeError(
                 f"this Value only observes {name}, setting it would not reach the device: write "
                 f'`await yarp.set_value("{name}", value)` to follow a Value, or '
                 f'`await client.set("{name}", 100)` to set it once'
             )
-        raise ReactiveTypeError(
+        return ReactiveTypeError(
             f"{name} follows other Values and can't be set: set those, or, to send a value to a "
             'device, write `await yarp.set_value("/path", value)`'
         )

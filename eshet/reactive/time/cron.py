@@ -115,7 +115,7 @@ def _expression(at: Any) -> str:
         raise ReactiveTypeError(
             'a schedule is a time of day, such as "07:30", or the five fields of cron, '
             f'such as "*/10 6-22 * * *", and not {safe_repr(at, 200)}: {error}'
-        ) from error
+        ) from None
     if not comes:
         raise ReactiveTypeError(f"the schedule {at!r} never matches")
     return expression

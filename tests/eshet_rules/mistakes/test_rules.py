@@ -69,6 +69,20 @@ IN_A_RULE = [
         "write `f` instead of `f()`",
     ),
     (
+        "a cron expression with a wrong field",
+        """
+        morning = yarp.schedule("61 6 * * *")  # here
+        """,
+        'a schedule is a time of day, such as "07:30"',
+    ),
+    (
+        "a time zone without its area",
+        """
+        morning = yarp.schedule("07:30", tz="berlin")  # here
+        """,
+        "did you mean 'Europe/Berlin'?",
+    ),
+    (
         "text of a Value",
         """
         lux = await yarp.state_observe("/lux")
@@ -349,6 +363,10 @@ async def say(house, text):
     return [r for r in house.log.records if r["level"] in ("warning", "error")]
 
 
+CHAINED = ("direct cause of the following", "another exception occurred")
+"""What Python writes between two errors; only the error of the user is to be shown."""
+
+
 def expected_line(text):
     [line] = [n for n, each in enumerate(text.splitlines(), start=1) if "# here" in each]
     return line
@@ -361,6 +379,7 @@ async def test_a_mistake_in_a_rule_is_named_with_its_line_and_a_remedy(house, na
     naming = [r for r in said if f"hall.py:{expected_line(text)}" in named_place(r)]
     assert naming, said
     assert any(remedy in str(r.values()).replace("\\'", "'") for r in naming), naming
+    assert not any(each in r.get("traceback", "") for r in naming for each in CHAINED)
     # What a server refuses may be right the next time, so the rule is restarted.
     assert len(naming) == 1 or "ErrorValue" in naming[0]["error"], naming
 
@@ -371,6 +390,7 @@ async def test_a_mistake_in_a_file_is_named_with_its_line_and_a_remedy(house, na
     said = await say(house, text)
     [record] = [r for r in said if f"hall.py:{expected_line(text)}" in named_place(r)]
     assert remedy in str(record.values()).replace("\\'", "'")
+    assert not any(each in record.get("traceback", "") for each in CHAINED)
 
 
 async def test_a_state_that_can_not_be_set_is_named_with_its_path_and_a_remedy(house):

@@ -125,6 +125,9 @@ BERLIN_PLACE = {"latitude": 52.52, "longitude": 13.40, "tz": "Europe/Berlin"}
     ("make", "says"),
     [
         (lambda: yarp.schedule("07:30", tz="Europe/Berln"), "time zone.*'Europe/Berln'"),
+        (lambda: yarp.schedule("07:30", tz="Europe/Berln"), "did you mean 'Europe/Berlin'"),
+        (lambda: yarp.schedule("07:30", tz="nowhere/at/all"), "there is no zone of this name"),
+        (lambda: yarp.schedule("07:30", tz="Europe"), "and not 'Europe': "),
         (lambda: yarp.schedule("07:30", tz="../etc/passwd"), "time zone.*passwd"),
         (lambda: yarp.schedule("07:30", tz=1), "time zone.*int"),
         (lambda: yarp.schedule("07:30", skipped="Later"), 'skipped=.*"later" or "skip"'),
