@@ -15,12 +15,14 @@ without `@rule` may have one rule: its `async def main()`.
 """
 
 import contextlib
+import difflib
 import enum
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, overload
+from typing import Any, Final, ParamSpec, TypeVar, overload
 
 from eshet.text import safe_repr
 from eshet.utils import TaskStrategy
@@ -29,6 +31,9 @@ from eshet_rules.exceptions import RuleMisuse
 __all__ = ["ARGUMENTS", "OnReload", "Rule", "collect_rules", "main_rule", "rule"]
 
 RuleFunction = Callable[..., Awaitable[object]]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 ARGUMENTS: Final = {
     "client": "the module's ESHET client",
@@ -84,6 +89,28 @@ class Rule:
         return [name for name in free if name in ARGUMENTS]
 
 
+def _checking_names(make: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Return a method of `_RuleMaker` that names its arguments if one with another name is given.
+
+    The error of Python would name the method, which is not what the user has called.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    valid = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+
+    @functools.wraps(make)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for name in kwargs:
+            if name not in valid:
+                near = difflib.get_close_matches(name, valid, n=1)
+                hint = f"did you mean `{near[0]}`? " if near else ""
+                raise RuleMisuse(
+                    f"@rule has no argument `{name}`: {hint}Its arguments are {', '.join(valid)}"
+                )
+        return make(*args, **kwargs)
+
+    return call
+
+
 class _RuleMaker:
     """Makes rules; `rule` is the only instance."""
 
@@ -100,6 +127,7 @@ class _RuleMaker:
         on_reload: str = OnReload.HAND_OVER,
     ) -> Callable[[RuleFunction], Rule]: ...
 
+    @_checking_names
     def __call__(
         self,
         function: RuleFunction | None = None,
@@ -139,6 +167,7 @@ class _RuleMaker:
 
         return make if function is None else make(function)
 
+    @_checking_names
     def each(
         self,
         *arguments: Any,

@@ -144,6 +144,10 @@ class Lamp:
         (lambda: rule(Lamp), "is not a function"),
         (lambda: rule(functools.partial(asks, 1, log=2)), "is not a function"),
         (lambda: rule(rule(coroutine_function)), "write @rule once"),
+        (lambda: rule(strategie=1), "no argument `strategie`: did you mean `strategy`"),
+        (lambda: rule(retries=1), "no argument `retries`: Its arguments are strategy, name, on_re"),
+        (lambda: rule.each("hall", on_relaod="restart"), "did you mean `on_reload`"),
+        (lambda: rule.each("hall", name="light"), "Its arguments are strategy, on_reload$"),
     ],
 )
 def test_wrong_use_is_an_error_that_says_what_to_write(misuse, advice):
