@@ -24,6 +24,10 @@ from plain yarp, change its import. The modules `fsm`, `store`, `temporal`, `uti
 the contents of yarp's modules of these names.
 """
 
+import difflib
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
 from eshet import reactive
 from eshet.reactive import *  # noqa: F403 - it has an __all__ of its own
 from eshet.reactive.core.handle import Reactive
@@ -63,3 +67,13 @@ __all__ = [
     "store",
     "using_client",
 ]
+
+if not TYPE_CHECKING:  # a type checker reports misspelt names itself
+
+    def __getattr__(name: str) -> NoReturn:
+        near = difflib.get_close_matches(name, __all__, n=1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        # Without `name`, as Python 3.12 and later would add a suggestion of its own.
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}{hint}", obj=sys.modules[__name__]
+        )

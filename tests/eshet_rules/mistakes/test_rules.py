@@ -262,6 +262,13 @@ IN_A_RULE = [
         "NameError: name 'luxx' is not defined",
     ),
     (
+        "a misspelt name of yarp",
+        """
+        lux = yarp.norepeat(await yarp.state_observe("/lux"))  # here
+        """,
+        "module 'eshet.yarp' has no attribute 'norepeat': did you mean 'no_repeat'?",
+    ),
+    (
         "a misspelt function",
         """
         lux = await yarp.state_obsrve("/lux")  # here
