@@ -13,6 +13,7 @@ leaves them out.
 """
 
 import builtins
+import difflib
 import importlib.util
 import itertools
 import linecache
@@ -44,6 +45,9 @@ __all__ = ["Importer", "ModuleVersion"]
 
 _VERSIONS: Final = re.compile(r"@[0-9a-f]{8}#\d+")
 """The suffix of a version in the names of module objects; error texts omit it."""
+
+
+_NOT_IN_MODULE: Final = re.compile(r"cannot import name '(?P<name>[^']*)'")
 
 
 class Importer:
@@ -342,6 +346,8 @@ class Importer:
         ours = [(file, line) for file, line in places if file.is_relative_to(self.folder)]
         if (cycle := self._cycle(error, [file for file, _ in ours])) is not None:
             problem += f" ({cycle}: move the code that both need into a third file)"
+        elif (near := self._near_name(error)) is not None and "Did you mean" not in problem:
+            problem += f": did you mean {near}?"
         if ours:
             file, line = ours[-1]
             return ImportFailed(name, file, line, self._line(file, line), problem)
@@ -369,6 +375,23 @@ class Importer:
             return None
         *others, last = importing[importing.index(name) :]
         return f"{', '.join(others)} and {last} import each other" if others else None
+
+    def _near_name(self, error: BaseException) -> str | None:
+        """Return the name that was meant, if an import failed because of a misspelt one."""
+        match error:
+            case ModuleNotFoundError(name=str(wrong)):
+                names = {*self._sources, *self._folders}
+            case ImportError(name=str(module)) if found := _NOT_IN_MODULE.search(safe_str(error)):
+                wrong, known = found["name"], sys.modules.get(module)
+                package = _VERSIONS.sub("", module).replace("/", ".")
+                inside = f"{package}." if package else ""
+                names = {n.removeprefix(inside) for n in self._sources if n.startswith(inside)}
+                if isinstance(known, ModuleType):  # a rule may have given it keys of any type
+                    names.update(each for each in list(vars(known)) if type(each) is str)
+            case _:
+                return None
+        near = difflib.get_close_matches(wrong, sorted(names - {wrong}), n=1, cutoff=0.8)
+        return near[0] if near else None
 
     def _line(self, file: Path, number: int) -> str:
         """Return a line of the imported source: linecache has the old version again by now."""

@@ -501,6 +501,33 @@ def test_what_else_can_go_wrong_has_its_own_message(rules, text, problem):
     assert error.file == rules.folder.path / "hall.py"
 
 
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("import notify", "_notify"),
+        ("from notify import send", "_notify"),
+        ("from .notify import send", "_notify"),
+        ("from . import notify", "_notify"),
+        ("from _notify import sent_all", "send_all"),
+        ("from lights import hal", "hall"),
+        ("import lights.hal", "lights.hall"),
+        ("from eshet.yarp import norepeat", "no_repeat"),
+    ],
+)
+def test_a_misspelt_import_names_what_is_near(rules, text, near):
+    rules.write("_notify.py", "def send_all(): ...")
+    rules.write("lights/hall.py", "")
+    rules.write("garden.py", text)
+    problem = rules.fails("garden").problem
+    assert problem.endswith((f": did you mean {near}?", f"Did you mean: '{near}'?"))
+
+
+def test_an_import_without_a_near_name_has_no_suggestion(rules):
+    rules.write("_notify.py", "")
+    rules.write("garden.py", "import requestz_of_others")
+    assert rules.fails("garden").problem.endswith("No module named 'requestz_of_others'")
+
+
 def test_bytes_that_are_no_text_are_a_syntax_error(rules):
     (rules.folder.path / "hall.py").write_bytes(b"a = '\xff'")
     assert "SyntaxError" in rules.fails("hall").problem
