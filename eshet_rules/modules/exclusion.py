@@ -2,7 +2,8 @@
 
 Tools leave copies beside a file: merge tools, synchronisation, backups, file managers. If a copy of
 a rule ran, it would do everything a second time. Folders of installed packages contain thousands of
-modules, none of which is a rule.
+modules, none of which is a rule. A file with the name of one of our packages would hide that from
+all rules.
 """
 
 import os
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
-__all__ = ["why_excluded", "why_folder_excluded"]
+__all__ = ["OUR_PACKAGES", "why_excluded", "why_folder_excluded"]
 
 _COPIES: Final = (
     (r"\.sync-conflict-", "a conflict that Syncthing left"),
@@ -31,6 +32,10 @@ _COPY: Final = [(re.compile(pattern), what) for pattern, what in _COPIES]
 _PACKAGES: Final = frozenset({"node_modules", "site-packages", "__MACOSX", "@eaDir", "lost+found"})
 
 
+OUR_PACKAGES: Final = frozenset({"eshet", "eshet_rules"})
+"""The packages that rules import; nothing in the rules folder may hide them."""
+
+
 def why_excluded(path: str, exclude: Sequence[str] = ()) -> str | None:
     """Return why a file is left out; None if it is not.
 
@@ -40,6 +45,8 @@ def why_excluded(path: str, exclude: Sequence[str] = ()) -> str | None:
     """
     if exclude and (why := _configured(path, exclude)) is not None:
         return why
+    if path.removesuffix(".py") in OUR_PACKAGES:
+        return _hides(path.removesuffix(".py"))
     stem = path[path.rfind("/") + 1 :].removesuffix(".py")
     if _MAY_BE_COPY(stem) is None:
         return None
@@ -56,11 +63,17 @@ def why_folder_excluded(path: str, names: set[str], exclude: Sequence[str] = ())
     """
     if (why := _configured(path, exclude)) is not None:
         return why
+    if path in OUR_PACKAGES:
+        return _hides(path)
     if "pyvenv.cfg" in names:
         return "it is a virtual environment"
     if os.path.basename(path) in _PACKAGES:  # noqa: PTH119
         return "it is a folder of packages, or of the system"
     return None
+
+
+def _hides(package: str) -> str:
+    return f"it has the name of the package `{package}`, which rules import: rename it"
 
 
 def _configured(path: str, exclude: Sequence[str]) -> str | None:

@@ -5,7 +5,7 @@ old version keeps running undisturbed while a new one is imported, and a version
 nothing behind. Modules of the rules folder import each other by their plain names, absolute or
 relative, and get the versions that belong together: Python's `import` statement calls the
 `__import__` in the builtins of a module, and rule modules have one that looks into the rules folder
-first. A file never hides a module of the standard library with the same name.
+first. A file never hides a module of the standard library or one of our packages by its name.
 
 Invariants: `current` holds, for each name, the newest version that could be imported; a version
 and those that it imports are in `sys.modules`, under their own names, until a call of `keep_only`
@@ -31,6 +31,7 @@ from eshet.text import safe_str
 from eshet.user_errors import error_text, plain_error
 from eshet_rules.exceptions import ImportFailed
 from eshet_rules.modules.discovery import Source
+from eshet_rules.modules.exclusion import OUR_PACKAGES
 from eshet_rules.modules.module_objects import (
     PackageFinder,
     folder_module,
@@ -46,6 +47,9 @@ __all__ = ["Importer", "ModuleVersion"]
 _VERSIONS: Final = re.compile(r"@[0-9a-f]{8}#\d+")
 """The suffix of a version in the names of module objects; error texts omit it."""
 
+
+_NEVER_HIDDEN: Final = sys.stdlib_module_names | OUR_PACKAGES
+"""Modules that no file of the rules folder replaces in an import."""
 
 _NOT_IN_MODULE: Final = re.compile(r"cannot import name '(?P<name>[^']*)'")
 
@@ -321,7 +325,7 @@ class Importer:
 
     def _is_ours(self, name: str) -> bool:
         top = name.partition(".")[0]
-        return top not in sys.stdlib_module_names and self._exists(top)
+        return top not in _NEVER_HIDDEN and self._exists(top)
 
     def _fingerprint(self, name: str) -> str:
         """Return the version of a module's source; "folder" for a folder, empty for neither."""

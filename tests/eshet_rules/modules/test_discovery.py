@@ -258,6 +258,20 @@ def test_folders_of_packages_are_left_out_and_reported_once(folder, file):
     assert discovery.newly_excluded() == {}
 
 
+@pytest.mark.parametrize(
+    "file", ["eshet.py", "eshet_rules.py", "eshet/__init__.py", "eshet/yarp.py", "eshet_rules/a.py"]
+)
+def test_the_name_of_our_package_is_left_out_with_a_remedy(folder, file):
+    folder.write(file, "")
+    folder.write("hall.py", "")
+    folder.write("up/eshet.py", "")
+    discovery = Discovery(folder.path)
+    assert list(discovery()) == ["hall", "up.eshet"]
+    [(path, why)] = discovery.newly_excluded().items()
+    assert path == folder.path / file.partition("/")[0]
+    assert why.endswith("which rules import: rename it")
+
+
 @pytest.mark.parametrize("glob", ["draft_*.py", "drafts", "drafts/", "up/*/lamp.py", "up/drafts"])
 def test_what_is_configured_is_left_out(folder, glob):
     folder.write("hall.py", "")

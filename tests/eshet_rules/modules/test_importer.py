@@ -501,6 +501,15 @@ def test_what_else_can_go_wrong_has_its_own_message(rules, text, problem):
     assert error.file == rules.folder.path / "hall.py"
 
 
+@pytest.mark.parametrize("file", ["eshet.py", "eshet/yarp.py", "eshet_rules/lights.py"])
+def test_a_file_does_not_hide_our_packages(rules, file):
+    rules.write(file, "")
+    rules.write(
+        "hall.py", "from eshet import yarp\nfrom eshet_rules import rule\nimport eshet.yarp"
+    )
+    assert rules.load("hall").namespace["yarp"].__name__ == "eshet.yarp"
+
+
 @pytest.mark.parametrize(
     ("text", "near"),
     [
