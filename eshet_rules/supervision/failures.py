@@ -1,18 +1,20 @@
 """Logs failures in a rule.
 
-A task with retries fails repeatedly while its device is unreachable. The log shows the first
-failure, then at most one a minute, and the first success; the trail has each attempt.
+A task with retries fails repeatedly while its device is unreachable, and a callback with a mistake
+fails at each event. The log shows the first failure, then at most one a minute, and the first
+success of a task with retries; the trail has each failure.
 """
 
-import asyncio
 import math
 import re
+import time
 from collections.abc import Callable
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.exceptions import Disconnected, PathTaken
+from eshet.interpreter import running_loop
 from eshet.text import safe_str
 from eshet.user_errors import is_error
 from eshet_rules.audit.records import AttemptFailed, RuleFailed, RuleRecovered, emit
@@ -26,7 +28,7 @@ _MOST: Final = 256
 """Maximum number of failures to track; beyond it, the oldest is dropped."""
 
 _ATTEMPT: Final = re.compile(r"attempt \d+ of ")
-_NUMBER: Final = re.compile(r"\d+")
+_NUMBER: Final = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 class _Series:
@@ -51,12 +53,12 @@ class Failures:
     def __init__(self, log: FilteringBoundLogger, is_connected: Callable[[], bool]) -> None:
         self._log = log
         self._is_connected = is_connected
-        self._series: dict[tuple[str, str], _Series] = {}
+        self._series: dict[tuple[type[RuleFailed], str, str], _Series] = {}
         self.note: Callable[[BaseException], object] = lambda error: None
         """Called with each error."""
 
     def report(self, error: BaseException, doing: str) -> None:
-        """Log an error, with a limited rate if it is one of an attempt that may be retried."""
+        """Log an error, or note it at debug level if an equal one was logged in the last minute."""
         if isinstance(error, Disconnected) and not self._is_connected():
             emit(self._log, RuleFailed(doing=doing), level="debug", error=error)
             return
@@ -65,34 +67,31 @@ class Failures:
             emit(self._log, RuleFailed(doing=doing), level="debug", error=error)
             return
         task = _ATTEMPT.sub("", doing)
-        if task == doing:
-            emit(self._log, RuleFailed(doing=doing), error=error)
-        else:
-            self._report_attempt(error, doing, self._series_of(task, error))
-
-    def _report_attempt(self, error: BaseException, doing: str, series: _Series) -> None:
+        kind = RuleFailed if task == doing else AttemptFailed
+        series = self._series_of(kind, task, error)
         series.failures += 1
-        now = asyncio.get_running_loop().time()
+        loop = running_loop()  # None in a thread that a rule has started
+        now = time.monotonic() if loop is None else loop.time()
         if now - series.shown_at < _PAUSE:
             series.unshown += 1
-            emit(self._log, AttemptFailed(doing=doing), level="debug", error=error)
+            emit(self._log, kind(doing=doing), level="debug", error=error)
             return
-        emit(self._log, AttemptFailed(doing=doing, again=series.unshown or None), error=error)
+        emit(self._log, kind(doing=doing, again=series.unshown or None), error=error)
         series.shown_at, series.unshown = now, 0
 
     def succeeded(self, doing: str) -> None:
-        """Log the success of an operation that has failed before."""
-        found = [key for key in self._series if key[0] == doing]
+        """Log the success of an operation with retries that has failed before."""
+        found = [key for key in self._series if key[:2] == (AttemptFailed, doing)]
         failures = sum(self._series.pop(key).failures for key in found)
         if failures:
             emit(self._log, RuleRecovered(doing=doing, failures=failures))
 
-    def _series_of(self, task: str, error: BaseException) -> _Series:
+    def _series_of(self, kind: type[RuleFailed], task: str, error: BaseException) -> _Series:
         """Return the series that an error belongs to; numbers in its text are ignored."""
-        key = task, f"{type(error).__name__} {_NUMBER.sub('', safe_str(error))}"
+        key = kind, task, f"{type(error).__name__} {_NUMBER.sub('', safe_str(error))}"
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = _Series()
             if len(self._series) > _MOST:
-                del self._series[next(iter(self._series))]
+                self._series.pop(next(iter(self._series)), None)
         return series
