@@ -241,10 +241,10 @@ def _attribute(self: Value[Any], name: builtins.str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"a Value has no attribute {name!r}", name=name, obj=self)
     if (meant := _meant_by(name)) is not None:
+        # Without `name`, as Python 3.12 and later would add a suggestion of its own.
         raise AttributeError(
             f"a Value has no attribute {name!r}: did you mean {meant!r}? For that attribute of the "
             f"held value write `yarp.getattr(value, {name!r})`",
-            name=name,
             obj=self,
         )
     return getattr(self, name)

@@ -96,10 +96,10 @@ class Event(Reactive[T]):
         def __getattr__(self, name: str) -> NoReturn:
             near = difflib.get_close_matches(name, [n for n in dir(Event) if n[0] != "_"], n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
+            # Without `name`, as Python 3.12 and later would add a suggestion of its own.
             raise AttributeError(
                 f"an Event has no attribute {name!r}: {hint}"
                 f"For that attribute of each payload write `yarp.getattr(event, {name!r})`",
-                name=name,
                 obj=self,
             )
 
