@@ -236,7 +236,11 @@ class Importer:
         importing = self._loaded.get((namespace or {}).get("__name__", ""))
         if importing is None or (level == 0 and not self._is_ours(name)):
             self._requested.add(name.partition(".")[0])
-            return builtins.__import__(name, namespace, local, fromlist, level)
+            try:
+                return builtins.__import__(name, namespace, local, fromlist, level)
+            except ModuleNotFoundError as error:
+                self._suggest_name(error, name)
+                raise
         full_name = _absolute(importing.source, name, level)
         if not fromlist:
             return self._import_dotted(importing, full_name)
@@ -350,7 +354,7 @@ class Importer:
         ours = [(file, line) for file, line in places if file.is_relative_to(self.folder)]
         if (cycle := self._cycle(error, [file for file, _ in ours])) is not None:
             problem += f" ({cycle}: move the code that both need into a third file)"
-        elif (near := self._near_name(error)) is not None and "Did you mean" not in problem:
+        elif (near := self._near_name(error)) is not None and "did you mean" not in problem.lower():
             problem += f": did you mean {near}?"
         if ours:
             file, line = ours[-1]
@@ -396,6 +400,11 @@ class Importer:
                 return None
         near = difflib.get_close_matches(wrong, sorted(names - {wrong}), n=1, cutoff=0.8)
         return near[0] if near else None
+
+    def _suggest_name(self, error: ModuleNotFoundError, name: str) -> None:
+        """Add a near name to the error of an import statement, which may be in a function."""
+        if error.name == name and (near := self._near_name(error)) is not None:
+            error.msg = f"{error.msg}: did you mean {near}?"
 
     def _line(self, file: Path, number: int) -> str:
         """Return a line of the imported source: linecache has the old version again by now."""

@@ -531,6 +531,14 @@ def test_a_misspelt_import_names_what_is_near(rules, text, near):
     assert problem.endswith((f": did you mean {near}?", f"Did you mean: '{near}'?"))
 
 
+def test_a_misspelt_import_in_a_function_names_what_is_near(rules):
+    rules.write("_notify.py", "")
+    rules.write("garden.py", "def water():\n    import notify")
+    water = rules.load("garden").namespace["water"]
+    with pytest.raises(ModuleNotFoundError, match="'notify': did you mean _notify"):
+        water()
+
+
 def test_an_import_without_a_near_name_has_no_suggestion(rules):
     rules.write("_notify.py", "")
     rules.write("garden.py", "import requestz_of_others")
