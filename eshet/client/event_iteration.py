@@ -5,6 +5,7 @@ import logging
 from typing import Any, Final
 
 from eshet.cause import Cause, current
+from eshet.scope import current_scope
 
 __all__ = ["EventIteration"]
 
@@ -24,6 +25,8 @@ class EventIteration:
     def __init__(self, client: object, path: str, logger: logging.Logger) -> None:
         self.client: Final = client
         self.path: Final = path
+        self.scope: Final = current_scope()
+        """The scope that is current when the iteration starts."""
         self._logger = logger
         self._waiting: asyncio.Queue[tuple[Any, Cause | None] | None] = asyncio.Queue()
         self._warn_at = _WARN_WAITING

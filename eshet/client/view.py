@@ -16,8 +16,9 @@ sent and that are not yet answered are not sent again by the new one; see `resum
 import asyncio
 import functools
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context, copy_context
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from eshet import codec
@@ -93,7 +94,10 @@ class ClientView(Client):
         self._resumed: defaultdict[_Sent, list[asyncio.Future[Any]]] = defaultdict(list)
 
     def take_over(
-        self, old: "ClientView | None" = None, when_free: Awaitable[object] | None = None
+        self,
+        old: "ClientView | None" = None,
+        when_free: Awaitable[object] | None = None,
+        rules: Mapping[Scope, str] = MappingProxyType({}),
     ) -> None:
         """Start to receive, answer and send; all at once, replacing the old view if given.
 
@@ -103,6 +107,8 @@ class ClientView(Client):
         Args:
             old: the view to replace.
             when_free: done when the paths that others were about to give up are free.
+            rules: the names of the rules of both views, by their scopes. Events that wait for an
+                iteration move to the iteration of the same rule.
         """
         self._held_back = False
         self._registrar.take_over(when_free)
@@ -115,7 +121,7 @@ class ClientView(Client):
             else:
                 self._skip_unchanged(output, StateChanged.code, path)
         if old is not None:
-            self._take_over_iterations(old)
+            self._take_over_iterations(old, rules)
             self._last_sent = old._last_sent
             for request in self._manager.in_flight:
                 if request.code in _RESUMED and not request.future.done():
@@ -133,15 +139,27 @@ class ClientView(Client):
         for callback in callbacks:
             callback.release()
 
-    def _take_over_iterations(self, old: "ClientView") -> None:
-        """Move the events that wait for iterations of the old view to this one, path by path."""
-        waiting: defaultdict[str, list[EventIteration]] = defaultdict(list)
+    def _take_over_iterations(self, old: "ClientView", rules: Mapping[Scope, str]) -> None:
+        """Move the events that wait for iterations of the old view to those of this one.
+
+        They move to the same rule's iterations of the path, in their order. If one iteration of the
+        path is left in each view, its rule was renamed.
+        """
+        theirs: defaultdict[tuple[str, str], list[EventIteration]] = defaultdict(list)
+        unmatched: defaultdict[str, list[EventIteration]] = defaultdict(list)
         for each in self._iterations:
             if each.client is old:
-                waiting[each.path].append(each)
+                theirs[_rule_of(each.scope, rules), each.path].append(each)
         for each in self._iterations:
-            if each.client is self and waiting[each.path]:
-                each.take_over(waiting[each.path].pop(0))
+            if each.client is self:
+                if same := theirs[_rule_of(each.scope, rules), each.path]:
+                    each.take_over(same.pop(0))
+                else:
+                    unmatched[each.path].append(each)
+        for path, ours in unmatched.items():
+            left = [each for (_, of), all_ in theirs.items() if of == path for each in all_]
+            if len(ours) == len(left) == 1:
+                ours[0].take_over(left[0])
 
     def owns(self, path: str) -> bool:
         """Whether this connection has registered the path, and has not given it up."""
@@ -207,6 +225,12 @@ class ClientView(Client):
         callback = _HeldCallback(function, role, path.decode(), self._tasks, observer)
         self._callbacks.append(callback)
         return callback
+
+
+def _rule_of(scope: Scope | None, rules: Mapping[Scope, str]) -> str:
+    while scope is not None and scope not in rules:
+        scope = scope.parent
+    return "" if scope is None else rules[scope]
 
 
 class _HeldCallback(Callback):

@@ -153,7 +153,11 @@ class ModuleInstance:
         # In the direction of the data flow: inputs, nodes, outputs.
         with use_cause(self.cause):
             with quietly():
-                self._client.take_over(old._client if old is not None else None, when_free)
+                if old is not None:
+                    rules = old._all_rules_by_scope() | self._all_rules_by_scope()
+                    self._client.take_over(old._client, when_free, rules)
+                else:
+                    self._client.take_over(when_free=when_free)
                 if snapshot is not None:
                     self._restore(snapshot)
                 beginning = self._preparation.end()

@@ -721,3 +721,58 @@ async def test_a_module_that_is_not_at_rest_does_not_hold_up_the_commit_of_other
     await house.advance(1)
     assert await update
     assert busies == [1, 2]
+
+
+TWO_ITERATIONS = """
+import asyncio
+from eshet_rules import rule
+
+@rule.each({rooms})
+async def log_motion(room, client):
+    async for number in client.event_listen("/motion"):
+        await client.event_emit(f"/seen/{{room}}", number)
+        if room == "bath":
+            await asyncio.sleep(2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("rooms", "bath"),
+    [
+        ("'hall', 'bath'", [0, 1, 2, 3]),
+        ("'bath', 'hall'", [0, 1, 2, 3]),
+        ("'hall',", [0]),
+    ],
+)
+async def test_events_that_wait_for_an_async_for_stay_with_their_rule(house, rooms, bath):
+    emit = await house.viewer.event_register("/motion")
+    seen = {"bath": [], "hall": []}
+    for room, numbers in seen.items():
+        await house.viewer.event_register(f"/seen/{room}")
+        await house.viewer.event_listen_cb(f"/seen/{room}", numbers.append)
+    house.write("log.py", TWO_ITERATIONS.format(rooms="'bath', 'hall'"))
+    await house.update(2)
+    for number in range(4):
+        await emit(number)
+    await house.advance(0.1)
+    house.write("log.py", TWO_ITERATIONS.format(rooms=rooms))
+    await house.update()
+    await house.advance(30)
+    assert seen == {"bath": bath, "hall": [0, 1, 2, 3]}
+
+
+async def test_events_that_wait_for_an_async_for_follow_a_renamed_rule(house):
+    emit = await house.viewer.event_register("/motion")
+    await house.viewer.event_register("/seen/bath")
+    seen = []
+    await house.viewer.event_listen_cb("/seen/bath", seen.append)
+    text = TWO_ITERATIONS.format(rooms="'bath',")
+    house.write("log.py", text)
+    await house.update(2)
+    for number in range(4):
+        await emit(number)
+    await house.advance(0.1)
+    house.write("log.py", text.replace("log_motion", "note_motion"))
+    await house.update()
+    await house.advance(30)
+    assert seen == [0, 1, 2, 3]
