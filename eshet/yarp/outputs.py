@@ -158,7 +158,8 @@ class Outputs:
     ) -> list[Snapshot]:
         """Let all sinks continue from those of the old version, or start.
 
-        A sink without a clear predecessor continues from the last value sent to its path.
+        A sink without a clear predecessor continues from one of the same function and path that no
+        other sink continues from; else, if it follows a Value, from the last value sent to the path.
 
         Args:
             rules: the names of rules, by their scopes.
@@ -170,18 +171,16 @@ class Outputs:
         """
         self._held_back = False
         snapshots = [snapshot for snapshot in snapshots if _is_state(snapshot.data)]
-        taken = []
-        matching = match([snapshot.description for snapshot in snapshots], self._describe(rules))
+        states = self._predecessors(rules, snapshots)
         last_of_path = {
-            snapshot.description.label: snapshot.data
+            snapshot.description.label: {**snapshot.data, "unfinished": []}
             for snapshot in snapshots
             if snapshot.data["last"]
         }
-        for position, (output, scope) in enumerate(list(self._outputs.items())):
-            state = last_of_path.get(output.label)
-            if position in matching.pairs:
-                state = snapshots[matching.pairs[position]].data
-            taken.append(state)
+        for output, scope in list(self._outputs.items()):
+            state = states.get(output)
+            if state is None and output.follows:
+                state = last_of_path.get(output.label)
             try:
                 output.release(state, was_down=was_down)
             except BaseException as error:  # raised by a strategy; the others are still released
@@ -189,9 +188,24 @@ class Outputs:
                     raise
                 if scope is not None:
                     scope.report(error, output.label)
-        return [
-            snapshot for snapshot in snapshots if not any(snapshot.data is state for state in taken)
-        ]
+        taken = {id(state) for state in states.values()}
+        return [snapshot for snapshot in snapshots if id(snapshot.data) not in taken]
+
+    def _predecessors(
+        self, rules: Mapping[Scope, str], snapshots: Sequence[Snapshot]
+    ) -> dict[HeldOutput, Any]:
+        """Return the states from which sinks continue, each of at most one sink."""
+        outputs = list(self._outputs)
+        pairs = match([each.description for each in snapshots], self._describe(rules)).pairs
+        left: dict[str, list[Any]] = {}
+        for position, snapshot in enumerate(snapshots):
+            if position not in pairs.values():
+                left.setdefault(snapshot.description.label, []).append(snapshot.data)
+        states = {outputs[ours]: snapshots[theirs].data for ours, theirs in pairs.items()}
+        for output in outputs:
+            if output not in states and left.get(output.label):
+                states[output] = left[output.label].pop(0)
+        return states
 
     def _describe(self, rules: Mapping[Scope, str]) -> list[Description]:
         return [

@@ -142,6 +142,28 @@ def test_a_sink_of_another_rule_goes_on_from_what_was_last_sent_to_its_path():
     assert new.sent == []
 
 
+@pytest.mark.parametrize("rule", ["light", "another"])
+def test_of_several_new_sinks_of_one_path_one_continues_what_was_unfinished(rule):
+    old, new, other = Version(), Version(held_back=True), Scope("other")
+    old.sink(follows=False, unfinished=[1, 2])(2)
+    new.sink(follows=False)
+    with other.active():
+        new.outputs.add(HeldOutput("set_value", "/lamp", new.sent.append, False))
+    rules = {new.scope: "light", other: rule}
+    assert new.outputs.release(rules, old.outputs.snapshot(old.rules)) == []
+    assert new.sent == [1, 2]
+
+
+def test_a_new_sink_of_events_sends_its_first_even_if_another_rule_has_the_path():
+    old, new, other = Version(), Version(held_back=True), Scope("other")
+    old.sink(follows=False)("old")
+    new.sink(follows=False)
+    with other.active():
+        new.outputs.add(HeldOutput("set_value", "/lamp", new.sent.append, False))("set up")
+    new.outputs.release({new.scope: "light", other: "b"}, old.outputs.snapshot(old.rules))
+    assert new.sent == ["set up"]
+
+
 def test_a_sink_goes_with_its_scope():
     version = Version()
     version.sink()(1)
