@@ -158,8 +158,8 @@ class Outputs:
     ) -> list[Snapshot]:
         """Let all sinks continue from those of the old version, or start.
 
-        A sink without a clear predecessor continues from one of the same function and path that no
-        other sink continues from; else, if it follows a Value, from the last value sent to the path.
+        A sink without a clear predecessor continues from one of the same function and path from
+        which no other continues; else, if it follows a Value, from the last value sent to the path.
 
         Args:
             rules: the names of rules, by their scopes.

@@ -402,6 +402,10 @@ class ReloadAborted(Record, kw_only=True):
     because: Annotated[
         list[str] | None, Meta(description="failed modules that must change together with it")
     ] = None
+    taken_paths: Annotated[
+        list[str] | None,
+        Meta(description="paths of others that it needs; it is tried again at the next change"),
+    ] = None
 
 
 class _ImportFailed(Record, kw_only=True):

@@ -122,8 +122,9 @@ class ModuleInstance:
         """Start the rules, each under its strategy, and wait for them to be set up.
 
         Returns:
-            Whether the first attempts of all rules succeeded, or still run after `SET_UP_TIME`.
-            Failures were reported, and the strategies of the rules may retry.
+            Whether the first attempts of all rules succeeded, or still run after `SET_UP_TIME`, or
+            failed for a path for which the running version waits as well. Failures were reported,
+            and the strategies of the rules may retry.
         """
         snapshot = self._snapshot_to_restore()
         names = [rule.name for rule in self.version.rules.values()]
@@ -138,7 +139,23 @@ class ModuleInstance:
         connection = self.connection if restores else None
         await wait_for_set_up(long, LONG_SET_UP_TIME - SET_UP_TIME, connection)
         await wait_for_set_up(attempts.values(), SET_UP_TIME, connection)
-        return all(attempt.result() for attempt in attempts.values() if attempt.done())
+        return not self.failed_rules
+
+    @property
+    def failed_rules(self) -> list[SupervisedRule]:
+        """The rules whose first attempt has failed, other than for a path of the old version."""
+        return [
+            rule
+            for name, rule in self._rules.items()
+            if rule.first_attempt.done()
+            and not rule.first_attempt.result()
+            and not self._waited_before(name, rule.taken_path)
+        ]
+
+    def _waited_before(self, name: str, path: str) -> bool:
+        """Whether a rule of the old version waits for this path, too."""
+        old = None if self._old is None else self._old._rules.get(name)
+        return bool(path) and old is not None and old.taken_path == path
 
     def take_over(self, when_free: Awaitable[object] | None = None) -> None:
         """Replace the old instance, which is disposed, in one step.

@@ -29,6 +29,9 @@ _GATHER_TIME: Final = 0.5
 _AGAIN: Final = 3600.0
 """Seconds until the same conflict is logged again, if it persists."""
 
+_OVER: Final = 150.0
+"""Seconds without an attempt after which a conflict is over; a rule tries at least every 60 s."""
+
 _MOST: Final = 10
 """Maximum number of conflicts that are listed in one message; the others are counted."""
 
@@ -54,7 +57,9 @@ class PathConflicts:
     ) -> None:
         self._log = log
         self._modules = modules
-        self._logged_at: dict[tuple[str, str], float] = {}  # by rule and path
+        # By rule and path, the times of the last message and of the last conflict.
+        self._logged_at: dict[tuple[str, str], float] = {}
+        self._occurred_at: dict[tuple[str, str], float] = {}
         self._new: list[tuple[str, str]] = []  # path, and text for the log
         self._logging: asyncio.Task[None] | None = None
         self._gathered = asyncio.Event()  # set to end the gathering early
@@ -69,9 +74,12 @@ class PathConflicts:
             client: the client of the module, to query the owner of the path.
         """
         loop = asyncio.get_running_loop()
-        if loop.time() - self._logged_at.get((rule, error.path), -math.inf) < _AGAIN:
+        now, conflict = loop.time(), (rule, error.path)
+        persists = now - self._occurred_at.get(conflict, -math.inf) < _OVER
+        self._occurred_at[conflict] = now
+        if persists and now - self._logged_at[conflict] < _AGAIN:
             return
-        self._logged_at[rule, error.path] = loop.time()
+        self._logged_at[conflict] = now
         frames = frames_of_rules(traceback.extract_tb(error.__traceback__))
         place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         self._new.append((error.path, f"{error.path}: {rule}{place}"))

@@ -47,7 +47,8 @@ class ReloadPlanner:
     def __init__(self, importer: Importer, log: FilteringBoundLogger) -> None:
         self._importer = importer
         self._log = log
-        self._refused: dict[str, ModuleVersion] = {}  # failed in set-up: not tried again unchanged
+        self._refused: dict[str, ModuleVersion] = {}  # failed in set-up
+        self._waiting: set[str] = set()  # those among them that are tried again unchanged
         self._broken: dict[str, str] = {}
 
     @property
@@ -73,17 +74,32 @@ class ReloadPlanner:
             return False
         return bool(newest.rules) if current is None else current is not newest
 
-    def refuse(self, version: ModuleVersion, running: Running, because: list[str]) -> None:
-        """Do not try this version again, as its set-up, or that of another of its group, failed.
+    def refuse(
+        self,
+        version: ModuleVersion,
+        running: Running,
+        because: list[str],
+        taken_paths: Collection[str] = (),
+    ) -> None:
+        """Keep the running version, as the set-up of this one, or of another of its group, failed.
+
+        It is not tried again before a file of the group changes, unless paths were taken: then it
+        is tried again at the next change of any file.
 
         Args:
             version: the newest version of its module.
             running: the running versions, which stay.
             because: the other modules that failed.
+            taken_paths: paths that other clients provide, if that is the only reason.
         """
         self._refused[version.name] = version
-        self._broken[version.name] = f"version {version.source.version} failed in set-up"
-        self._log_kept(version, running, because)
+        self._waiting.discard(version.name)
+        problem = "failed in set-up"
+        if taken_paths:
+            self._waiting.add(version.name)
+            problem = f"needs {', '.join(sorted(taken_paths))}, which another client provides"
+        self._broken[version.name] = f"version {version.source.version} {problem}"
+        self._log_kept(version, running, because, taken_paths)
 
     def settle(self, plan: Plan, running: Running) -> None:
         """Drop versions that are not needed any more, after a plan was carried out.
@@ -93,7 +109,11 @@ class ReloadPlanner:
             running: the versions that are running now.
         """
         newest = self._importer.current
-        self._refused = {n: v for n, v in self._refused.items() if newest.get(n) is v}
+        self._refused = {
+            name: version
+            for name, version in self._refused.items()
+            if version is newest.get(name) and version is not running.get(name)
+        }
         repaired = self._broken.keys() - plan.failed - self._refused.keys()
         for name in sorted(repaired):
             del self._broken[name]
@@ -147,9 +167,18 @@ class ReloadPlanner:
                 if name not in failed:
                     self._log_kept(newest[name], running, because=missing)
             return True
-        return all(newest.get(name) is self._refused.get(name) for name in group)
+        return all(
+            newest.get(name) is self._refused.get(name) and name not in self._waiting
+            for name in group
+        )
 
-    def _log_kept(self, refused: ModuleVersion, running: Running, because: list[str]) -> None:
+    def _log_kept(
+        self,
+        refused: ModuleVersion,
+        running: Running,
+        because: list[str],
+        taken_paths: Collection[str] = (),
+    ) -> None:
         kept = running.get(refused.name)
         if kept is not None:
             emit(
@@ -159,5 +188,6 @@ class ReloadPlanner:
                     version=kept.source.version,
                     refused=refused.source.version,
                     because=because or None,
+                    taken_paths=sorted(taken_paths) or None,
                 ),
             )

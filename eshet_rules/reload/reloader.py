@@ -295,10 +295,11 @@ class Reloader:
         names = [each.version.name for each in instances]
         failed = [n for n, fine in zip(names, succeeded, strict=True) if not fine]
         if any(name in self._instances for name in failed):
+            taken = _taken_paths([each for each in instances if each.version.name in failed])
             await self._abort(instances)
             for version in newest:
                 others = [name for name in failed if name != version.name]
-                self._planner.refuse(version, self._versions, because=others)
+                self._planner.refuse(version, self._versions, because=others, taken_paths=taken)
             return _Prepared([], [], succeeded=False)
         without = [v.name for v in newest if not v.rules and v.name in self._instances]
         return _Prepared(instances, without, succeeded=not failed)
@@ -420,3 +421,9 @@ def _is_cancelled() -> bool:
     """Whether the current task itself is being cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _taken_paths(failed: Iterable[ModuleInstance]) -> set[str]:
+    """Return the paths of other clients that rules need; none if a rule failed otherwise."""
+    paths = {rule.taken_path for each in failed for rule in each.failed_rules}
+    return set() if "" in paths else paths

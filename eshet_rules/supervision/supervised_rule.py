@@ -158,7 +158,8 @@ class SupervisedRule:
         # Why the last attempt failed: no connection, a bug in the set-up, or this path is taken.
         self._lost_connection = False
         self._has_bug = False
-        self._taken_path = ""
+        self.taken_path = ""
+        """The path for which the rule waits, as another client provides it; "" if none."""
         self._wait_for_path = _FIRST_WAIT  # seconds
         self._attempt_began = 0.0
         self._reports_end = True  # whether the strategy does; a user's own strategy does not
@@ -292,12 +293,12 @@ class SupervisedRule:
             with scope.active():
                 await self._call_rule(scope)
         except BaseException as error:
+            self.taken_path = _taken_path(error)
             if not (is_error(error, Interrupted) or is_failure(error)):
                 self._was_cancelled = is_error(error, asyncio.CancelledError)
                 raise
             self._lost_connection = self._has_lost_connection(error)
             self._has_bug = self._is_bug_of_set_up(error)
-            self._taken_path = _taken_path(error)
             await self._end_attempt(scope, Reason.FAILED)
             if not self._run_scope.disposed:  # else `fail` has noted it
                 self._note_failure(error)
@@ -306,6 +307,7 @@ class SupervisedRule:
             if not self._reports_end:
                 self._restart_or_stay_failed()  # the next attempt cancels this restart
             raise
+        self.taken_path = ""
         self._first_attempt_ended(succeeded=True)
 
     async def _call_rule(self, scope: RuleScope) -> None:
@@ -364,8 +366,8 @@ class SupervisedRule:
             self._stay_failed("its set-up has a bug, which a restart would meet again")
             return
         loop, limits = asyncio.get_running_loop(), self.limits
-        if self._taken_path:
-            self._retry_when_free(self._taken_path)
+        if self.taken_path:
+            self._retry_when_free(self.taken_path)
             return
         self._restarts = recent(self._restarts, loop.time(), limits)
         pause = next_pause(self._restarts, loop.time(), limits)

@@ -104,3 +104,47 @@ async def test_what_others_publish_where_runners_do_disturbs_nothing(house):
         await house.update()
         [conflict] = conflicts(house)
     assert conflict["owner"] == "client old"
+
+
+async def test_a_module_is_reloaded_while_one_of_its_rules_waits_for_a_path(house):
+    async with Client(server=house.server) as old:
+        await old.state_register("/hall/level")
+        text = TWO.format(name="hall")
+        house.write("hall.py", text)
+        await house.update(5)
+        house.write("hall.py", text.replace("Value(2)", "Value(3)"))
+        assert await house.update()
+        assert await house.get("/hall/other") == 3
+        assert not house.reloader.broken
+    await house.advance(61)
+    assert await house.get("/hall/level") == 1
+
+
+async def test_a_version_that_needs_a_taken_path_is_tried_again_at_the_next_change(house):
+    house.write("hall.py", TWO.format(name="hall"))
+    house.write("porch.py", TWO.format(name="porch"))
+    await house.update()
+    house.write("porch.py", TWO.format(name="porch").replace("/porch/level", "/hall/level"))
+    assert not await house.update()
+    aborted = house.log.find("module.reload_aborted")
+    assert (aborted["module"], aborted["taken_paths"]) == ("porch", ["/hall/level"])
+    assert "/hall/level" in house.reloader.broken["porch"]
+    assert await house.get("/porch/level") == 1
+    house.write("hall.py", TWO.format(name="hall").replace("/hall/level", "/hall/old"))
+    assert await house.update()
+    assert not house.reloader.broken
+    assert await house.get("/hall/level") == 1
+    assert await house.get("/hall/old") == 1
+
+
+async def test_a_conflict_that_comes_back_is_logged_again(house):
+    for times in (1, 2):
+        async with Client(server=house.server, client_id="old") as old:
+            await old.state_register("/hall/level")
+            house.write("hall.py", TWO.format(name="hall") + "\n" * times)
+            await house.update(100)
+            assert len(conflicts(house)) == times
+        await house.advance(61)
+        assert await house.get("/hall/level") == 1
+        house.folder.remove("hall.py")
+        await house.update(200)

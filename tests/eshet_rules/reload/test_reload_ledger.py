@@ -162,7 +162,8 @@ async def memory(house):
 @pytest.mark.timeout(2 * PATIENCE)  # tracing makes it slow
 async def test_nothing_is_left_over(traced, house, ledger):
     chance = random.Random(7)  # noqa: S311 - to get the same again
-    await reload_under_load(house, chance, RELOADS // 5)  # all that is made once is there then
+    # Then everything that is made once exists, and sets of tasks have reached their largest size.
+    await reload_under_load(house, chance, RELOADS // 2)
     await house.advance(3700)  # until no window remembers an event
     ledger.entries.clear()
     before, used_before = await census(house), await memory(house)

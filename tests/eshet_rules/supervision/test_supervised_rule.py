@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
-from eshet.exceptions import Interrupted, ReactiveTypeError
+from eshet.exceptions import Interrupted, PathTaken, ReactiveTypeError
 from eshet.scope import Reason, current_scope
 from eshet.utils import RunInTask, RunSerially, TaskStrategy
 from eshet_rules.rule import Rule
@@ -397,3 +397,12 @@ async def test_the_configuration_has_a_say_where_the_rule_says_nothing(advance):
     await advance(7)
     assert attempts == [0, 2, 6]
     await scope.close()
+
+
+async def test_a_rule_that_has_its_path_and_is_cancelled_later_waits_for_no_path(advance):
+    bench = Bench(RunInTask(), fails=1, error=lambda text: PathTaken(text, "/lamp"))
+    bench.rule.start()
+    await advance(0)
+    assert bench.rule.taken_path == "/lamp"
+    await advance(10)
+    assert (bench.rule.taken_path, bench.rule.status().state) == ("", RuleState.RUNNING)
