@@ -51,9 +51,9 @@ class _CallbacksFirst(EventNode):
             subscription.move_to(self)
 
     def settle(self, transactions: Transactions) -> bool:
-        if transactions.quiet:
-            return False
         (node,) = self.inputs
+        if transactions.quiet or (transactions.known and transactions.repeats_known_value(node)):
+            return False
         for value in node.emissions if isinstance(node, EventNode) else (node.value,):
             for subscription in tuple(self.callbacks or ()):
                 subscription.call(value)
