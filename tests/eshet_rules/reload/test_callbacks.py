@@ -1,0 +1,98 @@
+"""Which callbacks of a rule are called at a save, and with what."""
+
+import pytest
+
+from eshet import Client
+from eshet_rules.modules.importer import Importer
+from eshet_rules.reload.checkpoint import decode, encode
+from eshet_rules.reload.checkpoint_writer import wall_epoch
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.supervision.scope import TaskScope
+
+RULE = """
+    from eshet import yarp
+    from eshet.yarp import Value
+    from eshet_rules import rule
+
+    NOTE = {note!r}
+
+    @rule
+    async def light(log):
+        lux = await yarp.state_observe("/lux")
+
+        def tell(name):
+            return lambda value: log.info("heard", name=name, value=value)
+{text}
+    """
+
+
+class Rule:
+    """A rule that follows `/lux`, and what its callbacks told since that was asked last."""
+
+    def __init__(self, house, lux):
+        self.house = house
+        self.lux = lux
+        self.note = 0
+
+    async def save(self, text):
+        self.note += 1
+        lines = [f"        {line}" for line in text.strip("\n").splitlines()]
+        self.house.write("hall.py", RULE.format(note=self.note, text="\n".join(lines)))
+        assert await self.house.reload()
+        return self.told()
+
+    async def change(self, lux):
+        await self.lux.changed(lux)
+        await self.house.advance(0)
+        return self.told()
+
+    def told(self):
+        assert [r for r in self.house.log.records if r["level"] == "error"] == []
+        told = [(r["name"], r["value"]) for r in self.house.log.records if r["event"] == "heard"]
+        self.house.log.clear()
+        return told
+
+
+@pytest.fixture
+async def rule(house):
+    lux = await house.viewer.state_register("/lux")
+    await lux.changed(1)
+    return Rule(house, lux)
+
+
+COLLECTING = """
+history = [lux.value]
+yarp.on_value(lux, history.append)
+yarp.on_value(lux, tell("lux"))
+last = Value(inputs=(lux,), get_value=lambda: history[-1:])
+last.on_value_changed(tell("last"))
+"""
+
+
+async def test_a_callback_that_runs_before_a_node_is_not_called_at_a_save(rule):
+    assert await rule.save(COLLECTING) == [("lux", 1)]
+    assert await rule.save(COLLECTING) == []
+    assert await rule.change(2) == [("lux", 2), ("last", [2])]
+
+
+async def test_a_callback_that_runs_before_a_node_begins_with_the_value_in_a_new_rule(rule):
+    await rule.save("pass")
+    assert await rule.save(COLLECTING) == [("lux", 1)]
+    assert await rule.change(2) == [("lux", 2), ("last", [2])]
+
+
+async def test_a_callback_that_runs_before_a_node_is_called_after_a_restart_if_it_differs(rule):
+    house = rule.house
+    await rule.save(COLLECTING)
+    for lux, told in ((1, []), (2, [("lux", 2), ("last", [2])])):
+        checkpoint = encode({"hall": house.reloader.snapshot("hall", wall_epoch())})
+        await house.reloader.close()
+        await rule.change(lux)
+        house.reloader = Reloader(
+            Importer(house.folder.path, TaskScope),
+            lambda module: Client(server=house.server, client_id=f"test/{module}"),
+            house.log.logger,
+            inherited=decode(checkpoint, wall_epoch()),
+        )
+        assert await house.reload()
+        assert rule.told() == told
