@@ -96,3 +96,21 @@ async def test_a_callback_that_runs_before_a_node_is_called_after_a_restart_if_i
         )
         assert await house.reload()
         assert rule.told() == told
+
+
+TWO_NODES = """
+seen = [lux.value]
+lux.on_value_changed(seen.append)
+first = Value(inputs=(lux,), get_value=lambda: seen[-1])
+second = Value(inputs=(lux,), get_value=lambda: seen[-1] * 10)
+yarp.on_value(first, tell("first"))
+yarp.on_value(second, tell("second"))
+"""
+
+
+async def test_callbacks_of_two_nodes_that_read_what_one_collects_are_not_called_at_a_save(rule):
+    assert await rule.save(TWO_NODES) == [("first", 1), ("second", 10)]
+    assert await rule.change(2) == [("first", 2), ("second", 20)]
+    for _ in range(2):
+        assert await rule.save(TWO_NODES) == []
+    assert await rule.change(3) == [("first", 3), ("second", 30)]
