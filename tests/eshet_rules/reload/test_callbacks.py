@@ -2,7 +2,7 @@
 
 import pytest
 
-from eshet import Client
+from eshet import Client, Unknown
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.checkpoint import decode, encode
 from eshet_rules.reload.checkpoint_writer import wall_epoch
@@ -114,3 +114,67 @@ async def test_callbacks_of_two_nodes_that_read_what_one_collects_are_not_called
     for _ in range(2):
         assert await rule.save(TWO_NODES) == []
     assert await rule.change(3) == [("first", 3), ("second", 30)]
+
+
+MAKING_NODES = """
+def recent(lux):
+    tell("made for")(lux)
+    return {made}
+
+recent = yarp.fn(recent)(lux)
+await yarp.state_register("/recent", {followed})
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "followed"),
+    [
+        ("yarp.len(yarp.time_window(motion, 100))", "yarp.switch(recent)"),
+        (
+            "[yarp.len(yarp.time_window(motion, 100))]",
+            "yarp.switch(yarp.fn(lambda lengths: lengths[0])(recent))",
+        ),
+    ],
+    ids=["a Value", "a list of Values"],
+)
+async def test_a_function_that_makes_nodes_is_called_once_and_follows_the_restored_ones(
+    rule, made, followed
+):
+    text = 'motion = await yarp.event_listen("/motion")' + MAKING_NODES.format(
+        made=made, followed=followed
+    )
+    moved = await rule.house.viewer.event_register("/motion")
+    assert await rule.save(text) == [("made for", 1)]
+    await moved("somebody")
+    await rule.house.advance(50)
+    for _ in range(2):
+        assert await rule.save(text) == [("made for", 1)]
+    assert await rule.house.get("/recent") == 1
+    await moved("somebody")
+    await rule.house.advance(49)
+    assert await rule.house.get("/recent") == 2
+    await rule.house.advance(2)
+    assert await rule.house.get("/recent") == 1
+    assert await rule.change(2) == [("made for", 2)]
+    assert await rule.house.get("/recent") == 0
+
+
+NO_CHANGE = """
+def made(lux):
+    return yarp.NoChange if lux == 2 else yarp.fn(lambda x: x * 10)(level)
+
+level = await yarp.state_observe("/level")
+await yarp.state_register("/made", yarp.switch(yarp.fn(made)(lux)))
+"""
+
+
+async def test_a_function_that_changes_nothing_at_a_save_does_not_follow_nodes_that_ended(rule):
+    level = await rule.house.viewer.state_register("/level")
+    await level.changed(5)
+    await rule.save(NO_CHANGE)
+    await rule.change(2)
+    assert await rule.house.get("/made") == 50
+    await rule.save(NO_CHANGE)
+    assert await rule.house.get("/made") is Unknown
+    await rule.change(1)
+    assert await rule.house.get("/made") == 50
