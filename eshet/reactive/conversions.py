@@ -46,7 +46,10 @@ class _Changes(EventNode):
         self.source = source
 
     def settle(self, transactions: Transactions) -> bool:
-        return self.emit((self.source.value,), transactions)
+        source = self.source
+        if transactions.known and transactions.repeats_known_value(source):
+            return False
+        return self.emit((source.value,), transactions)
 
     def present(self) -> Any:
         return self.source.value

@@ -231,8 +231,8 @@ class ModuleInstance:
         """
         known = {each.node for each in observed if each.was_notified}
         for subscription in beginning:
-            if subscription.node not in known:
-                subscription.call(subscription.node.value)
+            if subscription.observed not in known:
+                subscription.call(subscription.observed.value)
         notify(observed)
 
     def _record_unfinished(self, version: str, unfinished: list[Snapshot]) -> None:

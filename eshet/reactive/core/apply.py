@@ -90,9 +90,15 @@ class _Apply(ValueNode):
         value, function_state = data
         if function_state is not None:
             _restore_function(function_state, self._lifted)
-        # The result for the current inputs counts; if it is NoChange, the restored value does.
+        elif _holds_reactive(self.value):
+            return ()  # of this version's own nodes, which another call would make again, empty
+        # The result for the current inputs counts; if it is NoChange, the restored value does,
+        # unless that is made of nodes of the old version, which end now.
         now = self.compute()
-        self.change_to(value if now is NoChange else now)
+        if now is not NoChange:
+            self.change_to(now)
+        elif not _holds_reactive(value):
+            self.change_to(value)
         return ()
 
     @property

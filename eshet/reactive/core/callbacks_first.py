@@ -42,29 +42,34 @@ def callbacks_first(inputs: Iterable[Node]) -> list[Node]:
 class _CallbacksFirst(EventNode):
     """Calls callbacks of its input as it settles; it emits nothing."""
 
-    __slots__ = ("_scope",)
+    __slots__ = ("_scope", "_subscriptions")
 
     def __init__(self, node: Node, subscriptions: list[Subscription]) -> None:
         super().__init__([node])
         self._scope = current_scope()
+        self._subscriptions = subscriptions  # they may still wait to become its `callbacks`
         for subscription in subscriptions:
             subscription.move_to(self)
 
     def settle(self, transactions: Transactions) -> bool:
-        if transactions.quiet:
-            return False
         (node,) = self.inputs
+        if transactions.quiet or (transactions.known and transactions.repeats_known_value(node)):
+            return False
         for value in node.emissions if isinstance(node, EventNode) else (node.value,):
             for subscription in tuple(self.callbacks or ()):
                 subscription.call(value)
         return False
 
     def is_of(self, node: Node) -> bool:
-        return node in self.inputs and bool(self.callbacks)
+        return node in self.inputs and self._has_callbacks
 
     def calls_for(self, scope: Scope | None) -> bool:
         """Whether it calls callbacks of this scope."""
-        return self._scope is scope and bool(self.callbacks)
+        return self._scope is scope and self._has_callbacks
+
+    @property
+    def _has_callbacks(self) -> bool:
+        return any(each.callback is not None for each in self._subscriptions)
 
     def describe(self) -> str:
         return self.inputs[0].describe() if self.inputs else super().describe()

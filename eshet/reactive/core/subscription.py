@@ -33,7 +33,16 @@ class Subscription:
         WrongThread: the node belongs to another thread.
     """
 
-    __slots__ = ("_joined", "_owned", "callback", "is_quiet", "listener", "node", "scope")
+    __slots__ = (
+        "_joined",
+        "_owned",
+        "callback",
+        "is_quiet",
+        "listener",
+        "node",
+        "observed",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -52,7 +61,10 @@ class Subscription:
         """Whether a hand-over calls it while values are restored, and not when it notifies."""
         self._joined = False
         self.callback: Callback | None = callback
-        self.node = node
+        self.node: Node = node
+        """The node that calls it."""
+        self.observed: Node = node
+        """The node whose values or emissions it is called with; see `move_to`."""
         self.scope: Scope | None = scope
         self._owned: Ownership | None = None
         node.uses += 1
@@ -75,7 +87,7 @@ class Subscription:
             node.callbacks.append(self)
 
     def move_to(self, node: Node) -> None:
-        """Observe another node from now on, instead of the one that this was made for."""
+        """Let another node call it from now on, with the values of the one it was made for."""
         left = self.node
         if self._joined and left.callbacks is not None:
             # A new list, as the old one may be under iteration.

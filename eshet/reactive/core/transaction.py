@@ -20,10 +20,11 @@ A graph belongs to the thread that made it, that of its event loop: each thread 
 import heapq
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.pending import PendingChange
 from eshet.scope import current, is_contained, use_scope
 
@@ -58,16 +59,16 @@ class Notifier(Protocol):
         """Its callbacks, including disposed ones."""
 
     @property
+    def node(self) -> "Node":
+        """The node that changes, or the first of them."""
+
+    @property
     def value(self) -> Any:
         """The value to call them with."""
 
 
 class ChangeSource(Notifier, Protocol):
     """The start of a transaction: a node, or a stand-in for nodes in one transaction."""
-
-    @property
-    def node(self) -> "Node":
-        """The node that changes, or the first of them."""
 
     @property
     def height(self) -> int:
@@ -104,6 +105,7 @@ class Transactions:
         "_waiting",
         "batch",
         "handover_number",
+        "known",
         "number",
         "pending_subscriptions",
         "quiet",
@@ -130,6 +132,7 @@ class Transactions:
         self.transient: dict[ValueNode, Any] = {}  # the lasting values of nodes set transiently
         self.quiet: bool = False  # state is being restored, nothing is emitted; see handover.py
         self.handover_number: int = -1  # of the transaction that notifies after a hand-over
+        self.known: Mapping[Node, Any] = {}  # the values that observers know in that transaction
 
     def change(self, source: ChangeSource, value: Any) -> None:
         """Run a change and all that follows from it; while another one runs, queue it.
@@ -221,12 +224,22 @@ class Transactions:
 
     def _notify_some(self) -> None:
         """Call the quiet callbacks while values are restored, or the others when that is done."""
-        for each in self.to_notify:
+        for each in dict.fromkeys(self.to_notify):  # a node that was handed over may settle too
             new_value = each.value
+            if not self.quiet and self.repeats_known_value(each.node):
+                continue
             for subscription in each.callbacks or ():
                 if subscription.is_quiet == self.quiet:
                     subscription.call(new_value)
         self.to_notify.clear()
+
+    def repeats_known_value(self, node: "Node") -> bool:
+        """Whether a hand-over notifies now, and the observers of a Value know its value already."""
+        return (
+            self.handover_number == self.number
+            and node in self.known
+            and is_same(self.known[node], node.value)
+        )
 
     @property
     def thread(self) -> str:

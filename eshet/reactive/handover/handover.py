@@ -178,6 +178,11 @@ class ObservedValue:
         return self._last is not NoValue
 
     @property
+    def known(self) -> Any:
+        """The value that its observers know; new observers begin with the present one."""
+        return self._last if self.was_notified else self.node.value
+
+    @property
     def differs(self) -> bool:
         """Whether the value differs from the last one that its observers were notified of."""
         return self.was_notified and not is_same(self._last, self.node.value)
@@ -206,24 +211,42 @@ def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, Obse
 
 
 def notify(values: Iterable[ObservedValue]) -> None:
-    """Notify the observers of all Values that differ, in one transaction."""
+    """Notify the observers of all Values that differ, in one transaction.
+
+    Other Values that depend on these settle too; their observers are notified if they change.
+    """
     transactions = thread_local.transactions
-    batch = _HandOverBatch(transactions)
+    known: dict[Node, Any] = {}
+    batch = _HandOverBatch(transactions, known)
     for each in values:
+        known[each.node] = each.known
         if each.differs:
             batch.add(each.node, each.node.value)
     if not batch.empty:
-        transactions.change(batch, None)
+        try:
+            transactions.change(batch, None)
+        finally:
+            transactions.known = {}
 
 
 class _HandOverBatch(Batch):
-    """Notifies observers of Values as if the Values had just changed."""
+    """Notifies observers of Values as if the Values had just changed.
 
-    __slots__ = ()
+    Args:
+        transactions: of this thread.
+        known: the values that observers know.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self, transactions: Transactions, known: Mapping[Node, Any]) -> None:
+        super().__init__(transactions)
+        self._known = known
 
     def take(self, value: Any, transactions: Transactions) -> None:
         """See `Batch`."""
         transactions.handover_number = transactions.number
+        transactions.known = self._known
         super().take(value, transactions)
 
 

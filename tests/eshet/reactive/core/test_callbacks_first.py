@@ -198,3 +198,29 @@ def test_it_collects_while_transactions_are_traced() -> None:
     watching.dispose()
     assert history.value == [2]
     assert [each.after for each in steps if each.node is history._node] == [[2]]
+
+
+def test_it_runs_before_two_nodes_of_a_version_that_was_prepared() -> None:
+    v = Value(1)
+    values: list[int] = []
+    order: list[str] = []
+    scope = Scope("rule")
+    preparation = scope.get(Preparation)
+    preparation.is_under_way = True
+    with use_scope(scope):
+        v.on_value_changed(values.append)
+        first = Value(inputs=(v,), get_value=lambda: (order.append("first"), list(values))[1])
+        second = Value(inputs=(v,), get_value=lambda: (order.append("second"), list(values))[1])
+    preparation.end()
+    order.clear()
+    v.value = 2
+    assert (first.value, second.value, order) == ([2], [2], ["first", "second"])
+
+
+def test_one_that_was_disposed_runs_before_no_other_node() -> None:
+    v = Value(1)
+    subscription = v.subscribe(print)
+    first = Value(inputs=(v,), get_value=lambda: v.value)
+    subscription.dispose()
+    second = Value(inputs=(v,), get_value=lambda: v.value)
+    assert (len(first._node.inputs), len(second._node.inputs)) == (2, 1)

@@ -7,7 +7,14 @@ import pytest
 
 from eshet import Unknown, yarp
 from eshet.reactive.core.graph import RestoreContext
-from eshet.reactive.handover.handover import Snapshot, hand_over, stateful_nodes, take_snapshots
+from eshet.reactive.handover.handover import (
+    Snapshot,
+    hand_over,
+    notify,
+    observed_values,
+    stateful_nodes,
+    take_snapshots,
+)
 from eshet.reactive.handover.matching import Description
 from eshet.scope import Scope
 from tests.support.hearing import heard
@@ -272,3 +279,74 @@ async def test_values_that_can_not_be_compared_count_as_changed(error):
     old.event.emit(kept)
     new.go_on_from(old)
     assert new.result.value is kept
+
+
+class Limit:
+    """A rule that tells whether it is dark, as a Value and as one made of that."""
+
+    def __init__(self, limit, text="dark"):
+        self.scope = Scope("rule")
+        self.told = []
+        with self.scope.active():
+            self.lux = yarp.Value(7, name="/lux")
+            self.dark = self.lux < limit
+            self.text = yarp.fn(lambda dark: text if dark else "light")(self.dark)
+            self.tell("dark", self.dark)
+            self.tell("text", self.text)
+            yarp.value_to_event(self.text).on_event(lambda text: self.told.append(("event", text)))
+
+    def tell(self, name, value):
+        with self.scope.active():
+            value.on_value_changed(lambda x: self.told.append((name, x)))
+
+    def notify_after(self, old):
+        known = {each.shape: value.node.value for each, value in observed_values({"": old.scope})}
+        observed = observed_values({"": self.scope})
+        for description, value in observed:
+            if description.shape in known:
+                value.restore([known[description.shape]])
+        notify(value for _, value in observed)
+        return self.told
+
+
+def test_a_value_and_one_made_of_it_that_both_differ_are_told_once_each():
+    told = Limit(9).notify_after(Limit(5))
+    assert sorted(told, key=str) == [("dark", True), ("event", "dark"), ("text", "dark")]
+
+
+def test_a_value_made_of_one_that_differs_is_not_told_if_it_does_not_differ():
+    assert Limit(9, "light").notify_after(Limit(5)) == [("dark", True)]
+
+
+def test_a_new_callback_on_a_value_made_of_one_that_differs_is_not_called_again():
+    new = Limit(9)
+    with new.scope.active():
+        length = yarp.len(new.text)
+    new.tell("length", length)
+    assert ("length", 4) not in new.notify_after(Limit(5))
+
+
+def test_what_a_callback_collects_at_a_hand_over_is_told():
+    def version(limit):
+        rule = Limit(limit)
+        collected = []
+        with rule.scope.active():
+            rule.tell("dark again", rule.dark)
+            rule.dark.on_value_changed(collected.append)
+            rule.count = yarp.Value(inputs=(rule.dark,), get_value=lambda: len(collected))
+        rule.tell("count", rule.count)
+        return rule
+
+    new = version(9)
+    assert [x for name, x in new.notify_after(version(5)) if name == "count"] == [1]
+    assert [x for name, x in new.told if name == "dark again"] == [True]
+
+
+def test_a_callback_that_runs_before_a_node_is_not_called_with_a_value_it_knows():
+    def version(limit):
+        rule = Limit(limit, "light")
+        with rule.scope.active():
+            rule.copy = yarp.Value(inputs=(rule.text,), get_value=lambda: rule.text.value)
+        return rule
+
+    assert version(9).notify_after(version(5)) == [("dark", True)]
