@@ -437,6 +437,8 @@ class Client:
         if reply is None:
             _check_length(code, path, value)
         owned.value = value or None
+        if owned.taken:
+            raise ErrorValue("not_owner", describe(code, path))
         if reply is None:
             return False
         try:

@@ -8,6 +8,7 @@ connect and lose the connection forever.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 import threading
@@ -18,7 +19,7 @@ from eshet import codec, messages
 from eshet.client.registrations import RegistrationTable, Restore
 from eshet.client.session import REPLIES, Accept, ClientSession, Handler, Request, describe
 from eshet.connection import CLOSED_BY_PEER, Connector
-from eshet.exceptions import Disconnected, ErrorValue, EshetError, WrongLoop
+from eshet.exceptions import Disconnected, ErrorValue, EshetError, PathTaken, WrongLoop
 from eshet.interpreter import running_loop
 from eshet.protocol import TimeoutConfig
 from eshet.text import safe_str
@@ -94,24 +95,51 @@ class Restorer:
             await self._restore_one_by_one(session)
         else:
             # Repeated, since more may be registered in the meantime.
-            while replies := [session.ask(*each) for each in self._registrations.to_restore()]:
-                for outcome in await asyncio.gather(*replies, return_exceptions=True):
-                    self._check(outcome)
-                if session.lost.done():
-                    break
+            while await self._restore_at_once(session) and not session.lost.done():
+                pass
         self._one_by_one = session.lost.done()
+
+    async def retry_taken(self, session: ClientSession) -> None:
+        """Register paths that other clients have taken, as soon as they are free."""
+        for pause in itertools.islice(backoff(start=1.0, end=60.0), 1, None):
+            taken = [each for each in self._registrations.owned.values() if each.taken]
+            if not taken:
+                return
+            await asyncio.sleep(pause)
+            for each in taken:
+                each.taken = False
+            await self._restore_at_once(session, log_taken=False)
+
+    async def _restore_at_once(self, session: ClientSession, *, log_taken: bool = True) -> bool:
+        """Send all requests that are missing, and return whether there were any."""
+        requests = list(self._registrations.to_restore())
+        replies = [session.ask(*each) for each in requests]
+        outcomes = await asyncio.gather(*replies, return_exceptions=True)
+        for request, outcome in zip(requests, outcomes, strict=True):
+            self._check(request, outcome, log_taken=log_taken)
+        return bool(requests)
 
     async def _restore_one_by_one(self, session: ClientSession) -> None:
         for restore in self._registrations.to_restore():
             outcomes = await asyncio.gather(session.ask(*restore), return_exceptions=True)
-            self._check(outcomes[0])
+            self._check(restore, outcomes[0])
             if session.lost.done():
                 self._on_end(restore)
                 return
         self._suspect = None
 
-    def _check(self, outcome: object) -> None:
-        if isinstance(outcome, ErrorValue):
+    def _check(self, request: Restore, outcome: object, *, log_taken: bool = True) -> None:
+        owned = self._registrations.owned.get(request.path)
+        is_taken = owned is not None and owned.taken  # then this is the value of the state
+        if isinstance(outcome, PathTaken) and owned is not None and not owned.withdrawn:
+            owned.on_server, owned.taken = False, True
+            if log_taken:
+                self._log.error(
+                    "another client has taken %s during the outage: it is registered again when "
+                    "the path is free",
+                    request.path.decode(),
+                )
+        elif isinstance(outcome, ErrorValue) and not is_taken:
             self._log.error("not restored after a reconnection: %s", safe_str(outcome))
 
     def _on_end(self, restore: Restore) -> None:
@@ -315,7 +343,11 @@ class ConnectionManager:
             if not session.lost.done():
                 self._session = session
                 await self._restore(session)
-            reason = await asyncio.shield(session.lost)
+            retrying = asyncio.create_task(self._restorer.retry_taken(session))
+            try:
+                reason = await asyncio.shield(session.lost)
+            finally:
+                retrying.cancel()
             tries.lasted(loop.time() - since)
             self._log_disconnected("connection ended", reason)
 

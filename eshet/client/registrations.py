@@ -121,6 +121,7 @@ class Registration:
         getter: for gets of a property.
         value: the packed value of a state; None while it is unknown.
         on_server: whether the server knows of it, over the current connection.
+        taken: whether another client has registered the path while this one was not connected.
         leaving: the task that removes it from the server, once it was withdrawn.
     """
 
@@ -130,6 +131,7 @@ class Registration:
     getter: Callback | None = None
     value: bytes | None = None
     on_server: bool = True
+    taken: bool = False
     leaving: asyncio.Task[None] | None = None
 
     @property
@@ -170,7 +172,7 @@ class RegistrationTable:
 
     def _disconnected(self) -> None:
         for path, owned in list(self.owned.items()):
-            owned.on_server = False
+            owned.on_server = owned.taken = False
             if owned.withdrawn:
                 del self.owned[path]
         for listened in self.listened.values():
@@ -194,7 +196,7 @@ class RegistrationTable:
                 yield restore
 
     def _not_on_server(self) -> Iterator[Restore]:
-        for owned in [each for each in self.owned.values() if not each.on_server]:
+        for owned in [each for each in self.owned.values() if not (each.on_server or each.taken)]:
             owned.on_server = True
             yield Restore(owned.code, owned.path)
             if owned.value is not None:

@@ -318,7 +318,11 @@ class _Registrar(Registrar):
         for path, (owned, scope) in prepared.items():
             other = self._registrations.owned.get(path)
             if other is not None and other.code == owned.code and not other.withdrawn:
-                owned.value, owned.on_server = other.value, other.on_server
+                owned.value, owned.on_server, owned.taken = (
+                    other.value,
+                    other.on_server,
+                    other.taken,
+                )
                 self._registrations.owned[path] = owned
             else:
                 registering = functools.partial(self._register_late, owned, when_free)

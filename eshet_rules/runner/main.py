@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,9 @@ async def run(
         if guarded:
             guard_folder = None if place is None else place / "guard"
             guard = Guard(folder, log, configuration.supervision, guard_folder)
-        make_client = _client_maker(place or folder, connector, log, recorder)
+        # Without a state folder, whose lock it holds, other runners of this folder may be running.
+        unique = place or folder / f"run-{uuid.uuid4().hex[:12]}"
+        make_client = _client_maker(unique, connector, log, recorder)
         redaction = None if recorder is None else recorder.redaction
         runner = Runner(
             folder, log, make_client, place, configuration, only, guard, redaction, terminal

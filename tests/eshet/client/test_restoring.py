@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from eshet import Client, Disconnected, Unknown
+from eshet import Client, Disconnected, ErrorValue, Unknown
 from eshet.server import Limits, Server
 from tests.conftest import Advance
 
@@ -98,3 +98,55 @@ async def test_a_client_whose_id_another_uses_says_so(
             in caplog.text
         )
         await first.close()
+
+
+async def test_a_path_that_another_client_took_during_an_outage_comes_back_when_it_is_free(
+    advance: Advance, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Server() as server, Client(server=server) as viewer:
+        client = Client(server=server)
+        await client.wait_for_connection()
+        state = await client.state_register("/light")
+        await state.changed(1)
+        await client.action_register("/dim", lambda: "dimmed")
+        client._manager._session.connection.abort()
+        other = Client(server=server)
+        await other.wait_for_connection()
+        await (await other.state_register("/light")).changed("of another")
+        await advance(10)
+        assert client.connected
+        assert await viewer.action_call("/dim") == "dimmed"
+        errors = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+        assert errors == [
+            "another client has taken /light during the outage: it is registered again when the "
+            "path is free"
+        ]
+        with pytest.raises(ErrorValue, match="not_owner"):
+            await state.changed(2)
+        await advance(100)
+        assert await viewer.get("/light") == "of another"
+        await other.close()
+        await advance(61)
+        assert await viewer.get("/light") == 2
+        await state.changed(3)
+        assert await viewer.get("/light") == 3
+        assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
+        await client.close()
+
+
+async def test_a_path_that_was_taken_can_be_given_up(advance: Advance) -> None:
+    async with Server() as server, Client(server=server) as viewer:
+        client = Client(server=server)
+        await client.wait_for_connection()
+        await (await client.state_register("/light")).changed(1)
+        client._manager._session.connection.abort()
+        other = Client(server=server)
+        await other.wait_for_connection()
+        await (await other.state_register("/light")).changed("of another")
+        await advance(10)
+        await client.unregister("/light")
+        await other.close()
+        await advance(100)
+        with pytest.raises(ErrorValue, match="path_not_found"):
+            await viewer.get("/light")
+        await client.close()

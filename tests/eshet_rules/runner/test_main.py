@@ -164,12 +164,13 @@ async def test_a_folder_with_nothing_but_broken_files_waits_for_their_repair(fol
     await stop(runner)
 
 
+@pytest.mark.parametrize("with_state", [True, False])
 async def test_two_runners_of_the_same_rules_do_not_throw_each_other_out(
-    folder, log, start, server, tmp_path, advance
+    folder, log, start, server, tmp_path, advance, with_state
 ):
     folder.write("hall.py", LEVEL.format(level=1))
-    first = await start(reload=False, state=tmp_path / "one")
-    second = await start(reload=False, state=tmp_path / "two")
+    first = await start(reload=False, state=tmp_path / "one" if with_state else None)
+    second = await start(reload=False, state=tmp_path / "two" if with_state else None)
     assert "connection.lost" not in log.events()
     await advance(1)
     conflict = log.find("path.taken")
