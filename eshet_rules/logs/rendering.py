@@ -1,6 +1,5 @@
 """Renders records as text: readable lines for a console, or JSON."""
 
-import json
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final, TextIO
 
 from eshet.text import safe_repr, safe_str
+from eshet_rules.audit.lines import encode_json
 from eshet_rules.audit.records import EVENTS
 
 __all__ = ["FORMATS", "escape", "renderer", "shows_colours"]
@@ -54,7 +54,7 @@ def renderer(
 
 
 def _render_json(logger: object, method: str, record: _Record) -> str:
-    text = json.dumps(record, default=repr, ensure_ascii=False)
+    text = encode_json(record).decode()
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)  # as JSON escapes others
 
 

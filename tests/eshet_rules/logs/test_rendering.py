@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.records import EVENTS
+from eshet_rules.audit.records import EVENTS, Input
+from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 from eshet_rules.cli.audit import audit
 from eshet_rules.logs import make_logger, renderer
@@ -64,7 +65,20 @@ ODD = [
 ]  # fmt: skip
 NAMES = sorted(
     {name for event in EVENTS.values() for name in event.__struct_fields__}
-    | {"unknown", "took", "crc", "logger", "advice", "self", "fields", "method_name", "a b", ""}
+    | {
+        "unknown",
+        "took",
+        "crc",
+        "logger",
+        "advice",
+        "self",
+        "fields",
+        "method_name",
+        "level",
+        "args",
+        "a b",
+        "",
+    }
 )
 records = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ODD))
 
@@ -127,3 +141,64 @@ def test_a_record_of_the_runner_with_fields_of_other_types_is_shown(kept):
     log.unbind("logger").error("rule.loop_cut", cycle=2, source=3, file=4, time_="x")
     assert "cycle=2 source=3 file=4" in audited(file)
     assert json.loads(audited(file, "--json").splitlines()[-1])["cycle"] == 2
+
+
+def strict(text: str):
+    """Parse JSON as other programs do, without NaN."""
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture(params=["console", "json"])
+def any_log(request, tmp_path):
+    """A logger of a rule in each format, its stream, and its trail."""
+    recorder, stream, file = Recorder(), io.StringIO(), tmp_path / "trail.jsonl"
+    with recorder.keeping(Trail(file)):
+        log = make_logger(stream, request.param, level="debug", recorder=recorder)
+        yield log.bind(logger="hall.light"), stream, file
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+def test_no_value_makes_a_log_call_fail(any_log, value):
+    log, stream, file = any_log
+    for name in NAMES:
+        log.info("field", **{name: value})
+    log.info("nested", value={"a": [value]})
+    log.bind(value=value).warning("bound")
+    log.log(25, "between info and warning", event=value)
+    log.info(value)
+    log.info("%s %d", value, "no number")
+    log.info("%s", value)
+    log.info(value, value)
+    shown = stream.getvalue().splitlines()
+    kept = [strict(line) for line in audited(file, "--json").splitlines()]
+    assert len(kept) == 1 + len(NAMES) + 7  # with the beginning of the trail
+    if shown[0].startswith("{"):
+        assert list(map(strict, shown)) == kept[1:]
+
+
+def test_a_secret_within_an_odd_value_is_redacted():
+    class Lock:
+        def __repr__(self):
+            return "Lock(4711)"
+
+    stream = io.StringIO()
+    recorder = Recorder(Redaction(["pin"]))
+    log = make_logger(stream, "json", recorder=recorder).bind(logger="hall.light")
+    for value in ODD:
+        log.info("odd", pin=value, other=value)
+    log.info("opened", pin=4711, lock=Lock())
+    assert "4711" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("value", [math.nan, [math.inf, {"a": -math.inf}], {(1, 2): 3}, Broken()])
+def test_an_input_with_any_value_is_a_line_of_json(value):
+    stream, recorder = io.StringIO(), Recorder()
+    make_logger(stream, "json", level="debug", recorder=recorder)
+    record = Input(path="/lux", kind="state", value=value)
+    record.time, record.level, record.event = "2026-11-25T18:30:00.000000Z", "debug", Input.EVENT
+    recorder.record(record)
+    assert strict(stream.getvalue())["path"] == "/lux"
