@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-__all__ = ["NAMES_OF_VERSION_1", "names_of", "translate"]
+__all__ = ["NAMES_OF_VERSION_1", "names_of", "present_name", "translate"]
 
 NAMES_OF_VERSION_1: Final = {
     "input received": "input.received",
@@ -111,9 +111,15 @@ def translate(record: MutableMapping[str, Any]) -> None:
     if "logger" not in record:
         event = record.get("event")
         if isinstance(event, str):
-            record["event"] = NAMES_OF_VERSION_1.get(event, event)
+            record["event"] = present_name(event)
+
+
+def present_name(event: str) -> str:
+    """Return the present name of an event that may have an earlier name."""
+    return NAMES_OF_VERSION_1.get(event, event)
 
 
 def names_of(event: str) -> list[str]:
-    """Return the present name of an event and all its earlier names."""
-    return [event, *(name for name, present in NAMES_OF_VERSION_1.items() if present == event)]
+    """Return the present name and all earlier names of an event, of which one is given."""
+    present = present_name(event)
+    return [present, *(name for name, now in NAMES_OF_VERSION_1.items() if now == present)]

@@ -4,19 +4,40 @@ Keys are in the order of the schema and there is no space between them, so that 
 the bytes of many lines for `"path":"/hall/light"` and parse only the matching ones.
 """
 
-import math
+import base64
 import re
+import sys
 import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
+from eshet.text import encodable, safe_repr
 from eshet_rules.audit.earlier import translate
 
-__all__ = ["BrokenLine", "count_broken", "decode", "encode", "time_of"]
+__all__ = [
+    "BrokenLine",
+    "count_broken",
+    "decode",
+    "encode",
+    "encode_json",
+    "plain",
+    "text_of",
+    "time_of",
+]
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=repr)
+_DEEPEST: Final = 100
+"""Maximum nesting of values that msgspec can't encode as they are."""
+
+
+def text_of(value: object) -> str:
+    """Return a text as it is, and the complete `repr` of any other object; never raises."""
+    is_text = issubclass(type(value), str)
+    return encodable(str.__str__(value)) if is_text else safe_repr(value, sys.maxsize)
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=text_of)
 _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _SEAL: Final = len(b',"crc":"00000000"}')
 _SEALED: Final = re.compile(rb'(\{.*),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
@@ -28,18 +49,29 @@ class BrokenLine(ValueError):
 
 
 def encode(record: Any) -> bytes:
-    """Return a record, of the schema or a mapping, as a line.
+    """Return a record, of the schema or a mapping, as a line; see `encode_json`."""
+    body = encode_json(record)[:-1]
+    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
 
-    Bytes are written in base64, other values that JSON does not support as their `repr`; NaN,
-    infinities and lone surrogates are written as strings.
+
+def encode_json(record: Any) -> bytes:
+    """Return a record, of the schema or a mapping, as JSON. Never raises, whatever its values are.
+
+    Bytes are written in base64, NaN and infinities as null, lone surrogates as their escapes, and
+    other values that JSON does not support as their `repr`.
     """
     try:
-        body = _encoder.encode(record)
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        fields = record if isinstance(record, Mapping) else msgspec.structs.asdict(record)
-        body = _encoder.encode({name: _plain(value) for name, value in fields.items()})
-    body = body[:-1]
-    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+        return _encoder.encode(record)
+    except Exception:  # a value may raise anything
+        return _encoder.encode(plain(record))
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """Return a record, of the schema or a mapping, with values that JSON supports only."""
+    fields = record if isinstance(record, Mapping) else msgspec.structs.asdict(record)
+    return {
+        _key(name): _plain(value) for name, value in fields.items() if value is not msgspec.UNSET
+    }
 
 
 def decode(line: bytes) -> dict[str, Any]:
@@ -86,18 +118,33 @@ def time_of(line: bytes) -> str | None:
     return match[1].decode("ascii", "replace") if match else None
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Convert a value to one that JSON supports."""
-    if depth > 100:
-        return "..."
-    if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, depth + 1) for item in value]
-    return _plain(repr(value))
+def _plain(value: Any, outer: tuple[int, ...] = ()) -> Any:
+    """Convert a value to one that JSON supports.
+
+    Args:
+        value: any value.
+        outer: the ids of the values that contain it.
+    """
+    kind = type(value)  # `isinstance` may run code of the value
+    inner = (*outer, id(value))
+    try:
+        if value is None or kind in (bool, float):
+            return value
+        if kind is int:
+            str(value)  # fails if it has too many digits
+            return value
+        if issubclass(kind, bytes | bytearray):
+            return base64.b64encode(value).decode()
+        if issubclass(kind, dict | list | tuple | set | frozenset):
+            if id(value) in outer or len(outer) >= _DEEPEST:
+                return "..."
+            if issubclass(kind, dict):
+                return {_key(key): _plain(item, inner) for key, item in value.items()}
+            return [_plain(item, inner) for item in value]
+    except Exception:  # noqa: S110 - a value may raise anything
+        pass
+    return text_of(value)
+
+
+def _key(key: object) -> str:
+    return base64.b64encode(key).decode() if type(key) is bytes else text_of(key)

@@ -20,7 +20,7 @@ import msgspec
 
 from eshet_rules.audit.archive import closed_files, number_of
 from eshet_rules.audit.chain import Chain
-from eshet_rules.audit.earlier import names_of
+from eshet_rules.audit.earlier import names_of, present_name
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, count_broken, decode, time_of
 
@@ -42,7 +42,8 @@ class Filter:
     Args:
         rule: the name of the rule, or a glob.
         path: the path, or a glob.
-        event: the name of the event.
+        event: the name of the event, which may be an earlier one, or the text of a message of a
+            rule or library.
         cause: the id of the cause or of its parent cause.
         chain: the chain that the cause belongs to.
         since: the earliest time, in the format of records.
@@ -65,9 +66,16 @@ class Filter:
             and self.since <= record["time"] < self.until
             and _matches(record.get("rule"), self.rule)
             and _matches(record.get("path"), self.path)
-            and self.event in (None, record["event"])
+            and self._is_event(record)
             and self.cause in (None, record.get("cause"), record.get("parent"))
         )
+
+    def _is_event(self, record: dict[str, Any]) -> bool:
+        if self.event is None:
+            return True
+        # Events have their present name, whatever they were written as; messages have none.
+        is_message = "logger" in record
+        return bool(record["event"] == (self.event if is_message else present_name(self.event)))
 
     def lines(self, block: bytes) -> Iterator[bytes]:
         """Yield the lines of a block that may match."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from eshet.interpreter import running_loop
+from eshet_rules.audit.lines import plain, text_of
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 
@@ -71,7 +72,7 @@ class Recorder:
             elif not self._will_flush:
                 self._flush_soon(trail)
         if self._show is not None and LEVELS[record.level] >= self._shown_from:
-            self._show(msgspec.to_builtins(record, enc_hook=repr))
+            self._show(_fields_of(record))
 
     def _flush_soon(self, trail: Trail) -> None:
         loop = running_loop()
@@ -90,3 +91,12 @@ class Recorder:
         """Keep a log record, from which secrets were removed already; the logger shows it."""
         if self.trail is not None:
             self.trail.append(record, record["time"])
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a record of the schema."""
+    try:
+        fields: dict[str, Any] = msgspec.to_builtins(record, enc_hook=text_of)
+    except Exception:  # a value may raise anything
+        return plain(record)
+    return fields

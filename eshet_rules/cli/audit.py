@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from eshet.program import printable
-from eshet_rules.audit.earlier import NAMES_OF_VERSION_1
+from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, present_name
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import (
     Command,
@@ -41,7 +41,11 @@ _DAMAGED: Final = 3
 @click.option(
     "--path", metavar="GLOB", help="Records about this path, such as /hall/light or '/hall/*'."
 )
-@click.option("--event", metavar="NAME", help="Records of this kind, such as 'output.set'.")
+@click.option(
+    "--event",
+    metavar="NAME",
+    help="Records of this kind, such as 'output.set', or messages with this text.",
+)
 @click.option("--cause", metavar="ID", help="Records of this cause and of its direct effects.")
 @click.option(
     "--chain",
@@ -108,7 +112,7 @@ def audit(
         wanted = Filter(
             rule=rule,
             path=path,
-            event=None if event is None else NAMES_OF_VERSION_1.get(event, event),
+            event=event,
             cause=None if chain else cause,
             chain=chain_of(file, cause) if chain and cause is not None else None,
             since=stamp_of(since) if since else "",
@@ -153,9 +157,9 @@ def _nothing(event: str | None, path: str | None) -> str:
     advice = ""
     if path is not None and not path.startswith(("/", "*")):
         advice = f"; a path begins with a slash, did you mean '/{path}'?"
-    elif event is not None and event not in EVENTS:
+    elif event is not None and present_name(event) not in EVENTS:
         near = difflib.get_close_matches(event, {*EVENTS, *NAMES_OF_VERSION_1}, n=1, cutoff=0.7)
-        meant = [NAMES_OF_VERSION_1.get(name, name) for name in near]
+        meant = list(map(present_name, near))
         advice = f"; did you mean --event {meant[0]!r}?" if meant else ""
     return f"no record matches{advice}"
 

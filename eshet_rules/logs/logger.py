@@ -10,7 +10,9 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import current_cause
 from eshet.clock import wall_stamp
+from eshet.text import safe_repr, safe_str
 from eshet.user_errors import error_text, is_error, plain_error
+from eshet_rules.audit.lines import plain
 from eshet_rules.audit.recorder import LEVELS, Recorder
 from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.errors import format_error, is_expected
@@ -22,7 +24,7 @@ __all__ = ["make_logger"]
 _Record = MutableMapping[str, Any]
 
 _RESERVED: Final = frozenset(
-    ("time", "level", "logger", "rule", "module", "version", "cause", "parent", "crc")
+    ("time", "level", "event", "logger", "rule", "module", "version", "cause", "parent", "crc")
 )
 """Fields that only the runner may set: they identify the record and its source."""
 
@@ -69,15 +71,62 @@ _Filtering: Any = structlog.make_filtering_bound_logger(logging.DEBUG)
 
 
 class _BoundLogger(_Filtering):  # type: ignore[misc]
-    """A logger that keeps a rule's fields from replacing those of the runner.
+    """A logger that accepts fields with any names and any values.
 
-    A field that a rule calls `module` is logged as `module_`.
+    It keeps a rule's fields from replacing those of the runner: a field that a rule calls `module`
+    is logged as `module_`.
     """
 
-    def bind(self, **new_values: Any) -> "_BoundLogger":
+    def bind(self, /, **new_values: Any) -> "_BoundLogger":
         """See structlog."""
-        bound: _BoundLogger = super().bind(**self._set_apart(new_values))
+        bound: _BoundLogger = super().bind()
+        bound._context.update(self._set_apart(new_values))
         return bound
+
+    def debug(self, /, *args: Any, **fields: Any) -> None:
+        """See structlog, also for the methods below."""
+        self._write("debug", args, fields)
+
+    def info(self, /, *args: Any, **fields: Any) -> None:
+        """See `debug`."""
+        self._write("info", args, fields)
+
+    def warning(self, /, *args: Any, **fields: Any) -> None:
+        """See `debug`."""
+        self._write("warning", args, fields)
+
+    def error(self, /, *args: Any, **fields: Any) -> None:
+        """See `debug`."""
+        self._write("error", args, fields)
+
+    def critical(self, /, *args: Any, **fields: Any) -> None:
+        """See `debug`."""
+        self._write("critical", args, fields)
+
+    def exception(self, /, *args: Any, **fields: Any) -> None:
+        """See `debug`; the record has the error that is being handled."""
+        self._write("error", args, {"exc_info": True} | fields)
+
+    msg = info
+    warn = warning
+    fatal = critical
+
+    def log(self, level: int, /, *args: Any, **fields: Any) -> None:
+        """See `debug`; a level between two of ours counts as the lower one."""
+        names = [name for name, least in LEVELS.items() if least <= level]
+        if names:
+            self._write(names[-1], args, fields)
+
+    def _write(self, method: str, args: tuple[Any, ...], fields: dict[str, Any]) -> None:
+        event, *values = args or (fields.pop("event", ""),)
+        self._proxy_to_logger(method, _message(event, tuple(values)), **fields)
+
+    def _proxy_to_logger(self, method: str, event: object = None, /, **fields: Any) -> Any:
+        try:
+            args, _ = self._process_event(method, safe_str(event, sys.maxsize), fields)
+            getattr(self._logger, method)(*args)
+        except structlog.DropEvent:
+            pass
 
     def _process_event(self, method_name: str, event: str | None, event_kw: dict[str, Any]) -> Any:
         return super()._process_event(method_name, event, self._set_apart(event_kw))
@@ -86,6 +135,18 @@ class _BoundLogger(_Filtering):  # type: ignore[misc]
         if "logger" not in self._context or fields.keys().isdisjoint(_RESERVED):
             return fields
         return {f"{n}_" if n in _RESERVED else n: value for n, value in fields.items()}
+
+
+def _message(event: object, args: tuple[Any, ...]) -> object:
+    """Return the text of a message with its arguments, as `logging` inserts them."""
+    if not args:
+        return event
+    is_dict = len(args) == 1 and issubclass(type(args[0]), dict) and len(args[0]) > 0
+    try:
+        text: object = event % (args[0] if is_dict else args)  # type: ignore[operator]
+    except Exception:  # they do not fit, or a value raises an error
+        return f"{safe_str(event, sys.maxsize)} {safe_repr(args, sys.maxsize)}"
+    return text
 
 
 class _Keeper:
@@ -103,6 +164,8 @@ class _Keeper:
     def __call__(self, logger: object, method: str, record: _Record) -> _Record:
         """See structlog's processors."""
         if self._recorder.redaction:
+            if "logger" in record:  # else a secret would be hidden in the `repr` of an object
+                record = plain(record)
             self._recorder.redaction.record(record)
         record = _in_order(record)
         self._recorder.keep(record)

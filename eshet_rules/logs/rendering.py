@@ -1,14 +1,16 @@
 """Renders records as text: readable lines for a console, or JSON."""
 
-import json
 import os
 import re
+import sys
 import textwrap
 import zlib
 from collections.abc import Callable, MutableMapping
 from datetime import datetime
 from typing import Any, Final, TextIO
 
+from eshet.text import safe_repr, safe_str
+from eshet_rules.audit.lines import encode_json
 from eshet_rules.audit.records import EVENTS
 
 __all__ = ["FORMATS", "escape", "renderer", "shows_colours"]
@@ -52,7 +54,7 @@ def renderer(
 
 
 def _render_json(logger: object, method: str, record: _Record) -> str:
-    text = json.dumps(record, default=repr, ensure_ascii=False)
+    text = encode_json(record).decode()
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)  # as JSON escapes others
 
 
@@ -80,23 +82,29 @@ class _ConsoleRenderer:
 
     def __call__(self, logger: object, method: str, record: _Record) -> str:
         """See structlog's processors."""
-        time = datetime.fromisoformat(record.pop("time")).astimezone()
-        level, event = record.pop("level"), _sentence(record)
+        clock = self._time(_pop_any(record, "time"))
+        level, event = _pop_any(record, "level"), _sentence(record)
+        is_message = "logger" in record  # of a rule or library: its fields mean anything
         where = _pop_place(record)
-        causes = [record.pop(name, None) for name in ("cause", "parent")]
-        blocks = _pop_blocks(record)
-        what = _pop_path(record)
-        shown = [f"{_one_line(name)}={_show(value)}" for name, value in record.items()]
+        causes = [_pop_any(record, name) for name in ("cause", "parent")]
+        blocks = _pop_error(record) if is_message else _pop_blocks(record)
+        what = "" if is_message else _pop_path(record)
+        shown = [f"{_one_line(_text_of(name))}={_show(value)}" for name, value in record.items()]
         if self._with_causes and causes[0]:
-            shown.append(f" {' < '.join(filter(None, causes))}")
+            shown.append(f" {_one_line(' < '.join(filter(None, causes)))}")
         fields = " ".join(shown).strip()
-        clock = time.strftime(self._clock)[:-3]
         line = (
-            f"{self._dim(clock)}  {self._colour(_COLOURS.get(level), f'{level:<7}')}  "
+            f"{self._dim(clock)}  {self._colour(_COLOURS.get(level), f'{_one_line(level):<7}')}  "
             f"{self._colour(_colour_of(where), f'{where:<24}')}  "
             f"{self._colour(_COLOURS.get(level), event)}{what}  {self._dim(fields)}"
         ).rstrip()
         return "\n".join([line, *(_indent(escape(block)) for block in blocks if block)])
+
+    def _time(self, stamp: str) -> str:
+        try:
+            return datetime.fromisoformat(stamp).astimezone().strftime(self._clock)[:-3]
+        except (ValueError, OverflowError, OSError):  # the runner did not write this record
+            return _one_line(stamp)
 
     def _colour(self, colour: str | None, text: str) -> str:
         return f"{colour}{text}{_RESET}" if self._colours and colour else text
@@ -107,7 +115,7 @@ class _ConsoleRenderer:
 
 def _sentence(record: _Record) -> str:
     """Take out the event: a sentence for an event of the runner, else the message of a rule."""
-    name = str(record.pop("event"))
+    name = _pop_any(record, "event")
     event = None if "logger" in record else EVENTS.get(name)
     return _one_line(name) if event is None else event.SENTENCE
 
@@ -121,14 +129,14 @@ def _pop_path(record: _Record) -> str:
     """Remove the path and value of an input or output from a record, and return them as text."""
     if "path" not in record or not record.keys() & {"kind", "outcome"}:
         return ""
-    value = "unknown" if record.pop("unknown", False) else _show(record.get("value"))
+    value = "unknown" if record.pop("unknown", False) is True else _show(record.get("value"))
     record.pop("value", None)
     record.pop("kind", None)
-    if record.get("outcome") == "done":
+    if _text_of(record.get("outcome", "")) == "done":
         del record["outcome"]
-    if isinstance(duration := record.pop("duration", None), float):
-        record["took"] = _took(duration)
-    return f"  {_one_line(str(record.pop('path')))}  {value}"
+    if isinstance(record.get("duration"), float):
+        record["took"] = _took(record.pop("duration"))
+    return f"  {_one_line(_pop_any(record, 'path'))}  {value}"
 
 
 def _took(seconds: float) -> str:
@@ -138,37 +146,87 @@ def _took(seconds: float) -> str:
 
 def _pop_place(record: _Record) -> str:
     """Remove rule, module and logger from a record, and return the most specific of them."""
-    logger, module = record.pop("logger", ""), record.pop("module", "")
-    rule = record.pop("rule", "")
+    rule, module, logger = (_pop_any(record, name) for name in ("rule", "module", "logger"))
     if rule:
         record.pop("version", None)  # already logged when the module was loaded
-    return _one_line(str(rule or module or logger))
+    return _one_line(rule or module or logger)
 
 
 def _pop_blocks(record: _Record) -> list[str]:
-    """Remove multi-line fields from a record, and return them; they are shown below the line."""
+    """Remove multi-line fields of an event of the runner, and return them to be shown below.
+
+    A field of another type than in the schema, such as in a damaged record or one of a later
+    version, is left where it is.
+    """
     place = _pop_source(record)
-    stack = textwrap.dedent(str(record.pop("stack", "")))  # it ends with the same place
-    lines = [*record.pop("cycle", ()), *record.pop("conflicts", ())]
-    traceback = str(record.pop("traceback", ""))
-    if traceback.endswith(str(record.get("error", ""))):
+    stack = textwrap.dedent(_pop_text(record, "stack"))  # it ends with the same place
+    lines = [*_pop_lines(record, "cycle"), *_pop_lines(record, "conflicts")]
+    error, advice = _pop_error(record)
+    return [stack or place, "\n".join(lines), error, advice or _advice(record)]
+
+
+def _pop_error(record: _Record) -> list[str]:
+    """Remove the traceback of an error and the advice on it from a record, and return them."""
+    error = record.get("error")
+    if not issubclass(type(error), str):
+        return ["", ""]
+    traceback = _pop_text(record, "traceback")
+    if traceback.endswith(_text_of(error)):
         record.pop("error", None)  # it is the last line of the traceback
-    advice = str(record.pop("advice", "") or "")
-    return [stack or place, "\n".join(map(str, lines)), traceback, f"-> {advice}" if advice else ""]
+    return [traceback, _advice(record)]
+
+
+def _advice(record: _Record) -> str:
+    advice = _pop_text(record, "advice")
+    return f"-> {advice}" if advice else ""
 
 
 def _pop_source(record: _Record) -> str:
     """Remove file, line and source from a record; return `file:line`, which terminals can open."""
-    file, line, source = (record.pop(name, None) for name in ("file", "line", "source"))
-    place = f"{file}:{line}" if line else str(file or "")
-    return f"{place}\n    {source.strip()}" if source else place
+    file = _pop_text(record, "file")
+    line = _pop_any(record, "line") if file and type(record.get("line")) is int else ""
+    source = _pop_text(record, "source").strip()
+    place = f"{file}:{line}" if line else file
+    return f"{place}\n    {source}" if source else place
+
+
+def _pop_text(record: _Record, name: str) -> str:
+    """Remove a field from a record, and return it; if it is no text, leave it and return ""."""
+    value = record.get(name, "")
+    if value is not None and not issubclass(type(value), str):
+        return ""
+    return _pop_any(record, name)
+
+
+def _pop_any(record: _Record, name: str) -> str:
+    """Remove a field from a record, and return its text, or "" if it has no value."""
+    value = record.pop(name, None)
+    return "" if value is None else _text_of(value)
+
+
+def _pop_lines(record: _Record, name: str) -> list[str]:
+    """Remove a field from a record, and return its items; if it is no list, leave it."""
+    value = record.get(name, ())
+    if type(value) not in (list, tuple):
+        return []
+    record.pop(name, None)
+    return list(map(_text_of, value))
+
+
+def _text_of(value: object) -> str:
+    """Return a text as it is, and the text of any other object."""
+    return value if type(value) is str else safe_str(value, sys.maxsize)
 
 
 def _show(value: Any) -> str:
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        value = ",".join(value)
-    text = value if isinstance(value, str) else repr(value)
-    return _one_line(repr(text) if not text or any(map(str.isspace, text)) else text)
+    # Types are compared, as `isinstance` and methods may run code of the value.
+    if type(value) in (list, tuple) and all(issubclass(type(item), str) for item in value):
+        value = ",".join(map(_text_of, value))
+    is_text = issubclass(type(value), str)
+    text = _text_of(value) if is_text else safe_repr(value, sys.maxsize)
+    if not text or any(map(str.isspace, text)):
+        text = repr(text)
+    return _one_line(text)
 
 
 def _one_line(text: str) -> str:

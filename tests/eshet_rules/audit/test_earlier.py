@@ -38,3 +38,19 @@ def test_old_and_new_records_are_found_by_the_present_name(tmp_path, wanted):
 
 def test_an_event_is_known_by_all_of_its_names():
     assert names_of("rule.failed") == ["rule.failed", "rule failed"]
+    assert names_of("rule failed") == ["rule.failed", "rule failed"]
+    assert names_of("washing") == ["washing"]
+
+
+@pytest.mark.parametrize("name", sorted(NAMES_OF_VERSION_1))
+def test_a_message_of_a_rule_with_the_earlier_name_of_an_event_is_found_by_its_text(tmp_path, name):
+    file = tmp_path / "trail.jsonl"
+    message = {"time": TIME, "level": "info", "event": name, "logger": "hall.hall"}
+    file.write_bytes(old(name) + encode(message) + encode({**message, "event": "other"}))
+    present = NAMES_OF_VERSION_1[name]
+
+    def found(wanted):
+        return [record["event"] for record in Reader(file, Filter(event=wanted)).records()]
+
+    assert found(name) == [present, name]
+    assert found(present) == [present]

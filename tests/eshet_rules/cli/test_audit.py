@@ -90,6 +90,22 @@ def test_it_shows_what_is_asked_for_as_json(place, options, values):
     assert all("crc" not in each for each in records)
 
 
+def test_a_message_of_a_rule_with_the_earlier_name_of_an_event_is_found(tmp_path):
+    file = tmp_path / "trail.jsonl"
+    trail = Trail(file)
+    trail.open()
+    for each in (record(1, event="running", logger="m.washer"), record(2, event="runner.started")):
+        trail.append(each, each["time"])
+    trail.close()
+
+    def found(event):
+        lines = audit("--audit", file, "--json", "--event", event).stdout.splitlines()
+        return [json.loads(line)["event"] for line in lines]
+
+    assert found("running") == ["running", "runner.started"]
+    assert found("runner.started") == ["runner.started"]
+
+
 def test_a_time_may_be_how_long_ago(place):
     rules, state = place
     now = audit(rules, "--state", state, "--from", "1h", "--json").stdout.splitlines()

@@ -2,10 +2,11 @@
 
 import os
 import threading
+import time
 
 import pytest
 
-from eshet_rules.supervision.guard.busy_threads import BusyThreads
+from eshet_rules.supervision.guard.busy_threads import BusyThreads, processor_time
 
 
 class Clocks:
@@ -21,20 +22,35 @@ class Clocks:
         self.now = [now + more for now, more in zip(self.now, seconds, strict=True)]
 
 
+class Times:
+    """Processor times of threads, by their names; unknown for other threads."""
+
+    def __init__(self):
+        self.of = {}
+
+    def __call__(self, thread):
+        return self.of.get(thread.name)
+
+
 @pytest.fixture
-def spinning(tmp_path):
-    """A thread in a function of a file of the rules folder, and that folder."""
+def waiting(tmp_path):
+    """Threads in a function of a file of the rules folder, and that folder."""
     file = tmp_path / "hall.py"
-    file.write_text("def spin(begun, end):\n    begun.set()\n    end.wait()\n")
+    file.write_text("def spin(begun, end):\n    begun.wait()\n    end.wait()\n")
     namespace = {}
     exec(compile(file.read_text(), str(file), "exec"), namespace)  # noqa: S102
-    begun, end = threading.Event(), threading.Event()
-    thread = threading.Thread(target=namespace["spin"], args=(begun, end), name="pump")
-    thread.start()
+    begun, end = threading.Barrier(4), threading.Event()
+    threads = [
+        threading.Thread(target=namespace["spin"], args=(begun, end), name=name)
+        for name in ("pump", "fan", "idle")
+    ]
+    for thread in threads:
+        thread.start()
     begun.wait()
     yield tmp_path
     end.set()
-    thread.join()
+    for thread in threads:
+        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -47,20 +63,66 @@ def spinning(tmp_path):
     ],
 )
 def test_threads_of_rules_are_found_when_a_beat_is_late_for_them(
-    spinning, elapsed, used, used_here, expected
+    waiting, elapsed, used, used_here, expected
 ):
-    clocks = Clocks()
-    threads = BusyThreads(f"{spinning}{os.sep}", clocks)
+    clocks, times = Clocks(), Times()
+    threads = BusyThreads(f"{waiting}{os.sep}", clocks, times)
     clocks.advance(elapsed, used, used_here)
+    times.of = {"pump": used - used_here, "fan": 0.0, "idle": 0.0}
     found = threads.look(0.25)
     assert [each.name for each in found] == expected
-    assert all(each.file == str(spinning / "hall.py") and each.line >= 2 for each in found)
+    assert all(each.file == str(waiting / "hall.py") and each.line >= 2 for each in found)
     clocks.advance(0.25, 0.25, 0.0)
     assert threads.look(0.25) == []
 
 
-def test_threads_of_others_are_not_named(spinning, tmp_path_factory):
+def test_threads_of_others_are_not_named(waiting, tmp_path_factory):
     clocks = Clocks()
     threads = BusyThreads(f"{tmp_path_factory.mktemp('other')}{os.sep}", clocks)
     clocks.advance(1.0, 1.0, 0.0)
     assert threads.look(0.25) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"pump": 5.0, "fan": 1.0, "idle": 9.0}, {"pump": 5.3, "fan": 1.2, "idle": 9.01}, 2),
+        ({"idle": 9.0}, {"pump": 0.3, "fan": 0.2, "idle": 9.0}, 2),  # two have just begun
+        ({"pump": 5.0, "fan": 9.0, "idle": 9.0}, {"pump": 0.4, "fan": 0.2, "idle": 9.0}, 2),
+        ({"pump": 5.0, "fan": 1.0, "idle": 9.0}, {"pump": 5.01, "fan": 1.0, "idle": 9.0}, 0),
+        ({}, {"idle": 0.0}, 0),  # either of the two with unknown times may be busy
+        ({}, {"idle": 0.0, "fan": 0.0}, 1),
+    ],
+)
+def test_only_threads_that_compute_are_named(waiting, before, after, expected):
+    clocks, times = Clocks(), Times()
+    times.of = before
+    threads = BusyThreads(f"{waiting}{os.sep}", clocks, times)
+    clocks.advance(0.6, 0.6, 0.05)
+    times.of = after
+    assert {each.name for each in threads.look(0.25)} == set(["pump", "fan"][:expected])
+
+
+def test_a_thread_that_computes_has_processor_time_and_one_that_waits_has_none():
+    def compute():
+        while not end.is_set():
+            sum(range(1000))
+
+    end = threading.Event()
+    busy = threading.Thread(target=compute)
+    idle = threading.Thread(target=end.wait)
+    busy.start()
+    idle.start()
+    try:
+        if processor_time(busy) is None:
+            pytest.skip("this system has no /proc")
+        deadline = time.monotonic() + 10
+        while processor_time(busy) < 0.1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert processor_time(busy) >= 0.1
+        assert processor_time(idle) < 0.05
+    finally:
+        end.set()
+        busy.join()
+        idle.join()
+    assert processor_time(busy) is None
