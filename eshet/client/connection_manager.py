@@ -22,6 +22,7 @@ from eshet.connection import CLOSED_BY_PEER, Connector
 from eshet.exceptions import Disconnected, ErrorValue, EshetError, PathTaken, WrongLoop
 from eshet.interpreter import running_loop
 from eshet.protocol import TimeoutConfig
+from eshet.scope import use_scope
 from eshet.text import safe_str
 
 __all__ = ["Backoff", "ConnectionManager", "Restorer", "backoff"]
@@ -221,6 +222,7 @@ class ConnectionManager:
         self._closed_by_server = False
         self._restorer = Restorer(registrations, log)
         self._explaining: asyncio.Task[None] | None = None  # ends with its connection
+        self._retrying: asyncio.Task[None] | None = None
         self._outage_reported = False  # whether the present outage was reported
         self._awake = asyncio.Event()  # set while connected, and when closed, to end all waits
 
@@ -343,13 +345,20 @@ class ConnectionManager:
             if not session.lost.done():
                 self._session = session
                 await self._restore(session)
-            retrying = asyncio.create_task(self._restorer.retry_taken(session))
             try:
+                self.retry_taken()
                 reason = await asyncio.shield(session.lost)
             finally:
-                retrying.cancel()
+                if self._retrying is not None:
+                    self._retrying.cancel()
             tries.lasted(loop.time() - since)
             self._log_disconnected("connection ended", reason)
+
+    def retry_taken(self) -> None:
+        """Register paths that other clients have taken, as soon as they are free."""
+        if self._session is not None and (self._retrying is None or self._retrying.done()):
+            with use_scope(None):  # it outlives the rule that calls this
+                self._retrying = asyncio.create_task(self._restorer.retry_taken(self._session))
 
     def _give_up(self, reason: str) -> None:
         """Stop connecting, as no attempt can succeed."""

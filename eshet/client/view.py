@@ -368,6 +368,11 @@ class _Registrar(Registrar):
                 await when_free
             await self.unregister(owned.path)  # the old one may be of another kind
             await self._register_on_server(owned)
+        except PathTaken:  # reported by the caller
+            owned.on_server, owned.taken = False, True
+            self._registrations.owned[owned.path] = owned
+            self._manager.retry_taken()
+            raise
         finally:
             del self._late[owned.path]
 

@@ -148,3 +148,24 @@ async def test_a_conflict_that_comes_back_is_logged_again(house):
         assert await house.get("/hall/level") == 1
         house.folder.remove("hall.py")
         await house.update(200)
+
+
+async def test_a_rule_gets_a_path_late_if_the_module_that_was_to_release_it_is_broken(house):
+    hall, porch = (TWO.format(name=name) for name in ("hall", "porch"))
+    house.write("hall.py", hall)
+    house.write("porch.py", porch)
+    await house.update()
+    house.write("hall.py", hall.replace("/hall/level", "/hall/old").replace("Value(2)", "Valu(2)"))
+    house.write("porch.py", porch.replace("/porch/level", "/hall/level"))
+    await house.update(10)
+    assert await house.get("/hall/level") == 1
+    assert conflicts(house)[0]["owner"] == "module hall of this runner"
+
+    house.write("hall.py", hall.replace("/hall/level", "/hall/old").replace("Value(1)", "Value(7)"))
+    await house.update(61)
+    assert await house.get("/hall/old") == 7
+    assert await house.get("/hall/level") == 1
+    await house.advance(3600)
+    house.folder.remove("hall.py")
+    await house.update(10)
+    assert await house.get("/hall/level") == 1
