@@ -5,14 +5,15 @@ the interpreter, so the loop is late although none of its steps takes long.
 
 Which threads are busy is known by their processor time, not by what they execute: a thread that
 waits has lines of a rule on its stack as well. Python has no safe function for the processor time
-of another thread, so it is read from /proc. Without /proc, a thread is named only if no other one
-can be meant.
+of another thread, so it is read from /proc: only of threads of rules, and only when beats are late,
+because each read gives the busy threads another turn. So it is known from the second late beat in a
+row on. At the first one, and without /proc, a thread is named only if no other one can be meant.
 """
 
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
@@ -83,7 +84,7 @@ class BusyThreads:
         self._clocks = clocks
         self._time_of = time_of
         self._last = clocks()
-        self._times = self._times_of_threads()
+        self._times: dict[int, float] | None = None  # at the last beat, if that was late
 
     def look(self, interval: float) -> list[BusyThread]:
         """Return the threads of rules that made this beat late; called at each beat.
@@ -92,35 +93,35 @@ class BusyThreads:
             interval: the nominal time between two beats, in seconds.
         """
         before, self._last = self._last, self._clocks()
-        times_before, self._times = self._times, self._times_of_threads()
+        times_before, self._times = self._times, None
         spans = zip(before, self._last, strict=True)
         elapsed, used, used_here = (end - begin for begin, end in spans)
         if elapsed - interval < _LATE or used - used_here < _SHARE * elapsed:
             return []
         of_rules = self._threads_of_rules()
-        # A thread that is not in the earlier times, or has less, is new: its ident was used again.
-        by_thread = {
-            ident: now - earlier if (earlier := times_before.get(ident, 0.0)) <= now else now
-            for ident, now in self._times.items()
-        }
-        known = {ident: by_thread[ident] for ident in of_rules if ident in by_thread}
-        if sum(known.values()) >= _SHARE * (used - used_here):
+        self._times = self._times_of(of_rules)
+        known: dict[int, float] = {}
+        if times_before is not None:
+            # A thread that is not in the earlier times, or has less, is new: its ident was reused.
+            known = {
+                ident: now - earlier if (earlier := times_before.get(ident, 0.0)) <= now else now
+                for ident, now in self._times.items()
+            }
+        if known and sum(known.values()) >= _SHARE * (used - used_here):
             least = _BUSY * max(known.values())
             return [of_rules[ident] for ident, seconds in known.items() if seconds >= least]
         unknown = [thread for ident, thread in of_rules.items() if ident not in known]
         return unknown if len(unknown) == 1 else []
 
-    def _times_of_threads(self) -> dict[int, float]:
-        """Return the processor times of all other threads that have one, by their idents."""
-        here = threading.get_ident()
-        times = {
-            each.ident: self._time_of(each) for each in threading.enumerate() if each.ident != here
-        }
-        return {
-            ident: seconds
-            for ident, seconds in times.items()
-            if ident is not None and seconds is not None
-        }
+    def _times_of(self, idents: Container[int]) -> dict[int, float]:
+        """Return the processor times of threads, as far as they are known, by their idents."""
+        times: dict[int, float] = {}
+        for each in threading.enumerate():
+            if each.ident is not None and each.ident in idents:
+                seconds = self._time_of(each)
+                if seconds is not None:
+                    times[each.ident] = seconds
+        return times
 
     def _threads_of_rules(self) -> dict[int, BusyThread]:
         """Return the other threads with a rule on their stack, by their idents."""
