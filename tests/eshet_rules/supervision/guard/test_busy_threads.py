@@ -130,4 +130,7 @@ def test_a_thread_that_computes_has_processor_time_and_one_that_waits_has_none()
         end.set()
         busy.join()
         idle.join()
-    assert processor_time(busy) is None
+
+
+def test_a_thread_that_the_system_does_not_know_has_no_processor_time():
+    assert processor_time(threading.Thread(target=print)) is None
