@@ -345,12 +345,8 @@ class ConnectionManager:
             if not session.lost.done():
                 self._session = session
                 await self._restore(session)
-            try:
-                self.retry_taken()
-                reason = await asyncio.shield(session.lost)
-            finally:
-                if self._retrying is not None:
-                    self._retrying.cancel()
+            self.retry_taken()
+            reason = await asyncio.shield(session.lost)
             tries.lasted(loop.time() - since)
             self._log_disconnected("connection ended", reason)
 
@@ -400,6 +396,8 @@ class ConnectionManager:
 
     def _on_lost(self, reason: str) -> None:
         self._session = None
+        if self._retrying is not None:  # at once: it would mark registrations as on the server
+            self._retrying.cancel()
         self._closed_by_server = reason == CLOSED_BY_PEER
         if not self._closed:
             self.disconnect_reason = f"the connection to the server ended: {reason}"

@@ -97,7 +97,9 @@ class ReloadPlanner:
         problem = "failed in set-up"
         if taken_paths:
             self._waiting.add(version.name)
-            problem = f"needs {', '.join(sorted(taken_paths))}, which another client provides"
+            problem = (
+                f"needs {', '.join(sorted(taken_paths))}, which another rule or client provides"
+            )
         self._broken[version.name] = f"version {version.source.version} {problem}"
         self._log_kept(version, running, because, taken_paths)
 
@@ -114,6 +116,7 @@ class ReloadPlanner:
             for name, version in self._refused.items()
             if version is newest.get(name) and version is not running.get(name)
         }
+        self._waiting &= self._refused.keys()
         repaired = self._broken.keys() - plan.failed - self._refused.keys()
         for name in sorted(repaired):
             del self._broken[name]

@@ -395,7 +395,7 @@ class SupervisedRule:
         loop = asyncio.get_running_loop()
         if loop.time() - self._attempt_began > _LONGEST_WAIT:  # the path was free meanwhile
             self._wait_for_path = _FIRST_WAIT
-        self._become(RuleState.RESTARTING, f"{path} is provided by another client")
+        self._become(RuleState.RESTARTING, f"{path} is provided by another rule or client")
         self._timer = loop.call_later(self._wait_for_path, self._start_again_with_cause)
         self._wait_for_path = min(self._wait_for_path * 2, _LONGEST_WAIT)
 

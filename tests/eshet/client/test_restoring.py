@@ -1,6 +1,8 @@
 """A server that ends the connection while it is restored: what others registered comes back."""
 
+import asyncio
 import logging
+import random
 
 import pytest
 
@@ -150,3 +152,34 @@ async def test_a_path_that_was_taken_can_be_given_up(advance: Advance) -> None:
         with pytest.raises(ErrorValue, match="path_not_found"):
             await viewer.get("/light")
         await client.close()
+
+
+async def test_a_connection_that_ends_when_a_taken_path_is_tried_again_is_restored_as_a_whole(
+    advance: Advance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
+    async with Server() as server, Client(server=server) as viewer:
+        client, other = Client(server=server), Client(server=server)
+        await client.wait_for_connection()
+        await other.wait_for_connection()
+        for path in ("/light", "/mine"):
+            await (await client.state_register(path)).changed(1)
+        client._manager._session.connection.abort()
+        await other.state_register("/light")
+        loop = asyncio.get_running_loop()
+
+        def cut() -> None:  # as asyncio does if the peer resets the connection
+            connection = client._manager._session.connection
+            transport = connection._transport
+            connection.connection_lost(ConnectionResetError())
+            transport.abort()
+
+        await advance(0.5)
+        began = client.reconnected_at
+        assert began is not None
+        loop.call_at(began + 1.0, cut)  # at the instant of the retry
+        await advance(20)
+        assert client.connected
+        assert await viewer.get("/mine") == 1
+        await client.close()
+        await other.close()

@@ -46,7 +46,7 @@ async def test_a_rule_has_its_path_soon_after_that_is_free(house):
         states = {r.rule: (str(r.status.state), r.status.why) for r in house.reloader.reports()}
         assert states["hall.level"] == (
             "restarting",
-            "/hall/level is provided by another client",
+            "/hall/level is provided by another rule or client",
         )
         assert states["hall.other"][0] == "running"
     await house.advance(61)
