@@ -4,7 +4,10 @@ tests/eshet/test_interpreter.py has a test for each: it fails on a version that 
 """
 
 import asyncio
+import gc
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import Context
@@ -17,10 +20,12 @@ __all__ = [
     "MSGPACK_MAX_NESTING",
     "context_of",
     "get_frame",
+    "processor_time",
     "running_loop",
     "set_clock_resolution",
     "set_ready_queue",
     "thread_frames",
+    "threads_by_ident",
 ]
 
 running_loop: Final[Callable[[], asyncio.AbstractEventLoop | None]] = asyncio._get_running_loop
@@ -31,9 +36,6 @@ get_frame: Final[Callable[[int], FrameType]] = sys._getframe
 """Returns a frame of the caller. `inspect.stack()` reads source files, and takes milliseconds:
 every node records where it was made, and every task records its canceller."""
 
-thread_frames: Final[Callable[[], Mapping[int, FrameType]]] = sys._current_frames
-"""Returns the current frame of each thread, by the thread's ident: the only way to find threads of
-rules that compute."""
 
 HANDLE_RUN: Final[CodeType] = asyncio.Handle._run.__code__
 """The code that runs one callback or one step of a task. Its local `self` is the handle, which
@@ -46,6 +48,53 @@ the watchdog."""
 
 MSGPACK_MAX_NESTING: Final = 511
 """The nesting depth up to which msgpack packs, in C and in pure Python, without an error."""
+
+_CPU_CLOCK_OF_THREAD: Final = 6
+"""Marks the id of a clock as that of one thread, and of the time that it was scheduled."""
+
+
+def thread_frames() -> Mapping[int, FrameType]:
+    """Return the current frame of each thread, by the thread's ident.
+
+    There is no other way to find the threads that execute code of a rule. Python up to 3.11.4 holds
+    a lock meanwhile that a garbage collection may need as well.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if collects:
+            gc.enable()
+
+
+def threads_by_ident() -> Mapping[int, threading.Thread]:
+    """Return the running threads, by their idents, without a lock.
+
+    `threading.enumerate()` takes a lock: in a signal handler it would wait for ever, if the signal
+    came while this thread held that lock.
+    """
+    any_threading: Any = threading
+    threads: dict[int, threading.Thread] = any_threading._active.copy()
+    return threads
+
+
+def processor_time(native_id: int) -> float | None:
+    """Return the processor time of a thread of this process, in seconds.
+
+    None if the thread has ended, or if the system is not Linux. Linux has a clock for each thread
+    (`clock_getcpuclockid(3)`), whose id is computed from the thread's id. The function of Python,
+    `time.pthread_getcpuclockid`, crashes if the thread has ended.
+
+    Args:
+        native_id: id that the system has given to the thread.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        return time.clock_gettime((~native_id << 3) | _CPU_CLOCK_OF_THREAD)
+    except OSError:
+        return None
 
 
 def context_of(handle: asyncio.Handle) -> Context:

@@ -121,7 +121,7 @@ HOSTILE: Final = [
         await client.event_listen_cb(POKE, hang)""",
         _BLOCKS,
     ),
-    Kind("hogs_in_c", "poked.on_event(lambda _: sum(range(6 * 10**7)))", _BLOCKS),
+    Kind("hogs_in_c", "poked.on_event(lambda _: sum(range(10**8)))", _BLOCKS),
     Kind(
         "floods_in_one_step",
         """

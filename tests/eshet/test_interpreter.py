@@ -2,9 +2,14 @@
 
 import asyncio
 import contextvars
+import gc
+import os
+import sys
 import threading
+import time
 import traceback
 from collections import deque
+from pathlib import Path
 
 import msgpack
 import msgpack.fallback
@@ -43,6 +48,64 @@ def test_the_frames_of_all_threads_are_found_by_ident():
     end.set()
     thread.join()
     assert "waits" in names
+
+
+def test_threads_are_found_by_ident_until_they_end():
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    assert interpreter.threads_by_ident()[thread.ident] is thread
+    end.set()
+    thread.join()
+    assert thread not in interpreter.threads_by_ident().values()
+
+
+def test_finding_frames_leaves_the_garbage_collection_as_it_was():
+    assert gc.isenabled()
+    interpreter.thread_frames()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        interpreter.thread_frames()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these clocks")
+
+
+@on_linux
+def test_the_processor_time_of_a_thread_is_what_it_has_computed():
+    def compute():
+        while time.thread_time() < 0.1:
+            sum(range(1000))
+        times.append(interpreter.processor_time(threading.get_native_id()))
+        times.append(time.thread_time())
+        computed.set()
+        end.wait()
+
+    times = []
+    computed, end = threading.Event(), threading.Event()
+    busy, idle = threading.Thread(target=compute), threading.Thread(target=end.wait)
+    busy.start()
+    idle.start()
+    try:
+        assert computed.wait(10)
+        assert 0.1 <= times[0] <= times[1]
+        assert times[0] <= interpreter.processor_time(busy.native_id)
+        assert interpreter.processor_time(idle.native_id) < 0.1
+    finally:
+        end.set()
+        busy.join()
+        idle.join()
+
+
+@on_linux
+def test_a_thread_of_no_process_or_of_another_one_has_no_processor_time():
+    largest = int(Path("/proc/sys/kernel/pid_max").read_text())
+    assert interpreter.processor_time(largest + 1) is None
+    assert interpreter.processor_time(os.getppid()) is None
 
 
 async def test_the_context_of_a_callback_is_known_before_it_runs():

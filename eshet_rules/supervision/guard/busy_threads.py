@@ -4,23 +4,20 @@ Python runs one thread at a time. A busy thread makes every step of the loop wai
 the interpreter, so the loop is late although none of its steps takes long.
 
 Which threads are busy is known by their processor time, not by what they execute: a thread that
-waits has lines of a rule on its stack as well. Python has no safe function for the processor time
-of another thread, so it is read from /proc: only of threads of rules, and only when beats are late,
-because each read gives the busy threads another turn. So it is known from the second late beat in a
-row on. At the first one, and without /proc, a thread is named only if no other one can be meant.
+waits has lines of a rule on its stack as well. Two busy threads can delay a beat until they have
+ended, so the alarms before that beat take samples of them. Without processor times, a thread is
+named only if no other one can be meant.
 """
 
-import os
 import threading
 import time
-from collections.abc import Callable, Container
-from pathlib import Path
+from collections.abc import Callable
 from types import FrameType
 from typing import Final, NamedTuple
 
-from eshet.interpreter import thread_frames
+from eshet.interpreter import processor_time, thread_frames, threads_by_ident
 
-__all__ = ["BusyThread", "BusyThreads", "processor_time"]
+__all__ = ["BusyThread", "BusyThreads"]
 
 _LATE: Final = 0.25
 """Seconds by which a beat of the loop must be late before the threads are checked."""
@@ -30,20 +27,6 @@ _SHARE: Final = 0.5
 
 _BUSY: Final = 0.25
 """Minimum processor time of a thread that is named, as a fraction of that of the busiest one."""
-
-_TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
-_USER_TIME: Final = 11
-"""Index of the field `utime` among those after the name in /proc/.../stat; `stime` follows."""
-
-
-def processor_time(thread: threading.Thread) -> float | None:
-    """Return the processor time of a thread, in seconds; None if the system does not tell it."""
-    try:
-        stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_bytes()
-        user, system = stat.rpartition(b")")[2].split()[_USER_TIME : _USER_TIME + 2]
-    except (OSError, ValueError):
-        return None
-    return (int(user) + int(system)) * _TICK
 
 
 class BusyThread(NamedTuple):
@@ -67,7 +50,8 @@ class BusyThreads:
         folder: the rules folder, with a separator at its end.
         clocks: returns the time, and the processor time of the process and of this thread, in
             seconds.
-        time_of: returns the processor time of a thread, see `processor_time`.
+        time_of: returns the processor time of the thread with a native id, in seconds; None if it
+            is not known.
     """
 
     def __init__(
@@ -78,13 +62,30 @@ class BusyThreads:
             time.process_time(),
             time.thread_time(),
         ),
-        time_of: Callable[[threading.Thread], float | None] = processor_time,
+        time_of: Callable[[int], float | None] = processor_time,
     ) -> None:
         self._folder = folder
         self._clocks = clocks
         self._time_of = time_of
         self._last = clocks()
-        self._times: dict[int, float] | None = None  # at the last beat, if that was late
+        self._times = self._times_of_all()  # at the last beat
+        self._seen: dict[int, tuple[BusyThread, float | None]] = {}  # since the last beat
+
+    def sample(self) -> None:
+        """Note which threads of rules run at the moment, and their processor times.
+
+        Called by the alarm, in the middle of any code, so it takes no lock.
+        """
+        frames = thread_frames()
+        for ident, thread in threads_by_ident().items():
+            if ident == threading.get_ident() or thread.native_id is None:
+                continue
+            frame: FrameType | None = frames.get(ident)
+            while frame is not None and not frame.f_code.co_filename.startswith(self._folder):
+                frame = frame.f_back
+            if frame is not None:
+                found = BusyThread(thread.name, frame.f_code.co_filename, frame.f_lineno)
+                self._seen[thread.native_id] = found, self._time_of(thread.native_id)
 
     def look(self, interval: float) -> list[BusyThread]:
         """Return the threads of rules that made this beat late; called at each beat.
@@ -93,45 +94,40 @@ class BusyThreads:
             interval: the nominal time between two beats, in seconds.
         """
         before, self._last = self._last, self._clocks()
-        times_before, self._times = self._times, None
-        spans = zip(before, self._last, strict=True)
-        elapsed, used, used_here = (end - begin for begin, end in spans)
-        if elapsed - interval < _LATE or used - used_here < _SHARE * elapsed:
-            return []
-        of_rules = self._threads_of_rules()
-        self._times = self._times_of(of_rules)
-        known: dict[int, float] = {}
-        if times_before is not None:
-            # A thread that is not in the earlier times, or has less, is new: its ident was reused.
-            known = {
-                ident: now - earlier if (earlier := times_before.get(ident, 0.0)) <= now else now
-                for ident, now in self._times.items()
-            }
-        if known and sum(known.values()) >= _SHARE * (used - used_here):
-            least = _BUSY * max(known.values())
-            return [of_rules[ident] for ident, seconds in known.items() if seconds >= least]
-        unknown = [thread for ident, thread in of_rules.items() if ident not in known]
-        return unknown if len(unknown) == 1 else []
+        elapsed, used, used_here = (
+            end - start for start, end in zip(before, self._last, strict=True)
+        )
+        is_late = elapsed - interval >= _LATE and used - used_here >= _SHARE * elapsed
+        if is_late:
+            self.sample()
+        seen, self._seen = self._seen, {}
+        times_before, self._times = self._times, self._times_of_all()
+        return _busy(seen, times_before, _SHARE * (used - used_here)) if is_late else []
 
-    def _times_of(self, idents: Container[int]) -> dict[int, float]:
-        """Return the processor times of threads, as far as they are known, by their idents."""
-        times: dict[int, float] = {}
-        for each in threading.enumerate():
-            if each.ident is not None and each.ident in idents:
-                seconds = self._time_of(each)
-                if seconds is not None:
-                    times[each.ident] = seconds
-        return times
+    def _times_of_all(self) -> dict[int, float]:
+        """Return the processor times of all threads, as far as they are known, by native id."""
+        native_ids = (thread.native_id for thread in threads_by_ident().values())
+        times = ((each, self._time_of(each)) for each in native_ids if each is not None)
+        return {native_id: seconds for native_id, seconds in times if seconds is not None}
 
-    def _threads_of_rules(self) -> dict[int, BusyThread]:
-        """Return the other threads with a rule on their stack, by their idents."""
-        names = {each.ident: each.name for each in threading.enumerate()}
-        found: dict[int, BusyThread] = {}
-        for ident, innermost in thread_frames().items():
-            frame: FrameType | None = innermost
-            while frame is not None and not frame.f_code.co_filename.startswith(self._folder):
-                frame = frame.f_back
-            if frame is not None and ident != threading.get_ident():
-                name, file = names.get(ident, ""), frame.f_code.co_filename
-                found[ident] = BusyThread(name, file, frame.f_lineno)
-        return found
+
+def _busy(
+    seen: dict[int, tuple[BusyThread, float | None]], times_before: dict[int, float], least: float
+) -> list[BusyThread]:
+    """Return the threads that were busy since the last beat.
+
+    Args:
+        seen: the threads and their processor times, by native id.
+        times_before: the processor times at the last beat; a thread that is missing started later.
+        least: the processor time, in seconds, that they must have used together.
+    """
+    used = {
+        native_id: seconds - times_before.get(native_id, 0.0)
+        for native_id, (_, seconds) in seen.items()
+        if seconds is not None
+    }
+    if used and sum(used.values()) >= least:
+        busiest = max(used.values())
+        return [seen[each][0] for each, seconds in used.items() if seconds >= _BUSY * busiest]
+    unknown = [thread for thread, seconds in seen.values() if seconds is None]
+    return unknown if len(unknown) == 1 else []

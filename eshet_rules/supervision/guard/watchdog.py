@@ -217,6 +217,7 @@ class Watchdog:
     # --- the alarm, within the blocking code --------------------------------------------------
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        self._threads.sample()
         step, now = _step_of(frame), time.monotonic()
         overdue = self._clocks.overdue()
         self._since += self._note_stop()

@@ -2,11 +2,10 @@
 
 import os
 import threading
-import time
 
 import pytest
 
-from eshet_rules.supervision.guard.busy_threads import BusyThreads, processor_time
+from eshet_rules.supervision.guard.busy_threads import BusyThreads
 
 
 class Clocks:
@@ -28,8 +27,9 @@ class Times:
     def __init__(self):
         self.of = {}
 
-    def __call__(self, thread):
-        return self.of.get(thread.name)
+    def __call__(self, native_id):
+        names = {thread.native_id: thread.name for thread in threading.enumerate()}
+        return self.of.get(names[native_id])
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_threads_of_rules_are_found_when_a_beat_is_late_for_them(
     threads = BusyThreads(f"{waiting}{os.sep}", clocks, times)
     times.of = {"pump": 0.0, "fan": 0.0, "idle": 0.0}
     clocks.advance(1.0, 1.0, 0.0)
-    assert threads.look(0.25) == []  # it is not known yet which of the three it is
+    assert threads.look(0.25) == []  # none of the three has computed
     clocks.advance(elapsed, used, used_here)
     times.of = {"pump": used - used_here, "fan": 0.0, "idle": 0.0}
     found = threads.look(0.25)
@@ -91,7 +91,7 @@ def test_threads_of_others_are_not_named(waiting, tmp_path_factory):
     [
         ({"pump": 5.0, "fan": 1.0, "idle": 9.0}, {"pump": 5.3, "fan": 1.2, "idle": 9.01}, 2),
         ({"idle": 9.0}, {"pump": 0.3, "fan": 0.2, "idle": 9.0}, 2),  # two have just begun
-        ({"pump": 5.0, "fan": 9.0, "idle": 9.0}, {"pump": 0.4, "fan": 0.2, "idle": 9.0}, 2),
+        ({"pump": 5.0, "idle": 9.0}, {"pump": 5.3, "fan": 0.2, "idle": 9.0}, 2),  # one has
         ({"pump": 5.0, "fan": 1.0, "idle": 9.0}, {"pump": 5.01, "fan": 1.0, "idle": 9.0}, 0),
         ({}, {"idle": 0.0}, 0),  # either of the two with unknown times may be busy
         ({}, {"idle": 0.0, "fan": 0.0}, 1),
@@ -108,29 +108,27 @@ def test_only_threads_that_compute_are_named(waiting, before, after, expected):
     assert {each.name for each in threads.look(0.25)} == set(["pump", "fan"][:expected])
 
 
-def test_a_thread_that_computes_has_processor_time_and_one_that_waits_has_none():
-    def compute():
-        while time.thread_time() < 0.2:
-            sum(range(1000))
-        computed.set()
-        end.wait()
-
-    computed, end = threading.Event(), threading.Event()
-    busy = threading.Thread(target=compute)
-    idle = threading.Thread(target=end.wait)
-    busy.start()
-    idle.start()
-    try:
-        if processor_time(busy) is None:
-            pytest.skip("this system has no /proc")
-        assert computed.wait(10)
-        assert processor_time(busy) >= 0.1
-        assert processor_time(idle) < 0.05
-    finally:
-        end.set()
-        busy.join()
-        idle.join()
-
-
-def test_a_thread_that_the_system_does_not_know_has_no_processor_time():
-    assert processor_time(threading.Thread(target=print)) is None
+def test_threads_that_have_ended_before_the_late_beat_are_named(tmp_path):
+    file = tmp_path / "hall.py"
+    file.write_text("def spin(begun, end):\n    begun.wait()\n    end.wait()\n")
+    namespace = {}
+    exec(compile(file.read_text(), str(file), "exec"), namespace)  # noqa: S102
+    begun, end = threading.Barrier(3), threading.Event()
+    clocks, times = Clocks(), Times()
+    threads = BusyThreads(f"{tmp_path}{os.sep}", clocks, times)
+    spinning = [
+        threading.Thread(target=namespace["spin"], args=(begun, end), name=name)
+        for name in ("pump", "fan")
+    ]
+    for thread in spinning:
+        thread.start()
+    begun.wait()
+    times.of = {"pump": 0.3, "fan": 0.3}
+    threads.sample()
+    end.set()
+    for thread in spinning:
+        thread.join()
+    clocks.advance(0.7, 0.7, 0.05)
+    assert {each.name for each in threads.look(0.25)} == {"pump", "fan"}
+    clocks.advance(0.7, 0.7, 0.05)
+    assert threads.look(0.25) == []
