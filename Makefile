@@ -9,7 +9,7 @@ UV := $(BIN)/uv --quiet
 # Use the certificates of the system, for networks behind a proxy with its own.
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help run test setup lint types pubtypes layers docs tests build bench clean
+.PHONY: help run test setup lint types pubtypes layers docs tests build bench mutants clean
 
 run: $(VENV)/.ready-to-run ## run the example rules in rules/
 	$(BIN)/eshet-rules run rules/
@@ -66,6 +66,10 @@ build: setup ## build the wheel in build/dist
 bench: setup ## compare the reactive core with other libraries
 	$(UV) sync --frozen --inexact --group bench --python $(BIN)/python
 	$(BIN)/python benchmarks/reactive.py
+
+# Not part of `make test`: it takes about a quarter of an hour.
+mutants: setup ## check with small changes of the source that the tests notice them
+	$(BIN)/python tests/support/mutants.py
 
 clean: ## delete .venv and build
 	rm -rf $(VENV) build
