@@ -3,6 +3,10 @@
 A version that is being prepared beside the running one must have no effect: each of its sinks keeps
 its output. When the version takes over, a sink that the old version also had continues from the
 last output of that one; only differences are sent.
+
+`eshet.client.view` holds back direct calls of the client as well. A sink can't leave it to that:
+its value changes again when the state of the old version is restored, and only the restored value
+may be compared or sent.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -81,7 +81,7 @@ def compress(source: Path, target: Path) -> None:
     """Compress a file of lines into another file, atomically.
 
     Raises:
-        OSError: a file could not be read or written; then there is no target.
+        OSError: a file could not be read or written; the target does not exist then.
     """
     with (
         os.fdopen(open_private(source, os.O_RDONLY), "rb") as lines,

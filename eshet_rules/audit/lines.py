@@ -1,6 +1,6 @@
 """A record as a line of bytes, and back: JSON, with a checksum as its last field.
 
-Keys are in the order of the schema and there is no space between them, so that a reader can search
+Keys are in the order of the schema without spaces between them, so that a reader can search
 the bytes of many lines for `"path":"/hall/light"` and parse only the matching ones.
 """
 

@@ -999,7 +999,7 @@ class _StateFolder(Record, kw_only=True):
     "state_folder.full", "no space for the state folder, so no state is kept yet", level="error"
 )
 class StateFolderFull(_StateFolder, kw_only=True):
-    """There is no space for the state folder. The rules run; their state is lost at the end."""
+    """The state folder has no space left. The rules run; their state is lost at the end."""
 
 
 @_event("lock.not_restored", "can't take a lock again", level="error")

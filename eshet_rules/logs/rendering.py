@@ -191,7 +191,7 @@ def _pop_source(record: _Record) -> str:
 
 
 def _pop_text(record: _Record, name: str) -> str:
-    """Remove a field from a record, and return it; if it is no text, leave it and return ""."""
+    """Remove a field from a record, and return it; if it is not a text, leave it and return ""."""
     value = record.get(name, "")
     if value is not None and not issubclass(type(value), str):
         return ""
@@ -205,7 +205,7 @@ def _pop_any(record: _Record, name: str) -> str:
 
 
 def _pop_lines(record: _Record, name: str) -> list[str]:
-    """Remove a field from a record, and return its items; if it is no list, leave it."""
+    """Remove a field from a record, and return its items; if it is not a list, leave it."""
     value = record.get(name, ())
     if type(value) not in (list, tuple):
         return []

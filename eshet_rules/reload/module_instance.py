@@ -75,7 +75,7 @@ class ModuleInstance:
         connection: the module's client, which all of its instances share.
         log: receives messages about its rules.
         old: the running instance that it replaces.
-        snapshot: the state to restore if there is no old instance, from before a restart.
+        snapshot: the state from before a restart, to restore without an old instance.
         held_back: whether its outputs are held back until `take_over`.
         is_releasing: returns whether another module is about to release a path.
         settings: returns the settings of a rule, given its full name.

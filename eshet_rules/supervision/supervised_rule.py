@@ -131,7 +131,7 @@ class SupervisedRule:
         self.name: Final = scope.name
         self.first_attempt: Final[asyncio.Future[bool]] = asyncio.get_running_loop().create_future()
         """Whether the first attempt to set up the rule succeeded; pending while it runs. An attempt
-        that fails because there is no connection does not count."""
+        that fails for lack of a connection does not count."""
         self.attempt_scope: RuleScope | None = None
         """The scope of the present attempt, or the last one; None before the first."""
         self._arguments = arguments or {}
