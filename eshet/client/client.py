@@ -16,6 +16,7 @@ from eshet.client.event_iteration import EventIteration
 from eshet.client.observer import ClientObserver
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, Subscription
+from eshet.client.sent import Sent, SentChange
 from eshet.client.session import describe
 from eshet.client.shared import SharedConnection
 from eshet.connection import Connector
@@ -405,6 +406,43 @@ class Client:
             callback: the callback passed to `state_observe`; without it, all of that path.
         """
         await self._registrar.unsubscribe(StateObserve.code, self._wire(path), callback)
+
+    # --- without a task -----------------------------------------------------------------------
+
+    def send_now(self, code: int, path: str, value: Any) -> Sent | None:
+        """Send a request in this step, without a task that waits for the reply.
+
+        For sinks, which send thousands of values. The errors are those of the request's method.
+
+        Args:
+            code: of the message: `ActionCall`, `Set`, `EventEmit` or `StateChanged`.
+            path: of the node.
+            value: the value to send; for an action, the list of its arguments.
+
+        Returns:
+            The request; None if it can't be sent in this step: then use its method.
+        """
+        wire = self._wire(path)
+        if not self._manager.connected:
+            return None
+        if code == StateChanged.code:
+            if value is Unknown:
+                return self._change_now(StateUnknown.code, wire, b"")
+            return self._change_now(code, wire, _pack(value, code, wire))
+        return self._ask_now(code, wire, _pack(value, code, wire))
+
+    def _ask_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
+        return Sent(self._registrations.observer, code, path, value, self._manager.ask)
+
+    def _change_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
+        owned = self._registrations.owned.get(path)
+        if owned is None or owned.withdrawn or owned.taken or not owned.on_server:
+            return None
+        sent = SentChange(self._registrations.observer, code, path, value, self._manager.ask)
+        owned.value = value or None
+        return sent
+
+    # --- sending ------------------------------------------------------------------------------
 
     async def _send(self, code: int, path: bytes, value: bytes) -> None:
         await self._ask(code, path, value)

@@ -28,6 +28,7 @@ from eshet.client.connection_manager import ConnectionManager
 from eshet.client.event_iteration import EventIteration
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, RegistrationTable
+from eshet.client.sent import Sent
 from eshet.client.session import describe
 from eshet.exceptions import ErrorValue, EshetError, PathTaken
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged, StateUnknown
@@ -171,12 +172,20 @@ class ClientView(Client):
 
         If the server can't drop single paths, the connection is made again.
         """
-        owned = list(self._registrations.owned.values())
-        leaving = [each.leaving for each in owned if each.leaving]
-        if leaving:
-            await asyncio.wait(leaving)
+        await self.wait_leaving()
         if any(each.withdrawn and each.on_server for each in self._registrations.owned.values()):
             await self._manager.reconnect("to give up paths on a server without /meta/unregister")
+
+    async def wait_leaving(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait until the server has answered the requests to drop withdrawn paths.
+
+        Args:
+            timeout: maximum time to wait, in seconds.
+        """
+        owned = self._registrations.owned.values()
+        leaving = [each.leaving for each in owned if each.leaving]
+        if leaving:
+            await asyncio.wait(leaving, timeout=timeout)
 
     async def _send(self, code: int, path: bytes, value: bytes) -> None:
         if self._held_back:
@@ -184,6 +193,18 @@ class ClientView(Client):
         else:
             self._last_sent[code, path] = value
             await super()._send(code, path, value)
+
+    def _ask_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
+        if self._held_back or self._resumed:
+            return None
+        if code != ActionCall.code:
+            self._last_sent[code, path] = value
+        return super()._ask_now(code, path, value)
+
+    def _change_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
+        if self._held_back or self._registrar.is_late(path):
+            return None
+        return super()._change_now(code, path, value)
 
     async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
         if self._resumed and (replies := self._resumed.get((code, path, value))):
@@ -304,6 +325,10 @@ class _Registrar(Registrar):
             self._prepare(owned)
         else:
             await self._register_new(owned)
+
+    def is_late(self, path: bytes) -> bool:
+        """Whether a node waits for its path to be free."""
+        return path in self._late
 
     async def registered(self, path: bytes) -> None:
         """Wait until a node is registered whose path was not free."""

@@ -9,7 +9,15 @@ The strategies, which only describe how tasks are run, are in `eshet.utils`.
     starting    starting asyncio tasks without holding them
 """
 
-from eshet.tasks.built import Arrival, BuiltStrategy, End, Ending, Task, current_attempt
+from eshet.tasks.built import (
+    Arrival,
+    BuiltStrategy,
+    End,
+    Ending,
+    SendingTask,
+    Task,
+    current_attempt,
+)
 from eshet.tasks.options import BUGS, Options, RetryOptions, back_off_of, check_retries
 from eshet.tasks.workload import Workload
 
@@ -21,6 +29,7 @@ __all__ = [
     "Ending",
     "Options",
     "RetryOptions",
+    "SendingTask",
     "Task",
     "Workload",
     "back_off_of",

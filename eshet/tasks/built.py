@@ -4,6 +4,9 @@
        │           │           ^           │ failed
        └───────────┴──> skipped └── pause ─┘
 
+A task that only sends a request may start its attempt without an `asyncio.Task`, see `SendingTask`.
+If its first attempt succeeds, as most do, it never needs one.
+
 Invariants: at most `at_once` tasks run; a waiting task starts as soon as it may; each task ends
 once, and its ending is reported once.
 """
@@ -11,12 +14,13 @@ once, and its ending is reported once.
 import asyncio
 import contextvars
 import enum
+import functools
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from eshet.cause import current, current_cause, use_cause
 from eshet.scope import Reason, current_scope, report_error
@@ -25,9 +29,28 @@ from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
 from eshet.tasks.workload import Workload
 from eshet.user_errors import plain_error
 
-__all__ = ["Arrival", "BuiltStrategy", "End", "Ending", "Task", "current_attempt"]
+__all__ = ["Arrival", "BuiltStrategy", "End", "Ending", "SendingTask", "Task", "current_attempt"]
 
 Task = Callable[[], Awaitable[object]]
+
+
+class SendingTask:
+    """The base of tasks whose attempts consist of sending one request and receiving its reply."""
+
+    __slots__ = ()
+
+    def send(self) -> asyncio.Future[Any] | None:
+        """Start an attempt by sending the request; return a future of the reply.
+
+        Return None if it can't be sent at the moment: then the task is run like any other one. An
+        error that this raises is that of the attempt.
+        """
+        raise NotImplementedError
+
+    def receive(self, reply: asyncio.Future[Any]) -> None:
+        """End the attempt, with the reply or its error; raise the error of the attempt, if any."""
+        raise NotImplementedError
+
 
 _log: Final = logging.getLogger("eshet")
 
@@ -92,8 +115,10 @@ class _Job:
         "cause",
         "error",
         "replaced",
+        "reply",
         "runner",
         "task",
+        "waking",
     )
 
     def __init__(self, task: Task, arrived: float) -> None:
@@ -103,11 +128,28 @@ class _Job:
         self.attempting = False
         self.attempts = 0
         self.error: BaseException | None = None
-        self.replaced = asyncio.Event()
+        self.replaced = False
+        self.waking: asyncio.Event | None = None  # set when it is replaced during a pause
         self.runner: asyncio.Task[None] | None = None
+        self.reply: asyncio.Future[Any] | None = None  # of an attempt without a runner
+
+    def replace(self, *, cancels: bool) -> None:
+        """Let a newer task replace this one; `cancels` its attempt, or lets that end."""
+        self.replaced = True
+        if self.waking is not None:
+            self.waking.set()
+        if cancels and self.attempting:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel the running attempt."""
+        if self.reply is not None:
+            self.reply.cancel()
+        elif self.runner is not None:
+            self.runner.cancel()
 
     def begin(self) -> None:
-        """Prepare this context, which belongs to the job's worker, for its next attempt."""
+        """Prepare this context, which belongs to the job, for its next attempt."""
         self.attempting = True
         self.attempts += 1
         current_attempt.set(self.attempts)
@@ -163,9 +205,12 @@ class BuiltStrategy:
         self._at_once = at_once
         self._arrival = arrival
         self._back_off = back_off
+        # Where a task may supersede another one, the last one of each step is started.
+        self._sends = options.timeout is None and arrival in (Arrival.WAITS, Arrival.GIVES_WAY)
         self._waiting: deque[_Job] = deque()
         self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
+        self._sent: dict[_Job, asyncio.Future[Any]] = {}  # those of the active jobs without worker
         self._failing: set[str] = set()  # the names of tasks that failed last time
         self._warn_at = options.warn_queue
         self._closed = False
@@ -196,13 +241,14 @@ class BuiltStrategy:
             self._skip(job, self._why_closed)
         elif self._is_busy():
             self._skip(job, "busy")
-        elif self._is_full(running=len(self._workers)):
+        elif self._is_full():
             self._skip(job, "queue full")
         else:
             self._replace_others()
-            self._waiting.append(job)
-            self._keep_queue_short()
-            self._start_worker(task)
+            if self._waiting or not self._has_place() or not self._send(job):
+                self._waiting.append(job)
+                self._keep_queue_short()
+                self._start_worker()
 
     def unfinished(self) -> list[Task]:
         """Return the tasks that would be left undone if this were closed.
@@ -218,10 +264,11 @@ class BuiltStrategy:
 
         A task may close its own strategy: then it is cancelled too, but not waited for.
         """
+        replies = list(self._sent.values())
         self._stop()
         if self._owned is not None:
             self._owned.forget()
-        if others := self._workers - {asyncio.current_task()}:
+        if others := [*(self._workers - {asyncio.current_task()}), *replies]:
             await asyncio.wait(others)
 
     def _stop(self) -> None:
@@ -231,6 +278,8 @@ class BuiltStrategy:
             self._notify_end(self._drop(self._waiting.popleft()))
         for worker in self._workers:
             worker.cancel()
+        for reply in list(self._sent.values()):
+            reply.cancel()
 
     def _drop(self, job: _Job) -> Ending:
         """Return the ending of a task that waits while this is closed, and notify the task."""
@@ -245,12 +294,16 @@ class BuiltStrategy:
     # --- arrival ------------------------------------------------------------------------------
 
     def _is_busy(self) -> bool:
-        return self._arrival is Arrival.GIVES_WAY and bool(self._workers)
+        return self._arrival is Arrival.GIVES_WAY and bool(self._workers or self._sent)
 
-    def _is_full(self, running: int) -> bool:
+    def _has_place(self) -> bool:
+        return len(self._workers) + len(self._sent) < self._at_once
+
+    def _is_full(self) -> bool:
         """Whether the limit of running tasks is reached; for strategies without a queue."""
         if self._at_once < math.inf:
             return False
+        running = len(self._workers) + len(self._sent)
         self._warn_of(running, "run at once")
         limit = self._options.max_queue
         return limit is not None and running >= limit
@@ -261,11 +314,8 @@ class BuiltStrategy:
         while self._waiting:
             self._skip(self._waiting.popleft(), "superseded")
         for job in self._active:
-            if job.replaced.is_set():  # cancelling a second time would interrupt its clean-up
-                continue
-            job.replaced.set()
-            if self._arrival is Arrival.CANCELS_RUNNING and job.attempting and job.runner:
-                job.runner.cancel()
+            if not job.replaced:  # cancelling a second time would interrupt its clean-up
+                job.replace(cancels=self._arrival is Arrival.CANCELS_RUNNING)
 
     def _keep_queue_short(self) -> None:
         limit = self._options.max_queue
@@ -296,29 +346,93 @@ class BuiltStrategy:
     def _skip(self, job: _Job, why: str) -> None:
         self._notify_end(job.skip(why))
 
+    # --- attempts without a worker --------------------------------------------------------------
+
+    def _send(self, job: _Job) -> bool:
+        """Start a task by sending its request; return False if it needs a worker for that."""
+        task: object = job.task
+        if not self._sends or not isinstance(task, SendingTask):
+            return False
+        return self._context.copy().run(self._send_in_context, job, task)
+
+    def _send_in_context(self, job: _Job, task: SendingTask) -> bool:
+        job.begin()
+        try:
+            reply = task.send()
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            job.error = self._report(plain_error(error), job)
+            self._end_attempt(job)
+            return True
+        if reply is None:
+            job.attempting = False
+            job.attempts = 0
+            return False
+        job.reply = self._sent[job] = reply
+        self._active[job] = None
+        reply.add_done_callback(functools.partial(self._receive, job, task))
+        return True
+
+    def _receive(self, job: _Job, task: SendingTask, reply: asyncio.Future[Any]) -> None:
+        del self._sent[job], self._active[job]
+        job.reply = None
+        try:
+            task.receive(reply)
+        except BaseException as error:
+            if reply.cancelled():
+                self._notify_end(self._ending_of_cancelled(job))
+                self._start_next()
+                return
+            job.error = self._report(plain_error(error), job)
+        else:
+            if self._failing:
+                self._report_success(job)
+        self._end_attempt(job)
+
+    def _end_attempt(self, job: _Job) -> None:
+        """End a job after its only attempt, or let a worker continue with it."""
+        job.attempting = False
+        if self._should_retry(job):
+            self._active[job] = None
+            self._add_worker(functools.partial(self._finish, job), job.task)
+        else:
+            self._notify_end(job.ending())
+            job.error = None  # see `_finish`
+            self._start_next()
+
     # --- work ---------------------------------------------------------------------------------
 
-    def _start_worker(self, named: Task) -> None:
-        if len(self._workers) < self._at_once:
-            worker = start_task(self._work, named, self._context.copy())
-            self._workers.add(worker)
-            worker.add_done_callback(self._on_worker_end)
+    def _start_worker(self) -> None:
+        """Start a worker for the task that has waited longest, if there is a place for it."""
+        if self._has_place():
+            self._add_worker(self._work, self._waiting[0].task)
+
+    def _start_next(self) -> None:
+        if self._waiting and not self._closed:
+            self._start_worker()
+
+    def _add_worker(self, work: Callable[[], Coroutine[Any, Any, None]], named: Task) -> None:
+        worker = start_task(work, named, self._context.copy())
+        self._workers.add(worker)
+        worker.add_done_callback(self._on_worker_end)
 
     def _on_worker_end(self, worker: asyncio.Task[None]) -> None:
         retrieve_error(worker)
         self._workers.discard(worker)
-        if self._waiting and not self._closed:
-            self._start_worker(self._waiting[0].task)
+        self._start_next()
 
     async def _work(self) -> None:
         """Run the task that has waited longest, until it ends."""
-        if not self._waiting:
-            return
-        job = self._waiting.popleft()
+        if self._waiting:
+            await self._finish(self._waiting.popleft())
+
+    async def _finish(self, job: _Job) -> None:
+        """Attempt a task, or continue after its first attempt, until it ends."""
         job.runner = asyncio.current_task()
         self._active[job] = None
         try:
-            ending = await self._finish(job)
+            ending = await self._attempt_repeatedly(job)
         except BaseException:  # cancelled, or interrupted by the watchdog
             ending = self._ending_of_cancelled(job)
             raise
@@ -334,34 +448,36 @@ class BuiltStrategy:
         """Return the ending of a task after cancelling its worker; notify it if it was waiting."""
         if self._closed and not job.attempting:
             return self._drop(job)
-        why = self._why_closed if self._closed else "superseded" if job.replaced.is_set() else ""
+        why = self._why_closed if self._closed else "superseded" if job.replaced else ""
         end = End.INTERRUPTED if job.attempting else End.SKIPPED
         return Ending(job.task, end, job.attempts, job.error, why)
 
-    async def _finish(self, job: _Job) -> Ending:
+    async def _attempt_repeatedly(self, job: _Job) -> Ending:
         """Attempt the task until it succeeds, is given up, or is superseded."""
         pauses = self._back_off.pauses() if self._back_off is not None else iter(())
-        while True:
-            job.begin()
-            job.error = await self._attempt(job)
-            job.attempting = False
-            if not self._should_retry(job):
-                return job.ending()
+        if not job.attempts:
+            await self._attempt(job)
+        while self._should_retry(job):
             pause = next(pauses) * (1 - self._options.jitter * self._options.randomness())
             if await self._is_superseded_within(pause, job):
                 return job.ending() if job.error is None else job.skip("superseded")
+            await self._attempt(job)
+        return job.ending()
 
-    async def _attempt(self, job: _Job) -> BaseException | None:
-        """Run the task once, report its failure, and return it."""
+    async def _attempt(self, job: _Job) -> None:
+        """Run the task once, and report its failure."""
+        job.begin()
+        job.error = None
         try:
             await self._within_timeout(job.task)
         except BaseException as error:
             if not is_failure(error):
                 raise
-            return self._report(plain_error(error), job)
-        if self._failing:
-            self._report_success(job)
-        return None
+            job.error = self._report(plain_error(error), job)
+        else:
+            if self._failing:
+                self._report_success(job)
+        job.attempting = False
 
     async def _within_timeout(self, task: Task) -> None:
         seconds = self._options.timeout
@@ -406,11 +522,16 @@ class BuiltStrategy:
 
     async def _is_superseded_within(self, pause: float, job: _Job) -> bool:
         """Wait for the next attempt; return early, with True, if a newer task supersedes it."""
+        if job.replaced:
+            return True
+        job.waking = asyncio.Event()
         try:
             async with asyncio.timeout(pause):
-                await job.replaced.wait()
+                await job.waking.wait()
         except TimeoutError:
             return False
+        finally:
+            job.waking = None
         return True
 
     def _notify_end(self, ending: Ending) -> None:

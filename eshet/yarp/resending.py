@@ -49,23 +49,29 @@ class Resending:
 
     async def __call__(self, value: Any) -> None:
         """Send a value; if the server or the device is away, repeat that when it is back."""
-        self._count += 1
-        try:
-            await self._send(value, self._count)
-        except EshetError as error:
-            if self._is_away(error) and not self._is_retried():
-                count = self._count
-                _ = start_task(lambda: self._send_again(value, count), self._function)
-            raise
-
-    async def _send(self, value: Any, count: int) -> None:
+        count = self.begin()
         try:
             await self._function(value)
-        except EshetError:
-            self.has_failed = True
+        except EshetError as error:
+            self.fail(value, count, error)
             raise
+        self.succeed(count)
+
+    def begin(self) -> int:
+        """Note that a value is being sent, and return its number."""
+        self._count += 1
+        return self._count
+
+    def succeed(self, count: int) -> None:
+        """Note that the value with this number was delivered."""
         if count == self._count:
             self.has_failed = False
+
+    def fail(self, value: Any, count: int, error: EshetError) -> None:
+        """Note that the value with this number was not delivered, and repeat that if it helps."""
+        self.has_failed = True
+        if self._is_away(error) and not self._is_retried():
+            _ = start_task(lambda: self._send_again(value, count), self._function)
 
     async def _send_again(self, value: Any, count: int) -> None:
         pauses = iter(_PAUSES)
@@ -75,13 +81,14 @@ class Resending:
             if count != self._count:
                 return  # a newer value has replaced this one
             try:
-                await self._send(value, count)
+                await self._function(value)
             except Disconnected:
                 pauses = iter(_PAUSES)  # the device was not reached
             except EshetError as error:
                 if not self._is_away(error):
                     raise
             else:
+                self.succeed(count)
                 return
 
     def _is_away(self, error: EshetError) -> bool:

@@ -1,5 +1,6 @@
 """Outputs to a path when a value changes or an event emits."""
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 from eshet.cause import Cause, current, use_cause
 from eshet.client import Client, StateWrapper
+from eshet.client.sent import Sent
 from eshet.client.view import has_published, resume
 from eshet.exceptions import EshetError
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
@@ -16,7 +18,7 @@ from eshet.reactive.conversions import feed
 from eshet.reactive.core.markers import NoValue, PlainValue, is_same
 from eshet.reactive.core.value import is_settable
 from eshet.reactive.handover.handover import Snapshot
-from eshet.tasks import BuiltStrategy
+from eshet.tasks import BuiltStrategy, SendingTask
 from eshet.tasks.starting import start_task
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
@@ -235,7 +237,12 @@ class _Sink(HeldOutput):
         feed(source, own_output(self))
 
     def _send(self, value: Any) -> None:
-        self._run(_send_task(self.skip, self._send_value, value))
+        self._run(_send_task(self, self._send_value, value))
+
+    def send_now(self, value: Any) -> Sent | None:
+        """Send a value in this step, if that is possible; see `Client.send_now`."""
+        message = list(value) if self._code == ActionCall.code else value
+        return self._client.send_now(self._code, self.path, message)
 
     def unfinished(self) -> list[tuple[Any, Cause | None]]:
         """See `HeldOutput`."""
@@ -275,24 +282,48 @@ class _Sink(HeldOutput):
             self(value)
 
 
-class _SendTask(functools.partial[Awaitable[object]]):
+class _SendTask(functools.partial[Awaitable[object]], SendingTask):
     """The task of sending one value, for a cause; see `_send_task`."""
 
     cause: Cause | None
-    skip: Callable[[Any, str], object]
+    sink: "_Sink | _StateOutput"
+    sent: Sent
 
     @property
     def value(self) -> Any:
         """The value to send."""
         return self.args[0]
 
+    def send(self) -> asyncio.Future[Any] | None:
+        """See `SendingTask`."""
+        sent = self.sink.send_now(self.value)
+        if sent is None:
+            return None
+        self.sent = sent
+        if isinstance(self.func, Resending):
+            self.count = self.func.begin()
+        return sent.reply
+
+    def receive(self, reply: asyncio.Future[Any]) -> None:
+        """See `SendingTask`."""
+        resending = self.func
+        if not isinstance(resending, Resending):
+            self.sent.receive()
+            return
+        try:
+            self.sent.receive()
+        except EshetError as error:
+            resending.fail(self.value, self.count, error)
+            raise
+        resending.succeed(self.count)
+
     def skipped(self, why: str) -> None:
         """See `eshet.tasks.BuiltStrategy`."""
-        self.skip(self.value, why)
+        self.sink.skip(self.value, why)
 
 
 def _send_task(
-    skip: Callable[[Any, str], object], function: Callable[[Any], Awaitable[object]], value: Any
+    sink: "_Sink | _StateOutput", function: Callable[[Any], Awaitable[object]], value: Any
 ) -> _SendTask:
     """Return the task of sending a value, with the current cause.
 
@@ -300,7 +331,7 @@ def _send_task(
     """
     task = _SendTask(function, value)
     task.cause = current.get()
-    task.skip = skip
+    task.sink = sink
     return task
 
 
@@ -317,10 +348,15 @@ class _StateOutput(HeldOutput):
         run = RunInTask().build()
 
         def send(value: Any) -> None:
-            run(_send_task(skip, publish, value))
+            run(_send_task(self, publish, value))
 
         super().__init__("state_register", state.path, send, follows=True, skip=skip)
         self._state = state
+
+    def send_now(self, value: Any) -> Sent | None:
+        """Publish a value in this step, if that is possible; see `Client.send_now`."""
+        value = Unknown if is_unknown(value) else value
+        return self._state.client.send_now(StateChanged.code, self.path, value)
 
     def __call__(self, value: Any) -> None:
         """Publish a value, or hold it back; an unknown value is published as well."""

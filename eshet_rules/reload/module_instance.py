@@ -66,6 +66,9 @@ SET_UP_TIME: Final = 1.0
 LONG_SET_UP_TIME: Final = 10.0
 """The same for a rule whose old version has completed its set-up; the new one should as well."""
 
+_ANSWER_TIME: Final = 1.0
+"""Time to wait until the server has dropped the paths of a stopped rule, in seconds."""
+
 
 class ModuleInstance:
     """One version of a module, running from `prepare` to `close`.
@@ -309,6 +312,7 @@ class ModuleInstance:
         if supervised is not None:
             still_running = await supervised.scope.close(reason)
             self._log_still_running(still_running)
+            await self._client.wait_leaving(_ANSWER_TIME)
 
     def reports(self) -> Iterator[RuleReport]:
         """Iterate over the present reports on all rules."""

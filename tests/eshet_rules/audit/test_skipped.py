@@ -184,7 +184,7 @@ async def test_an_attempt_that_gives_way_to_something_newer_is_skipped(calls):
     ]
 
 
-async def test_a_state_that_was_about_to_be_published_is_skipped(house):
+async def test_a_state_that_is_being_published_when_its_rule_ends_is_interrupted(house):
     house.folder.write(
         "hall.py",
         """
@@ -201,8 +201,8 @@ async def test_a_state_that_was_about_to_be_published_is_skipped(house):
     assert await house.update()
     await house.viewer.event_emit("/bell", 1)
     await house.advance(0)
-    skipped = house.one(path="/rung", event="output.published")
-    assert (skipped["value"], skipped["outcome"], skipped["why"]) == (1, "skipped", "unloaded")
+    published = house.one(path="/rung", event="output.published")
+    assert (published["value"], published["outcome"]) == (1, "interrupted")
 
 
 def test_each_why_is_explained():

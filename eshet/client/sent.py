@@ -1,0 +1,73 @@
+"""Requests that were sent without a task that waits for their replies."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from eshet.client.observer import ClientObserver
+from eshet.exceptions import Disconnected
+
+__all__ = ["Sent", "SentChange"]
+
+
+class Sent:
+    """A request on its way; `receive` ends it.
+
+    Args:
+        observer: the client's observer, if it has one.
+        code: of the message.
+        path: of the node.
+        value: of the message, packed.
+        ask: sends the request, and returns a future of its reply.
+    """
+
+    __slots__ = ("_span", "reply")
+
+    def __init__(
+        self,
+        observer: ClientObserver | None,
+        code: int,
+        path: bytes,
+        value: bytes,
+        ask: Callable[[int, bytes, bytes], asyncio.Future[Any]],
+    ) -> None:
+        self._span = None if observer is None else observer.on_sending(code, path, value)
+        try:
+            self.reply: asyncio.Future[Any] = ask(code, path, value)
+        except BaseException as error:
+            if self._span is not None:
+                self._span.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def receive(self) -> None:
+        """End the request when its reply has arrived, and notify the observer.
+
+        Raises:
+            EshetError: see `eshet.Client`.
+            CancelledError: the reply was cancelled.
+        """
+        span = self._span
+        if span is None:
+            self._result()
+        else:
+            with span:
+                span.result = self._result()
+
+    def _result(self) -> Any:
+        return self.reply.result()
+
+
+class SentChange(Sent):
+    """A change of a state on its way.
+
+    If the connection ends before the reply arrives, the change is published by the next connection.
+    """
+
+    __slots__ = ()
+
+    def _result(self) -> bool:
+        try:
+            self.reply.result()
+        except Disconnected:
+            return False
+        return True
