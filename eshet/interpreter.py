@@ -54,18 +54,23 @@ _CPU_CLOCK_OF_THREAD: Final = 6
 
 
 def thread_frames() -> Mapping[int, FrameType]:
-    """Return the current frame of each thread, by the thread's ident.
+    """Return the current frame of each other thread, by the thread's ident.
 
-    There is no other way to find the threads that execute code of a rule. Python up to 3.11.4 holds
-    a lock meanwhile that a garbage collection may need as well.
+    There is no other way to find the threads that execute code of a rule. The frame of this thread
+    is left out: a frame that refers to itself keeps the variables of all its callers alive.
+
+    Before Python 3.11.9, a garbage collection in the middle of it can deadlock the interpreter
+    (https://github.com/python/cpython/issues/106883), so there is none.
     """
     collects = gc.isenabled()
     gc.disable()
     try:
-        return sys._current_frames()
+        frames = sys._current_frames()
     finally:
         if collects:
             gc.enable()
+    frames.pop(threading.get_ident(), None)
+    return frames
 
 
 def threads_by_ident() -> Mapping[int, threading.Thread]:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections import deque
 from pathlib import Path
 
@@ -68,6 +69,23 @@ def test_finding_frames_leaves_the_garbage_collection_as_it_was():
     try:
         interpreter.thread_frames()
         assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_the_frame_of_this_thread_is_left_out_since_it_would_refer_to_itself():
+    class Big:
+        pass
+
+    def find():
+        big = Big()
+        frames = interpreter.thread_frames()
+        assert threading.get_ident() not in frames
+        return weakref.ref(big)
+
+    gc.disable()
+    try:
+        assert find()() is None
     finally:
         gc.enable()
 

@@ -9,7 +9,6 @@ ended, so the alarms before that beat take samples of them. Without processor ti
 named only if no other one can be meant.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -78,12 +77,10 @@ class BusyThreads:
         """
         frames = thread_frames()
         for ident, thread in threads_by_ident().items():
-            if ident == threading.get_ident() or thread.native_id is None:
-                continue
             frame: FrameType | None = frames.get(ident)
             while frame is not None and not frame.f_code.co_filename.startswith(self._folder):
                 frame = frame.f_back
-            if frame is not None:
+            if frame is not None and thread.native_id is not None:
                 found = BusyThread(thread.name, frame.f_code.co_filename, frame.f_lineno)
                 self._seen[thread.native_id] = found, self._time_of(thread.native_id)
 
