@@ -35,6 +35,7 @@ class Connection(asyncio.Protocol):
             connection.
         on_lost: called once, with the reason, when the connection has ended.
         on_resumed: called when `paused` is false again, after the queued data was sent.
+        on_read: called before the payloads of each read.
         peername: the address of the other end, as text.
     """
 
@@ -43,6 +44,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_on_lost",
         "_on_payload",
+        "_on_read",
         "_on_resumed",
         "_timer",
         "_transport",
@@ -57,6 +59,7 @@ class Connection(asyncio.Protocol):
         on_payload: Callable[[bytes], object],
         on_lost: Callable[[str], None],
         on_resumed: Callable[[], None] | None = None,
+        on_read: Callable[[], None] | None = None,
         *,
         peername: str = "",
     ) -> None:
@@ -68,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._on_payload = on_payload
         self._on_lost = on_lost
         self._on_resumed = on_resumed
+        self._on_read = on_read
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -118,8 +122,11 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport with received bytes."""
+        now = self._loop.time()
+        if self._on_read is not None:
+            self._on_read()
         try:
-            for payload in self.endpoint.receive(data, self._loop.time()):
+            for payload in self.endpoint.receive(data, now):
                 self._on_payload(payload)
         except ProtocolError as error:
             self.endpoint.reject(error)
@@ -147,7 +154,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             _break_cycles(self._transport)
         self._on_payload = self._on_lost = _ignore
-        self._on_resumed = self._transport = None
+        self._on_resumed = self._on_read = self._transport = None
         on_lost(self.endpoint.closing or "")
 
     # --- the timer ----------------------------------------------------------------------------

@@ -11,9 +11,12 @@ The modules, from top to bottom; each imports only from those below it:
     dispatch              handles messages that are not replies: calls, sets, notifications
     registrations         the nodes that a client owns, listens to and observes
     callbacks             user callbacks, each with the context in which it was registered
+    sent                  requests without a task that waits for their replies
     observer              hooks for every input and output of a client; they create causes
     correlation           recognizes an input as the effect of an earlier output
     session               one connection: requests and their replies
+    receiver              handles received messages in turns
+    inbox                 received messages that wait, as bytes
 """
 
 from eshet.client.client import Client, StateWrapper

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from eshet import codec, messages
+from eshet.client.receiver import MAX_WAITING, Receiver
 from eshet.client.registrations import RegistrationTable, Restore
 from eshet.client.session import REPLIES, Accept, ClientSession, Handler, Request, describe
 from eshet.connection import CLOSED_BY_PEER, Connector
@@ -207,6 +208,8 @@ class ConnectionManager:
         self._timeouts = timeouts
         self._registrations = registrations
         self._handlers = {**REPLIES, **handlers}
+        self.receiver: Final = Receiver(REPLIES.keys(), MAX_WAITING, self._log_dropped)
+        """Passes the messages of all connections to their handlers."""
         self._log = log
         self._session: ClientSession | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -306,6 +309,7 @@ class ConnectionManager:
             return
         self._closed = True
         self.disconnect_reason = "this client is closed"
+        self.receiver.close()
         self._awake.set()
         if self._runner is not None:
             self._runner.cancel()
@@ -327,7 +331,9 @@ class ConnectionManager:
         tries = Backoff()
         while True:
             await asyncio.sleep(tries.next_delay())
-            session = ClientSession(self.client_id, self._timeouts, self._handlers, self._on_lost)
+            session = ClientSession(
+                self.client_id, self._timeouts, self._handlers, self.receiver, self._on_lost
+            )
             try:
                 await self.server.connect(lambda: session.connection)  # noqa: B023 - called now
             except WrongLoop as error:
@@ -393,6 +399,9 @@ class ConnectionManager:
             if self._was_connected:
                 self.reconnected_at = asyncio.get_running_loop().time()
             self._was_connected = True
+
+    def _log_dropped(self, count: int) -> None:
+        pass
 
     def _on_lost(self, reason: str) -> None:
         self._session = None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from eshet import codec, messages
+from eshet.client.receiver import Receiver
 from eshet.connection import Connection
 from eshet.exceptions import Disconnected, ErrorValue, MessageTooLong, PathTaken, ProtocolError
 from eshet.messages import (
@@ -151,6 +152,7 @@ class ClientSession:
         client_id: packed; None to have the server allocate one.
         timeouts: how long each side waits for the other.
         handlers: handlers of all messages, by code; `REPLIES` and those of other messages.
+        receiver: of the client; passes each message to its handler, now or in a later turn.
         on_lost: called once, with the reason, when the connection has ended.
     """
 
@@ -159,6 +161,7 @@ class ClientSession:
         client_id: bytes | None,
         timeouts: TimeoutConfig,
         handlers: "Mapping[int, Handler]",
+        receiver: Receiver,
         on_lost: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -170,8 +173,10 @@ class ClientSession:
         self._handlers = handlers
         self._unflushed = 0
         self._notify_lost = on_lost
+        self._receiver = receiver
+        receiver.attach(self._on_payload, self._reject)
         self.connection: Final = Connection(
-            self._protocol, self._on_payload, self._on_lost, self._send_waiting
+            self._protocol, receiver.receive, self._on_lost, self._send_waiting, receiver.begin
         )
         self.ready: bool = False
         """Whether all registrations have been restored."""
@@ -254,6 +259,10 @@ class ClientSession:
             raise ProtocolError(f"a message of type {payload[0]:#04x}, which a server can't send")
         handler(self, payload)
 
+    def _reject(self, error: ProtocolError) -> None:
+        self._protocol.reject(error)
+        self.connection.flush()
+
     def _on_hello(self, _: bytes) -> None:
         self.greeted.set_result(None)
 
@@ -280,6 +289,8 @@ class ClientSession:
         if request is None:
             self._protocol.pong()
         else:
+            if request.code == messages.StateObserve.code and self._receiver.inbox:
+                self._receiver.catch_up(request.path)
             request.succeed(value)
         if self._waiting:
             self._send_waiting()
@@ -295,6 +306,7 @@ class ClientSession:
             self._send_waiting()
 
     def _on_lost(self, reason: str) -> None:
+        self._receiver.disconnected()
         self.ready = False
         waiting = list(self._waiting)
         self._waiting.clear()

@@ -30,7 +30,7 @@ MUCH: Final = 256
 """Number of ready steps above which the rules take turns."""
 
 SHARE: Final = 16
-"""Number of steps that a rule then has in each turn."""
+"""Number of steps that a rule then has in each turn, while others have some as well."""
 
 
 _MOST_FAILURES: Final = 100
@@ -70,8 +70,9 @@ class FairQueue(deque[asyncio.Handle]):
         """Keep only a share of each owner's handles ready, and let the rest wait."""
         runners = self._sort()
         self.extend(runners)
+        share = SHARE if len(self._later) > 1 else MUCH
         for owner, waiting in list(self._later.items()):
-            for _ in range(min(SHARE, len(waiting))):
+            for _ in range(min(share, len(waiting))):
                 self.append(waiting.popleft())
             if not waiting:
                 del self._later[owner]

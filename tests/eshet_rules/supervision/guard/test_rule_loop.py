@@ -9,7 +9,7 @@ import pytest
 
 from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.rule import Rule
-from eshet_rules.supervision.guard.rule_loop import SHARE, FairQueue, RuleLoop
+from eshet_rules.supervision.guard.rule_loop import MUCH, SHARE, FairQueue, RuleLoop
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import RunScope, SupervisedRule
 
@@ -284,6 +284,14 @@ def test_a_flood_has_its_share_and_all_others_have_theirs_in_the_same_round():
     owners = [handle.owner for handle in run_round(queue)]
     assert owners == [None, *["flood"] * SHARE, "a", "b"]
     assert queue
+
+
+def test_a_flood_that_delays_no_other_rule_has_as_many_steps_as_in_a_plain_loop():
+    queue = fair_queue(flood=100_000, others=[None])
+    owners = [handle.owner for handle in run_round(queue)]
+    assert owners == [None, *["flood"] * MUCH]
+    queue.append(Handle("a", 0))
+    assert [handle.owner for handle in run_round(queue)] == [*["flood"] * SHARE, "a"]
 
 
 def test_nothing_is_lost_and_what_has_one_owner_stays_in_order():
