@@ -177,6 +177,15 @@ class Client:
         """The number of events that wait for busy iterations of `event_listen`."""
         return sum(map(len, self._iterations))
 
+    @property
+    def waiting_inputs(self) -> tuple[int, float]:
+        """The number of received messages that wait to be handled, and the age of the oldest in s.
+
+        They wait while their callbacks take longer than their share of the event loop. Beyond 64
+        MiB, the oldest events are dropped.
+        """
+        return self._manager.receiver.waiting
+
     def attach(self, observer: ClientObserver) -> None:
         """Notify an observer of every input and output; call this before the client is used.
 

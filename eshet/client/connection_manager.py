@@ -401,7 +401,11 @@ class ConnectionManager:
             self._was_connected = True
 
     def _log_dropped(self, count: int) -> None:
-        pass
+        if (observer := self._registrations.observer) is not None:
+            observer.dropped(count)
+        else:
+            text = "%d events were dropped, the oldest that waited: callbacks are too slow for them"
+            self._log.error(text, count)
 
     def _on_lost(self, reason: str) -> None:
         self._session = None

@@ -155,5 +155,8 @@ class ClientObserver:
         Called once per outage.
         """
 
+    def dropped(self, count: int) -> None:
+        """Handle the loss of events: more of them waited for their callbacks than may wait."""
+
     def closed(self, server: str) -> None:
         """Handle the closing of a client, in the context in which it connected."""

@@ -57,6 +57,12 @@ class Receiver:
         self._turn_ends = 0.0
         self._scheduled: asyncio.Handle | None = None
 
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """The number of waiting messages, and for how many seconds the oldest of them waits."""
+        since = self.inbox.since
+        return (0, 0.0) if since is None else (len(self.inbox), self._time() - since)
+
     def attach(
         self, handle: Callable[[bytes], object], reject: Callable[[ProtocolError], object]
     ) -> None:

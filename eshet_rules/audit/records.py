@@ -545,6 +545,14 @@ class LoopSlowedByThreads(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
+@_event("input.dropped", "events were dropped", level="error")
+class EventsDropped(Record, kw_only=True):
+    """So many events waited for a module that the oldest of them were dropped."""
+
+    count: Annotated[int, Meta(description="how many")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
 @_event("path.set_by_several_rules", "several rules set one path", level="warning")
 class PathSetBySeveralRules(Record, kw_only=True):
     """Several rules set the same path to their Values, so the last one wins. Logged once."""

@@ -94,6 +94,9 @@ def _details(rule: Mapping[str, Any], *, with_strategy: bool) -> list[str]:
     lines = [_detail(f"{name:<6} {' '.join(rule[name])}") for name in _DETAILS if rule[name]]
     if rule.get("not_provided"):
         lines.append(_detail(f"absent {' '.join(rule['not_provided'])} (nothing provides this)"))
+    if rule.get("waiting"):
+        text = f"inputs {rule['waiting']:,} wait, the oldest for {rule['waiting_s']:.1f} s"
+        lines.append(_detail(text))
     if with_strategy and rule["strategy"]:
         lines.insert(0, _detail(f"runs   {rule['strategy']}"))
     if rule["why"]:

@@ -317,6 +317,7 @@ class ModuleInstance:
     def reports(self) -> Iterator[RuleReport]:
         """Iterate over the present reports on all rules."""
         sinks = self._outputs.by_rule(self._all_rules_by_scope())
+        waiting, waiting_s = self._client.waiting_inputs
         for name, rule in self.version.rules.items():
             status = self._status(rule)
             uses = self._uses(name)
@@ -330,6 +331,8 @@ class ModuleInstance:
                 tuple(sorted(uses.reads)) if uses else (),
                 tuple(sorted(writes)),
                 tuple(sorted(holds)),
+                waiting,
+                waiting_s,
             )
 
     def _status(self, rule: Rule) -> RuleStatus:

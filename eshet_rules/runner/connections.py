@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client.observer import ClientObserver
 from eshet_rules.audit.actor import current_actor
-from eshet_rules.audit.records import ConnectionRestored, NoConnection, emit
+from eshet_rules.audit.records import ConnectionRestored, EventsDropped, NoConnection, emit
 
 __all__ = ["ConnectionObserver", "Connections"]
 
@@ -22,6 +22,11 @@ _GATHER_TIME: Final = 0.25
 
 _RUNNER: Final = ""
 """The module name of the runner's own connection. If that is lost, the server is unreachable."""
+
+_TOO_SLOW: Final = (
+    "the callbacks of this module take longer than its events leave them: do less in each, pass "
+    "slow work to `asyncio.to_thread`, or slow the events down at their source (`yarp.rate_limit`)"
+)
 
 
 class Connections:
@@ -70,6 +75,11 @@ class Connections:
             self._lost.remove(module)
             self._log_restored(server)
 
+    def log_dropped(self, module: str, count: int) -> None:
+        """Log that events of a module were dropped."""
+        dropped = EventsDropped(module=module, count=count, advice=_TOO_SLOW)
+        self._context.run(emit, self._log, dropped)
+
     def _log_lost(self, server: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -114,6 +124,11 @@ class ConnectionObserver(ClientObserver):
         """See `ClientObserver`."""
         super().disconnected(server, reason)
         self._connections.lost(_module(), server, reason)
+
+    def dropped(self, count: int) -> None:
+        """See `ClientObserver`."""
+        super().dropped(count)
+        self._connections.log_dropped(_module(), count)
 
     def closed(self, server: str) -> None:
         """See `ClientObserver`."""

@@ -26,6 +26,8 @@ class RuleReport:
         reads: the paths that it has observed, listened to or requested.
         writes: the paths that it owns, sets, calls or emits.
         holds: the paths among them that it sets to each value of a Value.
+        waiting: number of inputs that wait for the rules of its module.
+        waiting_s: for how many seconds the oldest of them waits.
     """
 
     rule: str
@@ -34,6 +36,8 @@ class RuleReport:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
+    waiting: int = 0
+    waiting_s: float = 0.0
 
     def plain(self) -> Mapping[str, Any]:
         """Return the report as plain data, which can be sent and printed."""
@@ -50,6 +54,8 @@ class RuleReport:
             "why": _text(status.why),
             "running": status.running,
             "queued": status.queued,
+            "waiting": self.waiting,
+            "waiting_s": round(self.waiting_s, 1),
             "reads": _first(self.reads),
             "writes": _first(self.writes),
         }

@@ -148,11 +148,13 @@ async def test_nothing_is_handled_after_the_end():
 
 
 def test_an_observer_never_gets_an_older_value_after_a_newer_one():
-    heard = []
+    heard, all_heard = [], asyncio.Event()
 
     def slow(value):
         time.sleep(2 * TURN)  # in real time, as turns are limited by it
         heard.append(value)
+        if len(heard) == 31:
+            all_heard.set()
 
     async def observe_in_a_flood():
         async with Server() as server, Client(server=server) as other, Client(server=server) as own:
@@ -167,8 +169,7 @@ def test_an_observer_never_gets_an_older_value_after_a_newer_one():
             assert await own.state_observe("/lux", later.append) == "bright"
             assert "bright" in heard  # before the reply, though the events came earlier
             assert len(heard) < 31
-            while len(heard) < 31:
-                await asyncio.sleep(0)
+            await asyncio.wait_for(all_heard.wait(), 10)
             assert [value for value in heard if value != "bright"] == list(range(30))
             assert later == []
 

@@ -7,6 +7,7 @@ from eshet_rules.audit.lines import decode, encode
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.records import EVENTS
 
+SINCE_VERSION_2 = {"input.dropped"}
 TIME = "2026-11-25T03:22:41.000000Z"
 
 
@@ -15,8 +16,8 @@ def old(event, **fields):
 
 
 def test_each_event_of_version_1_has_a_present_name_of_its_own():
-    assert set(NAMES_OF_VERSION_1.values()) == set(EVENTS)
-    assert len(NAMES_OF_VERSION_1) == len(EVENTS)
+    assert set(NAMES_OF_VERSION_1.values()) == set(EVENTS) - SINCE_VERSION_2
+    assert len(NAMES_OF_VERSION_1) == len(set(NAMES_OF_VERSION_1.values()))
 
 
 def test_an_old_record_is_read_with_its_present_name():

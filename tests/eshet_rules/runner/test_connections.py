@@ -31,14 +31,14 @@ class Modules:
         self.server = Switched(server)
         self.log = log
         self._advance = advance
-        self._observer = ConnectionObserver(Connections(log.logger))
+        self.observer = ConnectionObserver(Connections(log.logger))
         self.clients = {}
 
     async def make(self, *names):
         for name in names:
             with use_actor(Actor(module=name or None)):
                 self.clients[name] = Client(server=self.server)
-            self.clients[name].attach(self._observer)
+            self.clients[name].attach(self.observer)
         await self._advance(1)
 
     def cut(self, *names):
@@ -147,3 +147,16 @@ async def test_a_module_that_is_unloaded_meanwhile_is_not_waited_for(house, adva
     house.server.on = True
     await advance(60)
     assert house.told() == [{"event": "connection.restored"}]
+
+
+async def test_dropped_events_are_logged_for_their_module(house):
+    await house.make("hall")
+    house.told()
+    with use_actor(Actor(module="hall")):
+        house.observer.dropped(1234)
+    [dropped] = house.told()
+    assert (dropped["event"], dropped["module"], dropped["count"]) == (
+        "input.dropped",
+        "hall",
+        1234,
+    )

@@ -71,6 +71,8 @@ async def test_each_rule_has_a_state_that_says_how_it_is(house, publish):
         "why": "",
         "running": 0,
         "queued": 0,
+        "waiting": 0,
+        "waiting_s": 0.0,
         "reads": ["/lux"],
         "writes": ["/lamp", "/moved"],
     }
