@@ -304,7 +304,8 @@ class BuiltStrategy:
         if self._at_once < math.inf:
             return False
         running = len(self._workers) + len(self._sent)
-        self._warn_of(running, "run at once")
+        if running >= self._warn_at or running < self._options.warn_queue < self._warn_at:
+            self._warn_of(running, "run at once")
         limit = self._options.max_queue
         return limit is not None and running >= limit
 

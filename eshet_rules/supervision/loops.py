@@ -8,13 +8,12 @@ Only inputs count: a rule that acts on a timer ten times a second is not a cycle
 receives a hundred inputs with the same cause.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.cause import Cause, current_cause
+from eshet.cause import Cause, current
 from eshet.client.observer import ClientObserver
 from eshet.scope import current_scope
 from eshet_rules.audit.records import RuleLoopCut, emit
@@ -67,6 +66,9 @@ class Loops:
         Returns:
             An error if the chain has completed too many rounds; else None.
         """
+        if cause.parent is None and cause.id not in self._inputs:
+            self._keep(cause, {rule: _Input(cause.id, (now,))})  # no chain yet: the usual case
+            return None
         inputs = self._inputs_so_far(cause)
         before = inputs.get(rule, _NEVER)
         if before.cause == cause.id:
@@ -120,11 +122,10 @@ class LoopObserver(ClientObserver):
     def on_input(self, kind: str, path: str, value: Any) -> None:
         """See `ClientObserver`."""
         super().on_input(kind, path, value)
-        cause, rule = current_cause(), rule_of(current_scope())
+        cause, rule = current.get(), rule_of(current_scope())
         if cause is None or rule is None:
             return
-        now = asyncio.get_running_loop().time()
-        error = self._loops.on_input(cause, rule.name, rule.limits, now)
+        error = self._loops.on_input(cause, rule.name, rule.limits, self.loop_time())
         if error is not None:
             emit(
                 self._log,
