@@ -31,6 +31,8 @@ def test_a_report_is_plain_data():
         "why": "it failed again",
         "running": 1,
         "queued": 3,
+        "waiting": 0,
+        "waiting_s": 0.0,
         "reads": ["/lux"],
         "writes": ["/light", "/lamp"],
     }
