@@ -62,31 +62,19 @@ def reactive_dict(members: Mapping[K, object]) -> Reactive[dict[K, Any]]:
     return apply(Lifted(dict_with(members)), list(members.values()))
 
 
-@overload
-def value_list(list_of_values: Sequence[ReadableValue[T]]) -> Value[list[T]]: ...
-@overload
-def value_list(list_of_values: Sequence[PlainValue]) -> Value[list[Any]]: ...
-def value_list(list_of_values: Sequence[PlainValue]) -> Reactive[list[Any]]:
+def value_list(list_of_values: Sequence[ReadableValue[T]]) -> Value[list[T]]:
     """Return a Value of the list of the values of Values. Each change makes a new list."""
     _check_values("list", list_of_values)
     return reactive_list(list_of_values)
 
 
-@overload
-def value_tuple(tuple_of_values: tuple[ReadableValue[T], ...]) -> Value[tuple[T, ...]]: ...
-@overload
-def value_tuple(tuple_of_values: tuple[PlainValue, ...]) -> Value[tuple[Any, ...]]: ...
-def value_tuple(tuple_of_values: tuple[PlainValue, ...]) -> Reactive[tuple[Any, ...]]:
+def value_tuple(tuple_of_values: tuple[ReadableValue[T], ...]) -> Value[tuple[T, ...]]:
     """Return a Value of the tuple of the values of Values."""
     _check_values("tuple", tuple_of_values)
     return reactive_tuple(tuple_of_values)
 
 
-@overload
-def value_dict(dict_of_values: Mapping[K, ReadableValue[T]]) -> Value[dict[K, T]]: ...
-@overload
-def value_dict(dict_of_values: Mapping[K, PlainValue]) -> Value[dict[K, Any]]: ...
-def value_dict(dict_of_values: Mapping[K, PlainValue]) -> Reactive[dict[K, Any]]:
+def value_dict(dict_of_values: Mapping[K, ReadableValue[T]]) -> Value[dict[K, T]]:
     """Return a Value of the dict of the values of Values. Each change makes a new dict."""
     _check_values("dict", list(dict_of_values.values()))
     return reactive_dict(dict_of_values)

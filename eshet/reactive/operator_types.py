@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, SupportsAbs, TypeAlias, TypeVar, overload
 
 from eshet.reactive.core.event import Event
-from eshet.reactive.core.handle import Held, Reactive, ReadableEvent, ReadableValue
+from eshet.reactive.core.handle import Held, Members, Reactive, ReadableEvent, ReadableValue
 from eshet.reactive.core.value import Value
 
 __all__ = [
@@ -145,6 +145,8 @@ class Concatenation(Protocol):
     @overload
     def __call__(self, a: Argument[T], b: ReadableEvent[T], /) -> Event[T]: ...
     @overload
+    def __call__(self, a: ReadableValue[T], b: ReadableValue[T], /) -> Value[T]: ...
+    @overload
     def __call__(self, a: Held[T], b: Held[T], /) -> Value[T]: ...
 
 
@@ -199,11 +201,17 @@ class Choice(Protocol):
         self, a: Argument[T], b: ReadableEvent[T], /, *more: Argument[T], **options: object
     ) -> Event[T]: ...
     @overload
+    def __call__(self, *values: ReadableValue[T], **options: object) -> Value[T]: ...
+    @overload
     def __call__(
         self, a: Held[T], b: Held[T], /, *more: Held[T], **options: object
     ) -> Value[T]: ...
     @overload
-    def __call__(self, *args: object, **options: object) -> Reactive[Any]: ...
+    def __call__(self, a: ReadableEvent[object], /, **options: object) -> Event[Any]: ...
+    @overload
+    def __call__(self, a: Members, /, *more: object, **options: object) -> Reactive[Any]: ...
+    @overload
+    def __call__(self, a: ReadableValue[object], /, **options: object) -> Value[Any]: ...
 
 
 class EventChoice(Protocol):
@@ -233,7 +241,11 @@ class Sum(Protocol):
     @overload
     def __call__(self, a: ReadableValue[Iterable[float]], /, start: float = 0) -> Value[float]: ...
     @overload
-    def __call__(self, a: object, /, start: object = 0) -> Reactive[Any]: ...
+    def __call__(self, a: ReadableEvent[object], /, start: object = 0) -> Event[Any]: ...
+    @overload
+    def __call__(self, a: Members, /, start: object = 0) -> Reactive[Any]: ...
+    @overload
+    def __call__(self, a: object, /, start: object = 0) -> Value[Any]: ...
 
 
 class EventSum(Protocol):
@@ -259,7 +271,13 @@ class Map(Protocol):
         self, f: Callable[[T], R], a: ReadableValue[Iterable[T]], /
     ) -> Value[Iterator[R]]: ...
     @overload
-    def __call__(self, f: object, /, *iterables: object) -> Reactive[Iterator[Any]]: ...
+    def __call__(
+        self, f: object, a: ReadableEvent[object], /, *iterables: object
+    ) -> Event[Iterator[Any]]: ...
+    @overload
+    def __call__(self, f: object, a: Members, /, *iterables: object) -> Reactive[Iterator[Any]]: ...
+    @overload
+    def __call__(self, f: object, /, *iterables: object) -> Value[Iterator[Any]]: ...
 
 
 class EventMap(Protocol):
@@ -279,7 +297,11 @@ class Sorted(Protocol):
     @overload
     def __call__(self, a: ReadableValue[Iterable[T]], /, **options: object) -> Value[list[T]]: ...
     @overload
-    def __call__(self, a: object, /, **options: object) -> Reactive[list[Any]]: ...
+    def __call__(self, a: ReadableEvent[object], /, **options: object) -> Event[list[Any]]: ...
+    @overload
+    def __call__(self, a: Members, /, **options: object) -> Reactive[list[Any]]: ...
+    @overload
+    def __call__(self, a: object, /, **options: object) -> Value[list[Any]]: ...
 
 
 class EventSorted(Protocol):
@@ -308,8 +330,20 @@ class Zip(Protocol):
     ) -> Event[Iterator[tuple[T, S]]]: ...
     @overload
     def __call__(
-        self, *iterables: object, **options: object
+        self, a: ReadableEvent[object], /, *iterables: object, **options: object
+    ) -> Event[Iterator[tuple[Any, ...]]]: ...
+    @overload
+    def __call__(
+        self, a: object, b: ReadableEvent[object], /, *iterables: object, **options: object
+    ) -> Event[Iterator[tuple[Any, ...]]]: ...
+    @overload
+    def __call__(
+        self, a: Members, /, *iterables: object, **options: object
     ) -> Reactive[Iterator[tuple[Any, ...]]]: ...
+    @overload
+    def __call__(
+        self, *iterables: object, **options: object
+    ) -> Value[Iterator[tuple[Any, ...]]]: ...
 
 
 class EventZip(Protocol):

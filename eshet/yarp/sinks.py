@@ -13,6 +13,7 @@ from eshet.exceptions import EshetError
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn
 from eshet.reactive.conversions import feed
+from eshet.reactive.core.handle import ReadableEvent
 from eshet.reactive.core.markers import NoValue, PlainValue, is_same
 from eshet.reactive.core.value import is_settable
 from eshet.reactive.handover.handover import Snapshot
@@ -89,7 +90,9 @@ async def set_value(
     _Sink(ensure_reactive(value), client, "set_value", path, set_to, strategy)
 
 
-async def event_register(path: str, event: Event[Any], client: Client | None = None) -> None:
+async def event_register(
+    path: str, event: ReadableEvent[object], client: Client | None = None
+) -> None:
     """Register an event that emits what `event` does, except NoValue and Unknown.
 
     Args:

@@ -240,7 +240,7 @@ class _StatefulFunction(Protocol):
 
 
 def _snapshot_of(lifted: Lifted) -> object:
-    function = lifted.function
+    function: object = lifted.function
     return function.snapshot() if isinstance(function, _StatefulFunction) else None
 
 

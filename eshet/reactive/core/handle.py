@@ -15,7 +15,7 @@ from eshet.reactive.core.graph import EventNode, Node, ValueNode
 from eshet.reactive.core.markers import PlainValue
 from eshet.reactive.core.subscription import Subscription, subscribe
 
-__all__ = ["Held", "Reactive", "ReadableEvent", "ReadableValue", "node_of"]
+__all__ = ["Held", "Members", "Reactive", "ReadableEvent", "ReadableValue", "node_of"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -136,6 +136,9 @@ class ReadableEvent(Reactive[T_co]):
 
 Held: TypeAlias = ReadableValue[T] | T
 """An argument that may be a Value."""
+
+Members: TypeAlias = list[Any] | tuple[Any, ...] | dict[Any, Any]
+"""An argument that is searched for Values and Events."""
 
 
 def node_of(reactive: PlainValue) -> ValueNode | EventNode:

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from eshet.cause import Cause, current, following, use_cause
 from eshet.clock import ClockStep, ClockWatcher, clock_watcher
@@ -23,7 +23,8 @@ from eshet.reactive.time.state import loop_time, moved
 
 __all__ = ["FSM"]
 
-NextState = Callable[..., tuple[Any, float | None]]
+S = TypeVar("S")
+NextState = Callable[..., tuple[S, float | None]]
 
 
 class _Start:
@@ -49,7 +50,7 @@ _BEGINNING: Final = _Step(START, None, None)
 class _Machine:
     """The state of a machine, and its steps: independent of loop and graph."""
 
-    get_next_state: NextState
+    get_next_state: NextState[Any]
     at: _Step = _BEGINNING
 
     def go_on(self, inputs: Sequence[Any], now: float) -> _Step:
@@ -183,7 +184,7 @@ def _input_of(node: ValueNode | EventNode) -> Any:
     return list(node.emissions) if isinstance(node, EventNode) else node.value
 
 
-class FSM:
+class FSM(Generic[S]):
     """A state machine with a timeout.
 
     Args:
@@ -209,13 +210,13 @@ class FSM:
 
     START = START
 
-    state: Value[Any]
+    state: Value[S]
     timeout_length: Value[float | None]
     timeout_time: Value[float | None]
     timeout_event: Event[float]
 
     def __init__(
-        self, get_next_state: NextState, inputs: Iterable[Any], *, name: str | None = None
+        self, get_next_state: NextState[S], inputs: Iterable[object], *, name: str | None = None
     ) -> None:
         loop = asyncio.get_running_loop()
         reactives = [ensure_reactive(each) for each in inputs]
@@ -232,6 +233,6 @@ class FSM:
         return f"FSM(state={self.state.value!r})"
 
 
-def _part_of(steps: Value[Any], name: str) -> Value[Any]:
-    part: Value[Any] = no_repeat(fn(operator.attrgetter(name))(steps))
-    return part
+def _part_of(steps: Value[_Step], name: str) -> Value[Any]:
+    part: Value[Any] = fn(operator.attrgetter(name))(steps)
+    return no_repeat(part)

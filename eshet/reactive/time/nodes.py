@@ -390,7 +390,7 @@ def _new_inputs(last_input: Any, present: Any) -> tuple[Any, ...]:
     return () if is_same(last_input, present) else (present,)
 
 
-def checked_seconds(seconds: Any) -> float:
+def checked_seconds(seconds: object) -> float:
     """Return a length of time, after checking it.
 
     Raises:
@@ -403,14 +403,15 @@ def checked_seconds(seconds: Any) -> float:
     return seconds
 
 
-def length_of(seconds: Any) -> Value[float]:
+def length_of(seconds: object) -> Value[float]:
     """Return a Value of a length of time, whose first value must be known.
 
     Raises:
         ReactiveTypeError: it is unknown, or not a length of time.
     """
-    value: Value[Any] = ensure_reactive(seconds)
-    if isinstance(value, Event):
+    length = ensure_reactive(seconds)
+    if isinstance(length, Event):
         raise ReactiveTypeError("a length of time is a number or a Value, not an Event")
-    checked_seconds(value.value)
+    checked_seconds(length.value)
+    value: Value[float] = length
     return value
