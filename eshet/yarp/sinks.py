@@ -91,7 +91,7 @@ async def set_value(
 
 
 async def event_register(
-    path: str, event: ReadableEvent[object], client: Client | None = None
+    path: str, event: ReadableEvent[object], *, client: Client | None = None
 ) -> None:
     """Register an event that emits what `event` does, except NoValue and Unknown.
 

@@ -92,7 +92,7 @@ class Store(abc.ABC):
         """Close the store; call the functions passed to `store_atexit`, and store their results."""
 
     def load(
-        self, default: Any, validate: Validate | None = None, convert: Convert | None = None
+        self, default: object, validate: Validate | None = None, *, convert: Convert | None = None
     ) -> Any:
         """Return the stored value.
 
@@ -157,10 +157,10 @@ class StoreConfig(abc.ABC):
         self,
         initial_value: Any = NoValue,
         inputs: Iterable[PlainValue] = (),
+        *,
         store_initial: bool = False,
         validate: Validate | None = None,
         convert: Convert | None = None,
-        *,
         version: int = 0,
     ) -> Value[Any]:
         """Return a Value that is loaded from here, and stored here at each change.
@@ -174,7 +174,7 @@ class StoreConfig(abc.ABC):
             version: see `Store`.
         """
         store = self.build(version=version)
-        value: Value[Any] = Value(store.load(initial_value, validate, convert), inputs)
+        value: Value[Any] = Value(store.load(initial_value, validate, convert=convert), inputs)
         on_value(value, store.store, current=store_initial)
         return value
 

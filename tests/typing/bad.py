@@ -60,6 +60,7 @@ def named_operators() -> None:
     yarp.value_list([bell])  # refused: arg-type
     yarp.emit_fn(lux)("dark")  # refused: arg-type
     yarp.window(lux, "3")  # refused: call-overload
+    yarp.when(lux, lux < 3, 0)  # refused: call-overload
     yarp.count(bell).value.upper()  # refused: attr-defined
     print(length, greatest, event, names, rising, kept, either, members)
 
@@ -72,4 +73,5 @@ async def words() -> None:
     held: yarp.Value[int] = yarp.hold(yarp.Event(), 5)  # refused: assignment
     late: yarp.Value[str] = yarp.delay(yarp.Value(3), 5)  # refused: arg-type
     yarp.delay(yarp.Value(3), "5")  # refused: call-overload
+    yarp.hold(yarp.Event(), 5, 60)  # refused: call-arg
     print(held, late)

@@ -112,8 +112,8 @@ def for_duration(source: object, seconds: Held[float], *, name: str | None = Non
 def hold(
     source: object,
     at_least: Held[float] = 0,
-    at_most: float | None = None,
     *,
+    at_most: float | None = None,
     name: str | None = None,
 ) -> Value[bool]:
     """Return a Value that is True while another is, for at least or at most some time.
@@ -146,8 +146,8 @@ def fold_state(
     source: Reactive[T | UnknownType],
     step: Callable[[S, T], S],
     initial: S,
-    timeouts: Mapping[S, tuple[float, S]] | None = None,
     *,
+    timeouts: Mapping[S, tuple[float, S]] | None = None,
     name: str | None = None,
 ) -> Value[S]: ...
 @overload
@@ -155,16 +155,16 @@ def fold_state(
     source: Members,
     step: Callable[[S, Any], S],
     initial: S,
-    timeouts: Mapping[S, tuple[float, S]] | None = None,
     *,
+    timeouts: Mapping[S, tuple[float, S]] | None = None,
     name: str | None = None,
 ) -> Value[S]: ...
 def fold_state(
     source: object,
     step: Callable[[Any, Any], object],
     initial: object,
-    timeouts: Mapping[Any, tuple[float, object]] | None = None,
     *,
+    timeouts: Mapping[Any, tuple[float, object]] | None = None,
     name: str | None = None,
 ) -> Value[Any]:
     """Return a Value of the state of a machine that a source and time drive.
