@@ -22,16 +22,21 @@ are. Callbacks are removed in the same way.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from eshet.exceptions import WrongThread
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.core.origin import Origin, place_of, where
-from eshet.reactive.core.transaction import ENDED, IDLE, Transactions, current_scope, thread_local
+from eshet.reactive.core.transaction import (
+    ENDED,
+    IDLE,
+    Notified,
+    SettlingNode,
+    Transactions,
+    current_scope,
+    thread_local,
+)
 from eshet.scope import Scope, report_error
-
-if TYPE_CHECKING:
-    from eshet.reactive.core.subscription import Subscription
 
 __all__ = ["Constant", "EventNode", "Node", "RestoreContext", "ScopeNodes", "ValueNode", "end"]
 
@@ -70,7 +75,7 @@ class Node:
     dead_callbacks: int
     inputs: Sequence["Node"]
     dependents: "list[Node] | None"
-    callbacks: "list[Subscription] | None"
+    callbacks: list[Notified] | None
     origin: Origin
 
     def __init__(self, inputs: Sequence["Node"] = ()) -> None:
@@ -126,7 +131,7 @@ class Node:
         """Take the new value, or the emission, of this source at the start of a transaction."""
         raise NotImplementedError
 
-    def held(self) -> dict["Node", Any]:
+    def held(self) -> dict[SettlingNode, Any]:
         """Return the current value of this node."""
         return {self: self.value}
 
@@ -350,7 +355,7 @@ class EventNode(Node):
         """
         return False
 
-    def held(self) -> dict[Node, Any]:
+    def held(self) -> dict[SettlingNode, Any]:
         """Return `NoValue` for this node, which holds no value."""
         return {self: NoValue}
 
@@ -369,7 +374,7 @@ class EarlierEmission:
         self.value: Any = value
 
     @property
-    def callbacks(self) -> "list[Subscription] | None":
+    def callbacks(self) -> list[Notified] | None:
         """The callbacks of the node."""
         return self.node.callbacks
 

@@ -20,7 +20,7 @@ from eshet.reactive.core.graph import Node, RestoreContext, ScopeNodes, ValueNod
 from eshet.reactive.core.handle import Reactive
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.core.origin import NodeName
-from eshet.reactive.core.transaction import Transactions, thread_local
+from eshet.reactive.core.transaction import SettlingNode, Transactions, thread_local
 from eshet.reactive.handover.matching import Description, match
 from eshet.scope import Scope
 from eshet.text import safe_repr
@@ -216,7 +216,7 @@ def notify(values: Iterable[ObservedValue]) -> None:
     Other Values that depend on these settle too; their observers are notified if they change.
     """
     transactions = thread_local.transactions
-    known: dict[Node, Any] = {}
+    known: dict[SettlingNode, Any] = {}
     batch = _HandOverBatch(transactions, known)
     for each in values:
         known[each.node] = each.known
@@ -239,7 +239,7 @@ class _HandOverBatch(Batch):
 
     __slots__ = ("_known",)
 
-    def __init__(self, transactions: Transactions, known: Mapping[Node, Any]) -> None:
+    def __init__(self, transactions: Transactions, known: Mapping[SettlingNode, Any]) -> None:
         super().__init__(transactions)
         self._known = known
 
