@@ -124,7 +124,10 @@ async def test_hold_has_no_length_below_0():
 async def test_fold_state_goes_on_by_what_comes_and_by_time(advance):
     press = yarp.Event()
     light = yarp.fold_state(
-        press, lambda state, _: "off" if state == "on" else "on", "off", timeouts={"on": (180, "off")}
+        press,
+        lambda state, _: "off" if state == "on" else "on",
+        "off",
+        timeouts={"on": (180, "off")},
     )
     told = timeline(light)
     await play(advance, press.emit, (1, None), (100, None), (200, None), (250, Unknown))
