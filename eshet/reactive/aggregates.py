@@ -8,7 +8,13 @@ from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import value_to_event
 from eshet.reactive.core.apply import apply
 from eshet.reactive.core.event import Event
-from eshet.reactive.core.handle import Held, Members, Reactive, ReadableEvent, ReadableValue
+from eshet.reactive.core.handle import (
+    AnyReactive,
+    Held,
+    Members,
+    ReadableEvent,
+    ReadableValue,
+)
 from eshet.reactive.core.markers import NoValue, is_absent
 from eshet.reactive.core.unwrapping import Lifted
 from eshet.reactive.core.value import Value
@@ -40,7 +46,7 @@ def average(window: ReadableValue[Sequence[float | UnknownType]]) -> Value[float
 @overload
 def average(window: ReadableEvent[Sequence[float | UnknownType]]) -> Event[float | UnknownType]: ...
 @overload
-def average(window: Members) -> Reactive[Any]: ...
+def average(window: Members) -> AnyReactive: ...
 def average(window: object) -> object:
     """Return the mean of the values in a window: `yarp.average(yarp.time_window(lux, 600))`.
 
@@ -62,7 +68,7 @@ def minimum(window: ReadableValue[Sequence[T]]) -> Value[T]: ...
 @overload
 def minimum(window: ReadableEvent[Sequence[T]]) -> Event[T]: ...
 @overload
-def minimum(window: Members) -> Reactive[Any]: ...
+def minimum(window: Members) -> AnyReactive: ...
 def minimum(window: object) -> object:
     """Return the least of the values in a window; absent values are treated as in `average`."""
     return apply(Lifted(_minimum), [window])
@@ -77,7 +83,7 @@ def maximum(window: ReadableValue[Sequence[T]]) -> Value[T]: ...
 @overload
 def maximum(window: ReadableEvent[Sequence[T]]) -> Event[T]: ...
 @overload
-def maximum(window: Members) -> Reactive[Any]: ...
+def maximum(window: Members) -> AnyReactive: ...
 def maximum(window: object) -> object:
     """Return the greatest of the values in a window; absent values are treated as in `average`."""
     return apply(Lifted(_maximum), [window])

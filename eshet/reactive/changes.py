@@ -7,9 +7,10 @@ from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of, event_to_value, value_to_event
 from eshet.reactive.core.apply import apply
-from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, Node, ValueNode
+from eshet.reactive.core.event import AnyEvent, Event, event_of
+from eshet.reactive.core.graph import EventNode, Node, StateData, ValueNode
 from eshet.reactive.core.handle import (
+    AnyReactive,
     Held,
     Members,
     Reactive,
@@ -62,7 +63,7 @@ class _Scan:
     def snapshot(self) -> object:
         return [self.total]
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         [self.total] = data
 
 
@@ -92,7 +93,7 @@ class _Edge:
     def snapshot(self) -> object:
         return [] if self._last is NoValue else [self._last]
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         [self._last] = data or [NoValue]
 
 
@@ -114,7 +115,7 @@ class _Merged(EventNode):
         return "merge"
 
 
-def _edge(name: str, passes: Callable[[Any, Any], bool], source: object) -> Any:
+def _edge(name: str, passes: Callable[[Any, Any], bool], source: object) -> object:
     reactive = ensure_reactive(source)
     events = value_to_event(reactive)
     return apply(Lifted(_Edge(name, passes, node_of(reactive))), [events])
@@ -123,7 +124,7 @@ def _edge(name: str, passes: Callable[[Any, Any], bool], source: object) -> Any:
 @overload
 def changes(source: Reactive[T | UnknownType]) -> Event[T]: ...
 @overload
-def changes(source: Members) -> Event[Any]: ...
+def changes(source: Members) -> AnyEvent: ...
 def changes(source: object) -> object:
     """Return an Event of each value that differs from the previous one.
 
@@ -136,7 +137,7 @@ def changes(source: object) -> object:
 @overload
 def rising(source: Reactive[T | UnknownType]) -> Event[T]: ...
 @overload
-def rising(source: Members) -> Event[Any]: ...
+def rising(source: Members) -> AnyEvent: ...
 def rising(source: object) -> object:
     """Return an Event of each value that is true, after one that was not.
 
@@ -149,7 +150,7 @@ def rising(source: object) -> object:
 @overload
 def falling(source: Reactive[T | UnknownType]) -> Event[T]: ...
 @overload
-def falling(source: Members) -> Event[Any]: ...
+def falling(source: Members) -> AnyEvent: ...
 def falling(source: object) -> object:
     """Return an Event of each value that is not true, after one that was; see `rising`."""
     return _edge("falling", lambda last, value: bool(last) and not value, source)
@@ -162,7 +163,7 @@ def when(
     source: ReadableValue[T], condition: object, *, otherwise: Held[T] = NoValue
 ) -> Value[T]: ...
 @overload
-def when(source: Members, condition: object, *, otherwise: object = ...) -> Reactive[Any]: ...
+def when(source: Members, condition: object, *, otherwise: object = ...) -> AnyReactive: ...
 def when(source: object, condition: object, *, otherwise: object = NoValue) -> object:
     """Return a Value or Event that follows another while a condition is true.
 
@@ -223,7 +224,7 @@ def default(source: ReadableValue[T | UnknownType], value: Held[T]) -> Value[T]:
 @overload
 def default(source: ReadableEvent[T | UnknownType], value: Held[T]) -> Event[T]: ...
 @overload
-def default(source: Members, value: object) -> Reactive[Any]: ...
+def default(source: Members, value: object) -> AnyReactive: ...
 def default(source: object, value: object) -> object:
     """Return a Value or Event with another value in place of `NoValue` and `Unknown`.
 
@@ -249,7 +250,7 @@ _default.__name__ = "default"
 @overload
 def sample(source: Reactive[T], trigger: object) -> Event[T]: ...
 @overload
-def sample(source: Members, trigger: object) -> Event[Any]: ...
+def sample(source: Members, trigger: object) -> AnyEvent: ...
 def sample(source: object, trigger: object) -> object:
     """Return an Event of the value of a source whenever a trigger emits, or changes.
 
@@ -327,7 +328,7 @@ class _Hysteresis:
     def snapshot(self) -> object:
         return self._above
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         self._above = bool(data)
 
 

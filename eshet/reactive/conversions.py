@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, TypeVar, overload
 
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, Node, RestoreContext, ValueNode
+from eshet.reactive.core.event import AnyEvent, Event, event_of
+from eshet.reactive.core.graph import EventNode, Node, RestoreContext, StateData, ValueNode
 from eshet.reactive.core.handle import Members, Reactive, node_of
 from eshet.reactive.core.markers import NoValue, PlainValue
 from eshet.reactive.core.subscription import subscribe
 from eshet.reactive.core.transaction import Transactions
-from eshet.reactive.core.value import Value, value_of
+from eshet.reactive.core.value import AnyValue, Value, value_of
 
 __all__ = [
     "COPY",
@@ -90,10 +90,10 @@ class _Latest(ValueNode):
         if present is not NoValue:
             self.change_to(present)
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [self.value]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         [value] = data
         self.change_to(value)
         return ()
@@ -107,8 +107,8 @@ def emissions_of(node: ValueNode | EventNode) -> EventNode:
 @overload
 def value_to_event(v: Reactive[T]) -> Event[T]: ...
 @overload
-def value_to_event(v: Members) -> Event[Any]: ...
-def value_to_event(v: object) -> Event[Any]:
+def value_to_event(v: Members) -> AnyEvent: ...
+def value_to_event(v: object) -> AnyEvent:
     """Return an Event that emits each new value of a Value, but not the current one."""
     reactive = ensure_reactive(v)
     return event_of(emissions_of(node_of(reactive)))
@@ -122,8 +122,8 @@ def event_to_value(e: Reactive[T], initial_value: T = NoValue) -> Value[T]:
 @overload
 def make_instantaneous(v: Reactive[T]) -> Event[T]: ...
 @overload
-def make_instantaneous(v: Members) -> Event[Any]: ...
-def make_instantaneous(v: object) -> Event[Any]:
+def make_instantaneous(v: Members) -> AnyEvent: ...
+def make_instantaneous(v: object) -> AnyEvent:
     """Return an Event that emits each new value of a Value: `value_to_event` in plain yarp."""
     return event_of(emissions_of(node_of(ensure_reactive(v))))
 
@@ -200,8 +200,8 @@ def make_same_type(
     r: Event[T], inputs: Iterable[PlainValue] = (), initial_value: object = COPY
 ) -> Event[T]: ...
 def make_same_type(
-    r: Value[Any] | Event[Any], inputs: Iterable[PlainValue] = (), initial_value: object = COPY
-) -> Value[Any] | Event[Any]:
+    r: AnyValue | AnyEvent, inputs: Iterable[PlainValue] = (), initial_value: object = COPY
+) -> AnyValue | AnyEvent:
     """Return a new Value with the value of `r` if that is a Value, or a new Event if it is one.
 
     Args:

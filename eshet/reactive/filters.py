@@ -8,8 +8,9 @@ from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.core.apply import apply
 from eshet.reactive.core.event import Event
-from eshet.reactive.core.graph import EventNode, RestoreContext, ValueNode
+from eshet.reactive.core.graph import EventNode, RestoreContext, StateData, ValueNode
 from eshet.reactive.core.handle import (
+    AnyReactive,
     Held,
     Members,
     Reactive,
@@ -50,7 +51,7 @@ class _NoRepeat:
     def snapshot(self) -> object:
         return [] if self.last is NoChange else [self.last]
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         [self.last] = data or [NoChange]
 
 
@@ -82,10 +83,10 @@ class _Window(ValueNode):
     def label(self) -> str:
         return "window"
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [list(self._entries), self._source.present()]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         entries, self._last_input = data
         self._set_entries(entries)
         return ()
@@ -129,7 +130,7 @@ def window(
 @overload
 def window(
     source_value: Members, num_values: object, *, name: str | None = None
-) -> Value[list[Any]]: ...
+) -> Value[list[object]]: ...
 def window(
     source_value: object, num_values: object, *, name: str | None = None
 ) -> Value[list[Any]]:
@@ -157,7 +158,7 @@ def no_repeat(source: Value[T], *, name: str | None = None) -> Value[T]: ...
 @overload
 def no_repeat(source: Event[T], *, name: str | None = None) -> Event[T]: ...
 @overload
-def no_repeat(source: Members, *, name: str | None = None) -> Reactive[Any]: ...
+def no_repeat(source: Members, *, name: str | None = None) -> AnyReactive: ...
 def no_repeat(source: object, *, name: str | None = None) -> object:
     """Return a Value or Event without repetitions: values that equal (`==`) the previous one.
 
@@ -197,7 +198,7 @@ def filter(source: Value[T], rule: object = NoValue) -> Value[T]: ...  # noqa: A
 @overload
 def filter(source: Event[T], rule: object = NoValue) -> Event[T]: ...  # noqa: A001
 @overload
-def filter(source: Members, rule: object = NoValue) -> Reactive[Any]: ...  # noqa: A001
+def filter(source: Members, rule: object = NoValue) -> AnyReactive: ...  # noqa: A001
 def filter(source: object, rule: object = NoValue) -> object:  # noqa: A001 - as in yarp
     """Return a Value or Event with only the values that pass a rule.
 
@@ -227,7 +228,7 @@ def replace_novalue(
 @overload
 def replace_novalue(
     source_value: Members, replacement_if_novalue: object = None
-) -> Reactive[Any]: ...
+) -> AnyReactive: ...
 def replace_novalue(source_value: object, replacement_if_novalue: object = None) -> object:
     """Return a Value or Event with another value in place of `NoValue`.
 
@@ -254,7 +255,7 @@ def replace_unknown(source: ReadableValue[T | UnknownType], replacement: Held[T]
 @overload
 def replace_unknown(source: ReadableEvent[T | UnknownType], replacement: Held[T]) -> Event[T]: ...
 @overload
-def replace_unknown(source: Members, replacement: object = None) -> Reactive[Any]: ...
+def replace_unknown(source: Members, replacement: object = None) -> AnyReactive: ...
 def replace_unknown(source: object, replacement: object = None) -> object:
     """Return a Value or Event with another value in place of `Unknown`.
 

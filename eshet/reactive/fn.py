@@ -8,7 +8,7 @@ from eshet.callables import not_callable
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.apply import apply, apply_at_changes, apply_or
 from eshet.reactive.core.event import Event
-from eshet.reactive.core.handle import Reactive, ReadableEvent
+from eshet.reactive.core.handle import AnyReactive, ReadableEvent
 from eshet.reactive.core.markers import NoChange
 from eshet.reactive.core.unwrapping import Lifted
 from eshet.reactive.core.value import Value
@@ -17,7 +17,7 @@ __all__ = ["ReactiveFunction", "fn", "instantaneous_fn", "instantaneous_operator
 
 R = TypeVar("R")
 
-_Apply: TypeAlias = Callable[[Lifted, Sequence[object], Mapping[str, object]], Reactive[Any]]
+_Apply: TypeAlias = Callable[[Lifted, Sequence[object], Mapping[str, object]], AnyReactive]
 
 
 class ReactiveFunction(Protocol[R]):
@@ -107,7 +107,7 @@ def _lifted(
     lifted = Lifted(f, propagates_absent=propagates_absent)
 
     @functools.wraps(f)
-    def wrapper(*args: object, **kwargs: object) -> Reactive[Any]:
+    def wrapper(*args: object, **kwargs: object) -> AnyReactive:
         return apply(lifted, args, kwargs)
 
     return wrapper

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.graph import EventNode, Node
@@ -31,7 +30,7 @@ class NodeView:
     name: str
     kind: str
     scope: str | None
-    value: Any
+    value: object
     height: int
     callbacks: int
 

@@ -1,13 +1,13 @@
 """Following the Value or Event that another Value currently holds."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.event import Event, event_of
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
-from eshet.reactive.core.handle import Reactive, ReadableValue, node_of
+from eshet.reactive.core.handle import AnyReactive, ReadableValue, node_of
 from eshet.reactive.core.heights import add_input, drop_input
 from eshet.reactive.core.markers import NoChange, PlainValue, is_absent
 from eshet.reactive.core.transaction import ENDED, Transactions
@@ -129,8 +129,8 @@ def switch(selector: ReadableValue[Value[T]]) -> Value[T]: ...
 @overload
 def switch(selector: ReadableValue[Event[T]]) -> Event[T]: ...
 @overload
-def switch(selector: object) -> Reactive[Any]: ...
-def switch(selector: object) -> Reactive[Any]:
+def switch(selector: object) -> AnyReactive: ...
+def switch(selector: object) -> AnyReactive:
     """Return a Value or Event that follows the one that another Value currently holds.
 
     It is an Event if the selector holds one at first, and can then follow only Events. A held

@@ -47,7 +47,7 @@ class Resending:
         self._is_retried = is_retried
         self._count = 0  # the number of values so far
 
-    async def __call__(self, value: Any) -> None:
+    async def __call__(self, value: object) -> None:
         """Send a value; if the server or the device is away, repeat that when it is back."""
         self._count += 1
         try:
@@ -58,7 +58,7 @@ class Resending:
                 _ = start_task(lambda: self._send_again(value, count), self._function)
             raise
 
-    async def _send(self, value: Any, count: int) -> None:
+    async def _send(self, value: object, count: int) -> None:
         try:
             await self._function(value)
         except EshetError:
@@ -67,7 +67,7 @@ class Resending:
         if count == self._count:
             self.has_failed = False
 
-    async def _send_again(self, value: Any, count: int) -> None:
+    async def _send_again(self, value: object, count: int) -> None:
         pauses = iter(_PAUSES)
         while (pause := next(pauses, None)) is not None:
             await self._client.wait_for_connection()

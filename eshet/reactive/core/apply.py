@@ -5,8 +5,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from eshet.reactive.core.event import event_of
-from eshet.reactive.core.graph import Constant, EventNode, Node, RestoreContext, ValueNode, end
-from eshet.reactive.core.handle import Reactive, node_of
+from eshet.reactive.core.graph import (
+    Constant,
+    EventNode,
+    Node,
+    RestoreContext,
+    StateData,
+    ValueNode,
+    end,
+)
+from eshet.reactive.core.handle import AnyReactive, Reactive, node_of
 from eshet.reactive.core.markers import NoChange, NoValue, PlainValue, is_same
 from eshet.reactive.core.origin import place_of, where
 from eshet.reactive.core.transaction import Transactions
@@ -88,7 +96,7 @@ class _Apply(ValueNode):
     def snapshot(self, epoch: float) -> object:
         return None if self._lifted.propagates_absent else [self.value, _snapshot_of(self._lifted)]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[object]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         value, function_state = data
         if function_state is not None:
             _restore_function(function_state, self._lifted)
@@ -173,7 +181,7 @@ class _ApplyEvent(EventNode):
     def snapshot(self, epoch: float) -> object:
         return _snapshot_of(self._lifted)
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[object]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         _restore_function(data, self._lifted)
         return ()
 
@@ -235,7 +243,7 @@ class _StatefulFunction(Protocol):
     def snapshot(self) -> object:
         """Return the state as plain data."""
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         """Restore a state from its snapshot."""
 
 
@@ -254,7 +262,7 @@ _new: Final = object.__new__
 
 def apply(
     lifted: Lifted, args: Sequence[object], kwargs: Mapping[str, object] | None = None
-) -> Reactive[Any]:
+) -> AnyReactive:
     """Return a function of its arguments, some of which are reactive.
 
     If any argument is an Event, the result is an Event: the function is called for each emission,
@@ -287,7 +295,7 @@ def apply_or(
     lifted: Lifted,
     args: Sequence[object],
     kwargs: Mapping[str, object] | None = None,
-) -> Reactive[Any]:
+) -> AnyReactive:
     """Like `apply`, but after an error a Value holds `otherwise`, and an Event emits nothing."""
 
     def node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
@@ -300,7 +308,7 @@ def apply_or(
 
 def apply_at_changes(
     lifted: Lifted, args: Sequence[object], kwargs: Mapping[str, object] | None = None
-) -> Reactive[Any]:
+) -> AnyReactive:
     """Like `apply`, but always an Event, which also emits when a Value changes."""
     return _make(_ApplyAtChanges, lifted, args, kwargs)
 
@@ -310,7 +318,7 @@ def _make(
     lifted: Lifted,
     args: Sequence[object],
     kwargs: Mapping[str, object] | None,
-) -> Reactive[Any]:
+) -> AnyReactive:
     if kwargs:
         lifted = lifted.with_names(list(kwargs))
         args = (*args, *kwargs.values())

@@ -21,7 +21,7 @@ class Transient:
 
     __slots__ = ("node", "value")
 
-    value: Any  # the value to set
+    value: object  # the value to set
 
     def __init__(self, node: ValueNode) -> None:
         self.node: ValueNode = node
@@ -41,12 +41,12 @@ class Transient:
         """The dependents of the node."""
         return self.node.dependents
 
-    def take(self, value: Any, transactions: Transactions) -> None:
+    def take(self, value: object, transactions: Transactions) -> None:
         """Set the node to the value until everything has settled."""
         transactions.transient.setdefault(self.node, self.node.value)
         self.node.value = self.value = value
 
-    def held(self) -> dict[SettlingNode, Any]:
+    def held(self) -> dict[SettlingNode, object]:
         """Return the current value of the node."""
         return self.node.held()
 
@@ -69,7 +69,7 @@ class Batch:
         self.at_once: bool = True
         self._transactions = transactions
         # The previous value of each set source, and the stand-ins of those set transiently.
-        self._before: dict[SettlingNode, Any] = {}
+        self._before: dict[SettlingNode, object] = {}
         self._transients: dict[SettlingNode, Transient] = {}
         self._waiting: list[tuple[ChangeSource, Any]] = []  # changes that are still to be made
 
@@ -92,7 +92,7 @@ class Batch:
                 following[node] = None
         return list(following)
 
-    def add(self, source: ChangeSource, value: Any) -> None:
+    def add(self, source: ChangeSource, value: object) -> None:
         """Make one more change."""
         if self.at_once and isinstance(source, ValueNode):
             self._before.setdefault(source, source.value)
@@ -107,11 +107,11 @@ class Batch:
         else:
             self._waiting.append((source, value))
 
-    def take(self, _: Any, transactions: Transactions) -> None:
+    def take(self, _: object, transactions: Transactions) -> None:
         """Make all changes that are still to be made."""
         self.at_once = True
         waiting, self._waiting = self._waiting, []
-        emissions: dict[EventNode, list[Any]] = {}
+        emissions: dict[EventNode, list[object]] = {}
         for source, value in waiting:
             if isinstance(source, EventNode):
                 emissions.setdefault(source, []).append(value)
@@ -124,7 +124,7 @@ class Batch:
             if node.callbacks:
                 transactions.to_notify.append(self._transients.get(node, node))
 
-    def held(self) -> dict[SettlingNode, Any]:
+    def held(self) -> dict[SettlingNode, object]:
         """Return the previous value of each source."""
         for source, _ in self._waiting:
             if source.node not in self._before:

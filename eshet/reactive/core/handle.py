@@ -15,7 +15,15 @@ from eshet.reactive.core.graph import EventNode, Node, ValueNode
 from eshet.reactive.core.markers import PlainValue
 from eshet.reactive.core.subscription import Subscription, subscribe
 
-__all__ = ["Held", "Members", "Reactive", "ReadableEvent", "ReadableValue", "node_of"]
+__all__ = [
+    "AnyReactive",
+    "Held",
+    "Members",
+    "Reactive",
+    "ReadableEvent",
+    "ReadableValue",
+    "node_of",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -120,6 +128,10 @@ class Reactive(PlainValue, Generic[T_co]):
     @property
     def _kind(self) -> str:
         return type(self).__name__
+
+
+AnyReactive: TypeAlias = Reactive[Any]
+"""A Value or an Event, of values or payloads whose type is not known."""
 
 
 class ReadableValue(Reactive[T_co]):

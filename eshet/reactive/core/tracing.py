@@ -124,7 +124,7 @@ class _Tracer:
     def __init__(self, watching: tuple[Watching, ...]) -> None:
         self.watching = watching
 
-    def settle(self, source: ChangeSource, value: Any, transactions: Transactions) -> None:
+    def settle(self, source: ChangeSource, value: object, transactions: Transactions) -> None:
         changed = source.held()
         source.take(value, transactions)
         if source.callbacks:
@@ -158,7 +158,7 @@ class _Tracer:
 
 def _settle(
     node: SettlingNode,
-    changed: dict[SettlingNode, Any],
+    changed: dict[SettlingNode, object],
     steps: list[Step],
     transactions: Transactions,
 ) -> bool:
@@ -186,7 +186,7 @@ def _settle(
 
 
 # Like Step(), but in half of the time, since there is one for each node of each transaction.
-_step: Callable[[tuple[Any, ...]], Step] = functools.partial(tuple.__new__, Step)
+_step: Callable[[tuple[object, ...]], Step] = functools.partial(tuple.__new__, Step)
 
 
 def _now(node: Any) -> Any:

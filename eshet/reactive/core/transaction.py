@@ -88,7 +88,7 @@ class SettlingNode(Protocol):
 
     state: int
     height: int
-    value: Any
+    value: object
 
     @property
     def inputs(self) -> "Sequence[SettlingNode]":
@@ -113,7 +113,7 @@ class SettlingNode(Protocol):
     def settle(self, transactions: "Transactions") -> bool:
         """Bring it up to date with its inputs; return whether it changed."""
 
-    def held(self) -> "dict[SettlingNode, Any]":
+    def held(self) -> "dict[SettlingNode, object]":
         """Return its current value, by itself."""
 
     def describe(self) -> str:
@@ -138,7 +138,7 @@ class Notifier(Protocol):
         """The node that changes, or the first of them."""
 
     @property
-    def value(self) -> Any:
+    def value(self) -> object:
         """The value to call them with."""
 
 
@@ -153,10 +153,10 @@ class ChangeSource(Notifier, Protocol):
     def dependents(self) -> Sequence[SettlingNode] | None:
         """The nodes that may settle after it, each once, including ended ones."""
 
-    def take(self, value: Any, transactions: "Transactions") -> None:
+    def take(self, value: object, transactions: "Transactions") -> None:
         """Take the new value."""
 
-    def held(self) -> dict[SettlingNode, Any]:
+    def held(self) -> dict[SettlingNode, object]:
         """Return the previous value of each node that changes, in a new dict."""
 
 
@@ -169,14 +169,14 @@ class CollectedChanges(ChangeSource, Protocol):
     def empty(self) -> bool:
         """Whether there are none."""
 
-    def add(self, source: ChangeSource, value: Any) -> None:
+    def add(self, source: ChangeSource, value: object) -> None:
         """Make one more change."""
 
 
 class Tracer(Protocol):
     """Settles in place of `Transactions`, to report each step."""
 
-    def settle(self, source: ChangeSource, value: Any, transactions: "Transactions") -> None:
+    def settle(self, source: ChangeSource, value: object, transactions: "Transactions") -> None:
         """Set a source to a value, and settle all that follows."""
 
 
@@ -217,13 +217,15 @@ class Transactions:
         self.to_notify: list[Notifier] = []  # their callbacks are to be called
         # Made during a transaction, active from the next change on.
         self.pending_subscriptions: list[Notified] = []
-        self.transient: dict[SettlingNode, Any] = {}  # the lasting values of nodes set transiently
+        self.transient: dict[
+            SettlingNode, object
+        ] = {}  # the lasting values of nodes set transiently
         self.quiet: bool = False  # state is being restored, nothing is emitted; see handover.py
         self.handover_number: int = -1  # of the transaction that notifies after a hand-over
         # The values that observers know in that transaction.
-        self.known: Mapping[SettlingNode, Any] = {}
+        self.known: Mapping[SettlingNode, object] = {}
 
-    def change(self, source: ChangeSource, value: Any) -> None:
+    def change(self, source: ChangeSource, value: object) -> None:
         """Run a change and all that follows from it; while another one runs, queue it.
 
         Raises:

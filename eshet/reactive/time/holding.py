@@ -13,8 +13,8 @@ from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.core.event import Event, event_of
 from eshet.reactive.core.graph import EventNode, ValueNode
-from eshet.reactive.core.handle import Held, Members, Reactive, node_of
-from eshet.reactive.core.value import Value, value_of
+from eshet.reactive.core.handle import AnyReactive, Held, Members, Reactive, node_of
+from eshet.reactive.core.value import AnyValue, Value, value_of
 from eshet.reactive.handover.handover import named
 from eshet.reactive.time.duration_state import Debounce, Fold, ForDuration, Hold, Throttle
 from eshet.reactive.time.nodes import TimedEvent, TimedValue, checked_seconds, length_of
@@ -32,9 +32,7 @@ def debounce(source: Value[T], seconds: Held[float], *, name: str | None = None)
 @overload
 def debounce(source: Event[T], seconds: Held[float], *, name: str | None = None) -> Event[T]: ...
 @overload
-def debounce(
-    source: Members, seconds: Held[float], *, name: str | None = None
-) -> Reactive[Any]: ...
+def debounce(source: Members, seconds: Held[float], *, name: str | None = None) -> AnyReactive: ...
 def debounce(source: object, seconds: Held[float], *, name: str | None = None) -> object:
     """Return a Value or Event that follows its source once that has been quiet for a while.
 
@@ -61,9 +59,7 @@ def throttle(source: Value[T], seconds: Held[float], *, name: str | None = None)
 @overload
 def throttle(source: Event[T], seconds: Held[float], *, name: str | None = None) -> Event[T]: ...
 @overload
-def throttle(
-    source: Members, seconds: Held[float], *, name: str | None = None
-) -> Reactive[Any]: ...
+def throttle(source: Members, seconds: Held[float], *, name: str | None = None) -> AnyReactive: ...
 def throttle(source: object, seconds: Held[float], *, name: str | None = None) -> object:
     """Return an Event of the emissions of another, without those that follow another too soon.
 
@@ -166,7 +162,7 @@ def fold_state(
     *,
     timeouts: Mapping[Any, tuple[float, object]] | None = None,
     name: str | None = None,
-) -> Value[Any]:
+) -> AnyValue:
     """Return a Value of the state of a machine that a source and time drive.
 
     The first value of a Value is not a step. `NoValue` and `Unknown` are not steps either, but

@@ -14,9 +14,9 @@ from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
-from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, RestoreContext, ValueNode
-from eshet.reactive.core.handle import Held, Members, Reactive, ReadableValue, node_of
+from eshet.reactive.core.event import AnyEvent, Event, event_of
+from eshet.reactive.core.graph import EventNode, RestoreContext, StateData, ValueNode
+from eshet.reactive.core.handle import AnyReactive, Held, Members, Reactive, ReadableValue, node_of
 from eshet.reactive.core.markers import NoValue, PlainValue
 from eshet.reactive.core.value import Value, value_of
 from eshet.reactive.handover.handover import named
@@ -55,11 +55,11 @@ class _ClockValue(LaterValue):
 
     __slots__ = ()
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         state, shown, last_input = super().snapshot(epoch)
         return [state, shown.timestamp(), last_input]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         state, shown, last_input = data
         value = datetime.fromtimestamp(loop_time(shown, 0.0), self.value.tzinfo)
         return super().restore([state, value, last_input], context)
@@ -99,8 +99,8 @@ def emit_at(
     missed: Missed = "drop",
 ) -> Event[T]: ...
 @overload
-def emit_at(time: object, *, name: str | None = None, missed: Missed = "drop") -> Event[Any]: ...
-def emit_at(time: object, *, name: str | None = None, missed: Missed = "drop") -> Event[Any]:
+def emit_at(time: object, *, name: str | None = None, missed: Missed = "drop") -> AnyEvent: ...
+def emit_at(time: object, *, name: str | None = None, missed: Missed = "drop") -> AnyEvent:
     """Return an Event that emits at a time of the running loop, as of `loop.time()`.
 
     A time in the past emits in the next turn of the loop, never at once. Another time replaces the
@@ -144,7 +144,7 @@ def delay(
 @overload
 def delay(
     source: Members, delay_seconds: Held[float], *, name: str | None = None, missed: Missed = "drop"
-) -> Reactive[Any]: ...
+) -> AnyReactive: ...
 def delay(
     source: object, delay_seconds: Held[float], *, name: str | None = None, missed: Missed = "drop"
 ) -> object:
@@ -187,7 +187,7 @@ def time_window(
     initial_value: object = NOTHING,
     *,
     name: str | None = None,
-) -> Value[list[Any]]: ...
+) -> Value[list[object]]: ...
 def time_window(
     source: object,
     duration_seconds: Held[float],
@@ -234,7 +234,7 @@ def rate_limit(
 @overload
 def rate_limit(
     source: Members, min_interval: Held[float] = 0.1, *, name: str | None = None
-) -> Reactive[Any]: ...
+) -> AnyReactive: ...
 def rate_limit(
     source: object, min_interval: Held[float] = 0.1, *, name: str | None = None
 ) -> object:
