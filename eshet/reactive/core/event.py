@@ -1,4 +1,7 @@
-"""`Event`: something that happens, with a payload, and has no value."""
+"""`Event`: something that happens, with a payload, and has no value.
+
+Most of the module declares the types of Python's operators on Events, for type checkers only.
+"""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -113,7 +116,8 @@ class Event(ReadableEvent[T]):
     def __repr__(self) -> str:
         return self._repr("Event()")
 
-    if TYPE_CHECKING:  # operators.py adds them; elements of other types have results of any type
+    if TYPE_CHECKING:
+        # operators.py adds these methods; see `Value`.
 
         @overload
         def __abs__(self: ReadableEvent[SupportsAbs[R]]) -> "Event[R]": ...

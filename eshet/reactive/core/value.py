@@ -1,6 +1,9 @@
 # mypy: disable-error-code="overload-overlap"
 # An object of any type may be an Event as well; the first overload that fits counts.
-"""`Value`: something that always has a value, which changes."""
+"""`Value`: something that always has a value, which changes.
+
+Most of the module declares the types of Python's operators on Values, for type checkers only.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -135,7 +138,10 @@ class Value(ReadableValue[T]):
             'device, write `await yarp.set_value("/path", value)`'
         )
 
-    if TYPE_CHECKING:  # operators.py adds them; elements of other types have results of any type
+    if TYPE_CHECKING:
+        # operators.py adds these methods. Of all Values, only a `Value[Any]` is a
+        # `ReadableValue[Never]`: its results may have any type, and so may those of Values of other
+        # types than the listed ones.
 
         @overload
         def __abs__(self: ReadableValue[SupportsAbs[R]]) -> "Value[R]": ...
