@@ -38,7 +38,7 @@ _BAD_BYTES: Final = (
 )
 
 
-def pack(value: Any) -> bytes:
+def pack(value: object) -> bytes:
     """Return the value as bytes.
 
     Raises:
@@ -62,7 +62,7 @@ def pack(value: Any) -> bytes:
     return packed
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     """Return a plain value for a tuple or an object of a subclass, for msgpack to pack.
 
     msgpack itself trusts the length that a subclass of dict reports, and then packs invalid data.
@@ -195,7 +195,7 @@ def _skip(data: bytes) -> None:
         raise _no_value(error) from None
 
 
-def _unpack_with(data: bytes, **hooks: Any) -> Any:
+def _unpack_with(data: bytes, **hooks: object) -> object:
     """Unpack; raise TypeError only for a key that Python does not support."""
     if _find_timestamp(data) is not None:
         _refuse_timestamps(data)
@@ -213,7 +213,7 @@ def _refuse_extension(code: int, data: bytes) -> NoReturn:
     raise ProtocolError(f"msgpack extension type {code} is not allowed")
 
 
-_unpackb: Final[Callable[..., Any]] = functools.partial(
+_unpackb: Final[Callable[..., object]] = functools.partial(
     msgpack.unpackb, strict_map_key=False, ext_hook=_refuse_extension
 )
 
@@ -233,11 +233,11 @@ def _refuse_timestamps(data: bytes) -> None:
             todo.extend(value)
 
 
-def _freeze_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+def _freeze_keys(pairs: list[tuple[object, Any]]) -> dict[Any, Any]:
     return {_freeze(key): value for key, value in pairs}
 
 
-def _freeze(key: Any) -> Any:
+def _freeze(key: object) -> object:
     if isinstance(key, list):
         return tuple(_freeze(item) for item in key)
     if isinstance(key, dict):
@@ -245,7 +245,7 @@ def _freeze(key: Any) -> Any:
     return key
 
 
-def _sort_maps(value: Any) -> Any:
+def _sort_maps(value: object) -> object:
     if isinstance(value, dict):
         pairs = [(key, _sort_maps(item)) for key, item in value.items()]
         return dict(sorted(pairs, key=lambda pair: bytes(msgpack.packb(pair[0]))))

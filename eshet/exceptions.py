@@ -83,8 +83,8 @@ class ErrorValue(EshetError):
         request: such as `"get /hall/lux"`.
     """
 
-    def __init__(self, value: Any, request: str = "") -> None:
-        self.value = value
+    def __init__(self, value: object, request: str = "") -> None:
+        self.value: Any = value
         self.request = request
         super().__init__(f"{request}: {value}" if request else f"{value}")
 

@@ -51,7 +51,7 @@ class LinkTransport(asyncio.Transport):
         """Whether this end was closed, by either side."""
         return self._closing
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
+    def get_extra_info(self, name: str, default: object = None) -> Any:
         """Return the default, since a link has no socket."""
         return default
 

@@ -103,8 +103,8 @@ class Scope:
         self._on_error = on_error
         self._on_success = on_success
         self._things: dict[Ownership, None] = {}
-        self._components: dict[Callable[[Scope], Any], Any] = {}
-        self._provided: dict[Callable[..., Any], Any] = {}
+        self._components: dict[Callable[[Scope], object], Any] = {}
+        self._provided: dict[Callable[..., object], Any] = {}
         self._in_parent = parent.own(self._dispose_with_parent) if parent is not None else None
 
     def __repr__(self) -> str:

@@ -44,7 +44,7 @@ class SyncStateWrapper:
     client: "SyncClient"
     path: str
 
-    def changed(self, value: Any) -> None:
+    def changed(self, value: object) -> None:
         """Update the value of the state; equivalent to `SyncClient.state_changed`."""
         self.client.state_changed(self.path, value)
 
@@ -79,13 +79,13 @@ class ObservedState:
 
     def __init__(self) -> None:
         self.changed: Callable[[Any], object] | None = None
-        self._value: Any = Unknown
+        self._value: object = Unknown
 
     def get_value(self) -> Any:
         """Return the current value of the state, or `Unknown`."""
         return self._value
 
-    def _on_change(self, value: Any) -> None:
+    def _on_change(self, value: object) -> None:
         self._value = value
         if self.changed is not None:
             self.changed(value)
@@ -95,10 +95,10 @@ class ObservedState:
 class _InThread:
     """Calls a function in the thread for callbacks; equal for equal functions."""
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     thread: Executor
 
-    def __call__(self, *args: Any) -> asyncio.Future[Any]:
+    def __call__(self, *args: object) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self.thread, self.function, *args)
 
 
@@ -126,7 +126,7 @@ class SyncClient:
         self,
         base: str = "/",
         server: str | Connector | None = None,
-        client_id: Any = None,
+        client_id: object = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
     ) -> None:
@@ -214,7 +214,7 @@ class SyncClient:
         """See `Client.action_register`."""
         self._run(self._client.action_register(path, self._in_thread(callback)))
 
-    def action_call(self, path: str, *args: Any) -> Any:
+    def action_call(self, path: str, *args: object) -> Any:
         """See `Client.action_call`."""
         return self._run(self._client.action_call(path, *args))
 
@@ -230,7 +230,7 @@ class SyncClient:
         """See `Client.get`."""
         return self._run(self._client.get(path))
 
-    def set(self, path: str, value: Any) -> None:
+    def set(self, path: str, value: object) -> None:
         """See `Client.set`."""
         self._run(self._client.set(path, value))
 
@@ -241,7 +241,7 @@ class SyncClient:
         self._run(self._client.event_register(path))
         return functools.partial(self.event_emit, path)
 
-    def event_emit(self, path: str, payload: Any) -> None:
+    def event_emit(self, path: str, payload: object) -> None:
         """See `Client.event_emit`."""
         self._run(self._client.event_emit(path, payload))
 
@@ -293,7 +293,7 @@ class SyncClient:
         self._run(self._client.state_register(path, setter))
         return SyncStateWrapper(self, self._client.resolve(path))
 
-    def state_changed(self, path: str, value: Any) -> None:
+    def state_changed(self, path: str, value: object) -> None:
         """See `Client.state_changed`."""
         self._run(self._client.state_changed(path, value))
 
@@ -343,7 +343,7 @@ class SyncClient:
 
     # --- the threads --------------------------------------------------------------------------
 
-    def _in_thread(self, function: Callable[..., Any]) -> _InThread:
+    def _in_thread(self, function: Callable[..., object]) -> _InThread:
         if not callable(function):
             raise not_callable(function, "a callback of a client", TypeError)
         return _InThread(function, self._callbacks)

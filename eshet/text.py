@@ -5,7 +5,7 @@ something other than a string, and contain lone surrogates, which UTF-8 can't en
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 __all__ = ["MAX_LENGTH", "encodable", "safe_repr", "safe_str", "shorten", "type_name"]
 
@@ -49,7 +49,7 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
-def _text(convert: Callable[[object], Any], value: object, max_length: int) -> str:
+def _text(convert: Callable[[object], object], value: object, max_length: int) -> str:
     try:
         # str.__str__: a subclass of str can override slicing and encoding.
         text = str.__str__(convert(value))

@@ -17,11 +17,11 @@ Value: TypeAlias = (
 )
 """The values that a message can carry. Lists and dicts contain values; tuples arrive as lists."""
 
-ActionCallback: TypeAlias = Callable[..., Any]
+ActionCallback: TypeAlias = Callable[..., object]
 """Called with the arguments of a call; returns the result, or an awaitable of it."""
 
-GetCallback: TypeAlias = Callable[[], Any]
+GetCallback: TypeAlias = Callable[[], object]
 """Called for a get of a property; returns the value, or an awaitable of it."""
 
-ValueCallback: TypeAlias = Callable[[Any], Any]
+ValueCallback: TypeAlias = Callable[[Any], object]
 """Called with a payload, or a value; the value of an observed state may be `Unknown`."""

@@ -4,7 +4,7 @@
 
 The server and what forwards are processes of their own; this one emits and receives. All variants
 take turns, and the figures are medians over the rounds. Ratios are to the bare script of twelve
-lines in `forwarders.py`, which uses the same client. The exit code is 1 if an aim is missed.
+lines in `forwarders.py`, which uses the same client.
 """
 
 import argparse

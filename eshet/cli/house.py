@@ -20,7 +20,7 @@ __all__ = ["call", "emit", "get", "listen", "ls", "observe", "publish", "set_"]
 @click.argument("path", type=PathType())
 @click.argument("arguments", type=JsonType(), nargs=-1)
 @click.pass_context
-def call(ctx: click.Context, path: str, arguments: tuple[Any, ...]) -> None:
+def call(ctx: click.Context, path: str, arguments: tuple[object, ...]) -> None:
     """Call an action, and print its result."""
 
     async def request(client: Client) -> None:
@@ -45,7 +45,7 @@ def get(ctx: click.Context, path: str) -> None:
 @click.argument("path", type=PathType())
 @click.argument("value", type=JsonType())
 @click.pass_context
-def set_(ctx: click.Context, path: str, value: Any) -> None:
+def set_(ctx: click.Context, path: str, value: object) -> None:
     """Set a state or property, by sending the value to its owner."""
     ask(ctx, lambda client: client.set(path, value))
 
@@ -88,7 +88,7 @@ def listen(ctx: click.Context, path: str) -> None:
 @click.argument("path", type=PathType())
 @click.argument("payload", type=JsonType(), default="null")
 @click.pass_context
-def emit(ctx: click.Context, path: str, payload: Any) -> None:
+def emit(ctx: click.Context, path: str, payload: object) -> None:
     """Emit an event that is registered, or that a client listens to."""
     ask(ctx, lambda client: client.event_emit(path, payload))
 
@@ -97,7 +97,7 @@ def emit(ctx: click.Context, path: str, payload: Any) -> None:
 @click.argument("path", type=PathType())
 @click.argument("value", type=JsonType(), required=False)
 @click.pass_context
-def publish(ctx: click.Context, path: str, value: Any) -> None:
+def publish(ctx: click.Context, path: str, value: object) -> None:
     """Own a state and publish its values until interrupted.
 
     Its value is VALUE. Without it, each line of standard input is the next value, the word
@@ -152,7 +152,7 @@ async def _listing(client: Client, path: str) -> list[Any]:
             return [kind]
 
 
-async def _pages(client: Client, path: str) -> AsyncIterator[Any]:
+async def _pages(client: Client, path: str) -> AsyncIterator[object]:
     """Iterate over the entries of a directory that is too long for one message."""
     after: str | None = ""
     while after is not None:
@@ -161,7 +161,7 @@ async def _pages(client: Client, path: str) -> AsyncIterator[Any]:
             yield entry
 
 
-def _show(value: Any) -> None:
+def _show(value: object) -> None:
     click.echo(to_json(value))
 
 

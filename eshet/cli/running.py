@@ -93,7 +93,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def ask(
-    ctx: click.Context, request: Callable[[Client], Awaitable[Any]], *, stays: bool = False
+    ctx: click.Context, request: Callable[[Client], Awaitable[object]], *, stays: bool = False
 ) -> None:
     """Connect to the server and make a request.
 

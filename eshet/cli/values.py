@@ -82,7 +82,7 @@ def from_json(text: str) -> Any:
         ) from None
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """Return a value as one line of JSON that can't control a terminal."""
     if value is Unknown:
         return "unknown"
@@ -90,7 +90,7 @@ def to_json(value: Any) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: object) -> object:
     """Convert values that JSON does not have: bytes to hexadecimal text, map keys to text."""
     match value:
         case bytes():
@@ -103,5 +103,5 @@ def _jsonable(value: Any) -> Any:
             return value
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     return key if isinstance(key, str) else json.dumps(_jsonable(key))

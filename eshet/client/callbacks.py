@@ -38,7 +38,7 @@ _KINDS: Final = {
 class Answer(Protocol):
     """Takes the outcome of a callback, once."""
 
-    def reply(self, result: Any) -> None:
+    def reply(self, result: object) -> None:
         """Reply with a result; raises if the result is not valid, as an error of the callback."""
         ...
 
@@ -109,7 +109,7 @@ class Callback:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., object],
         role: str,
         path: str,
         tasks: Tasks,
@@ -167,7 +167,7 @@ class Callback:
         if self._observer is not None:
             self.seen = self._observer.first_visible(_KINDS[self._role], self._path.encode())
 
-    def _notify_input(self, observer: ClientObserver, cause: Cause | None, value: Any) -> bool:
+    def _notify_input(self, observer: ClientObserver, cause: Cause | None, value: object) -> bool:
         """Notify the client's observer; return False if that disposed the callback's scope."""
         current.set(cause)  # in the callback's own context, until the next input
         observer.on_input(_KINDS[self._role], self._path, value)
@@ -177,7 +177,7 @@ class Callback:
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._in_context(self._tasks.start_for, coroutine, self._doing)
 
-    async def _await(self, result: Awaitable[Any]) -> None:
+    async def _await(self, result: Awaitable[object]) -> None:
         try:
             await result
         except BaseException as error:
@@ -185,7 +185,7 @@ class Callback:
                 raise
             report_error(error, self._doing)
 
-    async def _await_answer(self, result: Awaitable[Any], answer: Answer) -> None:
+    async def _await_answer(self, result: Awaitable[object], answer: Answer) -> None:
         try:
             answer.reply(await result)
         except BaseException as error:

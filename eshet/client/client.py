@@ -39,6 +39,7 @@ from eshet.messages import (
 )
 from eshet.protocol import TimeoutConfig
 from eshet.protocol.framing import frame_with_id
+from eshet.types import ValueCallback
 from eshet.unknown import Unknown
 
 __all__ = ["Client", "StateWrapper"]
@@ -51,7 +52,7 @@ class StateWrapper:
     client: "Client"
     path: str
 
-    async def changed(self, value: Any) -> None:
+    async def changed(self, value: object) -> None:
         """Update the value of the state; equivalent to `Client.state_changed`."""
         await self.client.state_changed(self.path, value)
 
@@ -105,7 +106,7 @@ class Client:
         self,
         base: str = "/",
         server: str | Connector | None = None,
-        client_id: Any = None,
+        client_id: object = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
     ) -> None:
@@ -193,7 +194,7 @@ class Client:
         """
         self._registrations.observer = observer
 
-    def notify_skipped(self, code: int, path: str, value: Any, why: str) -> None:
+    def notify_skipped(self, code: int, path: str, value: object, why: str) -> None:
         """Notify the observer, if one is attached, of an output that is not sent.
 
         The arguments are those of `ClientObserver.on_skipped`.
@@ -232,7 +233,7 @@ class Client:
 
     # --- actions ------------------------------------------------------------------------------
 
-    async def action_register(self, path: str, callback: Callable[..., Any]) -> None:
+    async def action_register(self, path: str, callback: Callable[..., object]) -> None:
         """Register an action.
 
         Args:
@@ -245,7 +246,7 @@ class Client:
         answer = self._callback(callback, "action", wire)
         await self._registrar.register(Registration(wire, ActionRegister.code, answer))
 
-    async def action_call(self, path: str, *args: Any) -> Any:
+    async def action_call(self, path: str, *args: object) -> Any:
         """Call an action and return its result.
 
         Args:
@@ -261,8 +262,8 @@ class Client:
     async def prop_register(
         self,
         path: str,
-        get_callback: Callable[[], Any],
-        set_callback: Callable[[Any], Any] | None = None,
+        get_callback: Callable[[], object],
+        set_callback: ValueCallback | None = None,
     ) -> None:
         """Register a property, whose value is requested from its owner at each get.
 
@@ -285,7 +286,7 @@ class Client:
         self._notify_input("get", wire, value)
         return value
 
-    async def set(self, path: str, value: Any) -> None:
+    async def set(self, path: str, value: object) -> None:
         """Set a state or property, by sending the value to its owner."""
         wire = self._wire(path)
         await self._send(Set.code, wire, _pack(value, Set.code, wire))
@@ -298,12 +299,12 @@ class Client:
         await self._registrar.register(Registration(wire, EventRegister.code))
         return functools.partial(self.event_emit, wire.decode())
 
-    async def event_emit(self, path: str, payload: Any) -> None:
+    async def event_emit(self, path: str, payload: object) -> None:
         """Emit an event, which may belong to another client."""
         wire = self._wire(path)
         await self._send(EventEmit.code, wire, _pack(payload, EventEmit.code, wire))
 
-    async def event_listen_cb(self, path: str, callback: Callable[[Any], Any]) -> Subscription:
+    async def event_listen_cb(self, path: str, callback: ValueCallback) -> Subscription:
         """Listen for events.
 
         Args:
@@ -344,7 +345,7 @@ class Client:
             self._iterations.pop(iteration, None)
             subscription.dispose()
 
-    async def unlisten(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
+    async def unlisten(self, path: str, callback: ValueCallback | None = None) -> None:
         """Stop listening; returns when the server has confirmed it.
 
         Args:
@@ -356,7 +357,7 @@ class Client:
     # --- states -------------------------------------------------------------------------------
 
     async def state_register(
-        self, path: str, set_callback: Callable[[Any], Any] | None = None
+        self, path: str, set_callback: ValueCallback | None = None
     ) -> StateWrapper:
         """Register a state, which is unknown until it is changed.
 
@@ -371,7 +372,7 @@ class Client:
         await self._registrar.register(Registration(wire, StateRegister.code, setter))
         return StateWrapper(self, wire.decode())
 
-    async def state_changed(self, path: str, value: Any) -> None:
+    async def state_changed(self, path: str, value: object) -> None:
         """Update the value of a registered state.
 
         Without a connection, the value is kept, and published after the reconnection.
@@ -390,7 +391,7 @@ class Client:
         """Clear the value of a registered state."""
         await self.state_changed(path, Unknown)
 
-    async def state_observe(self, path: str, callback: Callable[[Any], Any]) -> Any:
+    async def state_observe(self, path: str, callback: ValueCallback) -> Any:
         """Observe a state.
 
         Args:
@@ -407,7 +408,7 @@ class Client:
         self._notify_input("state", wire, value)
         return value
 
-    async def unobserve(self, path: str, callback: Callable[[Any], Any] | None = None) -> None:
+    async def unobserve(self, path: str, callback: ValueCallback | None = None) -> None:
         """Stop observing; returns when the server has confirmed it.
 
         Args:
@@ -456,7 +457,7 @@ class Client:
     async def _send(self, code: int, path: bytes, value: bytes) -> None:
         await self._ask(code, path, value)
 
-    async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
+    async def _ask(self, code: int, path: bytes, value: bytes = b"") -> object:
         observer = self._registrations.observer
         if observer is None:
             return await self._manager.ask(code, path, value)
@@ -513,10 +514,10 @@ class Client:
             manager.check_loop()
         return _wire_path(self._base, path)
 
-    def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
+    def _callback(self, function: Callable[..., object], role: str, path: bytes) -> Callback:
         return Callback(function, role, path.decode(), self._tasks, self._registrations.observer)
 
-    def _notify_input(self, kind: str, path: bytes, value: Any) -> None:
+    def _notify_input(self, kind: str, path: bytes, value: object) -> None:
         """Notify the client's observer, if it has one, of the answer to a get or observe."""
         if self._registrations.observer is not None:
             self._registrations.observer.on_input(kind, path.decode(), value)
@@ -534,7 +535,7 @@ def _connector(server: str | Connector | None) -> Connector:
     return Address.parse(server) if isinstance(server, str) else server
 
 
-def _pack_client_id(client_id: Any) -> bytes:
+def _pack_client_id(client_id: object) -> bytes:
     packed = codec.pack(client_id)
     if len(packed) > MAX_CLIENT_ID:
         raise UnsupportedValue(
@@ -543,7 +544,7 @@ def _pack_client_id(client_id: Any) -> bytes:
     return packed
 
 
-def _pack(value: Any, code: int, path: bytes) -> bytes:
+def _pack(value: object, code: int, path: bytes) -> bytes:
     try:
         return codec.pack(value)
     except UnsupportedValue as error:

@@ -168,7 +168,7 @@ class Restorer:
                 self._log.warning("why the server ended the last connection: %s", reason)
 
 
-def _reason(answer: Any, client_id: bytes | None) -> str | None:
+def _reason(answer: object, client_id: bytes | None) -> str | None:
     """Return why the last connection of a client ended, from the answer of `/meta/clients`."""
     match answer:
         case {"gone": list(gone)}:

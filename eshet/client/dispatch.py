@@ -84,7 +84,7 @@ class Dispatcher:
         if observed is not None:
             self._notify(observed, Unknown, b"")
 
-    def _notify(self, topic: Topic, value: Any, packed: bytes) -> None:
+    def _notify(self, topic: Topic, value: object, packed: bytes) -> None:
         observer = self._registrations.observer
         if observer is None:
             topic.notify(value)
@@ -154,7 +154,7 @@ class _Answer:
         self._session = session
         self._id = payload[1] << 8 | payload[2]
 
-    def reply(self, result: Any) -> None:
+    def reply(self, result: object) -> None:
         """See `eshet.client.callbacks.Answer`."""
         self._session.answer(Reply.code, self._id, codec.pack(result))
 

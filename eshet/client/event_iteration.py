@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Final
 
 from eshet.cause import Cause, current
 from eshet.scope import current_scope
@@ -28,13 +28,13 @@ class EventIteration:
         self.scope: Final = current_scope()
         """The scope that is current when the iteration starts."""
         self._logger = logger
-        self._waiting: asyncio.Queue[tuple[Any, Cause | None] | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[object, Cause | None] | None] = asyncio.Queue()
         self._warn_at = _WARN_WAITING
 
     def __len__(self) -> int:
         return self._waiting.qsize()
 
-    def put(self, payload: Any) -> None:
+    def put(self, payload: object) -> None:
         """Add a payload, with the current cause."""
         self._waiting.put_nowait((payload, current.get()))
         if len(self) >= self._warn_at:
@@ -45,7 +45,7 @@ class EventIteration:
                 self.path,
             )
 
-    async def get(self) -> tuple[Any, Cause | None] | None:
+    async def get(self) -> tuple[object, Cause | None] | None:
         """Wait for the next payload, and return it with its cause; None at the end."""
         return await self._waiting.get()
 

@@ -9,7 +9,7 @@ output as its parent; see `eshet.client.correlation`.
 
 import asyncio
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from eshet import messages
 from eshet.cause import Cause, current
@@ -63,7 +63,7 @@ class OutputSpan:
         self.code: int = code
         self.path: bytes = path
         self.value: bytes = value
-        self.result: Any = None
+        self.result: object = None
 
     def __enter__(self) -> "OutputSpan":
         return self
@@ -113,7 +113,7 @@ class ClientObserver:
         """Return the `seen` of a new receiver: no earlier output is a parent of its inputs."""
         return self._echoes.end((kind, path))
 
-    def on_input(self, kind: str, path: str, value: Any) -> None:
+    def on_input(self, kind: str, path: str, value: object) -> None:
         """Handle an input, with its cause and in the context of the callback that receives it."""
 
     # --- outputs --------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ class ClientObserver:
         the next reconnection.
         """
 
-    def on_skipped(self, code: int, path: str, value: Any, why: str) -> None:
+    def on_skipped(self, code: int, path: str, value: object, why: str) -> None:
         """Handle an output that was not sent.
 
         Args:

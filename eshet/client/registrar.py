@@ -8,7 +8,6 @@ effect at once.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Any, Final
 
 from eshet import codec, messages
@@ -18,6 +17,7 @@ from eshet.client.registrations import Registration, RegistrationTable, Subscrip
 from eshet.client.session import Accept, describe
 from eshet.exceptions import Disconnected, ErrorValue, EshetError, PathTaken
 from eshet.scope import current_scope
+from eshet.types import ValueCallback
 
 __all__ = ["Registrar"]
 
@@ -67,7 +67,7 @@ class Registrar:
     async def _register_on_server(self, owned: Registration) -> None:
         """Register a node on the server, now or as soon as there is a connection."""
 
-        def accept(_: Any) -> None:
+        def accept(_: object) -> None:
             self._registrations.owned[owned.path] = owned
 
         reply: asyncio.Future[Any] | None = None
@@ -157,7 +157,7 @@ class Registrar:
 
         subscription = Subscription(topic, callback, self._drop_if_unused, self._check_loop)
 
-        def accept(value: Any) -> None:
+        def accept(value: object) -> None:
             topic.value = value
             subscription.begin()
 
@@ -197,7 +197,7 @@ class Registrar:
                 return
 
     async def unsubscribe(
-        self, code: int, path: bytes, function: Callable[[Any], Any] | None = None
+        self, code: int, path: bytes, function: ValueCallback | None = None
     ) -> None:
         """End all subscriptions of a path, or those of one function, and wait for the server."""
         topic = self._registrations.topic(code).get(path)

@@ -8,7 +8,7 @@ callbacks, and exists only until the server has forgotten it.
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from eshet import messages
 from eshet.cause import Cause, use_cause
@@ -89,7 +89,7 @@ class Topic:
     code: int
     pending_requests: int = 0
     subscriptions: list[Subscription] = field(default_factory=list)
-    value: Any = Unknown
+    value: object = Unknown
     on_server: bool = False
     seen: int = 0
 
@@ -98,13 +98,13 @@ class Topic:
         """The kind of cause of an input here."""
         return "event" if self.code == messages.EventListen.code else "state"
 
-    def notify(self, value: Any) -> None:
+    def notify(self, value: object) -> None:
         """Notify all subscriptions; for a state, also store the value."""
         self.value = value
         for subscription in self.subscriptions.copy():
             subscription.callback(value)
 
-    def restored(self, value: Any) -> None:
+    def restored(self, value: object) -> None:
         """Process the server's answer to a restored subscription."""
         if self.code == messages.StateObserve.code and value is not Unknown:
             self.notify(value)
@@ -207,7 +207,7 @@ class RegistrationTable:
                 yield Restore(topic.code, topic.path, accept=self._restored_handler(topic))
 
     def _restored_handler(self, topic: Topic) -> Accept:
-        def accept(value: Any) -> None:
+        def accept(value: object) -> None:
             if self.observer is None:
                 topic.restored(value)
             else:

@@ -66,7 +66,7 @@ def describe(code: int, path: bytes) -> str:
     return f"{_VERBS[code]} {path.decode()}"
 
 
-def answered_with(error: Any, code: int, path: bytes) -> ErrorValue:
+def answered_with(error: object, code: int, path: bytes) -> ErrorValue:
     """Return the exception for a request that was answered with this error."""
     request = describe(code, path)
     if code in _REGISTERING and error == "path_already_exists":
@@ -109,14 +109,14 @@ class Request:
         self.future.add_done_callback(functools.partial(_pass_on, to=original))
         return self.future
 
-    def succeed(self, value: Any) -> None:
+    def succeed(self, value: object) -> None:
         """End with the value of the reply."""
         if not self.future.done():
             if self.accept is not None:
                 self.accept(value)
             self.future.set_result(value)
 
-    def fail(self, error: Any) -> None:
+    def fail(self, error: object) -> None:
         """End with the error that the server, or the owner of the node, answered."""
         if not self.future.done():
             self.future.set_exception(answered_with(error, self.code, self.path))
@@ -284,7 +284,7 @@ class ClientSession:
             )
         self._answered(payload, Unknown)
 
-    def _answered(self, payload: bytes, value: Any) -> None:
+    def _answered(self, payload: bytes, value: object) -> None:
         request = self._requests.close(payload[1] << 8 | payload[2])
         if request is None:
             self._protocol.pong()

@@ -206,7 +206,7 @@ class ClientView(Client):
             return None
         return super()._change_now(code, path, value)
 
-    async def _ask(self, code: int, path: bytes, value: bytes = b"") -> Any:
+    async def _ask(self, code: int, path: bytes, value: bytes = b"") -> object:
         if self._resumed and (replies := self._resumed.get((code, path, value))):
             return await replies.pop(0)
         return await super()._ask(code, path, value)
@@ -239,7 +239,7 @@ class ClientView(Client):
         value = codec.unpack(output.value) if output.value else Unknown
         output.context.run(self.notify_skipped, code, path.decode(), value, "unchanged")
 
-    def _callback(self, function: Callable[..., Any], role: str, path: bytes) -> Callback:
+    def _callback(self, function: Callable[..., object], role: str, path: bytes) -> Callback:
         if not self._held_back:
             return super()._callback(function, role, path)
         observer = self._registrations.observer
@@ -268,7 +268,7 @@ class _HeldCallback(Callback):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._held = True
-        self._missed: tuple[Any, ...] | None = None
+        self._missed: tuple[object, ...] | None = None
 
     def release(self) -> None:
         """Start calling the function."""
@@ -277,7 +277,7 @@ class _HeldCallback(Callback):
         if self._missed is not None:
             self(*self._missed)
 
-    def __call__(self, *args: Any) -> None:
+    def __call__(self, *args: object) -> None:
         """See `Callback`."""
         if not self._held:
             super().__call__(*args)
@@ -402,7 +402,7 @@ class _Registrar(Registrar):
             del self._late[owned.path]
 
 
-def resume(client: Client, code: int, path: str, value: Any) -> None:
+def resume(client: Client, code: int, path: str, value: object) -> None:
     """Let the next equal request of a client use the reply to one that is pending already.
 
     At the moment of a hand-over, a request that the old version would repeat may be pending. The
@@ -418,7 +418,7 @@ def resume(client: Client, code: int, path: str, value: Any) -> None:
         client._resume((code, path.encode(), codec.pack(value)))
 
 
-def has_published(client: Client, path: str, value: Any) -> bool:
+def has_published(client: Client, path: str, value: object) -> bool:
     """Whether a state that a client has registered already has this value."""
     owned = client._registrations.owned.get(path.encode())
     if owned is None:

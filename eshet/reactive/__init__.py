@@ -13,6 +13,7 @@ The modules, from top to bottom; each imports only from those below it:
     containers       Values and Events in lists, tuples and dicts
     instantaneous    the operators with an Event as their result
     operators        Python's functions and symbols on Values and Events
+    operator_types   the types of operators whose result depends on their arguments
     fn               any function on Values and Events
     handover         handing the state of nodes over to their next version
     core             nodes, transactions, callbacks, and the handles Value and Event

@@ -1,21 +1,28 @@
 """Operators that detect, join and accumulate changes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.conversions import event_to_value, value_to_event
+from eshet.reactive.conversions import emissions_of, event_to_value, value_to_event
 from eshet.reactive.core.apply import apply
-from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, Node, ValueNode
-from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.event import AnyEvent, Event, event_of
+from eshet.reactive.core.graph import EventNode, Node, StateData, ValueNode
+from eshet.reactive.core.handle import (
+    AnyReactive,
+    Held,
+    Members,
+    Reactive,
+    ReadableEvent,
+    ReadableValue,
+    node_of,
+)
 from eshet.reactive.core.markers import NoChange, NoValue, is_absent, is_nan
 from eshet.reactive.core.transaction import Transactions
 from eshet.reactive.core.unwrapping import Lifted
 from eshet.reactive.core.value import Value
-from eshet.reactive.fn import fn
-from eshet.unknown import Unknown
+from eshet.unknown import Unknown, UnknownType
 
 __all__ = [
     "changes",
@@ -31,18 +38,21 @@ __all__ = [
     "when",
 ]
 
+T = TypeVar("T")
+S = TypeVar("S")
+
 
 class _Scan:
     """Accumulates each value that is not absent."""
 
     __slots__ = ("__name__", "_function", "total")
 
-    def __init__(self, function: Callable[[Any, Any], Any], initial: Any, name: str) -> None:
+    def __init__(self, function: Callable[[Any, Any], object], initial: object, name: str) -> None:
         self._function = function
         self.total = initial
         self.__name__ = name
 
-    def __call__(self, value: Any) -> Any:
+    def __call__(self, value: object) -> object:
         if is_absent(value):
             return NoChange
         total = self._function(self.total, value)
@@ -50,10 +60,10 @@ class _Scan:
             self.total = total
         return total
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> object:
         return [self.total]
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         [self.total] = data
 
 
@@ -65,25 +75,25 @@ class _Edge:
     def __init__(self, name: str, passes: Callable[[Any, Any], bool], source: Node) -> None:
         self.__name__ = name
         self._passes = passes
-        self._last: Any = NoValue
+        self._last: object = NoValue
         if isinstance(source, ValueNode):
             self.begin_with(source.value)
 
-    def begin_with(self, value: Any) -> None:
+    def begin_with(self, value: object) -> None:
         """Compare the next value with this one, which is not an edge itself."""
         if not is_absent(value):
             self._last = value
 
-    def __call__(self, value: Any) -> Any:
+    def __call__(self, value: object) -> object:
         if is_absent(value):
             return NoChange
         last, self._last = self._last, value
         return value if last is not NoValue and self._passes(last, value) else NoChange
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> object:
         return [] if self._last is NoValue else [self._last]
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         [self._last] = data or [NoValue]
 
 
@@ -105,14 +115,17 @@ class _Merged(EventNode):
         return "merge"
 
 
-def _edge(name: str, passes: Callable[[Any, Any], bool], source: Any) -> Event[Any]:
-    source = ensure_reactive(source)
-    events = value_to_event(source)
-    edge: Any = apply(Lifted(_Edge(name, passes, node_of(source))), [events])
-    return edge  # type: ignore[no-any-return]
+def _edge(name: str, passes: Callable[[Any, Any], bool], source: object) -> object:
+    reactive = ensure_reactive(source)
+    events = value_to_event(reactive)
+    return apply(Lifted(_Edge(name, passes, node_of(reactive))), [events])
 
 
-def changes(source: Any) -> Event[Any]:
+@overload
+def changes(source: Reactive[T | UnknownType]) -> Event[T]: ...
+@overload
+def changes(source: Members) -> AnyEvent: ...
+def changes(source: object) -> object:
     """Return an Event of each value that differs from the previous one.
 
     While the source is absent (`NoValue` or `Unknown`) nothing is emitted; the next value is
@@ -121,7 +134,11 @@ def changes(source: Any) -> Event[Any]:
     return _edge("changes", lambda last, value: bool(last != value), source)
 
 
-def rising(source: Any) -> Event[Any]:
+@overload
+def rising(source: Reactive[T | UnknownType]) -> Event[T]: ...
+@overload
+def rising(source: Members) -> AnyEvent: ...
+def rising(source: object) -> object:
     """Return an Event of each value that is true, after one that was not.
 
     While the source is absent nothing is emitted; the next value is compared with the last known
@@ -130,12 +147,24 @@ def rising(source: Any) -> Event[Any]:
     return _edge("rising", lambda last, value: bool(value) and not last, source)
 
 
-def falling(source: Any) -> Event[Any]:
+@overload
+def falling(source: Reactive[T | UnknownType]) -> Event[T]: ...
+@overload
+def falling(source: Members) -> AnyEvent: ...
+def falling(source: object) -> object:
     """Return an Event of each value that is not true, after one that was; see `rising`."""
     return _edge("falling", lambda last, value: bool(last) and not value, source)
 
 
-def when(source: Any, condition: Any, otherwise: Any = NoValue) -> Any:
+@overload
+def when(source: ReadableEvent[T], condition: object, *, otherwise: object = ...) -> Event[T]: ...
+@overload
+def when(
+    source: ReadableValue[T], condition: object, *, otherwise: Held[T] = NoValue
+) -> Value[T]: ...
+@overload
+def when(source: Members, condition: object, *, otherwise: object = ...) -> AnyReactive: ...
+def when(source: object, condition: object, *, otherwise: object = NoValue) -> object:
     """Return a Value or Event that follows another while a condition is true.
 
     Args:
@@ -144,40 +173,40 @@ def when(source: Any, condition: Any, otherwise: Any = NoValue) -> Any:
         otherwise: the result for a Value while the condition is not true; may be a Value. Where the
             result drives a device, pass the safe value: a sink does not send `NoValue`.
     """
-    source, condition = ensure_reactive(source), ensure_reactive(condition)
-    if isinstance(condition, Event):
+    reactive, flag = ensure_reactive(source), ensure_reactive(condition)
+    if isinstance(flag, Event):
         raise ReactiveTypeError("a condition is a Value, not an Event: hold it with `yarp.latest`")
-    if isinstance(source, Event):
-        return apply(Lifted(_when_emitted), [source, condition])
-    return apply(Lifted(_when_held), [source, condition, otherwise])
+    if isinstance(reactive, Event):
+        return apply(Lifted(_when_emitted), [reactive, flag])
+    return apply(Lifted(_when_held), [reactive, flag, otherwise])
 
 
-def _when_emitted(emission: Any, condition: Any) -> Any:
+def _when_emitted(emission: object, condition: object) -> object:
     return emission if _is_true(condition) else NoChange
 
 
-def _when_held(value: Any, condition: Any, otherwise: Any) -> Any:
+def _when_held(value: object, condition: object, otherwise: object) -> object:
     return value if _is_true(condition) else otherwise
 
 
-def _is_true(condition: Any) -> bool:
+def _is_true(condition: object) -> bool:
     return not is_absent(condition) and bool(condition)
 
 
 _when_emitted.__name__ = _when_held.__name__ = "when"
 
 
-def merge(*sources: Any) -> Event[Any]:
+def merge(*sources: Reactive[T]) -> Event[T]:
     """Return an Event of the emissions of Events, and of the changes of Values.
 
     In one transaction, emissions come in the order of the sources. `Unknown` is emitted like any
     value.
     """
-    events = [value_to_event(source) for source in sources]
-    return event_of(_Merged([node_of(event) for event in events]))  # type: ignore[misc]
+    reactives = [ensure_reactive(source) for source in sources]
+    return event_of(_Merged([emissions_of(node_of(each)) for each in reactives]))
 
 
-def latest(*sources: Any, initial: Any = NoValue) -> Value[Any]:
+def latest(*sources: Reactive[T], initial: T = NoValue) -> Value[T]:
     """Return a Value of the last change or emission of any source.
 
     Args:
@@ -190,8 +219,13 @@ def latest(*sources: Any, initial: Any = NoValue) -> Value[Any]:
     return event_to_value(merge(*reactives), held[0] if held else NoValue)
 
 
-@fn
-def default(source: Any, value: Any) -> Any:
+@overload
+def default(source: ReadableValue[T | UnknownType], value: Held[T]) -> Value[T]: ...
+@overload
+def default(source: ReadableEvent[T | UnknownType], value: Held[T]) -> Event[T]: ...
+@overload
+def default(source: Members, value: object) -> AnyReactive: ...
+def default(source: object, value: object) -> object:
     """Return a Value or Event with another value in place of `NoValue` and `Unknown`.
 
     Use it at the end of a rule that drives a device: `yarp.default(too_cold, False)` leaves no
@@ -203,10 +237,21 @@ def default(source: Any, value: Any) -> Any:
         source: the Value or Event.
         value: the replacement; may be a Value.
     """
+    return apply(Lifted(_default), [source, value])
+
+
+def _default(source: object, value: object) -> object:
     return value if is_absent(source) else source
 
 
-def sample(source: Any, trigger: Any) -> Event[Any]:
+_default.__name__ = "default"
+
+
+@overload
+def sample(source: Reactive[T], trigger: object) -> Event[T]: ...
+@overload
+def sample(source: Members, trigger: object) -> AnyEvent: ...
+def sample(source: object, trigger: object) -> object:
     """Return an Event of the value of a source whenever a trigger emits, or changes.
 
     For an Event, that is its last emission. `NoValue` is not emitted; `Unknown` is.
@@ -215,19 +260,24 @@ def sample(source: Any, trigger: Any) -> Event[Any]:
         source: the Value or Event.
         trigger: the Event, or Value.
     """
-    held, events = latest(source), value_to_event(trigger)
-    sampled: Any = apply(Lifted(_sampled), [held, events])
-    return sampled  # type: ignore[no-any-return]
+    held, events = latest(ensure_reactive(source)), value_to_event(ensure_reactive(trigger))
+    return apply(Lifted(_sampled), [held, events])
 
 
-def _sampled(held: Any, _: Any) -> Any:
+def _sampled(held: object, _: object) -> object:
     return NoChange if held is NoValue else held
 
 
 _sampled.__name__ = "sample"
 
 
-def scan(source: Any, function: Callable[[Any, Any], Any], initial: Any) -> Value[Any]:
+@overload
+def scan(
+    source: Reactive[T | UnknownType], function: Callable[[S, T], S], initial: S
+) -> Value[S]: ...
+@overload
+def scan(source: Members, function: Callable[[S, Any], S], initial: S) -> Value[S]: ...
+def scan(source: object, function: Callable[[Any, Any], object], initial: object) -> object:
     """Return a Value that accumulates each change or emission of a source.
 
     The first value of a Value is included. `NoValue` and `Unknown` are left out.
@@ -238,20 +288,20 @@ def scan(source: Any, function: Callable[[Any, Any], Any], initial: Any) -> Valu
             value, or `NoChange`.
         initial: the accumulated value at the start.
     """
-    source = ensure_reactive(source)
+    reactive = ensure_reactive(source)
     step = _Scan(function, initial, "scan")
-    if not isinstance(source, Event):
-        step(source.value)
-    return event_to_value(apply(Lifted(step), [value_to_event(source)]), step.total)
+    if not isinstance(reactive, Event):
+        step(reactive.value)
+    return event_to_value(apply(Lifted(step), [value_to_event(reactive)]), step.total)
 
 
-def count(source: Any) -> Value[int]:
+def count(source: object) -> Value[int]:
     """Return a Value of how often a source has changed, or emitted, since this call.
 
     `NoValue` and `Unknown` are not counted.
     """
     step = _Scan(lambda total, _: total + 1, 0, "count")
-    return event_to_value(apply(Lifted(step), [value_to_event(source)]), 0)
+    return event_to_value(apply(Lifted(step), [value_to_event(ensure_reactive(source))]), 0)
 
 
 class _Hysteresis:
@@ -264,7 +314,7 @@ class _Hysteresis:
     def __init__(self) -> None:
         self._above = False
 
-    def __call__(self, value: Any, low: Any, high: Any) -> Any:
+    def __call__(self, value: Any, low: Any, high: Any) -> object:
         for each in (value, low, high):
             if is_absent(each) or is_nan(each):
                 self._above = False
@@ -275,14 +325,20 @@ class _Hysteresis:
             self._above = False
         return self._above
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> object:
         return self._above
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         self._above = bool(data)
 
 
-def hysteresis(source: Any, low: Any, high: Any) -> Any:
+@overload
+def hysteresis(source: ReadableValue[object], low: object, high: object) -> Value[bool]: ...
+@overload
+def hysteresis(source: ReadableEvent[object], low: object, high: object) -> Event[bool]: ...
+@overload
+def hysteresis(source: Members, low: object, high: object) -> Reactive[bool]: ...
+def hysteresis(source: object, low: object, high: object) -> object:
     """Return a Value that is True from above `high` until below `low`.
 
     Between them it stays unchanged, and is False at first. While the source or a bound is absent so

@@ -1,12 +1,12 @@
 """Lists, tuples and dicts of Values and Events, or anything else, as one Value or Event."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.apply import apply, dict_with, list_of, record_of
 from eshet.reactive.core.event import Event
-from eshet.reactive.core.handle import Reactive
+from eshet.reactive.core.handle import Reactive, ReadableEvent, ReadableValue
 from eshet.reactive.core.markers import PlainValue
 from eshet.reactive.core.unwrapping import Lifted
 from eshet.reactive.core.value import Value
@@ -22,13 +22,28 @@ __all__ = [
     "value_tuple",
 ]
 
+T = TypeVar("T")
+K = TypeVar("K")
 
-def reactive_list(members: Sequence[Any]) -> Reactive[list[Any]]:
+
+@overload
+def reactive_list(members: Sequence[ReadableValue[T]]) -> Value[list[T]]: ...
+@overload
+def reactive_list(members: Sequence[ReadableEvent[T]]) -> Event[list[T]]: ...
+@overload
+def reactive_list(members: Sequence[object]) -> Reactive[list[Any]]: ...
+def reactive_list(members: Sequence[object]) -> Reactive[list[Any]]:
     """Return the list of the members' values: an Event if any of them is one, else a Value."""
     return apply(Lifted(list_of), members)
 
 
-def reactive_tuple(members: tuple[Any, ...]) -> Reactive[tuple[Any, ...]]:
+@overload
+def reactive_tuple(members: tuple[ReadableValue[T], ...]) -> Value[tuple[T, ...]]: ...
+@overload
+def reactive_tuple(members: tuple[ReadableEvent[T], ...]) -> Event[tuple[T, ...]]: ...
+@overload
+def reactive_tuple(members: tuple[object, ...]) -> Reactive[tuple[Any, ...]]: ...
+def reactive_tuple(members: tuple[object, ...]) -> Reactive[tuple[Any, ...]]:
     """Return the tuple of the members' values: an Event if any of them is one, else a Value.
 
     A named tuple stays a named tuple.
@@ -36,30 +51,42 @@ def reactive_tuple(members: tuple[Any, ...]) -> Reactive[tuple[Any, ...]]:
     return apply(Lifted(record_of(members)), members)
 
 
-def reactive_dict(members: Mapping[Any, Any]) -> Reactive[dict[Any, Any]]:
+@overload
+def reactive_dict(members: Mapping[K, ReadableValue[T]]) -> Value[dict[K, T]]: ...
+@overload
+def reactive_dict(members: Mapping[K, ReadableEvent[T]]) -> Event[dict[K, T]]: ...
+@overload
+def reactive_dict(members: Mapping[K, object]) -> Reactive[dict[K, Any]]: ...
+def reactive_dict(members: Mapping[K, object]) -> Reactive[dict[K, Any]]:
     """Return the dict of the members' values: an Event if any of them is one, else a Value."""
     return apply(Lifted(dict_with(members)), list(members.values()))
 
 
-def value_list(list_of_values: Sequence[PlainValue]) -> Value[list[Any]]:
+def value_list(list_of_values: Sequence[ReadableValue[T]]) -> Value[list[T]]:
     """Return a Value of the list of the values of Values. Each change makes a new list."""
     _check_values("list", list_of_values)
-    return reactive_list(list_of_values)  # type: ignore[return-value]
+    return reactive_list(list_of_values)
 
 
-def value_tuple(tuple_of_values: tuple[PlainValue, ...]) -> Value[tuple[Any, ...]]:
+def value_tuple(tuple_of_values: tuple[ReadableValue[T], ...]) -> Value[tuple[T, ...]]:
     """Return a Value of the tuple of the values of Values."""
     _check_values("tuple", tuple_of_values)
-    return reactive_tuple(tuple_of_values)  # type: ignore[return-value]
+    return reactive_tuple(tuple_of_values)
 
 
-def value_dict(dict_of_values: Mapping[Any, PlainValue]) -> Value[dict[Any, Any]]:
+def value_dict(dict_of_values: Mapping[K, ReadableValue[T]]) -> Value[dict[K, T]]:
     """Return a Value of the dict of the values of Values. Each change makes a new dict."""
     _check_values("dict", list(dict_of_values.values()))
-    return reactive_dict(dict_of_values)  # type: ignore[return-value]
+    return reactive_dict(dict_of_values)
 
 
-def ensure_reactive(x: Any) -> Any:
+@overload
+def ensure_reactive(x: Value[T]) -> Value[T]: ...
+@overload
+def ensure_reactive(x: Event[T]) -> Event[T]: ...
+@overload
+def ensure_reactive(x: object) -> Any: ...
+def ensure_reactive(x: object) -> PlainValue:
     """Return a reactive object unchanged, and anything else as a Value or an Event.
 
     Lists, tuples and dicts are searched: the result is an Event if one is in them. Anything else
@@ -68,7 +95,13 @@ def ensure_reactive(x: Any) -> Any:
     return x if isinstance(x, PlainValue) else _ensure(x, ensure_reactive)
 
 
-def ensure_value(x: Any) -> Any:
+@overload
+def ensure_value(x: Value[T]) -> Value[T]: ...
+@overload
+def ensure_value(x: Event[T]) -> Value[Event[T]]: ...
+@overload
+def ensure_value(x: object) -> Any: ...
+def ensure_value(x: object) -> PlainValue:
     """Return a Value unchanged, and anything else as a Value.
 
     Like `ensure_reactive`, but an Event becomes a Value that never changes and holds the Event.
@@ -78,7 +111,7 @@ def ensure_value(x: Any) -> Any:
     return _ensure(x, ensure_value)
 
 
-def _ensure(x: Any, ensure: Callable[[Any], Any]) -> Reactive[Any]:
+def _ensure(x: object, ensure: Callable[[object], PlainValue]) -> Reactive[object]:
     if isinstance(x, list):
         return reactive_list([ensure(member) for member in x])
     if isinstance(x, tuple):
@@ -88,7 +121,7 @@ def _ensure(x: Any, ensure: Callable[[Any], Any]) -> Reactive[Any]:
     return Value(x)
 
 
-def _check_values(kind: str, members: Sequence[Any]) -> None:
+def _check_values(kind: str, members: Sequence[object]) -> None:
     for member in members:
         if isinstance(member, Event) or not isinstance(member, PlainValue):
             raise ReactiveTypeError(

@@ -2,16 +2,16 @@
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, overload
 
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, Node, RestoreContext, ValueNode
-from eshet.reactive.core.handle import Reactive, node_of
+from eshet.reactive.core.event import AnyEvent, Event, event_of
+from eshet.reactive.core.graph import EventNode, Node, RestoreContext, StateData, ValueNode
+from eshet.reactive.core.handle import Members, Reactive, node_of
 from eshet.reactive.core.markers import NoValue, PlainValue
 from eshet.reactive.core.subscription import subscribe
 from eshet.reactive.core.transaction import Transactions
-from eshet.reactive.core.value import Value, value_of
+from eshet.reactive.core.value import AnyValue, Value, value_of
 
 __all__ = [
     "COPY",
@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 C = TypeVar("C", bound=Callable[[Any], object])
+T = TypeVar("T")
+S = TypeVar("S")
 
 
 class _Copy(enum.Enum):
@@ -51,7 +53,7 @@ class _Changes(EventNode):
             return False
         return self.emit((source.value,), transactions)
 
-    def present(self) -> Any:
+    def present(self) -> object:
         return self.source.value
 
     def repeats_known_value(self) -> bool:
@@ -69,7 +71,7 @@ class _Latest(ValueNode):
 
     __slots__ = ("_source",)
 
-    def __init__(self, source: EventNode, initial: Any) -> None:
+    def __init__(self, source: EventNode, initial: object) -> None:
         super().__init__(initial, (source,))
         self._source = source
 
@@ -88,10 +90,10 @@ class _Latest(ValueNode):
         if present is not NoValue:
             self.change_to(present)
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [self.value]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         [value] = data
         self.change_to(value)
         return ()
@@ -102,28 +104,40 @@ def emissions_of(node: ValueNode | EventNode) -> EventNode:
     return node if isinstance(node, EventNode) else _Changes(node)
 
 
-def value_to_event(v: Any) -> Event[Any]:
+@overload
+def value_to_event(v: Reactive[T]) -> Event[T]: ...
+@overload
+def value_to_event(v: Members) -> AnyEvent: ...
+def value_to_event(v: object) -> AnyEvent:
     """Return an Event that emits each new value of a Value, but not the current one."""
-    v = ensure_reactive(v)
-    return event_of(emissions_of(node_of(v)))
+    reactive = ensure_reactive(v)
+    return event_of(emissions_of(node_of(reactive)))
 
 
-def event_to_value(e: PlainValue, initial_value: Any = NoValue) -> Value[Any]:
+def event_to_value(e: Reactive[T], initial_value: T = NoValue) -> Value[T]:
     """Return a Value of the last emission of an Event; a repeated emission is a change too."""
     return value_of(_Latest(emissions_of(node_of(e)), initial_value))
 
 
-def make_instantaneous(v: Any) -> Event[Any]:
+@overload
+def make_instantaneous(v: Reactive[T]) -> Event[T]: ...
+@overload
+def make_instantaneous(v: Members) -> AnyEvent: ...
+def make_instantaneous(v: object) -> AnyEvent:
     """Return an Event that emits each new value of a Value: `value_to_event` in plain yarp."""
-    return value_to_event(v)
+    return event_of(emissions_of(node_of(ensure_reactive(v))))
 
 
-def make_persistent(v: PlainValue, initial_value: Any = NoValue) -> Value[Any]:
+def make_persistent(v: Reactive[T], initial_value: T = NoValue) -> Value[T]:
     """Return a Value of the last emission of an Event: `event_to_value` in plain yarp."""
     return event_to_value(v, initial_value)
 
 
-def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
+@overload
+def on_value(source: object, cb: None = None, current: bool = True) -> Callable[[C], C]: ...
+@overload
+def on_value(source: object, cb: C, current: bool = True) -> C: ...
+def on_value(source: object, cb: C | None = None, current: bool = True) -> C | Callable[[C], C]:
     """Call `cb` with the value of a Value and with each new one, or with each emission of an Event.
 
     Like `subscribe`, but it starts with the current value. Without `cb` it is a decorator.
@@ -146,7 +160,7 @@ def on_value(source: Any, cb: C | None = None, current: bool = True) -> Any:
     return decorate if cb is None else decorate(cb)
 
 
-def feed(source: Any, callback: Callable[[Any], object], *, current: bool = True) -> None:
+def feed(source: object, callback: Callable[[Any], object], *, current: bool = True) -> None:
     """Call a sink like `on_value` does, also while its version is being prepared or takes over.
 
     A sink decides by itself what to send.
@@ -161,10 +175,10 @@ def feed(source: Any, callback: Callable[[Any], object], *, current: bool = True
     subscribe(node, callback, current=current and isinstance(node, ValueNode), is_sink=True)
 
 
-def emit_fn(r: PlainValue) -> Callable[[Any], None]:
+def emit_fn(r: Value[T] | Event[T]) -> Callable[[T], None]:
     """Return a function that sets a Value, or emits an Event."""
 
-    def emit(value: Any) -> None:
+    def emit(value: T) -> None:
         if isinstance(r, Event):
             r.emit(value)
         else:
@@ -173,9 +187,21 @@ def emit_fn(r: PlainValue) -> Callable[[Any], None]:
     return emit
 
 
+@overload
 def make_same_type(
-    r: Reactive[Any], inputs: Iterable[PlainValue] = (), initial_value: Any = COPY
-) -> Any:
+    r: Value[T], inputs: Iterable[PlainValue] = (), initial_value: T | Literal[_Copy.COPY] = COPY
+) -> Value[T]: ...
+@overload
+def make_same_type(
+    r: Value[T], inputs: Iterable[PlainValue] = (), initial_value: S = ...
+) -> Value[T | S]: ...
+@overload
+def make_same_type(
+    r: Event[T], inputs: Iterable[PlainValue] = (), initial_value: object = COPY
+) -> Event[T]: ...
+def make_same_type(
+    r: AnyValue | AnyEvent, inputs: Iterable[PlainValue] = (), initial_value: object = COPY
+) -> AnyValue | AnyEvent:
     """Return a new Value with the value of `r` if that is a Value, or a new Event if it is one.
 
     Args:

@@ -1,23 +1,33 @@
 """Operators that pass some of the changes, and keep the last ones."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
 from eshet.reactive.core.apply import apply
-from eshet.reactive.core.graph import EventNode, RestoreContext, ValueNode
-from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.event import Event
+from eshet.reactive.core.graph import EventNode, RestoreContext, StateData, ValueNode
+from eshet.reactive.core.handle import (
+    AnyReactive,
+    Held,
+    Members,
+    Reactive,
+    ReadableEvent,
+    ReadableValue,
+    node_of,
+)
 from eshet.reactive.core.markers import NoChange, NoValue, is_absent, is_nan, is_same
 from eshet.reactive.core.transaction import Transactions
 from eshet.reactive.core.unwrapping import Lifted
 from eshet.reactive.core.value import Value, value_of
-from eshet.reactive.fn import fn
 from eshet.reactive.handover.handover import named
-from eshet.unknown import Unknown
+from eshet.unknown import Unknown, UnknownType
 
 __all__ = ["filter", "no_repeat", "replace_novalue", "replace_unknown", "window"]
+
+T = TypeVar("T")
 
 
 class _NoRepeat:
@@ -28,9 +38,9 @@ class _NoRepeat:
     __name__ = "no_repeat"
 
     def __init__(self) -> None:
-        self.last: Any = NoChange  # differs from every possible value
+        self.last: object = NoChange  # differs from every possible value
 
-    def __call__(self, value: Any) -> Any:
+    def __call__(self, value: object) -> object:
         if self.last is NoChange or value != self.last:
             if is_nan(value) and is_nan(self.last):
                 return NoChange
@@ -38,10 +48,10 @@ class _NoRepeat:
             return value
         return NoChange
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> object:
         return [] if self.last is NoChange else [self.last]
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         [self.last] = data or [NoChange]
 
 
@@ -50,7 +60,7 @@ class _Window(ValueNode):
 
     __slots__ = ("_entries", "_last_input", "_length", "_num_values", "_source")
 
-    def __init__(self, source: EventNode, num_values: ValueNode, first: list[Any]) -> None:
+    def __init__(self, source: EventNode, num_values: ValueNode, first: list[object]) -> None:
         self._source = source
         self._num_values = num_values
         self._length = _checked_length(num_values.value)
@@ -73,10 +83,10 @@ class _Window(ValueNode):
     def label(self) -> str:
         return "window"
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [list(self._entries), self._source.present()]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         entries, self._last_input = data
         self._set_entries(entries)
         return ()
@@ -84,7 +94,7 @@ class _Window(ValueNode):
     def start_from_inputs(self, context: RestoreContext) -> None:
         self._set_entries(self._entries)
 
-    def _set_entries(self, entries: list[Any]) -> None:
+    def _set_entries(self, entries: list[object]) -> None:
         """Set the entries, and add the current value of the source if it is not among them."""
         last_input, self._last_input = self._last_input, self._source.present()
         new_inputs = [] if is_same(last_input, self._last_input) else [self._last_input]
@@ -103,17 +113,27 @@ class _Window(ValueNode):
         except ReactiveTypeError as error:
             self.report(error)
 
-    def _cropped(self, entries: list[Any]) -> list[Any]:
+    def _cropped(self, entries: list[object]) -> list[object]:
         return entries[max(0, len(entries) - self._length) :]
 
 
-def _checked_length(length: Any) -> int:
+def _checked_length(length: object) -> int:
     if not isinstance(length, int) or length < 0:
         raise ReactiveTypeError(f"the length of a window is a number from 0 up, not {length!r}")
     return length
 
 
-def window(source_value: Any, num_values: Any, *, name: str | None = None) -> Value[list[Any]]:
+@overload
+def window(
+    source_value: Reactive[T], num_values: Held[int], *, name: str | None = None
+) -> Value[list[T]]: ...
+@overload
+def window(
+    source_value: Members, num_values: object, *, name: str | None = None
+) -> Value[list[object]]: ...
+def window(
+    source_value: object, num_values: object, *, name: str | None = None
+) -> Value[list[Any]]:
     """Return a Value of the list of the last values, or emissions, the newest last.
 
     It starts with the current value of a Value, and empty for an Event.
@@ -125,15 +145,21 @@ def window(source_value: Any, num_values: Any, *, name: str | None = None) -> Va
             unknown, the last known number counts.
         name: identifies it across reloads, unique in its module.
     """
-    source_value, num_values = ensure_reactive(source_value), ensure_reactive(num_values)
-    source, length = node_of(source_value), node_of(num_values)
+    reactive, number = ensure_reactive(source_value), ensure_reactive(num_values)
+    source, length = node_of(reactive), node_of(number)
     if isinstance(length, EventNode):
         raise ReactiveTypeError("the length of a window is a number or a Value, not an Event")
     first = [source.value] if isinstance(source, ValueNode) else []
     return named(value_of(_Window(emissions_of(source), length, first)), name)
 
 
-def no_repeat(source: Any, *, name: str | None = None) -> Any:
+@overload
+def no_repeat(source: Value[T], *, name: str | None = None) -> Value[T]: ...
+@overload
+def no_repeat(source: Event[T], *, name: str | None = None) -> Event[T]: ...
+@overload
+def no_repeat(source: Members, *, name: str | None = None) -> AnyReactive: ...
+def no_repeat(source: object, *, name: str | None = None) -> object:
     """Return a Value or Event without repetitions: values that equal (`==`) the previous one.
 
     1, 1.0 and True are equal. `NoValue` and `Unknown` count as values.
@@ -155,7 +181,7 @@ class _Filter:
     def __init__(self, source: ValueNode | EventNode) -> None:
         self._unset = isinstance(source, ValueNode) and source.value is NoValue
 
-    def __call__(self, value: Any, rule: Any) -> Any:
+    def __call__(self, value: object, rule: Any) -> object:
         unset, self._unset = self._unset, False
         if rule is NoValue:
             passes = value is not NoValue
@@ -167,7 +193,13 @@ class _Filter:
         return value if passes else NoChange
 
 
-def filter(source: Any, rule: Any = NoValue) -> Any:  # noqa: A001 - as in yarp
+@overload
+def filter(source: Value[T], rule: object = NoValue) -> Value[T]: ...  # noqa: A001
+@overload
+def filter(source: Event[T], rule: object = NoValue) -> Event[T]: ...  # noqa: A001
+@overload
+def filter(source: Members, rule: object = NoValue) -> AnyReactive: ...  # noqa: A001
+def filter(source: object, rule: object = NoValue) -> object:  # noqa: A001 - as in yarp
     """Return a Value or Event with only the values that pass a rule.
 
     A Value keeps the last value that passed, and is `NoValue` before there is one.
@@ -177,27 +209,65 @@ def filter(source: Any, rule: Any = NoValue) -> Any:  # noqa: A001 - as in yarp
         rule: by default everything but `NoValue` passes; with None, everything that is true and not
             `NoValue`; else a function that returns whether a value passes. May be a Value.
     """
-    source = ensure_reactive(source)
-    return apply(Lifted(_Filter(node_of(source))), [source, rule])
+    reactive = ensure_reactive(source)
+    return apply(Lifted(_Filter(node_of(reactive))), [reactive, rule])
 
 
-@fn
-def replace_novalue(source_value: Any, replacement_if_novalue: Any = None) -> Any:
+@overload
+def replace_novalue(source_value: ReadableValue[T]) -> Value[T | None]: ...
+@overload
+def replace_novalue(source_value: ReadableEvent[T]) -> Event[T | None]: ...
+@overload
+def replace_novalue(
+    source_value: ReadableValue[T], replacement_if_novalue: Held[T]
+) -> Value[T]: ...
+@overload
+def replace_novalue(
+    source_value: ReadableEvent[T], replacement_if_novalue: Held[T]
+) -> Event[T]: ...
+@overload
+def replace_novalue(
+    source_value: Members, replacement_if_novalue: object = None
+) -> AnyReactive: ...
+def replace_novalue(source_value: object, replacement_if_novalue: object = None) -> object:
     """Return a Value or Event with another value in place of `NoValue`.
 
     Args:
         source_value: the Value or Event.
         replacement_if_novalue: the replacement; may be a Value, which is followed.
     """
-    return replacement_if_novalue if source_value is NoValue else source_value
+    return apply(Lifted(_replace_novalue), [source_value, replacement_if_novalue])
 
 
-@fn
-def replace_unknown(source: Any, replacement: Any = None) -> Any:
+def _replace_novalue(source: object, replacement: object) -> object:
+    return replacement if source is NoValue else source
+
+
+_replace_novalue.__name__ = "replace_novalue"
+
+
+@overload
+def replace_unknown(source: ReadableValue[T | UnknownType]) -> Value[T | None]: ...
+@overload
+def replace_unknown(source: ReadableEvent[T | UnknownType]) -> Event[T | None]: ...
+@overload
+def replace_unknown(source: ReadableValue[T | UnknownType], replacement: Held[T]) -> Value[T]: ...
+@overload
+def replace_unknown(source: ReadableEvent[T | UnknownType], replacement: Held[T]) -> Event[T]: ...
+@overload
+def replace_unknown(source: Members, replacement: object = None) -> AnyReactive: ...
+def replace_unknown(source: object, replacement: object = None) -> object:
     """Return a Value or Event with another value in place of `Unknown`.
 
     Args:
         source: the Value or Event.
         replacement: the replacement; may be a Value, which is followed.
     """
+    return apply(Lifted(_replace_unknown), [source, replacement])
+
+
+def _replace_unknown(source: object, replacement: object) -> object:
     return replacement if source is Unknown else source
+
+
+_replace_unknown.__name__ = "replace_unknown"

@@ -1,31 +1,58 @@
 """`fn`: call any function with reactive arguments, and get a reactive result."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from eshet.callables import not_callable
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.apply import apply, apply_at_changes, apply_or
 from eshet.reactive.core.event import Event
+from eshet.reactive.core.handle import AnyReactive, ReadableEvent
 from eshet.reactive.core.markers import NoChange
 from eshet.reactive.core.unwrapping import Lifted
 from eshet.reactive.core.value import Value
 
-__all__ = ["fn", "instantaneous_fn", "instantaneous_operator", "operator_of"]
+__all__ = ["ReactiveFunction", "fn", "instantaneous_fn", "instantaneous_operator", "operator_of"]
 
 R = TypeVar("R")
 
+_Apply: TypeAlias = Callable[[Lifted, Sequence[object], Mapping[str, object]], AnyReactive]
+
+
+class ReactiveFunction(Protocol[R]):
+    """A function of Values, Events and constants: an Event if any argument is one, else a Value.
+
+    A type checker finds an Event among the first three arguments.
+    """
+
+    __name__: str
+
+    @overload
+    def __call__(
+        self, a: ReadableEvent[object], /, *args: object, **kwargs: object
+    ) -> Event[R]: ...
+    @overload
+    def __call__(
+        self, a: object, b: ReadableEvent[object], /, *args: object, **kwargs: object
+    ) -> Event[R]: ...
+    @overload
+    def __call__(
+        self, a: object, b: object, c: ReadableEvent[object], /, *args: object, **kwargs: object
+    ) -> Event[R]: ...
+    @overload
+    def __call__(self, *args: object, **kwargs: object) -> Value[R]: ...
+
 
 @overload
-def fn(f: Callable[..., R]) -> Callable[..., Value[R]]: ...
+def fn(f: Callable[..., R]) -> ReactiveFunction[R]: ...
 
 
 @overload
-def fn(*, on_error: Any) -> Callable[[Callable[..., R]], Callable[..., Value[R]]]: ...
+def fn(*, on_error: object) -> Callable[[Callable[..., R]], ReactiveFunction[R]]: ...
 
 
-def fn(f: Callable[..., R] | None = None, *, on_error: Any = NoChange) -> Any:
+def fn(f: Callable[..., object] | None = None, *, on_error: object = NoChange) -> object:
     """Decorate a function so that it takes Values and Events, and returns one.
 
     With Values and constants only, the result is a Value, computed at once, and once again after
@@ -59,28 +86,28 @@ def instantaneous_fn(f: Callable[..., R]) -> Callable[..., Event[R]]:
     return _lifted(f, apply_at_changes)
 
 
-def operator_of(f: Callable[..., R]) -> Callable[..., Value[R]]:
-    """Return a function as an operator on Values and Events.
+def operator_of(f: Callable[..., object]) -> Callable[..., Any]:
+    """Return a function as an operator on Values and Events; the caller declares its type.
 
     Like `fn`, but `f` never receives `NoValue` or `Unknown`: they are the result.
     """
     return _lifted(f, apply, propagates_absent=True)
 
 
-def instantaneous_operator(f: Callable[..., R]) -> Callable[..., Event[R]]:
+def instantaneous_operator(f: Callable[..., object]) -> Callable[..., Any]:
     """Like `operator_of`, but the result is always an Event."""
     return _lifted(f, apply_at_changes, propagates_absent=True)
 
 
 def _lifted(
-    f: Callable[..., Any], apply: Callable[..., Any], *, propagates_absent: bool = False
+    f: Callable[..., object], apply: _Apply, *, propagates_absent: bool = False
 ) -> Callable[..., Any]:
     if not callable(f):
         raise not_callable(f, "an argument of `yarp.fn`", ReactiveTypeError)
     lifted = Lifted(f, propagates_absent=propagates_absent)
 
     @functools.wraps(f)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: object, **kwargs: object) -> AnyReactive:
         return apply(lifted, args, kwargs)
 
     return wrapper

@@ -1,12 +1,13 @@
 """A part of the graph as data, and as a diagram."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.graph import EventNode, Node
 from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.subscription import Subscription
+from eshet.reactive.core.transaction import Notified
 
 __all__ = ["Edge", "GraphView", "NodeView", "graph"]
 
@@ -29,7 +30,7 @@ class NodeView:
     name: str
     kind: str
     scope: str | None
-    value: Any
+    value: object
     height: int
     callbacks: int
 
@@ -81,7 +82,7 @@ class GraphView:
         return "\n".join([*lines, "}"])
 
 
-def graph(reactive: Any) -> GraphView:
+def graph(reactive: object) -> GraphView:
     """Return all nodes that a Value or Event follows, and all that follow it, as data.
 
     An edge with a timer in between, as with `delay`, is marked `later`.
@@ -101,7 +102,7 @@ def graph(reactive: Any) -> GraphView:
     )
 
 
-def _reach(start: Node, steps: Any) -> dict[Node, None]:
+def _reach(start: Node, steps: Callable[[Node], Iterable[tuple[Node, bool]]]) -> dict[Node, None]:
     found = {start: None}
     following = [start]
     while following:
@@ -122,8 +123,14 @@ def _after(node: Node) -> Iterator[tuple[Node, bool]]:
         if each.inputs:  # otherwise it has ended
             yield each, False
     for subscription in node.callbacks or ():
-        if subscription.listener is not None and subscription.callback is not None:
-            yield subscription.listener, True
+        listener = _listener(subscription)
+        if listener is not None and subscription.callback is not None:
+            yield listener, True
+
+
+def _listener(subscription: Notified) -> Node | None:
+    """Return the node that a callback changes, if it exists for one."""
+    return subscription.listener if isinstance(subscription, Subscription) else None
 
 
 def _height(node: Node) -> int:
@@ -139,6 +146,6 @@ def _view_of(node: Node, number: int) -> NodeView:
         value=node.value,
         height=node.height,
         callbacks=sum(
-            each.callback is not None and each.listener is None for each in node.callbacks or ()
+            each.callback is not None and _listener(each) is None for each in node.callbacks or ()
         ),
     )

@@ -6,11 +6,23 @@ Each is like the operator of the same name, but also emits at each change of a V
 
 import builtins
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 from eshet.reactive.core.event import Event
 from eshet.reactive.fn import instantaneous_fn, instantaneous_operator
+from eshet.reactive.operator_types import (
+    EventAbsolute,
+    EventBinary,
+    EventChoice,
+    EventConcatenation,
+    EventItem,
+    EventMap,
+    EventSorted,
+    EventSum,
+    EventUnary,
+    EventZip,
+)
 from eshet.reactive.operators import format_str
 
 __all__ = [
@@ -73,16 +85,16 @@ _Operator: TypeAlias = Callable[..., Event[_R]]
 instantaneous_bool: _Operator[bool] = instantaneous_operator(builtins.bool)
 instantaneous_any: _Operator[bool] = instantaneous_operator(builtins.any)
 instantaneous_all: _Operator[bool] = instantaneous_operator(builtins.all)
-instantaneous_min: _Operator[Any] = instantaneous_operator(builtins.min)
-instantaneous_max: _Operator[Any] = instantaneous_operator(builtins.max)
-instantaneous_sum: _Operator[Any] = instantaneous_operator(builtins.sum)
-instantaneous_map: _Operator[Iterator[Any]] = instantaneous_operator(builtins.map)
-instantaneous_sorted: _Operator[list[Any]] = instantaneous_operator(builtins.sorted)
+instantaneous_min: EventChoice = instantaneous_operator(builtins.min)
+instantaneous_max: EventChoice = instantaneous_operator(builtins.max)
+instantaneous_sum: EventSum = instantaneous_operator(builtins.sum)
+instantaneous_map: EventMap = instantaneous_operator(builtins.map)
+instantaneous_sorted: EventSorted = instantaneous_operator(builtins.sorted)
 instantaneous_str: _Operator[str] = instantaneous_operator(builtins.str)
 instantaneous_repr: _Operator[str] = instantaneous_operator(builtins.repr)
 instantaneous_oct: _Operator[str] = instantaneous_operator(builtins.oct)
 instantaneous_hex: _Operator[str] = instantaneous_operator(builtins.hex)
-instantaneous_zip: _Operator[Iterator[tuple[Any, ...]]] = instantaneous_operator(builtins.zip)
+instantaneous_zip: EventZip = instantaneous_operator(builtins.zip)
 instantaneous_len: _Operator[int] = instantaneous_operator(builtins.len)
 instantaneous_getattr: _Operator[Any] = instantaneous_operator(builtins.getattr)
 instantaneous_str_format: _Operator[str] = instantaneous_operator(format_str)
@@ -97,28 +109,28 @@ instantaneous_not_: _Operator[bool] = instantaneous_operator(operator.not_)
 instantaneous_truth: _Operator[bool] = instantaneous_operator(operator.truth)
 instantaneous_is_: _Operator[bool] = instantaneous_fn(operator.is_)
 instantaneous_is_not: _Operator[bool] = instantaneous_fn(operator.is_not)
-instantaneous_abs: _Operator[Any] = instantaneous_operator(operator.abs)
-instantaneous_add: _Operator[Any] = instantaneous_operator(operator.add)
-instantaneous_and_: _Operator[Any] = instantaneous_operator(operator.and_)
-instantaneous_floordiv: _Operator[Any] = instantaneous_operator(operator.floordiv)
+instantaneous_abs: EventAbsolute = instantaneous_operator(operator.abs)
+instantaneous_add: EventBinary[int, float] = instantaneous_operator(operator.add)
+instantaneous_and_: EventBinary[bool, int] = instantaneous_operator(operator.and_)
+instantaneous_floordiv: EventBinary[int, float] = instantaneous_operator(operator.floordiv)
 instantaneous_index: _Operator[int] = instantaneous_operator(operator.index)
-instantaneous_inv: _Operator[Any] = instantaneous_operator(operator.inv)
-instantaneous_invert: _Operator[Any] = instantaneous_operator(operator.invert)
-instantaneous_lshift: _Operator[Any] = instantaneous_operator(operator.lshift)
-instantaneous_mod: _Operator[Any] = instantaneous_operator(operator.mod)
-instantaneous_mul: _Operator[Any] = instantaneous_operator(operator.mul)
+instantaneous_inv: EventUnary[int, int] = instantaneous_operator(operator.inv)
+instantaneous_invert: EventUnary[int, int] = instantaneous_operator(operator.invert)
+instantaneous_lshift: EventBinary[int, int] = instantaneous_operator(operator.lshift)
+instantaneous_mod: EventBinary[int, float] = instantaneous_operator(operator.mod)
+instantaneous_mul: EventBinary[int, float] = instantaneous_operator(operator.mul)
 instantaneous_matmul: _Operator[Any] = instantaneous_operator(operator.matmul)
-instantaneous_neg: _Operator[Any] = instantaneous_operator(operator.neg)
-instantaneous_or_: _Operator[Any] = instantaneous_operator(operator.or_)
-instantaneous_pos: _Operator[Any] = instantaneous_operator(operator.pos)
+instantaneous_neg: EventUnary[int, float] = instantaneous_operator(operator.neg)
+instantaneous_or_: EventBinary[bool, int] = instantaneous_operator(operator.or_)
+instantaneous_pos: EventUnary[int, float] = instantaneous_operator(operator.pos)
 instantaneous_pow: _Operator[Any] = instantaneous_operator(operator.pow)
-instantaneous_rshift: _Operator[Any] = instantaneous_operator(operator.rshift)
-instantaneous_sub: _Operator[Any] = instantaneous_operator(operator.sub)
-instantaneous_truediv: _Operator[Any] = instantaneous_operator(operator.truediv)
-instantaneous_xor: _Operator[Any] = instantaneous_operator(operator.xor)
-instantaneous_concat: _Operator[Any] = instantaneous_operator(operator.concat)
+instantaneous_rshift: EventBinary[int, int] = instantaneous_operator(operator.rshift)
+instantaneous_sub: EventBinary[int, float] = instantaneous_operator(operator.sub)
+instantaneous_truediv: EventBinary[float, float] = instantaneous_operator(operator.truediv)
+instantaneous_xor: EventBinary[bool, int] = instantaneous_operator(operator.xor)
+instantaneous_concat: EventConcatenation = instantaneous_operator(operator.concat)
 instantaneous_contains: _Operator[bool] = instantaneous_operator(operator.contains)
 instantaneous_countOf: _Operator[int] = instantaneous_operator(operator.countOf)
-instantaneous_getitem: _Operator[Any] = instantaneous_operator(operator.getitem)
+instantaneous_getitem: EventItem = instantaneous_operator(operator.getitem)
 instantaneous_indexOf: _Operator[int] = instantaneous_operator(operator.indexOf)
 instantaneous_length_hint: _Operator[int] = instantaneous_operator(operator.length_hint)

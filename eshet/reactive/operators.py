@@ -10,14 +10,26 @@ import builtins
 import difflib
 import functools
 import operator
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, Final
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.handle import Reactive
 from eshet.reactive.core.markers import is_absent
 from eshet.reactive.core.value import Value
-from eshet.reactive.fn import fn, operator_of
+from eshet.reactive.fn import ReactiveFunction, fn, operator_of
+from eshet.reactive.operator_types import (
+    Absolute,
+    Binary,
+    Choice,
+    Concatenation,
+    Item,
+    Map,
+    Sorted,
+    Sum,
+    Unary,
+    Zip,
+)
 
 __all__ = [
     "abs",
@@ -73,15 +85,12 @@ __all__ = [
     "zip",
 ]
 
-_R = TypeVar("_R")
-_Operator: TypeAlias = Callable[..., Value[_R]]
 
-
-def _comparison(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _comparison(f: Callable[[Any, Any], object]) -> Callable[..., Any]:
     propagating, plain = operator_of(f), fn(f)
 
     @functools.wraps(f)
-    def compare(a: Any, b: Any) -> Any:
+    def compare(a: object, b: object) -> object:
         return (plain if is_absent(a) or is_absent(b) else propagating)(a, b)
 
     return compare
@@ -101,7 +110,7 @@ def _or(a: Any, b: Any) -> Any:
     return a | b
 
 
-def _check_brackets(symbol: builtins.str, a: Any, b: Any) -> None:
+def _check_brackets(symbol: builtins.str, a: object, b: object) -> None:
     """Refuse to join a bool and a number, other than 0 and 1, which devices use for bools."""
     for one, other in ((a, b), (b, a)):
         if type(one) is builtins.bool and type(other) in (int, float) and other not in (0, 1):
@@ -115,71 +124,71 @@ _and.__name__ = _and.__qualname__ = "and_"
 _or.__name__ = _or.__qualname__ = "or_"
 
 
-def format_str(fmt: builtins.str, *args: Any, **kwargs: Any) -> builtins.str:
+def format_str(fmt: builtins.str, *args: object, **kwargs: object) -> builtins.str:
     """Return `fmt.format(*args, **kwargs)`."""
     return fmt.format(*args, **kwargs)
 
 
-bool: _Operator[builtins.bool] = operator_of(builtins.bool)
-any: _Operator[builtins.bool] = operator_of(builtins.any)
-all: _Operator[builtins.bool] = operator_of(builtins.all)
-min: _Operator[Any] = operator_of(builtins.min)
-max: _Operator[Any] = operator_of(builtins.max)
-sum: _Operator[Any] = operator_of(builtins.sum)
-map: _Operator[Iterator[Any]] = operator_of(builtins.map)
-sorted: _Operator[list[Any]] = operator_of(builtins.sorted)
-str: _Operator[builtins.str] = operator_of(builtins.str)
-repr: _Operator[builtins.str] = operator_of(builtins.repr)
-oct: _Operator[builtins.str] = operator_of(builtins.oct)
-hex: _Operator[builtins.str] = operator_of(builtins.hex)
-zip: _Operator[Iterator[tuple[Any, ...]]] = operator_of(builtins.zip)
-len: _Operator[int] = operator_of(builtins.len)
-getattr: _Operator[Any] = operator_of(builtins.getattr)
-str_format: _Operator[builtins.str] = operator_of(format_str)
+bool: ReactiveFunction[builtins.bool] = operator_of(builtins.bool)
+any: ReactiveFunction[builtins.bool] = operator_of(builtins.any)
+all: ReactiveFunction[builtins.bool] = operator_of(builtins.all)
+min: Choice = operator_of(builtins.min)
+max: Choice = operator_of(builtins.max)
+sum: Sum = operator_of(builtins.sum)
+map: Map = operator_of(builtins.map)
+sorted: Sorted = operator_of(builtins.sorted)
+str: ReactiveFunction[builtins.str] = operator_of(builtins.str)
+repr: ReactiveFunction[builtins.str] = operator_of(builtins.repr)
+oct: ReactiveFunction[builtins.str] = operator_of(builtins.oct)
+hex: ReactiveFunction[builtins.str] = operator_of(builtins.hex)
+zip: Zip = operator_of(builtins.zip)
+len: ReactiveFunction[int] = operator_of(builtins.len)
+getattr: ReactiveFunction[Any] = operator_of(builtins.getattr)
+str_format: ReactiveFunction[builtins.str] = operator_of(format_str)
 
-lt: _Operator[builtins.bool] = operator_of(operator.lt)
-le: _Operator[builtins.bool] = operator_of(operator.le)
-eq: _Operator[builtins.bool] = _comparison(operator.eq)
-ne: _Operator[builtins.bool] = _comparison(operator.ne)
-ge: _Operator[builtins.bool] = operator_of(operator.ge)
-gt: _Operator[builtins.bool] = operator_of(operator.gt)
-not_: _Operator[builtins.bool] = operator_of(operator.not_)
-truth: _Operator[builtins.bool] = operator_of(operator.truth)
-is_: _Operator[builtins.bool] = fn(operator.is_)
-is_not: _Operator[builtins.bool] = fn(operator.is_not)
-abs: _Operator[Any] = operator_of(operator.abs)
-add: _Operator[Any] = operator_of(operator.add)
-and_: _Operator[Any] = operator_of(_and)
-floordiv: _Operator[Any] = operator_of(operator.floordiv)
-index: _Operator[int] = operator_of(operator.index)
-inv: _Operator[Any] = operator_of(operator.inv)
-invert: _Operator[Any] = operator_of(operator.invert)
-lshift: _Operator[Any] = operator_of(operator.lshift)
-mod: _Operator[Any] = operator_of(operator.mod)
-mul: _Operator[Any] = operator_of(operator.mul)
-matmul: _Operator[Any] = operator_of(operator.matmul)
-neg: _Operator[Any] = operator_of(operator.neg)
-or_: _Operator[Any] = operator_of(_or)
-pos: _Operator[Any] = operator_of(operator.pos)
-pow: _Operator[Any] = operator_of(operator.pow)
-rshift: _Operator[Any] = operator_of(operator.rshift)
-sub: _Operator[Any] = operator_of(operator.sub)
-truediv: _Operator[Any] = operator_of(operator.truediv)
-xor: _Operator[Any] = operator_of(operator.xor)
-concat: _Operator[Any] = operator_of(operator.concat)
-contains: _Operator[builtins.bool] = operator_of(operator.contains)
-countOf: _Operator[int] = operator_of(operator.countOf)
-getitem: _Operator[Any] = operator_of(operator.getitem)
-indexOf: _Operator[int] = operator_of(operator.indexOf)
-length_hint: _Operator[int] = operator_of(operator.length_hint)
+lt: ReactiveFunction[builtins.bool] = operator_of(operator.lt)
+le: ReactiveFunction[builtins.bool] = operator_of(operator.le)
+eq: ReactiveFunction[builtins.bool] = _comparison(operator.eq)
+ne: ReactiveFunction[builtins.bool] = _comparison(operator.ne)
+ge: ReactiveFunction[builtins.bool] = operator_of(operator.ge)
+gt: ReactiveFunction[builtins.bool] = operator_of(operator.gt)
+not_: ReactiveFunction[builtins.bool] = operator_of(operator.not_)
+truth: ReactiveFunction[builtins.bool] = operator_of(operator.truth)
+is_: ReactiveFunction[builtins.bool] = fn(operator.is_)
+is_not: ReactiveFunction[builtins.bool] = fn(operator.is_not)
+abs: Absolute = operator_of(operator.abs)
+add: Binary[int, float] = operator_of(operator.add)
+and_: Binary[builtins.bool, int] = operator_of(_and)
+floordiv: Binary[int, float] = operator_of(operator.floordiv)
+index: ReactiveFunction[int] = operator_of(operator.index)
+inv: Unary[int, int] = operator_of(operator.inv)
+invert: Unary[int, int] = operator_of(operator.invert)
+lshift: Binary[int, int] = operator_of(operator.lshift)
+mod: Binary[int, float] = operator_of(operator.mod)
+mul: Binary[int, float] = operator_of(operator.mul)
+matmul: ReactiveFunction[Any] = operator_of(operator.matmul)
+neg: Unary[int, float] = operator_of(operator.neg)
+or_: Binary[builtins.bool, int] = operator_of(_or)
+pos: Unary[int, float] = operator_of(operator.pos)
+pow: ReactiveFunction[Any] = operator_of(operator.pow)
+rshift: Binary[int, int] = operator_of(operator.rshift)
+sub: Binary[int, float] = operator_of(operator.sub)
+truediv: Binary[float, float] = operator_of(operator.truediv)
+xor: Binary[builtins.bool, int] = operator_of(operator.xor)
+concat: Concatenation = operator_of(operator.concat)
+contains: ReactiveFunction[builtins.bool] = operator_of(operator.contains)
+countOf: ReactiveFunction[int] = operator_of(operator.countOf)
+getitem: Item = operator_of(operator.getitem)
+indexOf: ReactiveFunction[int] = operator_of(operator.indexOf)
+length_hint: ReactiveFunction[int] = operator_of(operator.length_hint)
 
 
-def _call(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _call(f: Callable[..., object], *args: object, **kwargs: object) -> object:
     return f(*args, **kwargs)
 
 
-def _swapped(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def swapped(self: Any, other: Any) -> Any:
+def _swapped(f: Callable[[object, object], object]) -> Callable[[object, object], object]:
+    def swapped(self: object, other: object) -> object:
         return f(other, self)
 
     return swapped
@@ -188,7 +197,7 @@ def _swapped(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 _divmod = operator_of(divmod)
 _pow = operator_of(builtins.pow)
 
-_METHODS: Final[dict[builtins.str, Callable[..., Any]]] = {
+_METHODS: Final[dict[builtins.str, Callable[..., object]]] = {
     "__abs__": abs,
     "__add__": add,
     "__and__": and_,
@@ -235,7 +244,7 @@ for _name, _method in _METHODS.items():
     setattr(Reactive, _name, _method)
 
 
-def _attribute(self: Value[Any], name: builtins.str) -> Any:
+def _attribute(self: Value[object], name: builtins.str) -> Reactive[object]:
     # Python and its libraries look up names with underscores to find the abilities of an object;
     # use `yarp.getattr` for such an attribute of the held value.
     if name.startswith("_"):

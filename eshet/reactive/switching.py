@@ -1,19 +1,21 @@
 """Following the Value or Event that another Value currently holds."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar, overload
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
-from eshet.reactive.core.event import event_of
+from eshet.reactive.core.event import Event, event_of
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
-from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.handle import AnyReactive, ReadableValue, node_of
 from eshet.reactive.core.heights import add_input, drop_input
 from eshet.reactive.core.markers import NoChange, PlainValue, is_absent
 from eshet.reactive.core.transaction import ENDED, Transactions
-from eshet.reactive.core.value import value_of
+from eshet.reactive.core.value import Value, value_of
 
 __all__ = ["switch"]
+
+T = TypeVar("T")
 
 
 class _Switch:
@@ -29,8 +31,8 @@ class _Switch:
     def __init__(self, selector: ValueNode, kind: type[Node]) -> None:
         self.selector = selector
         self._kind = kind
-        self._refused: Any = NoChange  # the last held object that can't be followed
-        self.held: Any = selector.value
+        self._refused: object = NoChange  # the last held object that can't be followed
+        self.held: object = selector.value
         self.selected = _selected_by(self.held)
 
     @property
@@ -62,7 +64,7 @@ class _Switch:
         node.transactions.queue([node])
         return False
 
-    def _checked(self, held: Any) -> ValueNode | EventNode | None:
+    def _checked(self, held: object) -> ValueNode | EventNode | None:
         selected = _selected_by(held)
         events = self._kind is EventNode
         if isinstance(selected, self._kind) or (
@@ -95,7 +97,7 @@ class _SwitchValue(ValueNode):
     def sources(self) -> Sequence[Node]:
         return (self._switch.selector,)  # not the selected node, which changes
 
-    def _held(self) -> Any:
+    def _held(self) -> object:
         selected = self._switch.selected
         return self._switch.held if selected is None else selected.value
 
@@ -122,7 +124,13 @@ class _SwitchEvent(EventNode):
         return (self._switch.selector,)  # not the selected node, which changes
 
 
-def switch(selector: Any) -> Any:
+@overload
+def switch(selector: ReadableValue[Value[T]]) -> Value[T]: ...
+@overload
+def switch(selector: ReadableValue[Event[T]]) -> Event[T]: ...
+@overload
+def switch(selector: object) -> AnyReactive: ...
+def switch(selector: object) -> AnyReactive:
     """Return a Value or Event that follows the one that another Value currently holds.
 
     It is an Event if the selector holds one at first, and can then follow only Events. A held
@@ -132,8 +140,8 @@ def switch(selector: Any) -> Any:
     Raises:
         ReactiveTypeError: the selector is an Event; write `yarp.latest(event)` for its last one.
     """
-    selector = ensure_reactive(selector)
-    node = node_of(selector)
+    reactive = ensure_reactive(selector)
+    node = node_of(reactive)
     if isinstance(node, EventNode):
         raise ReactiveTypeError("a switch takes a Value: write `yarp.switch(yarp.latest(event))`")
     if isinstance(_selected_by(node.value), EventNode):
@@ -141,5 +149,5 @@ def switch(selector: Any) -> Any:
     return value_of(_SwitchValue(node))
 
 
-def _selected_by(held: Any) -> ValueNode | EventNode | None:
+def _selected_by(held: object) -> ValueNode | EventNode | None:
     return node_of(held) if isinstance(held, PlainValue) else None

@@ -95,7 +95,7 @@ class Meta:
 
     # --- the actions --------------------------------------------------------------------------
 
-    def ls(self, caller: Peer, arguments: Any) -> bytes:
+    def ls(self, caller: Peer, arguments: object) -> bytes:
         """Return the content of a path: `["dir", [[name, kind], …]]`, or the kind of a node.
 
         Args:
@@ -129,7 +129,7 @@ class Meta:
         page, rest = _page(_children(found, later))
         return codec.join_list([_DIR, page, codec.pack(rest)])
 
-    def tree(self, caller: Peer, arguments: Any) -> bytes:
+    def tree(self, caller: Peer, arguments: object) -> bytes:
         """Return all nodes, in the order of their paths: a map of `nodes` and `next`.
 
         Each node is `[path, kind, owner, value, listeners]`: the id of its owner, `["meta"]` for
@@ -149,7 +149,7 @@ class Meta:
         page, rest = _page(_node(tree.find(path)) for path in tree.ordered.after(after))
         return codec.join_map({"nodes": page, "next": codec.pack(rest)})
 
-    def clients(self, caller: Peer, arguments: Any) -> bytes:
+    def clients(self, caller: Peer, arguments: object) -> bytes:
         """Return the connected clients: a map of `clients`, `next` and `gone`.
 
         Each client is a map of its `id`, its `address`, the seconds since it connected
@@ -179,7 +179,7 @@ class Meta:
         gone, _ = _page(map(self._describe_gone, reversed(self._gone)), _PAGE // 4)
         return codec.join_map({"clients": page, "next": codec.pack(rest), "gone": gone})
 
-    def stats(self, caller: Peer, arguments: Any) -> bytes:
+    def stats(self, caller: Peer, arguments: object) -> bytes:
         """Return the size and traffic of the server: a map of numbers.
 
         `clients`, `nodes`, `uptime_s`, and of all connected clients together: bytes `received` and
@@ -207,7 +207,7 @@ class Meta:
             }
         )
 
-    def unregister(self, caller: Peer, arguments: Any) -> bytes:
+    def unregister(self, caller: Peer, arguments: object) -> bytes:
         """Undo the caller's registration, listening and observation of a node.
 
         Args:
@@ -240,7 +240,7 @@ class Meta:
         return None, codec.join_list([gone.client_id, reason, codec.pack(seconds)])
 
 
-def _optional_text(arguments: Any) -> str:
+def _optional_text(arguments: object) -> str:
     match arguments:
         case []:
             return ""

@@ -44,19 +44,19 @@ class HeldOutput:
     send: Callable[[Any], object]
     follows: bool
     skip: Callable[[Any, str], object] = lambda value, why: None
-    held: list[Any] | None = None
-    last: list[Any] = field(default_factory=list)
+    held: list[object] | None = None
+    last: list[object] = field(default_factory=list)
 
     @property
     def label(self) -> str:
         """The sink as text, such as `"set_value of /hall/light"`."""
         return f"{self.function} of {self.path}"
 
-    def unfinished(self) -> list[tuple[Any, Cause | None]]:
+    def unfinished(self) -> list[tuple[object, Cause | None]]:
         """Return the values that were not delivered and would be repeated, with their causes."""
         return []
 
-    def resume(self, value: Any) -> None:
+    def resume(self, value: object) -> None:
         """Prepare for sending a value again, for which a request may still be pending."""
 
     @property
@@ -64,11 +64,11 @@ class HeldOutput:
         """Whether the last sent value was not delivered."""
         return False
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         """Verify that a value is still in effect that was sent before the runner was down."""
         self.skip(value, "unchanged")
 
-    def __call__(self, value: Any) -> None:
+    def __call__(self, value: object) -> None:
         """Send a value, or hold it back."""
         known = [] if is_unknown(value) else [value]
         if self.held is not None:
@@ -79,7 +79,7 @@ class HeldOutput:
         else:
             self.skip(value, "unknown")
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> object:
         """Return the state for the next version of this sink, as plain data."""
         unfinished = [[value, cause and cause.snapshot()] for value, cause in self.unfinished()]
         has_arrived = bool(unfinished) or not self.has_failed
@@ -218,14 +218,14 @@ class Outputs:
         ]
 
 
-def _snapshot_of(output: HeldOutput) -> Any:
+def _snapshot_of(output: HeldOutput) -> object:
     try:
         return output.snapshot()
     except BaseException as error:  # raised by a user's strategy
         return Lost(f"its last outputs can't be read: {safe_repr(error)}")
 
 
-def _is_state(state: Any) -> bool:
+def _is_state(state: object) -> bool:
     """Whether this is the state of a `HeldOutput`; data from a file may be anything."""
     match state:
         case {"last": [] | [_] as last, "unfinished": list() as unfinished}:
@@ -233,20 +233,20 @@ def _is_state(state: Any) -> bool:
     return False
 
 
-def _is_unfinished(state: Any) -> bool:
+def _is_unfinished(state: object) -> bool:
     match state:
         case [_, None | [str(), str() | None, str(), str()]]:
             return True
     return False
 
 
-def left_in(state: Any) -> Iterator[tuple[Any, Cause | None]]:
+def left_in(state: Any) -> Iterator[tuple[object, Cause | None]]:
     """Iterate over the unfinished values in a sink's state, with their causes."""
     for value, cause in state["unfinished"]:
         yield value, Cause.restored(cause) or current_cause()
 
 
-def is_unknown(value: Any) -> bool:
+def is_unknown(value: object) -> bool:
     """Whether a value is, or contains, NoValue or Unknown."""
     if value is NoValue or value is Unknown:
         return True

@@ -47,7 +47,7 @@ class Resending:
         self._is_retried = is_retried
         self._count = 0  # the number of values so far
 
-    async def __call__(self, value: Any) -> None:
+    async def __call__(self, value: object) -> None:
         """Send a value; if the server or the device is away, repeat that when it is back."""
         count = self.begin()
         try:
@@ -67,13 +67,13 @@ class Resending:
         if count == self._count:
             self.has_failed = False
 
-    def fail(self, value: Any, count: int, error: EshetError) -> None:
+    def fail(self, value: object, count: int, error: EshetError) -> None:
         """Note that the value with this number was not delivered, and repeat that if it helps."""
         self.has_failed = True
         if self._is_away(error) and not self._is_retried():
             _ = start_task(lambda: self._send_again(value, count), self._function)
 
-    async def _send_again(self, value: Any, count: int) -> None:
+    async def _send_again(self, value: object, count: int) -> None:
         pauses = iter(_PAUSES)
         while (pause := next(pauses, None)) is not None:
             await self._client.wait_for_connection()

@@ -15,6 +15,7 @@ from eshet.exceptions import EshetError
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn
 from eshet.reactive.conversions import feed
+from eshet.reactive.core.handle import ReadableEvent
 from eshet.reactive.core.markers import NoValue, PlainValue, is_same
 from eshet.reactive.core.value import is_settable
 from eshet.reactive.handover.handover import Snapshot
@@ -39,7 +40,10 @@ __all__ = [
 
 
 async def action_call(
-    path: str, *args: Any, client: Client | None = None, strategy: TaskStrategy = DEFAULT_STRATEGY
+    path: str,
+    *args: object,
+    client: Client | None = None,
+    strategy: TaskStrategy = DEFAULT_STRATEGY,
 ) -> None:
     """Call an action whenever args does not contain NoValue or Unknown.
 
@@ -60,14 +64,17 @@ async def action_call(
     client = await ready_client(client)
     path = client.resolve(path)
 
-    async def call(arguments: tuple[Any, ...]) -> None:
+    async def call(arguments: tuple[object, ...]) -> None:
         await client.action_call(path, *arguments)
 
     _Sink(fn(_arguments)(*args), client, "action_call", path, call, strategy)
 
 
 async def set_value(
-    path: str, value: Any, client: Client | None = None, strategy: TaskStrategy = DEFAULT_STRATEGY
+    path: str,
+    value: object,
+    client: Client | None = None,
+    strategy: TaskStrategy = DEFAULT_STRATEGY,
 ) -> None:
     """Set a state or property whenever value does not contain NoValue or Unknown.
 
@@ -85,13 +92,15 @@ async def set_value(
     client = await ready_client(client)
     path = client.resolve(path)
 
-    async def set_to(new: Any) -> None:
+    async def set_to(new: object) -> None:
         await client.set(path, new)
 
     _Sink(ensure_reactive(value), client, "set_value", path, set_to, strategy)
 
 
-async def event_register(path: str, event: Event[Any], client: Client | None = None) -> None:
+async def event_register(
+    path: str, event: ReadableEvent[object], *, client: Client | None = None
+) -> None:
     """Register an event that emits what `event` does, except NoValue and Unknown.
 
     Args:
@@ -120,7 +129,7 @@ async def state_register(
     value: Value[Any],
     client: Client | None = None,
     settable: bool = False,
-    set_callback: Callable[[Any], Any] | None = None,
+    set_callback: Callable[[Any], object] | None = None,
 ) -> None:
     """Register a state with the value of `value`, which is published when this returns.
 
@@ -152,13 +161,13 @@ async def state_register(
             "pass a Value of its own, or use set_callback or state_register_set_event"
         )
 
-    def set_source(new: Any) -> None:
+    def set_source(new: object) -> None:
         value.value = new
 
     client = await ready_client(client)
     state = await client.state_register(path, set_source if settable else set_callback)
 
-    async def publish(new: Any) -> None:
+    async def publish(new: object) -> None:
         await state.changed(Unknown if is_unknown(new) else new)
 
     publish.__qualname__ = f"state_register of {state.path}"
@@ -236,7 +245,7 @@ class _Sink(HeldOutput):
         self._send_value = function
         feed(source, own_output(self))
 
-    def _send(self, value: Any) -> None:
+    def _send(self, value: object) -> None:
         self._run(_send_task(self, self._send_value, value))
 
     def send_now(self, value: Any) -> Sent | None:
@@ -244,7 +253,7 @@ class _Sink(HeldOutput):
         message = list(value) if self._code == ActionCall.code else value
         return self._client.send_now(self._code, self.path, message)
 
-    def unfinished(self) -> list[tuple[Any, Cause | None]]:
+    def unfinished(self) -> list[tuple[object, Cause | None]]:
         """See `HeldOutput`."""
         run = self._run
         tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
@@ -260,7 +269,7 @@ class _Sink(HeldOutput):
         """See `HeldOutput`."""
         return isinstance(self._send_value, Resending) and self._send_value.has_failed
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         """Set the value again if its path has another; see `HeldOutput`."""
         if isinstance(self._send_value, Resending):
             context = self._made_in.copy()
@@ -269,7 +278,7 @@ class _Sink(HeldOutput):
         else:
             super().check(value)
 
-    async def _check(self, value: Any) -> None:
+    async def _check(self, value: object) -> None:
         try:
             shown = await self._client.get(self.path)
         except EshetError:
@@ -323,7 +332,7 @@ class _SendTask(functools.partial[Awaitable[object]], SendingTask):
 
 
 def _send_task(
-    sink: "_Sink | _StateOutput", function: Callable[[Any], Awaitable[object]], value: Any
+    sink: "_Sink | _StateOutput", function: Callable[[Any], Awaitable[object]], value: object
 ) -> _SendTask:
     """Return the task of sending a value, with the current cause.
 
@@ -347,25 +356,25 @@ class _StateOutput(HeldOutput):
         skip = _skip_notifier(state.client, StateChanged.code, state.path)
         run = RunInTask().build()
 
-        def send(value: Any) -> None:
+        def send(value: object) -> None:
             run(_send_task(self, publish, value))
 
         super().__init__("state_register", state.path, send, follows=True, skip=skip)
         self._state = state
 
-    def send_now(self, value: Any) -> Sent | None:
+    def send_now(self, value: object) -> Sent | None:
         """Publish a value in this step, if that is possible; see `Client.send_now`."""
         value = Unknown if is_unknown(value) else value
         return self._state.client.send_now(StateChanged.code, self.path, value)
 
-    def __call__(self, value: Any) -> None:
+    def __call__(self, value: object) -> None:
         """Publish a value, or hold it back; an unknown value is published as well."""
         if self.held is None:
             self.send(value)
         else:
             self.held = [value]
 
-    def release(self, state: Any = None, *, was_down: bool = False) -> None:
+    def release(self, state: object = None, *, was_down: bool = False) -> None:
         """Publish the held-back value, if the state has another one; see `HeldOutput`."""
         held, self.held = self.held, None
         if held:
@@ -402,7 +411,7 @@ def _skip_notifier(client: Client, code: int, path: str) -> Callable[[Any, str],
     """Return a function that notifies the observer of skipped values, in the current context."""
     made_in = copy_context()
 
-    def skip(value: Any, why: str) -> None:
+    def skip(value: object, why: str) -> None:
         context = made_in.copy()
         context.run(current.set, current.get())
         context.run(client.notify_skipped, code, path, value, why)
@@ -410,7 +419,7 @@ def _skip_notifier(client: Client, code: int, path: str) -> Callable[[Any, str],
     return skip
 
 
-def _check_value(path: str, value: Any) -> None:
+def _check_value(path: str, value: object) -> None:
     if isinstance(value, Event):
         raise TypeError(
             f"state_register publishes a Value, not {value!r}: use event_register for an Event, "
@@ -423,7 +432,7 @@ def _check_value(path: str, value: Any) -> None:
         )
 
 
-def _check_awaited(function: str, *arguments: Any) -> None:
+def _check_awaited(function: str, *arguments: object) -> None:
     for argument in arguments:
         if inspect.iscoroutine(argument):
             name = argument.__name__
@@ -434,5 +443,5 @@ def _check_awaited(function: str, *arguments: Any) -> None:
             )
 
 
-def _arguments(*args: Any) -> tuple[Any, ...]:
+def _arguments(*args: object) -> tuple[object, ...]:
     return args

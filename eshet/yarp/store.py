@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 Validate = Callable[[Any], object]
-Convert = Callable[[int, Any], Any]
+Convert = Callable[[int, Any], object]
 
 _PICKLE_STARTS_WITH: Final = b"\x80"
 
@@ -82,7 +82,7 @@ class Store(abc.ABC):
         """Replace the stored value; if this raises, the old one is kept."""
 
     @abc.abstractmethod
-    def store_atexit(self, get_value: Callable[[], Any]) -> None:
+    def store_atexit(self, get_value: Callable[[], object]) -> None:
         """Store the result of a function when the program ends, or when this is closed."""
 
     def put_aside(self) -> None:  # noqa: B027 - only files can
@@ -92,7 +92,7 @@ class Store(abc.ABC):
         """Close the store; call the functions passed to `store_atexit`, and store their results."""
 
     def load(
-        self, default: Any, validate: Validate | None = None, convert: Convert | None = None
+        self, default: object, validate: Validate | None = None, *, convert: Convert | None = None
     ) -> Any:
         """Return the stored value.
 
@@ -115,7 +115,7 @@ class Store(abc.ABC):
             return default
         return value
 
-    def store(self, value: Any) -> None:
+    def store(self, value: object) -> None:
         """Store a value, or `NoValue`.
 
         Raises:
@@ -124,7 +124,7 @@ class Store(abc.ABC):
         """
         self.write(Stored(self.version, value))
 
-    def _new(self, stored: Stored, convert: Convert | None) -> Any:
+    def _new(self, stored: Stored, convert: Convert | None) -> object:
         if convert is None:
             raise ReactiveTypeError(
                 f"it is of version {stored.version}, not {self.version}: pass `convert`"
@@ -155,12 +155,12 @@ class StoreConfig(abc.ABC):
 
     def build_value(
         self,
-        initial_value: Any = NoValue,
+        initial_value: object = NoValue,
         inputs: Iterable[PlainValue] = (),
+        *,
         store_initial: bool = False,
         validate: Validate | None = None,
         convert: Convert | None = None,
-        *,
         version: int = 0,
     ) -> Value[Any]:
         """Return a Value that is loaded from here, and stored here at each change.
@@ -174,7 +174,7 @@ class StoreConfig(abc.ABC):
             version: see `Store`.
         """
         store = self.build(version=version)
-        value: Value[Any] = Value(store.load(initial_value, validate, convert), inputs)
+        value: Value[Any] = Value(store.load(initial_value, validate, convert=convert), inputs)
         on_value(value, store.store, current=store_initial)
         return value
 
@@ -221,7 +221,7 @@ class FileStore(Store):
         if self._file.exists():
             self._file.replace(self._file.with_name(self._file.name + ".unreadable"))
 
-    def store_atexit(self, get_value: Callable[[], Any]) -> None:
+    def store_atexit(self, get_value: Callable[[], object]) -> None:
         """Store the result of a function when the program ends, or when this is closed."""
 
         def store() -> None:
@@ -237,7 +237,7 @@ class FileStore(Store):
             store()
         self._at_exit.clear()
 
-    def _unpickled(self, content: bytes) -> Any:
+    def _unpickled(self, content: bytes) -> object:
         if not self._reads_pickle:
             raise ReactiveTypeError(
                 "it is a pickle, which can run any code: if you trust the file, read it once "
@@ -296,7 +296,7 @@ class _FakeStore(Store):
     def write(self, stored: Stored) -> None:
         self._data.stored[self._path] = copy.deepcopy(stored)
 
-    def store_atexit(self, get_value: Callable[[], Any]) -> None:
+    def store_atexit(self, get_value: Callable[[], object]) -> None:
         self._data.atexits.append(lambda: self.store(get_value()))
 
 
@@ -327,7 +327,7 @@ class _NullStore(Store):
     def write(self, stored: Stored) -> None:
         pass
 
-    def store_atexit(self, get_value: Callable[[], Any]) -> None:
+    def store_atexit(self, get_value: Callable[[], object]) -> None:
         pass
 
 
@@ -350,7 +350,7 @@ default_store: Final = FileStoreConfig(base_dir=os.environ.get("YARP_STORE_PATH"
 
 
 def file_backed_value(
-    filename: str | os.PathLike[str], initial_value: Any = NoValue, *, read_pickle: bool = False
+    filename: str | os.PathLike[str], initial_value: object = NoValue, *, read_pickle: bool = False
 ) -> Value[Any]:
     """Return a Value that is loaded from a JSON file, and stored there now and at each change.
 

@@ -31,7 +31,7 @@ VALUES = [
     "yarp.latest({e}, initial=0)",
     "yarp.no_repeat({v})", "yarp.delay({v}, 2)", "yarp.debounce({v}, 2)", "yarp.rate_limit({v}, 3)",
     "yarp.scan({e}, lambda total, new: total + 1, 0)", "NUMBER(yarp.window({v}, 3))",
-    "yarp.fold_state({e}, lambda state, _: state + 1, 0, {{2: (3, 0)}})",
+    "yarp.fold_state({e}, lambda state, _: state + 1, 0, timeouts={{2: (3, 0)}})",
     "yarp.default({v}, 0)", "yarp.filter({v}, lambda value: value != 1)",
 ]  # fmt: skip
 EVENTS_OF = [

@@ -36,8 +36,33 @@ def functions() -> None:
 
 
 def operators() -> None:
-    dark: yarp.Value[str] = yarp.Value(30.0) < 40  # refused: assignment
-    print(dark)
+    lux, count, bell = yarp.Value(30.0), yarp.Value(3), yarp.Event[int]()
+    dark: yarp.Value[str] = lux < 40  # refused: assignment
+    sum_: yarp.Value[str] = lux + 1  # refused: assignment
+    whole: yarp.Value[int] = count / 2  # refused: assignment
+    rung: yarp.Value[int] = count + bell  # refused: assignment
+    (lux * 2).value.upper()  # refused: attr-defined
+    (bell > 1).emit("yes")  # refused: arg-type
+    (~count).on_value_chnged(print)  # refused: attr-defined
+    print(dark, sum_, whole, rung)
+
+
+def named_operators() -> None:
+    lux, bell = yarp.Value(30.0), yarp.Event[str]()
+    length: yarp.Value[str] = yarp.len(lux)  # refused: assignment
+    greatest: yarp.Value[str] = yarp.max(lux, 3)  # refused: arg-type
+    event: yarp.Event[int] = yarp.len(lux)  # refused: assignment
+    names: yarp.Value[list[str]] = yarp.window(lux, 3)  # refused: arg-type
+    rising: yarp.Event[str] = yarp.rising(lux)  # refused: arg-type
+    kept: yarp.Value[str] = yarp.no_repeat(bell)  # refused: assignment
+    either: yarp.Event[str] = yarp.merge(lux, bell)  # refused: arg-type
+    members: yarp.Value[list[str]] = yarp.value_list([lux])  # refused: list-item
+    yarp.value_list([bell])  # refused: arg-type
+    yarp.emit_fn(lux)("dark")  # refused: arg-type
+    yarp.window(lux, "3")  # refused: call-overload
+    yarp.when(lux, lux < 3, 0)  # refused: call-overload
+    yarp.count(bell).value.upper()  # refused: attr-defined
+    print(length, greatest, event, names, rising, kept, either, members)
 
 
 async def words() -> None:
@@ -46,4 +71,7 @@ async def words() -> None:
     yarp.schedule(730)  # refused: arg-type
     yarp.fold_state(yarp.Event(), lambda state: state, "off")  # refused: arg-type, misc
     held: yarp.Value[int] = yarp.hold(yarp.Event(), 5)  # refused: assignment
-    print(held)
+    late: yarp.Value[str] = yarp.delay(yarp.Value(3), 5)  # refused: arg-type
+    yarp.delay(yarp.Value(3), "5")  # refused: call-overload
+    yarp.hold(yarp.Event(), 5, 60)  # refused: call-arg
+    print(held, late)

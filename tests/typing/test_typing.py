@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from mypy import api
 
+from eshet import reactive
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
@@ -34,6 +36,11 @@ def expected(name):
         for number, line in enumerate(lines, 1)
         if "# refused: " in line
     }
+
+
+def test_the_type_of_each_operator_is_asserted():
+    used = set(re.findall(r"\byarp\.(\w+)", (HERE / "good.py").read_text()))
+    assert set(reactive.__all__) - used == {"NOTHING", "NoValue"}
 
 
 def test_a_right_rule_is_accepted(found):

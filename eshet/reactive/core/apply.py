@@ -1,12 +1,20 @@
 """Nodes that are a function of other nodes."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from eshet.reactive.core.event import event_of
-from eshet.reactive.core.graph import Constant, EventNode, Node, RestoreContext, ValueNode, end
-from eshet.reactive.core.handle import Reactive, node_of
+from eshet.reactive.core.graph import (
+    Constant,
+    EventNode,
+    Node,
+    RestoreContext,
+    StateData,
+    ValueNode,
+    end,
+)
+from eshet.reactive.core.handle import AnyReactive, Reactive, node_of
 from eshet.reactive.core.markers import NoChange, NoValue, PlainValue, is_same
 from eshet.reactive.core.origin import place_of, where
 from eshet.reactive.core.transaction import Transactions
@@ -17,6 +25,8 @@ from eshet.unknown import Unknown
 __all__ = ["apply", "apply_at_changes", "apply_or", "dict_with", "list_of", "record_of"]
 
 _log: Final = logging.getLogger("eshet")
+
+K = TypeVar("K")
 
 Cell = ValueNode | EventNode | Constant
 """The source of an argument. The `value` of an event is its last emission, however old."""
@@ -72,7 +82,7 @@ class _Apply(ValueNode):
         self.value = value
         return True
 
-    def compute(self) -> Any:
+    def compute(self) -> object:
         """Call the function with the current inputs."""
         if self._b is None:
             return self._function(self._a.value)
@@ -83,10 +93,10 @@ class _Apply(ValueNode):
     def label(self) -> str:
         return self._lifted.name
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return None if self._lifted.propagates_absent else [self.value, _snapshot_of(self._lifted)]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         value, function_state = data
         if function_state is not None:
             _restore_function(function_state, self._lifted)
@@ -113,7 +123,7 @@ class _ApplyOr(_Apply):
     __slots__ = ("_otherwise",)
 
     def __init__(
-        self, otherwise: Any, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]
+        self, otherwise: object, lifted: Lifted, cells: Sequence[Cell], inputs: Sequence[Node]
     ) -> None:
         self._otherwise = otherwise
         try:
@@ -161,17 +171,17 @@ class _ApplyEvent(EventNode):
         self.emitted_in = transactions.number
         return True
 
-    def _results(self, emissions: Sequence[Any]) -> list[Any]:
+    def _results(self, emissions: Sequence[object]) -> list[object]:
         results = [self._function(emission) for emission in emissions]
         return [each for each in results if each is not NoChange]
 
     def label(self) -> str:
         return self._lifted.name
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return _snapshot_of(self._lifted)
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         _restore_function(data, self._lifted)
         return ()
 
@@ -202,7 +212,7 @@ class _ApplyEvents(EventNode):
         results = self._results(values)
         return self.emit([each for each in results if each is not NoChange], transactions)
 
-    def _results(self, values: list[Any]) -> list[Any]:
+    def _results(self, values: list[object]) -> list[object]:
         results = []
         for position, event in self._events:
             for emission in event.emissions:
@@ -220,7 +230,7 @@ class _ApplyAtChanges(_ApplyEvents):
 
     __slots__ = ()
 
-    def _results(self, values: list[Any]) -> list[Any]:
+    def _results(self, values: list[object]) -> list[object]:
         if any(event.emissions for _, event in self._events):
             return super()._results(values)
         return [self._lifted.emitting(*values)]
@@ -230,19 +240,19 @@ class _ApplyAtChanges(_ApplyEvents):
 class _StatefulFunction(Protocol):
     """A function with a state that is handed over."""
 
-    def snapshot(self) -> Any:
+    def snapshot(self) -> object:
         """Return the state as plain data."""
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: StateData) -> None:
         """Restore a state from its snapshot."""
 
 
-def _snapshot_of(lifted: Lifted) -> Any:
-    function: Any = lifted.function
+def _snapshot_of(lifted: Lifted) -> object:
+    function: object = lifted.function
     return function.snapshot() if isinstance(function, _StatefulFunction) else None
 
 
-def _restore_function(data: Any, lifted: Lifted) -> None:
+def _restore_function(data: object, lifted: Lifted) -> None:
     function: Any = lifted.function
     function.restore(data)
 
@@ -251,8 +261,8 @@ _new: Final = object.__new__
 
 
 def apply(
-    lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
-) -> Reactive[Any]:
+    lifted: Lifted, args: Sequence[object], kwargs: Mapping[str, object] | None = None
+) -> AnyReactive:
     """Return a function of its arguments, some of which are reactive.
 
     If any argument is an Event, the result is an Event: the function is called for each emission,
@@ -281,11 +291,11 @@ def apply(
 
 
 def apply_or(
-    otherwise: Any,
+    otherwise: object,
     lifted: Lifted,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None = None,
-) -> Reactive[Any]:
+    args: Sequence[object],
+    kwargs: Mapping[str, object] | None = None,
+) -> AnyReactive:
     """Like `apply`, but after an error a Value holds `otherwise`, and an Event emits nothing."""
 
     def node(lifted: Lifted, cells: list[Cell], inputs: Sequence[Node]) -> ValueNode | EventNode:
@@ -297,8 +307,8 @@ def apply_or(
 
 
 def apply_at_changes(
-    lifted: Lifted, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
-) -> Reactive[Any]:
+    lifted: Lifted, args: Sequence[object], kwargs: Mapping[str, object] | None = None
+) -> AnyReactive:
     """Like `apply`, but always an Event, which also emits when a Value changes."""
     return _make(_ApplyAtChanges, lifted, args, kwargs)
 
@@ -306,9 +316,9 @@ def apply_at_changes(
 def _make(
     kind: Callable[[Lifted, list[Cell], Sequence[Node]], ValueNode | EventNode],
     lifted: Lifted,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None,
-) -> Reactive[Any]:
+    args: Sequence[object],
+    kwargs: Mapping[str, object] | None,
+) -> AnyReactive:
     if kwargs:
         lifted = lifted.with_names(list(kwargs))
         args = (*args, *kwargs.values())
@@ -346,7 +356,7 @@ def _warn_of_join(lifted: Lifted, cells: Sequence[Cell]) -> None:
         )
 
 
-def _cell(argument: Any, propagates_absent: bool) -> Cell:
+def _cell(argument: object, propagates_absent: bool) -> Cell:
     if isinstance(argument, Reactive):
         return argument._node  # type: ignore[return-value]
     if isinstance(argument, PlainValue):
@@ -356,7 +366,7 @@ def _cell(argument: Any, propagates_absent: bool) -> Cell:
     return Constant(argument)
 
 
-def _holds_reactive(argument: Any) -> bool:
+def _holds_reactive(argument: object) -> bool:
     if isinstance(argument, PlainValue):
         return True
     if isinstance(argument, dict):
@@ -366,9 +376,11 @@ def _holds_reactive(argument: Any) -> bool:
     return False
 
 
-def _collection(collection: Any, propagates_absent: bool) -> ValueNode | EventNode:
-    build: Callable[..., Any] = list_of
-    members = collection
+def _collection(
+    collection: list[object] | tuple[object, ...] | dict[object, object], propagates_absent: bool
+) -> ValueNode | EventNode:
+    build: Callable[..., object] = list_of
+    members: Iterable[object] = collection
     if isinstance(collection, dict):
         build, members = dict_with(collection), collection.values()
     elif isinstance(collection, tuple):
@@ -378,26 +390,26 @@ def _collection(collection: Any, propagates_absent: bool) -> ValueNode | EventNo
     return _node(Lifted(build, propagates_absent=propagates_absent), cells, inputs)
 
 
-def list_of(*members: Any) -> list[Any]:
+def list_of(*members: object) -> list[object]:
     """Return the list of its arguments."""
     return list(members)
 
 
-def record_of(like: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+def record_of(like: tuple[object, ...]) -> Callable[..., tuple[object, ...]]:
     """Return a function that makes a tuple of its arguments, named as in `like` if that is one."""
-    make: Callable[..., Any] = getattr(like, "_make", tuple)
+    make: Callable[[Iterable[object]], tuple[object, ...]] = getattr(like, "_make", tuple)
 
-    def record(*members: Any) -> tuple[Any, ...]:
-        return make(members)  # type: ignore[no-any-return]
+    def record(*members: object) -> tuple[object, ...]:
+        return make(members)
 
     return record
 
 
-def dict_with(like: Mapping[Any, Any]) -> Callable[..., dict[Any, Any]]:
+def dict_with(like: Mapping[K, object]) -> Callable[..., dict[K, object]]:
     """Return a function that makes a dict of its arguments, with the keys of `like`."""
     keys = list(like)
 
-    def dictionary(*members: Any) -> dict[Any, Any]:
+    def dictionary(*members: object) -> dict[K, object]:
         return dict(zip(keys, members, strict=True))
 
     return dictionary

@@ -1,15 +1,17 @@
 """Change sources that stand for nodes in one transaction: batches, and transient values."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
 from eshet.reactive.core.markers import NoValue
-from eshet.reactive.core.transaction import ChangeSource, Transactions, thread_local
-
-if TYPE_CHECKING:
-    from eshet.reactive.core.subscription import Subscription
-
+from eshet.reactive.core.transaction import (
+    ChangeSource,
+    Notified,
+    SettlingNode,
+    Transactions,
+    thread_local,
+)
 
 __all__ = ["Batch", "Transient", "transaction"]
 
@@ -19,13 +21,13 @@ class Transient:
 
     __slots__ = ("node", "value")
 
-    value: Any  # the value to set
+    value: object  # the value to set
 
     def __init__(self, node: ValueNode) -> None:
         self.node: ValueNode = node
 
     @property
-    def callbacks(self) -> "list[Subscription] | None":
+    def callbacks(self) -> list[Notified] | None:
         """The callbacks of the node."""
         return self.node.callbacks
 
@@ -39,12 +41,12 @@ class Transient:
         """The dependents of the node."""
         return self.node.dependents
 
-    def take(self, value: Any, transactions: Transactions) -> None:
+    def take(self, value: object, transactions: Transactions) -> None:
         """Set the node to the value until everything has settled."""
         transactions.transient.setdefault(self.node, self.node.value)
         self.node.value = self.value = value
 
-    def held(self) -> dict[Node, Any]:
+    def held(self) -> dict[SettlingNode, object]:
         """Return the current value of the node."""
         return self.node.held()
 
@@ -66,8 +68,9 @@ class Batch:
     def __init__(self, transactions: Transactions) -> None:
         self.at_once: bool = True
         self._transactions = transactions
-        self._before: dict[Node, Any] = {}  # the previous value of each source that was set
-        self._transients: dict[Node, Transient] = {}  # the stand-ins of those set transiently
+        # The previous value of each set source, and the stand-ins of those set transiently.
+        self._before: dict[SettlingNode, object] = {}
+        self._transients: dict[SettlingNode, Transient] = {}
         self._waiting: list[tuple[ChangeSource, Any]] = []  # changes that are still to be made
 
     @property
@@ -76,20 +79,20 @@ class Batch:
         return not self._before and not self._waiting
 
     @property
-    def node(self) -> Node:
+    def node(self) -> SettlingNode:
         """The first of the changed nodes."""
         return next(iter(self._before)) if self._before else self._waiting[0][0].node
 
     @property
-    def dependents(self) -> list[Node]:
+    def dependents(self) -> list[SettlingNode]:
         """The dependents of all sources, each once."""
-        following: dict[Node, None] = {}
+        following: dict[SettlingNode, None] = {}
         for source in self._before:
             for node in source.dependents or ():
                 following[node] = None
         return list(following)
 
-    def add(self, source: ChangeSource, value: Any) -> None:
+    def add(self, source: ChangeSource, value: object) -> None:
         """Make one more change."""
         if self.at_once and isinstance(source, ValueNode):
             self._before.setdefault(source, source.value)
@@ -104,11 +107,11 @@ class Batch:
         else:
             self._waiting.append((source, value))
 
-    def take(self, _: Any, transactions: Transactions) -> None:
+    def take(self, _: object, transactions: Transactions) -> None:
         """Make all changes that are still to be made."""
         self.at_once = True
         waiting, self._waiting = self._waiting, []
-        emissions: dict[EventNode, list[Any]] = {}
+        emissions: dict[EventNode, list[object]] = {}
         for source, value in waiting:
             if isinstance(source, EventNode):
                 emissions.setdefault(source, []).append(value)
@@ -121,7 +124,7 @@ class Batch:
             if node.callbacks:
                 transactions.to_notify.append(self._transients.get(node, node))
 
-    def held(self) -> dict[Node, Any]:
+    def held(self) -> dict[SettlingNode, object]:
         """Return the previous value of each source."""
         for source, _ in self._waiting:
             if source.node not in self._before:

@@ -84,7 +84,11 @@ def _subscriptions(node: Node, scope: Scope | None) -> list[Subscription]:
     preparation = None if scope is None else scope.find(Preparation)
     waiting = () if preparation is None else preparation.subscriptions
     found = [*(node.callbacks or ()), *node.transactions.pending_subscriptions, *waiting]
-    return [each for each in found if each.node is node and each.scope is scope]
+    return [
+        each
+        for each in found
+        if isinstance(each, Subscription) and each.node is node and each.scope is scope
+    ]
 
 
 def _collects(subscription: Subscription) -> bool:

@@ -22,18 +22,35 @@ are. Callbacks are removed in the same way.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from eshet.exceptions import WrongThread
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.core.origin import Origin, place_of, where
-from eshet.reactive.core.transaction import ENDED, IDLE, Transactions, current_scope, thread_local
+from eshet.reactive.core.transaction import (
+    ENDED,
+    IDLE,
+    Notified,
+    SettlingNode,
+    Transactions,
+    current_scope,
+    thread_local,
+)
 from eshet.scope import Scope, report_error
 
-if TYPE_CHECKING:
-    from eshet.reactive.core.subscription import Subscription
+__all__ = [
+    "Constant",
+    "EventNode",
+    "Node",
+    "RestoreContext",
+    "ScopeNodes",
+    "StateData",
+    "ValueNode",
+    "end",
+]
 
-__all__ = ["Constant", "EventNode", "Node", "RestoreContext", "ScopeNodes", "ValueNode", "end"]
+StateData: TypeAlias = Any
+"""The state of a node as plain data; `restore` takes what `snapshot` of the same class returned."""
 
 
 class Node:
@@ -63,14 +80,14 @@ class Node:
         "uses",
     )
 
-    value: Any  # of a ValueNode; of an EventNode, its last emission
+    value: object  # of a ValueNode; of an EventNode, its last emission
     uses: int
     height: int
     ended_dependents: int
     dead_callbacks: int
     inputs: Sequence["Node"]
     dependents: "list[Node] | None"
-    callbacks: "list[Subscription] | None"
+    callbacks: list[Notified] | None
     origin: Origin
 
     def __init__(self, inputs: Sequence["Node"] = ()) -> None:
@@ -122,15 +139,15 @@ class Node:
         """
         return False
 
-    def take(self, value: Any, transactions: Transactions) -> None:
+    def take(self, value: object, transactions: Transactions) -> None:
         """Take the new value, or the emission, of this source at the start of a transaction."""
         raise NotImplementedError
 
-    def held(self) -> dict["Node", Any]:
+    def held(self) -> dict[SettlingNode, object]:
         """Return the current value of this node."""
         return {self: self.value}
 
-    def change(self, value: Any) -> None:
+    def change(self, value: object) -> None:
         """Set this source to a value, or emit one.
 
         This returns when all effects have happened, except in a callback or a node's function:
@@ -164,7 +181,7 @@ class Node:
 
     # --- hand-over: see handover.py -------------------------------------------------------------
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         """Return, as plain data, the state that a new version of this node needs to continue.
 
         Args:
@@ -176,7 +193,7 @@ class Node:
         """
         return None
 
-    def restore(self, data: Any, context: "RestoreContext") -> Sequence[Any]:
+    def restore(self, data: StateData, context: "RestoreContext") -> Sequence[object]:
         """Continue from a snapshot, and update the nodes that depend on this one.
 
         Nodes are restored after those that they depend on.
@@ -273,15 +290,15 @@ class ValueNode(Node):
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any = NoValue, inputs: Sequence[Node] = ()) -> None:
+    def __init__(self, value: object = NoValue, inputs: Sequence[Node] = ()) -> None:
         Node.__init__(self, inputs)  # super() would take as long as all of this
         self.value: Any = value
 
-    def take(self, value: Any, transactions: Transactions) -> None:
+    def take(self, value: object, transactions: Transactions) -> None:
         """Hold the value."""
         self.value = value
 
-    def change_to(self, value: Any) -> None:
+    def change_to(self, value: object) -> None:
         """Set this to a value, as `change` does, unless the current value is equal."""
         if not is_same(value, self.value):
             self.change(value)
@@ -306,8 +323,8 @@ class EventNode(Node):
 
     def __init__(self, inputs: Sequence[Node] = ()) -> None:
         Node.__init__(self, inputs)
-        self.value: Any = NoValue
-        self.more: Sequence[Any] = ()
+        self.value: object = NoValue
+        self.more: Sequence[object] = ()
         self.emitted_in: int = -1
 
     @property
@@ -317,7 +334,7 @@ class EventNode(Node):
             return ()
         return self.more or (self.value,)
 
-    def emit(self, emissions: Sequence[Any], transactions: Transactions) -> bool:
+    def emit(self, emissions: Sequence[object], transactions: Transactions) -> bool:
         """Emit these values in this transaction; return whether there were any.
 
         In a quiet transaction, nothing is emitted.
@@ -333,13 +350,13 @@ class EventNode(Node):
             ]
         return True
 
-    def take(self, value: Any, transactions: Transactions) -> None:
+    def take(self, value: object, transactions: Transactions) -> None:
         """Emit the value."""
         self.value = value
         self.more = ()
         self.emitted_in = transactions.number
 
-    def present(self) -> Any:
+    def present(self) -> object:
         """Return the current value of the Value whose changes this emits; else `NoValue`."""
         return NoValue
 
@@ -350,7 +367,7 @@ class EventNode(Node):
         """
         return False
 
-    def held(self) -> dict[Node, Any]:
+    def held(self) -> dict[SettlingNode, object]:
         """Return `NoValue` for this node, which holds no value."""
         return {self: NoValue}
 
@@ -364,12 +381,12 @@ class EarlierEmission:
 
     __slots__ = ("node", "value")
 
-    def __init__(self, node: EventNode, value: Any) -> None:
+    def __init__(self, node: EventNode, value: object) -> None:
         self.node: EventNode = node
-        self.value: Any = value
+        self.value: object = value
 
     @property
-    def callbacks(self) -> "list[Subscription] | None":
+    def callbacks(self) -> list[Notified] | None:
         """The callbacks of the node."""
         return self.node.callbacks
 
@@ -379,8 +396,8 @@ class Constant:
 
     __slots__ = ("value",)
 
-    def __init__(self, value: Any) -> None:
-        self.value: Any = value
+    def __init__(self, value: object) -> None:
+        self.value: object = value
 
 
 class ScopeNodes:

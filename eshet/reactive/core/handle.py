@@ -6,7 +6,7 @@ write instead. `operators.py` adds the operators.
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core import heights
@@ -15,8 +15,17 @@ from eshet.reactive.core.graph import EventNode, Node, ValueNode
 from eshet.reactive.core.markers import PlainValue
 from eshet.reactive.core.subscription import Subscription, subscribe
 
-__all__ = ["Reactive", "node_of"]
+__all__ = [
+    "AnyReactive",
+    "Held",
+    "Members",
+    "Reactive",
+    "ReadableEvent",
+    "ReadableValue",
+    "node_of",
+]
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 C = TypeVar("C", bound=Callable[[Any], object])
 
@@ -119,6 +128,29 @@ class Reactive(PlainValue, Generic[T_co]):
     @property
     def _kind(self) -> str:
         return type(self).__name__
+
+
+AnyReactive: TypeAlias = Reactive[Any]
+"""A Value or an Event, of values or payloads whose type is not known."""
+
+
+class ReadableValue(Reactive[T_co]):
+    """A Value as a function reads it: for types, a `Value[int]` is a `ReadableValue[float]` too."""
+
+    __slots__ = ()
+
+
+class ReadableEvent(Reactive[T_co]):
+    """An Event as a function receives it: an `Event[int]` is a `ReadableEvent[float]` too."""
+
+    __slots__ = ()
+
+
+Held: TypeAlias = ReadableValue[T] | T
+"""An argument that may be a Value."""
+
+Members: TypeAlias = list[Any] | tuple[Any, ...] | dict[Any, Any]
+"""An argument that is searched for Values and Events."""
 
 
 def node_of(reactive: PlainValue) -> ValueNode | EventNode:

@@ -1,21 +1,35 @@
 """Changes that wait for their turn, the chain that led to each, and endless chains."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from eshet.exceptions import EndlessChange
 
-if TYPE_CHECKING:
-    from eshet.reactive.core.graph import Node
-    from eshet.reactive.core.transaction import ChangeSource
-
-__all__ = ["MAX_REPEATS", "PendingChange"]
+__all__ = ["MAX_REPEATS", "Described", "PendingChange", "Source"]
 
 MAX_REPEATS: Final = 100
 """How many changes of one source may follow from each other before the chain is cut."""
 
 
-class PendingChange:
+class Described(Protocol):
+    """A node, as far as the error about an endless chain names it."""
+
+    def describe(self) -> str:
+        """Return the name of the node."""
+
+
+class Source(Protocol):
+    """The source of a change."""
+
+    @property
+    def node(self) -> Described:
+        """The node that changes."""
+
+
+S = TypeVar("S", bound=Source)
+
+
+class PendingChange(Generic[S]):
     """A change that was made while another one was running.
 
     Args:
@@ -26,10 +40,10 @@ class PendingChange:
 
     __slots__ = ("cause", "number", "source", "value")
 
-    def __init__(self, source: "ChangeSource", value: Any, cause: "PendingChange | None") -> None:
-        self.source: ChangeSource = source
-        self.value: Any = value
-        self.cause: PendingChange | None = cause
+    def __init__(self, source: S, value: object, cause: "PendingChange[S] | None") -> None:
+        self.source: S = source
+        self.value: object = value
+        self.cause: PendingChange[S] | None = cause
         self.number: int = 1 if cause is None else cause.number + 1
 
     def endless(self) -> EndlessChange | None:
@@ -46,10 +60,10 @@ class PendingChange:
         last = sources[1:].index(sources[0]) + 1
         return EndlessChange([node.describe() for node in reversed(sources[1 : last + 1])], times)
 
-    def _sources(self) -> "list[Node]":
+    def _sources(self) -> list[Described]:
         """Return the sources of this change and of those that led to it, its own first."""
-        sources = []
-        step: PendingChange | None = self
+        sources: list[Described] = []
+        step: PendingChange[S] | None = self
         while step is not None:
             sources.append(step.source.node)
             step = step.cause

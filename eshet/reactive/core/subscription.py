@@ -114,7 +114,7 @@ class Subscription:
             _sweep(self.node)
         self.node.release()
 
-    def call(self, value: Any) -> None:
+    def call(self, value: object) -> None:
         """Call the callback, unless this is disposed; an error is reported."""
         if self.callback is None:
             return

@@ -8,13 +8,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from eshet.reactive.core.graph import Node, ValueNode
+from eshet.reactive.core.graph import ValueNode
 from eshet.reactive.core.markers import NoValue
 from eshet.reactive.core.transaction import (
     ENDED,
     IDLE,
     QUEUED,
     ChangeSource,
+    SettlingNode,
     Transactions,
     current_scope,
     thread_local,
@@ -36,8 +37,8 @@ class Step(NamedTuple):
         error: the exception of its function.
     """
 
-    node: Node
-    because: Sequence[Node]
+    node: SettlingNode
+    because: Sequence[SettlingNode]
     before: Any
     after: Any
     changed: bool
@@ -123,7 +124,7 @@ class _Tracer:
     def __init__(self, watching: tuple[Watching, ...]) -> None:
         self.watching = watching
 
-    def settle(self, source: ChangeSource, value: Any, transactions: Transactions) -> None:
+    def settle(self, source: ChangeSource, value: object, transactions: Transactions) -> None:
         changed = source.held()
         source.take(value, transactions)
         if source.callbacks:
@@ -156,7 +157,10 @@ class _Tracer:
 
 
 def _settle(
-    node: Node, changed: dict[Node, Any], steps: list[Step], transactions: Transactions
+    node: SettlingNode,
+    changed: dict[SettlingNode, object],
+    steps: list[Step],
+    transactions: Transactions,
 ) -> bool:
     """Settle a node, and record the step; return whether it changed."""
     because = node.inputs
@@ -182,7 +186,7 @@ def _settle(
 
 
 # Like Step(), but in half of the time, since there is one for each node of each transaction.
-_step: Callable[[tuple[Any, ...]], Step] = functools.partial(tuple.__new__, Step)
+_step: Callable[[tuple[object, ...]], Step] = functools.partial(tuple.__new__, Step)
 
 
 def _now(node: Any) -> Any:

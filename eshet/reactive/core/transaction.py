@@ -20,18 +20,14 @@ A graph belongs to the thread that made it, that of its event loop: each thread 
 import heapq
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
+from eshet.exceptions import WrongThread
 from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.pending import PendingChange
-from eshet.scope import current, is_contained, use_scope
-
-if TYPE_CHECKING:
-    from eshet.reactive.core.batch import Batch
-    from eshet.reactive.core.graph import Node, ValueNode
-    from eshet.reactive.core.subscription import Subscription
+from eshet.scope import Scope, current, is_contained, use_scope
 
 current_scope: Final = current.get  # bound once, as each transaction uses it
 
@@ -40,7 +36,10 @@ __all__ = [
     "IDLE",
     "QUEUED",
     "ChangeSource",
+    "CollectedChanges",
+    "Notified",
     "Notifier",
+    "SettlingNode",
     "Tracer",
     "Transactions",
     "thread_local",
@@ -51,19 +50,95 @@ QUEUED: Final = 1
 ENDED: Final = 2
 
 
+class Notified(Protocol):
+    """A callback on a node, as a transaction calls it."""
+
+    @property
+    def callback(self) -> Callable[[Any], object] | None:
+        """The function; None when the callback is disposed."""
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope in which to call it."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is called while values are restored, and not when a hand-over notifies."""
+
+    def join(self) -> None:
+        """Become active."""
+
+    def call(self, value: object) -> None:
+        """Call the function in its scope, unless it is disposed; an error is reported."""
+
+    def run(self, returned: object) -> None:
+        """Run the result of the function as a task, if it is a coroutine."""
+
+    def report(self, error: BaseException) -> None:
+        """Report an error of the function."""
+
+
+class _Owner(Protocol):
+    @property
+    def scope(self) -> Scope: ...
+
+
+class SettlingNode(Protocol):
+    """A node, as a transaction settles it."""
+
+    state: int
+    height: int
+    value: object
+
+    @property
+    def inputs(self) -> "Sequence[SettlingNode]":
+        """The nodes that it settles after."""
+
+    @property
+    def dependents(self) -> "Sequence[SettlingNode] | None":
+        """The nodes that settle after it, including ended ones."""
+
+    @property
+    def callbacks(self) -> Sequence[Notified] | None:
+        """Its callbacks, including disposed ones."""
+
+    @property
+    def node(self) -> "SettlingNode":
+        """Itself."""
+
+    @property
+    def owner(self) -> _Owner | None:
+        """What the node belongs to."""
+
+    def settle(self, transactions: "Transactions") -> bool:
+        """Bring it up to date with its inputs; return whether it changed."""
+
+    def held(self) -> "dict[SettlingNode, object]":
+        """Return its current value, by itself."""
+
+    def describe(self) -> str:
+        """Return its name."""
+
+    def report(self, error: BaseException) -> None:
+        """Report an error of the node."""
+
+    def wrong_thread(self) -> WrongThread:
+        """Return the error to raise when another thread uses it."""
+
+
 class Notifier(Protocol):
     """Something that changed, and whose callbacks are called when everything has settled."""
 
     @property
-    def callbacks(self) -> "Sequence[Subscription] | None":
+    def callbacks(self) -> Sequence[Notified] | None:
         """Its callbacks, including disposed ones."""
 
     @property
-    def node(self) -> "Node":
+    def node(self) -> SettlingNode:
         """The node that changes, or the first of them."""
 
     @property
-    def value(self) -> Any:
+    def value(self) -> object:
         """The value to call them with."""
 
 
@@ -75,20 +150,33 @@ class ChangeSource(Notifier, Protocol):
         """The height of the node, or of the lowest if there are several."""
 
     @property
-    def dependents(self) -> "Sequence[Node] | None":
+    def dependents(self) -> Sequence[SettlingNode] | None:
         """The nodes that may settle after it, each once, including ended ones."""
 
-    def take(self, value: Any, transactions: "Transactions") -> None:
+    def take(self, value: object, transactions: "Transactions") -> None:
         """Take the new value."""
 
-    def held(self) -> "dict[Node, Any]":
+    def held(self) -> dict[SettlingNode, object]:
         """Return the previous value of each node that changes, in a new dict."""
+
+
+class CollectedChanges(ChangeSource, Protocol):
+    """The changes that are made as one; see `Batch`."""
+
+    at_once: bool
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are none."""
+
+    def add(self, source: ChangeSource, value: object) -> None:
+        """Make one more change."""
 
 
 class Tracer(Protocol):
     """Settles in place of `Transactions`, to report each step."""
 
-    def settle(self, source: ChangeSource, value: Any, transactions: "Transactions") -> None:
+    def settle(self, source: ChangeSource, value: object, transactions: "Transactions") -> None:
         """Set a source to a value, and settle all that follows."""
 
 
@@ -118,23 +206,26 @@ class Transactions:
         self._thread = get_ident()
         self._cut_after = 0  # the number of the transaction in which `cut` was called
         self._busy = False  # running a transaction, or within a batch
-        self._waiting: deque[PendingChange] = deque()
-        self._running: PendingChange | None = None  # the running change, if it had to wait
+        self._waiting: deque[PendingChange[ChangeSource]] = deque()
+        # The running change, if it had to wait.
+        self._running: PendingChange[ChangeSource] | None = None
         self._heights: list[int] = []  # a heap of the keys of _levels
-        self._levels: dict[int, list[Node]] = {}  # the queued nodes, by height
-        self.batch: Batch | None = None
+        self._levels: dict[int, list[SettlingNode]] = {}  # the queued nodes, by height
+        self.batch: CollectedChanges | None = None
         self.tracer: Tracer | None = None
         self.number: int = 0  # of the last transaction
         self.to_notify: list[Notifier] = []  # their callbacks are to be called
-        self.pending_subscriptions: list[
-            Subscription
-        ] = []  # made during a transaction, active from the next change on
-        self.transient: dict[ValueNode, Any] = {}  # the lasting values of nodes set transiently
+        # Made during a transaction, active from the next change on.
+        self.pending_subscriptions: list[Notified] = []
+        self.transient: dict[
+            SettlingNode, object
+        ] = {}  # the lasting values of nodes set transiently
         self.quiet: bool = False  # state is being restored, nothing is emitted; see handover.py
         self.handover_number: int = -1  # of the transaction that notifies after a hand-over
-        self.known: Mapping[Node, Any] = {}  # the values that observers know in that transaction
+        # The values that observers know in that transaction.
+        self.known: Mapping[SettlingNode, object] = {}
 
-    def change(self, source: ChangeSource, value: Any) -> None:
+    def change(self, source: ChangeSource, value: object) -> None:
         """Run a change and all that follows from it; while another one runs, queue it.
 
         Raises:
@@ -233,7 +324,7 @@ class Transactions:
                     subscription.call(new_value)
         self.to_notify.clear()
 
-    def repeats_known_value(self, node: "Node") -> bool:
+    def repeats_known_value(self, node: SettlingNode) -> bool:
         """Whether a hand-over notifies now, and the observers of a Value know its value already."""
         return (
             self.handover_number == self.number
@@ -252,13 +343,13 @@ class Transactions:
         """Whether a transaction runs."""
         return self._busy and (self.batch is None or not self.batch.at_once)
 
-    def begin_batch(self, batch: "Batch") -> None:
+    def begin_batch(self, batch: CollectedChanges) -> None:
         """Collect all changes from now on, and make them as one change."""
         self.batch = batch
         batch.at_once = not self._busy
         self._busy = True
 
-    def end_batch(self, batch: "Batch") -> None:
+    def end_batch(self, batch: CollectedChanges) -> None:
         """Make the collected changes, or queue them."""
         self.batch = None
         if batch.at_once:
@@ -266,7 +357,7 @@ class Transactions:
         if not batch.empty:
             self.change(batch, None)
 
-    def queue(self, nodes: "Sequence[Node]") -> None:
+    def queue(self, nodes: Sequence[SettlingNode]) -> None:
         """Queue those of these nodes that are not yet queued."""
         height, level = -1, _NO_LEVEL
         for node in nodes:
@@ -277,7 +368,7 @@ class Transactions:
                     level = self._level(height)
                 level.append(node)
 
-    def _level(self, height: int) -> "list[Node]":
+    def _level(self, height: int) -> list[SettlingNode]:
         """Return the list of queued nodes of a height, creating it if needed."""
         level = self._levels.get(height)
         if level is None:
@@ -285,7 +376,7 @@ class Transactions:
             heapq.heappush(self._heights, height)
         return level
 
-    def lowest(self) -> "list[Node] | None":
+    def lowest(self) -> list[SettlingNode] | None:
         """Return the lowest level of the queue, which may grow until it is dropped."""
         return self._levels[self._heights[0]] if self._heights else None
 
@@ -293,7 +384,7 @@ class Transactions:
         """Drop the lowest level of the queue: all of it has settled."""
         del self._levels[heapq.heappop(self._heights)]
 
-    def requeue(self, node: "Node", height: int) -> None:
+    def requeue(self, node: SettlingNode, height: int) -> None:
         """Move a node to a greater height, within the queue if it is queued."""
         if node.state == QUEUED:
             level = self._levels[node.height]
@@ -303,7 +394,7 @@ class Transactions:
             self.queue([node])
         node.height = height
 
-    def _settle_level(self, nodes: "Sequence[Node]", height: int) -> None:
+    def _settle_level(self, nodes: Sequence[SettlingNode], height: int) -> None:
         """Settle the nodes at this height, when nothing below is left to settle; queue the rest.
 
         Most often these are all the nodes that follow a source, so they skip the queue.
@@ -382,7 +473,7 @@ class Transactions:
         self._cut_after = self.number
         return bool(self._waiting)
 
-    def _next_change(self) -> PendingChange | None:
+    def _next_change(self) -> PendingChange[ChangeSource] | None:
         """Take the next waiting change; report and drop endless ones."""
         if self._cut_after == self.number:
             self._drop_most()
@@ -424,7 +515,7 @@ class Transactions:
         self.number += 1  # so that no emission counts as current
 
 
-_NO_LEVEL: Final[Any] = []  # stays empty, as no height is -1
+_NO_LEVEL: Final[list[SettlingNode]] = []  # stays empty, as no height is -1
 
 
 class _Gap:

@@ -21,12 +21,12 @@ class Lifted:
 
     __slots__ = ("emitting", "function", "many", "one", "propagates_absent", "two")
 
-    def __init__(self, function: Callable[..., Any], *, propagates_absent: bool = False) -> None:
-        self.function: Callable[..., Any] = function
-        self.one: Callable[..., Any] = function
-        self.two: Callable[..., Any] = function
-        self.many: Callable[..., Any] = function
-        self.emitting: Callable[..., Any] = function
+    def __init__(self, function: Callable[..., object], *, propagates_absent: bool = False) -> None:
+        self.function: Callable[..., object] = function
+        self.one: Callable[..., object] = function
+        self.two: Callable[..., object] = function
+        self.many: Callable[..., object] = function
+        self.emitting: Callable[..., object] = function
         self.propagates_absent: bool = propagates_absent
         if propagates_absent:
             self.one = _propagating_one(function)
@@ -39,7 +39,7 @@ class Lifted:
         function = self.function
 
         @functools.wraps(function)
-        def named(*args: Any) -> Any:
+        def named(*args: object) -> object:
             unnamed = len(args) - len(names)
             return function(*args[:unnamed], **dict(zip(names, args[unnamed:], strict=True)))
 
@@ -51,8 +51,8 @@ class Lifted:
         return getattr(self.function, "__name__", None) or repr(self.function)
 
 
-def _propagating_one(function: Callable[..., Any]) -> Callable[[Any], Any]:
-    def propagating(a: Any) -> Any:
+def _propagating_one(function: Callable[..., object]) -> Callable[[Any], object]:
+    def propagating(a: object) -> object:
         if a is NoValue or a is Unknown:
             return a
         return function(a)
@@ -60,8 +60,8 @@ def _propagating_one(function: Callable[..., Any]) -> Callable[[Any], Any]:
     return propagating
 
 
-def _propagating_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    def propagating(a: Any, b: Any) -> Any:
+def _propagating_two(function: Callable[..., object]) -> Callable[[Any, Any], object]:
+    def propagating(a: object, b: object) -> object:
         if a is NoValue or a is Unknown:
             return a
         if b is NoValue or b is Unknown:
@@ -71,8 +71,8 @@ def _propagating_two(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     return propagating
 
 
-def _propagating_many(function: Callable[..., Any]) -> Callable[..., Any]:
-    def propagating(*args: Any) -> Any:
+def _propagating_many(function: Callable[..., object]) -> Callable[..., object]:
+    def propagating(*args: object) -> object:
         for argument in args:
             if argument is NoValue or argument is Unknown:
                 return argument
@@ -81,8 +81,8 @@ def _propagating_many(function: Callable[..., Any]) -> Callable[..., Any]:
     return propagating
 
 
-def _never_novalue(function: Callable[..., Any]) -> Callable[..., Any]:
-    def emitting(*args: Any) -> Any:
+def _never_novalue(function: Callable[..., object]) -> Callable[..., object]:
+    def emitting(*args: object) -> object:
         result = function(*args)
         return NoChange if result is NoValue else result
 

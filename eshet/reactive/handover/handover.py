@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from eshet.reactive.core.batch import Batch
-from eshet.reactive.core.graph import Node, RestoreContext, ScopeNodes, ValueNode
-from eshet.reactive.core.handle import Reactive
+from eshet.reactive.core.graph import Node, RestoreContext, ScopeNodes, StateData, ValueNode
+from eshet.reactive.core.handle import AnyReactive
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.core.origin import NodeName
-from eshet.reactive.core.transaction import Transactions, thread_local
+from eshet.reactive.core.transaction import SettlingNode, Transactions, thread_local
 from eshet.reactive.handover.matching import Description, match
 from eshet.scope import Scope
 from eshet.text import safe_repr
@@ -40,7 +40,7 @@ __all__ = [
     "take_snapshots",
 ]
 
-R = TypeVar("R", bound=Reactive[Any])
+R = TypeVar("R", bound=AnyReactive)
 
 _PLACE = re.compile(r" at (0x[0-9a-f]+|\S+:\d+)")  # not stable across edits
 
@@ -59,7 +59,7 @@ class Snapshot(NamedTuple):
     """The state of one thing, or why it is `Lost`, and the description of that thing."""
 
     description: Description
-    data: Any
+    data: StateData
 
 
 @dataclass(slots=True)
@@ -178,7 +178,7 @@ class ObservedValue:
         return self._last is not NoValue
 
     @property
-    def known(self) -> Any:
+    def known(self) -> object:
         """The value that its observers know; new observers begin with the present one."""
         return self._last if self.was_notified else self.node.value
 
@@ -216,7 +216,7 @@ def notify(values: Iterable[ObservedValue]) -> None:
     Other Values that depend on these settle too; their observers are notified if they change.
     """
     transactions = thread_local.transactions
-    known: dict[Node, Any] = {}
+    known: dict[SettlingNode, Any] = {}
     batch = _HandOverBatch(transactions, known)
     for each in values:
         known[each.node] = each.known
@@ -239,11 +239,11 @@ class _HandOverBatch(Batch):
 
     __slots__ = ("_known",)
 
-    def __init__(self, transactions: Transactions, known: Mapping[Node, Any]) -> None:
+    def __init__(self, transactions: Transactions, known: Mapping[SettlingNode, object]) -> None:
         super().__init__(transactions)
         self._known = known
 
-    def take(self, value: Any, transactions: Transactions) -> None:
+    def take(self, value: object, transactions: Transactions) -> None:
         """See `Batch`."""
         transactions.handover_number = transactions.number
         transactions.known = self._known
@@ -262,7 +262,7 @@ def _start_from_inputs(node: Node, context: RestoreContext) -> None:
         node.report(error)
 
 
-def _snapshot_of(node: Node, epoch: float = 0.0) -> Any:
+def _snapshot_of(node: Node, epoch: float = 0.0) -> object:
     """Return the snapshot of a node, or `Lost` if its function or a value in it raises."""
     try:
         return node.snapshot(epoch)
@@ -278,7 +278,7 @@ def _described(describe: "_Describer", rule: str, node: Node) -> Description | N
         return None
 
 
-def _restore(node: Node, data: Any, context: RestoreContext) -> Sequence[Any] | Lost:
+def _restore(node: Node, data: StateData, context: RestoreContext) -> Sequence[object] | Lost:
     """Restore a node; if that fails, leave it as it was.
 
     Returns:

@@ -60,7 +60,7 @@ class PendingCauses:
         # before causes were tracked have none.
         return [*[None] * (count - len(due)), *due[max(0, len(due) - count) :]]
 
-    def snapshot(self, epoch: float) -> list[Any]:
+    def snapshot(self, epoch: float) -> list[object]:
         """Return the causes as plain data; see `OperatorState.snapshot`.
 
         Repeated outputs start with a new cause in another version.

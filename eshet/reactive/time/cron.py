@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from heapq import heappop, heappush
-from typing import Any, Final
+from typing import Final
 
 from cronsim import CronSim, CronSimError
 
@@ -103,7 +103,7 @@ class Cron:
         return datetime.fromtimestamp(instant, self._zone).utcoffset()
 
 
-def _expression(at: Any) -> str:
+def _expression(at: object) -> str:
     """Return a time of day or a cron expression as the five fields of cron."""
     text = at.strip() if isinstance(at, str) else ""
     time = _TIME_OF_DAY.fullmatch(text)
@@ -121,7 +121,7 @@ def _expression(at: Any) -> str:
     return expression
 
 
-def _check_fields(at: Any, expression: str) -> None:
+def _check_fields(at: object, expression: str) -> None:
     """Check that this has five fields; cronsim accepts more, for seconds and years."""
     if isinstance(at, PlainValue):
         raise CronSimError("it is fixed, so for the current value of a Value write `value.value`")

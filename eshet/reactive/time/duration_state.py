@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from eshet.clock import ClockStep
-from eshet.reactive.core.graph import RestoreContext
+from eshet.reactive.core.graph import RestoreContext, StateData
 from eshet.reactive.core.markers import NoChange, is_absent
 from eshet.reactive.time.state import OperatorState, loop_time, moved
 
@@ -27,16 +27,16 @@ class Throttle(OperatorState):
     def wake_at(self) -> float | None:
         return None
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         if self._blocked_since is not None and now < self._blocked_since + self.seconds:
             return []
         self._blocked_since = now
         return [value]
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [_to_data(self._blocked_since, epoch)]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         self._blocked_since = _from_data(data[0], context.epoch)
         return []
 
@@ -54,27 +54,27 @@ class Debounce(OperatorState):
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self._since: float | None = None
-        self._held: Any = None
+        self._held: object = None
 
     @property
     def wake_at(self) -> float | None:
         return None if self._since is None else self._since + self.seconds
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         if is_absent(value):
             self._since = self._held = None
             return [value]
         self._since, self._held = now, value
         return []
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         held, self._since, self._held = self._held, None, None
         return [held]
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [_to_data(self._since, epoch), self._held]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         since, held = data
         self._since = _from_data(since, context.epoch)
         self._held = held
@@ -106,24 +106,24 @@ class ForDuration(OperatorState):
     def wake_at(self) -> float | None:
         return None if self._since is None or self.on else self._since + self.seconds
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         if is_absent(value) or not value:
             self._since = None
         elif self._since is None:
             self._since = now
         return self._update(now)
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         return self._update(now)
 
-    def adjust(self, seconds: float, now: float) -> list[Any]:
+    def adjust(self, seconds: float, now: float) -> list[object]:
         self.seconds = seconds
         return self._update(now)
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [_to_data(self._since, epoch), self.on]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         since, on = data
         self._since = _from_data(since, context.epoch)
         self.on = bool(on)
@@ -133,7 +133,7 @@ class ForDuration(OperatorState):
     def move(self, step: ClockStep) -> None:
         self._since = _moved(self._since, step)
 
-    def _update(self, now: float) -> list[Any]:
+    def _update(self, now: float) -> list[object]:
         before = self.on
         self.on = self._since is not None and now >= self._since + self.seconds
         return [] if self.on == before else [self.on]
@@ -171,7 +171,7 @@ class Hold(OperatorState):
             )
         return None if self._at_most is None else self._rose + self._at_most
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         true = not is_absent(value) and bool(value or self._pulses)
         before = self.on
         if true and not self._input_on:
@@ -180,17 +180,17 @@ class Hold(OperatorState):
         self._update(now)
         return [] if self.on == before else [self.on]
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         return [self.on] if self._update(now) else []
 
-    def adjust(self, seconds: float, now: float) -> list[Any]:
+    def adjust(self, seconds: float, now: float) -> list[object]:
         self.seconds = seconds
         return self.wake(now)
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [self._rose - epoch, self._input_on, self.on]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         rose, still, on = data
         self._rose = loop_time(rose, context.epoch)
         self._input_on, self.on = bool(still), bool(on)
@@ -223,15 +223,15 @@ class Fold(OperatorState):
 
     def __init__(
         self,
-        step: Callable[[Any, Any], Any],
-        state: Any,
-        timeouts: Mapping[Any, tuple[float, Any]],
+        step: Callable[[Any, Any], object],
+        state: object,
+        timeouts: Mapping[Any, tuple[float, object]],
         now: float,
     ) -> None:
         super().__init__()
         self._step = step
         self._timeouts = timeouts
-        self.state: Any = state
+        self.state: object = state
         self._since = now
 
     @property
@@ -239,19 +239,19 @@ class Fold(OperatorState):
         timeout = self._timeouts.get(self.state)
         return None if timeout is None else self._since + timeout[0]
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         if is_absent(value):
             return []
         state = self._step(self.state, value)
         return [] if state is NoChange else self._enter(state, now)
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         return self._enter(self._timeouts[self.state][1], now)
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [self.state, self._since - epoch]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         state, since = data
         since = loop_time(since, context.epoch)
         self._timeouts.get(state)  # raises for an unhashable state, before anything changes
@@ -274,7 +274,7 @@ class Fold(OperatorState):
     def move(self, step: ClockStep) -> None:
         self._since = moved(self._since, step)
 
-    def _enter(self, state: Any, now: float) -> list[Any]:
+    def _enter(self, state: object, now: float) -> list[object]:
         before, self.state, self._since = self.state, state, now
         return [] if state == before else [state]
 

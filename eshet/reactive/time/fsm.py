@@ -5,17 +5,17 @@ import dataclasses
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from eshet.cause import Cause, current, following, use_cause
 from eshet.clock import ClockStep, ClockWatcher, clock_watcher
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, RestoreContext, ValueNode
+from eshet.reactive.core.graph import EventNode, RestoreContext, StateData, ValueNode
 from eshet.reactive.core.handle import node_of
 from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.transaction import ENDED, Transactions
-from eshet.reactive.core.value import Value, value_of
+from eshet.reactive.core.value import AnyValue, Value, value_of
 from eshet.reactive.filters import no_repeat
 from eshet.reactive.fn import fn
 from eshet.reactive.handover.handover import named
@@ -23,7 +23,8 @@ from eshet.reactive.time.state import loop_time, moved
 
 __all__ = ["FSM"]
 
-NextState = Callable[..., tuple[Any, float | None]]
+S = TypeVar("S")
+NextState = Callable[..., tuple[S, float | None]]
 
 
 class _Start:
@@ -37,7 +38,7 @@ START: Final = _Start()
 class _Step(NamedTuple):
     """The position of a machine: its state, the length of its timeout, and when it runs out."""
 
-    state: Any
+    state: object
     timeout_length: float | None
     timeout_time: float | None
 
@@ -49,10 +50,10 @@ _BEGINNING: Final = _Step(START, None, None)
 class _Machine:
     """The state of a machine, and its steps: independent of loop and graph."""
 
-    get_next_state: NextState
+    get_next_state: NextState[Any]
     at: _Step = _BEGINNING
 
-    def go_on(self, inputs: Sequence[Any], now: float) -> _Step:
+    def go_on(self, inputs: Sequence[object], now: float) -> _Step:
         """Take one step, with the inputs at `now`."""
         time_left = self._time_left(now)
         if time_left == 0:
@@ -116,13 +117,13 @@ class _MachineNode(ValueNode):
     def label(self) -> str:
         return f"FSM of {getattr(self._machine.get_next_state, '__name__', 'a function')}"
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         state, length, time = self._machine.at
         present = [node.value for node in self._inputs]
         cause = None if time is None or self._cause is None else self._cause.snapshot()
         return [state, length, None if time is None else time - epoch, present, cause]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         state, length, time, inputs, cause = data
         restored_cause = Cause.restored(cause)
         epoch = context.epoch
@@ -179,11 +180,11 @@ class _MachineNode(ValueNode):
             self._timeout_event.change(deadline)
 
 
-def _input_of(node: ValueNode | EventNode) -> Any:
+def _input_of(node: ValueNode | EventNode) -> object:
     return list(node.emissions) if isinstance(node, EventNode) else node.value
 
 
-class FSM:
+class FSM(Generic[S]):
     """A state machine with a timeout.
 
     Args:
@@ -209,13 +210,13 @@ class FSM:
 
     START = START
 
-    state: Value[Any]
+    state: Value[S]
     timeout_length: Value[float | None]
     timeout_time: Value[float | None]
     timeout_event: Event[float]
 
     def __init__(
-        self, get_next_state: NextState, inputs: Iterable[Any], *, name: str | None = None
+        self, get_next_state: NextState[S], inputs: Iterable[object], *, name: str | None = None
     ) -> None:
         loop = asyncio.get_running_loop()
         reactives = [ensure_reactive(each) for each in inputs]
@@ -232,6 +233,6 @@ class FSM:
         return f"FSM(state={self.state.value!r})"
 
 
-def _part_of(steps: Value[Any], name: str) -> Value[Any]:
-    part: Value[Any] = no_repeat(fn(operator.attrgetter(name))(steps))
-    return part
+def _part_of(steps: Value[_Step], name: str) -> AnyValue:
+    part: AnyValue = fn(operator.attrgetter(name))(steps)
+    return no_repeat(part)

@@ -6,24 +6,34 @@ inputs: by default, nothing is held on because a sensor is silent.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
-from eshet.reactive.core.event import event_of
+from eshet.reactive.core.event import Event, event_of
 from eshet.reactive.core.graph import EventNode, ValueNode
-from eshet.reactive.core.handle import node_of
-from eshet.reactive.core.value import Value, value_of
+from eshet.reactive.core.handle import AnyReactive, Held, Members, Reactive, node_of
+from eshet.reactive.core.value import AnyValue, Value, value_of
 from eshet.reactive.handover.handover import named
 from eshet.reactive.time.duration_state import Debounce, Fold, ForDuration, Hold, Throttle
 from eshet.reactive.time.nodes import TimedEvent, TimedValue, checked_seconds, length_of
 from eshet.reactive.time.operators import rate_limit
+from eshet.unknown import UnknownType
 
 __all__ = ["debounce", "fold_state", "for_duration", "hold", "throttle"]
 
+T = TypeVar("T")
+S = TypeVar("S")
 
-def debounce(source: Any, seconds: Any, *, name: str | None = None) -> Any:
+
+@overload
+def debounce(source: Value[T], seconds: Held[float], *, name: str | None = None) -> Value[T]: ...
+@overload
+def debounce(source: Event[T], seconds: Held[float], *, name: str | None = None) -> Event[T]: ...
+@overload
+def debounce(source: Members, seconds: Held[float], *, name: str | None = None) -> AnyReactive: ...
+def debounce(source: object, seconds: Held[float], *, name: str | None = None) -> object:
     """Return a Value or Event that follows its source once that has been quiet for a while.
 
     A Value starts with the current value of its source. `NoValue` and `Unknown` pass at once, and
@@ -37,14 +47,20 @@ def debounce(source: Any, seconds: Any, *, name: str | None = None) -> Any:
     Raises:
         RuntimeError: no loop is running.
     """
-    source, length = ensure_reactive(source), length_of(seconds)
-    node, state = node_of(source), Debounce(length.value)
+    reactive, length = ensure_reactive(source), length_of(seconds)
+    node, state = node_of(reactive), Debounce(length.value)
     if isinstance(node, EventNode):
         return named(event_of(TimedEvent(state, node, node_of(length))), name)
     return named(value_of(TimedValue(state, emissions_of(node), node_of(length), node.value)), name)
 
 
-def throttle(source: Any, seconds: Any, *, name: str | None = None) -> Any:
+@overload
+def throttle(source: Value[T], seconds: Held[float], *, name: str | None = None) -> Value[T]: ...
+@overload
+def throttle(source: Event[T], seconds: Held[float], *, name: str | None = None) -> Event[T]: ...
+@overload
+def throttle(source: Members, seconds: Held[float], *, name: str | None = None) -> AnyReactive: ...
+def throttle(source: object, seconds: Held[float], *, name: str | None = None) -> object:
     """Return an Event of the emissions of another, without those that follow another too soon.
 
     The latter are dropped. A Value would then be wrong, so for a Value this is `rate_limit`, which
@@ -58,15 +74,15 @@ def throttle(source: Any, seconds: Any, *, name: str | None = None) -> Any:
     Raises:
         RuntimeError: no loop is running.
     """
-    source = ensure_reactive(source)
-    node = node_of(source)
+    reactive = ensure_reactive(source)
+    node = node_of(reactive)
     if isinstance(node, ValueNode):
-        return rate_limit(source, seconds, name=name)
+        return rate_limit(reactive, seconds, name=name)
     length = length_of(seconds)
     return named(event_of(TimedEvent(Throttle(length.value), node, node_of(length))), name)
 
 
-def for_duration(source: Any, seconds: Any, *, name: str | None = None) -> Value[bool]:
+def for_duration(source: object, seconds: Held[float], *, name: str | None = None) -> Value[bool]:
     """Return a Value that is True when another has been true for some time without a break.
 
     `NoValue` and `Unknown` are not true: they make it False at once.
@@ -80,8 +96,8 @@ def for_duration(source: Any, seconds: Any, *, name: str | None = None) -> Value
         ReactiveTypeError: the source is an Event, which has no duration.
         RuntimeError: no loop is running.
     """
-    source, length = ensure_reactive(source), length_of(seconds)
-    node = node_of(source)
+    reactive, length = ensure_reactive(source), length_of(seconds)
+    node = node_of(reactive)
     if isinstance(node, EventNode):
         raise ReactiveTypeError("an Event has no duration: hold it first, with `yarp.hold`")
     state = ForDuration(length.value)
@@ -90,7 +106,11 @@ def for_duration(source: Any, seconds: Any, *, name: str | None = None) -> Value
 
 
 def hold(
-    source: Any, at_least: Any = 0, at_most: float | None = None, *, name: str | None = None
+    source: object,
+    at_least: Held[float] = 0,
+    *,
+    at_most: float | None = None,
+    name: str | None = None,
 ) -> Value[bool]:
     """Return a Value that is True while another is, for at least or at most some time.
 
@@ -107,24 +127,42 @@ def hold(
     Raises:
         RuntimeError: no loop is running.
     """
-    source, length = ensure_reactive(source), length_of(at_least)
+    reactive, length = ensure_reactive(source), length_of(at_least)
     if at_most is not None:
         checked_seconds(at_most)
-    node = node_of(source)
+    node = node_of(reactive)
     state = Hold(length.value, at_most, pulses=isinstance(node, EventNode))
     if isinstance(node, ValueNode):
         state.on_input(node.value, asyncio.get_running_loop().time())
     return named(value_of(TimedValue(state, emissions_of(node), node_of(length), state.on)), name)
 
 
+@overload
 def fold_state(
-    source: Any,
-    step: Callable[[Any, Any], Any],
-    initial: Any,
-    timeouts: Mapping[Any, tuple[float, Any]] | None = None,
+    source: Reactive[T | UnknownType],
+    step: Callable[[S, T], S],
+    initial: S,
     *,
+    timeouts: Mapping[S, tuple[float, S]] | None = None,
     name: str | None = None,
-) -> Value[Any]:
+) -> Value[S]: ...
+@overload
+def fold_state(
+    source: Members,
+    step: Callable[[S, Any], S],
+    initial: S,
+    *,
+    timeouts: Mapping[S, tuple[float, S]] | None = None,
+    name: str | None = None,
+) -> Value[S]: ...
+def fold_state(
+    source: object,
+    step: Callable[[Any, Any], object],
+    initial: object,
+    *,
+    timeouts: Mapping[Any, tuple[float, object]] | None = None,
+    name: str | None = None,
+) -> AnyValue:
     """Return a Value of the state of a machine that a source and time drive.
 
     The first value of a Value is not a step. `NoValue` and `Unknown` are not steps either, but
@@ -144,6 +182,6 @@ def fold_state(
     now = asyncio.get_running_loop().time()
     for seconds, _ in (timeouts or {}).values():
         checked_seconds(seconds)
-    source = ensure_reactive(source)
+    reactive = ensure_reactive(source)
     state = Fold(step, initial, timeouts or {}, now)
-    return named(value_of(TimedValue(state, emissions_of(node_of(source)), None, initial)), name)
+    return named(value_of(TimedValue(state, emissions_of(node_of(reactive)), None, initial)), name)

@@ -16,7 +16,7 @@ from eshet.clock import ClockStep, ClockWatcher, clock_watcher
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.event import Event
-from eshet.reactive.core.graph import EventNode, Node, RestoreContext, ValueNode
+from eshet.reactive.core.graph import EventNode, Node, RestoreContext, StateData, ValueNode
 from eshet.reactive.core.markers import NoValue, is_absent, is_same
 from eshet.reactive.core.subscription import Subscription
 from eshet.reactive.core.transaction import ENDED, Transactions
@@ -72,7 +72,7 @@ class _TimerDriver:
         if self._watcher is not None:
             self._watcher.discard(self)
 
-    def results(self, source: EventNode, seconds: ValueNode | EventNode | None) -> list[Any]:
+    def results(self, source: EventNode, seconds: ValueNode | EventNode | None) -> list[object]:
         """Return the immediate outputs when the source emits or the seconds change."""
         now = self._loop.time()
         results = []
@@ -97,26 +97,26 @@ class _TimerDriver:
         """Return the observed nodes."""
         return [subscription.node for subscription in self._subscriptions]
 
-    def on_input(self, value: Any) -> list[Any]:
+    def on_input(self, value: object) -> list[object]:
         """Process the current value of the source; return the immediate outputs."""
         results = self._input(value, self._loop.time())
         self._set_timer()
         return results
 
-    def _on_source(self, value: Any) -> None:
+    def _on_source(self, value: object) -> None:
         try:
             self._emit(self._input(value, self._loop.time()))
         except ReactiveTypeError as error:
             self._report(error)
 
-    def _input(self, value: Any, now: float) -> list[Any]:
+    def _input(self, value: object, now: float) -> list[object]:
         self._causes.on_input(now)
         return self.state.on_input(value, now)
 
-    def _on_seconds(self, seconds: Any) -> None:
+    def _on_seconds(self, seconds: object) -> None:
         self._emit(self._adjusted(seconds, self._loop.time()))
 
-    def _adjusted(self, seconds: Any, now: float) -> list[Any]:
+    def _adjusted(self, seconds: object, now: float) -> list[object]:
         """Change the seconds, unless they are unknown or not a length of time."""
         if is_absent(seconds):
             return []
@@ -126,7 +126,9 @@ class _TimerDriver:
             self._report(error)
             return []
 
-    def restore(self, data: Any, context: RestoreContext, *new_inputs: Any) -> list[Any]:
+    def restore(
+        self, data: StateData, context: RestoreContext, *new_inputs: object
+    ) -> list[object]:
         """Restore the operator state from a snapshot; return the outputs.
 
         Args:
@@ -175,7 +177,7 @@ class _TimerDriver:
         self._watcher.add(self)
         return self._watcher
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         """Return the operator state and its causes; see `OperatorState.snapshot`."""
         return [self.state.snapshot(epoch), self._causes.snapshot(epoch)]
 
@@ -209,16 +211,16 @@ class _TimerDriver:
             with use_cause(cause):
                 self._change([result])
 
-    def _emit(self, results: list[Any]) -> None:
+    def _emit(self, results: list[object]) -> None:
         self._set_timer()
         self._change(results)
 
-    def _change(self, results: list[Any]) -> None:
+    def _change(self, results: list[object]) -> None:
         for result in results:
             if self._node is not None:  # a callback of the previous result may have ended it
                 self._node.change(result)
 
-    def _log_dropped(self, dropped: Any) -> None:
+    def _log_dropped(self, dropped: object) -> None:
         if dropped is not None and self._node is not None:
             _log.warning(
                 "%s: dropped %s: it was due before the clock was set, or while the machine slept",
@@ -241,7 +243,7 @@ class TimedValue(ValueNode):
         state: OperatorState,
         source: EventNode,
         seconds: ValueNode | EventNode | None,
-        value: Any,
+        value: object,
     ) -> None:
         super().__init__(value, (source, seconds) if seconds is not None else (source,))
         self._source = source
@@ -254,7 +256,7 @@ class TimedValue(ValueNode):
         self._last_input = self._source.present()
         if not results:
             return False
-        self.value: Any = results[-1]
+        self.value: object = results[-1]
         return True
 
     def label(self) -> str:
@@ -263,10 +265,10 @@ class TimedValue(ValueNode):
     def stop(self) -> None:
         self._driver.stop()
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [self._driver.snapshot(epoch), self.value, self._source.present()]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[Any]:
         state, value, last_input = data
         new_inputs = _new_inputs(last_input, self._source.present())
         results = self._driver.restore(state, context, *new_inputs)
@@ -307,10 +309,10 @@ class TimedEvent(EventNode):
     def stop(self) -> None:
         self._driver.stop()
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return self._driver.snapshot(epoch)
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         return self._driver.restore(data, context)
 
     def detail(self) -> str:
@@ -323,7 +325,7 @@ class LaterValue(ValueNode):
     __slots__ = ("_driver", "_source")
 
     def __init__(
-        self, state: OperatorState, source: ValueNode | None, seconds: Node | None, value: Any
+        self, state: OperatorState, source: ValueNode | None, seconds: Node | None, value: object
     ) -> None:
         super().__init__(value)
         self._source = source
@@ -339,7 +341,7 @@ class LaterValue(ValueNode):
     def snapshot(self, epoch: float) -> Any:
         return [self._driver.snapshot(epoch), self.value, self._present()]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         state, value, last_input = data
         new_inputs = _new_inputs(last_input, self._present())
         results = self._driver.restore(state, context, *new_inputs)
@@ -352,7 +354,7 @@ class LaterValue(ValueNode):
     def sources(self) -> Sequence[Node]:
         return self._driver.observed_nodes()
 
-    def _present(self) -> Any:
+    def _present(self) -> object:
         return NoValue if self._source is None else self._source.value
 
 
@@ -372,10 +374,10 @@ class LaterEvent(EventNode):
     def stop(self) -> None:
         self._driver.stop()
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return self._driver.snapshot(epoch)
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         return self._driver.restore(data, context)
 
     def detail(self) -> str:
@@ -385,12 +387,12 @@ class LaterEvent(EventNode):
         return self._driver.observed_nodes()
 
 
-def _new_inputs(last_input: Any, present: Any) -> tuple[Any, ...]:
+def _new_inputs(last_input: object, present: object) -> tuple[object, ...]:
     """Return the current value of a source, if it differs from the last input."""
     return () if is_same(last_input, present) else (present,)
 
 
-def checked_seconds(seconds: Any) -> float:
+def checked_seconds(seconds: object) -> float:
     """Return a length of time, after checking it.
 
     Raises:
@@ -403,14 +405,15 @@ def checked_seconds(seconds: Any) -> float:
     return seconds
 
 
-def length_of(seconds: Any) -> Value[float]:
+def length_of(seconds: object) -> Value[float]:
     """Return a Value of a length of time, whose first value must be known.
 
     Raises:
         ReactiveTypeError: it is unknown, or not a length of time.
     """
-    value: Value[Any] = ensure_reactive(seconds)
-    if isinstance(value, Event):
+    length = ensure_reactive(seconds)
+    if isinstance(length, Event):
         raise ReactiveTypeError("a length of time is a number or a Value, not an Event")
-    checked_seconds(value.value)
+    checked_seconds(length.value)
+    value: Value[float] = length
     return value

@@ -8,15 +8,15 @@ import asyncio
 import enum
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar, overload
 
 from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.conversions import emissions_of
-from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, RestoreContext, ValueNode
-from eshet.reactive.core.handle import node_of
+from eshet.reactive.core.event import AnyEvent, Event, event_of
+from eshet.reactive.core.graph import EventNode, RestoreContext, StateData, ValueNode
+from eshet.reactive.core.handle import AnyReactive, Held, Members, Reactive, ReadableValue, node_of
 from eshet.reactive.core.markers import NoValue, PlainValue
 from eshet.reactive.core.value import Value, value_of
 from eshet.reactive.handover.handover import named
@@ -36,6 +36,7 @@ from eshet.reactive.time.state import (
     loop_time,
 )
 from eshet.time_zones import zone_of
+from eshet.unknown import UnknownType
 
 __all__ = [
     "NOTHING",
@@ -46,17 +47,19 @@ __all__ = [
     "time_window",
 ]
 
+T = TypeVar("T")
+
 
 class _ClockValue(LaterValue):
     """A date and time that a clock shows. Its snapshot is a number, which is plain data."""
 
     __slots__ = ()
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         state, shown, last_input = super().snapshot(epoch)
         return [state, shown.timestamp(), last_input]
 
-    def restore(self, data: Any, context: RestoreContext) -> Sequence[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         state, shown, last_input = data
         value = datetime.fromtimestamp(loop_time(shown, 0.0), self.value.tzinfo)
         return super().restore([state, value, last_input], context)
@@ -81,7 +84,23 @@ def emits(missed: Missed) -> bool:
     return missed == "emit"
 
 
-def emit_at(time: Any, *, name: str | None = None, missed: Missed = "drop") -> Event[Any]:
+@overload
+def emit_at(
+    time: Held[float | None] | ReadableValue[float | UnknownType | None],
+    *,
+    name: str | None = None,
+    missed: Missed = "drop",
+) -> Event[None]: ...
+@overload
+def emit_at(
+    time: Held[tuple[float, T]] | ReadableValue[tuple[float, T] | UnknownType | None],
+    *,
+    name: str | None = None,
+    missed: Missed = "drop",
+) -> Event[T]: ...
+@overload
+def emit_at(time: object, *, name: str | None = None, missed: Missed = "drop") -> AnyEvent: ...
+def emit_at(time: object, *, name: str | None = None, missed: Missed = "drop") -> AnyEvent:
     """Return an Event that emits at a time of the running loop, as of `loop.time()`.
 
     A time in the past emits in the next turn of the loop, never at once. Another time replaces the
@@ -106,9 +125,29 @@ def emit_at(time: Any, *, name: str | None = None, missed: Missed = "drop") -> E
     return named(event_of(LaterEvent(state, node, None)), name)
 
 
+@overload
 def delay(
-    source: Any, delay_seconds: Any, *, name: str | None = None, missed: Missed = "drop"
-) -> Any:
+    source: Value[T],
+    delay_seconds: Held[float],
+    *,
+    name: str | None = None,
+    missed: Missed = "drop",
+) -> Value[T]: ...
+@overload
+def delay(
+    source: Event[T],
+    delay_seconds: Held[float],
+    *,
+    name: str | None = None,
+    missed: Missed = "drop",
+) -> Event[T]: ...
+@overload
+def delay(
+    source: Members, delay_seconds: Held[float], *, name: str | None = None, missed: Missed = "drop"
+) -> AnyReactive: ...
+def delay(
+    source: object, delay_seconds: Held[float], *, name: str | None = None, missed: Missed = "drop"
+) -> object:
     """Return a Value or Event that follows its source with a delay.
 
     A Value starts with the current value of its source. Changes come in order, one by one.
@@ -125,17 +164,37 @@ def delay(
         RuntimeError: no loop is running.
     """
     asyncio.get_running_loop()
-    source, seconds = ensure_reactive(source), length_of(delay_seconds)
-    node = node_of(source)
+    reactive, seconds = ensure_reactive(source), length_of(delay_seconds)
+    node = node_of(reactive)
     state = Delay(seconds.value, emits_missed=isinstance(node, EventNode) and emits(missed))
     if isinstance(node, EventNode):
         return named(event_of(LaterEvent(state, node, node_of(seconds))), name)
     return named(value_of(LaterValue(state, node, node_of(seconds), node.value)), name)
 
 
+@overload
 def time_window(
-    source: Any, duration_seconds: Any, initial_value: Any = NOTHING, *, name: str | None = None
-) -> Value[Any]:
+    source: Reactive[T],
+    duration_seconds: Held[float],
+    initial_value: T | Literal[_Nothing.NOTHING] = NOTHING,
+    *,
+    name: str | None = None,
+) -> Value[list[T]]: ...
+@overload
+def time_window(
+    source: Members,
+    duration_seconds: Held[float],
+    initial_value: object = NOTHING,
+    *,
+    name: str | None = None,
+) -> Value[list[object]]: ...
+def time_window(
+    source: object,
+    duration_seconds: Held[float],
+    initial_value: object = NOTHING,
+    *,
+    name: str | None = None,
+) -> Value[list[Any]]:
     """Return a Value of the list of the values or emissions of the last seconds, newest last.
 
     An emission of an Event stays for that time. A value of a Value stays while it is current, and
@@ -153,8 +212,8 @@ def time_window(
         RuntimeError: no loop is running.
     """
     now = asyncio.get_running_loop().time()
-    source, seconds = ensure_reactive(source), length_of(duration_seconds)
-    node = node_of(source)
+    reactive, seconds = ensure_reactive(source), length_of(duration_seconds)
+    node = node_of(reactive)
     state = TimeWindow(seconds.value, stays=isinstance(node, ValueNode))
     if initial_value is not NOTHING:
         state.add_aging(initial_value, now)
@@ -164,7 +223,21 @@ def time_window(
     return named(value_of(window), name)
 
 
-def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None) -> Any:
+@overload
+def rate_limit(
+    source: Value[T], min_interval: Held[float] = 0.1, *, name: str | None = None
+) -> Value[T]: ...
+@overload
+def rate_limit(
+    source: Event[T], min_interval: Held[float] = 0.1, *, name: str | None = None
+) -> Event[T]: ...
+@overload
+def rate_limit(
+    source: Members, min_interval: Held[float] = 0.1, *, name: str | None = None
+) -> AnyReactive: ...
+def rate_limit(
+    source: object, min_interval: Held[float] = 0.1, *, name: str | None = None
+) -> object:
     """Return a Value or Event that changes at most once per interval.
 
     The first change passes at once. Of the changes within the interval after it, the last passes at
@@ -181,8 +254,8 @@ def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None)
         RuntimeError: no loop is running.
     """
     now = asyncio.get_running_loop().time()
-    source, seconds = ensure_reactive(source), length_of(min_interval)
-    node, state = node_of(source), RateLimit(seconds.value)
+    reactive, seconds = ensure_reactive(source), length_of(min_interval)
+    node, state = node_of(reactive), RateLimit(seconds.value)
     if isinstance(node, EventNode):
         return named(event_of(TimedEvent(state, node, node_of(seconds))), name)
     if node.value is not NoValue:
@@ -191,7 +264,7 @@ def rate_limit(source: Any, min_interval: Any = 0.1, *, name: str | None = None)
     return named(value_of(limited), name)
 
 
-def now(interval: Any = 1.0, tz: str | tzinfo | None = None) -> Value[datetime]:
+def now(interval: Held[float] = 1.0, tz: str | tzinfo | None = None) -> Value[datetime]:
     """Return a Value of the date and time of the wall clock, read repeatedly while it is in use.
 
     Args:

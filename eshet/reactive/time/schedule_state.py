@@ -7,7 +7,7 @@ from math import inf
 from typing import Any, Final
 
 from eshet.clock import ClockStep, wall_time
-from eshet.reactive.core.graph import RestoreContext
+from eshet.reactive.core.graph import RestoreContext, StateData
 from eshet.reactive.time.state import CauseRule, OperatorState, loop_time
 
 __all__ = ["GRACE", "ScheduleState"]
@@ -75,14 +75,14 @@ class ScheduleState(OperatorState):
         self._wait(now)
         return happens
 
-    def take_dropped(self) -> Any:
+    def take_dropped(self) -> object:
         dropped, self._dropped = self._dropped, None
         return None if dropped is None else self._local_time(dropped)
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return self._next
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         if data is None:
             return []
         if not 0 <= loop_time(data, 0.0) <= _LAST:
@@ -96,7 +96,7 @@ class ScheduleState(OperatorState):
         self._wait(context.now)
         return []
 
-    def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
+    def clock_stepped(self, step: ClockStep, now: float) -> list[object]:
         wall = wall_time()
         if self._next is None or wall < self._next:
             self._next = self._next_after(

@@ -121,7 +121,7 @@ def _schedule_event(
     return event_of(LaterEvent(ScheduleState(next_after, late, zone, now), None, None))
 
 
-def _one_of(argument: str, value: Any, *meanings: str) -> str:
+def _one_of(argument: str, value: object, *meanings: str) -> str:
     for meaning in meanings:
         if value == meaning:
             return meaning

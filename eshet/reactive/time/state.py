@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from eshet.clock import ClockStep, wall_now
 from eshet.exceptions import ReactiveTypeError
-from eshet.reactive.core.graph import RestoreContext
+from eshet.reactive.core.graph import RestoreContext, StateData
 from eshet.reactive.core.markers import is_absent
 from eshet.text import safe_repr
 
@@ -90,20 +90,20 @@ class OperatorState:
         """When to call `wake`; may be in the past."""
         raise NotImplementedError
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         """Process a new value or an emission."""
         raise NotImplementedError
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         """Do what was due at `wake_at`, which is not after `now`."""
         raise NotImplementedError
 
-    def adjust(self, seconds: float, now: float) -> list[Any]:
+    def adjust(self, seconds: float, now: float) -> list[object]:
         """Change the length of time, also for inputs that were received before."""
         self.seconds = seconds
         return []
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         """Return the state as plain data, without the length of time.
 
         Args:
@@ -111,14 +111,14 @@ class OperatorState:
         """
         raise NotImplementedError
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         """Replace the state by one from a snapshot of the same kind.
 
         The outputs are levels that hold by now, and events that were missed.
         """
         raise NotImplementedError
 
-    def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
+    def clock_stepped(self, step: ClockStep, now: float) -> list[object]:
         """Adapt to a step of the wall clock, which corrects the age of restored times.
 
         The outputs are levels that hold by now, and events that were missed.
@@ -132,7 +132,7 @@ class OperatorState:
         """Replace all times in the state by the result of `moved` for them."""
         raise NotImplementedError
 
-    def take_dropped(self) -> Any:
+    def take_dropped(self) -> object:
         """Return the first output that `wake` dropped as too late, and forget it; None if none."""
         return None
 
@@ -153,30 +153,30 @@ class Delay(OperatorState):
     def __init__(self, seconds: float, *, emits_missed: bool = False) -> None:
         super().__init__(seconds)
         self._emits_missed = emits_missed
-        self._pending: deque[tuple[float, Any]] = deque()  # (time of input, value)
+        self._pending: deque[tuple[float, object]] = deque()  # (time of input, value)
 
     @property
     def wake_at(self) -> float | None:
         return self._pending[0][0] + self.seconds if self._pending else None
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         self._pending.append((now, value))
         return []
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         due = []
         while self._pending and self._pending[0][0] + self.seconds <= now:
             due.append(self._pending.popleft()[1])
         return due
 
-    def adjust(self, seconds: float, now: float) -> list[Any]:
+    def adjust(self, seconds: float, now: float) -> list[object]:
         self.seconds = seconds
         return self.wake(now)
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [[since - epoch, value] for since, value in self._pending]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[Any]:
         self._pending = deque((loop_time(since, context.epoch), value) for since, value in data)
         return [] if self._emits_missed else self.wake(context.down_until)
 
@@ -201,10 +201,10 @@ class TimeWindow(OperatorState):
         super().__init__(seconds)
         self._stays = stays
         # (value, time from which it ages); those that age come first, oldest first.
-        self._entries: deque[tuple[Any, float | None]] = deque()
+        self._entries: deque[tuple[object, float | None]] = deque()
 
     @property
-    def values(self) -> list[Any]:
+    def values(self) -> list[object]:
         """The values in the window."""
         return [value for value, _ in self._entries]
 
@@ -213,13 +213,13 @@ class TimeWindow(OperatorState):
         since = self._entries[0][1] if self._entries else None
         return None if since is None else since + self.seconds
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         if self._stays and self._entries and self._entries[-1][1] is None:
             self._entries.append((self._entries.pop()[0], now))
         self._entries.append((value, None if self._stays else now))
         return [self.values]
 
-    def add_aging(self, value: Any, now: float) -> None:
+    def add_aging(self, value: object, now: float) -> None:
         """Add a value that ages from now on, independent of the last one."""
         self._entries.append((value, now))
 
@@ -230,14 +230,14 @@ class TimeWindow(OperatorState):
             windows.append(self.values)
         return windows
 
-    def adjust(self, seconds: float, now: float) -> list[Any]:
+    def adjust(self, seconds: float, now: float) -> list[object]:
         self.seconds = seconds
         return [self.values] if self._forget(now) else []
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return [[None if since is None else since - epoch, value] for value, since in self._entries]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         self._entries = deque(
             (value, None if since is None else loop_time(since, context.epoch))
             for since, value in data
@@ -270,29 +270,29 @@ class RateLimit(OperatorState):
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self._blocked_since: float | None = None
-        self._held: list[Any] = []  # the last input of the interval, if any
+        self._held: list[object] = []  # the last input of the interval, if any
 
     @property
     def wake_at(self) -> float | None:
         return None if self._blocked_since is None else self._blocked_since + self.seconds
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: object, now: float) -> list[object]:
         if self._blocked_since is None:
             self._blocked_since = now
             return [value]
         self._held = [value]
         return []
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         held, self._held = self._held, []
         self._blocked_since = now if held else None
         return held
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         since = self._blocked_since
         return [None if since is None else since - epoch, list(self._held)]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         since, held = data
         self._blocked_since = None if since is None else loop_time(since, context.epoch)
         self._held = list(held)
@@ -319,14 +319,14 @@ class At(OperatorState):
     def __init__(self, *, emits_missed: bool = False) -> None:
         super().__init__()
         self._emits_missed = emits_missed
-        self._due: tuple[float, Any] | None = None
+        self._due: tuple[float, object] | None = None
         self._set_at = -math.inf
 
     @property
     def wake_at(self) -> float | None:
         return None if self._due is None else self._due[0]
 
-    def on_input(self, value: Any, now: float) -> list[Any]:
+    def on_input(self, value: Any, now: float) -> list[object]:
         self._due, self._set_at = None, now
         if value is not None and not is_absent(value):
             pair = isinstance(value, tuple) and len(value) == 2
@@ -339,17 +339,17 @@ class At(OperatorState):
             self._due = (time, payload)
         return []
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         due, self._due = self._due, None
         return [] if due is None else [due[1]]
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         if self._due is None:
             return []
         time, payload = self._due
         return [time - epoch, payload, None if self._set_at == -math.inf else self._set_at - epoch]
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[Any]:
         time, payload, set_at = [*data, None][:3] if data else (None, None, None)
         due = None if time is None else loop_time(time, context.epoch)
         self._set_at = -math.inf if set_at is None else loop_time(set_at, context.epoch)
@@ -382,26 +382,26 @@ class Clock(OperatorState):
     def wake_at(self) -> float | None:
         return self._next
 
-    def wake(self, now: float) -> list[Any]:
+    def wake(self, now: float) -> list[object]:
         # Based on the previous time, to avoid drift; readings missed during sleep are skipped.
         self._next += self.seconds * ((now - self._next) // self.seconds + 1)
         return [wall_now(self._tz)]
 
-    def adjust(self, seconds: float, now: float) -> list[Any]:
+    def adjust(self, seconds: float, now: float) -> list[object]:
         if not seconds > 0:
             raise ReactiveTypeError("an interval is a number of seconds above 0")
         self.seconds = seconds
         self._next = now + seconds
         return []
 
-    def snapshot(self, epoch: float) -> Any:
+    def snapshot(self, epoch: float) -> object:
         return self._next - epoch
 
-    def restore(self, data: Any, context: RestoreContext) -> list[Any]:
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
         # An overdue reading comes in the next turn; otherwise keep the rhythm of the old readings.
         self._next = min(self._next, loop_time(data, context.epoch))
         return []
 
-    def clock_stepped(self, step: ClockStep, now: float) -> list[Any]:
+    def clock_stepped(self, step: ClockStep, now: float) -> list[object]:
         self._next = now  # the last reading is wrong
         return []

@@ -4,6 +4,7 @@ import pytest
 import yarp as plain
 
 from eshet import reactive as yarp
+from eshet.reactive.core.handle import node_of
 from tests.support.hearing import Errors, heard
 
 
@@ -106,4 +107,4 @@ def test_make_same_type_makes_another_of_its_kind():
     assert yarp.make_same_type(a).value == 1
     assert yarp.make_same_type(a, initial_value=None).value is None
     assert type(yarp.make_same_type(event)) is yarp.Event
-    assert yarp.make_same_type(a, inputs=[a + 1])._node.height == 2
+    assert node_of(yarp.make_same_type(a, inputs=[a + 1])).height == 2

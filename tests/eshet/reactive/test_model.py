@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from eshet import reactive as yarp
+from eshet.reactive.core.handle import node_of
 from eshet.scope import Scope
 from eshet.unknown import Unknown
 from eshet_rules.testing.virtual_time import VirtualLoop
@@ -315,7 +316,7 @@ class Pair:
         if life == "in a scope":
             with self.scope.active():
                 self.real.append(model.make(real))
-            model.owned = self.real[-1]._node not in {each._node for each in real}
+            model.owned = node_of(self.real[-1]) not in {node_of(each) for each in real}
         else:
             self.real.append(model.make(real))
             model.owned = False
@@ -327,7 +328,7 @@ class Pair:
             if at in self.forgotten:
                 self.real[at] = None
             else:
-                node = each._node
+                node = node_of(each)
                 each.on_value_changed(lambda x, at=at, n=node: self.log.append((n.height, at, x)))
 
     async def play(self, change):

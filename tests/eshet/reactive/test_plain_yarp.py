@@ -9,6 +9,7 @@ import pytest
 import yarp as plain
 
 from eshet import reactive as yarp
+from eshet.reactive.core.handle import node_of
 from eshet.scope import Scope
 from tests.support.hearing import heard
 
@@ -28,9 +29,16 @@ def test_a_plain_value_is_followed_by_our_functions():
 
 
 def test_a_plain_value_is_followed_once_however_often_it_is_used():
-    source = plain.Value(1)
+    callbacks = []
+
+    class Followed(plain.Value):
+        def on_value_changed(self, callback):
+            callbacks.append(callback)
+            return super().on_value_changed(callback)
+
+    source = Followed(1)
     results = [yarp.fn(abs)(source) for _ in range(5)]
-    assert len(source._on_value_changed) == 1
+    assert len(callbacks) == 1
     source.value = -3
     assert [each.value for each in results] == [3] * 5
 
@@ -78,7 +86,7 @@ def test_a_plain_value_keeps_what_follows_it_alive_and_nothing_more():
     gc.collect()
     source.value = -2
     assert told == [2]
-    node = source.__dict__["_eshet_node"]
+    node = node_of(source)
     assert node.uses == 2
     dropped = yarp.fn(abs)(source)
     del dropped

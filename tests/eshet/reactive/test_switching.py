@@ -4,6 +4,7 @@ import pytest
 
 from eshet import reactive as yarp
 from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.core.handle import node_of
 from eshet.unknown import Unknown
 from tests.support.hearing import Errors, heard
 
@@ -61,8 +62,8 @@ def test_a_selected_node_that_is_higher_settles_first():
     join.clear()
     source.value = 2
     assert join == [(7, 2)]
-    assert switch._node.height > deep._node.height
-    assert total._node.height > switch._node.height
+    assert node_of(switch).height > node_of(deep).height
+    assert node_of(total).height > node_of(switch).height
 
 
 def test_only_the_selected_one_is_kept_alive_and_runs():
@@ -81,7 +82,7 @@ def test_only_the_selected_one_is_kept_alive_and_runs():
     assert switch.value == 2
     del switch
     selector.value = None
-    assert source._node.dependents is None
+    assert node_of(source).dependents is None
 
 
 def test_a_switch_that_would_follow_itself_is_reported_and_goes_on():
@@ -120,4 +121,4 @@ def test_selecting_the_same_again_is_a_change_without_another_edge():
     told = heard(yarp.switch(selector))
     selector.value = a
     assert told == [1]
-    assert len(a._node.dependents) == 1
+    assert len(node_of(a).dependents) == 1

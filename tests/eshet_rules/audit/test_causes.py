@@ -204,7 +204,7 @@ TIMERS = {
     "hold at most": (
         """
         odd = yarp.event_to_value(bell) == 1
-        await yarp.state_register("/out", yarp.hold(odd, 10, 60))
+        await yarp.state_register("/out", yarp.hold(odd, 10, at_most=60))
         """,
         [(True, "1"), (False, "timer after 2")],  # it would have gone on without the second
     ),
@@ -247,7 +247,7 @@ TIMERS = {
         def step(state, n):
             return "on" if n == 1 else yarp.NoChange
         timeouts = {"on": (5, "off")}
-        await yarp.state_register("/out", yarp.fold_state(bell, step, "start", timeouts))
+        await yarp.state_register("/out", yarp.fold_state(bell, step, "start", timeouts=timeouts))
         """,
         [("on", "1"), ("off", "timer after 1")],
     ),
@@ -282,7 +282,7 @@ async def test_a_machine_that_goes_on_by_itself_names_each_step_by_the_one_befor
     await ringing.load(
         """
         timeouts = {"red": (5, "amber"), "amber": (5, "green")}
-        state = yarp.fold_state(bell, lambda state, n: "red", "dark", timeouts)
+        state = yarp.fold_state(bell, lambda state, n: "red", "dark", timeouts=timeouts)
         await yarp.state_register("/out", state)
         """
     )
@@ -383,7 +383,7 @@ GOES_ON = {
         """
         timeouts = {"on": (60, "off")}
         await yarp.state_register(
-            "/out", yarp.fold_state(bell, lambda state, n: "on", "off", timeouts)
+            "/out", yarp.fold_state(bell, lambda state, n: "on", "off", timeouts=timeouts)
         )
         """,
         ("off", "timer after 1"),

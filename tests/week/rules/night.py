@@ -11,6 +11,6 @@ def press(mode, _):
 @rule
 async def mode():
     button = await yarp.event_listen("/bedroom/button")
-    mode = yarp.fold_state(button, press, "day", {"night": (8 * 3600, "day")})
+    mode = yarp.fold_state(button, press, "day", timeouts={"night": (8 * 3600, "day")})
     await yarp.state_register("/night/mode", mode)
     await yarp.set_value("/bedroom/lamp", yarp.no_repeat(mode == "day"))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from eshet.reactive import Event, Value, fn, transaction
+from eshet.reactive.core.handle import node_of
 from eshet.reactive.core.subscription import Preparation
 from eshet.reactive.core.tracing import on_transaction
 from eshet.reactive.handover.handover import quietly
@@ -197,7 +198,7 @@ def test_it_collects_while_transactions_are_traced() -> None:
     v.value = 2
     watching.dispose()
     assert history.value == [2]
-    assert [each.after for each in steps if each.node is history._node] == [[2]]
+    assert [each.after for each in steps if each.node is node_of(history)] == [[2]]
 
 
 def test_it_runs_before_two_nodes_of_a_version_that_was_prepared() -> None:
@@ -223,4 +224,4 @@ def test_one_that_was_disposed_runs_before_no_other_node() -> None:
     first = Value(inputs=(v,), get_value=lambda: v.value)
     subscription.dispose()
     second = Value(inputs=(v,), get_value=lambda: v.value)
-    assert (len(first._node.inputs), len(second._node.inputs)) == (2, 1)
+    assert (len(node_of(first).inputs), len(node_of(second).inputs)) == (2, 1)

@@ -7,6 +7,7 @@ import pytest
 
 from eshet import reactive as yarp
 from eshet.reactive.core.graph import Node, ScopeNodes, ValueNode
+from eshet.reactive.core.handle import node_of
 from eshet.reactive.core.transaction import ENDED, IDLE
 from eshet.scope import Scope
 from tests.support.hearing import heard
@@ -28,27 +29,27 @@ def test_a_derived_node_is_higher_than_its_inputs():
     a = yarp.Value(1)
     b = a + 1
     c = a + b
-    assert [v._node.height for v in (a, b, c)] == [0, 1, 2]
-    check_invariants(a._node, b._node, c._node)
+    assert [node_of(v).height for v in (a, b, c)] == [0, 1, 2]
+    check_invariants(node_of(a), node_of(b), node_of(c))
 
 
 def test_an_input_given_twice_is_one_edge():
     a = yarp.Value(1)
     doubled = a + a
-    assert a._node.dependents == [doubled._node]
-    assert a._node.uses == 2
-    check_invariants(a._node, doubled._node)
+    assert node_of(a).dependents == [node_of(doubled)]
+    assert node_of(a).uses == 2
+    check_invariants(node_of(a), node_of(doubled))
 
 
 def test_uses_are_handles_dependents_and_callbacks():
     a = yarp.Value(1)
     b = a + 1
     subscription = a.subscribe(print)
-    assert a._node.uses == 3
+    assert node_of(a).uses == 3
     subscription.dispose()
-    assert a._node.uses == 2
+    assert node_of(a).uses == 2
     del b
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1
 
 
 @pytest.fixture
@@ -75,16 +76,16 @@ def test_a_derived_node_that_nothing_uses_is_freed_at_once():
     assert alive() is not None
     del derived
     assert alive() is None
-    assert a._node.dependents is None
+    assert node_of(a).dependents is None
 
 
 @pytest.mark.usefixtures("no_gc")
 def test_a_whole_chain_goes_with_the_last_handle():
     a = yarp.Value(1)
     end = yarp.fn(Witness())(yarp.no_repeat(yarp.value_to_event(a + 1)))
-    assert a._node.uses == 2
+    assert node_of(a).uses == 2
     del end
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1
 
 
 def test_dropping_a_chain_of_100_000_nodes_does_not_recurse():
@@ -93,7 +94,7 @@ def test_dropping_a_chain_of_100_000_nodes_does_not_recurse():
     for _ in range(100_000):
         x = x + 1
     del x
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1
 
 
 def test_ten_thousand_dropped_nodes_are_not_run_and_not_kept():
@@ -104,17 +105,17 @@ def test_ten_thousand_dropped_nodes_are_not_run_and_not_kept():
     runs.clear()
     a.value = 1
     assert runs == []
-    assert a._node.dependents is None
+    assert node_of(a).dependents is None
 
 
 def test_inputs_sweep_their_dependents_when_half_have_ended():
     a = yarp.Value(0)
     derived = [a + n for n in range(10)]
     del derived[:5]
-    assert len(a._node.dependents) == 10
+    assert len(node_of(a).dependents) == 10
     del derived[0]
-    assert len(a._node.dependents) == 4
-    check_invariants(a._node, *(v._node for v in derived))
+    assert len(node_of(a).dependents) == 4
+    check_invariants(node_of(a), *(node_of(v) for v in derived))
 
 
 def test_a_node_with_a_callback_lives_as_long_as_its_source():
@@ -128,9 +129,9 @@ def test_a_node_with_a_callback_lives_as_long_as_its_source():
 def test_what_only_callbacks_use_ends_when_they_are_disposed():
     a = yarp.Value(1)
     subscription = (a + 1).subscribe(print)
-    assert a._node.uses == 2
+    assert node_of(a).uses == 2
     subscription.dispose()
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1
 
 
 def test_a_source_and_what_hears_it_are_garbage_when_nobody_can_set_it():
@@ -146,8 +147,8 @@ def test_a_function_that_raises_at_once_leaves_nothing_in_the_graph():
     a, b = yarp.Value(1), yarp.Value(0)
     with pytest.raises(ZeroDivisionError):
         yarp.fn(lambda pair, _: 1 / 0)([a, b], 3)
-    assert a._node.uses == b._node.uses == 1
-    assert a._node.dependents is None
+    assert node_of(a).uses == node_of(b).uses == 1
+    assert node_of(a).dependents is None
 
 
 def test_a_node_ends_with_its_scope_though_somebody_holds_it():
@@ -164,7 +165,7 @@ def test_a_node_ends_with_its_scope_though_somebody_holds_it():
     source.value = 2
     assert runs == told == []
     assert derived.value == 1
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1
 
 
 def test_what_listens_to_an_ended_node_hears_nothing():
@@ -189,7 +190,7 @@ def test_what_is_made_in_a_disposed_scope_has_ended_before_it_began():
     a.value = 2
     assert derived.value == 2
     assert told == []
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1
 
 
 def test_a_scope_keeps_no_node_that_nothing_uses():
@@ -215,7 +216,7 @@ def test_nothing_of_a_disposed_scope_is_alive():
     assert alive() is not None
     scope.dispose()
     assert alive() is None
-    assert outside._node.uses == 1
+    assert node_of(outside).uses == 1
 
 
 def test_disposing_a_scope_of_10_000_nodes_ends_them_all():
@@ -226,8 +227,8 @@ def test_disposing_a_scope_of_10_000_nodes_ends_them_all():
         for value in held:
             value.on_value_changed(print)
     scope.dispose()
-    assert a._node.uses == 1
-    assert all(value._node.state == ENDED for value in held)
+    assert node_of(a).uses == 1
+    assert all(node_of(value).state == ENDED for value in held)
 
 
 def test_an_intermediate_node_lives_by_its_dependant_alone():

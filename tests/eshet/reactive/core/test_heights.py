@@ -4,6 +4,7 @@ import pytest
 
 from eshet import reactive as yarp
 from eshet.exceptions import DependencyLoop
+from eshet.reactive.core.handle import node_of
 from tests.support.hearing import heard
 
 
@@ -54,14 +55,14 @@ def test_an_added_input_raises_all_that_depends_on_it():
     told = heard(top)
     a.value = 2
     assert told == [(6, 7)]
-    assert deep._node.height < low._node.height < top._node.height
+    assert node_of(deep).height < node_of(low).height < node_of(top).height
 
 
 def test_an_input_added_twice_is_one():
     a = yarp.Value(1)
     total = total_of([a])
     total.add_input(a)
-    assert a._node.dependents == [total._node]
+    assert node_of(a).dependents == [node_of(total)]
 
 
 def test_a_loop_is_an_error_that_names_the_way_round():
@@ -87,7 +88,7 @@ def test_a_refused_loop_changes_nothing():
         a.add_input(b)
     a.value = 5
     assert b.value == 6
-    assert (a._node.height, b._node.height) == (0, 1)
+    assert (node_of(a).height, node_of(b).height) == (0, 1)
 
 
 def test_an_input_added_while_it_and_its_new_dependent_are_queued_is_seen_settled():
@@ -123,4 +124,4 @@ def test_raising_a_thousand_layers_of_diamonds_takes_linear_time():
     low.add_input(deep)
     a.value = 7
     assert top.value == 7
-    assert top._node.height == 2_011
+    assert node_of(top).height == 2_011

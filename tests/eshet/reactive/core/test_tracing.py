@@ -1,6 +1,7 @@
 """Telling of transactions: who ran, why, from what to what."""
 
 from eshet import reactive as yarp
+from eshet.reactive.core.handle import node_of
 from eshet.reactive.core.tracing import on_transaction
 from eshet.scope import Scope
 from tests.support.hearing import Errors, heard
@@ -26,8 +27,8 @@ def test_each_step_tells_who_ran_why_and_from_what_to_what():
         ("add", 3, 5, True),
         ("mod", 1, 1, True),
     ]
-    assert list(steps[1].because) == [a._node]
-    assert list(steps[2].because) == [total._node]
+    assert list(steps[1].because) == [node_of(a)]
+    assert list(steps[2].because) == [node_of(total)]
     assert str(steps[1]) == "add: 3 -> 5, because: a"
     assert str(steps[0]) == "a: 1 -> 3, because: it was set"
     assert parity.value == 1
@@ -69,8 +70,8 @@ def test_a_diamond_tells_the_join_once_with_both_causes():
     told, watching = traced()
     a.value = 2
     watching.dispose()
-    assert told[0][-1].node is join._node
-    assert told[0][-1].because == [left._node, right._node]
+    assert told[0][-1].node is node_of(join)
+    assert told[0][-1].because == [node_of(left), node_of(right)]
     assert len(told[0]) == 4
 
 
@@ -110,7 +111,7 @@ def test_it_is_told_before_callbacks_are_called_and_what_it_sets_comes_after():
 
     def tell(steps):
         order.append("told")
-        if steps[0].node is a._node:
+        if steps[0].node is node_of(a):
             seen.value = len(steps)
 
     watching = on_transaction(tell)
@@ -130,7 +131,7 @@ def test_more_than_one_may_watch_and_each_ends_alone():
     other.dispose()
     a.value = 4
     assert (len(first), len(second)) == (1, 2)
-    assert a._node.transactions.tracer is None
+    assert node_of(a).transactions.tracer is None
 
 
 def test_it_ends_with_its_scope():

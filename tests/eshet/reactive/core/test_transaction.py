@@ -8,6 +8,7 @@ import pytest
 
 from eshet import reactive as yarp
 from eshet.exceptions import Interrupted, WrongThread
+from eshet.reactive.core.handle import node_of
 from eshet.reactive.core.transaction import thread_local
 from eshet.scope import current_scope
 from tests.support.hearing import Errors, heard
@@ -28,13 +29,13 @@ def counted(function):
 def check_at_rest():
     """Check what transaction.py promises of the time outside of a transaction."""
     transactions = thread_local.transactions
-    assert not transactions._busy
+    assert not transactions.running
     assert not transactions._waiting
     assert not transactions._heights
     assert not transactions._levels
     assert not transactions.to_notify
     assert not transactions.pending_subscriptions
-    assert transactions._running is transactions.batch is None
+    assert transactions.batch is None
     assert not transactions.transient
 
 
@@ -300,7 +301,7 @@ def test_a_callback_runs_in_its_own_scope():
         a.on_value_changed(lambda _: made.append(yarp.Value(1)))
     with setter.scope.active():
         a.value = 1
-    assert made[0]._node.owner.scope is owner.scope
+    assert node_of(made[0]).owner.scope is owner.scope
 
 
 def test_a_subscription_disposed_by_an_earlier_callback_is_not_called():
@@ -413,7 +414,7 @@ def test_an_interrupted_event_is_silent_afterwards():
     interrupted = yarp.fn(interrupt)(event)
     with pytest.raises(KeyboardInterrupt):
         event.emit(1)
-    assert event._node.emissions == interrupted._node.emissions == ()
+    assert node_of(event).emissions == node_of(interrupted).emissions == ()
 
 
 def test_a_callback_made_outside_any_scope_runs_in_none_whoever_set_the_source(caplog):
@@ -502,7 +503,7 @@ def test_another_thread_is_told_to_call_the_loop(misuse):
     [error] = in_another_thread(misuse)
     assert "belongs to the thread" in error
     assert "loop.call_soon_threadsafe" in error
-    assert (told, lux.value, lux._node.uses) == ([], 1, 2)
+    assert (told, lux.value, node_of(lux).uses) == ([], 1, 2)
 
 
 MAIN = {}  # values that the main thread made

@@ -8,6 +8,7 @@ import pytest
 
 from eshet import reactive as yarp
 from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.core.handle import node_of
 from eshet.scope import Scope
 from eshet.unknown import Unknown
 from tests.support.hearing import Errors, heard
@@ -73,7 +74,7 @@ def test_a_disposed_subscription_leaves_its_scope():
     with scope.active():
         subscription = a.subscribe(print)
     subscription.dispose()
-    assert len(scope._things) == 0
+    assert "0 things" in repr(scope)
 
 
 def test_removing_subscriptions_from_the_middle_leaves_the_order():
@@ -122,7 +123,7 @@ def test_without_get_value_callbacks_set_a_value_and_inputs_only_order():
     a.on_value_changed(lambda value: setattr(last, "value", value * 2))
     a.value = 2
     assert last.value == 4
-    assert last._node.height == 1
+    assert node_of(last).height == 1
 
 
 def test_a_value_with_inputs_can_be_set_too():

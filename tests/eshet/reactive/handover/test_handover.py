@@ -70,7 +70,7 @@ KINDS = {
     "hold": lambda e, v: yarp.hold(e, 5),
     "hold of a value": lambda e, v: yarp.hold(v == 5, 7),
     "hold at most": lambda e, v: yarp.hold(v, at_most=8),
-    "fold": lambda e, v: yarp.fold_state(e, lambda s, x: x, 0, {2: (4, 0), 5: (9, 1)}),
+    "fold": lambda e, v: yarp.fold_state(e, lambda s, x: x, 0, timeouts={2: (4, 0), 5: (9, 1)}),
     "changes": lambda e, v: yarp.changes(v),
     "rising": lambda e, v: yarp.rising(v > 3),
     "falling": lambda e, v: yarp.falling(e),

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from eshet import reactive as yarp
+from eshet.reactive.core.handle import node_of
 from tests.support.hearing import Errors, heard
 
 
@@ -168,7 +169,7 @@ async def test_a_machine_that_nobody_uses_stops():
     machine = yarp.FSM(stair_light, [press])
     press.emit(None)
     del machine
-    assert press._node.uses == 1
+    assert node_of(press).uses == 1
 
 
 async def test_a_machine_ends_with_its_scope(advance):
@@ -187,4 +188,4 @@ async def test_a_first_step_that_raises_raises_at_once():
     a = yarp.Value(1)
     with pytest.raises(ZeroDivisionError):
         yarp.FSM(lambda *_: 1 / 0, [a])
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1

@@ -124,7 +124,10 @@ async def test_hold_has_no_length_below_0():
 async def test_fold_state_goes_on_by_what_comes_and_by_time(advance):
     press = yarp.Event()
     light = yarp.fold_state(
-        press, lambda state, _: "off" if state == "on" else "on", "off", {"on": (180, "off")}
+        press,
+        lambda state, _: "off" if state == "on" else "on",
+        "off",
+        timeouts={"on": (180, "off")},
     )
     told = timeline(light)
     await play(advance, press.emit, (1, None), (100, None), (200, None), (250, Unknown))
@@ -134,9 +137,9 @@ async def test_fold_state_goes_on_by_what_comes_and_by_time(advance):
 async def test_the_same_state_again_starts_its_timeout_anew_and_no_change_does_not(advance):
     motion = yarp.Event()
     timeouts = {"on": (60, "off")}
-    anew = timeline(yarp.fold_state(motion, lambda *_: "on", "off", timeouts))
+    anew = timeline(yarp.fold_state(motion, lambda *_: "on", "off", timeouts=timeouts))
     states = yarp.fold_state(
-        motion, lambda s, _: "on" if s == "off" else yarp.NoChange, "off", timeouts
+        motion, lambda s, _: "on" if s == "off" else yarp.NoChange, "off", timeouts=timeouts
     )
     once = timeline(states)
     await play(advance, motion.emit, (1, None), (50, None))
@@ -146,7 +149,7 @@ async def test_the_same_state_again_starts_its_timeout_anew_and_no_change_does_n
 
 async def test_timeouts_lead_to_states_with_timeouts(advance):
     states = yarp.fold_state(
-        yarp.Event(), lambda s, _: s, "red", {"red": (10, "green"), "green": (20, "red")}
+        yarp.Event(), lambda s, _: s, "red", timeouts={"red": (10, "green"), "green": (20, "red")}
     )
     told = timeline(states)
     await advance(60)

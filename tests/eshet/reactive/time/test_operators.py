@@ -9,8 +9,23 @@ import pytest
 from eshet import reactive as yarp
 from eshet.clock import wall_now
 from eshet.exceptions import ReactiveTypeError
+from eshet.reactive.core.handle import node_of
 from eshet.unknown import Unknown
 from tests.support.hearing import Errors, heard
+
+
+@pytest.fixture
+async def timers(monkeypatch):
+    """Return a list of the timers that the loop is asked for."""
+    loop, made = asyncio.get_running_loop(), []
+    call_at = loop.call_at
+
+    def recording(*args, **kwargs):
+        made.append(call_at(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(loop, "call_at", recording)
+    return made
 
 
 def stamped(reactive):
@@ -36,7 +51,7 @@ def test_without_a_loop_it_is_an_error_and_nothing_is_made(make):
     a = yarp.Value(1)
     with pytest.raises(RuntimeError):
         make(a)
-    assert a._node.uses == 1
+    assert node_of(a).uses == 1
 
 
 async def test_a_delayed_value_is_there_at_once_and_changes_later(advance):
@@ -279,7 +294,7 @@ async def test_emit_at_may_depend_on_itself_through_its_time(advance):
     time = yarp.Value(1)
     event = yarp.emit_at(time)
     time.add_input(event)
-    assert time._node.height == 1
+    assert node_of(time).height == 1
 
 
 async def test_emit_at_refuses_what_is_no_time():
@@ -322,12 +337,11 @@ async def test_setting_the_interval_of_now_begins_anew(advance):
     assert [when for when, _ in told] == [18]
 
 
-async def test_now_stops_when_nothing_uses_it():
+async def test_now_stops_when_nothing_uses_it(timers):
     clock = yarp.now(1)
-    timer = clock._node._driver._timer
-    assert not timer.cancelled()
+    assert [timer.cancelled() for timer in timers] == [False]
     del clock
-    assert timer.cancelled()
+    assert [timer.cancelled() for timer in timers] == [True]
 
 
 async def test_now_needs_an_interval():
@@ -388,14 +402,14 @@ async def test_a_pending_emit_at_is_kept_by_its_callback_alone(advance):
 
 
 @pytest.mark.parametrize("make", [yarp.delay, yarp.time_window, yarp.rate_limit])
-async def test_what_nobody_uses_stops_its_timer(make):
+async def test_what_nobody_uses_stops_its_timer(make, timers):
     event = yarp.Event()
     timed = make(event, 10)
     event.emit(1)
-    timer = timed._node._driver._timer
+    assert [timer.cancelled() for timer in timers] == [False]
     del timed
-    assert timer.cancelled()
-    assert event._node.uses == 1
+    assert [timer.cancelled() for timer in timers] == [True]
+    assert node_of(event).uses == 1
 
 
 @pytest.mark.parametrize("make", [yarp.delay, yarp.time_window, yarp.rate_limit])
@@ -412,11 +426,11 @@ async def test_nothing_fires_after_the_scope_was_disposed(advance, make):
     event.emit(3)
     await advance(60)
     assert told == before
-    assert event._node.uses == 1
+    assert node_of(event).uses == 1
 
 
 @pytest.mark.parametrize("make", [yarp.delay, yarp.time_window, yarp.rate_limit])
-async def test_what_is_made_in_a_disposed_scope_sets_no_timer(advance, make):
+async def test_what_is_made_in_a_disposed_scope_sets_no_timer(make, timers):
     errors = Errors()
     event = yarp.Event()
     errors.scope.dispose()
@@ -424,9 +438,9 @@ async def test_what_is_made_in_a_disposed_scope_sets_no_timer(advance, make):
         timed = make(event, 10)
         emitting = yarp.emit_at(5)
     event.emit(1)
-    assert timed._node._driver._timer is None
-    assert emitting._node._driver._timer is None
-    assert event._node.uses == 1
+    assert timers == []
+    del timed, emitting
+    assert node_of(event).uses == 1
 
 
 async def test_a_list_of_values_can_be_timed(advance):

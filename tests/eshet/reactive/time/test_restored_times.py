@@ -37,7 +37,9 @@ KINDS = {
     "hold": lambda e, v: yarp.hold(e, 10),
     "hold of a value": lambda e, v: yarp.hold(v == 5, 10),
     "hold at most": lambda e, v: yarp.hold(v, at_most=8),
-    "fold": lambda e, v: yarp.fold_state(e, lambda s, x: x, 0, {2: (6, 0), 0: (9, 1), 1: (3, 2)}),
+    "fold": lambda e, v: yarp.fold_state(
+        e, lambda s, x: x, 0, timeouts={2: (6, 0), 0: (9, 1), 1: (3, 2)}
+    ),
     "rate": lambda e, v: yarp.rate(e, 10),
 }
 
