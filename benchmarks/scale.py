@@ -124,7 +124,7 @@ def measure(count: int, address: str) -> Figures:
             while "runner.started" not in log.read_text():
                 time.sleep(0.05)
             started = time.perf_counter() - start
-            time.sleep(5)
+            time.sleep(5 + count / 200)  # until all rules are published and in the checkpoint
             memory = process.memory() * 1024
             rest, latencies, saved = asyncio.run(use(process, folder, address))
             start = time.perf_counter()

@@ -99,6 +99,10 @@ class Scope:
     ) -> None:
         self.name = name
         self.parent = parent
+        self.root: Final[Scope] = self if parent is None else parent.root
+        """The outermost scope: in a runner, that of the module."""
+        self.activity: int = 0
+        """Grows at the root whenever code of its scopes may have run; see `note_activity`."""
         self.reason: Reason | None = None
         self._on_error = on_error
         self._on_success = on_success
@@ -115,6 +119,13 @@ class Scope:
     def disposed(self) -> bool:
         """Whether the scope has ended."""
         return self.reason is not None
+
+    def note_activity(self) -> None:
+        """Note that code of this scope may have run, and may have changed anything that it owns.
+
+        Whoever looks at the scope regularly does not have to do so while `root.activity` stands.
+        """
+        self.root.activity += 1
 
     def active(self) -> "use_scope":
         """Make this the current scope of the context, in a `with` statement."""

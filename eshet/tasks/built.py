@@ -236,6 +236,8 @@ class BuiltStrategy:
 
         After `close`, the task is skipped.
         """
+        if self._scope is not None:
+            self._scope.note_activity()  # a Value of another module may have changed
         job = _Job(task, asyncio.get_running_loop().time())
         if self._closed:
             self._skip(job, self._why_closed)

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
@@ -30,6 +31,24 @@ without a pause, the runner would never catch up."""
 
 _MEASURED: Final = 10
 """Number of the last writes from which the duration of the next one is estimated."""
+
+
+_EVERY: Final = 60
+"""In one of so many writes, a module is packed although no activity of its rules was noted."""
+
+
+class _Packed(NamedTuple):
+    """The snapshot of a module as bytes.
+
+    Args:
+        activity: that of the module when it was made; see `Reloader.activity`.
+        data: the bytes.
+        is_fresh: whether the module had been active before, and is to be packed once more.
+    """
+
+    activity: tuple[object, int | None]
+    data: bytes
+    is_fresh: bool
 
 
 class CheckpointWriter:
@@ -60,6 +79,8 @@ class CheckpointWriter:
         self._threads = threads
         self._writing: asyncio.Future[None] | None = None
         self._durations: deque[float] = deque(maxlen=_MEASURED)
+        self._packed: dict[str, _Packed] = {}
+        self._count = itertools.count()
         self._packing = 0.0  # seconds of the last write in which nothing else could run
         self._has_failed = False  # to write, the last time
         self._is_late = False
@@ -88,9 +109,16 @@ class CheckpointWriter:
         epoch = wall_epoch()
         modules: dict[str, bytes] = {}
         self._packing = 0.0
+        number = next(self._count)
         for name in self._reloader.with_snapshot:
-            self._pack(name, epoch, modules)
-            await asyncio.sleep(0)
+            known = self._known(name, number)
+            if known is not None:
+                modules[name] = known
+            else:
+                self._pack(name, epoch, modules)
+                await asyncio.sleep(0)
+        for name in self._packed.keys() - modules.keys():
+            del self._packed[name]
         with self._measured():
             data = self._checkpoint.pack(modules)
         if data is None:
@@ -105,12 +133,30 @@ class CheckpointWriter:
             self._has_failed = False
             self._warn_if_late(asyncio.get_running_loop().time() - began, len(data))
 
+    def _known(self, name: str, number: int) -> bytes | None:
+        """Return the bytes for a module if they are the same as in the last write; else None.
+
+        Args:
+            name: the name of the module.
+            number: of this write.
+        """
+        packed = self._packed.get(name)
+        if packed is None or packed.is_fresh or self._reloader.activity(name) != packed.activity:
+            return None
+        return packed.data if (number + hash(name)) % _EVERY else None
+
     def _pack(self, name: str, epoch: float, modules: dict[str, bytes]) -> None:
         """Make and pack the snapshot of a module in one step, as rules may change objects in it."""
         with self._measured():
+            activity = self._reloader.activity(name)
             snapshot = self._reloader.snapshot(name, epoch)
-            if snapshot is not None:
-                modules[name] = self._checkpoint.pack_module(name, snapshot)
+            if snapshot is None:
+                return
+            modules[name] = data = self._checkpoint.pack_module(name, snapshot)
+            before = self._packed.get(name)
+            # Activity is noted when a callback is scheduled, and may be over only after this.
+            is_fresh = activity[1] is None or before is None or before.activity != activity
+            self._packed[name] = _Packed(activity, data, is_fresh)
 
     @contextlib.contextmanager
     def _measured(self) -> Iterator[None]:

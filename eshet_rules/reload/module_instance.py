@@ -253,6 +253,12 @@ class ModuleInstance:
                 if rule.name not in self._rules and rule.name not in self._disabled:
                     self._start(rule)
 
+    @property
+    def activity(self) -> int | None:
+        """A number that grows whenever its state or its reports may change; None if not counted."""
+        counts = getattr(asyncio.get_running_loop(), "counts_activity", False)
+        return self._scope.activity if counts else None
+
     def snapshot(self, epoch: float = 0.0) -> ModuleSnapshot:
         """Return the state that the next instance restores; see `Node.snapshot`."""
         nodes = snapshot_scopes(self._scopes(), epoch)
@@ -282,6 +288,7 @@ class ModuleInstance:
             settings: returns the present settings of a rule.
         """
         self._settings = settings
+        self._scope.note_activity()
         for rule in self.version.rules.values():
             why = settings(self._full_name(rule)).disabled
             if why is None and rule.name in self._disabled:

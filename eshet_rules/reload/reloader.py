@@ -95,6 +95,10 @@ class Reloader:
         self._settings = settings
         self._inherited = dict(inherited or {})
         self._instances: dict[str, ModuleInstance] = {}
+        # The last reports, and what `activity` was at each of them.
+        self._reports: list[RuleReport] = []
+        self._reports_of: dict[str, list[RuleReport]] = {}
+        self._reported_at: dict[str, tuple[ModuleInstance, int | None]] = {}
         self._carrying = contextlib.ExitStack()
         self._carrying.enter_context(carried_to_children(importer))
         self._turn = asyncio.Lock()
@@ -151,8 +155,25 @@ class Reloader:
 
     def reports(self) -> list[RuleReport]:
         """Return reports on all rules of running modules, in the order of their names."""
-        reports = (instance.reports() for instance in self._instances.values())
-        return sorted(itertools.chain.from_iterable(reports), key=lambda report: report.rule)
+        present = {name: (each, each.activity) for name, each in self._instances.items()}
+        if present != self._reported_at or any(at is None for _, at in present.values()):
+            for name, (instance, at) in present.items():
+                if at is None or self._reported_at.get(name) != (instance, at):
+                    self._reports_of[name] = list(instance.reports())
+            for name in self._reports_of.keys() - present.keys():
+                del self._reports_of[name]
+            self._reported_at = present
+            reports = itertools.chain.from_iterable(self._reports_of.values())
+            self._reports = sorted(reports, key=lambda report: report.rule)
+        return self._reports
+
+    def activity(self, name: str) -> tuple[object, int | None]:
+        """Return a pair that differs whenever the snapshot of a module may differ.
+
+        The second item is None if that is not known; see `ModuleInstance.activity`.
+        """
+        instance = self._instances.get(name)
+        return (None, 0) if instance is None else (instance, instance.activity)
 
     def states(self) -> dict[str, int]:
         """Return the number of rules in each state."""

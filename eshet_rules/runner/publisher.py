@@ -111,6 +111,7 @@ class Publisher:
         self._paths: dict[str, str] = {}  # paths of the states of rules, by the rules' full names
         self._published: dict[str, RuleReport] = {}
         self._broken: dict[str, str] | None = None
+        self._listed: list[RuleReport] = []  # by the reloader, the last time
         self._rivals: dict[str, list[str]] = {}  # rules that set the same path, as last logged
         self._changes = 0
         self._publishing: Final = asyncio.Lock()
@@ -165,7 +166,7 @@ class Publisher:
         """Unregister everything."""
         self._scope.dispose()
         self._scope = self._new_scope()
-        self._paths, self._published, self._broken = {}, {}, None
+        self._paths, self._published, self._broken, self._listed = {}, {}, None, []
 
     def _new_scope(self) -> Scope:
         return Scope("commands", on_error=self._log_refused)
@@ -247,11 +248,14 @@ class Publisher:
             await self._publish()
 
     async def _publish(self) -> None:
-        reports = {report.rule: report for report in self._reloader.reports()}
-        changed = [r for r in reports.values() if self._published.get(r.rule) != r]
+        listed, broken = self._reloader.reports(), self._reloader.broken
+        if listed is self._listed and broken == self._broken:
+            return
+        reports = {report.rule: report for report in listed}
+        changed = [r for r in listed if self._published.get(r.rule) != r]
         gone = self._published.keys() - reports.keys()
-        broken = self._reloader.broken
         if not changed and not gone and broken == self._broken:
+            self._listed = listed
             return
         self._changes += 1
         self._broken = broken
@@ -265,6 +269,7 @@ class Publisher:
             path = await self._path(report.module, report.rule)
             await self._client.state_changed(path, self._plain(report))
         await self._client.state_changed(f"{self._base}/runner", self.summary())
+        self._listed = listed  # not before: if this is interrupted, the rest is published next time
 
     def _warn_of_rivals(self, reports: Iterable[RuleReport]) -> None:
         """Log each path that several rules set to the values of their Values, once."""

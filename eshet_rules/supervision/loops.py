@@ -122,8 +122,12 @@ class LoopObserver(ClientObserver):
     def on_input(self, kind: str, path: str, value: Any) -> None:
         """See `ClientObserver`."""
         super().on_input(kind, path, value)
-        cause, rule = current.get(), rule_of(current_scope())
-        if cause is None or rule is None:
+        cause, scope = current.get(), current_scope()
+        if scope is None or cause is None:
+            return
+        scope.note_activity()
+        rule = rule_of(scope)
+        if rule is None:
             return
         error = self._loops.on_input(cause, rule.name, rule.limits, self.loop_time())
         if error is not None:

@@ -221,6 +221,7 @@ class SupervisedRule:
     def note_error(self, error: BaseException) -> None:
         """Show an error of a node, sink or task of the rule in the status."""
         self._last_error = _text(error)
+        self.scope.note_activity()
 
     def fail(self, error: BaseException) -> None:
         """Fail the rule without a restart, as a restart would not help.
@@ -455,6 +456,7 @@ class SupervisedRule:
             self._since = wall_now(UTC)
         self._state = state
         self._why = why
+        self.scope.note_activity()
 
 
 def _taken_path(error: Any) -> str:

@@ -52,6 +52,13 @@ class FairQueue(deque[asyncio.Handle]):
         self._owner_of = owner_of
         self._later: dict[object, deque[asyncio.Handle]] = {}  # the rest of each owner's handles
 
+    def append(self, handle: asyncio.Handle) -> None:
+        """Add a handle, and note that its scope is going to be active."""
+        scope = current_scope(context_of(handle))
+        if scope is not None:
+            scope.root.activity += 1
+        super().append(handle)
+
     def __bool__(self) -> bool:
         return super().__len__() > 0 or bool(self._later)
 
@@ -73,7 +80,7 @@ class FairQueue(deque[asyncio.Handle]):
         share = SHARE if len(self._later) > 1 else MUCH
         for owner, waiting in list(self._later.items()):
             for _ in range(min(share, len(waiting))):
-                self.append(waiting.popleft())
+                super().append(waiting.popleft())
             if not waiting:
                 del self._later[owner]
 
@@ -92,6 +99,9 @@ class FairQueue(deque[asyncio.Handle]):
 
 class RuleLoop(asyncio.SelectorEventLoop):
     """An event loop that keeps running when a callback calls `sys.exit()`, unlike asyncio's."""
+
+    counts_activity: Final = True
+    """It notes the activity of scopes when it runs their callbacks; see `Scope.note_activity`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import sys
+from contextvars import Context
 
 import pytest
 
@@ -253,6 +254,7 @@ class Handle:
     def __init__(self, owner, number):
         self.owner = owner
         self.number = number
+        self._context = Context()
 
 
 def fair_queue(*, flood=0, others=()):
