@@ -39,6 +39,8 @@ class Registrar:
     def __init__(
         self, manager: ConnectionManager, registrations: RegistrationTable, tasks: Tasks
     ) -> None:
+        self.is_ending: bool = False
+        """Whether the connection is about to end, which withdraws everything on the server."""
         self._manager = manager
         self._registrations = registrations
         self._tasks = tasks
@@ -104,7 +106,7 @@ class Registrar:
         if self._registrations.owned.get(owned.path) is not owned or owned.withdrawn:
             return
         owned.callback = owned.getter = None
-        if owned.on_server:
+        if owned.on_server and not self.is_ending:
             owned.leaving = self._tasks.start(self._release(owned))
         else:
             del self._registrations.owned[owned.path]
@@ -218,9 +220,9 @@ class Registrar:
         if topic.pending_requests or topic.subscriptions or table.get(topic.path) is not topic:
             return None
         del table[topic.path]
-        return (
-            self._tasks.start(self._unsubscribe_on_server(topic.path)) if topic.on_server else None
-        )
+        if not topic.on_server or self.is_ending:
+            return None
+        return self._tasks.start(self._unsubscribe_on_server(topic.path))
 
     async def _unsubscribe_on_server(self, path: bytes) -> None:
         with contextlib.suppress(EshetError):  # without a connection, the server has forgotten it

@@ -162,6 +162,10 @@ class ClientView(Client):
             if len(ours) == len(left) == 1:
                 ours[0].take_over(left[0])
 
+    def begin_end(self) -> None:
+        """Leave it to the end of the connection, which must be soon, to withdraw what is left."""
+        self._registrar.is_ending = True
+
     def owns(self, path: str) -> bool:
         """Whether this connection has registered the path, and has not given it up."""
         owned = self._registrations.owned.get(path.encode())

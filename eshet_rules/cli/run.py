@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -219,11 +220,13 @@ def _run(
 
     forced_exit = ForcedExit()
 
+    def report(number: signal.Signals) -> None:
+        emit(log, StopRequested(signal=number.name))
+        gc.freeze()  # from now on, searching the memory for garbage would only delay the exit
+
     async def work() -> int:
         exit_code = await until_signalled(
-            running,
-            at_signal=lambda: forced_exit.request(0),
-            report=lambda number: emit(log, StopRequested(signal=number.name)),
+            running, at_signal=lambda: forced_exit.request(0), report=report
         )
         ignore_signals()
         # All work is done: threads that a rule left running must not delay the exit.

@@ -377,6 +377,8 @@ class ModuleInstance:
     async def close(self, reason: Reason) -> None:
         """Dispose the rules and everything that they own, and wait until their tasks have ended."""
         self._old = None
+        if reason is Reason.SHUTDOWN:
+            self._client.begin_end()
         self._log_still_running(
             await self._scope.close(
                 reason, shutdown_time=STOP_TIME if reason is Reason.SHUTDOWN else SHUTDOWN_TIME
