@@ -254,10 +254,9 @@ class ModuleInstance:
                     self._start(rule)
 
     @property
-    def activity(self) -> int | None:
-        """A number that grows whenever its state or its reports may change; None if not counted."""
-        counts = getattr(asyncio.get_running_loop(), "counts_activity", False)
-        return self._scope.activity if counts else None
+    def activity(self) -> int:
+        """A number that grows whenever its state or its reports may change, if the loop counts."""
+        return self._scope.activity
 
     def snapshot(self, epoch: float = 0.0) -> ModuleSnapshot:
         """Return the state that the next instance restores; see `Node.snapshot`."""

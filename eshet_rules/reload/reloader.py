@@ -98,7 +98,7 @@ class Reloader:
         # The last reports, and what `activity` was at each of them.
         self._reports: list[RuleReport] = []
         self._reports_of: dict[str, list[RuleReport]] = {}
-        self._reported_at: dict[str, tuple[ModuleInstance, int | None]] = {}
+        self._reported_at: dict[str, tuple[ModuleInstance, int]] = {}
         self._carrying = contextlib.ExitStack()
         self._carrying.enter_context(carried_to_children(importer))
         self._turn = asyncio.Lock()
@@ -156,9 +156,10 @@ class Reloader:
     def reports(self) -> list[RuleReport]:
         """Return reports on all rules of running modules, in the order of their names."""
         present = {name: (each, each.activity) for name, each in self._instances.items()}
-        if present != self._reported_at or any(at is None for _, at in present.values()):
+        is_counted = _is_activity_counted()
+        if present != self._reported_at or not is_counted:
             for name, (instance, at) in present.items():
-                if at is None or self._reported_at.get(name) != (instance, at):
+                if self._reported_at.get(name) != (instance, at) or not is_counted:
                     self._reports_of[name] = list(instance.reports())
             for name in self._reports_of.keys() - present.keys():
                 del self._reports_of[name]
@@ -170,10 +171,12 @@ class Reloader:
     def activity(self, name: str) -> tuple[object, int | None]:
         """Return a pair that differs whenever the snapshot of a module may differ.
 
-        The second item is None if that is not known; see `ModuleInstance.activity`.
+        The second item is None if that is not known.
         """
         instance = self._instances.get(name)
-        return (None, 0) if instance is None else (instance, instance.activity)
+        if instance is None:
+            return None, 0
+        return instance, instance.activity if _is_activity_counted() else None
 
     def states(self) -> dict[str, int]:
         """Return the number of rules in each state."""
@@ -448,3 +451,8 @@ def _taken_paths(failed: Iterable[ModuleInstance]) -> set[str]:
     """Return the paths of other clients that rules need; none if a rule failed otherwise."""
     paths = {rule.taken_path for each in failed for rule in each.failed_rules}
     return set() if "" in paths else paths
+
+
+def _is_activity_counted() -> bool:
+    """Whether the running loop notes the activity of scopes; see `Scope.note_activity`."""
+    return bool(getattr(asyncio.get_running_loop(), "counts_activity", False))
