@@ -13,7 +13,7 @@ from eshet.clock import wall_time
 from eshet.text import safe_repr
 from eshet_rules.audit.records import CheckpointNotWritten, CheckpointSlow, emit
 from eshet_rules.reload.checkpoint import Checkpoint
-from eshet_rules.reload.reloader import Reloader
+from eshet_rules.reload.reloader import Activity, Reloader
 from eshet_rules.threads import RunnerThreads
 
 __all__ = ["MAX_AGE", "CheckpointWriter", "wall_epoch"]
@@ -41,14 +41,15 @@ class _Packed(NamedTuple):
     """The snapshot of a module as bytes.
 
     Args:
-        activity: that of the module when it was made; see `Reloader.activity`.
+        activity: that of the module before it was made; see `Reloader.activities`.
         data: the bytes.
-        is_fresh: whether the module had been active before, and is to be packed once more.
+        is_settled: whether the activity was the same at the write before, so that all that was
+            scheduled then has been done.
     """
 
-    activity: tuple[object, int | None]
+    activity: Activity | None
     data: bytes
-    is_fresh: bool
+    is_settled: bool
 
 
 class CheckpointWriter:
@@ -109,16 +110,21 @@ class CheckpointWriter:
         epoch = wall_epoch()
         modules: dict[str, bytes] = {}
         self._packing = 0.0
-        number = next(self._count)
+        number, activities = next(self._count), self._reloader.activities()
+        packed, self._packed = self._packed, {}
         for name in self._reloader.with_snapshot:
-            known = self._known(name, number)
-            if known is not None:
-                modules[name] = known
-            else:
-                self._pack(name, epoch, modules)
+            now, known = activities.get(name), packed.get(name)
+            is_same = known is not None and known.activity == now
+            if (
+                known is not None
+                and is_same
+                and known.is_settled
+                and (number + hash(name)) % _EVERY
+            ):
+                modules[name], self._packed[name] = known.data, known
+            elif (data := self._pack(name, epoch)) is not None:
+                modules[name], self._packed[name] = data, _Packed(now, data, is_same)
                 await asyncio.sleep(0)
-        for name in self._packed.keys() - modules.keys():
-            del self._packed[name]
         with self._measured():
             data = self._checkpoint.pack(modules)
         if data is None:
@@ -133,30 +139,11 @@ class CheckpointWriter:
             self._has_failed = False
             self._warn_if_late(asyncio.get_running_loop().time() - began, len(data))
 
-    def _known(self, name: str, number: int) -> bytes | None:
-        """Return the bytes for a module if they are the same as in the last write; else None.
-
-        Args:
-            name: the name of the module.
-            number: of this write.
-        """
-        packed = self._packed.get(name)
-        if packed is None or packed.is_fresh or self._reloader.activity(name) != packed.activity:
-            return None
-        return packed.data if (number + hash(name)) % _EVERY else None
-
-    def _pack(self, name: str, epoch: float, modules: dict[str, bytes]) -> None:
+    def _pack(self, name: str, epoch: float) -> bytes | None:
         """Make and pack the snapshot of a module in one step, as rules may change objects in it."""
         with self._measured():
-            activity = self._reloader.activity(name)
             snapshot = self._reloader.snapshot(name, epoch)
-            if snapshot is None:
-                return
-            modules[name] = data = self._checkpoint.pack_module(name, snapshot)
-            before = self._packed.get(name)
-            # Activity is noted when a callback is scheduled, and may be over only after this.
-            is_fresh = activity[1] is None or before is None or before.activity != activity
-            self._packed[name] = _Packed(activity, data, is_fresh)
+            return None if snapshot is None else self._checkpoint.pack_module(name, snapshot)
 
     @contextlib.contextmanager
     def _measured(self) -> Iterator[None]:

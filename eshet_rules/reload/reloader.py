@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import use_cause
 from eshet.client import Client
+from eshet.interpreter import running_loop
 from eshet.scope import Reason
 from eshet_rules.audit.records import (
     ModuleLoaded,
@@ -41,7 +42,10 @@ from eshet_rules.rule import Rule
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.supervised_rule import SupervisedRule
 
-__all__ = ["Reloader"]
+__all__ = ["Activity", "Reloader"]
+
+Activity = tuple[ModuleInstance, object]
+"""A running instance of a module, and a number that grows with its activity."""
 
 _MOST_TURNS: Final = 1000
 """Maximum number of turns of the loop for which a commit waits until a group is at rest."""
@@ -98,7 +102,9 @@ class Reloader:
         # The last reports, and what `activity` was at each of them.
         self._reports: list[RuleReport] = []
         self._reports_of: dict[str, list[RuleReport]] = {}
-        self._reported_at: dict[str, tuple[ModuleInstance, int]] = {}
+        self._reported_at: dict[str, Activity] = {}
+        # Only the runner's loop notes the activity of scopes; see `Scope.note_activity`.
+        self._counts_activity = getattr(running_loop(), "counts_activity", False)
         self._carrying = contextlib.ExitStack()
         self._carrying.enter_context(carried_to_children(importer))
         self._turn = asyncio.Lock()
@@ -155,12 +161,11 @@ class Reloader:
 
     def reports(self) -> list[RuleReport]:
         """Return reports on all rules of running modules, in the order of their names."""
-        present = {name: (each, each.activity) for name, each in self._instances.items()}
-        is_counted = _is_activity_counted()
-        if present != self._reported_at or not is_counted:
-            for name, (instance, at) in present.items():
-                if self._reported_at.get(name) != (instance, at) or not is_counted:
-                    self._reports_of[name] = list(instance.reports())
+        present = self.activities()
+        if present != self._reported_at or not self._counts_activity:
+            for name, now in present.items():
+                if self._reported_at.get(name) != now or not self._counts_activity:
+                    self._reports_of[name] = list(self._instances[name].reports())
             for name in self._reports_of.keys() - present.keys():
                 del self._reports_of[name]
             self._reported_at = present
@@ -168,15 +173,15 @@ class Reloader:
             self._reports = sorted(reports, key=lambda report: report.rule)
         return self._reports
 
-    def activity(self, name: str) -> tuple[object, int | None]:
-        """Return a pair that differs whenever the snapshot of a module may differ.
+    def activities(self) -> dict[str, Activity]:
+        """Return the activity of each running module.
 
-        The second item is None if that is not known.
+        While it is the same, so are the snapshot and the reports of the module. But it is noted
+        when a callback is scheduled, and what that changes may follow only after this.
         """
-        instance = self._instances.get(name)
-        if instance is None:
-            return None, 0
-        return instance, instance.activity if _is_activity_counted() else None
+        if not self._counts_activity:
+            return {name: (each, object()) for name, each in self._instances.items()}
+        return {name: (each, each.activity) for name, each in self._instances.items()}
 
     def states(self) -> dict[str, int]:
         """Return the number of rules in each state."""
@@ -451,8 +456,3 @@ def _taken_paths(failed: Iterable[ModuleInstance]) -> set[str]:
     """Return the paths of other clients that rules need; none if a rule failed otherwise."""
     paths = {rule.taken_path for each in failed for rule in each.failed_rules}
     return set() if "" in paths else paths
-
-
-def _is_activity_counted() -> bool:
-    """Whether the running loop notes the activity of scopes; see `Scope.note_activity`."""
-    return bool(getattr(asyncio.get_running_loop(), "counts_activity", False))
