@@ -90,7 +90,9 @@ async def watch(
 def _is_doubtful(new: dict[str, Source], old: dict[str, Source]) -> bool:
     """Whether a known file is missing or may be incomplete: maybe it is being saved."""
     return any(
-        source.data and (name not in new or _may_be_incomplete(new[name].data, source.data))
+        new.get(name) is not source
+        and source.data
+        and (name not in new or _may_be_incomplete(new[name].data, source.data))
         for name, source in old.items()
     )
 
