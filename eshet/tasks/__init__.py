@@ -10,7 +10,7 @@ The strategies, which only describe how tasks are run, are in `eshet.utils`.
 """
 
 from eshet.tasks.built import Arrival, BuiltStrategy, End, Ending, Task, current_attempt
-from eshet.tasks.options import BUGS, Options, RetryOptions, back_off_of, check_retries
+from eshet.tasks.options import BUGS, Options, RetryOptions, backoff_of, check_retries
 from eshet.tasks.workload import Workload
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "RetryOptions",
     "Task",
     "Workload",
-    "back_off_of",
+    "backoff_of",
     "check_retries",
     "current_attempt",
 ]

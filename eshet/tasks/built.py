@@ -20,7 +20,7 @@ from typing import Final
 
 from eshet.cause import current, current_cause, use_cause
 from eshet.scope import Reason, current_scope, report_error
-from eshet.tasks.options import BackOff, Options
+from eshet.tasks.options import Backoff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
 from eshet.tasks.workload import Workload
 from eshet.user_errors import plain_error
@@ -146,7 +146,7 @@ class BuiltStrategy:
         options: of the strategy.
         at_once: how many tasks may run at the same time.
         arrival: how a new task affects the others.
-        back_off: how a failed task is repeated; None if it is not.
+        backoff: how a failed task is repeated; None if it is not.
     """
 
     def __init__(
@@ -155,14 +155,14 @@ class BuiltStrategy:
         *,
         at_once: float = math.inf,
         arrival: Arrival = Arrival.WAITS,
-        back_off: BackOff | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
         self.on_end: Callable[[Ending], object] | None = None
         """Called with the ending of each task."""
         self._options = options
         self._at_once = at_once
         self._arrival = arrival
-        self._back_off = back_off
+        self._backoff = backoff
         self._waiting: deque[_Job] = deque()
         self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
@@ -340,7 +340,7 @@ class BuiltStrategy:
 
     async def _finish(self, job: _Job) -> Ending:
         """Attempt the task until it succeeds, is given up, or is superseded."""
-        pauses = self._back_off.pauses() if self._back_off is not None else iter(())
+        pauses = self._backoff.pauses() if self._backoff is not None else iter(())
         while True:
             job.begin()
             job.error = await self._attempt(job)
@@ -387,22 +387,22 @@ class BuiltStrategy:
     def _report(self, error: BaseException, job: _Job) -> BaseException:
         task = f"task {name_of(job.task)}"
         self._failing.add(task)
-        report_error(error, f"attempt {job.attempts} of {task}" if self._back_off else task)
+        report_error(error, f"attempt {job.attempts} of {task}" if self._backoff else task)
         return error
 
     def _should_retry(self, job: _Job) -> bool:
-        if self._closed or self._back_off is None or not self._has_attempts_left(job):
+        if self._closed or self._backoff is None or not self._has_attempts_left(job):
             return False
         error, options = job.error, self._options
         if error is None:
-            return self._back_off.assume_failed
+            return self._backoff.assume_failed
         return not _is_or_holds(error, options.give_up_on) and (
             _is_or_holds(error, options.retry_on) or not isinstance(error, Exception)
         )
 
     def _has_attempts_left(self, job: _Job) -> bool:
         most = self._options.max_attempts
-        return self._back_off is not None and (most is None or job.attempts < most)
+        return self._backoff is not None and (most is None or job.attempts < most)
 
     async def _is_superseded_within(self, pause: float, job: _Job) -> bool:
         """Wait for the next attempt; return early, with True, if a newer task supersedes it."""
