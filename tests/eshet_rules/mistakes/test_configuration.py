@@ -88,17 +88,27 @@ MISTAKES = [
     ],
     ("[watch]\nrescan = nan", 2, "watch.rescan", "found nan", "a number of seconds"),
     # --- [supervision]
-    ("[supervision]\nrestart = 3", 2, "supervision.restart", '"restart"', '"restarts"?'),
-    ("[supervision]\nrestarts = -1", 2, "supervision.restarts", "found -1", "at least 0"),
-    ("[supervision]\nrestarts = 1.5", 2, "supervision.restarts", "1.5", "a whole number"),
+    ("[supervision]\nrestart = 3", 2, "supervision.restart", '"restart"', "max_restarts"),
+    ("[supervision]\nmax_restarts = -1", 2, "supervision.max_restarts", "found -1", "at least 0"),
+    ("[supervision]\nmax_restarts = 1.5", 2, "supervision.max_restarts", "1.5", "a whole number"),
     ("[supervision]\nloop_rounds = 0", 2, "supervision.loop_rounds", "found 0", "write 1 or more"),
-    (
-        "[supervision]\nshort_life = 5",
-        2,
-        "supervision.short_life",
-        "",
-        "supervision.min_uptime",
-    ),
+    *[
+        (
+            f"[{table}]\n{old} = 5",
+            2,
+            f"{table}.{old}",
+            "is now called",
+            f"{table}.{new}: write that instead",
+        )
+        for table in ("supervision", "rules.hall.limits", 'rules."hall.*".limits')
+        for old, new in (
+            ("first_pause", "backoff_initial"),
+            ("longest_pause", "backoff_max"),
+            ("restarts", "max_restarts"),
+            ("short_life", "min_uptime"),
+            ("short_lives", "max_failed_starts"),
+        )
+    ],
     (
         "[supervision]\nbackoff_initial = '1s'",
         2,
