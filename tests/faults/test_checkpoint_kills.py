@@ -48,7 +48,7 @@ def server():
 
 def kill_after(ticks, folder, state, server):
     """Run the rules for a number of ticks and kill them; return the last time that they told."""
-    arguments = ["run", str(folder.path), "--log-format", "json", "--state", str(state)]
+    arguments = ["run", str(folder.path), "--log-format", "json", "--state-dir", str(state)]
     with running("eshet-rules", *arguments, server=server) as process:
         now = 0.0
         while ticks:

@@ -330,7 +330,7 @@ def whole_house(server, tmp_path_factory):
     folder.write("healthy.py", HEALTHY)
     state = tmp_path_factory.mktemp("state")
     with (
-        runner(folder, server, "--state", str(state)) as process,
+        runner(folder, server, "--state-dir", str(state)) as process,
         SyncClient(server=server) as client,
     ):
         client.event_register("/poke")
@@ -483,7 +483,7 @@ def folder(tmp_path):
 @pytest.fixture
 def run(folder, server, tmp_path):
     """Start a runner on the folder; each keeps its state where the last one did."""
-    return functools.partial(runner, folder, server, "--state", str(tmp_path / "state"))
+    return functools.partial(runner, folder, server, "--state-dir", str(tmp_path / "state"))
 
 
 def save_bad(folder, body):

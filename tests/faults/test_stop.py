@@ -241,7 +241,7 @@ def test_a_runner_ends_with_its_terminal_but_not_under_nohup(tmp_path, nohup):
             [
                 sys.executable, "-c", script, os.ttyname(terminal), str(COMMANDS / "eshet-rules"),
                 "run", str(folder.path), "--log-format", "json", "--server", address,
-                "--state", str(tmp_path / "state"),
+                "--state-dir", str(tmp_path / "state"),
             ],
             stdout=output,
             stderr=output,

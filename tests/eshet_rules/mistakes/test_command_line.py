@@ -45,7 +45,12 @@ MISTAKES = [
     ("run --config gone", "gone", "there is no such file", "eshet-rules init"),
     ("run --config folder", "--config", "is a directory", "eshet-rules run --help"),
     ("run --config broken", "broken:1: lag", '"lag"', 'did you mean "log"?'),
-    ("run --state file", "--state", "is a file", "eshet-rules run --help"),
+    ("run --state-dir file", "--state-dir", "is a file", "eshet-rules run --help"),
+    ("run --state file", "--state ", "is now called", "--state-dir: write that instead"),
+    ("run --state=file", "--state ", "is now called", "--state-dir: write that instead"),
+    ("run --no-state --state-dir x", "--state-dir", "contradict each other", "leave one of them"),
+    ("audit --state file", "--state ", "is now called", "--state-dir: write that instead"),
+    ("list --state file", "option", "'--state'", "eshet-rules list --help"),
     ("init full", "full/hall.py", "exists already", "choose another folder"),
     ("init file", "file", "can't be written", "choose a folder that you may write to"),
     ("init one two", "argument", "two", "eshet-rules init --help"),
@@ -71,8 +76,13 @@ MISTAKES_ON_A_SERVER = [
         "there is no rule",
         "hall.light",
     ),
-    ("run --once full --server {server} --state /dev/null/x", "/dev/null/x", "can't be", "--state"),
-    ("run full --server {server} --state state", "state", "process {pid}", "kill {pid}"),
+    (
+        "run --once full --server {server} --state-dir /dev/null/x",
+        "/dev/null/x",
+        "can't be",
+        "--state-dir",
+    ),
+    ("run full --server {server} --state-dir state", "state", "process {pid}", "kill {pid}"),
     ("list --server {nobody}", "{nobody}", "there is no server", "eshet serve"),
     ("reload --server {nobody}", "{nobody}", "there is no server", "eshet serve"),
     ("list --server {other}", "{other}", "is not an ESHET server", "name your server"),
@@ -108,7 +118,7 @@ def names(place):
         with socket.create_server(("127.0.0.1", 0)) as closed:
             nobody = _address(closed)
         address = line(server).split()[-1]
-        arguments = ("--server", address, "--state", "state")
+        arguments = ("--server", address, "--state-dir", "state")
         with running("eshet-rules", "run", "full", *arguments, cwd=place) as runner:
             while "running" not in line(runner):
                 pass
@@ -171,7 +181,8 @@ def test_so_is_one_that_shows_when_the_house_is_asked(told, names, typed, where,
     [
         ("ESHET_SERVER", "house:port", "'house:port'", "write HOST or HOST:PORT"),
         ("ESHET_RULES_CONFIG", "gone.toml", "there is no such file", "eshet-rules init"),
-        ("ESHET_RULES_STATE", "file", "is a file", "eshet-rules run --help"),
+        ("ESHET_RULES_STATE_DIR", "file", "is a file", "eshet-rules run --help"),
+        ("ESHET_RULES_STATE", "folder", "is now called", "ESHET_RULES_STATE_DIR: write that"),
     ],
 )
 def test_a_mistake_in_the_environment_is_told_likewise(
