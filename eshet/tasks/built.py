@@ -307,7 +307,10 @@ class BuiltStrategy:
     def _on_worker_end(self, worker: asyncio.Task[None]) -> None:
         retrieve_error(worker)
         self._workers.discard(worker)
-        if self._waiting and not self._closed:
+        # Each worker that is about to start takes one of the waiting tasks. Another one for such a
+        # task would find none, and be replaced at its end in turn, as long as tasks arrive.
+        starting = len(self._workers) - len(self._active)
+        if len(self._waiting) > starting and not self._closed:
             self._start_worker(self._waiting[0].task)
 
     async def _work(self) -> None:
