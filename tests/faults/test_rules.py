@@ -39,6 +39,10 @@ from eshet_rules import rule
 @rule
 async def echo(client):
     await client.action_register("/healthy/echo", lambda value: value)
+
+@rule
+async def mark(client, log):
+    await client.action_register("/healthy/mark", lambda number: log.info("mark", number=number))
 """
 
 HEAD = """
@@ -145,7 +149,34 @@ RAISING = {
                 resource.setrlimit(resource.RLIMIT_AS, before)
         (await poked()).on_value_changed(fill)""",
 }
-"""What raises, and is reported: the rule, if its set-up is over, goes on."""
+"""Rules that raise: the error is reported, and the rule, if its set-up is over, goes on."""
+
+RAISED = {
+    "in its set-up": "OSError: no line",
+    "in a callback": "ZeroDivisionError: division by zero",
+    "in a node": "ZeroDivisionError: division by zero",
+    "in a task": "OSError: no line",
+    "in a task of a strategy": "ErrorValue: set /nobody/there: path_not_found",
+    "as it looks for attributes": "AttributeError: 'NoneType' object has no attribute 'nothing'",
+    "by recursion": "RecursionError: maximum recursion depth exceeded",
+    "by sys.exit in its set-up": "RuntimeError: a rule can't end the runner",
+    "by sys.exit in a callback": "SystemExit: 3",
+    "by sys.exit in a node": "SystemExit: 3",
+    "by sys.exit in a task": "SystemExit: 3",
+    "by SystemExit in a task of its own": "RuntimeError: a rule can't end the runner",
+    "by KeyboardInterrupt in a call of the loop": "RuntimeError: a rule can't end the runner",
+    "by an error whose class raises": "UnusableError: Odd: ",
+    "by an error of 100,000 others": "OSError: 99999",
+    "in a handler of a signal": "RuntimeError: no line",
+    "in a handler of a signal that comes from outside": "RuntimeError: no line",
+    "by a time that is no number": "ValueError: a time to wait is not a number (NaN)",
+    "by setting the task factory": "TasksNotChanged: a rule can't set the task factory",
+    "by stopping the loop": "LoopNotStopped: a rule can't stop the event loop",
+    "by stopping the loop later": "LoopNotStopped: a rule can't stop the event loop",
+    "by cancelling all tasks": "ForeignTask: a rule can only cancel tasks of its own",
+    "by filling the memory": "MemoryError",
+}
+"""A part of the description of each of these errors in the log."""
 
 BLOCKING = {
     "in calls of the runner": """
@@ -193,11 +224,14 @@ BUSY = """
 event = yarp.Event()
 count = yarp.len(yarp.time_window(event, 3600))
 await yarp.state_register('/bad/count', count)
+ended = asyncio.Event()
 async def flood():
-    for number in range(100_000):
-        event.emit(number)
-        if number % 10 == 0:
-            await asyncio.sleep(0)
+    while not ended.is_set():
+        for number in range(10):
+            event.emit(number)
+        await asyncio.sleep(0)
+    logging.getLogger("bad").warning("the flood has ended")
+(await poked()).on_value_changed(lambda _: ended.set())
 asyncio.create_task(flood())"""
 
 FLOOD_IN_ONE_STEP = """
@@ -269,7 +303,7 @@ HARMLESS = {
                     await asyncio.sleep(0)
         asyncio.create_task(flood())""",
 }
-"""What is no failure, and must not be noticed by others."""
+"""Rules that do not fail, and must not disturb others."""
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +319,7 @@ class House:
         self.folder = folder
         self.process = process
         self.client = client
+        self._marks = 0
         self.normal = statistics.median(self.latencies(20))
 
     def save(self, body):
@@ -296,6 +331,17 @@ class House:
         if (self.folder.path / "bad.py").exists():
             self.folder.remove("bad.py")
             self.process.wait_for("module.unloaded", module="bad")
+
+    def events_since(self, known):
+        """Return the events of all records that are written up to now, except the first ones.
+
+        Args:
+            known: the number of those first records.
+        """
+        self._marks += 1
+        self.client.action_call("/healthy/mark", self._marks)
+        self.process.wait_for("mark", number=self._marks)
+        return {record["event"] for record in self.process.records[known:]}
 
     def poke(self):
         self.client.event_emit("/poke", 1)
@@ -345,13 +391,17 @@ def whole_house(server, tmp_path_factory):
         assert json.loads(starts.read_text()) == []  # it ended as it was told, if by force
 
 
-@pytest.mark.parametrize("body", RAISING.values(), ids=RAISING)
-def test_a_rule_that_raises_is_reported_and_nobody_notices(house, body):
-    house.save(body)
-    house.process.wait_for("module.loaded", module="bad")
-    if "poke" in body:
+@pytest.mark.parametrize("name", RAISING)
+def test_a_rule_that_raises_is_reported_and_no_other_rule_is_slower(house, name):
+    house.save(RAISING[name])
+    if "poke" in RAISING[name]:
+        house.process.wait_for("module.loaded", module="bad")
         house.poke()
-        house.process.wait_for("rule.failed", rule="bad.bad")
+        failed = house.process.wait_for("rule.failed", rule="bad.bad")
+    else:
+        failed = house.process.wait_for("rule.failed", rule="bad.bad")
+        house.process.wait_for("module.loaded", module="bad")
+    assert RAISED[name] in failed["error"]
     house.assert_nobody_notices()
 
 
@@ -382,8 +432,7 @@ def test_a_rule_is_not_blamed_for_a_thread_that_holds_the_interpreter(house):
     house.latency()
     house.save("raise OSError('no line')")
     house.process.wait_for("module.reload_aborted", module="bad")
-    said = [record["event"] for record in house.process.records[known:]]
-    assert "rule.blocks_loop" not in said
+    assert "rule.blocks_loop" not in house.events_since(known)
 
 
 def test_a_call_of_c_that_ends_in_time_is_reported_and_its_rule_goes_on(house):
@@ -409,19 +458,29 @@ def test_a_new_version_that_blocks_in_its_set_up_does_not_replace_the_old(house)
 
 
 @pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
-def test_nobody_notices_when(house, body):
+def test_no_rule_fails_or_is_slower_when(house, body):
+    known = len(house.process.records)
     house.save(body)
     house.process.wait_for("module.loaded", module="bad")
     if "poke" in body:
         house.poke()
     house.assert_nobody_notices(limit=BLOCKED_AFTER if "flood" in body else 0.02)
+    events = house.events_since(known)
+    assert "module.loaded" in events
+    assert not events & {"rule.failed", "rule.interrupted", "module.reload_aborted"}
 
 
 def test_a_rule_that_is_busy_in_short_steps_is_not_blamed_and_others_get_their_turns(house):
+    known = len(house.process.records)
     house.save(BUSY)
     house.process.wait_for("module.loaded", module="bad")
-    house.assert_nobody_notices(limit=BLOCKED_AFTER)
-    assert not [r for r in house.process.records[-3:] if r["event"] == "rule.interrupted"]
+    began = time.perf_counter()
+    while time.perf_counter() < began + 3 * INTERRUPT_AFTER:  # longer than it may block the loop
+        house.assert_nobody_notices(limit=BLOCKED_AFTER)
+    house.poke()
+    house.process.wait_for("the flood has ended", rule="bad.bad")
+    assert house.client.get("/bad/count") > 100
+    assert not house.events_since(known) & {"rule.blocks_loop", "rule.interrupted", "rule.failed"}
 
 
 def test_what_a_rule_sets_off_in_one_step_is_cut_where_it_keeps_the_loop(house):
@@ -509,7 +568,8 @@ LEAVING = {
 @pytest.mark.parametrize("body", LEAVING.values(), ids=LEAVING)
 def test_what_would_end_the_loop_during_set_up_is_reported_of_its_rule(house, body):
     house.save(f"{body}\n        await asyncio.sleep(0.1)")
-    house.process.wait_for("rule.failed", rule="bad.bad")
+    failed = house.process.wait_for("rule.failed", rule="bad.bad")
+    assert failed["error"].startswith("RuntimeError: a rule can't end the runner")
     house.process.wait_for("module.loaded", module="bad")
     house.assert_nobody_notices()
 

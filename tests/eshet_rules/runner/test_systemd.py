@@ -1,9 +1,11 @@
 import asyncio
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
+from eshet_rules.runner import systemd
 from eshet_rules.runner.systemd import Notifier
 
 
@@ -80,18 +82,51 @@ async def test_nothing_is_kept_alive_where_nobody_wants_to_know(listening, envir
     notifier.close()
 
 
-async def test_without_systemd_nothing_is_told():
+async def test_without_systemd_no_socket_is_opened_and_nothing_is_sent(
+    listening, environment, monkeypatch
+):
+    # That of this process counts neither: only the environment that is passed does.
+    monkeypatch.setenv("NOTIFY_SOCKET", environment["NOTIFY_SOCKET"])
+    opened = []
+    monkeypatch.setattr(systemd.socket, "socket", lambda *args: opened.append(args))
     notifier = Notifier({})
+    asked = []
     notifier.ready("3 running")
-    await notifier.report_status(lambda: "3 running")
+    notifier.status("2 running")
+    notifier.reloading()
+    await notifier.report_status(lambda: asked.append(1) or "3 running")
     await notifier.keep_alive()
+    notifier.stopping()
+    notifier.close()
+    assert (opened, asked, heard(listening)) == ([], [], [])
+
+
+def test_a_notification_is_lost_while_the_socket_is_gone_and_the_next_one_arrives(
+    listening, environment
+):
+    notifier = Notifier(environment)
+    address = Path(environment["NOTIFY_SOCKET"])
+    listening.close()
+    notifier.ready("refused")
+    address.unlink()
+    notifier.status("not found")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as again:
+        again.bind(str(address))
+        again.setblocking(False)
+        notifier.status("3 running")
+        assert heard(again) == [["STATUS=3 running"]]
     notifier.close()
 
 
-async def test_a_socket_that_is_gone_is_no_error(listening, environment):
+def test_a_notification_that_does_not_fit_into_the_queue_is_dropped(listening, environment):
     notifier = Notifier(environment)
-    listening.close()
-    notifier.ready("3 running")
+    for number in range(1000):  # more than a queue of the system holds
+        notifier.status(str(number))
+    arrived = heard(listening)
+    assert 0 < len(arrived) < 1000
+    assert arrived == [[f"STATUS={number}"] for number in range(len(arrived))]
+    notifier.status("3 running")
+    assert heard(listening) == [["STATUS=3 running"]]
     notifier.close()
 
 
