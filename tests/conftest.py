@@ -2,7 +2,11 @@
 
 import asyncio
 import gc
+import os
+import shutil
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +16,12 @@ from eshet_rules.testing.virtual_time import VirtualLoop
 # How fast a machine is says nothing about the code: neither time limit may fail a test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# Runners sync their files thousands of times, and a disk takes milliseconds for each. What a test
+# does to a process shows no difference: only a crash of the machine would.
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a private folder in it
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 256 << 20:
+    tempfile.tempdir = os.environ.setdefault("TMPDIR", str(MEMORY))
 
 Advance = Callable[[float], Awaitable[None]]
 
