@@ -37,8 +37,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Exempt the thousands of tests from garbage collection, which would visit them each time."""
+    exempt_from_collection()
+
+
+def exempt_from_collection() -> None:
+    """Exempt all present objects from garbage collection, so that `gc.collect()` is fast."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def fast_collection() -> None:
+    """Exempt the objects of earlier tests from garbage collection, for tests that collect often."""
+    exempt_from_collection()
 
 
 @pytest.fixture
