@@ -10,6 +10,7 @@ from eshet_rules.config import Configuration
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.publisher import Publisher, runner_name
+from tests.support.cable import Cable
 
 RULE = """
     from eshet import yarp
@@ -27,7 +28,13 @@ BASE = "/eshet_rules/home"
 
 
 @pytest.fixture
-async def publish(house, log):
+def cables():
+    """The connections of the publishers to the server, in the order in which they were made."""
+    return []
+
+
+@pytest.fixture
+async def publish(house, log, cables):
     """Publish what a house does, until the end of the test."""
     publishers = []
 
@@ -39,7 +46,8 @@ async def publish(house, log):
             log.logger,
             scan=house.folder.look,
         )
-        client = Client(server=house.server, client_id=client_id)
+        cables.append(Cable(house.server))
+        client = Client(server=cables[-1], client_id=client_id)
         publisher = Publisher(
             client, name, house.reloader, control, log.logger, house.folder.path, redaction
         )
@@ -242,12 +250,14 @@ async def test_the_name_is_taken_when_it_is_free(house, publish):
     assert await house.viewer.action_call(f"{BASE}/reload") == ["hall"]
 
 
-async def test_a_runner_whose_name_is_taken_while_its_connection_is_away_withdraws(house, publish):
+async def test_a_runner_whose_name_is_taken_while_its_connection_is_away_withdraws(
+    house, publish, cables
+):
     house.write_level("hall", 1)
     await house.reload()
     first = await publish()
     async with Client(server=house.server) as thief:
-        first._client._manager._session.connection.abort()
+        cables[0].cut()
         await thief.state_register(f"{BASE}/runner")
         await house.advance(1)
         await first._control.disable("hall")
