@@ -63,7 +63,7 @@ def kill_after(ticks, folder, state, server):
 
 
 @pytest.mark.timeout(30 + 10 * KILLS)
-def test_a_checkpoint_is_whole_and_young_whenever_the_runner_is_killed(tmp_path, server):
+def test_the_checkpoint_is_complete_and_recent_whenever_the_runner_is_killed(tmp_path, server):
     folder = Folder(tmp_path / "rules")
     folder.write("clock.py", RULE)
     folder.write("eshet-rules.toml", CONFIGURATION)

@@ -210,7 +210,7 @@ async def test_what_a_state_has_is_known_without_asking(house):
     assert not has_published(house.new, "/lux", 1)
 
 
-async def test_what_changed_hands_is_restored_after_a_reconnection(house):
+async def test_a_registration_that_was_handed_over_is_restored_after_a_reconnection(house):
     with house.old_scope.active():
         await (await house.old.state_register("/light")).changed(1)
     light = await house.new.state_register("/light")

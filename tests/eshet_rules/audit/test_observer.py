@@ -213,7 +213,7 @@ async def test_an_output_in_whose_midst_something_else_ended_it_is_interrupted(h
     assert "error" not in record
 
 
-async def test_a_lost_connection_is_told_of_the_module(house):
+async def test_a_lost_connection_is_recorded_with_its_module(house):
     house.folder.write("hall.py", HALL)
     assert await house.update()
     house.cables["hall"].cut()
@@ -226,7 +226,7 @@ async def test_a_lost_connection_is_told_of_the_module(house):
     assert {r["module"] for r in house.records(event="client.connected")} == {"hall"}
 
 
-async def test_a_state_that_is_published_later_is_told_as_kept(house):
+async def test_a_state_that_is_published_later_is_recorded_as_kept(house):
     house.folder.write(
         "hall.py",
         """

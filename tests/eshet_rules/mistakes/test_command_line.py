@@ -1,4 +1,4 @@
-"""What can be typed wrong: each mistake is told with its place, its cause and a remedy."""
+"""Wrong command lines: each error names the place, the cause and a remedy."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ async def light():
     pass
 """
 
-# What is typed; the place, the cause and the remedy that are told.
+# A command line; the place, the cause and the remedy that its error names.
 MISTAKES = [
     ("rum", "command", "'rum'", "run"),
     ("lst", "command", "'lst'", "list"),
@@ -109,7 +109,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def names(place):
-    """What stands in braces above."""
+    """The values of the names in braces above."""
     with (
         running("eshet", "serve", "--listen", "127.0.0.1:0") as server,
         running("eshet", "serve", "--listen", "127.0.0.1:0") as bare,
@@ -140,7 +140,7 @@ def _address(listening):
 
 @pytest.fixture
 def told(place, monkeypatch):
-    """Type something, and return the error that is told, in one line."""
+    """Run a command line, and return its error as one line."""
     monkeypatch.chdir(place)
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state-home"))
     monkeypatch.setattr(house_server, "_HELLO_TIME", 0.2)  # what is no server says nothing for ever
@@ -157,7 +157,9 @@ def told(place, monkeypatch):
 @pytest.mark.parametrize(
     ("typed", "where", "cause", "remedy"), MISTAKES, ids=[m[0] for m in MISTAKES]
 )
-def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(told, typed, where, cause, remedy):
+def test_the_error_of_a_mistake_names_its_place_its_cause_and_a_remedy(
+    told, typed, where, cause, remedy
+):
     message = told(typed)
     assert where in message
     assert cause in message
@@ -169,7 +171,9 @@ def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(told, typed, wh
     MISTAKES_ON_A_SERVER,
     ids=[m[0] for m in MISTAKES_ON_A_SERVER],
 )
-def test_so_is_one_that_shows_when_the_house_is_asked(told, names, typed, where, cause, remedy):
+def test_an_error_on_a_server_names_its_place_its_cause_and_a_remedy(
+    told, names, typed, where, cause, remedy
+):
     message = told(typed.format_map(names))
     assert where.format_map(names) in message
     assert cause.format_map(names) in message
@@ -185,7 +189,7 @@ def test_so_is_one_that_shows_when_the_house_is_asked(told, names, typed, where,
         ("ESHET_RULES_STATE", "folder", "is now called", "ESHET_RULES_STATE_DIR: write that"),
     ],
 )
-def test_a_mistake_in_the_environment_is_told_likewise(
+def test_the_error_of_an_environment_variable_names_its_cause_and_a_remedy(
     told, monkeypatch, variable, value, cause, remedy
 ):
     monkeypatch.setenv(variable, value)
@@ -195,7 +199,7 @@ def test_a_mistake_in_the_environment_is_told_likewise(
     assert remedy in message
 
 
-def test_two_runners_of_one_server_are_told_apart(told, names, place):
+def test_an_ambiguous_runner_is_an_error_that_lists_the_names(told, names, place):
     Folder(place / "two").write("hall.py", RULE)
     with running("eshet-rules", "run", "two", "--server", names["server"], cwd=place) as other:
         while "running" not in line(other):

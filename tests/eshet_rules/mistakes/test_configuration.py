@@ -180,7 +180,7 @@ MISTAKES = [
 @pytest.mark.parametrize(
     ("written", "line", "key", "cause", "remedy"), MISTAKES, ids=[m[0] for m in MISTAKES]
 )
-def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(
+def test_the_error_of_a_mistake_names_its_place_its_cause_and_a_remedy(
     tmp_path, written, line, key, cause, remedy
 ):
     file = tmp_path / "eshet-rules.toml"
@@ -212,7 +212,9 @@ def sparse(file, size):
         (lambda file: sparse(file, 2 << 20), "larger than 1 MiB", "replace it by"),
     ],
 )
-def test_a_file_that_can_not_be_read_is_told_likewise(tmp_path, make, cause, remedy):
+def test_the_error_of_an_unreadable_file_names_its_cause_and_a_remedy(
+    tmp_path, make, cause, remedy
+):
     file = tmp_path / "eshet-rules.toml"
     make(file)
     with pytest.raises(ConfigurationError) as caught:

@@ -219,7 +219,7 @@ SETS_EVERY_MINUTE = """
     """
 
 
-async def test_what_fails_for_want_of_a_connection_is_not_told_each_time(house):
+async def test_failures_without_a_connection_are_not_logged_each_time(house):
     house.write("hall.py", SETS_EVERY_MINUTE)
     await house.update()
     house.log.clear()

@@ -131,7 +131,7 @@ async def test_an_error_is_published_without_what_is_secret(house, publish):
     assert [each["last_error"] for each in told] == [first["last_error"], REDACTED]
 
 
-async def test_what_changes_is_published_and_nothing_else(house, publish):
+async def test_only_changed_states_are_published(house, publish):
     house.write_level("hall", 1)
     house.write_level("bath", 1)
     await house.reload()
@@ -148,7 +148,7 @@ async def test_what_changes_is_published_and_nothing_else(house, publish):
     assert [each["rules"] for each in runner] == [{"running": 2}, {"disabled": 1, "running": 1}]
 
 
-async def test_many_changes_in_a_short_time_are_published_as_one(house, publish, controls):
+async def test_frequent_changes_are_published_together(house, publish, controls):
     house.write_level("hall", 1)
     await house.reload()
     await publish()
