@@ -113,7 +113,7 @@ def measure(count: int, address: str) -> Figures:
         for number in range(count):
             write(folder, number)
         command = [str(Path(sys.executable).parent / "eshet-rules"), "run", str(folder)]
-        command += ["--state", f"{name}/state", "--log-format", "json"]
+        command += ["--state-dir", f"{name}/state", "--log-format", "json"]
         environment = {**os.environ, "ESHET_SERVER": address}
         start = time.perf_counter()
         with (

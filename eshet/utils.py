@@ -27,7 +27,7 @@ from eshet.tasks import (
     BuiltStrategy,
     Options,
     RetryOptions,
-    back_off_of,
+    backoff_of,
     check_retries,
 )
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
@@ -104,7 +104,7 @@ class RunInTask(RetryOptions, TaskStrategy):
 
     def build(self) -> BuiltStrategy:
         """Return an object that runs tasks; see `TaskStrategy.build`."""
-        return BuiltStrategy(self, back_off=back_off_of(self))
+        return BuiltStrategy(self, backoff=backoff_of(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,5 +152,5 @@ class RunSerially(Options, TaskStrategy):
             self,
             at_once=1,
             arrival=Arrival.SKIPS_WAITING if self.only_latest else Arrival.WAITS,
-            back_off=back_off_of(self, assume_failed=self.assume_failed),
+            backoff=backoff_of(self, assume_failed=self.assume_failed),
         )

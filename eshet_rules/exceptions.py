@@ -276,8 +276,8 @@ class StateFolderError(RulesError):
         self.problem = problem
         super().__init__(
             f"the state folder {folder} can't be used: {problem}; name one that you may write to "
-            "with --state, ESHET_RULES_STATE or `folder` below [state], or keep no state with "
-            "--no-state"
+            "with --state-dir, ESHET_RULES_STATE_DIR or `folder` below [state], or keep no state "
+            "with --no-state"
         )
 
 
@@ -294,7 +294,8 @@ class StateInUse(StateFolderError):
         RulesError.__init__(
             self,
             f"another runner runs these rules already, process {pid or 'unknown'}, and uses "
-            f"{folder}; stop it (kill {pid or 'PID'}), or choose another folder with --state",
+            f"{folder}; stop it (kill {pid or 'PID'}), or choose another folder with "
+            "--state-dir",
         )
         self.folder = folder
         self.problem = "in use"

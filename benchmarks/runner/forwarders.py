@@ -185,7 +185,7 @@ class Forwarder(NamedTuple):
         if self.modules:
             trail = ["--audit", str(folder / "trail")] if self.trail else ["--no-audit"]
             command = [str(_COMMANDS / "eshet-rules"), "run", str(rules)]
-            command += ["--state", str(folder / "state"), "--log-format", "json", *trail]
+            command += ["--state-dir", str(folder / "state"), "--log-format", "json", *trail]
         else:
             (folder / "bare.py").write_text(self.script)
             command = [sys.executable, str(folder / "bare.py")]

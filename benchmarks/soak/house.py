@@ -119,7 +119,7 @@ class House:
         return record
 
     def _start_process(self) -> None:
-        options = ["--log-format", "json", "--state", str(self._state)]
+        options = ["--log-format", "json", "--state-dir", str(self._state)]
         options += ["--audit", str(self._audit)]
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(

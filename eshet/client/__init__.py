@@ -6,7 +6,7 @@ The modules, from top to bottom; each imports only from those below it:
     client                Client and StateWrapper
     shared                the connection that a client and its views share
     registrar             registers, listens and observes, and undoes that again
-    connection_manager    connects, reconnects with back-off, and restores all registrations
+    connection_manager    connects, reconnects with backoff, and restores all registrations
     event_iteration       events that wait for an `async for`
     dispatch              handles messages that are not replies: calls, sets, notifications
     registrations         the nodes that a client owns, listens to and observes

@@ -103,7 +103,8 @@ class Restorer:
 
     async def retry_taken(self, session: ClientSession) -> None:
         """Register paths that other clients have taken, as soon as they are free."""
-        for pause in itertools.islice(backoff(start=1.0, end=60.0), 1, None):
+        # With its jitter, the longest pause is a minute.
+        for pause in itertools.islice(backoff(start=1.0, end=50.0), 1, None):
             taken = [each for each in self._registrations.owned.values() if each.taken]
             if not taken:
                 return

@@ -18,7 +18,7 @@ from eshet.tasks.built import (
     Task,
     current_attempt,
 )
-from eshet.tasks.options import BUGS, Options, RetryOptions, back_off_of, check_retries
+from eshet.tasks.options import BUGS, Options, RetryOptions, backoff_of, check_retries
 from eshet.tasks.workload import Workload
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "SendingTask",
     "Task",
     "Workload",
-    "back_off_of",
+    "backoff_of",
     "check_retries",
     "current_attempt",
 ]

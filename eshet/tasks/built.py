@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from eshet.cause import current, current_cause, use_cause
 from eshet.scope import Reason, current_scope, report_error
-from eshet.tasks.options import BackOff, Options
+from eshet.tasks.options import Backoff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
 from eshet.tasks.workload import Workload
 from eshet.user_errors import plain_error
@@ -53,6 +53,9 @@ class SendingTask:
 
 
 _log: Final = logging.getLogger("eshet")
+
+_WARN_AGAIN: Final = 60.0
+"""Seconds after a warning about many tasks before one about no more of them."""
 
 current_attempt: Final[contextvars.ContextVar[int]] = contextvars.ContextVar(
     "eshet.attempt", default=1
@@ -188,7 +191,7 @@ class BuiltStrategy:
         options: of the strategy.
         at_once: how many tasks may run at the same time.
         arrival: how a new task affects the others.
-        back_off: how a failed task is repeated; None if it is not.
+        backoff: how a failed task is repeated; None if it is not.
     """
 
     def __init__(
@@ -197,14 +200,14 @@ class BuiltStrategy:
         *,
         at_once: float = math.inf,
         arrival: Arrival = Arrival.WAITS,
-        back_off: BackOff | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
         self.on_end: Callable[[Ending], object] | None = None
         """Called with the ending of each task."""
         self._options = options
         self._at_once = at_once
         self._arrival = arrival
-        self._back_off = back_off
+        self._backoff = backoff
         # Where a task may supersede another one, the last one of each step is started.
         self._sends = options.timeout is None and arrival in (Arrival.WAITS, Arrival.GIVES_WAY)
         self._waiting: deque[_Job] = deque()
@@ -213,6 +216,7 @@ class BuiltStrategy:
         self._sent: dict[_Job, asyncio.Future[Any]] = {}  # those of the active jobs without worker
         self._failing: set[str] = set()  # the names of tasks that failed last time
         self._warn_at = options.warn_queue
+        self._warned = -math.inf  # the time of the last warning
         self._closed = False
         self._context = contextvars.copy_context()
         scope = current_scope()
@@ -332,12 +336,14 @@ class BuiltStrategy:
         return int(self._at_once) - len(self._active) if self._at_once < math.inf else 0
 
     def _warn_of(self, count: int, what: str) -> None:
+        now = asyncio.get_running_loop().time()
         if count < self._options.warn_queue:
-            self._warn_at = self._options.warn_queue
+            if now - self._warned >= _WARN_AGAIN:
+                self._warn_at = self._options.warn_queue
         elif count >= self._warn_at:
-            self._warn_at = 2 * count
+            self._warn_at, self._warned = 2 * count, now
             oldest = self._oldest_active() or self._waiting[0]
-            age = asyncio.get_running_loop().time() - oldest.arrived
+            age = now - oldest.arrived
             text = "%d tasks %s, the oldest (%s) for %.1f s: they start faster than they end"
             named = name_of(oldest.task)
             self._context.copy().run(_log.warning, text, count, what, named, age)
@@ -412,7 +418,10 @@ class BuiltStrategy:
             self._add_worker(self._work, self._waiting[0].task)
 
     def _start_next(self) -> None:
-        if self._waiting and not self._closed:
+        # Each worker that is about to start takes one of the waiting tasks. Another one for such a
+        # task would find none, and be replaced at its end in turn, as long as tasks arrive.
+        starting = len(self._workers) + len(self._sent) - len(self._active)
+        if len(self._waiting) > starting and not self._closed:
             self._start_worker()
 
     def _add_worker(self, work: Callable[[], Coroutine[Any, Any, None]], named: Task) -> None:
@@ -457,7 +466,7 @@ class BuiltStrategy:
 
     async def _attempt_repeatedly(self, job: _Job) -> Ending:
         """Attempt the task until it succeeds, is given up, or is superseded."""
-        pauses = self._back_off.pauses() if self._back_off is not None else iter(())
+        pauses = self._backoff.pauses() if self._backoff is not None else iter(())
         if not job.attempts:
             await self._attempt(job)
         while self._should_retry(job):
@@ -506,22 +515,22 @@ class BuiltStrategy:
     def _report(self, error: BaseException, job: _Job) -> BaseException:
         task = f"task {name_of(job.task)}"
         self._failing.add(task)
-        report_error(error, f"attempt {job.attempts} of {task}" if self._back_off else task)
+        report_error(error, f"attempt {job.attempts} of {task}" if self._backoff else task)
         return error
 
     def _should_retry(self, job: _Job) -> bool:
-        if self._closed or self._back_off is None or not self._has_attempts_left(job):
+        if self._closed or self._backoff is None or not self._has_attempts_left(job):
             return False
         error, options = job.error, self._options
         if error is None:
-            return self._back_off.assume_failed
+            return self._backoff.assume_failed
         return not _is_or_holds(error, options.give_up_on) and (
             _is_or_holds(error, options.retry_on) or not isinstance(error, Exception)
         )
 
     def _has_attempts_left(self, job: _Job) -> bool:
         most = self._options.max_attempts
-        return self._back_off is not None and (most is None or job.attempts < most)
+        return self._backoff is not None and (most is None or job.attempts < most)
 
     async def _is_superseded_within(self, pause: float, job: _Job) -> bool:
         """Wait for the next attempt; return early, with True, if a newer task supersedes it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-__all__ = ["BUGS", "BackOff", "Options", "RetryOptions", "back_off_of", "check_retries"]
+__all__ = ["BUGS", "Backoff", "Options", "RetryOptions", "backoff_of", "check_retries"]
 
 BUGS: Final = (TypeError, NameError, AttributeError)
 """Programming errors in a task, which another attempt would hit again."""
@@ -17,7 +17,7 @@ QUEUE_WARNING: Final = 100
 
 
 @dataclass(frozen=True)
-class BackOff:
+class Backoff:
     """The pauses between the attempts of a task.
 
     Args:
@@ -147,12 +147,12 @@ class _Retries(Protocol):
     def retry_multiplier(self) -> float: ...
 
 
-def back_off_of(strategy: _Retries, *, assume_failed: bool = False) -> BackOff | None:
+def backoff_of(strategy: _Retries, *, assume_failed: bool = False) -> Backoff | None:
     """Return how a strategy repeats a failed task; None if it does not."""
-    back_off = BackOff(
+    backoff = Backoff(
         strategy.retry_start, strategy.retry_end, strategy.retry_multiplier, assume_failed
     )
-    return back_off if strategy.retry else None
+    return backoff if strategy.retry else None
 
 
 def check_retries(strategy: _Retries) -> None:
@@ -161,7 +161,7 @@ def check_retries(strategy: _Retries) -> None:
     Raises:
         ValueError: an option is not valid; the message says what to write.
     """
-    back_off_of(strategy)
+    backoff_of(strategy)
     if strategy.retry:
         return
     for name in ("max_attempts", "retry_on", "jitter"):

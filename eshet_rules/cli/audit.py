@@ -20,6 +20,7 @@ from eshet_rules.cli.options import (
     default_state,
     exit_on_errors,
     rules_folder,
+    state_dir_option,
 )
 from eshet_rules.cli.time_option import MOMENT, stamp_of
 
@@ -62,13 +63,7 @@ _DAMAGED: Final = 3
     metavar="FILE|FOLDER",
     help="Location of the trail.  [default: as configured, or in the state folder]",
 )
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="ESHET_RULES_STATE",
-    show_envvar=True,
-    help="State folder of the runner.  [default: as for run]",
-)
+@state_dir_option("State folder of the runner.  [default: as for run]")
 @config_option
 def audit(
     rules: Path | None,
@@ -82,7 +77,7 @@ def audit(
     follow: bool,
     as_json: bool,
     audit: Path | None,
-    state: Path | None,
+    state_dir: Path | None,
     config: Path | None,
 ) -> None:
     """Print the audit trail of the rules in the folder RULES.
@@ -103,7 +98,7 @@ def audit(
     if since and until and since >= until:
         raise click.UsageError("--from must be before --to")
     with exit_on_errors():
-        place = audit or _place(rules_folder(rules), state, config)
+        place = audit or _place(rules_folder(rules), state_dir, config)
         file = open_file(place)
         if not follow and not file.exists() and not closed_files(file):
             raise NoTrail(file)

@@ -21,11 +21,15 @@ __all__ = [
     "rules_folder",
     "runner_options",
     "server_option",
+    "state_dir_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DEFAULT_FOLDER: Final = Path("rules")
+
+_RENAMED: Final = {"--state": "--state-dir", "ESHET_RULES_STATE": "ESHET_RULES_STATE_DIR"}
+"""The present names of options and environment variables of earlier versions."""
 
 
 class Command(click.Command):
@@ -35,9 +39,20 @@ class Command(click.Command):
         """See `click.Command`."""
         try:
             return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            present = _RENAMED.get(error.option_name)
+            if present is None or not any(present in option.opts for option in self.params):
+                raise
+            raise _renamed_error("option", error.option_name, ctx) from None
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+
+
+def _renamed_error(kind: str, name: str, context: click.Context) -> click.UsageError:
+    return click.UsageError(
+        f"the {kind} {name} is now called {_RENAMED[name]}: write that instead", context
+    )
 
 
 def rules_folder(given: Path | None = None) -> Path:
@@ -62,6 +77,15 @@ def _check_address(
         raise click.BadParameter(str(error)) from None
 
 
+def _check_state_dir(
+    context: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    # A variable that is silently ignored would have the rules start without their state.
+    if value is None and "ESHET_RULES_STATE" in os.environ:
+        raise _renamed_error("environment variable", "ESHET_RULES_STATE", context)
+    return value
+
+
 def check_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Return the name of a runner if it is valid.
 
@@ -84,6 +108,19 @@ def server_option(help_text: str) -> Callable[[F], F]:
         envvar="ESHET_SERVER",
         show_envvar=True,
         callback=_check_address,
+        help=help_text,
+    )
+
+
+def state_dir_option(help_text: str) -> Callable[[F], F]:
+    """Make the option that names the folder for state; its value is `state_dir`."""
+    return click.option(
+        "--state-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        envvar="ESHET_RULES_STATE_DIR",
+        show_envvar=True,
+        callback=_check_state_dir,
         help=help_text,
     )
 

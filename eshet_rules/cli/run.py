@@ -21,6 +21,7 @@ from eshet_rules.cli.options import (
     exit_on_errors,
     rules_folder,
     server_option,
+    state_dir_option,
 )
 
 
@@ -37,13 +38,9 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
     "ESHET server to use. By default, use a server that listens on 127.0.0.1:11236, or start one "
     "there."
 )
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="ESHET_RULES_STATE",
-    show_envvar=True,
-    help="Folder for state that survives restarts.  [default: eshet-rules in XDG_STATE_HOME, "
-    "or in ~/.local/state]",
+@state_dir_option(
+    "Folder for state that survives restarts.  [default: eshet-rules in XDG_STATE_HOME, or in "
+    "~/.local/state]"
 )
 @click.option(
     "--no-state",
@@ -92,7 +89,7 @@ def run(
     rules: Path | None,
     config: Path | None,
     server: str | None,
-    state: Path | None,
+    state_dir: Path | None,
     no_state: bool,
     name: str | None,
     only: str,
@@ -119,13 +116,13 @@ def run(
         raise click.UsageError(
             "--audit and --no-audit contradict each other: leave one of them out"
         )
-    if state is not None and no_state:
+    if state_dir is not None and no_state:
         raise click.UsageError(
-            "--state and --no-state contradict each other: leave one of them out"
+            "--state-dir and --no-state contradict each other: leave one of them out"
         )
     overrides: dict[str, dict[str, Any]] = {
         "server": {"address": server, "name": name},
-        "state": {"folder": state},
+        "state": {"folder": state_dir},
         "log": {
             "format": log_format,
             "level": "debug" if verbose else "warning" if quiet else None,

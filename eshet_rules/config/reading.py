@@ -253,7 +253,7 @@ class _Reader:
     def _unknown(self, keys: tuple[str, ...], known: Iterable[str]) -> None:
         *tables, key = keys
         of = f"[{_dotted(tables)}]" if tables else "this file"
-        if (renamed := RENAMED.get(_dotted(keys))) is not None:
+        if (renamed := _present_name(keys)) is not None:
             self._problem(keys, f"this key is now called {renamed}: write that instead")
             return
         near = difflib.get_close_matches(key, known, 1)
@@ -270,6 +270,16 @@ class _Reader:
 
     def _problem(self, keys: Sequence[str], text: str) -> None:
         self.problems.append(Problem(str(self._path), self._lines.of(keys), _dotted(keys), text))
+
+
+def _present_name(keys: Sequence[str]) -> str | None:
+    """Return the present name of a key of an earlier version; None if it is not such a key."""
+    match keys:
+        case ("rules", _, "limits", limit):
+            renamed = RENAMED.get(f"supervision.{limit}")
+            return renamed and _dotted((*keys[:-1], renamed.removeprefix("supervision.")))
+        case _:
+            return RENAMED.get(_dotted(keys))
 
 
 def _kinds(of: type[Any]) -> dict[str, ValueKind]:

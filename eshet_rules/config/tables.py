@@ -40,13 +40,17 @@ T = TypeVar("T")
 RENAMED: Final[Mapping[str, str]] = {
     "supervision.first_pause": "supervision.backoff_initial",
     "supervision.longest_pause": "supervision.backoff_max",
+    "supervision.restarts": "supervision.max_restarts",
     "supervision.short_life": "supervision.min_uptime",
     "supervision.short_lives": "supervision.max_failed_starts",
     "log.audit": "audit.path (a file or folder) or audit.enabled (true or false)",
     "log.file_bytes": "audit.file_bytes",
     "log.total_bytes": "audit.total_bytes",
 }
-"""The present names of keys of earlier versions."""
+"""The present names of keys of earlier versions.
+
+Those of `[supervision]` apply to the `limits` of a rule as well.
+"""
 
 
 def setting(kind: ValueKind, default: T) -> T:
@@ -107,7 +111,7 @@ class StateSettings:
     """`[state]`: state that survives restarts.
 
     Args:
-        folder: the folder for it, created if missing; see `--state` for the default.
+        folder: the folder for it, created if missing; see `--state-dir` for the default.
     """
 
     folder: Path | None = setting(PATH, None)

@@ -10,22 +10,22 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.tasks.options import BackOff
+from eshet.tasks.options import Backoff
 from eshet.user_errors import is_error
 from eshet_rules.audit.records import ComponentFailed, emit
 
 __all__ = ["attempt", "keep_running"]
 
 _MIN_UPTIME: Final = 60.0
-"""Seconds after which a component counts as healthy, which resets its back-off."""
+"""Seconds after which a component counts as healthy, which resets its backoff."""
 
-_BACK_OFF: Final = BackOff(start=1.0, end=60.0, multiplier=2.0)
+_BACKOFF: Final = Backoff(start=1.0, end=60.0, multiplier=2.0)
 
 
 async def keep_running(
     name: str, run: Callable[[], Awaitable[object]], log: FilteringBoundLogger
 ) -> None:
-    """Run a component until it returns, and restart it with back-off each time that it fails.
+    """Run a component until it returns, and restart it with backoff each time that it fails.
 
     Its errors are logged, not raised. Only the cancellation of this task and exceptions that end
     the process are.
@@ -36,14 +36,14 @@ async def keep_running(
         log: receives the failures.
     """
     loop = asyncio.get_running_loop()
-    pauses = _BACK_OFF.pauses()
+    pauses = _BACKOFF.pauses()
     while True:
         started = loop.time()
         error = await _error_of(run)
         if error is None:
             return
         if loop.time() - started >= _MIN_UPTIME:
-            pauses = _BACK_OFF.pauses()
+            pauses = _BACKOFF.pauses()
         pause = next(pauses)
         emit(log, ComponentFailed(component=name, pause_s=pause), error=error)
         await asyncio.sleep(pause)

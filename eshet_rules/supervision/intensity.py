@@ -18,10 +18,10 @@ def next_pause(restarts: Iterable[float], now: float, limits: RuleLimits) -> flo
     Args:
         restarts: the times of earlier restarts of the rule.
         now: the time of the failure.
-        limits: the allowed number of restarts in a period, and the back-off.
+        limits: the allowed number of restarts in a period, and the backoff.
     """
     count = len(recent(restarts, now, limits))
-    if count >= limits.restarts:
+    if count >= limits.max_restarts:
         return None
     pause = limits.backoff_initial
     for _ in range(count):

@@ -11,7 +11,7 @@ __all__ = ["LONGEST_TIME", "RuleLimits"]
 LONGEST_TIME: Final = 365 * 86400.0
 """The longest time that can be configured, in seconds; timers of the system are limited as well."""
 
-_LEAST: Final = {"restarts": 0, "loop_rounds": 1, "max_failed_starts": 1}
+_LEAST: Final = {"max_restarts": 0, "loop_rounds": 1, "max_failed_starts": 1}
 """The smallest valid values of the limits that are counts, not times."""
 
 
@@ -23,7 +23,7 @@ class RuleLimits:
         blocked_after: how long a rule may block the event loop before this is logged.
         interrupt_after: how long it may block the loop before it is interrupted and fails.
         end_after: how long it may block the loop before the process exits, as a last resort.
-        restarts: maximum number of restarts of a rule in a period; beyond it, the rule stays
+        max_restarts: maximum number of restarts of a rule in a period; beyond it, the rule stays
             failed.
         restart_period: the length of that period.
         backoff_initial: delay before the first restart in a period, doubled for each further one.
@@ -40,7 +40,7 @@ class RuleLimits:
     blocked_after: float = 0.5
     interrupt_after: float = 5.0
     end_after: float = 10.0
-    restarts: int = 5
+    max_restarts: int = 5
     restart_period: float = 600.0
     backoff_initial: float = 1.0
     backoff_max: float = 60.0

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eshet.tasks import Arrival, BuiltStrategy, RetryOptions, back_off_of
+from eshet.tasks import Arrival, BuiltStrategy, RetryOptions, backoff_of
 from eshet.utils import RunInTask, RunSerially, TaskStrategy
 from eshet_rules.exceptions import StrategySettingsError
 
@@ -37,7 +37,7 @@ class RunLatest(RetryOptions, TaskStrategy):
     def build(self) -> BuiltStrategy:
         """Build the object that runs the tasks; see `TaskStrategy.build`."""
         return BuiltStrategy(
-            self, at_once=1, arrival=Arrival.CANCELS_RUNNING, back_off=back_off_of(self)
+            self, at_once=1, arrival=Arrival.CANCELS_RUNNING, backoff=backoff_of(self)
         )
 
 
@@ -54,7 +54,7 @@ class RunSingle(RetryOptions, TaskStrategy):
 
     def build(self) -> BuiltStrategy:
         """Build the object that runs the tasks; see `TaskStrategy.build`."""
-        return BuiltStrategy(self, at_once=1, arrival=Arrival.GIVES_WAY, back_off=back_off_of(self))
+        return BuiltStrategy(self, at_once=1, arrival=Arrival.GIVES_WAY, backoff=backoff_of(self))
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,7 +78,7 @@ class RunConcurrently(RetryOptions, TaskStrategy):
 
     def build(self) -> BuiltStrategy:
         """Build the object that runs the tasks; see `TaskStrategy.build`."""
-        return BuiltStrategy(self, at_once=self.limit, back_off=back_off_of(self))
+        return BuiltStrategy(self, at_once=self.limit, backoff=backoff_of(self))
 
 
 _STRATEGIES: Final[Mapping[str, type[TaskStrategy]]] = {

@@ -27,7 +27,7 @@ def server():
 def test_a_runner_keeps_a_trail_that_is_followed_while_it_runs(tmp_path, server):
     folder = Folder(tmp_path / "rules")
     folder.write("hall.py", RULE)
-    where = [str(folder.path), "--state", str(tmp_path / "state")]
+    where = [str(folder.path), "--state-dir", str(tmp_path / "state")]
     with (
         running("eshet-rules", "run", *where, "-q", server=server) as runner,
         running("eshet-rules", "audit", *where, "--follow", "--json", server=server) as audit,
@@ -54,7 +54,7 @@ def test_a_runner_keeps_a_trail_that_is_followed_while_it_runs(tmp_path, server)
 def test_a_full_disk_stops_no_rule(tmp_path, server):
     folder = Folder(tmp_path / "rules")
     folder.write("hall.py", RULE)
-    arguments = [str(folder.path), "--state", str(tmp_path / "state"), "--audit", "/dev/full"]
+    arguments = [str(folder.path), "--state-dir", str(tmp_path / "state"), "--audit", "/dev/full"]
     with running("eshet-rules", "run", *arguments, server=server) as runner:
         text = ""
         while "running" not in text:
@@ -71,7 +71,7 @@ def test_a_full_disk_stops_no_rule(tmp_path, server):
 def test_where_the_trail_is_can_be_said(tmp_path, server, option):
     folder = Folder(tmp_path / "rules")
     folder.write("hall.py", RULE)
-    state = ["--state", str(tmp_path / "state"), "--once", "-v"]
+    state = ["--state-dir", str(tmp_path / "state"), "--once", "-v"]
     run = command("eshet-rules", "run", "rules", *state, *option, server=server, cwd=tmp_path)
     assert run.returncode == 0
     assert "state published" in run.stdout

@@ -71,7 +71,7 @@ def test_a_chain_leads_over_tasks_threads_timers_and_rules_to_who_rang_the_bell(
     folder = Folder(tmp_path / "rules")
     folder.write("first.py", FIRST)
     folder.write("second.py", SECOND)
-    state = ["--state", str(tmp_path / "state")]
+    state = ["--state-dir", str(tmp_path / "state")]
     with runner(folder, server, *state, "-v") as house:
         house.wait_for("runner.started")
         for number in (1, 2):
@@ -97,7 +97,7 @@ def test_what_waits_when_its_rule_is_disabled_and_when_the_runner_ends_is_skippe
     folder = Folder(tmp_path / "rules")
     folder.write("hall.py", QUEUE)
     folder.write("bath.py", QUEUE)
-    where = [str(folder.path), "--state", str(tmp_path / "state")]
+    where = [str(folder.path), "--state-dir", str(tmp_path / "state")]
     with runner(folder, server, *where[1:], "-v") as house:
         house.wait_for("runner.started")
         assert command("eshet", "emit", "/bell", "1", server=server).returncode == 0

@@ -66,7 +66,7 @@ def run(tmp_path, mount_options, before, *options):
 def test_rules_run_without_memory_and_the_log_says_so(tmp_path, mount_options, before):
     before = f"cd {tmp_path}/state; {before} 2>/dev/null"
     state = str(tmp_path / "state")
-    code, shown = run(tmp_path, mount_options, before, "--state", state)
+    code, shown = run(tmp_path, mount_options, before, "--state-dir", state)
     assert code == 0, shown
     assert '"runner.started"' in shown
     assert "No space left on device" in shown or "state_folder.full" in shown
@@ -74,7 +74,7 @@ def test_rules_run_without_memory_and_the_log_says_so(tmp_path, mount_options, b
 
 def test_a_read_only_one_is_refused_with_what_to_do(tmp_path):
     before = f"mount -o remount,ro {tmp_path}/state"
-    code, shown = run(tmp_path, "size=64k", before, "--state", str(tmp_path / "state"))
+    code, shown = run(tmp_path, "size=64k", before, "--state-dir", str(tmp_path / "state"))
     assert code == 1
     assert "Read-only file system" in shown
     assert "or keep no state with --no-state" in shown

@@ -49,7 +49,7 @@ def test_the_light_goes_off_when_it_would_have_though_the_runner_was_killed(tmp_
     folder.write("hall.py", RULE)
     house_script = tmp_path / "house.py"
     house_script.write_text(HOUSE)
-    run = ["eshet-rules", "run", str(folder.path), "--state", str(tmp_path / "state")]
+    run = ["eshet-rules", "run", str(folder.path), "--state-dir", str(tmp_path / "state")]
     with running("eshet", "serve", "--listen", "127.0.0.1:0") as server:
         address = line(server).removeprefix("listening on ")
         with (

@@ -52,7 +52,9 @@ def once(tmp_path, rules, server):
 
     def once():
         state = str(tmp_path / "state")
-        return command("eshet-rules", "run", str(rules), "--once", "--state", state, server=server)
+        return command(
+            "eshet-rules", "run", str(rules), "--once", "--state-dir", state, server=server
+        )
 
     return once
 

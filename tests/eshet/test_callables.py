@@ -24,7 +24,7 @@ REMEDY = "must be a function, and not .*: pass the function itself"
 
 
 @pytest.fixture(autouse=True)
-def _no_warning():
+def _no_warning(fast_collection):
     """A coroutine that is refused is not warned of as well."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

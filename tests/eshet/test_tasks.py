@@ -48,6 +48,23 @@ async def test_an_attempt_that_takes_too_long_is_cancelled_and_has_failed(
     assert ends(endings) == [(End.FAILED, 1, "")]
 
 
+async def test_a_flood_starts_one_asyncio_task_for_each_task_at_most(strategy, recorder):
+    run, _ = recorder.follow(strategy())
+    loop = asyncio.get_running_loop()
+    started = []
+
+    def start(loop, coroutine, **options):
+        started.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    loop.set_task_factory(start)
+    for _ in range(50):
+        for name in "abc":
+            run(recorder.task(name))
+        await asyncio.sleep(0)
+    assert 0 < len(started) <= 150
+
+
 async def test_an_attempt_in_time_is_left_alone(strategy, advance, recorder):
     run, endings = recorder.follow(strategy(timeout=5))
     run(recorder.task("quick", lasts=4.9))

@@ -382,14 +382,14 @@ async def test_retry_waits_longer_each_time_up_to_the_end(advance, recorder):
     ]
 
 
-async def test_the_default_back_off_is_that_of_the_contract(advance, recorder):
+async def test_the_default_backoff_is_that_of_the_contract(advance, recorder):
     run = recorder.build(RunSerially(retry=True))
     run(recorder.task("a", fails=7))
     await advance(1000)
     assert [time for time, _ in recorder.log] == [0, 2, 6, 14, 30, 60, 90, 120]
 
 
-async def test_the_back_off_starts_afresh_with_each_task(advance, recorder):
+async def test_the_backoff_starts_afresh_with_each_task(advance, recorder):
     run = recorder.build(RunSerially(retry=True))
     run(recorder.task("a", fails=2))
     run(recorder.task("b", fails=1))
@@ -424,7 +424,7 @@ async def test_a_newer_task_that_comes_during_a_failing_attempt_is_run_next(adva
     assert recorder.log == [(5, "failing"), (5, "newer")]
 
 
-async def test_a_newer_task_has_the_back_off_of_a_new_task(advance, recorder):
+async def test_a_newer_task_has_the_backoff_of_a_new_task(advance, recorder):
     run = recorder.build(RunSerially(only_latest=True, retry=True))
     run(recorder.task("old", fails=99))
     await advance(31)

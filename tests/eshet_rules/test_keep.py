@@ -3,6 +3,7 @@ import contextlib
 import pytest
 
 from eshet.reactive.core.graph import RestoreContext
+from eshet.reactive.core.handle import node_of
 from eshet.scope import Scope
 from eshet_rules import keep
 from eshet_rules.keep import Keeping
@@ -20,7 +21,7 @@ def keeping(kept):
 def kept_by(version, value):
     """Return what a version gives that keeps a value."""
     with keeping(Keeping(version, {})):
-        return keep("lamps", value)._node.snapshot(0)
+        return node_of(keep("lamps", value)).snapshot(0)
 
 
 def test_without_an_old_version_it_is_a_value_of_its_own():
@@ -57,7 +58,7 @@ def test_an_error_of_migrate_is_raised_in_the_set_up():
 def test_what_changed_since_the_set_up_is_taken_over_too():
     with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
         lamps = keep("lamps", 3)
-    lamps._node.restore(kept_by("v1", 8), RestoreContext(0))
+    node_of(lamps).restore(kept_by("v1", 8), RestoreContext(0))
     assert lamps.value == 8
 
 
@@ -65,7 +66,7 @@ def test_what_the_set_up_has_set_is_not_undone():
     with keeping(Keeping("v2", {"lamps": kept_by("v1", 7)})):
         lamps = keep("lamps", 3)
         lamps.value += 1
-    lamps._node.restore(kept_by("v1", 7), RestoreContext(0))
+    node_of(lamps).restore(kept_by("v1", 7), RestoreContext(0))
     assert lamps.value == 8
 
 

@@ -56,7 +56,7 @@ def kill_at(moment, chance, file, shared, run):
 
 
 @pytest.mark.timeout(30 + 5 * KILLS)
-def test_what_is_acknowledged_survives_each_kill_and_nothing_broken_is_served(tmp_path):
+def test_acknowledged_records_survive_each_kill_and_no_broken_line_is_read(tmp_path):
     chance = random.Random(7)  # noqa: S311 - to get the same again
     file = tmp_path / "audit" / "trail.jsonl"
     torn = 0

@@ -48,7 +48,7 @@ def server():
 
 def kill_after(ticks, folder, state, server):
     """Run the rules for a number of ticks and kill them; return the last time that they told."""
-    arguments = ["run", str(folder.path), "--log-format", "json", "--state", str(state)]
+    arguments = ["run", str(folder.path), "--log-format", "json", "--state-dir", str(state)]
     with running("eshet-rules", *arguments, server=server) as process:
         now = 0.0
         while ticks:
@@ -63,7 +63,7 @@ def kill_after(ticks, folder, state, server):
 
 
 @pytest.mark.timeout(30 + 10 * KILLS)
-def test_a_checkpoint_is_whole_and_young_whenever_the_runner_is_killed(tmp_path, server):
+def test_the_checkpoint_is_complete_and_recent_whenever_the_runner_is_killed(tmp_path, server):
     folder = Folder(tmp_path / "rules")
     folder.write("clock.py", RULE)
     folder.write("eshet-rules.toml", CONFIGURATION)

@@ -86,7 +86,7 @@ class Load:
                 await self._owner.wait_for_connection()
 
 
-async def test_a_house_outlives_a_server_that_is_killed_over_and_over(advance: Advance) -> None:
+async def test_clients_survive_a_server_that_is_killed_repeatedly(advance: Advance) -> None:
     counted: list[int] = []
     observed: list[Any] = []
     times: list[float] = []

@@ -85,7 +85,7 @@ def wait_for(process, event):
     raise AssertionError(f"it ended before it said {event!r}")
 
 
-def test_whatever_a_rule_does_the_runner_ends_within_five_seconds(server, tmp_path):
+def test_the_runner_ends_within_five_seconds_whatever_its_rules_do(server, tmp_path):
     with contextlib.ExitStack() as stack:
         runners = {}
         for name, rule in NOT_ENDING.items():
@@ -160,7 +160,7 @@ def test_a_rule_that_ends_the_runner_by_a_signal_is_in_the_log(server, tmp_path)
         assert house.wait() == 0
 
 
-def test_systemd_is_told_of_the_start_of_reloads_and_of_the_end(server, tmp_path):
+def test_systemd_is_notified_of_the_start_of_reloads_and_of_the_end(server, tmp_path):
     folder = Folder(tmp_path / "rules")
     folder.write("hall.py", BEFORE.format(name="systemd"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
@@ -204,7 +204,7 @@ def test_a_hangup_reloads_all_rules_and_the_configuration(server, tmp_path):
         assert command("eshet", "get", "/hangup/level", server=server).stdout == "2\n"
 
 
-def test_a_second_runner_of_the_same_rules_is_told_who_runs_them(server, tmp_path):
+def test_the_error_of_a_second_runner_names_the_process_of_the_first(server, tmp_path):
     folder = Folder(tmp_path)
     folder.write("hall.py", BEFORE.format(name="second"))
     with running("eshet-rules", "run", str(folder.path), server=server) as process:
@@ -216,7 +216,7 @@ def test_a_second_runner_of_the_same_rules_is_told_who_runs_them(server, tmp_pat
         assert command("eshet", "get", "/second/level", server=server).stdout == "1\n"
 
 
-def test_once_fails_where_the_server_that_was_named_is_not(tmp_path):
+def test_once_fails_if_there_is_no_server_at_the_given_address(tmp_path):
     folder = Folder(tmp_path)
     folder.write("hall.py", BEFORE.format(name="once"))
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -241,7 +241,7 @@ def test_a_runner_ends_with_its_terminal_but_not_under_nohup(tmp_path, nohup):
             [
                 sys.executable, "-c", script, os.ttyname(terminal), str(COMMANDS / "eshet-rules"),
                 "run", str(folder.path), "--log-format", "json", "--server", address,
-                "--state", str(tmp_path / "state"),
+                "--state-dir", str(tmp_path / "state"),
             ],
             stdout=output,
             stderr=output,

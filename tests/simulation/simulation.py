@@ -99,9 +99,10 @@ class _Simulation:
         faults: dict[str, Callable[[], object]] = {
             name: getattr(self, f"_{name}") for name in rates(self._options)
         }
+        chances = {name: rate * _STEP for name, rate in rates(self._options).items()}
         while self._loop.time() < _WARM_UP + _SAFETY:
             for name, fault in faults.items():
-                if self._chance.random() < rates(self._options)[name] * _STEP:
+                if self._chance.random() < chances[name]:
                     fault()
             self._restart_ended()
             await self._loop.advance(_STEP)

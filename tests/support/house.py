@@ -10,6 +10,7 @@ from eshet_rules.modules.importer import Importer
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
 from tests.conftest import Advance
+from tests.support.cable import Cable
 from tests.support.rules import Folder, Log
 
 __all__ = ["LEVEL", "House"]
@@ -33,11 +34,13 @@ class House:
         self.advance = advance
         self.server = server
         self.viewer = Client(server=server)
-        self.reloader = Reloader(
-            Importer(folder.path, TaskScope),
-            lambda module: Client(server=server, client_id=f"test/{module}"),
-            log.logger,
-        )
+        self.cables: dict[str, Cable] = {}
+        """Between each module and the server; that of its last version."""
+        self.reloader = Reloader(Importer(folder.path, TaskScope), self._make_client, log.logger)
+
+    def _make_client(self, module: str) -> Client:
+        self.cables[module] = cable = Cable(self.server)
+        return Client(server=cable, client_id=f"test/{module}")
 
     def write(self, name: str, text: str) -> None:
         """Save a file."""

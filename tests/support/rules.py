@@ -40,17 +40,17 @@ class Log:
     """A logger, and what it wrote."""
 
     def __init__(self) -> None:
-        self._stream = io.StringIO()
-        self.logger = make_logger(self._stream, "json")
+        self.stream = io.StringIO()
+        self.logger = make_logger(self.stream, "json")
 
     def clear(self) -> None:
         """Forget what was written."""
-        self._stream.seek(0)
-        self._stream.truncate()
+        self.stream.seek(0)
+        self.stream.truncate()
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
 
     def check(self) -> None:
         """Check that each record has the schema of its event."""

@@ -18,6 +18,7 @@ from eshet_rules.reload.checkpoint import decode, encode, encode_module
 from eshet_rules.reload.checkpoint_writer import wall_epoch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.scope import TaskScope
+from tests.support.cable import Cable
 
 __all__ = ["Trailed"]
 
@@ -34,14 +35,16 @@ class Trailed:
         self.recorder = Recorder(Redaction(redact))
         self.file = folder.path / "audit" / "trail.jsonl"
         self._log = make_logger(self.console, level="debug", recorder=self.recorder)
+        self.cables = {}  # between each module and the server
         self.reloader = self._make_reloader()
 
     def _make_reloader(self, inherited=None):
         observer = RecordingObserver(self.recorder)
 
         def make_client(module):
+            self.cables[module] = cable = Cable(self.server)
             with use_actor(Actor(module=module)):
-                client = Client(server=self.server, client_id=module)
+                client = Client(server=cable, client_id=module)
             client.attach(observer)
             return client
 

@@ -119,7 +119,7 @@ class ClientMachine(RuleBasedStateMachine):
 
         async def come_back() -> None:
             await self.house.open()
-            await self.loop.advance(40)  # longer than the longest back-off
+            await self.loop.advance(40)  # longer than the longest backoff
             assert self.client.connected
             assert self.other.connected
 

@@ -11,6 +11,7 @@ from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.server import Server
 from eshet.utils import RunSerially
 from eshet.yarp import using_client
+from tests.support.cable import Cable
 
 
 class Recorder(ClientObserver):
@@ -41,16 +42,27 @@ async def observer():
 
 
 @pytest.fixture
-async def clients(observer):
+async def server():
     async with Server() as server:
-        clients = [Client(server=server) for _ in range(3)]
-        for seen in clients[:2]:
-            seen.attach(observer)
-        for client in clients:
-            await client.wait_for_connection()
-        yield clients
-        for client in clients:
-            await client.close()
+        yield server
+
+
+@pytest.fixture
+def cable(server):
+    """The connection of the first client to the server."""
+    return Cable(server)
+
+
+@pytest.fixture
+async def clients(observer, server, cable):
+    clients = [Client(server=cable), Client(server=server), Client(server=server)]
+    for seen in clients[:2]:
+        seen.attach(observer)
+    for client in clients:
+        await client.wait_for_connection()
+    yield clients
+    for client in clients:
+        await client.close()
 
 
 async def test_what_comes_in_starts_a_cause_for_its_callback_and_all_that_that_starts(
@@ -175,13 +187,13 @@ async def test_what_is_answered_to_a_question_is_an_input_of_the_cause_that_aske
     assert observer.heard == [("state", "/lux", 12, cause), ("get", "/lux", 12, cause)]
 
 
-async def test_a_lost_connection_is_a_cause(clients, observer, advance):
+async def test_a_lost_connection_is_a_cause(clients, cable, observer, advance):
     hall, _, outside = clients
     await outside.state_register("/lux")
     await outside.state_changed("/lux", 12)
     await hall.state_observe("/lux", lambda value: None)
     observer.heard.clear()
-    hall._manager._session.connection.abort()
+    cable.cut()
     await advance(0)
     [(kind, path, value, cause)] = observer.heard
     assert (kind, path, value, cause.kind) == ("state", "/lux", Unknown, "disconnected")

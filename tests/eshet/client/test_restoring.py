@@ -9,6 +9,7 @@ import pytest
 from eshet import Client, Disconnected, ErrorValue, Unknown
 from eshet.server import Limits, Server
 from tests.conftest import Advance
+from tests.support.cable import Cable
 
 
 @pytest.fixture(autouse=True)
@@ -68,13 +69,14 @@ async def test_a_connection_that_ends_once_while_it_is_restored_costs_no_value(
                     transport.write = count
                 return transport
 
-        client = Client(server=Cutting())
+        cable = Cable(Cutting())
+        client = Client(server=cable)
         await client.wait_for_connection()
         for number in range(20):
             await (await client.state_register(f"/s{number}")).changed(number)
         for cuts in ([50], [100, 50], [200, 100, 50]):
             cut_at = list(cuts)
-            client._manager._session.connection.abort()
+            cable.cut()
             await advance(10)
             assert not cut_at
             assert client.connected
@@ -106,12 +108,13 @@ async def test_a_path_that_another_client_took_during_an_outage_comes_back_when_
     advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Server() as server, Client(server=server) as viewer:
-        client = Client(server=server)
+        cable = Cable(server)
+        client = Client(server=cable)
         await client.wait_for_connection()
         state = await client.state_register("/light")
         await state.changed(1)
         await client.action_register("/dim", lambda: "dimmed")
-        client._manager._session.connection.abort()
+        cable.cut()
         other = Client(server=server)
         await other.wait_for_connection()
         await (await other.state_register("/light")).changed("of another")
@@ -138,10 +141,11 @@ async def test_a_path_that_another_client_took_during_an_outage_comes_back_when_
 
 async def test_a_path_that_was_taken_can_be_given_up(advance: Advance) -> None:
     async with Server() as server, Client(server=server) as viewer:
-        client = Client(server=server)
+        cable = Cable(server)
+        client = Client(server=cable)
         await client.wait_for_connection()
         await (await client.state_register("/light")).changed(1)
-        client._manager._session.connection.abort()
+        cable.cut()
         other = Client(server=server)
         await other.wait_for_connection()
         await (await other.state_register("/light")).changed("of another")
@@ -159,25 +163,20 @@ async def test_a_connection_that_ends_when_a_taken_path_is_tried_again_is_restor
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
     async with Server() as server, Client(server=server) as viewer:
-        client, other = Client(server=server), Client(server=server)
+        cable = Cable(server)
+        client, other = Client(server=cable), Client(server=server)
         await client.wait_for_connection()
         await other.wait_for_connection()
         for path in ("/light", "/mine"):
             await (await client.state_register(path)).changed(1)
-        client._manager._session.connection.abort()
+        cable.cut()
         await other.state_register("/light")
         loop = asyncio.get_running_loop()
-
-        def cut() -> None:  # as asyncio does if the peer resets the connection
-            connection = client._manager._session.connection
-            transport = connection._transport
-            connection.connection_lost(ConnectionResetError())
-            transport.abort()
 
         await advance(0.5)
         began = client.reconnected_at
         assert began is not None
-        loop.call_at(began + 1.0, cut)  # at the instant of the retry
+        loop.call_at(began + 1.0, cable.reset)  # at the instant of the retry
         await advance(20)
         assert client.connected
         assert await viewer.get("/mine") == 1

@@ -6,13 +6,15 @@ from eshet import Client, ErrorValue, Unknown
 from eshet.client.view import ClientView, has_published
 from eshet.scope import Scope
 from eshet.server import Server
+from tests.support.cable import Cable
 
 
 class House:
     """A connection with an old and a new view, and somebody who looks on."""
 
-    def __init__(self, server, connection, viewer, advance):
+    def __init__(self, server, cable, connection, viewer, advance):
         self.server = server
+        self.cable = cable
         self.connection = connection
         self.viewer = viewer
         self.advance = advance
@@ -35,10 +37,10 @@ class House:
 async def house(advance):
     async with (
         Server() as server,
-        Client(server=server) as connection,
+        Client(server=(cable := Cable(server))) as connection,
         Client(server=server) as viewer,
     ):
-        yield House(server, connection, viewer, advance)
+        yield House(server, cable, connection, viewer, advance)
 
 
 async def test_a_state_of_both_changes_hands_without_a_message(house):
@@ -208,12 +210,12 @@ async def test_what_a_state_has_is_known_without_asking(house):
     assert not has_published(house.new, "/lux", 1)
 
 
-async def test_what_changed_hands_is_restored_after_a_reconnection(house):
+async def test_a_registration_that_was_handed_over_is_restored_after_a_reconnection(house):
     with house.old_scope.active():
         await (await house.old.state_register("/light")).changed(1)
     light = await house.new.state_register("/light")
     await light.changed(1)
     await house.take_over()
-    house.connection._manager._session.connection.close("cut by the test")
+    house.cable.cut()
     await house.advance(1)
     assert await house.viewer.get("/light") == 1

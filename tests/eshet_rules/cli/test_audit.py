@@ -54,7 +54,7 @@ def audit(*arguments):
 
 def test_it_finds_the_trail_of_a_rules_folder(place):
     rules, state = place
-    result = audit(rules, "--state", state, "--rule", "hall.*")
+    result = audit(rules, "--state-dir", state, "--rule", "hall.*")
     assert result.exit_code == 0
     assert [line.split("/hall/light")[1].split() for line in result.output.splitlines()] == [
         ["1", "c-1"],
@@ -84,7 +84,7 @@ def test_it_finds_the_trail_that_is_configured(tmp_path, place):
 )
 def test_it_shows_what_is_asked_for_as_json(place, options, values):
     rules, state = place
-    result = audit(rules, "--state", state, "--json", *options)
+    result = audit(rules, "--state-dir", state, "--json", *options)
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [each["value"] for each in records if "value" in each] == values
     assert all("crc" not in each for each in records)
@@ -108,21 +108,21 @@ def test_a_message_of_a_rule_with_the_earlier_name_of_an_event_is_found(tmp_path
 
 def test_a_time_may_be_how_long_ago(place):
     rules, state = place
-    now = audit(rules, "--state", state, "--from", "1h", "--json").stdout.splitlines()
+    now = audit(rules, "--state-dir", state, "--from", "1h", "--json").stdout.splitlines()
     assert [json.loads(line)["event"] for line in now] == ["trail.started"]
 
 
 def test_no_value_drives_the_terminal(place):
     rules, state = place
-    assert "\x1b" not in audit(rules, "--state", state).output
-    assert "\x1b" not in audit(rules, "--state", state, "--json").output
+    assert "\x1b" not in audit(rules, "--state-dir", state).output
+    assert "\x1b" not in audit(rules, "--state-dir", state, "--json").output
 
 
 def test_what_was_damaged_is_told_and_left_out(place):
     rules, state = place
     [file] = state.glob("*/audit/trail.jsonl")
     file.write_bytes(file.read_bytes().replace(b"output.called", b"output.coiled"))
-    result = audit(rules, "--state", state)
+    result = audit(rules, "--state-dir", state)
     assert result.exit_code == 3
     assert "it has damaged lines (1 line)" in result.stderr
     assert "coiled" not in result.stdout
@@ -157,14 +157,14 @@ def test_mistakes_are_told_with_a_remedy(tmp_path, monkeypatch, arguments, code,
 )
 def test_that_nothing_was_found_is_said_beside_the_output(place, arguments, says):
     rules, state = place
-    result = audit(rules, "--state", state, *arguments)
+    result = audit(rules, "--state-dir", state, *arguments)
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.rstrip().endswith(says)
 
 
 def test_a_time_that_ends_before_it_begins_is_refused(place):
     rules, state = place
-    result = audit(rules, "--state", state, "--from", "5m", "--to", "15m")
+    result = audit(rules, "--state-dir", state, "--from", "5m", "--to", "15m")
     assert result.exit_code == 2
     assert "--from must be before --to" in result.stderr
 
@@ -173,7 +173,7 @@ def test_a_closed_file_that_can_not_be_read_is_told_and_the_others_are_shown(pla
     rules, state = place
     folder = state_folder(state, rules) / "audit"
     (folder / "trail-000001-20260624T000000.jsonl.zst").mkdir()
-    result = audit(rules, "--state", state)
+    result = audit(rules, "--state-dir", state)
     assert result.exit_code == 3
     assert "it can't be read: Is a directory" in result.stderr
     assert "c-3 < c-1" in result.stdout

@@ -69,7 +69,7 @@ def house(tmp_path):
 
 def run_once(house, *options):
     rules, state = str(house / "rules"), str(house / "state")
-    return command("eshet-rules", "run", rules, "--once", "--state", state, *options)
+    return command("eshet-rules", "run", rules, "--once", "--state-dir", state, *options)
 
 
 @pytest.mark.parametrize(

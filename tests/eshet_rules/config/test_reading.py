@@ -50,7 +50,7 @@ def test_each_key_is_read_as_what_it_means(read, file):
         settle = 1
         rescan = 0.5
         [supervision]
-        restarts = 0
+        max_restarts = 0
         blocked_after = 1
         [strategy]
         run = "serially"
@@ -67,7 +67,7 @@ def test_each_key_is_read_as_what_it_means(read, file):
     assert configuration.state.folder == Path.home() / "state"
     watch = configuration.watch
     assert (watch.reload, watch.settle, watch.rescan) == (False, 1.0, 0.5)
-    assert configuration.supervision == RuleLimits(restarts=0, blocked_after=1.0)
+    assert configuration.supervision == RuleLimits(max_restarts=0, blocked_after=1.0)
     assert configuration.strategy == RunSerially(retry=True)
 
 

@@ -54,16 +54,16 @@ def test_the_last_table_that_says_something_counts_key_by_key(read):
     configuration = read(
         """
         [supervision]
-        restarts = 7
+        max_restarts = 7
         [strategy]
         run = "serially"
         [rules."*"]
         parameters = { dark = 40, minutes = 2 }
-        limits = { restarts = 8, backoff_initial = 2 }
+        limits = { max_restarts = 8, backoff_initial = 2 }
         enabled = false
         [rules.hall]
         parameters.dark = 50
-        limits.restarts = 9
+        limits.max_restarts = 9
         enabled = true
         strategy.run = "in task"
         """
@@ -71,8 +71,8 @@ def test_the_last_table_that_says_something_counts_key_by_key(read):
     hall, bath = configuration.for_rule("hall.light"), configuration.for_rule("bath.light")
     assert dict(hall.parameters) == {"dark": 50, "minutes": 2}
     assert dict(bath.parameters) == {"dark": 40, "minutes": 2}
-    assert (hall.limits.restarts, hall.limits.backoff_initial) == (9, 2.0)
-    assert (bath.limits.restarts, bath.limits.backoff_initial) == (8, 2.0)
+    assert (hall.limits.max_restarts, hall.limits.backoff_initial) == (9, 2.0)
+    assert (bath.limits.max_restarts, bath.limits.backoff_initial) == (8, 2.0)
     assert (hall.disabled, bath.disabled) == (None, "by the configuration")
     assert (hall.strategy, bath.strategy) == (RunInTask(), RunSerially())
 

@@ -228,7 +228,7 @@ def test_json_can_not_drive_a_terminal_either(log):
     value = "\x1b[2J\x9b2J\u202e\u2028"
     log.logger.info("set", value=value)
     assert log.records[0]["value"] == value
-    assert log._stream.getvalue().strip().isascii()
+    assert log.stream.getvalue().strip().isascii()
 
 
 def test_causes_and_groups_are_shown_too():
@@ -388,8 +388,8 @@ def test_a_forked_child_prints_to_the_stream_itself(log, capfd):
 
 def test_json_lines_are_lines(log):
     log.logger.info("a\nb", value="c\nd")
-    assert json.dumps("a\nb")[1:-1] in log._stream.getvalue()
-    assert len(log._stream.getvalue().splitlines()) == 1
+    assert json.dumps("a\nb")[1:-1] in log.stream.getvalue()
+    assert len(log.stream.getvalue().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What can be typed wrong: each mistake is told with its place, its cause and a remedy."""
+"""Wrong command lines: each error names the place, the cause and a remedy."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ async def light():
     pass
 """
 
-# What is typed; the place, the cause and the remedy that are told.
+# A command line; the place, the cause and the remedy that its error names.
 MISTAKES = [
     ("rum", "command", "'rum'", "run"),
     ("lst", "command", "'lst'", "list"),
@@ -45,7 +45,12 @@ MISTAKES = [
     ("run --config gone", "gone", "there is no such file", "eshet-rules init"),
     ("run --config folder", "--config", "is a directory", "eshet-rules run --help"),
     ("run --config broken", "broken:1: lag", '"lag"', 'did you mean "log"?'),
-    ("run --state file", "--state", "is a file", "eshet-rules run --help"),
+    ("run --state-dir file", "--state-dir", "is a file", "eshet-rules run --help"),
+    ("run --state file", "--state ", "is now called", "--state-dir: write that instead"),
+    ("run --state=file", "--state ", "is now called", "--state-dir: write that instead"),
+    ("run --no-state --state-dir x", "--state-dir", "contradict each other", "leave one of them"),
+    ("audit --state file", "--state ", "is now called", "--state-dir: write that instead"),
+    ("list --state file", "option", "'--state'", "eshet-rules list --help"),
     ("init full", "full/hall.py", "exists already", "choose another folder"),
     ("init file", "file", "can't be written", "choose a folder that you may write to"),
     ("init one two", "argument", "two", "eshet-rules init --help"),
@@ -71,8 +76,13 @@ MISTAKES_ON_A_SERVER = [
         "there is no rule",
         "hall.light",
     ),
-    ("run --once full --server {server} --state /dev/null/x", "/dev/null/x", "can't be", "--state"),
-    ("run full --server {server} --state state", "state", "process {pid}", "kill {pid}"),
+    (
+        "run --once full --server {server} --state-dir /dev/null/x",
+        "/dev/null/x",
+        "can't be",
+        "--state-dir",
+    ),
+    ("run full --server {server} --state-dir state", "state", "process {pid}", "kill {pid}"),
     ("list --server {nobody}", "{nobody}", "there is no server", "eshet serve"),
     ("reload --server {nobody}", "{nobody}", "there is no server", "eshet serve"),
     ("list --server {other}", "{other}", "is not an ESHET server", "name your server"),
@@ -99,7 +109,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def names(place):
-    """What stands in braces above."""
+    """The values of the names in braces above."""
     with (
         running("eshet", "serve", "--listen", "127.0.0.1:0") as server,
         running("eshet", "serve", "--listen", "127.0.0.1:0") as bare,
@@ -108,7 +118,7 @@ def names(place):
         with socket.create_server(("127.0.0.1", 0)) as closed:
             nobody = _address(closed)
         address = line(server).split()[-1]
-        arguments = ("--server", address, "--state", "state")
+        arguments = ("--server", address, "--state-dir", "state")
         with running("eshet-rules", "run", "full", *arguments, cwd=place) as runner:
             while "running" not in line(runner):
                 pass
@@ -130,7 +140,7 @@ def _address(listening):
 
 @pytest.fixture
 def told(place, monkeypatch):
-    """Type something, and return the error that is told, in one line."""
+    """Run a command line, and return its error as one line."""
     monkeypatch.chdir(place)
     monkeypatch.setenv("XDG_STATE_HOME", str(place / "state-home"))
     monkeypatch.setattr(house_server, "_HELLO_TIME", 0.2)  # what is no server says nothing for ever
@@ -147,7 +157,9 @@ def told(place, monkeypatch):
 @pytest.mark.parametrize(
     ("typed", "where", "cause", "remedy"), MISTAKES, ids=[m[0] for m in MISTAKES]
 )
-def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(told, typed, where, cause, remedy):
+def test_the_error_of_a_mistake_names_its_place_its_cause_and_a_remedy(
+    told, typed, where, cause, remedy
+):
     message = told(typed)
     assert where in message
     assert cause in message
@@ -159,7 +171,9 @@ def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(told, typed, wh
     MISTAKES_ON_A_SERVER,
     ids=[m[0] for m in MISTAKES_ON_A_SERVER],
 )
-def test_so_is_one_that_shows_when_the_house_is_asked(told, names, typed, where, cause, remedy):
+def test_an_error_on_a_server_names_its_place_its_cause_and_a_remedy(
+    told, names, typed, where, cause, remedy
+):
     message = told(typed.format_map(names))
     assert where.format_map(names) in message
     assert cause.format_map(names) in message
@@ -171,10 +185,11 @@ def test_so_is_one_that_shows_when_the_house_is_asked(told, names, typed, where,
     [
         ("ESHET_SERVER", "house:port", "'house:port'", "write HOST or HOST:PORT"),
         ("ESHET_RULES_CONFIG", "gone.toml", "there is no such file", "eshet-rules init"),
-        ("ESHET_RULES_STATE", "file", "is a file", "eshet-rules run --help"),
+        ("ESHET_RULES_STATE_DIR", "file", "is a file", "eshet-rules run --help"),
+        ("ESHET_RULES_STATE", "folder", "is now called", "ESHET_RULES_STATE_DIR: write that"),
     ],
 )
-def test_a_mistake_in_the_environment_is_told_likewise(
+def test_the_error_of_an_environment_variable_names_its_cause_and_a_remedy(
     told, monkeypatch, variable, value, cause, remedy
 ):
     monkeypatch.setenv(variable, value)
@@ -184,7 +199,7 @@ def test_a_mistake_in_the_environment_is_told_likewise(
     assert remedy in message
 
 
-def test_two_runners_of_one_server_are_told_apart(told, names, place):
+def test_an_ambiguous_runner_is_an_error_that_lists_the_names(told, names, place):
     Folder(place / "two").write("hall.py", RULE)
     with running("eshet-rules", "run", "two", "--server", names["server"], cwd=place) as other:
         while "running" not in line(other):

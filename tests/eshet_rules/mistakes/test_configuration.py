@@ -88,17 +88,27 @@ MISTAKES = [
     ],
     ("[watch]\nrescan = nan", 2, "watch.rescan", "found nan", "a number of seconds"),
     # --- [supervision]
-    ("[supervision]\nrestart = 3", 2, "supervision.restart", '"restart"', '"restarts"?'),
-    ("[supervision]\nrestarts = -1", 2, "supervision.restarts", "found -1", "at least 0"),
-    ("[supervision]\nrestarts = 1.5", 2, "supervision.restarts", "1.5", "a whole number"),
+    ("[supervision]\nrestart = 3", 2, "supervision.restart", '"restart"', "max_restarts"),
+    ("[supervision]\nmax_restarts = -1", 2, "supervision.max_restarts", "found -1", "at least 0"),
+    ("[supervision]\nmax_restarts = 1.5", 2, "supervision.max_restarts", "1.5", "a whole number"),
     ("[supervision]\nloop_rounds = 0", 2, "supervision.loop_rounds", "found 0", "write 1 or more"),
-    (
-        "[supervision]\nshort_life = 5",
-        2,
-        "supervision.short_life",
-        "",
-        "supervision.min_uptime",
-    ),
+    *[
+        (
+            f"[{table}]\n{old} = 5",
+            2,
+            f"{table}.{old}",
+            "is now called",
+            f"{table}.{new}: write that instead",
+        )
+        for table in ("supervision", "rules.hall.limits", 'rules."hall.*".limits')
+        for old, new in (
+            ("first_pause", "backoff_initial"),
+            ("longest_pause", "backoff_max"),
+            ("restarts", "max_restarts"),
+            ("short_life", "min_uptime"),
+            ("short_lives", "max_failed_starts"),
+        )
+    ],
     (
         "[supervision]\nbackoff_initial = '1s'",
         2,
@@ -170,7 +180,7 @@ MISTAKES = [
 @pytest.mark.parametrize(
     ("written", "line", "key", "cause", "remedy"), MISTAKES, ids=[m[0] for m in MISTAKES]
 )
-def test_a_mistake_is_told_with_its_place_its_cause_and_a_remedy(
+def test_the_error_of_a_mistake_names_its_place_its_cause_and_a_remedy(
     tmp_path, written, line, key, cause, remedy
 ):
     file = tmp_path / "eshet-rules.toml"
@@ -202,7 +212,9 @@ def sparse(file, size):
         (lambda file: sparse(file, 2 << 20), "larger than 1 MiB", "replace it by"),
     ],
 )
-def test_a_file_that_can_not_be_read_is_told_likewise(tmp_path, make, cause, remedy):
+def test_the_error_of_an_unreadable_file_names_its_cause_and_a_remedy(
+    tmp_path, make, cause, remedy
+):
     file = tmp_path / "eshet-rules.toml"
     make(file)
     with pytest.raises(ConfigurationError) as caught:

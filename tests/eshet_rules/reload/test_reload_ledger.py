@@ -23,6 +23,7 @@ MODULES = int(os.environ.get("ESHET_MODULES", "50"))
 RELOADS = int(os.environ.get("ESHET_RELOADS", "100"))
 INTERVAL = 0.001  # from one event to the next, in seconds
 RELOAD_TIME = 0.01  # which the house is given for each, in seconds
+WINDOW = 600  # longer than all reloads take, in seconds
 PATIENCE = 60 + MODULES * RELOADS / 100
 
 MODULE = """
@@ -35,7 +36,7 @@ MODULE = """
     async def count():
         event = await yarp.event_listen("/event/{number}")
         await yarp.action_call("/ledger", {number}, VERSION, event)
-        await yarp.state_register("/recent/{number}", yarp.len(yarp.time_window(event, 3600)))
+        await yarp.state_register("/recent/{number}", yarp.len(yarp.time_window(event, {window})))
     """
 
 
@@ -61,7 +62,7 @@ async def ledger(house):
 
 
 def write(house, number, version):
-    house.write(f"room_{number}.py", MODULE.format(number=number, version=version))
+    house.write(f"room_{number}.py", MODULE.format(number=number, version=version, window=WINDOW))
 
 
 class Load:
@@ -164,11 +165,11 @@ async def test_nothing_is_left_over(traced, house, ledger):
     chance = random.Random(7)  # noqa: S311 - to get the same again
     # Then everything that is made once exists, and sets of tasks have reached their largest size.
     await reload_under_load(house, chance, RELOADS // 2)
-    await house.advance(3700)  # until no window remembers an event
+    await house.advance(WINDOW + 1)  # until no window remembers an event
     ledger.entries.clear()
     before, used_before = await census(house), await memory(house)
     await reload_under_load(house, chance)
-    await house.advance(3700)
+    await house.advance(WINDOW + 1)
     ledger.entries.clear()
     assert await census(house) == before
     assert await memory(house) < used_before * 1.05

@@ -6,6 +6,7 @@ from eshet import Client
 from eshet.server import Server
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.runner.connections import ConnectionObserver, Connections
+from tests.support.cable import Cable
 
 
 class Switched:
@@ -33,17 +34,19 @@ class Modules:
         self._advance = advance
         self.observer = ConnectionObserver(Connections(log.logger))
         self.clients = {}
+        self._cables = {}
 
     async def make(self, *names):
         for name in names:
             with use_actor(Actor(module=name or None)):
-                self.clients[name] = Client(server=self.server)
+                self._cables[name] = Cable(self.server)
+                self.clients[name] = Client(server=self._cables[name])
             self.clients[name].attach(self.observer)
         await self._advance(1)
 
     def cut(self, *names):
         for name in names:
-            self.clients[name]._manager._session.connection.abort()
+            self._cables[name].cut()
 
     async def close(self, *names):
         for name in names:

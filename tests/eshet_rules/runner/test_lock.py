@@ -58,7 +58,7 @@ def test_it_is_free_when_the_other_was_killed(tmp_path, other):
 
 def test_a_folder_that_can_not_be_made_is_an_error_that_says_what_to_do(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StateFolderError, match=r"can't be used: .*; name one .* with --state"):
+    with pytest.raises(StateFolderError, match=r"can't be used: .*; name one .* with --state-dir"):
         locked(tmp_path / "file" / "state").__enter__()
 
 

@@ -10,6 +10,7 @@ from eshet_rules.config import Configuration
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.publisher import Publisher, runner_name
+from tests.support.cable import Cable
 
 RULE = """
     from eshet import yarp
@@ -27,21 +28,36 @@ BASE = "/eshet_rules/home"
 
 
 @pytest.fixture
-async def publish(house, log):
+def cables():
+    """The connections of the publishers to the server, in the order in which they were made."""
+    return []
+
+
+@pytest.fixture
+def controls():
+    """What executes the requests to each of the publishers."""
+    return []
+
+
+@pytest.fixture
+async def publish(house, log, cables, controls):
     """Publish what a house does, until the end of the test."""
     publishers = []
 
     async def publish(name="home", client_id="of the first", redaction=None):
-        control = Control(
-            house.reloader,
-            Configuration(),
-            RuleOverrides(None, log.logger),
-            log.logger,
-            scan=house.folder.look,
+        controls.append(
+            Control(
+                house.reloader,
+                Configuration(),
+                RuleOverrides(None, log.logger),
+                log.logger,
+                scan=house.folder.look,
+            )
         )
-        client = Client(server=house.server, client_id=client_id)
+        cables.append(Cable(house.server))
+        client = Client(server=cables[-1], client_id=client_id)
         publisher = Publisher(
-            client, name, house.reloader, control, log.logger, house.folder.path, redaction
+            client, name, house.reloader, controls[-1], log.logger, house.folder.path, redaction
         )
         running = asyncio.create_task(publisher.run())
         publishers.append((publisher, running))
@@ -117,30 +133,30 @@ async def test_an_error_is_published_without_what_is_secret(house, publish):
     assert [each["last_error"] for each in told] == [first["last_error"], REDACTED]
 
 
-async def test_what_changes_is_published_and_nothing_else(house, publish):
+async def test_only_changed_states_are_published(house, publish):
     house.write_level("hall", 1)
     house.write_level("bath", 1)
     await house.reload()
-    publisher = await publish()
+    await publish()
     hall = await house.watch(f"{BASE}/rules/hall/level")
     bath = await house.watch(f"{BASE}/rules/bath/level")
     runner = await house.watch(f"{BASE}/runner")
     await house.advance(10)
     assert [len(hall), len(bath), len(runner)] == [1, 1, 1]
-    await publisher._control.disable("hall")
+    await house.viewer.action_call(f"{BASE}/disable", "hall")
     await house.advance(1)
     assert [each["state"] for each in hall] == ["running", "disabled"]
     assert len(bath) == 1
     assert [each["rules"] for each in runner] == [{"running": 2}, {"disabled": 1, "running": 1}]
 
 
-async def test_many_changes_in_a_short_time_are_published_as_one(house, publish):
+async def test_frequent_changes_are_published_together(house, publish, controls):
     house.write_level("hall", 1)
     await house.reload()
-    publisher = await publish()
+    await publish()
     hall = await house.watch(f"{BASE}/rules/hall/level")
     for _ in range(20):
-        await publisher._control.restart("hall")
+        await controls[0].restart("hall")
     await house.advance(0.5)
     assert len(hall) <= 2
 
@@ -244,15 +260,17 @@ async def test_the_name_is_taken_when_it_is_free(house, publish):
     assert await house.viewer.action_call(f"{BASE}/reload") == ["hall"]
 
 
-async def test_a_runner_whose_name_is_taken_while_its_connection_is_away_withdraws(house, publish):
+async def test_a_runner_whose_name_is_taken_while_its_connection_is_away_withdraws(
+    house, publish, cables, controls
+):
     house.write_level("hall", 1)
     await house.reload()
-    first = await publish()
+    await publish()
     async with Client(server=house.server) as thief:
-        first._client._manager._session.connection.abort()
+        cables[0].cut()
         await thief.state_register(f"{BASE}/runner")
         await house.advance(1)
-        await first._control.disable("hall")
+        await controls[0].disable("hall")
         await house.advance(1)
         assert "another runner has the name" in house.log.find("publisher.unavailable")["error"]
         with pytest.raises(ErrorValue):
@@ -339,7 +357,7 @@ async def test_texts_of_any_kind_are_published_and_listed(house, publish, texts)
     house.write("hall.py", ODD.format(**given))
     house.write_level("bath", 1)
     await house.update()
-    publisher = await publish()
+    await publish()
     await house.advance(5)
     listed, after = [], ""
     while after is not None:
@@ -348,8 +366,8 @@ async def test_texts_of_any_kind_are_published_and_listed(house, publish, texts)
         after = page["next"]
     assert [rule["module"] for rule in listed] == ["bath", "hall"]
     assert listed[1]["state"] in ("failed", "restarting")
-    name = publisher._paths[next(rule for rule in publisher._paths if rule.startswith("hall"))]
-    assert (await house.get(name))["last_error"] == listed[1]["last_error"]
+    _, [[name, _]] = await house.viewer.action_call("/meta/ls", f"{BASE}/rules/hall")
+    assert (await house.get(f"{BASE}/rules/hall/{name}"))["last_error"] == listed[1]["last_error"]
 
 
 async def test_many_modules_that_can_not_be_used_fit_into_a_message(house, publish):

@@ -1,5 +1,7 @@
 """What comes faster than a rule ends it is warned of, with the name of the rule."""
 
+import asyncio
+
 import pytest
 
 from eshet.client import callbacks
@@ -36,10 +38,11 @@ async def test_a_rule_that_is_too_slow_is_named_at_each_doubling(house, monkeypa
     house.write("hall.py", SLOW.format(body=body))
     with receiving_stdlib_logs(house.log.logger):
         assert await house.update()
+        calls = []
         for number in range(450):
             if "action" in body:
-                calls = house.viewer.action_call("/slow/act", number)
-                house.viewer._tasks.start(calls)
+                call = house.viewer.action_call("/slow/act", number)
+                calls.append(asyncio.create_task(call))
             else:
                 await house.viewer.event_emit("/poke", number)
         await house.advance(1)

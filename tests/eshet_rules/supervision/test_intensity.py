@@ -13,7 +13,7 @@ def test_each_restart_in_a_period_waits_twice_as_long_and_the_sixth_never_comes(
 
 
 def test_pauses_grow_up_to_the_longest():
-    limits = RuleLimits(restarts=10)
+    limits = RuleLimits(max_restarts=10)
     pauses = [next_pause([0.0] * n, 1, limits) for n in range(10)]
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
 
@@ -25,8 +25,8 @@ def test_a_restart_is_forgotten_when_its_period_has_passed():
 
 
 def test_no_restart_at_all_can_be_chosen():
-    assert next_pause([], 0, RuleLimits(restarts=0)) is None
+    assert next_pause([], 0, RuleLimits(max_restarts=0)) is None
 
 
 def test_a_huge_number_of_restarts_is_no_trouble():
-    assert next_pause([0.0] * 5000, 1, RuleLimits(restarts=10_000)) == 60
+    assert next_pause([0.0] * 5000, 1, RuleLimits(max_restarts=10_000)) == 60

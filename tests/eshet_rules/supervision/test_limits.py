@@ -5,7 +5,7 @@ from eshet_rules.supervision.limits import RuleLimits
 
 def test_the_figures_are_those_that_are_documented():
     limits = RuleLimits()
-    assert (limits.restarts, limits.restart_period) == (5, 600)
+    assert (limits.max_restarts, limits.restart_period) == (5, 600)
     assert (limits.backoff_initial, limits.backoff_max) == (1, 60)
     assert (limits.blocked_after, limits.interrupt_after) == (0.5, 5)
     assert (limits.loop_rounds, limits.loop_period) == (100, 10)
@@ -13,13 +13,13 @@ def test_the_figures_are_those_that_are_documented():
 
 
 def test_no_restart_at_all_is_a_choice():
-    assert RuleLimits(restarts=0).restarts == 0
+    assert RuleLimits(max_restarts=0).max_restarts == 0
 
 
 @pytest.mark.parametrize(
     ("figures", "advice"),
     [
-        ({"restarts": -1}, "restarts=-1 is not a valid count: write 0 or more"),
+        ({"max_restarts": -1}, "max_restarts=-1 is not a valid count: write 0 or more"),
         ({"loop_rounds": 0}, "write 1 or more"),
         ({"restart_period": 0}, "write seconds, more than 0"),
         ({"backoff_initial": float("nan")}, "write seconds, more than 0"),

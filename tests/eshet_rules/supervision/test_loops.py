@@ -97,7 +97,7 @@ def test_a_detour_by_timers_is_still_a_round():
     ]
 
 
-def test_it_remembers_no_more_than_so_much():
+def test_the_number_of_remembered_inputs_is_limited():
     loops = Loops()
     for number in range(10_000):
         loops.on_input(chain(f"/{number}"), "hall.x", LIMITS, 0)
