@@ -7,7 +7,15 @@ something other than a string, and contain lone surrogates, which UTF-8 can't en
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["MAX_LENGTH", "encodable", "safe_repr", "safe_str", "shorten", "type_name"]
+__all__ = [
+    "MAX_LENGTH",
+    "encodable",
+    "first_names",
+    "safe_repr",
+    "safe_str",
+    "shorten",
+    "type_name",
+]
 
 _name_of_class: Final = type.__dict__["__name__"].__get__
 
@@ -42,6 +50,13 @@ def shorten(text: str, max_length: int = MAX_LENGTH) -> str:
     head = kept - kept // 4
     tail = kept - head
     return text[:head] + mark + (text[-tail:] if tail else "")
+
+
+def first_names(names: list[str], most: int = 10) -> list[str]:
+    """Return the first of many names, and as the last item how many more there are."""
+    if len(names) <= most:
+        return names
+    return [*names[:most], f"and {len(names) - most:,} more"]
 
 
 def encodable(text: str) -> str:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Type
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from eshet.text import first_names
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
@@ -539,7 +541,7 @@ class ValueChangedInPlace(Record, kw_only=True):
 class LoopSlowedByThreads(Record, kw_only=True):
     """Threads that a rule has started compute, so the event loop is late."""
 
-    threads: Annotated[list[str], Meta(description="names of the threads, at most 10")]
+    threads: Annotated[list[str], Meta(description="names of the threads")]
     file: Annotated[str, Meta(description="the file that they execute")]
     line: Annotated[int, Meta(description="line number")]
     advice: Annotated[str, Meta(description="what to do")]
@@ -567,7 +569,7 @@ class PathsTaken(Record, kw_only=True):
     """Rules wait for paths that another client of the server provides. Logged once."""
 
     owner: Annotated[str, Meta(description="the client, or the runner that it belongs to")]
-    conflicts: Annotated[list[str], Meta(description="path, rule and place of each, at most 10")]
+    conflicts: Annotated[list[str], Meta(description="path, rule and place of each")]
     more: Annotated[int | None, Meta(description="number of further conflicts")] = None
     advice: Annotated[str, Meta(description="what to do")]
 
@@ -1049,7 +1051,7 @@ def emit(
     level: Level | None = None,
     error: BaseException | None = None,
 ) -> None:
-    """Log an event.
+    """Log an event; of a long list of names, only the first ones and their number.
 
     Args:
         log: adds the time, the cause, and the rule or module that it is bound to.
@@ -1058,7 +1060,7 @@ def emit(
         error: the exception; its text, traceback and advice become fields.
     """
     fields = {
-        name: value
+        name: first_names(value) if type(value) is list else value
         for name in record.__struct_fields__
         if (value := getattr(record, name)) is not None and value is not UNSET
     }

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eshet.exceptions import Interrupted
-from eshet.text import encodable, safe_repr, safe_str, shorten
+from eshet.text import encodable, first_names, safe_repr, safe_str, shorten
 
 
 class Strange:
@@ -96,3 +96,16 @@ def test_a_text_is_never_longer_than_allowed_and_keeps_its_ends(text, limit):
 @given(st.text(st.characters(codec=None)))
 def test_every_text_can_be_encoded(text):
     encodable(text).encode()
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, 0), (10, 10), (11, 11), (10_000, 11)],
+)
+def test_of_many_names_the_first_ones_are_shown_and_how_many_more(count, shown):
+    names = [f"rule {number}" for number in range(count)]
+    first = first_names(names)
+    assert len(first) == shown
+    assert first[:10] == names[:10]
+    if count > 10:
+        assert first[10] == f"and {count - 10:,} more"

@@ -206,7 +206,7 @@ class Watchdog:
                 self._log,
                 LoopSlowedByThreads(
                     rule=rule.name if rule is not None else None,
-                    threads=[each.name for each in busy if each.file == file][:10],
+                    threads=[each.name for each in busy if each.file == file],
                     file=file,
                     line=line,
                     advice="compute less, or in a process (`concurrent.futures.ProcessPoolExecutor`"

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 import eshet_rules
-from eshet_rules.audit.records import EVENTS, Input, Record, check
+from eshet_rules.audit.records import EVENTS, Input, Record, TasksNotEnding, check, emit
 
 PACKAGE = Path(eshet_rules.__file__).parent
 COMMON = {"time": "2026-11-25T03:22:41.123456Z", "level": "info"}
@@ -75,3 +75,10 @@ def test_messages_of_rules_and_libraries_are_free():
 def test_a_value_is_told_also_if_it_is_null():
     record = Input(**COMMON, event="input.received", kind="event", path="/bell", value=None)
     assert b'"value":null' in msgspec.json.encode(record)
+
+
+def test_a_long_list_of_names_is_logged_in_short(log):
+    emit(log.logger, TasksNotEnding(tasks=[f"task {number}" for number in range(10_000)]))
+    tasks = log.find("rule.tasks_not_ending")["tasks"]
+    assert tasks[:10] == [f"task {number}" for number in range(10)]
+    assert tasks[10:] == ["and 9,990 more"]
