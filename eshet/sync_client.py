@@ -24,6 +24,7 @@ from typing import Any, Final, Self, TypeVar
 
 from eshet.callables import not_callable
 from eshet.client import Client, Subscription
+from eshet.client.receiver import MAX_WAITING
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected
 from eshet.protocol import TimeoutConfig
@@ -129,6 +130,8 @@ class SyncClient:
         client_id: object = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
+        *,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self.closed: bool = False
         """Whether `close` was called."""
@@ -139,7 +142,7 @@ class SyncClient:
         self._thread.start()
 
         async def make() -> Client:  # in its own loop, since the caller may run in another one
-            return Client(base, server, client_id, timeout_cfg, logger)
+            return Client(base, server, client_id, timeout_cfg, logger, max_waiting=max_waiting)
 
         try:
             self._client = asyncio.run_coroutine_threadsafe(make(), self._loop).result()

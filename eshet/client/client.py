@@ -14,6 +14,7 @@ from eshet.cause import current
 from eshet.client.callbacks import Callback
 from eshet.client.event_iteration import EventIteration
 from eshet.client.observer import ClientObserver
+from eshet.client.receiver import MAX_WAITING
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, Subscription
 from eshet.client.sent import Sent, SentChange
@@ -95,6 +96,8 @@ class Client:
             provided.
         timeout_cfg: configuration for protocol-level timeouts.
         logger: logger for connection messages.
+        max_waiting: how many bytes of received messages may wait for slow callbacks; beyond that,
+            the oldest events are dropped, and the log says how many.
 
     Raises:
         InvalidPath: the base is not a valid path.
@@ -109,6 +112,8 @@ class Client:
         client_id: object = None,
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
+        *,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         connection = SharedConnection(
             paths.check_base(base),
@@ -116,6 +121,7 @@ class Client:
             None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
             logger,
+            max_waiting,
         )
         self._use(connection)
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
@@ -182,8 +188,7 @@ class Client:
     def waiting_inputs(self) -> tuple[int, float]:
         """The number of received messages that wait to be handled, and the age of the oldest in s.
 
-        They wait while their callbacks take longer than their share of the event loop. Beyond 64
-        MiB, the oldest events are dropped.
+        They wait while their callbacks take longer than their share of the event loop.
         """
         return self._manager.receiver.waiting
 

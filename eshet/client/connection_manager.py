@@ -190,6 +190,7 @@ class ConnectionManager:
         registrations: the registrations to restore.
         handlers: handlers of messages that are not replies, by code.
         log: for events of the connection.
+        max_waiting: see `eshet.client.receiver.Receiver`.
     """
 
     def __init__(
@@ -200,6 +201,7 @@ class ConnectionManager:
         registrations: RegistrationTable,
         handlers: Mapping[int, Handler],
         log: logging.Logger,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self.server: Final = server
         self.disconnect_reason: str = "not connected to the server yet"
@@ -209,7 +211,7 @@ class ConnectionManager:
         self._timeouts = timeouts
         self._registrations = registrations
         self._handlers = {**REPLIES, **handlers}
-        self.receiver: Final = Receiver(REPLIES.keys(), MAX_WAITING, self._log_dropped)
+        self.receiver: Final = Receiver(REPLIES.keys(), max_waiting, self._log_dropped)
         """Passes the messages of all connections to their handlers."""
         self._log = log
         self._session: ClientSession | None = None

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from eshet.client.receiver import MAX_WAITING
 from eshet.utils import TaskStrategy
 from eshet_rules.config.kinds import (
     ADDRESS,
@@ -67,10 +68,13 @@ class ServerSettings:
         address: address of the server, as for `--server`; None to find or start one.
         name: name of the runner, which publishes under `/eshet_rules/NAME`; None for the name of
             the rules folder.
+        max_waiting_bytes: how many bytes of inputs may wait for the rules of a module; beyond that,
+            the oldest events are dropped.
     """
 
     address: str | None = setting(ADDRESS, None)
     name: str | None = setting(NAME, None)
+    max_waiting_bytes: int = setting(whole_number("bytes", 4096), MAX_WAITING)
 
 
 @dataclass(frozen=True)

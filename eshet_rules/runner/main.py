@@ -97,7 +97,9 @@ async def run(
             guard = Guard(folder, log, configuration.supervision, guard_folder)
         # Without a state folder, whose lock it holds, other runners of this folder may be running.
         unique = place or folder / f"run-{uuid.uuid4().hex[:12]}"
-        make_client = _client_maker(unique, connector, log, recorder)
+        make_client = _client_maker(
+            unique, connector, log, recorder, configuration.server.max_waiting_bytes
+        )
         redaction = None if recorder is None else recorder.redaction
         runner = Runner(
             folder, log, make_client, place, configuration, only, guard, redaction, terminal
@@ -137,6 +139,7 @@ def _client_maker(
     server: str | Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
+    max_waiting: int,
 ) -> Callable[[str], Client]:
     """Return a function that makes the client of a module.
 
@@ -149,6 +152,7 @@ def _client_maker(
         server: see `run`.
         log: see `run`.
         recorder: see `run`.
+        max_waiting: see `Client`.
     """
     connections = Connections(log)
     own = ConnectionObserver(connections)
@@ -161,7 +165,7 @@ def _client_maker(
     def make(module: str) -> Client:
         with use_actor(Actor(module=module or None)):
             client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
-            client = Client(server=server, client_id=client_id)
+            client = Client(server=server, client_id=client_id, max_waiting=max_waiting)
         client.attach(observer if module else own)
         return client
 
