@@ -13,6 +13,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet.interpreter import without_collections
 from eshet_rules.audit.records import (
     ConfigurationInvalid,
     FileExcluded,
@@ -183,7 +184,8 @@ class Runner:
         """Load all modules. If it takes long, as without a server, report readiness before."""
         loading = asyncio.ensure_future(self._load(sources))
         try:
-            await asyncio.wait([loading], timeout=_LONG_START)
+            with contextlib.nullcontext() if self._guard is None else without_collections():
+                await asyncio.wait([loading], timeout=_LONG_START)
             if not loading.done():
                 emit(self._log, SlowStart(after_s=_LONG_START))
                 self._systemd.ready("runner.start_slow")

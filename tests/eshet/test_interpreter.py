@@ -90,6 +90,26 @@ def test_the_frame_of_this_thread_is_left_out_since_it_would_refer_to_itself():
         gc.enable()
 
 
+def test_nothing_is_collected_while_long_lived_objects_are_created_nor_are_they_later():
+    class Node:
+        pass
+
+    try:
+        with interpreter.without_collections():
+            assert not gc.isenabled()
+            node = Node()
+            node.itself = node
+            watched = weakref.ref(node)
+            del node
+        assert gc.isenabled()
+        gc.collect()
+        assert watched() is not None
+    finally:
+        gc.unfreeze()
+    gc.collect()
+    assert watched() is None
+
+
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these clocks")
 
 
