@@ -361,10 +361,12 @@ class _Registrar(Registrar):
 
     def withdraw(self, owned: Registration) -> None:
         """Give up a node; see `Registrar`."""
+        late = self._late.get(owned.path)
+        is_registered = self._registrations.owned.get(owned.path) is owned
         if self._prepared.get(owned.path, (None,))[0] is owned:
             del self._prepared[owned.path]
-        elif owned.path in self._late and not self._late[owned.path].done():
-            self._late[owned.path].cancel()
+        elif late is not None and not late.done() and not is_registered:
+            late.cancel()
         else:
             self._new.discard(owned.path)
             super().withdraw(owned)
