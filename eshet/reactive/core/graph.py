@@ -249,15 +249,13 @@ class Node:
             self.state = IDLE
 
     def follow(self, node: "Node") -> None:
-        """Become a dependent of one more node; an ended node will never notify this one."""
+        """Become a dependent of one more, lower node; an ended one will never notify this one."""
         if self.state == ENDED or node in self.inputs:
             return
         if node.transactions is not self.transactions:
             raise node.wrong_thread()
         self.inputs = (*self.inputs, node)
         node.uses += 1
-        if node.height >= self.height:
-            self.height = node.height + 1
         if node.dependents is not None:
             node.dependents.append(self)
         elif node.state != ENDED:

@@ -402,10 +402,10 @@ class Transactions:
         to_notify = self.to_notify
         # Written out as in _settle_queue(): a call for each node would cost what this saves.
         for node in tuple(nodes):
+            if node.state != IDLE:
+                continue
             if node.height != height:  # it is higher, or has just been raised
                 self.queue((node,))
-                continue
-            if node.state != IDLE:
                 continue
             try:
                 if not node.settle(self):
@@ -511,7 +511,6 @@ class Transactions:
         self.to_notify.clear()
         self._join()
         self._waiting.clear()
-        self._running = None
         self.number += 1  # so that no emission counts as current
 
 

@@ -65,9 +65,7 @@ def match(old: Sequence[Description], new: Sequence[Description]) -> Matching:
     groups_of_new = _grouped((_key(each), i) for i, each in enumerate(new) if each.name is None)
     for key, ours in groups_of_new.items():
         theirs = groups_of_old.get(key, [])
-        if len(ours) == len(theirs) == 1:
-            matching.pairs[ours[0]] = theirs[0]
-        elif theirs:
+        if theirs:
             _match_alike(old, new, theirs, ours, matching)
         else:
             matching.afresh |= dict.fromkeys(ours, "new, or its inputs have changed")
@@ -111,8 +109,7 @@ def _match_alike(
         if len(candidates) == len(same):
             matching.pairs |= dict(zip(same, candidates, strict=True))
             left_of_new.difference_update(same)
-        if candidates:
-            left_of_old.difference_update(candidates)
+        left_of_old.difference_update(candidates)
     if len(left_of_new) == len(left_of_old) == 1 and len(ours) == len(theirs):
         matching.pairs[left_of_new.pop()] = left_of_old.pop()
     matching.afresh |= dict.fromkeys(left_of_new, "several old ones match")

@@ -142,8 +142,7 @@ class Quarantine:
         """
         versions = {name: source.version for name, source in sources.items()}
         self._keep(each for each in self._blames if each.versions.items() <= versions.items())
-        if self._safe is not None:
-            self._released |= {n for n, v in versions.items() if self._at_start.get(n) != v}
+        self._released |= {n for n, v in versions.items() if self._at_start.get(n) != v}
         kept_out = {each.module for each in self._blames if each.at_import}
         return {name: source for name, source in sources.items() if name not in kept_out}
 
