@@ -24,7 +24,7 @@ from typing import Any, Final, Self, TypeVar
 
 from eshet.callables import not_callable
 from eshet.client import Client, Subscription
-from eshet.client.receiver import MAX_WAITING
+from eshet.client.receiver import MAX_WAITING_BYTES
 from eshet.connection import Connector
 from eshet.exceptions import Disconnected
 from eshet.protocol import TimeoutConfig
@@ -131,7 +131,7 @@ class SyncClient:
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
         *,
-        max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
         self.closed: bool = False
         """Whether `close` was called."""
@@ -142,7 +142,9 @@ class SyncClient:
         self._thread.start()
 
         async def make() -> Client:  # in its own loop, since the caller may run in another one
-            return Client(base, server, client_id, timeout_cfg, logger, max_waiting=max_waiting)
+            return Client(
+                base, server, client_id, timeout_cfg, logger, max_waiting_bytes=max_waiting_bytes
+            )
 
         try:
             self._client = asyncio.run_coroutine_threadsafe(make(), self._loop).result()

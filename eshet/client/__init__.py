@@ -9,9 +9,9 @@ The modules, from top to bottom; each imports only from those below it:
     connection_manager    connects, reconnects with backoff, and restores all registrations
     event_iteration       events that wait for an `async for`
     dispatch              handles messages that are not replies: calls, sets, notifications
-    registrations         the nodes that a client owns, listens to and observes
+    registrations         the nodes that a client owns, listens to and observes; restored later
     callbacks             user callbacks, each with the context in which it was registered
-    sent                  requests without a task that waits for their replies
+    pending_request       requests without a task that waits for their replies
     observer              hooks for every input and output of a client; they create causes
     correlation           recognizes an input as the effect of an earlier output
     session               one connection: requests and their replies

@@ -14,10 +14,10 @@ from eshet.cause import current
 from eshet.client.callbacks import Callback
 from eshet.client.event_iteration import EventIteration
 from eshet.client.observer import ClientObserver
-from eshet.client.receiver import MAX_WAITING
+from eshet.client.pending_request import PendingRequest, PendingStateChange
+from eshet.client.receiver import MAX_WAITING_BYTES
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, Subscription
-from eshet.client.sent import Sent, SentChange
 from eshet.client.session import describe
 from eshet.client.shared import SharedConnection
 from eshet.connection import Connector
@@ -96,8 +96,8 @@ class Client:
             provided.
         timeout_cfg: configuration for protocol-level timeouts.
         logger: logger for connection messages.
-        max_waiting: how many bytes of received messages may wait for slow callbacks; beyond that,
-            the oldest events are dropped, and the log says how many.
+        max_waiting_bytes: how many bytes of received messages may wait for slow callbacks; beyond
+            that, the oldest events are dropped, and the log says how many.
 
     Raises:
         InvalidPath: the base is not a valid path.
@@ -113,7 +113,7 @@ class Client:
         timeout_cfg: TimeoutConfig = TimeoutConfig(),  # noqa: B008 - frozen
         logger: logging.Logger = logging.getLogger("eshet.client"),  # noqa: B008 - a singleton
         *,
-        max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
         connection = SharedConnection(
             paths.check_base(base),
@@ -121,7 +121,7 @@ class Client:
             None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
             logger,
-            max_waiting,
+            max_waiting_bytes,
         )
         self._use(connection)
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
@@ -424,7 +424,7 @@ class Client:
 
     # --- without a task -----------------------------------------------------------------------
 
-    def send_now(self, code: int, path: str, value: Any) -> Sent | None:
+    def send_now(self, code: int, path: str, value: Any) -> PendingRequest | None:
         """Send a request in this step, without a task that waits for the reply.
 
         For sinks, which send thousands of values. The errors are those of the request's method.
@@ -446,14 +446,16 @@ class Client:
             return self._change_now(code, wire, _pack(value, code, wire))
         return self._ask_now(code, wire, _pack(value, code, wire))
 
-    def _ask_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
-        return Sent(self._registrations.observer, code, path, value, self._manager.ask)
+    def _ask_now(self, code: int, path: bytes, value: bytes) -> PendingRequest | None:
+        return PendingRequest(self._registrations.observer, code, path, value, self._manager.ask)
 
-    def _change_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
+    def _change_now(self, code: int, path: bytes, value: bytes) -> PendingRequest | None:
         owned = self._registrations.owned.get(path)
         if owned is None or owned.withdrawn or owned.taken or not owned.on_server:
             return None
-        sent = SentChange(self._registrations.observer, code, path, value, self._manager.ask)
+        sent = PendingStateChange(
+            self._registrations.observer, code, path, value, self._manager.ask
+        )
         owned.value = value or None
         return sent
 

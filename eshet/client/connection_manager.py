@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from eshet import codec, messages
-from eshet.client.receiver import MAX_WAITING, Receiver
+from eshet.client.receiver import MAX_WAITING_BYTES, Receiver
 from eshet.client.registrations import RegistrationTable, Restore
 from eshet.client.session import REPLIES, Accept, ClientSession, Handler, Request, describe
 from eshet.connection import CLOSED_BY_PEER, Connector
@@ -190,7 +190,7 @@ class ConnectionManager:
         registrations: the registrations to restore.
         handlers: handlers of messages that are not replies, by code.
         log: for events of the connection.
-        max_waiting: see `eshet.client.receiver.Receiver`.
+        max_waiting_bytes: see `eshet.client.receiver.Receiver`.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class ConnectionManager:
         registrations: RegistrationTable,
         handlers: Mapping[int, Handler],
         log: logging.Logger,
-        max_waiting: int = MAX_WAITING,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
         self.server: Final = server
         self.disconnect_reason: str = "not connected to the server yet"
@@ -211,7 +211,7 @@ class ConnectionManager:
         self._timeouts = timeouts
         self._registrations = registrations
         self._handlers = {**REPLIES, **handlers}
-        self.receiver: Final = Receiver(REPLIES.keys(), max_waiting, self._log_dropped)
+        self.receiver: Final = Receiver(REPLIES.keys(), max_waiting_bytes, self._log_dropped)
         """Passes the messages of all connections to their handlers."""
         self._log = log
         self._session: ClientSession | None = None

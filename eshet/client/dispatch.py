@@ -32,7 +32,7 @@ __all__ = ["Dispatcher"]
 _MAX_ERROR_LENGTH: Final = 10_000
 """The maximum length, in characters, of an exception's text in an answer."""
 
-_CODE: Final = 1  # the length of the code
+_AFTER_CODE: Final = 1
 _ID: Final = 3  # the length of code and id
 
 
@@ -67,20 +67,20 @@ class Dispatcher:
         """Notify the listeners of an event."""
         head, _zero, value = payload.partition(b"\0")
         event_payload = codec.unpack(value)
-        listened = self._listened.get(head[_CODE:])
+        listened = self._listened.get(head[_AFTER_CODE:])
         if listened is not None:
             self._notify(listened, event_payload, value)
 
     def _changed(self, _: ClientSession, payload: bytes) -> None:
         head, _zero, packed = payload.partition(b"\0")
         value = codec.unpack(packed)
-        observed = self._observed.get(head[_CODE:])
+        observed = self._observed.get(head[_AFTER_CODE:])
         if observed is not None:
             self._notify(observed, value, packed)
 
     def on_state_unknown(self, _: ClientSession, payload: bytes) -> None:
         """Notify the observers of a state that has become unknown."""
-        observed = self._observed.get(only_path(payload[_CODE:]))
+        observed = self._observed.get(only_path(payload[_AFTER_CODE:]))
         if observed is not None:
             self._notify(observed, Unknown, b"")
 

@@ -1,8 +1,9 @@
 """Received messages that wait to be processed, in order, as the bytes in which they came.
 
-A flood of events may be longer than a rule can handle for minutes. As tasks or objects it would
-take kilobytes for each event; as bytes, it takes tens. Of states only the last value matters: a
-notification replaces a waiting one of the same path, unless other messages wait between them.
+A flood may contain more events than a rule can handle in minutes. As tasks or objects they would
+take kilobytes each; as bytes, they take tens. Of a state, only the last value matters: a
+notification replaces a waiting one of the same path, unless an event or a request has arrived in
+between.
 """
 
 from array import array
@@ -14,8 +15,9 @@ from eshet.messages import EventNotify, NotifyKnown, NotifyUnknown
 __all__ = ["Inbox"]
 
 _STATES: Final = frozenset((NotifyKnown.code, NotifyUnknown.code))
-_CODE: Final = 1  # the length of the code
-_MOST: Final = 1024
+_CODE_AT: Final = 0  # in a payload
+_AFTER_CODE: Final = 1
+_MAX_EVENTS: Final = 1024
 """Maximum number of events that are packed together."""
 
 
@@ -45,7 +47,7 @@ class _Events:
 
     @property
     def is_full(self) -> bool:
-        return len(self._lengths) >= _MOST
+        return len(self._lengths) >= _MAX_EVENTS
 
     def append(self, payload: bytes) -> None:
         self._data += payload
@@ -106,7 +108,8 @@ class _Request:
 class Inbox:
     """The waiting messages of one client.
 
-    Invariants: messages stay in order; no event and no request is lost, except by `drop_events`.
+    Invariants: events and requests stay in order, and a state never moves past one of them; only
+    `drop_events` and `clear` lose events.
     """
 
     def __init__(self) -> None:
@@ -122,7 +125,7 @@ class Inbox:
 
     @property
     def since(self) -> float | None:
-        """When the oldest message arrived, to within a few others; None if none waits."""
+        """When the oldest entry began, whose first messages may have been handled already."""
         return self._entries[0].since if self._entries else None
 
     def put(self, payload: bytes, now: float) -> None:
@@ -133,13 +136,13 @@ class Inbox:
             now: the time.
         """
         last = self._entries[-1] if self._entries else None
-        if payload[0] == EventNotify.code:
+        if payload[_CODE_AT] == EventNotify.code:
             if not isinstance(last, _Events) or last.is_full:
                 last = _Events(now)
                 self._entries.append(last)
             last.append(payload)
             self.size += len(payload)
-        elif payload[0] in _STATES:
+        elif payload[_CODE_AT] in _STATES:
             if not isinstance(last, _States):
                 last = _States(now)
                 self._entries.append(last)
@@ -193,4 +196,4 @@ class Inbox:
 
 
 def _path_of(payload: bytes) -> bytes:
-    return payload[_CODE:].partition(b"\0")[0]
+    return payload[_AFTER_CODE:].partition(b"\0")[0]

@@ -14,15 +14,15 @@ from typing import Final
 from eshet.client.inbox import Inbox
 from eshet.exceptions import ProtocolError
 
-__all__ = ["MAX_WAITING", "Receiver"]
+__all__ = ["MAX_WAITING_BYTES", "Receiver"]
 
 TURN: Final = 0.002
 """Time for messages in one turn of the event loop, in seconds; at least one is handled."""
 
-MAX_WAITING: Final = 64 * 2**20
+MAX_WAITING_BYTES: Final = 64 * 2**20
 """Default for the maximum size of waiting messages, in bytes."""
 
-_CODE: Final = 0  # offset of the code in a payload
+_CODE_AT: Final = 0  # in a payload
 
 
 class Receiver:
@@ -30,7 +30,7 @@ class Receiver:
 
     Args:
         overtaking: the codes of messages that overtake all others.
-        max_waiting: the maximum size of waiting messages, in bytes; beyond it the oldest events are
+        max_waiting_bytes: the maximum size of waiting messages; beyond it, the oldest events are
             dropped.
         on_dropped: called with the number of dropped events.
         clock: returns the time in seconds, to limit turns; None for the clock of the loop.
@@ -39,14 +39,14 @@ class Receiver:
     def __init__(
         self,
         overtaking: Set[int],
-        max_waiting: int,
+        max_waiting_bytes: int,
         on_dropped: Callable[[int], object],
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.inbox: Final = Inbox()
         """The messages that wait for a later turn."""
         self._overtaking = overtaking
-        self._max_waiting = max_waiting
+        self._max_waiting = max_waiting_bytes
         self._on_dropped = on_dropped
         self._replies: deque[bytes] = deque()
         self._handle: Callable[[bytes], object] = _ignore
@@ -87,7 +87,7 @@ class Receiver:
         Raises:
             ProtocolError: see `attach`.
         """
-        overtakes = payload[_CODE] in self._overtaking
+        overtakes = payload[_CODE_AT] in self._overtaking
         now = self._time()
         waiting = self._replies if overtakes else self._scheduled
         if now < self._turn_ends and not waiting:

@@ -23,7 +23,7 @@ class SharedConnection:
         client_id: packed; None to keep the id that the server assigns.
         timeouts: timeouts of the protocol.
         logger: logger for connection messages.
-        max_waiting: see `eshet.client.receiver.Receiver`.
+        max_waiting_bytes: see `eshet.client.receiver.Receiver`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SharedConnection:
         client_id: bytes | None,
         timeouts: TimeoutConfig,
         logger: logging.Logger,
-        max_waiting: int,
+        max_waiting_bytes: int,
     ) -> None:
         self.base: Final = base
         self.logger: Final = logger
@@ -47,5 +47,5 @@ class SharedConnection:
             self.registrations,
             Dispatcher(self.registrations).handlers,
             logger,
-            max_waiting,
+            max_waiting_bytes,
         )

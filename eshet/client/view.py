@@ -26,9 +26,9 @@ from eshet.client.callbacks import Answer, Callback, Tasks
 from eshet.client.client import Client
 from eshet.client.connection_manager import ConnectionManager
 from eshet.client.event_iteration import EventIteration
+from eshet.client.pending_request import PendingRequest
 from eshet.client.registrar import Registrar
 from eshet.client.registrations import Registration, RegistrationTable
-from eshet.client.sent import Sent
 from eshet.client.session import describe
 from eshet.exceptions import ErrorValue, EshetError, PathTaken
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged, StateUnknown
@@ -198,14 +198,14 @@ class ClientView(Client):
             self._last_sent[code, path] = value
             await super()._send(code, path, value)
 
-    def _ask_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
+    def _ask_now(self, code: int, path: bytes, value: bytes) -> PendingRequest | None:
         if self._held_back or self._resumed:
             return None
         if code != ActionCall.code:
             self._last_sent[code, path] = value
         return super()._ask_now(code, path, value)
 
-    def _change_now(self, code: int, path: bytes, value: bytes) -> Sent | None:
+    def _change_now(self, code: int, path: bytes, value: bytes) -> PendingRequest | None:
         if self._held_back or self._registrar.is_late(path):
             return None
         return super()._change_now(code, path, value)

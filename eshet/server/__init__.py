@@ -3,7 +3,7 @@
 server         Server: its listeners and the connected clients
 session        one connection of one client
 meta           the nodes under `/meta`, by which the server describes itself
-router         carries out the messages of clients, and notifies others
+router         carries out the messages of clients, answers pings, and notifies others
 tree           nodes, their owners, listeners and values
 backlog        output that waits for a slow reader
 listener       accepts connections while file descriptors are available

@@ -119,9 +119,9 @@ class _Job:
         "error",
         "replaced",
         "reply",
-        "runner",
         "task",
         "waking",
+        "worker",
     )
 
     def __init__(self, task: Task, arrived: float) -> None:
@@ -133,8 +133,8 @@ class _Job:
         self.error: BaseException | None = None
         self.replaced = False
         self.waking: asyncio.Event | None = None  # set when it is replaced during a pause
-        self.runner: asyncio.Task[None] | None = None
-        self.reply: asyncio.Future[Any] | None = None  # of an attempt without a runner
+        self.worker: asyncio.Task[None] | None = None
+        self.reply: asyncio.Future[Any] | None = None  # of an attempt without a worker
 
     def replace(self, *, cancels: bool) -> None:
         """Let a newer task replace this one; `cancels` its attempt, or lets that end."""
@@ -148,8 +148,8 @@ class _Job:
         """Cancel the running attempt."""
         if self.reply is not None:
             self.reply.cancel()
-        elif self.runner is not None:
-            self.runner.cancel()
+        elif self.worker is not None:
+            self.worker.cancel()
 
     def begin(self) -> None:
         """Prepare this context, which belongs to the job, for its next attempt."""
@@ -208,7 +208,7 @@ class BuiltStrategy:
         self._at_once = at_once
         self._arrival = arrival
         self._backoff = backoff
-        # Where a task may supersede another one, the last one of each step is started.
+        # If newer tasks supersede older ones, sending at once would also send the older ones.
         self._sends = options.timeout is None and arrival in (Arrival.WAITS, Arrival.GIVES_WAY)
         self._waiting: deque[_Job] = deque()
         self._active: dict[_Job, None] = {}
@@ -282,6 +282,9 @@ class BuiltStrategy:
         self._leave_workload()
         while self._waiting:
             self._notify_end(self._drop(self._waiting.popleft()))
+        for job in [each for each in self._active if each.worker is each.reply is None]:
+            del self._active[job]  # its worker, which was to make the next attempt, never begins
+            self._notify_end(self._drop(job))
         for worker in self._workers:
             worker.cancel()
         for reply in list(self._sent.values()):
@@ -418,8 +421,8 @@ class BuiltStrategy:
             self._add_worker(self._work, self._waiting[0].task)
 
     def _start_next(self) -> None:
-        # Each worker that is about to start takes one of the waiting tasks. Another one for such a
-        # task would find none, and be replaced at its end in turn, as long as tasks arrive.
+        # Each worker that is about to start takes one of the waiting tasks. One worker more would
+        # find none, and start yet another one at its end, as long as tasks arrive.
         starting = len(self._workers) + len(self._sent) - len(self._active)
         if len(self._waiting) > starting and not self._closed:
             self._start_worker()
@@ -441,7 +444,7 @@ class BuiltStrategy:
 
     async def _finish(self, job: _Job) -> None:
         """Attempt a task, or continue after its first attempt, until it ends."""
-        job.runner = asyncio.current_task()
+        job.worker = asyncio.current_task()
         self._active[job] = None
         try:
             ending = await self._attempt_repeatedly(job)

@@ -2,7 +2,8 @@
 
     sources             values and events that follow a path
     sinks               outputs to a path when values change or events emit
-    outputs             the outputs of sinks, held back while a version is being prepared
+    outputs             the outputs of sinks, held back while a version is being prepared (those of
+                        direct calls are in `eshet.client.view`)
     default_client      the client that both use by default
     default_strategy    the strategy under which sinks run by default
     store               values saved in files

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from eshet.cause import Cause, current, use_cause
 from eshet.client import Client, StateWrapper
-from eshet.client.sent import Sent
+from eshet.client.pending_request import PendingRequest
 from eshet.client.view import has_published, resume
 from eshet.exceptions import EshetError
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
@@ -248,7 +248,7 @@ class _Sink(HeldOutput):
     def _send(self, value: object) -> None:
         self._run(_send_task(self, self._send_value, value))
 
-    def send_now(self, value: Any) -> Sent | None:
+    def send_now(self, value: Any) -> PendingRequest | None:
         """Send a value in this step, if that is possible; see `Client.send_now`."""
         message = list(value) if self._code == ActionCall.code else value
         return self._client.send_now(self._code, self.path, message)
@@ -296,7 +296,7 @@ class _SendTask(functools.partial[Awaitable[object]], SendingTask):
 
     cause: Cause | None
     sink: "_Sink | _StateOutput"
-    sent: Sent
+    sent: PendingRequest
 
     @property
     def value(self) -> Any:
@@ -362,7 +362,7 @@ class _StateOutput(HeldOutput):
         super().__init__("state_register", state.path, send, follows=True, skip=skip)
         self._state = state
 
-    def send_now(self, value: object) -> Sent | None:
+    def send_now(self, value: object) -> PendingRequest | None:
         """Publish a value in this step, if that is possible; see `Client.send_now`."""
         value = Unknown if is_unknown(value) else value
         return self._state.client.send_now(StateChanged.code, self.path, value)

@@ -4,7 +4,7 @@ query        reads the records that match a filter
 chain        finds the causes and effects of a cause
 observer     records each input and output of a rule
 recorder     passes records to the trail and to the log
-trail        the open file: appends, repairs, and begins the next one
+trail        the open file: appends, cuts off a torn last line, begins the next file
 archive      the closed files beside it
 frames       the compressed format of a closed file, with its index
 lines        a record as a line of JSON with a checksum

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from eshet.client.receiver import MAX_WAITING
+from eshet.client.receiver import MAX_WAITING_BYTES
 from eshet.utils import TaskStrategy
 from eshet_rules.config.kinds import (
     ADDRESS,
@@ -74,7 +74,7 @@ class ServerSettings:
 
     address: str | None = setting(ADDRESS, None)
     name: str | None = setting(NAME, None)
-    max_waiting_bytes: int = setting(whole_number("bytes", 4096), MAX_WAITING)
+    max_waiting_bytes: int = setting(whole_number("bytes", 4096), MAX_WAITING_BYTES)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ planner             decides which modules need a new version
 groups              finds modules that must change together
 module_instance     one running version of a module: its client, its scopes, its rules
 set_up              waits until the rules of an instance are set up
-path_usage          records which paths each rule reads and writes
+path_usage          records which paths each rule reads, and writes by direct calls
 path_conflicts      logs rules that wait for a path which another client provides
 snapshot            the state that one version of a module hands over to the next
 class_mapping       maps objects of the old version's classes to the new ones
-checkpoint          snapshots in a file
-checkpoint_writer   writes the checkpoint regularly
+checkpoint          the file of all snapshots: reads, packs and replaces it
+checkpoint_writer   writes the checkpoint regularly, after changes
 packing             serializes values of rules
 """

@@ -139,7 +139,7 @@ def _client_maker(
     server: str | Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
-    max_waiting: int,
+    max_waiting_bytes: int,
 ) -> Callable[[str], Client]:
     """Return a function that makes the client of a module.
 
@@ -152,7 +152,7 @@ def _client_maker(
         server: see `run`.
         log: see `run`.
         recorder: see `run`.
-        max_waiting: see `Client`.
+        max_waiting_bytes: see `Client`.
     """
     connections = Connections(log)
     own = ConnectionObserver(connections)
@@ -165,7 +165,7 @@ def _client_maker(
     def make(module: str) -> Client:
         with use_actor(Actor(module=module or None)):
             client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
-            client = Client(server=server, client_id=client_id, max_waiting=max_waiting)
+            client = Client(server=server, client_id=client_id, max_waiting_bytes=max_waiting_bytes)
         client.attach(observer if module else own)
         return client
 

@@ -6,9 +6,9 @@ cron              instants of a time of day or a cron expression
 fsm               state machines with timeouts
 holding           debounce, throttle, hold, for_duration, fold_state
 operators         delay, time_window, rate_limit, emit_at, now
-nodes             nodes that timers drive
+nodes             nodes with a timer, which they set when an operator's state is due
 causes            the causes of timer-driven outputs
 schedule_state    the state of schedules
-duration_state    the state of the operators in holding
-state             the state of the other operators
+duration_state    the state of the operators in holding, and when it is due
+state             the state of time_window, delay and the other operators, and when it is due
 """

@@ -15,13 +15,13 @@ from eshet.server import Server
 class House:
     """A receiver whose messages each take some time, and what it has done."""
 
-    def __init__(self, *, takes=TURN / 2.5, max_waiting=10**6):
+    def __init__(self, *, takes=TURN / 2.5, max_waiting_bytes=10**6):
         self.now = 0.0
         self.takes = takes
         self.handled = []
         self.rejected = []
         self.dropped = 0
-        self.receiver = Receiver({Reply.code}, max_waiting, self.drop, lambda: self.now)
+        self.receiver = Receiver({Reply.code}, max_waiting_bytes, self.drop, lambda: self.now)
         self.receiver.attach(self.handle, self.rejected.append)
 
     def handle(self, payload):
@@ -99,7 +99,7 @@ async def test_a_reply_is_handled_at_once_while_events_wait():
 
 
 async def test_beyond_the_limit_the_oldest_events_are_dropped_and_counted():
-    house = House(max_waiting=5000)
+    house = House(max_waiting_bytes=5000)
     house.read(*map(event, range(2000)))
     while house.receiver.inbox:
         await house.next_turn()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eshet import messages
-from eshet.client.receiver import MAX_WAITING, Receiver
+from eshet.client.receiver import MAX_WAITING_BYTES, Receiver
 from eshet.client.session import (
     REPLIES,
     ClientSession,
@@ -51,7 +51,7 @@ class Talk:
 
     def __init__(self, client_id: bytes | None, handlers: Mapping[int, Handler]) -> None:
         self.lost: list[str] = []
-        receiver = Receiver(REPLIES.keys(), MAX_WAITING, lambda dropped: None)
+        receiver = Receiver(REPLIES.keys(), MAX_WAITING_BYTES, lambda dropped: None)
         self.session = ClientSession(
             client_id, TimeoutConfig(), handlers, receiver, self.lost.append
         )

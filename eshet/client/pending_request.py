@@ -7,10 +7,10 @@ from typing import Any
 from eshet.client.observer import ClientObserver
 from eshet.exceptions import Disconnected
 
-__all__ = ["Sent", "SentChange"]
+__all__ = ["PendingRequest", "PendingStateChange"]
 
 
-class Sent:
+class PendingRequest:
     """A request on its way; `receive` ends it.
 
     Args:
@@ -57,10 +57,11 @@ class Sent:
         return self.reply.result()
 
 
-class SentChange(Sent):
+class PendingStateChange(PendingRequest):
     """A change of a state on its way.
 
-    If the connection ends before the reply arrives, the change is published by the next connection.
+    If the connection ends before the reply arrives, the change is published after the next
+    reconnection; the result for the observer is whether it was published.
     """
 
     __slots__ = ()
