@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eshet import Client
@@ -152,6 +152,25 @@ async def play(text, steps, folder, by):
     return history
 
 
+TWO_TIMERS = (
+    RULE
+    + """
+    r0 = yarp.debounce(v0, 2)
+    r1 = yarp.debounce(v1, 2)
+    r0.on_value_changed(lambda value: record('r0', value))
+    r1.on_value_changed(lambda value: record('r1', value))
+"""
+)
+
+NO_VALUE_YET = (
+    RULE
+    + """
+    r0 = yarp.filter(v0 > -1, lambda value: value != 1)
+    yarp.on_value(r0, lambda value: record('r0', value))
+"""
+)
+
+
 def run(text, steps, by=None):
     folder = Path(tempfile.mkdtemp())
     loop = VirtualLoop()
@@ -165,6 +184,8 @@ def run(text, steps, by=None):
 
 @pytest.mark.parametrize("by", ["reload", "restart"])
 @settings(max_examples=150)
+@example(TWO_TIMERS, [("/v1", 1, False), ("/v0", 1, True), ("time", 3, False)])
+@example(NO_VALUE_YET, [("/v0", 0, True)])
 @given(rules(), STEPS)
 def test_callbacks_and_sinks_do_not_notice(by, text, steps):
     assert run(text, steps, by) == run(text, steps)
