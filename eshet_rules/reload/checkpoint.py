@@ -8,7 +8,8 @@ without state.
 The format is a line that identifies it, the SHA-256 of the rest, and the rest: in msgpack, a map of
 the snapshots of modules, each packed on its own; in them, the state of each node is packed on its
 own as well. So if a part is damaged, or written by another version of this program, only that part
-is lost.
+is lost. The numbers of the nodes' timers are in a list beside the nodes, which older versions of
+this program ignore.
 
 The time of the write is stored like the snapshot of a module with an empty name, which older
 versions of this program ignore. A clock that is behind that time is wrong, as after the boot of a

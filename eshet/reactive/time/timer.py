@@ -19,21 +19,18 @@ class NodeTimer:
         loop: calls the timer.
 
     Attributes:
+        when: the loop time at which it is due; None if it is not armed.
         is_continued: see `eshet.reactive.core.graph.ArmedTimer`.
     """
 
-    __slots__ = ("_handle", "_loop", "_number", "is_continued")
+    __slots__ = ("_handle", "_loop", "_number", "is_continued", "when")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
         self._number = 0
+        self.when: float | None = None
         self.is_continued: bool = False
-
-    @property
-    def when(self) -> float | None:
-        """The loop time at which it is due; None if it is not armed."""
-        return None if self._handle is None else self._handle.when()
 
     @property
     def number(self) -> int | None:
@@ -42,27 +39,29 @@ class NodeTimer:
 
     def arm(self, when: float, callback: Callable[[float], object]) -> None:
         """Let the loop call the callback with the time at which it is due."""
-        self.cancel()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = self.when = None  # also if the loop refuses the time
+        self._handle = self._loop.call_at(when, callback, when)
+        self.when = when
         self.is_continued = False
         self._number = next(_numbers)
-        self._handle = self._loop.call_at(when, callback, when)
 
     def arm_again(self, callback: Callable[[float], object]) -> None:
         """Become the last of the timers of the same time, in the same context."""
-        handle = self._handle
-        if handle is None:
+        handle, when = self._handle, self.when
+        if handle is None or when is None:
             return
         handle.cancel()
         self._number = next(_numbers)
-        when = float(handle.when())
         self._handle = self._loop.call_at(when, callback, when, context=context_of(handle))
 
     def cancel(self) -> None:
         """Cancel the timer, if it is armed."""
         if self._handle is not None:
             self._handle.cancel()
-            self._handle = None
+            self.end()
 
     def end(self) -> None:
         """Note that the loop has called the callback."""
-        self._handle = None
+        self._handle = self.when = None
