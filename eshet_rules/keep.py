@@ -142,7 +142,7 @@ def provide_kept(scope: Scope, snapshots: Sequence[Snapshot]) -> None:
     version, old = scope.find(Keeping) or _ALONE
     newer = {
         about.name: data
-        for about, data in snapshots
+        for about, data, _ in snapshots
         if about.name is not None and type(data) is not Lost
     }
     scope.provide(Keeping, Keeping(version, {**old, **newer}))

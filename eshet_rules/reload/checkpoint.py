@@ -8,7 +8,8 @@ without state.
 The format is a line that identifies it, the SHA-256 of the rest, and the rest: in msgpack, a map of
 the snapshots of modules, each packed on its own; in them, the state of each node is packed on its
 own as well. So if a part is damaged, or written by another version of this program, only that part
-is lost.
+is lost. The numbers of the nodes' timers are in a list beside the nodes, which older versions of
+this program ignore.
 
 The time of the write is stored like the snapshot of a module with an empty name, which older
 versions of this program ignore. A clock that is behind that time is wrong, as after the boot of a
@@ -17,7 +18,8 @@ machine without a battery-backed clock: then no time counts as passed, until the
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Final
 
@@ -163,11 +165,13 @@ def encode(snapshots: Mapping[str, ModuleSnapshot]) -> bytes:
 def encode_module(snapshot: ModuleSnapshot) -> tuple[bytes, dict[Description, str]]:
     """Return the snapshot of a module as bytes, and for each node that is left out the reason."""
     left_out: dict[Description, str] = {}
+    nodes = _packed(snapshot.nodes, left_out)
     module = {
         "version": snapshot.version,
-        "nodes": _packed(snapshot.nodes, left_out),
-        "outputs": _packed(snapshot.outputs, left_out),
-        "notified": _packed(snapshot.notified, {}),
+        "nodes": _entries(nodes),
+        "timers": [node.timer for node, _ in nodes],
+        "outputs": _entries(_packed(snapshot.outputs, left_out)),
+        "notified": _entries(_packed(snapshot.notified, {})),
     }
     return pack_plain(module), left_out
 
@@ -234,7 +238,7 @@ def _module_snapshot(
         case {"version": str() as version, "nodes": list() as nodes, "outputs": list() as outputs}:
             return ModuleSnapshot(
                 version,
-                _unpacked(nodes, unpack_value, report),
+                _unpacked(nodes, unpack_value, report, _list_in(module, "timers")),
                 _unpacked(outputs, unpack_value, report),
                 _unpacked(_list_in(module, "notified"), unpack_value, report),
                 epoch,
@@ -250,14 +254,19 @@ def _list_in(module: dict[str, Any], name: str) -> list[Any]:
 
 
 def _unpacked(
-    entries: list[Any], unpack_value: Callable[[bytes], Any], report: Callable[[str], object]
+    entries: list[Any],
+    unpack_value: Callable[[bytes], Any],
+    report: Callable[[str], object],
+    timers: Iterable[Any] = (),
 ) -> list[Snapshot]:
     unpacked = []
-    for entry in entries:
+    # In files of earlier versions, the numbers of the timers are missing.
+    for entry, timer in zip(entries, chain(timers, repeat(None)), strict=False):
         match entry:
             case [[str(), str(), str(), str(), str() | None] as about, bytes() as packed]:
                 state = _unpacked_state(packed, unpack_value)
-                unpacked.append(Snapshot(Description(*about), state))
+                number = timer if type(timer) is int else None
+                unpacked.append(Snapshot(Description(*about), state, number))
                 if type(state) is Lost:
                     report(f"{about[1]}: {state.why}")
             case _:
@@ -272,9 +281,12 @@ def _unpacked_state(packed: bytes, unpack_value: Callable[[bytes], Any]) -> Any:
         return Lost(f"its state in the checkpoint can't be read: {safe_repr(error, 200)}")
 
 
-def _packed(snapshots: list[Snapshot], left_out: dict[Description, str]) -> list[list[Any]]:
+def _packed(
+    snapshots: list[Snapshot], left_out: dict[Description, str]
+) -> list[tuple[Snapshot, bytes]]:
     packed = []
-    for about, state in snapshots:
+    for snapshot in snapshots:
+        about, state, _ = snapshot
         if type(state) is Lost:
             left_out[about] = state.why
             continue
@@ -283,8 +295,15 @@ def _packed(snapshots: list[Snapshot], left_out: dict[Description, str]) -> list
         except NotPlainData as error:
             left_out[about] = str(error)
         else:
-            packed.append([[about.rule, about.label, about.shape, about.detail, about.name], data])
+            packed.append((snapshot, data))
     return packed
+
+
+def _entries(packed: list[tuple[Snapshot, bytes]]) -> list[list[Any]]:
+    return [
+        [[about.rule, about.label, about.shape, about.detail, about.name], data]
+        for (about, _, _), data in packed
+    ]
 
 
 def _joined(modules: Mapping[str, bytes], written: float | None = None) -> bytes:

@@ -41,7 +41,7 @@ class ModuleSnapshot:
         """
         own: dict[str, Any] = {}
         of_others: dict[str, list[Any]] = {}
-        for description, state in self.nodes:
+        for description, state, _ in self.nodes:
             name = description.name
             if name is None or description.label != KEEP or not _is_kept(state):
                 continue

@@ -190,7 +190,7 @@ class SupervisedRule:
     def kept(self) -> dict[str, Any]:
         """Return the states of the rule's `keep` Values, by their names."""
         self._save_kept()
-        return {about.name: data for about, data in self._kept if about.name is not None}
+        return {about.name: data for about, data, _ in self._kept if about.name is not None}
 
     def status(self) -> RuleStatus:
         """Return the present status of the rule."""

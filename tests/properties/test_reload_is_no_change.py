@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eshet import Client
@@ -33,12 +33,18 @@ VALUES = [
     "yarp.scan({e}, lambda total, new: total + 1, 0)", "NUMBER(yarp.window({v}, 3))",
     "yarp.fold_state({e}, lambda state, _: state + 1, 0, timeouts={{2: (3, 0)}})",
     "yarp.default({v}, 0)", "yarp.filter({v}, lambda value: value != 1)",
+    "yarp.hold({v} > 1, at_most=4)", "yarp.len(yarp.window({e}, 2))", "yarp.rate({e}, 3)",
+    "yarp.throttle({v}, 3)", "yarp.latest({e}, {v})", "MACHINE({v}, {e})", "CHOICE({v}, {w})",
+    "yarp.debounce({v} > 1, SECONDS({w}))", "yarp.delay({v}, SECONDS({w}))",
+    "yarp.len(yarp.time_window({e}, SECONDS({w})))", "NUMBER(yarp.window({e}, SECONDS({w})))",
 ]  # fmt: skip
 EVENTS_OF = [
     "yarp.rising({v} > 1)", "yarp.falling({v} > 1)", "yarp.changes({v})",
     "yarp.value_to_event({v})",
     "yarp.merge({e}, {f})", "yarp.delay({e}, 2)", "yarp.throttle({e}, 3)", "yarp.sample({v}, {e})",
     "yarp.merge({v}, {e})", "yarp.when({e}, {v} > 0)", "yarp.no_repeat({e})",
+    "yarp.debounce({e}, 2)", "yarp.rate_limit({e}, 3)", "yarp.emit_at(DUE({v}))",
+    "yarp.filter({e}, lambda value: value != 1)",
 ]  # fmt: skip
 HEARD = [
     "{r}.on_value_changed(lambda value: record('{r}', value))",
@@ -47,11 +53,29 @@ HEARD = [
 SINKS = ["await yarp.action_call('/sink', '{r}', {r})", "await yarp.set_value('/device/{r}', {r})"]
 
 RULE = """
+import asyncio
+
 from eshet import yarp
 from eshet_rules import rule
 from tests.support.recorded import record
 
 NUMBER = yarp.fn(lambda window: sum(map(ord, repr(window))) % 5)
+SECONDS = yarp.fn(lambda value: 2 if value == 1 else 3)
+
+@yarp.fn
+def DUE(value):
+    return None if value == 2 else (asyncio.get_running_loop().time() // 1 + 2, value)
+
+def MACHINE(value, event):
+    def step(state, left, value, emissions):
+        if emissions:
+            return value, 3
+        return (0, None) if left == 0 or state is yarp.FSM.START else (state, left)
+
+    return yarp.FSM(step, [value, event]).state
+
+def CHOICE(one, other):
+    return yarp.switch(yarp.fn(lambda value: one if value == 1 else other)(one))
 
 @rule
 async def sample():
@@ -152,6 +176,25 @@ async def play(text, steps, folder, by):
     return history
 
 
+TWO_TIMERS = (
+    RULE
+    + """
+    r0 = yarp.debounce(v0, 2)
+    r1 = yarp.debounce(v1, 2)
+    r0.on_value_changed(lambda value: record('r0', value))
+    r1.on_value_changed(lambda value: record('r1', value))
+"""
+)
+
+NO_VALUE_YET = (
+    RULE
+    + """
+    r0 = yarp.filter(v0 > -1, lambda value: value != 1)
+    yarp.on_value(r0, lambda value: record('r0', value))
+"""
+)
+
+
 def run(text, steps, by=None):
     folder = Path(tempfile.mkdtemp())
     loop = VirtualLoop()
@@ -165,6 +208,8 @@ def run(text, steps, by=None):
 
 @pytest.mark.parametrize("by", ["reload", "restart"])
 @settings(max_examples=150)
+@example(TWO_TIMERS, [("/v1", 1, False), ("/v0", 1, True), ("time", 3, False)])
+@example(NO_VALUE_YET, [("/v0", 0, True)])
 @given(rules(), STEPS)
 def test_callbacks_and_sinks_do_not_notice(by, text, steps):
     assert run(text, steps, by) == run(text, steps)

@@ -22,7 +22,7 @@ are. Callbacks are removed in the same way.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from eshet.exceptions import WrongThread
 from eshet.reactive.core.markers import NoValue, is_same
@@ -39,6 +39,7 @@ from eshet.reactive.core.transaction import (
 from eshet.scope import Scope, report_error
 
 __all__ = [
+    "ArmedTimer",
     "Constant",
     "EventNode",
     "Node",
@@ -212,6 +213,10 @@ class Node:
         Called where other nodes were restored after this node was made, and this one was not.
         """
 
+    def timer(self) -> "ArmedTimer | None":
+        """Return the timer of this node, if it has one."""
+        return None
+
     @property
     def is_reported(self) -> bool:
         """Whether to report to the user if the state of this node was kept."""
@@ -266,6 +271,25 @@ class Node:
         self.uses -= 1
         if not self.uses and self.state != ENDED:
             end(self)
+
+
+class ArmedTimer(Protocol):
+    """The timer of a node, and its position in the order in which timers were armed.
+
+    Timers of one instant are called in that order, which a hand-over keeps: it restores the nodes
+    in the order of their inputs, and then arms their timers again in their own order.
+    """
+
+    @property
+    def number(self) -> int | None:
+        """How many timers of this process were armed before it; None if it is not armed."""
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether it has been restored, and not been armed since."""
+
+    def arm_again(self) -> None:
+        """Become the last of the timers of the same time."""
 
 
 class RestoreContext(NamedTuple):

@@ -13,10 +13,18 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from eshet.reactive.core.batch import Batch
-from eshet.reactive.core.graph import Node, RestoreContext, ScopeNodes, StateData, ValueNode
+from eshet.reactive.core.graph import (
+    ArmedTimer,
+    Node,
+    RestoreContext,
+    ScopeNodes,
+    StateData,
+    ValueNode,
+)
 from eshet.reactive.core.handle import AnyReactive
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.core.origin import NodeName
@@ -56,10 +64,17 @@ class Lost(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The state of one thing, or why it is `Lost`, and the description of that thing."""
+    """The state of one thing.
+
+    Args:
+        description: of that thing.
+        data: the state, or why it is `Lost`.
+        timer: the number of its timer; None if it has none. See `ArmedTimer`.
+    """
 
     description: Description
     data: StateData
+    timer: int | None = None
 
 
 @dataclass(slots=True)
@@ -108,14 +123,17 @@ def stateful_nodes(scopes: Mapping[str, Scope]) -> list[tuple[Description, Node]
 
 def take_snapshots(nodes: Iterable[tuple[Description, Node]], epoch: float = 0.0) -> list[Snapshot]:
     """Return the snapshots of these nodes; see `Node.snapshot`."""
-    return [Snapshot(description, _snapshot_of(node, epoch)) for description, node in nodes]
+    return [
+        Snapshot(description, _snapshot_of(node, epoch), _timer_number(node))
+        for description, node in nodes
+    ]
 
 
 def snapshot_scopes(scopes: Mapping[str, Scope], epoch: float = 0.0) -> list[Snapshot]:
     """Return the snapshots of all stateful nodes in the scopes; see `stateful_nodes`."""
     describe = _Describer()
     return [
-        Snapshot(description, data)
+        Snapshot(description, data, _timer_number(node))
         for rule, scope in scopes.items()
         for node in list(scope.get(ScopeNodes))
         if (data := _snapshot_of(node, epoch)) is not None
@@ -128,23 +146,30 @@ def hand_over(
     nodes: Sequence[tuple[Description, Node]],
     context: RestoreContext,
 ) -> HandOverResult:
-    """Restore each node from the snapshot that clearly belongs to it."""
+    """Restore each node from the snapshot that clearly belongs to it.
+
+    Timers of one instant are then called in the same order as without the hand-over.
+    """
     matching = match(
         [snapshot.description for snapshot in snapshots], [description for description, _ in nodes]
     )
     outcome = HandOverResult()
+    numbers: dict[Node, int | None] = {}
     for position, (description, node) in enumerate(nodes):
         why = matching.afresh.get(position)
         if why is None:
-            missed = _restore(node, snapshots[matching.pairs[position]].data, context)
+            snapshot = snapshots[matching.pairs[position]]
+            missed = _restore(node, snapshot.data, context)
             if type(missed) is Lost:
                 why = missed.why
             else:
+                numbers[node] = snapshot.timer
                 outcome.missed += [(description, emission) for emission in missed]
         if why is not None:
             _start_from_inputs(node, context)
         if node.is_reported:
             outcome.note(description, why)
+    _arm_in_order((node for _, node in nodes), numbers)
     return outcome
 
 
@@ -166,16 +191,13 @@ class ObservedValue:
         node: of the Value.
     """
 
-    __slots__ = ("_last", "node")
+    __slots__ = ("_last", "node", "was_notified")
 
     def __init__(self, node: ValueNode) -> None:
         self.node: ValueNode = node
         self._last: Any = NoValue
-
-    @property
-    def was_notified(self) -> bool:
-        """Whether the old version had observers of this Value."""
-        return self._last is not NoValue
+        self.was_notified: bool = False
+        """Whether the old version had observers of this Value, which may be `NoValue`."""
 
     @property
     def known(self) -> object:
@@ -191,6 +213,7 @@ class ObservedValue:
         """Set the last value that the old version notified its observers of."""
         if type(last) is not Lost:
             [self._last] = last
+            self.was_notified = True
 
 
 def observed_values(scopes: Mapping[str, Scope]) -> list[tuple[Description, ObservedValue]]:
@@ -253,6 +276,32 @@ class _HandOverBatch(Batch):
 def _is_observed(node: ValueNode) -> bool:
     has_callbacks = any(s.callback is not None and not s.is_quiet for s in node.callbacks or ())
     return has_callbacks or any(each.is_of(node) for each in node.dependents or ())
+
+
+def _timer_number(node: Node) -> int | None:
+    timer = node.timer()
+    return None if timer is None else timer.number
+
+
+def _arm_in_order(nodes: Iterable[Node], numbers: Mapping[Node, int | None]) -> None:
+    """Arm all timers again: those that continue in the order of the old version, then new ones.
+
+    Args:
+        nodes: all nodes.
+        numbers: the numbers that the timers of restored nodes had in the old version.
+    """
+    armed: list[tuple[bool, int, ArmedTimer]] = []
+    for node in nodes:
+        timer = node.timer()
+        if timer is None or timer.number is None:
+            continue
+        old_number = numbers.get(node) if timer.is_continued else None
+        if old_number is None:
+            armed.append((True, timer.number, timer))
+        else:
+            armed.append((False, old_number, timer))
+    for _, _, timer in sorted(armed, key=itemgetter(0, 1)):
+        timer.arm_again()
 
 
 def _start_from_inputs(node: Node, context: RestoreContext) -> None:

@@ -7,6 +7,7 @@ fsm               state machines with timeouts
 holding           debounce, throttle, hold, for_duration, fold_state
 operators         delay, time_window, rate_limit, emit_at, now
 nodes             nodes with a timer, which they set when an operator's state is due
+timer             the timer of a node, and the order of timers
 causes            the causes of timer-driven outputs
 schedule_state    the state of schedules
 duration_state    the state of the operators in holding, and when it is due

@@ -11,7 +11,13 @@ from eshet.cause import Cause, current, following, use_cause
 from eshet.clock import ClockStep, ClockWatcher, clock_watcher
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.event import Event, event_of
-from eshet.reactive.core.graph import EventNode, RestoreContext, StateData, ValueNode
+from eshet.reactive.core.graph import (
+    ArmedTimer,
+    EventNode,
+    RestoreContext,
+    StateData,
+    ValueNode,
+)
 from eshet.reactive.core.handle import node_of
 from eshet.reactive.core.markers import is_same
 from eshet.reactive.core.transaction import ENDED, Transactions
@@ -20,6 +26,7 @@ from eshet.reactive.filters import no_repeat
 from eshet.reactive.fn import fn
 from eshet.reactive.handover.handover import named
 from eshet.reactive.time.state import loop_time, moved
+from eshet.reactive.time.timer import NodeTimer
 
 __all__ = ["FSM"]
 
@@ -98,7 +105,7 @@ class _MachineNode(ValueNode):
         self._inputs = inputs
         self._timeout_event = timeout_event
         self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = NodeTimer(loop)
         self._cause: Cause | None = None  # the cause of the timer
         self._watcher: ClockWatcher | None = None
         super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
@@ -134,6 +141,7 @@ class _MachineNode(ValueNode):
         deadline = None if time is None else loop_time(time, epoch)
         self._machine.at = _Step(state, length, deadline)
         self._set_timer()
+        self._timer.is_continued = True
         self._cause = restored_cause
         if is_same(inputs, [node.value for node in self._inputs]):
             self.change_to(self._machine.at)
@@ -141,6 +149,27 @@ class _MachineNode(ValueNode):
             self.change_to(self._go_on(context.now))
         self._set_timer()
         return ()
+
+    def timer(self) -> ArmedTimer:
+        return self
+
+    @property
+    def number(self) -> int | None:
+        """See `ArmedTimer`."""
+        return self._timer.number
+
+    @property
+    def is_continued(self) -> bool:
+        """See `ArmedTimer`."""
+        return self._timer.is_continued
+
+    def arm_again(self) -> None:
+        """See `ArmedTimer`."""
+        if self._watcher is not None and self._timer.is_continued:
+            # A step of the wall clock arms the timers of restored times in the order of listeners.
+            self._watcher.discard(self)
+            self._watcher.add(self)
+        self._timer.arm_again(self._time_out)
 
     def clock_stepped(self, step: ClockStep) -> None:
         """See `eshet.clock.StepListener`."""
@@ -153,29 +182,25 @@ class _MachineNode(ValueNode):
             self.change_to(self._machine.at)
 
     def stop(self) -> None:
-        self._cancel_timer()
+        self._timer.cancel()
         if self._watcher is not None:
             self._watcher.discard(self)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _go_on(self, now: float) -> _Step:
         return self._machine.go_on([_input_of(node) for node in self._inputs], now)
 
     def _set_timer(self) -> None:
         deadline = self._machine.at.timeout_time
-        if self._timer is not None and self._timer.when() == deadline:
+        if self._timer.when == deadline:
             return  # unchanged, with the same cause
-        self._cancel_timer()
-        if deadline is not None and self.state != ENDED:
+        if deadline is None or self.state == ENDED:
+            self._timer.cancel()
+        else:
             self._cause = current.get()
-            self._timer = self._loop.call_at(deadline, self._time_out, deadline)
+            self._timer.arm(deadline, self._time_out)
 
     def _time_out(self, deadline: float) -> None:
-        self._timer = None
+        self._timer.end()
         with use_cause(following("timer", self.describe(), self._cause)):
             self._timeout_event.change(deadline)
 

@@ -16,13 +16,21 @@ from eshet.clock import ClockStep, ClockWatcher, clock_watcher
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.event import Event
-from eshet.reactive.core.graph import EventNode, Node, RestoreContext, StateData, ValueNode
+from eshet.reactive.core.graph import (
+    ArmedTimer,
+    EventNode,
+    Node,
+    RestoreContext,
+    StateData,
+    ValueNode,
+)
 from eshet.reactive.core.markers import NoValue, is_absent, is_same
 from eshet.reactive.core.subscription import Subscription
 from eshet.reactive.core.transaction import ENDED, Transactions
 from eshet.reactive.core.value import Value
 from eshet.reactive.time.causes import PendingCauses
 from eshet.reactive.time.state import CauseRule, OperatorState
+from eshet.reactive.time.timer import NodeTimer
 from eshet.text import safe_str
 
 __all__ = [
@@ -55,7 +63,7 @@ class _TimerDriver:
         self.state = state
         self._node = None if node.state == ENDED else node
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = NodeTimer(self._loop)
         self._subscriptions: list[Subscription] = []
         self._causes = PendingCauses(state)
         self._set_timer()
@@ -143,6 +151,7 @@ class _TimerDriver:
             context = context._replace(epoch=context.epoch + watcher.moved)
         results = self.state.restore(state, context)
         self._set_timer()
+        self._timer.is_continued = True
         self._causes.restore(causes, context.epoch)
         for value in new_inputs:
             results += self._input(value, context.now)
@@ -181,19 +190,36 @@ class _TimerDriver:
         """Return the operator state and its causes; see `OperatorState.snapshot`."""
         return [self.state.snapshot(epoch), self._causes.snapshot(epoch)]
 
+    @property
+    def number(self) -> int | None:
+        """See `ArmedTimer`."""
+        return self._timer.number
+
+    @property
+    def is_continued(self) -> bool:
+        """See `ArmedTimer`."""
+        return self._timer.is_continued
+
+    def arm_again(self) -> None:
+        """See `ArmedTimer`."""
+        if self._watcher is not None and self._timer.is_continued:
+            # A step of the wall clock arms the timers of restored times in the order of listeners.
+            self._watcher.discard(self)
+            self._watcher.add(self)
+        self._timer.arm_again(self._wake)
+
     def _set_timer(self) -> None:
         wake_at = None if self._node is None else self.state.wake_at
-        if self._timer is not None:
-            if self._timer.when() == wake_at:
-                return
+        if self._timer.when == wake_at:
+            return
+        if wake_at is None:
             self._timer.cancel()
-            self._timer = None
-        if wake_at is not None:
+        else:
             self._causes.on_timer_set(self._loop.time())
-            self._timer = self._loop.call_at(wake_at, self._wake, wake_at)
+            self._timer.arm(wake_at, self._wake)
 
     def _wake(self, wake_at: float) -> None:
-        self._timer = None
+        self._timer.end()
         # The loop may wake us early, by the resolution of its clock.
         now = max(wake_at, self._loop.time())
         results = self.state.wake(now)
@@ -283,6 +309,9 @@ class TimedValue(ValueNode):
             if results := self._driver.on_input(*new_inputs):
                 self.change_to(results[-1])
 
+    def timer(self) -> ArmedTimer:
+        return self._driver
+
     def detail(self) -> str:
         return str(self._driver.state.seconds)
 
@@ -314,6 +343,9 @@ class TimedEvent(EventNode):
 
     def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         return self._driver.restore(data, context)
+
+    def timer(self) -> ArmedTimer:
+        return self._driver
 
     def detail(self) -> str:
         return str(self._driver.state.seconds)
@@ -348,6 +380,9 @@ class LaterValue(ValueNode):
         self.change_to(results[-1] if results else value)
         return ()
 
+    def timer(self) -> ArmedTimer:
+        return self._driver
+
     def detail(self) -> str:
         return str(self._driver.state.seconds)
 
@@ -379,6 +414,9 @@ class LaterEvent(EventNode):
 
     def restore(self, data: StateData, context: RestoreContext) -> Sequence[object]:
         return self._driver.restore(data, context)
+
+    def timer(self) -> ArmedTimer:
+        return self._driver
 
     def detail(self) -> str:
         return str(self._driver.state.seconds)

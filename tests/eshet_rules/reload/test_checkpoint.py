@@ -257,3 +257,21 @@ def test_deep_tuples_of_the_version_before_cost_that_memo():
     lost, kept = decode(data, 0)["hall"].nodes
     assert "nested over 32 deep" in lost.data.why
     assert kept.data == ["abcd", 7]
+
+
+def test_the_order_of_timers_comes_back_without_what_was_left_out():
+    nodes = [
+        Snapshot(ABOUT, 1, 12),
+        Snapshot(OTHER, object(), 5),
+        Snapshot(OTHER, 2),
+        Snapshot(OTHER, 3, 7),
+    ]
+    data = encode({"hall": ModuleSnapshot("abcd", nodes)})
+    assert decode(data, 0)["hall"].nodes == [nodes[0], *nodes[2:]]
+
+
+@pytest.mark.parametrize("timers", [None, 7, [], ["12"], [None], [1, 2, 3]])
+def test_a_checkpoint_with_another_order_of_timers_is_read(timers):
+    module = MODULE if timers is None else {**MODULE, "timers": timers}
+    data = signed(msgpack.packb({"hall": msgpack.packb(module)}))
+    assert [node.data for node in decode(data, 0)["hall"].nodes] == [["abcd", 7]]

@@ -12,6 +12,7 @@ from eshet.reactive.handover.handover import (
     hand_over,
     notify,
     observed_values,
+    quietly,
     stateful_nodes,
     take_snapshots,
 )
@@ -350,3 +351,141 @@ def test_a_callback_that_runs_before_a_node_is_not_called_with_a_value_it_knows(
         return rule
 
     assert version(9).notify_after(version(5)) == [("dark", True)]
+
+
+# --- the order of timers ------------------------------------------------------------------------
+
+TIMERS = {
+    "delay": lambda v: yarp.delay(v, 5),
+    "debounce": lambda v: yarp.debounce(v, 5),
+    "debounce of an event": lambda v: yarp.debounce(yarp.changes(v), 5),
+    "rate limit": lambda v: yarp.rate_limit(yarp.changes(v), 5),
+    "time window": lambda v: yarp.time_window(v, 5),
+    "for duration": lambda v: yarp.for_duration(v, 5),
+    "hold": lambda v: yarp.hold(yarp.changes(v), 5),
+    "fold": lambda v: yarp.fold_state(v, lambda s, x: x, 0, timeouts={1: (5, 0)}),
+    "machine": lambda v: (
+        yarp.FSM(
+            lambda s, left, x: ("over", None) if left == 0 else (x, 5 if x == 1 else None), [v]
+        ).state
+    ),
+    "emission at a time": lambda v: yarp.emit_at(yarp.fn(lambda x: 5.0 if x else None)(v)),
+    "clock": lambda v: yarp.now(yarp.fn(lambda x: 5.0 if x else 60.0)(v)),
+}
+
+
+class Timers:
+    """A version with an operator on each of several Values, and which of them changed when."""
+
+    def __init__(self, count, *makes, values=None):
+        self.scope = Scope("rule")
+        self.heard = []
+        with self.scope.active():
+            self.values = [
+                yarp.Value(values[place] if values else 0, name=f"/{place}")
+                for place in range(count)
+            ]
+            results = [make(value) for make in makes for value in self.values]
+            for place, result in enumerate(results):
+                self.hear(result, place)
+
+    def hear(self, result, place):
+        loop = asyncio.get_running_loop()
+        events = result if isinstance(result, yarp.Event) else yarp.changes(result)
+        events.on_event(lambda _: self.heard.append((loop.time(), place)))
+
+    def arm(self, order):
+        for place in order:
+            self.values[place].value = 2
+            self.values[place].value = 1
+
+    def snapshots(self, epoch=0.0):
+        nodes = stateful_nodes({"rule": self.scope})
+        return take_snapshots(nodes, epoch)
+
+    def restore(self, snapshots, epoch=0.0, down_until=-float("inf")):
+        nodes = stateful_nodes({"rule": self.scope})
+        now = asyncio.get_running_loop().time()
+        with quietly():
+            outcome = hand_over(snapshots, nodes, RestoreContext(now, epoch, down_until))
+        assert outcome.afresh == []
+
+
+@pytest.mark.parametrize("kind", TIMERS)
+@pytest.mark.parametrize("epoch", [0.0, -1000.0])
+async def test_timers_of_one_instant_are_called_in_the_order_of_the_old_version(
+    kind, epoch, advance
+):
+    order = [3, 1, 4, 0, 2]
+    live, old = Timers(5, TIMERS[kind]), Timers(5, TIMERS[kind])
+    live.arm(order)
+    old.arm(order)
+    await advance(1)
+    for down_until in (-float("inf"), 2.0):  # a reload, and then a restart
+        new = Timers(5, TIMERS[kind], values=[1] * 5)
+        new.restore(old.snapshots(epoch), epoch, down_until)
+        old.scope.dispose()
+        old = new
+        await advance(1)
+    new.heard.clear()
+    await advance(2.5)
+    due = [place for time, place in new.heard if time == 5]
+    assert due == [place for time, place in live.heard if time == 5]
+    assert list(dict.fromkeys(due)) == order
+
+
+async def test_timers_of_different_operators_keep_their_order(advance):
+    kinds = [TIMERS[kind] for kind in TIMERS if kind != "clock"]
+    live, old = Timers(2, *kinds), Timers(2, *kinds)
+    live.arm([1, 0])
+    old.arm([1, 0])
+    await advance(1)
+    new = Timers(2, *kinds, values=[1, 1])
+    new.restore(old.snapshots())
+    old.scope.dispose()
+    new.heard.clear()
+    live.heard.clear()
+    await advance(10)
+    assert new.heard == live.heard
+    assert len({place for time, place in new.heard if time == 5}) == 2 * len(kinds)
+
+
+async def test_a_timer_armed_by_the_hand_over_is_called_after_restored_ones(advance):
+    def version(first):
+        made = Timers(2, values=[first, 0])
+        with made.scope.active():
+            made.hear(yarp.debounce(made.values[0], 2), "short")
+            made.hear(yarp.debounce(made.values[1], 5), "long")
+        return made
+
+    old = version(0)
+    old.values[1].value = 1
+    await advance(3)
+    new = version(7)
+    new.values[1].value = 1
+    new.restore(old.snapshots())
+    old.scope.dispose()
+    await advance(3)
+    assert new.heard == [(5, "long"), (5, "short")]
+
+
+async def test_snapshots_without_the_order_of_timers_are_restored(advance):
+    old = Timers(2, TIMERS["debounce"])
+    old.arm([1, 0])
+    new = Timers(2, TIMERS["debounce"], values=[1, 1])
+    new.restore([snapshot._replace(timer=None) for snapshot in old.snapshots()])
+    old.scope.dispose()
+    await advance(6)
+    assert sorted(new.heard) == [(5, 0), (5, 1)]
+
+
+def test_observers_that_know_that_there_is_no_value_yet_are_told_of_the_first_one():
+    scope, told = Scope("rule"), []
+    with scope.active():
+        value = yarp.Value(7, name="/value")
+        value.on_value_changed(told.append)
+    [(_, observed)] = observed_values({"": scope})
+    observed.restore([yarp.NoValue])
+    assert observed.was_notified
+    notify([observed])
+    assert told == [7]

@@ -8,7 +8,12 @@ import pytest
 from eshet import Unknown, yarp
 from eshet.clock import clock_watcher, wall_now, wall_time
 from eshet.reactive.core.graph import RestoreContext
-from eshet.reactive.handover.handover import hand_over, stateful_nodes, take_snapshots
+from eshet.reactive.handover.handover import (
+    hand_over,
+    quietly,
+    stateful_nodes,
+    take_snapshots,
+)
 from eshet.scope import Scope
 from eshet_rules.testing.virtual_time import VirtualLoop
 
@@ -158,3 +163,40 @@ async def test_what_was_dropped_at_a_step_is_logged(advance, caplog):
     [record] = [r for r in caplog.records if r.name == "eshet.reactive"]
     assert "rule: delay" in record.getMessage()
     assert "dropped ding" in record.getMessage()
+
+
+@pytest.mark.parametrize("kind", ["debounce", "machine", "hold"])
+def test_timers_of_one_instant_keep_their_order_when_the_clock_is_set(kind):
+    async def main(loop):
+        scopes = []
+
+        def version(heard):
+            scopes.append(Scope("rule"))
+            with scopes[-1].active():
+                events = [yarp.Event(name=f"/{place}") for place in range(3)]
+                for place, event in enumerate(events):
+                    result = KINDS[kind](event, event)
+                    result.on_value_changed(lambda _, place=place: heard.append(place))
+            return events
+
+        for event in reversed(version([])):
+            event.emit(5)
+        written = wall_time()
+        snapshots = take_snapshots(stateful_nodes({"rule": scopes[0]}), loop.time() - written)
+        scopes[0].dispose()
+        await loop.advance(1)
+        loop.set_wall_time(wall_now(UTC) - timedelta(hours=4))
+        clock_watcher().restore(loop.time(), written)
+        heard = []
+        version(heard)
+        epoch = loop.time() - max(wall_time(), written)
+        nodes = stateful_nodes({"rule": scopes[1]})
+        with quietly():
+            hand_over(snapshots, nodes, RestoreContext(loop.time(), epoch, loop.time()))
+        await loop.advance(1)
+        loop.set_wall_time(wall_now(UTC) + timedelta(hours=4))
+        await loop.advance(20)
+        return heard
+
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(datetime(2026, 6, 1, tzinfo=UTC))) as run:
+        assert run.run(main(run.get_loop()))[:3] == [2, 1, 0]
