@@ -29,6 +29,8 @@ class Receiver:
     """Passes the messages of one client to its session, also across reconnections.
 
     Args:
+        immediate: the codes of messages that are handled when they arrive: the value of a state in
+            them is newer than all that wait, and older than all that follow.
         overtaking: the codes of messages that overtake all others.
         max_waiting_bytes: the maximum size of waiting messages; beyond it, the oldest events are
             dropped.
@@ -38,6 +40,7 @@ class Receiver:
 
     def __init__(
         self,
+        immediate: Set[int],
         overtaking: Set[int],
         max_waiting_bytes: int,
         on_dropped: Callable[[int], object],
@@ -45,8 +48,9 @@ class Receiver:
     ) -> None:
         self.inbox: Final = Inbox()
         """The messages that wait for a later turn."""
+        self._immediate = immediate
         self._overtaking = overtaking
-        self._max_waiting = max_waiting_bytes
+        self._max_waiting_bytes = max_waiting_bytes
         self._on_dropped = on_dropped
         self._replies: deque[bytes] = deque()
         self._handle: Callable[[bytes], object] = _ignore
@@ -88,6 +92,9 @@ class Receiver:
             ProtocolError: see `attach`.
         """
         overtakes = payload[_CODE_AT] in self._overtaking
+        if payload[_CODE_AT] in self._immediate:
+            self._handle(payload)
+            return
         now = self._time()
         waiting = self._replies if overtakes else self._scheduled
         if now < self._turn_ends and not waiting:
@@ -97,9 +104,11 @@ class Receiver:
             self._replies.append(payload)
         else:
             self.inbox.put(payload, now)
-            if self.inbox.size > self._max_waiting:
+            if self.inbox.size > self._max_waiting_bytes:
                 # An eighth more than needed, so that this is not repeated for each event.
-                self._on_dropped(self.inbox.drop_events(self._max_waiting // 8 * 7))
+                dropped = self.inbox.drop_events(self._max_waiting_bytes // 8 * 7)
+                if dropped:
+                    self._on_dropped(dropped)
         self._schedule()
 
     def catch_up(self, path: bytes) -> None:

@@ -30,7 +30,16 @@ from eshet.protocol.framing import frame_with_id
 from eshet.protocol.requests import IDS
 from eshet.unknown import Unknown
 
-__all__ = ["REPLIES", "Accept", "ClientSession", "Handler", "Request", "answered_with", "describe"]
+__all__ = [
+    "REPLIES",
+    "STATE_REPLIES",
+    "Accept",
+    "ClientSession",
+    "Handler",
+    "Request",
+    "answered_with",
+    "describe",
+]
 
 Accept = Callable[[Any], None]
 """Receives the value of a successful reply, before any later message is processed."""
@@ -333,3 +342,8 @@ REPLIES: Final[Mapping[int, Handler]] = {
     HelloAllocated.code: ClientSession._on_hello,
 }
 """How a session processes the replies to its requests."""
+
+STATE_REPLIES: Final = frozenset(
+    (ReplyKnown.code, ReplyUnknown.code, ReplyKnownT.code, ReplyUnknownT.code)
+)
+"""The codes of replies with the value of a state, which later notifications change."""

@@ -387,19 +387,24 @@ class BuiltStrategy:
         return True
 
     def _receive(self, job: _Job, task: SendingTask, reply: asyncio.Future[Any]) -> None:
+        if self._scope is not None:
+            self._scope.note_activity()  # now, when it ends, not only when this was scheduled
+        try:
+            task.receive(reply)  # it may ask whether this would be attempted again
+            failure = None
+        except BaseException as error:
+            failure = error
         del self._sent[job], self._active[job]
         job.reply = None
-        try:
-            task.receive(reply)
-        except BaseException as error:
+        if failure is not None:
             if reply.cancelled():
                 self._notify_end(self._ending_of_cancelled(job))
                 self._start_next()
                 return
-            job.error = self._report(plain_error(error), job)
-        else:
-            if self._failing:
-                self._report_success(job)
+            job.error = self._report(plain_error(failure), job)
+            del failure  # see `_finish`
+        elif self._failing:
+            self._report_success(job)
         self._end_attempt(job)
 
     def _end_attempt(self, job: _Job) -> None:

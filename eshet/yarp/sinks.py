@@ -305,12 +305,18 @@ class _SendTask(functools.partial[Awaitable[object]], SendingTask):
 
     def send(self) -> asyncio.Future[Any] | None:
         """See `SendingTask`."""
-        sent = self.sink.send_now(self.value)
+        resending = self.func
+        if isinstance(resending, Resending):
+            self.count = resending.begin()
+        try:
+            sent = self.sink.send_now(self.value)
+        except EshetError as error:
+            if isinstance(resending, Resending):
+                resending.fail(self.value, self.count, error)
+            raise
         if sent is None:
             return None
         self.sent = sent
-        if isinstance(self.func, Resending):
-            self.count = self.func.begin()
         return sent.reply
 
     def receive(self, reply: asyncio.Future[Any]) -> None:

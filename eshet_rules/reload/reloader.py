@@ -102,6 +102,7 @@ class Reloader:
         # The last reports, and what `activity` was at each of them.
         self._reports: list[RuleReport] = []
         self._reports_of: dict[str, list[RuleReport]] = {}
+        self._unsettled: set[str] = set()
         self._reported_at: dict[str, Activity] = {}
         # Only the runner's loop notes the activity of scopes; see `Scope.note_activity`.
         self._counts_activity = getattr(running_loop(), "counts_activity", False)
@@ -162,10 +163,14 @@ class Reloader:
     def reports(self) -> list[RuleReport]:
         """Return reports on all rules of running modules, in the order of their names."""
         present = self.activities()
-        if present != self._reported_at or not self._counts_activity:
-            for name, now in present.items():
-                if self._reported_at.get(name) != now or not self._counts_activity:
-                    self._reports_of[name] = list(self._instances[name].reports())
+        changed = {name for name, now in present.items() if self._reported_at.get(name) != now}
+        # Those that were active the last time may have acted only after their report.
+        concerned = changed | (self._unsettled & present.keys())
+        if concerned or present.keys() != self._reports_of.keys():
+            for name in concerned:
+                self._reports_of[name] = list(self._instances[name].reports())
+            waiting = {name for name in concerned if any(r.waiting for r in self._reports_of[name])}
+            self._unsettled = changed | waiting
             for name in self._reports_of.keys() - present.keys():
                 del self._reports_of[name]
             self._reported_at = present

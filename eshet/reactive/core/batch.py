@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Any
 
-from eshet.reactive.core.graph import EventNode, Node, ValueNode
+from eshet.reactive.core.graph import EventNode, Node, ScopeNodes, ValueNode
 from eshet.reactive.core.markers import NoValue
 from eshet.reactive.core.transaction import (
     ChangeSource,
@@ -25,6 +25,11 @@ class Transient:
 
     def __init__(self, node: ValueNode) -> None:
         self.node: ValueNode = node
+
+    @property
+    def owner(self) -> ScopeNodes | None:
+        """The owner of the node."""
+        return self.node.owner
 
     @property
     def callbacks(self) -> list[Notified] | None:
@@ -61,7 +66,8 @@ class Batch:
 
     __slots__ = ("_before", "_transactions", "_transients", "_waiting", "at_once")
 
-    callbacks = None  # its sources have them
+    owner = None  # its sources have one
+    callbacks = None  # they have them
     height = 0  # of most sources, and none is lower
     value = None
 
@@ -119,6 +125,8 @@ class Batch:
             else:
                 self.add(source, value)
         for node in self._before:
+            if node.owner is not None:
+                node.owner.root.activity += 1
             if emissions and isinstance(node, EventNode):
                 node.emit(emissions[node], transactions)
             if node.callbacks:

@@ -428,10 +428,11 @@ class ScopeNodes:
     Unused nodes are not in it: they have ended and left.
     """
 
-    __slots__ = ("_disposed", "_nodes", "scope")
+    __slots__ = ("_disposed", "_nodes", "root", "scope")
 
     def __init__(self, scope: Scope) -> None:
         self.scope: Scope = scope
+        self.root: Scope = scope.root
         self._nodes: dict[Node, None] = {}
         self._disposed = False
         scope.own(self._dispose)

@@ -81,6 +81,8 @@ class Notified(Protocol):
 class _Owner(Protocol):
     @property
     def scope(self) -> Scope: ...
+    @property
+    def root(self) -> Scope: ...
 
 
 class SettlingNode(Protocol):
@@ -144,6 +146,10 @@ class Notifier(Protocol):
 
 class ChangeSource(Notifier, Protocol):
     """The start of a transaction: a node, or a stand-in for nodes in one transaction."""
+
+    @property
+    def owner(self) -> _Owner | None:
+        """What the node belongs to; None if there are several nodes."""
 
     @property
     def height(self) -> int:
@@ -246,6 +252,8 @@ class Transactions:
         try:
             while True:
                 self.number += 1
+                if (owner := source.owner) is not None:
+                    owner.root.activity += 1
                 if self.tracer is None:
                     source.take(value, self)
                     if source.callbacks:

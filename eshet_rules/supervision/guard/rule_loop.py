@@ -51,6 +51,8 @@ class FairQueue(deque[asyncio.Handle]):
         super().__init__()
         self._owner_of = owner_of
         self._later: dict[object, deque[asyncio.Handle]] = {}  # the rest of each owner's handles
+        self._last: asyncio.Handle | None = None  # of the present round, if rules take turns
+        self._is_interrupted = False
 
     def append(self, handle: asyncio.Handle) -> None:
         """Add a handle, and note that its scope is going to be active."""
@@ -64,9 +66,23 @@ class FairQueue(deque[asyncio.Handle]):
 
     def __len__(self) -> int:
         """Return how many handles to run in this round; if there are many, not all of them."""
+        if self._is_interrupted:
+            self._is_interrupted = False
+            if left := self._left_of_round():
+                return left
         if self._later or super().__len__() > MUCH:
             self._share_out()
         return super().__len__()
+
+    def continue_round(self) -> None:
+        """Let the next round be the rest of the present one, which an exception has left."""
+        self._is_interrupted = True
+
+    def _left_of_round(self) -> int:
+        for number, handle in enumerate(self, 1):
+            if handle is self._last:
+                return number
+        return 0
 
     def clear(self) -> None:
         """Remove all handles."""
@@ -76,11 +92,13 @@ class FairQueue(deque[asyncio.Handle]):
     def _share_out(self) -> None:
         """Keep only a share of each owner's handles ready, and let the rest wait."""
         runners = self._sort()
-        self.extend(runners)
+        self._last = runners[-1] if runners else None
+        super().extend(runners)
         share = SHARE if len(self._later) > 1 else MUCH
         for owner, waiting in list(self._later.items()):
             for _ in range(min(share, len(waiting))):
-                super().append(waiting.popleft())
+                self._last = waiting.popleft()
+                super().append(self._last)
             if not waiting:
                 del self._later[owner]
 
@@ -111,7 +129,8 @@ class RuleLoop(asyncio.SelectorEventLoop):
         self.on_broken: Callable[[BaseException], object] | None = None
         """Called with an error that occurs again each time that the loop tries to continue."""
         self._failures = 0  # failures to continue since a step was run
-        set_ready_queue(self, FairQueue(_rule_of_handle))
+        self._queue = FairQueue(_rule_of_handle)
+        set_ready_queue(self, self._queue)
         self._main: asyncio.Future[Any] | None = None  # which `run_until_complete` waits for
         own_tasks_by_scope(self)
         _loops.add(self)
@@ -198,6 +217,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
 
     def _continue(self, error: BaseException) -> None:
         """Report an error that has ended the loop; call `on_broken` if the loop can't continue."""
+        self._queue.continue_round()
         step = _step_of(error)
         if step is not None:
             self._report_exit(error, current_scope(context_of(step)))

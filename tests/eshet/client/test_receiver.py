@@ -8,7 +8,7 @@ import pytest
 from eshet import Client, codec
 from eshet.client.receiver import TURN, Receiver
 from eshet.exceptions import ProtocolError
-from eshet.messages import ActionCall, EventNotify, NotifyKnown, Reply, pack
+from eshet.messages import ActionCall, EventNotify, NotifyKnown, Reply, ReplyKnown, pack
 from eshet.server import Server
 
 
@@ -21,7 +21,9 @@ class House:
         self.handled = []
         self.rejected = []
         self.dropped = 0
-        self.receiver = Receiver({Reply.code}, max_waiting_bytes, self.drop, lambda: self.now)
+        self.receiver = Receiver(
+            {ReplyKnown.code}, {Reply.code}, max_waiting_bytes, self.drop, lambda: self.now
+        )
         self.receiver.attach(self.handle, self.rejected.append)
 
     def handle(self, payload):
@@ -96,6 +98,27 @@ async def test_a_reply_is_handled_at_once_while_events_wait():
     house.read(*map(event, range(6)))
     house.read(reply(0))
     assert house.handled[-1] == reply(0)
+
+
+async def test_the_value_of_a_state_in_a_reply_is_handled_before_all_that_follow():
+    house = House()
+    answer = pack(ReplyKnown(1, b"\x01"))
+    newer = pack(NotifyKnown("/lux", b"\x02"))
+    house.read(*map(event, range(6)), reply(0), answer, newer)
+    assert house.handled[-1] == answer  # although the turn has ended
+    for _ in range(4):
+        await house.next_turn()
+    assert house.handled[-1] == newer
+
+
+async def test_nothing_is_logged_as_dropped_if_only_requests_wait():
+    house = House(max_waiting_bytes=100)
+    house.drop = None
+    call = pack(ActionCall(1, "/act", b"\x90"))
+    house.read(*map(event, range(3)), *[call] * 100)
+    for _ in range(60):
+        await house.next_turn()
+    assert house.handled.count(call) == 100
 
 
 async def test_beyond_the_limit_the_oldest_events_are_dropped_and_counted():

@@ -547,7 +547,7 @@ async def test_kept_values_go_on_in_the_next_attempt(log: Log, advance: Advance)
     bench = Bench(log, work)
     bench.rule.start()
     await advance(0.5)
-    assert [(d.name, data) for d, data in bench.rule.kept_by_last] == [
+    assert [(each.description.name, each.data) for each in bench.rule.kept_by_last] == [
         ("count", ["", 1]),
         ("other", ["", "x"]),
     ]
@@ -590,4 +590,4 @@ async def test_kept_values_are_saved_when_a_rule_is_failed(log: Log, advance: Ad
     bench.rule.fail(OSError("no more"))
     await advance(1)
     assert bench.rule.kept() == {"count": ["", 7]}
-    assert [data for _, data in bench.rule.kept_by_last] == [["", 7]]
+    assert [each.data for each in bench.rule.kept_by_last] == [["", 7]]

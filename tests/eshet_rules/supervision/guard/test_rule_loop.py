@@ -307,6 +307,27 @@ def test_nothing_is_lost_and_what_has_one_owner_stays_in_order():
         assert numbers == sorted(numbers)
 
 
+def test_a_round_that_an_exception_has_left_goes_on_in_order():
+    queue = fair_queue(flood=1000, others=["a", "b", None] * 200)
+    done = []
+    while queue:
+        for _ in range(len(queue)):
+            done.append(queue.popleft())
+            if done[-1].owner == "flood" and done[-1].number % 7 == 0:
+                queue.append(Handle("a", 1000 + len(done)))
+                queue.continue_round()
+                break
+        if len(done) == 200:  # the flood is not over, but all others have had many turns
+            assert {handle.owner for handle in done} == {"flood", "a", "b", None}
+    for owner in ("flood", "a", "b", None):
+        numbers = [handle.number for handle in done if handle.owner == owner]
+        assert numbers == sorted(numbers)
+    assert len([handle for handle in done if handle.owner == "flood"]) == 1000
+    last_flood = max(i for i, handle in enumerate(done) if handle.owner == "flood")
+    last_b = max(i for i, handle in enumerate(done) if handle.owner == "b")
+    assert last_b < last_flood
+
+
 def test_what_comes_while_a_flood_waits_has_its_turn_in_the_next_round():
     queue = fair_queue(flood=10_000)
     run_round(queue)
