@@ -59,6 +59,7 @@ class Receiver:
         self._time: Callable[[], float]
         self._loop: asyncio.AbstractEventLoop
         self._turn_ends = 0.0
+        self._ignores_inputs = False
         self._scheduled: asyncio.Handle | None = None
 
     @property
@@ -92,6 +93,8 @@ class Receiver:
             ProtocolError: see `attach`.
         """
         overtakes = payload[_CODE_AT] in self._overtaking
+        if self._ignores_inputs and not overtakes:
+            return
         if payload[_CODE_AT] in self._immediate:
             self._handle(payload)
             return
@@ -116,6 +119,11 @@ class Receiver:
         payload = self.inbox.pop_state(path)
         if payload is not None:
             self._handle(payload)
+
+    def ignore_inputs(self) -> None:
+        """Drop all messages that wait, and those that follow, except replies."""
+        self._ignores_inputs = True
+        self.inbox.clear()
 
     def disconnected(self) -> None:
         """Handle all replies, and drop requests and states: only events count without a session."""

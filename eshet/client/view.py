@@ -163,8 +163,12 @@ class ClientView(Client):
                 ours[0].take_over(left[0])
 
     def begin_end(self) -> None:
-        """Leave it to the end of the connection, which must be soon, to withdraw what is left."""
+        """Prepare the end of the connection, which must be soon: ignore all further inputs.
+
+        The end of the connection withdraws all registrations, so they are not withdrawn one by one.
+        """
         self._registrar.is_ending = True
+        self._manager.receiver.ignore_inputs()
 
     def owns(self, path: str) -> bool:
         """Whether this connection has registered the path, and has not given it up."""

@@ -380,11 +380,13 @@ class ModuleInstance:
         """Wait until the server has removed all paths that the module has released."""
         await self._client.wait_released()
 
+    def begin_end(self) -> None:
+        """Ignore all further inputs: the module is about to be closed, together with the runner."""
+        self._client.begin_end()
+
     async def close(self, reason: Reason) -> None:
         """Dispose the rules and everything that they own, and wait until their tasks have ended."""
         self._old = None
-        if reason is Reason.SHUTDOWN:
-            self._client.begin_end()
         self._log_still_running(
             await self._scope.close(
                 reason, shutdown_time=STOP_TIME if reason is Reason.SHUTDOWN else SHUTDOWN_TIME

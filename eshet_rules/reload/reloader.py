@@ -267,8 +267,14 @@ class Reloader:
         """Log now which rules wait for paths that others provide, instead of after a moment."""
         await self._conflicts.log_now()
 
+    def begin_end(self) -> None:
+        """Ignore all further inputs of modules: a flood of them must not delay `close`."""
+        for instance in self._instances.values():
+            instance.begin_end()
+
     async def close(self) -> None:
         """Close all running instances concurrently, and drop all modules."""
+        self.begin_end()
         await asyncio.gather(
             *(self._end(each, Reason.SHUTDOWN) for each in self._instances.values())
         )

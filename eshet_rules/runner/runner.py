@@ -119,6 +119,7 @@ class Runner:
 
     async def __aexit__(self, *exception: object) -> None:
         self._systemd.stopping()
+        self._reloader.begin_end()
         if self._guard is not None:
             self._guard.mark_clean_exit()
         if self._checkpoint_writer is not None:

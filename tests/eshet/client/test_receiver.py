@@ -160,6 +160,17 @@ async def test_at_the_end_of_a_connection_replies_and_events_are_handled_and_no_
     assert call not in house.handled
 
 
+async def test_before_the_end_only_replies_are_handled():
+    house = House()
+    house.read(*map(event, range(6)), reply(0))
+    house.receiver.ignore_inputs()
+    house.read(event(6), pack(ActionCall(1, "/act", b"\x90")), reply(1))
+    for _ in range(3):
+        await house.next_turn()
+    assert house.handled == [*map(event, range(3)), reply(0), reply(1)]
+    assert house.receiver.waiting == (0, 0.0)
+
+
 async def test_nothing_is_handled_after_the_end():
     house = House()
     house.read(*map(event, range(6)), reply(0))
