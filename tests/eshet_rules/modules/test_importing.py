@@ -347,8 +347,10 @@ def test_a_near_name_of_the_folder_or_the_module_is_suggested(
     if problem is None:
         assert "did you mean" not in text.lower()
     else:
-        assert text.lower().count("did you mean") == 1
-        assert text.endswith(problem)
+        # Python suggests some names itself, each version in its own words: "Did you mean: 'lamp'?"
+        plain = re.sub("[:']", "", text.lower())
+        assert plain.count("did you mean") == 1
+        assert plain.endswith(problem)
 
 
 @pytest.mark.parametrize("error", ["KeyError('x')", "ImportError('x')", "ModuleNotFoundError('x')"])
