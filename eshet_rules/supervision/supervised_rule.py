@@ -158,7 +158,7 @@ class SupervisedRule:
         # Why the last attempt failed: no connection, a bug in the set-up, or this path is taken.
         self._lost_connection = False
         self._has_bug = False
-        self.taken_path = ""
+        self.taken_path: str = ""
         """The path for which the rule waits, as another client provides it; "" if none."""
         self._wait_for_path = _FIRST_WAIT  # seconds
         self._attempt_began = 0.0
@@ -308,7 +308,7 @@ class SupervisedRule:
             if not self._reports_end:
                 self._restart_or_stay_failed()  # the next attempt cancels this restart
             raise
-        self.taken_path = ""
+        self.taken_path: str = ""
         self._first_attempt_ended(succeeded=True)
 
     async def _call_rule(self, scope: RuleScope) -> None:
