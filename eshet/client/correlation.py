@@ -44,7 +44,7 @@ class _Sent:
 
     def __init__(self, first: int) -> None:
         self.first = first
-        self.echoes: deque[Echo] = deque()
+        self.echoes: list[Echo] = []  # few: a list takes the least memory
 
 
 class Correlator:
@@ -111,7 +111,7 @@ class Correlator:
 
     def _forget(self, place: Place) -> None:
         sent = self._sent[place]
-        sent.echoes.popleft()
+        del sent.echoes[0]
         sent.first += 1
         if not sent.echoes:
             del self._sent[place]

@@ -17,7 +17,7 @@ import enum
 import functools
 import logging
 import math
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -210,11 +210,11 @@ class BuiltStrategy:
         self._backoff = backoff
         # If newer tasks supersede older ones, sending at once would also send the older ones.
         self._sends = options.timeout is None and arrival in (Arrival.WAITS, Arrival.GIVES_WAY)
-        self._waiting: deque[_Job] = deque()
+        self._waiting: OrderedDict[_Job, None] = OrderedDict()  # smaller than a deque
         self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._sent: dict[_Job, asyncio.Future[Any]] = {}  # those of the active jobs without worker
-        self._failing: set[str] = set()  # the names of tasks that failed last time
+        self._failing: dict[str, None] = {}  # the names of tasks that failed last time
         self._warn_at = options.warn_queue
         self._warned = -math.inf  # the time of the last warning
         self._closed = False
@@ -252,7 +252,7 @@ class BuiltStrategy:
         else:
             self._replace_others()
             if self._waiting or not self._has_place() or not self._send(job):
-                self._waiting.append(job)
+                self._waiting[job] = None
                 self._keep_queue_short()
                 self._start_worker()
 
@@ -277,11 +277,15 @@ class BuiltStrategy:
         if others := [*(self._workers - {asyncio.current_task()}), *replies]:
             await asyncio.wait(others)
 
+    def _next_waiting(self) -> _Job:
+        """Remove and return the job that has waited longest."""
+        return self._waiting.popitem(last=False)[0]
+
     def _stop(self) -> None:
         self._closed = True
         self._leave_workload()
         while self._waiting:
-            self._notify_end(self._drop(self._waiting.popleft()))
+            self._notify_end(self._drop(self._next_waiting()))
         for job in [each for each in self._active if each.worker is each.reply is None]:
             del self._active[job]  # its worker, which was to make the next attempt, never begins
             self._notify_end(self._drop(job))
@@ -322,7 +326,7 @@ class BuiltStrategy:
         if self._arrival not in (Arrival.SKIPS_WAITING, Arrival.CANCELS_RUNNING):
             return
         while self._waiting:
-            self._skip(self._waiting.popleft(), "superseded")
+            self._skip(self._next_waiting(), "superseded")
         for job in self._active:
             if not job.replaced:  # cancelling a second time would interrupt its clean-up
                 job.replace(cancels=self._arrival is Arrival.CANCELS_RUNNING)
@@ -330,7 +334,7 @@ class BuiltStrategy:
     def _keep_queue_short(self) -> None:
         limit = self._options.max_queue
         if limit is not None and len(self._waiting) > limit + self._free_places():
-            self._skip(self._waiting.popleft(), "queue full")
+            self._skip(self._next_waiting(), "queue full")
         if self._at_once < math.inf:
             self._warn_of(len(self._waiting), "wait")
 
@@ -345,7 +349,7 @@ class BuiltStrategy:
                 self._warn_at = self._options.warn_queue
         elif count >= self._warn_at:
             self._warn_at, self._warned = 2 * count, now
-            oldest = self._oldest_active() or self._waiting[0]
+            oldest = self._oldest_active() or next(iter(self._waiting))
             age = now - oldest.arrived
             text = "%d tasks %s, the oldest (%s) for %.1f s: they start faster than they end"
             named = name_of(oldest.task)
@@ -423,7 +427,7 @@ class BuiltStrategy:
     def _start_worker(self) -> None:
         """Start a worker for the task that has waited longest, if there is a place for it."""
         if self._has_place():
-            self._add_worker(self._work, self._waiting[0].task)
+            self._add_worker(self._work, next(iter(self._waiting)).task)
 
     def _start_next(self) -> None:
         # Each worker that is about to start takes one of the waiting tasks. One worker more would
@@ -445,7 +449,7 @@ class BuiltStrategy:
     async def _work(self) -> None:
         """Run the task that has waited longest, until it ends."""
         if self._waiting:
-            await self._finish(self._waiting.popleft())
+            await self._finish(self._next_waiting())
 
     async def _finish(self, job: _Job) -> None:
         """Attempt a task, or continue after its first attempt, until it ends."""
@@ -516,13 +520,13 @@ class BuiltStrategy:
     def _report_success(self, job: _Job) -> None:
         task = f"task {name_of(job.task)}"
         if task in self._failing:
-            self._failing.remove(task)
+            del self._failing[task]
             if self._scope is not None:
                 self._scope.report_success(task)
 
     def _report(self, error: BaseException, job: _Job) -> BaseException:
         task = f"task {name_of(job.task)}"
-        self._failing.add(task)
+        self._failing[task] = None
         report_error(error, f"attempt {job.attempts} of {task}" if self._backoff else task)
         return error
 

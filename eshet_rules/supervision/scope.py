@@ -36,8 +36,8 @@ class TaskScope(Scope):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._own_tasks: set[asyncio.Task[Any]] = set()
-        self._all_tasks: set[asyncio.Task[Any]] = set()
+        self._own_tasks: dict[asyncio.Task[Any], None] = {}
+        self._all_tasks: dict[asyncio.Task[Any], None] = {}
         self._closing = False
         self.own(self._cancel_tasks)
 
@@ -79,11 +79,11 @@ class TaskScope(Scope):
     def own_task(self, task: asyncio.Task[Any]) -> None:
         """Own a task until it ends."""
         if not self.disposed:  # tasks of a disposed scope are clean-up, and are not cancelled
-            self._own_tasks.add(task)
-            task.add_done_callback(self._own_tasks.discard)
+            self._own_tasks[task] = None
+            task.add_done_callback(self._own_tasks.pop)
         for scope in self._lineage():
-            scope._all_tasks.add(task)
-            task.add_done_callback(scope._all_tasks.discard)
+            scope._all_tasks[task] = None
+            task.add_done_callback(scope._all_tasks.pop)
         if self.disposed and not any(scope._closing for scope in self._lineage()):
             task.cancel()
 
@@ -131,10 +131,10 @@ class TaskScope(Scope):
             await asyncio.wait(tasks, timeout=left)
 
     def _others(self) -> set[asyncio.Task[Any]]:
-        return self._all_tasks - {asyncio.current_task()}
+        return self._all_tasks.keys() - {asyncio.current_task()}
 
     def _cancel_tasks(self) -> None:
-        for task in self._own_tasks - {_current_task()}:
+        for task in self._own_tasks.keys() - {_current_task()}:
             task.cancel()
 
     def _lineage(self) -> "Iterator[TaskScope]":

@@ -308,7 +308,7 @@ class SupervisedRule:
             if not self._reports_end:
                 self._restart_or_stay_failed()  # the next attempt cancels this restart
             raise
-        self.taken_path: str = ""
+        self.taken_path = ""
         self._first_attempt_ended(succeeded=True)
 
     async def _call_rule(self, scope: RuleScope) -> None:

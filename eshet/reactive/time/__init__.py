@@ -6,8 +6,8 @@ cron              instants of a time of day or a cron expression
 fsm               state machines with timeouts
 holding           debounce, throttle, hold, for_duration, fold_state
 operators         delay, time_window, rate_limit, emit_at, now
-nodes             nodes with a timer, which they set when an operator's state is due
-timer             the timer of a node, and the order of timers
+nodes             time_window, delay and all others as nodes, each of which sets its timer
+timer             the class of these timers, and the order in which they fire
 causes            the causes of timer-driven outputs
 schedule_state    the state of schedules
 duration_state    the state of the operators in holding, and when it is due

@@ -186,7 +186,7 @@ async def test_a_task_that_has_ended_is_forgotten(advance, scope):
     with scope.active():
         await asyncio.create_task(asyncio.sleep(0))
     await advance(0)
-    assert scope._all_tasks == set()
+    assert not scope._all_tasks
 
 
 async def test_disposing_twice_is_disposing_once(scope):
