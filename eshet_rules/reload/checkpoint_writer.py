@@ -37,19 +37,30 @@ _EVERY: Final = 60
 """In one of so many writes, a module is packed although no activity of its rules was noted."""
 
 
+_CLOCK_STEP: Final = 0.1
+"""Seconds by which the wall clock may move before times are packed again."""
+
+
 class _Packed(NamedTuple):
     """The snapshot of a module as bytes.
 
     Args:
         activity: that of the module before it was made; see `Reloader.activities`.
+        epoch: the loop's time at which the wall clock showed 0.
         data: the bytes.
         is_settled: whether the activity was the same at the write before, so that all that was
             scheduled then has been done.
     """
 
     activity: Activity | None
+    epoch: float
     data: bytes
     is_settled: bool
+
+    def is_valid(self, activity: Activity | None, epoch: float) -> bool:
+        """Whether another snapshot would be the same: no activity, and no clock was set."""
+        is_same = self.is_settled and self.activity == activity
+        return is_same and abs(epoch - self.epoch) < _CLOCK_STEP
 
 
 class CheckpointWriter:
@@ -114,16 +125,13 @@ class CheckpointWriter:
         packed, self._packed = self._packed, {}
         for name in self._reloader.with_snapshot:
             now, known = activities.get(name), packed.get(name)
-            is_same = known is not None and known.activity == now
-            if (
-                known is not None
-                and is_same
-                and known.is_settled
-                and (number + hash(name)) % _EVERY
-            ):
+            is_due = not (number + hash(name)) % _EVERY
+            if known is not None and not is_due and known.is_valid(now, epoch):
                 modules[name], self._packed[name] = known.data, known
             elif (data := self._pack(name, epoch)) is not None:
-                modules[name], self._packed[name] = data, _Packed(now, data, is_same)
+                is_settled = known is not None and known.activity == now
+                modules[name] = data
+                self._packed[name] = _Packed(now, epoch, data, is_settled)
                 await asyncio.sleep(0)
         with self._measured():
             data = self._checkpoint.pack(modules)

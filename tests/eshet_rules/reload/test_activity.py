@@ -9,6 +9,7 @@ import pytest
 from eshet import Client
 from eshet.server import Server
 from eshet_rules.modules.importer import Importer
+from eshet_rules.reload import checkpoint_writer
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
@@ -157,6 +158,21 @@ def test_a_value_of_a_helper_that_another_module_sets_counts_for_all_who_import_
         assert house.rings() != empty
 
     in_house(change)
+
+
+def test_times_are_packed_again_after_the_clock_was_set(in_house, monkeypatch):
+    async def set_clock(house):
+        await house.viewer.action_call("/bath/ring")
+        await house.settle()
+        before = house.rings()
+        await house.settle()
+        assert house.rings() == before
+        ahead = wall_epoch() - 3600
+        monkeypatch.setattr(checkpoint_writer, "wall_epoch", lambda: ahead)
+        await house.writer.write()
+        assert house.rings() != before
+
+    in_house(set_clock)
 
 
 def test_a_task_that_waits_counts_when_it_goes_on(in_house):
