@@ -25,6 +25,7 @@ __all__ = [
     "running_loop",
     "set_clock_resolution",
     "set_ready_queue",
+    "task_of",
     "thread_frames",
     "threads_by_ident",
     "without_collections",
@@ -130,6 +131,16 @@ def context_of(handle: asyncio.Handle) -> Context:
     """
     context: Context = handle._context  # type: ignore[attr-defined]
     return context
+
+
+def task_of(handle: asyncio.Handle) -> "asyncio.Task[Any] | None":
+    """Return the task of which a handle runs a step; None for other callbacks.
+
+    An exception that has left the loop, and was reported, is also the result of its task.
+    """
+    callback: Any = handle._callback  # type: ignore[attr-defined]
+    task = getattr(callback, "__self__", None)
+    return task if isinstance(task, asyncio.Task) else None
 
 
 def set_ready_queue(loop: asyncio.BaseEventLoop, queue: deque[asyncio.Handle]) -> None:

@@ -19,6 +19,32 @@ import pytest
 from eshet import interpreter
 
 
+async def test_the_task_of_a_step_is_known_and_other_callbacks_have_none():
+    loop = asyncio.get_running_loop()
+    handles = []
+    call_soon = loop.call_soon
+
+    def recording(*args, **kwargs):
+        handles.append(call_soon(*args, **kwargs))
+        return handles[-1]
+
+    async def steps():
+        future = loop.create_future()
+        loop.call_soon(future.set_result, None)
+        await future
+        await asyncio.sleep(0)
+
+    loop.call_soon = recording
+    try:
+        task = loop.create_task(steps())
+        await task
+    finally:
+        del loop.call_soon
+    tasks = [interpreter.task_of(handle) for handle in handles]
+    assert tasks.count(task) == 3
+    assert None in tasks
+
+
 def test_there_is_no_running_loop_outside_of_one():
     assert interpreter.running_loop() is None
 

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Final, NoReturn, TypeVarTuple, Unpack
 
-from eshet.interpreter import HANDLE_RUN, context_of, set_ready_queue
+from eshet.interpreter import HANDLE_RUN, context_of, set_ready_queue, task_of
 from eshet.scope import Scope, current_scope
+from eshet.tasks.starting import retrieve_error
 from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import rule_of
@@ -221,6 +222,9 @@ class RuleLoop(asyncio.SelectorEventLoop):
         step = _step_of(error)
         if step is not None:
             self._report_exit(error, current_scope(context_of(step)))
+            task = task_of(step)
+            if task is not None and task.done():
+                retrieve_error(task)  # or it would be reported again when the task is freed
             return
         if not self._failures:
             self.call_soon(self._reset_failures, context=Context())

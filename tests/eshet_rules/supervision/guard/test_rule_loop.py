@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gc
 import math
 import os
 import signal
@@ -361,3 +362,26 @@ def test_a_flood_of_tasks_of_one_rule_lets_others_run_between_them():
         runner.run(main())
     assert len(order) == 10_001
     assert order.index("other") <= SHARE
+
+
+def test_an_error_of_a_task_that_would_end_the_loop_is_reported_once():
+    reported, unhandled = [], []
+
+    async def leave():
+        raise KeyboardInterrupt
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: unhandled.append(context))
+        loop.on_exit_call = lambda error, scope: reported.append(error)
+        task = loop.create_task(leave())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        del task
+        gc.collect()
+        loop.on_exit_call = None
+
+    with asyncio.Runner(loop_factory=RuleLoop) as runner:
+        runner.run(main())
+    assert [type(error) for error in reported] == [KeyboardInterrupt]
+    assert unhandled == []
