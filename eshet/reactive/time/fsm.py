@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from eshet.cause import Cause, current, following, use_cause
-from eshet.clock import ClockStep, ClockWatcher, clock_watcher
+from eshet.clock import ClockStep
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.event import Event, event_of
 from eshet.reactive.core.graph import (
@@ -91,7 +91,6 @@ class _MachineNode(ValueNode):
         "_machine",
         "_timeout_event",
         "_timer",
-        "_watcher",
     )
 
     def __init__(
@@ -107,7 +106,6 @@ class _MachineNode(ValueNode):
         self._loop = loop
         self._timer = NodeTimer(loop)
         self._cause: Cause | None = None  # the cause of the timer
-        self._watcher: ClockWatcher | None = None
         super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
         self._set_timer()
 
@@ -134,10 +132,9 @@ class _MachineNode(ValueNode):
         state, length, time, inputs, cause = data
         restored_cause = Cause.restored(cause)
         epoch = context.epoch
-        self._watcher = clock_watcher()
-        self._watcher.add(self)  # the timeout may be of an earlier process
+        watcher = self._timer.follow_clock(self)  # the timeout may be of an earlier process
         if context.down_until > -math.inf:
-            epoch += self._watcher.moved
+            epoch += watcher.moved
         deadline = None if time is None else loop_time(time, epoch)
         self._machine.at = _Step(state, length, deadline)
         self._set_timer()
@@ -151,25 +148,7 @@ class _MachineNode(ValueNode):
         return ()
 
     def timer(self) -> ArmedTimer:
-        return self
-
-    @property
-    def number(self) -> int | None:
-        """See `ArmedTimer`."""
-        return self._timer.number
-
-    @property
-    def is_continued(self) -> bool:
-        """See `ArmedTimer`."""
-        return self._timer.is_continued
-
-    def arm_again(self) -> None:
-        """See `ArmedTimer`."""
-        if self._watcher is not None and self._timer.is_continued:
-            # A step of the wall clock arms the timers of restored times in the order of listeners.
-            self._watcher.discard(self)
-            self._watcher.add(self)
-        self._timer.arm_again(self._time_out)
+        return self._timer
 
     def clock_stepped(self, step: ClockStep) -> None:
         """See `eshet.clock.StepListener`."""
@@ -182,9 +161,7 @@ class _MachineNode(ValueNode):
             self.change_to(self._machine.at)
 
     def stop(self) -> None:
-        self._timer.cancel()
-        if self._watcher is not None:
-            self._watcher.discard(self)
+        self._timer.stop()
 
     def _go_on(self, now: float) -> _Step:
         return self._machine.go_on([_input_of(node) for node in self._inputs], now)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from eshet.cause import current, following, use_cause
-from eshet.clock import ClockStep, ClockWatcher, clock_watcher
+from eshet.clock import ClockStep
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
 from eshet.reactive.core.event import Event
@@ -54,22 +54,20 @@ class _TimerDriver:
         "_loop",
         "_node",
         "_subscriptions",
-        "_timer",
-        "_watcher",
         "state",
+        "timer",
     )
 
     def __init__(self, node: Node, state: OperatorState) -> None:
         self.state = state
         self._node = None if node.state == ENDED else node
         self._loop = asyncio.get_running_loop()
-        self._timer = NodeTimer(self._loop)
+        self.timer = NodeTimer(self._loop)
         self._subscriptions: list[Subscription] = []
         self._causes = PendingCauses(state)
         self._set_timer()
-        self._watcher: ClockWatcher | None = None
         if state.follows_wall_clock and self._node is not None:
-            self._watch_clock()
+            self.timer.follow_clock(self)
 
     def stop(self) -> None:
         """Stop changing the node."""
@@ -77,8 +75,7 @@ class _TimerDriver:
         self._set_timer()
         for subscription in self._subscriptions:
             subscription.dispose()
-        if self._watcher is not None:
-            self._watcher.discard(self)
+        self.timer.stop()
 
     def results(self, source: EventNode, seconds: ValueNode | EventNode | None) -> list[object]:
         """Return the immediate outputs when the source emits or the seconds change."""
@@ -146,12 +143,12 @@ class _TimerDriver:
         """
         state, causes = data
         self._causes.check(causes)  # before anything changes
-        watcher = self._watch_clock()  # restored times may be of an earlier process
+        watcher = self.timer.follow_clock(self)  # restored times may be of an earlier process
         if context.down_until > -math.inf:
             context = context._replace(epoch=context.epoch + watcher.moved)
         results = self.state.restore(state, context)
         self._set_timer()
-        self._timer.is_continued = True
+        self.timer.is_continued = True
         self._causes.restore(causes, context.epoch)
         for value in new_inputs:
             results += self._input(value, context.now)
@@ -181,45 +178,22 @@ class _TimerDriver:
         except BaseException as error:
             node.report(error)
 
-    def _watch_clock(self) -> ClockWatcher:
-        self._watcher = clock_watcher()
-        self._watcher.add(self)
-        return self._watcher
-
     def snapshot(self, epoch: float) -> object:
         """Return the operator state and its causes; see `OperatorState.snapshot`."""
         return [self.state.snapshot(epoch), self._causes.snapshot(epoch)]
 
-    @property
-    def number(self) -> int | None:
-        """See `ArmedTimer`."""
-        return self._timer.number
-
-    @property
-    def is_continued(self) -> bool:
-        """See `ArmedTimer`."""
-        return self._timer.is_continued
-
-    def arm_again(self) -> None:
-        """See `ArmedTimer`."""
-        if self._watcher is not None and self._timer.is_continued:
-            # A step of the wall clock arms the timers of restored times in the order of listeners.
-            self._watcher.discard(self)
-            self._watcher.add(self)
-        self._timer.arm_again(self._wake)
-
     def _set_timer(self) -> None:
         wake_at = None if self._node is None else self.state.wake_at
-        if self._timer.when == wake_at:
+        if self.timer.when == wake_at:
             return
         if wake_at is None:
-            self._timer.cancel()
+            self.timer.cancel()
         else:
             self._causes.on_timer_set(self._loop.time())
-            self._timer.arm(wake_at, self._wake)
+            self.timer.arm(wake_at, self._wake)
 
     def _wake(self, wake_at: float) -> None:
-        self._timer.end()
+        self.timer.end()
         # The loop may wake us early, by the resolution of its clock.
         now = max(wake_at, self._loop.time())
         results = self.state.wake(now)
@@ -310,7 +284,7 @@ class TimedValue(ValueNode):
                 self.change_to(results[-1])
 
     def timer(self) -> ArmedTimer:
-        return self._driver
+        return self._driver.timer
 
     def detail(self) -> str:
         return str(self._driver.state.seconds)
@@ -345,7 +319,7 @@ class TimedEvent(EventNode):
         return self._driver.restore(data, context)
 
     def timer(self) -> ArmedTimer:
-        return self._driver
+        return self._driver.timer
 
     def detail(self) -> str:
         return str(self._driver.state.seconds)
@@ -381,7 +355,7 @@ class LaterValue(ValueNode):
         return ()
 
     def timer(self) -> ArmedTimer:
-        return self._driver
+        return self._driver.timer
 
     def detail(self) -> str:
         return str(self._driver.state.seconds)
@@ -416,7 +390,7 @@ class LaterEvent(EventNode):
         return self._driver.restore(data, context)
 
     def timer(self) -> ArmedTimer:
-        return self._driver
+        return self._driver.timer
 
     def detail(self) -> str:
         return str(self._driver.state.seconds)

@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+import weakref
 from collections.abc import Callable
 from typing import Final
 
+from eshet.clock import ClockWatcher, StepListener, clock_watcher
 from eshet.interpreter import context_of
 
 __all__ = ["NodeTimer"]
@@ -15,20 +17,34 @@ _numbers: Final = itertools.count()
 class NodeTimer:
     """A timer that is armed again and again; never more than one at a time.
 
+    It is an `eshet.reactive.core.graph.ArmedTimer`.
+
     Args:
         loop: calls the timer.
 
     Attributes:
         when: the loop time at which it is due; None if it is not armed.
-        is_continued: see `eshet.reactive.core.graph.ArmedTimer`.
+        is_continued: see `ArmedTimer`.
     """
 
-    __slots__ = ("_handle", "_loop", "_number", "is_continued", "when")
+    __slots__ = (
+        "_callback",
+        "_handle",
+        "_listener",
+        "_loop",
+        "_number",
+        "_watcher",
+        "is_continued",
+        "when",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
+        self._callback: Callable[[float], object] | None = None  # while it is armed
         self._number = 0
+        self._watcher: ClockWatcher | None = None
+        self._listener: weakref.ref[StepListener] | None = None
         self.when: float | None = None
         self.is_continued: bool = False
 
@@ -41,20 +57,33 @@ class NodeTimer:
         """Let the loop call the callback with the time at which it is due."""
         if self._handle is not None:
             self._handle.cancel()
-            self._handle = self.when = None  # also if the loop refuses the time
+            self.end()  # also if the loop refuses the time
         self._handle = self._loop.call_at(when, callback, when)
+        self._callback = callback
         self.when = when
         self.is_continued = False
         self._number = next(_numbers)
 
-    def arm_again(self, callback: Callable[[float], object]) -> None:
+    def arm_again(self) -> None:
         """Become the last of the timers of the same time, in the same context."""
-        handle, when = self._handle, self.when
-        if handle is None or when is None:
+        listener = None if self._listener is None else self._listener()
+        if self._watcher is not None and listener is not None and self.is_continued:
+            # A step of the wall clock arms the timers of restored times in the order of listeners.
+            self._watcher.discard(listener)
+            self._watcher.add(listener)
+        handle, callback, when = self._handle, self._callback, self.when
+        if handle is None or callback is None or when is None:
             return
         handle.cancel()
         self._number = next(_numbers)
         self._handle = self._loop.call_at(when, callback, when, context=context_of(handle))
+
+    def follow_clock(self, listener: StepListener) -> ClockWatcher:
+        """Notify the listener of steps of the wall clock, until `stop`; return the watcher."""
+        self._listener = weakref.ref(listener)
+        self._watcher = clock_watcher()
+        self._watcher.add(listener)
+        return self._watcher
 
     def cancel(self) -> None:
         """Cancel the timer, if it is armed."""
@@ -64,4 +93,11 @@ class NodeTimer:
 
     def end(self) -> None:
         """Note that the loop has called the callback."""
-        self._handle = self.when = None
+        self._handle = self._callback = self.when = None
+
+    def stop(self) -> None:
+        """Cancel the timer, and stop following the clock."""
+        self.cancel()
+        listener = None if self._listener is None else self._listener()
+        if self._watcher is not None and listener is not None:
+            self._watcher.discard(listener)
