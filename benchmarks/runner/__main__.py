@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.runner.forwarders import BARE_STATE, Forwarder, Process
+from benchmarks.runner.forwarders import BARE_STATE, Forwarder, Process, until_answered
 from benchmarks.wire import serve_ours, server_process
 from eshet import Client
 
@@ -146,21 +146,10 @@ async def running(forwarder: Forwarder, address: str) -> AsyncIterator[tuple[Ben
             bench = Bench(emit, is_state=is_state)
             await client.action_register("/bench/sink", bench.sink)
             with forwarder.running(address, Path(name)) as process:
-                await until_ready(client)
+                await until_answered(client)
                 await bench.burst(500)
                 await asyncio.sleep(0.5)
                 yield bench, process
-
-
-async def until_ready(client: Client) -> None:
-    """Wait until the forwarder answers."""
-    while True:
-        try:
-            await client.action_call("/bench/ready")
-        except Exception:
-            await asyncio.sleep(0.05)
-        else:
-            return
 
 
 async def measure(forwarder: Forwarder, address: str) -> Figures:

@@ -13,15 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.runner.forwarders import Forwarder, Process
+from benchmarks.runner.forwarders import Forwarder, Process, until_answered
 from benchmarks.wire import serve_ours, server_process
-from eshet import Client, EshetError
+from eshet import Client
 
 IN_FLIGHT: Final = 512
 CALM: Final = 0.01
@@ -101,8 +100,8 @@ async def measure(address: str, events: int, to_handle: int) -> None:
                 flood = Flood(client, process)
                 await client.action_register("/bench/sink", flood.sink)
                 await client.action_register("/bench/latest", flood.follow)
-                await until_ready(client, "/bench/handled")
-                await until_ready(client, "/bench/ready")
+                await until_answered(client, "/bench/handled")
+                await until_answered(client)
                 calm = asyncio.create_task(flood.calm())
                 await asyncio.sleep(5)
                 before = process.memory()
@@ -123,16 +122,6 @@ async def measure(address: str, events: int, to_handle: int) -> None:
         for line in (Path(name) / "log").read_text().splitlines():
             if '"level":"error"' in line or '"level":"warning"' in line:
                 print(f"  logged: {line[:300]}")
-
-
-async def until_ready(client: Client, path: str) -> None:
-    """Wait until an action answers."""
-    for _ in range(600):
-        with suppress(EshetError):
-            await client.action_call(path)
-            return
-        await asyncio.sleep(0.05)
-    raise TimeoutError(path)
 
 
 async def states(flood: Flood, change: Callable[[object], Awaitable[None]], before: float) -> None:

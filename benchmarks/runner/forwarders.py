@@ -3,17 +3,20 @@
 Each hears `/bench/event` and calls `/bench/sink` with what it heard.
 """
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["BARE", "RULES", "Forwarder", "Process"]
+from eshet import Client, EshetError
+
+__all__ = ["BARE", "RULES", "Forwarder", "Process", "until_answered"]
 
 _COMMANDS: Final = Path(sys.executable).parent
 _CPU_CLOCK: Final = 2
@@ -199,3 +202,17 @@ class Forwarder(NamedTuple):
             finally:
                 if popen.poll() is None:
                     popen.kill()
+
+
+async def until_answered(client: Client, path: str = "/bench/ready") -> None:
+    """Wait until a forwarder answers.
+
+    Raises:
+        TimeoutError: it has not answered within half a minute.
+    """
+    for _ in range(600):
+        with suppress(EshetError):
+            await client.action_call(path)
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(path)

@@ -101,7 +101,7 @@ class Client:
 
     Raises:
         InvalidPath: the base is not a valid path.
-        ValueError: the server is not a valid address.
+        ValueError: the server is not a valid address, or `max_waiting_bytes` is not positive.
         UnsupportedValue: the client id can't be packed.
     """
 

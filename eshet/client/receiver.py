@@ -36,6 +36,9 @@ class Receiver:
             dropped.
         on_dropped: called with the number of dropped events.
         clock: returns the time in seconds, to limit turns; None for the clock of the loop.
+
+    Raises:
+        ValueError: no message could wait.
     """
 
     def __init__(
@@ -46,6 +49,11 @@ class Receiver:
         on_dropped: Callable[[int], object],
         clock: Callable[[], float] | None = None,
     ) -> None:
+        if max_waiting_bytes < 1:
+            raise ValueError(
+                f"max_waiting_bytes={max_waiting_bytes} would drop each event that has to wait: "
+                f"write a number of bytes, such as {MAX_WAITING_BYTES}"
+            )
         self.inbox: Final = Inbox()
         """The messages that wait for a later turn."""
         self._immediate = immediate

@@ -184,16 +184,16 @@ class ClientView(Client):
         if any(each.withdrawn and each.on_server for each in self._registrations.owned.values()):
             await self._manager.reconnect("to give up paths on a server without /meta/unregister")
 
-    async def wait_leaving(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+    async def wait_leaving(self, longest: float | None = None) -> None:
         """Wait until the server has answered the requests to drop withdrawn paths.
 
         Args:
-            timeout: maximum time to wait, in seconds.
+            longest: maximum time to wait, in seconds.
         """
         owned = self._registrations.owned.values()
         leaving = [each.leaving for each in owned if each.leaving]
         if leaving:
-            await asyncio.wait(leaving, timeout=timeout)
+            await asyncio.wait(leaving, timeout=longest)
 
     async def _send(self, code: int, path: bytes, value: bytes) -> None:
         if self._held_back:

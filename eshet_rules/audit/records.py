@@ -570,7 +570,6 @@ class PathsTaken(Record, kw_only=True):
 
     owner: Annotated[str, Meta(description="the client, or the runner that it belongs to")]
     conflicts: Annotated[list[str], Meta(description="path, rule and place of each")]
-    more: Annotated[int | None, Meta(description="number of further conflicts")] = None
     advice: Annotated[str, Meta(description="what to do")]
 
 

@@ -32,9 +32,6 @@ _AGAIN: Final = 3600.0
 _OVER: Final = 150.0
 """Seconds without an attempt after which a conflict is over; a rule tries at least every 60 s."""
 
-_MOST: Final = 10
-"""Maximum number of conflicts that are listed in one message; the others are counted."""
-
 _ADVICE: Final = (
     "these rules wait until the paths are free: let one rule provide each path, or stop the other "
     "runner, or use a server of your own (--server)"
@@ -119,16 +116,7 @@ class PathConflicts:
             else:
                 described[_described(owner, runners), _ADVICE] += conflicts
         for (owner, advice), conflicts in described.items():
-            more = len(conflicts) - _MOST
-            emit(
-                self._log,
-                PathsTaken(
-                    owner=owner,
-                    conflicts=conflicts[:_MOST],
-                    more=more if more > 0 else None,
-                    advice=advice,
-                ),
-            )
+            emit(self._log, PathsTaken(owner=owner, conflicts=conflicts, advice=advice))
 
 
 async def _owner(client: Client, path: str) -> str:

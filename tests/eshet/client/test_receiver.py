@@ -58,6 +58,12 @@ def reply(number):
 BROKEN = event("broken")
 
 
+@pytest.mark.parametrize("size", [0, -5])
+def test_a_limit_that_lets_nothing_wait_is_refused(size):
+    with pytest.raises(ValueError, match=f"max_waiting_bytes={size} would drop each event"):
+        Client(max_waiting_bytes=size)
+
+
 async def test_few_messages_are_handled_at_once():
     house = House(takes=0.0)
     house.read(*map(event, range(100)))

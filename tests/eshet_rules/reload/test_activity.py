@@ -37,15 +37,16 @@ HALL = """
         _h.shared.on_value_changed(lambda n: setattr(total, "value", n))
         await yarp.state_register("/hall/total", total)
         await yarp.state_register("/hall/rings", yarp.len(yarp.time_window(_h.rung, 3600)))
-        await client.action_register("/hall/later", lambda s: later(s, total))
         hall_total.append(total)
 
-    def later(seconds, total):
         async def change():
-            await asyncio.sleep(seconds)
+            await go.wait()
             total.value += 1
-        asyncio.create_task(change())
 
+        tasks.append(asyncio.create_task(change()))
+
+    go = asyncio.Event()
+    tasks = []
     hall_total = []
     """
 
@@ -77,7 +78,6 @@ class House:
     async def settle(self):
         """Write until nothing is left to write."""
         for _ in range(4):
-            await asyncio.sleep(0.01)
             await self.writer.write()
 
     def kept(self):
@@ -177,10 +177,9 @@ def test_times_are_packed_again_after_the_clock_was_set(in_house, monkeypatch):
 
 def test_a_task_that_waits_counts_when_it_goes_on(in_house):
     async def change(house):
-        await house.viewer.action_call("/hall/later", 0.05)
-        await house.settle()
-        await asyncio.sleep(0.06)
-        await house.writer.write()
+        module = house.reloader.instances["hall"].version.module
+        module.go.set()
+        await module.tasks[0]
         await house.writer.write()
         assert house.kept() == 1
 
