@@ -68,7 +68,7 @@ bench: setup ## compare the reactive core with other libraries
 	$(BIN)/python benchmarks/reactive.py
 
 # Not part of `make test`: it takes about a quarter of an hour.
-mutants: setup ## check with small changes of the source that the tests notice them
+mutants: setup ## change the source in small ways, to check that the tests notice
 	$(BIN)/python tests/support/mutants.py
 
 clean: ## delete .venv and build

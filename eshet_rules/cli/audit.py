@@ -16,6 +16,7 @@ from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, present_name
 from eshet_rules.cli.completion import RuleName
 from eshet_rules.cli.options import (
     Command,
+    PathType,
     config_option,
     default_state,
     exit_on_errors,
@@ -32,7 +33,7 @@ _DAMAGED: Final = 3
 
 
 @click.command(cls=Command)
-@click.argument("rules", type=click.Path(path_type=Path), required=False)
+@click.argument("rules", type=PathType(), required=False)
 @click.option(
     "--rule",
     type=RuleName(),
@@ -59,7 +60,7 @@ _DAMAGED: Final = 3
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, as in the trail.")
 @click.option(
     "--audit",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE|FOLDER",
     help="Location of the trail.  [default: as configured, or in the state folder]",
 )

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from eshet_rules.cli.options import Command, exit_on_errors
+from eshet_rules.cli.options import Command, PathType, exit_on_errors
 
 __all__ = ["init"]
 
 
 @click.command(cls=Command)
-@click.argument("folder", type=click.Path(path_type=Path), default="rules")
+@click.argument("folder", type=PathType(), default="rules")
 def init(folder: Path) -> None:
     """Write a first rule, its test and a configuration file into FOLDER (default: `rules`).
 

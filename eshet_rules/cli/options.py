@@ -14,6 +14,7 @@ from eshet.program import printable
 
 __all__ = [
     "Command",
+    "PathType",
     "check_name",
     "config_option",
     "default_state",
@@ -77,6 +78,28 @@ def _check_address(
         raise click.BadParameter(str(error)) from None
 
 
+class PathType(click.Path):
+    """The type of a path; an empty one is refused, as it would mean the current folder.
+
+    Args:
+        **options: see `click.Path`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """See `click.Path.convert`."""
+        if value == "":
+            self.fail(
+                "'' is not a path: leave the option out, or write \".\" for the current folder",
+                param,
+                ctx,
+            )
+        path: Path = super().convert(value, param, ctx)  # type: ignore[assignment]
+        return path
+
+
 def _check_state_dir(
     context: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:
@@ -116,7 +139,7 @@ def state_dir_option(help_text: str) -> Callable[[F], F]:
     """Make the option that names the folder for state; its value is `state_dir`."""
     return click.option(
         "--state-dir",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=PathType(file_okay=False),
         metavar="FOLDER",
         envvar="ESHET_RULES_STATE_DIR",
         show_envvar=True,
@@ -127,7 +150,7 @@ def state_dir_option(help_text: str) -> Callable[[F], F]:
 
 config_option: Callable[[F], F] = click.option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     envvar="ESHET_RULES_CONFIG",
     show_envvar=True,
     metavar="FILE",

@@ -15,6 +15,7 @@ import click
 from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
     Command,
+    PathType,
     check_name,
     config_option,
     default_state,
@@ -32,7 +33,7 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 
 
 @click.command(cls=Command)
-@click.argument("rules", type=click.Path(path_type=Path), required=False)
+@click.argument("rules", type=PathType(), required=False)
 @config_option
 @server_option(
     "ESHET server to use. By default, use a server that listens on 127.0.0.1:11236, or start one "
@@ -69,7 +70,7 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
 @click.option("-q", "--quiet", is_flag=True, help="Log only warnings and errors.")
 @click.option(
     "--audit",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE|FOLDER",
     help="Location of the audit trail.  [default: audit in the state folder]",
 )

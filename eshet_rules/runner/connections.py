@@ -24,9 +24,13 @@ _RUNNER: Final = ""
 """The module name of the runner's own connection. If that is lost, the server is unreachable."""
 
 _TOO_SLOW: Final = (
-    "the callbacks of this module take longer than its events leave them: do less in each, pass "
-    "slow work to `asyncio.to_thread`, or slow the events down at their source (`yarp.rate_limit`)"
+    "the callbacks of this module take longer than its events leave them: do less in each, await "
+    "work that waits, compute in a process, slow the events down at their source, or let more of "
+    "them wait (max_waiting_bytes in [server])"
 )
+
+_DROPPED_EVERY: Final = 10.0
+"""Minimum time between two messages about dropped events of a module, in seconds."""
 
 
 class Connections:
@@ -44,6 +48,7 @@ class Connections:
         self._restored: set[str] = set()  # since the first was lost
         self._unlogged: dict[str, str] = {}  # the reason why each was lost
         self._timer: asyncio.TimerHandle | None = None
+        self._dropped: dict[str, int] = {}  # since they were last logged, for some seconds
         self._context: Final = Context()  # for logging: an empty one, without a module's fields
 
     def lost(self, module: str, server: str, reason: str) -> None:
@@ -76,9 +81,20 @@ class Connections:
             self._log_restored(server)
 
     def log_dropped(self, module: str, count: int) -> None:
-        """Log that events of a module were dropped."""
+        """Log that events of a module were dropped: at once, then their number at intervals."""
+        if module in self._dropped:
+            self._dropped[module] += count
+            return
         dropped = EventsDropped(module=module, count=count, advice=_TOO_SLOW)
         self._context.run(emit, self._log, dropped)
+        self._dropped[module] = 0
+        loop = asyncio.get_running_loop()
+        loop.call_later(_DROPPED_EVERY, self._log_more_dropped, module, context=Context())
+
+    def _log_more_dropped(self, module: str) -> None:
+        count = self._dropped.pop(module)
+        if count:
+            self.log_dropped(module, count)
 
     def _log_lost(self, server: str) -> None:
         if self._timer is not None:

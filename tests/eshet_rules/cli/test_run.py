@@ -95,3 +95,22 @@ def test_what_others_can_change_runs_for_those_who_insist(house):
     with running("eshet", "serve", "--listen", "127.0.0.1:0") as process:
         server = line(process).removeprefix("listening on ")
         assert run_once(house, "--insecure", "--server", server).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", ""],
+        ["run", "--state-dir", ""],
+        ["run", "--audit", ""],
+        ["run", "--config", ""],
+        ["audit", ""],
+        ["audit", "--state-dir", ""],
+        ["init", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_refused_since_it_would_mean_the_current_folder(arguments):
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "'' is not a path" in result.stderr

@@ -152,14 +152,28 @@ async def test_a_module_that_is_unloaded_meanwhile_is_not_waited_for(house, adva
     assert house.told() == [{"event": "connection.restored"}]
 
 
-async def test_dropped_events_are_logged_for_their_module(house):
-    await house.make("hall")
+async def test_dropped_events_are_logged_for_their_module_and_counted_for_a_while(house, advance):
+    await house.make("hall", "bath")
     house.told()
-    with use_actor(Actor(module="hall")):
-        house.observer.dropped(1234)
-    [dropped] = house.told()
-    assert (dropped["event"], dropped["module"], dropped["count"]) == (
-        "input.dropped",
-        "hall",
-        1234,
-    )
+
+    def drop(module, *counts):
+        with use_actor(Actor(module=module)):
+            for count in counts:
+                house.observer.dropped(count)
+
+    def logged():
+        records = house.told()
+        assert {record["event"] for record in records} <= {"input.dropped"}
+        return [(record["module"], record["count"]) for record in records]
+
+    drop("hall", 1234, 1, 2)
+    drop("bath", 7)
+    assert logged() == [("hall", 1234), ("bath", 7)]
+    await advance(5)
+    drop("hall", 3)
+    await advance(6)
+    assert logged() == [("hall", 6)]
+    await advance(20)
+    assert logged() == []
+    drop("hall", 8)
+    assert logged() == [("hall", 8)]
