@@ -20,7 +20,6 @@ from eshet.client.receiver import MAX_WAITING_BYTES, Receiver
 from eshet.client.registrations import RegistrationTable, Restore
 from eshet.client.session import (
     REPLIES,
-    STATE_REPLIES,
     Accept,
     ClientSession,
     Handler,
@@ -219,9 +218,7 @@ class ConnectionManager:
         self._timeouts = timeouts
         self._registrations = registrations
         self._handlers = {**REPLIES, **handlers}
-        self.receiver: Final = Receiver(
-            STATE_REPLIES, REPLIES.keys(), max_waiting_bytes, self._log_dropped
-        )
+        self.receiver: Final = Receiver(REPLIES.keys(), max_waiting_bytes, self._log_dropped)
         """Passes the messages of all connections to their handlers."""
         self._log = log
         self._session: ClientSession | None = None

@@ -29,9 +29,7 @@ class Receiver:
     """Passes the messages of one client to its session, also across reconnections.
 
     Args:
-        immediate: the codes of messages that are handled when they arrive: the value of a state in
-            them is newer than all that wait, and older than all that follow.
-        overtaking: the codes of messages that overtake all others.
+        overtaking: the codes of messages that overtake all others: replies.
         max_waiting_bytes: the maximum size of waiting messages; beyond it, the oldest events are
             dropped.
         on_dropped: called with the number of dropped events.
@@ -43,7 +41,6 @@ class Receiver:
 
     def __init__(
         self,
-        immediate: Set[int],
         overtaking: Set[int],
         max_waiting_bytes: int,
         on_dropped: Callable[[int], object],
@@ -56,12 +53,12 @@ class Receiver:
             )
         self.inbox: Final = Inbox()
         """The messages that wait for a later turn."""
-        self._immediate = immediate
         self._overtaking = overtaking
         self._max_waiting_bytes = max_waiting_bytes
         self._on_dropped = on_dropped
         self._replies: deque[bytes] = deque()
         self._handle: Callable[[bytes], object] = _ignore
+        self._state_of: Callable[[bytes], bytes | None] = _ignore
         self._reject: Callable[[ProtocolError], object] = _ignore
         self._clock = clock
         self._time: Callable[[], float]
@@ -77,17 +74,23 @@ class Receiver:
         return (0, 0.0) if since is None else (len(self.inbox), self._time() - since)
 
     def attach(
-        self, handle: Callable[[bytes], object], reject: Callable[[ProtocolError], object]
+        self,
+        handle: Callable[[bytes], object],
+        state_of: Callable[[bytes], bytes | None],
+        reject: Callable[[ProtocolError], object],
     ) -> None:
         """Start to receive the messages of a new session.
 
         Args:
             handle: handles the payload of a message.
+            state_of: returns the path of the state whose value is in an overtaking message, or
+                None if there is none in it.
             reject: called with a ProtocolError of a message that has waited.
         """
         self._loop = asyncio.get_running_loop()
         self._time = self._clock or self._loop.time
         self._handle = handle
+        self._state_of = state_of
         self._reject = reject
 
     def begin(self) -> None:
@@ -103,11 +106,13 @@ class Receiver:
         overtakes = payload[_CODE_AT] in self._overtaking
         if self._ignores_inputs and not overtakes:
             return
-        if payload[_CODE_AT] in self._immediate:
-            self._handle(payload)
-            return
         now = self._time()
         waiting = self._replies if overtakes else self._scheduled
+        if overtakes and self.inbox and (state := self._state_of(payload)) is not None:
+            # All waiting notifications of this state are older than the value in the reply.
+            notification = self.inbox.pop_state(state)
+            if notification is not None:
+                self._replies.append(notification)
         if now < self._turn_ends and not waiting:
             self._handle(payload)
             return
@@ -121,12 +126,6 @@ class Receiver:
                 if dropped:
                     self._on_dropped(dropped)
         self._schedule()
-
-    def catch_up(self, path: bytes) -> None:
-        """Handle the last waiting notification of a state now, before its value in a reply."""
-        payload = self.inbox.pop_state(path)
-        if payload is not None:
-            self._handle(payload)
 
     def ignore_inputs(self) -> None:
         """Drop all messages that wait, and those that follow, except replies."""

@@ -32,7 +32,6 @@ from eshet.unknown import Unknown
 
 __all__ = [
     "REPLIES",
-    "STATE_REPLIES",
     "Accept",
     "ClientSession",
     "Handler",
@@ -149,6 +148,9 @@ def _pass_on(future: asyncio.Future[Any], to: asyncio.Future[Any]) -> None:
 
 
 _MAX_REQUESTS: Final = IDS - 1  # the last id is for a ping, in case no other request is answered
+_STATE_REPLIES: Final = frozenset(
+    (ReplyKnown.code, ReplyUnknown.code, ReplyKnownT.code, ReplyUnknownT.code)
+)
 _BURST: Final = 1 << 16  # bytes
 _ID: Final = 3  # the length of a reply's code and id
 _AGE: Final = 7  # and of its age
@@ -183,7 +185,7 @@ class ClientSession:
         self._unflushed = 0
         self._notify_lost = on_lost
         self._receiver = receiver
-        receiver.attach(self._on_payload, self._reject)
+        receiver.attach(self._on_payload, self._state_of, self._reject)
         self.connection: Final = Connection(
             self._protocol, receiver.receive, self._on_lost, self._send_waiting, receiver.begin
         )
@@ -268,6 +270,13 @@ class ClientSession:
             raise ProtocolError(f"a message of type {payload[0]:#04x}, which a server can't send")
         handler(self, payload)
 
+    def _state_of(self, payload: bytes) -> bytes | None:
+        """Return the path of the observed state whose value is in a reply, if there is one."""
+        if payload[0] not in _STATE_REPLIES:
+            return None
+        request = self._requests.get(payload[1] << 8 | payload[2])
+        return request.path if request and request.code == messages.StateObserve.code else None
+
     def _reject(self, error: ProtocolError) -> None:
         self._protocol.reject(error)
         self.connection.flush()
@@ -298,8 +307,6 @@ class ClientSession:
         if request is None:
             self._protocol.pong()
         else:
-            if request.code == messages.StateObserve.code and self._receiver.inbox:
-                self._receiver.catch_up(request.path)
             request.succeed(value)
         if self._waiting:
             self._send_waiting()
@@ -342,8 +349,3 @@ REPLIES: Final[Mapping[int, Handler]] = {
     HelloAllocated.code: ClientSession._on_hello,
 }
 """How a session processes the replies to its requests."""
-
-STATE_REPLIES: Final = frozenset(
-    (ReplyKnown.code, ReplyUnknown.code, ReplyKnownT.code, ReplyUnknownT.code)
-)
-"""The codes of replies with the value of a state, which later notifications change."""

@@ -45,6 +45,10 @@ class Requests(Generic[T]):
         self._next = (request_id + 1) % IDS
         return request_id
 
+    def get(self, request_id: int) -> T | None:
+        """Return the data of the request with this id, or None if there is none."""
+        return self._open.get(request_id)
+
     def close(self, request_id: int) -> T:
         """Return and remove the data of the request with this id.
 

@@ -22,15 +22,18 @@ class House:
         self.rejected = []
         self.dropped = 0
         self.receiver = Receiver(
-            {ReplyKnown.code}, {Reply.code}, max_waiting_bytes, self.drop, lambda: self.now
+            {Reply.code, ReplyKnown.code}, max_waiting_bytes, self.drop, lambda: self.now
         )
-        self.receiver.attach(self.handle, self.rejected.append)
+        self.receiver.attach(self.handle, self.state_of, self.rejected.append)
 
     def handle(self, payload):
         self.now += self.takes
         self.handled.append(payload)
         if payload == BROKEN:
             raise ProtocolError("a broken message")
+
+    def state_of(self, payload):
+        return b"/lux" if payload[0] == ReplyKnown.code else None
 
     def drop(self, count):
         self.dropped += count
@@ -53,6 +56,10 @@ def event(number):
 
 def reply(number):
     return pack(Reply(number, codec.pack(None)))
+
+
+def lux(value):
+    return pack(NotifyKnown("/lux", codec.pack(value)))
 
 
 BROKEN = event("broken")
@@ -106,15 +113,21 @@ async def test_a_reply_is_handled_at_once_while_events_wait():
     assert house.handled[-1] == reply(0)
 
 
-async def test_the_value_of_a_state_in_a_reply_is_handled_before_all_that_follow():
+async def test_the_value_of_a_state_in_a_reply_is_handled_after_older_and_before_newer_ones():
     house = House()
-    answer = pack(ReplyKnown(1, b"\x01"))
-    newer = pack(NotifyKnown("/lux", b"\x02"))
-    house.read(*map(event, range(6)), reply(0), answer, newer)
-    assert house.handled[-1] == answer  # although the turn has ended
-    for _ in range(4):
+    older, answer, newer = lux(1), pack(ReplyKnown(1, b"\x02")), lux(3)
+    house.read(*map(event, range(6)), lux(0), event(6), older, reply(0), answer, newer)
+    for _ in range(5):
         await house.next_turn()
-    assert house.handled[-1] == newer
+    assert house.handled[3:] == [reply(0), older, answer, *map(event, range(3, 7)), newer]
+
+
+async def test_many_values_of_states_in_replies_are_handled_a_few_in_each_turn():
+    house = House()
+    house.read(*[pack(ReplyKnown(number, b"\x01")) for number in range(20)])
+    assert len(house.handled) == 3
+    while len(house.handled) < 20:
+        assert 0 < await house.next_turn() <= 3
 
 
 async def test_nothing_is_logged_as_dropped_if_only_requests_wait():

@@ -10,7 +10,6 @@ from eshet import messages
 from eshet.client.receiver import MAX_WAITING_BYTES, Receiver
 from eshet.client.session import (
     REPLIES,
-    STATE_REPLIES,
     ClientSession,
     Handler,
     Request,
@@ -52,7 +51,7 @@ class Talk:
 
     def __init__(self, client_id: bytes | None, handlers: Mapping[int, Handler]) -> None:
         self.lost: list[str] = []
-        receiver = Receiver(STATE_REPLIES, REPLIES.keys(), MAX_WAITING_BYTES, lambda dropped: None)
+        receiver = Receiver(REPLIES.keys(), MAX_WAITING_BYTES, lambda dropped: None)
         self.session = ClientSession(
             client_id, TimeoutConfig(), handlers, receiver, self.lost.append
         )
