@@ -35,7 +35,7 @@ from reactivex import operators
 from reactivex.subject import BehaviorSubject
 
 from eshet import reactive as ours
-from eshet.reactive.core.transaction import Transactions, here
+from eshet.reactive.core.transaction import Transactions, thread_local
 
 PUSHED = "" if hasattr(signified, "effect") else "signified"
 """What of the libraries takes too long for some cases, before its version 0.7."""
@@ -501,9 +501,9 @@ def tracing_unused() -> tuple[Run, Run]:
     source = source.replace("self.tracer is None", "True")
     exec(f"from __future__ import annotations\n{source}", namespace)
     untold = type("Untold", (Transactions,), {"__slots__": (), "change": namespace["change"]})
-    before, here.transactions = here.transactions, untold()
+    before, thread_local.transactions = thread_local.transactions, untold()
     without = one_update(LIBRARIES[0], Functions())
-    here.transactions = before
+    thread_local.transactions = before
     return one_update(LIBRARIES[0], Functions()), without
 
 

@@ -223,9 +223,8 @@ class Transactions:
         self.to_notify: list[Notifier] = []  # their callbacks are to be called
         # Made during a transaction, active from the next change on.
         self.pending_subscriptions: list[Notified] = []
-        self.transient: dict[
-            SettlingNode, object
-        ] = {}  # the lasting values of nodes set transiently
+        # The lasting values of nodes set transiently.
+        self.transient: dict[SettlingNode, object] = {}
         self.quiet: bool = False  # state is being restored, nothing is emitted; see handover.py
         self.handover_number: int = -1  # of the transaction that notifies after a hand-over
         # The values that observers know in that transaction.
