@@ -1,11 +1,14 @@
 """Bridges: devices that speak another protocol, as nodes of an ESHET server.
 
-    kinds         the kinds of values that properties have: what is allowed, and how it is described
-    device        what a device has: properties, events and actions
-    tree          publishes devices as nodes, with unknown states while they are offline
-    names         device names as path segments, and aliases
-    settings      the table `[bridges.NAME]` of the configuration file
-    mqtt          devices of an MQTT broker: zigbee2mqtt, Tasmota, Shelly, and Home Assistant discovery
+    kinds               the kinds of values of properties: what is allowed
+    device              what a device has: properties, events and actions
+    names               device names as path segments, and aliases
+    tree                the devices of a bridge, as nodes of a server
+    published_device    one of them: its nodes, and whether it is there
+    property_state      the state of a property: what was reported, and what is published
+    registration_queue  registers the nodes in order
+    mqtt                devices of an MQTT broker: zigbee2mqtt, Tasmota, Shelly, and all others that
+                        support Home Assistant's discovery
 
 A bridge is a client with an id of its own, so that all its states become unknown when it ends. It
 knows nothing of rules.

@@ -1,0 +1,80 @@
+"""The errors of bridges.
+
+EshetError
+└── BridgeError          a device, or the way to it, failed
+    ├── NotAllowed           (also ValueError) the device does not take this value
+    ├── WrongKind            (also ValueError) the device reported a value of another kind
+    ├── NotConfirmed         the device has not reported the value that it was sent
+    └── DeviceOffline        the device is not there
+"""
+
+from eshet.exceptions import EshetError
+from eshet.text import safe_repr
+
+__all__ = ["BridgeError", "DeviceOffline", "NotAllowed", "NotConfirmed", "WrongKind"]
+
+
+class BridgeError(EshetError):
+    """A device, or the way to it, failed."""
+
+
+class NotAllowed(BridgeError, ValueError):
+    """A device does not take this value.
+
+    Args:
+        value: the value.
+        allowed: what to write instead, such as `"a number from 0 to 1"`.
+        name: of the property or field; empty for a value without a name.
+    """
+
+    def __init__(self, value: object, allowed: str, name: str = "") -> None:
+        self.value = value
+        self.allowed = allowed
+        self.name = name
+        place = f"{name}: " if name else ""
+        super().__init__(f"{place}{safe_repr(value, 80)} is not allowed: write {allowed}")
+
+
+class WrongKind(BridgeError, ValueError):
+    """A device reported a value of another kind than it had declared.
+
+    Args:
+        value: the value.
+        expected: such as `"a number"`.
+    """
+
+    def __init__(self, value: object, expected: str) -> None:
+        self.value = value
+        self.expected = expected
+        super().__init__(f"{safe_repr(value, 80)} instead of {expected}")
+
+
+class NotConfirmed(BridgeError):
+    """A device has not reported the value that it was sent.
+
+    Args:
+        value: the value.
+        seconds: how long the bridge has waited for it.
+        reported: the last reported value.
+    """
+
+    def __init__(self, value: object, seconds: float, reported: object) -> None:
+        self.value = value
+        self.seconds = seconds
+        self.reported = reported
+        super().__init__(
+            f"not_confirmed: {seconds:g} s after {safe_repr(value, 80)} was sent, "
+            f"the device still reports {safe_repr(reported, 80)}"
+        )
+
+
+class DeviceOffline(BridgeError):
+    """The device is not there, so nothing was sent.
+
+    Args:
+        name: of the device.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is offline")

@@ -1,0 +1,53 @@
+"""Where the nodes of devices are: names of devices as path segments, and aliases."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["Aliases", "segment", "segments"]
+
+_NOT_ALLOWED: Final = re.compile(r"\W+", re.ASCII)
+_SPELLED: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l"})
+"""Letters that do not decompose into an ASCII letter and a mark."""
+
+
+def segment(name: str) -> str:
+    """Return a name as one segment of a path, which has only letters A-Z, digits and `_`.
+
+    `"Küche, links"` gives `"Kuche_links"`. The result is empty if nothing is left.
+    """
+    decomposed = unicodedata.normalize("NFKD", name.translate(_SPELLED))
+    letters = "".join(each for each in decomposed if not unicodedata.combining(each))
+    return _NOT_ALLOWED.sub("_", letters).strip("_")
+
+
+def segments(name: str) -> str:
+    """Return a name as a relative path; a slash in it separates segments."""
+    return "/".join(filter(None, map(segment, name.split("/"))))
+
+
+class Aliases:
+    """The paths that the configuration gives to devices and properties of one bridge.
+
+    Args:
+        paths: the path of each alias by what it stands for: `"DEVICE"` or `"DEVICE/NAME"`, where
+            DEVICE is the name or id of a device, and NAME that of a property, event or action.
+    """
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self._paths: Final = dict(paths)
+        self._used: set[str] = set()
+
+    @property
+    def unused(self) -> list[str]:
+        """The aliases that stand for no known device or property, as they were written."""
+        return [target for target in self._paths if target not in self._used]
+
+    def find(self, *targets: str) -> str | None:
+        """Return the path of the first of these targets that has an alias."""
+        for target in targets:
+            if target in self._paths:
+                self._used.add(target)
+                return self._paths[target]
+        return None

@@ -1,0 +1,146 @@
+"""The state of a property: what its device reported, and what is published of it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from eshet.bridges.device import Setter
+from eshet.bridges.exceptions import NotAllowed, NotConfirmed, WrongKind
+from eshet.bridges.kinds import DATA, Kind, Number
+from eshet.unknown import Unknown
+
+__all__ = ["PropertyState"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+_ROUNDING: Final = 0.005
+"""By how much of its range a reported number may differ from the one that was sent."""
+
+
+class PropertyState:
+    """A state of a device.
+
+    Args:
+        name: of the property.
+        kind: what values it can have.
+        setter: sends a value to the device; None if it only reports.
+        publish: publishes a value of the state with this path.
+    """
+
+    __slots__ = (
+        "_confirmations",
+        "_publish",
+        "_published",
+        "_was_wrong",
+        "kind",
+        "name",
+        "path",
+        "setter",
+        "value",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        setter: Setter | None,
+        publish: Callable[[str, object], object],
+    ) -> None:
+        self.name: Final = name
+        self.kind: Kind = kind
+        self.setter: Setter | None = setter
+        self.path: str = ""
+        self.value: object = Unknown
+        """The last reported value, which may not be current."""
+        self._publish = publish
+        self._published: object = Unknown
+        self._confirmations: list[tuple[object, asyncio.Future[None]]] = []
+        self._was_wrong = False
+
+    def report(self, value: object) -> None:
+        """Take a reported value; one of a wrong kind is logged once, and the last one stays."""
+        try:
+            self.value = self.kind.read(value)
+        except WrongKind as error:
+            if not self._was_wrong:
+                _log.warning("%s: the device reported %s", self.path, error)
+            self._was_wrong = True
+            return
+        self._was_wrong = False
+        for wanted, confirmed in self._confirmations:
+            if not confirmed.done() and _is_near(self.kind, wanted, self.value):
+                confirmed.set_result(None)
+
+    def show(self, is_current: bool) -> None:
+        """Publish the value if it has changed, or that it is unknown."""
+        value = self.value if is_current else Unknown
+        published = self._published
+        if type(value) is not type(published) or value != published:
+            self._published = value
+            self._publish(self.path, value)
+
+    def show_again(self) -> None:
+        """Publish the value after the state was registered."""
+        if self._published is not Unknown:
+            self._publish(self.path, self._published)
+
+    async def set(self, value: object, confirm: float | None) -> None:
+        """Check a value, and send it to the device.
+
+        Args:
+            value: the value.
+            confirm: seconds within which the device must report it; None not to wait for that.
+
+        Raises:
+            NotAllowed: the device does not take it.
+            NotConfirmed: it was not reported in time.
+        """
+        setter = self.setter
+        if setter is None:
+            raise NotAllowed(value, "nothing: this property can only be read", self.name)
+        checked = self._checked(value)
+        if confirm is None:
+            await setter(checked)
+            return
+        with self._confirmation(checked) as confirmed:
+            await setter(checked)
+            done, _ = await asyncio.wait([confirmed], timeout=confirm)
+        if not done:
+            raise NotConfirmed(checked, confirm, self.value)
+
+    def _checked(self, value: object) -> object:
+        try:
+            return self.kind.check(value)
+        except NotAllowed as error:
+            name = f"{self.name}.{error.name}" if error.name else self.name
+            raise NotAllowed(error.value, error.allowed, name) from None
+
+    @contextlib.contextmanager
+    def _confirmation(self, value: object) -> Iterator[asyncio.Future[None]]:
+        """Provide a future that is done when the device has reported a value."""
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (value, confirmed)
+        self._confirmations.append(entry)
+        try:
+            yield confirmed
+        finally:
+            self._confirmations.remove(entry)
+
+
+def _is_near(kind: Kind, wanted: object, reported: object) -> bool:
+    """Whether a reported value confirms a sent one; devices round numbers."""
+    if isinstance(wanted, dict) and isinstance(reported, dict):
+        return all(
+            name in reported and _is_near(DATA, item, reported[name])
+            for name, item in wanted.items()
+        )
+    if isinstance(wanted, bool) or not isinstance(wanted, int | float):
+        return wanted == reported
+    if not isinstance(reported, int | float):
+        return False
+    span = abs(wanted)
+    if isinstance(kind, Number) and kind.minimum is not None and kind.maximum is not None:
+        span = kind.maximum - kind.minimum
+    return abs(wanted - reported) <= _ROUNDING * span

@@ -1,0 +1,305 @@
+"""One device of a tree: its nodes, what they show, and whether it is there."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+from eshet.bridges.device import Device
+from eshet.bridges.exceptions import DeviceOffline
+from eshet.bridges.kinds import DATA, Flag
+from eshet.bridges.names import Aliases, segment
+from eshet.bridges.property_state import PropertyState
+from eshet.bridges.registration_queue import RegistrationQueue
+from eshet.client import Client
+from eshet.clock import wall_time
+from eshet.exceptions import Disconnected, EshetError
+from eshet.messages import EventEmit, StateChanged
+from eshet.text import shorten
+from eshet.unknown import Unknown
+
+__all__ = ["OFFLINE_AFTER", "PublishedDevice", "Surroundings"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+OFFLINE_AFTER: Final = 2.0
+"""Seconds for which a device must be offline until that is published: many reconnect at once."""
+
+_OWN: Final = frozenset({"info", "online"})
+"""Names in the directory of a device that no property gets."""
+
+_MAX_FACT: Final = 200
+"""Maximum length of a text in the `info` of a device, in characters."""
+
+
+class Surroundings(Protocol):
+    """What a device uses of its tree; see `DeviceTree`."""
+
+    client: Client
+    aliases: Aliases
+    registrations: RegistrationQueue
+    confirm: float | None
+    reachable: bool
+
+
+class PublishedDevice:
+    """One device of a tree; made by `DeviceTree.put`.
+
+    Args:
+        tree: of the bridge.
+        device_id: see `Device`.
+    """
+
+    def __init__(self, tree: Surroundings, device_id: str) -> None:
+        self.id: Final = device_id
+        self.directory: str = ""
+        """The path of its directory."""
+        self.declared: Device = Device(device_id, device_id)
+        """Its last declaration."""
+        self.online: bool | None = None
+        """Whether it is there; None if that is not known."""
+        self.seen: float | None = None
+        """When it last reported, in seconds since 1970-01-01 UTC; None if it has not."""
+        self.states: Mapping[str, PropertyState] = {}
+        """The states of its properties, by name."""
+        self.events: Mapping[str, str] = {}
+        """The paths of its events, by name."""
+        self.actions: Mapping[str, str] = {}
+        """The paths of its actions, by name."""
+        self._tree = tree
+        self._calls: dict[str, Callable[..., Awaitable[object]]] = {}
+        self._nodes: dict[str, tuple[str, str]] = {}  # the kind and name of each node, by path
+        self._info = PropertyState("info", DATA, None, self._publish)
+        self._online = PropertyState("online", Flag(), None, self._publish)
+        self._loop = asyncio.get_running_loop()
+        self._going_offline: asyncio.TimerHandle | None = None
+        self._stale_after: float | None = None
+        self._reported_at = -math.inf  # by the clock of the loop
+        self._stale_check: asyncio.TimerHandle | None = None
+
+    # --- for readers --------------------------------------------------------------------------
+
+    def report(self, values: Mapping[str, Any]) -> None:
+        """Take reported values by the names of properties; others are ignored."""
+        self.seen = wall_time(self._loop)
+        self._reported_at = self._loop.time()
+        if self._stale_after is not None and self._stale_check is None:
+            self._check_staleness()
+        states = self.states
+        is_current = self.is_current
+        for name, value in values.items():
+            state = states.get(name)
+            if state is not None:
+                state.report(value)
+                state.show(is_current)
+
+    def emit(self, event: str, payload: object) -> Awaitable[object]:
+        """Emit an event; the result is done when the server has it.
+
+        Without a connection to the server, this waits for one.
+
+        Raises:
+            KeyError: no such event is declared.
+        """
+        self.seen = wall_time(self._loop)
+        path = self.events[event]
+        tree = self._tree
+        if tree.registrations.has(path):
+            with contextlib.suppress(EshetError):
+                sent = tree.client.send_now(EventEmit.code, path, payload)
+                if sent is not None:
+                    sent.reply.add_done_callback(lambda _: _receive(sent.receive, path))
+                    return sent.reply
+        return tree.registrations.start(self._emit_later(path, payload))
+
+    def set_online(self, online: bool | None) -> None:
+        """Note whether the device is there. It is offline only after `OFFLINE_AFTER` seconds."""
+        if online is False:
+            if self.online is not False and self._going_offline is None:
+                self._going_offline = self._loop.call_later(OFFLINE_AFTER, self._go_offline)
+            return
+        if self._going_offline is not None:
+            self._going_offline.cancel()
+            self._going_offline = None
+        if online is not self.online:
+            self.online = online
+            self.show()
+
+    # --- for the tree -------------------------------------------------------------------------
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the values of its properties are current."""
+        return self._tree.reachable and self.online is not False and not self._is_stale
+
+    def declare(self, device: Device, directory: str, stale_after: float | None) -> None:
+        """Register what is new in a declaration, and unregister what is not in it any more."""
+        self.declared, self.directory, self._stale_after = device, directory, stale_after
+        states: dict[str, PropertyState] = {}
+        for each in device.properties:
+            state = self.states.get(each.name) or PropertyState(
+                each.name, each.kind, each.set, self._publish
+            )
+            state.kind, state.setter = each.kind, each.set
+            state.path = self._path_of(each.name)
+            states[each.name] = state
+        self.states = states
+        self.events = {name: self._path_of(name) for name in device.events}
+        self.actions = {each.name: self._path_of(each.name) for each in device.actions}
+        self._calls = {each.name: each.call for each in device.actions}
+        self._info.path = f"{directory}/info"
+        self._online.path = f"{directory}/online"
+        self._register(dict(self._declared_nodes()))
+        self._info.value = self._facts()
+        self._info.show(is_current=True)
+        self.show()
+
+    def remove(self) -> None:
+        """Unregister all nodes."""
+        self.stop()
+        self._register({})
+
+    def stop(self) -> None:
+        """End all timers."""
+        for timer in (self._going_offline, self._stale_check):
+            if timer is not None:
+                timer.cancel()
+        self._going_offline = self._stale_check = None
+
+    def show(self) -> None:
+        """Publish what has changed."""
+        self._online.value = Unknown if self.online is None else self.online
+        self._online.show(self._tree.reachable)
+        is_current = self.is_current
+        for state in self.states.values():
+            state.show(is_current)
+
+    # --- nodes --------------------------------------------------------------------------------
+
+    def _path_of(self, name: str) -> str:
+        alias = self._tree.aliases.find(f"{self.declared.name}/{name}", f"{self.id}/{name}")
+        if alias is not None:
+            return alias
+        last = "/".join(filter(None, map(segment, name.split("/")))) or "value"
+        return f"{self.directory}/{last}_" if last in _OWN else f"{self.directory}/{last}"
+
+    def _declared_nodes(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        for state in (self._info, self._online, *self.states.values()):
+            yield state.path, ("state", state.name)
+        for name, path in self.events.items():
+            yield path, ("event", name)
+        for name, path in self.actions.items():
+            yield path, ("action", name)
+
+    def _register(self, nodes: dict[str, tuple[str, str]]) -> None:
+        client, registrations = self._tree.client, self._tree.registrations
+        for path, node in self._nodes.items():
+            if nodes.get(path) != node:
+                registrations.unregister(path, functools.partial(client.unregister, path))
+        for path, (kind, name) in nodes.items():
+            if self._nodes.get(path) == (kind, name):
+                continue
+            then: Callable[[], object] = _do_nothing
+            if kind == "event":
+                request: Callable[[], Awaitable[object]] = functools.partial(
+                    client.event_register, path
+                )
+            elif kind == "action":
+                call = functools.partial(self._call, name)
+                request = functools.partial(client.action_register, path, call)
+            else:
+                state = self.states.get(name) or getattr(self, f"_{name}")
+                settable = functools.partial(self._set, state) if name in self.states else None
+                request = functools.partial(client.state_register, path, settable)
+                then = state.show_again
+            registrations.register(path, request, then)
+        self._nodes = nodes
+
+    async def _call(self, name: str, *arguments: object) -> object:
+        if self.online is False:
+            raise DeviceOffline(self.declared.name)
+        return await self._calls[name](*arguments)
+
+    async def _set(self, state: PropertyState, value: object) -> None:
+        if self.online is False:
+            raise DeviceOffline(self.declared.name)
+        await state.set(value, self._tree.confirm)
+
+    def _publish(self, path: str, value: object) -> None:
+        """Publish the value of a state, unless it is to be registered first."""
+        tree = self._tree
+        if not tree.registrations.has(path):
+            return
+        try:
+            sent = tree.client.send_now(StateChanged.code, path, value)
+        except EshetError as error:
+            _log.warning("%s: %s", path, error)
+            return
+        if sent is None:  # the client keeps the value until the server is there
+            _ = tree.registrations.start(self._publish_later(path, value))
+        else:
+            sent.reply.add_done_callback(lambda _: _receive(sent.receive, path))
+
+    async def _publish_later(self, path: str, value: object) -> None:
+        try:
+            await self._tree.client.state_changed(path, value)
+        except EshetError as error:
+            _log.warning("%s: %s", path, error)
+
+    async def _emit_later(self, path: str, payload: object) -> None:
+        client = self._tree.client
+        await self._tree.registrations.wait_for(path)
+        while True:
+            await client.wait_for_connection()
+            try:
+                return await client.event_emit(path, payload)
+            except Disconnected:
+                continue  # the event may be emitted twice, which is better than not at all
+            except EshetError as error:
+                return _log.warning("%s: %s", path, error)
+
+    def _facts(self) -> dict[str, object]:
+        facts = {"id": self.id, "name": self.declared.name, **self.declared.info}
+        return {
+            name: shorten(fact, _MAX_FACT) if isinstance(fact, str) else fact
+            for name, fact in facts.items()
+            if fact is not None and fact != ""
+        }
+
+    # --- availability -------------------------------------------------------------------------
+
+    def _go_offline(self) -> None:
+        self._going_offline = None
+        self.online = False
+        self.show()
+
+    @property
+    def _is_stale(self) -> bool:
+        limit = self._stale_after
+        return limit is not None and self._loop.time() - self._reported_at >= limit
+
+    def _check_staleness(self) -> None:
+        self._stale_check = None
+        if self._stale_after is None:
+            return
+        left = self._reported_at + self._stale_after - self._loop.time()
+        if left > 0:
+            self._stale_check = self._loop.call_later(left, self._check_staleness)
+        else:
+            self.show()
+
+
+def _receive(receive: Callable[[], object], path: str) -> None:
+    try:
+        receive()
+    except asyncio.CancelledError:
+        pass
+    except EshetError as error:
+        _log.warning("%s: %s", path, error)
+
+
+def _do_nothing() -> None:
+    """Follows the registration of a node that shows nothing."""

@@ -1,0 +1,99 @@
+"""Registers and unregisters the nodes of a bridge, one after the other."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eshet.exceptions import EshetError
+
+__all__ = ["RegistrationQueue"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+Request = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    path: str
+    request: Request
+    then: Callable[[], object] | None  # None to unregister
+
+
+class RegistrationQueue:
+    """Registers nodes in the order of the requests, so that a node can move to the path of another.
+
+    A node that can't be registered, as another client provides its path, is logged and skipped.
+    """
+
+    def __init__(self) -> None:
+        self._registered: set[str] = set()
+        self._awaited: dict[str, asyncio.Event] = {}
+        self._queue: deque[_Waiting] = deque()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._worker: asyncio.Task[None] | None = None
+
+    def register(self, path: str, request: Request, then: Callable[[], object]) -> None:
+        """Register a node.
+
+        Args:
+            path: of the node.
+            request: registers it.
+            then: called when it is registered.
+        """
+        self._add(_Waiting(path, request, then))
+
+    def unregister(self, path: str, request: Request) -> None:
+        """Unregister a node, which counts as unregistered at once."""
+        self._registered.discard(path)
+        self._add(_Waiting(path, request, None))
+
+    def has(self, path: str) -> bool:
+        """Whether a node is registered."""
+        return path in self._registered
+
+    async def wait_for(self, path: str) -> None:
+        """Wait until a node is registered."""
+        while path not in self._registered:
+            await self._awaited.setdefault(path, asyncio.Event()).wait()
+
+    async def join(self) -> None:
+        """Wait until all that was requested is done."""
+        while self._worker is not None and not self._worker.done():
+            await asyncio.wait([self._worker])
+
+    def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+        """Run a coroutine in a task that ends with this."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Cancel all tasks, and wait for their ends."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _add(self, waiting: _Waiting) -> None:
+        self._queue.append(waiting)
+        if self._worker is None or self._worker.done():
+            self._worker = self.start(self._work())
+
+    async def _work(self) -> None:
+        while self._queue:
+            waiting = self._queue.popleft()
+            try:
+                await waiting.request()
+            except EshetError as error:
+                _log.warning("%s", error)
+                continue
+            if waiting.then is not None:
+                self._registered.add(waiting.path)
+                if (awaited := self._awaited.pop(waiting.path, None)) is not None:
+                    awaited.set()
+                waiting.then()

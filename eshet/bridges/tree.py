@@ -1,0 +1,105 @@
+"""Publishes the devices of a bridge as nodes of an ESHET server.
+
+Each device is a directory: the states `info` and `online`, a state for each property, and its
+events and actions. Except for `info`, all states are unknown while the bridge is not connected to
+what its devices are connected to. Those of properties are also unknown while the device is offline,
+or has not reported for longer than its `stale_after`.
+
+A report is handled in one step, without a task: only what changed is sent.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from eshet.bridges.device import Device
+from eshet.bridges.names import Aliases, segment, segments
+from eshet.bridges.published_device import PublishedDevice
+from eshet.bridges.registration_queue import RegistrationQueue
+from eshet.client import Client
+
+__all__ = ["DeviceTree"]
+
+_RESERVED: Final = frozenset({"bridge", "topic"})
+"""Names in the directory of a bridge that no device gets."""
+
+
+class DeviceTree:
+    """The devices of one bridge.
+
+    Args:
+        client: registers the nodes; it must be the bridge's own.
+        directory: the path of the bridge's directory, such as `"/mqtt/z2m"`.
+        aliases: paths from the configuration.
+        confirm: seconds within which a device must report a value that it was sent; None to answer
+            a set as soon as the value is on its way.
+        stale_after: seconds without a report after which the properties of a device are unknown, by
+            its name or id.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        directory: str,
+        aliases: Aliases | None = None,
+        *,
+        confirm: float | None = None,
+        stale_after: Mapping[str, float] | None = None,
+    ) -> None:
+        self.client: Client = client
+        self.directory: Final = directory
+        self.aliases: Aliases = aliases or Aliases({})
+        self.confirm: float | None = confirm
+        self.reachable: bool = False
+        """Whether the bridge is connected to what its devices are connected to."""
+        self.devices: Final[dict[str, PublishedDevice]] = {}
+        """The devices, by id."""
+        self.registrations: RegistrationQueue = RegistrationQueue()
+        self._stale_after = dict(stale_after or {})
+        self._ids: dict[str, str] = {}  # of the devices, by directory
+
+    def put(self, device: Device) -> PublishedDevice:
+        """Publish a device, or replace the declaration of the device with this id.
+
+        Nodes that both declarations have keep their values. This returns before the nodes are
+        registered.
+        """
+        published = self.devices.get(device.id)
+        if published is None:
+            published = self.devices[device.id] = PublishedDevice(self, device.id)
+        directory = self._directory_of(device)
+        self._ids.pop(published.directory, None)
+        self._ids[directory] = device.id
+        stale_after = self._stale_after.get(device.name, self._stale_after.get(device.id))
+        published.declare(device, directory, stale_after)
+        return published
+
+    def remove(self, device_id: str) -> None:
+        """Remove a device and its nodes; does nothing if there is no such device."""
+        published = self.devices.pop(device_id, None)
+        if published is not None:
+            self._ids.pop(published.directory, None)
+            published.remove()
+
+    def set_reachable(self, reachable: bool) -> None:
+        """Show the values of all devices, or make them unknown; see `reachable`."""
+        if reachable is not self.reachable:
+            self.reachable = reachable
+            for device in self.devices.values():
+                device.show()
+
+    async def close(self) -> None:
+        """End all timers and tasks; the nodes end with the client."""
+        for device in self.devices.values():
+            device.stop()
+        await self.registrations.close()
+
+    def _directory_of(self, device: Device) -> str:
+        alias = self.aliases.find(device.name, device.id)
+        if alias is not None:
+            return alias
+        name = segments(device.name) or segment(device.id) or "device"
+        directory = f"{self.directory}/{name}"
+        is_taken = self._ids.get(directory, device.id) != device.id
+        if is_taken or name.partition("/")[0] in _RESERVED:
+            directory = f"{directory}_{segment(device.id)[-4:]}"
+        return directory

@@ -1,0 +1,33 @@
+"""Names of devices as segments of paths, and aliases."""
+
+import pytest
+
+from eshet.bridges.names import Aliases, segment, segments
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("Hall lamp", "Hall_lamp"),
+        ("Küche, links", "Kuche_links"),
+        ("Straße/Außen", "Strasse/Aussen"),
+        ("a//b/", "a/b"),
+        ("0x00124b0022", "0x00124b0022"),
+        ("灯", ""),
+        (" _lamp_ ", "lamp"),
+    ],
+)
+def test_a_name_becomes_a_path(name, path):
+    assert segments(name) == path
+
+
+def test_a_slash_in_one_segment_is_replaced():
+    assert segment("a/b") == "a_b"
+
+
+def test_the_first_alias_of_several_targets_is_found_and_the_others_are_unused():
+    aliases = Aliases({"0x12": "/house/lamp", "Lamp/state": "/house/on", "Gone": "/house/gone"})
+    assert aliases.find("Lamp", "0x12") == "/house/lamp"
+    assert aliases.find("Lamp/state", "0x12/state") == "/house/on"
+    assert aliases.find("Other") is None
+    assert aliases.unused == ["Gone"]
