@@ -57,16 +57,20 @@ class DeviceTree:
         self._stale_after = dict(stale_after or {})
         self._ids: dict[str, str] = {}  # of the devices, by directory
 
-    def put(self, device: Device) -> PublishedDevice:
+    def put(self, device: Device, directory: str | None = None) -> PublishedDevice:
         """Publish a device, or replace the declaration of the device with this id.
 
         Nodes that both declarations have keep their values. This returns before the nodes are
         registered.
+
+        Args:
+            device: the device.
+            directory: the path of its directory; None for that of its alias or its name.
         """
         published = self.devices.get(device.id)
         if published is None:
             published = self.devices[device.id] = PublishedDevice(self, device.id)
-        directory = self._directory_of(device)
+        directory = directory or self._directory_of(device)
         self._ids.pop(published.directory, None)
         self._ids[directory] = device.id
         stale_after = self._stale_after.get(device.name, self._stale_after.get(device.id))

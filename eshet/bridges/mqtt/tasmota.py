@@ -1,0 +1,399 @@
+"""Devices with Tasmota: https://tasmota.github.io/docs/MQTT/.
+
+Each device describes itself in `tasmota/discovery/<MAC>/config` and `…/sensors`. The prefixes of its
+topics and its words for on, off, online and offline are the user's to change, and are in there.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import Any, Final
+
+from eshet.bridges.device import Action, Device, Property
+from eshet.bridges.exceptions import BridgeError, NotAllowed
+from eshet.bridges.kinds import DATA, Flag, Kind, Number, Record, Text
+from eshet.bridges.mqtt.broker import Message
+from eshet.bridges.mqtt.connection import MqttConnection, Subscription
+from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.published_device import PublishedDevice
+from eshet.bridges.tree import DeviceTree
+
+__all__ = ["Tasmota"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+_DISCOVERY: Final = "tasmota/discovery"
+_REPLY_TIMEOUT: Final = 10.0
+"""Seconds until a command counts as unanswered."""
+
+_RELAY, _LIGHT, _SHUTTER = 1, 2, 3
+"""What `rl` says of each output."""
+
+_MIRED: Final = (153, 500)
+"""The range of colour temperatures, in mired."""
+
+_UNITS: Final = {
+    "Power": "W",
+    "ApparentPower": "VA",
+    "ReactivePower": "var",
+    "Voltage": "V",
+    "Current": "A",
+    "Frequency": "Hz",
+    "Total": "kWh",
+    "Today": "kWh",
+    "Yesterday": "kWh",
+    "Temperature": "°C",
+    "DewPoint": "°C",
+    "Humidity": "%",
+    "Pressure": "hPa",
+    "Illuminance": "lx",
+    "CarbonDioxide": "ppm",
+    "Distance": "cm",
+}
+"""The units of sensor values that are always the same."""
+
+_TEMPERATURES: Final = frozenset({"Temperature", "DewPoint"})
+
+
+class Tasmota:
+    """Reads all devices with Tasmota of a broker, and sends commands to them.
+
+    Args:
+        connection: to the broker.
+        tree: receives the devices.
+    """
+
+    def __init__(self, connection: MqttConnection, tree: DeviceTree) -> None:
+        self._connection = connection
+        self._tree = tree
+        self._configs: dict[str, Mapping[str, Any]] = {}
+        self._sensors: dict[str, Mapping[str, Any]] = {}
+        self._devices: dict[str, _TasmotaDevice] = {}
+
+    def start(self) -> None:
+        """Subscribe to the descriptions of devices."""
+        self._connection.subscribe(f"{_DISCOVERY}/+/config", self._on_config)
+        self._connection.subscribe(f"{_DISCOVERY}/+/sensors", self._on_sensors)
+
+    def _on_config(self, message: Message) -> None:
+        mac = message.topic.split("/")[-2]
+        config = parse(message.payload) if message.payload else None
+        if isinstance(config, dict) and isinstance(config.get("t"), str):
+            self._configs[mac] = config
+            self._declare(mac)
+        elif not message.payload:
+            self._remove(mac)
+
+    def _on_sensors(self, message: Message) -> None:
+        mac = message.topic.split("/")[-2]
+        sensors = parse(message.payload) if message.payload else None
+        if isinstance(sensors, dict) and isinstance(sensors.get("sn"), dict):
+            self._sensors[mac] = sensors["sn"]
+            if mac in self._configs:
+                self._declare(mac)
+
+    def _declare(self, mac: str) -> None:
+        config, sensors = self._configs[mac], self._sensors.get(mac, {})
+        device = self._devices.get(mac)
+        if device is not None and (device.config, device.sensors) == (config, sensors):
+            return
+        if device is not None:
+            device.stop()
+        device = self._devices[mac] = _TasmotaDevice(
+            self._connection, self._tree, mac, config, sensors
+        )
+        device.start()
+
+    def _remove(self, mac: str) -> None:
+        self._configs.pop(mac, None)
+        self._sensors.pop(mac, None)
+        device = self._devices.pop(mac, None)
+        if device is not None:
+            device.stop()
+            self._tree.remove(mac)
+
+
+class _TasmotaDevice:
+    """One device.
+
+    Args:
+        connection: to the broker.
+        tree: receives the device.
+        mac: its address, which identifies it.
+        config: its description.
+        sensors: the values of its sensors when it was described.
+    """
+
+    def __init__(
+        self,
+        connection: MqttConnection,
+        tree: DeviceTree,
+        mac: str,
+        config: Mapping[str, Any],
+        sensors: Mapping[str, Any],
+    ) -> None:
+        self.config: Final = config
+        self.sensors: Final = sensors
+        self._connection = connection
+        self._tree = tree
+        self._mac = mac
+        self._subscriptions: list[Subscription] = []
+        self._replies: list[asyncio.Future[object]] = []
+        self._commanding = asyncio.Lock()
+        self._off, self._on = (*map(str, config.get("state") or []), "OFF", "ON")[:2]
+        outputs = config.get("rl") or []
+        self._switches = [
+            number for number, kind in enumerate(outputs, 1) if kind in (_RELAY, _LIGHT)
+        ]
+        self._has_light = _LIGHT in outputs
+        self._shutters = range(1, outputs.count(_SHUTTER) // 2 + 1)  # of two outputs each
+        self._light_kind = int(config.get("lt_st") or 0)
+        self._is_fahrenheit = sensors.get("TempUnit") == "F"
+        self._published: PublishedDevice | None = None
+
+    def start(self) -> None:
+        """Publish the device, and subscribe to its messages."""
+        config = self.config
+        name = str(config.get("dn") or config["t"])
+        self._published = self._tree.put(
+            Device(
+                self._mac,
+                name,
+                {
+                    "kind": "tasmota",
+                    "model": config.get("md"),
+                    "firmware": config.get("sw"),
+                    "address": config.get("ip"),
+                },
+                properties=tuple(self._properties()),
+                events=tuple(self._events()),
+                actions=tuple(self._actions()),
+            )
+        )
+        subscribe = self._connection.subscribe
+        self._subscriptions = [
+            subscribe(self._topic(2, "LWT"), self._on_availability),
+            subscribe(self._topic(2, "STATE"), self._on_report),
+            subscribe(self._topic(2, "SENSOR"), self._on_report),
+            subscribe(self._topic(1, "+"), self._on_result, events=True),
+        ]
+        self._tree.registrations.start(self._ask_for_states())
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            subscription.cancel()
+
+    # --- what it has --------------------------------------------------------------------------
+
+    def _power(self, number: int) -> str:
+        """Return the name of a switch, which has no number if it is the only one."""
+        return "POWER" if len(self._switches) == 1 else f"POWER{number}"
+
+    def _properties(self) -> Iterator[Property]:
+        for number in self._switches:
+            name = self._power(number)
+            yield Property(name, Flag(), functools.partial(self._set_power, name))
+        if self._has_light:
+            yield from self._light_properties()
+        for number in self._shutters:
+            yield Property(
+                f"Shutter{number}",
+                Number(0, 100, unit="%"),
+                functools.partial(self._command, f"ShutterPosition{number}"),
+            )
+        yield Property("Wifi/RSSI", Number(0, 100, unit="%"))
+        for path, value in _leaves(self.sensors):
+            if (kind := _kind_of(path, value)) is not None:
+                yield Property(path, kind)
+
+    def _light_properties(self) -> Iterator[Property]:
+        if self._light_kind >= 1:
+            yield Property("brightness", Number(0, 1), self._set_brightness)
+        if self._light_kind in (2, 5):
+            coldest, warmest = (1_000_000 / mired for mired in _MIRED)
+            kind = Number(round(warmest), round(coldest), unit="K")
+            yield Property("color_temp", kind, self._set_color_temp)
+        if self._light_kind in (3, 4, 5):
+            color = Record({"hue": Number(0, 360), "saturation": Number(0, 100)})
+            yield Property("color", color, self._set_color)
+
+    def _events(self) -> Iterator[str]:
+        options = self.config.get("so") or {}
+        if options.get("73"):
+            for number, is_button in enumerate(self.config.get("btn") or [], 1):
+                if is_button:
+                    yield f"Button{number}"
+        if options.get("114"):
+            for number, mode in enumerate(self.config.get("swc") or [], 1):
+                if mode != -1:
+                    yield f"Switch{number}"
+
+    def _actions(self) -> Iterator[Action]:
+        yield Action("command", self._run_command)
+        for number in self._shutters:
+            for what in ("Open", "Close", "Stop"):
+                name = f"Shutter{what}{number}"
+                yield Action(name, functools.partial(self._command, name, ""))
+
+    # --- to the device ------------------------------------------------------------------------
+
+    def _topic(self, prefix: int, name: str) -> str:
+        """Return a topic of the device.
+
+        Args:
+            prefix: 0 for commands, 1 for their results, 2 for reports.
+            name: the last part of the topic.
+        """
+        config = self.config
+        prefixes = (*map(str, config.get("tp") or []), "cmnd", "stat", "tele")[:3]
+        template = str(config.get("ft") or "%prefix%/%topic%/")
+        for mark, text in {
+            "%prefix%": prefixes[prefix],
+            "%topic%": str(config["t"]),
+            "%hostname%": str(config.get("hn", "")),
+            "%id%": self._mac[-6:],
+        }.items():
+            template = template.replace(mark, text)
+        return f"{template.removesuffix('/')}/{name}"
+
+    async def _command(self, command: str, value: object) -> None:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        await self._connection.publish(self._topic(0, command), text.encode())
+
+    async def _set_power(self, name: str, value: object) -> None:
+        await self._command(name, self._on if value else self._off)
+
+    async def _set_brightness(self, value: Any) -> None:
+        await self._command("Dimmer", round(value * 100))
+
+    async def _set_color_temp(self, value: Any) -> None:
+        await self._command("CT", min(max(round(1_000_000 / value), _MIRED[0]), _MIRED[1]))
+
+    async def _set_color(self, value: Any) -> None:
+        if value.keys() != {"hue", "saturation"}:
+            raise NotAllowed(value, "a map with hue and saturation", "color")
+        await self._command("HSBColor1", round(value["hue"]))
+        await self._command("HSBColor2", round(value["saturation"]))
+
+    async def _run_command(self, command: object = None, value: object = "") -> object:
+        """Run a command of Tasmota, and return its result."""
+        if not isinstance(command, str) or not command.isalnum():
+            raise NotAllowed(command, "the name of a command, such as 'Status', and its value")
+        async with self._commanding:
+            reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            self._replies.append(reply)
+            try:
+                await self._command(command, value)
+                async with asyncio.timeout(_REPLY_TIMEOUT):
+                    return await reply
+            except TimeoutError:
+                raise BridgeError(f"{command}: no result in {_REPLY_TIMEOUT:g} s") from None
+            finally:
+                self._replies.remove(reply)
+
+    async def _ask_for_states(self) -> None:
+        """Ask for what the device does not retain."""
+        await self._command("STATE", "")
+        await self._command("STATUS", "10")
+
+    # --- from the device ----------------------------------------------------------------------
+
+    def _on_availability(self, message: Message) -> None:
+        text = message.payload.decode(errors="replace")
+        online = {
+            str(self.config.get("onln") or "Online"): True,
+            str(self.config.get("ofln") or "Offline"): False,
+        }.get(text)
+        if self._published is not None and online is not None:
+            self._published.set_online(online)
+
+    def _on_report(self, message: Message) -> None:
+        report = parse(message.payload)
+        if isinstance(report, dict):
+            self._report(report)
+
+    def _on_result(self, message: Message) -> Awaitable[object] | None:
+        name = message.topic.rpartition("/")[2]
+        if name.startswith("POWER"):
+            # The plain text of what is also in RESULT, unless SetOption4 moves that elsewhere.
+            self._report({name: message.payload.decode(errors="replace")})
+            return None
+        try:
+            result = parse(message.payload)
+        except ValueError:
+            return None  # some results are plain texts
+        if not isinstance(result, dict) or message.retained:
+            return None
+        for reply in self._replies:
+            if not reply.done():
+                reply.set_result(result)
+        self._report(result.get("StatusSNS", result))
+        return self._emit(result)
+
+    def _emit(self, result: Mapping[str, Any]) -> Awaitable[object] | None:
+        published = self._published
+        emitted: Awaitable[object] | None = None
+        for name, value in result.items():
+            if published is not None and name in published.events and isinstance(value, dict):
+                emitted = published.emit(name, value.get("Action"))
+        return emitted
+
+    def _report(self, report: Mapping[str, Any]) -> None:
+        published = self._published
+        if published is None:
+            return
+        values: dict[str, object] = {}
+        for path, value in _leaves(report):
+            last = path.rpartition("/")[2]
+            if path.startswith("POWER"):
+                number = path.removeprefix("POWER") or "1"
+                values[self._power(int(number) if number.isdigit() else 1)] = value == self._on
+            elif path == "Dimmer" and _is_number(value):
+                values["brightness"] = value / 100
+            elif path == "CT" and _is_number(value) and value > 0:
+                values["color_temp"] = round(1_000_000 / value)
+            elif path == "HSBColor":
+                values["color"] = _color(value)
+            elif path.startswith("Shutter") and path.endswith("/Position"):
+                values[path.partition("/")[0]] = value
+            elif self._is_fahrenheit and last in _TEMPERATURES and _is_number(value):
+                values[path] = round((value - 32) / 1.8, 2)
+            else:
+                values[path] = value
+        published.report({name: value for name, value in values.items() if value is not None})
+
+
+def _leaves(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the paths and values in nested maps."""
+    for name, item in value.items():
+        path = f"{before}{name}"
+        if isinstance(item, dict):
+            yield from _leaves(item, f"{path}/")
+        else:
+            yield path, item
+
+
+def _kind_of(path: str, value: object) -> Kind | None:
+    """Return the kind of a sensor's value; None for what is none."""
+    last = path.rpartition("/")[2]
+    if path in ("Time", "TempUnit", "PressureUnit", "SpeedUnit") or last == "Id":
+        return None
+    if isinstance(value, list):
+        return DATA
+    if value is None or _is_number(value):
+        return Number(unit=_UNITS.get(last, ""))
+    return Text() if isinstance(value, str) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _color(value: object) -> dict[str, float] | None:
+    """Return `"360,100,100"` as hue and saturation."""
+    parts = str(value).split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
+        return None
+    return {"hue": float(parts[0]), "saturation": float(parts[1])}

@@ -1,0 +1,418 @@
+"""Devices of zigbee2mqtt: https://www.zigbee2mqtt.io/guide/usage/mqtt_topics_and_messages.html.
+
+zigbee2mqtt describes all its devices in one message, `bridge/devices`. Each device reports all its
+values in one JSON object, and takes an object with new ones at `<name>/set`.
+"""
+
+import asyncio
+import functools
+import itertools
+import json
+import logging
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from eshet.bridges.device import Action, Device, Property
+from eshet.bridges.exceptions import BridgeError, NotAllowed, WrongKind
+from eshet.bridges.mqtt.broker import Message
+from eshet.bridges.mqtt.connection import MqttConnection, Subscription
+from eshet.bridges.mqtt.exposes import Exposed, read_exposes
+from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.published_device import PublishedDevice
+from eshet.bridges.tree import DeviceTree
+from eshet.text import first_names
+
+__all__ = ["Zigbee2Mqtt"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+_REQUESTS: Final = (
+    "permit_join",
+    "health_check",
+    "restart",
+    "device/rename",
+    "device/remove",
+    "device/interview",
+    "device/configure",
+    "device/options",
+    "device/ota_update/check",
+    "device/ota_update/update",
+    "group/add",
+    "group/remove",
+    "group/rename",
+    "group/members/add",
+    "group/members/remove",
+)
+"""The requests to zigbee2mqtt itself that are actions in the tree."""
+
+_REPLY_TIMEOUT: Final = 10.0
+"""Seconds until a request to zigbee2mqtt counts as unanswered."""
+
+_ASK_AFTER: Final = 2.0
+"""Seconds after the devices are known until those that have not reported are asked for values."""
+
+_ASK_EVERY: Final = 0.2
+"""Seconds between these questions, each of which is a radio message."""
+
+_REPEAT_WITHIN: Final = 5.0
+"""Seconds within which an action with the same transaction number is a repetition."""
+
+
+class _Known(NamedTuple):
+    """What the reader has of one device."""
+
+    name: str
+    exposed: dict[str, Exposed]
+    published: PublishedDevice
+    subscriptions: list[Subscription]
+    description: object  # of the device, to notice changes
+
+
+class Zigbee2Mqtt:
+    """Reads the devices of one zigbee2mqtt, and sends values to them.
+
+    Args:
+        connection: to the broker.
+        tree: receives the devices.
+        base: the base topic of zigbee2mqtt.
+    """
+
+    def __init__(
+        self, connection: MqttConnection, tree: DeviceTree, base: str = "zigbee2mqtt"
+    ) -> None:
+        self._connection = connection
+        self._tree = tree
+        self._base = base
+        self._known: dict[str, _Known] = {}
+        self._described: dict[str, Mapping[str, Any]] = {}  # devices, by IEEE address
+        self._groups: list[Mapping[str, Any]] = []
+        self._replies: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
+        self._transactions = itertools.count(1)
+        self._actions: dict[tuple[str, object], float] = {}  # when repeatable actions happened
+        self._bridge: PublishedDevice | None = None
+        self._is_online = False
+        self._reports_attributes = False
+        self._asking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Subscribe to everything."""
+        actions = [
+            Action(f"request/{what}", functools.partial(self._request, what)) for what in _REQUESTS
+        ]
+        bridge = Device(
+            f"{self._base} bridge",
+            self._base,
+            properties=(),
+            events=("event",),
+            actions=tuple(actions),
+        )
+        self._bridge = self._tree.put(bridge, f"{self._tree.directory}/bridge/{self._base}")
+        subscribe = self._connection.subscribe
+        subscribe(f"{self._base}/bridge/state", self._on_state)
+        subscribe(f"{self._base}/bridge/info", self._on_info)
+        subscribe(f"{self._base}/bridge/devices", self._on_devices)
+        subscribe(f"{self._base}/bridge/groups", self._on_groups)
+        subscribe(f"{self._base}/bridge/event", self._on_event, events=True)
+        subscribe(f"{self._base}/bridge/response/#", self._on_response, events=True)
+
+    # --- zigbee2mqtt itself -------------------------------------------------------------------
+
+    def _on_state(self, message: Message) -> None:
+        self._is_online = _availability(message.payload) is True
+        if self._bridge is not None:
+            self._bridge.set_online(self._is_online)
+        for known in self._known.values():
+            if not self._is_online:
+                known.published.set_online(False)
+            elif known.published.online is not True:
+                known.published.set_online(None)  # its own availability follows, if there is one
+
+    def _on_info(self, message: Message) -> None:
+        info = parse(message.payload)
+        config = info.get("config", {}) if isinstance(info, dict) else {}
+        output = config.get("advanced", {}).get("output", "json")
+        self._reports_attributes = output != "json"
+
+    def _on_event(self, message: Message) -> Awaitable[object] | None:
+        event = parse(message.payload)
+        if message.retained or self._bridge is None or not isinstance(event, dict):
+            return None
+        data = event.get("data")
+        facts = data if isinstance(data, dict) else {}
+        named = {
+            name: facts[name]
+            for name in ("friendly_name", "ieee_address", "status")
+            if name in facts
+        }
+        return self._bridge.emit("event", {"type": event.get("type"), **named})
+
+    async def _request(self, what: str, payload: object = None) -> object:
+        """Send a request to zigbee2mqtt, and return the data of its response."""
+        if payload is not None and not isinstance(payload, dict):
+            raise NotAllowed(payload, "a map with the fields of the request")
+        transaction = f"eshet-{next(self._transactions)}"
+        reply = asyncio.get_running_loop().create_future()
+        self._replies[transaction] = reply
+        try:
+            text = json.dumps({**(payload or {}), "transaction": transaction})
+            await self._connection.publish(f"{self._base}/bridge/request/{what}", text.encode())
+            async with asyncio.timeout(_REPLY_TIMEOUT):
+                response = await reply
+        except TimeoutError:
+            raise BridgeError(f"{what}: no response in {_REPLY_TIMEOUT:g} s") from None
+        finally:
+            del self._replies[transaction]
+        if response.get("status") != "ok":
+            raise BridgeError(f"{what}: {response.get('error', 'failed')}")
+        return response.get("data")
+
+    def _on_response(self, message: Message) -> None:
+        response = parse(message.payload)
+        if isinstance(response, dict):
+            reply = self._replies.get(str(response.get("transaction")))
+            if reply is not None and not reply.done():
+                reply.set_result(response)
+
+    # --- devices and groups -------------------------------------------------------------------
+
+    def _on_devices(self, message: Message) -> None:
+        described = _maps(parse(message.payload))
+        self._described = {
+            str(each["ieee_address"]): each for each in described if "ieee_address" in each
+        }
+        self._declare()
+
+    def _on_groups(self, message: Message) -> None:
+        self._groups = [each for each in _maps(parse(message.payload)) if "id" in each]
+        self._declare()
+
+    def _declare(self) -> None:
+        """Publish what has changed in the descriptions of devices and groups."""
+        wanted: dict[str, tuple[str, object, Mapping[str, object]]] = {}
+        for address, each in self._described.items():
+            if each.get("type") == "Coordinator" or each.get("disabled"):
+                continue
+            name = str(each.get("friendly_name") or address)
+            definition = each.get("definition") or {}
+            wanted[address] = name, definition.get("exposes") or [], _facts_of(each, definition)
+        for group in self._groups:
+            name = str(group.get("friendly_name") or group["id"])
+            facts = {"kind": "group", "members": len(group.get("members") or [])}
+            wanted[f"group {group['id']}"] = name, self._shared_exposes(group), facts
+        for address in self._known.keys() - wanted.keys():
+            self._forget(address)
+            self._tree.remove(address)
+        for address, (name, exposes, facts) in wanted.items():
+            known = self._known.get(address)
+            if known is None or known.description != (name, exposes, facts):
+                self._put(address, name, exposes, facts)
+        if self._asking is None or self._asking.done():
+            self._asking = self._tree.registrations.start(self._ask_for_states())
+
+    def _put(self, address: str, name: str, exposes: object, facts: Mapping[str, object]) -> None:
+        values, unread = read_exposes(exposes)
+        if unread:
+            _log.warning("%s: can't read %s", name, ", ".join(first_names(unread)))
+        exposed = {each.key: each for each in values}
+        published = self._tree.put(
+            Device(
+                address,
+                name,
+                {**facts, "unread": first_names(unread) or None},
+                properties=tuple(self._properties(name, values)),
+                events=tuple(each.key for each in values if each.is_event),
+                actions=tuple(self._actions_of(name, values)),
+            )
+        )
+        known = self._known.get(address)
+        if known is not None and known.name == name:
+            subscriptions = known.subscriptions
+        else:
+            if known is not None:
+                self._forget(address)
+            subscriptions = self._subscribe(address, name, has_events=bool(published.events))
+        description = (name, exposes, facts)
+        self._known[address] = _Known(name, exposed, published, subscriptions, description)
+
+    def _subscribe(self, address: str, name: str, *, has_events: bool) -> list[Subscription]:
+        topic = f"{self._base}/{name}"
+        report = functools.partial(self._on_report, address)
+        subscribe = self._connection.subscribe
+        subscriptions = [
+            subscribe(topic, report, events=has_events),
+            subscribe(f"{topic}/availability", functools.partial(self._on_availability, address)),
+        ]
+        if self._reports_attributes:
+            attribute = functools.partial(self._on_attribute, address)
+            subscriptions.append(subscribe(f"{topic}/+", attribute))
+        return subscriptions
+
+    def _forget(self, address: str) -> None:
+        for subscription in self._known.pop(address).subscriptions:
+            subscription.cancel()
+
+    def _shared_exposes(self, group: Mapping[str, Any]) -> list[object]:
+        """Return the lights, switches and so on that all members of a group have."""
+        members = [
+            self._described.get(str(member.get("ieee_address")), {})
+            for member in _maps(group.get("members"))
+        ]
+        by_type = [
+            {each["type"]: each for each in _maps((member.get("definition") or {}).get("exposes"))}
+            for member in members
+        ]
+        if not by_type:
+            return []
+        shared = set(by_type[0]).intersection(*by_type[1:])
+        return [
+            by_type[0][kind]
+            for kind in ("light", "switch", "cover", "lock", "fan")
+            if kind in shared
+        ]
+
+    def _properties(self, name: str, values: Iterable[Exposed]) -> Iterator[Property]:
+        for each in values:
+            if each.is_reported and not each.is_event:
+                settable = functools.partial(self._set, name, each) if each.is_settable else None
+                yield Property(each.key, each.kind, settable)
+
+    def _actions_of(self, name: str, values: list[Exposed]) -> Iterator[Action]:
+        """Yield an action for each value that can only be set, and one that sets several."""
+        for each in values:
+            if each.is_settable and not each.is_reported:
+                yield Action(each.key, functools.partial(self._do, name, each))
+        settable = {each.key: each for each in values if each.is_settable}
+        if len(settable) > 1 and "set" not in settable:
+            yield Action("set", functools.partial(self._set_several, name, settable))
+
+    # --- to devices ---------------------------------------------------------------------------
+
+    async def _set(self, name: str, exposed: Exposed, value: object) -> None:
+        await self._send(name, {exposed.key: exposed.to_wire(value)})
+
+    async def _do(self, name: str, exposed: Exposed, *arguments: object) -> None:
+        choices = getattr(exposed.kind, "choices", ())
+        if not arguments and len(choices) == 1:
+            arguments = choices
+        if len(arguments) != 1:
+            raise NotAllowed(list(arguments), "one argument")
+        await self._set(name, exposed, exposed.kind.check(arguments[0]))
+
+    async def _set_several(
+        self, name: str, settable: Mapping[str, Exposed], values: object = None
+    ) -> None:
+        if not isinstance(values, dict) or not values or not values.keys() <= settable.keys():
+            names = ", ".join(first_names([*settable], 20))
+            raise NotAllowed(values, f"a map with some of {names}")
+        checked = {}
+        for key, value in values.items():
+            try:
+                checked[key] = settable[key].to_wire(settable[key].kind.check(value))
+            except NotAllowed as error:
+                place = f"{key}.{error.name}" if error.name else key
+                raise NotAllowed(error.value, error.allowed, place) from None
+        await self._send(name, checked)
+
+    async def _send(self, name: str, values: Mapping[str, object]) -> None:
+        await self._connection.publish(f"{self._base}/{name}/set", json.dumps(values).encode())
+
+    async def _ask_for_states(self) -> None:
+        """Ask devices for values that they do not report by themselves soon.
+
+        zigbee2mqtt only retains the messages of devices that are configured so.
+        """
+        await asyncio.sleep(_ASK_AFTER)
+        for known in list(self._known.values()):
+            keys = [each.key for each in known.exposed.values() if each.is_gettable]
+            main = next(
+                (key for key in keys if key.partition("_")[0] in ("state", "position")), None
+            )
+            if main is not None and known.published.seen is None and self._connection.connected:
+                payload = json.dumps({main: ""}).encode()
+                await self._connection.publish(f"{self._base}/{known.name}/get", payload)
+                await asyncio.sleep(_ASK_EVERY)
+
+    # --- from devices -------------------------------------------------------------------------
+
+    def _on_report(self, address: str, message: Message) -> Awaitable[object] | None:
+        values = parse(message.payload)
+        known = self._known.get(address)
+        if known is None or not isinstance(values, dict):
+            return None
+        return self._report(address, known, values, message.retained)
+
+    def _on_attribute(self, address: str, message: Message) -> Awaitable[object] | None:
+        known = self._known.get(address)
+        key = message.topic.rpartition("/")[2]
+        if known is None or key not in known.exposed:
+            return None
+        try:
+            value = parse(message.payload)
+        except ValueError:
+            value = message.payload.decode(errors="replace")
+        return self._report(address, known, {key: value}, message.retained)
+
+    def _report(
+        self, address: str, known: _Known, values: Mapping[str, Any], retained: bool
+    ) -> Awaitable[object] | None:
+        reported: dict[str, object] = {}
+        happened: list[tuple[str, object]] = []
+        for key, value in values.items():
+            exposed = known.exposed.get(key)
+            if exposed is None or value is None:
+                continue
+            if exposed.is_event:
+                happened.append((key, value))
+                continue
+            try:
+                reported[key] = exposed.from_wire(value)
+            except WrongKind:
+                reported[key] = value  # its state logs it
+        known.published.report(reported)
+        emitted: Awaitable[object] | None = None
+        for key, value in happened:
+            if value != "" and not retained and not self._is_repeated(address, key, values):
+                emitted = known.published.emit(key, value)
+        return emitted
+
+    def _is_repeated(self, address: str, key: str, values: Mapping[str, Any]) -> bool:
+        """Whether an action has been received a moment ago: remotes send it several times."""
+        transaction = values.get("action_transaction")
+        if transaction is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        last = self._actions.get((address, (key, transaction)), -_REPEAT_WITHIN)
+        self._actions = {
+            each: at for each, at in self._actions.items() if now - at < _REPEAT_WITHIN
+        }
+        self._actions[address, (key, transaction)] = now
+        return now - last < _REPEAT_WITHIN
+
+    def _on_availability(self, address: str, message: Message) -> None:
+        known = self._known.get(address)
+        if known is not None:
+            known.published.set_online(_availability(message.payload))
+
+
+def _availability(payload: bytes) -> bool | None:
+    """Return whether `online` or `offline` is said, as text or as a state in JSON."""
+    text = payload.decode(errors="replace")
+    if text.startswith("{"):
+        state = parse(payload)
+        text = str(state.get("state")) if isinstance(state, dict) else ""
+    return {"online": True, "offline": False}.get(text)
+
+
+def _maps(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _facts_of(device: Mapping[str, Any], definition: Mapping[str, Any]) -> Mapping[str, object]:
+    return {
+        "kind": "zigbee",
+        "model": definition.get("model") or device.get("model_id"),
+        "vendor": definition.get("vendor") or device.get("manufacturer"),
+        "description": device.get("description") or definition.get("description"),
+        "firmware": device.get("software_build_id"),
+        "power": device.get("power_source"),
+    }
