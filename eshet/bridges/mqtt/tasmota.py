@@ -1,7 +1,7 @@
 """Devices with Tasmota: https://tasmota.github.io/docs/MQTT/.
 
-Each device describes itself in `tasmota/discovery/<MAC>/config` and `…/sensors`. The prefixes of its
-topics and its words for on, off, online and offline are the user's to change, and are in there.
+Each device describes itself in `tasmota/discovery/<MAC>/config` and `…/sensors`. The prefixes of
+its topics and its words for on, off, online and offline are the user's to change, and are in there.
 """
 
 import asyncio

@@ -1,0 +1,258 @@
+"""Shelly devices of generation 1: https://shelly-api-docs.shelly.cloud/gen1/#mqtt.
+
+They announce themselves with `shellies/announce`. What they have is not described: it follows from
+the topics on which they report.
+"""
+
+import functools
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from eshet.bridges.device import Device, Property
+from eshet.bridges.exceptions import WrongKind
+from eshet.bridges.kinds import Flag, Kind, Number, Text
+from eshet.bridges.mqtt.broker import Message
+from eshet.bridges.mqtt.connection import MqttConnection
+from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.published_device import PublishedDevice
+from eshet.bridges.tree import DeviceTree
+
+__all__ = ["Shelly1"]
+
+_PRESSES: Final = {
+    "S": "single",
+    "SS": "double",
+    "SSS": "triple",
+    "L": "long",
+    "SL": "single_long",
+    "LS": "long_single",
+}
+"""What an input reports of how it was pressed."""
+
+
+class _Topic(NamedTuple):
+    """What is reported on topics with this pattern.
+
+    Args:
+        pattern: of the part of the topic below the device.
+        kind: of the value.
+        read: converts the text of the payload.
+        command: the topic for a new value, after that of the value; empty if it can't be set.
+        write: converts a value to the payload of the command.
+    """
+
+    pattern: re.Pattern[str]
+    kind: Kind
+    read: Callable[[str], object]
+    command: str = ""
+    write: Callable[[Any], str] = str
+
+
+def _topic(
+    pattern: str,
+    kind: Kind,
+    read: Callable[[str], object],
+    command: str = "",
+    write: Callable[[Any], str] = str,
+) -> _Topic:
+    return _Topic(re.compile(pattern), kind, read, command, write)
+
+
+def _on_off(text: str) -> object:
+    if text in ("on", "off"):
+        return text == "on"
+    if text == "overpower":
+        return False
+    raise WrongKind(text, "on or off")
+
+
+def _zero_one(text: str) -> object:
+    if text in ("0", "1"):
+        return text == "1"
+    raise WrongKind(text, "0 or 1")
+
+
+def _watt_minutes(text: str) -> object:
+    return float(text) / 60
+
+
+def _plain(text: str) -> object:
+    return text
+
+
+_TOPICS: Final = (
+    _topic(r"relay/\d+", Flag(), _on_off, "/command", lambda on: "on" if on else "off"),
+    _topic(r"(relay|light|roller|emeter)/\d+/power", Number(unit="W"), _plain),
+    _topic(r"(relay|light|roller)/\d+/energy", Number(unit="Wh"), _watt_minutes),
+    _topic(r"emeter/\d+/(total|energy)", Number(unit="Wh"), _plain),
+    _topic(r"emeter/\d+/voltage", Number(unit="V"), _plain),
+    _topic(r"emeter/\d+/current", Number(unit="A"), _plain),
+    _topic(r"input/\d+", Flag(), _zero_one),
+    _topic(r"light/\d+", Flag(), _on_off, "/command", lambda on: "on" if on else "off"),
+    _topic(
+        r"roller/\d+",
+        Text(("open", "close", "stop")),
+        _plain,
+        "/command",
+    ),
+    _topic(
+        r"roller/\d+/pos",
+        Number(0, 100, whole=True, unit="%"),
+        _plain,
+        "",
+    ),
+    _topic(r"(ext_)?temperature(/\d+)?|sensor/temperature", Number(unit="°C"), _plain),
+    _topic(r"ext_humidity/\d+|sensor/humidity", Number(unit="%"), _plain),
+    _topic(r"sensor/battery", Number(0, 100, unit="%"), _plain),
+    _topic(r"sensor/lux", Number(unit="lx"), _plain),
+    _topic(r"sensor/(flood|smoke|motion|vibration)", Flag(), lambda text: text in ("1", "true")),
+    _topic(r"sensor/state", Text(), _plain),
+    _topic(r"overtemperature", Flag(), _zero_one),
+)
+"""What is reported on which topics; the first pattern that matches counts."""
+
+
+@dataclass
+class _Found:
+    """What is known of a device so far."""
+
+    name: str
+    info: dict[str, object] = field(default_factory=dict)
+    properties: dict[str, Property] = field(default_factory=dict)
+    events: set[str] = field(default_factory=set)
+    presses: dict[str, object] = field(default_factory=dict)  # the last count of each input
+    published: PublishedDevice | None = None
+
+
+class Shelly1:
+    """Reads all Shelly devices of generation 1 of a broker, and sends commands to them.
+
+    Args:
+        connection: to the broker.
+        tree: receives the devices.
+        base: the base topic of the devices.
+    """
+
+    def __init__(
+        self, connection: MqttConnection, tree: DeviceTree, base: str = "shellies"
+    ) -> None:
+        self._connection = connection
+        self._tree = tree
+        self._base = base
+        self._found: dict[str, _Found] = {}
+
+    def start(self) -> None:
+        """Subscribe, and ask all devices to announce themselves when connected."""
+        subscribe = self._connection.subscribe
+        subscribe(f"{self._base}/announce", self._on_announce)
+        subscribe(f"{self._base}/+/announce", self._on_announce)
+        subscribe(f"{self._base}/+/online", self._on_availability)
+        for depth in range(1, 4):
+            subscribe(f"{self._base}/+/{'/'.join('+' * depth)}", self._on_report)
+        subscribe(f"{self._base}/+/input_event/+", self._on_press, events=True)
+        self._connection.on_connected(self._ask)
+
+    def _ask(self) -> None:
+        for command in (b"announce", b"update"):
+            publishing = self._connection.publish(f"{self._base}/command", command)
+            _ = self._tree.registrations.start(publishing)
+
+    # --- from devices -------------------------------------------------------------------------
+
+    def _on_announce(self, message: Message) -> None:
+        facts = parse(message.payload)
+        if not isinstance(facts, dict) or not isinstance(facts.get("id"), str):
+            return
+        found = self._device(facts["id"])
+        found.info = {
+            "model": facts.get("model"),
+            "address": facts.get("ip"),
+            "firmware": facts.get("fw_ver"),
+        }
+        self._publish(facts["id"], found)
+
+    def _on_availability(self, message: Message) -> None:
+        device_id = self._id_of(message)
+        online = {b"true": True, b"false": False}.get(message.payload)
+        published = self._published(device_id, self._device(device_id))
+        published.set_online(online)
+
+    def _on_report(self, message: Message) -> None:
+        device_id = self._id_of(message)
+        name = message.topic.removeprefix(f"{self._base}/{device_id}/")
+        topic = next((each for each in _TOPICS if each.pattern.fullmatch(name)), None)
+        if topic is None:
+            return
+        found = self._device(device_id)
+        flat = _flat(name)
+        if flat not in found.properties:
+            setter = functools.partial(self._set, device_id, name, topic)
+            settable = topic.command or name.endswith("/pos")
+            found.properties[flat] = Property(flat, topic.kind, setter if settable else None)
+            self._publish(device_id, found)
+        text = message.payload.decode(errors="replace")
+        try:
+            value = topic.read(text)
+        except ValueError:
+            value = text  # its state logs it
+        self._published(device_id, found).report({flat: value})
+
+    def _on_press(self, message: Message) -> Awaitable[object] | None:
+        device_id = self._id_of(message)
+        name = _flat(message.topic.removeprefix(f"{self._base}/{device_id}/"))
+        press = parse(message.payload)
+        if not isinstance(press, dict) or not isinstance(press.get("event"), str):
+            return None
+        found = self._device(device_id)
+        last = found.presses.get(name)
+        found.presses[name] = press.get("event_cnt")
+        if name not in found.events:
+            found.events.add(name)
+            self._publish(device_id, found)
+        if not press["event"] or message.retained or press.get("event_cnt") == last:
+            return None  # each report repeats the last press
+        if last is None and press.get("event_cnt", 1) > 1:
+            return None  # nobody knows when it was
+        kind = _PRESSES.get(press["event"], press["event"])
+        return self._published(device_id, found).emit(name, kind)
+
+    # --- to devices ---------------------------------------------------------------------------
+
+    async def _set(self, device_id: str, name: str, topic: _Topic, value: object) -> None:
+        if name.endswith("/pos"):
+            command = f"{name.removesuffix('/pos')}/command/pos"
+        else:
+            command = f"{name}{topic.command}"
+        await self._connection.publish(
+            f"{self._base}/{device_id}/{command}", topic.write(value).encode()
+        )
+
+    # --- the devices --------------------------------------------------------------------------
+
+    def _id_of(self, message: Message) -> str:
+        return message.topic.removeprefix(f"{self._base}/").partition("/")[0]
+
+    def _device(self, device_id: str) -> _Found:
+        return self._found.setdefault(device_id, _Found(device_id))
+
+    def _published(self, device_id: str, found: _Found) -> PublishedDevice:
+        return found.published or self._publish(device_id, found)
+
+    def _publish(self, device_id: str, found: _Found) -> PublishedDevice:
+        found.published = self._tree.put(
+            Device(
+                device_id,
+                found.name,
+                {"kind": "shelly", "vendor": "Shelly", **found.info},
+                properties=tuple(found.properties.values()),
+                events=tuple(sorted(found.events)),
+            )
+        )
+        return found.published
+
+
+def _flat(name: str) -> str:
+    """Return `relay/0/power` as `relay_0_power`, since `relay/0` has a value too."""
+    return name.replace("/", "_")
