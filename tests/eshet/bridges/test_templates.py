@@ -1,0 +1,117 @@
+"""Templates in discovery messages: what they give, what is missing, and what is refused."""
+
+import pytest
+
+from eshet.bridges.mqtt.templates import (
+    MissingValue,
+    Template,
+    TemplateFailed,
+    UnsupportedTemplate,
+)
+
+JSON = '{"temperature": 21.46, "on": true, "list": [1, 2], "nested": {"a b": "x"}, "text": "Hi"}'
+
+
+@pytest.mark.parametrize(
+    ("template", "result"),
+    [
+        ("plain", "plain"),
+        ("{{ value }}", JSON),
+        ("{{ value_json.temperature }}", "21.46"),
+        ("{{ value_json['temperature'] }}", "21.46"),
+        ('{{value_json["nested"]["a b"]}}', "x"),
+        ("{{ value_json.list[1] }}", "2"),
+        ("{{ value_json.on }}", "True"),
+        ("{{ value_json.temperature | round(1) }}", "21.5"),
+        ("{{ value_json.temperature | round }}", "21"),
+        ("{{ value_json.temperature|float + 0.54 }}", "22.0"),
+        ("{{ (value_json.temperature * 2) | round(1) }}", "42.9"),
+        ("{{ -value_json.list[0] + 2 * 3 - 4 / 2 }}", "3.0"),
+        ("{{ 7 // 2 }} {{ 7 % 4 }}", "3 3"),
+        ("{{ value_json.text | lower }}{{ value_json.text | upper }}", "hiHI"),
+        ("{{ value_json.text ~ 1 }}", "Hi1"),
+        ("{{ value_json.gone | default('none') }}", "none"),
+        ("{{ value_json.gone.deeper | default(3) }}", "3"),
+        ("{{ value_json.gone | int(7) }}", "7"),
+        ("{{ '12.7' | int }}", "12"),
+        ("{{ 'ON' if value_json.on else 'OFF' }}", "ON"),
+        ("{{ 'ON' if value_json.temperature > 25 else 'OFF' }}", "OFF"),
+        ("{{ 'a' if value_json.gone is defined else 'b' }}", "b"),
+        ("{{ 'a' if value_json.text is not none and not false else 'b' }}", "a"),
+        ("{{ 1 in value_json.list }} {{ 5 not in value_json.list }}", "True True"),
+        ("{% if value_json.on is true %}yes{% else %}no{% endif %}", "yes"),
+        ("{% if value_json.text == 'x' %}1{% elif value_json.text == 'Hi' %}2{% endif %}", "2"),
+        ("{% if value_json.on %}{% if false %}a{% else %}b{% endif %}{% endif %}", "b"),
+        ("{%- if value_json.on -%} yes {%- endif -%}", "yes"),
+        ("{{ {'Hi': 'hello'}[value_json.text] }}", "hello"),
+        ("{{ value_json.list | tojson }}", "[1, 2]"),
+        ("{{ value_json.list | join(', ') }} {{ value_json.list | length }}", "1, 2 2"),
+        ("{{ value_json.text | default('', True) | string | truncate(254, True, '', 0) }}", "Hi"),
+        ("{{ value_json.on | iif('1', '0') }}", "1"),
+        ("{# a comment #}x", "x"),
+        ("{{ value_json.a or value_json.text }}", "Hi"),
+    ],
+)
+def test_a_template_gives_the_text_that_home_assistant_gives(template, result):
+    assert Template(template).render(JSON) == result
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ value_json.gone }}", "{{ value_json.gone | lower }}", "{{ value_json.nested.x + 1 }}"],
+)
+def test_a_missing_key_is_an_error_of_its_own(template):
+    with pytest.raises(MissingValue, match="the payload has no"):
+        Template(template).render(JSON)
+
+
+def test_a_payload_that_is_no_json_has_no_keys():
+    with pytest.raises(MissingValue):
+        Template("{{ value_json.x }}").render("ON")
+    assert Template("{{ value }}").render("ON") == "ON"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 1 / 0 }}",
+        "{{ value_json.text * 3 }}",
+        "{{ value_json.text | float }}",
+        "{{ value_json.list['a'] + 1 }}",
+        "{{ {'a': 1}[value_json.text] }}",
+    ],
+)
+def test_what_has_no_result_is_an_error(template):
+    with pytest.raises(TemplateFailed):
+        Template(template).render(JSON)
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("{% for x in value_json %}{{ x }}{% endfor %}", "the statement 'for'"),
+        ("{% set x = 1 %}", "the statement 'set'"),
+        ("{{ now() }}", "the function 'now'"),
+        ("{{ value | regex_replace('a') }}", "the filter 'regex_replace'"),
+        ("{{ value is odd }}", "the test 'odd'"),
+        ("{{ value.split(',') }}", "'('"),
+        ("{{ value ** 2 }}", "'*'"),
+        ("{{ value_json. }}", "no name"),
+        ("{{ }}", "an incomplete expression"),
+        ("{{ 'open }}", '"\'open"'),
+        ("{% if value %}x", "a condition without its end"),
+        ("x{% endif %}", "the statement 'endif'"),
+        ("{{ " + "(" * 50 + "1" + ")" * 50 + " }}", "too deeply nested"),
+        ("{{ " + "not " * 1000 + "1 }}", "too deeply nested"),
+        ("{% if 1 %}" * 50, "too many nested conditions"),
+        ("x" * 5000, "more than 4096 characters"),
+    ],
+)
+def test_what_is_not_supported_is_named(template, problem):
+    with pytest.raises(UnsupportedTemplate, match="in the template") as caught:
+        Template(template)
+    assert problem in caught.value.problem
+
+
+def test_a_result_is_bounded():
+    assert len(Template("{{ value }}").render("x" * 100_000)) == 65_536
