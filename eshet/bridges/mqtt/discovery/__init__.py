@@ -1,0 +1,10 @@
+"""Home Assistant's discovery: devices that announce themselves.
+
+config         the JSON of announcements: topics and abbreviations
+abbreviations  the abbreviations of options, as data
+components     what each component has, from its options
+parts          values, commands and triggers of an entity
+entity         an entity, between its topics and its device
+availability   whether an entity is available
+reader         all entities and devices of a broker
+"""

@@ -1,0 +1,74 @@
+"""Whether an entity is available, from the messages of several topics."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["Availability"]
+
+
+class _Source(NamedTuple):
+    available: str
+    not_available: str
+    template: str
+
+
+class Availability:
+    """The availability of one entity.
+
+    Args:
+        options: of the entity, by their full names.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._sources: dict[str, _Source] = {}
+        self._mode = str(options.get("availability_mode", "latest"))
+        self._states: dict[str, bool] = {}
+        self._latest: bool | None = None
+        for each in options.get("availability") or ():
+            if isinstance(each.get("topic"), str):
+                self._add(each["topic"], each, "value_template")
+        if isinstance(options.get("availability_topic"), str):
+            self._add(options["availability_topic"], options, "availability_template")
+
+    def _add(self, topic: str, options: Mapping[str, Any], template: str) -> None:
+        self._sources[topic] = _Source(
+            str(options.get("payload_available", "online")),
+            str(options.get("payload_not_available", "offline")),
+            str(options.get(template) or ""),
+        )
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that it depends on."""
+        return frozenset(self._sources)
+
+    @property
+    def templates(self) -> list[str]:
+        """The texts of its templates."""
+        return [source.template for source in self._sources.values() if source.template]
+
+    @property
+    def state(self) -> bool | None:
+        """Whether the entity is available; None if it has no topic for that, or is not known."""
+        if not self._sources or not self._states:
+            return None
+        if self._mode == "all":
+            return all(self._states.get(topic, False) for topic in self._sources)
+        if self._mode == "any":
+            return any(self._states.values())
+        return self._latest
+
+    def receive(self, topic: str, text: str, render: Callable[[str, str], str]) -> None:
+        """Take a message of one of the topics; others, and other texts, are ignored.
+
+        Args:
+            topic: of the message.
+            text: its payload.
+            render: renders a template with a payload.
+        """
+        source = self._sources.get(topic)
+        if source is None:
+            return
+        rendered = render(source.template, text)
+        if rendered in (source.available, source.not_available):
+            self._latest = self._states[topic] = rendered == source.available

@@ -1,0 +1,250 @@
+"""Devices that announce themselves by Home Assistant's discovery, such as those of ESPHome.
+
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from eshet.bridges.device import Device
+from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.mqtt.broker import Message
+from eshet.bridges.mqtt.connection import MqttConnection, Subscription
+from eshet.bridges.mqtt.discovery.config import EntityConfig, configs_in
+from eshet.bridges.mqtt.discovery.entity import Entity
+from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.names import segment
+from eshet.bridges.published_device import PublishedDevice
+from eshet.bridges.tree import DeviceTree
+from eshet.text import first_names
+
+__all__ = ["DiscoveryReader"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+
+@dataclass
+class _KnownDevice:
+    """What the reader has of one device."""
+
+    described: dict[str, Any] = field(default_factory=dict)
+    entities: dict[str, Entity] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)  # why, by key of the entity
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    reading: dict[str, list[Entity]] = field(default_factory=dict)  # by topic
+    published: PublishedDevice | None = None
+
+
+class DiscoveryReader:
+    """Reads all devices that announce themselves on a broker.
+
+    Args:
+        connection: to the broker.
+        tree: receives the devices.
+        prefix: the first part of the topics of announcements.
+        ignored: the names of programs whose announcements are ignored, since another reader has
+            their devices.
+    """
+
+    def __init__(
+        self,
+        connection: MqttConnection,
+        tree: DeviceTree,
+        prefix: str = "homeassistant",
+        ignored: Collection[str] = (),
+    ) -> None:
+        self._connection = connection
+        self._tree = tree
+        self._prefix = prefix
+        self._ignored = frozenset(ignored)
+        self._devices: dict[str, _KnownDevice] = {}
+        self._device_of: dict[str, str] = {}  # the ids of devices, by key of the entity
+        self._keys: dict[str, set[str]] = {}  # the keys of the entities of each message, by topic
+        self._unique_ids: dict[tuple[str, str], str] = {}  # the keys of entities
+        self._changed: set[str] = set()
+
+    def start(self) -> None:
+        """Subscribe to all announcements."""
+        for levels in ("+/+", "+/+/+"):
+            self._connection.subscribe(f"{self._prefix}/{levels}/config", self._on_announcement)
+
+    # --- announcements ------------------------------------------------------------------------
+
+    def _on_announcement(self, message: Message) -> None:
+        topic = message.topic.removeprefix(f"{self._prefix}/").removesuffix("/config")
+        configs: list[EntityConfig] = []
+        if message.payload:
+            try:
+                configs = list(configs_in(topic, parse(message.payload)))
+            except ValueError as error:
+                _log.warning("%s: %s", message.topic, error)
+                return
+        configs = [config for config in configs if config.origin not in self._ignored]
+        for key in self._keys.pop(topic, set()) - {config.key for config in configs}:
+            self._remove(key)
+        if configs:
+            self._keys[topic] = {config.key for config in configs}
+        for config in configs:
+            self._put(config)
+
+    def _put(self, config: EntityConfig) -> None:
+        device_id = _device_id(config)
+        before = self._device_of.get(config.key)
+        if before is not None and before != device_id:
+            self._remove(config.key)
+        known = self._devices.setdefault(device_id, _KnownDevice())
+        known.described.update(config.device)
+        self._device_of[config.key] = device_id
+        entity = known.entities.get(config.key)
+        if entity is None or entity.config != config:
+            known.entities.pop(config.key, None)
+            known.unread.pop(config.key, None)
+            try:
+                self._claim(config)
+                known.entities[config.key] = Entity(config, self._connection.publish)
+            except BridgeError as error:
+                known.unread[config.key] = str(error)
+                _log.warning("%s/%s is not read: %s", self._prefix, config.key, error)
+        self._mark(device_id)
+
+    def _claim(self, config: EntityConfig) -> None:
+        """Note the unique id of an entity.
+
+        Raises:
+            BridgeError: another entity has it.
+        """
+        unique_id = config.options.get("unique_id")
+        if unique_id is None:
+            return
+        owner = self._unique_ids.setdefault((config.component, str(unique_id)), config.key)
+        if owner != config.key:
+            raise BridgeError(f"the unique_id {str(unique_id)[:80]!r} is that of {owner}")
+
+    def _remove(self, key: str) -> None:
+        device_id = self._device_of.pop(key)
+        known = self._devices[device_id]
+        known.entities.pop(key, None)
+        known.unread.pop(key, None)
+        self._unique_ids = {
+            claimed: owner for claimed, owner in self._unique_ids.items() if owner != key
+        }
+        self._mark(device_id)
+
+    # --- devices ------------------------------------------------------------------------------
+
+    def _mark(self, device_id: str) -> None:
+        """Publish a device when all announcements that have arrived are read."""
+        if not self._changed:
+            asyncio.get_running_loop().call_soon(self._publish_changed)
+        self._changed.add(device_id)
+
+    def _publish_changed(self) -> None:
+        changed, self._changed = self._changed, set()
+        for device_id in sorted(changed):
+            known = self._devices[device_id]
+            if known.entities or known.unread:
+                self._publish(device_id, known)
+            else:
+                for subscription in known.subscriptions.values():
+                    subscription.cancel()
+                del self._devices[device_id]
+                self._tree.remove(device_id)
+
+    def _publish(self, device_id: str, known: _KnownDevice) -> None:
+        described = known.described
+        entities = list(known.entities.values())
+        for entity, name in _named(entities, str(described.get("name") or "")):
+            entity.name = name
+        only = entities[0].config.options.get("name") if len(entities) == 1 else None
+        name = str(described.get("name") or only or device_id)
+        known.published = self._tree.put(
+            Device(
+                device_id,
+                name,
+                {
+                    "kind": "discovery",
+                    "model": described.get("model"),
+                    "vendor": described.get("manufacturer"),
+                    "firmware": described.get("sw_version"),
+                    "area": described.get("suggested_area"),
+                    "unread": first_names([f"{k}: {v}"[:120] for k, v in known.unread.items()])
+                    or None,
+                },
+                properties=tuple(each for entity in entities for each in entity.properties()),
+                events=tuple(
+                    dict.fromkeys(each for entity in entities for each in entity.events())
+                ),
+                actions=tuple(each for entity in entities for each in entity.actions()),
+            )
+        )
+        self._subscribe(device_id, known, entities)
+        self._show_availability(known)
+
+    def _subscribe(self, device_id: str, known: _KnownDevice, entities: list[Entity]) -> None:
+        events = frozenset(
+            topic for entity in entities if entity.has_triggers for topic in entity.topics
+        )
+        known.reading = {}
+        for entity in entities:
+            for topic in entity.topics:
+                known.reading.setdefault(topic, []).append(entity)
+        for topic in known.subscriptions.keys() - known.reading.keys():
+            known.subscriptions.pop(topic).cancel()
+        for topic in sorted(known.reading.keys() - known.subscriptions.keys()):
+            known.subscriptions[topic] = self._connection.subscribe(
+                topic, functools.partial(self._on_message, device_id), events=topic in events
+            )
+
+    def _on_message(self, device_id: str, message: Message) -> Awaitable[object] | None:
+        known = self._devices.get(device_id)
+        if known is None or known.published is None:
+            return None
+        emitted: Awaitable[object] | None = None
+        for entity in known.reading.get(message.topic, ()):
+            emitted = entity.receive(message, known.published) or emitted
+        self._show_availability(known)
+        return emitted
+
+    def _show_availability(self, known: _KnownDevice) -> None:
+        """Show a device as offline if none of its entities is available."""
+        states = [entity.availability.state for entity in known.entities.values()]
+        known_states = [state for state in states if state is not None]
+        if known.published is not None and known_states:
+            known.published.set_online(any(known_states))
+
+
+def _device_id(config: EntityConfig) -> str:
+    """Return what identifies the device of an entity, or the entity if it has no device."""
+    identifiers = config.device.get("identifiers")
+    if isinstance(identifiers, str):
+        return identifiers
+    if isinstance(identifiers, list) and identifiers:
+        return str(identifiers[0])
+    connections = config.device.get("connections")
+    if isinstance(connections, list) and connections and isinstance(connections[0], list):
+        return ":".join(map(str, connections[0]))
+    return str(config.options.get("unique_id") or config.key)
+
+
+def _named(entities: list[Entity], device_name: str) -> Iterator[tuple[Entity, str]]:
+    """Yield a different name for each entity, from its own name or class."""
+    taken: set[str] = set()
+    for entity in entities:
+        config = entity.config
+        own = config.options.get("name")
+        text = str(own).removeprefix(device_name).strip() if own else ""
+        wished = (
+            text,
+            str(config.options.get("device_class") or ""),
+            config.component,
+            f"{text or config.component}_{config.name}",
+            f"{config.component}_{config.key}",
+        )
+        names = [name for name in map(segment, wished) if name]
+        name = next((each for each in names if each not in taken), f"{names[-1]}_{len(taken)}")
+        taken.add(name)
+        yield entity, name
