@@ -32,7 +32,8 @@ The facts of an error are attributes; its text is built from them.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+
+from eshet.settings.problem import Problem
 
 __all__ = [
     "AllDisabled",
@@ -50,7 +51,6 @@ __all__ = [
     "NotAnEshetServer",
     "NotReloaded",
     "NotWritten",
-    "Problem",
     "RefusedByRunner",
     "RuleMisuse",
     "RulesError",
@@ -97,26 +97,6 @@ class ImportFailed(RulesError):
         self.source = source
         self.problem = problem
         super().__init__(f"{file}:{line}: {problem}" if line else f"{file}: {problem}")
-
-
-class Problem(NamedTuple):
-    """A mistake in a configuration file.
-
-    Args:
-        file: the path of the file.
-        line: the line number; 0 if the mistake concerns the whole file.
-        key: the key with its tables, such as `log.format`; empty if no key is concerned.
-        text: the value that was found, and what to write.
-    """
-
-    file: str
-    line: int
-    key: str
-    text: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.key}: {self.text}" if self.key else f"{place}: {self.text}"
 
 
 class ConfigurationError(RulesError):

@@ -3,9 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-__all__ = ["Aliases", "segment", "segments"]
+__all__ = ["Alias", "Aliases", "segment", "segments"]
 
 _NOT_ALLOWED: Final = re.compile(r"\W+", re.ASCII)
 _SPELLED: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l"})
@@ -27,27 +27,39 @@ def segments(name: str) -> str:
     return "/".join(filter(None, map(segment, name.split("/"))))
 
 
+class Alias(NamedTuple):
+    """A path that the configuration gives to a device or a property.
+
+    Args:
+        path: the path.
+        is_negated: whether true and false of the property are exchanged.
+    """
+
+    path: str
+    is_negated: bool = False
+
+
 class Aliases:
     """The paths that the configuration gives to devices and properties of one bridge.
 
     Args:
-        paths: the path of each alias by what it stands for: `"DEVICE"` or `"DEVICE/NAME"`, where
-            DEVICE is the name or id of a device, and NAME that of a property, event or action.
+        aliases: by what they stand for: `"DEVICE"` or `"DEVICE/NAME"`, where DEVICE is the name or
+            id of a device, and NAME that of a property, event or action.
     """
 
-    def __init__(self, paths: Mapping[str, str]) -> None:
-        self._paths: Final = dict(paths)
+    def __init__(self, aliases: Mapping[str, Alias]) -> None:
+        self._aliases: Final = dict(aliases)
         self._used: set[str] = set()
 
     @property
     def unused(self) -> list[str]:
         """The aliases that stand for no known device or property, as they were written."""
-        return [target for target in self._paths if target not in self._used]
+        return [target for target in self._aliases if target not in self._used]
 
-    def find(self, *targets: str) -> str | None:
-        """Return the path of the first of these targets that has an alias."""
+    def find(self, *targets: str) -> Alias | None:
+        """Return the alias of the first of these targets that has one."""
         for target in targets:
-            if target in self._paths:
+            if target in self._aliases:
                 self._used.add(target)
-                return self._paths[target]
+                return self._aliases[target]
         return None

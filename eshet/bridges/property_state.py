@@ -34,6 +34,7 @@ class PropertyState:
         "_publish",
         "_published",
         "_was_wrong",
+        "is_negated",
         "kind",
         "name",
         "path",
@@ -52,6 +53,8 @@ class PropertyState:
         self.kind: Kind = kind
         self.setter: Setter | None = setter
         self.path: str = ""
+        self.is_negated: bool = False
+        """Whether true is published as false, and false as true."""
         self.value: object = Unknown
         """The last reported value, which may not be current."""
         self._publish = publish
@@ -60,9 +63,12 @@ class PropertyState:
         self._was_wrong = False
 
     def report(self, value: object) -> None:
-        """Take a reported value; one of a wrong kind is logged once, and the last one stays."""
+        """Take a reported value; one of a wrong kind is logged once, and the last one stays.
+
+        `Unknown` is always allowed: the device has no value.
+        """
         try:
-            self.value = self.kind.read(value)
+            self.value = value if value is Unknown else self._negated(self.kind.read(value))
         except WrongKind as error:
             if not self._was_wrong:
                 _log.warning("%s: the device reported %s", self.path, error)
@@ -102,13 +108,16 @@ class PropertyState:
             raise NotAllowed(value, "nothing: this property can only be read", self.name)
         checked = self._checked(value)
         if confirm is None:
-            await setter(checked)
+            await setter(self._negated(checked))
             return
         with self._confirmation(checked) as confirmed:
-            await setter(checked)
+            await setter(self._negated(checked))
             done, _ = await asyncio.wait([confirmed], timeout=confirm)
         if not done:
             raise NotConfirmed(checked, confirm, self.value)
+
+    def _negated(self, value: object) -> object:
+        return not value if self.is_negated and isinstance(value, bool) else value
 
     def _checked(self, value: object) -> object:
         try:

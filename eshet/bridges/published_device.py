@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from eshet.bridges.device import Device
 from eshet.bridges.exceptions import DeviceOffline
 from eshet.bridges.kinds import DATA, Flag
-from eshet.bridges.names import Aliases, segment
+from eshet.bridges.names import Alias, Aliases, segment
 from eshet.bridges.property_state import PropertyState
 from eshet.bridges.registration_queue import RegistrationQueue
 from eshet.client import Client
@@ -145,6 +145,8 @@ class PublishedDevice:
             )
             state.kind, state.setter = each.kind, each.set
             state.path = self._path_of(each.name)
+            alias = self._alias_of(each.name)
+            state.is_negated = alias is not None and alias.is_negated
             states[each.name] = state
         self.states = states
         self.events = {name: self._path_of(name) for name in device.events}
@@ -179,10 +181,13 @@ class PublishedDevice:
 
     # --- nodes --------------------------------------------------------------------------------
 
+    def _alias_of(self, name: str) -> Alias | None:
+        return self._tree.aliases.find(f"{self.declared.name}/{name}", f"{self.id}/{name}")
+
     def _path_of(self, name: str) -> str:
-        alias = self._tree.aliases.find(f"{self.declared.name}/{name}", f"{self.id}/{name}")
+        alias = self._alias_of(name)
         if alias is not None:
-            return alias
+            return alias.path
         last = "/".join(filter(None, map(segment, name.split("/")))) or "value"
         return f"{self.directory}/{last}_" if last in _OWN else f"{self.directory}/{last}"
 

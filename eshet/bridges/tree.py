@@ -100,7 +100,7 @@ class DeviceTree:
     def _directory_of(self, device: Device) -> str:
         alias = self.aliases.find(device.name, device.id)
         if alias is not None:
-            return alias
+            return alias.path
         name = segments(device.name) or segment(device.id) or "device"
         directory = f"{self.directory}/{name}"
         is_taken = self._ids.get(directory, device.id) != device.id

@@ -1,12 +1,11 @@
 """The configuration file, `eshet-rules.toml`.
 
     tables        the settings: a dataclass for each table, with all defaults
-    kinds         the kinds of values that keys may have, with their error messages
     reading       reads a file into these tables, or reports all mistakes in it at once
-    lines         finds the line of a key in the file
     parameters    the parameters that a rule gets as `config`
 
-The command line takes precedence over the file, and the file over the defaults.
+What any configuration file needs is in `eshet.settings`. The command line takes precedence over the
+file, and the file over the defaults.
 """
 
 from eshet_rules.config.parameters import Parameters

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from eshet.client.receiver import MAX_WAITING_BYTES
-from eshet.utils import TaskStrategy
-from eshet_rules.config.kinds import (
+from eshet.settings.kinds import (
     ADDRESS,
     FLAG,
     NAME,
     PATH,
     TEXTS,
-    ValueKind,
     one_of,
     seconds,
     whole_number,
 )
+from eshet.settings.table import setting
+from eshet.utils import TaskStrategy
 from eshet_rules.config.parameters import Parameters
 from eshet_rules.supervision.limits import RuleLimits
 
@@ -52,12 +52,6 @@ RENAMED: Final[Mapping[str, str]] = {
 
 Those of `[supervision]` apply to the `limits` of a rule as well.
 """
-
-
-def setting(kind: ValueKind, default: T) -> T:
-    """Declare a key of a table, with the kind of its values and its default."""
-    declared: T = field(default=default, metadata={"kind": kind})
-    return declared
 
 
 @dataclass(frozen=True)

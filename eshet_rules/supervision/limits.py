@@ -4,12 +4,10 @@ import math
 from dataclasses import dataclass, fields
 from typing import Final
 
+from eshet.settings.kinds import LONGEST_TIME
 from eshet_rules.exceptions import LimitError
 
-__all__ = ["LONGEST_TIME", "RuleLimits"]
-
-LONGEST_TIME: Final = 365 * 86400.0
-"""The longest time that can be configured, in seconds; timers of the system are limited as well."""
+__all__ = ["RuleLimits"]
 
 _LEAST: Final = {"max_restarts": 0, "loop_rounds": 1, "max_failed_starts": 1}
 """The smallest valid values of the limits that are counts, not times."""

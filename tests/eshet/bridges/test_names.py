@@ -2,7 +2,7 @@
 
 import pytest
 
-from eshet.bridges.names import Aliases, segment, segments
+from eshet.bridges.names import Alias, Aliases, segment, segments
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def test_a_slash_in_one_segment_is_replaced():
 
 
 def test_the_first_alias_of_several_targets_is_found_and_the_others_are_unused():
-    aliases = Aliases({"0x12": "/house/lamp", "Lamp/state": "/house/on", "Gone": "/house/gone"})
-    assert aliases.find("Lamp", "0x12") == "/house/lamp"
-    assert aliases.find("Lamp/state", "0x12/state") == "/house/on"
+    aliases = Aliases({"0x12": Alias("/lamp"), "Lamp/state": Alias("/on"), "Gone": Alias("/gone")})
+    assert aliases.find("Lamp", "0x12") == Alias("/lamp")
+    assert aliases.find("Lamp/state", "0x12/state") == Alias("/on")
     assert aliases.find("Other") is None
     assert aliases.unused == ["Gone"]

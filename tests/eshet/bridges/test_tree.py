@@ -9,7 +9,7 @@ import pytest
 from eshet import Client, ErrorValue, Unknown
 from eshet.bridges.device import Action, Device, Property
 from eshet.bridges.kinds import Flag, Number
-from eshet.bridges.names import Aliases
+from eshet.bridges.names import Alias, Aliases
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.tree import DeviceTree
 from eshet.server import Server
@@ -294,13 +294,33 @@ async def test_names_of_the_tree_itself_are_not_taken_by_properties(house):
 
 
 async def test_aliases_move_devices_and_single_properties(make_house):
-    aliases = {"Hall lamp": "/house/hall/lamp", "Hall lamp/voltage": "/house/meter/voltage"}
+    aliases = {
+        "Hall lamp": Alias("/house/hall/lamp"),
+        "Hall lamp/voltage": Alias("/house/meter/voltage"),
+    }
     house = await make_house(aliases=Aliases(aliases))
     lamp = await house.put()
     lamp.report({"on": True, "voltage": 230})
     assert await house.get("/house/hall/lamp/on") is True
     assert await house.get("/house/meter/voltage") == 230.0
     assert await house.get(f"{LAMP}/on") == "path_not_found"
+
+
+async def test_a_negated_alias_exchanges_true_and_false(make_house):
+    house = await make_house(aliases=Aliases({"Hall lamp/on": Alias("/house/dark", True)}))
+    lamp = await house.put()
+    lamp.report({"on": True})
+    assert await house.get("/house/dark") is False
+    await house.other.set("/house/dark", True)
+    assert house.sent == [False]
+
+
+async def test_a_device_may_have_no_value(house):
+    lamp = await house.put()
+    lamp.report({"on": True})
+    assert await house.observe(f"{LAMP}/on") is True
+    lamp.report({"on": Unknown})
+    assert await house.observe(f"{LAMP}/on") is Unknown
 
 
 async def test_a_path_that_another_client_provides_is_logged_and_the_others_work(house, caplog):

@@ -1,6 +1,6 @@
 import pytest
 
-from eshet_rules.config.lines import Lines
+from eshet.settings.lines import Lines
 
 FILE = """\
 # a comment

@@ -1,4 +1,4 @@
-"""The kinds of values that keys of the configuration may have."""
+"""The kinds of values that keys of a configuration file may have."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet.address import Address
-from eshet_rules.supervision.limits import LONGEST_TIME
 
 __all__ = [
     "ADDRESS",
     "FLAG",
+    "LONGEST_TIME",
     "NAME",
     "PATH",
     "TEXTS",
@@ -21,6 +21,9 @@ __all__ = [
     "show",
     "whole_number",
 ]
+
+LONGEST_TIME: Final = 365 * 86400.0
+"""The longest duration that a setting may have, in seconds: a year."""
 
 _LONGEST_SHOWN: Final = 60
 

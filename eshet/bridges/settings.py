@@ -1,0 +1,232 @@
+"""The tables of bridges in a configuration file: `[bridges.NAME]` and `[alias]`.
+
+[bridges.z2m]
+type = "mqtt"
+broker = "mqtt://house@broker.lan"
+password_file = "mqtt-password"
+
+[alias]
+"/house/hall/lamp" = "z2m/Hall lamp"
+"/house/front_door/open" = "not z2m/Front door/contact"
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.names import Alias
+from eshet.paths import is_path
+from eshet.settings.kinds import FLAG, LONGEST_TIME, PATH, ValueKind, one_of, seconds, show
+from eshet.settings.table import Table, TableReader, kinds_of, setting
+
+__all__ = ["BrokerUrl", "MqttSettings", "read_bridges"]
+
+_SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
+"""The schemes of brokers' URLs, and their ports."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+
+
+@dataclass(frozen=True)
+class BrokerUrl:
+    """Where a broker is.
+
+    Args:
+        host: its name or address.
+        port: its port.
+        is_encrypted: whether the connection uses TLS.
+        user: the name of the user; None for none.
+    """
+
+    host: str
+    port: int
+    is_encrypted: bool = False
+    user: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "BrokerUrl":
+        """Read a URL such as `"mqtts://user@broker.lan:8883"`.
+
+        Raises:
+            ValueError: it is not such a URL, or has a password in it.
+        """
+        parts = urlsplit(text)
+        port = parts.port or _SCHEMES.get(parts.scheme)
+        if port is None or not parts.hostname or parts.password or parts.path.strip("/"):
+            raise ValueError
+        user = unquote(parts.username) if parts.username else None
+        return cls(parts.hostname, port, parts.scheme == "mqtts", user)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"mqtt{'s' if self.is_encrypted else ''}://{host}:{self.port}"
+
+
+def _broker(value: Any) -> BrokerUrl:
+    return BrokerUrl.parse(_text(value))
+
+
+def _topic(value: Any) -> str:
+    topic = _text(value)
+    if set(topic) & set("+#\0") or topic.endswith("/"):
+        raise ValueError
+    return topic
+
+
+def _topics(value: Any) -> tuple[str, ...]:
+    if value is False:
+        return ()
+    return tuple(map(_topic, value if isinstance(value, list) else [value]))
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError
+    return tuple(map(_text, value))
+
+
+def _ages(value: Any) -> Mapping[str, float]:
+    if not isinstance(value, Mapping) or not all(
+        type(age) in (int, float) and 0 < age <= LONGEST_TIME for age in value.values()
+    ):
+        raise ValueError
+    return {str(name): float(age) for name, age in value.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError
+
+
+_BROKER: Final = ValueKind(
+    'the URL of a broker in quotes, without a password, such as "mqtt://localhost" or '
+    '"mqtts://house@broker.lan:8883"',
+    _broker,
+)
+_TOPICS: Final = ValueKind(
+    'a base topic in quotes, such as "zigbee2mqtt", a list of them, or false', _topics
+)
+_AGES: Final = ValueKind('a table of seconds by device, such as {"Hall sensor" = 7200}', _ages)
+_PATTERNS: Final = ValueKind('a list of topics, such as ["garage/#"]', _patterns)
+_CLIENT_ID: Final = ValueKind('a text in quotes, such as "eshet-house"', _text)
+
+
+@dataclass(frozen=True)
+class MqttSettings:
+    """`[bridges.NAME]` with `type = "mqtt"`: the devices of an MQTT broker.
+
+    Args:
+        type: `"mqtt"`.
+        broker: where the broker is, with the name of the user.
+        password_file: a file with the password; by default, it is in the environment variable
+            `ESHET_NAME_PASSWORD`, with the bridge's name in capitals.
+        ca_file: the certificates that sign the broker's; by default those of the system.
+        client_id: names the bridge to the broker, which only allows one client with that id; by
+            default it is made of the host and the bridge's name.
+        zigbee2mqtt: the base topics of zigbee2mqtt.
+        tasmota: whether to read devices with Tasmota.
+        shelly: whether to read Shelly devices.
+        discovery: the prefixes of Home Assistant's discovery.
+        topics: topics, with wildcards or without, whose messages are states or events of their own.
+        confirm: seconds within which a device must report a value that was set; otherwise the set
+            fails. By default, a set succeeds when the broker has it.
+        stale_after: seconds without a report after which the values of a device are unknown, by its
+            name or id.
+    """
+
+    type: str = setting(one_of("mqtt"), "mqtt")
+    broker: BrokerUrl = setting(_BROKER, BrokerUrl("localhost", 1883))
+    password_file: Path | None = setting(PATH, None)
+    ca_file: Path | None = setting(PATH, None)
+    client_id: str | None = setting(_CLIENT_ID, None)
+    zigbee2mqtt: tuple[str, ...] = setting(_TOPICS, ("zigbee2mqtt",))
+    tasmota: bool = setting(FLAG, True)
+    shelly: bool = setting(FLAG, True)
+    discovery: tuple[str, ...] = setting(_TOPICS, ("homeassistant",))
+    topics: tuple[str, ...] = setting(_PATTERNS, ())
+    confirm: float | None = setting(seconds(), None)
+    stale_after: Mapping[str, float] = field(default_factory=dict, metadata={"kind": _AGES})
+    aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
+    """Those of `[alias]` for this bridge."""
+
+    def password(self, name: str) -> str | None:
+        """Return the password, from the file or the environment; None if there is none.
+
+        Args:
+            name: of the bridge.
+
+        Raises:
+            BridgeError: the file can't be read.
+        """
+        if self.password_file is None:
+            return os.environ.get(f"ESHET_{name.upper()}_PASSWORD")
+        try:
+            return self.password_file.read_text().strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BridgeError(f"can't read the password in {self.password_file}: {error}") from None
+
+
+def read_bridges(reader: TableReader, content: Table) -> dict[str, MqttSettings]:
+    """Return the settings of all bridges in a file, by name.
+
+    Args:
+        reader: collects the mistakes.
+        content: of the file.
+    """
+    tables = reader.table(("bridges",), content.get("bridges", {}))
+    aliases = _read_aliases(reader, content, tables)
+    bridges = {}
+    for name, table in tables.items():
+        keys = ("bridges", name)
+        if _NAME.fullmatch(name) is None:
+            reader.problem(keys, "write a name of letters A-Z, digits and _")
+            continue
+        given = dict(reader.table(keys, table))
+        if "password" in given:
+            del given["password"]
+            reader.problem(
+                (*keys, "password"),
+                "a password in this file could be read by everybody who may read the rules; write "
+                f"it in another file, password_file, or in ESHET_{name.upper()}_PASSWORD",
+            )
+        if "type" not in given:
+            reader.problem(keys, 'write type = "mqtt"')
+        kinds = {key: kind for key, kind in kinds_of(MqttSettings).items() if key != "aliases"}
+        bridges[name] = MqttSettings(
+            **reader.values(kinds, keys, given), aliases=aliases.get(name, {})
+        )
+    return bridges
+
+
+def _read_aliases(
+    reader: TableReader, content: Table, bridges: Table
+) -> dict[str, dict[str, Alias]]:
+    """Return the aliases of each bridge."""
+    found: dict[str, dict[str, Alias]] = {}
+    for path, target in reader.table(("alias",), content.get("alias", {})).items():
+        keys = ("alias", path)
+        if not is_path(path):
+            reader.problem(keys, 'write a path before the =, such as "/house/hall/lamp"')
+        elif not isinstance(target, str) or "/" not in target:
+            reader.problem(
+                keys,
+                f"found {show(target)}; write the bridge and the device, with a property or "
+                'without, such as "z2m/Hall lamp" or "z2m/Hall lamp/brightness"',
+            )
+        else:
+            is_negated = target.startswith("not ")
+            bridge, _, device = target.removeprefix("not ").partition("/")
+            if bridge in bridges:
+                found.setdefault(bridge, {})[device] = Alias(path, is_negated)
+            else:
+                names = ", ".join(sorted(bridges)) or "none"
+                reader.problem(
+                    keys, f"there is no bridge {bridge!r}; the bridges of this file are: {names}"
+                )
+    return found
