@@ -1,8 +1,4 @@
-"""What a bridge needs of an MQTT broker: one connection at a time, which is lost or closed once.
-
-    connection.py    keeps a bridge connected: backoff, subscriptions, the queue of events
-    paho_broker.py   a real broker, by paho-mqtt
-    memory_broker.py a broker in memory, for tests in virtual time
+"""The interface to an MQTT broker: one connection at a time, which is lost or closed once.
 
 Topics, filters and levels of quality of service (QoS) are those of MQTT 3.1.1 and 5.0.
 """
@@ -21,6 +17,7 @@ __all__ = [
     "ConnectionLost",
     "Loss",
     "Message",
+    "NotConnected",
     "OnLost",
     "OnMessage",
 ]
@@ -39,6 +36,10 @@ class BrokerRefused(BrokerError):
 
 class ConnectionLost(BrokerError):
     """The connection ended before the broker acknowledged the request."""
+
+
+class NotConnected(BrokerError):
+    """There is no connection, so that nothing was sent."""
 
 
 class Message(NamedTuple):
@@ -137,6 +138,7 @@ class Broker(Protocol):
 
         Raises:
             ConnectionLost: see there.
+            NotConnected: see there.
         """
         ...
 
@@ -145,6 +147,7 @@ class Broker(Protocol):
 
         Raises:
             ConnectionLost: see there.
+            NotConnected: see there.
         """
         ...
 
@@ -157,6 +160,7 @@ class Broker(Protocol):
         Raises:
             BrokerRefused: the broker refused the message.
             ConnectionLost: see there.
+            NotConnected: see there.
         """
         ...
 
