@@ -1,0 +1,507 @@
+"""Keeps a bridge connected to an MQTT broker, whatever happens to the broker or the network.
+
+    connection = MqttConnection(PahoBroker(Address("localhost", 1883), client_id="eshet-home"))
+    connection.subscribe("zigbee2mqtt/+", on_state)
+    connection.subscribe("zigbee2mqtt/+/action", on_action, events=True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(connection.run())
+        await connection.publish("zigbee2mqtt/lamp/set", b'{"state": "ON"}')
+
+After an outage everything is subscribed again, and the broker sends what was not acknowledged, if
+it has kept the session. A command is never sent late: it fails after `COMMAND_TIMEOUT` seconds.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from eshet.bridges.mqtt.broker import (
+    AT_LEAST_ONCE,
+    Broker,
+    BrokerError,
+    BrokerRefused,
+    ConnectionLost,
+    Loss,
+    Message,
+    NotConnected,
+)
+from eshet.bridges.mqtt.filters import check_filter, check_topic
+from eshet.bridges.mqtt.inbox import MAX_EVENTS
+from eshet.bridges.mqtt.receiver import MAX_WAITING_BYTES, Handler, Receiver, Subscription
+from eshet.callables import not_callable
+from eshet.client.connection_manager import Backoff, backoff
+from eshet.text import safe_str
+
+__all__ = ["COMMAND_TIMEOUT", "CommandExpired", "MqttConnection"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+COMMAND_TIMEOUT: Final = 5.0
+"""After how many seconds a command that was not acknowledged has failed."""
+
+_SOON: Final = 1.0
+"""A connection that is lost within this time, in seconds, was probably ended by a duplicate id."""
+
+_SOON_TIMES: Final = 3
+"""After how many such connections in a row this is assumed."""
+
+_REPLY_TIMEOUT: Final = 30.0
+"""How long the broker may take to confirm subscriptions, in seconds."""
+
+_END_TIMEOUT: Final = 1.0
+"""How long publishing the will at the end may take, in seconds."""
+
+_FILTERS_AT_ONCE: Final = 100
+"""How many filters are in one packet; brokers limit the size of packets."""
+
+
+class CommandExpired(BrokerError):
+    """The broker has not acknowledged a message in time; it is not sent any more.
+
+    Args:
+        topic: of the message.
+        problem: what happened.
+        was_sent: whether it was sent, so that it may have been carried out.
+    """
+
+    def __init__(self, topic: str, problem: str, *, was_sent: bool) -> None:
+        self.topic = topic
+        self.problem = problem
+        self.was_sent = was_sent
+        super().__init__(f"publish {topic}: {problem}")
+
+
+class _Delays:
+    """The delays between connections.
+
+    They are those of a client. If another client uses the same id, each ends the connection of the
+    other; so the delays are then much longer, and the other one stays connected for most of the
+    time.
+    """
+
+    def __init__(self) -> None:
+        self._backoff = Backoff()
+        self._long = _long_delays()
+        self._soon = 0
+        self._is_conflict = False
+
+    def next_delay(self) -> float:
+        """Return the time to wait before the next attempt, in seconds."""
+        delay = self._backoff.next_delay()
+        if not self._is_conflict:
+            return delay
+        self._is_conflict = False
+        return next(self._long)
+
+    def lost(self, loss: Loss, lasted: float) -> bool:
+        """Record the end of a connection.
+
+        Args:
+            loss: why it has ended.
+            lasted: for how many seconds it lasted.
+
+        Returns:
+            Whether another client seems to use the same id.
+        """
+        self._backoff.lasted(lasted)
+        if lasted > _SOON:
+            self._soon = 0
+            if not loss.is_taken_over:
+                self._long = _long_delays()
+        else:
+            self._soon += 1
+        self._is_conflict = loss.is_taken_over or self._soon >= _SOON_TIMES
+        return loss.is_taken_over or self._soon > 0
+
+
+def _long_delays() -> Iterator[float]:
+    delays = backoff(start=30.0, end=600.0)
+    next(delays)  # 0
+    return delays
+
+
+class MqttConnection:
+    """A connection to an MQTT broker that is made again whenever it is lost.
+
+    All methods are to be called in the event loop in which `run` runs.
+
+    Args:
+        broker: to connect to; used by this object only.
+        will: published when the connection is lost, by the broker, and when `run` ends.
+        logger: for outages, refused subscriptions, dropped messages and errors of handlers.
+        max_events: how many messages may wait for each subscription with `events`.
+        max_waiting_bytes: the maximum size of all waiting messages.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        will: Message | None = None,
+        logger: logging.Logger = logging.getLogger("eshet.bridges.mqtt"),  # noqa: B008 - a singleton
+        max_events: int = MAX_EVENTS,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+    ) -> None:
+        self._broker = broker
+        self._will = will
+        self._log = logger
+        self._max_events = max_events
+        self._receiver = Receiver(
+            str(broker),
+            broker.acknowledge,
+            lambda: broker.max_unacknowledged,
+            logger,
+            max_waiting_bytes,
+        )
+        self._filters: dict[str, list[Subscription]] = {}
+        self._to_subscribe: dict[str, None] = {}
+        self._to_unsubscribe: dict[str, None] = {}
+        self._at_broker: set[str] = set()
+        self._refused: set[str] = set()  # filters that were named already
+        self._updating: asyncio.Task[None] | None = None
+        self._has_session = False  # there was a connection, so that there may be a session
+        self._connected = asyncio.Event()
+        self._problem = "not connected yet"
+        self._outage_reported = False
+        self._refusal_reported = False
+        self._is_conflict = False  # the last connection was ended by a client with the same id
+        self._on_connected: dict[object, Callable[[], object]] = {}
+        self._on_lost: dict[object, Callable[[str], object]] = {}
+        self._last_sign = 0.0  # when the broker last sent a message or an acknowledgement
+        self._reconnects = 0
+
+    def __str__(self) -> str:
+        return str(self._broker)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, with everything subscribed."""
+        return self._connected.is_set()
+
+    @property
+    def problem(self) -> str:
+        """Why there is no connection; empty while there is one."""
+        return "" if self.connected else self._problem
+
+    @property
+    def received(self) -> int:
+        """How many messages were received."""
+        return self._receiver.received
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were received and not handled: too many, too large, or not valid."""
+        return self._receiver.dropped
+
+    @property
+    def failed(self) -> int:
+        """How often a handler has failed."""
+        return self._receiver.failed
+
+    @property
+    def acknowledged_early(self) -> int:
+        """How many messages were acknowledged before they were handled.
+
+        That happens when more messages wait than the broker would wait for.
+        """
+        return self._receiver.acknowledged_early
+
+    @property
+    def reconnects(self) -> int:
+        """How often a connection was made after the first one."""
+        return self._reconnects
+
+    def on_connected(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call a function after each connection, when everything is subscribed.
+
+        Returns:
+            A function that undoes this.
+        """
+        return _add(self._on_connected, callback)
+
+    def on_lost(self, callback: Callable[[str], object]) -> Callable[[], None]:
+        """Call a function with the reason whenever a connection ends, also by the end of `run`.
+
+        Returns:
+            A function that undoes this.
+        """
+        return _add(self._on_lost, callback)
+
+    def subscribe(self, pattern: str, handle: Handler, *, events: bool = False) -> Subscription:
+        """Handle the messages whose topics match a filter, now or from the next connection on.
+
+        The broker sends the retained messages first. A handler is called for one message at a time;
+        if it returns an awaitable, that is awaited before the next one. Of messages that wait in
+        the meantime, only the last one of each topic is handled, unless `events` is set.
+
+        Args:
+            pattern: a filter of topics, such as `zigbee2mqtt/+`.
+            handle: called with each message, in the present context. Its errors are logged.
+            events: handle each message, in order. At most `max_events` wait; beyond that the oldest
+                is dropped.
+
+        Raises:
+            TypeError: the handler can't be called.
+            ValueError: the filter is not valid.
+        """
+        check_filter(pattern)
+        if not callable(handle):
+            raise not_callable(handle, f"the handler of {pattern}", TypeError)
+        subscription = Subscription(
+            pattern,
+            handle,
+            events=events,
+            max_events=self._max_events,
+            on_cancel=self._on_cancel,
+        )
+        self._receiver.add(subscription)
+        self._filters.setdefault(pattern, []).append(subscription)
+        self._to_unsubscribe.pop(pattern, None)
+        self._to_subscribe[pattern] = None
+        self._update_soon()
+        return subscription
+
+    async def publish(
+        self, topic: str, payload: bytes, *, retained: bool = False, qos: int = AT_LEAST_ONCE
+    ) -> None:
+        """Publish a message, and return when the broker has acknowledged it.
+
+        Without a connection this waits for the next one. With QoS 0, it returns when the message
+        was handed to the operating system.
+
+        Args:
+            topic: without wildcards.
+            payload: of the message.
+            retained: whether the broker stores it for later subscribers. Commands must not be
+                retained: a device would execute them again whenever it connects.
+            qos: `AT_LEAST_ONCE` or `AT_MOST_ONCE`.
+
+        Raises:
+            BrokerRefused: the broker refused the message.
+            CommandExpired: it was not acknowledged within `COMMAND_TIMEOUT` seconds.
+            ConnectionLost: the connection was lost before that; the broker may have received it.
+            ValueError: the topic is not valid.
+        """
+        check_topic(topic)
+        expires = 0 if retained else int(COMMAND_TIMEOUT)
+        message = Message(topic, payload, retained, qos, expires=expires)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + COMMAND_TIMEOUT
+        was_sent = False
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    await self._connected.wait()
+                    was_sent = True
+                    try:
+                        await self._broker.publish(message)
+                        break
+                    except NotConnected:
+                        was_sent = False
+                        await asyncio.sleep(0)  # until the loss is noticed here as well
+        except TimeoutError:
+            self._on_expired(topic, deadline - COMMAND_TIMEOUT, was_sent=was_sent)
+        self._last_sign = loop.time()
+
+    def _on_expired(self, topic: str, since: float, *, was_sent: bool) -> None:
+        if not was_sent:
+            raise CommandExpired(
+                topic,
+                f"there was no connection for {COMMAND_TIMEOUT:g} s ({self._problem}): it was "
+                "not sent",
+                was_sent=False,
+            ) from None
+        if self._last_sign < since:
+            # If the broker goes on later, it must not find the command in a buffer.
+            self._broker.abort(f"no acknowledgement of a message within {COMMAND_TIMEOUT:g} s")
+        raise CommandExpired(
+            topic,
+            f"the broker did not acknowledge it within {COMMAND_TIMEOUT:g} s: it may have been "
+            "carried out",
+            was_sent=True,
+        ) from None
+
+    async def run(self) -> None:
+        """Stay connected until this is cancelled, and disconnect then; to be called once."""
+        delays = _Delays()
+        try:
+            while True:
+                await asyncio.sleep(delays.next_delay())
+                await self._connect_once(delays)
+        finally:
+            await self._end()
+
+    async def _connect_once(self, delays: _Delays) -> None:
+        """Connect, and return when the connection was lost or can't be made."""
+        loop = asyncio.get_running_loop()
+        lost: asyncio.Future[Loss] = loop.create_future()
+
+        def on_lost(loss: Loss) -> None:
+            self._set_lost(f"the connection was lost: {loss.reason}")
+            if not lost.done():
+                lost.set_result(loss)
+
+        try:
+            resumed = await self._broker.connect(
+                self._on_message, on_lost, self._will, resume=self._has_session
+            )
+        except BrokerError as error:
+            self._problem = f"can't connect: {safe_str(error)}"
+            self._log_outage(self._problem, is_refused=isinstance(error, BrokerRefused))
+            return
+        since = loop.time()
+        self._last_sign = since
+        self._reconnects += self._has_session
+        self._has_session = True
+        self._prepare(resumed=resumed)
+        if await self._update():
+            self._set_connected()
+        loss = await asyncio.shield(lost)
+        is_conflict = delays.lost(loss, loop.time() - since)
+        if not (is_conflict and self._is_conflict):
+            self._outage_reported = self._refusal_reported = False
+        self._is_conflict = is_conflict
+        if is_conflict:
+            certainty = "" if loss.is_taken_over else "probably "
+            self._log_outage(
+                f"another client {certainty}uses the id {self._broker.client_id!r}: {loss.reason}"
+            )
+        else:
+            self._log_outage(f"the connection was lost: {loss.reason}")
+
+    def _prepare(self, *, resumed: bool) -> None:
+        """Note what to subscribe after a connection was made."""
+        if resumed:
+            self._to_unsubscribe = dict.fromkeys(self._at_broker - self._filters.keys())
+        else:
+            self._receiver.not_resumed()
+            self._at_broker.clear()
+            self._to_unsubscribe.clear()
+        # Even if the broker has kept them: it sends retained messages to new subscriptions only.
+        self._to_subscribe = dict.fromkeys(self._filters)
+
+    def _update_soon(self) -> None:
+        if self.connected and self._updating is None:
+            self._updating = asyncio.create_task(self._update_later())
+
+    async def _update_later(self) -> None:
+        try:
+            await self._update()
+        finally:
+            self._updating = None
+
+    async def _update(self) -> bool:
+        """Subscribe and unsubscribe what is to be; return False if the connection was lost."""
+        try:
+            async with asyncio.timeout(_REPLY_TIMEOUT):
+                while self._to_unsubscribe or self._to_subscribe:
+                    await self._update_some()
+        except TimeoutError:
+            self._broker.abort(f"no answer to subscriptions within {_REPLY_TIMEOUT:g} s")
+            return False
+        except (ConnectionLost, NotConnected):
+            return False
+        return True
+
+    async def _update_some(self) -> None:
+        if self._to_unsubscribe:
+            filters = _take(self._to_unsubscribe, _FILTERS_AT_ONCE)
+            self._at_broker.difference_update(filters)
+            await self._broker.unsubscribe(filters)
+            return
+        filters = _take(self._to_subscribe, _FILTERS_AT_ONCE)
+        self._at_broker.update(filters)
+        refused = await self._broker.subscribe(filters)
+        for pattern, reason in refused.items():
+            if pattern not in self._refused:
+                self._refused.add(pattern)
+                text = "%s: the broker refused the subscription of %s: %s"
+                self._log.error(text, self._broker, pattern, reason)
+
+    def _on_cancel(self, subscription: Subscription) -> None:
+        self._receiver.remove(subscription)
+        pattern = subscription.filter
+        self._filters[pattern].remove(subscription)
+        if self._filters[pattern]:
+            return
+        del self._filters[pattern]
+        self._to_subscribe.pop(pattern, None)
+        if pattern in self._at_broker:
+            self._to_unsubscribe[pattern] = None
+            self._update_soon()
+
+    def _on_message(self, message: Message) -> None:
+        self._last_sign = asyncio.get_running_loop().time()
+        self._receiver.receive(message)
+
+    def _set_connected(self) -> None:
+        self._connected.set()
+        self._log.log(
+            logging.DEBUG if self._is_conflict else logging.INFO, "connected to %s", self._broker
+        )
+        for callback in list(self._on_connected.values()):
+            self._call(callback)
+
+    def _set_lost(self, problem: str) -> None:
+        """Note that there is no connection any more, in the step in which it was lost."""
+        self._receiver.disconnected()
+        self._problem = problem
+        if self._updating is not None:
+            self._updating.cancel()
+        if not self.connected:
+            return
+        self._connected.clear()
+        for callback in list(self._on_lost.values()):
+            self._call(callback, problem)
+
+    def _call(self, callback: Callable[..., object], *args: object) -> None:
+        try:
+            callback(*args)
+        except Exception as error:
+            self._log.error(
+                "%s: a callback failed: %s", self._broker, safe_str(error), exc_info=error
+            )
+
+    def _log_outage(self, problem: str, *, is_refused: bool = False) -> None:
+        """Log that there is no connection: once for each outage, then at debug level.
+
+        That the broker is there and refuses the connection is logged even if the outage was.
+        """
+        was_reported = self._refusal_reported if is_refused else self._outage_reported
+        self._outage_reported = True
+        self._refusal_reported |= is_refused
+        level = logging.DEBUG if was_reported else logging.WARNING
+        self._log.log(level, "%s: %s", self._broker, problem)
+
+    async def _end(self) -> None:
+        was_connected = self.connected
+        self._set_lost("this connection was closed")
+        if was_connected and self._will is not None:
+            # The broker does not publish it after a clean end.
+            with contextlib.suppress(BrokerError, TimeoutError):
+                async with asyncio.timeout(_END_TIMEOUT):
+                    await self._broker.publish(self._will)
+        await self._broker.close()
+        await self._receiver.close()
+
+
+def _add(callbacks: dict[object, _F], callback: _F) -> Callable[[], None]:
+    """Add a callback, and return a function that removes it; a second call of it does nothing."""
+    key = object()
+    callbacks[key] = callback
+
+    def remove() -> None:
+        callbacks.pop(key, None)
+
+    return remove
+
+
+def _take(pending: dict[str, None], most: int) -> list[str]:
+    """Remove and return the first of the pending filters."""
+    taken = list(itertools.islice(pending, most))
+    for each in taken:
+        del pending[each]
+    return taken

@@ -1,0 +1,168 @@
+"""Received messages that wait for their handlers, and the order in which they are acknowledged.
+
+Of a state topic, only the last message matters: it replaces one that waits. Events are handled one
+after the other; there may be at most `MAX_EVENTS` of them for each subscription. This module has no
+I/O and no time; `receiver.py` decides when a message is handled.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from eshet.bridges.mqtt.broker import AT_MOST_ONCE, Message
+
+__all__ = ["MAX_EVENTS", "Acknowledgements", "Delivery", "EventQueue", "StateSlot"]
+
+MAX_EVENTS: Final = 10_000
+"""Default for the maximum number of waiting events of one subscription."""
+
+
+class Delivery:
+    """A received message, and how many handlers have not handled it yet.
+
+    Args:
+        message: as received.
+        pending: the number of subscriptions that match its topic.
+    """
+
+    __slots__ = ("message", "pending")
+
+    def __init__(self, message: Message, pending: int) -> None:
+        self.message = message
+        self.pending = pending
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of the payload."""
+        return len(self.message.payload)
+
+
+class StateSlot:
+    """The last message of one topic that waits for one subscription."""
+
+    __slots__ = ("_waiting", "is_busy", "is_ready")
+
+    def __init__(self) -> None:
+        self.is_busy = False
+        """Whether a handler is awaited."""
+        self.is_ready = False
+        """Whether the receiver has noted that something waits here."""
+        self._waiting: Delivery | None = None
+
+    def __bool__(self) -> bool:
+        return self._waiting is not None
+
+    def put(self, delivery: Delivery) -> Delivery | None:
+        """Add a message, and return the waiting one that it replaces, if there was one."""
+        replaced, self._waiting = self._waiting, delivery
+        return replaced
+
+    def pop(self) -> Delivery:
+        """Remove and return the message; there must be one."""
+        delivery, self._waiting = self._waiting, None
+        if delivery is None:
+            raise LookupError("no message waits")
+        return delivery
+
+
+class EventQueue:
+    """The messages that wait for one subscription to events, in order.
+
+    Args:
+        limit: the maximum number of messages.
+    """
+
+    __slots__ = ("_limit", "_waiting", "is_busy", "is_ready")
+
+    def __init__(self, limit: int = MAX_EVENTS) -> None:
+        self.is_busy = False
+        """Whether a handler is awaited."""
+        self.is_ready = False
+        """Whether the receiver has noted that something waits here."""
+        self._limit = limit
+        self._waiting: deque[Delivery] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def put(self, delivery: Delivery) -> Delivery | None:
+        """Add a message, and return the oldest one if it had to be dropped."""
+        self._waiting.append(delivery)
+        return self._waiting.popleft() if len(self._waiting) > self._limit else None
+
+    def pop(self) -> Delivery:
+        """Remove and return the oldest message; there must be one."""
+        return self._waiting.popleft()
+
+
+class Acknowledgements:
+    """The received messages that were not acknowledged yet, in the order of their arrival.
+
+    MQTT wants acknowledgements in this order (MQTT 5.0, section 4.6). So a message that was handled
+    waits for those before it. When a session is resumed, the broker sends all of them again, with
+    their numbers; those that are known are recognized, and not handled twice.
+
+    Args:
+        acknowledge: tells the broker.
+    """
+
+    def __init__(self, acknowledge: Callable[[Message], object]) -> None:
+        self.early: int = 0
+        """How many messages were acknowledged before they were handled; see `add`."""
+        self._acknowledge = acknowledge
+        self._waiting: deque[Delivery] = deque()
+        self._before: dict[int, Delivery] = {}  # of the lost connection
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, delivery: Delivery, limit: int) -> None:
+        """Note a message that was received.
+
+        Args:
+            delivery: of the message.
+            limit: if there are more messages than that, the oldest is acknowledged although it was
+                not handled: a broker that waits for too many drops others without notice.
+        """
+        if delivery.message.qos == AT_MOST_ONCE:
+            return
+        self._waiting.append(delivery)
+        if len(self._waiting) > limit:
+            self.early += 1
+            self._acknowledge(self._waiting.popleft().message)
+        self._acknowledge_handled()
+
+    def take_again(self, message: Message) -> Delivery | None:
+        """Return the delivery of a message that was received before the connection was lost.
+
+        Returns:
+            None for any other message.
+        """
+        delivery = self._before.pop(message.number, None) if self._before else None
+        if delivery is None:
+            return None
+        is_same = delivery.message[:2] == message[:2]  # topic and payload
+        return delivery if is_same else None
+
+    def handled(self, delivery: Delivery) -> None:
+        """Note that one of its handlers has handled a message, or that it was dropped there."""
+        delivery.pending -= 1
+        if not delivery.pending:
+            self._acknowledge_handled()
+
+    def disconnected(self) -> None:
+        """Keep what was not acknowledged, in case that the broker sends it again."""
+        self._before.update((each.message.number, each) for each in self._waiting)
+        self._waiting.clear()
+
+    def not_resumed(self) -> None:
+        """Forget the lost connection, as the broker has done."""
+        self._before.clear()
+
+    def _acknowledge_handled(self) -> None:
+        for delivery in self._handled():
+            self._acknowledge(delivery.message)
+
+    def _handled(self) -> Iterator[Delivery]:
+        while self._waiting and self._waiting[0].pending <= 0:
+            yield self._waiting.popleft()

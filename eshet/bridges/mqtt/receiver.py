@@ -1,0 +1,377 @@
+"""Passes received messages to the handlers of their subscriptions, in turns.
+
+A broker may send ten thousand messages at once. They are read at once: a broker drops messages for
+a client that does not read. Then they are handled in turns of two milliseconds, which leave time
+for everything else in the event loop. Handlers never run while a packet is being read.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from eshet.bridges.mqtt.broker import Message
+from eshet.bridges.mqtt.filters import matches
+from eshet.bridges.mqtt.inbox import (
+    Acknowledgements,
+    Delivery,
+    EventQueue,
+    StateSlot,
+)
+from eshet.scope import is_contained
+from eshet.tasks.starting import is_failure
+from eshet.text import encodable, safe_str, shorten, type_name
+from eshet.user_errors import plain_error
+
+__all__ = ["MAX_PAYLOAD", "MAX_WAITING_BYTES", "Handler", "Receiver", "Subscription"]
+
+Handler = Callable[[Message], Awaitable[object] | None]
+"""Handles a message; an awaitable result is awaited before the message counts as handled."""
+
+TURN: Final = 0.002
+"""Time for messages in one turn of the event loop, in seconds; at least one is handled."""
+
+MAX_PAYLOAD: Final = 256 * 1024
+"""Larger payloads are dropped; in bytes."""
+
+MAX_WAITING_BYTES: Final = 64 * 2**20
+"""Default for the maximum size of all waiting messages; beyond it, the oldest are dropped."""
+
+_MAX_CACHED: Final = 10_000
+"""For how many topics the matching subscriptions are cached."""
+
+_MAX_KINDS: Final = 1_000
+"""How many kinds of errors are logged."""
+
+
+class Subscription:
+    """A handler of the messages whose topics match a filter; made by `MqttConnection.subscribe`.
+
+    Args:
+        pattern: the filter.
+        handle: see `Handler`.
+        events: whether each message is handled, in order, and not only the last of each topic.
+        max_events: how many messages may wait if `events` is set.
+        on_cancel: called once, when this is cancelled.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        handle: Handler,
+        *,
+        events: bool,
+        max_events: int,
+        on_cancel: "Callable[[Subscription], object]",
+    ) -> None:
+        self.filter: Final = pattern
+        """The filter of topics."""
+        self.cancelled = False
+        """Whether messages are no longer handled."""
+        self._handle = handle
+        self._on_cancel = on_cancel
+        self._events = EventQueue(max_events) if events else None
+        self._states: dict[str, StateSlot] = {}
+        # The tasks that it starts belong to whoever subscribed.
+        self._context = contextvars.copy_context()
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.filter!r}{', cancelled' if self.cancelled else ''}>"
+
+    def cancel(self) -> None:
+        """Stop handling messages, also those that wait. A second call does nothing."""
+        if not self.cancelled:
+            self.cancelled = True
+            self._on_cancel(self)
+
+    def queue_of(self, topic: str) -> "EventQueue | StateSlot":
+        """Return where messages of this topic wait."""
+        if self._events is not None:
+            return self._events
+        slot = self._states.get(topic)
+        if slot is None:
+            slot = self._states[topic] = StateSlot()
+        return slot
+
+    def forget(self, topic: str) -> None:
+        """Free the memory of a topic for which nothing waits any more."""
+        self._states.pop(topic, None)
+
+    def call(self, message: Message) -> Awaitable[object] | None:
+        """Call the handler, in the context in which it was subscribed."""
+        return self._context.run(self._handle, message)
+
+    def new_context(self) -> contextvars.Context:
+        """Return a copy of that context, for a task."""
+        return self._context.copy()
+
+
+class Receiver:
+    """Handles the messages of one MQTT connection, also across reconnections.
+
+    Invariants: of each subscription to events, and of each topic of any other, one message is
+    handled at a time, in order; a message is acknowledged when all its handlers have ended.
+
+    Args:
+        name: of the connection, for the log.
+        acknowledge: tells the broker that a message was handled.
+        max_unacknowledged: returns `Broker.max_unacknowledged`.
+        log: for errors of handlers, and for dropped messages.
+        max_waiting_bytes: the maximum size of all waiting messages.
+        clock: returns the time in seconds, to limit turns; None for the clock of the loop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        acknowledge: Callable[[Message], object],
+        max_unacknowledged: Callable[[], int],
+        log: logging.Logger,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.received: int = 0
+        """How many messages were received."""
+        self.dropped: int = 0
+        """How many messages were not handled: events that waited, and those beyond a limit."""
+        self.refused: int = 0
+        """How many of the dropped ones were too large, or had a topic that is not UTF-8."""
+        self.failed: int = 0
+        """How often a handler has failed."""
+        self._name = name
+        self._acknowledgements = Acknowledgements(acknowledge)
+        self._max_unacknowledged = max_unacknowledged
+        self._log = log
+        self._max_waiting_bytes = max_waiting_bytes
+        self._clock = clock
+        self._subscriptions: dict[Subscription, None] = {}
+        self._matching: dict[str, tuple[Subscription, ...]] = {}
+        self._ready: deque[tuple[Subscription, str, EventQueue | StateSlot]] = deque()
+        self._waiting_bytes = 0
+        self._scheduled: asyncio.Handle | None = None
+        self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._logged: set[object] = set()
+
+    @property
+    def acknowledged_early(self) -> int:
+        """How many messages were acknowledged before they were handled."""
+        return self._acknowledgements.early
+
+    def add(self, subscription: Subscription) -> None:
+        """Pass messages to a subscription from now on."""
+        self._subscriptions[subscription] = None
+        self._matching.clear()
+
+    def remove(self, subscription: Subscription) -> None:
+        """Pass no more messages to a subscription that was cancelled."""
+        self._subscriptions.pop(subscription, None)
+        self._matching.clear()
+
+    def receive(self, message: Message) -> None:
+        """Note a received message; it is handled in a later step of the loop."""
+        if self._closed:
+            return
+        again = self._acknowledgements.take_again(message)
+        if again is not None:
+            again.message = message
+            self._acknowledgements.add(again, self._max_unacknowledged())
+            return
+        self.received += 1
+        matching = () if self._is_refused(message) else self._match(message.topic)
+        delivery = Delivery(message, len(matching))
+        for subscription in matching:
+            self._put(subscription, delivery)
+        # After that, as it may acknowledge this message, which has no handler.
+        self._acknowledgements.add(delivery, self._max_unacknowledged())
+
+    def disconnected(self) -> None:
+        """Note that the connection was lost; what waits is still handled."""
+        self._acknowledgements.disconnected()
+
+    def not_resumed(self) -> None:
+        """Note that the broker will not send unacknowledged messages again."""
+        self._acknowledgements.not_resumed()
+
+    async def close(self) -> None:
+        """Drop what waits, and cancel the handlers that are awaited; nothing is received again."""
+        self._closed = True
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        self._ready.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _match(self, topic: str) -> tuple[Subscription, ...]:
+        matching = self._matching.get(topic)
+        if matching is None:
+            matching = tuple(each for each in self._subscriptions if matches(each.filter, topic))
+            if len(self._matching) >= _MAX_CACHED:
+                self._matching.clear()
+            self._matching[topic] = matching
+        return matching
+
+    def _is_refused(self, message: Message) -> bool:
+        topic = message.topic
+        if len(message.payload) > MAX_PAYLOAD:
+            what, reason = "a payload is too large", f"{len(message.payload):,} bytes"
+        elif not topic.isascii() and encodable(topic) != topic:
+            what, reason = "a topic is not UTF-8", "its name can't be encoded"
+        else:
+            return False
+        self.refused += 1
+        self.dropped += 1
+        if self._is_new((what, topic)):
+            self._log.warning(
+                "%s: %s: messages of %s are dropped: %s",
+                self._name,
+                what,
+                encodable(shorten(topic, 200)),
+                reason,
+            )
+        return True
+
+    def _put(self, subscription: Subscription, delivery: Delivery) -> None:
+        topic = delivery.message.topic
+        queue = subscription.queue_of(topic)
+        self._waiting_bytes += delivery.size
+        if (removed := queue.put(delivery)) is not None:
+            self._waiting_bytes -= removed.size
+            self._acknowledgements.handled(removed)
+            if isinstance(queue, EventQueue):
+                self._count_dropped(subscription, "too many events wait")
+        self._set_ready(subscription, topic, queue)
+        while self._waiting_bytes > self._max_waiting_bytes and self._ready:
+            self._drop_oldest()
+
+    def _set_ready(
+        self, subscription: Subscription, topic: str, queue: EventQueue | StateSlot
+    ) -> None:
+        if queue and not queue.is_ready and not queue.is_busy:
+            queue.is_ready = True
+            self._ready.append((subscription, topic, queue))
+        self._schedule()
+
+    def _drop_oldest(self) -> None:
+        subscription, topic, queue = self._ready.popleft()
+        queue.is_ready = False
+        removed = queue.pop()
+        self._waiting_bytes -= removed.size
+        self._acknowledgements.handled(removed)
+        self._count_dropped(subscription, "too many bytes wait")
+        if queue:
+            self._set_ready(subscription, topic, queue)
+        else:
+            subscription.forget(topic)
+
+    def _count_dropped(self, subscription: Subscription, why: str) -> None:
+        self.dropped += 1
+        if self._is_new((why, subscription.filter)):
+            self._log.error(
+                "%s: %s: the oldest messages of %s are dropped, and counted: its handler is too "
+                "slow",
+                self._name,
+                why,
+                subscription.filter,
+            )
+
+    def _schedule(self) -> None:
+        if self._scheduled is None and self._ready and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._scheduled = loop.call_soon(self._take_turn, context=contextvars.Context())
+
+    def _take_turn(self) -> None:
+        time = self._clock or asyncio.get_running_loop().time
+        ends = time() + TURN
+        try:
+            while self._ready:
+                self._handle_next(*self._ready.popleft())
+                if time() >= ends:
+                    break
+        finally:
+            self._scheduled = None
+            self._schedule()
+
+    def _handle_next(
+        self, subscription: Subscription, topic: str, queue: EventQueue | StateSlot
+    ) -> None:
+        queue.is_ready = False
+        delivery = queue.pop()
+        self._waiting_bytes -= delivery.size
+        if subscription.cancelled:
+            self._end(subscription, delivery, queue)
+            return
+        try:
+            result = subscription.call(delivery.message)
+        except BaseException as error:
+            self._end(subscription, delivery, queue)
+            if not is_contained(error, None):
+                raise
+            self._report(error, subscription, delivery.message)
+            return
+        if result is None or not inspect.isawaitable(result):
+            self._end(subscription, delivery, queue)
+            return
+        queue.is_busy = True
+        awaiting = self._await(result, subscription, delivery, queue)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(awaiting, context=subscription.new_context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _await(
+        self,
+        result: Awaitable[object],
+        subscription: Subscription,
+        delivery: Delivery,
+        queue: EventQueue | StateSlot,
+    ) -> None:
+        try:
+            await result
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            self._report(error, subscription, delivery.message)
+        finally:
+            queue.is_busy = False
+            self._end(subscription, delivery, queue)
+
+    def _end(
+        self, subscription: Subscription, delivery: Delivery, queue: EventQueue | StateSlot
+    ) -> None:
+        """Note that a handler has ended, and that the next message of the queue can be handled."""
+        self._acknowledgements.handled(delivery)
+        if queue:
+            self._set_ready(subscription, delivery.message.topic, queue)
+        else:
+            subscription.forget(delivery.message.topic)
+
+    def _report(self, error: BaseException, subscription: Subscription, message: Message) -> None:
+        self.failed += 1
+        error = plain_error(error)
+        frames = traceback.extract_tb(error.__traceback__, limit=-1)
+        place = (frames[-1].filename, frames[-1].lineno) if frames else None
+        if self._is_new((subscription.filter, type(error), place)):
+            self._log.error(
+                "%s: the handler of %s failed for a message of %s: %s: %s; further errors of this "
+                "kind are only counted",
+                self._name,
+                subscription.filter,
+                shorten(message.topic, 200),
+                type_name(error),
+                safe_str(error, 200),
+                exc_info=error,
+            )
+
+    def _is_new(self, kind: object) -> bool:
+        """Whether something of this kind was not logged yet; note that it is now."""
+        if kind in self._logged or len(self._logged) >= _MAX_KINDS:
+            return False
+        self._logged.add(kind)
+        return True
