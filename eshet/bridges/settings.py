@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from eshet.bridges.exceptions import BridgeError
 from eshet.bridges.names import Alias
 from eshet.paths import is_path
-from eshet.settings.kinds import FLAG, LONGEST_TIME, PATH, ValueKind, one_of, seconds, show
+from eshet.settings.kinds import FLAG, LONGEST_TIME, PATH, TEXTS, ValueKind, one_of, seconds, show
 from eshet.settings.table import Table, TableReader, kinds_of, setting
 
 __all__ = ["BrokerUrl", "MqttSettings", "read_bridges"]
@@ -84,12 +84,6 @@ def _topics(value: Any) -> tuple[str, ...]:
     return tuple(map(_topic, value if isinstance(value, list) else [value]))
 
 
-def _patterns(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError
-    return tuple(map(_text, value))
-
-
 def _ages(value: Any) -> Mapping[str, float]:
     if not isinstance(value, Mapping) or not all(
         type(age) in (int, float) and 0 < age <= LONGEST_TIME for age in value.values()
@@ -113,7 +107,6 @@ _TOPICS: Final = ValueKind(
     'a base topic in quotes, such as "zigbee2mqtt", a list of them, or false', _topics
 )
 _AGES: Final = ValueKind('a table of seconds by device, such as {"Hall sensor" = 7200}', _ages)
-_PATTERNS: Final = ValueKind('a list of topics, such as ["garage/#"]', _patterns)
 _CLIENT_ID: Final = ValueKind('a text in quotes, such as "eshet-house"', _text)
 
 
@@ -149,7 +142,7 @@ class MqttSettings:
     tasmota: bool = setting(FLAG, True)
     shelly: bool = setting(FLAG, True)
     discovery: tuple[str, ...] = setting(_TOPICS, ("homeassistant",))
-    topics: tuple[str, ...] = setting(_PATTERNS, ())
+    topics: tuple[str, ...] = setting(TEXTS, ())
     confirm: float | None = setting(seconds(), None)
     stale_after: Mapping[str, float] = field(default_factory=dict, metadata={"kind": _AGES})
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})

@@ -6,7 +6,7 @@ Topics, filters and levels of quality of service (QoS) are those of MQTT 3.1.1 a
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from eshet.exceptions import EshetError
+from eshet.bridges.exceptions import BridgeError
 
 __all__ = [
     "AT_LEAST_ONCE",
@@ -26,7 +26,7 @@ AT_MOST_ONCE: Final = 0
 AT_LEAST_ONCE: Final = 1
 
 
-class BrokerError(EshetError):
+class BrokerError(BridgeError):
     """The broker, or the connection to it, failed."""
 
 

@@ -5,13 +5,14 @@ the topics on which they report.
 """
 
 import functools
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from eshet.bridges.device import Device, Property
-from eshet.bridges.exceptions import WrongKind
+from eshet.bridges.exceptions import BridgeError, WrongKind
 from eshet.bridges.kinds import Flag, Kind, Number, Text
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
@@ -20,6 +21,8 @@ from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
 
 __all__ = ["Shelly1"]
+
+_log: Final = logging.getLogger("eshet.bridges")
 
 _PRESSES: Final = {
     "S": "single",
@@ -155,9 +158,14 @@ class Shelly1:
         self._connection.on_connected(self._ask)
 
     def _ask(self) -> None:
-        for command in (b"announce", b"update"):
-            publishing = self._connection.publish(f"{self._base}/command", command)
-            _ = self._tree.registrations.start(publishing)
+        _ = self._tree.registrations.start(self._ask_all())
+
+    async def _ask_all(self) -> None:
+        try:
+            for command in (b"announce", b"update"):
+                await self._connection.publish(f"{self._base}/command", command)
+        except BridgeError as error:
+            _log.warning("%s", error)
 
     # --- from devices -------------------------------------------------------------------------
 

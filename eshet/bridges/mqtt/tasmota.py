@@ -14,8 +14,9 @@ from eshet.bridges.device import Action, Device, Property
 from eshet.bridges.exceptions import BridgeError, NotAllowed
 from eshet.bridges.kinds import DATA, Flag, Kind, Number, Record, Text
 from eshet.bridges.mqtt.broker import Message
-from eshet.bridges.mqtt.connection import MqttConnection, Subscription
+from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
 
@@ -75,6 +76,11 @@ class Tasmota:
         """Subscribe to the descriptions of devices."""
         self._connection.subscribe(f"{_DISCOVERY}/+/config", self._on_config)
         self._connection.subscribe(f"{_DISCOVERY}/+/sensors", self._on_sensors)
+        self._connection.on_connected(self._ask_all)
+
+    def _ask_all(self) -> None:
+        for device in self._devices.values():
+            device.ask()
 
     def _on_config(self, message: Message) -> None:
         mac = message.topic.split("/")[-2]
@@ -178,7 +184,12 @@ class _TasmotaDevice:
             subscribe(self._topic(2, "SENSOR"), self._on_report),
             subscribe(self._topic(1, "+"), self._on_result, events=True),
         ]
-        self._tree.registrations.start(self._ask_for_states())
+        if self._connection.connected:
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask for what the device does not retain."""
+        _ = self._tree.registrations.start(self._ask_for_states())
 
     def stop(self) -> None:
         """Unsubscribe."""
@@ -294,9 +305,11 @@ class _TasmotaDevice:
                 self._replies.remove(reply)
 
     async def _ask_for_states(self) -> None:
-        """Ask for what the device does not retain."""
-        await self._command("STATE", "")
-        await self._command("STATUS", "10")
+        try:
+            await self._command("STATE", "")
+            await self._command("STATUS", "10")
+        except BridgeError as error:
+            _log.warning("%s", error)
 
     # --- from the device ----------------------------------------------------------------------
 

@@ -585,7 +585,7 @@ def _truncate(
     if len(text) <= length:
         return text
     kept = text[: max(length - len(end), 0)]
-    return (kept if cut_words else kept.rpartition(" ")[0] or kept) + end
+    return f"{kept if cut_words else kept.rpartition(' ')[0] or kept}{end}"
 
 
 _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {

@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple
 from eshet.bridges.device import Action, Device, Property
 from eshet.bridges.exceptions import BridgeError, NotAllowed, WrongKind
 from eshet.bridges.mqtt.broker import Message
-from eshet.bridges.mqtt.connection import MqttConnection, Subscription
+from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.exposes import Exposed, read_exposes
 from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
 from eshet.text import first_names
@@ -197,7 +198,10 @@ class Zigbee2Mqtt:
             wanted[address] = name, definition.get("exposes") or [], _facts_of(each, definition)
         for group in self._groups:
             name = str(group.get("friendly_name") or group["id"])
-            facts = {"kind": "group", "members": len(group.get("members") or [])}
+            facts: Mapping[str, object] = {
+                "kind": "group",
+                "members": len(group.get("members") or []),
+            }
             wanted[f"group {group['id']}"] = name, self._shared_exposes(group), facts
         for address in self._known.keys() - wanted.keys():
             self._forget(address)
@@ -327,10 +331,14 @@ class Zigbee2Mqtt:
             main = next(
                 (key for key in keys if key.partition("_")[0] in ("state", "position")), None
             )
-            if main is not None and known.published.seen is None and self._connection.connected:
-                payload = json.dumps({main: ""}).encode()
+            if main is None or known.published.seen is not None or not self._connection.connected:
+                continue
+            payload = json.dumps({main: ""}).encode()
+            try:
                 await self._connection.publish(f"{self._base}/{known.name}/get", payload)
-                await asyncio.sleep(_ASK_EVERY)
+            except BridgeError as error:
+                _log.warning("%s", error)
+            await asyncio.sleep(_ASK_EVERY)
 
     # --- from devices -------------------------------------------------------------------------
 

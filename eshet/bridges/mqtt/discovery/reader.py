@@ -13,10 +13,11 @@ from typing import Any, Final
 from eshet.bridges.device import Device
 from eshet.bridges.exceptions import BridgeError
 from eshet.bridges.mqtt.broker import Message
-from eshet.bridges.mqtt.connection import MqttConnection, Subscription
+from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.discovery.config import EntityConfig, configs_in
 from eshet.bridges.mqtt.discovery.entity import Entity
 from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.names import segment
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree

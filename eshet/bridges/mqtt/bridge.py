@@ -1,0 +1,202 @@
+"""The MQTT bridge: all devices of one broker, as nodes of an ESHET server."""
+
+import asyncio
+import functools
+import json
+import logging
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+
+from eshet.address import Address
+from eshet.bridges.exceptions import BridgeError, NotAllowed
+from eshet.bridges.inventory import page
+from eshet.bridges.mqtt.broker import Broker, Message
+from eshet.bridges.mqtt.connection import MqttConnection
+from eshet.bridges.mqtt.discovery.reader import DiscoveryReader
+from eshet.bridges.mqtt.paho_broker import Credentials, PahoBroker
+from eshet.bridges.mqtt.raw_topics import RawTopics
+from eshet.bridges.mqtt.shelly1 import Shelly1
+from eshet.bridges.mqtt.shelly_rpc import ShellyRpc
+from eshet.bridges.mqtt.tasmota import Tasmota
+from eshet.bridges.mqtt.zigbee2mqtt import Zigbee2Mqtt
+from eshet.bridges.names import Aliases
+from eshet.bridges.published_device import OFFLINE_AFTER
+from eshet.bridges.settings import MqttSettings
+from eshet.bridges.tree import DeviceTree
+from eshet.client import Client
+from eshet.text import first_names
+
+__all__ = ["MqttBridge"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+_REFRESH: Final = 10.0
+"""Seconds between two looks at the figures of the bridge."""
+
+_CHECK_ALIASES_AFTER: Final = 15.0
+"""Seconds after which aliases that stand for no device are logged."""
+
+
+class MqttBridge:
+    """A bridge to one broker.
+
+    Args:
+        name: of the bridge; its nodes are below `/mqtt/NAME`.
+        settings: its settings.
+        client: registers the nodes; it must be the bridge's own, and is not closed by it.
+        broker: to use in place of that of the settings, as in tests.
+
+    Raises:
+        BridgeError: a file in the settings can't be read.
+    """
+
+    def __init__(
+        self, name: str, settings: MqttSettings, client: Client, broker: Broker | None = None
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._client = client
+        self._directory = f"/mqtt/{name}"
+        self._aliases = Aliases(settings.aliases)
+        self.tree: Final = DeviceTree(
+            client,
+            self._directory,
+            self._aliases,
+            confirm=settings.confirm,
+            stale_after=settings.stale_after,
+        )
+        self.connection: Final = MqttConnection(
+            broker or _broker(name, settings),
+            will=Message(f"eshet/{name}/bridge", b"offline", retained=True, qos=1),
+        )
+        self._going_offline: asyncio.TimerHandle | None = None
+        self._info: Mapping[str, Any] = {}
+
+    async def run(self) -> None:
+        """Publish the devices until this is cancelled."""
+        connection, client = self.connection, self._client
+        await client.state_register(f"{self._directory}/bridge/online")
+        await client.state_register(f"{self._directory}/bridge/info")
+        await client.action_register(
+            f"{self._directory}/bridge/devices", functools.partial(page, self.tree)
+        )
+        await client.action_register(f"{self._directory}/bridge/publish", self._publish)
+        connection.on_connected(self._on_connected)
+        connection.on_lost(self._on_lost)
+        self._start_readers()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(connection.run())
+                tasks.create_task(self._refresh())
+        finally:
+            if self._going_offline is not None:
+                self._going_offline.cancel()
+            await self.tree.close()
+
+    def _start_readers(self) -> None:
+        settings, connection, tree = self._settings, self.connection, self.tree
+        has_native: list[str] = []
+        for base in settings.zigbee2mqtt:
+            Zigbee2Mqtt(connection, tree, base).start()
+            has_native = ["Zigbee2MQTT"]
+        if settings.tasmota:
+            Tasmota(connection, tree).start()
+            has_native.append("Tasmota")
+        if settings.shelly:
+            Shelly1(connection, tree).start()
+            ShellyRpc(connection, tree, f"eshet/{self._name}").start()
+        for prefix in settings.discovery:
+            DiscoveryReader(connection, tree, prefix, has_native).start()
+        if settings.topics:
+            RawTopics(connection, tree, settings.topics).start()
+
+    # --- the broker ---------------------------------------------------------------------------
+
+    def _on_connected(self) -> None:
+        if self._going_offline is not None:
+            self._going_offline.cancel()
+            self._going_offline = None
+        self._show(True)
+        _ = self.tree.registrations.start(self._announce())
+
+    def _on_lost(self, _: str) -> None:
+        if self._going_offline is None:
+            loop = asyncio.get_running_loop()
+            # Values stay for a moment, as a broker that restarts is back soon.
+            self._going_offline = loop.call_later(OFFLINE_AFTER, self._show, False)
+
+    def _show(self, is_online: bool) -> None:
+        self.tree.set_reachable(is_online)
+        changing = self._client.state_changed(f"{self._directory}/bridge/online", is_online)
+        _ = self.tree.registrations.start(changing)
+
+    async def _announce(self) -> None:
+        """Replace the will of an earlier connection."""
+        try:
+            await self.connection.publish(f"eshet/{self._name}/bridge", b"online", retained=True)
+        except BridgeError as error:
+            _log.warning("%s", error)
+
+    async def _publish(
+        self, topic: object = None, payload: object = b"", retained: object = False
+    ) -> None:
+        """Publish any message: bytes and texts as they are, other values as JSON."""
+        if not isinstance(topic, str):
+            raise NotAllowed(topic, "a topic, a payload, and true if it is retained")
+        if isinstance(payload, str):
+            payload = payload.encode()
+        elif not isinstance(payload, bytes):
+            payload = json.dumps(payload).encode()
+        await self.connection.publish(topic, payload, retained=retained is True)
+
+    # --- about itself -------------------------------------------------------------------------
+
+    async def _refresh(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        has_checked = False
+        while True:
+            if not has_checked and loop.time() - started >= _CHECK_ALIASES_AFTER:
+                has_checked = True
+                if unused := self._aliases.unused:
+                    names = ", ".join(first_names(unused))
+                    _log.warning("bridge %s: no device for the alias of %s", self._name, names)
+            info = self._facts()
+            if info != self._info:
+                self._info = info
+                await self._client.state_changed(f"{self._directory}/bridge/info", info)
+            await asyncio.sleep(_REFRESH)
+
+    def _facts(self) -> dict[str, Any]:
+        connection = self.connection
+        return {
+            "broker": str(connection),
+            "problem": connection.problem,
+            "devices": len(self.tree.devices),
+            "received": connection.received,
+            "dropped": connection.dropped,
+            "failed": connection.failed,
+            "reconnects": connection.reconnects,
+            "unused_aliases": first_names(self._aliases.unused),
+        }
+
+
+def _broker(name: str, settings: MqttSettings) -> Broker:
+    url = settings.broker
+    context: ssl.SSLContext | None = None
+    if url.is_encrypted:
+        try:
+            context = ssl.create_default_context(cafile=settings.ca_file)
+        except OSError as error:
+            raise BridgeError(f"can't read certificates in {settings.ca_file}: {error}") from None
+    credentials = None
+    if url.user is not None:
+        credentials = Credentials(url.user, settings.password(name))
+    return PahoBroker(
+        Address(url.host, url.port),
+        client_id=settings.client_id or f"eshet-{socket.gethostname()}-{name}",
+        credentials=credentials,
+        tls=context,
+    )
