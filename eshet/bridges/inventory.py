@@ -27,7 +27,10 @@ def page(tree: DeviceTree, start: int = 0) -> dict[str, Any]:
     """
     rows: list[dict[str, Any]] = []
     size = 0
-    devices = sorted(tree.devices.values(), key=lambda device: device.directory)
+    devices = sorted(
+        (device for device in tree.devices.values() if device.is_listed),
+        key=lambda device: device.directory,
+    )
     for number, device in enumerate(devices[start:], start):
         row = _row(device)
         size += len(codec.pack(row))

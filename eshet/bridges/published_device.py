@@ -131,6 +131,11 @@ class PublishedDevice:
     # --- for the tree -------------------------------------------------------------------------
 
     @property
+    def is_listed(self) -> bool:
+        """Whether it is a device of the house, and not a part of the bridge itself."""
+        return self.declared.info.get("kind") is not None
+
+    @property
     def is_current(self) -> bool:
         """Whether the values of its properties are current."""
         return self._tree.reachable and self.online is not False and not self._is_stale

@@ -5,10 +5,13 @@ init             writes a first rule and its test
 templates        the files that `init` writes
 list             lists the rules of a running runner and their states
 control          reload, enable, disable, restart
+devices          lists the devices of bridges, and writes their paths as a module
 audit            queries the audit trail
 completion       completes names of rules in the shell
 runner_client    finds a running runner and calls its actions
 table            the table of rules
+device_table     the table of devices
+stubs            generates a module with the paths of devices
 options          options that several commands share
 time_option      points in time as option values
 
@@ -20,6 +23,7 @@ import click
 from eshet.program import Program
 from eshet_rules.cli.audit import audit
 from eshet_rules.cli.control import disable, enable, reload, restart
+from eshet_rules.cli.devices import devices
 from eshet_rules.cli.init import init
 from eshet_rules.cli.list import list_
 from eshet_rules.cli.run import run
@@ -33,5 +37,5 @@ def main() -> None:
     """Run automation rules for a programmable house."""
 
 
-for _command in (audit, disable, enable, init, list_, reload, restart, run):
+for _command in (audit, devices, disable, enable, init, list_, reload, restart, run):
     main.add_command(_command)

@@ -46,7 +46,7 @@ def _of_runner(server: str | None, runner: str | None, config: Path | None) -> s
 
     async def request(running: Runner) -> None:
         async with asyncio.timeout(_TIMEOUT):
-            for rule in (await running.rules())[0]:
+            for rule in (await running.reports()).rules:
                 names.update((rule["rule"], rule["module"]))
 
     with contextlib.redirect_stderr(io.StringIO()):

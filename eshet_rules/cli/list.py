@@ -41,7 +41,7 @@ def list_(
 
     For each rule: its state and since when, version, restarts, numbers of running and waiting
     tasks, strategy, the paths that it reads and writes, those of them that nothing provides, and
-    its last error.
+    its last error. Below, the bridges to devices, if there are any.
     """
     from eshet.exceptions import Disconnected
     from eshet.unknown import Unknown
@@ -53,18 +53,19 @@ def list_(
     colours = shows_colours(sys.stdout)
 
     async def shown(running: Runner) -> str:
-        rules, broken = await running.rules()
+        rules, broken, bridges = await running.reports()
         if names:
             rules, broken = _named(rules, broken, names)
+            bridges = []
         provided = await running.provided()
         if provided is not None:  # None if the server does not support the query
             for rule in rules:
                 used = {*rule["reads"], *rule["writes"]}
                 rule["not_provided"] = sorted(used - provided)
         if as_json:
-            return json.dumps({"rules": rules, "broken": broken})
+            return json.dumps({"rules": rules, "broken": broken, "bridges": bridges})
         width = shutil.get_terminal_size((80, 24)).columns
-        return table(rules, broken, width=width, wraps=sys.stdout.isatty())
+        return table(rules, broken, bridges, width=width, wraps=sys.stdout.isatty())
 
     async def request(running: Runner) -> None:
         if not watch:

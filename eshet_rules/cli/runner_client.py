@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from eshet.address import Address
 from eshet.client import Client
@@ -18,7 +18,7 @@ from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner
 from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.server import check_server
 
-__all__ = ["Runner", "ask"]
+__all__ = ["Reports", "Runner", "ask", "ask_server"]
 
 _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_directory")
 """Error codes of a server for a path that does not exist."""
@@ -29,6 +29,20 @@ _QUERY_TIMEOUTS: Final = {"list": 5.0}
 
 _TIMEOUT: Final = 120.0
 """Timeout of all other actions, in seconds: they set up rules, which may be slow."""
+
+
+class Reports(NamedTuple):
+    """What a runner reports.
+
+    Args:
+        rules: a report on each rule.
+        broken: the errors of modules that failed to load, by module.
+        bridges: a report on each bridge.
+    """
+
+    rules: list[dict[str, Any]]
+    broken: dict[str, str]
+    bridges: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -71,16 +85,14 @@ class Runner:
                 raise await self._absent() from None
             raise RefusedByRunner(printable(str(error.value))) from None
 
-    async def rules(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        """Return the runner's reports on all its rules, and the modules that failed to load."""
+    async def reports(self) -> "Reports":
+        """Return what the runner reports."""
         rules: list[dict[str, Any]] = []
-        after: str | None = ""
-        broken: dict[str, str] = {}
-        while after is not None:
-            page = await self.call("list", after)
+        page: dict[str, Any] = {"next": ""}
+        while page["next"] is not None:
+            page = await self.call("list", page["next"])
             rules += page["rules"]
-            after, broken = page["next"], page.get("broken", {})
-        return rules, broken
+        return Reports(rules, page.get("broken", {}), page.get("bridges", []))
 
     async def provided(self) -> frozenset[str] | None:
         """Return the paths that have an owner; None if the server does not support the query."""
@@ -123,15 +135,37 @@ def ask(
         config: the configuration file; None for the one in the rules folder.
     """
 
-    async def work() -> None:
+    async def work(client: Client, address: str, configured: str | None) -> None:
+        name = runner or configured or await _only_name(client, address)
+        await request(Runner(client, name, address))
+
+    _run(work, server, config)
+
+
+def ask_server(
+    request: Callable[[Client], Awaitable[None]], server: str | None, config: Path | None
+) -> None:
+    """Connect to the server of the runners and run a request; see `ask`."""
+
+    async def work(client: Client, address: str, configured: str | None) -> None:
+        await request(client)
+
+    _run(work, server, config)
+
+
+def _run(
+    work: Callable[[Client, str, str | None], Awaitable[None]],
+    server: str | None,
+    config: Path | None,
+) -> None:
+    async def connect() -> None:
         configuration = _configuration(config)
         address = server or configuration.server.address or str(Address("127.0.0.1"))
         async with _connected(address) as client:
-            name = runner or configuration.server.name or await _only_name(client, address)
-            await request(Runner(client, name, address))
+            await work(client, address, configuration.server.name)
 
     with exit_on_errors():
-        asyncio.run(work())
+        asyncio.run(connect())
 
 
 def _configuration(config: Path | None) -> Configuration:

@@ -23,6 +23,7 @@ _DETAILS: Final = ("reads", "writes")
 def table(
     rules: Iterable[Mapping[str, Any]],
     broken: Mapping[str, str],
+    bridges: Iterable[Mapping[str, Any]] = (),
     *,
     width: int = 80,
     wraps: bool = False,
@@ -32,6 +33,7 @@ def table(
     Args:
         rules: the runner's reports on them.
         broken: by the name of each module that failed to load, the error.
+        bridges: the runner's reports on its bridges.
         width: maximum width in characters. Columns that do not fit are left out; the strategy is
             then shown as a detail.
         wraps: whether the details are wrapped to the width as well.
@@ -54,6 +56,7 @@ def table(
             click.style(f"{_one_line(module)}: the present version is not loaded", fg="red"),
             _dim(_detail(problem)),
         ]
+    lines += map(_bridge, bridges)
     return "\n".join(lines)
 
 
@@ -71,6 +74,14 @@ def _row(rule: Mapping[str, Any]) -> tuple[str, ...]:
             rule["strategy"],
         )
     )
+
+
+def _bridge(bridge: Mapping[str, Any]) -> str:
+    state, colour = ("connected", "green") if bridge["connected"] else ("not connected", "red")
+    text = f"bridge {bridge['bridge']}: {click.style(state, fg=colour)} to {bridge['server']}"
+    if bridge["problem"]:
+        return f"{text}: {_one_line(bridge['problem'])}"
+    return f"{text}, {bridge['devices']} devices"
 
 
 def _line(row: Sequence[str], widths: Sequence[int], colour: str | None = None) -> str:

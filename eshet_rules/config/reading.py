@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from eshet.bridges.settings import read_bridges
 from eshet.settings.kinds import FLAG, show
 from eshet.settings.problem import Problem, SettingsError
 from eshet.settings.table import Table, TableReader, dotted, kinds_of
@@ -134,9 +135,13 @@ class _Reader(TableReader):
             "supervision": lambda: self._supervision,
             "strategy": lambda: self._strategy(("strategy",), self._content["strategy"]),
             "rules": self._patterns,
+            "bridges": lambda: read_bridges(self, self._content),
         }
-        for key in self._content.keys() - read.keys():
-            self.unknown((key,), read)
+        known = {*read, "alias"}
+        for key in self._content.keys() - known:
+            self.unknown((key,), known)
+        if "alias" in self._content and "bridges" not in self._content:
+            self.problem(("alias",), "there is no bridge in this file, so these stand for nothing")
         present = {key: make() for key, make in read.items() if key in self._content}
         return Configuration(**present, file=self._path)
 

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from eshet.bridges.settings import MqttSettings
 from eshet.client.receiver import MAX_WAITING_BYTES
 from eshet.settings.kinds import (
     ADDRESS,
@@ -204,6 +205,7 @@ class Configuration:
         strategy: `[strategy]`, for rules that choose none themselves.
         rules: see `Pattern`, in the order of the file. If several match a rule, the last one with
             a setting counts; each parameter and each limit is a setting of its own.
+        bridges: `[bridges.NAME]` by name, with the aliases of `[alias]`.
         file: the path of the configuration file, which may not exist.
     """
 
@@ -215,6 +217,7 @@ class Configuration:
     supervision: RuleLimits = RuleLimits()
     strategy: TaskStrategy | None = None
     rules: tuple[Pattern, ...] = ()
+    bridges: Mapping[str, MqttSettings] = field(default_factory=dict)
     file: Path = Path("eshet-rules.toml")
 
     def for_rule(self, rule: str) -> RuleSettings:

@@ -18,6 +18,7 @@ from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
 from eshet_rules.modules.discovery import check_folder
+from eshet_rules.runner.bridges import BRIDGE
 from eshet_rules.runner.connections import ConnectionObserver, Connections
 from eshet_rules.runner.lock import locked, locked_trail
 from eshet_rules.runner.runner import Runner
@@ -141,7 +142,7 @@ def _client_maker(
     recorder: Recorder | None,
     max_waiting_bytes: int,
 ) -> Callable[[str], Client]:
-    """Return a function that makes the client of a module.
+    """Return a function that makes the client of a module, of a bridge, or of the runner itself.
 
     Its client id stays the same across restarts, so that the server drops the connection of a
     runner that was killed. Two running runners must not share ids, as they would disconnect each
@@ -166,7 +167,7 @@ def _client_maker(
         with use_actor(Actor(module=module or None)):
             client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
             client = Client(server=server, client_id=client_id, max_waiting_bytes=max_waiting_bytes)
-        client.attach(observer if module else own)
+        client.attach(own if module == "" or module.startswith(BRIDGE) else observer)
         return client
 
     return make

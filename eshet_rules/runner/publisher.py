@@ -83,6 +83,7 @@ class Publisher:
         log: receives refused commands and failures to publish.
         folder: the rules folder.
         redaction: removes secrets from published texts.
+        bridges: returns the reports on the bridges, as plain data.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Publisher:
         log: FilteringBoundLogger,
         folder: Path,
         redaction: Redaction | None = None,
+        bridges: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         self._client = client
         self._base: Final = f"{ROOT}/{name}"
@@ -101,6 +103,7 @@ class Publisher:
         self._control = control
         self._log = log
         self._redaction: Final = redaction or Redaction()
+        self._bridges = bridges
         self._scope = self._new_scope()
         self._constant: Final = {
             "name": name,
@@ -223,7 +226,12 @@ class Publisher:
             if page and length > _PAGE:
                 return {"rules": page, "next": page[-1]["rule"]}
             page.append(plain)
-        return {"rules": page, "next": None, "broken": self._broken_modules()}
+        return {
+            "rules": page,
+            "next": None,
+            "broken": self._broken_modules(),
+            "bridges": self._bridges(),
+        }
 
     def _plain(self, report: RuleReport) -> dict[str, Any]:
         """Return a report as plain data without secrets."""

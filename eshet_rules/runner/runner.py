@@ -32,6 +32,7 @@ from eshet_rules.modules.watcher import watch, watch_file
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
+from eshet_rules.runner.bridges import Bridges
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.overrides import RuleOverrides
@@ -56,7 +57,8 @@ class Runner:
     Args:
         folder: the rules folder.
         log: receives all log messages.
-        make_client: makes the client of a module by its name; an empty name means the runner.
+        make_client: makes the client of a module or a bridge by its name; an empty name means the
+            runner. See `BRIDGE`.
         place: the state folder; None to keep no state.
         configuration: the initial configuration.
         only: a glob of the rules or modules to run.
@@ -107,6 +109,7 @@ class Runner:
             if checkpoint is None
             else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
         )
+        self._bridges = Bridges(make_client, log)
         self._systemd = Notifier()
         self._guard = guard
         self._watching = contextlib.ExitStack()
@@ -149,6 +152,7 @@ class Runner:
             file: the configuration file.
             reload: whether to reload changed files.
         """
+        self._bridges.configure(self._configuration.bridges)
         contents = self._watch() if reload else _once(self._discovery)
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
@@ -161,6 +165,7 @@ class Runner:
                         "systemd watchdog": self._systemd.keep_alive,
                         "systemd status": lambda: self._systemd.report_status(self._status),
                         "hang-up": lambda: self._reload_at(hangup, file),
+                        "bridges": self._bridges.run,
                         "watcher": lambda: self._follow_folder(next(watches), tasks),
                     }
                     if self._checkpoint_writer is not None:
@@ -282,6 +287,7 @@ class Runner:
                 )
         else:
             await self._control.configure(configuration)
+            self._bridges.configure(configuration.bridges)
 
     @contextlib.asynccontextmanager
     async def _publisher(self) -> AsyncIterator[Publisher]:
@@ -293,6 +299,7 @@ class Runner:
             self._log,
             self._folder,
             self._redaction,
+            self._bridges.reports,
         )
         try:
             yield publisher

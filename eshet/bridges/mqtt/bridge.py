@@ -1,6 +1,7 @@
 """The MQTT bridge: all devices of one broker, as nodes of an ESHET server."""
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
@@ -73,6 +74,12 @@ class MqttBridge:
         )
         self._going_offline: asyncio.TimerHandle | None = None
         self._info: Mapping[str, Any] = {}
+        self._connection_changed: Final = asyncio.Event()
+
+    @property
+    def device_count(self) -> int:
+        """How many devices there are."""
+        return sum(device.is_listed for device in self.tree.devices.values())
 
     async def run(self) -> None:
         """Publish the devices until this is cancelled."""
@@ -129,6 +136,7 @@ class MqttBridge:
 
     def _show(self, is_online: bool) -> None:
         self.tree.set_reachable(is_online)
+        self._connection_changed.set()
         changing = self._client.state_changed(f"{self._directory}/bridge/online", is_online)
         _ = self.tree.registrations.start(changing)
 
@@ -154,6 +162,7 @@ class MqttBridge:
     # --- about itself -------------------------------------------------------------------------
 
     async def _refresh(self) -> None:
+        """Publish the facts about the bridge whenever they have changed."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         has_checked = False
@@ -167,14 +176,16 @@ class MqttBridge:
             if info != self._info:
                 self._info = info
                 await self._client.state_changed(f"{self._directory}/bridge/info", info)
-            await asyncio.sleep(_REFRESH)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._connection_changed.wait(), _REFRESH)
+            self._connection_changed.clear()
 
     def _facts(self) -> dict[str, Any]:
         connection = self.connection
         return {
             "broker": str(connection),
             "problem": connection.problem,
-            "devices": len(self.tree.devices),
+            "devices": self.device_count,
             "received": connection.received,
             "dropped": connection.dropped,
             "failed": connection.failed,

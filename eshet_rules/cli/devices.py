@@ -1,0 +1,93 @@
+"""`eshet-rules devices`."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eshet_rules.cli.options import Command, runner_options
+
+if TYPE_CHECKING:
+    from eshet.client import Client
+
+__all__ = ["devices"]
+
+
+@click.command(cls=Command)
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the devices as one line of JSON.")
+@click.option(
+    "--stubs",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a Python module with the paths of all devices, for editors and type checkers.",
+)
+@runner_options
+def devices(
+    names: tuple[str, ...],
+    as_json: bool,
+    stubs: Path | None,
+    server: str | None,
+    runner: str | None,
+    config: Path | None,
+) -> None:
+    """List the devices of all bridges: all, or NAMES.
+
+    NAMES are globs of names or paths of devices.
+
+    For each device: its path, kind and model, whether it is online, when it last reported, its
+    battery, and its nodes: states with their types (=: can be set), events (!) and actions (()).
+    """
+    from eshet_rules.cli.device_table import device_table
+    from eshet_rules.cli.runner_client import ask_server
+    from eshet_rules.cli.stubs import stubs_of
+    from eshet_rules.logs import shows_colours
+
+    found: list[dict[str, Any]] = []
+
+    async def request(client: "Client") -> None:
+        found.extend([each async for each in _devices(client) if _is_named(each, names)])
+
+    ask_server(request, server, config)
+    if stubs is not None:
+        stubs.write_text(stubs_of(found))
+        click.echo(f"wrote {stubs}")
+    elif as_json:
+        click.echo(json.dumps(found))
+    elif found:
+        click.echo(device_table(found), color=shows_colours(sys.stdout))
+    else:
+        click.echo("no devices; configure a bridge: see docs/howto/devices.md", err=True)
+
+
+async def _devices(client: "Client") -> AsyncIterator[dict[str, Any]]:
+    """Iterate over the devices of all bridges of a server."""
+    from eshet.exceptions import ErrorValue
+
+    try:
+        _, entries = await client.action_call("/meta/ls", "/mqtt")
+    except ErrorValue:
+        return
+    for name, _ in entries:
+        start: int | None = 0
+        while start is not None:
+            try:
+                page = await client.action_call(f"/mqtt/{name}/bridge/devices", start)
+            except ErrorValue:
+                break
+            for device in page["devices"]:
+                yield device
+            start = page["next"]
+
+
+def _is_named(device: Mapping[str, Any], names: Iterable[str]) -> bool:
+    from fnmatch import fnmatchcase
+
+    patterns = list(names)
+    return not patterns or any(
+        fnmatchcase(text, pattern)
+        for pattern in patterns
+        for text in (device["name"], device["directory"])
+    )

@@ -1,0 +1,98 @@
+"""Runs the configured bridges beside the rules, each supervised on its own."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.bridges.mqtt.bridge import MqttBridge
+from eshet.bridges.settings import MqttSettings
+from eshet.client import Client
+from eshet.text import safe_str
+from eshet_rules.runner.components import keep_running
+
+__all__ = ["BRIDGE", "Bridges"]
+
+BRIDGE: Final = "bridge "
+"""What the names of the clients of bridges begin with; no module has such a name."""
+
+
+class Bridges:
+    """The bridges of a runner.
+
+    Args:
+        make_client: makes a client by its name; see `BRIDGE`.
+        log: receives failures.
+    """
+
+    def __init__(self, make_client: Callable[[str], Client], log: FilteringBoundLogger) -> None:
+        self._make_client = make_client
+        self._log = log
+        self._wanted: Mapping[str, MqttSettings] = {}
+        self._changed: Final = asyncio.Event()
+        self._running: dict[str, tuple[MqttSettings, asyncio.Task[None]]] = {}
+        self._bridges: dict[str, MqttBridge] = {}
+        self._errors: dict[str, str] = {}
+
+    def configure(self, wanted: Mapping[str, MqttSettings]) -> None:
+        """Run these bridges, and no others; those whose settings are the same go on."""
+        self._wanted = dict(wanted)
+        self._changed.set()
+
+    def reports(self) -> list[dict[str, Any]]:
+        """Return what is known of each bridge, as plain data."""
+        return [self._report(name) for name in sorted(self._wanted)]
+
+    async def run(self) -> None:
+        """Run the configured bridges until this is cancelled."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                for name, (settings, task) in list(self._running.items()):
+                    if self._wanted.get(name) != settings or task.done():
+                        await self._stop(name)
+                for name, settings in self._wanted.items():
+                    if name not in self._running:
+                        self._running[name] = settings, self._start(name, settings)
+        finally:
+            self._changed.set()  # whoever runs this again starts them
+            for name in list(self._running):
+                await self._stop(name)
+
+    def _start(self, name: str, settings: MqttSettings) -> asyncio.Task[None]:
+        async def run() -> None:
+            client = self._make_client(f"{BRIDGE}{name}")
+            try:
+                bridge = self._bridges[name] = MqttBridge(name, settings, client)
+                await bridge.run()
+            except Exception as error:
+                self._errors[name] = safe_str(error)
+                raise
+            finally:
+                self._bridges.pop(name, None)
+                await client.close()
+
+        return asyncio.create_task(keep_running(f"{BRIDGE}{name}", run, self._log))
+
+    async def _stop(self, name: str) -> None:
+        _, task = self._running.pop(name)
+        self._errors.pop(name, None)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    def _report(self, name: str) -> dict[str, Any]:
+        settings, bridge = self._wanted[name], self._bridges.get(name)
+        problem = (
+            self._errors.get(name, "not started") if bridge is None else (bridge.connection.problem)
+        )
+        return {
+            "bridge": name,
+            "server": str(settings.broker),
+            "connected": bridge is not None and bridge.connection.connected,
+            "devices": 0 if bridge is None else bridge.device_count,
+            "problem": problem,
+        }
