@@ -10,6 +10,7 @@ password_file = "mqtt-password"
 "/house/front_door/open" = "not z2m/Front door/contact"
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from eshet.paths import is_path
 from eshet.settings.kinds import FLAG, LONGEST_TIME, PATH, TEXTS, ValueKind, one_of, seconds, show
 from eshet.settings.table import Table, TableReader, kinds_of, setting
 
-__all__ = ["BrokerUrl", "MqttSettings", "read_bridges"]
+__all__ = ["BrokerUrl", "MqttSettings", "PublishedPath", "read_bridges"]
 
 _SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
 """The schemes of brokers' URLs, and their ports."""
@@ -92,6 +93,12 @@ def _ages(value: Any) -> Mapping[str, float]:
     return {str(name): float(age) for name, age in value.items()}
 
 
+def _number(value: Any) -> float:
+    if type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    raise ValueError
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str) and value:
         return value
@@ -108,6 +115,31 @@ _TOPICS: Final = ValueKind(
 )
 _AGES: Final = ValueKind('a table of seconds by device, such as {"Hall sensor" = 7200}', _ages)
 _CLIENT_ID: Final = ValueKind('a text in quotes, such as "eshet-house"', _text)
+_TEXT: Final = ValueKind("a text in quotes", _text)
+_NUMBER: Final = ValueKind("a number", _number)
+
+
+@dataclass(frozen=True)
+class PublishedPath:
+    """`[bridges.NAME.publish."GLOB"]`: nodes that Home Assistant shows as entities.
+
+    Args:
+        settable: whether they can be set from there.
+        name: the name of the entity; by default, the last part of the path.
+        unit: of numbers, such as `"°C"`.
+        min: the smallest number that can be set.
+        max: the largest number that can be set.
+        step: the step between these numbers.
+        options: the texts that can be set.
+    """
+
+    settable: bool = setting(FLAG, False)
+    name: str = setting(_TEXT, "")
+    unit: str = setting(_TEXT, "")
+    min: float | None = setting(_NUMBER, None)
+    max: float | None = setting(_NUMBER, None)
+    step: float | None = setting(_NUMBER, None)
+    options: tuple[str, ...] = setting(TEXTS, ())
 
 
 @dataclass(frozen=True)
@@ -145,6 +177,8 @@ class MqttSettings:
     topics: tuple[str, ...] = setting(TEXTS, ())
     confirm: float | None = setting(seconds(), None)
     stale_after: Mapping[str, float] = field(default_factory=dict, metadata={"kind": _AGES})
+    publish: Mapping[str, PublishedPath] = field(default_factory=dict, metadata={"kind": None})
+    """What is published on the broker, by globs of paths."""
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
     """Those of `[alias]` for this bridge."""
 
@@ -190,9 +224,14 @@ def read_bridges(reader: TableReader, content: Table) -> dict[str, MqttSettings]
             )
         if "type" not in given:
             reader.problem(keys, 'write type = "mqtt"')
-        kinds = {key: kind for key, kind in kinds_of(MqttSettings).items() if key != "aliases"}
+        publish = {
+            glob: reader.settings(PublishedPath, (*keys, "publish", glob), how)
+            for glob, how in reader.table((*keys, "publish"), given.pop("publish", {})).items()
+        }
+        kinds = kinds_of(MqttSettings)
+        del kinds["aliases"], kinds["publish"]
         bridges[name] = MqttSettings(
-            **reader.values(kinds, keys, given), aliases=aliases.get(name, {})
+            **reader.values(kinds, keys, given), publish=publish, aliases=aliases.get(name, {})
         )
     return bridges
 

@@ -17,6 +17,7 @@ from eshet.bridges.mqtt.broker import Broker, Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.discovery.reader import DiscoveryReader
 from eshet.bridges.mqtt.paho_broker import Credentials, PahoBroker
+from eshet.bridges.mqtt.publishing import Publishing
 from eshet.bridges.mqtt.raw_topics import RawTopics
 from eshet.bridges.mqtt.shelly1 import Shelly1
 from eshet.bridges.mqtt.shelly_rpc import ShellyRpc
@@ -97,6 +98,8 @@ class MqttBridge:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(connection.run())
                 tasks.create_task(self._refresh())
+                if self._settings.publish:
+                    tasks.create_task(self._publishing().run())
         finally:
             if self._going_offline is not None:
                 self._going_offline.cancel()
@@ -118,6 +121,11 @@ class MqttBridge:
             DiscoveryReader(connection, tree, prefix, has_native).start()
         if settings.topics:
             RawTopics(connection, tree, settings.topics).start()
+
+    def _publishing(self) -> Publishing:
+        settings = self._settings
+        prefix = (*settings.discovery, "homeassistant")[0]
+        return Publishing(self.connection, self._client, self._name, settings.publish, prefix)
 
     # --- the broker ---------------------------------------------------------------------------
 

@@ -1,0 +1,282 @@
+"""Publishes chosen nodes of the server on a broker, and announces them to Home Assistant.
+
+    eshet/NAME/bridge         `online`, or `offline` by the will of the connection (retained)
+    eshet/NAME/PATH           the value of a state as JSON (retained), or the payload of an event
+    eshet/NAME/PATH/online    whether the state is known: `online` or `offline` (retained)
+    eshet/NAME/PATH/set       receives new values for a state that may be set
+
+All nodes of one directory are one device. Announcements have the form of
+https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload, and are repeated when
+Home Assistant has started.
+"""
+
+import asyncio
+import contextlib
+import functools
+import json
+import logging
+import random
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.mqtt.broker import Message
+from eshet.bridges.mqtt.connection import MqttConnection
+from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.settings import PublishedPath
+from eshet.client import Client
+from eshet.exceptions import EshetError
+from eshet.unknown import Unknown
+
+__all__ = ["Publishing"]
+
+_log: Final = logging.getLogger("eshet.bridges")
+
+_BIRTH_DELAY: Final = (1.0, 5.0)
+"""Seconds between the start of Home Assistant and new announcements, at random: it would be busy if
+all bridges announced their devices at once."""
+
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the nodes of the server; rules register many of them at once."""
+
+_KINDS: Final = ("state", "event", "action")
+
+
+class Publishing:
+    """Publishes nodes.
+
+    Args:
+        connection: to the broker.
+        client: observes the nodes.
+        name: of the bridge.
+        paths: what to publish: globs of paths, and how.
+        prefix: the first part of the topics of announcements.
+    """
+
+    def __init__(
+        self,
+        connection: MqttConnection,
+        client: Client,
+        name: str,
+        paths: Mapping[str, PublishedPath],
+        prefix: str,
+    ) -> None:
+        self._connection = connection
+        self._client = client
+        self._name = name
+        self._paths = paths
+        self._prefix = prefix
+        self._nodes: dict[str, _Node] = {}
+        self._to_send: dict[str, tuple[bytes, bool]] = {}  # the last payload of each topic
+        self._has_work: Final = asyncio.Event()
+        self._retained: dict[str, bytes] = {}  # by topic
+
+    async def run(self) -> None:
+        """Publish until this is cancelled."""
+        self._connection.subscribe(f"{self._prefix}/status", self._on_status)
+        forget = self._connection.on_connected(self._send_all)
+        look = asyncio.Event()
+        await self._client.event_listen_cb("/meta/changed", lambda _: look.set())
+        look.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send())
+                while True:
+                    await look.wait()
+                    look.clear()
+                    await self._find_nodes()
+                    await asyncio.sleep(_LOOK_EVERY)
+        finally:
+            forget()
+
+    # --- nodes --------------------------------------------------------------------------------
+
+    async def _find_nodes(self) -> None:
+        """Observe nodes that have come to the server."""
+        after: list[object] = []
+        while True:
+            try:
+                page = await self._client.action_call("/meta/tree", *after)
+            except EshetError as error:
+                _log.warning("can't list the nodes of the server: %s", error)
+                return
+            for path, kind, owner, *_ in page["nodes"]:
+                if owner is not None and kind in _KINDS and path not in self._nodes:
+                    await self._add(path, kind)
+            if page["next"] is None:
+                return
+            after = [page["next"]]
+
+    async def _add(self, path: str, kind: str) -> None:
+        how = next((self._paths[glob] for glob in self._paths if fnmatchcase(path, glob)), None)
+        if how is None or path.startswith(("/meta/", "/mqtt/")):
+            return
+        node = self._nodes[path] = _Node(path, kind, how, f"eshet/{self._name}{path}")
+        if kind == "event":
+            await self._client.event_listen_cb(path, functools.partial(self._on_event, node))
+        elif kind == "state":
+            if how.settable:
+                self._connection.subscribe(
+                    f"{node.topic}/set", functools.partial(self._on_set, node), events=True
+                )
+            show = functools.partial(self._on_value, node)
+            show(await self._client.state_observe(path, show))
+        if kind == "action":
+            self._connection.subscribe(
+                f"{node.topic}/set", functools.partial(self._on_press, node), events=True
+            )
+        self._announce(node.directory)
+
+    def _on_value(self, node: "_Node", value: object) -> None:
+        if value is Unknown:
+            self._publish(f"{node.topic}/online", b"offline", retained=True)
+            return
+        component = node.component_of(value)
+        if component != node.component:
+            node.component = component
+            self._announce(node.directory)
+        self._publish(node.topic, _json(value), retained=True)
+        self._publish(f"{node.topic}/online", b"online", retained=True)
+
+    def _on_event(self, node: "_Node", payload: object) -> None:
+        message = _json({"event_type": "event", "payload": payload})
+        self._publish(node.topic, message, retained=False)
+
+    async def _on_set(self, node: "_Node", message: Message) -> None:
+        if not message.payload:
+            return
+        if message.retained:
+            # It would be carried out again at each connection.
+            _log.warning("%s: a retained command is ignored and removed", message.topic)
+            await self._connection.publish(message.topic, b"", retained=True)
+            return
+        value: object = message.payload.decode(errors="replace")
+        if node.component not in ("select", "text"):
+            with contextlib.suppress(ValueError):
+                value = parse(message.payload)
+        try:
+            await self._client.set(node.path, value)
+        except EshetError as error:
+            _log.warning("%s", error)
+
+    async def _on_press(self, node: "_Node", message: Message) -> None:
+        if message.retained or not message.payload:
+            return
+        try:
+            await self._client.action_call(node.path)
+        except EshetError as error:
+            _log.warning("%s", error)
+
+    # --- announcements ------------------------------------------------------------------------
+
+    def _on_status(self, message: Message) -> None:
+        if message.payload == b"online" and not message.retained:
+            loop = asyncio.get_running_loop()
+            loop.call_later(random.uniform(*_BIRTH_DELAY), self._send_all)  # noqa: S311
+
+    def _announce(self, directory: str) -> None:
+        components = {
+            node.path.rpartition("/")[2]: node.announcement(self._name)
+            for node in self._nodes.values()
+            if node.directory == directory and node.component is not None
+        }
+        if not components:
+            return
+        device_id = f"eshet_{self._name}{directory.replace('/', '_')}"
+        message = {
+            "dev": {"ids": [device_id], "name": directory.strip("/").replace("/", " ")},
+            "o": {"name": "eshet", "url": "https://pypi.org/project/eshet-rules/"},
+            "cmps": components,
+        }
+        topic = f"{self._prefix}/device/{device_id}/config"
+        self._publish(topic, _json(message), retained=True)
+
+    def _send_all(self) -> None:
+        """Publish everything again: the broker or Home Assistant may have lost it."""
+        # Announcements come first: without them, nobody listens to the states.
+        states = f"eshet/{self._name}/"
+        for topic in sorted(self._retained, key=lambda topic: topic.startswith(states)):
+            self._publish(topic, self._retained[topic], retained=True)
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def _publish(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        self._to_send.pop(topic, None)  # it moves to the end
+        self._to_send[topic] = payload, retained
+        if retained:
+            self._retained[topic] = payload
+        self._has_work.set()
+
+    async def _send(self) -> None:
+        while True:
+            await self._has_work.wait()
+            while self._to_send:
+                topic = next(iter(self._to_send))
+                payload, retained = self._to_send.pop(topic)
+                try:
+                    await self._connection.publish(topic, payload, retained=retained)
+                except BridgeError as error:
+                    _log.warning("%s", error)
+            self._has_work.clear()
+
+
+class _Node:
+    """A published node."""
+
+    def __init__(self, path: str, kind: str, how: PublishedPath, topic: str) -> None:
+        self.path: Final = path
+        self.kind: Final = kind
+        self.topic: Final = topic
+        self.directory: Final = path.rpartition("/")[0] or "/"
+        self.component: str | None = {"event": "event", "action": "button"}.get(kind)
+        self._how = how
+
+    def component_of(self, value: object) -> str:
+        """Return the component of Home Assistant for a state with this value."""
+        settable = self._how.settable
+        if isinstance(value, bool):
+            return "switch" if settable else "binary_sensor"
+        if isinstance(value, int | float):
+            return "number" if settable else "sensor"
+        if settable and isinstance(value, str):
+            return "select" if self._how.options else "text"
+        return "sensor"
+
+    def announcement(self, bridge: str) -> Mapping[str, Any]:
+        """Return what is announced of it."""
+        how = self._how
+        told: dict[str, Any] = {
+            "p": self.component,
+            "name": how.name or self.path.rpartition("/")[2].replace("_", " "),
+            "uniq_id": f"eshet_{bridge}{self.path.replace('/', '_')}",
+            "avty": [{"t": f"eshet/{bridge}/bridge"}],
+            "avty_mode": "all",
+        }
+        if self.kind == "state":
+            told["stat_t"] = self.topic
+            told["avty"].append({"t": f"{self.topic}/online"})
+        if self.kind == "event":
+            told |= {"stat_t": self.topic, "evt_typ": ["event"]}
+        if how.settable or self.kind == "action":
+            told["cmd_t"] = f"{self.topic}/set"
+        if self.component in ("switch", "binary_sensor"):
+            told |= {"pl_on": "true", "pl_off": "false"}
+        limits = {"min": how.min, "max": how.max, "step": how.step}
+        if self.component == "number":
+            told |= {name: limit for name, limit in limits.items() if limit is not None}
+        if self.component in ("number", "sensor") and how.unit:
+            told["unit_of_meas"] = how.unit
+        if self.component in ("select", "text", "sensor"):
+            told["val_tpl"] = "{{ value_json }}"
+        if self.component == "select":
+            told["options"] = list(how.options)
+        return told
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, default=_plain, ensure_ascii=False).encode()
+
+
+def _plain(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else str(value)
