@@ -7,6 +7,10 @@
     published_device    one of them: its nodes, and whether it is there
     property_state      the state of a property: what was reported, and what is published
     registration_queue  registers the nodes in order
+    bridge              what all bridges have in common, and how one is made
+    inventory           what devices there are, as data
+    settings            the tables `[bridges.NAME]` and `[alias]` of a configuration file
+    homeassistant       the entities and services of a Home Assistant
     mqtt                devices of an MQTT broker: zigbee2mqtt, Tasmota, Shelly, and all others that
                         support Home Assistant's discovery
 

@@ -25,7 +25,14 @@ from eshet.paths import is_path
 from eshet.settings.kinds import FLAG, LONGEST_TIME, PATH, TEXTS, ValueKind, one_of, seconds, show
 from eshet.settings.table import Table, TableReader, kinds_of, setting
 
-__all__ = ["BrokerUrl", "MqttSettings", "PublishedPath", "read_bridges"]
+__all__ = [
+    "BridgeSettings",
+    "BrokerUrl",
+    "HomeAssistantSettings",
+    "MqttSettings",
+    "PublishedPath",
+    "read_bridges",
+]
 
 _SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
 """The schemes of brokers' URLs, and their ports."""
@@ -72,6 +79,13 @@ def _broker(value: Any) -> BrokerUrl:
     return BrokerUrl.parse(_text(value))
 
 
+def _http_url(value: Any) -> str:
+    parts = urlsplit(_text(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError
+    return parts.geturl()
+
+
 def _topic(value: Any) -> str:
     topic = _text(value)
     if set(topic) & set("+#\0") or topic.endswith("/"):
@@ -105,6 +119,8 @@ def _text(value: Any) -> str:
     raise ValueError
 
 
+_TYPE: Final = one_of("mqtt", "homeassistant")
+_URL: Final = ValueKind('a URL in quotes, such as "http://homeassistant.local:8123"', _http_url)
 _BROKER: Final = ValueKind(
     'the URL of a broker in quotes, without a password, such as "mqtt://localhost" or '
     '"mqtts://house@broker.lan:8883"',
@@ -165,7 +181,7 @@ class MqttSettings:
             name or id.
     """
 
-    type: str = setting(one_of("mqtt"), "mqtt")
+    type: str = setting(_TYPE, "mqtt")
     broker: BrokerUrl = setting(_BROKER, BrokerUrl("localhost", 1883))
     password_file: Path | None = setting(PATH, None)
     ca_file: Path | None = setting(PATH, None)
@@ -182,6 +198,11 @@ class MqttSettings:
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
     """Those of `[alias]` for this bridge."""
 
+    @property
+    def address(self) -> str:
+        """Where the broker is."""
+        return str(self.broker)
+
     def password(self, name: str) -> str | None:
         """Return the password, from the file or the environment; None if there is none.
 
@@ -191,15 +212,72 @@ class MqttSettings:
         Raises:
             BridgeError: the file can't be read.
         """
-        if self.password_file is None:
-            return os.environ.get(f"ESHET_{name.upper()}_PASSWORD")
-        try:
-            return self.password_file.read_text().strip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BridgeError(f"can't read the password in {self.password_file}: {error}") from None
+        return _secret(self.password_file, f"ESHET_{name.upper()}_PASSWORD")
 
 
-def read_bridges(reader: TableReader, content: Table) -> dict[str, MqttSettings]:
+@dataclass(frozen=True)
+class HomeAssistantSettings:
+    """`[bridges.NAME]` with `type = "homeassistant"`: the entities of a Home Assistant.
+
+    Args:
+        type: `"homeassistant"`.
+        url: where it is, such as `"http://homeassistant.local:8123"`.
+        token_file: a file with a long-lived access token; by default, it is in the environment
+            variable `ESHET_NAME_TOKEN`, with the bridge's name in capitals.
+        entities: globs of the entities to publish.
+        confirm: see `MqttSettings`.
+    """
+
+    type: str = setting(_TYPE, "homeassistant")
+    url: str = setting(_URL, "http://homeassistant.local:8123")
+    token_file: Path | None = setting(PATH, None)
+    entities: tuple[str, ...] = setting(TEXTS, ("*",))
+    confirm: float | None = setting(seconds(), None)
+    aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
+    """Those of `[alias]` for this bridge."""
+
+    @property
+    def address(self) -> str:
+        """Where Home Assistant is."""
+        return self.url
+
+    def token(self, name: str) -> str:
+        """Return the access token.
+
+        Args:
+            name: of the bridge.
+
+        Raises:
+            BridgeError: there is none, or the file can't be read.
+        """
+        token = _secret(self.token_file, f"ESHET_{name.upper()}_TOKEN")
+        if not token:
+            raise BridgeError(
+                f"the bridge {name} has no access token: write it in a file, token_file, or in "
+                f"ESHET_{name.upper()}_TOKEN; create one on the page of your user in Home Assistant"
+            )
+        return token
+
+
+BridgeSettings = MqttSettings | HomeAssistantSettings
+
+_TYPES: Final[Mapping[object, type[BridgeSettings]]] = {
+    "mqtt": MqttSettings,
+    "homeassistant": HomeAssistantSettings,
+}
+
+
+def _secret(file: Path | None, variable: str) -> str | None:
+    """Return a secret from a file, or else from an environment variable."""
+    if file is None:
+        return os.environ.get(variable)
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BridgeError(f"can't read the secret in {file}: {error}") from None
+
+
+def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSettings]:
     """Return the settings of all bridges in a file, by name.
 
     Args:
@@ -208,31 +286,36 @@ def read_bridges(reader: TableReader, content: Table) -> dict[str, MqttSettings]
     """
     tables = reader.table(("bridges",), content.get("bridges", {}))
     aliases = _read_aliases(reader, content, tables)
-    bridges = {}
+    bridges: dict[str, BridgeSettings] = {}
     for name, table in tables.items():
         keys = ("bridges", name)
         if _NAME.fullmatch(name) is None:
             reader.problem(keys, "write a name of letters A-Z, digits and _")
             continue
         given = dict(reader.table(keys, table))
-        if "password" in given:
-            del given["password"]
-            reader.problem(
-                (*keys, "password"),
-                "a password in this file could be read by everybody who may read the rules; write "
-                f"it in another file, password_file, or in ESHET_{name.upper()}_PASSWORD",
-            )
-        if "type" not in given:
-            reader.problem(keys, 'write type = "mqtt"')
-        publish = {
-            glob: reader.settings(PublishedPath, (*keys, "publish", glob), how)
-            for glob, how in reader.table((*keys, "publish"), given.pop("publish", {})).items()
-        }
-        kinds = kinds_of(MqttSettings)
-        del kinds["aliases"], kinds["publish"]
-        bridges[name] = MqttSettings(
-            **reader.values(kinds, keys, given), publish=publish, aliases=aliases.get(name, {})
-        )
+        for secret in ("password", "token"):
+            if given.pop(secret, None) is not None:
+                reader.problem(
+                    (*keys, secret),
+                    f"a {secret} in this file could be read by everybody who may read the rules; "
+                    f"write it in another file, {secret}_file, or in the environment variable "
+                    f"ESHET_{name.upper()}_{secret.upper()}",
+                )
+        of = _TYPES.get(given.get("type"))
+        if of is None:
+            found = f"found {show(given['type'])}" if "type" in given else "there is no type"
+            reader.problem((*keys, "type"), f"{found}; write type = {_TYPE.allowed}")
+            continue
+        kinds = kinds_of(of)
+        del kinds["aliases"]
+        more: dict[str, Any] = {"aliases": aliases.get(name, {})}
+        if "publish" in kinds:
+            del kinds["publish"]
+            more["publish"] = {
+                glob: reader.settings(PublishedPath, (*keys, "publish", glob), how)
+                for glob, how in reader.table((*keys, "publish"), given.pop("publish", {})).items()
+            }
+        bridges[name] = of(**reader.values(kinds, keys, given), **more)
     return bridges
 
 

@@ -2,6 +2,7 @@
 
     house      the commands of a client
     serve      the command that runs a server
+    bridge     the commands that run a bridge to devices
     running    running a command: connection and errors
     values     argument types and output formats
 
@@ -12,6 +13,7 @@ Values are JSON. Everything except the requested output goes to standard error. 
 import click
 
 from eshet.address import Address
+from eshet.cli.bridge import bridge
 from eshet.cli.house import call, emit, get, listen, ls, observe, publish, set_
 from eshet.cli.serve import serve
 from eshet.cli.values import AddressType
@@ -40,5 +42,5 @@ def main(ctx: click.Context, server: Address) -> None:
     ctx.obj = server
 
 
-for _command in (call, emit, get, listen, ls, observe, publish, serve, set_):
+for _command in (bridge, call, emit, get, listen, ls, observe, publish, serve, set_):
     main.add_command(_command)

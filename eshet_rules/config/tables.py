@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from eshet.bridges.settings import MqttSettings
+from eshet.bridges.settings import BridgeSettings
 from eshet.client.receiver import MAX_WAITING_BYTES
 from eshet.settings.kinds import (
     ADDRESS,
@@ -217,7 +217,7 @@ class Configuration:
     supervision: RuleLimits = RuleLimits()
     strategy: TaskStrategy | None = None
     rules: tuple[Pattern, ...] = ()
-    bridges: Mapping[str, MqttSettings] = field(default_factory=dict)
+    bridges: Mapping[str, BridgeSettings] = field(default_factory=dict)
     file: Path = Path("eshet-rules.toml")
 
     def for_rule(self, rule: str) -> RuleSettings:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.bridges.mqtt.bridge import MqttBridge
-from eshet.bridges.settings import MqttSettings
+from eshet.bridges.bridge import Bridge, make_bridge
+from eshet.bridges.settings import BridgeSettings
 from eshet.client import Client
 from eshet.text import safe_str
 from eshet_rules.runner.components import keep_running
@@ -30,13 +30,13 @@ class Bridges:
     def __init__(self, make_client: Callable[[str], Client], log: FilteringBoundLogger) -> None:
         self._make_client = make_client
         self._log = log
-        self._wanted: Mapping[str, MqttSettings] = {}
+        self._wanted: Mapping[str, BridgeSettings] = {}
         self._changed: Final = asyncio.Event()
-        self._running: dict[str, tuple[MqttSettings, asyncio.Task[None]]] = {}
-        self._bridges: dict[str, MqttBridge] = {}
+        self._running: dict[str, tuple[BridgeSettings, asyncio.Task[None]]] = {}
+        self._bridges: dict[str, Bridge] = {}
         self._errors: dict[str, str] = {}
 
-    def configure(self, wanted: Mapping[str, MqttSettings]) -> None:
+    def configure(self, wanted: Mapping[str, BridgeSettings]) -> None:
         """Run these bridges, and no others; those whose settings are the same go on."""
         self._wanted = dict(wanted)
         self._changed.set()
@@ -62,11 +62,11 @@ class Bridges:
             for name in list(self._running):
                 await self._stop(name)
 
-    def _start(self, name: str, settings: MqttSettings) -> asyncio.Task[None]:
+    def _start(self, name: str, settings: BridgeSettings) -> asyncio.Task[None]:
         async def run() -> None:
             client = self._make_client(f"{BRIDGE}{name}")
             try:
-                bridge = self._bridges[name] = MqttBridge(name, settings, client)
+                bridge = self._bridges[name] = make_bridge(name, settings, client)
                 await bridge.run()
             except Exception as error:
                 self._errors[name] = safe_str(error)
@@ -86,13 +86,10 @@ class Bridges:
 
     def _report(self, name: str) -> dict[str, Any]:
         settings, bridge = self._wanted[name], self._bridges.get(name)
-        problem = (
-            self._errors.get(name, "not started") if bridge is None else (bridge.connection.problem)
-        )
         return {
             "bridge": name,
-            "server": str(settings.broker),
-            "connected": bridge is not None and bridge.connection.connected,
+            "server": str(settings.address),
+            "connected": bridge is not None and bridge.connected,
             "devices": 0 if bridge is None else bridge.device_count,
-            "problem": problem,
+            "problem": self._errors.get(name, "not started") if bridge is None else bridge.problem,
         }

@@ -78,6 +78,16 @@ class MqttBridge:
         self._connection_changed: Final = asyncio.Event()
 
     @property
+    def connected(self) -> bool:
+        """See `Bridge`."""
+        return self.connection.connected
+
+    @property
+    def problem(self) -> str:
+        """See `Bridge`."""
+        return self.connection.problem
+
+    @property
     def device_count(self) -> int:
         """How many devices there are."""
         return sum(device.is_listed for device in self.tree.devices.values())

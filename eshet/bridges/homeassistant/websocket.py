@@ -1,0 +1,171 @@
+"""Home Assistant's WebSocket API: https://developers.home-assistant.io/docs/api/websocket."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import aiohttp
+
+from eshet.bridges.exceptions import BridgeError
+
+__all__ = ["AuthenticationFailed", "HomeAssistantError", "WebSocket"]
+
+_HEARTBEAT: Final = 30.0
+"""Seconds between two pings; without an answer the connection is lost."""
+_CONNECT_TIMEOUT: Final = 10.0
+_REPLY_TIMEOUT: Final = 30.0
+"""Seconds until a request counts as unanswered; services may be slow."""
+
+Handler = Callable[[Any], object]
+
+
+class AuthenticationFailed(BridgeError):
+    """Home Assistant does not accept the token."""
+
+
+class HomeAssistantError(BridgeError):
+    """Home Assistant answered a request with an error.
+
+    Args:
+        code: such as `"not_found"`.
+        text: what it says about it.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"{text} ({code})")
+
+
+class WebSocket:
+    """One connection.
+
+    Args:
+        url: of Home Assistant, such as `"http://homeassistant.local:8123"`.
+        token: a long-lived access token.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._ids = itertools.count(1)  # they must grow
+        self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._handlers: dict[int, Handler] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+
+    async def connect(self) -> str:
+        """Connect and authenticate; return the version of Home Assistant.
+
+        Raises:
+            AuthenticationFailed: the token is not accepted.
+            BridgeError: it can't be reached.
+        """
+        self._session = aiohttp.ClientSession()
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
+                self._socket = await self._session.ws_connect(
+                    f"{self._url}/api/websocket", heartbeat=_HEARTBEAT, max_msg_size=0
+                )
+                await self._socket.receive_json()  # that authentication is required
+                await self._socket.send_json({"type": "auth", "access_token": self._token})
+                answer = await self._socket.receive_json()
+        except (aiohttp.ClientError, OSError, TimeoutError, TypeError, ValueError) as error:
+            text = str(error) or type(error).__name__
+            raise BridgeError(f"can't connect to {self._url}: {text}") from None
+        if answer.get("type") != "auth_ok":
+            raise AuthenticationFailed(
+                f"{self._url} does not accept the token: {answer.get('message', '')}; create a "
+                "long-lived access token on the page of your user"
+            )
+        return str(answer.get("ha_version", ""))
+
+    async def run(self) -> str:
+        """Receive messages until the connection is lost, and return why."""
+        socket = self._socket
+        if socket is None:
+            return "not connected"
+        reason = "Home Assistant closed it"
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.ERROR:
+                reason = str(socket.exception())
+                break
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._on_text(message.data)
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(BridgeError("the connection was lost before the answer"))
+        self._replies.clear()
+        return reason
+
+    async def request(self, kind: str, **fields: Any) -> Any:
+        """Send a request, and return its result.
+
+        Raises:
+            HomeAssistantError: it was answered with an error.
+            BridgeError: it was not answered.
+        """
+        return await self._request(next(self._ids), kind, fields)
+
+    async def subscribe(self, handle: Handler, kind: str, **fields: Any) -> None:
+        """Subscribe, and call a function with each event of the subscription.
+
+        Raises:
+            HomeAssistantError: see `request`.
+            BridgeError: see `request`.
+        """
+        number = next(self._ids)
+        self._handlers[number] = handle
+        await self._request(number, kind, fields)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._socket is not None:
+            with suppress(aiohttp.ClientError, OSError):
+                await self._socket.close()
+        if self._session is not None:
+            await self._session.close()
+
+    async def _request(self, number: int, kind: str, fields: dict[str, Any]) -> Any:
+        socket = self._socket
+        if socket is None or socket.closed:
+            raise BridgeError(f"{kind}: not connected to {self._url}")
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._replies[number] = reply
+        try:
+            await socket.send_json({"id": number, "type": kind, **fields})
+            async with asyncio.timeout(_REPLY_TIMEOUT):
+                return await reply
+        except TimeoutError:
+            raise BridgeError(f"{kind}: no answer in {_REPLY_TIMEOUT:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise BridgeError(f"{kind}: {error}") from None
+        finally:
+            self._replies.pop(number, None)
+
+    def _on_text(self, text: str) -> None:
+        messages = json.loads(text)
+        # With `coalesce_messages`, a frame may hold a list.
+        for message in messages if isinstance(messages, list) else [messages]:
+            self._on_message(message)
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        number = message.get("id", 0)
+        if message.get("type") == "event":
+            handle = self._handlers.get(number)
+            if handle is not None:
+                handle(message.get("event"))
+            return
+        reply = self._replies.get(number)
+        if message.get("type") != "result" or reply is None or reply.done():
+            return
+        if message.get("success"):
+            reply.set_result(message.get("result"))
+        else:
+            error = message.get("error") or {}
+            reply.set_exception(
+                HomeAssistantError(str(error.get("code")), str(error.get("message")))
+            )
