@@ -416,7 +416,7 @@ class BuiltStrategy:
         job.attempting = False
         if self._should_retry(job):
             self._active[job] = None
-            self._add_worker(functools.partial(self._finish, job), job.task)
+            self._add_worker(functools.partial(self._finish, job), job.task, continues=job)
         else:
             self._notify_end(job.ending())
             job.error = None  # see `_finish`
@@ -436,14 +436,23 @@ class BuiltStrategy:
         if len(self._waiting) > starting and not self._closed:
             self._start_worker()
 
-    def _add_worker(self, work: Callable[[], Coroutine[Any, Any, None]], named: Task) -> None:
+    def _add_worker(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        named: Task,
+        continues: _Job | None = None,
+    ) -> None:
         worker = start_task(work, named, self._context.copy())
         self._workers.add(worker)
-        worker.add_done_callback(self._on_worker_end)
+        worker.add_done_callback(functools.partial(self._on_worker_end, continues))
 
-    def _on_worker_end(self, worker: asyncio.Task[None]) -> None:
+    def _on_worker_end(self, continued: _Job | None, worker: asyncio.Task[None]) -> None:
         retrieve_error(worker)
         self._workers.discard(worker)
+        if continued in self._active:  # the worker was cancelled before its first step
+            del self._active[continued]
+            self._notify_end(self._ending_of_cancelled(continued))
+            continued.error = None  # see `_finish`
         self._start_next()
 
     async def _work(self) -> None:
