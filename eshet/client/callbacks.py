@@ -128,19 +128,7 @@ class Callback:
 
     def __call__(self, *args: Any) -> None:
         """Call the function, and ignore its result."""
-        if self._observer is not None and not self._in_context(
-            self._notify_input, self._observer, current.get(), args[0]
-        ):
-            return
-        try:
-            result = self._in_context(self.function, *args)
-        except BaseException as error:
-            if not is_contained(error, self._in_context(current_scope)):
-                raise
-            self._report(error)
-        else:
-            if type(result) not in _VALUES and _is_awaitable(result):
-                self._start(self._await(result))
+        self._in_context(self._call, current.get(), args)
 
     def answer(self, args: list[Any], answer: Answer) -> None:
         """Call the function, and pass its result or error to `answer`, now or later."""
@@ -158,6 +146,21 @@ class Callback:
             if not is_contained(error, self._in_context(current_scope)):
                 raise
             self._report(error)
+
+    def _call(self, cause: Cause | None, args: tuple[Any, ...]) -> None:
+        """Do what `__call__` describes, within the callback's own context."""
+        observer = self._observer
+        if observer is not None and not self._notify_input(observer, cause, args[0]):
+            return
+        try:
+            result = self.function(*args)
+        except BaseException as error:
+            if not is_contained(error, current_scope()):
+                raise
+            report_error(error, self._doing)
+        else:
+            if type(result) not in _VALUES and _is_awaitable(result):
+                self._tasks.start_for(self._await(result), self._doing)
 
     @property
     def _doing(self) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eshet.cause import current, current_cause, use_cause
+from eshet.cause import current, use_cause
 from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import Backoff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
@@ -127,7 +127,7 @@ class _Job:
     def __init__(self, task: Task, arrived: float) -> None:
         self.task: Final = task
         self.arrived: Final = arrived
-        self.cause: Final = current_cause()
+        self.cause: Final = current.get()
         self.attempting = False
         self.attempts = 0
         self.error: BaseException | None = None
@@ -152,10 +152,14 @@ class _Job:
             self.worker.cancel()
 
     def begin(self) -> None:
-        """Prepare this context, which belongs to the job, for its next attempt."""
+        """Prepare this context, which belongs to the job, for its next attempt.
+
+        Before its first attempt, the context is a copy of that of the strategy.
+        """
         self.attempting = True
         self.attempts += 1
-        current_attempt.set(self.attempts)
+        if self.attempts > 1:
+            current_attempt.set(self.attempts)
         current.set(self.cause)
 
     def ending(self, why: str = "") -> "Ending":
@@ -208,17 +212,19 @@ class BuiltStrategy:
         self._at_once = at_once
         self._arrival = arrival
         self._backoff = backoff
+        self._supersedes = arrival in (Arrival.SKIPS_WAITING, Arrival.CANCELS_RUNNING)
         # If newer tasks supersede older ones, sending at once would also send the older ones.
-        self._sends = options.timeout is None and arrival in (Arrival.WAITS, Arrival.GIVES_WAY)
+        self._sends = options.timeout is None and not self._supersedes
         self._waiting: OrderedDict[_Job, None] = OrderedDict()  # smaller than a deque
         self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
-        self._sent: dict[_Job, asyncio.Future[Any]] = {}  # those of the active jobs without worker
+        self._sent = 0  # the number of active jobs without a worker
         self._failing: dict[str, None] = {}  # the names of tasks that failed last time
         self._warn_at = options.warn_queue
         self._warned = -math.inf  # the time of the last warning
         self._closed = False
         self._context = contextvars.copy_context()
+        self._context.run(current_attempt.set, 1)  # this may be within an attempt of a rule
         scope = current_scope()
         workload = None if scope is None else scope.find(Workload)
         self._leave_workload = workload.add(self) if workload is not None else lambda: None
@@ -250,7 +256,8 @@ class BuiltStrategy:
         elif self._is_full():
             self._skip(job, "queue full")
         else:
-            self._replace_others()
+            if self._supersedes:
+                self._replace_others()
             if self._waiting or not self._has_place() or not self._send(job):
                 self._waiting[job] = None
                 self._keep_queue_short()
@@ -270,7 +277,7 @@ class BuiltStrategy:
 
         A task may close its own strategy: then it is cancelled too, but not waited for.
         """
-        replies = list(self._sent.values())
+        replies = self._replies()
         self._stop()
         if self._owned is not None:
             self._owned.forget()
@@ -291,8 +298,12 @@ class BuiltStrategy:
             self._notify_end(self._drop(job))
         for worker in self._workers:
             worker.cancel()
-        for reply in list(self._sent.values()):
+        for reply in self._replies():
             reply.cancel()
+
+    def _replies(self) -> list[asyncio.Future[Any]]:
+        """Return the pending replies to the jobs without a worker."""
+        return [job.reply for job in self._active if job.reply is not None]
 
     def _drop(self, job: _Job) -> Ending:
         """Return the ending of a task that waits while this is closed, and notify the task."""
@@ -310,21 +321,19 @@ class BuiltStrategy:
         return self._arrival is Arrival.GIVES_WAY and bool(self._workers or self._sent)
 
     def _has_place(self) -> bool:
-        return len(self._workers) + len(self._sent) < self._at_once
+        return len(self._workers) + self._sent < self._at_once
 
     def _is_full(self) -> bool:
         """Whether the limit of running tasks is reached; for strategies without a queue."""
         if self._at_once < math.inf:
             return False
-        running = len(self._workers) + len(self._sent)
+        running = len(self._workers) + self._sent
         if running >= self._warn_at or running < self._options.warn_queue < self._warn_at:
             self._warn_of(running, "run at once")
         limit = self._options.max_queue
         return limit is not None and running >= limit
 
     def _replace_others(self) -> None:
-        if self._arrival not in (Arrival.SKIPS_WAITING, Arrival.CANCELS_RUNNING):
-            return
         while self._waiting:
             self._skip(self._next_waiting(), "superseded")
         for job in self._active:
@@ -385,7 +394,8 @@ class BuiltStrategy:
             job.attempting = False
             job.attempts = 0
             return False
-        job.reply = self._sent[job] = reply
+        job.reply = reply
+        self._sent += 1
         self._active[job] = None
         reply.add_done_callback(functools.partial(self._receive, job, task))
         return True
@@ -398,7 +408,8 @@ class BuiltStrategy:
             failure = None
         except BaseException as error:
             failure = error
-        del self._sent[job], self._active[job]
+        del self._active[job]
+        self._sent -= 1
         job.reply = None
         if failure is not None:
             if reply.cancelled():
@@ -418,7 +429,8 @@ class BuiltStrategy:
             self._active[job] = None
             self._add_worker(functools.partial(self._finish, job), job.task, continues=job)
         else:
-            self._notify_end(job.ending())
+            if self.on_end is not None:
+                self.on_end(job.ending())
             job.error = None  # see `_finish`
             self._start_next()
 
@@ -432,9 +444,10 @@ class BuiltStrategy:
     def _start_next(self) -> None:
         # Each worker that is about to start takes one of the waiting tasks. One worker more would
         # find none, and start yet another one at its end, as long as tasks arrive.
-        starting = len(self._workers) + len(self._sent) - len(self._active)
-        if len(self._waiting) > starting and not self._closed:
-            self._start_worker()
+        if self._waiting and not self._closed:
+            starting = len(self._workers) + self._sent - len(self._active)
+            if len(self._waiting) > starting:
+                self._start_worker()
 
     def _add_worker(
         self,
