@@ -7,7 +7,6 @@ from msgspec import UNSET
 
 from eshet import codec, messages
 from eshet.cause import Cause, current
-from eshet.client.correlation import Echo
 from eshet.client.observer import ClientObserver, OutputSpan
 from eshet.clock import wall_clock, wall_stamp
 from eshet.tasks import current_attempt
@@ -46,31 +45,12 @@ _STATES: Final = frozenset({messages.StateChanged.code, messages.StateUnknown.co
 Outcome = Literal["done", "failed", "interrupted", "kept", "skipped"]
 
 
-class _Timed(OutputSpan):
-    """An output that measures its duration."""
-
-    __slots__ = ("_began",)
-
-    def __init__(
-        self, observer: ClientObserver, code: int, path: bytes, value: bytes, echo: Echo | None
-    ) -> None:
-        super().__init__(observer, code, path, value, echo)
-        self._began = observer.loop_time()
-
-    @property
-    def duration(self) -> float:
-        """Seconds since the output was sent."""
-        return round(self.observer.loop_time() - self._began, 6)
-
-
 class RecordingObserver(ClientObserver):
     """Records inputs, outputs and connections of the clients of one event loop.
 
     Args:
         recorder: keeps the records.
     """
-
-    span_type: type[OutputSpan] = _Timed
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
@@ -127,7 +107,7 @@ class RecordingObserver(ClientObserver):
             outcome,
             result=result,
             error=text,
-            duration=output.duration if isinstance(output, _Timed) else None,
+            duration=round(self.loop_time() - output.began, 6),
         )
 
     def on_skipped(self, code: int, path: str, value: Any, why: Any) -> None:
