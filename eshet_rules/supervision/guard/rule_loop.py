@@ -17,7 +17,7 @@ from contextvars import Context
 from typing import Any, Final, NoReturn, TypeVarTuple, Unpack
 
 from eshet.interpreter import HANDLE_RUN, context_of, set_ready_queue, task_of
-from eshet.scope import Scope, current_scope
+from eshet.scope import Scope, current, current_scope
 from eshet.tasks.starting import retrieve_error
 from eshet_rules.exceptions import LoopNotStopped, TasksNotChanged
 from eshet_rules.supervision.scope import own_tasks_by_scope
@@ -57,7 +57,7 @@ class FairQueue(deque[asyncio.Handle]):
 
     def append(self, handle: asyncio.Handle) -> None:
         """Add a handle, and note that its scope is going to be active."""
-        scope = current_scope(context_of(handle))
+        scope = context_of(handle).get(current)
         if scope is not None:
             scope.root.activity += 1
         super().append(handle)
