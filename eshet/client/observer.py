@@ -43,7 +43,7 @@ class InputTarget(Protocol):
 
 
 class OutputSpan:
-    """One output, as a `with` statement from before it is sent until it is answered.
+    """One output, from before it is sent until it is answered: a `with` statement, or `end`.
 
     Args:
         observer: notified when the output ends.
@@ -82,6 +82,10 @@ class OutputSpan:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Note that the output was answered, with `result`, or has failed with an error."""
         if self.echo is not None and error is not None and is_error(error, Exception):
             self.echo.void()
         self.observer.sent(self, error)
