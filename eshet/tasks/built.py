@@ -251,7 +251,7 @@ class BuiltStrategy:
         job = _Job(task, asyncio.get_running_loop().time())
         if self._closed:
             self._skip(job, self._why_closed)
-        elif self._is_busy():
+        elif self._arrival is Arrival.GIVES_WAY and (self._workers or self._sent):
             self._skip(job, "busy")
         elif self._is_full():
             self._skip(job, "queue full")
@@ -316,9 +316,6 @@ class BuiltStrategy:
         return "closed" if reason is None else str(reason)
 
     # --- arrival ------------------------------------------------------------------------------
-
-    def _is_busy(self) -> bool:
-        return self._arrival is Arrival.GIVES_WAY and bool(self._workers or self._sent)
 
     def _has_place(self) -> bool:
         return len(self._workers) + self._sent < self._at_once
