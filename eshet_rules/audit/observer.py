@@ -62,17 +62,23 @@ class RecordingObserver(ClientObserver):
     def on_input(self, kind: Any, path: str, value: Any) -> None:
         """See `ClientObserver`."""
         if not self._recorder.wants_debug:
-            if self._redaction.hides(path):
+            if self._redacts and self._redaction.hides(path):
                 self._redaction.hide(value)  # an error may contain it
             return
-        cause, actor = current.get(), current_actor.get()
+        cause = current.get()
+        # One by one: with `*`, Python makes a tuple and a dict for each call.
+        rule, module, version = current_actor.get()
+        cause_id, parent_id = _ids(cause)
         self._recorder.record(
             Input(
                 wall_stamp(self._clock),
                 "debug",
                 Input.EVENT,
-                *actor,
-                *_ids(cause),
+                rule,
+                module,
+                version,
+                cause_id,
+                parent_id,
                 kind=kind,
                 path=path,
                 value=self._redacted(path, value),
@@ -152,14 +158,19 @@ class RecordingObserver(ClientObserver):
         why: Any = None,
         duration: float | None = None,
     ) -> None:
-        cause, actor, event = current.get(), current_actor.get(), _EVENTS[code]
+        cause, event = current.get(), _EVENTS[code]
+        rule, module, version = current_actor.get()  # one by one, as in `on_input`
+        cause_id, parent_id = _ids(cause)
         self._recorder.record(
             event(
                 wall_stamp(self._clock),
                 "debug",
                 event.EVENT,
-                *actor,
-                *_ids(cause),
+                rule,
+                module,
+                version,
+                cause_id,
+                parent_id,
                 path=path,
                 value=self._redacted(path, value),
                 outcome=outcome,
