@@ -39,6 +39,10 @@ class SendingTask:
 
     __slots__ = ()
 
+    def __call__(self) -> Awaitable[object]:
+        """Run an attempt in an asyncio task, where it can wait."""
+        raise NotImplementedError
+
     def send(self) -> asyncio.Future[Any] | None:
         """Start an attempt by sending the request; return a future of the reply.
 
@@ -258,7 +262,8 @@ class BuiltStrategy:
         else:
             if self._supersedes:
                 self._replace_others()
-            if self._waiting or not self._has_place() or not self._send(job):
+            can_send = self._sends and not self._waiting and self._has_place()
+            if not (can_send and isinstance(task, SendingTask) and self._send(job, task)):
                 self._waiting[job] = None
                 self._keep_queue_short()
                 self._start_worker()
@@ -370,11 +375,8 @@ class BuiltStrategy:
 
     # --- attempts without a worker --------------------------------------------------------------
 
-    def _send(self, job: _Job) -> bool:
+    def _send(self, job: _Job, task: SendingTask) -> bool:
         """Start a task by sending its request; return False if it needs a worker for that."""
-        task: object = job.task
-        if not self._sends or not isinstance(task, SendingTask):
-            return False
         return self._context.copy().run(self._send_in_context, job, task)
 
     def _send_in_context(self, job: _Job, task: SendingTask) -> bool:
