@@ -105,7 +105,16 @@ class Callback:
         TypeError: the function can't be called.
     """
 
-    __slots__ = ("_in_context", "_observer", "_path", "_role", "_tasks", "function", "seen")
+    __slots__ = (
+        "_in_context",
+        "_kind",
+        "_observer",
+        "_path",
+        "_role",
+        "_tasks",
+        "function",
+        "seen",
+    )
 
     def __init__(
         self,
@@ -119,6 +128,7 @@ class Callback:
             raise not_callable(function, f"the {role} of {path}", TypeError)
         self.function: Callable[..., Any] = function
         self._role = role
+        self._kind = _KINDS[role]
         self._path = path
         self._tasks = tasks
         self._observer = observer
@@ -168,12 +178,12 @@ class Callback:
 
     def _reset_seen(self) -> None:
         if self._observer is not None:
-            self.seen = self._observer.first_visible(_KINDS[self._role], self._path.encode())
+            self.seen = self._observer.first_visible(self._kind, self._path.encode())
 
     def _notify_input(self, observer: ClientObserver, cause: Cause | None, value: object) -> bool:
         """Notify the client's observer; return False if that disposed the callback's scope."""
         current.set(cause)  # in the callback's own context, until the next input
-        observer.on_input(_KINDS[self._role], self._path, value)
+        observer.on_input(self._kind, self._path, value)
         scope = current_scope()
         return scope is None or not scope.disposed
 

@@ -431,7 +431,8 @@ class BuiltStrategy:
             if self.on_end is not None:
                 self.on_end(job.ending())
             job.error = None  # see `_finish`
-            self._start_next()
+            if self._waiting:
+                self._start_next()
 
     # --- work ---------------------------------------------------------------------------------
 
@@ -443,10 +444,9 @@ class BuiltStrategy:
     def _start_next(self) -> None:
         # Each worker that is about to start takes one of the waiting tasks. One worker more would
         # find none, and start yet another one at its end, as long as tasks arrive.
-        if self._waiting and not self._closed:
-            starting = len(self._workers) + self._sent - len(self._active)
-            if len(self._waiting) > starting:
-                self._start_worker()
+        starting = len(self._workers) + self._sent - len(self._active)
+        if len(self._waiting) > starting and not self._closed:
+            self._start_worker()
 
     def _add_worker(
         self,
