@@ -6,6 +6,7 @@ tests/eshet/test_interpreter.py has a test for each: it fails on a version that 
 import asyncio
 import contextlib
 import gc
+import operator
 import sys
 import threading
 import time
@@ -123,14 +124,12 @@ def processor_time(native_id: int) -> float | None:
         return None
 
 
-def context_of(handle: asyncio.Handle) -> Context:
-    """Return the context in which a loop runs a callback.
+context_of: Final[Callable[[asyncio.Handle], Context]] = operator.attrgetter("_context")
+"""Returns the context in which a loop runs a callback.
 
-    The context holds the scope, which identifies the rule of a waiting or failed callback. Python
-    3.12 has a public `Handle.get_context()`.
-    """
-    context: Context = handle._context  # type: ignore[attr-defined]
-    return context
+The context holds the scope, which identifies the rule of a waiting or failed callback. Python 3.12
+has a public `Handle.get_context()`.
+"""
 
 
 def task_of(handle: asyncio.Handle) -> "asyncio.Task[Any] | None":

@@ -105,7 +105,16 @@ class Callback:
         TypeError: the function can't be called.
     """
 
-    __slots__ = ("_in_context", "_observer", "_path", "_role", "_tasks", "function", "seen")
+    __slots__ = (
+        "_in_context",
+        "_kind",
+        "_observer",
+        "_path",
+        "_role",
+        "_tasks",
+        "function",
+        "seen",
+    )
 
     def __init__(
         self,
@@ -119,6 +128,7 @@ class Callback:
             raise not_callable(function, f"the {role} of {path}", TypeError)
         self.function: Callable[..., Any] = function
         self._role = role
+        self._kind = _KINDS[role]
         self._path = path
         self._tasks = tasks
         self._observer = observer
@@ -128,19 +138,7 @@ class Callback:
 
     def __call__(self, *args: Any) -> None:
         """Call the function, and ignore its result."""
-        if self._observer is not None and not self._in_context(
-            self._notify_input, self._observer, current.get(), args[0]
-        ):
-            return
-        try:
-            result = self._in_context(self.function, *args)
-        except BaseException as error:
-            if not is_contained(error, self._in_context(current_scope)):
-                raise
-            self._report(error)
-        else:
-            if type(result) not in _VALUES and _is_awaitable(result):
-                self._start(self._await(result))
+        self._in_context(self._call, current.get(), args)
 
     def answer(self, args: list[Any], answer: Answer) -> None:
         """Call the function, and pass its result or error to `answer`, now or later."""
@@ -159,18 +157,33 @@ class Callback:
                 raise
             self._report(error)
 
+    def _call(self, cause: Cause | None, args: tuple[Any, ...]) -> None:
+        """Do what `__call__` describes, within the callback's own context."""
+        observer = self._observer
+        if observer is not None and not self._notify_input(observer, cause, args[0]):
+            return
+        try:
+            result = self.function(*args)
+        except BaseException as error:
+            if not is_contained(error, current_scope()):
+                raise
+            report_error(error, self._doing)
+        else:
+            if type(result) not in _VALUES and _is_awaitable(result):
+                self._tasks.start_for(self._await(result), self._doing)
+
     @property
     def _doing(self) -> str:
         return f"{self._role} of {self._path}"
 
     def _reset_seen(self) -> None:
         if self._observer is not None:
-            self.seen = self._observer.first_visible(_KINDS[self._role], self._path.encode())
+            self.seen = self._observer.first_visible(self._kind, self._path.encode())
 
     def _notify_input(self, observer: ClientObserver, cause: Cause | None, value: object) -> bool:
         """Notify the client's observer; return False if that disposed the callback's scope."""
         current.set(cause)  # in the callback's own context, until the next input
-        observer.on_input(_KINDS[self._role], self._path, value)
+        observer.on_input(self._kind, self._path, value)
         scope = current_scope()
         return scope is None or not scope.disposed
 

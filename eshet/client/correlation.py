@@ -40,9 +40,10 @@ class Echo:
 class _Sent:
     """The outputs to one place that are kept, numbered in order."""
 
-    __slots__ = ("echoes", "first")
+    __slots__ = ("echoes", "first", "place")
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, place: Place, first: int) -> None:
+        self.place: Final = place
         self.first = first
         self.echoes: list[Echo] = []  # few: a list takes the least memory
 
@@ -62,7 +63,7 @@ class Correlator:
         self._max_count = max_count
         self._max_age = max_age
         self._sent: dict[Place, _Sent] = {}
-        self._places: deque[Place] = deque()
+        self._places: deque[_Sent] = deque()  # that of each output, the oldest first
         self._number = 0
 
     def add(self, place: Place, value: bytes, cause: Cause, now: float) -> Echo:
@@ -76,11 +77,11 @@ class Correlator:
         """
         sent = self._sent.get(place)
         if sent is None:
-            sent = self._sent[place] = _Sent(self._number)
+            sent = self._sent[place] = _Sent(place, self._number)
         echo = Echo(hash(value), cause, now)
         sent.echoes.append(echo)
         self._number += 1
-        self._places.append(place)
+        self._places.append(sent)
         if len(self._places) > self._max_count:
             self._forget(self._places.popleft())
         return echo
@@ -109,9 +110,9 @@ class Correlator:
         sent = self._sent.get(place)
         return self._number if sent is None else sent.first + len(sent.echoes)
 
-    def _forget(self, place: Place) -> None:
-        sent = self._sent[place]
+    def _forget(self, sent: _Sent) -> None:
+        """Forget the oldest output to a place."""
         del sent.echoes[0]
         sent.first += 1
         if not sent.echoes:
-            del self._sent[place]
+            del self._sent[sent.place]

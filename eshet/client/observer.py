@@ -43,21 +43,29 @@ class InputTarget(Protocol):
 
 
 class OutputSpan:
-    """One output, as a `with` statement from before it is sent until it is answered.
+    """One output, from before it is sent until it is answered: a `with` statement, or `end`.
 
     Args:
         observer: notified when the output ends.
         code: of the message.
         path: of the output.
         value: packed; empty if there is none.
+        began: the loop's time of sending.
         echo: the record for correlation; None if the output has no cause.
     """
 
-    __slots__ = ("code", "echo", "observer", "path", "result", "value")
+    __slots__ = ("began", "code", "echo", "observer", "path", "result", "value")
 
     def __init__(
-        self, observer: "ClientObserver", code: int, path: bytes, value: bytes, echo: Echo | None
+        self,
+        observer: "ClientObserver",
+        code: int,
+        path: bytes,
+        value: bytes,
+        began: float,
+        echo: Echo | None,
     ) -> None:
+        self.began: float = began
         self.echo: Echo | None = echo
         self.observer: ClientObserver = observer
         self.code: int = code
@@ -74,6 +82,10 @@ class OutputSpan:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Note that the output was answered, with `result`, or has failed with an error."""
         if self.echo is not None and error is not None and is_error(error, Exception):
             self.echo.void()
         self.observer.sent(self, error)
@@ -85,9 +97,6 @@ class ClientObserver:
     A subclass overrides `on_input`, `sent`, `on_skipped`, `connected` and `disconnected`, which do
     nothing here. They are called in the context, and with the cause, of the input or output.
     """
-
-    span_type: type[OutputSpan] = OutputSpan
-    """Creates the span of an output."""
 
     def __init__(self) -> None:
         self._echoes = Correlator(_MAX_OUTPUTS, _MAX_AGE)
@@ -120,11 +129,11 @@ class ClientObserver:
 
     def on_sending(self, code: int, path: bytes, value: bytes = b"") -> OutputSpan:
         """Return the span of an output, from before it is sent until it is answered."""
-        cause = current.get()
+        cause, now = current.get(), self.loop_time()
         echo = None
         if cause is not None:
-            echo = self._echoes.add((_INPUT_KINDS[code], path), value, cause, self.loop_time())
-        return self.span_type(self, code, path, value, echo)
+            echo = self._echoes.add((_INPUT_KINDS[code], path), value, cause, now)
+        return OutputSpan(self, code, path, value, now, echo)
 
     def sent(self, span: OutputSpan, error: BaseException | None) -> None:
         """Handle the end of an output, with `span.result` or with an error.

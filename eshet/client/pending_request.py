@@ -36,7 +36,7 @@ class PendingRequest:
             self.reply: asyncio.Future[Any] = ask(code, path, value)
         except BaseException as error:
             if self._span is not None:
-                self._span.__exit__(type(error), error, error.__traceback__)
+                self._span.end(error)
             raise
 
     def receive(self) -> None:
@@ -47,11 +47,15 @@ class PendingRequest:
             CancelledError: the reply was cancelled.
         """
         span = self._span
-        if span is None:
-            self._result()
-        else:
-            with span:
-                span.result = self._result()
+        try:
+            result = self._result()
+        except BaseException as error:
+            if span is not None:
+                span.end(error)
+            raise
+        if span is not None:
+            span.result = result
+            span.end()
 
     def _result(self) -> Any:
         return self.reply.result()

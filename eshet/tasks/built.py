@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eshet.cause import current, current_cause, use_cause
+from eshet.cause import current, use_cause
 from eshet.scope import Reason, current_scope, report_error
 from eshet.tasks.options import Backoff, Options
 from eshet.tasks.starting import is_failure, name_of, retrieve_error, start_task
@@ -38,6 +38,10 @@ class SendingTask:
     """The base of tasks whose attempts consist of sending one request and receiving its reply."""
 
     __slots__ = ()
+
+    def __call__(self) -> Awaitable[object]:
+        """Run an attempt in an asyncio task, where it can wait."""
+        raise NotImplementedError
 
     def send(self) -> asyncio.Future[Any] | None:
         """Start an attempt by sending the request; return a future of the reply.
@@ -127,7 +131,7 @@ class _Job:
     def __init__(self, task: Task, arrived: float) -> None:
         self.task: Final = task
         self.arrived: Final = arrived
-        self.cause: Final = current_cause()
+        self.cause: Final = current.get()
         self.attempting = False
         self.attempts = 0
         self.error: BaseException | None = None
@@ -152,10 +156,14 @@ class _Job:
             self.worker.cancel()
 
     def begin(self) -> None:
-        """Prepare this context, which belongs to the job, for its next attempt."""
+        """Prepare this context, which belongs to the job, for its next attempt.
+
+        Before its first attempt, the context is a copy of that of the strategy.
+        """
         self.attempting = True
         self.attempts += 1
-        current_attempt.set(self.attempts)
+        if self.attempts > 1:
+            current_attempt.set(self.attempts)
         current.set(self.cause)
 
     def ending(self, why: str = "") -> "Ending":
@@ -208,17 +216,19 @@ class BuiltStrategy:
         self._at_once = at_once
         self._arrival = arrival
         self._backoff = backoff
+        self._supersedes = arrival in (Arrival.SKIPS_WAITING, Arrival.CANCELS_RUNNING)
         # If newer tasks supersede older ones, sending at once would also send the older ones.
-        self._sends = options.timeout is None and arrival in (Arrival.WAITS, Arrival.GIVES_WAY)
+        self._sends = options.timeout is None and not self._supersedes
         self._waiting: OrderedDict[_Job, None] = OrderedDict()  # smaller than a deque
         self._active: dict[_Job, None] = {}
         self._workers: set[asyncio.Task[None]] = set()
-        self._sent: dict[_Job, asyncio.Future[Any]] = {}  # those of the active jobs without worker
+        self._sent = 0  # the number of active jobs without a worker
         self._failing: dict[str, None] = {}  # the names of tasks that failed last time
         self._warn_at = options.warn_queue
         self._warned = -math.inf  # the time of the last warning
         self._closed = False
         self._context = contextvars.copy_context()
+        self._context.run(current_attempt.set, 1)  # this may be within an attempt of a rule
         scope = current_scope()
         workload = None if scope is None else scope.find(Workload)
         self._leave_workload = workload.add(self) if workload is not None else lambda: None
@@ -245,13 +255,15 @@ class BuiltStrategy:
         job = _Job(task, asyncio.get_running_loop().time())
         if self._closed:
             self._skip(job, self._why_closed)
-        elif self._is_busy():
+        elif self._arrival is Arrival.GIVES_WAY and (self._workers or self._sent):
             self._skip(job, "busy")
         elif self._is_full():
             self._skip(job, "queue full")
         else:
-            self._replace_others()
-            if self._waiting or not self._has_place() or not self._send(job):
+            if self._supersedes:
+                self._replace_others()
+            can_send = self._sends and not self._waiting and self._has_place()
+            if not (can_send and isinstance(task, SendingTask) and self._send(job, task)):
                 self._waiting[job] = None
                 self._keep_queue_short()
                 self._start_worker()
@@ -270,7 +282,7 @@ class BuiltStrategy:
 
         A task may close its own strategy: then it is cancelled too, but not waited for.
         """
-        replies = list(self._sent.values())
+        replies = self._replies()
         self._stop()
         if self._owned is not None:
             self._owned.forget()
@@ -291,8 +303,12 @@ class BuiltStrategy:
             self._notify_end(self._drop(job))
         for worker in self._workers:
             worker.cancel()
-        for reply in list(self._sent.values()):
+        for reply in self._replies():
             reply.cancel()
+
+    def _replies(self) -> list[asyncio.Future[Any]]:
+        """Return the pending replies to the jobs without a worker."""
+        return [job.reply for job in self._active if job.reply is not None]
 
     def _drop(self, job: _Job) -> Ending:
         """Return the ending of a task that waits while this is closed, and notify the task."""
@@ -306,25 +322,20 @@ class BuiltStrategy:
 
     # --- arrival ------------------------------------------------------------------------------
 
-    def _is_busy(self) -> bool:
-        return self._arrival is Arrival.GIVES_WAY and bool(self._workers or self._sent)
-
     def _has_place(self) -> bool:
-        return len(self._workers) + len(self._sent) < self._at_once
+        return len(self._workers) + self._sent < self._at_once
 
     def _is_full(self) -> bool:
         """Whether the limit of running tasks is reached; for strategies without a queue."""
         if self._at_once < math.inf:
             return False
-        running = len(self._workers) + len(self._sent)
+        running = len(self._workers) + self._sent
         if running >= self._warn_at or running < self._options.warn_queue < self._warn_at:
             self._warn_of(running, "run at once")
         limit = self._options.max_queue
         return limit is not None and running >= limit
 
     def _replace_others(self) -> None:
-        if self._arrival not in (Arrival.SKIPS_WAITING, Arrival.CANCELS_RUNNING):
-            return
         while self._waiting:
             self._skip(self._next_waiting(), "superseded")
         for job in self._active:
@@ -364,11 +375,8 @@ class BuiltStrategy:
 
     # --- attempts without a worker --------------------------------------------------------------
 
-    def _send(self, job: _Job) -> bool:
+    def _send(self, job: _Job, task: SendingTask) -> bool:
         """Start a task by sending its request; return False if it needs a worker for that."""
-        task: object = job.task
-        if not self._sends or not isinstance(task, SendingTask):
-            return False
         return self._context.copy().run(self._send_in_context, job, task)
 
     def _send_in_context(self, job: _Job, task: SendingTask) -> bool:
@@ -385,7 +393,8 @@ class BuiltStrategy:
             job.attempting = False
             job.attempts = 0
             return False
-        job.reply = self._sent[job] = reply
+        job.reply = reply
+        self._sent += 1
         self._active[job] = None
         reply.add_done_callback(functools.partial(self._receive, job, task))
         return True
@@ -398,7 +407,8 @@ class BuiltStrategy:
             failure = None
         except BaseException as error:
             failure = error
-        del self._sent[job], self._active[job]
+        del self._active[job]
+        self._sent -= 1
         job.reply = None
         if failure is not None:
             if reply.cancelled():
@@ -416,11 +426,13 @@ class BuiltStrategy:
         job.attempting = False
         if self._should_retry(job):
             self._active[job] = None
-            self._add_worker(functools.partial(self._finish, job), job.task)
+            self._add_worker(functools.partial(self._finish, job), job.task, continues=job)
         else:
-            self._notify_end(job.ending())
+            if self.on_end is not None:
+                self.on_end(job.ending())
             job.error = None  # see `_finish`
-            self._start_next()
+            if self._waiting:
+                self._start_next()
 
     # --- work ---------------------------------------------------------------------------------
 
@@ -432,18 +444,27 @@ class BuiltStrategy:
     def _start_next(self) -> None:
         # Each worker that is about to start takes one of the waiting tasks. One worker more would
         # find none, and start yet another one at its end, as long as tasks arrive.
-        starting = len(self._workers) + len(self._sent) - len(self._active)
+        starting = len(self._workers) + self._sent - len(self._active)
         if len(self._waiting) > starting and not self._closed:
             self._start_worker()
 
-    def _add_worker(self, work: Callable[[], Coroutine[Any, Any, None]], named: Task) -> None:
+    def _add_worker(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        named: Task,
+        continues: _Job | None = None,
+    ) -> None:
         worker = start_task(work, named, self._context.copy())
         self._workers.add(worker)
-        worker.add_done_callback(self._on_worker_end)
+        worker.add_done_callback(functools.partial(self._on_worker_end, continues))
 
-    def _on_worker_end(self, worker: asyncio.Task[None]) -> None:
+    def _on_worker_end(self, continued: _Job | None, worker: asyncio.Task[None]) -> None:
         retrieve_error(worker)
         self._workers.discard(worker)
+        if continued in self._active:  # the worker was cancelled before its first step
+            del self._active[continued]
+            self._notify_end(self._ending_of_cancelled(continued))
+            continued.error = None  # see `_finish`
         self._start_next()
 
     async def _work(self) -> None:

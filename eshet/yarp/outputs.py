@@ -11,7 +11,7 @@ may be compared or sent.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive.core.markers import NoValue, is_same
@@ -22,6 +22,8 @@ from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
 __all__ = ["HeldOutput", "Outputs", "is_unknown", "left_in", "own_output"]
+
+_COLLECTIONS: Final = (list, tuple, set, frozenset)
 
 
 @dataclass(eq=False, slots=True)
@@ -252,7 +254,7 @@ def is_unknown(value: object) -> bool:
         return True
     if isinstance(value, dict):
         return any(is_unknown(item) for pair in value.items() for item in pair)
-    return isinstance(value, list | tuple | set | frozenset) and any(map(is_unknown, value))
+    return isinstance(value, _COLLECTIONS) and any(map(is_unknown, value))
 
 
 def own_output(output: HeldOutput) -> HeldOutput:

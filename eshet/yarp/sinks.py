@@ -20,7 +20,7 @@ from eshet.reactive.core.markers import NoValue, PlainValue, is_same
 from eshet.reactive.core.value import is_settable
 from eshet.reactive.handover.handover import Snapshot
 from eshet.tasks import BuiltStrategy, SendingTask
-from eshet.tasks.starting import start_task
+from eshet.tasks.starting import name_of, start_task
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
@@ -246,7 +246,7 @@ class _Sink(HeldOutput):
         feed(source, own_output(self))
 
     def _send(self, value: object) -> None:
-        self._run(_send_task(self, self._send_value, value))
+        self._run(_SendTask(self, self._send_value, value))
 
     def send_now(self, value: Any) -> PendingRequest | None:
         """Send a value in this step, if that is possible; see `Client.send_now`."""
@@ -291,63 +291,71 @@ class _Sink(HeldOutput):
             self(value)
 
 
-class _SendTask(functools.partial[Awaitable[object]], SendingTask):
-    """The task of sending one value, for a cause; see `_send_task`."""
+class _SendTask(SendingTask):
+    """The task of sending one value, for the current cause.
 
-    cause: Cause | None
-    sink: "_Sink | _StateOutput"
-    sent: PendingRequest
+    Args:
+        sink: sends it.
+        function: sends it as well, but awaits the reply.
+        value: the value to send.
+    """
 
-    @property
-    def value(self) -> Any:
-        """The value to send."""
-        return self.args[0]
+    __slots__ = ("_count", "_function", "_sent", "_sink", "cause", "value")
+
+    _count: int
+    _sent: PendingRequest
+
+    def __init__(
+        self,
+        sink: "_Sink | _StateOutput",
+        function: Callable[[Any], Awaitable[object]],
+        value: object,
+    ) -> None:
+        self.cause: Final = current.get()
+        self.value: Final[Any] = value
+        self._sink = sink
+        self._function = function
+
+    def __repr__(self) -> str:
+        """Return the name of the task for messages."""
+        return name_of(self._function)
+
+    def __call__(self) -> Awaitable[object]:
+        """Send the value in an asyncio task."""
+        return self._function(self.value)
 
     def send(self) -> asyncio.Future[Any] | None:
         """See `SendingTask`."""
-        resending = self.func
+        resending = self._function
         if isinstance(resending, Resending):
-            self.count = resending.begin()
+            self._count = resending.begin()
         try:
-            sent = self.sink.send_now(self.value)
+            sent = self._sink.send_now(self.value)
         except EshetError as error:
             if isinstance(resending, Resending):
-                resending.fail(self.value, self.count, error)
+                resending.fail(self.value, self._count, error)
             raise
         if sent is None:
             return None
-        self.sent = sent
+        self._sent = sent
         return sent.reply
 
     def receive(self, reply: asyncio.Future[Any]) -> None:
         """See `SendingTask`."""
-        resending = self.func
+        resending = self._function
         if not isinstance(resending, Resending):
-            self.sent.receive()
+            self._sent.receive()
             return
         try:
-            self.sent.receive()
+            self._sent.receive()
         except EshetError as error:
-            resending.fail(self.value, self.count, error)
+            resending.fail(self.value, self._count, error)
             raise
-        resending.succeed(self.count)
+        resending.succeed(self._count)
 
     def skipped(self, why: str) -> None:
         """See `eshet.tasks.BuiltStrategy`."""
-        self.sink.skip(self.value, why)
-
-
-def _send_task(
-    sink: "_Sink | _StateOutput", function: Callable[[Any], Awaitable[object]], value: object
-) -> _SendTask:
-    """Return the task of sending a value, with the current cause.
-
-    A function instead of `__new__`, which would take longer for each output.
-    """
-    task = _SendTask(function, value)
-    task.cause = current.get()
-    task.sink = sink
-    return task
+        self._sink.skip(self.value, why)
 
 
 class _StateOutput(HeldOutput):
@@ -363,7 +371,7 @@ class _StateOutput(HeldOutput):
         run = RunInTask().build()
 
         def send(value: object) -> None:
-            run(_send_task(self, publish, value))
+            run(_SendTask(self, publish, value))
 
         super().__init__("state_register", state.path, send, follows=True, skip=skip)
         self._state = state

@@ -7,7 +7,6 @@ from msgspec import UNSET
 
 from eshet import codec, messages
 from eshet.cause import Cause, current
-from eshet.client.correlation import Echo
 from eshet.client.observer import ClientObserver, OutputSpan
 from eshet.clock import wall_clock, wall_stamp
 from eshet.tasks import current_attempt
@@ -46,31 +45,12 @@ _STATES: Final = frozenset({messages.StateChanged.code, messages.StateUnknown.co
 Outcome = Literal["done", "failed", "interrupted", "kept", "skipped"]
 
 
-class _Timed(OutputSpan):
-    """An output that measures its duration."""
-
-    __slots__ = ("_began",)
-
-    def __init__(
-        self, observer: ClientObserver, code: int, path: bytes, value: bytes, echo: Echo | None
-    ) -> None:
-        super().__init__(observer, code, path, value, echo)
-        self._began = observer.loop_time()
-
-    @property
-    def duration(self) -> float:
-        """Seconds since the output was sent."""
-        return round(self.observer.loop_time() - self._began, 6)
-
-
 class RecordingObserver(ClientObserver):
     """Records inputs, outputs and connections of the clients of one event loop.
 
     Args:
         recorder: keeps the records.
     """
-
-    span_type: type[OutputSpan] = _Timed
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
@@ -82,17 +62,23 @@ class RecordingObserver(ClientObserver):
     def on_input(self, kind: Any, path: str, value: Any) -> None:
         """See `ClientObserver`."""
         if not self._recorder.wants_debug:
-            if self._redaction.hides(path):
+            if self._redacts and self._redaction.hides(path):
                 self._redaction.hide(value)  # an error may contain it
             return
-        cause, actor = current.get(), current_actor.get()
+        cause = current.get()
+        # One by one: with `*`, Python makes a tuple and a dict for each call.
+        rule, module, version = current_actor.get()
+        cause_id, parent_id = _ids(cause)
         self._recorder.record(
             Input(
                 wall_stamp(self._clock),
                 "debug",
                 Input.EVENT,
-                *actor,
-                *_ids(cause),
+                rule,
+                module,
+                version,
+                cause_id,
+                parent_id,
                 kind=kind,
                 path=path,
                 value=self._redacted(path, value),
@@ -127,7 +113,7 @@ class RecordingObserver(ClientObserver):
             outcome,
             result=result,
             error=text,
-            duration=output.duration if isinstance(output, _Timed) else None,
+            duration=round(self.loop_time() - output.began, 6),
         )
 
     def on_skipped(self, code: int, path: str, value: Any, why: Any) -> None:
@@ -172,14 +158,19 @@ class RecordingObserver(ClientObserver):
         why: Any = None,
         duration: float | None = None,
     ) -> None:
-        cause, actor, event = current.get(), current_actor.get(), _EVENTS[code]
+        cause, event = current.get(), _EVENTS[code]
+        rule, module, version = current_actor.get()  # one by one, as in `on_input`
+        cause_id, parent_id = _ids(cause)
         self._recorder.record(
             event(
                 wall_stamp(self._clock),
                 "debug",
                 event.EVENT,
-                *actor,
-                *_ids(cause),
+                rule,
+                module,
+                version,
+                cause_id,
+                parent_id,
                 path=path,
                 value=self._redacted(path, value),
                 outcome=outcome,

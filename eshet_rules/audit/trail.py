@@ -89,8 +89,9 @@ class Trail:
         self._runner: Final = version("eshet-rules")
         self._max_size = size
         self._lock = threading.RLock()
-        self._collected: deque[tuple[bytes, str]] = deque()
+        self._collected: deque[bytes] = deque()
         self._collected_size = 0
+        self._collected_until = ""  # the time of the last collected record
         self._fd: int | None = None
         self._is_regular = True
         self._identity: tuple[int, int] | None = None  # of the open file, if it is a regular one
@@ -105,7 +106,8 @@ class Trail:
         self._lost_since = ""
         self._lost_because = ""
         self._failed_in = ""  # the second of the last failure
-        self._checked_in = ""  # the second of the last check that the file is at its path
+        # The second for which the file is prepared; empty if it has to be prepared again.
+        self._prepared_for = ""
         self._error: str | None = None  # the present error, if the last write failed
         self._problems: deque[Record] = deque()
         self._archive = Archive(file, total, self._problems.append)
@@ -143,8 +145,9 @@ class Trail:
             Whether so much is collected that the caller should flush.
         """
         line = encode(record)
-        self._collected.append((line, time))
+        self._collected.append(line)
         self._collected_size += len(line)
+        self._collected_until = time
         return self._collected_size > _MOST_COLLECTED
 
     def flush(self) -> bool:
@@ -152,12 +155,10 @@ class Trail:
         with self._lock:
             self._collected_size = 0
             lines: list[bytes] = []
-            time = ""
-            while self._collected:
-                line, time = self._collected.popleft()
-                lines.append(line)
+            while self._collected:  # one by one: another thread may collect meanwhile
+                lines.append(self._collected.popleft())
             if lines:
-                self._append(b"".join(lines), len(lines), time)
+                self._append(b"".join(lines), len(lines), self._collected_until)
             acknowledged = self._error is None
         if self._problems:
             self._report_problems()
@@ -181,12 +182,14 @@ class Trail:
 
     def _append(self, lines: bytes, count: int, time: str) -> None:
         """Append `count` lines, or count them as lost; `time` is that of the last one."""
-        if time[:_SECOND] == self._failed_in:
+        second = time[:_SECOND]
+        if second == self._failed_in:
             self._lose(time, count)
             return
         try:
-            self._prepare(time, len(lines))
-            self._write(lines)
+            if second != self._prepared_for or self._size + len(lines) > self._full_at:
+                self._prepare(time, len(lines))
+            self._write(lines, count)
         except OSError as error:
             self._fail(time, error)
             self._lose(time, count)
@@ -194,9 +197,8 @@ class Trail:
             self._error, self._failed_in = None, ""
 
     def _prepare(self, time: str, length: int) -> None:
-        """Open the file for a line of this time and length, and record a gap before it."""
-        if time[:_SECOND] != self._checked_in:
-            self._leave_if_moved(time)
+        """Open the file for lines of this time and length, and record a gap before them."""
+        self._leave_if_moved()
         self._mend()
         if self._fd is None:
             self._open(time)
@@ -213,10 +215,10 @@ class Trail:
             )
             self._write(encode(gap))
             self._lost = 0
+        self._prepared_for = time[:_SECOND]
 
-    def _leave_if_moved(self, time: str) -> None:
+    def _leave_if_moved(self) -> None:
         """Close the file if it is no longer at its path, and count its records as lost."""
-        self._checked_in = time[:_SECOND]
         if self._fd is None or self._identity is None or _identity_at(self.file) == self._identity:
             return
         fd, self._fd, self._torn = self._fd, None, False
@@ -272,8 +274,8 @@ class Trail:
                 os.close(fd)
                 raise
 
-    def _write(self, line: bytes) -> None:
-        """Write one or more lines, completely or not at all; the file must not be torn.
+    def _write(self, lines: bytes, count: int = 1) -> None:
+        """Write `count` lines, completely or not at all; the file must not be torn.
 
         Raises:
             OSError: they were not written.
@@ -281,20 +283,20 @@ class Trail:
         fd = self._fd
         assert fd is not None  # noqa: S101 - the caller has opened it
         try:
-            written = os.write(fd, line)
-            while written < len(line):  # a full disk raises an error only at the next write
-                written += os.write(fd, line[written:])
+            written = os.write(fd, lines)
+            while written < len(lines):  # a full disk raises an error only at the next write
+                written += os.write(fd, lines[written:])
         except OSError:
             self._torn = self._is_regular
             with contextlib.suppress(OSError):
                 self._mend()
             raise
         except BaseException:  # a logging rule was interrupted here, at an unknown position
-            self._fd = None
+            self._fd, self._prepared_for = None, ""
             os.close(fd)
             raise
-        self._size += len(line)
-        self._count += line.count(b"\n")
+        self._size += len(lines)
+        self._count += count
 
     def _mend(self) -> None:
         """Cut off the partial line that a failed write has left.
@@ -316,6 +318,7 @@ class Trail:
         if not self._lost:
             self._lost_since = time
         self._lost += count
+        self._prepared_for = ""
 
     def _report_problems(self) -> None:
         while self._problems:

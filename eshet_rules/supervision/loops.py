@@ -8,6 +8,7 @@ Only inputs count: a rule that acts on a timer ten times a second is not a cycle
 receives a hundred inputs with the same cause.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -26,8 +27,8 @@ __all__ = ["LoopObserver", "Loops"]
 _MAX_DEPTH: Final = 64
 """Maximum number of ancestors of a cause to search for known inputs."""
 
-_MOST: Final = 4096
-"""Maximum number of causes to keep inputs of."""
+_MOST: Final = 2048
+"""The inputs of at least this many causes are kept, and of at most twice as many."""
 
 
 class _Input(NamedTuple):
@@ -44,13 +45,21 @@ class _Input(NamedTuple):
 
 _NEVER: Final = _Input("", ())
 
+_First = tuple[str, float]
+"""The first input of a cause without a parent: the rule, and the time on the loop's clock.
+
+Most causes have only this. It takes a third of the memory of a mapping, of which the garbage
+collector would have to search thousands.
+"""
+
 
 class Loops:
     """Tracks the inputs of rules in each chain of causes."""
 
     def __init__(self) -> None:
         # For each cause: the last inputs, by rule, of its chain up to and including that cause.
-        self._inputs: dict[str, Mapping[str, _Input]] = {}
+        self._inputs: dict[str, Mapping[str, _Input] | _First] = {}
+        self._earlier: dict[str, Mapping[str, _Input]] = {}  # dropped when `_inputs` is full
 
     def on_input(
         self, cause: Cause, rule: str, limits: RuleLimits, now: float
@@ -67,7 +76,7 @@ class Loops:
             An error if the chain has completed too many rounds; else None.
         """
         if cause.parent is None and cause.id not in self._inputs:
-            self._keep(cause, {rule: _Input(cause.id, (now,))})  # no chain yet: the usual case
+            self._keep(cause, (rule, now))
             return None
         inputs = self._inputs_so_far(cause)
         before = inputs.get(rule, _NEVER)
@@ -84,20 +93,29 @@ class Loops:
 
     def _inputs_so_far(self, cause: Cause) -> Mapping[str, _Input]:
         for _, each in zip(range(_MAX_DEPTH), cause.chain(), strict=False):
-            if (inputs := self._inputs.get(each.id)) is not None:
+            if inputs := self._inputs_of(each):
                 return inputs
         return {}
 
-    def _keep(self, cause: Cause, inputs: Mapping[str, _Input]) -> None:
+    def _inputs_of(self, cause: Cause) -> Mapping[str, _Input]:
+        inputs = self._inputs.get(cause.id, {})
+        if isinstance(inputs, tuple):
+            rule, time = inputs
+            return {rule: _Input(cause.id, (time,))}
+        return inputs
+
+    def _keep(self, cause: Cause, inputs: Mapping[str, _Input] | _First) -> None:
         self._inputs[cause.id] = inputs
         if len(self._inputs) > _MOST:
-            del self._inputs[next(iter(self._inputs))]
+            # Half of them at once: a dict takes long to find its first key after deletions.
+            for oldest in list(itertools.islice(self._inputs, _MOST // 2)):
+                del self._inputs[oldest]
 
     def _cycle(self, cause: Cause, rule: str) -> list[str]:
         """Return the paths of the last round, each with the rules that received it as an input."""
         steps = []
         for number, each in zip(range(_MAX_DEPTH), cause.chain(), strict=False):
-            inputs = self._inputs.get(each.id, {})
+            inputs = self._inputs_of(each)
             receivers = [name for name, its in inputs.items() if its.cause == each.id]
             by = f" received by {', '.join(receivers)}" if receivers else ""
             steps.append(f"{each.kind} {each.path}{by}")

@@ -9,7 +9,7 @@ import pytest
 
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.scope import Reason, Scope
-from eshet.tasks import End, Workload
+from eshet.tasks import End, SendingTask, Workload
 from eshet.utils import RunInTask, RunSerially
 from eshet_rules import RunConcurrently, RunLatest, RunSingle
 from tests.support.tasks import Recorder
@@ -248,6 +248,46 @@ async def test_one_that_is_cut_short_in_the_midst_is_interrupted_not_failed(
     await run.close()
     assert ends(endings) == [(End.INTERRUPTED, 1, "closed")]
     assert recorder.reports == []
+
+
+class Refused(SendingTask):
+    """A task whose request is refused at once; it counts its other attempts."""
+
+    def __init__(self):
+        self.attempts = 0
+
+    def send(self):
+        reply = asyncio.get_running_loop().create_future()
+        reply.set_exception(OSError("no answer"))
+        return reply
+
+    def receive(self, reply):
+        reply.result()
+
+    async def __call__(self):
+        self.attempts += 1
+
+
+@pytest.mark.parametrize("strategy", [RunInTask, RunSerially, RunSingle])
+async def test_a_task_ends_when_its_retry_is_cancelled_before_the_first_step(
+    strategy, advance, recorder
+):
+    run, endings = recorder.follow(strategy(retry=True))
+    others = asyncio.all_tasks()
+    run(Refused())
+    await asyncio.sleep(0)  # one turn: the reply is received, and the retry has not begun
+    (retry,) = asyncio.all_tasks() - others
+    retry.cancel()
+    await advance(1)
+    assert ends(endings) == [(End.SKIPPED, 1, "")]
+    assert run.running == 0
+
+    following = Refused()
+    run(following)
+    await advance(60)
+    assert ends(endings)[1:] == [(End.SUCCEEDED, 2, "")]
+    assert following.attempts == 1
+    assert run.running == run.queued == 0
 
 
 async def test_its_work_is_counted(strategy, advance, recorder):
