@@ -42,8 +42,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 COMMAND_TIMEOUT: Final = 5.0
 """After how many seconds a command that was not acknowledged has failed."""
 
-_SOON: Final = 1.0
-"""A connection that is lost within this time, in seconds, was probably ended by a duplicate id."""
+_SOON: Final = 2.0
+"""A connection that is lost within this time, in seconds, was probably ended by a duplicate id.
+
+Mosquitto 2.0 ends it without a reason; most clients reconnect after at most a second.
+"""
 
 _SOON_TIMES: Final = 3
 """After how many such connections in a row this is assumed."""
