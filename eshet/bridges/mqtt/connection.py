@@ -48,8 +48,11 @@ _SOON: Final = 2.0
 Mosquitto 2.0 ends it without a reason; most clients reconnect after at most a second.
 """
 
-_SOON_TIMES: Final = 3
-"""After how many such connections in a row this is assumed."""
+_SOON_NAMED: Final = 2
+"""After how many such connections in a row the log says so."""
+
+_SOON_AVOIDED: Final = 3
+"""After how many of them the delays become long."""
 
 _REPLY_TIMEOUT: Final = 30.0
 """How long the broker may take to confirm subscriptions, in seconds."""
@@ -116,8 +119,8 @@ class _Delays:
                 self._long = _long_delays()
         else:
             self._soon += 1
-        self._is_conflict = loss.is_taken_over or self._soon >= _SOON_TIMES
-        return loss.is_taken_over or self._soon > 0
+        self._is_conflict = loss.is_taken_over or self._soon >= _SOON_AVOIDED
+        return loss.is_taken_over or self._soon >= _SOON_NAMED
 
 
 def _long_delays() -> Iterator[float]:
@@ -317,7 +320,7 @@ class MqttConnection:
                 "not sent",
                 was_sent=False,
             ) from None
-        if self._last_sign < since:
+        if self._last_sign <= since:
             # If the broker goes on later, it must not find the command in a buffer.
             self._broker.abort(f"no acknowledgement of a message within {COMMAND_TIMEOUT:g} s")
         raise CommandExpired(

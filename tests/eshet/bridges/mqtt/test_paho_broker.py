@@ -253,8 +253,9 @@ async def test_tls_without_a_check_of_the_name(tmp_path) -> None:
 
 async def test_a_broker_with_another_certificate_is_not_trusted(tmp_path) -> None:
     with mosquitto(tmp_path / "m", ca=trustme.CA()) as broker:
+        peer = Peer(broker.port, tls=trusting(trustme.CA()))
         with pytest.raises(BrokerError, match=r"TLS: .*CERTIFICATE_VERIFY_FAILED"):
-            await Peer(broker.port, tls=trusting(trustme.CA())).connect()
+            await peer.connect()
 
 
 @pytest.mark.parametrize("size", [0, 1_000_000])
