@@ -275,8 +275,9 @@ class MqttConnection:
     ) -> None:
         """Publish a message, and return when the broker has acknowledged it.
 
-        Without a connection this waits for the next one. With QoS 0, it returns when the message
-        was handed to the operating system.
+        Without a connection this waits for the next one. It is sent after all subscriptions that
+        were made before are in effect. With QoS 0, this returns when the message was handed to the
+        operating system.
 
         Args:
             topic: without wildcards.
@@ -301,6 +302,10 @@ class MqttConnection:
             async with asyncio.timeout_at(deadline):
                 while True:
                     await self._connected.wait()
+                    if self._updating is not None:
+                        # The reply to a request must find its subscription.
+                        await asyncio.wait([self._updating])
+                        continue
                     was_sent = True
                     try:
                         await self._broker.publish(message)

@@ -263,6 +263,17 @@ async def test_a_command_is_acknowledged_by_the_broker(
     assert (state.retained, state.qos, state.expires) == (True, 0, 0)
 
 
+async def test_the_reply_to_a_request_finds_its_subscription(
+    broker: MemoryBroker, connection: MqttConnection, advance: Advance
+) -> None:
+    log = Log()
+    for number in range(250):
+        connection.subscribe(f"replies/{number}", log)
+    await connection.publish("replies/249", b"done")
+    await advance(0)
+    assert log.payloads == [b"done"]
+
+
 async def test_a_command_waits_for_a_connection_and_expires(
     broker: MemoryBroker, connection: MqttConnection, advance: Advance
 ) -> None:

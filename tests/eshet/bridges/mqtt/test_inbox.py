@@ -110,6 +110,31 @@ def test_after_a_resumed_session_a_known_message_is_not_delivered_again():
     assert waiting.acknowledged == [1, 2]
 
 
+def test_a_message_whose_acknowledgement_was_lost_is_acknowledged_again():
+    waiting = Waiting()
+    (one,) = waiting.add(1, pending=0)
+    waiting.acknowledgements.disconnected()
+    # A new message may have the same number, and even the same content.
+    assert waiting.acknowledgements.take_again(one.message) is None
+    repeated = one.message._replace(is_repeated=True)
+    again = waiting.acknowledgements.take_again(repeated)
+    assert again is not None
+    waiting.acknowledgements.add(again, 100)
+    assert waiting.acknowledged == [1, 1]
+    other = repeated._replace(payload=b"other")
+    assert waiting.acknowledgements.take_again(other) is None
+    waiting.acknowledgements.not_resumed()
+    assert waiting.acknowledgements.take_again(repeated) is None
+
+
+def test_a_limited_number_of_acknowledged_messages_is_remembered():
+    waiting = Waiting()
+    added = waiting.add(*range(1, 2000), pending=0)
+    repeated = [each.message._replace(is_repeated=True) for each in added]
+    known = [waiting.acknowledgements.take_again(each) is not None for each in repeated]
+    assert known == [False] * 999 + [True] * 1000
+
+
 def test_a_message_that_differs_is_a_new_one():
     waiting = Waiting()
     (one,) = waiting.add(1)
