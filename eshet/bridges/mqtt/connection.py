@@ -54,6 +54,9 @@ _SOON_NAMED: Final = 2
 _SOON_AVOIDED: Final = 3
 """After how many of them the delays become long."""
 
+_MAX_UNANSWERED: Final = 3
+"""After how many commands in a row without an answer the connection is given up."""
+
 _REPLY_TIMEOUT: Final = 30.0
 """How long the broker may take to confirm subscriptions, in seconds."""
 
@@ -177,6 +180,7 @@ class MqttConnection:
         self._on_connected: dict[object, Callable[[], object]] = {}
         self._on_lost: dict[object, Callable[[str], object]] = {}
         self._last_sign = 0.0  # when the broker last sent a message or an acknowledgement
+        self._unanswered = 0  # commands in a row
         self._reconnects = 0
 
     def __str__(self) -> str:
@@ -316,8 +320,10 @@ class MqttConnection:
         except TimeoutError:
             self._on_expired(topic, deadline - COMMAND_TIMEOUT, was_sent=was_sent)
         self._last_sign = loop.time()
+        self._unanswered = 0
 
     def _on_expired(self, topic: str, since: float, *, was_sent: bool) -> None:
+        """Raise the error of a command that was not acknowledged in time."""
         if not was_sent:
             raise CommandExpired(
                 topic,
@@ -325,8 +331,11 @@ class MqttConnection:
                 "not sent",
                 was_sent=False,
             ) from None
-        if self._last_sign <= since:
-            # If the broker goes on later, it must not find the command in a buffer.
+        self._unanswered += 1
+        if self._last_sign <= since or self._unanswered >= _MAX_UNANSWERED:
+            # If the broker goes on later, it should not find the command in a buffer. And each
+            # command without an answer takes the place of another one.
+            self._unanswered = 0
             self._broker.abort(f"no acknowledgement of a message within {COMMAND_TIMEOUT:g} s")
         raise CommandExpired(
             topic,

@@ -323,6 +323,19 @@ async def test_a_busy_broker_that_is_not_silent_is_kept(
     assert connection.reconnects == 0
 
 
+async def test_a_broker_that_answers_no_command_is_given_up(
+    broker: MemoryBroker, connection: MqttConnection, advance: Advance
+) -> None:
+    broker.pause()
+    for expected in (0, 0, 1):
+        sending = asyncio.ensure_future(connection.publish("lamp/set", b"on"))
+        await advance(1)
+        broker._links["bridge"].deliver(Message("lamp", b"on"))
+        await advance(5)
+        assert isinstance(sending.exception(), CommandExpired)
+        assert connection.reconnects == expected
+
+
 async def test_a_command_whose_connection_is_lost_may_have_been_carried_out(
     broker: MemoryBroker, connection: MqttConnection, advance: Advance
 ) -> None:
