@@ -26,6 +26,9 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).parents[2]
 
 MODULES: Final = (
+    "eshet/bridges/mqtt/connection.py",
+    "eshet/bridges/mqtt/inbox.py",
+    "eshet/bridges/mqtt/receiver.py",
     "eshet/client/connection_manager.py",
     "eshet/client/registrations.py",
     "eshet/client/session.py",

@@ -53,6 +53,7 @@ class Message(NamedTuple):
             is to store it.
         qos: `AT_MOST_ONCE` or `AT_LEAST_ONCE`.
         number: identifies a received message that is to be acknowledged.
+        is_repeated: received: the broker has sent it before, and got no acknowledgement.
         expires: to publish: after how many seconds the broker drops it if it could not deliver it;
             0 for never. Brokers without MQTT 5 ignore it.
     """
@@ -62,6 +63,7 @@ class Message(NamedTuple):
     retained: bool = False
     qos: int = AT_MOST_ONCE
     number: int = 0
+    is_repeated: bool = False
     expires: int = 0
 
 

@@ -42,11 +42,20 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 COMMAND_TIMEOUT: Final = 5.0
 """After how many seconds a command that was not acknowledged has failed."""
 
-_SOON: Final = 1.0
-"""A connection that is lost within this time, in seconds, was probably ended by a duplicate id."""
+_SOON: Final = 2.0
+"""A connection that is lost within this time, in seconds, was probably ended by a duplicate id.
 
-_SOON_TIMES: Final = 3
-"""After how many such connections in a row this is assumed."""
+Mosquitto 2.0 ends it without a reason; most clients reconnect after at most a second.
+"""
+
+_SOON_NAMED: Final = 2
+"""After how many such connections in a row the log says so."""
+
+_SOON_AVOIDED: Final = 3
+"""After how many of them the delays become long."""
+
+_MAX_UNANSWERED: Final = 3
+"""After how many commands in a row without an answer the connection is given up."""
 
 _REPLY_TIMEOUT: Final = 30.0
 """How long the broker may take to confirm subscriptions, in seconds."""
@@ -113,8 +122,8 @@ class _Delays:
                 self._long = _long_delays()
         else:
             self._soon += 1
-        self._is_conflict = loss.is_taken_over or self._soon >= _SOON_TIMES
-        return loss.is_taken_over or self._soon > 0
+        self._is_conflict = loss.is_taken_over or self._soon >= _SOON_AVOIDED
+        return loss.is_taken_over or self._soon >= _SOON_NAMED
 
 
 def _long_delays() -> Iterator[float]:
@@ -171,6 +180,7 @@ class MqttConnection:
         self._on_connected: dict[object, Callable[[], object]] = {}
         self._on_lost: dict[object, Callable[[str], object]] = {}
         self._last_sign = 0.0  # when the broker last sent a message or an acknowledgement
+        self._unanswered = 0  # commands in a row
         self._reconnects = 0
 
     def __str__(self) -> str:
@@ -269,8 +279,9 @@ class MqttConnection:
     ) -> None:
         """Publish a message, and return when the broker has acknowledged it.
 
-        Without a connection this waits for the next one. With QoS 0, it returns when the message
-        was handed to the operating system.
+        Without a connection this waits for the next one. It is sent after all subscriptions that
+        were made before are in effect. With QoS 0, this returns when the message was handed to the
+        operating system.
 
         Args:
             topic: without wildcards.
@@ -295,6 +306,10 @@ class MqttConnection:
             async with asyncio.timeout_at(deadline):
                 while True:
                     await self._connected.wait()
+                    if self._updating is not None:
+                        # The reply to a request must find its subscription.
+                        await asyncio.wait([self._updating])
+                        continue
                     was_sent = True
                     try:
                         await self._broker.publish(message)
@@ -305,8 +320,10 @@ class MqttConnection:
         except TimeoutError:
             self._on_expired(topic, deadline - COMMAND_TIMEOUT, was_sent=was_sent)
         self._last_sign = loop.time()
+        self._unanswered = 0
 
     def _on_expired(self, topic: str, since: float, *, was_sent: bool) -> None:
+        """Raise the error of a command that was not acknowledged in time."""
         if not was_sent:
             raise CommandExpired(
                 topic,
@@ -314,8 +331,11 @@ class MqttConnection:
                 "not sent",
                 was_sent=False,
             ) from None
-        if self._last_sign < since:
-            # If the broker goes on later, it must not find the command in a buffer.
+        self._unanswered += 1
+        if self._last_sign <= since or self._unanswered >= _MAX_UNANSWERED:
+            # If the broker goes on later, it should not find the command in a buffer. And each
+            # command without an answer takes the place of another one.
+            self._unanswered = 0
             self._broker.abort(f"no acknowledgement of a message within {COMMAND_TIMEOUT:g} s")
         raise CommandExpired(
             topic,

@@ -6,7 +6,7 @@ I/O and no time; `receiver.py` decides when a message is handled.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from eshet.bridges.mqtt.broker import AT_MOST_ONCE, Message
@@ -15,6 +15,9 @@ __all__ = ["MAX_EVENTS", "Acknowledgements", "Delivery", "EventQueue", "StateSlo
 
 MAX_EVENTS: Final = 10_000
 """Default for the maximum number of waiting events of one subscription."""
+
+_MAX_REMEMBERED: Final = 1_000
+"""How many acknowledged messages are recognized when the broker sends them again."""
 
 
 class Delivery:
@@ -99,8 +102,9 @@ class Acknowledgements:
     """The received messages that were not acknowledged yet, in the order of their arrival.
 
     MQTT wants acknowledgements in this order (MQTT 5.0, section 4.6). So a message that was handled
-    waits for those before it. When a session is resumed, the broker sends all of them again, with
-    their numbers; those that are known are recognized, and not handled twice.
+    waits for those before it. When a session is resumed, the broker sends all messages again, with
+    their numbers, whose acknowledgements it has not received. They are recognized, and not handled
+    twice.
 
     Args:
         acknowledge: tells the broker.
@@ -112,6 +116,8 @@ class Acknowledgements:
         self._acknowledge = acknowledge
         self._waiting: deque[Delivery] = deque()
         self._before: dict[int, Delivery] = {}  # of the lost connection
+        # Acknowledgements can be lost, too.
+        self._acknowledged: dict[int, int] = {}  # hashes by number, the oldest first
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -129,20 +135,21 @@ class Acknowledgements:
         self._waiting.append(delivery)
         if len(self._waiting) > limit:
             self.early += 1
-            self._acknowledge(self._waiting.popleft().message)
+            self._acknowledge_oldest()
         self._acknowledge_handled()
 
     def take_again(self, message: Message) -> Delivery | None:
-        """Return the delivery of a message that was received before the connection was lost.
+        """Return the delivery of a message that the broker has sent before.
 
         Returns:
-            None for any other message.
+            None for a new message.
         """
-        delivery = self._before.pop(message.number, None) if self._before else None
-        if delivery is None:
-            return None
-        is_same = delivery.message[:2] == message[:2]  # topic and payload
-        return delivery if is_same else None
+        delivery = self._before.pop(message.number, None)
+        if delivery is not None and _key(delivery.message) == _key(message):
+            return delivery
+        if message.is_repeated and self._acknowledged.get(message.number) == hash(_key(message)):
+            return Delivery(message, 0)
+        return None
 
     def handled(self, delivery: Delivery) -> None:
         """Note that one of its handlers has handled a message, or that it was dropped there."""
@@ -158,11 +165,20 @@ class Acknowledgements:
     def not_resumed(self) -> None:
         """Forget the lost connection, as the broker has done."""
         self._before.clear()
+        self._acknowledged.clear()
 
     def _acknowledge_handled(self) -> None:
-        for delivery in self._handled():
-            self._acknowledge(delivery.message)
-
-    def _handled(self) -> Iterator[Delivery]:
         while self._waiting and self._waiting[0].pending <= 0:
-            yield self._waiting.popleft()
+            self._acknowledge_oldest()
+
+    def _acknowledge_oldest(self) -> None:
+        message = self._waiting.popleft().message
+        self._acknowledged.pop(message.number, None)  # so that it becomes the last one
+        self._acknowledged[message.number] = hash(_key(message))
+        if len(self._acknowledged) > _MAX_REMEMBERED:
+            del self._acknowledged[next(iter(self._acknowledged))]
+        self._acknowledge(message)
+
+
+def _key(message: Message) -> tuple[str, bytes]:
+    return message.topic, message.payload

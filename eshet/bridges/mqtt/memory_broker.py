@@ -171,7 +171,7 @@ class MemoryBroker:
         link.session = session
         self._links[link.client_id] = link
         for number, message in session.unacknowledged.items():
-            link.deliver(message._replace(number=number))
+            link.deliver(message._replace(number=number, is_repeated=True))
         while session.waiting:
             message, until = session.waiting.popleft()
             if until is None or until > _now():

@@ -1,15 +1,15 @@
 """A real broker, by paho-mqtt, which encodes and decodes the packets.
 
 Its sockets are served by the event loop of asyncio (`paho_connection.py`); only the blocking
-connect runs in a thread. There is one paho client for each
-connection, so nothing of an earlier connection is ever sent.
+connect runs in a thread. There is one paho client for each connection, so nothing of an earlier
+connection is ever sent.
 """
 
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -172,17 +172,15 @@ class PahoBroker:
         client.max_inflight_messages = 0  # limited by `PahoConnection`, where a message can expire
         if self._credentials is not None:
             client.username_pw_set(self._credentials.user, self._credentials.password)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-            if not self._tls.check_hostname:
-                # paho-mqtt would check it by a function that Python 3.12 has removed.
-                client.tls_insecure_set(True)
         if will is not None:
             client.will_set(will.topic, will.payload, will.qos, will.retained)
         return client
 
     async def _open(self, client: paho.Client, *, resume: bool) -> None:
-        """Connect the socket, and send the first packet."""
+        """Connect the socket in a thread, and queue the first packet."""
+        tls = None if self._tls is None else _TlsContext(self._tls)
+        if tls is not None:
+            client.tls_set_context(cast(ssl.SSLContext, tls))
         host, port = self._address.host, self._address.port
         options: dict[str, Any] = {}
         if client.protocol == MQTTProtocolVersion.MQTTv5:
@@ -200,9 +198,11 @@ class PahoBroker:
         try:
             await asyncio.shield(connecting)
         except asyncio.CancelledError:
-            connecting.add_done_callback(lambda _: close_socket(client))
+            connecting.add_done_callback(lambda done: _abandon(client, tls, done))
             raise
         except (OSError, ValueError) as error:
+            if tls is not None:
+                tls.close()
             raise BrokerError(error_text(error)) from error
 
     async def subscribe(self, filters: Sequence[str]) -> Mapping[str, str]:
@@ -237,3 +237,37 @@ class PahoBroker:
         if self._connection is None:
             raise NotConnected("not connected")
         return self._connection
+
+
+class _TlsContext:
+    """The part of an `ssl.SSLContext` that paho-mqtt uses; it remembers the socket.
+
+    After a handshake that failed, paho-mqtt leaves the socket open.
+
+    Args:
+        context: how to check the certificate of the broker.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.check_hostname: Final = context.check_hostname
+        self._context = context
+        self._socket: ssl.SSLSocket | None = None
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """See `ssl.SSLContext.wrap_socket`."""
+        self._socket = self._context.wrap_socket(*args, **options)
+        return self._socket
+
+    def close(self) -> None:
+        """Close the socket, if there is one."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+def _abandon(client: paho.Client, tls: _TlsContext | None, done: "asyncio.Future[Any]") -> None:
+    """Close the sockets of an attempt that was cancelled, when its thread has ended."""
+    if not done.cancelled():
+        done.exception()  # of no interest any more
+    close_socket(client)
+    if tls is not None:
+        tls.close()

@@ -257,7 +257,14 @@ class PahoConnection:
         except UnicodeDecodeError as error:
             topic = error.object.decode(errors="surrogateescape")
         self._on_message(
-            Message(topic, bytes(message.payload), message.retain, message.qos, message.mid)
+            Message(
+                topic,
+                bytes(message.payload),
+                message.retain,
+                message.qos,
+                message.mid,
+                message.dup,
+            )
         )
 
     def acknowledge(self, message: Message) -> None:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from eshet.bridges.mqtt.broker import Message
+from eshet.bridges.mqtt.broker import AT_MOST_ONCE, Message
 from eshet.bridges.mqtt.filters import matches
 from eshet.bridges.mqtt.inbox import (
     Acknowledgements,
@@ -148,7 +148,9 @@ class Receiver:
         self._log = log
         self._max_waiting_bytes = max_waiting_bytes
         self._clock = clock
-        self._subscriptions: dict[Subscription, None] = {}
+        # Discovery subscribes thousands of topics, so that only filters with wildcards are tried.
+        self._by_topic: dict[str, list[Subscription]] = {}
+        self._with_wildcards: list[Subscription] = []
         self._matching: dict[str, tuple[Subscription, ...]] = {}
         self._ready: deque[tuple[Subscription, str, EventQueue | StateSlot]] = deque()
         self._waiting_bytes = 0
@@ -164,20 +166,30 @@ class Receiver:
 
     def add(self, subscription: Subscription) -> None:
         """Pass messages to a subscription from now on."""
-        self._subscriptions[subscription] = None
+        self._group_of(subscription).append(subscription)
         self._matching.clear()
 
     def remove(self, subscription: Subscription) -> None:
         """Pass no more messages to a subscription that was cancelled."""
-        self._subscriptions.pop(subscription, None)
+        group = self._group_of(subscription)
+        group.remove(subscription)
+        if not group:
+            self._by_topic.pop(subscription.filter, None)
         self._matching.clear()
+
+    def _group_of(self, subscription: Subscription) -> list[Subscription]:
+        pattern = subscription.filter
+        if "+" in pattern or "#" in pattern:
+            return self._with_wildcards
+        return self._by_topic.setdefault(pattern, [])
 
     def receive(self, message: Message) -> None:
         """Note a received message; it is handled in a later step of the loop."""
         if self._closed:
             return
-        again = self._acknowledgements.take_again(message)
-        if again is not None:
+        if message.qos != AT_MOST_ONCE and (
+            (again := self._acknowledgements.take_again(message)) is not None
+        ):
             again.message = message
             self._acknowledgements.add(again, self._max_unacknowledged())
             return
@@ -211,7 +223,8 @@ class Receiver:
     def _match(self, topic: str) -> tuple[Subscription, ...]:
         matching = self._matching.get(topic)
         if matching is None:
-            matching = tuple(each for each in self._subscriptions if matches(each.filter, topic))
+            wildcards = (each for each in self._with_wildcards if matches(each.filter, topic))
+            matching = (*self._by_topic.get(topic, ()), *wildcards)
             if len(self._matching) >= _MAX_CACHED:
                 self._matching.clear()
             self._matching[topic] = matching
