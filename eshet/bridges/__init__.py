@@ -8,6 +8,7 @@
     property_state      the state of a property: what was reported, and what is published
     registration_queue  registers the nodes in order
     bridge              what all bridges have in common, and how one is made
+    scope               where the errors of a bridge's callbacks are reported
     inventory           what devices there are, as data
     settings            the tables `[bridges.NAME]` and `[alias]` of a configuration file
     homeassistant       the entities and services of a Home Assistant

@@ -97,7 +97,8 @@ class PropertyState:
 
         Args:
             value: the value.
-            confirm: seconds within which the device must report it; None not to wait for that.
+            confirm: seconds within which the device must report it, unless that was its last
+                report; None not to wait for that.
 
         Raises:
             NotAllowed: the device does not take it.
@@ -107,7 +108,7 @@ class PropertyState:
         if setter is None:
             raise NotAllowed(value, "nothing: this property can only be read", self.name)
         checked = self._checked(value)
-        if confirm is None:
+        if confirm is None or _is_near(self.kind, checked, self.value):
             await setter(self._negated(checked))
             return
         with self._confirmation(checked) as confirmed:

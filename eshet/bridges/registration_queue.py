@@ -26,7 +26,9 @@ class _Waiting:
 class RegistrationQueue:
     """Registers nodes in the order of the requests, so that a node can move to the path of another.
 
-    A node that can't be registered, as another client provides its path, is logged and skipped.
+    Nodes that are registered together show their values together, when all of them exist: so a rule
+    that reacts to one of them finds the others. A node that can't be registered, as another client
+    provides its path, is logged and skipped.
     """
 
     def __init__(self) -> None:
@@ -86,14 +88,19 @@ class RegistrationQueue:
 
     async def _work(self) -> None:
         while self._queue:
-            waiting = self._queue.popleft()
-            try:
-                await waiting.request()
-            except EshetError as error:
-                _log.warning("%s", error)
-                continue
-            if waiting.then is not None:
-                self._registered.add(waiting.path)
-                if (awaited := self._awaited.pop(waiting.path, None)) is not None:
+            made: dict[str, Callable[[], object]] = {}
+            while self._queue:
+                waiting = self._queue.popleft()
+                made.pop(waiting.path, None)
+                try:
+                    await waiting.request()
+                except EshetError as error:
+                    _log.warning("%s", error)
+                    continue
+                if waiting.then is not None:
+                    made[waiting.path] = waiting.then
+            self._registered.update(made)
+            for path, then in made.items():
+                if (awaited := self._awaited.pop(path, None)) is not None:
                     awaited.set()
-                waiting.then()
+                then()

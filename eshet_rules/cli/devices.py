@@ -64,22 +64,20 @@ def devices(
 
 async def _devices(client: "Client") -> AsyncIterator[dict[str, Any]]:
     """Iterate over the devices of all bridges of a server."""
-    from eshet.exceptions import ErrorValue
-
-    try:
-        _, entries = await client.action_call("/meta/ls", "/mqtt")
-    except ErrorValue:
-        return
-    for name, _ in entries:
-        start: int | None = 0
-        while start is not None:
-            try:
-                page = await client.action_call(f"/mqtt/{name}/bridge/devices", start)
-            except ErrorValue:
-                break
-            for device in page["devices"]:
-                yield device
-            start = page["next"]
+    after: list[object] = []
+    while True:
+        nodes = await client.action_call("/meta/tree", *after)
+        for path, kind, *_ in nodes["nodes"]:
+            is_list = kind == "action" and path.endswith("/bridge/devices")
+            start: int | None = 0 if is_list else None
+            while start is not None:
+                page = await client.action_call(path, start)
+                for device in page["devices"]:
+                    yield device
+                start = page["next"]
+        if nodes["next"] is None:
+            return
+        after = [nodes["next"]]
 
 
 def _is_named(device: Mapping[str, Any], names: Iterable[str]) -> bool:

@@ -22,6 +22,7 @@ from eshet.bridges.inventory import page
 from eshet.bridges.kinds import DATA
 from eshet.bridges.names import Aliases
 from eshet.bridges.published_device import OFFLINE_AFTER, PublishedDevice
+from eshet.bridges.scope import bridge_scope
 from eshet.bridges.settings import HomeAssistantSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
@@ -80,7 +81,11 @@ class HomeAssistantBridge:
         return len(self.tree.devices)
 
     async def run(self) -> None:
-        """Publish the entities until this is cancelled."""
+        """See `Bridge`."""
+        with bridge_scope(self._name).active():
+            await self._run()
+
+    async def _run(self) -> None:
         client, directory = self._client, self.tree.directory
         await client.state_register(f"{directory}/bridge/online")
         await client.action_register(

@@ -25,6 +25,7 @@ from eshet.bridges.mqtt.tasmota import Tasmota
 from eshet.bridges.mqtt.zigbee2mqtt import Zigbee2Mqtt
 from eshet.bridges.names import Aliases
 from eshet.bridges.published_device import OFFLINE_AFTER
+from eshet.bridges.scope import bridge_scope
 from eshet.bridges.settings import MqttSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
@@ -93,7 +94,11 @@ class MqttBridge:
         return sum(device.is_listed for device in self.tree.devices.values())
 
     async def run(self) -> None:
-        """Publish the devices until this is cancelled."""
+        """See `Bridge`."""
+        with bridge_scope(self._name).active():
+            await self._run()
+
+    async def _run(self) -> None:
         connection, client = self.connection, self._client
         await client.state_register(f"{self._directory}/bridge/online")
         await client.state_register(f"{self._directory}/bridge/info")

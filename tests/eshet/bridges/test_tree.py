@@ -213,6 +213,14 @@ async def test_a_set_that_is_not_confirmed_is_an_error(make_house, advance):
         await setting
 
 
+async def test_a_set_of_the_reported_value_needs_no_other_report(make_house):
+    house = await make_house(confirm=5)
+    lamp = await house.put()
+    lamp.report({"on": True})
+    await house.other.set(f"{LAMP}/on", True)
+    assert house.sent == [True]
+
+
 async def test_events_reach_listeners_in_order(house, advance):
     lamp = await house.put()
     heard = []
