@@ -86,7 +86,11 @@ class Importer:
     def sources(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources
         self._folders = {
-            name[:end] for name in sources for end, char in enumerate(name) if char == "."
+            name[:end]
+            for name in sources
+            if "." in name
+            for end, char in enumerate(name)
+            if char == "."
         }
 
     @property
@@ -131,12 +135,17 @@ class Importer:
 
     def is_up_to_date(self, version: ModuleVersion) -> bool:
         """Whether a new import of the module would give an equal version."""
+        if not version.imports:
+            return self._has_same_source(version)
         return all(
-            (source := self.sources.get(each.name)) is not None
-            and source.version == each.source.version
+            self._has_same_source(each)
             and all(self.current.get(name) is used for name, used in each.imports.items())
             for each in version.with_imports()
         )
+
+    def _has_same_source(self, version: ModuleVersion) -> bool:
+        source = self._sources.get(version.source.name)
+        return source is not None and source.version == version.source.version
 
     def keep_only(self, needed: Iterable[ModuleVersion]) -> None:
         """Drop all versions except for these, the current ones of files and all imports of both."""
@@ -144,7 +153,10 @@ class Importer:
         self._failed = {n: found for n, found in self._failed.items() if n in self.sources}
         keep: set[ModuleVersion] = set()
         for version in itertools.chain(needed, self.current.values()):
-            keep |= version.with_imports()
+            if version.imports:
+                keep |= version.with_imports()
+            else:
+                keep.add(version)
         self._drop(*(set(self._loaded.values()) - keep))
 
     def show_source(self, version: ModuleVersion) -> None:

@@ -78,6 +78,8 @@ async def watch(
     async with aclosing(_hints(folder, log, settle, rescan)) as hints:
         async for _ in hints:
             new = await threads.run(find, sources)
+            if new == sources:  # this is fast: a file that has not changed has the same source
+                continue
             if _is_doubtful(new, sources):
                 await asyncio.sleep(doubt)
                 new = await threads.run(find, sources)
