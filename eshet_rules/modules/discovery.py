@@ -59,7 +59,7 @@ class Source:
     @property
     def is_helper(self) -> bool:
         """Whether the module is only imported by others, and not loaded on its own."""
-        return any(part.startswith("_") for part in self.name.split("."))
+        return self.name.startswith("_") or "._" in self.name
 
     @property
     def package(self) -> str:

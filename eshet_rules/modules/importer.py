@@ -15,7 +15,6 @@ leaves them out.
 import builtins
 import difflib
 import importlib.util
-import itertools
 import linecache
 import re
 import sys
@@ -149,14 +148,13 @@ class Importer:
 
     def keep_only(self, needed: Iterable[ModuleVersion]) -> None:
         """Drop all versions except for these, the current ones of files and all imports of both."""
-        self.current = {n: version for n, version in self.current.items() if n in self.sources}
-        self._failed = {n: found for n, found in self._failed.items() if n in self.sources}
-        keep: set[ModuleVersion] = set()
-        for version in itertools.chain(needed, self.current.values()):
+        for versions in (self.current, self._failed):
+            for name in versions.keys() - self.sources.keys():
+                del versions[name]
+        keep = {*needed, *self.current.values()}
+        for version in list(keep):
             if version.imports:
                 keep |= version.with_imports()
-            else:
-                keep.add(version)
         self._drop(*(set(self._loaded.values()) - keep))
 
     def show_source(self, version: ModuleVersion) -> None:
