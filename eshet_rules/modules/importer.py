@@ -14,6 +14,7 @@ leaves them out.
 
 import builtins
 import difflib
+import functools
 import importlib.util
 import linecache
 import re
@@ -23,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from eshet.scope import Scope
 from eshet.text import safe_str
@@ -161,7 +162,8 @@ class Importer:
         """Make tracebacks quote the lines of this version, even if its file has changed."""
         file, data = str(version.source.path), version.source.data
         # Without a modification time, linecache does not compare the entry with the file.
-        linecache.cache[file] = (len(data), None, _lines(data), file)
+        any_lines: Any = _Lines(data)
+        linecache.cache[file] = (len(data), None, any_lines, file)
 
     # --- one version --------------------------------------------------------------------------
 
@@ -434,6 +436,27 @@ def _directly_in(
     inside = f"{package}."
     parts = [(n.removeprefix(inside), v) for n, v in versions.items() if n.startswith(inside)]
     return [(part, version) for part, version in parts if "." not in part]
+
+
+class _Lines(Sequence[str]):
+    """The lines of a source, split when they are first read: most sources are never quoted."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @functools.cached_property
+    def _lines(self) -> list[str]:
+        return _lines(self._data)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._lines[index]
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
 
 def _lines(data: bytes) -> list[str]:

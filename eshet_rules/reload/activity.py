@@ -17,7 +17,8 @@ class ActivityLog:
     """The activity of running modules since each reader last looked at it."""
 
     def __init__(self) -> None:
-        self._modules: dict[Scope, set[str]] = {}  # the names of modules by their outermost scopes
+        # The names of modules by their outermost scopes; a helper is one of several modules.
+        self._modules: dict[Scope, tuple[str, ...]] = {}
         self._active: set[Scope] = set()
         self._readers: list[ActivityReader] = []
 
@@ -29,7 +30,7 @@ class ActivityLog:
             roots: the outermost scopes of everything that may change the module's state or reports.
         """
         for root in roots:
-            self._modules.setdefault(root, set()).add(module)
+            self._modules[root] = (*self._modules.get(root, ()), module)
             root.on_active = self._active.add
             root.is_active = True
             self._active.add(root)
@@ -37,8 +38,10 @@ class ActivityLog:
     def forget(self, module: str, roots: Iterable[Scope]) -> None:
         """Ignore the activity of a module that was watched with these scopes."""
         for root in roots:
-            self._modules[root].discard(module)
-            if not self._modules[root]:
+            others = tuple(each for each in self._modules[root] if each != module)
+            if others:
+                self._modules[root] = others
+            else:
                 del self._modules[root]
                 root.on_active = None
                 self._active.discard(root)
@@ -55,7 +58,7 @@ class ActivityLog:
         while self._active:
             root = self._active.pop()
             root.is_active = False
-            active |= self._modules[root]
+            active.update(self._modules[root])
         if not getattr(running_loop(), "counts_activity", False):
             active = self._all()  # only the runner's loop notes the activity of callbacks
         for reader in self._readers:

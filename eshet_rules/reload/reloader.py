@@ -38,6 +38,7 @@ from eshet_rules.reload.activity import ActivityLog
 from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.reload.path_conflicts import PathConflicts
 from eshet_rules.reload.planner import ReloadPlanner
+from eshet_rules.reload.set_up import Turns
 from eshet_rules.reload.snapshot import ModuleSnapshot
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.report import RuleReport
@@ -298,7 +299,8 @@ class Reloader:
     async def _prepare_all(self, groups: list[list[str]]) -> "list[_Prepared] | None":
         """Prepare all groups concurrently; return None if a newer change has aborted this."""
         made: list[ModuleInstance] = []
-        preparing = asyncio.gather(*(self._prepare(group, made) for group in groups))
+        turns = Turns()
+        preparing = asyncio.gather(*(self._prepare(group, made, turns) for group in groups))
         self._preparing = preparing
         try:
             return await preparing
@@ -310,17 +312,21 @@ class Reloader:
         finally:
             self._preparing = None
 
-    async def _prepare(self, group: list[str], made: list[ModuleInstance]) -> "_Prepared":
+    async def _prepare(
+        self, group: list[str], made: list[ModuleInstance], turns: Turns
+    ) -> "_Prepared":
         """Prepare the newest versions of a group of modules, or abort them if one fails.
 
         Args:
             group: the names of the modules.
             made: this adds each new instance, so that the caller can abort it if this is cancelled.
+            turns: of all groups.
         """
         newest = [v for name in group if (v := self._importer.current.get(name)) is not None]
-        instances = [self._make(version) for version in newest if version.rules]
-        made += instances
-        succeeded = await asyncio.gather(*(each.prepare() for each in instances))
+        async with turns.one():
+            instances = [self._make(version) for version in newest if version.rules]
+            made += instances
+            succeeded = await asyncio.gather(*(each.prepare() for each in instances))
         names = [each.version.name for each in instances]
         failed = [n for n, fine in zip(names, succeeded, strict=True) if not fine]
         if any(name in self._instances for name in failed):
