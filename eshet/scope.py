@@ -125,8 +125,8 @@ class Scope:
     def note_activity(self) -> None:
         """Note that code of this scope may have run, and may have changed anything that it owns.
 
-        Whoever looks at the scope regularly clears `root.is_active`, and does not have to look
-        again before it is set.
+        Code that looks at the scope regularly clears `root.is_active`, and need not look again
+        before that is set.
         """
         root = self.root
         if not root.is_active:

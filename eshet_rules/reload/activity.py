@@ -1,7 +1,7 @@
 """Collects which modules were active: only their state and reports may have changed.
 
-So what looks at all modules regularly costs as much as they do, not as there are. Each outermost
-scope notes the activity of its code; see `Scope.note_activity`.
+The publisher and the checkpoint look for changes every second. With this, the cost of a look
+follows the number of active modules, not the number of all. See also `Scope.note_activity`.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class ActivityLog:
     """The activity of running modules since each reader last looked at it."""
 
     def __init__(self) -> None:
-        # The names of modules by their outermost scopes; a helper is one of several modules.
+        # The names of modules by their outermost scopes: several for that of a helper.
         self._modules: dict[Scope, tuple[str, ...]] = {}
         self._active: set[Scope] = set()
         self._readers: list[ActivityReader] = []
@@ -58,7 +58,7 @@ class ActivityLog:
         while self._active:
             root = self._active.pop()
             root.is_active = False
-            active.update(self._modules[root])
+            active.update(self._modules.get(root, ()))  # another thread may note a forgotten one
         if not getattr(running_loop(), "counts_activity", False):
             active = self._all()  # only the runner's loop notes the activity of callbacks
         for reader in self._readers:

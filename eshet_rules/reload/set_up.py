@@ -22,10 +22,9 @@ _LONG: Final = 0.05
 
 
 class Turns:
-    """Lets thousands of set-ups begin one after the other, as soon as others have ended.
+    """Lets a limited number of set-ups run at once; the others begin in order, as these end.
 
-    All at once, they would need as much memory again as the rules themselves; the process would
-    never use it again.
+    Thousands of set-ups at once would need 10 KiB of memory each, which the process would keep.
     """
 
     def __init__(self) -> None:
