@@ -101,8 +101,10 @@ class Scope:
         self.parent = parent
         self.root: Final[Scope] = self if parent is None else parent.root
         """The outermost scope: in a runner, that of the module."""
-        self.activity: int = 0
-        """Grows at the root whenever code of its scopes may have run; see `note_activity`."""
+        self.is_active: bool = False
+        """Set at the root when code of its scopes may have run; see `note_activity`."""
+        self.on_active: Callable[[Scope], object] | None = None
+        """At the root: called with it when `is_active` is set, in any thread."""
         self.reason: Reason | None = None
         self._on_error = on_error
         self._on_success = on_success
@@ -123,9 +125,14 @@ class Scope:
     def note_activity(self) -> None:
         """Note that code of this scope may have run, and may have changed anything that it owns.
 
-        Whoever looks at the scope regularly does not have to do so while `root.activity` stands.
+        Code that looks at the scope regularly clears `root.is_active`, and need not look again
+        before that is set.
         """
-        self.root.activity += 1
+        root = self.root
+        if not root.is_active:
+            root.is_active = True
+            if root.on_active is not None:
+                root.on_active(root)
 
     def active(self) -> "use_scope":
         """Make this the current scope of the context, in a `with` statement."""

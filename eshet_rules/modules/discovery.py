@@ -9,8 +9,9 @@ If two files are the same module (`hall.py` and `hall/__init__.py`), the module 
 """
 
 import hashlib
+import operator
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,8 @@ __all__ = ["Discovery", "Source", "check_folder", "discover"]
 # A file with an equal stamp counts as unchanged and is not read again. The modification time alone
 # does not suffice: it can be set back, as `cp -p` does, but that changes the time of the inode.
 Stamp = tuple[int, ...]
+
+_NAME: Final[Callable[[os.DirEntry[str]], str]] = operator.attrgetter("name")
 
 _MAX_BYTES: Final = 10 << 20
 """Maximum size of a module file in bytes; a larger file is probably a database or sparse file."""
@@ -56,7 +59,7 @@ class Source:
     @property
     def is_helper(self) -> bool:
         """Whether the module is only imported by others, and not loaded on its own."""
-        return any(part.startswith("_") for part in self.name.split("."))
+        return self.name.startswith("_") or "._" in self.name
 
     @property
     def package(self) -> str:
@@ -131,15 +134,15 @@ def discover(folder: Path, known: Mapping[str, Source] | None = None) -> dict[st
 
 def _discover(scan: "_Scan", known: Mapping[str, Source]) -> dict[str, Source]:
     found: dict[str, Source] = {}
-    for name, path, problem in scan.modules(scan.folder):
+    for name, file, problem in scan.modules(str(scan.folder)):
         if problem:
             inside = f"{name}." if name else ""
             found |= {each: source for each, source in known.items() if each.startswith(inside)}
             if name:
-                found[name] = _unread(name, path, problem)
-        elif name in found and found[name].path != path:
-            found[name] = _ambiguous(name, found[name].path, path, scan.folder)
-        elif (source := _read(name, path, known.get(name))) is not None:
+                found[name] = _unread(name, file, problem)
+        elif name in found and str(found[name].path) != file:
+            found[name] = _ambiguous(name, found[name].path, Path(file), scan.folder)
+        elif (source := _read(name, file, known.get(name))) is not None:
             found[name] = source
     return found
 
@@ -147,6 +150,9 @@ def _discover(scan: "_Scan", known: Mapping[str, Source]) -> dict[str, Source]:
 @dataclass(frozen=True)
 class _Scan:
     """A scan of a rules folder.
+
+    It is repeated every few seconds, maybe with thousands of files. So paths are strings: a `Path`
+    of each file would take most of the time.
 
     Args:
         folder: the rules folder.
@@ -160,25 +166,25 @@ class _Scan:
 
     def modules(
         self,
-        folder: Path,
+        folder: str,
         package: str = "",
         inside: str = "",
         above: tuple[os.stat_result, ...] = (),
-    ) -> Iterator[tuple[str, Path, str]]:
+    ) -> Iterator[tuple[str, str, str]]:
         """Yield name, path and problem of each module of a folder; the problem is mostly empty.
 
         Args:
-            folder: the folder to scan.
+            folder: the path of the folder to scan.
             package: prefix of the names of its modules, such as `up.`.
             inside: prefix of their relative paths, such as `up/`.
             above: the parent folders.
         """
         try:
-            status = folder.stat()
+            status = os.stat(folder)  # noqa: PTH116
             if any(os.path.samestat(status, each) for each in above):
                 return  # a link to a parent folder
             with os.scandir(folder) as found:  # its entries know whether they are folders
-                entries = sorted(found, key=lambda entry: entry.name)
+                entries = sorted(found, key=_NAME)
         except (FileNotFoundError, NotADirectoryError):  # it was deleted meanwhile
             return
         except OSError as error:
@@ -190,34 +196,37 @@ class _Scan:
         ):
             return
         for entry in entries:
-            if entry.name.startswith((".", "#")) or entry.name == "__pycache__":
+            name = entry.name
+            if name.startswith((".", "#")) or name == "__pycache__":
                 continue
-            path, relative = folder / entry.name, inside + entry.name
             if _is_folder(entry):
-                within = f"{package}{entry.name}."
-                yield from self.modules(path, within, f"{relative}/", (*above, status))
+                deeper = f"{package}{name}.", f"{inside}{name}/", (*above, status)
+                yield from self.modules(entry.path, *deeper)
                 continue
-            is_module = path.suffix == ".py" and not _is_test(entry.name)
-            if is_module and not self._leave_out(path, why_excluded(relative, self.exclude)):
-                module = _module(path, package, relative)
+            is_module = name.endswith(".py") and not _is_test(name)
+            if is_module and not self._leave_out(
+                entry.path, why_excluded(inside + name, self.exclude)
+            ):
+                module = _module(entry.path, package, inside + name)
                 if module is not None:
                     yield module
 
-    def _leave_out(self, path: Path, why: str | None) -> bool:
+    def _leave_out(self, path: str, why: str | None) -> bool:
         if why is not None:
-            self.excluded[path] = why
+            self.excluded[Path(path)] = why
         return why is not None
 
 
-def _module(path: Path, package: str, relative: str) -> tuple[str, Path, str] | None:
+def _module(path: str, package: str, relative: str) -> tuple[str, str, str] | None:
     """Return a module's name, its path, and the problem with them; None if it has no name."""
+    stem = relative[relative.rfind("/") + 1 :].removesuffix(".py")
     # The name of a package is that of its folder; the rules folder itself has no name.
-    name = package.removesuffix(".") if path.stem == "__init__" else package + path.stem
+    name = package.removesuffix(".") if stem == "__init__" else package + stem
     if not name:
         return None
     if relative.isascii() or encodable(relative) == relative:
         return name, path, ""
-    shown = Path(encodable(str(path)))  # the log can't contain the original name
+    shown = encodable(path)  # the log can't contain the original name
     return encodable(name), shown, "has a name that is not UTF-8: rename it"
 
 
@@ -233,7 +242,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _ambiguous(name: str, one: Path, other: Path, folder: Path) -> Source:
     both = " and ".join(str(path.relative_to(folder)) for path in sorted((one, other)))
     problem = f"can't be used, as {both} are both the module {name}: rename or remove one"
-    return _unread(name, other, problem)
+    return _unread(name, str(other), problem)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -251,24 +260,29 @@ def _is_test(file_name: str) -> bool:
     )
 
 
-def _read(name: str, path: Path, known: Source | None) -> Source | None:
+def _read(name: str, file: str, known: Source | None) -> Source | None:
     try:
-        status = path.stat()
+        status = os.stat(file)  # noqa: PTH116
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-        if known is not None and known.stamp == stamp and known.path == path and not known.problem:
+        if (
+            known is not None
+            and known.stamp == stamp
+            and str(known.path) == file
+            and not known.problem
+        ):
             return known
-        data, _ = read_regular(path, _MAX_BYTES)
+        data, _ = read_regular(Path(file), _MAX_BYTES)
     except UnusableFile as error:
-        return _unread(name, path, f"{error}: replace it by a file with the rules")
+        return _unread(name, file, f"{error}: replace it by a file with the rules")
     except FileNotFoundError:
-        return _unread(name, path, "is a link to nothing") if path.is_symlink() else None
+        return _unread(name, file, "is a link to nothing") if Path(file).is_symlink() else None
     except OSError as error:
-        return _unread(name, path, _unreadable(error))
-    return Source(name, path, data, _version(data), stamp)
+        return _unread(name, file, _unreadable(error))
+    return Source(name, Path(file), data, _version(data), stamp)
 
 
-def _unread(name: str, path: Path, problem: str) -> Source:
-    return Source(name, path, b"", _version(problem.encode()), (), problem)
+def _unread(name: str, file: str, problem: str) -> Source:
+    return Source(name, Path(file), b"", _version(problem.encode()), (), problem)
 
 
 def _unreadable(error: OSError) -> str:

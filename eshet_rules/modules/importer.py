@@ -14,8 +14,8 @@ leaves them out.
 
 import builtins
 import difflib
+import functools
 import importlib.util
-import itertools
 import linecache
 import re
 import sys
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from eshet.scope import Scope
 from eshet.text import safe_str
@@ -86,7 +86,11 @@ class Importer:
     def sources(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources
         self._folders = {
-            name[:end] for name in sources for end, char in enumerate(name) if char == "."
+            name[:end]
+            for name in sources
+            if "." in name
+            for end, char in enumerate(name)
+            if char == "."
         }
 
     @property
@@ -131,27 +135,35 @@ class Importer:
 
     def is_up_to_date(self, version: ModuleVersion) -> bool:
         """Whether a new import of the module would give an equal version."""
+        if not version.imports:
+            return self._has_same_source(version)
         return all(
-            (source := self.sources.get(each.name)) is not None
-            and source.version == each.source.version
+            self._has_same_source(each)
             and all(self.current.get(name) is used for name, used in each.imports.items())
             for each in version.with_imports()
         )
 
+    def _has_same_source(self, version: ModuleVersion) -> bool:
+        source = self._sources.get(version.source.name)
+        return source is not None and source.version == version.source.version
+
     def keep_only(self, needed: Iterable[ModuleVersion]) -> None:
         """Drop all versions except for these, the current ones of files and all imports of both."""
-        self.current = {n: version for n, version in self.current.items() if n in self.sources}
-        self._failed = {n: found for n, found in self._failed.items() if n in self.sources}
-        keep: set[ModuleVersion] = set()
-        for version in itertools.chain(needed, self.current.values()):
-            keep |= version.with_imports()
+        for versions in (self.current, self._failed):
+            for name in versions.keys() - self.sources.keys():
+                del versions[name]
+        keep = {*needed, *self.current.values()}
+        for version in list(keep):
+            if version.imports:
+                keep |= version.with_imports()
         self._drop(*(set(self._loaded.values()) - keep))
 
     def show_source(self, version: ModuleVersion) -> None:
         """Make tracebacks quote the lines of this version, even if its file has changed."""
         file, data = str(version.source.path), version.source.data
         # Without a modification time, linecache does not compare the entry with the file.
-        linecache.cache[file] = (len(data), None, _lines(data), file)
+        any_lines: Any = _Lines(data)
+        linecache.cache[file] = (len(data), None, any_lines, file)
 
     # --- one version --------------------------------------------------------------------------
 
@@ -424,6 +436,27 @@ def _directly_in(
     inside = f"{package}."
     parts = [(n.removeprefix(inside), v) for n, v in versions.items() if n.startswith(inside)]
     return [(part, version) for part, version in parts if "." not in part]
+
+
+class _Lines(Sequence[str]):
+    """The lines of a source, split when they are first read: most sources are never quoted."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @functools.cached_property
+    def _lines(self) -> list[str]:
+        return _lines(self._data)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._lines[index]
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
 
 def _lines(data: bytes) -> list[str]:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from types import CodeType
 from typing import Any, Final
-from weakref import WeakSet
 
 from structlog.typing import FilteringBoundLogger
 
@@ -41,13 +40,12 @@ class LikelyMistakes:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._seen: WeakSet[ModuleVersion] = WeakSet()
 
     def warn(self, versions: Mapping[str, ModuleVersion]) -> None:
         """Check the current versions of all modules."""
         imported = {name for version in versions.values() for name in version.imports}
         for name, version in versions.items():
-            if version in self._seen:
+            if version.is_checked:
                 continue
             if version.rules:
                 self._warn_of_changes_in_place(version)
@@ -55,7 +53,7 @@ class LikelyMistakes:
                 continue  # check it again later: its importers may change
             else:
                 self._warn_of_unmarked(version)
-            self._seen.add(version)
+            version.is_checked = True
 
     def _warn_of_unmarked(self, version: ModuleVersion) -> None:
         for code in _unmarked(version):

@@ -23,6 +23,7 @@ class ModuleVersion:
         imports: the versions of other modules that it has imported, by name.
         folders: the module objects of folders without `__init__.py` that it has imported, by name.
         is_executed: whether its import is complete; its imports do not change after that.
+        is_checked: whether it was checked for likely mistakes.
 
     Attributes:
         module_name: its name in `sys.modules`.
@@ -36,6 +37,7 @@ class ModuleVersion:
     imports: dict[str, "ModuleVersion"] = field(default_factory=dict)
     folders: dict[str, ModuleType] = field(default_factory=dict)
     is_executed: bool = False
+    is_checked: bool = False
     module_name: str = field(init=False)
     namespace: dict[str, Any] = field(init=False)
 

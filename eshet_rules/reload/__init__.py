@@ -3,6 +3,7 @@
 reloader            prepares new module instances, commits or aborts them
 planner             decides which modules need a new version
 groups              finds modules that must change together
+activity            finds the modules whose state or reports may have changed
 module_instance     one running version of a module: its client, its scopes, its rules
 set_up              waits until the rules of an instance are set up
 path_usage          records which paths each rule reads, and writes by direct calls

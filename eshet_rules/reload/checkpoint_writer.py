@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -13,7 +14,7 @@ from eshet.clock import wall_time
 from eshet.text import safe_repr
 from eshet_rules.audit.records import CheckpointNotWritten, CheckpointSlow, emit
 from eshet_rules.reload.checkpoint import Checkpoint
-from eshet_rules.reload.reloader import Activity, Reloader
+from eshet_rules.reload.reloader import Reloader
 from eshet_rules.threads import RunnerThreads
 
 __all__ = ["MAX_AGE", "CheckpointWriter", "wall_epoch"]
@@ -39,28 +40,6 @@ _EVERY: Final = 60
 
 _CLOCK_STEP: Final = 0.1
 """Seconds by which the wall clock may move before times are packed again."""
-
-
-class _Packed(NamedTuple):
-    """The snapshot of a module as bytes.
-
-    Args:
-        activity: that of the module before it was made; see `Reloader.activities`.
-        epoch: the loop's time at which the wall clock showed 0.
-        data: the bytes.
-        is_settled: whether the activity was the same at the write before, so that all that was
-            scheduled then has been done.
-    """
-
-    activity: Activity | None
-    epoch: float
-    data: bytes
-    is_settled: bool
-
-    def is_valid(self, activity: Activity | None, epoch: float) -> bool:
-        """Whether another snapshot would be the same: no activity, and no clock was set."""
-        is_same = self.is_settled and self.activity == activity
-        return is_same and abs(epoch - self.epoch) < _CLOCK_STEP
 
 
 class CheckpointWriter:
@@ -91,7 +70,9 @@ class CheckpointWriter:
         self._threads = threads
         self._writing: asyncio.Future[None] | None = None
         self._durations: deque[float] = deque(maxlen=_MEASURED)
-        self._packed: dict[str, _Packed] = {}
+        self._activity = reloader.activity.reader()
+        self._packed: dict[str, bytes] = {}  # the snapshot of each module, if it is up to date
+        self._epoch = -math.inf  # at which they were made
         self._count = itertools.count()
         self._packing = 0.0  # seconds of the last write in which nothing else could run
         self._has_failed = False  # to write, the last time
@@ -118,23 +99,20 @@ class CheckpointWriter:
         The event loop runs other code between two modules, and during the write.
         """
         began = asyncio.get_running_loop().time()
-        epoch = wall_epoch()
-        modules: dict[str, bytes] = {}
         self._packing = 0.0
-        number, activities = next(self._count), self._reloader.activities()
-        packed, self._packed = self._packed, {}
-        for name in self._reloader.with_snapshot:
-            now, known = activities.get(name), packed.get(name)
-            is_due = not (number + hash(name)) % _EVERY
-            if known is not None and not is_due and known.is_valid(now, epoch):
-                modules[name], self._packed[name] = known.data, known
-            elif (data := self._pack(name, epoch)) is not None:
-                is_settled = known is not None and known.activity == now
-                modules[name] = data
-                self._packed[name] = _Packed(now, epoch, data, is_settled)
+        names, epoch = self._reloader.with_snapshot, wall_epoch()
+        if abs(epoch - self._epoch) >= _CLOCK_STEP:
+            self._packed, self._epoch = {}, epoch
+        # Outdated ones are removed before the first of them is packed, as this may be cancelled.
+        due = names[next(self._count) % _EVERY :: _EVERY]
+        for name in self._activity.look().union(due, self._packed.keys() - names):
+            self._packed.pop(name, None)
+        for name in names:
+            if name not in self._packed and (data := self._pack(name, epoch)) is not None:
+                self._packed[name] = data
                 await asyncio.sleep(0)
         with self._measured():
-            data = self._checkpoint.pack(modules)
+            data = self._checkpoint.pack(self._packed)
         if data is None:
             return
         try:

@@ -7,7 +7,6 @@ one step of the loop, or is closed without any effect.
 
 import asyncio
 import math
-import operator
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -67,8 +66,6 @@ SET_UP_TIME: Final = 1.0
 LONG_SET_UP_TIME: Final = 10.0
 """The same for a rule whose old version has completed its set-up; the new one should as well."""
 
-_ACTIVITY: Final = operator.attrgetter("activity")
-
 _ANSWER_TIME: Final = 1.0
 """Time to wait until the server has dropped the paths of a stopped rule, in seconds."""
 
@@ -115,7 +112,12 @@ class ModuleInstance:
         self._client = RecordingClient(connection, held_back=held_back, is_releasing=is_releasing)
         self._outputs = Outputs(held_back=held_back)
         self._scope = TaskScope(version.name)
-        self._roots = self._scope, *(each.scope.root for each in version.with_imports())
+        self.roots: Final[tuple[Scope, ...]] = (
+            self._scope,
+            *(each.scope.root for each in version.with_imports()),
+        )
+        """The outermost scopes whose activity may change its state or its reports. Those of
+        imported modules are among them: values of these may change nodes of this one."""
         self._preparation = self._scope.get(Preparation)
         self._preparation.is_under_way = held_back
         self._rules: dict[str, SupervisedRule] = {}
@@ -256,14 +258,6 @@ class ModuleInstance:
             for rule in self.version.rules.values():
                 if rule.name not in self._rules and rule.name not in self._disabled:
                     self._start(rule)
-
-    @property
-    def activity(self) -> int:
-        """A number that grows whenever its state or its reports may change, if the loop counts.
-
-        Values of imported modules count as well: they may change nodes of this one.
-        """
-        return sum(map(_ACTIVITY, self._roots))
 
     def snapshot(self, epoch: float = 0.0) -> ModuleSnapshot:
         """Return the state that the next instance restores; see `Node.snapshot`."""

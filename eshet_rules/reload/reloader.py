@@ -11,6 +11,7 @@ A newer change aborts one that is being prepared. So there are at most two insta
 import asyncio
 import contextlib
 import itertools
+import operator
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,6 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import use_cause
 from eshet.client import Client
-from eshet.interpreter import running_loop
 from eshet.scope import Reason
 from eshet_rules.audit.records import (
     ModuleLoaded,
@@ -34,24 +34,26 @@ from eshet_rules.modules.child_processes import carried_to_children
 from eshet_rules.modules.discovery import Source
 from eshet_rules.modules.importer import Importer, ModuleVersion
 from eshet_rules.modules.likely_mistakes import LikelyMistakes
+from eshet_rules.reload.activity import ActivityLog
 from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.reload.path_conflicts import PathConflicts
 from eshet_rules.reload.planner import ReloadPlanner
+from eshet_rules.reload.set_up import Turns
 from eshet_rules.reload.snapshot import ModuleSnapshot
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.supervised_rule import SupervisedRule
 
-__all__ = ["Activity", "Reloader"]
-
-Activity = tuple[ModuleInstance, object]
-"""A running instance of a module, and a number that grows with its activity."""
+__all__ = ["Reloader"]
 
 _MOST_TURNS: Final = 1000
 """Maximum number of turns of the loop for which a commit waits until a group is at rest."""
 
 _LONGEST_REST: Final = 3.0
 """The same limit in seconds, for a busy loop, in which each turn takes long."""
+
+
+_STATE: Final = operator.attrgetter("status.state")
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,13 @@ class Reloader:
         self._settings = settings
         self._inherited = dict(inherited or {})
         self._instances: dict[str, ModuleInstance] = {}
-        # The last reports, and what `activity` was at each of them.
-        self._reports: list[RuleReport] = []
+        self._versions: dict[str, ModuleVersion] = {}  # the running ones, by the names of modules
+        self.activity: Final = ActivityLog()
+        """The activity of running modules."""
+        self._activity = self.activity.reader()
+        self._reports: list[RuleReport] = []  # the last ones
         self._reports_of: dict[str, list[RuleReport]] = {}
-        self._unsettled: set[str] = set()
-        self._reported_at: dict[str, Activity] = {}
-        # Only the runner's loop notes the activity of scopes; see `Scope.note_activity`.
-        self._counts_activity = getattr(running_loop(), "counts_activity", False)
+        self._waiting: set[str] = set()  # modules with inputs that waited at their last reports
         self._carrying = contextlib.ExitStack()
         self._carrying.enter_context(carried_to_children(importer))
         self._turn = asyncio.Lock()
@@ -162,35 +164,27 @@ class Reloader:
 
     def reports(self) -> list[RuleReport]:
         """Return reports on all rules of running modules, in the order of their names."""
-        present = self.activities()
-        changed = {name for name, now in present.items() if self._reported_at.get(name) != now}
-        # Those that were active the last time may have acted only after their report.
-        concerned = changed | (self._unsettled & present.keys())
-        if concerned or present.keys() != self._reports_of.keys():
+        running = self._instances.keys()
+        concerned = (self._activity.look() | self._waiting) & running
+        if concerned or running != self._reports_of.keys():
             for name in concerned:
-                self._reports_of[name] = list(self._instances[name].reports())
-            waiting = {name for name in concerned if any(r.waiting for r in self._reports_of[name])}
-            self._unsettled = changed | waiting
-            for name in self._reports_of.keys() - present.keys():
+                self._reports_of[name] = self._new_reports(name)
+            self._waiting = {n for n in concerned if any(r.waiting for r in self._reports_of[n])}
+            for name in self._reports_of.keys() - running:
                 del self._reports_of[name]
-            self._reported_at = present
             reports = itertools.chain.from_iterable(self._reports_of.values())
             self._reports = sorted(reports, key=lambda report: report.rule)
         return self._reports
 
-    def activities(self) -> dict[str, Activity]:
-        """Return the activity of each running module.
-
-        While it is the same, so are the snapshot and the reports of the module. But it is noted
-        when a callback is scheduled, and what that changes may follow only after this.
-        """
-        if not self._counts_activity:
-            return {name: (each, object()) for name, each in self._instances.items()}
-        return {name: (each, each.activity) for name, each in self._instances.items()}
+    def _new_reports(self, name: str) -> list[RuleReport]:
+        """Return reports on the rules of a module: the previous object where nothing changed."""
+        before = {report: report for report in self._reports_of.get(name, ())}
+        return [before.get(report, report) for report in self._instances[name].reports()]
 
     def states(self) -> dict[str, int]:
         """Return the number of rules in each state."""
-        return dict(sorted(Counter(str(each.status.state) for each in self.reports()).items()))
+        numbers = Counter(map(_STATE, self.reports()))
+        return {str(state): number for state, number in sorted(numbers.items())}
 
     def supervised(self) -> Iterator[SupervisedRule]:
         """Iterate over the started rules of running modules."""
@@ -253,7 +247,7 @@ class Reloader:
     def with_snapshot(self) -> list[str]:
         """The names of the modules for which `snapshot` returns a snapshot."""
         gone = self._inherited.keys() - self._newest.keys() if self._newest else set()
-        return sorted({*self._instances, *self._inherited} - gone)
+        return [name for name in {**self._instances, **self._inherited} if name not in gone]
 
     def snapshot(self, name: str, epoch: float = 0.0) -> ModuleSnapshot | None:
         """Return the snapshot of a module; see `ModuleInstance.snapshot`.
@@ -278,7 +272,8 @@ class Reloader:
         await asyncio.gather(
             *(self._end(each, Reason.SHUTDOWN) for each in self._instances.values())
         )
-        self._instances.clear()
+        for name in list(self._instances):
+            self._remove(name)
         self._conflicts.close()
         self._importer.sources = {}
         self._importer.keep_only([])
@@ -299,17 +294,13 @@ class Reloader:
         self._planner.settle(plan, self._versions)
         return not plan.failed and all(group.succeeded for group in prepared)
 
-    @property
-    def _versions(self) -> dict[str, ModuleVersion]:
-        """The running versions, by the names of their modules."""
-        return {name: instance.version for name, instance in self._instances.items()}
-
     # --- prepare ------------------------------------------------------------------------------
 
     async def _prepare_all(self, groups: list[list[str]]) -> "list[_Prepared] | None":
         """Prepare all groups concurrently; return None if a newer change has aborted this."""
         made: list[ModuleInstance] = []
-        preparing = asyncio.gather(*(self._prepare(group, made) for group in groups))
+        turns = Turns()
+        preparing = asyncio.gather(*(self._prepare(group, made, turns) for group in groups))
         self._preparing = preparing
         try:
             return await preparing
@@ -321,17 +312,21 @@ class Reloader:
         finally:
             self._preparing = None
 
-    async def _prepare(self, group: list[str], made: list[ModuleInstance]) -> "_Prepared":
+    async def _prepare(
+        self, group: list[str], made: list[ModuleInstance], turns: Turns
+    ) -> "_Prepared":
         """Prepare the newest versions of a group of modules, or abort them if one fails.
 
         Args:
             group: the names of the modules.
             made: this adds each new instance, so that the caller can abort it if this is cancelled.
+            turns: of all groups.
         """
         newest = [v for name in group if (v := self._importer.current.get(name)) is not None]
-        instances = [self._make(version) for version in newest if version.rules]
-        made += instances
-        succeeded = await asyncio.gather(*(each.prepare() for each in instances))
+        async with turns.one():
+            instances = [self._make(version) for version in newest if version.rules]
+            made += instances
+            succeeded = await asyncio.gather(*(each.prepare() for each in instances))
         names = [each.version.name for each in instances]
         failed = [n for n, fine in zip(names, succeeded, strict=True) if not fine]
         if any(name in self._instances for name in failed):
@@ -370,11 +365,10 @@ class Reloader:
 
     def _is_releasing(self, path: str) -> bool:
         """Whether a path is owned by a module that is about to be replaced or unloaded."""
-        versions = self._versions
         return any(
             instance.owns(path)
             for name, instance in self._instances.items()
-            if self._planner.is_outdated(name, versions) or name not in self._importer.sources
+            if self._planner.is_outdated(name, self._versions) or name not in self._importer.sources
         )
 
     # --- commit -------------------------------------------------------------------------------
@@ -396,7 +390,7 @@ class Reloader:
             for group in at_rest:
                 waiting.remove(group)
                 replaced += self._take_over(group, free)
-                ended += [self._instances.pop(name) for name in group.without_rules]
+                ended += map(self._remove, group.without_rules)
             if waiting:
                 await asyncio.sleep(0)
         await asyncio.gather(
@@ -423,13 +417,22 @@ class Reloader:
             name = instance.version.name
             old = self._instances.get(name)
             instance.take_over(when_free)
-            self._instances[name] = instance
-            self._inherited.pop(name, None)
             if old is not None:
+                self.activity.forget(name, old.roots)
                 replaced.append(old)
+            self._instances[name], self._versions[name] = instance, instance.version
+            self._inherited.pop(name, None)
+            self.activity.watch(name, instance.roots)
             with use_cause(instance.cause):
                 self._log_module(ModuleLoaded if old is None else ModuleReloaded, instance.version)
         return replaced
+
+    def _remove(self, name: str) -> ModuleInstance:
+        """Remove a running instance, and return it."""
+        instance = self._instances.pop(name)
+        del self._versions[name]
+        self.activity.forget(name, instance.roots)
+        return instance
 
     async def _retire(self, old: ModuleInstance) -> None:
         await old.close(Reason.REPLACED)

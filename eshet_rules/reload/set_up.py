@@ -2,16 +2,50 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
 from eshet.client import Client
 from eshet.tasks.starting import retrieve_error
 
-__all__ = ["wait_for_set_up"]
+__all__ = ["Turns", "wait_for_set_up"]
 
 _LOOK: Final = 0.1
 """Seconds between two checks of the connection, while rules are set up."""
+
+
+_AT_ONCE: Final = 50
+"""Number of set-ups that run at the same time."""
+
+_LONG: Final = 0.05
+"""Seconds after which a set-up does not count any more: it waits for something else."""
+
+
+class Turns:
+    """Lets a limited number of set-ups run at once; the others begin in order, as these end.
+
+    Thousands of set-ups at once would need 10 KiB of memory each, which the process would keep.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    @contextlib.asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a turn, and keep it within an `async with` statement, but not for long."""
+        await self._free.acquire()
+        kept = [self._free.release]
+
+        def end() -> None:
+            if kept:
+                kept.pop()()
+
+        timer = asyncio.get_running_loop().call_later(_LONG, end)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            end()
 
 
 async def wait_for_set_up(

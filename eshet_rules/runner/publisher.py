@@ -260,7 +260,11 @@ class Publisher:
         if listed is self._listed and broken == self._broken:
             return
         reports = {report.rule: report for report in listed}
-        changed = [r for r in listed if self._published.get(r.rule) != r]
+        changed = [
+            report
+            for report in listed
+            if (published := self._published.get(report.rule)) is not report and published != report
+        ]
         gone = self._published.keys() - reports.keys()
         if not changed and not gone and broken == self._broken:
             self._listed = listed

@@ -114,6 +114,43 @@ class SupervisedRule:
         live: whether it may be restarted; otherwise restarts wait for `go_live`.
     """
 
+    # With so many attributes, each rule would need a dict of its own, of 1.5 KiB.
+    __slots__ = (
+        "__weakref__",
+        "_arguments",
+        "_attempt_began",
+        "_context",
+        "_has_bug",
+        "_kept",
+        "_last_error",
+        "_last_failure",
+        "_live",
+        "_log",
+        "_lost_connection",
+        "_reports_end",
+        "_restart_count",
+        "_restarts",
+        "_run_scope",
+        "_since",
+        "_state",
+        "_strategy",
+        "_strategy_as_written",
+        "_timer",
+        "_version",
+        "_wait_for_path",
+        "_waits_to_go_live",
+        "_was_cancelled",
+        "_why",
+        "_workload",
+        "attempt_scope",
+        "first_attempt",
+        "limits",
+        "name",
+        "rule",
+        "scope",
+        "taken_path",
+    )
+
     def __init__(
         self,
         rule: Rule,
@@ -246,7 +283,6 @@ class SupervisedRule:
 
     def _begin(self) -> None:
         """Build the strategy, and make it run the first attempt, in the context of the rule."""
-        self._run_scope = RunScope(self)
         self._become(RuleState.RUNNING)
 
         async def attempt() -> None:
@@ -416,6 +452,7 @@ class SupervisedRule:
     def _start_again(self) -> None:
         """Begin again with the present cause, in the context of the rule."""
         self._run_scope.dispose(Reason.FAILED)
+        self._run_scope = RunScope(self)
         assert self._context is not None  # noqa: S101 - `start` has set it
         self._context.copy().run(self._begin_again, current_cause())
 

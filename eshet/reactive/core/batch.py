@@ -126,7 +126,7 @@ class Batch:
                 self.add(source, value)
         for node in self._before:
             if node.owner is not None:
-                node.owner.root.activity += 1
+                node.owner.root.note_activity()
             if emissions and isinstance(node, EventNode):
                 node.emit(emissions[node], transactions)
             if node.callbacks:

@@ -251,8 +251,8 @@ class Transactions:
         try:
             while True:
                 self.number += 1
-                if (owner := source.owner) is not None:
-                    owner.root.activity += 1
+                if (owner := source.owner) is not None and not owner.root.is_active:
+                    owner.root.note_activity()
                 if self.tracer is None:
                     source.take(value, self)
                     if source.callbacks:

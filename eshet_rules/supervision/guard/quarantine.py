@@ -140,9 +140,10 @@ class Quarantine:
         Args:
             sources: the present content of the rules folder.
         """
-        versions = {name: source.version for name, source in sources.items()}
-        self._keep(each for each in self._blames if each.versions.items() <= versions.items())
-        self._released |= {n for n, v in versions.items() if self._at_start.get(n) != v}
+        if self._blames or self._safe is not None:
+            versions = {name: source.version for name, source in sources.items()}
+            self._keep(each for each in self._blames if each.versions.items() <= versions.items())
+            self._released |= {n for n, v in versions.items() if self._at_start.get(n) != v}
         kept_out = {each.module for each in self._blames if each.at_import}
         return {name: source for name, source in sources.items() if name not in kept_out}
 

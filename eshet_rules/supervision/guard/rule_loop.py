@@ -59,8 +59,8 @@ class FairQueue(deque[asyncio.Handle]):
     def append(self, handle: asyncio.Handle) -> None:
         """Add a handle, and note that its scope is going to be active."""
         scope = context_of(handle).get(current)
-        if scope is not None:
-            scope.root.activity += 1
+        if scope is not None and not scope.root.is_active:
+            scope.note_activity()
         super().append(handle)
 
     def __bool__(self) -> bool:

@@ -333,6 +333,36 @@ def hint_each_second(monkeypatch):
     monkeypatch.setattr(watcher, "awatch", awatch)
 
 
+class SlowThreads:
+    """Scans take a second of virtual time."""
+
+    def __init__(self):
+        self.scans = 0
+
+    async def run(self, function, *args):
+        self.scans += 1
+        await asyncio.sleep(1)
+        return function(*args)
+
+
+async def test_a_folder_whose_scan_takes_long_is_scanned_less_often_without_a_hint(
+    folder, log, advance, hint_each_second
+):
+    threads = SlowThreads()
+    watching = watch(folder.path, log.logger, rescan=1.0, doubt=0.0, threads=threads)
+    async with aclosing(watching) as contents:
+        first = asyncio.create_task(anext(contents))
+        await advance(1)
+        assert await first == {}
+        change = asyncio.create_task(anext(contents))
+        await advance(25)
+        assert threads.scans == 2
+        folder.write("hall.py", "a = 1")
+        await advance(10)
+        assert list(await change) == ["hall"]
+        assert threads.scans == 3
+
+
 @pytest.mark.parametrize("text", [None, "", "a = 1", "a = 1\nb"])
 async def test_a_file_that_is_being_saved_is_not_told_until_it_is_stable(
     tmp_path, log, threads, advance, hint_each_second, text
