@@ -77,8 +77,9 @@ class PahoBroker:
         client_id: unique among the clients of the broker.
         credentials: None for a broker that asks for none.
         tls: how to check the certificate of the broker; None for a connection without TLS.
-        keep_alive: the interval in whole seconds in which a packet is sent at least; a connection
-            over which nothing arrives for 1.5 times that is lost. The broker may choose another one.
+        keep_alive: the interval in whole seconds in which a packet is sent at least, unless the
+            broker chooses another; a connection over which nothing arrives for 1.5 times that is
+            lost.
 
     Raises:
         ValueError: `keep_alive` is not valid.
