@@ -51,6 +51,9 @@ _MAX_PACKET: Final = 16 * 2**20
 """Maximum Packet Size of MQTT 5, in bytes: paho-mqtt collects a packet in memory."""
 
 
+_MAX_KEEP_ALIVE: Final = 65_535
+
+
 @dataclass(frozen=True)
 class Credentials:
     """The user of a broker.
@@ -74,8 +77,12 @@ class PahoBroker:
         client_id: unique among the clients of the broker.
         credentials: None for a broker that asks for none.
         tls: how to check the certificate of the broker; None for a connection without TLS.
-        keep_alive: the interval in whole seconds in which a packet is sent at least; a connection
-            over which nothing arrives for 1.5 times that is lost.
+        keep_alive: the interval in whole seconds in which a packet is sent at least, unless the
+            broker chooses another; a connection over which nothing arrives for 1.5 times that is
+            lost.
+
+    Raises:
+        ValueError: `keep_alive` is not valid.
     """
 
     def __init__(
@@ -87,6 +94,8 @@ class PahoBroker:
         tls: ssl.SSLContext | None = None,
         keep_alive: int = 15,
     ) -> None:
+        if not 1 <= keep_alive <= _MAX_KEEP_ALIVE:
+            raise ValueError(f"keep_alive={keep_alive}: write 1 to {_MAX_KEEP_ALIVE} whole seconds")
         self._address = address
         self._client_id = client_id
         self._credentials = credentials

@@ -189,13 +189,17 @@ class PahoConnection:
 
     def _check(self) -> None:
         """Let paho-mqtt send a ping if it is due, and end a silent connection."""
+        if self._check_handle is not None:
+            self._check_handle.cancel()
         keep_alive = self._client.keepalive  # the broker may have changed it
+        if self.is_closed or not keep_alive:  # 0 if the broker wants no pings
+            return
         now = self._loop.time()
         if now >= self._received_at + 1.5 * keep_alive:
             self.abort(f"nothing was received from the broker for {now - self._received_at:.0f} s")
             return
         self._client.loop_misc()
-        if self.is_closed:
+        if self._socket is None:
             return
         due = min(
             min(self._sent_at, self._received_at) + keep_alive,
@@ -229,6 +233,7 @@ class PahoConnection:
             if maximum < _MAX_IN_FLIGHT:
                 self._slots = asyncio.Semaphore(maximum)
             self._is_accepted = True
+            self._loop.call_soon(self._check)  # as it may have chosen another interval of pings
             self.accepted.set_result(flags.session_present)
         elif reason.value == _UNSUPPORTED_VERSION:
             self.accepted.set_exception(UnsupportedVersion(str(reason)))

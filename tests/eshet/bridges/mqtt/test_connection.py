@@ -417,6 +417,23 @@ async def test_the_end_does_not_wait_long_for_a_broker_that_does_not_answer(
     assert task.cancelled()
 
 
+async def test_at_its_end_handlers_are_cancelled(broker: MemoryBroker, advance: Advance) -> None:
+    cancelled = []
+
+    async def handle(message: Message) -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.append(message.payload)
+            raise
+
+    async with running(MqttConnection(broker.client("bridge"))) as connection:
+        connection.subscribe("bell", handle)
+        await connection.publish("bell", b"1")
+        await advance(1)
+    assert cancelled == [b"1"]
+
+
 async def test_a_callback_that_fails_is_logged_and_stops_nothing(
     broker: MemoryBroker, advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:

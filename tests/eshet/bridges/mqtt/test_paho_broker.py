@@ -206,6 +206,22 @@ async def test_a_broker_that_names_the_second_client_is_believed() -> None:
     assert loss.reason == "the broker ended the connection: Session taken over"
 
 
+async def test_a_broker_may_choose_the_interval_of_pings(
+    virtual_pings: None, advance: Advance
+) -> None:
+    for seconds, lost in ((2, True), (0, False)):
+        keep_alive = bytes([0x20, 6, 0, 0, 3, 19, 0, seconds])
+        async with Script(lambda _: keep_alive) as port, connected(port) as peer:  # noqa: B023
+            await advance(4 if lost else 60)
+            assert peer.lost.done() is lost
+
+
+@pytest.mark.parametrize("keep_alive", [0, -1, 65_536])
+def test_an_interval_of_pings_that_is_not_valid_is_refused(keep_alive: int) -> None:
+    with pytest.raises(ValueError, match=f"keep_alive={keep_alive}: write 1 to 65535"):
+        PahoBroker(Address("localhost", 1883), client_id="peer", keep_alive=keep_alive)
+
+
 async def test_a_broker_that_shuts_down_says_so() -> None:
     shutting_down = bytes([0xE0, 2, 0x8B, 0])
     async with Script(lambda _: CONNACK + shutting_down) as port, connected(port) as peer:
@@ -323,7 +339,7 @@ class Script:
             assert task is not None
             self._ending.add(task)
             writer.write(answer)
-            if answer.startswith(CONNACK):
+            if answer[:1] == CONNACK[:1] and not answer[3]:
                 await reader.read()  # until the client ends it
             writer.close()
             await writer.wait_closed()
