@@ -176,18 +176,15 @@ async def test_an_idle_connection_is_kept_by_pings(
     broker: Mosquitto, virtual_pings: None, advance: Advance
 ) -> None:
     async with connected(broker.port) as peer:
+        connection = peer.broker._connection
+        assert connection is not None
         for _ in range(5):
-            before = last_received(peer)
-            await advance(17)
+            before = connection._sent_at
+            await until(lambda: connection._sent_at > before, advance, step=0.5)  # noqa: B023
             # The answer of the broker takes real time, in which no virtual time passes.
-            await until(lambda: last_received(peer) > before, advance)  # noqa: B023
+            await until(lambda: connection._received_at >= connection._sent_at, advance)
+            assert connection._sent_at == pytest.approx(before + 15, abs=2)
         assert not peer.lost.done()
-
-
-def last_received(peer: Peer) -> float:
-    connection = peer.broker._connection
-    assert connection is not None
-    return connection._received_at
 
 
 async def test_a_second_client_with_the_same_id_ends_the_connection_of_the_first(
