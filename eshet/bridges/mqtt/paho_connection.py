@@ -6,6 +6,7 @@ it with another event loop), and this module calls `loop_read`, `loop_write` and
 
 import asyncio
 import contextlib
+import functools
 import select
 import socket
 import ssl
@@ -422,15 +423,25 @@ class PahoConnection:
             raise NotConnected("not connected")
 
 
-_expiries: Final[dict[int, Properties]] = {}
+class _PackedOnce(Properties):
+    """Properties that are the same for many messages, and are not packed again for each of them."""
+
+    def __init__(self, packet: int, **values: int) -> None:
+        super().__init__(packet)  # type: ignore[no-untyped-call]
+        for name, value in values.items():
+            setattr(self, name, value)
+        # Not by assignment, since that only sets properties of MQTT.
+        self.__dict__["_packed"] = super().pack()  # type: ignore[no-untyped-call]
+
+    def pack(self) -> bytes:
+        """Return the properties as in a packet."""
+        packed: bytes = self.__dict__["_packed"]
+        return packed
 
 
+@functools.cache
 def _expiry(seconds: int) -> Properties:
-    properties = _expiries.get(seconds)
-    if properties is None:
-        properties = properties_of(PacketTypes.PUBLISH, MessageExpiryInterval=seconds)
-        _expiries[seconds] = properties
-    return properties
+    return _PackedOnce(PacketTypes.PUBLISH, MessageExpiryInterval=seconds)
 
 
 def properties_of(packet: int, **values: int) -> Properties:
