@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,6 +23,10 @@ settings.load_profile("patient")
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a private folder in it
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 256 << 20:
     tempfile.tempdir = os.environ.setdefault("TMPDIR", str(MEMORY))
+
+# A shell starts background jobs with SIGINT ignored, which the commands under test would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Advance = Callable[[float], Awaitable[None]]
 
