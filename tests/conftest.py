@@ -24,7 +24,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a private folder in it
 if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 256 << 20:
     tempfile.tempdir = os.environ.setdefault("TMPDIR", str(MEMORY))
 
-# A shell starts background jobs with SIGINT ignored, and so would the commands that tests interrupt.
+# A shell starts background jobs with SIGINT ignored, which the commands under test would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
