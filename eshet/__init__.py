@@ -4,6 +4,7 @@ The modules, from top to bottom; each imports only from those below it:
 
     cli              the `eshet` command
     sync_client      a blocking client, for scripts and threads
+    bridges          devices that speak another protocol, as nodes of a server
     yarp             reactive values and events tied to paths
     client           Client, StateWrapper
     server           the embeddable server
@@ -14,6 +15,7 @@ The modules, from top to bottom; each imports only from those below it:
     protocol         the protocol without I/O
     messages         the messages of the protocol
     utils            strategies for background tasks
+    settings         tables of a configuration file, with an error for each mistake
     codec            packing and unpacking values
     tasks            running tasks under these strategies
     scope            owns everything that is created in it, and disposes it at once
@@ -29,7 +31,7 @@ The modules, from top to bottom; each imports only from those below it:
     types            type aliases for users of a client
     unknown          the value of a state that is not known
     user_errors      safe handling of exceptions of user code
-    exceptions       all exceptions of this package
+    exceptions       all exceptions of this package, except those of bridges
 """
 
 from eshet.client import Client, StateWrapper

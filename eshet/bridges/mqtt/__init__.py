@@ -1,5 +1,16 @@
 """Devices of an MQTT broker.
 
+    bridge           all devices of one broker, as nodes of a server
+    zigbee2mqtt      reads devices of zigbee2mqtt
+    exposes          what zigbee2mqtt says of a device's values
+    tasmota          reads devices with Tasmota
+    shelly1          reads Shelly devices of generation 1
+    shelly_rpc       reads Shelly devices of generation 2 and later
+    discovery        reads devices that announce themselves as Home Assistant wants it
+    templates        the templates in these announcements
+    raw_topics       messages of chosen topics as they are
+    publishing       publishes chosen nodes of the server on the broker
+    json_text        JSON in messages
     connection       keeps a bridge connected: backoff, subscriptions, commands that expire
     receiver         passes messages to the handlers of subscriptions, in turns
     inbox            messages that wait for handlers, and the order of acknowledgements
