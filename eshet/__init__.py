@@ -10,12 +10,12 @@ The modules, from top to bottom; each imports only from those below it:
     server           the embeddable server
     connection       connects either side of the protocol to asyncio
     link             a connection within one process
+    settings         tables of a configuration file, with an error for each mistake
     reactive         values, events and functions of them; no I/O, no paths
     address          the address of a server, such as `host:port`
     protocol         the protocol without I/O
     messages         the messages of the protocol
     utils            strategies for background tasks
-    settings         tables of a configuration file, with an error for each mistake
     codec            packing and unpacking values
     tasks            running tasks under these strategies
     scope            owns everything that is created in it, and disposes it at once
