@@ -4,11 +4,13 @@ The modules, from top to bottom; each imports only from those below it:
 
     cli              the `eshet` command
     sync_client      a blocking client, for scripts and threads
+    bridges          devices that speak another protocol, as nodes of a server
     yarp             reactive values and events tied to paths
     client           Client, StateWrapper
     server           the embeddable server
     connection       connects either side of the protocol to asyncio
     link             a connection within one process
+    settings         tables of a configuration file, with an error for each mistake
     reactive         values, events and functions of them; no I/O, no paths
     address          the address of a server, such as `host:port`
     protocol         the protocol without I/O
@@ -29,7 +31,7 @@ The modules, from top to bottom; each imports only from those below it:
     types            type aliases for users of a client
     unknown          the value of a state that is not known
     user_errors      safe handling of exceptions of user code
-    exceptions       all exceptions of this package
+    exceptions       all exceptions of this package, except those of bridges
 """
 
 from eshet.client import Client, StateWrapper

@@ -50,6 +50,7 @@ class Device:
         properties: what it reports.
         events: the names of what it emits, such as `"action"`.
         actions: what it does when it is called.
+        source: the reader that describes it; ids identify devices within one reader.
     """
 
     id: str
@@ -58,3 +59,9 @@ class Device:
     properties: tuple[Property, ...] = ()
     events: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
+    source: str = ""
+
+    @property
+    def key(self) -> str:
+        """Identifies it among the devices of all readers."""
+        return f"{self.source} {self.id}" if self.source else self.id

@@ -99,7 +99,7 @@ class Number:
         return {"type": "int" if self.whole else "float", **given}
 
     def _takes(self, value: float) -> bool:
-        if not math.isfinite(value):
+        if _number(value) is None:
             return False
         if self.minimum is not None and value < self.minimum:
             return False
@@ -109,7 +109,7 @@ class Number:
         if step is None:
             return True
         steps = (value - (self.minimum or 0)) / step
-        return abs(steps - round(steps)) <= _STEP_TOLERANCE
+        return math.isfinite(steps) and abs(steps - round(steps)) <= _STEP_TOLERANCE
 
     def _allowed(self) -> str:
         what = "a whole number" if self.whole else "a number"
@@ -232,11 +232,13 @@ DATA: Final = Data()
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """Return a number or the text of one; None for anything else, also for what is infinite."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return value
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    if not math.isfinite(number):
+        return None
+    return number if isinstance(value, str) else value

@@ -5,7 +5,12 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["Alias", "Aliases", "segment", "segments"]
+__all__ = ["Alias", "Aliases", "DistinctPaths", "segment", "segments"]
+
+_MAX_LENGTH: Final = 64
+"""The maximum length of a segment, in characters; a device may have any name."""
+_MAX_SEGMENTS: Final = 8
+"""How many segments a name gives at most."""
 
 _NOT_ALLOWED: Final = re.compile(r"\W+", re.ASCII)
 _SPELLED: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l"})
@@ -19,12 +24,12 @@ def segment(name: str) -> str:
     """
     decomposed = unicodedata.normalize("NFKD", name.translate(_SPELLED))
     letters = "".join(each for each in decomposed if not unicodedata.combining(each))
-    return _NOT_ALLOWED.sub("_", letters).strip("_")
+    return _NOT_ALLOWED.sub("_", letters).strip("_")[:_MAX_LENGTH]
 
 
 def segments(name: str) -> str:
     """Return a name as a relative path; a slash in it separates segments."""
-    return "/".join(filter(None, map(segment, name.split("/"))))
+    return "/".join([each for each in map(segment, name.split("/")) if each][:_MAX_SEGMENTS])
 
 
 class Alias(NamedTuple):
@@ -37,6 +42,29 @@ class Alias(NamedTuple):
 
     path: str
     is_negated: bool = False
+
+
+class DistinctPaths:
+    """Gives each node a path that no other one has, and that is no directory of others."""
+
+    def __init__(self) -> None:
+        self._nodes: set[str] = set()
+        self._directories: set[str] = set()
+
+    def take(self, path: str) -> str:
+        """Return a path, with `_` after each name that is taken."""
+        *parents, last = path.split("/")
+        directory = ""
+        for parent in filter(None, parents):
+            directory = f"{directory}/{parent}"
+            while directory in self._nodes:
+                directory += "_"
+            self._directories.add(directory)
+        node = f"{directory}/{last}"
+        while node in self._nodes or node in self._directories:
+            node += "_"
+        self._nodes.add(node)
+        return node
 
 
 class Aliases:

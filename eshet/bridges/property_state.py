@@ -79,6 +79,19 @@ class PropertyState:
             if not confirmed.done() and _is_near(self.kind, wanted, self.value):
                 confirmed.set_result(None)
 
+    def declare(self, kind: Kind, setter: Setter | None) -> None:
+        """Take what the device now declares; a value of another kind is forgotten."""
+        self.setter = setter
+        if kind == self.kind:
+            return
+        self.kind = kind
+        self._was_wrong = False
+        if self.value is not Unknown:
+            try:
+                self.value = kind.read(self.value)
+            except WrongKind:
+                self.value = Unknown
+
     def show(self, is_current: bool) -> None:
         """Publish the value if it has changed, or that it is unknown."""
         value = self.value if is_current else Unknown

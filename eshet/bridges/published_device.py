@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from eshet.bridges.device import Device
 from eshet.bridges.exceptions import DeviceOffline
 from eshet.bridges.kinds import DATA, Flag
-from eshet.bridges.names import Alias, Aliases, segment
+from eshet.bridges.names import Alias, Aliases, DistinctPaths, segments
 from eshet.bridges.property_state import PropertyState
 from eshet.bridges.registration_queue import RegistrationQueue
 from eshet.client import Client
@@ -27,9 +27,6 @@ _log: Final = logging.getLogger("eshet.bridges")
 
 OFFLINE_AFTER: Final = 2.0
 """Seconds for which a device must be offline until that is published: many reconnect at once."""
-
-_OWN: Final = frozenset({"info", "online"})
-"""Names in the directory of a device that no property gets."""
 
 _MAX_FACT: Final = 200
 """Maximum length of a text in the `info` of a device, in characters."""
@@ -72,6 +69,7 @@ class PublishedDevice:
         self._tree = tree
         self._calls: dict[str, Callable[..., Awaitable[object]]] = {}
         self._nodes: dict[str, tuple[str, str]] = {}  # the kind and name of each node, by path
+        self._unsendable: set[str] = set()  # paths of states, for which that was logged
         self._info = PropertyState("info", DATA, None, self._publish)
         self._online = PropertyState("online", Flag(), None, self._publish)
         self._loop = asyncio.get_running_loop()
@@ -148,17 +146,19 @@ class PublishedDevice:
             state = self.states.get(each.name) or PropertyState(
                 each.name, each.kind, each.set, self._publish
             )
-            state.kind, state.setter = each.kind, each.set
-            state.path = self._path_of(each.name)
+            state.declare(each.kind, each.set)
             alias = self._alias_of(each.name)
             state.is_negated = alias is not None and alias.is_negated
             states[each.name] = state
         self.states = states
-        self.events = {name: self._path_of(name) for name in device.events}
-        self.actions = {each.name: self._path_of(each.name) for each in device.actions}
         self._calls = {each.name: each.call for each in device.actions}
-        self._info.path = f"{directory}/info"
-        self._online.path = f"{directory}/online"
+        paths = DistinctPaths()
+        self._info.path = paths.take(f"{directory}/info")
+        self._online.path = paths.take(f"{directory}/online")
+        for state in states.values():
+            state.path = paths.take(self._path_of(state.name))
+        self.events = {name: paths.take(self._path_of(name)) for name in device.events}
+        self.actions = {each.name: paths.take(self._path_of(each.name)) for each in device.actions}
         self._register(dict(self._declared_nodes()))
         self._info.value = self._facts()
         self._info.show(is_current=True)
@@ -193,8 +193,7 @@ class PublishedDevice:
         alias = self._alias_of(name)
         if alias is not None:
             return alias.path
-        last = "/".join(filter(None, map(segment, name.split("/")))) or "value"
-        return f"{self.directory}/{last}_" if last in _OWN else f"{self.directory}/{last}"
+        return f"{self.directory}/{segments(name) or 'value'}"
 
     def _declared_nodes(self) -> Iterator[tuple[str, tuple[str, str]]]:
         for state in (self._info, self._online, *self.states.values()):
@@ -246,12 +245,20 @@ class PublishedDevice:
         try:
             sent = tree.client.send_now(StateChanged.code, path, value)
         except EshetError as error:
-            _log.warning("%s: %s", path, error)
+            self._on_unsendable(path, value, error)
             return
         if sent is None:  # the client keeps the value until the server is there
             _ = tree.registrations.start(self._publish_later(path, value))
         else:
             sent.reply.add_done_callback(lambda _: _receive(sent.receive, path))
+
+    def _on_unsendable(self, path: str, value: object, error: EshetError) -> None:
+        """Publish that a state is unknown, as its value does not fit into a message."""
+        if path not in self._unsendable:
+            self._unsendable.add(path)
+            _log.warning("%s is unknown: %s", path, error)
+        if value is not Unknown:
+            self._publish(path, Unknown)
 
     async def _publish_later(self, path: str, value: object) -> None:
         try:

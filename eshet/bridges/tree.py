@@ -8,6 +8,7 @@ or has not reported for longer than its `stale_after`.
 A report is handled in one step, without a task: only what changed is sent.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Final
 
@@ -52,13 +53,13 @@ class DeviceTree:
         self.reachable: bool = False
         """Whether the bridge is connected to what its devices are connected to."""
         self.devices: Final[dict[str, PublishedDevice]] = {}
-        """The devices, by id."""
+        """The devices, by `Device.key`."""
         self.registrations: RegistrationQueue = RegistrationQueue()
         self._stale_after = dict(stale_after or {})
-        self._ids: dict[str, str] = {}  # of the devices, by directory
+        self._keys: dict[str, str] = {}  # of the devices, by directory
 
     def put(self, device: Device, directory: str | None = None) -> PublishedDevice:
-        """Publish a device, or replace the declaration of the device with this id.
+        """Publish a device, or replace the declaration of the device with this key.
 
         Nodes that both declarations have keep their values. This returns before the nodes are
         registered.
@@ -67,21 +68,21 @@ class DeviceTree:
             device: the device.
             directory: the path of its directory; None for that of its alias or its name.
         """
-        published = self.devices.get(device.id)
+        published = self.devices.get(device.key)
         if published is None:
-            published = self.devices[device.id] = PublishedDevice(self, device.id)
+            published = self.devices[device.key] = PublishedDevice(self, device.id)
         directory = directory or self._directory_of(device)
-        self._ids.pop(published.directory, None)
-        self._ids[directory] = device.id
+        self._forget(published.directory, device.key)
+        self._keys[directory] = device.key
         stale_after = self._stale_after.get(device.name, self._stale_after.get(device.id))
         published.declare(device, directory, stale_after)
         return published
 
-    def remove(self, device_id: str) -> None:
-        """Remove a device and its nodes; does nothing if there is no such device."""
-        published = self.devices.pop(device_id, None)
+    def remove(self, key: str) -> None:
+        """Remove a device and its nodes; does nothing if there is none with this `Device.key`."""
+        published = self.devices.pop(key, None)
         if published is not None:
-            self._ids.pop(published.directory, None)
+            self._forget(published.directory, key)
             published.remove()
 
     def set_reachable(self, reachable: bool) -> None:
@@ -103,7 +104,18 @@ class DeviceTree:
             return alias.path
         name = segments(device.name) or segment(device.id) or "device"
         directory = f"{self.directory}/{name}"
-        is_taken = self._ids.get(directory, device.id) != device.id
-        if is_taken or name.partition("/")[0] in _RESERVED:
+        if self._is_taken(directory, device) or name.partition("/")[0] in _RESERVED:
             directory = f"{directory}_{segment(device.id)[-4:]}"
-        return directory
+        numbered = directory
+        for number in itertools.count(2):
+            if not self._is_taken(numbered, device):
+                break
+            numbered = f"{directory}_{number}"
+        return numbered
+
+    def _is_taken(self, directory: str, device: Device) -> bool:
+        return self._keys.get(directory, device.key) != device.key
+
+    def _forget(self, directory: str, key: str) -> None:
+        if self._keys.get(directory) == key:
+            del self._keys[directory]

@@ -2,6 +2,7 @@
 
 main            composes everything: folder, server, state folder, trail
 runner          loads the rules, follows changes, shuts everything down
+bridges         runs the configured bridges to devices
 publisher       publishes the state of the runner and of each rule
 control         reload, enable, disable, restart; changes of the configuration
 overrides       rules that were enabled or disabled by command

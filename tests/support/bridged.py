@@ -62,6 +62,14 @@ class BridgedHouse:
         await self.bridge.tree.registrations.join()
         await self.advance(0)
 
+    async def refused(self, setting):
+        """Return the text of the error that a set or a call is answered with."""
+        try:
+            value = await setting
+        except ErrorValue as error:
+            return error.value
+        return f"no error, but {value!r}"
+
     async def get(self, path):
         """Return the value of a state, or the text of the error."""
         try:

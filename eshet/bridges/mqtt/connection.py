@@ -30,7 +30,13 @@ from eshet.bridges.mqtt.broker import (
 )
 from eshet.bridges.mqtt.filters import check_filter, check_topic
 from eshet.bridges.mqtt.inbox import MAX_EVENTS
-from eshet.bridges.mqtt.receiver import MAX_WAITING_BYTES, Handler, Receiver, Subscription
+from eshet.bridges.mqtt.receiver import (
+    MAX_PAYLOAD,
+    MAX_WAITING_BYTES,
+    Handler,
+    Receiver,
+    Subscription,
+)
 from eshet.callables import not_callable
 from eshet.client.connection_manager import Backoff, backoff
 from eshet.text import safe_str
@@ -240,7 +246,14 @@ class MqttConnection:
         """
         return _add(self._on_lost, callback)
 
-    def subscribe(self, pattern: str, handle: Handler, *, events: bool = False) -> Subscription:
+    def subscribe(
+        self,
+        pattern: str,
+        handle: Handler,
+        *,
+        events: bool = False,
+        max_payload: int = MAX_PAYLOAD,
+    ) -> Subscription:
         """Handle the messages whose topics match a filter, now or from the next connection on.
 
         The broker sends the retained messages first. A handler is called for one message at a time;
@@ -252,6 +265,7 @@ class MqttConnection:
             handle: called with each message, in the present context. Its errors are logged.
             events: handle each message, in order. At most `max_events` wait; beyond that the oldest
                 is dropped.
+            max_payload: larger payloads are dropped; in bytes.
 
         Raises:
             TypeError: the handler can't be called.
@@ -265,6 +279,7 @@ class MqttConnection:
             handle,
             events=events,
             max_events=self._max_events,
+            max_payload=max_payload,
             on_cancel=self._on_cancel,
         )
         self._receiver.add(subscription)

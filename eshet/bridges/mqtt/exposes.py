@@ -80,7 +80,7 @@ def read_exposes(exposes: object) -> tuple[list[Exposed], list[str]]:
     for each in _features(exposes, unread):
         try:
             value = _read(each, 0)
-        except (ArithmeticError, KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):
             unread.append(_described(each))
             continue
         before = values.get(value.key)
@@ -96,7 +96,9 @@ def _features(exposes: object, unread: list[str], light: bool = False) -> Iterat
     for each in exposes:
         if not isinstance(each, dict):
             unread.append(_described(each))
-        elif each.get("type") in _GROUPING or (each.get("features") and not each.get("property")):
+        elif str(each.get("type")) in _GROUPING or (
+            each.get("features") and not each.get("property")
+        ):
             yield from _features(each.get("features"), unread, each.get("type") == "light")
         else:
             yield {**each, "light": light}
@@ -122,8 +124,9 @@ def _read(feature: Mapping[str, Any], depth: int) -> Exposed:
         case "numeric":
             return _numeric(key, access, feature)
         case "enum":
-            choices = tuple(map(str, feature["values"]))
-            wire = dict(zip(choices, feature["values"], strict=True))
+            values = _list(feature["values"])
+            choices = tuple(map(str, values))
+            wire = dict(zip(choices, values, strict=True))
             return Exposed(
                 key,
                 Text(choices),
@@ -134,7 +137,7 @@ def _read(feature: Mapping[str, Any], depth: int) -> Exposed:
         case "text":
             return Exposed(key, Text(), access)
         case "composite":
-            return _composite(key, access, feature["features"], depth)
+            return _composite(key, access, _list(feature["features"]), depth)
         case "list":
             return Exposed(key, DATA, access)
     raise ValueError
@@ -177,7 +180,7 @@ def _numeric(key: str, access: int, feature: Mapping[str, Any]) -> Exposed:
         # In mired, a millionth of the inverse: the largest value is the smallest in kelvin.
         return Exposed(
             key,
-            Number(_kelvin(most) if most else None, _kelvin(least) if least else None, unit="K"),
+            Number(_kelvin(most) if most else 1, _kelvin(least) if least else None, unit="K"),
             access,
             from_wire=lambda value: _kelvin(_number(value)),
             to_wire=lambda value: round(1_000_000 / value),
@@ -189,8 +192,8 @@ def _numeric(key: str, access: int, feature: Mapping[str, Any]) -> Exposed:
     return Exposed(key, kind, access)
 
 
-def _composite(key: str, access: int, features: object, depth: int) -> Exposed:
-    if not isinstance(features, Sequence):
+def _composite(key: str, access: int, features: Sequence[Any], depth: int) -> Exposed:
+    if not all(isinstance(each, dict) for each in features):
         raise TypeError
     values = {value.key: value for value in (_read(each, depth + 1) for each in features)}
 
@@ -221,6 +224,12 @@ def _merged(one: Exposed, other: Exposed) -> Exposed:
     return replace(one, access=one.access | other.access)
 
 
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
 def _limit(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -234,8 +243,8 @@ def _number(value: object) -> float:
 
 
 def _kelvin(mired: float) -> float:
-    if mired <= 0:
-        raise WrongKind(mired, "a number above 0")
+    if mired < 1:
+        raise WrongKind(mired, "a number of at least 1")
     return round(1_000_000 / mired)
 
 

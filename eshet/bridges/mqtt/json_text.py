@@ -1,41 +1,72 @@
-"""JSON in messages of devices, which may be anything."""
+"""JSON in messages of devices, which may be anything, and JSON that is sent to them."""
 
+import json
 from typing import Any, Final
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "parse"]
+from eshet.bridges.exceptions import NotAllowed
+
+__all__ = ["MAX_DEPTH", "dump", "parse"]
 
 MAX_DEPTH: Final = 32
 """The maximum depth of nested lists and maps."""
 
+_SMALLEST: Final = -(2**63)
+_LARGEST: Final = 2**64 - 1
+"""The range of the integers that a message of ESHET can have."""
+
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def parse(payload: bytes) -> Any:
-    """Return the value of a JSON text.
+def parse(payload: bytes | str) -> Any:
+    """Return the value of a JSON text, with floats in place of integers beyond 64 bits.
 
     Raises:
-        ValueError: it is not JSON, is not UTF-8, or is nested more deeply than `MAX_DEPTH`.
+        ValueError: it is not JSON, is not UTF-8, is nested more deeply than `MAX_DEPTH`, or has a
+            number that is too large for a float.
     """
     try:
         value = _decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ValueError(f"not JSON: {error}") from None
     except RecursionError:
         raise ValueError(f"JSON nested more than {MAX_DEPTH} levels deep") from None
-    _check_depth(value, 0)
-    return value
+    if isinstance(value, dict | list):
+        _check(value, 0)
+        return value
+    return _bounded(value) if type(value) is int else value
 
 
-def _check_depth(value: Any, depth: int) -> None:
+def dump(value: object) -> bytes:
+    """Return a value as JSON.
+
+    Raises:
+        NotAllowed: JSON can't hold it.
+    """
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except (RecursionError, TypeError, ValueError):
+        raise NotAllowed(value, "what JSON can hold: texts, finite numbers, lists, maps") from None
+
+
+def _check(value: dict[str, Any] | list[Any], depth: int) -> None:
+    """Check the depth, and replace integers that are too large."""
     if depth > MAX_DEPTH:
         raise ValueError(f"JSON nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, dict):
-        for item in value.values():
-            if isinstance(item, dict | list):
-                _check_depth(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            if isinstance(item, dict | list):
-                _check_depth(item, depth + 1)
+    items: Any = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        kind = type(item)
+        if kind is dict or kind is list:
+            _check(item, depth + 1)
+        elif kind is int and not _SMALLEST <= item <= _LARGEST:
+            value[key] = _bounded(item)
+
+
+def _bounded(number: int) -> float:
+    if _SMALLEST <= number <= _LARGEST:
+        return number
+    try:
+        return float(number)
+    except OverflowError:
+        raise ValueError("a number is too large") from None

@@ -36,7 +36,7 @@ TURN: Final = 0.002
 """Time for messages in one turn of the event loop, in seconds; at least one is handled."""
 
 MAX_PAYLOAD: Final = 256 * 1024
-"""Larger payloads are dropped; in bytes."""
+"""Default for the maximum size of a payload, in bytes; larger ones are dropped."""
 
 MAX_WAITING_BYTES: Final = 64 * 2**20
 """Default for the maximum size of all waiting messages; beyond it, the oldest are dropped."""
@@ -56,6 +56,7 @@ class Subscription:
         handle: see `Handler`.
         events: whether each message is handled, in order, and not only the last of each topic.
         max_events: how many messages may wait if `events` is set.
+        max_payload: larger payloads are dropped; in bytes.
         on_cancel: called once, when this is cancelled.
     """
 
@@ -66,10 +67,12 @@ class Subscription:
         *,
         events: bool,
         max_events: int,
+        max_payload: int = MAX_PAYLOAD,
         on_cancel: "Callable[[Subscription], object]",
     ) -> None:
         self.filter: Final = pattern
         """The filter of topics."""
+        self.max_payload: Final = max_payload
         self.cancelled = False
         """Whether messages are no longer handled."""
         self._handle = handle
@@ -194,7 +197,11 @@ class Receiver:
             self._acknowledgements.add(again, self._max_unacknowledged())
             return
         self.received += 1
-        matching = () if self._is_refused(message) else self._match(message.topic)
+        matching = self._match(message.topic)
+        if len(message.payload) > MAX_PAYLOAD:
+            matching = tuple(each for each in matching if len(message.payload) <= each.max_payload)
+        if self._is_refused(message, matching):
+            matching = ()
         delivery = Delivery(message, len(matching))
         for subscription in matching:
             self._put(subscription, delivery)
@@ -230,9 +237,9 @@ class Receiver:
             self._matching[topic] = matching
         return matching
 
-    def _is_refused(self, message: Message) -> bool:
+    def _is_refused(self, message: Message, matching: tuple[Subscription, ...]) -> bool:
         topic = message.topic
-        if len(message.payload) > MAX_PAYLOAD:
+        if len(message.payload) > MAX_PAYLOAD and not matching:
             what, reason = "a payload is too large", f"{len(message.payload):,} bytes"
         elif not topic.isascii() and encodable(topic) != topic:
             what, reason = "a topic is not UTF-8", "its name can't be encoded"

@@ -7,8 +7,8 @@ values in one JSON object, and takes an object with new ones at `<name>/set`.
 import asyncio
 import functools
 import itertools
-import json
 import logging
+import secrets
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +17,12 @@ from eshet.bridges.exceptions import BridgeError, NotAllowed, WrongKind
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.exposes import Exposed, read_exposes
-from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.mqtt.filters import check_topic
+from eshet.bridges.mqtt.json_text import dump, parse
 from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
-from eshet.text import first_names
+from eshet.text import first_names, shorten
 
 __all__ = ["Zigbee2Mqtt"]
 
@@ -59,14 +60,30 @@ _REPEAT_WITHIN: Final = 5.0
 """Seconds within which an action with the same transaction number is a repetition."""
 
 
+_MAX_DESCRIPTION: Final = 8 * 2**20
+"""Maximum size of the description of all devices, in bytes: each has a few thousand."""
+
+
+class _Description(NamedTuple):
+    """What zigbee2mqtt says of a device or group."""
+
+    name: str
+    exposes: object
+    facts: Mapping[str, object]
+
+
 class _Known(NamedTuple):
     """What the reader has of one device."""
 
-    name: str
+    description: _Description
     exposed: dict[str, Exposed]
     published: PublishedDevice
     subscriptions: list[Subscription]
-    description: object  # of the device, to notice changes
+    subscribed: tuple[object, ...]  # what these depend on
+
+    @property
+    def name(self) -> str:
+        return self.description.name
 
 
 class Zigbee2Mqtt:
@@ -87,11 +104,14 @@ class Zigbee2Mqtt:
         self._known: dict[str, _Known] = {}
         self._described: dict[str, Mapping[str, Any]] = {}  # devices, by IEEE address
         self._groups: list[Mapping[str, Any]] = []
+        self._refused: set[str] = set()  # devices and groups for which that was logged
         self._replies: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._transactions = itertools.count(1)
+        self._transaction = f"eshet-{secrets.token_hex(4)}"  # others send requests, too
         self._actions: dict[tuple[str, object], float] = {}  # when repeatable actions happened
         self._bridge: PublishedDevice | None = None
-        self._is_online = False
+        self._is_online: bool | None = None
+        self._available: dict[str, bool | None] = {}  # by address
         self._reports_attributes = False
         self._asking: asyncio.Task[None] | None = None
 
@@ -106,33 +126,37 @@ class Zigbee2Mqtt:
             properties=(),
             events=("event",),
             actions=tuple(actions),
+            source=self._base,
         )
         self._bridge = self._tree.put(bridge, f"{self._tree.directory}/bridge/{self._base}")
         subscribe = self._connection.subscribe
         subscribe(f"{self._base}/bridge/state", self._on_state)
         subscribe(f"{self._base}/bridge/info", self._on_info)
-        subscribe(f"{self._base}/bridge/devices", self._on_devices)
-        subscribe(f"{self._base}/bridge/groups", self._on_groups)
+        for what, handle in (("devices", self._on_devices), ("groups", self._on_groups)):
+            subscribe(f"{self._base}/bridge/{what}", handle, max_payload=_MAX_DESCRIPTION)
         subscribe(f"{self._base}/bridge/event", self._on_event, events=True)
         subscribe(f"{self._base}/bridge/response/#", self._on_response, events=True)
 
     # --- zigbee2mqtt itself -------------------------------------------------------------------
 
     def _on_state(self, message: Message) -> None:
-        self._is_online = _availability(message.payload) is True
+        self._is_online = _availability(message.payload)
         if self._bridge is not None:
             self._bridge.set_online(self._is_online)
-        for known in self._known.values():
-            if not self._is_online:
-                known.published.set_online(False)
-            elif known.published.online is not True:
-                known.published.set_online(None)  # its own availability follows, if there is one
+        for address, known in self._known.items():
+            self._show_online(address, known)
+
+    def _show_online(self, address: str, known: _Known) -> None:
+        """Show a device as offline while zigbee2mqtt is, or as its own availability says."""
+        is_online = False if self._is_online is False else self._available.get(address)
+        known.published.set_online(is_online)
 
     def _on_info(self, message: Message) -> None:
-        info = parse(message.payload)
-        config = info.get("config", {}) if isinstance(info, dict) else {}
-        output = config.get("advanced", {}).get("output", "json")
-        self._reports_attributes = output != "json"
+        config = _map(_map(parse(message.payload)).get("config"))
+        output = _map(config.get("advanced")).get("output", "json")
+        # With `attribute_and_json`, everything is in the JSON objects as well.
+        self._reports_attributes = output == "attribute"
+        self._declare()
 
     def _on_event(self, message: Message) -> Awaitable[object] | None:
         event = parse(message.payload)
@@ -151,12 +175,12 @@ class Zigbee2Mqtt:
         """Send a request to zigbee2mqtt, and return the data of its response."""
         if payload is not None and not isinstance(payload, dict):
             raise NotAllowed(payload, "a map with the fields of the request")
-        transaction = f"eshet-{next(self._transactions)}"
+        transaction = f"{self._transaction}-{next(self._transactions)}"
         reply = asyncio.get_running_loop().create_future()
         self._replies[transaction] = reply
         try:
-            text = json.dumps({**(payload or {}), "transaction": transaction})
-            await self._connection.publish(f"{self._base}/bridge/request/{what}", text.encode())
+            request = dump({**(payload or {}), "transaction": transaction})
+            await self._connection.publish(f"{self._base}/bridge/request/{what}", request)
             async with asyncio.timeout(_REPLY_TIMEOUT):
                 response = await reply
         except TimeoutError:
@@ -177,9 +201,10 @@ class Zigbee2Mqtt:
     # --- devices and groups -------------------------------------------------------------------
 
     def _on_devices(self, message: Message) -> None:
-        described = _maps(parse(message.payload))
         self._described = {
-            str(each["ieee_address"]): each for each in described if "ieee_address" in each
+            str(each["ieee_address"]): each
+            for each in _maps(parse(message.payload))
+            if "ieee_address" in each
         }
         self._declare()
 
@@ -189,31 +214,49 @@ class Zigbee2Mqtt:
 
     def _declare(self) -> None:
         """Publish what has changed in the descriptions of devices and groups."""
-        wanted: dict[str, tuple[str, object, Mapping[str, object]]] = {}
-        for address, each in self._described.items():
-            if each.get("type") == "Coordinator" or each.get("disabled"):
-                continue
-            name = str(each.get("friendly_name") or address)
-            definition = each.get("definition") or {}
-            wanted[address] = name, definition.get("exposes") or [], _facts_of(each, definition)
-        for group in self._groups:
-            name = str(group.get("friendly_name") or group["id"])
-            facts: Mapping[str, object] = {
-                "kind": "group",
-                "members": len(group.get("members") or []),
-            }
-            wanted[f"group {group['id']}"] = name, self._shared_exposes(group), facts
+        wanted = dict(filter(self._is_valid, self._descriptions()))
         for address in self._known.keys() - wanted.keys():
+            self._available.pop(address, None)
+            key = self._known[address].published.declared.key
             self._forget(address)
-            self._tree.remove(address)
-        for address, (name, exposes, facts) in wanted.items():
+            self._tree.remove(key)
+        for address, description in wanted.items():
             known = self._known.get(address)
-            if known is None or known.description != (name, exposes, facts):
-                self._put(address, name, exposes, facts)
+            if known is None or known.description != description:
+                self._put(address, description)
+            elif known.subscribed != self._subscribed(known.published, description.name):
+                self._subscribe_again(address, known)
         if self._asking is None or self._asking.done():
             self._asking = self._tree.registrations.start(self._ask_for_states())
 
-    def _put(self, address: str, name: str, exposes: object, facts: Mapping[str, object]) -> None:
+    def _descriptions(self) -> Iterator[tuple[str, _Description]]:
+        for address, each in self._described.items():
+            if each.get("type") != "Coordinator" and not each.get("disabled"):
+                name = str(each.get("friendly_name") or address)
+                definition = _map(each.get("definition"))
+                exposes = definition.get("exposes") or []
+                yield address, _Description(name, exposes, _facts_of(each, definition))
+        for group in self._groups:
+            name = str(group.get("friendly_name") or group["id"])
+            facts = {"kind": "group", "members": len(_maps(group.get("members")))}
+            exposes = self._shared_exposes(group)
+            yield f"group {group['id']}", _Description(name, exposes, facts)
+
+    def _is_valid(self, described: tuple[str, _Description]) -> bool:
+        """Whether the name of a device can be part of a topic; otherwise, that is logged once."""
+        address, description = described
+        try:
+            check_topic(f"{self._base}/{description.name}/set")
+        except ValueError as error:
+            if address not in self._refused:
+                self._refused.add(address)
+                _log.warning("%s has a name that can't be used: %s", shorten(address, 80), error)
+            return False
+        self._refused.discard(address)
+        return True
+
+    def _put(self, address: str, description: _Description) -> None:
+        name, exposes, facts = description
         values, unread = read_exposes(exposes)
         if unread:
             _log.warning("%s: can't read %s", name, ", ".join(first_names(unread)))
@@ -226,17 +269,31 @@ class Zigbee2Mqtt:
                 properties=tuple(self._properties(name, values)),
                 events=tuple(each.key for each in values if each.is_event),
                 actions=tuple(self._actions_of(name, values)),
+                source=self._base,
             )
         )
-        known = self._known.get(address)
-        if known is not None and known.name == name:
-            subscriptions = known.subscriptions
+        before = self._known.get(address)
+        subscribed = self._subscribed(published, name)
+        known = _Known(description, exposed, published, [], subscribed)
+        if before is not None and before.subscribed == subscribed:
+            self._known[address] = known._replace(subscriptions=before.subscriptions)
         else:
-            if known is not None:
-                self._forget(address)
-            subscriptions = self._subscribe(address, name, has_events=bool(published.events))
-        description = (name, exposes, facts)
-        self._known[address] = _Known(name, exposed, published, subscriptions, description)
+            self._subscribe_again(address, known)
+        self._show_online(address, known)
+
+    def _subscribed(self, published: PublishedDevice, name: str) -> tuple[object, ...]:
+        """Return what the subscriptions of a device depend on."""
+        return name, bool(published.events), self._reports_attributes
+
+    def _subscribe_again(self, address: str, known: _Known) -> None:
+        if address in self._known:
+            self._forget(address)
+        subscriptions = self._subscribe(
+            address, known.name, has_events=bool(known.published.events)
+        )
+        self._known[address] = known._replace(
+            subscriptions=subscriptions, subscribed=self._subscribed(known.published, known.name)
+        )
 
     def _subscribe(self, address: str, name: str, *, has_events: bool) -> list[Subscription]:
         topic = f"{self._base}/{name}"
@@ -248,7 +305,7 @@ class Zigbee2Mqtt:
         ]
         if self._reports_attributes:
             attribute = functools.partial(self._on_attribute, address)
-            subscriptions.append(subscribe(f"{topic}/+", attribute))
+            subscriptions.append(subscribe(f"{topic}/+", attribute, events=has_events))
         return subscriptions
 
     def _forget(self, address: str) -> None:
@@ -262,7 +319,10 @@ class Zigbee2Mqtt:
             for member in _maps(group.get("members"))
         ]
         by_type = [
-            {each["type"]: each for each in _maps((member.get("definition") or {}).get("exposes"))}
+            {
+                str(each.get("type")): each
+                for each in _maps(_map(member.get("definition")).get("exposes"))
+            }
             for member in members
         ]
         if not by_type:
@@ -318,7 +378,7 @@ class Zigbee2Mqtt:
         await self._send(name, checked)
 
     async def _send(self, name: str, values: Mapping[str, object]) -> None:
-        await self._connection.publish(f"{self._base}/{name}/set", json.dumps(values).encode())
+        await self._connection.publish(f"{self._base}/{name}/set", dump(values))
 
     async def _ask_for_states(self) -> None:
         """Ask devices for values that they do not report by themselves soon.
@@ -333,9 +393,8 @@ class Zigbee2Mqtt:
             )
             if main is None or known.published.seen is not None or not self._connection.connected:
                 continue
-            payload = json.dumps({main: ""}).encode()
             try:
-                await self._connection.publish(f"{self._base}/{known.name}/get", payload)
+                await self._connection.publish(f"{self._base}/{known.name}/get", dump({main: ""}))
             except BridgeError as error:
                 _log.warning("%s", error)
             await asyncio.sleep(_ASK_EVERY)
@@ -343,6 +402,8 @@ class Zigbee2Mqtt:
     # --- from devices -------------------------------------------------------------------------
 
     def _on_report(self, address: str, message: Message) -> Awaitable[object] | None:
+        if not message.payload:
+            return None  # removes what was retained
         values = parse(message.payload)
         known = self._known.get(address)
         if known is None or not isinstance(values, dict):
@@ -386,7 +447,7 @@ class Zigbee2Mqtt:
     def _is_repeated(self, address: str, key: str, values: Mapping[str, Any]) -> bool:
         """Whether an action has been received a moment ago: remotes send it several times."""
         transaction = values.get("action_transaction")
-        if transaction is None:
+        if not isinstance(transaction, int | str):
             return False
         now = asyncio.get_running_loop().time()
         last = self._actions.get((address, (key, transaction)), -_REPEAT_WITHIN)
@@ -399,16 +460,20 @@ class Zigbee2Mqtt:
     def _on_availability(self, address: str, message: Message) -> None:
         known = self._known.get(address)
         if known is not None:
-            known.published.set_online(_availability(message.payload))
+            self._available[address] = _availability(message.payload)
+            self._show_online(address, known)
 
 
 def _availability(payload: bytes) -> bool | None:
     """Return whether `online` or `offline` is said, as text or as a state in JSON."""
     text = payload.decode(errors="replace")
     if text.startswith("{"):
-        state = parse(payload)
-        text = str(state.get("state")) if isinstance(state, dict) else ""
+        text = str(_map(parse(payload)).get("state"))
     return {"online": True, "offline": False}.get(text)
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _maps(value: object) -> list[Mapping[str, Any]]:

@@ -125,3 +125,16 @@ def test_many_choices_are_not_all_listed():
 )
 def test_a_kind_describes_what_is_allowed(kind, described):
     assert kind.describe() == described
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), "1e999", "nan"])
+def test_what_no_float_can_hold_is_no_number(value):
+    with pytest.raises(WrongKind):
+        Number().read(value)
+    with pytest.raises(NotAllowed):
+        Number(step=1e-300).check(value)
+
+
+def test_a_step_may_be_too_small_for_the_number():
+    with pytest.raises(NotAllowed):
+        Number(step=1e-300).check(1e200)

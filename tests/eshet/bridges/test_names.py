@@ -2,7 +2,7 @@
 
 import pytest
 
-from eshet.bridges.names import Alias, Aliases, segment, segments
+from eshet.bridges.names import Alias, Aliases, DistinctPaths, segment, segments
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,14 @@ def test_the_first_alias_of_several_targets_is_found_and_the_others_are_unused()
     assert aliases.find("Lamp/state", "0x12/state") == Alias("/on")
     assert aliases.find("Other") is None
     assert aliases.unused == ["Gone"]
+
+
+def test_paths_of_endless_names_are_bounded():
+    assert segment("x" * 10_000) == "x" * 64
+    assert segments("a/" * 10_000) == "/".join("a" * 8)
+
+
+def test_each_node_gets_a_path_of_its_own():
+    paths = DistinctPaths()
+    taken = [paths.take(path) for path in ("/d/a", "/d/a", "/d/b/c", "/d/b", "/d/a/x", "/d/a/x")]
+    assert taken == ["/d/a", "/d/a_", "/d/b/c", "/d/b_", "/d/a__/x", "/d/a__/x_"]

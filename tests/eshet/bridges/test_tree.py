@@ -8,7 +8,7 @@ import pytest
 
 from eshet import Client, ErrorValue, Unknown
 from eshet.bridges.device import Action, Device, Property
-from eshet.bridges.kinds import Flag, Number
+from eshet.bridges.kinds import Flag, Number, Text
 from eshet.bridges.names import Alias, Aliases
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.tree import DeviceTree
@@ -352,3 +352,55 @@ async def test_values_that_change_while_the_server_is_away_are_published_when_it
     lamp.report({"on": False})
     await advance(1)
     assert house.heard == [("on", Unknown), ("on", False)]
+
+
+async def test_names_of_one_device_that_give_the_same_path_get_different_ones(house):
+    names = ("mode a", "mode-a", "sub", "sub/x")
+    lamp = await house.put(
+        house.lamp(properties=tuple(Property(name, Number()) for name in names), events=("sub",))
+    )
+    lamp.report({name: number for number, name in enumerate(names)})
+    for path, value in {"mode_a": 0, "mode_a_": 1, "sub": 2, "sub_/x": 3}.items():
+        assert await house.get(f"{LAMP}/{path}") == value
+    assert lamp.events == {"sub": f"{LAMP}/sub__"}
+
+
+async def test_any_number_of_devices_may_have_one_name(house):
+    directories = [(await house.put(house.lamp(id=f"{n} same"))).directory for n in range(4)]
+    assert directories == [LAMP, f"{LAMP}_same", f"{LAMP}_same_2", f"{LAMP}_same_3"]
+
+
+async def test_readers_do_not_replace_the_devices_of_each_other(house):
+    mine = await house.put(house.lamp(source="tasmota"))
+    other = await house.put(house.lamp(source="discovery", name="Thief"))
+    mine.report({"on": True})
+    other.report({"on": False})
+    assert await house.get(f"{LAMP}/on") is True
+    house.tree.remove(other.declared.key)
+    await house.registered()
+    assert await house.get(f"{LAMP}/on") is True
+    assert await house.get("/mqtt/z2m/Thief/on") == "path_not_found"
+
+
+async def test_a_value_of_a_property_that_is_now_of_another_kind_is_forgotten(house):
+    lamp = await house.put()
+    lamp.report({"on": True, "brightness": 0.5})
+    await house.observe(f"{LAMP}/on")
+    changed = (Property("on", Number()), Property("brightness", Number(0, 100)))
+    await house.put(house.lamp(properties=changed))
+    assert await house.get(f"{LAMP}/on") == "state_unknown"
+    assert await house.get(f"{LAMP}/brightness") == 0.5
+    lamp.report({"on": 3})
+    assert await house.get(f"{LAMP}/on") == 3
+
+
+async def test_a_value_that_fits_into_no_message_is_unknown_and_logged_once(house, caplog):
+    lamp = await house.put(house.lamp(properties=(Property("text", Text()),)))
+    lamp.report({"text": "short"})
+    for number in range(3):
+        lamp.report({"text": str(number) * 100_000})
+    assert await house.get(f"{LAMP}/text") == "state_unknown"
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"{LAMP}/text is unknown: ")
+    lamp.report({"text": "short"})
+    assert await house.get(f"{LAMP}/text") == "short"

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from eshet.bridges.mqtt.discovery.parts import UnreadableEntity
+from eshet.bridges.mqtt.filters import check_topic
+from eshet.text import safe_repr
+
 __all__ = ["Availability"]
 
 
@@ -17,6 +21,9 @@ class Availability:
 
     Args:
         options: of the entity, by their full names.
+
+    Raises:
+        UnreadableEntity: a topic is not valid.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -25,12 +32,19 @@ class Availability:
         self._states: dict[str, bool] = {}
         self._latest: bool | None = None
         for each in options.get("availability") or ():
-            if isinstance(each.get("topic"), str):
-                self._add(each["topic"], each, "value_template")
-        if isinstance(options.get("availability_topic"), str):
-            self._add(options["availability_topic"], options, "availability_template")
+            self._add("topic", each, "value_template")
+        self._add("availability_topic", options, "availability_template")
 
-    def _add(self, topic: str, options: Mapping[str, Any], template: str) -> None:
+    def _add(self, name: str, options: Mapping[str, Any], template: str) -> None:
+        topic = options.get(name)
+        if topic is None:
+            return
+        if not isinstance(topic, str):
+            raise UnreadableEntity(f"{safe_repr(topic, 80)} instead of a topic")
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            raise UnreadableEntity(str(error)) from None
         self._sources[topic] = _Source(
             str(options.get("payload_available", "online")),
             str(options.get("payload_not_available", "offline")),

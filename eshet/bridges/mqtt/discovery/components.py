@@ -4,7 +4,6 @@ The options of each: https://www.home-assistant.io/integrations/#mqtt, such as `
 option that is not read here changes only how Home Assistant shows an entity.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,6 +16,9 @@ from eshet.bridges.mqtt.discovery.parts import (
     UnreadableEntity,
     Value,
 )
+from eshet.bridges.mqtt.filters import check_topic
+from eshet.bridges.mqtt.json_text import parse
+from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
 __all__ = ["COMPONENTS", "parts_of"]
@@ -63,7 +65,7 @@ def _reading(
 ) -> Reading | None:
     if not options.get(topic):
         return None
-    return Reading(str(options[topic]), str(options.get(template) or ""), convert)
+    return Reading(_topic(options[topic]), str(options.get(template) or ""), convert)
 
 
 def _command(
@@ -74,7 +76,20 @@ def _command(
 ) -> Command | None:
     if not options.get(topic):
         return None
-    return Command(str(options[topic]), convert, str(options.get(template) or ""))
+    return Command(_topic(options[topic]), convert, str(options.get(template) or ""))
+
+
+def _topic(topic: Any) -> str:
+    if not isinstance(topic, str):
+        raise TypeError(f"{safe_repr(topic, 80)} instead of a topic")
+    check_topic(topic)
+    return topic
+
+
+def _texts(items: Any) -> tuple[str, ...]:
+    if not isinstance(items, list | tuple):
+        raise TypeError(f"{safe_repr(items, 80)} instead of a list")
+    return tuple(map(str, items))
 
 
 def _values(*values: Value) -> Parts:
@@ -124,7 +139,7 @@ def _plain(value: float) -> str:
 
 def _sensor(options: Options) -> Parts:
     device_class = options.get("device_class")
-    choices = tuple(map(str, options.get("options") or ()))
+    choices = _texts(options.get("options") or ())
     is_number = (
         device_class not in _NOT_NUMBERS
         and not choices
@@ -158,7 +173,7 @@ def _number_entity(options: Options) -> Parts:
 
 
 def _select(options: Options) -> Parts:
-    kind = Text(tuple(map(str, options["options"])))
+    kind = Text(_texts(options["options"]))
     return _values(Value("", kind, _reading(options, _text), _command(options, str)))
 
 
@@ -174,10 +189,10 @@ def _button(options: Options) -> Parts:
 
 
 def _event(options: Options) -> Parts:
-    kinds = frozenset(map(str, options["event_types"]))
+    kinds = frozenset(_texts(options["event_types"]))
 
     def convert(text: str) -> object:
-        event = json.loads(text)
+        event = parse(text)
         kind = event.get("event_type") if isinstance(event, dict) else None
         if kind not in kinds:
             raise ValueError(f"the event_type {str(kind)[:80]!r}, which is not declared")
@@ -267,11 +282,11 @@ def _light(options: Options) -> Parts:
 def _json_light(options: Options) -> Parts:
     scale = float(options.get("brightness_scale", 255))
     as_kelvin = bool(options.get("color_temp_kelvin"))
-    modes = set(options.get("supported_color_modes") or ())
+    modes = frozenset(_texts(options.get("supported_color_modes") or ()))
 
     def reading(convert: Callable[[Mapping[str, Any]], object]) -> Reading | None:
         def convert_text(text: str) -> object:
-            state = json.loads(text)
+            state = parse(text)
             if not isinstance(state, dict):
                 raise TypeError(f"{text[:80]!r} instead of a JSON object")
             return convert(state)
@@ -328,7 +343,7 @@ def _json_light(options: Options) -> Parts:
         values.append(
             Value(
                 "effect",
-                Text(tuple(map(str, options["effect_list"]))),
+                Text(_texts(options["effect_list"])),
                 reading(lambda message: message.get("effect")),
                 command(lambda effect: {"state": "ON", "effect": effect}),
             )
@@ -336,7 +351,7 @@ def _json_light(options: Options) -> Parts:
     return _values(*values)
 
 
-def _color_fields(modes: set[Any]) -> str:
+def _color_fields(modes: frozenset[str]) -> str:
     """Return the names of the parts of a colour, one letter each."""
     return "".join(mode for mode in ("xy", "hs") if mode in modes) or (
         "rgb" if modes & {"rgb", "rgbw", "rgbww"} else ""
@@ -373,7 +388,7 @@ def _chosen(options: Options, name: str, choices: str) -> Value:
     """Return a value that is one of several texts, with topics of its own."""
     return Value(
         name,
-        Text(tuple(map(str, options.get(choices) or ()))),
+        Text(_texts(options.get(choices) or ())),
         _reading(options, _text, f"{name}_state_topic", f"{name}_value_template"),
         _command(options, str, f"{name}_command_topic", f"{name}_command_template"),
     )
@@ -442,7 +457,7 @@ def _climate(options: Options) -> Parts:
     def chosen(name: str, choices: str, default: tuple[str, ...]) -> Value:
         return Value(
             name,
-            Text(tuple(map(str, options.get(choices) or default))),
+            Text(_texts(options.get(choices) or default)),
             _reading(options, _text, f"{name}_state_topic", f"{name}_state_template"),
             _command(options, str, f"{name}_command_topic", f"{name}_command_template"),
         )
@@ -450,7 +465,7 @@ def _climate(options: Options) -> Parts:
     modes = ("auto", "off", "cool", "heat", "dry", "fan_only")
     preset = Value(
         "preset_mode",
-        Text(("none", *map(str, options.get("preset_modes") or ()))),
+        Text(("none", *_texts(options.get("preset_modes") or ()))),
         _reading(options, _text, "preset_mode_state_topic", "preset_mode_value_template"),
         _command(options, str, "preset_mode_command_topic", "preset_mode_command_template"),
     )
@@ -535,7 +550,7 @@ def _fan(options: Options) -> Parts:
         ),
         Value(
             "preset_mode",
-            Text(tuple(map(str, options.get("preset_modes") or ()))),
+            Text(_texts(options.get("preset_modes") or ())),
             _reading(options, _text, "preset_mode_state_topic", "preset_mode_value_template"),
             _command(options, str, "preset_mode_command_topic", "preset_mode_command_template"),
         ),

@@ -104,6 +104,8 @@ def _with_base(options: dict[str, Any]) -> dict[str, Any]:
             for each in availability
             if isinstance(each, dict)
         ]
+    else:
+        options.pop("availability", None)
     return _topics_with_base(options, base)
 
 

@@ -1,23 +1,28 @@
 """One entity of a discovery message, between its topics and its device."""
 
 import functools
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from eshet.bridges.device import Action, Property
+from eshet.bridges.kinds import Number
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.discovery.availability import Availability
 from eshet.bridges.mqtt.discovery.components import parts_of
 from eshet.bridges.mqtt.discovery.config import EntityConfig
 from eshet.bridges.mqtt.discovery.parts import Command, Reading, Value
+from eshet.bridges.mqtt.json_text import dump
 from eshet.bridges.mqtt.templates import MissingValue, Template, TemplateFailed
 from eshet.bridges.published_device import PublishedDevice
+from eshet.text import safe_str
 
 __all__ = ["Entity", "Publish"]
 
 _log: Final = logging.getLogger("eshet.bridges")
+
+_WRONG: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What conversions raise for a payload of another form."""
 
 Publish = Callable[[str, bytes], Awaitable[object]]
 """Publishes a payload on a topic."""
@@ -43,7 +48,7 @@ class Entity:
         self._parts = parts_of(config.component, config.options)
         self._publish = publish
         self._templates: dict[str, Template] = {}
-        self._was_wrong: set[str] = set()
+        self._logged: set[str] = set()  # topics with a payload of another form
         for text in self._texts_of_templates():
             self._templates[text] = Template(text)
 
@@ -91,34 +96,44 @@ class Entity:
     def receive(self, message: Message, device: PublishedDevice) -> Awaitable[object] | None:
         """Read a message of one of its topics, and report or emit what it says."""
         text = message.payload.decode(errors="replace")
-        self.availability.receive(message.topic, text, self._render)
+        self._receive_availability(message.topic, text)
         for value in self._parts.values:
             if value.reading is not None and value.reading.topic == message.topic:
-                read = self._read(value.reading, text, self._path_of(value.name))
+                read = self._read(value.reading, text)
                 if read is not None:
                     device.report({self._path_of(value.name): read})
         emitted: Awaitable[object] | None = None
         for trigger in self._parts.triggers:
             if trigger.reading.topic == message.topic and not message.retained:
                 name = self._path_of(trigger.name)
-                happened = self._read(trigger.reading, text, name)
+                happened = self._read(trigger.reading, text)
                 if happened is not None:
                     emitted = device.emit(name, happened)
         return emitted
 
-    def _read(self, reading: Reading, text: str, name: str) -> object:
+    def _receive_availability(self, topic: str, text: str) -> None:
+        try:
+            self.availability.receive(topic, text, self._render)
+        except MissingValue:
+            pass  # many messages only have a part
+        except TemplateFailed as error:
+            self._log_once(topic, error)
+
+    def _log_once(self, topic: str, error: Exception) -> None:
+        if topic not in self._logged:
+            self._logged.add(topic)
+            _log.warning("%s: %s", topic, safe_str(error, 200))
+
+    def _read(self, reading: Reading, text: str) -> object:
         """Return the value in a message; None if it has none, which is logged if it should have."""
         try:
             rendered = self._render(reading.template, text)
             value = None if rendered == "" else reading.convert(rendered)
         except MissingValue:
             return None  # many messages only have a part
-        except (TemplateFailed, TypeError, ValueError) as error:
-            if name not in self._was_wrong:
-                self._was_wrong.add(name)
-                _log.warning("%s: %s", reading.topic, error)
+        except (TemplateFailed, *_WRONG) as error:
+            self._log_once(reading.topic, error)
             return None
-        self._was_wrong.discard(name)
         return value
 
     def _render(self, template: str, text: str) -> str:
@@ -128,15 +143,20 @@ class Entity:
 
     async def _set(self, value: Value, wanted: object) -> None:
         if value.command is not None:
-            await self._send(value.command, wanted)
+            await self._send(value.command, wanted, is_number=isinstance(value.kind, Number))
 
     async def _call(self, value: Value, wanted: object = None) -> None:
         await self._set(value, value.kind.check(wanted))
 
-    async def _send(self, command: Command, wanted: object) -> None:
+    async def _send(self, command: Command, wanted: object, *, is_number: bool = False) -> None:
         converted = command.convert(wanted)
-        text = converted if isinstance(converted, str) else json.dumps(converted)
-        await self._publish(command.topic, self._render(command.template, text).encode())
+        payload = converted.encode() if isinstance(converted, str) else dump(converted)
+        if command.template:
+            text = payload.decode()
+            # Templates may calculate with a number.
+            given = _as_number(text) if is_number else text
+            payload = self._templates[command.template].render(given).encode()
+        await self._publish(command.topic, payload)
 
     # --- templates ----------------------------------------------------------------------------
 
@@ -158,3 +178,8 @@ class Entity:
             if command.template:
                 yield command.template
         yield from self.availability.templates
+
+
+def _as_number(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number

@@ -5,6 +5,7 @@ https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 
 import asyncio
 import functools
+import itertools
 import logging
 from collections.abc import Awaitable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -21,11 +22,14 @@ from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.names import segment
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
-from eshet.text import first_names
+from eshet.text import first_names, safe_str
 
 __all__ = ["DiscoveryReader"]
 
 _log: Final = logging.getLogger("eshet.bridges")
+
+_MAX_LOGGED: Final = 10_000
+"""For how many announcements it is noted that they were logged."""
 
 
 @dataclass
@@ -34,8 +38,10 @@ class _KnownDevice:
 
     described: dict[str, Any] = field(default_factory=dict)
     entities: dict[str, Entity] = field(default_factory=dict)
+    configs: dict[str, EntityConfig] = field(default_factory=dict)  # also of what is not read
     unread: dict[str, str] = field(default_factory=dict)  # why, by key of the entity
-    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    # By topic, and whether each message counts.
+    subscriptions: dict[tuple[str, bool], Subscription] = field(default_factory=dict)
     reading: dict[str, list[Entity]] = field(default_factory=dict)  # by topic
     published: PublishedDevice | None = None
 
@@ -66,6 +72,9 @@ class DiscoveryReader:
         self._device_of: dict[str, str] = {}  # the ids of devices, by key of the entity
         self._keys: dict[str, set[str]] = {}  # the keys of the entities of each message, by topic
         self._unique_ids: dict[tuple[str, str], str] = {}  # the keys of entities
+        self._claimed: dict[str, tuple[str, str]] = {}  # and the reverse
+        self._rivals: dict[tuple[str, str], list[EntityConfig]] = {}  # which want the same id
+        self._logged: dict[str, str] = {}  # what is wrong with an announcement, by topic
         self._changed: set[str] = set()
 
     def start(self) -> None:
@@ -82,8 +91,9 @@ class DiscoveryReader:
             try:
                 configs = list(configs_in(topic, parse(message.payload)))
             except ValueError as error:
-                _log.warning("%s: %s", message.topic, error)
+                self._log_once(topic, safe_str(error, 200))
                 return
+        self._logged.pop(topic, None)
         configs = [config for config in configs if config.origin not in self._ignored]
         for key in self._keys.pop(topic, set()) - {config.key for config in configs}:
             self._remove(key)
@@ -100,17 +110,29 @@ class DiscoveryReader:
         known = self._devices.setdefault(device_id, _KnownDevice())
         known.described.update(config.device)
         self._device_of[config.key] = device_id
-        entity = known.entities.get(config.key)
-        if entity is None or entity.config != config:
-            known.entities.pop(config.key, None)
-            known.unread.pop(config.key, None)
-            try:
-                self._claim(config)
-                known.entities[config.key] = Entity(config, self._connection.publish)
-            except BridgeError as error:
-                known.unread[config.key] = str(error)
-                _log.warning("%s/%s is not read: %s", self._prefix, config.key, error)
+        if known.configs.get(config.key) != config:
+            known.configs[config.key] = config
+            self._read(config, known)
         self._mark(device_id)
+
+    def _read(self, config: EntityConfig, known: _KnownDevice) -> None:
+        known.unread.pop(config.key, None)
+        try:
+            self._claim(config)
+            # At its place, if there was one, so that the names of entities stay.
+            known.entities[config.key] = Entity(config, self._connection.publish)
+        except BridgeError as error:
+            self._release(config.key)
+            known.entities.pop(config.key, None)
+            known.unread[config.key] = safe_str(error, 200)
+            _log.warning("%s/%s is not read: %s", self._prefix, config.key, safe_str(error, 200))
+
+    def _log_once(self, topic: str, problem: str) -> None:
+        if self._logged.get(topic) != problem:
+            if len(self._logged) >= _MAX_LOGGED:
+                self._logged.clear()
+            self._logged[topic] = problem
+            _log.warning("%s/%s/config: %s", self._prefix, topic, problem)
 
     def _claim(self, config: EntityConfig) -> None:
         """Note the unique id of an entity.
@@ -118,22 +140,38 @@ class DiscoveryReader:
         Raises:
             BridgeError: another entity has it.
         """
+        self._release(config.key)
         unique_id = config.options.get("unique_id")
         if unique_id is None:
             return
-        owner = self._unique_ids.setdefault((config.component, str(unique_id)), config.key)
-        if owner != config.key:
+        claim = config.component, str(unique_id)
+        owner = self._unique_ids.setdefault(claim, config.key)
+        if owner == config.key:
+            self._claimed[owner] = claim
+        else:
+            self._rivals.setdefault(claim, []).append(config)
             raise BridgeError(f"the unique_id {str(unique_id)[:80]!r} is that of {owner}")
+
+    def _release(self, key: str) -> list[EntityConfig]:
+        """Forget the unique id of an entity, and return others that want it."""
+        claim = self._claimed.pop(key, None)
+        if claim is None:
+            return []
+        del self._unique_ids[claim]
+        return self._rivals.pop(claim, [])
 
     def _remove(self, key: str) -> None:
         device_id = self._device_of.pop(key)
         known = self._devices[device_id]
         known.entities.pop(key, None)
+        known.configs.pop(key, None)
         known.unread.pop(key, None)
-        self._unique_ids = {
-            claimed: owner for claimed, owner in self._unique_ids.items() if owner != key
-        }
         self._mark(device_id)
+        for rival in self._release(key):
+            rival_id = self._device_of.get(rival.key)
+            if rival_id is not None and self._devices[rival_id].configs.get(rival.key) == rival:
+                self._read(rival, self._devices[rival_id])
+                self._mark(rival_id)
 
     # --- devices ------------------------------------------------------------------------------
 
@@ -153,7 +191,8 @@ class DiscoveryReader:
                 for subscription in known.subscriptions.values():
                     subscription.cancel()
                 del self._devices[device_id]
-                self._tree.remove(device_id)
+                if known.published is not None:
+                    self._tree.remove(known.published.declared.key)
 
     def _publish(self, device_id: str, known: _KnownDevice) -> None:
         described = known.described
@@ -168,10 +207,10 @@ class DiscoveryReader:
                 name,
                 {
                     "kind": "discovery",
-                    "model": described.get("model"),
-                    "vendor": described.get("manufacturer"),
-                    "firmware": described.get("sw_version"),
-                    "area": described.get("suggested_area"),
+                    "model": _text(described.get("model")),
+                    "vendor": _text(described.get("manufacturer")),
+                    "firmware": _text(described.get("sw_version")),
+                    "area": _text(described.get("suggested_area")),
                     "unread": first_names([f"{k}: {v}"[:120] for k, v in known.unread.items()])
                     or None,
                 },
@@ -180,6 +219,7 @@ class DiscoveryReader:
                     dict.fromkeys(each for entity in entities for each in entity.events())
                 ),
                 actions=tuple(each for entity in entities for each in entity.actions()),
+                source=f"discovery {self._prefix}",
             )
         )
         self._subscribe(device_id, known, entities)
@@ -193,11 +233,12 @@ class DiscoveryReader:
         for entity in entities:
             for topic in entity.topics:
                 known.reading.setdefault(topic, []).append(entity)
-        for topic in known.subscriptions.keys() - known.reading.keys():
-            known.subscriptions.pop(topic).cancel()
-        for topic in sorted(known.reading.keys() - known.subscriptions.keys()):
-            known.subscriptions[topic] = self._connection.subscribe(
-                topic, functools.partial(self._on_message, device_id), events=topic in events
+        wanted = {(topic, topic in events) for topic in known.reading}
+        for gone in known.subscriptions.keys() - wanted:
+            known.subscriptions.pop(gone).cancel()
+        for topic, is_event in sorted(wanted - known.subscriptions.keys()):
+            known.subscriptions[topic, is_event] = self._connection.subscribe(
+                topic, functools.partial(self._on_message, device_id), events=is_event
             )
 
     def _on_message(self, device_id: str, message: Message) -> Awaitable[object] | None:
@@ -216,6 +257,11 @@ class DiscoveryReader:
         known_states = [state for state in states if state is not None]
         if known.published is not None and known_states:
             known.published.set_online(any(known_states))
+
+
+def _text(fact: object) -> str | None:
+    """Return a fact about a device, unless it is of an odd type."""
+    return str(fact) if isinstance(fact, str | int | float) else None
 
 
 def _device_id(config: EntityConfig) -> str:
@@ -246,6 +292,7 @@ def _named(entities: list[Entity], device_name: str) -> Iterator[tuple[Entity, s
             f"{config.component}_{config.key}",
         )
         names = [name for name in map(segment, wished) if name]
-        name = next((each for each in names if each not in taken), f"{names[-1]}_{len(taken)}")
+        numbered = (f"{names[-1]}_{number}" for number in itertools.count(2))
+        name = next(each for each in itertools.chain(names, numbered) if each not in taken)
         taken.add(name)
         yield entity, name

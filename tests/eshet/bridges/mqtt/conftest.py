@@ -1,11 +1,13 @@
-"""A real broker for each test that asks for one."""
+"""A real broker, or a bridge over a broker in memory, for each test that asks for it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Advance
+from tests.support.bridged import BridgedHouse, bridged_house
 from tests.support.mosquitto import Mosquitto, mosquitto
 
 
@@ -19,3 +21,10 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 async def virtual_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let paho-mqtt take the time from the loop: by itself, it decides by the system's clock."""
     monkeypatch.setattr("paho.mqtt.client.time_func", asyncio.get_running_loop().time)
+
+
+@pytest.fixture
+async def house(advance: Advance) -> AsyncIterator[BridgedHouse]:
+    """A bridge with default settings over a broker in memory."""
+    async with bridged_house(advance) as running:
+        yield running

@@ -30,13 +30,14 @@ class House:
         )
         self.numbers = 0
 
-    def subscribe(self, pattern="#", handle=None, *, events=False, max_events=5):
+    def subscribe(self, pattern="#", handle=None, *, events=False, max_events=5, **more):
         subscription = Subscription(
             pattern,
             handle or self.handle,
             events=events,
             max_events=max_events,
             on_cancel=self.receiver.remove,
+            **more,
         )
         self.receiver.add(subscription)
         return subscription
@@ -302,3 +303,16 @@ async def test_closing_cancels_handlers_and_drops_what_waits(advance: Advance) -
     assert len(house.gates) == 1
     assert house.gates[0].cancelled()
     assert house.handled == []
+
+
+async def test_a_subscription_may_take_larger_payloads_than_others(advance: Advance) -> None:
+    house = House()
+    house.subscribe("a")
+    house.subscribe("a", max_payload=MAX_PAYLOAD + 1)
+    house.receive("a", b"x" * (MAX_PAYLOAD + 1))
+    await advance(0)
+    house.receive("a", b"x" * (MAX_PAYLOAD + 2), b"small")
+    await advance(0)
+    assert [len(payload) for _, payload in house.handled] == [MAX_PAYLOAD + 1, 5, 5]
+    assert house.receiver.refused == 1
+    assert house.acknowledged == [1, 2, 3]

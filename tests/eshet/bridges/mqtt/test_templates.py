@@ -1,6 +1,10 @@
 """Templates in discovery messages: what they give, what is missing, and what is refused."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eshet.bridges.mqtt.templates import (
     MissingValue,
@@ -115,3 +119,78 @@ def test_what_is_not_supported_is_named(template, problem):
 
 def test_a_result_is_bounded():
     assert len(Template("{{ value }}").render("x" * 100_000)) == 65_536
+
+
+@pytest.mark.parametrize(
+    ("template", "result"),
+    [
+        ("a {{- value -}} b", "aHib"),
+        ("{%if value%}yes{%endif%}", "yes"),
+        ("{% if\nvalue %}yes{% endif %}", "yes"),
+        ("{{ '}' }} } {", "} } {"),
+    ],
+)
+def test_white_space_is_that_of_jinja(template, result):
+    assert Template(template).render("Hi") == result
+
+
+def test_a_number_that_is_sent_can_be_calculated_with():
+    assert Template("{{ value * 10 }}").render(2.5) == "25.0"
+    assert Template('{"level": {{ value | int }}}').render(3.0) == '{"level": 3}'
+    assert Template("{{ value_json }}").render(3) == "3"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ " + " ~ ".join(["value"] * 500) + " }}",
+        "{{ value" + f" | replace('x', '{'x' * 90}')" * 10 + " }}",
+        "{{ value | replace('', '" + "y" * 3000 + "') }}",
+        "{{ [" + ",".join(["value"] * 500) + "] | tojson }}",
+        "{{ [" + ",".join(["value"] * 50) + "] | join(value) }}",
+        "{% if " + " or ".join(["'y' in value"] * 200) + " %}a{% endif %}",
+        "{{ " + "1+" * 2000 + "1 }}",
+    ],
+)
+def test_a_template_that_explodes_fails(template):
+    with pytest.raises(TemplateFailed):
+        Template(template).render("x" * 60_000)
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("{{ value", "no '}}' after '{{'"),
+        ("{{" * 2000, "no '}}' after '{{'"),
+        ("{% if value", "no '%}' after '{%'"),
+        ("{# comment", "no '#}' after '{#'"),
+        ("{% %}", "the statement ''"),
+        ("{% if %}x{% endif %}", "an incomplete expression"),
+        ("{{ " + "- " * 1500 + "1 }}", "too deeply nested"),
+        ("{{ " + "[" * 1000 + " }}", "too deeply nested"),
+    ],
+)
+def test_a_template_that_does_not_end_is_named(template, problem):
+    with pytest.raises(UnsupportedTemplate) as caught:
+        Template(template)
+    assert problem in caught.value.problem
+
+
+@given(st.text("{}%#-'\" ()[]|.,:=+*/~<>abvalue_json01infelsd", max_size=60), st.text())
+def test_any_text_is_a_template_or_an_error(template, payload):
+    with contextlib.suppress(UnsupportedTemplate, TemplateFailed):
+        assert isinstance(Template(template).render(payload), str)
+
+
+TOKENS = "value value_json .a [0] ['a'] ( ) + - * / // % ~ == < in not and or if else is defined"
+FILTERS = "|int |round(1) |lower |default('x') |tojson |first |join(',') |replace('a','b') |float"
+
+
+@given(
+    st.lists(st.sampled_from([*TOKENS.split(), *FILTERS.split(), "1", "'a'"]), max_size=12),
+    st.sampled_from(["", "1", "[1, [2]]", '{"a": {"a": null}}', '"x"', "true", "1e300"]),
+)
+def test_any_sequence_of_words_is_a_template_or_an_error(tokens, payload):
+    template = "{{ " + " ".join(tokens) + " }}"
+    with contextlib.suppress(UnsupportedTemplate, TemplateFailed):
+        assert isinstance(Template(template).render(payload), str)

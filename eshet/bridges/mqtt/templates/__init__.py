@@ -1,0 +1,24 @@
+"""The templates in discovery messages: https://www.home-assistant.io/docs/configuration/templating/.
+
+A small part of Jinja, evaluated by our own code: enough for what firmwares write. There are no
+loops and calls, and both texts and work are bounded, so that no message can keep the event loop
+busy. The modules, from top to bottom:
+
+    blocks       a template: text, expressions, and conditions
+    expressions  parses an expression into a function of the variables
+    filters      what follows `|` and `is`
+    values       the variables, what a payload does not have, limits, and errors
+
+An expression may have:
+
+- `value`, `value_json`, literals, lists and maps, `value_json.a`, `value_json["a"][0]`
+- `+ - * / // % ~ == != < <= > >= in`, `not`, `and`, `or`, `a if b else c`
+- `is` and `is not` with `defined`, `none`, `true`, `false`, `number`, `string`
+- the filters `default`, `int`, `float`, `round`, `abs`, `lower`, `upper`, `trim`, `string`,
+  `bool`, `length`, `first`, `last`, `join`, `replace`, `truncate`, `tojson`, `is_defined`, `iif`
+"""
+
+from eshet.bridges.mqtt.templates.blocks import Template
+from eshet.bridges.mqtt.templates.values import MissingValue, TemplateFailed, UnsupportedTemplate
+
+__all__ = ["MissingValue", "Template", "TemplateFailed", "UnsupportedTemplate"]
