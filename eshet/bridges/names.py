@@ -84,6 +84,10 @@ class Aliases:
         """The aliases that stand for no known device or property, as they were written."""
         return [target for target in self._aliases if target not in self._used]
 
+    def below(self, prefix: str) -> list[str]:
+        """Return the rest of each target that begins with this text, such as `"lamp/attr/"`."""
+        return [each.removeprefix(prefix) for each in self._aliases if each.startswith(prefix)]
+
     def find(self, *targets: str) -> Alias | None:
         """Return the alias of the first of these targets that has one."""
         for target in targets:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from eshet.bridges.device import Action, Device, Property
-from eshet.bridges.exceptions import BridgeError, DeviceOffline, NotAllowed
+from eshet.bridges.exceptions import BridgeError
 from eshet.bridges.homeassistant.entities import (
     Entity,
     Service,
@@ -17,10 +17,12 @@ from eshet.bridges.homeassistant.entities import (
     service_for,
     value_of,
 )
+from eshet.bridges.homeassistant.registries import CHANGES, Registries
+from eshet.bridges.homeassistant.services import Services
 from eshet.bridges.homeassistant.websocket import AuthenticationFailed, WebSocket
 from eshet.bridges.inventory import page
 from eshet.bridges.kinds import DATA
-from eshet.bridges.names import Aliases
+from eshet.bridges.names import Aliases, segment
 from eshet.bridges.published_device import OFFLINE_AFTER, PublishedDevice
 from eshet.bridges.scope import bridge_scope
 from eshet.bridges.settings import HomeAssistantSettings
@@ -29,6 +31,7 @@ from eshet.client import Client
 from eshet.client.connection_manager import Backoff
 from eshet.exceptions import EshetError
 from eshet.text import first_names
+from eshet.unknown import Unknown
 
 __all__ = ["HomeAssistantBridge"]
 
@@ -39,6 +42,15 @@ _EVENTS: Final = "event"
 
 _PRESSED: Final = frozenset({"button", "input_button", "scene", "script"})
 """Domains of entities that are only told to do something, and the services for it."""
+
+_ATTRIBUTE: Final = "attr/"
+"""What the names of properties that are attributes begin with."""
+
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at what changes often, or is waited for."""
+
+_REFUSED_DELAY: Final = 60.0
+"""Seconds until the next attempt with a refused token: Home Assistant notifies its user of each."""
 
 
 class HomeAssistantBridge:
@@ -57,18 +69,20 @@ class HomeAssistantBridge:
         self._name = name
         self._settings = settings
         self._client = client
-        self._token = settings.token(name)
+        settings.token(name)  # a missing one is an error now; it is read at each connection
         self._aliases = Aliases(settings.aliases)
         self.tree: Final = DeviceTree(client, f"/{name}", self._aliases, confirm=settings.confirm)
         self.problem: str = "not connected yet"
         """Why there is no connection; empty while there is one."""
-        self._socket: WebSocket | None = None
-        self._entities: dict[str, Entity] = {}
-        self._areas: dict[str, str] = {}
-        self._attributes: dict[str, set[str]] = {}  # the names of published ones, by entity
-        self._services: set[str] = set()
+        self._entities: dict[str, Entity] = {}  # all of them, also those that are not published
+        self._registries = Registries()
+        self._services = Services(client, f"/{name}", self._entities, self._registries)
+        self._outdated = asyncio.Event()  # the registries or the services
+        self._wanted: dict[str, set[str]] = {}  # attributes that were observed, by directory
+        self._has_checked_aliases = False
         self._is_running = False
         self._going_offline: asyncio.TimerHandle | None = None
+        self._is_shown: bool | None = None  # in `bridge/online`
 
     @property
     def connected(self) -> bool:
@@ -91,21 +105,23 @@ class HomeAssistantBridge:
         await client.action_register(
             f"{directory}/bridge/devices", functools.partial(page, self.tree)
         )
-        await client.action_register(f"{directory}/bridge/call", self._call)
+        await client.action_register(f"{directory}/bridge/call", self._services.call)
         await client.event_listen_cb("/meta/changed", self._on_node)
+        await self._find_observed()
         backoff = Backoff()
         loop = asyncio.get_running_loop()
-        logged = ""
+        delay, logged = 0.0, ""
         try:
             while True:
-                await asyncio.sleep(backoff.next_delay())
-                since = loop.time()
+                await asyncio.sleep(max(delay, backoff.next_delay()))
+                since, delay = loop.time(), 0.0
                 try:
-                    self.problem = await self._connect_once()
-                except AuthenticationFailed as error:
-                    self.problem = str(error)
+                    self._end_with(await self._connect_once())
+                    logged = ""
                 except BridgeError as error:
-                    self.problem = str(error)
+                    self._end_with(str(error))
+                    if isinstance(error, AuthenticationFailed):
+                        delay = _REFUSED_DELAY
                 backoff.lasted(loop.time() - since)
                 if self.problem != logged:
                     logged = self.problem
@@ -115,78 +131,78 @@ class HomeAssistantBridge:
                 self._going_offline.cancel()
             await self.tree.close()
 
+    def _end_with(self, problem: str) -> None:
+        self.problem = self._services.problem = problem
+
     async def _connect_once(self) -> str:
-        """Stay connected, and return why the connection was lost."""
-        socket = WebSocket(self._settings.url, self._token)
+        """Stay connected, and return why the connection was lost.
+
+        Raises:
+            BridgeError: there was none.
+        """
+        socket = WebSocket(self._settings.url, self._settings.token(self._name))
         try:
             version = await socket.connect()
             receiving = asyncio.create_task(socket.run())
-            starting = asyncio.create_task(self._start(socket, version))
+            working = asyncio.create_task(self._work(socket, version))
             try:
-                done, _ = await asyncio.wait(
-                    [receiving, starting], return_when=asyncio.FIRST_COMPLETED
-                )
-                if starting in done:
-                    starting.result()  # raises what went wrong
+                await asyncio.wait([receiving, working], return_when=asyncio.FIRST_COMPLETED)
+                if not receiving.done():
+                    working.result()  # raises what went wrong
                 return f"the connection was lost: {await receiving}"
             finally:
                 receiving.cancel()
-                starting.cancel()
-                await asyncio.gather(receiving, starting, return_exceptions=True)
+                working.cancel()
+                await asyncio.gather(receiving, working, return_exceptions=True)
         finally:
-            self._socket = None
+            self._services.socket = None
             self._set_running(False)
             await socket.close()
 
-    async def _start(self, socket: WebSocket, version: str) -> None:
-        """Subscribe to everything, and wait until Home Assistant has started."""
+    async def _work(self, socket: WebSocket, version: str) -> None:
+        """Subscribe to everything when Home Assistant has started, and follow its changes."""
         await socket.request("supported_features", features={"coalesce_messages": 1})
-        started = asyncio.Event()
-        await socket.subscribe(
-            lambda _: started.set(), "subscribe_events", event_type="homeassistant_started"
-        )
-        if (await socket.request("get_config")).get("state") == "RUNNING":
-            started.set()
-        # Until then, states are still being restored, and rules would react to that.
-        await started.wait()
-        await self._read_areas(socket)
-        await self._register_services(await socket.request("get_services"))
-        self._socket = socket
+        # Until then, states are still being restored, and rules would react to that. Only
+        # administrators may subscribe to the event for it.
+        while (await socket.request("get_config")).get("state") != "RUNNING":  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_EVERY)
+        for each in CHANGES:
+            await socket.subscribe(
+                lambda _: self._outdated.set(), "subscribe_events", event_type=each
+            )
+        await self._registries.read(socket)
+        await self._services.refresh(socket)
+        self._services.socket = socket
         self._entities.clear()
         await socket.subscribe(self._on_entities, "subscribe_entities")
         self.problem = ""
         _log.info("bridge %s: connected to Home Assistant %s", self._name, version)
-
-    async def _read_areas(self, socket: WebSocket) -> None:
-        areas = {
-            each["area_id"]: each["name"]
-            for each in await socket.request("config/area_registry/list")
-        }
-        of_devices = {
-            each["id"]: each.get("area_id")
-            for each in await socket.request("config/device_registry/list")
-        }
-        for each in await socket.request("config/entity_registry/list"):
-            area = each.get("area_id") or of_devices.get(each.get("device_id"))
-            if area in areas:
-                self._areas[each["entity_id"]] = areas[area]
+        while True:
+            await self._outdated.wait()
+            await asyncio.sleep(_LOOK_EVERY)  # many changes come together
+            self._outdated.clear()
+            areas = self._registries.areas
+            await self._registries.read(socket)
+            await self._services.refresh(socket)
+            for entity_id, entity in self._entities.items():
+                if areas.get(entity_id) != self._registries.areas.get(entity_id):
+                    self._declare(entity)
 
     # --- entities -----------------------------------------------------------------------------
 
     def _on_entities(self, event: Mapping[str, Any]) -> None:
         """Take an event of `subscribe_entities`."""
-        for entity_id, told in (event.get("a") or {}).items():
-            if any(fnmatchcase(entity_id, glob) for glob in self._settings.entities):
-                entity = Entity(entity_id, str(told.get("s")), dict(told.get("a") or {}))
-                self._entities[entity_id] = entity
-                self._declare(entity)
+        for entity_id, added in (event.get("a") or {}).items():
+            entity = Entity(entity_id, str(added.get("s")), dict(added.get("a") or {}))
+            self._entities[entity_id] = entity
+            self._declare(entity)
         if not self._is_running:
             self._remove_missing()
             self._set_running(True)
+            self._check_aliases()
         for entity_id, change in (event.get("c") or {}).items():
-            entity_or_none = self._entities.get(entity_id)
-            if entity_or_none is not None:
-                self._change(entity_or_none, change)
+            if entity_id in self._entities:
+                self._change(self._entities[entity_id], change)
         for entity_id in event.get("r") or ():
             self._entities.pop(entity_id, None)
             self.tree.remove(entity_id)
@@ -195,45 +211,68 @@ class HomeAssistantBridge:
         for entity_id in self.tree.devices.keys() - self._entities.keys():
             self.tree.remove(entity_id)
 
+    def _check_aliases(self) -> None:
+        if not self._has_checked_aliases:
+            self._has_checked_aliases = True
+            if unused := self._aliases.unused:
+                names = ", ".join(first_names(unused))
+                _log.warning("bridge %s: no entity for the alias of %s", self._name, names)
+
     def _change(self, entity: Entity, change: Mapping[str, Any]) -> None:
-        before = kind_of(entity)
-        state = entity.state
+        before = _declaration(entity)
         entity.update(change)
-        if kind_of(entity) != before:
+        published = self.tree.devices.get(entity.entity_id)
+        if published is None:
+            return
+        if _declaration(entity) != before:
             self._declare(entity)
-        published = self.tree.devices[entity.entity_id]
-        if entity.domain == _EVENTS and entity.state != state:
+        if entity.domain == _EVENTS and entity.take_event():
             _ = published.emit("event", entity.attributes.get("event_type"))
         self._report(entity, published)
 
     def _declare(self, entity: Entity) -> None:
-        domain, _, object_id = entity.entity_id.partition(".")
+        """Publish an entity, if it is chosen; what is published already keeps its value."""
+        if not any(fnmatchcase(entity.entity_id, glob) for glob in self._settings.entities):
+            return
         attributes = entity.attributes
-        is_alias = self._aliases.find(entity.entity_id) is not None
-        directory = None if is_alias else f"{self.tree.directory}/{domain}/{object_id}"
         published = self.tree.put(
             Device(
                 entity.entity_id,
                 entity.entity_id,
                 {
-                    "kind": f"homeassistant {domain}",
+                    "kind": f"homeassistant {entity.domain}",
                     "title": attributes.get("friendly_name"),
                     "class": attributes.get("device_class"),
-                    "area": self._areas.get(entity.entity_id),
+                    "area": self._registries.areas.get(entity.entity_id),
                 },
                 properties=tuple(self._properties(entity)),
-                events=("event",) if domain == _EVENTS else (),
+                events=("event",) if entity.domain == _EVENTS else (),
                 actions=tuple(self._actions(entity)),
             ),
-            directory,
+            self._directory_of(entity),
         )
         self._report(entity, published)
+
+    def _directory_of(self, entity: Entity) -> str:
+        alias = self._aliases.find(entity.entity_id)
+        return (
+            alias.path if alias else f"{self.tree.directory}/{entity.entity_id.replace('.', '/')}"
+        )
+
+    def _attributes_of(self, entity: Entity) -> list[str]:
+        """Return the names of the attributes that are published: those that somebody observes."""
+        wanted = self._wanted.get(self._directory_of(entity), set())
+        with_alias = set(self._aliases.below(f"{entity.entity_id}/{_ATTRIBUTE}"))
+        # A path has only some of the characters that the name of an attribute may have.
+        named = {name for name in entity.attributes if segment(name) in wanted}
+        found = {segment(name) for name in named}
+        return sorted(with_alias | named | (wanted - found))
 
     def _properties(self, entity: Entity) -> Iterator[Property]:
         setter = functools.partial(self._set, entity) if is_settable(entity) else None
         yield Property("state", kind_of(entity), setter)
-        for name in sorted(self._attributes.get(entity.entity_id, ())):
-            yield Property(f"attr/{name}", DATA)
+        for name in self._attributes_of(entity):
+            yield Property(f"{_ATTRIBUTE}{name}", DATA)
 
     def _actions(self, entity: Entity) -> Iterator[Action]:
         if entity.domain in _PRESSED:
@@ -243,21 +282,40 @@ class HomeAssistantBridge:
 
     def _report(self, entity: Entity, published: PublishedDevice) -> None:
         published.set_online(entity.state != "unavailable")
-        wanted = self._attributes.get(entity.entity_id, ())
-        attributes = {f"attr/{name}": entity.attributes.get(name) for name in wanted}
-        published.report({"state": value_of(entity), **attributes})
+        values: dict[str, object] = {"state": value_of(entity)}
+        for name in published.states:
+            if name.startswith(_ATTRIBUTE):
+                value = entity.attributes.get(name.removeprefix(_ATTRIBUTE))
+                values[name] = Unknown if value is None else value
+        published.report(values)
+
+    async def _find_observed(self) -> None:
+        """Find the attributes that rules have observed before the bridge was there."""
+        after: list[object] = []
+        while True:
+            try:
+                nodes = await self._client.action_call("/meta/tree", *after)
+            except EshetError as error:  # the server has no such action
+                _log.info("can't list the nodes of the server: %s", error)
+                return
+            for path, kind, *_ in nodes["nodes"]:
+                self._on_node(["added", path, kind])
+            if nodes["next"] is None:
+                return
+            after = [nodes["next"]]
 
     def _on_node(self, change: object) -> None:
         """Publish an attribute when it is first observed."""
         match change:
-            case [_, str(path), "state"] if "/attr/" in path:
-                directory, _, name = path.partition("/attr/")
+            case ["added", str(path), "state"] if f"/{_ATTRIBUTE}" in path:
+                directory, _, name = path.partition(f"/{_ATTRIBUTE}")
+                wanted = self._wanted.setdefault(directory, set())
+                if name in wanted:
+                    return
+                wanted.add(name)
                 for device in self.tree.devices.values():
                     if device.directory == directory and device.id in self._entities:
-                        names = self._attributes.setdefault(device.id, set())
-                        if name not in names:
-                            names.add(name)
-                            self._declare(self._entities[device.id])
+                        self._declare(self._entities[device.id])
                         return
 
     # --- services -----------------------------------------------------------------------------
@@ -267,58 +325,7 @@ class HomeAssistantBridge:
 
     async def _run_service(self, entity: Entity, service: Service) -> object:
         target = {"entity_id": entity.entity_id}
-        return await self._call(service.domain, service.name, service.data, target)
-
-    async def _call(
-        self, domain: object = None, service: object = None, data: Any = None, target: Any = None
-    ) -> object:
-        """Call any service, and return its response, if it has one."""
-        if not isinstance(domain, str) or not isinstance(service, str):
-            raise NotAllowed([domain, service], "the domain and the name of a service")
-        data = dict(data or {})
-        target = dict(target or {})
-        for entity_id in _targets(data) + _targets(target):
-            self._check(entity_id)
-        if self._socket is None:
-            raise BridgeError(f"not connected to Home Assistant: {self.problem}")
-        fields: dict[str, Any] = {"service_data": data}
-        if target:
-            fields["target"] = target
-        if f"{domain}.{service}" in self._services:
-            fields["return_response"] = True
-        result = await self._socket.request(
-            "call_service", domain=domain, service=service, **fields
-        )
-        return (result or {}).get("response")
-
-    def _check(self, entity_id: str) -> None:
-        """Refuse what Home Assistant would silently ignore.
-
-        Raises:
-            NotAllowed: there is no such entity.
-            DeviceOffline: it is not available.
-        """
-        entity = self._entities.get(entity_id)
-        if entity is None:
-            if any(fnmatchcase(entity_id, glob) for glob in self._settings.entities):
-                domain = entity_id.partition(".")[0]
-                near = [each for each in self._entities if each.startswith(f"{domain}.")]
-                raise NotAllowed(entity_id, f"one of {', '.join(first_names(near))}", "entity_id")
-        elif entity.state == "unavailable":
-            raise DeviceOffline(entity_id)
-
-    async def _register_services(self, services: Mapping[str, Mapping[str, Any]]) -> None:
-        """Register an action for each service."""
-        for domain, by_name in services.items():
-            for name, described in by_name.items():
-                if described.get("response"):
-                    self._services.add(f"{domain}.{name}")
-                path = f"{self.tree.directory}/services/{domain}/{name}"
-                try:
-                    call = functools.partial(self._call, domain, name)
-                    await self._client.action_register(path, call)
-                except EshetError as error:
-                    _log.warning("%s: %s", path, error)
+        return await self._services.call(service.domain, service.name, dict(service.data), target)
 
     # --- availability -------------------------------------------------------------------------
 
@@ -329,17 +336,19 @@ class HomeAssistantBridge:
                 self._going_offline.cancel()
                 self._going_offline = None
             self._show(True)
-        elif self._going_offline is None:
+        elif self._going_offline is None and self._is_shown is not False:
             loop = asyncio.get_running_loop()
             self._going_offline = loop.call_later(OFFLINE_AFTER, self._show, False)
 
     def _show(self, is_online: bool) -> None:
         self._going_offline = None
+        self._is_shown = is_online
         self.tree.set_reachable(is_online)
         changing = self._client.state_changed(f"{self.tree.directory}/bridge/online", is_online)
         _ = self.tree.registrations.start(changing)
 
 
-def _targets(fields: Mapping[str, Any]) -> list[str]:
-    entity_ids = fields.get("entity_id") or []
-    return [entity_ids] if isinstance(entity_ids, str) else list(entity_ids)
+def _declaration(entity: Entity) -> tuple[object, ...]:
+    """Return what an entity is declared by, besides its registries."""
+    attributes = entity.attributes
+    return kind_of(entity), attributes.get("friendly_name"), attributes.get("device_class")

@@ -1,5 +1,6 @@
 """Entities of Home Assistant: the types of their states, and the services that set them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,9 +16,13 @@ _SWITCHED: Final = frozenset(
 )
 """Domains whose entities are turned on and off."""
 
+_ON_OR_OFF: Final = frozenset({"binary_sensor", "calendar", "schedule", "script", "update"})
+"""Domains whose states are on and off, and are not set."""
+
 _NUMBERS: Final = frozenset({"input_number", "number", "counter"})
 _CHOICES: Final = frozenset({"input_select", "select"})
 _TEXTS: Final = frozenset({"input_text", "text"})
+_OPENED: Final = frozenset({"cover", "valve"})
 _NONE: Final = frozenset({"unknown", "unavailable"})
 
 
@@ -29,11 +34,17 @@ class Entity:
         entity_id: such as `"light.kitchen"`.
         state: its text.
         attributes: by name.
+        last_event: of an entity that is an event: the state of its last event, which is its time;
+            empty if there was none, None if that is not known.
     """
 
     entity_id: str
     state: str = "unknown"
     attributes: dict[str, Any] = field(default_factory=dict)
+    last_event: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.last_event = {"unknown": "", "unavailable": None}.get(self.state, self.state)
 
     @property
     def domain(self) -> str:
@@ -47,6 +58,18 @@ class Entity:
         self.attributes |= added.get("a") or {}
         for name in removed.get("a") or ():
             self.attributes.pop(name, None)
+
+    def take_event(self) -> bool:
+        """Return whether the state shows an event since the last call.
+
+        An event entity that becomes available again shows its last event once more.
+        """
+        if self.state in _NONE:
+            if self.state == "unknown" and self.last_event is None:
+                self.last_event = ""
+            return False
+        last, self.last_event = self.last_event, self.state
+        return last is not None and last != self.state
 
 
 @dataclass(frozen=True)
@@ -67,25 +90,26 @@ class Service:
 def kind_of(entity: Entity) -> Kind:
     """Return the kind of an entity's state."""
     attributes = entity.attributes
-    if entity.domain in _SWITCHED or entity.domain in ("binary_sensor", "schedule"):
-        return Flag()
-    if entity.domain == "lock":
+    if entity.domain in _SWITCHED or entity.domain in _ON_OR_OFF or entity.domain == "lock":
         return Flag()
     if entity.domain in _NUMBERS:
         return Number(
-            attributes.get("min"),
-            attributes.get("max"),
-            attributes.get("step"),
+            _number(attributes.get("min")),
+            _number(attributes.get("max")),
+            _number(attributes.get("step")),
             unit=str(attributes.get("unit_of_measurement") or ""),
         )
     if attributes.get("unit_of_measurement") or attributes.get("state_class"):
         return Number(unit=str(attributes.get("unit_of_measurement") or ""))
     if entity.domain in _CHOICES:
-        return Text(tuple(map(str, attributes.get("options") or ())))
+        return Text(_texts(attributes.get("options")))
     if entity.domain == "climate":
-        return Text(tuple(map(str, attributes.get("hvac_modes") or ())))
+        return Text(_texts(attributes.get("hvac_modes")))
+    if entity.domain in _OPENED:
+        return Text(("open", "closed"))  # what can be set; it also reports opening and closing
     if entity.domain in _TEXTS:
-        return Text(max_length=attributes.get("max"))
+        longest = _number(attributes.get("max"))
+        return Text(max_length=None if longest is None else int(longest))
     return Text()
 
 
@@ -119,12 +143,22 @@ def service_for(entity: Entity, value: Any) -> Service:
         return Service(domain, "set_value", {"value": value})
     if domain == "climate":
         return Service(domain, "set_hvac_mode", {"hvac_mode": value})
-    if domain in ("cover", "valve") and value in ("open", "closed"):
+    if domain in _OPENED and value in ("open", "closed"):
         return Service(domain, f"{'open' if value == 'open' else 'close'}_{domain}")
     raise NotAllowed(value, "nothing: no service sets this state; call one", "state")
 
 
 def is_settable(entity: Entity) -> bool:
     """Whether a service sets the state of an entity."""
-    settable = _SWITCHED | _CHOICES | _TEXTS
-    return entity.domain in settable | {"lock", "input_number", "number", "climate", "cover"}
+    settable = _SWITCHED | _CHOICES | _TEXTS | _OPENED
+    return entity.domain in settable | {"lock", "input_number", "number", "climate"}
+
+
+def _number(given: Any) -> float | None:
+    """Return a limit of an entity; None if there is none, or it is not a number."""
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    return given if is_number and math.isfinite(given) else None
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    return tuple(map(str, given)) if isinstance(given, list) else ()

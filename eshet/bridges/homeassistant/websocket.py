@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -10,8 +11,11 @@ from typing import Any, Final
 import aiohttp
 
 from eshet.bridges.exceptions import BridgeError
+from eshet.text import safe_repr
 
 __all__ = ["AuthenticationFailed", "HomeAssistantError", "WebSocket"]
+
+_log: Final = logging.getLogger("eshet.bridges")
 
 _HEARTBEAT: Final = 30.0
 """Seconds between two pings; without an answer the connection is lost."""
@@ -54,6 +58,7 @@ class WebSocket:
         self._ids = itertools.count(1)  # they must grow
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._handlers: dict[int, Handler] = {}
+        self._was_unreadable = False
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
 
@@ -147,10 +152,26 @@ class WebSocket:
             self._replies.pop(number, None)
 
     def _on_text(self, text: str) -> None:
-        messages = json.loads(text)
+        try:
+            messages = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self._log_unreadable(error)
+            return
         # With `coalesce_messages`, a frame may hold a list.
         for message in messages if isinstance(messages, list) else [messages]:
-            self._on_message(message)
+            try:
+                self._on_message(message)
+            except Exception as error:  # one such message must not end the connection
+                self._log_unreadable(error)
+
+    def _log_unreadable(self, error: Exception) -> None:
+        if not self._was_unreadable:
+            self._was_unreadable = True
+            _log.warning(
+                "%s sent a message that can't be read; others like it are not logged: %s",
+                self._url,
+                safe_repr(error, 200),
+            )
 
     def _on_message(self, message: dict[str, Any]) -> None:
         number = message.get("id", 0)

@@ -1,0 +1,485 @@
+"""The bridge to a Home Assistant: its entities as nodes, and calls of its services."""
+
+import asyncio
+import contextlib
+import logging
+
+import pytest
+
+from eshet import Client, ErrorValue, Unknown
+from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.homeassistant.bridge import HomeAssistantBridge
+from eshet.bridges.names import Alias
+from eshet.bridges.published_device import OFFLINE_AFTER
+from eshet.bridges.settings import HomeAssistantSettings
+from eshet.server import Server
+from tests.support.fake_homeassistant import TOKEN, FakeHomeAssistant
+from tests.support.waiting import until
+
+
+class House:
+    """A Home Assistant, the bridge to it, and a client that sees its nodes."""
+
+    def __init__(self, fake, client, bridge, advance):
+        self.fake = fake
+        self.client = client
+        self.bridge = bridge
+        self.advance = advance
+        self.heard = []
+
+    async def get(self, path):
+        try:
+            return await self.client.get(f"/ha/{path}")
+        except ErrorValue as error:
+            return error.value
+
+    async def observe(self, path):
+        def hear(value):
+            self.heard.append((path, value))
+
+        return await self.client.state_observe(f"/ha/{path}", hear)
+
+    async def connected(self):
+        await until(lambda: self.bridge.connected, self.advance, 0.01)
+        await self.bridge.tree.registrations.join()
+
+    async def until_heard(self, path, value):
+        await until(lambda: (path, value) in self.heard, self.advance)
+
+    async def until_lost(self):
+        await until(lambda: not self.bridge.connected, self.advance)
+
+
+@pytest.fixture
+async def fake():
+    fake = FakeHomeAssistant()
+    await fake.start()
+    await fake.change("light.kitchen", "off", friendly_name="Kitchen light", brightness=None)
+    yield fake
+    await fake.stop()
+
+
+@pytest.fixture
+async def start(fake, advance, monkeypatch):
+    """Start a bridge, and wait for its connection."""
+    monkeypatch.setenv("ESHET_HA_TOKEN", TOKEN)
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(Server())
+        client = await stack.enter_async_context(Client(server=server))
+
+        async def start_bridge(*, wait=True, observed=(), **settings):
+            own = await stack.enter_async_context(Client(server=server, client_id="bridge"))
+            given = HomeAssistantSettings(url=fake.url, **settings)
+            house = House(fake, client, HomeAssistantBridge("ha", given, own), advance)
+            for path in observed:
+                await house.observe(path)
+            task = asyncio.ensure_future(house.bridge.run())
+
+            async def stop():
+                task.cancel()
+                await asyncio.wait([task])
+                assert task.cancelled(), task.exception()
+
+            stack.push_async_callback(stop)
+            if wait:
+                await house.connected()
+            return house
+
+        yield start_bridge
+
+
+@pytest.fixture
+async def house(start):
+    return await start()
+
+
+# --- entities ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "state", "attributes", "value"),
+    [
+        ("light.a", "on", {}, True),
+        ("switch.a", "off", {}, False),
+        ("binary_sensor.a", "on", {}, True),
+        ("update.a", "off", {}, False),
+        ("lock.a", "locked", {}, True),
+        ("lock.a", "jammed", {}, "state_unknown"),
+        ("sensor.a", "19", {"unit_of_measurement": "°C"}, 19.0),
+        ("sensor.a", "7", {"state_class": "total"}, 7.0),
+        ("sensor.a", "7", {}, "7"),
+        ("number.a", "3.5", {"min": 0, "max": 10, "step": 0.5}, 3.5),
+        ("input_number.a", "3", {"min": "0", "max": True}, 3.0),
+        ("select.a", "eco", {"options": ["eco", "boost"]}, "eco"),
+        ("select.a", "eco", {"options": 5}, "eco"),
+        ("text.a", "hello", {"max": 10}, "hello"),
+        ("climate.a", "heat", {"hvac_modes": ["off", "heat"]}, "heat"),
+        ("cover.a", "opening", {}, "opening"),
+        ("weather.a", "cloudy", {}, "cloudy"),
+        ("light.a", "unknown", {}, "state_unknown"),
+        ("sensor.a", "unavailable", {"unit_of_measurement": "°C"}, "state_unknown"),
+    ],
+)
+async def test_the_type_of_a_state(fake, start, entity_id, state, attributes, value):
+    await fake.change(entity_id, state, **attributes)
+    house = await start()
+    found = await house.get(entity_id.replace(".", "/") + "/state")
+    assert found == value
+    assert type(found) is type(value)
+
+
+async def test_changes_and_facts_of_an_entity(house):
+    await house.observe("light/kitchen/state")
+    await house.fake.change("light.kitchen", "on")
+    await house.until_heard("light/kitchen/state", True)
+    assert await house.get("light/kitchen/online") is True
+    info = {
+        "id": "light.kitchen",
+        "name": "light.kitchen",
+        "kind": "homeassistant light",
+        "title": "Kitchen light",
+        "area": "Kitchen",
+    }
+    assert await house.get("light/kitchen/info") == info
+    await house.observe("light/kitchen/info")
+    await house.fake.change("light.kitchen", "on", friendly_name="Big light")
+    await house.until_heard("light/kitchen/info", info | {"title": "Big light"})
+
+
+async def test_an_entity_that_moves_to_another_room(house):
+    await house.observe("light/kitchen/info")
+    house.fake.registries["area"].append({"area_id": "hall", "name": "Hall"})
+    house.fake.registries["device"][0]["area_id"] = "hall"
+    await house.fake.emit("device_registry_updated")
+
+    def has_moved():
+        return bool(house.heard) and house.heard[-1][1]["area"] == "Hall"
+
+    await until(has_moved, house.advance, 0.1)
+
+
+async def test_entities_come_and_go(house):
+    await house.fake.change("switch.fan", "on")
+    await house.observe("switch/fan/state")
+    await house.until_heard("switch/fan/state", True)
+    await house.fake.remove("switch.fan")
+    await house.until_heard("switch/fan/state", Unknown)
+    await house.bridge.tree.registrations.join()
+    assert house.bridge.device_count == 1
+
+
+async def test_only_chosen_entities_are_published(fake, start):
+    await fake.change("sensor.power", "5", state_class="measurement")
+    house = await start(entities=("light.*",))
+    assert house.bridge.device_count == 1
+    await fake.change("sensor.power", "6")
+    await fake.change("light.kitchen", "on")
+    await house.observe("light/kitchen/state")
+    await house.until_heard("light/kitchen/state", True)
+    assert await house.get("sensor/power/state") == "path_not_found"
+
+
+async def test_a_sensor_that_gets_a_unit_becomes_a_number(fake, start):
+    await fake.change("sensor.power", "5")
+    house = await start()
+    assert await house.get("sensor/power/state") == "5"
+    await house.observe("sensor/power/state")
+    await fake.change("sensor.power", "6", unit_of_measurement="W")
+    await house.until_heard("sensor/power/state", 6.0)
+
+
+async def test_an_unavailable_entity_is_unknown_at_once_and_offline_later(house):
+    await house.observe("light/kitchen/state")
+    await house.observe("light/kitchen/online")
+    await house.fake.change("light.kitchen", "unavailable")
+    await house.until_heard("light/kitchen/state", Unknown)
+    await house.advance(OFFLINE_AFTER)
+    assert ("light/kitchen/online", False) in house.heard
+    await house.fake.change("light.kitchen", "on")
+    await house.until_heard("light/kitchen/state", True)
+
+
+async def test_attributes_are_published_when_they_are_observed(house):
+    await house.fake.change("light.kitchen", "on", brightness=120)
+    assert await house.get("light/kitchen/attr/brightness") == "path_not_found"
+    await house.observe("light/kitchen/attr/brightness")
+    await house.until_heard("light/kitchen/attr/brightness", 120)
+    await house.fake.change("light.kitchen", "on", brightness=200)
+    await house.until_heard("light/kitchen/attr/brightness", 200)
+    await house.fake.change("light.kitchen", "off", brightness=None)
+    await house.until_heard("light/kitchen/attr/brightness", Unknown)
+
+
+async def test_attributes_that_were_observed_before_the_bridge_started(fake, start):
+    await fake.change("light.kitchen", "on", brightness=120, **{"Effect name": "rainbow"})
+    paths = ("light/kitchen/attr/brightness", "light/kitchen/attr/Effect_name")
+    house = await start(observed=paths)
+    await house.until_heard(paths[0], 120)
+    await house.until_heard(paths[1], "rainbow")
+
+
+async def test_aliases_of_an_entity_and_an_attribute(fake, start, caplog):
+    await fake.change("light.kitchen", "on", brightness=120)
+    aliases = {
+        "light.kitchen": Alias("/house/kitchen/light"),
+        "light.kitchen/attr/brightness": Alias("/house/kitchen/brightness"),
+        "light.kitchn": Alias("/house/typo"),
+    }
+    house = await start(aliases=aliases)
+    assert await house.client.get("/house/kitchen/light/state") is True
+    assert await house.client.get("/house/kitchen/brightness") == 120
+    assert "no entity for the alias of light.kitchn" in caplog.text
+
+
+async def test_events_are_emitted_once_each(fake, start):
+    await fake.change("event.bell", "2026-01-01T00:00:00+00:00", event_type="old")
+    house = await start()
+    heard = []
+    await house.client.event_listen_cb("/ha/event/bell/event", heard.append)
+    await fake.change("event.bell", "unavailable")
+    await fake.change("event.bell", "2026-01-01T00:00:00+00:00")
+    await fake.change("event.bell", "2026-01-01T00:00:01+00:00", event_type="ring")
+    await fake.change("event.bell", "2026-01-01T00:00:02+00:00")
+    await until(lambda: len(heard) == 2, house.advance)
+    assert heard == ["ring", "ring"]
+
+
+async def test_the_first_event_of_an_entity(fake, start):
+    await fake.change("event.bell", "unknown")
+    house = await start()
+    heard = []
+    await house.client.event_listen_cb("/ha/event/bell/event", heard.append)
+    await fake.change("event.bell", "2026-01-01T00:00:01+00:00", event_type="ring")
+    await until(lambda: heard == ["ring"], house.advance)
+
+
+async def test_an_event_entity_that_was_unavailable_at_first_shows_no_old_event(fake, start):
+    await fake.change("event.bell", "unavailable")
+    house = await start()
+    heard = []
+    await house.client.event_listen_cb("/ha/event/bell/event", heard.append)
+    await fake.change("event.bell", "2026-01-01T00:00:01+00:00", event_type="old")
+    await fake.change("event.bell", "2026-01-01T00:00:02+00:00", event_type="new")
+    await until(lambda: bool(heard), house.advance)
+    assert heard == ["new"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[" * 100_000,
+        '[1, "x", null]',
+        '{"type": "event", "id": 11, "event": {"a": [1]}}',
+        '{"type": "event", "id": 11, "event": {"c": {"light.kitchen": 5}}}',
+        '{"type": "event", "id": 11, "event": 5}',
+        '{"type": "result", "id": 4000}',
+    ],
+)
+async def test_a_message_that_cannot_be_read_disturbs_nothing(house, caplog, text):
+    [connection] = house.fake._connections
+    [number] = connection.subscriptions["subscribe_entities"]
+    await house.observe("light/kitchen/state")
+    for _ in range(3):
+        await house.fake.send(text.replace('"id": 11', f'"id": {number}'))
+    await house.fake.change("light.kitchen", "on")
+    await house.until_heard("light/kitchen/state", True)
+    assert caplog.text.count("can't be read") == (0 if "4000" in text else 1)
+
+
+# --- services ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "attributes", "value", "call"),
+    [
+        ("light.a", {}, True, ("homeassistant", "turn_on", {})),
+        ("light.a", {}, False, ("homeassistant", "turn_off", {})),
+        ("cover.a", {}, "open", ("cover", "open_cover", {})),
+        ("input_number.a", {"max": 9}, 7.5, ("input_number", "set_value", {"value": 7.5})),
+        ("select.a", {"options": ["b"]}, "b", ("select", "select_option", {"option": "b"})),
+    ],
+)
+async def test_a_set_calls_a_service(fake, start, entity_id, attributes, value, call):
+    await fake.change(entity_id, "unknown", **attributes)
+    house = await start()
+    await house.client.set(f"/ha/{entity_id.replace('.', '/')}/state", value)
+    assert fake.calls == [(*call, {"entity_id": entity_id})]
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "attributes", "value", "error"),
+    [
+        ("light.a", {}, "on", "write true or false"),
+        ("cover.a", {}, "opening", "one of 'open', 'closed'"),
+        ("number.a", {"min": 0, "max": 9}, 10, "a number from 0 to 9"),
+        ("select.a", {"options": ["b", "c"]}, "d", "one of 'b', 'c'"),
+        ("sensor.a", {}, "d", "not_implemented|can only be read"),
+    ],
+)
+async def test_a_wrong_value_is_not_sent(fake, start, entity_id, attributes, value, error):
+    await fake.change(entity_id, "unknown", **attributes)
+    house = await start()
+    with pytest.raises(ErrorValue, match=error):
+        await house.client.set(f"/ha/{entity_id.replace('.', '/')}/state", value)
+    assert fake.calls == []
+
+
+async def test_a_set_is_confirmed_by_the_state(start):
+    house = await start(confirm=5)
+    await house.client.set("/ha/light/kitchen/state", True)
+    house.fake.obeys = False
+    setting = asyncio.ensure_future(house.client.set("/ha/light/kitchen/state", False))
+    await until(lambda: len(house.fake.calls) == 2, house.advance)
+    await house.advance(5)
+    with pytest.raises(ErrorValue, match="not_confirmed"):
+        await setting
+
+
+async def test_buttons_are_pressed(fake, start):
+    await fake.change("button.bell", "unknown")
+    house = await start()
+    await house.client.action_call("/ha/button/bell/press")
+    assert fake.calls == [("button", "press", {}, {"entity_id": "button.bell"})]
+
+
+async def test_a_service_is_called_with_a_reply(house):
+    await house.fake.change("todo.shopping", "1")
+    target = {"entity_id": "todo.shopping"}
+    reply = await house.client.action_call("/ha/services/todo/get_items", {"status": "all"}, target)
+    assert reply == {"todo.shopping": {"items": ["milk"]}}
+    reply = await house.client.action_call("/ha/bridge/call", "light", "turn_on", {"flash": "long"})
+    assert reply is None
+    assert house.fake.calls[-1] == ("light", "turn_on", {"flash": "long"}, {})
+
+
+@pytest.mark.parametrize(
+    ("data", "target", "error"),
+    [
+        ({"entity_id": "light.kitchn"}, None, "'light.kitchn' is not allowed: write one of light."),
+        ({"entity_id": "light.kitchen, light.b"}, None, "'light.b' is not allowed"),
+        ({}, {"entity_id": ["light.kitchen", "light.b"]}, "'light.b' is not allowed"),
+        ({}, {"entity_id": [5]}, "write an id or a list of ids"),
+        ({}, {"area_id": "bath"}, "area_id: 'bath' is not allowed: write one of kitchen"),
+        ({}, {"floor_id": "top"}, "floor_id: 'top' is not allowed: write nothing"),
+        ({"entity_id": "light.gone"}, None, "light.gone is offline"),
+        (5, None, "data: 5 is not allowed: write a map"),
+        ({}, "light.kitchen", "target: 'light.kitchen' is not allowed"),
+    ],
+)
+async def test_what_home_assistant_would_ignore_is_an_error(fake, start, data, target, error):
+    await fake.change("light.gone", "unavailable")
+    house = await start()
+    with pytest.raises(ErrorValue, match=error):
+        await house.client.action_call("/ha/services/light/turn_on", data, target)
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    "target", [{"entity_id": "all"}, {"area_id": "kitchen"}, {"label_id": "x"}]
+)
+async def test_targets_that_may_exist_are_sent(house, target):
+    await house.client.action_call("/ha/services/light/turn_on", {}, target)
+    assert house.fake.calls == [("light", "turn_on", {}, target)]
+
+
+async def test_an_error_of_home_assistant_is_the_error_of_the_call(house):
+    with pytest.raises(ErrorValue, match=r"Service light\.dance not found\. \(not_found\)"):
+        await house.client.action_call("/ha/bridge/call", "light", "dance")
+    with pytest.raises(ErrorValue, match="the domain and the name of a service"):
+        await house.client.action_call("/ha/bridge/call")
+
+
+async def test_services_come_and_go(house):
+    house.fake.services["vacuum"] = {"start": {}}
+    del house.fake.services["button"]
+    await house.fake.emit("service_registered")
+
+    async def error_of(path):
+        try:
+            await house.client.action_call(path)
+        except ErrorValue as error:
+            return str(error.value)
+        return ""
+
+    while await error_of("/ha/services/vacuum/start") == "path_not_found":
+        await house.advance(0.1)
+    assert house.fake.calls == [("vacuum", "start", {}, {})]
+    assert await error_of("/ha/services/button/press") == "path_not_found"
+
+
+# --- the connection ---------------------------------------------------------------------------
+
+
+async def test_everything_is_unknown_while_home_assistant_restarts(house, caplog):
+    fake = house.fake
+    await fake.change("switch.old", "on")
+    await house.observe("light/kitchen/state")
+    await house.observe("bridge/online")
+    await fake.stop()
+    await house.until_lost()
+    await house.advance(OFFLINE_AFTER - 0.1)
+    assert house.heard == []
+    await house.advance(0.2)
+    assert house.heard == [("light/kitchen/state", Unknown), ("bridge/online", False)]
+    with pytest.raises(ErrorValue, match="not connected to Home Assistant: can't connect"):
+        await house.client.action_call("/ha/services/light/turn_on")
+
+    fake.config_state = "STARTING"
+    fake.entities = {"light.kitchen": ("on", {})}
+    await fake.start()
+    await until(lambda: fake.attempts == 2, house.advance, 0.1)
+    await house.advance(3)
+    assert not house.bridge.connected
+    fake.config_state = "RUNNING"
+    await house.connected()
+    await house.until_heard("light/kitchen/state", True)
+    await house.until_heard("bridge/online", True)
+    assert house.bridge.device_count == 1
+    await house.client.set("/ha/light/kitchen/state", False)
+    assert fake.calls == [("homeassistant", "turn_off", {}, {"entity_id": "light.kitchen"})]
+    warnings = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert len(warnings) == 2
+    assert "the connection was lost: Home Assistant closed it" in warnings[0]
+    assert "can't connect" in warnings[1]
+
+
+async def test_a_short_outage_is_not_seen(house):
+    await house.observe("light/kitchen/state")
+    await house.fake.stop()
+    await house.until_lost()
+    await house.fake.start()
+    await house.connected()
+    await house.advance(10)
+    assert house.heard == []
+
+
+async def test_entities_are_not_known_before_home_assistant_has_started(fake, start):
+    fake.config_state = "NOT_RUNNING"
+    house = await start(wait=False)
+    await until(lambda: fake.attempts == 1, house.advance, 0.1)
+    await house.advance(30)
+    assert house.bridge.device_count == 0
+    fake.config_state = "RUNNING"
+    await house.connected()
+    assert await house.get("light/kitchen/state") is False
+
+
+async def test_a_wrong_token_is_tried_again_after_a_minute(fake, start, advance, caplog):
+    fake.token = "another token"  # noqa: S105
+    house = await start(wait=False)
+    await until(lambda: "does not accept the token" in house.bridge.problem, advance)
+    await advance(59)
+    assert fake.attempts == 1
+    fake.token = TOKEN
+    await advance(1)
+    await house.connected()
+    assert caplog.text.count("does not accept the token: Invalid access token") == 1
+    assert TOKEN not in caplog.text
+
+
+async def test_a_missing_token_is_an_error(monkeypatch):
+    monkeypatch.delenv("ESHET_HA_TOKEN", raising=False)
+    async with Server() as server, Client(server=server) as client:
+        with pytest.raises(BridgeError, match="no access token"):
+            HomeAssistantBridge("ha", HomeAssistantSettings(), client)
