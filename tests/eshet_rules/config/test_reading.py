@@ -121,7 +121,7 @@ def test_the_template_is_right_and_has_every_key_with_its_default(read):
     text = template("eshet-rules.toml")
     as_it_is = read(text)
     assert dict(as_it_is.for_rule("hall.hall_light").parameters) == {"minutes": 2, "dark": 40}
-    written = re.sub(r"(?m)^# (?=\[\w+\]$|\w+ = )", "", text)
+    written = re.sub(r"(?m)^# (?=\[[\w.]+\]$|\S+ = )", "", text)
     written = re.sub(r"(?m)^(address|name|folder|enabled|strategy|limits) .*$", "", written)
     all_written = read(written)
     assert all_written.log == Configuration().log
