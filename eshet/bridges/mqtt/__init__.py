@@ -4,6 +4,7 @@
     zigbee2mqtt      reads devices of zigbee2mqtt
     exposes          what zigbee2mqtt says of a device's values
     tasmota          reads devices with Tasmota
+    tasmota_config   what such a device says of itself
     shelly1          reads Shelly devices of generation 1
     shelly_rpc       reads Shelly devices of generation 2 and later
     discovery        reads devices that announce themselves as Home Assistant wants it
