@@ -1,16 +1,17 @@
 """Devices of an MQTT broker.
 
-    bridge           all devices of one broker, as nodes of an ESHET server
-    zigbee2mqtt      devices of zigbee2mqtt
-    exposes          the values of such a device, as kinds and conversions
-    tasmota          devices with Tasmota
-    shelly1          Shelly devices of generation 1
-    shelly_rpc       Shelly devices of generation 2 and later
-    discovery        all others that support Home Assistant's discovery
-    templates        the templates in discovery messages
+    bridge           all devices of one broker, as nodes of a server
+    zigbee2mqtt      reads devices of zigbee2mqtt
+    exposes          what zigbee2mqtt says of a device's values
+    tasmota          reads devices with Tasmota
+    tasmota_config   what such a device says of itself
+    shelly1          reads Shelly devices of generation 1
+    shelly_rpc       reads Shelly devices of generation 2 and later
+    discovery        reads devices that announce themselves as Home Assistant wants it
+    templates        the templates in these announcements
     raw_topics       messages of chosen topics as they are
-    publishing       nodes of the server as topics, and as devices of Home Assistant
-    json_text        JSON in messages of devices
+    publishing       publishes chosen nodes of the server on the broker
+    json_text        JSON in messages
     connection       keeps a bridge connected: backoff, subscriptions, commands that expire
     receiver         passes messages to the handlers of subscriptions, in turns
     inbox            messages that wait for handlers, and the order of acknowledgements

@@ -1,13 +1,14 @@
 """JSON in messages of devices, which may be anything, and JSON that is sent to them."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from eshet.bridges.exceptions import NotAllowed
 
-__all__ = ["MAX_DEPTH", "dump", "parse"]
+__all__ = ["MAX_DEPTH", "as_map", "dump", "parse"]
 
 MAX_DEPTH: Final = 32
 """The maximum depth of nested lists and maps."""
@@ -36,6 +37,11 @@ def parse(payload: bytes | str) -> Any:
         _check(value, 0)
         return value
     return _bounded(value) if type(value) is int else value
+
+
+def as_map(value: object) -> Mapping[str, Any]:
+    """Return a parsed value if it is a map, otherwise an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def dump(value: object) -> bytes:

@@ -15,8 +15,9 @@ from eshet.bridges.exceptions import BridgeError, NotAllowed
 from eshet.bridges.kinds import DATA, Flag, Kind, Number, Record, Text
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
-from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.mqtt.json_text import as_map, parse
 from eshet.bridges.mqtt.receiver import Subscription
+from eshet.bridges.mqtt.tasmota_config import TasmotaConfig
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
 
@@ -27,9 +28,6 @@ _log: Final = logging.getLogger("eshet.bridges")
 _DISCOVERY: Final = "tasmota/discovery"
 _REPLY_TIMEOUT: Final = 10.0
 """Seconds until a command counts as unanswered."""
-
-_RELAY, _LIGHT, _SHUTTER = 1, 2, 3
-"""What `rl` says of each output."""
 
 _MIRED: Final = (153, 500)
 """The range of colour temperatures, in mired."""
@@ -68,7 +66,7 @@ class Tasmota:
     def __init__(self, connection: MqttConnection, tree: DeviceTree) -> None:
         self._connection = connection
         self._tree = tree
-        self._configs: dict[str, Mapping[str, Any]] = {}
+        self._configs: dict[str, TasmotaConfig] = {}
         self._sensors: dict[str, Mapping[str, Any]] = {}
         self._devices: dict[str, _TasmotaDevice] = {}
 
@@ -84,18 +82,17 @@ class Tasmota:
 
     def _on_config(self, message: Message) -> None:
         mac = message.topic.split("/")[-2]
-        config = parse(message.payload) if message.payload else None
-        if isinstance(config, dict) and isinstance(config.get("t"), str):
-            self._configs[mac] = config
-            self._declare(mac)
-        elif not message.payload:
+        if not message.payload:
             self._remove(mac)
+            return
+        config = TasmotaConfig.read(mac, as_map(parse(message.payload)))
+        self._configs[mac] = config
+        self._declare(mac)
 
     def _on_sensors(self, message: Message) -> None:
         mac = message.topic.split("/")[-2]
-        sensors = parse(message.payload) if message.payload else None
-        if isinstance(sensors, dict) and isinstance(sensors.get("sn"), dict):
-            self._sensors[mac] = sensors["sn"]
+        if message.payload:
+            self._sensors[mac] = as_map(as_map(parse(message.payload)).get("sn"))
             if mac in self._configs:
                 self._declare(mac)
 
@@ -106,9 +103,7 @@ class Tasmota:
             return
         if device is not None:
             device.stop()
-        device = self._devices[mac] = _TasmotaDevice(
-            self._connection, self._tree, mac, config, sensors
-        )
+        device = self._devices[mac] = _TasmotaDevice(self._connection, self._tree, config, sensors)
         device.start()
 
     def _remove(self, mac: str) -> None:
@@ -117,7 +112,7 @@ class Tasmota:
         device = self._devices.pop(mac, None)
         if device is not None:
             device.stop()
-            self._tree.remove(mac)
+            device.remove()
 
 
 class _TasmotaDevice:
@@ -126,7 +121,6 @@ class _TasmotaDevice:
     Args:
         connection: to the broker.
         tree: receives the device.
-        mac: its address, which identifies it.
         config: its description.
         sensors: the values of its sensors when it was described.
     """
@@ -135,46 +129,31 @@ class _TasmotaDevice:
         self,
         connection: MqttConnection,
         tree: DeviceTree,
-        mac: str,
-        config: Mapping[str, Any],
+        config: TasmotaConfig,
         sensors: Mapping[str, Any],
     ) -> None:
         self.config: Final = config
         self.sensors: Final = sensors
         self._connection = connection
         self._tree = tree
-        self._mac = mac
         self._subscriptions: list[Subscription] = []
         self._replies: list[asyncio.Future[object]] = []
         self._commanding = asyncio.Lock()
-        self._off, self._on = (*map(str, config.get("state") or []), "OFF", "ON")[:2]
-        outputs = config.get("rl") or []
-        self._switches = [
-            number for number, kind in enumerate(outputs, 1) if kind in (_RELAY, _LIGHT)
-        ]
-        self._has_light = _LIGHT in outputs
-        self._shutters = range(1, outputs.count(_SHUTTER) // 2 + 1)  # of two outputs each
-        self._light_kind = int(config.get("lt_st") or 0)
         self._is_fahrenheit = sensors.get("TempUnit") == "F"
         self._published: PublishedDevice | None = None
 
     def start(self) -> None:
         """Publish the device, and subscribe to its messages."""
         config = self.config
-        name = str(config.get("dn") or config["t"])
         self._published = self._tree.put(
             Device(
-                self._mac,
-                name,
-                {
-                    "kind": "tasmota",
-                    "model": config.get("md"),
-                    "firmware": config.get("sw"),
-                    "address": config.get("ip"),
-                },
+                config.mac,
+                config.name,
+                {"kind": "tasmota", **config.facts},
                 properties=tuple(self._properties()),
-                events=tuple(self._events()),
+                events=config.events,
                 actions=tuple(self._actions()),
+                source="tasmota",
             )
         )
         subscribe = self._connection.subscribe
@@ -196,19 +175,24 @@ class _TasmotaDevice:
         for subscription in self._subscriptions:
             subscription.cancel()
 
+    def remove(self) -> None:
+        """Remove the device from the tree."""
+        if self._published is not None:
+            self._tree.remove(self._published.declared.key)
+
     # --- what it has --------------------------------------------------------------------------
 
     def _power(self, number: int) -> str:
         """Return the name of a switch, which has no number if it is the only one."""
-        return "POWER" if len(self._switches) == 1 else f"POWER{number}"
+        return "POWER" if len(self.config.switches) == 1 else f"POWER{number}"
 
     def _properties(self) -> Iterator[Property]:
-        for number in self._switches:
+        for number in self.config.switches:
             name = self._power(number)
             yield Property(name, Flag(), functools.partial(self._set_power, name))
-        if self._has_light:
+        if self.config.has_light:
             yield from self._light_properties()
-        for number in self._shutters:
+        for number in range(1, self.config.shutters + 1):
             yield Property(
                 f"Shutter{number}",
                 Number(0, 100, unit="%"),
@@ -220,30 +204,20 @@ class _TasmotaDevice:
                 yield Property(path, kind)
 
     def _light_properties(self) -> Iterator[Property]:
-        if self._light_kind >= 1:
+        kind_of_light = self.config.light
+        if kind_of_light >= 1:
             yield Property("brightness", Number(0, 1), self._set_brightness)
-        if self._light_kind in (2, 5):
+        if kind_of_light in (2, 5):
             coldest, warmest = (1_000_000 / mired for mired in _MIRED)
             kind = Number(round(warmest), round(coldest), unit="K")
             yield Property("color_temp", kind, self._set_color_temp)
-        if self._light_kind in (3, 4, 5):
+        if kind_of_light in (3, 4, 5):
             color = Record({"hue": Number(0, 360), "saturation": Number(0, 100)})
             yield Property("color", color, self._set_color)
 
-    def _events(self) -> Iterator[str]:
-        options = self.config.get("so") or {}
-        if options.get("73"):
-            for number, is_button in enumerate(self.config.get("btn") or [], 1):
-                if is_button:
-                    yield f"Button{number}"
-        if options.get("114"):
-            for number, mode in enumerate(self.config.get("swc") or [], 1):
-                if mode != -1:
-                    yield f"Switch{number}"
-
     def _actions(self) -> Iterator[Action]:
         yield Action("command", self._run_command)
-        for number in self._shutters:
+        for number in range(1, self.config.shutters + 1):
             for what in ("Open", "Close", "Stop"):
                 name = f"Shutter{what}{number}"
                 yield Action(name, functools.partial(self._command, name, ""))
@@ -257,24 +231,14 @@ class _TasmotaDevice:
             prefix: 0 for commands, 1 for their results, 2 for reports.
             name: the last part of the topic.
         """
-        config = self.config
-        prefixes = (*map(str, config.get("tp") or []), "cmnd", "stat", "tele")[:3]
-        template = str(config.get("ft") or "%prefix%/%topic%/")
-        for mark, text in {
-            "%prefix%": prefixes[prefix],
-            "%topic%": str(config["t"]),
-            "%hostname%": str(config.get("hn", "")),
-            "%id%": self._mac[-6:],
-        }.items():
-            template = template.replace(mark, text)
-        return f"{template.removesuffix('/')}/{name}"
+        return f"{self.config.topics[prefix]}/{name}"
 
     async def _command(self, command: str, value: object) -> None:
         text = f"{value:g}" if isinstance(value, float) else str(value)
         await self._connection.publish(self._topic(0, command), text.encode())
 
     async def _set_power(self, name: str, value: object) -> None:
-        await self._command(name, self._on if value else self._off)
+        await self._command(name, self.config.words[1 if value else 0])
 
     async def _set_brightness(self, value: Any) -> None:
         await self._command("Dimmer", round(value * 100))
@@ -315,17 +279,13 @@ class _TasmotaDevice:
 
     def _on_availability(self, message: Message) -> None:
         text = message.payload.decode(errors="replace")
-        online = {
-            str(self.config.get("onln") or "Online"): True,
-            str(self.config.get("ofln") or "Offline"): False,
-        }.get(text)
-        if self._published is not None and online is not None:
-            self._published.set_online(online)
+        offline, online = self.config.availability
+        if self._published is not None and text in (online, offline):
+            self._published.set_online(text == online)
 
     def _on_report(self, message: Message) -> None:
-        report = parse(message.payload)
-        if isinstance(report, dict):
-            self._report(report)
+        if message.payload:
+            self._report(as_map(parse(message.payload)))
 
     def _on_result(self, message: Message) -> Awaitable[object] | None:
         name = message.topic.rpartition("/")[2]
@@ -339,10 +299,11 @@ class _TasmotaDevice:
             return None  # some results are plain texts
         if not isinstance(result, dict) or message.retained:
             return None
-        for reply in self._replies:
+        is_reply = not result.keys() <= set(self.config.events)
+        for reply in self._replies if is_reply else ():
             if not reply.done():
                 reply.set_result(result)
-        self._report(result.get("StatusSNS", result))
+        self._report(as_map(result.get("StatusSNS", result)))
         return self._emit(result)
 
     def _emit(self, result: Mapping[str, Any]) -> Awaitable[object] | None:
@@ -361,8 +322,10 @@ class _TasmotaDevice:
         for path, value in _leaves(report):
             last = path.rpartition("/")[2]
             if path.startswith("POWER"):
+                off, on = self.config.words
                 number = path.removeprefix("POWER") or "1"
-                values[self._power(int(number) if number.isdigit() else 1)] = value == self._on
+                if number.isdecimal() and value in (on, off):
+                    values[self._power(int(number))] = value == on
             elif path == "Dimmer" and _is_number(value):
                 values["brightness"] = value / 100
             elif path == "CT" and _is_number(value) and value > 0:

@@ -18,7 +18,7 @@ from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.exposes import Exposed, read_exposes
 from eshet.bridges.mqtt.filters import check_topic
-from eshet.bridges.mqtt.json_text import dump, parse
+from eshet.bridges.mqtt.json_text import as_map, dump, parse
 from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
@@ -152,8 +152,8 @@ class Zigbee2Mqtt:
         known.published.set_online(is_online)
 
     def _on_info(self, message: Message) -> None:
-        config = _map(_map(parse(message.payload)).get("config"))
-        output = _map(config.get("advanced")).get("output", "json")
+        config = as_map(as_map(parse(message.payload)).get("config"))
+        output = as_map(config.get("advanced")).get("output", "json")
         # With `attribute_and_json`, everything is in the JSON objects as well.
         self._reports_attributes = output == "attribute"
         self._declare()
@@ -233,7 +233,7 @@ class Zigbee2Mqtt:
         for address, each in self._described.items():
             if each.get("type") != "Coordinator" and not each.get("disabled"):
                 name = str(each.get("friendly_name") or address)
-                definition = _map(each.get("definition"))
+                definition = as_map(each.get("definition"))
                 exposes = definition.get("exposes") or []
                 yield address, _Description(name, exposes, _facts_of(each, definition))
         for group in self._groups:
@@ -321,7 +321,7 @@ class Zigbee2Mqtt:
         by_type = [
             {
                 str(each.get("type")): each
-                for each in _maps(_map(member.get("definition")).get("exposes"))
+                for each in _maps(as_map(member.get("definition")).get("exposes"))
             }
             for member in members
         ]
@@ -468,12 +468,8 @@ def _availability(payload: bytes) -> bool | None:
     """Return whether `online` or `offline` is said, as text or as a state in JSON."""
     text = payload.decode(errors="replace")
     if text.startswith("{"):
-        text = str(_map(parse(payload)).get("state"))
+        text = str(as_map(parse(payload)).get("state"))
     return {"online": True, "offline": False}.get(text)
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _maps(value: object) -> list[Mapping[str, Any]]:
