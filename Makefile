@@ -9,13 +9,13 @@ UV := $(BIN)/uv --quiet
 # Use the certificates of the system, for networks behind a proxy with its own.
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help run test setup lint types pubtypes layers docs tests build bench mutants clean
+.PHONY: help run test setup lint types pubtypes layers docs tests test-ha build bench mutants clean
 
 run: $(VENV)/.ready-to-run ## run the example rules in rules/
 	$(BIN)/eshet-rules run rules/
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
 
 test: lint types layers docs tests build ## run all checks and tests
 
@@ -57,6 +57,11 @@ docs: setup ## build the documentation in build/docs
 
 tests: setup ## run the tests on all cores
 	$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal
+
+# Not part of `make test`: it installs 500 MB, and needs Python 3.13 besides that of the tests.
+test-ha: setup ## test with a real Home Assistant, installed in build/homeassistant
+	PYTHONPATH=. $(BIN)/python tests/support/homeassistant.py build/homeassistant
+	ESHET_HOMEASSISTANT=build/homeassistant $(BIN)/pytest tests/homeassistant
 
 # Build the wheel as a release does, to check that it contains every file that a user needs.
 build: setup ## build the wheel in build/dist
