@@ -75,7 +75,8 @@ class PublishedDevice:
         self._loop = asyncio.get_running_loop()
         self._going_offline: asyncio.TimerHandle | None = None
         self._stale_after: float | None = None
-        self._reported_at = -math.inf  # by the clock of the loop
+        self.reported_at: float = -math.inf
+        """When it last reported, by the clock of the loop."""
         self._stale_check: asyncio.TimerHandle | None = None
 
     # --- for readers --------------------------------------------------------------------------
@@ -83,7 +84,7 @@ class PublishedDevice:
     def report(self, values: Mapping[str, Any]) -> None:
         """Take reported values by the names of properties; others are ignored."""
         self.seen = wall_time(self._loop)
-        self._reported_at = self._loop.time()
+        self.reported_at = self._loop.time()
         if self._stale_after is not None and self._stale_check is None:
             self._check_staleness()
         states = self.states
@@ -296,13 +297,13 @@ class PublishedDevice:
     @property
     def _is_stale(self) -> bool:
         limit = self._stale_after
-        return limit is not None and self._loop.time() - self._reported_at >= limit
+        return limit is not None and self._loop.time() - self.reported_at >= limit
 
     def _check_staleness(self) -> None:
         self._stale_check = None
         if self._stale_after is None:
             return
-        left = self._reported_at + self._stale_after - self._loop.time()
+        left = self.reported_at + self._stale_after - self._loop.time()
         if left > 0:
             self._stale_check = self._loop.call_later(left, self._check_staleness)
         else:

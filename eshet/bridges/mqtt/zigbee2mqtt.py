@@ -114,6 +114,7 @@ class Zigbee2Mqtt:
         self._available: dict[str, bool | None] = {}  # by address
         self._reports_attributes = False
         self._asking: asyncio.Task[None] | None = None
+        self._connected_at = 0.0  # by the clock of the loop
 
     def start(self) -> None:
         """Subscribe to everything."""
@@ -136,6 +137,12 @@ class Zigbee2Mqtt:
             subscribe(f"{self._base}/bridge/{what}", handle, max_payload=_MAX_DESCRIPTION)
         subscribe(f"{self._base}/bridge/event", self._on_event, events=True)
         subscribe(f"{self._base}/bridge/response/#", self._on_response, events=True)
+        self._connection.on_connected(self._on_connected)
+
+    def _on_connected(self) -> None:
+        self._connected_at = asyncio.get_running_loop().time()
+        if self._known:
+            self._ask_soon()
 
     # --- zigbee2mqtt itself -------------------------------------------------------------------
 
@@ -226,8 +233,7 @@ class Zigbee2Mqtt:
                 self._put(address, description)
             elif known.subscribed != self._subscribed(known.published, description.name):
                 self._subscribe_again(address, known)
-        if self._asking is None or self._asking.done():
-            self._asking = self._tree.registrations.start(self._ask_for_states())
+        self._ask_soon()
 
     def _descriptions(self) -> Iterator[tuple[str, _Description]]:
         for address, each in self._described.items():
@@ -380,10 +386,15 @@ class Zigbee2Mqtt:
     async def _send(self, name: str, values: Mapping[str, object]) -> None:
         await self._connection.publish(f"{self._base}/{name}/set", dump(values))
 
-    async def _ask_for_states(self) -> None:
-        """Ask devices for values that they do not report by themselves soon.
+    def _ask_soon(self) -> None:
+        if self._asking is None or self._asking.done():
+            self._asking = self._tree.registrations.start(self._ask_for_states())
 
-        zigbee2mqtt only retains the messages of devices that are configured so.
+    async def _ask_for_states(self) -> None:
+        """Ask devices for their states if they have not reported since the bridge has connected.
+
+        zigbee2mqtt only retains the messages of devices that are configured so, and what happened
+        during an outage is not known.
         """
         await asyncio.sleep(_ASK_AFTER)
         for known in list(self._known.values()):
@@ -391,7 +402,8 @@ class Zigbee2Mqtt:
             main = next(
                 (key for key in keys if key.partition("_")[0] in ("state", "position")), None
             )
-            if main is None or known.published.seen is not None or not self._connection.connected:
+            has_reported = known.published.reported_at >= self._connected_at
+            if main is None or has_reported or not self._connection.connected:
                 continue
             try:
                 await self._connection.publish(f"{self._base}/{known.name}/get", dump({main: ""}))
