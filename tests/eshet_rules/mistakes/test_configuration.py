@@ -29,9 +29,9 @@ MISTAKES = [
     ("[rules.hall]\nparameters = { a = 1", 2, "", "parameters", "as TOML"),
     # --- tables
     ("[sever]", 1, "sever", 'no key "sever"', 'did you mean "server"?'),
-    ("[logging]", 1, "logging", 'no key "logging"', "Write one of: audit,"),
+    ("[logging]", 1, "logging", 'no key "logging"', "Write one of: alias, audit,"),
     ("[rule.hall]", 1, "rule", 'no key "rule"', 'did you mean "rules"?'),
-    ("\nformat = 'json'", 2, "format", 'no key "format"', "Write one of: audit,"),
+    ("\nformat = 'json'", 2, "format", 'no key "format"', "Write one of: alias, audit,"),
     ("server = 'house'", 1, "server", 'found "house"', "[server] on a line of its own"),
     ("log = true", 1, "log", "found true", "[log] on a line of its own"),
     ("rules = ['hall']", 1, "rules", 'found ["hall"]', "[rules] on a line of its own"),
