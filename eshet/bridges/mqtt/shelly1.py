@@ -16,11 +16,14 @@ from eshet.bridges.exceptions import BridgeError, WrongKind
 from eshet.bridges.kinds import Flag, Kind, Number, Text
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
-from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.mqtt.json_text import as_map, dump, parse
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
 
 __all__ = ["Shelly1"]
+
+_BATTERY: Final = "sensor_battery"
+"""The property that only devices with a battery have."""
 
 _log: Final = logging.getLogger("eshet.bridges")
 
@@ -125,7 +128,8 @@ class _Found:
     info: dict[str, object] = field(default_factory=dict)
     properties: dict[str, Property] = field(default_factory=dict)
     events: set[str] = field(default_factory=set)
-    presses: dict[str, object] = field(default_factory=dict)  # the last count of each input
+    presses: dict[str, int] = field(default_factory=dict)  # the last count of each input
+    online: bool | None = None  # as it says
     published: PublishedDevice | None = None
 
 
@@ -171,27 +175,37 @@ class Shelly1:
 
     def _on_announce(self, message: Message) -> None:
         facts = parse(message.payload)
-        if not isinstance(facts, dict) or not isinstance(facts.get("id"), str):
+        if not isinstance(facts, dict) or not isinstance(facts.get("id"), str) or not facts["id"]:
             return
         found = self._device(facts["id"])
         found.info = {
-            "model": facts.get("model"),
-            "address": facts.get("ip"),
-            "firmware": facts.get("fw_ver"),
+            name: facts[key]
+            for name, key in (("model", "model"), ("address", "ip"), ("firmware", "fw_ver"))
+            if isinstance(facts.get(key), str)
         }
         self._publish(facts["id"], found)
 
     def _on_availability(self, message: Message) -> None:
         device_id = self._id_of(message)
-        online = {b"true": True, b"false": False}.get(message.payload)
-        published = self._published(device_id, self._device(device_id))
-        published.set_online(online)
+        found = self._device(device_id)
+        found.online = {b"true": True, b"false": False}.get(message.payload)
+        self._published(device_id, found)
+        self._show_online(found)
+
+    def _show_online(self, found: _Found) -> None:
+        """Show whether a device is there; one with a battery mostly sleeps, and its values stay."""
+        if found.published is not None:
+            sleeps = _BATTERY in found.properties
+            found.published.set_online(None if sleeps else found.online)
 
     def _on_report(self, message: Message) -> None:
         device_id = self._id_of(message)
         name = message.topic.removeprefix(f"{self._base}/{device_id}/")
+        if re.fullmatch(r"light/\d+/status", name):
+            self._on_light(device_id, name.removesuffix("/status"), message)
+            return
         topic = next((each for each in _TOPICS if each.pattern.fullmatch(name)), None)
-        if topic is None:
+        if topic is None or not message.payload:
             return
         found = self._device(device_id)
         flat = _flat(name)
@@ -200,12 +214,29 @@ class Shelly1:
             settable = topic.command or name.endswith("/pos")
             found.properties[flat] = Property(flat, topic.kind, setter if settable else None)
             self._publish(device_id, found)
+            self._show_online(found)
         text = message.payload.decode(errors="replace")
         try:
             value = topic.read(text)
         except ValueError:
             value = text  # its state logs it
         self._published(device_id, found).report({flat: value})
+
+    def _on_light(self, device_id: str, light: str, message: Message) -> None:
+        """Read the brightness of a light, which is only in the object with all its values."""
+        status = as_map(parse(message.payload))
+        if "brightness" not in status:
+            return
+        found = self._device(device_id)
+        name = f"{_flat(light)}_brightness"
+        if name not in found.properties:
+            setter = functools.partial(self._set_brightness, device_id, light)
+            found.properties[name] = Property(name, Number(0, 1), setter)
+            self._publish(device_id, found)
+        brightness = status["brightness"]
+        if isinstance(brightness, int | float):
+            brightness /= 100
+        self._published(device_id, found).report({name: brightness})
 
     def _on_press(self, message: Message) -> Awaitable[object] | None:
         device_id = self._id_of(message)
@@ -214,17 +245,30 @@ class Shelly1:
         if not isinstance(press, dict) or not isinstance(press.get("event"), str):
             return None
         found = self._device(device_id)
-        last = found.presses.get(name)
-        found.presses[name] = press.get("event_cnt")
         if name not in found.events:
             found.events.add(name)
             self._publish(device_id, found)
-        if not press["event"] or message.retained or press.get("event_cnt") == last:
-            return None  # each report repeats the last press
-        if last is None and press.get("event_cnt", 1) > 1:
-            return None  # nobody knows when it was
+        is_new = self._is_new(found, name, press.get("event_cnt"))
+        if not press["event"] or message.retained or not is_new:
+            return None
         kind = _PRESSES.get(press["event"], press["event"])
         return self._published(device_id, found).emit(name, kind)
+
+    def _is_new(self, found: _Found, name: str, count: object) -> bool:
+        """Whether an input was pressed just now: each report repeats the last press.
+
+        Args:
+            found: the device.
+            name: of the input.
+            count: how often it was pressed since the device has started.
+        """
+        if not isinstance(count, int):
+            return True  # of an old firmware, which only reports presses
+        last = found.presses.get(name)
+        found.presses[name] = count
+        if last is None:
+            return count <= 1  # otherwise, nobody knows when it was
+        return count != last
 
     # --- to devices ---------------------------------------------------------------------------
 
@@ -235,6 +279,11 @@ class Shelly1:
             command = f"{name}{topic.command}"
         await self._connection.publish(
             f"{self._base}/{device_id}/{command}", topic.write(value).encode()
+        )
+
+    async def _set_brightness(self, device_id: str, light: str, value: Any) -> None:
+        await self._connection.publish(
+            f"{self._base}/{device_id}/{light}/set", dump({"brightness": round(value * 100)})
         )
 
     # --- the devices --------------------------------------------------------------------------
@@ -256,6 +305,7 @@ class Shelly1:
                 {"kind": "shelly", "vendor": "Shelly", **found.info},
                 properties=tuple(found.properties.values()),
                 events=tuple(sorted(found.events)),
+                source="shelly 1",
             )
         )
         return found.published

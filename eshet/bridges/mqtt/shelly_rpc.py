@@ -7,7 +7,6 @@ such as `switch:0`. Calls and their results are JSON objects on topics of their 
 import asyncio
 import functools
 import itertools
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from eshet.bridges.exceptions import BridgeError, NotAllowed
 from eshet.bridges.kinds import Flag, Kind, Number, Text
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
-from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.mqtt.json_text import as_map, dump, parse
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
 
@@ -98,6 +97,7 @@ class _Found:
     status: dict[str, dict[str, Any]] = field(default_factory=dict)
     values: dict[str, tuple[str, _Value]] = field(default_factory=dict)
     sleeps: bool = False
+    was_logged: bool = False  # that it does not answer
     asking: asyncio.Task[None] | None = None
     published: PublishedDevice | None = None
 
@@ -143,8 +143,8 @@ class ShellyRpc:
         if online is None or not self._is_ours(prefix):
             return
         found = self._found.setdefault(prefix, _Found())
-        if found.published is not None and not (found.sleeps and not online):
-            # A battery device is offline most of the time, and its values are still right.
+        if found.published is not None and not found.sleeps:
+            # One with a battery is offline most of the time, and its values are still right.
             found.published.set_online(online)
         if online:
             self._ask(prefix, found)
@@ -159,7 +159,11 @@ class ShellyRpc:
             self._ask(prefix, found)
         params = notification["params"]
         if notification.get("method") in ("NotifyStatus", "NotifyFullStatus"):
-            self._update(found, params)
+            if found.published is None and _item(params, ("sys", "wakeup_period")):
+                # It sleeps again before it has answered.
+                self._declare(prefix, found, params)
+            else:
+                self._update(found, params)
         elif notification.get("method") == "NotifyEvent" and not message.retained:
             return self._emit(found, params.get("events"))
         return None
@@ -184,7 +188,7 @@ class ShellyRpc:
             if component in status:
                 item = _item(found.status.get(component, {}), value.field)
                 if item is not None:
-                    reported[name] = item / 100 if _is_percent(value) else item
+                    reported[name] = _from_device(value, item)
         found.published.report(reported)
 
     # --- asking -------------------------------------------------------------------------------
@@ -204,8 +208,21 @@ class ShellyRpc:
             found.config = await self._call(prefix, "Shelly.GetConfig")
             status = await self._call(prefix, "Shelly.GetStatus")
         except BridgeError as error:
-            _log.warning("%s does not say what it has: %s", prefix, error)
+            if not found.was_logged:
+                found.was_logged = True
+                _log.warning("%s does not say what it has: %s", prefix, error)
             return
+        found.was_logged = False
+        self._declare(prefix, found, status)
+
+    def _declare(self, prefix: str, found: _Found, status: Mapping[str, Any]) -> None:
+        """Publish a device.
+
+        Args:
+            prefix: of its topics.
+            found: what is known of it.
+            status: that of its components.
+        """
         found.status = {name: each for name, each in status.items() if isinstance(each, dict)}
         found.sleeps = bool(_item(found.status, ("sys", "wakeup_period")))
         found.values = dict(self._values(found))
@@ -216,15 +233,16 @@ class ShellyRpc:
                 {
                     "kind": "shelly",
                     "vendor": "Shelly",
-                    "model": found.info.get("model"),
-                    "firmware": found.info.get("ver"),
-                    "address": _item(found.status, ("wifi", "sta_ip")),
+                    "model": _text(found.info.get("model")),
+                    "firmware": _text(found.info.get("ver")),
+                    "address": _text(_item(found.status, ("wifi", "sta_ip"))),
                 },
                 properties=tuple(self._properties(prefix, found)),
                 events=tuple(
                     f"{_name_of(each)}/event" for each in found.status if _type_of(each) == "input"
                 ),
                 actions=tuple(self._actions(prefix, found)),
+                source=f"shelly {prefix}",  # so that no device takes the place of another
             )
         )
         found.published.set_online(None if found.sleeps else True)
@@ -282,7 +300,7 @@ class ShellyRpc:
         if parameters:
             call["params"] = parameters
         try:
-            await self._connection.publish(f"{prefix}/rpc", json.dumps(call).encode())
+            await self._connection.publish(f"{prefix}/rpc", dump(call))
             async with asyncio.timeout(_REPLY_TIMEOUT):
                 answer = await reply
         except TimeoutError:
@@ -296,11 +314,11 @@ class ShellyRpc:
         return result if isinstance(result, dict) else {}
 
     def _on_result(self, message: Message) -> None:
-        answer = parse(message.payload)
-        if isinstance(answer, dict):
-            reply = self._replies.get(answer.get("id", 0))
-            if reply is not None and not reply.done():
-                reply.set_result(answer)
+        answer = as_map(parse(message.payload))
+        number = answer.get("id")
+        reply = self._replies.get(number) if isinstance(number, int) else None
+        if reply is not None and not reply.done():
+            reply.set_result(answer)
 
 
 def _type_of(component: str) -> str:
@@ -309,7 +327,7 @@ def _type_of(component: str) -> str:
 
 def _number_of(component: str) -> int:
     number = component.partition(":")[2]
-    return int(number) if number.isdigit() else 0
+    return int(number) if number.isdecimal() else 0
 
 
 def _name_of(component: str) -> str:
@@ -317,9 +335,19 @@ def _name_of(component: str) -> str:
     return component.replace(":", "/")
 
 
+def _text(fact: object) -> str | None:
+    return fact if isinstance(fact, str) else None
+
+
 def _is_percent(value: _Value) -> bool:
     """Whether a value is reported in percent, and a number from 0 to 1 here."""
     return value.name == "brightness"
+
+
+def _from_device(value: _Value, item: object) -> object:
+    if _is_percent(value) and isinstance(item, int | float):
+        return item / 100
+    return item
 
 
 def _item(value: object, field: tuple[str, ...]) -> Any:
