@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from eshet.bridges.device import Device
@@ -21,12 +22,15 @@ from eshet.messages import EventEmit, StateChanged
 from eshet.text import shorten
 from eshet.unknown import Unknown
 
-__all__ = ["OFFLINE_AFTER", "PublishedDevice", "Surroundings"]
+__all__ = ["MAX_NODES", "OFFLINE_AFTER", "PublishedDevice", "Surroundings"]
 
 _log: Final = logging.getLogger("eshet.bridges")
 
 OFFLINE_AFTER: Final = 2.0
 """Seconds for which a device must be offline until that is published: many reconnect at once."""
+
+MAX_NODES: Final = 4000
+"""The maximum number of properties, events and actions of a device; real ones have up to 300."""
 
 _MAX_FACT: Final = 200
 """Maximum length of a text in the `info` of a device, in characters."""
@@ -69,6 +73,7 @@ class PublishedDevice:
         self._tree = tree
         self._calls: dict[str, Callable[..., Awaitable[object]]] = {}
         self._nodes: dict[str, tuple[str, str]] = {}  # the kind and name of each node, by path
+        self._is_cut = False
         self._unsendable: set[str] = set()  # paths of states, for which that was logged
         self._info = PropertyState("info", DATA, None, self._publish)
         self._online = PropertyState("online", Flag(), None, self._publish)
@@ -141,6 +146,8 @@ class PublishedDevice:
 
     def declare(self, device: Device, directory: str, stale_after: float | None) -> None:
         """Register what is new in a declaration, and unregister what is not in it any more."""
+        if len(device.properties) + len(device.events) + len(device.actions) > MAX_NODES:
+            device = self._cut(device)
         self.declared, self.directory, self._stale_after = device, directory, stale_after
         states: dict[str, PropertyState] = {}
         for each in device.properties:
@@ -164,6 +171,18 @@ class PublishedDevice:
         self._info.value = self._facts()
         self._info.show(is_current=True)
         self.show()
+
+    def _cut(self, device: Device) -> Device:
+        if not self._is_cut:
+            self._is_cut = True
+            name = shorten(device.name, 80)
+            _log.warning("%s has more than %d nodes: only some are shown", name, MAX_NODES)
+        return replace(
+            device,
+            properties=device.properties[: MAX_NODES // 2],
+            events=device.events[: MAX_NODES // 4],
+            actions=device.actions[: MAX_NODES // 4],
+        )
 
     def remove(self) -> None:
         """Unregister all nodes."""

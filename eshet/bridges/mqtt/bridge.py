@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import json
 import logging
 import socket
 import ssl
@@ -16,6 +15,7 @@ from eshet.bridges.inventory import page
 from eshet.bridges.mqtt.broker import Broker, Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.discovery.reader import DiscoveryReader
+from eshet.bridges.mqtt.json_text import dump
 from eshet.bridges.mqtt.paho_broker import Credentials, PahoBroker
 from eshet.bridges.mqtt.publishing import Publishing
 from eshet.bridges.mqtt.raw_topics import RawTopics
@@ -179,8 +179,11 @@ class MqttBridge:
         if isinstance(payload, str):
             payload = payload.encode()
         elif not isinstance(payload, bytes):
-            payload = json.dumps(payload).encode()
-        await self.connection.publish(topic, payload, retained=retained is True)
+            payload = dump(payload)
+        try:
+            await self.connection.publish(topic, payload, retained=retained is True)
+        except ValueError as error:
+            raise BridgeError(str(error)) from None
 
     # --- about itself -------------------------------------------------------------------------
 

@@ -53,6 +53,26 @@ class _Session:
     waiting: deque[tuple[Message, float | None]] = field(default_factory=deque)
     ends_at: float | None = None
     last_number: int = 0
+    # Bridges subscribe thousands of topics, so that only filters with wildcards are tried.
+    wildcards: dict[str, None] = field(default_factory=dict)
+
+    def subscribe(self, filters: Sequence[str]) -> None:
+        """Add filters."""
+        self.filters.update(dict.fromkeys(filters))
+        self.wildcards.update(dict.fromkeys(filter(_has_wildcard, filters)))
+
+    def unsubscribe(self, pattern: str) -> None:
+        """Remove a filter, if it is there."""
+        self.filters.pop(pattern, None)
+        self.wildcards.pop(pattern, None)
+
+    def matches(self, topic: str) -> bool:
+        """Whether the client has subscribed this topic."""
+        return topic in self.filters or any(matches(each, topic) for each in self.wildcards)
+
+
+def _has_wildcard(pattern: str) -> bool:
+    return "+" in pattern or "#" in pattern
 
 
 class MemoryBroker:
@@ -203,7 +223,7 @@ class MemoryBroker:
             self.retained.pop(message.topic, None)
         live = message._replace(retained=False)
         for client_id, session in list(self._sessions.items()):
-            if not any(matches(each, message.topic) for each in session.filters):
+            if not session.matches(message.topic):
                 continue
             if (link := self._links.get(client_id)) is not None:
                 link.send(live)
@@ -213,10 +233,12 @@ class MemoryBroker:
 
     def _subscribe(self, link: "_Link", filters: Sequence[str]) -> dict[str, str]:
         accepted = [each for each in filters if each not in self.refused_filters]
-        link.session.filters.update(dict.fromkeys(accepted))
+        link.session.subscribe(accepted)
         for pattern in accepted:
-            for topic, payload in list(self.retained.items()):
-                if matches(pattern, topic):
+            topics = list(self.retained) if _has_wildcard(pattern) else [pattern]
+            for topic in topics:
+                if topic in self.retained and matches(pattern, topic):
+                    payload = self.retained[topic]
                     link.send(Message(topic, payload, retained=True, qos=AT_LEAST_ONCE))
         return {each: "Not authorized" for each in filters if each in self.refused_filters}
 
@@ -333,7 +355,7 @@ class MemoryClient:
 
         def unsubscribe() -> None:
             for each in filters:
-                link.session.filters.pop(each, None)
+                link.session.unsubscribe(each)
 
         await self._request(unsubscribe)
 

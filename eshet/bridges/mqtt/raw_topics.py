@@ -1,7 +1,8 @@
 """Messages of chosen topics as they are, for what no reader understands."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from eshet.bridges.device import Device, Property
@@ -9,9 +10,9 @@ from eshet.bridges.kinds import DATA
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.json_text import parse
-from eshet.bridges.names import segment
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
+from eshet.text import shorten
 
 __all__ = ["RawTopics", "value_of"]
 
@@ -19,9 +20,6 @@ _log: Final = logging.getLogger("eshet.bridges")
 
 MAX_TOPICS: Final = 1000
 """How many topics are shown; a wildcard may match any number."""
-
-_MAX_PAYLOAD: Final = 60_000
-"""Maximum size of a payload, in bytes; a message of ESHET takes little more."""
 
 
 class RawTopics:
@@ -39,8 +37,9 @@ class RawTopics:
         self._connection = connection
         self._tree = tree
         self._patterns = patterns
-        self._names: dict[str, str] = {}
+        self._values: dict[str, object] = {}  # the last ones, by topic
         self._is_full = False
+        self._is_declaring = False
         self._published: PublishedDevice | None = None
 
     def start(self) -> None:
@@ -48,33 +47,40 @@ class RawTopics:
         for pattern in self._patterns:
             self._connection.subscribe(pattern, self._on_message)
 
-    def _on_message(self, message: Message) -> Awaitable[object] | None:
-        name = self._names.get(message.topic)
-        if name is None:
-            if len(self._names) >= MAX_TOPICS:
-                if not self._is_full:
-                    self._is_full = True
-                    _log.warning(
-                        "more than %d topics match %s: %s and others are not shown",
-                        MAX_TOPICS,
-                        ", ".join(self._patterns),
-                        message.topic,
-                    )
-                return None
-            name = "/".join(filter(None, map(segment, message.topic.split("/")))) or "topic"
-            self._names[message.topic] = name
-            self._publish()
-        if self._published is not None and len(message.payload) <= _MAX_PAYLOAD:
-            self._published.report({name: value_of(message.payload)})
-        return None
+    def _on_message(self, message: Message) -> None:
+        topic = message.topic
+        if topic not in self._values:
+            if len(self._values) >= MAX_TOPICS:
+                self._log_full(topic)
+                return
+            if not self._is_declaring:
+                # Many topics come together: the broker sends all retained messages at once.
+                self._is_declaring = True
+                asyncio.get_running_loop().call_soon(self._declare)
+        self._values[topic] = value = value_of(message.payload)
+        if self._published is not None and not self._is_declaring:
+            self._published.report({topic: value})
 
-    def _publish(self) -> None:
+    def _log_full(self, topic: str) -> None:
+        if not self._is_full:
+            self._is_full = True
+            _log.warning(
+                "more than %d topics match %s: %s and others are not shown",
+                MAX_TOPICS,
+                shorten(", ".join(self._patterns), 200),
+                shorten(topic, 200),
+            )
+
+    def _declare(self) -> None:
+        self._is_declaring = False
         device = Device(
             "topics",
             "topic",
-            properties=tuple(Property(name, DATA) for name in dict.fromkeys(self._names.values())),
+            properties=tuple(Property(topic, DATA) for topic in self._values),
+            source="topics",
         )
         self._published = self._tree.put(device, f"{self._tree.directory}/topic")
+        self._published.report(self._values)
 
 
 def value_of(payload: bytes) -> Any:
