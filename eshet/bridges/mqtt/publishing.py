@@ -1,7 +1,7 @@
 """Publishes chosen nodes of the server on a broker, and announces them to Home Assistant.
 
     eshet/NAME/bridge         `online`, or `offline` by the will of the connection (retained)
-    eshet/NAME/PATH           the value of a state as JSON (retained), or the payload of an event
+    eshet/NAME/PATH           the value of a state as JSON (retained), or an event with its payload
     eshet/NAME/PATH/online    whether the state is known: `online` or `offline` (retained)
     eshet/NAME/PATH/set       receives new values for a state that may be set
 
@@ -15,6 +15,7 @@ import contextlib
 import functools
 import json
 import logging
+import math
 import random
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -39,6 +40,9 @@ all bridges announced their devices at once."""
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the nodes of the server; rules register many of them at once."""
+
+_MAX_EVENTS: Final = 1000
+"""How many events may wait until they are sent; then the oldest are dropped."""
 
 _KINDS: Final = ("state", "event", "action")
 
@@ -68,7 +72,10 @@ class Publishing:
         self._paths = paths
         self._prefix = prefix
         self._nodes: dict[str, _Node] = {}
-        self._to_send: dict[str, tuple[bytes, bool]] = {}  # the last payload of each topic
+        # The last payload of each retained topic, and all events, by topic and number.
+        self._to_send: dict[tuple[str, int], tuple[bytes, bool]] = {}
+        self._event_count = 0
+        self._drops_events = False
         self._has_work: Final = asyncio.Event()
         self._retained: dict[str, bytes] = {}  # by topic
 
@@ -103,7 +110,11 @@ class Publishing:
                 return
             for path, kind, owner, *_ in page["nodes"]:
                 if owner is not None and kind in _KINDS and path not in self._nodes:
-                    await self._add(path, kind)
+                    try:
+                        await self._add(path, kind)
+                    except EshetError as error:  # it may be gone by now, or of another kind
+                        _log.warning("%s is not published: %s", path, error)
+                        self._nodes.pop(path, None)
             if page["next"] is None:
                 return
             after = [page["next"]]
@@ -129,7 +140,7 @@ class Publishing:
         self._announce(node.directory)
 
     def _on_value(self, node: "_Node", value: object) -> None:
-        if value is Unknown:
+        if value is Unknown or (isinstance(value, float) and not math.isfinite(value)):
             self._publish(f"{node.topic}/online", b"offline", retained=True)
             return
         component = node.component_of(value)
@@ -147,9 +158,7 @@ class Publishing:
         if not message.payload:
             return
         if message.retained:
-            # It would be carried out again at each connection.
-            _log.warning("%s: a retained command is ignored and removed", message.topic)
-            await self._connection.publish(message.topic, b"", retained=True)
+            await self._remove_retained(message.topic)
             return
         value: object = message.payload.decode(errors="replace")
         if node.component not in ("select", "text"):
@@ -160,8 +169,16 @@ class Publishing:
         except EshetError as error:
             _log.warning("%s", error)
 
+    async def _remove_retained(self, topic: str) -> None:
+        """Remove a command that would be carried out again at each connection."""
+        _log.warning("%s: a retained command is ignored and removed", topic)
+        await self._connection.publish(topic, b"", retained=True)
+
     async def _on_press(self, node: "_Node", message: Message) -> None:
-        if message.retained or not message.payload:
+        if not message.payload:
+            return
+        if message.retained:
+            await self._remove_retained(message.topic)
             return
         try:
             await self._client.action_call(node.path)
@@ -183,7 +200,8 @@ class Publishing:
         }
         if not components:
             return
-        device_id = f"eshet_{self._name}{directory.replace('/', '_')}"
+        # A hyphen is in no path: so no two paths have the same id.
+        device_id = f"eshet_{self._name}{directory.replace('/', '-')}"
         message = {
             "dev": {"ids": [device_id], "name": directory.strip("/").replace("/", " ")},
             "o": {"name": "eshet", "url": "https://pypi.org/project/eshet-rules/"},
@@ -202,18 +220,35 @@ class Publishing:
     # --- sending ------------------------------------------------------------------------------
 
     def _publish(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        self._to_send.pop(topic, None)  # it moves to the end
-        self._to_send[topic] = payload, retained
+        number = 0
         if retained:
             self._retained[topic] = payload
+        else:
+            self._event_count += 1
+            number = self._event_count
+        self._to_send.pop((topic, number), None)  # it moves to the end
+        self._to_send[topic, number] = payload, retained
+        if len(self._to_send) > len(self._retained) + _MAX_EVENTS:
+            self._drop_event()
         self._has_work.set()
+
+    def _drop_event(self) -> None:
+        oldest = next((key for key in self._to_send if key[1]), None)
+        if oldest is not None:
+            del self._to_send[oldest]
+        if not self._drops_events:
+            self._drops_events = True
+            _log.warning("bridge %s: too many events: the oldest are dropped", self._name)
 
     async def _send(self) -> None:
         while True:
             await self._has_work.wait()
+            if not self._connection.connected:
+                # When it is, states are published again; events would be old by then.
+                self._to_send.clear()
             while self._to_send:
-                topic = next(iter(self._to_send))
-                payload, retained = self._to_send.pop(topic)
+                topic, number = next(iter(self._to_send))
+                payload, retained = self._to_send.pop((topic, number))
                 try:
                     await self._connection.publish(topic, payload, retained=retained)
                 except BridgeError as error:
@@ -249,7 +284,7 @@ class _Node:
         told: dict[str, Any] = {
             "p": self.component,
             "name": how.name or self.path.rpartition("/")[2].replace("_", " "),
-            "uniq_id": f"eshet_{bridge}{self.path.replace('/', '_')}",
+            "uniq_id": f"eshet_{bridge}{self.path.replace('/', '-')}",
             "avty": [{"t": f"eshet/{bridge}/bridge"}],
             "avty_mode": "all",
         }
@@ -275,7 +310,7 @@ class _Node:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, default=_plain, ensure_ascii=False).encode()
+    return json.dumps(value, default=_plain, skipkeys=True, ensure_ascii=False).encode()
 
 
 def _plain(value: object) -> object:
