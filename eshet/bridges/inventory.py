@@ -1,17 +1,31 @@
 """What devices a bridge has, as data for `eshet-rules devices` and generated modules."""
 
+import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from eshet import codec
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
-from eshet.unknown import Unknown
+from eshet.text import shorten
 
 __all__ = ["page"]
 
+_BATTERY: Final = re.compile(r"(?:\w+_)?battery(?:_level|_percentage)?")
+"""Names of properties with the level of a battery, and not its voltage."""
+
 _MAX_PAGE: Final = 32 * 1024
 """Size of a page, in bytes, so that it fits into a message."""
+
+_MAX_STATES: Final = 40 * 1024
+"""Size of the listed states of one device, in bytes; real devices have up to 300 of 100 bytes."""
+_MAX_NAMES: Final = 6 * 1024
+"""Size of the paths of its listed events, or of its listed actions, in bytes."""
+
+_MAX_TEXT: Final = 200
+"""Maximum length of a name, in characters."""
+
+T = TypeVar("T")
 
 
 def page(tree: DeviceTree, start: int = 0) -> dict[str, Any]:
@@ -23,7 +37,8 @@ def page(tree: DeviceTree, start: int = 0) -> dict[str, Any]:
 
     Returns:
         `devices`, a list of maps, and `next`, the number of the first device of the next page; None
-        after the last one.
+        after the last one. Of a device with very many nodes, some are not listed; `unlisted` is
+        their number.
     """
     rows: list[dict[str, Any]] = []
     size = 0
@@ -42,25 +57,45 @@ def page(tree: DeviceTree, start: int = 0) -> dict[str, Any]:
 
 def _row(device: PublishedDevice) -> dict[str, Any]:
     info = device.declared.info
+    states: list[tuple[str, dict[str, object]]] = [
+        (state.path, {**state.kind.describe(), "settable": state.setter is not None})
+        for state in device.states.values()
+    ]
+    events, actions = list(device.events.values()), list(device.actions.values())
+    listed_states = _fitting(states, _MAX_STATES)
+    listed_events, listed_actions = _fitting(events, _MAX_NAMES), _fitting(actions, _MAX_NAMES)
+    listed = len(listed_states) + len(listed_events) + len(listed_actions)
     return {
         "directory": device.directory,
-        "id": device.id,
-        "name": device.declared.name,
+        "id": shorten(device.id, _MAX_TEXT),
+        "name": shorten(device.declared.name, _MAX_TEXT),
         "kind": info.get("kind"),
         "model": info.get("model"),
         "online": device.online,
         "seen": device.seen,
         "battery": next(_batteries(device), None),
-        "states": {
-            state.path: {**state.kind.describe(), "settable": state.setter is not None}
-            for state in device.states.values()
-        },
-        "events": list(device.events.values()),
-        "actions": list(device.actions.values()),
+        "states": dict(listed_states),
+        "events": listed_events,
+        "actions": listed_actions,
+        "unlisted": len(states) + len(events) + len(actions) - listed,
     }
+
+
+def _fitting(items: list[T], most: int) -> list[T]:
+    """Return as many of these items as have this size together, in bytes."""
+    left = most
+    fitting: list[T] = []
+    for item in items:
+        size = len(codec.pack(item))
+        if size <= left:
+            left -= size
+            fitting.append(item)
+    return fitting
 
 
 def _batteries(device: PublishedDevice) -> Iterator[object]:
     for name, state in device.states.items():
-        if name.rpartition("/")[2].lower().startswith("battery") and state.value is not Unknown:
+        last = name.rpartition("/")[2].lower()
+        is_level = _BATTERY.fullmatch(last) is not None
+        if is_level and isinstance(state.value, int | float) and not isinstance(state.value, bool):
             yield state.value

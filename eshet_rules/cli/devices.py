@@ -52,7 +52,10 @@ def devices(
 
     ask_server(request, server, config)
     if stubs is not None:
-        stubs.write_text(stubs_of(found))
+        try:
+            stubs.write_text(stubs_of(found))
+        except OSError as error:
+            raise click.ClickException(f"can't write {stubs}: {error.strerror}") from None
         click.echo(f"wrote {stubs}")
     elif as_json:
         click.echo(json.dumps(found))

@@ -10,7 +10,7 @@ type checkers report those that do not exist.
 """
 
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from eshet_rules.cli.device_table import describe
@@ -19,7 +19,7 @@ __all__ = ["stubs_of"]
 
 _HEAD = '''"""The paths of all devices, written by `eshet-rules devices --stubs`."""
 
-from typing import Final
+from typing import Final as _Final
 '''
 
 
@@ -27,6 +27,9 @@ def stubs_of(devices: Iterable[Mapping[str, Any]]) -> str:
     """Return the source of the module."""
     root: dict[str, Any] = {}
     for device in devices:
+        directory = device["directory"]
+        _put(root, f"{directory}/info", "map: name, model, vendor and other facts")
+        _put(root, f"{directory}/online", "bool")
         for path, kind in device["states"].items():
             settable = "; can be set" if kind.get("settable") else ""
             _put(root, path, f"{describe(kind)}{settable}")
@@ -52,17 +55,25 @@ def _put(root: dict[str, Any], path: str, text: str) -> None:
 def _lines(directory: Mapping[str, Any], depth: int) -> list[str]:
     indent = "    " * depth
     lines: list[str] = []
+    taken: set[str] = set()
     for name, inner in sorted(directory.items()):
+        identifier = _identifier(name, taken)
+        taken.add(identifier)
         if isinstance(inner, dict):
-            lines += ["", f"{indent}class {_identifier(name)}:", *_lines(inner, depth + 1)]
+            lines += ["", f"{indent}class {identifier}:", *_lines(inner, depth + 1)]
         else:
             path, text = inner
-            lines += [f'{indent}{_identifier(name)}: Final = "{path}"', f'{indent}"""{text}"""']
+            # As a literal: a device may have anything in its units and choices.
+            lines += [f"{indent}{identifier}: _Final = {path!r}", f"{indent}{text!r}"]
     return lines
 
 
-def _identifier(name: str) -> str:
-    """Return a name as an identifier of Python."""
+def _identifier(name: str, taken: Container[str]) -> str:
+    """Return a name as an identifier of Python that is not taken."""
+    if name.startswith("__"):
+        name = f"n{name}"  # in a class, Python gives such names another meaning
     if name[0].isdigit():
-        return f"_{name}"
-    return f"{name}_" if keyword.iskeyword(name) else name
+        name = f"_{name}"
+    while keyword.iskeyword(name) or name == "_Final" or name in taken:
+        name += "_"
+    return name
