@@ -20,6 +20,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.mqtt.filters import check_filter
 from eshet.bridges.names import Alias
 from eshet.paths import is_path
 from eshet.settings.kinds import FLAG, LONGEST_TIME, PATH, TEXTS, ValueKind, one_of, seconds, show
@@ -81,8 +82,9 @@ def _broker(value: Any) -> BrokerUrl:
 
 def _http_url(value: Any) -> str:
     parts = urlsplit(_text(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
         raise ValueError
+    _ = parts.port  # raises ValueError if it is none
     return parts.geturl()
 
 
@@ -97,6 +99,13 @@ def _topics(value: Any) -> tuple[str, ...]:
     if value is False:
         return ()
     return tuple(map(_topic, value if isinstance(value, list) else [value]))
+
+
+def _filters(value: Any) -> tuple[str, ...]:
+    filters = TEXTS.read(value)
+    for each in filters:
+        check_filter(each)
+    return tuple(filters)
 
 
 def _ages(value: Any) -> Mapping[str, float]:
@@ -128,6 +137,11 @@ _BROKER: Final = ValueKind(
 )
 _TOPICS: Final = ValueKind(
     'a base topic in quotes, such as "zigbee2mqtt", a list of them, or false', _topics
+)
+_FILTERS: Final = ValueKind(
+    "a list of topics in quotes, where + stands for a level and # for all at the end, such as "
+    '["weather/+/rain", "door/#"]',
+    _filters,
 )
 _AGES: Final = ValueKind('a table of seconds by device, such as {"Hall sensor" = 7200}', _ages)
 _CLIENT_ID: Final = ValueKind('a text in quotes, such as "eshet-house"', _text)
@@ -190,7 +204,7 @@ class MqttSettings:
     tasmota: bool = setting(FLAG, True)
     shelly: bool = setting(FLAG, True)
     discovery: tuple[str, ...] = setting(_TOPICS, ("homeassistant",))
-    topics: tuple[str, ...] = setting(TEXTS, ())
+    topics: tuple[str, ...] = setting(_FILTERS, ())
     confirm: float | None = setting(seconds(), None)
     stale_after: Mapping[str, float] = field(default_factory=dict, metadata={"kind": _AGES})
     publish: Mapping[str, PublishedPath] = field(default_factory=dict, metadata={"kind": None})
@@ -301,7 +315,8 @@ def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSetting
                     f"write it in another file, {secret}_file, or in the environment variable "
                     f"ESHET_{name.upper()}_{secret.upper()}",
                 )
-        of = _TYPES.get(given.get("type"))
+        type_ = given.get("type")
+        of = _TYPES.get(type_) if isinstance(type_, str) else None
         if of is None:
             found = f"found {show(given['type'])}" if "type" in given else "there is no type"
             reader.problem((*keys, "type"), f"{found}; write type = {_TYPE.allowed}")
@@ -328,7 +343,7 @@ def _read_aliases(
         keys = ("alias", path)
         if not is_path(path):
             reader.problem(keys, 'write a path before the =, such as "/house/hall/lamp"')
-        elif not isinstance(target, str) or "/" not in target:
+        elif not isinstance(target, str) or not target.partition("/")[2]:
             reader.problem(
                 keys,
                 f"found {show(target)}; write the bridge and the device, with a property or "
@@ -337,8 +352,13 @@ def _read_aliases(
         else:
             is_negated = target.startswith("not ")
             bridge, _, device = target.removeprefix("not ").partition("/")
-            if bridge in bridges:
-                found.setdefault(bridge, {})[device] = Alias(path, is_negated)
+            others = found.setdefault(bridge, {})
+            if bridge in bridges and device in others:
+                reader.problem(
+                    keys, f"{show(target)} is {others[device].path} already; keep one of both"
+                )
+            elif bridge in bridges:
+                others[device] = Alias(path, is_negated)
             else:
                 names = ", ".join(sorted(bridges)) or "none"
                 reader.problem(

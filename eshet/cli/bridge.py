@@ -48,6 +48,8 @@ def mqtt(ctx: click.Context, config: Path | None, name: str | None, broker: str 
     discovery. The password is in ESHET_MQTT_PASSWORD, or with the name of the bridge in capitals.
     """
     settings: BridgeSettings = MqttSettings()
+    if broker is not None and config is not None:
+        raise click.UsageError("the broker is in the file of --config: leave out --broker")
     if broker is not None:
         try:
             settings = MqttSettings(broker=BrokerUrl.parse(broker))
@@ -80,11 +82,13 @@ def _chosen(
     if config is None:
         return name or kind, default
     try:
-        text = config.read_text()
+        text = config.read_text(encoding="utf-8")
         reader = TableReader(text, config)
         bridges = read_bridges(reader, parse_toml(text, config))
         if reader.problems:
             raise SettingsError(reader.problems)
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"can't read {config}: {error}") from None
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     found = {each: given for each, given in bridges.items() if given.type == kind}

@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.bridges.bridge import Bridge, make_bridge
 from eshet.bridges.settings import BridgeSettings
 from eshet.client import Client
-from eshet.text import safe_str
+from eshet.text import safe_str, type_name
 from eshet_rules.runner.components import keep_running
 
 __all__ = ["BRIDGE", "Bridges"]
@@ -68,8 +68,8 @@ class Bridges:
             try:
                 bridge = self._bridges[name] = make_bridge(name, settings, client)
                 await bridge.run()
-            except Exception as error:
-                self._errors[name] = safe_str(error)
+            except BaseException as error:
+                self._errors[name] = safe_str(error) or type_name(error)
                 raise
             finally:
                 self._bridges.pop(name, None)
@@ -79,10 +79,10 @@ class Bridges:
 
     async def _stop(self, name: str) -> None:
         _, task = self._running.pop(name)
-        self._errors.pop(name, None)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        self._errors.pop(name, None)
 
     def _report(self, name: str) -> dict[str, Any]:
         settings, bridge = self._wanted[name], self._bridges.get(name)

@@ -1,0 +1,224 @@
+"""`[bridges.NAME]` and `[alias]`: what can be set, and what each mistake says."""
+
+from pathlib import Path
+
+import pytest
+
+from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.names import Alias
+from eshet.bridges.settings import (
+    BrokerUrl,
+    HomeAssistantSettings,
+    MqttSettings,
+    PublishedPath,
+    read_bridges,
+)
+from eshet.settings.table import TableReader
+from eshet.settings.toml import parse_toml
+
+FILE = Path("/rules/eshet-rules.toml")
+
+
+def read(text):
+    """Return the bridges of a file, and its mistakes as texts."""
+    reader = TableReader(text, FILE)
+    bridges = read_bridges(reader, parse_toml(text, FILE))
+    return bridges, [str(problem) for problem in reader.problems]
+
+
+def problem_in(text):
+    """Return the only mistake of a file."""
+    _, problems = read(text)
+    assert len(problems) == 1, problems
+    return problems[0]
+
+
+def mqtt(line):
+    return f'[bridges.z2m]\ntype = "mqtt"\n{line}\n'
+
+
+def test_the_type_is_enough():
+    assert read(mqtt("")) == ({"z2m": MqttSettings()}, [])
+    assert read('[bridges.ha]\ntype = "homeassistant"') == ({"ha": HomeAssistantSettings()}, [])
+    assert read("") == ({}, [])
+
+
+def test_all_settings_are_read():
+    bridges, problems = read("""
+        [bridges.z2m]
+        type = "mqtt"
+        broker = "mqtts://house@broker.lan"
+        password_file = "secrets/mqtt"
+        ca_file = "/etc/ca.pem"
+        client_id = "me"
+        zigbee2mqtt = ["zigbee2mqtt", "upstairs/z2m"]
+        tasmota = false
+        shelly = false
+        discovery = false
+        topics = ["weather/+/rain", "door/#"]
+        confirm = 5
+        stale_after = {"Hall sensor" = 7200}
+        [bridges.z2m.publish."/hall/*"]
+        settable = true
+        unit = "°C"
+        min = 5
+        max = 30
+        step = 0.5
+        options = ["eco"]
+        name = "Target"
+        [alias]
+        "/house/hall/lamp" = "z2m/Hall/lamp"
+        "/house/open" = "not z2m/Door/contact"
+    """)
+    assert problems == []
+    assert bridges["z2m"] == MqttSettings(
+        broker=BrokerUrl("broker.lan", 8883, is_encrypted=True, user="house"),
+        password_file=FILE.parent / "secrets/mqtt",
+        ca_file=Path("/etc/ca.pem"),
+        client_id="me",
+        zigbee2mqtt=("zigbee2mqtt", "upstairs/z2m"),
+        tasmota=False,
+        shelly=False,
+        discovery=(),
+        topics=("weather/+/rain", "door/#"),
+        confirm=5.0,
+        stale_after={"Hall sensor": 7200.0},
+        publish={
+            "/hall/*": PublishedPath(
+                settable=True, name="Target", unit="°C", min=5, max=30, step=0.5, options=("eco",)
+            )
+        },
+        aliases={
+            "Hall/lamp": Alias("/house/hall/lamp"),
+            "Door/contact": Alias("/house/open", is_negated=True),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "broker"),
+    [
+        ("mqtt://localhost", BrokerUrl("localhost", 1883)),
+        ("mqtt://10.0.0.2:1884/", BrokerUrl("10.0.0.2", 1884)),
+        ("mqtts://b", BrokerUrl("b", 8883, is_encrypted=True)),
+        ("mqtt://a%40b@h", BrokerUrl("h", 1883, user="a@b")),
+        ("mqtt://[::1]:5", BrokerUrl("::1", 5)),
+    ],
+)
+def test_the_url_of_a_broker(url, broker):
+    assert BrokerUrl.parse(url) == broker
+
+
+def test_a_broker_is_shown_without_its_user():
+    assert str(BrokerUrl.parse("mqtts://me@[::1]")) == "mqtts://[::1]:8883"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('broker = "localhost"', 'broker: found "localhost"; write the URL of a broker'),
+        ('broker = "mqtt://"', "write the URL of a broker in quotes, without a password"),
+        ('broker = "mqtt://h:99999"', "write the URL of a broker"),
+        ('broker = "mqtt://h/path"', "write the URL of a broker"),
+        ("broker = 5", "found 5; write the URL of a broker"),
+        ('zigbee2mqtt = "z2m/#"', "write a base topic in quotes"),
+        ("zigbee2mqtt = [1]", "write a base topic in quotes"),
+        ("zigbee2mqtt = true", "write a base topic in quotes"),
+        ('tasmota = "no"', "true or false"),
+        ('topics = ["a/#/b"]', "write a list of topics in quotes"),
+        ('topics = ["a", 3]', "write a list of topics in quotes"),
+        ("confirm = -1", "confirm: found -1"),
+        ("confirm = inf", "confirm: found inf"),
+        ("stale_after = 5", "a table of seconds by device"),
+        ('stale_after = {"x" = 0}', "a table of seconds by device"),
+        ('client_id = ""', 'a text in quotes, such as "eshet-house"'),
+        ('brokr = "mqtt://x"', '[bridges.z2m] has no key "brokr"; did you mean "broker"?'),
+        ("aliases = {}", '[bridges.z2m] has no key "aliases"'),
+        ("publish = 3", "publish: found 3; write a table"),
+        ('publish."/x" = 3', 'write a table: [bridges.z2m.publish."/x"]'),
+        ('publish."/x".settable = 1', "true or false"),
+        ('publish."/x".min = "low"', "write a number"),
+        ('publish."/x".colour = 1', 'has no key "colour"'),
+    ],
+)
+def test_a_mistake_names_the_line_and_what_to_write(line, problem):
+    text = problem_in(mqtt(line))
+    assert text.startswith(f"{FILE}:3: bridges.z2m.")
+    assert problem in text
+
+
+@pytest.mark.parametrize("secret", ["password", "token"])
+def test_a_secret_is_not_written_in_the_file_and_not_shown(secret):
+    text = problem_in(mqtt(f'{secret} = "hunter2"'))
+    assert f"write it in another file, {secret}_file, or in the environment variable" in text
+    assert f"ESHET_Z2M_{secret.upper()}" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[bridges.z2m]", ':1: bridges.z2m.type: there is no type; write type = "mqtt" or'),
+        ('[bridges.z2m]\ntype = "mqqt"', ':2: bridges.z2m.type: found "mqqt"; write type ='),
+        ("[bridges.z2m]\ntype = 5", "found 5; write type ="),
+        ('[bridges.z2m]\ntype = ["mqtt"]', "write type ="),
+        ('[bridges]\nz2m = "mqtt"\n', "write a table: [bridges.z2m]"),
+        ("bridges = 5", "found 5; write a table: [bridges]"),
+        ('[bridges."a b"]\ntype = "mqtt"', "write a name of letters A-Z, digits and _"),
+        ('[bridges.ha]\ntype = "homeassistant"\nurl = "ha.local"', "write a URL in quotes"),
+        ('[bridges.ha]\ntype = "homeassistant"\nurl = "http://u:p@h"', "write a URL in quotes"),
+        ('[bridges.ha]\ntype = "homeassistant"\nurl = "http://h:x"', "write a URL in quotes"),
+    ],
+)
+def test_a_wrong_bridge_is_named(text, problem):
+    _, problems = read(text)
+    assert any(problem in each for each in problems), problems
+
+
+def aliased(line):
+    return mqtt(f"[alias]\n{line}")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('"house/x" = "z2m/x"', 'write a path before the =, such as "/house/hall/lamp"'),
+        ('"/x y" = "z2m/x"', "write a path before the ="),
+        ('"/x" = "z2m"', 'found "z2m"; write the bridge and the device'),
+        ('"/x" = "z2m/"', 'found "z2m/"; write the bridge and the device'),
+        ('"/x" = 3', "found 3; write the bridge and the device"),
+        ('"/x" = "zzz/lamp"', "there is no bridge 'zzz'; the bridges of this file are: z2m"),
+    ],
+)
+def test_a_wrong_alias_is_named(line, problem):
+    text = problem_in(aliased(line))
+    assert text.startswith(f"{FILE}:4: alias.")
+    assert problem in text
+
+
+def test_a_device_has_one_alias():
+    text = problem_in(aliased('"/a" = "z2m/lamp"\n"/b" = "not z2m/lamp"'))
+    assert text.startswith(f'{FILE}:5: alias."/b": "not z2m/lamp" is /a already; keep one of both')
+
+
+def test_a_password_is_in_a_file_or_in_the_environment(tmp_path, monkeypatch):
+    file = tmp_path / "password"
+    file.write_text("hunter2\n")
+    assert MqttSettings(password_file=file).password("z2m") == "hunter2"
+    monkeypatch.setenv("ESHET_Z2M_PASSWORD", "hunter3")
+    assert MqttSettings().password("z2m") == "hunter3"
+    assert MqttSettings().password("other") is None
+    assert "hunter" not in repr(MqttSettings(password_file=file))
+    with pytest.raises(BridgeError, match="can't read the secret in"):
+        MqttSettings(password_file=tmp_path / "gone").password("z2m")
+    file.write_bytes(b"\xff")
+    with pytest.raises(BridgeError, match="can't read the secret in"):
+        MqttSettings(password_file=file).password("z2m")
+
+
+def test_a_token_is_needed(monkeypatch):
+    monkeypatch.delenv("ESHET_HA_TOKEN", raising=False)
+    with pytest.raises(BridgeError, match="the bridge ha has no access token: write it in a file"):
+        HomeAssistantSettings().token("ha")
+    monkeypatch.setenv("ESHET_HA_TOKEN", "t")
+    assert HomeAssistantSettings().token("ha") == "t"
