@@ -13,6 +13,7 @@ from eshet.bridges.settings import (
     BrokerUrl,
     HomeAssistantSettings,
     MqttSettings,
+    NotifySettings,
     read_bridges,
 )
 from eshet.cli.running import run
@@ -71,6 +72,19 @@ def homeassistant(ctx: click.Context, config: Path | None, name: str | None, url
     """
     settings = HomeAssistantSettings(url=url)
     _run(ctx.obj, *_chosen(config, name, "homeassistant", settings))
+
+
+@bridge.command()
+@_CONFIG
+@_NAME
+@click.pass_context
+def notify(ctx: click.Context, config: Path | None, name: str | None) -> None:
+    """Register an action that sends notifications, until it is interrupted.
+
+    The URL of the service, such as ntfy://TOPIC, is in ESHET_NOTIFY_URL, or with the name of the
+    bridge in capitals.
+    """
+    _run(ctx.obj, *_chosen(config, name, "notify", NotifySettings()))
 
 
 def _chosen(
