@@ -14,6 +14,7 @@
     homeassistant       the entities and services of a Home Assistant
     mqtt                devices of an MQTT broker: zigbee2mqtt, Tasmota, Shelly, and all others that
                         support Home Assistant's discovery
+    notify              notifications for people, by ntfy and other services
     exceptions          the errors of bridges
 
 A bridge is a client with an id of its own, so that all its states become unknown when it ends. It

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from eshet.bridges.exceptions import BridgeError
-from eshet.bridges.settings import BridgeSettings, HomeAssistantSettings
+from eshet.bridges.settings import BridgeSettings, HomeAssistantSettings, NotifySettings
 from eshet.client import Client
 
 __all__ = ["Bridge", "make_bridge"]
@@ -37,13 +37,18 @@ def make_bridge(name: str, settings: BridgeSettings, client: Client) -> Bridge:
         client: registers the nodes; it must be the bridge's own, and is not closed by it.
 
     Raises:
-        BridgeError: a file in the settings can't be read, or a library is not installed.
+        BridgeError: a file in the settings can't be read, a secret is missing, or a library is not
+            installed.
     """
     try:
         if isinstance(settings, HomeAssistantSettings):
             from eshet.bridges.homeassistant.bridge import HomeAssistantBridge
 
             return HomeAssistantBridge(name, settings, client)
+        if isinstance(settings, NotifySettings):
+            from eshet.bridges.notify.bridge import NotifyBridge
+
+            return NotifyBridge(name, settings, client)
         from eshet.bridges.mqtt.bridge import MqttBridge
 
         return MqttBridge(name, settings, client)

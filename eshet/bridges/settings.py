@@ -31,6 +31,7 @@ __all__ = [
     "BrokerUrl",
     "HomeAssistantSettings",
     "MqttSettings",
+    "NotifySettings",
     "PublishedPath",
     "read_bridges",
 ]
@@ -128,7 +129,7 @@ def _text(value: Any) -> str:
     raise ValueError
 
 
-_TYPE: Final = one_of("mqtt", "homeassistant")
+_TYPE: Final = one_of("mqtt", "homeassistant", "notify")
 _URL: Final = ValueKind('a URL in quotes, such as "http://homeassistant.local:8123"', _http_url)
 _BROKER: Final = ValueKind(
     'the URL of a broker in quotes, without a password, such as "mqtt://localhost" or '
@@ -273,11 +274,50 @@ class HomeAssistantSettings:
         return token
 
 
-BridgeSettings = MqttSettings | HomeAssistantSettings
+@dataclass(frozen=True)
+class NotifySettings:
+    """`[bridges.NAME]` with `type = "notify"`: a service that sends notifications to people.
+
+    Args:
+        type: `"notify"`.
+        url_file: a file with the URL of the service; by default, it is in the environment variable
+            `ESHET_NAME_URL`, with the bridge's name in capitals.
+    """
+
+    type: str = setting(_TYPE, "notify")
+    url_file: Path | None = setting(PATH, None)
+    aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
+    """Always without effect: there are no devices."""
+
+    @property
+    def address(self) -> str:
+        """What to show in place of the URL, which is a secret."""
+        return "notifications"
+
+    def url(self, name: str) -> str:
+        """Return the URL of the service.
+
+        Args:
+            name: of the bridge.
+
+        Raises:
+            BridgeError: there is none, or the file can't be read.
+        """
+        url = _secret(self.url_file, f"ESHET_{name.upper()}_URL")
+        if not url:
+            raise BridgeError(
+                f"the bridge {name} has no URL: write it in a file, url_file, or in "
+                f"ESHET_{name.upper()}_URL, such as ntfy://TOPIC"
+            )
+        return url
+
+
+BridgeSettings = MqttSettings | HomeAssistantSettings | NotifySettings
 
 _TYPES: Final[Mapping[object, type[BridgeSettings]]] = {
     "mqtt": MqttSettings,
     "homeassistant": HomeAssistantSettings,
+    "notify": NotifySettings,
 }
 
 
@@ -307,7 +347,8 @@ def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSetting
             reader.problem(keys, "write a name of letters A-Z, digits and _")
             continue
         given = dict(reader.table(keys, table))
-        for secret in ("password", "token"):
+        secrets = ("password", "token", *(["url"] if given.get("type") == "notify" else []))
+        for secret in secrets:
             if given.pop(secret, None) is not None:
                 reader.problem(
                     (*keys, secret),

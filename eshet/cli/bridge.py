@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -13,13 +15,16 @@ from eshet.bridges.settings import (
     BrokerUrl,
     HomeAssistantSettings,
     MqttSettings,
+    NotifySettings,
     read_bridges,
 )
 from eshet.cli.running import run
 from eshet.client import Client
+from eshet.program import printable
 from eshet.settings.problem import SettingsError
 from eshet.settings.table import TableReader
 from eshet.settings.toml import parse_toml
+from eshet.text import shorten
 
 __all__ = ["bridge"]
 
@@ -29,6 +34,12 @@ _CONFIG = click.option(
     help="A configuration file with [bridges.NAME].",
 )
 _NAME = click.option("--name", help="The name of the bridge. [default: the only one of the file]")
+_BROKER = click.option(
+    "--broker", help="The broker's URL, such as mqtt://localhost; without --config."
+)
+
+_SUFFIX: Final = "-retained-commands"
+"""Of the client id, as a bridge with the same configuration may be running."""
 
 
 @click.group("bridge")
@@ -39,7 +50,7 @@ def bridge() -> None:
 @bridge.command()
 @_CONFIG
 @_NAME
-@click.option("--broker", help="The broker's URL, such as mqtt://localhost; without --config.")
+@_BROKER
 @click.pass_context
 def mqtt(ctx: click.Context, config: Path | None, name: str | None, broker: str | None) -> None:
     """Show the devices of an MQTT broker, until it is interrupted.
@@ -47,17 +58,7 @@ def mqtt(ctx: click.Context, config: Path | None, name: str | None, broker: str 
     Without --config, all defaults apply: zigbee2mqtt, Tasmota, Shelly and Home Assistant's
     discovery. The password is in ESHET_MQTT_PASSWORD, or with the name of the bridge in capitals.
     """
-    settings: BridgeSettings = MqttSettings()
-    if broker is not None and config is not None:
-        raise click.UsageError("the broker is in the file of --config: leave out --broker")
-    if broker is not None:
-        try:
-            settings = MqttSettings(broker=BrokerUrl.parse(broker))
-        except ValueError:
-            raise click.BadParameter(
-                "write a URL without a password, such as mqtt://localhost or mqtts://house@broker"
-            ) from None
-    _run(ctx.obj, *_chosen(config, name, "mqtt", settings))
+    _run(ctx.obj, *_chosen(config, name, "mqtt", _mqtt_settings(broker, config)))
 
 
 @bridge.command()
@@ -73,6 +74,95 @@ def homeassistant(ctx: click.Context, config: Path | None, name: str | None, url
     """
     settings = HomeAssistantSettings(url=url)
     _run(ctx.obj, *_chosen(config, name, "homeassistant", settings))
+
+
+@bridge.command()
+@_CONFIG
+@_NAME
+@click.pass_context
+def notify(ctx: click.Context, config: Path | None, name: str | None) -> None:
+    """Register an action that sends notifications, until it is interrupted.
+
+    The URL of the service, such as ntfy://TOPIC, is in ESHET_NOTIFY_URL, or with the name of the
+    bridge in capitals.
+    """
+    _run(ctx.obj, *_chosen(config, name, "notify", NotifySettings()))
+
+
+@bridge.command("retained-commands")
+@_CONFIG
+@_NAME
+@_BROKER
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 600),
+    default=2.0,
+    show_default=True,
+    help="How long to wait for messages.",
+)
+@click.option(
+    "--clear", "clears", is_flag=True, help="Remove them from the broker, after a question."
+)
+@click.option("--yes", is_flag=True, help="Answer the question with yes.")
+def retained_commands(
+    config: Path | None,
+    name: str | None,
+    broker: str | None,
+    seconds: float,
+    clears: bool,
+    yes: bool,
+) -> None:
+    """List commands that the MQTT broker has stored.
+
+    A broker sends a retained command again whenever its device connects: lamps come on by
+    themselves. With each goes what to do, so that it does not come again.
+
+    Connects as the bridge with this configuration does, beside it.
+    """
+    from eshet.bridges.mqtt.bridge import make_broker
+    from eshet.bridges.mqtt.retained import RetainedCommand, clear, find_commands, read_retained
+
+    name, settings = _chosen(config, name, "mqtt", _mqtt_settings(broker, config))
+    assert isinstance(settings, MqttSettings)  # noqa: S101 - what `_chosen` was asked for
+    found: list[RetainedCommand] = []
+
+    async def find() -> None:
+        broker = make_broker(name, settings, _SUFFIX)
+        found.extend(find_commands(await read_retained(broker, seconds), settings))
+
+    async def remove() -> None:
+        await clear(make_broker(name, settings, _SUFFIX), found)
+
+    run(find())
+    for command in found:
+        payload = shorten(command.payload.decode(errors="replace"), 200)
+        click.echo(printable(f"{command.topic}  {payload}"))
+        click.echo(printable(f"    {command.family}: {command.advice}"))
+    if not found:
+        click.echo(f"no retained commands on {settings.address}", err=True)
+    elif not clears:
+        click.echo(f"{_count(found)}; remove with --clear", err=True)
+    elif yes or click.confirm(f"Remove {_count(found)} from {settings.address}?", err=True):
+        run(remove())
+        click.echo(f"removed {_count(found)}", err=True)
+
+
+def _count(commands: Sequence[object]) -> str:
+    return f"{len(commands)} retained command{'' if len(commands) == 1 else 's'}"
+
+
+def _mqtt_settings(broker: str | None, config: Path | None) -> MqttSettings:
+    """Return the settings of a bridge without a configuration."""
+    if broker is None:
+        return MqttSettings()
+    if config is not None:
+        raise click.UsageError("the broker is in the file of --config: leave out --broker")
+    try:
+        return MqttSettings(broker=BrokerUrl.parse(broker))
+    except ValueError:
+        raise click.BadParameter(
+            "write a URL without a password, such as mqtt://localhost or mqtts://house@broker"
+        ) from None
 
 
 def _chosen(

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.publish
 import pytest
 import trustme
 
@@ -79,6 +80,12 @@ class Mosquitto:
         if process is not None:
             process.kill()
             process.communicate()
+
+    def publish_retained(self, topic: str, payload: str) -> None:
+        """Publish a retained message as a device does."""
+        paho.mqtt.publish.single(
+            topic, payload, qos=1, retain=True, hostname="127.0.0.1", port=self.port
+        )
 
     def freeze(self) -> None:
         """Stop its process: connections stay open, and nothing is answered."""

@@ -11,6 +11,7 @@
     templates        the templates in these announcements
     raw_topics       messages of chosen topics as they are
     publishing       publishes chosen nodes of the server on the broker
+    retained         finds commands that the broker has stored, and sends again and again
     json_text        JSON in messages
     connection       keeps a bridge connected: backoff, subscriptions, commands that expire
     receiver         passes messages to the handlers of subscriptions, in turns

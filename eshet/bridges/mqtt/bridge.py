@@ -31,7 +31,7 @@ from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
 from eshet.text import first_names
 
-__all__ = ["MqttBridge"]
+__all__ = ["MqttBridge", "make_broker"]
 
 _log: Final = logging.getLogger("eshet.bridges")
 
@@ -71,7 +71,7 @@ class MqttBridge:
             stale_after=settings.stale_after,
         )
         self.connection: Final = MqttConnection(
-            broker or _broker(name, settings),
+            broker or make_broker(name, settings),
             will=Message(f"eshet/{name}/bridge", b"offline", retained=True, qos=1),
         )
         self._going_offline: asyncio.TimerHandle | None = None
@@ -220,7 +220,17 @@ class MqttBridge:
         }
 
 
-def _broker(name: str, settings: MqttSettings) -> Broker:
+def make_broker(name: str, settings: MqttSettings, suffix: str = "") -> Broker:
+    """Return the broker of a bridge, not connected.
+
+    Args:
+        name: of the bridge.
+        settings: its settings.
+        suffix: is added to the client id, so that the bridge itself is not disconnected.
+
+    Raises:
+        BridgeError: a file in the settings can't be read.
+    """
     url = settings.broker
     context: ssl.SSLContext | None = None
     if url.is_encrypted:
@@ -233,7 +243,7 @@ def _broker(name: str, settings: MqttSettings) -> Broker:
         credentials = Credentials(url.user, settings.password(name))
     return PahoBroker(
         Address(url.host, url.port),
-        client_id=settings.client_id or f"eshet-{socket.gethostname()}-{name}",
+        client_id=(settings.client_id or f"eshet-{socket.gethostname()}-{name}") + suffix,
         credentials=credentials,
         tls=context,
     )
