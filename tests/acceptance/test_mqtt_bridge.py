@@ -108,6 +108,7 @@ async def devices(port: int) -> AsyncIterator[Zigbee2Mqtt]:
     task = asyncio.ensure_future(playing.connection.run())
     try:
         await playing.describe()
+        await playing.publish("Lamp", playing.state, retained=True)
         yield playing
     finally:
         task.cancel()
@@ -151,7 +152,7 @@ def test_a_lamp_is_set_and_reports_across_an_outage_of_the_broker(
             async with Client(server=server) as client, devices(broker.port) as zigbee:
                 lamp = Observer(client, "/mqtt/outage/Lamp")
                 await lamp.observe("state")
-                await lamp.until("state", False)  # the bridge has asked for it
+                await lamp.until("state", False)
                 await client.set("/mqtt/outage/Lamp/state", True)
                 await lamp.until("state", True)
                 broker.kill()
