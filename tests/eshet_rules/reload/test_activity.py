@@ -8,6 +8,7 @@ import pytest
 
 from eshet import Client
 from eshet.server import Server
+from eshet_rules.config import RuleSettings
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload import checkpoint_writer
 from eshet_rules.reload.checkpoint import Checkpoint
@@ -228,3 +229,15 @@ def test_a_callback_that_waited_long_for_its_turn_counts_when_it_runs(in_house):
         assert house.kept() == [1]
 
     in_house(change)
+
+
+def test_the_report_of_a_disabled_rule_is_right_though_reports_were_made_while_it_ended(in_house):
+    async def disable(house):
+        house.reloader.configure(lambda rule: RuleSettings(disabled="by command"))
+        following = asyncio.create_task(house.reloader.follow())
+        while not following.done():
+            house.reloader.reports()
+            await asyncio.sleep(0)
+        assert [each.status.why for each in house.reloader.reports()] == ["by command"] * 2
+
+    in_house(disable)
