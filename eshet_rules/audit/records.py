@@ -979,7 +979,7 @@ class TrailNotWritten(_Trail, kw_only=True):
 
 @_event("trail.moved", "the trail was moved or deleted", level="error")
 class TrailMoved(_Trail, kw_only=True):
-    """The file of the trail was moved or deleted; a new one was begun."""
+    """The file of the trail was moved, deleted or truncated; the trail continues at its path."""
 
 
 @_event("trail.not_closed", "can't close a file of the trail", level="error")

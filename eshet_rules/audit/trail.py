@@ -8,8 +8,8 @@ open file and closed ones beside it, which are compressed:
     trail-000002-20261125T032241.jsonl.zst            closed; named by its number and its first time
     trail-000001-20261124T000000.jsonl.zst
 
-If the open file is moved or deleted, the trail continues in a new file at its path, which has a
-record of the gap.
+If the open file is moved, deleted or truncated, the trail continues in a file at its path, which
+has a record of the gap.
 
 Invariants: the open file ends with a complete line after each `append`, even after a failed one,
 provided that the system can truncate it.
@@ -168,8 +168,9 @@ class Trail:
         """Flush and close; if records were lost, try once more to write a record of the gap."""
         self.flush()
         with self._lock:
-            if self._lost:
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                self._leave_if_moved()  # perhaps since the last check, up to a second ago
+                if self._lost:
                     self._prepare(wall_stamp(), 0)
             fd, self._fd = self._fd, None
             if fd is not None:
@@ -218,12 +219,16 @@ class Trail:
         self._prepared_for = time[:_SECOND]
 
     def _leave_if_moved(self) -> None:
-        """Close the file if it is no longer at its path, and count its records as lost."""
-        if self._fd is None or self._identity is None or _identity_at(self.file) == self._identity:
+        """Close the file if its records are no longer at its path, and count them as lost."""
+        if self._fd is None or self._identity is None:
+            return
+        identity, size = _identity_at(self.file)
+        if identity == self._identity and size >= self._size:
             return
         fd, self._fd, self._torn = self._fd, None, False
         os.close(fd)
-        self._lost_because = "the file was moved or deleted, and these records with it"
+        change = "truncated" if identity == self._identity else "moved or deleted"
+        self._lost_because = f"the file was {change}, and these records with it"
         error = "the trail continues in a new file"
         self._problems.append(TrailMoved(error=error, file=str(self.file)))
         self._lose(self._begun, self._count)
@@ -329,13 +334,13 @@ class Trail:
                 self._lost = lost  # the report itself does not count as a lost record
 
 
-def _identity_at(file: Path) -> tuple[int, int] | None:
-    """Return the device and inode of the file at a path; None if there is none."""
+def _identity_at(file: Path) -> tuple[tuple[int, int] | None, int]:
+    """Return the device and inode of the file at a path, None if there is none; and its size."""
     try:
         status = os.lstat(file)
     except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return None, 0
+    return (status.st_dev, status.st_ino), status.st_size
 
 
 def _opened(file: Path) -> int:

@@ -288,7 +288,6 @@ class ModuleInstance:
             settings: returns the present settings of a rule.
         """
         self._settings = settings
-        self._scope.note_activity()
         for rule in self.version.rules.values():
             why = settings(self._full_name(rule)).disabled
             if why is None and rule.name in self._disabled:
@@ -299,6 +298,7 @@ class ModuleInstance:
                     self._kept_by_disabled[rule.name] = self._rules[rule.name].kept()
                 await self._stop(rule.name, Reason.DISABLED)
                 self._disabled[rule.name] = why, wall_now(UTC)
+                self._scope.note_activity()  # now, as there may have been reports while it ended
                 emit(self._log, RuleDisabled(rule=self._full_name(rule), why=why))
 
     async def restart(self, name: str, kept: Mapping[str, Any] = MappingProxyType({})) -> None:

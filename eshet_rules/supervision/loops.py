@@ -8,7 +8,6 @@ Only inputs count: a rule that acts on a timer ten times a second is not a cycle
 receives a hundred inputs with the same cause.
 """
 
-import itertools
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -59,7 +58,7 @@ class Loops:
     def __init__(self) -> None:
         # For each cause: the last inputs, by rule, of its chain up to and including that cause.
         self._inputs: dict[str, Mapping[str, _Input] | _First] = {}
-        self._earlier: dict[str, Mapping[str, _Input]] = {}  # dropped when `_inputs` is full
+        self._earlier: dict[str, Mapping[str, _Input] | _First] = {}  # of the causes before those
 
     def on_input(
         self, cause: Cause, rule: str, limits: RuleLimits, now: float
@@ -75,7 +74,8 @@ class Loops:
         Returns:
             An error if the chain has completed too many rounds; else None.
         """
-        if cause.parent is None and cause.id not in self._inputs:
+        key = cause.id
+        if cause.parent is None and key not in self._inputs and key not in self._earlier:
             self._keep(cause, (rule, now))
             return None
         inputs = self._inputs_so_far(cause)
@@ -88,7 +88,8 @@ class Loops:
         if rounds < limits.loop_rounds:
             return None
         cycle = self._cycle(cause, rule)
-        self._inputs.clear()  # other chains in the same cycle are cut with it, or counted from 0
+        # Other chains in the same cycle are cut with it, or counted from 0.
+        self._inputs, self._earlier = {}, {}
         return LoopOfRules(rule, cycle, rounds, now - times[0])
 
     def _inputs_so_far(self, cause: Cause) -> Mapping[str, _Input]:
@@ -98,18 +99,17 @@ class Loops:
         return {}
 
     def _inputs_of(self, cause: Cause) -> Mapping[str, _Input]:
-        inputs = self._inputs.get(cause.id, {})
+        inputs = self._inputs.get(cause.id) or self._earlier.get(cause.id, {})
         if isinstance(inputs, tuple):
             rule, time = inputs
             return {rule: _Input(cause.id, (time,))}
         return inputs
 
     def _keep(self, cause: Cause, inputs: Mapping[str, _Input] | _First) -> None:
+        if len(self._inputs) >= _MOST and cause.id not in self._inputs:
+            # All at once: a dict takes long to find its oldest key after deletions.
+            self._inputs, self._earlier = {}, self._inputs
         self._inputs[cause.id] = inputs
-        if len(self._inputs) > _MOST:
-            # Half of them at once: a dict takes long to find its first key after deletions.
-            for oldest in list(itertools.islice(self._inputs, _MOST // 2)):
-                del self._inputs[oldest]
 
     def _cycle(self, cause: Cause, rule: str) -> list[str]:
         """Return the paths of the last round, each with the rules that received it as an input."""

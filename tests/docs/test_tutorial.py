@@ -1,19 +1,27 @@
 """The test in the tutorial is saved and run as a reader would."""
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "first-rule.md"
+ROOT = Path(__file__).parents[2]
+TUTORIAL = ROOT / "docs" / "tutorial" / "first-rule.md"
 
 
-def test_the_test_of_the_tutorial_passes(tmp_path):
+def save(folder):
+    """Save the rule and its test."""
     blocks = re.findall(r"^```python\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
     [rule] = [block for block in blocks if "@rule" in block]
     [test] = [block for block in blocks if "def test_" in block]
-    (tmp_path / "hall.py").write_text(rule)
-    (tmp_path / "test_hall.py").write_text(f"from hall import hall_light\n{test}")
+    (folder / "hall.py").write_text(rule)
+    (folder / "test_hall.py").write_text(f"from hall import hall_light\n{test}")
+
+
+def test_the_test_of_the_tutorial_passes(tmp_path):
+    save(tmp_path)
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         capture_output=True,
@@ -22,4 +30,22 @@ def test_the_test_of_the_tutorial_passes(tmp_path):
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 passed" in ran.stdout
+
+
+def test_it_passes_in_a_clone_by_the_commands_of_the_tutorial(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "my-house").mkdir()
+    save(tmp_path / "my-house")
+    blocks = re.findall(r"^```console\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
+    [block] = [block for block in blocks if "pytest my-house" in block]
+    ran = None
+    for typed in re.findall(r"^\$ (.*)$", block, re.MULTILINE):
+        if "pip install" not in typed:
+            words = shlex.split(typed.replace(".venv/bin/python", shlex.quote(sys.executable)))
+            ran = subprocess.run(  # noqa: S603
+                words, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+            )
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran is not None
     assert "1 passed" in ran.stdout

@@ -98,6 +98,7 @@ class FairQueue(deque[asyncio.Handle]):
         super().extend(runners)
         share = SHARE if len(self._later) > 1 else MUCH
         for owner, waiting in list(self._later.items()):
+            _note_activity(waiting[0])  # again: they may have waited for many rounds
             for _ in range(min(share, len(waiting))):
                 self._last = waiting.popleft()
                 super().append(self._last)
@@ -290,6 +291,13 @@ def _step_of(error: BaseException) -> asyncio.Handle | None:
             step: asyncio.Handle = frame.f_locals["self"]
             return step
     return None
+
+
+def _note_activity(handle: asyncio.Handle) -> None:
+    """Note that the scope of a handle is going to be active."""
+    scope = current_scope(context_of(handle))
+    if scope is not None:
+        scope.note_activity()
 
 
 def _rule_of_handle(handle: Any) -> object:

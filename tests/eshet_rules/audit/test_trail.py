@@ -545,6 +545,26 @@ class TestMoved:
         assert gap["lost"] == 2  # "trail.started", and 1
         assert "moved or deleted" in gap["error"]
 
+    @pytest.mark.parametrize("change", GONE)
+    def test_a_change_shortly_before_the_end_is_recorded_at_the_end(self, bench, tmp_path, change):
+        assert bench.append(1)
+        change(bench, tmp_path / "aside")
+        bench.trail.close()
+        assert bench.events() == ["trail.started", "trail.records_lost"]
+        assert bench.records()[1]["lost"] == 2
+        assert [event for event, _ in bench.problems] == ["trail.moved"]
+
+    def test_one_that_was_truncated_is_gone_on_with_after_a_record_of_the_gap(self, bench):
+        assert bench.append(1)
+        assert bench.append(2)
+        os.truncate(bench.file, 0)
+        assert bench.append(3)
+        assert bench.numbers() == [3]
+        gap = bench.records()[1]
+        assert bench.events()[:2] == ["trail.started", "trail.records_lost"]
+        assert gap["lost"] == 3
+        assert "truncated" in gap["error"]
+
     def test_one_that_was_replaced_is_gone_on_with(self, bench, tmp_path):
         assert bench.append(1)
         replace_file(bench, tmp_path / "aside")

@@ -8,12 +8,13 @@ import pytest
 
 from eshet import Client
 from eshet.server import Server
+from eshet_rules.config import RuleSettings
 from eshet_rules.modules.importer import Importer
 from eshet_rules.reload import checkpoint_writer
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
-from eshet_rules.supervision.guard.rule_loop import RuleLoop
+from eshet_rules.supervision.guard.rule_loop import MUCH, RuleLoop
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
 
@@ -200,3 +201,43 @@ def test_a_report_is_made_again_after_the_activity_that_it_was_made_in(in_house)
         assert house.reloader.reports() is third
 
     in_house(call)
+
+
+def test_a_callback_that_waited_long_for_its_turn_counts_when_it_runs(in_house):
+    async def change(house):
+        module = house.reloader.instances["hall"].version.module
+        [total] = module.hall_total
+        reader = house.reloader.activity.reader()
+        [rule] = (each for each in house.reloader.supervised() if each.name == "hall.hall")
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def change_in_place():
+            total.value.append(1)
+            done.set()
+
+        total.value = []
+        await house.settle()
+        with rule.attempt_scope.active():
+            for _ in range(10 * MUCH):
+                loop.call_soon(int)
+            loop.call_soon(change_in_place)
+        while not done.is_set():
+            active = reader.look()
+            await asyncio.sleep(0)
+        assert "hall" in active | reader.look()
+        await house.writer.write()
+        assert house.kept() == [1]
+
+    in_house(change)
+
+
+def test_the_report_of_a_disabled_rule_is_right_though_reports_were_made_while_it_ended(in_house):
+    async def disable(house):
+        house.reloader.configure(lambda rule: RuleSettings(disabled="by command"))
+        following = asyncio.create_task(house.reloader.follow())
+        while not following.done():
+            house.reloader.reports()
+            await asyncio.sleep(0)
+        assert [each.status.why for each in house.reloader.reports()] == ["by command"] * 2
+
+    in_house(disable)

@@ -104,6 +104,18 @@ def test_the_number_of_remembered_inputs_is_limited():
     assert len(loops._inputs) <= 4096
 
 
+def test_a_loop_is_told_though_two_thousand_other_inputs_come_between_its_steps():
+    loops, cause, told = Loops(), None, []
+    for step in range(12):
+        cause = chain(("/a", "/b")[step % 2], after=cause)
+        told.append(loops.on_input(cause, ("hall.x", "bath.y")[step % 2], LIMITS, 0))
+        for other in range(2000):
+            loops.on_input(chain(f"/{step}/{other}"), "flood.z", LIMITS, 0)
+    assert told[:10] == [None] * 10
+    assert told[10] is not None
+    assert told[10].rule == "hall.x"
+
+
 # --- in a house ---------------------------------------------------------------------------------
 
 PING = """
