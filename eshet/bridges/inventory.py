@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 from eshet import codec
+from eshet.bridges.exceptions import NotAllowed
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
 from eshet.text import shorten
@@ -28,7 +29,7 @@ _MAX_TEXT: Final = 200
 T = TypeVar("T")
 
 
-def page(tree: DeviceTree, start: int = 0) -> dict[str, Any]:
+def page(tree: DeviceTree, start: object = 0) -> dict[str, Any]:
     """Return some of the devices.
 
     Args:
@@ -39,7 +40,12 @@ def page(tree: DeviceTree, start: int = 0) -> dict[str, Any]:
         `devices`, a list of maps, and `next`, the number of the first device of the next page; None
         after the last one. Of a device with very many nodes, some are not listed; `unlisted` is
         their number.
+
+    Raises:
+        NotAllowed: `start` is no such number.
     """
+    if not isinstance(start, int) or start < 0:
+        raise NotAllowed(start, "the number of a device; 0 for the first one")
     rows: list[dict[str, Any]] = []
     size = 0
     devices = sorted(

@@ -187,6 +187,10 @@ class PublishedDevice:
     def remove(self) -> None:
         """Unregister all nodes."""
         self.stop()
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """Unregister all nodes; `declare` registers them again, with their values."""
         self._register({})
 
     def stop(self) -> None:

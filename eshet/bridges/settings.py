@@ -20,7 +20,6 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from eshet.bridges.exceptions import BridgeError
-from eshet.bridges.mqtt.filters import check_filter
 from eshet.bridges.names import Alias
 from eshet.paths import is_path
 from eshet.settings.kinds import FLAG, LONGEST_TIME, PATH, TEXTS, ValueKind, one_of, seconds, show
@@ -105,7 +104,10 @@ def _topics(value: Any) -> tuple[str, ...]:
 def _filters(value: Any) -> tuple[str, ...]:
     filters = TEXTS.read(value)
     for each in filters:
-        check_filter(each)
+        levels = each.split("/")
+        has_more = any(len(level) > 1 and set(level) & set("+#") for level in levels)
+        if not each or "\0" in each or has_more or "#" in levels[:-1]:
+            raise ValueError
     return tuple(filters)
 
 

@@ -85,6 +85,13 @@ class DeviceTree:
             self._forget(published.directory, key)
             published.remove()
 
+    def release(self, key: str) -> None:
+        """Unregister the nodes of a device until it is put again, so that others get its path."""
+        published = self.devices.get(key)
+        if published is not None:
+            self._forget(published.directory, key)
+            published.withdraw()
+
     def set_reachable(self, reachable: bool) -> None:
         """Show the values of all devices, or make them unknown; see `reachable`."""
         if reachable is not self.reachable:

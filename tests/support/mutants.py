@@ -27,8 +27,14 @@ ROOT: Final = Path(__file__).parents[2]
 
 MODULES: Final = (
     "eshet/bridges/mqtt/connection.py",
+    "eshet/bridges/mqtt/discovery/components.py",
+    "eshet/bridges/mqtt/discovery/reader.py",
+    "eshet/bridges/mqtt/exposes.py",
     "eshet/bridges/mqtt/inbox.py",
     "eshet/bridges/mqtt/receiver.py",
+    "eshet/bridges/mqtt/shelly_rpc.py",
+    "eshet/bridges/mqtt/tasmota.py",
+    "eshet/bridges/mqtt/zigbee2mqtt.py",
     "eshet/client/connection_manager.py",
     "eshet/client/registrations.py",
     "eshet/client/session.py",

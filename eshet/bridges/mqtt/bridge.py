@@ -75,6 +75,7 @@ class MqttBridge:
             will=Message(f"eshet/{name}/bridge", b"offline", retained=True, qos=1),
         )
         self._going_offline: asyncio.TimerHandle | None = None
+        self._is_shown: bool | None = None
         self._info: Mapping[str, Any] = {}
         self._connection_changed: Final = asyncio.Event()
 
@@ -160,6 +161,9 @@ class MqttBridge:
     def _show(self, is_online: bool) -> None:
         self.tree.set_reachable(is_online)
         self._connection_changed.set()
+        if is_online is self._is_shown:
+            return
+        self._is_shown = is_online
         changing = self._client.state_changed(f"{self._directory}/bridge/online", is_online)
         _ = self.tree.registrations.start(changing)
 

@@ -229,6 +229,11 @@ class Zigbee2Mqtt:
             self._tree.remove(key)
         for address, description in wanted.items():
             known = self._known.get(address)
+            if known is not None and known.name != description.name:
+                # First of all: two devices may have exchanged their names.
+                self._tree.release(known.published.declared.key)
+        for address, description in wanted.items():
+            known = self._known.get(address)
             if known is None or known.description != description:
                 self._put(address, description)
             elif known.subscribed != self._subscribed(known.published, description.name):

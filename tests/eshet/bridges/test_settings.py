@@ -158,7 +158,7 @@ def test_a_secret_is_not_written_in_the_file_and_not_shown(secret):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[bridges.z2m]", ':1: bridges.z2m.type: there is no type; write type = "mqtt",'),
+        ("[bridges.z2m]", ':1: bridges.z2m.type: there is no type; write type = "mqtt", '),
         ('[bridges.z2m]\ntype = "mqqt"', ':2: bridges.z2m.type: found "mqqt"; write type ='),
         ("[bridges.z2m]\ntype = 5", "found 5; write type ="),
         ('[bridges.z2m]\ntype = ["mqtt"]', "write type ="),

@@ -308,6 +308,18 @@ async def test_a_renamed_device_moves_and_keeps_its_values(z2m):
     assert (await z2m.get("Kuche/Lampe/info"))["name"] == "Küche/Lampe"
 
 
+async def test_two_devices_exchange_their_names_at_once(z2m):
+    await z2m.publish(f"{BASE}/Front door", {"contact": True, "battery": 5})
+    await z2m.publish(f"{BASE}/Remote", {"battery": 9})
+    remote, door = ({**REMOTE, "friendly_name": "Front door"}, {**DOOR, "friendly_name": "Remote"})
+    await declare(z2m, remote, door)
+    assert await z2m.get("Front_door/battery") == 9
+    assert await z2m.get("Front_door/contact") == "path_not_found"
+    assert await z2m.get("Remote/contact") is True
+    await z2m.publish(f"{BASE}/Remote", {"contact": False})
+    assert await z2m.get("Remote/contact") is False
+
+
 async def test_a_removed_or_disabled_device_is_gone(z2m):
     await z2m.hear("Hall_lamp/state")
     await z2m.publish(f"{BASE}/Hall lamp", {"state": "ON"})
