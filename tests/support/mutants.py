@@ -27,7 +27,9 @@ ROOT: Final = Path(__file__).parents[2]
 
 MODULES: Final = (
     "eshet/bridges/mqtt/connection.py",
-    "eshet/bridges/mqtt/discovery/components.py",
+    "eshet/bridges/mqtt/discovery/appliances.py",
+    "eshet/bridges/mqtt/discovery/entity.py",
+    "eshet/bridges/mqtt/discovery/lights.py",
     "eshet/bridges/mqtt/discovery/reader.py",
     "eshet/bridges/mqtt/exposes.py",
     "eshet/bridges/mqtt/inbox.py",

@@ -3,6 +3,10 @@
 config         the JSON of announcements: topics and abbreviations
 abbreviations  the abbreviations of options, as data
 components     what each component has, from its options
+single         components of one value
+lights         lights
+appliances     covers, climate devices, locks and fans
+options        what options have in common: topics, templates, texts for values
 parts          values, commands and triggers of an entity
 entity         an entity, between its topics and its device
 availability   whether an entity is available

@@ -362,3 +362,19 @@ async def test_an_event_has_one_of_its_types(house, caplog):
     await house.publish("bell", {"event_type": "hold"})
     assert house.heard == [("Node/Bell", "ring"), ("Node/Bell", "hold")]
     assert caplog.messages == ["bell: the event_type 'sing', which is not declared"]
+
+
+async def test_malformed_announcements_are_named_once_each_until_they_are_right(house, caplog):
+    for _ in range(2):
+        for topic in ("sensor/a", "sensor/b"):
+            await announce(house, topic, [])
+    problem = "the message is not a JSON object"
+    assert caplog.messages == [
+        f"homeassistant/sensor/a/config: {problem}",
+        f"homeassistant/sensor/b/config: {problem}",
+    ]
+    await announce(house, "sensor/a", sensor())
+    await announce(house, "sensor/a", [])
+    await house.publish("node/t", "1")
+    assert await house.get("Node/Temperature") == 1
+    assert len(caplog.messages) == 3
