@@ -288,7 +288,7 @@ class PublishedDevice:
         try:
             await self._tree.client.state_changed(path, value)
         except EshetError as error:
-            _log.warning("%s: %s", path, error)
+            self._on_unsendable(path, value, error)
 
     async def _emit_later(self, path: str, payload: object) -> None:
         client = self._tree.client

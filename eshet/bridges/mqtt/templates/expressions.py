@@ -167,19 +167,19 @@ class _Parser:
         return left
 
     def _product(self) -> Expression:
-        left = self._sign()
+        left = self._filtered()
         while operator := self._take("*", "/", "//", "%"):
-            left = _binary(_ARITHMETIC[operator], left, self._sign())
+            left = _binary(_ARITHMETIC[operator], left, self._filtered())
         return left
 
     def _sign(self) -> Expression:
         if self._take("-"):
             negated = self._sign()
             return lambda variables: -number(defined(negated(variables)))
-        return self._filtered()
+        return self._item()
 
     def _filtered(self) -> Expression:
-        value = self._item()
+        value = self._sign()
         while self._take("|"):
             name = self._name()
             apply = FILTERS.get(name)

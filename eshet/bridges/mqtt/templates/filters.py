@@ -34,7 +34,7 @@ def _default(value: Any, other: Any = "", if_false: Any = False) -> Any:
 def _converted(convert: Callable[[Any], Any], value: Any, default: Any) -> Any:
     try:
         return convert(defined(value))
-    except (TypeError, ValueError, MissingValue):
+    except (LookupError, MissingValue, OverflowError, TypeError, ValueError):
         if default is _RAISE:
             raise
         return default
@@ -62,13 +62,13 @@ def _bool(value: Any, default: Any = _RAISE) -> Any:
 
 
 def _truncate(
-    value: Any, length: Any = 255, cut_words: Any = False, end: Any = "...", _: Any = None
+    value: Any, length: Any = 255, cut_words: Any = False, end: Any = "...", leeway: Any = 5
 ) -> str:
     text = str(defined(value))
-    if len(text) <= length:
+    if len(text) <= length + leeway:
         return text
     kept = text[: max(length - len(end), 0)]
-    return f"{kept if cut_words else kept.rpartition(' ')[0] or kept}{end}"
+    return f"{kept if cut_words else kept.rsplit(' ', 1)[0]}{end}"
 
 
 def _join(value: Any, by: Any = "") -> str:

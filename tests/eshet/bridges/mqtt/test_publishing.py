@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from eshet import Client, Unknown
+from eshet import Client, ErrorValue, Unknown
 from eshet.bridges.settings import PublishedPath
 from tests.support.bridged import bridged_house
 
@@ -256,3 +256,47 @@ async def test_a_number_that_json_can_not_hold_is_unknown(published):
     await published.state("/hall/any", float("nan"))
     assert published.sent("/hall/any") == []
     assert published.sent("/hall/any/online") == ["offline"]
+
+
+async def test_a_retained_press_is_ignored_and_removed(published):
+    pressed = []
+
+    async def press():
+        pressed.append(1)
+
+    await published.house.publish(f"{BASE}/hall/press/set", "PRESS", retained=True)
+    await published.owner.action_register("/hall/press", press)
+    await published.house.advance(2)
+    assert pressed == []
+    assert f"{BASE}/hall/press/set" not in published.house.broker.retained
+
+
+async def test_of_very_many_events_the_last_are_published(published, advance, caplog):
+    await published.owner.event_register("/hall/bell")
+    await advance(2)
+    published.house.broker.pause()
+    for number in range(1500):
+        await published.owner.event_emit("/hall/bell", number)
+    published.house.broker.proceed()
+    await advance(1)
+    numbers = [event["payload"] for event in published.sent("/hall/bell")]
+    assert numbers[-1000:] == list(range(500, 1500))
+    assert caplog.messages == ["bridge house: too many events: the oldest are dropped"]
+
+
+async def test_a_node_that_is_gone_before_it_is_published_disturbs_no_other(
+    published, monkeypatch, caplog
+):
+    client = published.house.bridge._client
+    observe = client.state_observe
+
+    async def gone(path, callback):
+        if path == "/hall/gone":
+            raise ErrorValue("path_not_found")
+        return await observe(path, callback)
+
+    monkeypatch.setattr(client, "state_observe", gone)
+    await published.state("/hall/gone", True)
+    await published.state("/hall/lamp", True)
+    assert published.sent("/hall/lamp")[-1] is True
+    assert "/hall/gone is not published: path_not_found" in caplog.text

@@ -54,6 +54,17 @@ JSON = '{"temperature": 21.46, "on": true, "list": [1, 2], "nested": {"a b": "x"
         ("{{ value_json.on | iif('1', '0') }}", "1"),
         ("{# a comment #}x", "x"),
         ("{{ value_json.a or value_json.text }}", "Hi"),
+        ("{{ value_json.text or 1 }} {{ value_json.text and 1 }}", "Hi 1"),
+        ("{{ 'yes' | bool }} {{ 'x' | bool(3) }} {{ '1e999' | int(4) }}", "True 3 4"),
+        ("{{ 'a long text' | truncate(6) }}", "a long text"),
+        ("{{ 'a long text' | truncate(5) }}", "a..."),
+        ("{{ 'a long text' | truncate(5, True) }}", "a ..."),
+        ("{{ 'a long text' | truncate(9, True, '', 0) }}", "a long te"),
+        ("{{ 'aXbX' | replace('X', '--') }}", "a--b--"),
+        ("{{ value_json.list | first }} {{ value_json.list | last }} {{ -3 | abs }}", "1 2 3"),
+        ("{{ value_json.gone | round(1, 'common', 5) }}", "5"),
+        ("{{ {'a': 1, 'b': [2]} | tojson }}", '{"a": 1, "b": [2]}'),
+        ("{{ 1 <= 2 }} {{ 2 >= 3 }} {{ 'a' != 'b' }} {{ 1 is number }}", "True False True True"),
     ],
 )
 def test_a_template_gives_the_text_that_home_assistant_gives(template, result):
@@ -83,6 +94,9 @@ def test_a_payload_that_is_no_json_has_no_keys():
         "{{ value_json.text | float }}",
         "{{ value_json.list['a'] + 1 }}",
         "{{ {'a': 1}[value_json.text] }}",
+        "{{ 1.5 | round(0, 'floor') }}",
+        "{{ 'x' | bool }}",
+        "{{ '1e999' | int }}",
     ],
 )
 def test_what_has_no_result_is_an_error(template):
