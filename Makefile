@@ -9,10 +9,14 @@ UV := $(BIN)/uv --quiet
 # Use the certificates of the system, for networks behind a proxy with its own.
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help run test setup lint types pubtypes layers docs tests test-ha build bench mutants clean
+.PHONY: help run run-mqtt test setup lint types pubtypes layers docs tests test-ha build bench mutants clean
 
 run: $(VENV)/.ready-to-run ## run the example rules in rules/
 	$(BIN)/eshet-rules run rules/
+
+run-mqtt: $(VENV)/.ready-to-run ## run them with simulated devices on mosquitto, an MQTT broker
+	$(UV) sync --frozen --inexact --no-dev --extra mqtt --python $(BIN)/python
+	$(BIN)/python rules_mqtt/run.py
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
