@@ -110,6 +110,7 @@ class Runner:
             else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
         )
         self._bridges = Bridges(make_client, log)
+        self._running_bridges: asyncio.Task[None] | None = None
         self._systemd = Notifier()
         self._guard = guard
         self._watching = contextlib.ExitStack()
@@ -128,6 +129,9 @@ class Runner:
         if self._checkpoint_writer is not None:
             await self._checkpoint_writer.write()
         await self._reloader.close()
+        if self._running_bridges is not None:
+            self._running_bridges.cancel()
+            await asyncio.wait([self._running_bridges])
         self._systemd.close()
         self._watching.close()
         self._threads.close()
@@ -153,6 +157,11 @@ class Runner:
             reload: whether to reload changed files.
         """
         self._bridges.configure(self._configuration.bridges)
+        # They begin before the rules and end after them: a rule that finds no device fails, and
+        # would react to the end of the bridges.
+        self._running_bridges = asyncio.create_task(
+            keep_running("bridges", self._bridges.run, self._log)
+        )
         contents = self._watch() if reload else _once(self._discovery)
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:
@@ -165,7 +174,6 @@ class Runner:
                         "systemd watchdog": self._systemd.keep_alive,
                         "systemd status": lambda: self._systemd.report_status(self._status),
                         "hang-up": lambda: self._reload_at(hangup, file),
-                        "bridges": self._bridges.run,
                         "watcher": lambda: self._follow_folder(next(watches), tasks),
                     }
                     if self._checkpoint_writer is not None:
