@@ -16,9 +16,12 @@ SERVICES: dict[str, dict[str, Any]] = {
     "homeassistant": {"turn_on": {}, "turn_off": {}},
     "light": {"turn_on": {}, "turn_off": {}},
     "button": {"press": {}},
+    "climate": {"set_hvac_mode": {}},
     "cover": {"open_cover": {}, "close_cover": {}},
     "input_number": {"set_value": {}},
     "select": {"select_option": {}},
+    "lock": {"lock": {}, "unlock": {}},
+    "text": {"set_value": {}},
     "todo": {"get_items": {"response": {"optional": False}}},
 }
 
@@ -28,6 +31,7 @@ class FakeHomeAssistant:
 
     Attributes:
         calls: the calls of services, as `(domain, service, data, target)`.
+        requests: the types of all requests.
         attempts: how often somebody tried to authenticate.
         config_state: `RUNNING`, or what it is while it starts.
         obeys: whether a call changes the state of its entity.
@@ -45,6 +49,7 @@ class FakeHomeAssistant:
         }
         self.token = TOKEN
         self.attempts = 0
+        self.requests: list[str] = []
         self.calls: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = []
         self.config_state = "RUNNING"
         self.obeys = True
@@ -142,6 +147,7 @@ class FakeHomeAssistant:
 
     async def _answer(self, connection: "_Connection", message: dict[str, Any]) -> None:
         number, kind = message["id"], message["type"]
+        self.requests.append(kind)
         if number <= connection.last_number:
             return connection.fail(number, "id_reuse", "Identifier values have to increase.")
         connection.last_number = number

@@ -26,6 +26,9 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).parents[2]
 
 MODULES: Final = (
+    "eshet/bridges/homeassistant/bridge.py",
+    "eshet/bridges/homeassistant/entities.py",
+    "eshet/bridges/homeassistant/services.py",
     "eshet/bridges/mqtt/connection.py",
     "eshet/bridges/mqtt/discovery/appliances.py",
     "eshet/bridges/mqtt/discovery/entity.py",

@@ -71,7 +71,7 @@ class Services:
             try:
                 await self._client.action_register(path, functools.partial(self.call, domain, name))
             except EshetError as error:
-                _log.warning("%s: %s", path, error)
+                _log.warning("%s", error)
 
     async def call(
         self, domain: object = None, service: object = None, data: Any = None, target: Any = None

@@ -60,11 +60,16 @@ async def fake():
 
 
 @pytest.fixture
-async def start(fake, advance, monkeypatch):
+async def server():
+    async with Server() as server:
+        yield server
+
+
+@pytest.fixture
+async def start(fake, server, advance, monkeypatch):
     """Start a bridge, and wait for its connection."""
     monkeypatch.setenv("ESHET_HA_TOKEN", TOKEN)
     async with contextlib.AsyncExitStack() as stack:
-        server = await stack.enter_async_context(Server())
         client = await stack.enter_async_context(Client(server=server))
 
         async def start_bridge(*, wait=True, observed=(), **settings):
@@ -74,6 +79,7 @@ async def start(fake, advance, monkeypatch):
             for path in observed:
                 await house.observe(path)
             task = asyncio.ensure_future(house.bridge.run())
+            house.stop = task.cancel
 
             async def stop():
                 task.cancel()
@@ -104,6 +110,7 @@ async def house(start):
         ("binary_sensor.a", "on", {}, True),
         ("update.a", "off", {}, False),
         ("lock.a", "locked", {}, True),
+        ("lock.a", "unlocked", {}, False),
         ("lock.a", "jammed", {}, "state_unknown"),
         ("sensor.a", "19", {"unit_of_measurement": "°C"}, 19.0),
         ("sensor.a", "7", {"state_class": "total"}, 7.0),
@@ -116,6 +123,7 @@ async def house(start):
         ("climate.a", "heat", {"hvac_modes": ["off", "heat"]}, "heat"),
         ("cover.a", "opening", {}, "opening"),
         ("weather.a", "cloudy", {}, "cloudy"),
+        ("weather.a", "unknown", {}, "state_unknown"),
         ("light.a", "unknown", {}, "state_unknown"),
         ("sensor.a", "unavailable", {"unit_of_measurement": "°C"}, "state_unknown"),
     ],
@@ -168,7 +176,7 @@ async def test_entities_come_and_go(house):
     assert house.bridge.device_count == 1
 
 
-async def test_only_chosen_entities_are_published(fake, start):
+async def test_only_chosen_entities_are_published(fake, start, caplog):
     await fake.change("sensor.power", "5", state_class="measurement")
     house = await start(entities=("light.*",))
     assert house.bridge.device_count == 1
@@ -177,6 +185,7 @@ async def test_only_chosen_entities_are_published(fake, start):
     await house.observe("light/kitchen/state")
     await house.until_heard("light/kitchen/state", True)
     assert await house.get("sensor/power/state") == "path_not_found"
+    assert "can't be read" not in caplog.text
 
 
 async def test_a_sensor_that_gets_a_unit_becomes_a_number(fake, start):
@@ -199,8 +208,12 @@ async def test_an_unavailable_entity_is_unknown_at_once_and_offline_later(house)
     await house.until_heard("light/kitchen/state", True)
 
 
-async def test_attributes_are_published_when_they_are_observed(house):
-    await house.fake.change("light.kitchen", "on", brightness=120)
+async def test_attributes_are_published_when_they_are_observed(fake, start):
+    await fake.change("light.kitchen", "on", brightness=120)
+    await fake.change("light.other", "on", brightness=10)
+    house = await start()
+    await house.observe("light/other/attr/brightness")
+    await house.until_heard("light/other/attr/brightness", 10)
     assert await house.get("light/kitchen/attr/brightness") == "path_not_found"
     await house.observe("light/kitchen/attr/brightness")
     await house.until_heard("light/kitchen/attr/brightness", 120)
@@ -231,6 +244,24 @@ async def test_aliases_of_an_entity_and_an_attribute(fake, start, caplog):
     assert "no entity for the alias of light.kitchn" in caplog.text
 
 
+async def test_an_alias_without_an_entity_is_named_once(fake, start, caplog):
+    house = await start(aliases={"light.kitchn": Alias("/house/typo")})
+    await fake.stop()
+    await house.until_lost()
+    await fake.start()
+    await house.connected()
+    assert caplog.text.count("no entity for the alias of light.kitchn") == 1
+
+
+async def test_attributes_are_found_among_many_nodes(fake, start, server):
+    await fake.change("light.kitchen", "on", brightness=120)
+    async with Client(server=server) as other:
+        for number in range(900):
+            await other.state_register(f"/a/name_that_is_long_enough_for_many_pages/{number}")
+        house = await start(observed=["light/kitchen/attr/brightness"])
+        await house.until_heard("light/kitchen/attr/brightness", 120)
+
+
 async def test_events_are_emitted_once_each(fake, start):
     await fake.change("event.bell", "2026-01-01T00:00:00+00:00", event_type="old")
     house = await start()
@@ -249,6 +280,16 @@ async def test_the_first_event_of_an_entity(fake, start):
     house = await start()
     heard = []
     await house.client.event_listen_cb("/ha/event/bell/event", heard.append)
+    await fake.change("event.bell", "2026-01-01T00:00:01+00:00", event_type="ring")
+    await until(lambda: heard == ["ring"], house.advance)
+
+
+async def test_the_first_event_after_an_entity_was_unavailable(fake, start):
+    await fake.change("event.bell", "unavailable")
+    house = await start()
+    heard = []
+    await house.client.event_listen_cb("/ha/event/bell/event", heard.append)
+    await fake.change("event.bell", "unknown")
     await fake.change("event.bell", "2026-01-01T00:00:01+00:00", event_type="ring")
     await until(lambda: heard == ["ring"], house.advance)
 
@@ -295,9 +336,14 @@ async def test_a_message_that_cannot_be_read_disturbs_nothing(house, caplog, tex
     [
         ("light.a", {}, True, ("homeassistant", "turn_on", {})),
         ("light.a", {}, False, ("homeassistant", "turn_off", {})),
+        ("lock.a", {}, True, ("lock", "lock", {})),
+        ("lock.a", {}, False, ("lock", "unlock", {})),
+        ("cover.a", {}, "closed", ("cover", "close_cover", {})),
         ("cover.a", {}, "open", ("cover", "open_cover", {})),
         ("input_number.a", {"max": 9}, 7.5, ("input_number", "set_value", {"value": 7.5})),
         ("select.a", {"options": ["b"]}, "b", ("select", "select_option", {"option": "b"})),
+        ("text.a", {}, "b", ("text", "set_value", {"value": "b"})),
+        ("climate.a", {"hvac_modes": ["b"]}, "b", ("climate", "set_hvac_mode", {"hvac_mode": "b"})),
     ],
 )
 async def test_a_set_calls_a_service(fake, start, entity_id, attributes, value, call):
@@ -314,6 +360,8 @@ async def test_a_set_calls_a_service(fake, start, entity_id, attributes, value, 
         ("cover.a", {}, "opening", "one of 'open', 'closed'"),
         ("number.a", {"min": 0, "max": 9}, 10, "a number from 0 to 9"),
         ("select.a", {"options": ["b", "c"]}, "d", "one of 'b', 'c'"),
+        ("climate.a", {"hvac_modes": ["off", "heat"]}, "dry", "one of 'off', 'heat'"),
+        ("text.a", {"max": 3}, "long", "a text of at most 3 characters"),
         ("sensor.a", {}, "d", "not_implemented|can only be read"),
     ],
 )
@@ -334,6 +382,29 @@ async def test_a_set_is_confirmed_by_the_state(start):
     await house.advance(5)
     with pytest.raises(ErrorValue, match="not_confirmed"):
         await setting
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "name"),
+    [("light.a", "event"), ("light.a", "press"), ("sensor.a", "turn_on"), ("button.a", "event")],
+)
+async def test_entities_have_no_other_events_and_actions(fake, start, entity_id, name):
+    await fake.change(entity_id, "unknown")
+    house = await start()
+    path = f"/ha/{entity_id.replace('.', '/')}/{name}"
+    with pytest.raises(ErrorValue, match="path_not_found"):
+        await house.client.action_call(path)
+    with pytest.raises(ErrorValue, match="path_not_found"):
+        await house.client.event_emit(path, 1)
+
+
+async def test_a_service_whose_path_is_taken_is_named_once(fake, start, server, caplog):
+    async with Client(server=server) as other:
+        await other.action_register("/ha/services/light/turn_on", lambda: None)
+        house = await start()
+        await house.client.action_call("/ha/services/light/turn_off")
+    assert fake.calls == [("light", "turn_off", {}, {})]
+    assert caplog.text.count("/ha/services/light/turn_on: path_already_exists") == 1
 
 
 async def test_buttons_are_pressed(fake, start):
@@ -388,6 +459,15 @@ async def test_an_error_of_home_assistant_is_the_error_of_the_call(house):
         await house.client.action_call("/ha/bridge/call", "light", "dance")
     with pytest.raises(ErrorValue, match="the domain and the name of a service"):
         await house.client.action_call("/ha/bridge/call")
+
+
+async def test_nothing_is_requested_while_nothing_changes(house):
+    requests = len(house.fake.requests)
+    await house.advance(20)
+    await house.fake.change("light.kitchen", "on")
+    await house.observe("light/kitchen/state")
+    await house.until_heard("light/kitchen/state", True)
+    assert len(house.fake.requests) == requests
 
 
 async def test_services_come_and_go(house):
@@ -465,6 +545,20 @@ async def test_entities_are_not_known_before_home_assistant_has_started(fake, st
     assert await house.get("light/kitchen/state") is False
 
 
+async def test_the_first_attempt_is_made_at_once(fake, start):
+    house = await start(wait=False)
+    await until(lambda: house.bridge.connected, house.advance)
+    assert asyncio.get_running_loop().time() == 0
+
+
+async def test_a_bridge_that_stops_while_home_assistant_is_away_leaves_no_timer(house):
+    await house.fake.stop()
+    await house.until_lost()
+    house.stop()
+    await house.advance(OFFLINE_AFTER + 1)
+    assert house.bridge.tree.reachable  # nobody has noticed that it is away
+
+
 async def test_a_wrong_token_is_tried_again_after_a_minute(fake, start, advance, caplog):
     fake.token = "another token"  # noqa: S105
     house = await start(wait=False)
@@ -473,7 +567,7 @@ async def test_a_wrong_token_is_tried_again_after_a_minute(fake, start, advance,
     assert fake.attempts == 1
     fake.token = TOKEN
     await advance(1)
-    await house.connected()
+    await until(lambda: house.bridge.connected, advance)
     assert caplog.text.count("does not accept the token: Invalid access token") == 1
     assert TOKEN not in caplog.text
 
