@@ -42,17 +42,19 @@ class AppriseSender:
     """A `Sender`; its thread runs until `close`.
 
     Args:
+        name: of the bridge, for the log.
         url: of the service, in the form of apprise.
 
     Raises:
         ModuleNotFoundError: apprise is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, name: str, url: str) -> None:
         if importlib.util.find_spec("apprise") is None:
             raise ModuleNotFoundError("apprise is not installed", name="apprise")
         self.problem: str = ""
         """See `Sender.problem`."""
+        self._name = name
         self._url = url
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -116,7 +118,7 @@ class AppriseSender:
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
-        _log.warning("notifications: %s", problem)
+        _log.warning("bridge %s: %s", self._name, problem)
 
     def _send(self, service: "Apprise | str", job: _Job, warnings: "_Warnings") -> None:
         failure = service if isinstance(service, str) else self._notify(service, job, warnings)

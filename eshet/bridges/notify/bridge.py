@@ -106,4 +106,4 @@ def _sender(name: str, url: str) -> Sender:
         return NtfySender(topic)
     from eshet.bridges.notify.apprise import AppriseSender
 
-    return AppriseSender(url)
+    return AppriseSender(name, url)

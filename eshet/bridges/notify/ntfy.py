@@ -1,6 +1,7 @@
 """Sends notifications by ntfy: https://docs.ntfy.sh/publish/#publish-as-json."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -109,14 +110,18 @@ class NtfySender:
         except TimeoutError:
             raise NotificationFailed(f"ntfy did not answer in {DEADLINE:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            # The text of an error may contain the URL.
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            raise NotificationFailed(f"can't reach ntfy: {reason}") from None
+            raise NotificationFailed(f"can't reach ntfy: {_reason(error)}") from None
 
     async def close(self) -> None:
         """See `Sender.close`."""
         if self._session is not None:
             await self._session.close()
+
+
+def _reason(error: Exception) -> str:
+    """Return why a request failed, without the text of the error, which may contain the URL."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number is not None and number > 0 else type(error).__name__
 
 
 def _authorization(user: str | None, password: str | None) -> str:

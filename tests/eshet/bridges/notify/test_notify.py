@@ -156,7 +156,7 @@ async def test_an_error_of_ntfy_is_the_error_of_the_call(service, start, caplog)
 
 async def test_ntfy_that_cannot_be_reached(start, unused_tcp_port):
     _, notify = await start(f"http://127.0.0.1:{unused_tcp_port}/secret-topic")
-    with pytest.raises(ErrorValue, match="can't reach ntfy: ") as raised:
+    with pytest.raises(ErrorValue, match="can't reach ntfy: Connection refused") as raised:
         await notify("hello")
     assert "secret-topic" not in str(raised.value)
 
@@ -250,6 +250,7 @@ async def test_a_url_that_apprise_does_not_know(start, advance):
         with pytest.raises(ErrorValue, match="apprise does not know a service with this URL"):
             await notify("hello")
     assert not any("secret-key" in each for each in messages)
+    assert any(each.startswith("bridge phone: apprise does not know") for each in messages)
 
 
 async def test_apprise_that_takes_too_long_sends_nothing_late(service, start, advance):
