@@ -1,0 +1,92 @@
+"""Reads the tables of bridges, and collects all mistakes in them."""
+
+import re
+from typing import Any, Final
+
+from eshet.bridges.names import Alias
+from eshet.bridges.settings.tables import TYPES, BridgeSettings, PublishedPath
+from eshet.bridges.settings.values import TYPE
+from eshet.paths import is_path
+from eshet.settings.kinds import show
+from eshet.settings.table import Table, TableReader, kinds_of
+
+__all__ = ["read_bridges"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+
+
+def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSettings]:
+    """Return the settings of all bridges in a file, by name.
+
+    Args:
+        reader: collects the mistakes.
+        content: of the file.
+    """
+    tables = reader.table(("bridges",), content.get("bridges", {}))
+    aliases = _read_aliases(reader, content, tables)
+    bridges: dict[str, BridgeSettings] = {}
+    for name, table in tables.items():
+        keys = ("bridges", name)
+        if _NAME.fullmatch(name) is None:
+            reader.problem(keys, "write a name of letters A-Z, digits and _")
+            continue
+        given = dict(reader.table(keys, table))
+        secrets = ("password", "token", *(["url"] if given.get("type") == "notify" else []))
+        for secret in secrets:
+            if given.pop(secret, None) is not None:
+                reader.problem(
+                    (*keys, secret),
+                    f"a {secret} in this file could be read by everybody who may read the rules; "
+                    f"write it in another file, {secret}_file, or in the environment variable "
+                    f"ESHET_{name.upper()}_{secret.upper()}",
+                )
+        type_ = given.get("type")
+        of = TYPES.get(type_) if isinstance(type_, str) else None
+        if of is None:
+            found = f"found {show(given['type'])}" if "type" in given else "there is no type"
+            reader.problem((*keys, "type"), f"{found}; write type = {TYPE.allowed}")
+            continue
+        kinds = kinds_of(of)
+        del kinds["aliases"]
+        more: dict[str, Any] = {"aliases": aliases.get(name, {})}
+        if "publish" in kinds:
+            del kinds["publish"]
+            more["publish"] = {
+                glob: reader.settings(PublishedPath, (*keys, "publish", glob), how)
+                for glob, how in reader.table((*keys, "publish"), given.pop("publish", {})).items()
+            }
+        bridges[name] = of(**reader.values(kinds, keys, given), **more)
+    return bridges
+
+
+def _read_aliases(
+    reader: TableReader, content: Table, bridges: Table
+) -> dict[str, dict[str, Alias]]:
+    """Return the aliases of each bridge."""
+    found: dict[str, dict[str, Alias]] = {}
+    for path, target in reader.table(("alias",), content.get("alias", {})).items():
+        keys = ("alias", path)
+        if not is_path(path):
+            reader.problem(keys, 'write a path before the =, such as "/house/hall/lamp"')
+        elif not isinstance(target, str) or not target.partition("/")[2]:
+            reader.problem(
+                keys,
+                f"found {show(target)}; write the bridge and the device, with a property or "
+                'without, such as "z2m/Hall lamp" or "z2m/Hall lamp/brightness"',
+            )
+        else:
+            is_negated = target.startswith("not ")
+            bridge, _, device = target.removeprefix("not ").partition("/")
+            others = found.setdefault(bridge, {})
+            if bridge in bridges and device in others:
+                reader.problem(
+                    keys, f"{show(target)} is {others[device].path} already; keep one of both"
+                )
+            elif bridge in bridges:
+                others[device] = Alias(path, is_negated)
+            else:
+                names = ", ".join(sorted(bridges)) or "none"
+                reader.problem(
+                    keys, f"there is no bridge {bridge!r}; the bridges of this file are: {names}"
+                )
+    return found
