@@ -1,4 +1,4 @@
-"""What all bridges have in common, and how one is made from its settings."""
+"""The interface of all bridges, and the function that makes one from its settings."""
 
 from typing import Protocol
 
@@ -10,22 +10,22 @@ __all__ = ["Bridge", "make_bridge"]
 
 
 class Bridge(Protocol):
-    """A bridge; everything that it has registered ends with its client."""
+    """A bridge; its registrations end with its client."""
 
     @property
     def connected(self) -> bool:
-        """Whether it is connected to what its devices are connected to."""
+        """Whether it is connected to the broker or hub of its devices."""
 
     @property
     def problem(self) -> str:
-        """Why it is not connected; empty while it is."""
+        """Why it is not connected; empty while it is connected."""
 
     @property
     def device_count(self) -> int:
-        """How many devices there are."""
+        """The number of devices."""
 
     async def run(self) -> None:
-        """Publish the devices until this is cancelled; outages do not end it."""
+        """Publish the devices until this is cancelled; it goes on after outages."""
 
 
 def make_bridge(name: str, settings: BridgeSettings, client: Client) -> Bridge:
@@ -34,7 +34,7 @@ def make_bridge(name: str, settings: BridgeSettings, client: Client) -> Bridge:
     Args:
         name: of the bridge.
         settings: its settings.
-        client: registers the nodes; it must be the bridge's own, and is not closed by it.
+        client: registers the nodes; used by this bridge only, which does not close it.
 
     Raises:
         BridgeError: a file in the settings can't be read, a secret is missing, or a library is not

@@ -1,4 +1,4 @@
-"""What a device has, as its reader declares it. `tree` publishes it."""
+"""A device as data: its properties, events and actions. Readers declare it; `tree` publishes it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from eshet.bridges.kinds import Kind
 __all__ = ["Action", "Device", "Property", "Setter"]
 
 Setter = Callable[[object], Awaitable[object]]
-"""Sends a checked value to the device; returns when the way to the device has taken it."""
+"""Sends a checked value; returns when the broker, hub or gateway of the device has accepted it."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Property:
 
     Args:
         name: the name in the device's directory, such as `"brightness"`.
-        kind: what values it can have.
-        set: sends a value to the device; None if it only reports.
+        kind: of its values.
+        set: sends a value to the device; None if the property is read-only.
     """
 
     name: str
@@ -28,11 +28,11 @@ class Property:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that a device does when it is called, and may answer: an action in the tree.
+    """An operation of a device, which may have a result: an action in the tree.
 
     Args:
         name: the name in the device's directory, such as `"identify"`.
-        call: does it; its result is that of the call.
+        call: carries it out, and returns the result of the action.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Device:
     """A device.
 
     Args:
-        id: identifies it within its bridge, also when it is renamed, such as `"0x00124b0022"`.
+        id: identifies it within its reader, such as `"0x00124b0022"`; stays when it is renamed.
         name: the name that the user gave it, such as `"Hall lamp"`.
-        info: facts about it, such as its model; what is empty or None is left out.
-        properties: what it reports.
-        events: the names of what it emits, such as `"action"`.
-        actions: what it does when it is called.
-        source: the reader that describes it; ids identify devices within one reader.
+        info: facts about it, such as its model; empty facts and None are left out.
+        properties: the values that it reports.
+        events: the names of its events, such as `"action"`.
+        actions: its operations.
+        source: the reader that declares it; two readers may use the same id.
     """
 
     id: str
@@ -63,5 +63,5 @@ class Device:
 
     @property
     def key(self) -> str:
-        """Identifies it among the devices of all readers."""
+        """Identifies it among the devices of all readers of a bridge."""
         return f"{self.source} {self.id}" if self.source else self.id

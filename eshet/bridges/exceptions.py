@@ -1,11 +1,11 @@
 """The errors of bridges.
 
 EshetError
-└── BridgeError          a device, or the way to it, failed
+└── BridgeError          a device, or the connection to it, failed
     ├── NotAllowed           (also ValueError) the device does not take this value
     ├── WrongKind            (also ValueError) the device reported a value of another kind
-    ├── NotConfirmed         the device has not reported the value that it was sent
-    └── DeviceOffline        the device is not there
+    ├── NotConfirmed         the device has not reported the value that was set
+    └── DeviceOffline        the device is offline
 """
 
 from eshet.exceptions import EshetError
@@ -15,7 +15,7 @@ __all__ = ["BridgeError", "DeviceOffline", "NotAllowed", "NotConfirmed", "WrongK
 
 
 class BridgeError(EshetError):
-    """A device, or the way to it, failed."""
+    """A device, or the connection to it, failed."""
 
 
 class NotAllowed(BridgeError, ValueError):
@@ -23,7 +23,7 @@ class NotAllowed(BridgeError, ValueError):
 
     Args:
         value: the value.
-        allowed: what to write instead, such as `"a number from 0 to 1"`.
+        allowed: a description of valid values, such as `"a number from 0 to 1"`.
         name: of the property or field; empty for a value without a name.
     """
 
@@ -50,11 +50,11 @@ class WrongKind(BridgeError, ValueError):
 
 
 class NotConfirmed(BridgeError):
-    """A device has not reported the value that it was sent.
+    """A device has not reported the value that was set.
 
     Args:
         value: the value.
-        seconds: how long the bridge has waited for it.
+        seconds: how long the bridge has waited for the report.
         reported: the last reported value.
     """
 
@@ -69,7 +69,7 @@ class NotConfirmed(BridgeError):
 
 
 class DeviceOffline(BridgeError):
-    """The device is not there, so nothing was sent.
+    """The device is offline; nothing was sent.
 
     Args:
         name: of the device.

@@ -1,4 +1,4 @@
-"""What devices a bridge has, as data for `eshet-rules devices` and generated modules."""
+"""The devices of a bridge as data, for `eshet-rules devices` and generated modules."""
 
 import re
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from eshet.text import shorten
 __all__ = ["page"]
 
 _BATTERY: Final = re.compile(r"(?:\w+_)?battery(?:_level|_percentage)?")
-"""Names of properties with the level of a battery, and not its voltage."""
+"""Names of properties with the charge of a battery, in contrast to its voltage."""
 
 _MAX_PAGE: Final = 32 * 1024
-"""Size of a page, in bytes, so that it fits into a message."""
+"""Maximum size of a page, in bytes, so that it fits into a message."""
 
 _MAX_STATES: Final = 40 * 1024
-"""Size of the listed states of one device, in bytes; real devices have up to 300 of 100 bytes."""
+"""Maximum size of the states of one device, in bytes; real devices need up to 300 times 100."""
 _MAX_NAMES: Final = 6 * 1024
-"""Size of the paths of its listed events, or of its listed actions, in bytes."""
+"""Maximum size of the paths of its events, and of those of its actions, in bytes."""
 
 _MAX_TEXT: Final = 200
 """Maximum length of a name, in characters."""
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 def page(tree: DeviceTree, start: object = 0) -> dict[str, Any]:
-    """Return some of the devices.
+    """Return one page of the devices.
 
     Args:
-        tree: has the devices.
+        tree: the devices of the bridge.
         start: the number of the first one.
 
     Returns:
@@ -42,7 +42,7 @@ def page(tree: DeviceTree, start: object = 0) -> dict[str, Any]:
         their number.
 
     Raises:
-        NotAllowed: `start` is no such number.
+        NotAllowed: `start` is not the number of a device.
     """
     if not isinstance(start, int) or start < 0:
         raise NotAllowed(start, "the number of a device; 0 for the first one")
@@ -88,7 +88,7 @@ def _row(device: PublishedDevice) -> dict[str, Any]:
 
 
 def _fitting(items: list[T], most: int) -> list[T]:
-    """Return as many of these items as have this size together, in bytes."""
+    """Return the first of these items, as many as fit into this size, in bytes."""
     left = most
     fitting: list[T] = []
     for item in items:

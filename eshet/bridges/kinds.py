@@ -1,8 +1,8 @@
 """The kinds of values that the properties of devices have.
 
-A kind converts what a device reports into the value of a state, so that each state keeps its type:
-a temperature is a float also when the device writes `19`. And it checks what is to be sent to the
-device; the error says what is allowed.
+A kind converts reported values, so that each state keeps its type: a temperature is a float also
+when the device writes `19`. It also checks the values that are to be sent to the device; the error
+describes the valid ones.
 """
 
 import math
@@ -16,11 +16,11 @@ from eshet.text import first_names
 __all__ = ["DATA", "Data", "Flag", "Kind", "Number", "Record", "Text"]
 
 _STEP_TOLERANCE: Final = 1e-6
-"""By how much of a step a number may miss it, since 0.1 has no exact float."""
+"""Tolerance of the check for multiples of a step, in steps, since 0.1 has no exact float."""
 
 
 class Kind(Protocol):
-    """What values a property can have."""
+    """The values that a property can have."""
 
     def read(self, value: Any) -> object:
         """Return a reported value as the value of a state.
@@ -30,14 +30,14 @@ class Kind(Protocol):
         """
 
     def check(self, value: Any) -> object:
-        """Return a value that is to be sent, converted if it is written in another way.
+        """Return a value that is to be sent, converted to the type of the kind.
 
         Raises:
-            NotAllowed: the device does not take it.
+            NotAllowed: the device does not accept it.
         """
 
     def describe(self) -> dict[str, object]:
-        """Return the type and what is allowed, for `info` and generated modules."""
+        """Return the type and the limits, for `info` and generated modules."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Data:
-    """Anything that JSON can hold, such as a list."""
+    """Any value of JSON, such as a list."""
 
     def read(self, value: Any) -> object:
         """See `Kind`."""
@@ -232,7 +232,7 @@ DATA: Final = Data()
 
 
 def _number(value: Any) -> float | None:
-    """Return a number or the text of one; None for anything else, also for what is infinite."""
+    """Return a number, or the number in a text; None for other values, infinity and NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Where the nodes of devices are: names of devices as path segments, and aliases."""
+"""The paths of the nodes of devices: device names as path segments, and aliases."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ __all__ = ["Alias", "Aliases", "DistinctPaths", "segment", "segments"]
 _MAX_LENGTH: Final = 64
 """The maximum length of a segment, in characters; a device may have any name."""
 _MAX_SEGMENTS: Final = 8
-"""How many segments a name gives at most."""
+"""The maximum number of segments of a name."""
 
 _NOT_ALLOWED: Final = re.compile(r"\W+", re.ASCII)
 _SPELLED: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l"})
@@ -45,14 +45,14 @@ class Alias(NamedTuple):
 
 
 class DistinctPaths:
-    """Gives each node a path that no other one has, and that is no directory of others."""
+    """Assigns a path to each node that differs from all other paths and from their directories."""
 
     def __init__(self) -> None:
         self._nodes: set[str] = set()
         self._directories: set[str] = set()
 
     def take(self, path: str) -> str:
-        """Return a path, with `_` after each name that is taken."""
+        """Return the path, with `_` appended to each name that is taken."""
         *parents, last = path.split("/")
         directory = ""
         for parent in filter(None, parents):
@@ -71,8 +71,8 @@ class Aliases:
     """The paths that the configuration gives to devices and properties of one bridge.
 
     Args:
-        aliases: by what they stand for: `"DEVICE"` or `"DEVICE/NAME"`, where DEVICE is the name or
-            id of a device, and NAME that of a property, event or action.
+        aliases: by target: `"DEVICE"` or `"DEVICE/NAME"`, where DEVICE is the name or id of a
+            device, and NAME is the name of a property, event or action.
     """
 
     def __init__(self, aliases: Mapping[str, Alias]) -> None:
@@ -81,7 +81,7 @@ class Aliases:
 
     @property
     def unused(self) -> list[str]:
-        """The aliases that stand for no known device or property, as they were written."""
+        """The targets of aliases without a known device or property, as they were written."""
         return [target for target in self._aliases if target not in self._used]
 
     def below(self, prefix: str) -> list[str]:

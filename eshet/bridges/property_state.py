@@ -1,4 +1,4 @@
-"""The state of a property: what its device reported, and what is published of it."""
+"""The state of a property: its reported and its published value, and confirmed sets."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ __all__ = ["PropertyState"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _ROUNDING: Final = 0.005
-"""By how much of its range a reported number may differ from the one that was sent."""
+"""The largest difference between a sent and a reported number, as a part of the range."""
 
 
 class PropertyState:
-    """A state of a device.
+    """The state of a property of a device.
 
     Args:
         name: of the property.
-        kind: what values it can have.
-        setter: sends a value to the device; None if it only reports.
-        publish: publishes a value of the state with this path.
+        kind: of its values.
+        setter: sends a value to the device; None if the property is read-only.
+        publish: publishes a value, the second argument, as the state with a path, the first.
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class PropertyState:
         self._was_wrong = False
 
     def report(self, value: object) -> None:
-        """Take a reported value; one of a wrong kind is logged once, and the last one stays.
+        """Take a reported value. One of a wrong kind is logged once, and the last value is kept.
 
         `Unknown` is always allowed: the device has no value.
         """
@@ -80,7 +80,7 @@ class PropertyState:
                 confirmed.set_result(None)
 
     def declare(self, kind: Kind, setter: Setter | None) -> None:
-        """Take what the device now declares; a value of another kind is forgotten."""
+        """Replace the declaration; the last value is dropped if it is not of the new kind."""
         self.setter = setter
         if kind == self.kind:
             return
@@ -93,7 +93,7 @@ class PropertyState:
                 self.value = Unknown
 
     def show(self, is_current: bool) -> None:
-        """Publish the value if it has changed, or that it is unknown."""
+        """Publish the value, or `Unknown` if it is not current, unless that was published last."""
         value = self.value if is_current else Unknown
         published = self._published
         if type(value) is not type(published) or value != published:
@@ -110,11 +110,11 @@ class PropertyState:
 
         Args:
             value: the value.
-            confirm: seconds within which the device must report it, unless that was its last
-                report; None not to wait for that.
+            confirm: seconds within which the device must report it, unless it was the last report;
+                None not to wait for the report.
 
         Raises:
-            NotAllowed: the device does not take it.
+            NotAllowed: the device does not accept it.
             NotConfirmed: it was not reported in time.
         """
         setter = self.setter
@@ -142,7 +142,7 @@ class PropertyState:
 
     @contextlib.contextmanager
     def _confirmation(self, value: object) -> Iterator[asyncio.Future[None]]:
-        """Provide a future that is done when the device has reported a value."""
+        """Yield a future that is done when the device has reported a value."""
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (value, confirmed)
         self._confirmations.append(entry)

@@ -1,4 +1,4 @@
-"""One device of a tree: its nodes, what they show, and whether it is there."""
+"""One device of a tree: its nodes, their values, and its availability."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ __all__ = ["MAX_NODES", "OFFLINE_AFTER", "PublishedDevice", "Surroundings"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 OFFLINE_AFTER: Final = 2.0
-"""Seconds for which a device must be offline until that is published: many reconnect at once."""
+"""Seconds until a device is published as offline: many reconnect at once."""
 
 MAX_NODES: Final = 4000
 """The maximum number of properties, events and actions of a device; real ones have up to 300."""
@@ -37,7 +37,7 @@ _MAX_FACT: Final = 200
 
 
 class Surroundings(Protocol):
-    """What a device uses of its tree; see `DeviceTree`."""
+    """The part of `DeviceTree` that its devices use."""
 
     client: Client
     aliases: Aliases
@@ -61,9 +61,9 @@ class PublishedDevice:
         self.declared: Device = Device(device_id, device_id)
         """Its last declaration."""
         self.online: bool | None = None
-        """Whether it is there; None if that is not known."""
+        """Whether it is online; None if that is not known."""
         self.seen: float | None = None
-        """When it last reported, in seconds since 1970-01-01 UTC; None if it has not."""
+        """The time of its last report, in seconds since 1970-01-01 UTC; None if there was none."""
         self.states: Mapping[str, PropertyState] = {}
         """The states of its properties, by name."""
         self.events: Mapping[str, str] = {}
@@ -74,14 +74,14 @@ class PublishedDevice:
         self._calls: dict[str, Callable[..., Awaitable[object]]] = {}
         self._nodes: dict[str, tuple[str, str]] = {}  # the kind and name of each node, by path
         self._is_cut = False
-        self._unsendable: set[str] = set()  # paths of states, for which that was logged
+        self._unsendable: set[str] = set()  # paths of states that were logged as too large
         self._info = PropertyState("info", DATA, None, self._publish)
         self._online = PropertyState("online", Flag(), None, self._publish)
         self._loop = asyncio.get_running_loop()
         self._going_offline: asyncio.TimerHandle | None = None
         self._stale_after: float | None = None
         self.reported_at: float = -math.inf
-        """When it last reported, by the clock of the loop."""
+        """The time of its last report, by the clock of the loop."""
         self._stale_check: asyncio.TimerHandle | None = None
 
     # --- for readers --------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class PublishedDevice:
         return tree.registrations.start(self._emit_later(path, payload))
 
     def set_online(self, online: bool | None) -> None:
-        """Note whether the device is there. It is offline only after `OFFLINE_AFTER` seconds."""
+        """Set whether the device is online; False takes effect after `OFFLINE_AFTER` seconds."""
         if online is False:
             if self.online is not False and self._going_offline is None:
                 self._going_offline = self._loop.call_later(OFFLINE_AFTER, self._go_offline)
@@ -136,7 +136,7 @@ class PublishedDevice:
 
     @property
     def is_listed(self) -> bool:
-        """Whether it is a device of the house, and not a part of the bridge itself."""
+        """Whether it is a real device, and not a part of the bridge itself."""
         return self.declared.info.get("kind") is not None
 
     @property
@@ -145,7 +145,7 @@ class PublishedDevice:
         return self._tree.reachable and self.online is not False and not self._is_stale
 
     def declare(self, device: Device, directory: str, stale_after: float | None) -> None:
-        """Register what is new in a declaration, and unregister what is not in it any more."""
+        """Register the new nodes of a declaration, and unregister those that it no longer has."""
         if len(device.properties) + len(device.events) + len(device.actions) > MAX_NODES:
             device = self._cut(device)
         self.declared, self.directory, self._stale_after = device, directory, stale_after
@@ -201,7 +201,7 @@ class PublishedDevice:
         self._going_offline = self._stale_check = None
 
     def show(self) -> None:
-        """Publish what has changed."""
+        """Publish the states whose values have changed."""
         self._online.value = Unknown if self.online is None else self.online
         self._online.show(self._tree.reachable)
         is_current = self.is_current
@@ -262,7 +262,7 @@ class PublishedDevice:
         await state.set(value, self._tree.confirm)
 
     def _publish(self, path: str, value: object) -> None:
-        """Publish the value of a state, unless it is to be registered first."""
+        """Publish the value of a state, unless the state is not registered yet."""
         tree = self._tree
         if not tree.registrations.has(path):
             return
@@ -271,13 +271,13 @@ class PublishedDevice:
         except EshetError as error:
             self._on_unsendable(path, value, error)
             return
-        if sent is None:  # the client keeps the value until the server is there
+        if sent is None:  # the client keeps the value until it is connected
             _ = tree.registrations.start(self._publish_later(path, value))
         else:
             sent.reply.add_done_callback(lambda _: _receive(sent.receive, path))
 
     def _on_unsendable(self, path: str, value: object, error: EshetError) -> None:
-        """Publish that a state is unknown, as its value does not fit into a message."""
+        """Make a state unknown, as its value does not fit into a message."""
         if path not in self._unsendable:
             self._unsendable.add(path)
             _log.warning("%s is unknown: %s", path, error)
@@ -343,4 +343,4 @@ def _receive(receive: Callable[[], object], path: str) -> None:
 
 
 def _do_nothing() -> None:
-    """Follows the registration of a node that shows nothing."""
+    """For nodes without a value, which have nothing to publish after their registration."""

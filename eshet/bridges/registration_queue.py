@@ -26,9 +26,9 @@ class _Waiting:
 class RegistrationQueue:
     """Registers nodes in the order of the requests, so that a node can move to the path of another.
 
-    Nodes that are registered together show their values together, when all of them exist: so a rule
-    that reacts to one of them finds the others. A node that can't be registered, as another client
-    provides its path, is logged and skipped.
+    The values of nodes that are registered together are published when all of these nodes exist,
+    so a rule that reacts to one of them finds the others. A node that can't be registered because
+    another client owns its path is logged and skipped.
     """
 
     def __init__(self) -> None:
@@ -63,19 +63,19 @@ class RegistrationQueue:
             await self._awaited.setdefault(path, asyncio.Event()).wait()
 
     async def join(self) -> None:
-        """Wait until all that was requested is done."""
+        """Wait until all requests are carried out."""
         while self._worker is not None and not self._worker.done():
             await asyncio.wait([self._worker])
 
     def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
-        """Run a coroutine in a task that ends with this."""
+        """Run a coroutine in a task that `close` cancels."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def close(self) -> None:
-        """Cancel all tasks, and wait for their ends."""
+        """Cancel all tasks, and wait until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -15,8 +15,8 @@ _log: Final = logging.getLogger("eshet.bridges")
 def bridge_scope(name: str) -> Scope:
     """Return the scope for everything that a bridge registers.
 
-    What a bridge answers to a wrong request is not an error of the bridge: it is logged in one
-    line, for whoever looks for it.
+    The error that answers a wrong request is not an error of the bridge: it is logged in one line
+    at level info.
 
     Args:
         name: of the bridge.

@@ -2,10 +2,10 @@
 
 Each device is a directory: the states `info` and `online`, a state for each property, and its
 events and actions. Except for `info`, all states are unknown while the bridge is not connected to
-what its devices are connected to. Those of properties are also unknown while the device is offline,
+the broker or hub of its devices. States of properties are also unknown while the device is offline,
 or has not reported for longer than its `stale_after`.
 
-A report is handled in one step, without a task: only what changed is sent.
+A report is handled in one step, without a task; only changed values are sent.
 """
 
 import itertools
@@ -21,18 +21,18 @@ from eshet.client import Client
 __all__ = ["DeviceTree"]
 
 _RESERVED: Final = frozenset({"bridge", "topic"})
-"""Names in the directory of a bridge that no device gets."""
+"""Names in the directory of a bridge that are reserved, so devices do not get them."""
 
 
 class DeviceTree:
     """The devices of one bridge.
 
     Args:
-        client: registers the nodes; it must be the bridge's own.
+        client: registers the nodes; used by this bridge only.
         directory: the path of the bridge's directory, such as `"/mqtt/z2m"`.
         aliases: paths from the configuration.
-        confirm: seconds within which a device must report a value that it was sent; None to answer
-            a set as soon as the value is on its way.
+        confirm: seconds within which a device must report a value that was set; None to answer a
+            set as soon as the value is sent.
         stale_after: seconds without a report after which the properties of a device are unknown, by
             its name or id.
     """
@@ -51,7 +51,7 @@ class DeviceTree:
         self.aliases: Aliases = aliases or Aliases({})
         self.confirm: float | None = confirm
         self.reachable: bool = False
-        """Whether the bridge is connected to what its devices are connected to."""
+        """Whether the bridge is connected to the broker or hub of its devices."""
         self.devices: Final[dict[str, PublishedDevice]] = {}
         """The devices, by `Device.key`."""
         self.registrations: RegistrationQueue = RegistrationQueue()
@@ -79,21 +79,21 @@ class DeviceTree:
         return published
 
     def remove(self, key: str) -> None:
-        """Remove a device and its nodes; does nothing if there is none with this `Device.key`."""
+        """Remove a device and its nodes; does nothing if this `Device.key` is not in the tree."""
         published = self.devices.pop(key, None)
         if published is not None:
             self._forget(published.directory, key)
             published.remove()
 
     def release(self, key: str) -> None:
-        """Unregister the nodes of a device until it is put again, so that others get its path."""
+        """Unregister the nodes of a device until the next `put`, so that others get its path."""
         published = self.devices.get(key)
         if published is not None:
             self._forget(published.directory, key)
             published.withdraw()
 
     def set_reachable(self, reachable: bool) -> None:
-        """Show the values of all devices, or make them unknown; see `reachable`."""
+        """Publish the values of all devices, or make them unknown; see `reachable`."""
         if reachable is not self.reachable:
             self.reachable = reachable
             for device in self.devices.values():
