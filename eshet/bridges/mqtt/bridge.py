@@ -36,10 +36,10 @@ __all__ = ["MqttBridge", "make_broker"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _REFRESH: Final = 10.0
-"""Seconds between two looks at the figures of the bridge."""
+"""Interval at which the facts about the bridge are compared with the published ones, in seconds."""
 
 _CHECK_ALIASES_AFTER: Final = 15.0
-"""Seconds after which aliases that stand for no device are logged."""
+"""Seconds until aliases without a device are logged."""
 
 
 class MqttBridge:
@@ -48,8 +48,8 @@ class MqttBridge:
     Args:
         name: of the bridge; its nodes are below `/mqtt/NAME`.
         settings: its settings.
-        client: registers the nodes; it must be the bridge's own, and is not closed by it.
-        broker: to use in place of that of the settings, as in tests.
+        client: registers the nodes; used by this bridge only, which does not close it.
+        broker: replaces the broker of the settings, for tests.
 
     Raises:
         BridgeError: a file in the settings can't be read.
@@ -91,7 +91,7 @@ class MqttBridge:
 
     @property
     def device_count(self) -> int:
-        """How many devices there are."""
+        """The number of devices."""
         return sum(device.is_listed for device in self.tree.devices.values())
 
     async def run(self) -> None:
@@ -155,7 +155,7 @@ class MqttBridge:
     def _on_lost(self, _: str) -> None:
         if self._going_offline is None:
             loop = asyncio.get_running_loop()
-            # Values stay for a moment, as a broker that restarts is back soon.
+            # Values are kept for a moment, as a restart of the broker is short.
             self._going_offline = loop.call_later(OFFLINE_AFTER, self._show, False)
 
     def _show(self, is_online: bool) -> None:
@@ -168,7 +168,7 @@ class MqttBridge:
         _ = self.tree.registrations.start(changing)
 
     async def _announce(self) -> None:
-        """Replace the will of an earlier connection."""
+        """Publish `online`, which replaces the will of an earlier connection."""
         try:
             await self.connection.publish(f"eshet/{self._name}/bridge", b"online", retained=True)
         except BridgeError as error:
@@ -177,7 +177,7 @@ class MqttBridge:
     async def _publish(
         self, topic: object = None, payload: object = b"", retained: object = False
     ) -> None:
-        """Publish any message: bytes and texts as they are, other values as JSON."""
+        """Publish any message: bytes and texts unchanged, other values as JSON."""
         if not isinstance(topic, str):
             raise NotAllowed(topic, "a topic, a payload, and true if it is retained")
         if isinstance(payload, str):
@@ -189,10 +189,10 @@ class MqttBridge:
         except ValueError as error:
             raise BridgeError(str(error)) from None
 
-    # --- about itself -------------------------------------------------------------------------
+    # --- facts about the bridge ---------------------------------------------------------------
 
     async def _refresh(self) -> None:
-        """Publish the facts about the bridge whenever they have changed."""
+        """Publish the facts about the bridge when they have changed."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         has_checked = False
@@ -230,7 +230,7 @@ def make_broker(name: str, settings: MqttSettings, suffix: str = "") -> Broker:
     Args:
         name: of the bridge.
         settings: its settings.
-        suffix: is added to the client id, so that the bridge itself is not disconnected.
+        suffix: of the client id, for a client beside the bridge: equal ids disconnect each other.
 
     Raises:
         BridgeError: a file in the settings can't be read.

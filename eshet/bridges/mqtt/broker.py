@@ -1,4 +1,4 @@
-"""The interface to an MQTT broker: one connection at a time, which is lost or closed once.
+"""The interface to an MQTT broker, for one connection at a time.
 
 Topics, filters and levels of quality of service (QoS) are those of MQTT 3.1.1 and 5.0.
 """
@@ -31,7 +31,7 @@ class BrokerError(BridgeError):
 
 
 class BrokerRefused(BrokerError):
-    """The broker refused the request, as for a wrong password; a later attempt may succeed."""
+    """The broker refused the request, such as for a wrong password; a later attempt may succeed."""
 
 
 class ConnectionLost(BrokerError):
@@ -39,7 +39,7 @@ class ConnectionLost(BrokerError):
 
 
 class NotConnected(BrokerError):
-    """There is no connection, so that nothing was sent."""
+    """Nothing was sent, for lack of a connection."""
 
 
 class Message(NamedTuple):
@@ -48,14 +48,14 @@ class Message(NamedTuple):
     Args:
         topic: its topic, without wildcards. Bytes that are not UTF-8 are lone surrogates in it, as
             by the error handler `surrogateescape`.
-        payload: as it was sent.
+        payload: the content.
         retained: received: the broker had stored it before the subscription. To publish: the broker
             is to store it.
         qos: `AT_MOST_ONCE` or `AT_LEAST_ONCE`.
         number: identifies a received message that is to be acknowledged.
-        is_repeated: received: the broker has sent it before, and got no acknowledgement.
-        expires: to publish: after how many seconds the broker drops it if it could not deliver it;
-            0 for never. Brokers without MQTT 5 ignore it.
+        is_repeated: received: the broker has sent it before, and has received no acknowledgement.
+        expires: to publish: seconds after which the broker drops the message if it could not
+            deliver it; 0 for never. Brokers without MQTT 5 ignore this.
     """
 
     topic: str
@@ -72,7 +72,7 @@ class Loss(NamedTuple):
 
     Args:
         reason: for the log.
-        is_taken_over: whether the broker said that another client has connected with the same id.
+        is_taken_over: whether the broker reported that another client uses the same id.
     """
 
     reason: str
@@ -87,19 +87,19 @@ OnLost = Callable[[Loss], object]
 
 
 class Broker(Protocol):
-    """A broker to connect to, one connection at a time; `str` of it is its address for the log."""
+    """A broker to connect to, one connection at a time; its `str` is its address for the log."""
 
     @property
     def client_id(self) -> str:
-        """The id of this client, which the broker knows it by."""
+        """The id by which the broker identifies this client."""
         ...
 
     @property
     def max_unacknowledged(self) -> int:
-        """How many received messages may be unacknowledged.
+        """The maximum number of received messages that are not acknowledged.
 
-        With more of them, the broker may stop sending, and may drop messages without notice. Valid
-        while connected.
+        Beyond it, the broker may stop sending, and may drop messages without notice. Valid while
+        connected.
         """
         ...
 
@@ -113,16 +113,16 @@ class Broker(Protocol):
         Args:
             on_message: see `OnMessage`.
             on_lost: see `OnLost`.
-            will: what the broker publishes when the connection is lost.
-            resume: whether to receive what was not acknowledged in a connection that was lost a
-                moment ago, if the broker has kept it; otherwise the broker forgets that.
+            will: the message that the broker publishes when the connection is lost.
+            resume: whether to continue the session of a connection that was lost a moment ago, if
+                the broker has kept it; otherwise the broker drops that session.
 
         Returns:
-            Whether the broker has kept the subscriptions of that connection, and sends again what
-            was not acknowledged in it.
+            Whether the session was resumed: its subscriptions are in effect, and the broker sends
+            its unacknowledged messages again.
 
         Raises:
-            BrokerRefused: the broker is there, and refused the connection.
+            BrokerRefused: the broker refused the connection.
             BrokerError: the broker can't be reached.
         """
         ...
@@ -130,7 +130,8 @@ class Broker(Protocol):
     async def subscribe(self, filters: Sequence[str]) -> Mapping[str, str]:
         """Subscribe with QoS 1, and return when the broker has answered.
 
-        The broker then sends all retained messages that match, even if it was subscribed before.
+        The broker then sends all retained messages that match, also for a filter that was
+        subscribed before.
 
         Args:
             filters: of topics.
@@ -156,8 +157,8 @@ class Broker(Protocol):
     async def publish(self, message: Message) -> None:
         """Publish a message, and return when the broker has acknowledged it.
 
-        With QoS 0, this returns when the message was handed to the operating system. If this is
-        cancelled, the message is not sent any more, unless it was handed to it already.
+        With QoS 0, this returns when the operating system has accepted the message. If this is
+        cancelled before, the message is not sent.
 
         Raises:
             BrokerRefused: the broker refused the message.
@@ -167,20 +168,20 @@ class Broker(Protocol):
         ...
 
     def acknowledge(self, message: Message) -> None:
-        """Tell the broker that a received message was handled; does nothing for QoS 0.
+        """Acknowledge that a received message was handled; does nothing for QoS 0.
 
-        Messages are to be acknowledged in the order of their arrival (MQTT 5.0, section 4.6), and
-        in the connection in which they arrived.
+        Messages must be acknowledged in the order of their arrival (MQTT 5.0, section 4.6), and in
+        the connection in which they arrived.
         """
         ...
 
     async def close(self) -> None:
-        """Disconnect without the will; does nothing if it is not connected."""
+        """Disconnect, without a publication of the will; does nothing if not connected."""
         ...
 
     def abort(self, reason: str) -> None:
-        """End the connection at once, as if it was lost; does nothing if it is not connected.
+        """End the connection at once, as if it was lost; does nothing if not connected.
 
-        What the operating system has not sent yet is dropped, and the broker publishes the will.
+        Unsent data is dropped, and the broker publishes the will.
         """
         ...

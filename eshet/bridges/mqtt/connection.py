@@ -1,4 +1,4 @@
-"""Keeps a bridge connected to an MQTT broker, whatever happens to the broker or the network.
+"""Keeps a bridge connected to an MQTT broker, across outages of the broker and the network.
 
     connection = MqttConnection(PahoBroker(Address("localhost", 1883), client_id="eshet-home"))
     connection.subscribe("zigbee2mqtt/+", on_state)
@@ -7,8 +7,8 @@
         group.create_task(connection.run())
         await connection.publish("zigbee2mqtt/lamp/set", b'{"state": "ON"}')
 
-After an outage everything is subscribed again, and the broker sends what was not acknowledged, if
-it has kept the session. A command is never sent late: it fails after `COMMAND_TIMEOUT` seconds.
+After an outage all filters are subscribed again, and the broker sends unacknowledged messages again
+if it has kept the session. A command is never sent late: it fails after `COMMAND_TIMEOUT` seconds.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ __all__ = ["COMMAND_TIMEOUT", "CommandExpired", "MqttConnection"]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 COMMAND_TIMEOUT: Final = 5.0
-"""After how many seconds a command that was not acknowledged has failed."""
+"""Seconds after which a command without an acknowledgement fails."""
 
 _SOON: Final = 2.0
 """A connection that is lost within this time, in seconds, was probably ended by a duplicate id.
@@ -55,31 +55,31 @@ Mosquitto 2.0 ends it without a reason; most clients reconnect after at most a s
 """
 
 _SOON_NAMED: Final = 2
-"""After how many such connections in a row the log says so."""
+"""After this number of such connections in a row, the duplicate id is logged."""
 
 _SOON_AVOIDED: Final = 3
-"""After how many of them the delays become long."""
+"""After this number of them in a row, the delays become long."""
 
 _MAX_UNANSWERED: Final = 3
-"""After how many commands in a row without an answer the connection is given up."""
+"""After this number of commands in a row without an answer, the connection is ended."""
 
 _REPLY_TIMEOUT: Final = 30.0
-"""How long the broker may take to confirm subscriptions, in seconds."""
+"""Seconds within which the broker must confirm subscriptions."""
 
 _END_TIMEOUT: Final = 1.0
-"""How long publishing the will at the end may take, in seconds."""
+"""Maximum time to publish the will at the end, in seconds."""
 
 _FILTERS_AT_ONCE: Final = 100
-"""How many filters are in one packet; brokers limit the size of packets."""
+"""Maximum number of filters in one packet; brokers limit the size of packets."""
 
 
 class CommandExpired(BrokerError):
-    """The broker has not acknowledged a message in time; it is not sent any more.
+    """The broker has not acknowledged a message in time; the message will not be sent later.
 
     Args:
         topic: of the message.
-        problem: what happened.
-        was_sent: whether it was sent, so that it may have been carried out.
+        problem: why there was no acknowledgement.
+        was_sent: whether the message was sent, so that the command may have been carried out.
     """
 
     def __init__(self, topic: str, problem: str, *, was_sent: bool) -> None:
@@ -92,9 +92,9 @@ class CommandExpired(BrokerError):
 class _Delays:
     """The delays between connections.
 
-    They are those of a client. If another client uses the same id, each ends the connection of the
-    other; so the delays are then much longer, and the other one stays connected for most of the
-    time.
+    They are those of an ESHET client, unless another client uses the same id: then each ends the
+    connection of the other. So the delays become much longer, and the other client stays connected
+    for most of the time.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class _Delays:
 
         Args:
             loss: why it has ended.
-            lasted: for how many seconds it lasted.
+            lasted: its length in seconds.
 
         Returns:
             Whether another client seems to use the same id.
@@ -139,15 +139,15 @@ def _long_delays() -> Iterator[float]:
 
 
 class MqttConnection:
-    """A connection to an MQTT broker that is made again whenever it is lost.
+    """A connection to an MQTT broker that is made again when it is lost.
 
-    All methods are to be called in the event loop in which `run` runs.
+    All methods must be called in the event loop in which `run` runs.
 
     Args:
         broker: to connect to; used by this object only.
         will: published when the connection is lost, by the broker, and when `run` ends.
         logger: for outages, refused subscriptions, dropped messages and errors of handlers.
-        max_events: how many messages may wait for each subscription with `events`.
+        max_events: the maximum number of waiting messages of a subscription with `events`.
         max_waiting_bytes: the maximum size of all waiting messages.
     """
 
@@ -175,9 +175,9 @@ class MqttConnection:
         self._to_subscribe: dict[str, None] = {}
         self._to_unsubscribe: dict[str, None] = {}
         self._at_broker: set[str] = set()
-        self._refused: set[str] = set()  # filters that were named already
+        self._refused: set[str] = set()  # filters with a logged refusal
         self._updating: asyncio.Task[None] | None = None
-        self._has_session = False  # there was a connection, so that there may be a session
+        self._has_session = False  # there was a connection, so the broker may have a session
         self._connected = asyncio.Event()
         self._problem = "not connected yet"
         self._outage_reported = False
@@ -186,7 +186,7 @@ class MqttConnection:
         self._on_connected: dict[object, Callable[[], object]] = {}
         self._on_lost: dict[object, Callable[[str], object]] = {}
         self._last_sign = 0.0  # when the broker last sent a message or an acknowledgement
-        self._unanswered = 0  # commands in a row
+        self._unanswered = 0  # commands in a row without an answer
         self._reconnects = 0
 
     def __str__(self) -> str:
@@ -194,44 +194,44 @@ class MqttConnection:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection, with everything subscribed."""
+        """Whether there is a connection, and all filters are subscribed."""
         return self._connected.is_set()
 
     @property
     def problem(self) -> str:
-        """Why there is no connection; empty while there is one."""
+        """Why the connection is missing; empty while connected."""
         return "" if self.connected else self._problem
 
     @property
     def received(self) -> int:
-        """How many messages were received."""
+        """The number of received messages."""
         return self._receiver.received
 
     @property
     def dropped(self) -> int:
-        """How many messages were received and not handled: too many, too large, or not valid."""
+        """The number of received messages that were dropped: too many, too large, or not valid."""
         return self._receiver.dropped
 
     @property
     def failed(self) -> int:
-        """How often a handler has failed."""
+        """The number of failed calls of handlers."""
         return self._receiver.failed
 
     @property
     def acknowledged_early(self) -> int:
-        """How many messages were acknowledged before they were handled.
+        """The number of messages that were acknowledged before they were handled.
 
-        That happens when more messages wait than the broker would wait for.
+        That happens when more messages wait than the broker allows to be unacknowledged.
         """
         return self._receiver.acknowledged_early
 
     @property
     def reconnects(self) -> int:
-        """How often a connection was made after the first one."""
+        """The number of connections after the first one."""
         return self._reconnects
 
     def on_connected(self, callback: Callable[[], object]) -> Callable[[], None]:
-        """Call a function after each connection, when everything is subscribed.
+        """Call a function after each connection, when all filters are subscribed.
 
         Returns:
             A function that undoes this.
@@ -239,7 +239,7 @@ class MqttConnection:
         return _add(self._on_connected, callback)
 
     def on_lost(self, callback: Callable[[str], object]) -> Callable[[], None]:
-        """Call a function with the reason whenever a connection ends, also by the end of `run`.
+        """Call a function with the reason when a connection ends, also by the end of `run`.
 
         Returns:
             A function that undoes this.
@@ -254,7 +254,7 @@ class MqttConnection:
         events: bool = False,
         max_payload: int = MAX_PAYLOAD,
     ) -> Subscription:
-        """Handle the messages whose topics match a filter, now or from the next connection on.
+        """Handle the messages with topics that match a filter, now or from the next connection on.
 
         The broker sends the retained messages first. A handler is called for one message at a time;
         if it returns an awaitable, that is awaited before the next one. Of messages that wait in
@@ -262,9 +262,9 @@ class MqttConnection:
 
         Args:
             pattern: a filter of topics, such as `zigbee2mqtt/+`.
-            handle: called with each message, in the present context. Its errors are logged.
-            events: handle each message, in order. At most `max_events` wait; beyond that the oldest
-                is dropped.
+            handle: called with each message, in the context of this call. Its errors are logged.
+            events: whether each message is handled, in order. At most `max_events` wait; beyond
+                that the oldest is dropped.
             max_payload: larger payloads are dropped; in bytes.
 
         Raises:
@@ -294,20 +294,20 @@ class MqttConnection:
     ) -> None:
         """Publish a message, and return when the broker has acknowledged it.
 
-        Without a connection this waits for the next one. It is sent after all subscriptions that
-        were made before are in effect. With QoS 0, this returns when the message was handed to the
-        operating system.
+        Without a connection this waits for the next one. The message is sent when all filters that
+        were subscribed before are in effect. With QoS 0, this returns when the operating system has
+        accepted the message.
 
         Args:
             topic: without wildcards.
-            payload: of the message.
+            payload: the content.
             retained: whether the broker stores it for later subscribers. Commands must not be
                 retained: a device would execute them again whenever it connects.
             qos: `AT_LEAST_ONCE` or `AT_MOST_ONCE`.
 
         Raises:
             BrokerRefused: the broker refused the message.
-            CommandExpired: it was not acknowledged within `COMMAND_TIMEOUT` seconds.
+            CommandExpired: the message was not acknowledged within `COMMAND_TIMEOUT` seconds.
             ConnectionLost: the connection was lost before that; the broker may have received it.
             ValueError: the topic is not valid.
         """
@@ -342,20 +342,21 @@ class MqttConnection:
         if not was_sent:
             raise CommandExpired(
                 topic,
-                f"there was no connection for {COMMAND_TIMEOUT:g} s ({self._problem}): it was "
-                "not sent",
+                f"there was no connection for {COMMAND_TIMEOUT:g} s ({self._problem}): "
+                "the message was not sent",
                 was_sent=False,
             ) from None
         self._unanswered += 1
         if self._last_sign <= since or self._unanswered >= _MAX_UNANSWERED:
-            # If the broker goes on later, it should not find the command in a buffer. And each
-            # command without an answer takes the place of another one.
+            # The end of the connection drops unsent data: a broker that recovers later must not
+            # receive this command. And each unanswered command counts against the limit of
+            # unacknowledged messages.
             self._unanswered = 0
             self._broker.abort(f"no acknowledgement of a message within {COMMAND_TIMEOUT:g} s")
         raise CommandExpired(
             topic,
-            f"the broker did not acknowledge it within {COMMAND_TIMEOUT:g} s: it may have been "
-            "carried out",
+            f"the broker did not acknowledge the message within {COMMAND_TIMEOUT:g} s: the command "
+            "may have been carried out",
             was_sent=True,
         ) from None
 
@@ -370,7 +371,7 @@ class MqttConnection:
             await self._end()
 
     async def _connect_once(self, delays: _Delays) -> None:
-        """Connect, and return when the connection was lost or can't be made."""
+        """Connect, and return when the connection was lost or could not be made."""
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[Loss] = loop.create_future()
 
@@ -408,14 +409,15 @@ class MqttConnection:
             self._log_outage(f"the connection was lost: {loss.reason}")
 
     def _prepare(self, *, resumed: bool) -> None:
-        """Note what to subscribe after a connection was made."""
+        """Queue the filters to subscribe after a connection was made."""
         if resumed:
             self._to_unsubscribe = dict.fromkeys(self._at_broker - self._filters.keys())
         else:
             self._receiver.not_resumed()
             self._at_broker.clear()
             self._to_unsubscribe.clear()
-        # Even if the broker has kept them: it sends retained messages to new subscriptions only.
+        # Also those that the broker has kept: it sends retained messages only when a filter is
+        # subscribed.
         self._to_subscribe = dict.fromkeys(self._filters)
 
     def _update_soon(self) -> None:
@@ -429,7 +431,7 @@ class MqttConnection:
             self._updating = None
 
     async def _update(self) -> bool:
-        """Subscribe and unsubscribe what is to be; return False if the connection was lost."""
+        """Subscribe and unsubscribe pending filters; return False if the connection was lost."""
         try:
             async with asyncio.timeout(_REPLY_TIMEOUT):
                 while self._to_unsubscribe or self._to_subscribe:
@@ -481,7 +483,7 @@ class MqttConnection:
             self._call(callback)
 
     def _set_lost(self, problem: str) -> None:
-        """Note that there is no connection any more, in the step in which it was lost."""
+        """Change to the state without a connection, in the step in which it was lost."""
         self._receiver.disconnected()
         self._problem = problem
         if self._updating is not None:
@@ -501,9 +503,9 @@ class MqttConnection:
             )
 
     def _log_outage(self, problem: str, *, is_refused: bool = False) -> None:
-        """Log that there is no connection: once for each outage, then at debug level.
+        """Log an outage: its first problem as a warning, later ones at debug level.
 
-        That the broker is there and refuses the connection is logged even if the outage was.
+        A refusal by the broker is logged as a warning even if the outage was logged before.
         """
         was_reported = self._refusal_reported if is_refused else self._outage_reported
         self._outage_reported = True
@@ -515,7 +517,7 @@ class MqttConnection:
         was_connected = self.connected
         self._set_lost("this connection was closed")
         if was_connected and self._will is not None:
-            # The broker does not publish it after a clean end.
+            # The broker does not publish the will after a clean end.
             with contextlib.suppress(BrokerError, TimeoutError):
                 async with asyncio.timeout(_END_TIMEOUT):
                     await self._broker.publish(self._will)

@@ -1,9 +1,8 @@
-"""What zigbee2mqtt says of a device's values, its `exposes`, as kinds and conversions.
+"""The values of a device of zigbee2mqtt, read from its `exposes` as kinds and conversions.
 
 The format is that of zigbee2mqtt 2: https://www.zigbee2mqtt.io/guide/usage/exposes.html. Every
-value has a key in the JSON objects that zigbee2mqtt sends and takes, which is also its name here.
-
-Two units of lights are converted, so that all lights of a house have the same: a brightness is a
+value has a key in the JSON objects that zigbee2mqtt sends and accepts, which is its name here too.
+Two units of lights are converted, so that the lights of all bridges use the same: a brightness is a
 number from 0 to 1, and a colour temperature is in kelvin.
 """
 
@@ -39,11 +38,11 @@ class Exposed:
 
     Args:
         key: in the JSON objects; also its name in the tree.
-        kind: what values it can have.
-        access: bits that say whether it is reported, can be set, and can be asked for.
-        is_event: whether it is something that happens, and not a value that lasts.
+        kind: of its values.
+        access: bits: it is reported, it can be set, it can be requested.
+        is_event: whether it is an event, and not a state.
         from_wire: converts a reported value for the kind; raises WrongKind.
-        to_wire: converts a checked value to what zigbee2mqtt takes.
+        to_wire: converts a checked value to the form of zigbee2mqtt.
     """
 
     key: str
@@ -65,15 +64,15 @@ class Exposed:
 
     @property
     def is_gettable(self) -> bool:
-        """Whether the device can be asked for it."""
+        """Whether the value can be requested from the device."""
         return bool(self.access & _GETTABLE)
 
 
 def read_exposes(exposes: object) -> tuple[list[Exposed], list[str]]:
-    """Return the values of a device, and descriptions of those that can't be read.
+    """Return the values of a device, and descriptions of the features that can't be read.
 
     Args:
-        exposes: as zigbee2mqtt wrote it.
+        exposes: the value of that name in the definition of the device.
     """
     values: dict[str, Exposed] = {}
     unread: list[str] = []
@@ -145,7 +144,7 @@ def _read(feature: Mapping[str, Any], depth: int) -> Exposed:
 
 def _binary(key: str, access: int, on: object, off: object) -> Exposed:
     if isinstance(on, bool) and isinstance(off, bool):
-        # Also where true is "off", as for contacts, whose name says what true means: closed.
+        # Also where true is "off", as for contacts: by their name, true means closed.
         return Exposed(key, Flag(), access)
 
     def from_wire(value: object) -> bool:
@@ -218,7 +217,7 @@ def _composite(key: str, access: int, features: Sequence[Any], depth: int) -> Ex
 
 
 def _merged(one: Exposed, other: Exposed) -> Exposed:
-    """Return what two features with one key allow, such as a colour as x, y and as hue."""
+    """Return two features with one key as one value, such as a colour as x, y and as hue."""
     if isinstance(one.kind, Record) and isinstance(other.kind, Record):
         return replace(one, kind=Record({**one.kind.fields, **other.kind.fields}))
     return replace(one, access=one.access | other.access)

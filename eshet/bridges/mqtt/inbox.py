@@ -1,8 +1,8 @@
-"""Received messages that wait for their handlers, and the order in which they are acknowledged.
+"""Queues of received messages for their handlers, and the order of acknowledgements.
 
-Of a state topic, only the last message matters: it replaces one that waits. Events are handled one
-after the other; there may be at most `MAX_EVENTS` of them for each subscription. This module has no
-I/O and no time; `receiver.py` decides when a message is handled.
+For a state, only the last message of each topic counts: it replaces the one that waits. Events are
+handled one after the other; at most `MAX_EVENTS` of them wait for each subscription. This module
+has no I/O and no time; `receiver.py` decides when a message is handled.
 """
 
 from collections import deque
@@ -17,11 +17,11 @@ MAX_EVENTS: Final = 10_000
 """Default for the maximum number of waiting events of one subscription."""
 
 _MAX_REMEMBERED: Final = 1_000
-"""How many acknowledged messages are recognized when the broker sends them again."""
+"""Maximum number of acknowledged messages that are recognized if the broker sends them again."""
 
 
 class Delivery:
-    """A received message, and how many handlers have not handled it yet.
+    """A received message, and the number of handlers that have not handled it yet.
 
     Args:
         message: as received.
@@ -102,28 +102,28 @@ class Acknowledgements:
     """The received messages that were not acknowledged yet, in the order of their arrival.
 
     MQTT wants acknowledgements in this order (MQTT 5.0, section 4.6). So a message that was handled
-    waits for those before it. When a session is resumed, the broker sends all messages again, with
-    their numbers, whose acknowledgements it has not received. They are recognized, and not handled
-    twice.
+    waits for those before it. When a session is resumed, the broker sends all messages
+    again that are unacknowledged to its knowledge, with their numbers. They are recognized, and not
+    handled twice.
 
     Args:
-        acknowledge: tells the broker.
+        acknowledge: acknowledges a message to the broker.
     """
 
     def __init__(self, acknowledge: Callable[[Message], object]) -> None:
         self.early: int = 0
-        """How many messages were acknowledged before they were handled; see `add`."""
+        """The number of messages that were acknowledged before they were handled; see `add`."""
         self._acknowledge = acknowledge
         self._waiting: deque[Delivery] = deque()
         self._before: dict[int, Delivery] = {}  # of the lost connection
-        # Acknowledgements can be lost, too.
+        # Acknowledgements can be lost as well.
         self._acknowledged: dict[int, int] = {}  # hashes by number, the oldest first
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, delivery: Delivery, limit: int) -> None:
-        """Note a message that was received.
+        """Add a received message.
 
         Args:
             delivery: of the message.
@@ -152,18 +152,18 @@ class Acknowledgements:
         return None
 
     def handled(self, delivery: Delivery) -> None:
-        """Note that one of its handlers has handled a message, or that it was dropped there."""
+        """Count down the pending handlers of a message: one has handled or dropped it."""
         delivery.pending -= 1
         if not delivery.pending:
             self._acknowledge_handled()
 
     def disconnected(self) -> None:
-        """Keep what was not acknowledged, in case that the broker sends it again."""
+        """Keep the unacknowledged messages, as the broker may send them again."""
         self._before.update((each.message.number, each) for each in self._waiting)
         self._waiting.clear()
 
     def not_resumed(self) -> None:
-        """Forget the lost connection, as the broker has done."""
+        """Stop expecting the messages of the lost connection: its session has ended."""
         self._before.clear()
         self._acknowledged.clear()
 

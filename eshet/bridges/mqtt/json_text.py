@@ -1,4 +1,4 @@
-"""JSON in messages of devices, which may be anything, and JSON that is sent to them."""
+"""Parses JSON of devices within limits of depth and size, and writes JSON for them."""
 
 import json
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def dump(value: object) -> bytes:
     """Return a value as JSON.
 
     Raises:
-        NotAllowed: JSON can't hold it.
+        NotAllowed: it can't be written as JSON.
     """
     try:
         return json.dumps(value, allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""A broker in memory, for tests in virtual time: of this project, and of its users.
+"""A broker in memory, for tests in virtual time, also for those of users of this project.
 
     broker = MemoryBroker()
     connection = MqttConnection(broker.client("bridge"))
@@ -7,8 +7,8 @@
     await asyncio.sleep(0)
     assert broker.retained["eshet/bridge/state"] == b"online"
 
-It has retained messages, wildcards, wills, sessions and acknowledgements. Whatever happens takes no
-time, and happens in the same order each time.
+It has retained messages, wildcards, wills, sessions and acknowledgements. Operations take
+no time, and happen in the same order in each run.
 """
 
 import asyncio
@@ -34,18 +34,18 @@ from eshet.bridges.mqtt.filters import check_filter, check_topic, matches
 __all__ = ["MemoryBroker", "MemoryClient"]
 
 SESSION_EXPIRY: Final = 30.0
-"""How long the session of a lost connection is kept, in seconds."""
+"""Seconds for which the session of a lost connection is kept."""
 
 
 @dataclass
 class _Session:
-    """What the broker keeps of a client, also while it is away.
+    """The session of a client, which continues while the client is not connected.
 
     Args:
         filters: that the client has subscribed.
-        unacknowledged: what it has sent to the client, by number.
-        waiting: what it will send when the client comes back, and until when.
-        ends_at: the loop's time when it is forgotten; None while the client is connected.
+        unacknowledged: the messages that were sent to the client, by number.
+        waiting: the messages to send when the client reconnects, each with its deadline.
+        ends_at: the loop's time at which the session ends; None while the client is connected.
     """
 
     filters: dict[str, None] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class _Session:
     waiting: deque[tuple[Message, float | None]] = field(default_factory=deque)
     ends_at: float | None = None
     last_number: int = 0
-    # Bridges subscribe thousands of topics, so that only filters with wildcards are tried.
+    # Bridges subscribe thousands of topics, so only filters with wildcards are tried in turn.
     wildcards: dict[str, None] = field(default_factory=dict)
 
     def subscribe(self, filters: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ class _Session:
         self.wildcards.update(dict.fromkeys(filter(_has_wildcard, filters)))
 
     def unsubscribe(self, pattern: str) -> None:
-        """Remove a filter, if it is there."""
+        """Remove a filter, if the client has subscribed it."""
         self.filters.pop(pattern, None)
         self.wildcards.pop(pattern, None)
 
@@ -76,7 +76,7 @@ def _has_wildcard(pattern: str) -> bool:
 
 
 class MemoryBroker:
-    """A broker that is running, and can be stopped, paused, or made to refuse clients."""
+    """A running broker that tests can stop, pause, or make refuse clients."""
 
     def __init__(self) -> None:
         self.retained: Final[dict[str, bytes]] = {}
@@ -84,9 +84,9 @@ class MemoryBroker:
         self.published: Final[list[Message]] = []
         """All messages that clients or `publish` have published, in order."""
         self.refusal: str | None = None
-        """Why it refuses to connect clients, such as a wrong password; None to accept them."""
+        """The reason for refusing connections, such as a wrong password; None to accept them."""
         self.refused_filters: Final[set[str]] = set()
-        """Filters that it refuses to subscribe."""
+        """The filters that the broker refuses to subscribe."""
         self._sessions: dict[str, _Session] = {}
         self._links: dict[str, _Link] = {}
         self._is_running = True
@@ -123,8 +123,8 @@ class MemoryBroker:
 
         Args:
             topic: not checked, so that tests can publish to topics that are not valid.
-            payload: of the message.
-            retained: whether to store it; an empty payload removes the stored one.
+            payload: the content.
+            retained: whether to store the message; an empty payload removes the stored one.
             qos: `AT_LEAST_ONCE` or `AT_MOST_ONCE`.
         """
         message = Message(topic, payload, retained, qos)
@@ -135,7 +135,7 @@ class MemoryBroker:
 
         Args:
             reason: why connections are lost.
-            forget: whether it also loses retained messages and sessions, as a broker without
+            forget: whether the broker also loses retained messages and sessions, as one without
                 persistence does.
         """
         self._is_running = False
@@ -151,23 +151,23 @@ class MemoryBroker:
         self._is_running = True
 
     def pause(self) -> None:
-        """Do nothing until `proceed`, as a broker on a busy machine; connections stay open."""
+        """Queue all requests until `proceed`, as a busy broker does; connections stay open."""
         if self._paused is None:
             self._paused = deque()
 
     def proceed(self) -> None:
-        """Do what was requested since `pause`, except by clients that have gone meanwhile."""
+        """Carry out the requests since `pause`, except those of clients that have disconnected."""
         paused, self._paused = self._paused, None
         for link, action in paused or ():
             if link is None or link.is_open:
                 action()
 
     def cut(self, client_id: str, reason: str = "the connection was cut") -> None:
-        """End the connection of one client; its will is published, and its session kept."""
+        """End the connection of one client: its will is published, and its session is kept."""
         self._disconnect(self._links[client_id], Loss(reason), with_will=True)
 
     def _do(self, link: "_Link | None", action: Callable[[], None]) -> None:
-        """Do what a client requests, now or after a pause."""
+        """Carry out a request of a client, now or after a pause."""
         if self._paused is None:
             action()
         else:
@@ -178,7 +178,7 @@ class MemoryBroker:
         if not self._is_running:
             raise BrokerError("Connection refused")
         if self.refusal is not None:
-            raise BrokerRefused(f"the broker refused it: {self.refusal}")
+            raise BrokerRefused(f"the broker refused the connection: {self.refusal}")
         if (older := self._links.get(link.client_id)) is not None:
             loss = Loss("the broker ended the connection: Session taken over", is_taken_over=True)
             self._disconnect(older, loss, with_will=True)
@@ -293,14 +293,14 @@ class _Link:
         self._loop.call_soon(_complete, reply)
 
     def fail(self) -> None:
-        """End all that waits for replies."""
+        """Fail all requests that wait for replies."""
         for future in list(self._replies):
             if not future.done():
                 future.set_exception(ConnectionLost("the connection ended"))
 
 
 class MemoryClient:
-    """A `Broker` in memory, as one client sees it; made by `MemoryBroker.client`.
+    """The `Broker` of one client of a broker in memory; made by `MemoryBroker.client`.
 
     Args:
         broker: to connect to.
@@ -331,7 +331,7 @@ class MemoryClient:
         self, on_message: OnMessage, on_lost: OnLost, will: Message | None, *, resume: bool
     ) -> bool:
         """See `Broker.connect`."""
-        await asyncio.sleep(0)  # as with a real broker, others run meanwhile
+        await asyncio.sleep(0)  # as with a real broker, other tasks run meanwhile
         link = _Link(self._client_id, on_message, on_lost, will)
         resumed = self._broker._connect(link, resume=resume)
         self._link = link
@@ -371,7 +371,7 @@ class MemoryClient:
         """See `Broker.acknowledge`.
 
         Raises:
-            ValueError: an older message was not acknowledged yet, or this one was.
+            ValueError: an older message was not acknowledged yet, or this one was already.
         """
         if message.qos == AT_MOST_ONCE or self._link is None or not self._link.is_open:
             return
@@ -399,7 +399,7 @@ class MemoryClient:
         return self._link
 
     async def _request(self, action: Callable[[], None]) -> None:
-        """Have the broker do something, and wait for its reply."""
+        """Send a request to the broker, and wait for its reply."""
         link = self._get()
         reply = link.reply()
 

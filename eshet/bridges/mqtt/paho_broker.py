@@ -1,8 +1,8 @@
-"""A real broker, by paho-mqtt, which encodes and decodes the packets.
+"""A real broker, through paho-mqtt, which encodes and decodes the packets.
 
 Its sockets are served by the event loop of asyncio (`paho_connection.py`); only the blocking
-connect runs in a thread. There is one paho client for each connection, so nothing of an earlier
-connection is ever sent.
+connect runs in a thread. There is one paho client for each connection, so unsent data
+of an earlier connection is never sent.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ from eshet.bridges.mqtt.paho_connection import (
 __all__ = ["Credentials", "PahoBroker"]
 
 SESSION_EXPIRY: Final = 30
-"""How long the broker keeps the session of a lost connection, in seconds."""
+"""Seconds for which the broker keeps the session of a lost connection."""
 
 CONNECT_TIMEOUT: Final = 10.0
-"""How long connecting may take, in seconds: the name, the socket, TLS, and the broker's answer."""
+"""Maximum time to connect, in seconds: the name, the socket, TLS, and the broker's answer."""
 
 _MAX_UNACKNOWLEDGED: Final = 60_000
 """Receive Maximum of MQTT 5; with less, mosquitto drops messages beyond 20 + 1,000."""
@@ -60,7 +60,7 @@ class Credentials:
 
     Args:
         user: name.
-        password: never shown; None for none.
+        password: never shown; None for a user without a password.
     """
 
     user: str
@@ -75,11 +75,11 @@ class PahoBroker:
     Args:
         address: of the broker.
         client_id: unique among the clients of the broker.
-        credentials: None for a broker that asks for none.
+        credentials: None for a broker that needs no user.
         tls: how to check the certificate of the broker; None for a connection without TLS.
-        keep_alive: the interval in whole seconds in which a packet is sent at least, unless the
-            broker chooses another; a connection over which nothing arrives for 1.5 times that is
-            lost.
+        keep_alive: the longest interval between two sent packets, in whole seconds, unless the
+            broker chooses another; a connection counts as lost if nothing arrives for 1.5 times
+            that interval.
 
     Raises:
         ValueError: `keep_alive` is not valid.
@@ -140,8 +140,8 @@ class PahoBroker:
                 raise
             self._protocol = MQTTProtocolVersion.MQTTv311
         except NoAnswer:
-            # Some old brokers close the connection instead. But so does one that restarts: the
-            # next attempt begins with MQTT 5 again.
+            # Some old brokers close the connection instead. But a broker that restarts does so as
+            # well: the next attempt begins with MQTT 5 again.
             if self._protocol != MQTTProtocolVersion.MQTTv5:
                 raise
         protocol = MQTTProtocolVersion.MQTTv311
@@ -249,9 +249,9 @@ class PahoBroker:
 
 
 class _TlsContext:
-    """The part of an `ssl.SSLContext` that paho-mqtt uses; it remembers the socket.
+    """The part of an `ssl.SSLContext` that paho-mqtt uses; it keeps a reference to the socket.
 
-    After a handshake that failed, paho-mqtt leaves the socket open.
+    So the socket can be closed after a failed handshake, when paho-mqtt leaves it open.
 
     Args:
         context: how to check the certificate of the broker.
@@ -274,9 +274,9 @@ class _TlsContext:
 
 
 def _abandon(client: paho.Client, tls: _TlsContext | None, done: "asyncio.Future[Any]") -> None:
-    """Close the sockets of an attempt that was cancelled, when its thread has ended."""
+    """Close the sockets of a cancelled attempt when its thread has ended."""
     if not done.cancelled():
-        done.exception()  # of no interest any more
+        done.exception()  # retrieved, so that asyncio does not log it
     close_socket(client)
     if tls is not None:
         tls.close()

@@ -1,4 +1,4 @@
-"""One connection to a real broker: a paho-mqtt client whose socket is served by the event loop.
+"""One connection to a real broker: a paho-mqtt client with its socket served by the event loop.
 
 paho-mqtt calls hooks when its socket is closed or has something to send (the documented way to use
 it with another event loop), and this module calls `loop_read`, `loop_write` and `loop_misc`.
@@ -49,7 +49,7 @@ TURN: Final = 0.002
 _CLOSE_TIMEOUT: Final = 1.0
 
 _MAX_IN_FLIGHT: Final = 20
-"""How many published messages wait for acknowledgements: what each broker accepts."""
+"""Maximum number of published messages without an acknowledgement; every broker accepts it."""
 
 _TAKEN_OVER: Final = 0x8E
 _UNSUPPORTED_VERSION: Final = 0x84
@@ -57,7 +57,7 @@ _FAILURE: Final = 0x80
 """Reason codes from this one on are failures (MQTT 5.0, section 2.4)."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-"""For SO_LINGER: closing drops what was not sent."""
+"""For SO_LINGER: closing drops unsent data."""
 
 
 class UnsupportedVersion(BrokerRefused):
@@ -65,11 +65,11 @@ class UnsupportedVersion(BrokerRefused):
 
 
 class NoAnswer(BrokerError):
-    """The connection ended before the broker answered to the first packet."""
+    """The connection ended before the broker answered the first packet."""
 
 
 class PahoConnection:
-    """One connection: a paho client whose socket is served by the running loop.
+    """One connection: a paho client, with its socket served by the running loop.
 
     Args:
         client: not connected yet.
@@ -118,7 +118,7 @@ class PahoConnection:
     # The socket.
 
     def attach(self) -> None:
-        """Serve the socket, which was connected in a thread."""
+        """Start serving the socket, which was connected in a thread."""
         self._socket = self._client.socket()
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._poll.register(self._socket, select.POLLIN)
@@ -128,7 +128,7 @@ class PahoConnection:
         self._write()
 
     def _on_readable(self) -> None:
-        """Read as many packets as there are, for as long as a turn may take."""
+        """Read packets until no more are available, or until the time of a turn is used up."""
         self._received_at = now = self._loop.time()
         ends = now + TURN
         self._is_reading = True
@@ -143,13 +143,13 @@ class PahoConnection:
                         return
                 elif not self._poll.poll(0) or self._loop.time() >= ends:
                     return
-        except Exception as error:  # of a packet that paho-mqtt does not expect
+        except Exception as error:  # paho-mqtt raises various errors for unexpected packets
             self._lose(Loss(f"a packet can't be read: {error_text(error)}"))
         finally:
             self._is_reading = False
 
     def _has_decrypted_bytes(self) -> bool:
-        """Whether TLS has decrypted bytes, of which a selector knows nothing."""
+        """Whether TLS holds decrypted bytes, which a selector does not report."""
         return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def _read_pending(self) -> None:
@@ -161,10 +161,10 @@ class PahoConnection:
             self._write_handle = self._loop.call_soon(self._write)
 
     def _write(self) -> None:
-        """Send what paho-mqtt has queued, now, or when the socket takes it."""
+        """Send the packets that paho-mqtt has queued, now or when the socket is writable."""
         if self._is_reading:
-            # Its callbacks hold a lock that sending takes as well; a handler that starts an eager
-            # task may get here in one of them.
+            # The callbacks of paho-mqtt hold a lock that sending needs as well; a handler that
+            # starts an eager task may get here within one of them.
             self._on_register_write()
             return
         if self._write_handle is not None:
@@ -189,7 +189,7 @@ class PahoConnection:
                     future.set_result(None)
 
     def _check(self) -> None:
-        """Let paho-mqtt send a ping if it is due, and end a silent connection."""
+        """Let paho-mqtt send a ping if one is due, and end a silent connection."""
         if self._check_handle is not None:
             self._check_handle.cancel()
         keep_alive = self._client.keepalive  # the broker may have changed it
@@ -206,7 +206,7 @@ class PahoConnection:
             min(self._sent_at, self._received_at) + keep_alive,
             self._received_at + 1.5 * keep_alive,
         )
-        # paho-mqtt takes its own times, which are slightly later.
+        # paho-mqtt measures its own times, which are slightly later.
         due = max(due, now + keep_alive / 10)
         self._check_handle = self._loop.call_at(due, self._check)
 
@@ -239,7 +239,8 @@ class PahoConnection:
         elif reason.value == _UNSUPPORTED_VERSION:
             self.accepted.set_exception(UnsupportedVersion(str(reason)))
         else:
-            self.accepted.set_exception(BrokerRefused(f"the broker refused it: {reason}"))
+            problem = f"the broker refused the connection: {reason}"
+            self.accepted.set_exception(BrokerRefused(problem))
 
     def _on_disconnect(
         self,
@@ -289,7 +290,7 @@ class PahoConnection:
             return
         await self._slots.acquire()
         if self.is_closed:
-            self._slots.release()  # for the next one that waits
+            self._slots.release()  # for the next message that waits
         self._check_open()
         acknowledged = self._loop.create_future()
         self._acknowledgements[self._start_publishing(message)] = acknowledged
@@ -325,7 +326,7 @@ class PahoConnection:
         if reason.value < _FAILURE:
             acknowledged.set_result(None)
         else:
-            acknowledged.set_exception(BrokerRefused(f"the broker refused it: {reason}"))
+            acknowledged.set_exception(BrokerRefused(f"the broker refused the message: {reason}"))
 
     async def subscribe(self, filters: Sequence[str]) -> Mapping[str, str]:
         """See `Broker.subscribe`."""
@@ -395,7 +396,7 @@ class PahoConnection:
         self._lose(Loss("closed"))
 
     def _lose(self, loss: Loss) -> None:
-        """End all that waits; after that, nothing happens any more."""
+        """Fail all requests that wait; later calls and packets have no effect."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -430,11 +431,11 @@ class _PackedOnce(Properties):
         super().__init__(packet)  # type: ignore[no-untyped-call]
         for name, value in values.items():
             setattr(self, name, value)
-        # Not by assignment, since that only sets properties of MQTT.
+        # Not by assignment, as paho-mqtt accepts only properties of MQTT there.
         self.__dict__["_packed"] = super().pack()  # type: ignore[no-untyped-call]
 
     def pack(self) -> bytes:
-        """Return the properties as in a packet."""
+        """Return the properties, encoded for a packet."""
         packed: bytes = self.__dict__["_packed"]
         return packed
 
@@ -453,7 +454,7 @@ def properties_of(packet: int, **values: int) -> Properties:
 
 
 def close_socket(client: paho.Client) -> None:
-    """Close the socket of a client that is no longer used."""
+    """Close the socket of a client after its last use."""
     opened = client.socket()
     client.on_socket_close = None
     client.on_disconnect = None

@@ -35,26 +35,26 @@ __all__ = ["Publishing"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _BIRTH_DELAY: Final = (1.0, 5.0)
-"""Seconds between the start of Home Assistant and new announcements, at random: it would be busy if
-all bridges announced their devices at once."""
+"""The range of seconds from the start of Home Assistant to new announcements, chosen at random, so
+that not all bridges announce their devices at once."""
 
 _LOOK_EVERY: Final = 1.0
-"""Seconds between two looks at the nodes of the server; rules register many of them at once."""
+"""Interval at which the nodes of the server are listed, in seconds; rules register many at once."""
 
 _MAX_EVENTS: Final = 1000
-"""How many events may wait until they are sent; then the oldest are dropped."""
+"""Maximum number of events that wait to be sent; beyond it the oldest are dropped."""
 
 _KINDS: Final = ("state", "event", "action")
 
 
 class Publishing:
-    """Publishes nodes.
+    """Publishes nodes of the server on a broker.
 
     Args:
         connection: to the broker.
         client: observes the nodes.
         name: of the bridge.
-        paths: what to publish: globs of paths, and how.
+        paths: the settings of published nodes, by globs of paths.
         prefix: the first part of the topics of announcements.
     """
 
@@ -100,7 +100,7 @@ class Publishing:
     # --- nodes --------------------------------------------------------------------------------
 
     async def _find_nodes(self) -> None:
-        """Observe nodes that have come to the server."""
+        """Observe the new nodes of the server."""
         after: list[object] = []
         while True:
             try:
@@ -112,7 +112,7 @@ class Publishing:
                 if owner is not None and kind in _KINDS and path not in self._nodes:
                     try:
                         await self._add(path, kind)
-                    except EshetError as error:  # it may be gone by now, or of another kind
+                    except EshetError as error:  # the node may be gone by now, or of another kind
                         _log.warning("%s is not published: %s", path, error)
                         self._nodes.pop(path, None)
             if page["next"] is None:
@@ -200,7 +200,7 @@ class Publishing:
         }
         if not components:
             return
-        # A hyphen is in no path: so no two paths have the same id.
+        # Paths have no hyphens, so the ids of different paths differ.
         device_id = f"eshet_{self._name}{directory.replace('/', '-')}"
         message = {
             "dev": {"ids": [device_id], "name": directory.strip("/").replace("/", " ")},
@@ -211,8 +211,8 @@ class Publishing:
         self._publish(topic, _json(message), retained=True)
 
     def _send_all(self) -> None:
-        """Publish everything again: the broker or Home Assistant may have lost it."""
-        # Announcements come first: without them, nobody listens to the states.
+        """Publish everything again, as the broker or Home Assistant may have lost it."""
+        # Announcements come first: Home Assistant subscribes the states when it has them.
         states = f"eshet/{self._name}/"
         for topic in sorted(self._retained, key=lambda topic: topic.startswith(states)):
             self._publish(topic, self._retained[topic], retained=True)
@@ -244,7 +244,7 @@ class Publishing:
         while True:
             await self._has_work.wait()
             if not self._connection.connected:
-                # When it is, states are published again; events would be old by then.
+                # After a connection, states are published again; events would be old by then.
                 self._to_send.clear()
             while self._to_send:
                 topic, number = next(iter(self._to_send))
@@ -279,9 +279,9 @@ class _Node:
         return "sensor"
 
     def announcement(self, bridge: str) -> Mapping[str, Any]:
-        """Return what is announced of it."""
+        """Return the announcement of the node, with abbreviated options."""
         how = self._how
-        told: dict[str, Any] = {
+        options: dict[str, Any] = {
             "p": self.component,
             "name": how.name or self.path.rpartition("/")[2].replace("_", " "),
             "uniq_id": f"eshet_{bridge}{self.path.replace('/', '-')}",
@@ -289,24 +289,24 @@ class _Node:
             "avty_mode": "all",
         }
         if self.kind == "state":
-            told["stat_t"] = self.topic
-            told["avty"].append({"t": f"{self.topic}/online"})
+            options["stat_t"] = self.topic
+            options["avty"].append({"t": f"{self.topic}/online"})
         if self.kind == "event":
-            told |= {"stat_t": self.topic, "evt_typ": ["event"]}
+            options |= {"stat_t": self.topic, "evt_typ": ["event"]}
         if how.settable or self.kind == "action":
-            told["cmd_t"] = f"{self.topic}/set"
+            options["cmd_t"] = f"{self.topic}/set"
         if self.component in ("switch", "binary_sensor"):
-            told |= {"pl_on": "true", "pl_off": "false"}
+            options |= {"pl_on": "true", "pl_off": "false"}
         limits = {"min": how.min, "max": how.max, "step": how.step}
         if self.component == "number":
-            told |= {name: limit for name, limit in limits.items() if limit is not None}
+            options |= {name: limit for name, limit in limits.items() if limit is not None}
         if self.component in ("number", "sensor") and how.unit:
-            told["unit_of_meas"] = how.unit
+            options["unit_of_meas"] = how.unit
         if self.component in ("select", "text", "sensor"):
-            told["val_tpl"] = "{{ value_json }}"
+            options["val_tpl"] = "{{ value_json }}"
         if self.component == "select":
-            told["options"] = list(how.options)
-        return told
+            options["options"] = list(how.options)
+        return options
 
 
 def _json(value: object) -> bytes:

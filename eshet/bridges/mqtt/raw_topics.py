@@ -1,4 +1,4 @@
-"""Messages of chosen topics as they are, for what no reader understands."""
+"""Messages of chosen topics as states, for topics that no reader supports."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ __all__ = ["RawTopics", "value_of"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 MAX_TOPICS: Final = 1000
-"""How many topics are shown; a wildcard may match any number."""
+"""Maximum number of shown topics; a wildcard may match any number."""
 
 
 class RawTopics:
@@ -54,7 +54,7 @@ class RawTopics:
                 self._log_full(topic)
                 return
             if not self._is_declaring:
-                # Many topics come together: the broker sends all retained messages at once.
+                # Many topics arrive together: the broker sends all retained messages at once.
                 self._is_declaring = True
                 asyncio.get_running_loop().call_soon(self._declare)
         self._values[topic] = value = value_of(message.payload)
@@ -84,7 +84,7 @@ class RawTopics:
 
 
 def value_of(payload: bytes) -> Any:
-    """Return a payload as the value of its JSON; otherwise as text, or as bytes."""
+    """Return the value of a payload: of its JSON, otherwise as text, or as bytes if not UTF-8."""
     try:
         return parse(payload)
     except ValueError:

@@ -1,8 +1,8 @@
 """Passes received messages to the handlers of their subscriptions, in turns.
 
-A broker may send ten thousand messages at once. They are read at once: a broker drops messages for
-a client that does not read. Then they are handled in turns of two milliseconds, which leave time
-for everything else in the event loop. Handlers never run while a packet is being read.
+A broker may send ten thousand messages at once. They are read at once, as a broker drops messages
+for a client that does not read. Then they are handled in turns of two milliseconds, which leave
+time for other tasks of the event loop. Handlers never run while a packet is being read.
 """
 
 import asyncio
@@ -42,20 +42,20 @@ MAX_WAITING_BYTES: Final = 64 * 2**20
 """Default for the maximum size of all waiting messages; beyond it, the oldest are dropped."""
 
 _MAX_CACHED: Final = 10_000
-"""For how many topics the matching subscriptions are cached."""
+"""Maximum number of topics with cached matching subscriptions."""
 
 _MAX_KINDS: Final = 1_000
-"""How many kinds of errors are logged."""
+"""Maximum number of kinds of errors that are logged."""
 
 
 class Subscription:
-    """A handler of the messages whose topics match a filter; made by `MqttConnection.subscribe`.
+    """A handler of messages with topics that match a filter; made by `MqttConnection.subscribe`.
 
     Args:
         pattern: the filter.
         handle: see `Handler`.
         events: whether each message is handled, in order, and not only the last of each topic.
-        max_events: how many messages may wait if `events` is set.
+        max_events: the maximum number of waiting messages if `events` is set.
         max_payload: larger payloads are dropped; in bytes.
         on_cancel: called once, when this is cancelled.
     """
@@ -74,25 +74,25 @@ class Subscription:
         """The filter of topics."""
         self.max_payload: Final = max_payload
         self.cancelled = False
-        """Whether messages are no longer handled."""
+        """Whether `cancel` was called."""
         self._handle = handle
         self._on_cancel = on_cancel
         self._events = EventQueue(max_events) if events else None
         self._states: dict[str, StateSlot] = {}
-        # The tasks that it starts belong to whoever subscribed.
+        # Tasks that the handler starts belong to the scope of the subscriber.
         self._context = contextvars.copy_context()
 
     def __repr__(self) -> str:
         return f"<Subscription {self.filter!r}{', cancelled' if self.cancelled else ''}>"
 
     def cancel(self) -> None:
-        """Stop handling messages, also those that wait. A second call does nothing."""
+        """Stop handling messages, including those that wait. A second call does nothing."""
         if not self.cancelled:
             self.cancelled = True
             self._on_cancel(self)
 
     def queue_of(self, topic: str) -> "EventQueue | StateSlot":
-        """Return where messages of this topic wait."""
+        """Return the queue for messages of this topic."""
         if self._events is not None:
             return self._events
         slot = self._states.get(topic)
@@ -101,7 +101,7 @@ class Subscription:
         return slot
 
     def forget(self, topic: str) -> None:
-        """Free the memory of a topic for which nothing waits any more."""
+        """Free the memory of a topic without waiting messages."""
         self._states.pop(topic, None)
 
     def call(self, message: Message) -> Awaitable[object] | None:
@@ -121,7 +121,7 @@ class Receiver:
 
     Args:
         name: of the connection, for the log.
-        acknowledge: tells the broker that a message was handled.
+        acknowledge: acknowledges a message to the broker.
         max_unacknowledged: returns `Broker.max_unacknowledged`.
         log: for errors of handlers, and for dropped messages.
         max_waiting_bytes: the maximum size of all waiting messages.
@@ -138,20 +138,21 @@ class Receiver:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.received: int = 0
-        """How many messages were received."""
+        """The number of received messages."""
         self.dropped: int = 0
-        """How many messages were not handled: events that waited, and those beyond a limit."""
+        """The number of messages that were dropped: waiting events, and messages beyond a limit."""
         self.refused: int = 0
-        """How many of the dropped ones were too large, or had a topic that is not UTF-8."""
+        """The number of dropped messages that were too large, or had a topic that is not UTF-8."""
         self.failed: int = 0
-        """How often a handler has failed."""
+        """The number of failed calls of handlers."""
         self._name = name
         self._acknowledgements = Acknowledgements(acknowledge)
         self._max_unacknowledged = max_unacknowledged
         self._log = log
         self._max_waiting_bytes = max_waiting_bytes
         self._clock = clock
-        # Discovery subscribes thousands of topics, so that only filters with wildcards are tried.
+        # Discovery subscribes thousands of topics, so only filters with wildcards are tried in
+        # turn.
         self._by_topic: dict[str, list[Subscription]] = {}
         self._with_wildcards: list[Subscription] = []
         self._matching: dict[str, tuple[Subscription, ...]] = {}
@@ -164,7 +165,7 @@ class Receiver:
 
     @property
     def acknowledged_early(self) -> int:
-        """How many messages were acknowledged before they were handled."""
+        """The number of messages that were acknowledged before they were handled."""
         return self._acknowledgements.early
 
     def add(self, subscription: Subscription) -> None:
@@ -173,7 +174,7 @@ class Receiver:
         self._matching.clear()
 
     def remove(self, subscription: Subscription) -> None:
-        """Pass no more messages to a subscription that was cancelled."""
+        """Stop passing messages to a subscription that was cancelled."""
         group = self._group_of(subscription)
         group.remove(subscription)
         if not group:
@@ -187,7 +188,7 @@ class Receiver:
         return self._by_topic.setdefault(pattern, [])
 
     def receive(self, message: Message) -> None:
-        """Note a received message; it is handled in a later step of the loop."""
+        """Queue a received message; its handlers run in a later step of the loop."""
         if self._closed:
             return
         if message.qos != AT_MOST_ONCE and (
@@ -205,19 +206,19 @@ class Receiver:
         delivery = Delivery(message, len(matching))
         for subscription in matching:
             self._put(subscription, delivery)
-        # After that, as it may acknowledge this message, which has no handler.
+        # After the handlers were counted: this may acknowledge a message without handlers.
         self._acknowledgements.add(delivery, self._max_unacknowledged())
 
     def disconnected(self) -> None:
-        """Note that the connection was lost; what waits is still handled."""
+        """Handle the loss of the connection; waiting messages are still handled."""
         self._acknowledgements.disconnected()
 
     def not_resumed(self) -> None:
-        """Note that the broker will not send unacknowledged messages again."""
+        """Stop expecting unacknowledged messages again: their session has ended."""
         self._acknowledgements.not_resumed()
 
     async def close(self) -> None:
-        """Drop what waits, and cancel the handlers that are awaited; nothing is received again."""
+        """Drop waiting messages, and cancel awaited handlers; to be called once, at the end."""
         self._closed = True
         if self._scheduled is not None:
             self._scheduled.cancel()
@@ -365,7 +366,7 @@ class Receiver:
     def _end(
         self, subscription: Subscription, delivery: Delivery, queue: EventQueue | StateSlot
     ) -> None:
-        """Note that a handler has ended, and that the next message of the queue can be handled."""
+        """Complete a delivery when its handler has ended, and make its queue ready again."""
         self._acknowledgements.handled(delivery)
         if queue:
             self._set_ready(subscription, delivery.message.topic, queue)
@@ -390,7 +391,7 @@ class Receiver:
             )
 
     def _is_new(self, kind: object) -> bool:
-        """Whether something of this kind was not logged yet; note that it is now."""
+        """Whether this kind was not logged yet; from now on it counts as logged."""
         if kind in self._logged or len(self._logged) >= _MAX_KINDS:
             return False
         self._logged.add(kind)

@@ -1,7 +1,8 @@
-"""Finds commands that a broker has stored: it sends each again whenever its device connects.
+"""Finds commands that a broker has stored as retained messages, and removes them.
 
-So a lamp comes on by itself after a power failure, or a heater forgets what it was set to later.
-No program should publish commands as retained messages; the ones of this package never do.
+The broker sends a stored command again whenever its device connects: a lamp comes on by itself
+after a power failure, or a heater returns to an old setting. No program should publish commands as
+retained messages; the modules of this package never do.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ _ESPHOME_COMMAND: Final = re.compile(
     r"text|time|update|valve)/[^/]+/(.+/)?command"
 )
 
-_SENDER: Final = "find out what publishes it, and turn retain off there"
+_SENDER: Final = "find the program that publishes it, and turn retain off there"
 
 
 class RetainedCommand(NamedTuple):
@@ -33,9 +34,9 @@ class RetainedCommand(NamedTuple):
 
     Args:
         topic: its topic.
-        payload: what it says.
+        payload: the content.
         family: of the device, such as `"Tasmota"`.
-        advice: what to do, so that it does not come again.
+        advice: how to prevent that it is stored again.
     """
 
     topic: str
@@ -117,7 +118,7 @@ def find_commands(
         (
             lambda topic, _: _ESPHOME_COMMAND.fullmatch(topic) is not None,
             "ESPHome",
-            "in the configuration of what publishes it: retain: false for mqtt.publish",
+            "in the configuration of the program that publishes it: retain: false for mqtt.publish",
         ),
         (lambda topic, _: _is_ours(topic), "eshet", _SENDER),
     ]
@@ -163,7 +164,7 @@ def _is_ours(topic: str) -> bool:
 def _announced(
     retained: Mapping[str, bytes], settings: MqttSettings
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield the topics of commands in announcements, with an advice if one is wrong."""
+    """Yield the topics of commands in announcements, with advice if these make them retained."""
     for prefix in settings.discovery:
         for topic, payload in retained.items():
             inner = topic.removeprefix(f"{prefix}/").removesuffix("/config")

@@ -1,7 +1,7 @@
 """Shelly devices of generation 1: https://shelly-api-docs.shelly.cloud/gen1/#mqtt.
 
-They announce themselves with `shellies/announce`. What they have is not described: it follows from
-the topics on which they report.
+They announce themselves with `shellies/announce`. They do not describe their values: these
+follow from the topics of their reports.
 """
 
 import functools
@@ -23,7 +23,7 @@ from eshet.bridges.tree import DeviceTree
 __all__ = ["Shelly1"]
 
 _BATTERY: Final = "sensor_battery"
-"""The property that only devices with a battery have."""
+"""A property of all devices with a battery, and of no others."""
 
 _log: Final = logging.getLogger("eshet.bridges")
 
@@ -35,11 +35,11 @@ _PRESSES: Final = {
     "SL": "single_long",
     "LS": "long_single",
 }
-"""What an input reports of how it was pressed."""
+"""The payloads of events, by the letters in reports of an input."""
 
 
 class _Topic(NamedTuple):
-    """What is reported on topics with this pattern.
+    """The value that is reported on topics with this pattern.
 
     Args:
         pattern: of the part of the topic below the device.
@@ -117,19 +117,19 @@ _TOPICS: Final = (
     _topic(r"sensor/state", Text(), _plain),
     _topic(r"overtemperature", Flag(), _zero_one),
 )
-"""What is reported on which topics; the first pattern that matches counts."""
+"""The reported values by their topics; the first pattern that matches counts."""
 
 
 @dataclass
 class _Found:
-    """What is known of a device so far."""
+    """The known facts and values of a device."""
 
     name: str
     info: dict[str, object] = field(default_factory=dict)
     properties: dict[str, Property] = field(default_factory=dict)
     events: set[str] = field(default_factory=set)
     presses: dict[str, int] = field(default_factory=dict)  # the last count of each input
-    online: bool | None = None  # as it says
+    online: bool | None = None  # as reported by the device
     published: PublishedDevice | None = None
 
 
@@ -193,7 +193,7 @@ class Shelly1:
         self._show_online(found)
 
     def _show_online(self, found: _Found) -> None:
-        """Show whether a device is there; one with a battery mostly sleeps, and its values stay."""
+        """Publish the availability; a device with a battery mostly sleeps, and its values stay."""
         if found.published is not None:
             sleeps = _BATTERY in found.properties
             found.published.set_online(None if sleeps else found.online)
@@ -223,7 +223,7 @@ class Shelly1:
         self._published(device_id, found).report({flat: value})
 
     def _on_light(self, device_id: str, light: str, message: Message) -> None:
-        """Read the brightness of a light, which is only in the object with all its values."""
+        """Read the brightness of a light, which is only in the object with all values."""
         status = as_map(parse(message.payload))
         if "brightness" not in status:
             return
@@ -263,11 +263,11 @@ class Shelly1:
             count: how often it was pressed since the device has started.
         """
         if not isinstance(count, int):
-            return True  # of an old firmware, which only reports presses
+            return True  # an old firmware, which reports only presses
         last = found.presses.get(name)
         found.presses[name] = count
         if last is None:
-            return count <= 1  # otherwise, nobody knows when it was
+            return count <= 1  # otherwise, the time of the press is not known
         return count != last
 
     # --- to devices ---------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Shelly devices of generation 2 and later: https://shelly-api-docs.shelly.cloud/gen2/.
 
-They are asked what they have, and answer with the status and the configuration of each component,
-such as `switch:0`. Calls and their results are JSON objects on topics of their own.
+They answer requests with the status and the configuration of each component, such as `switch:0`.
+Calls and their results are JSON objects on topics of their own.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class _Value(NamedTuple):
     """A value in the status of a component.
 
     Args:
-        field: where it is, such as `("aenergy", "total")`.
+        field: its path in the status, such as `("aenergy", "total")`.
         kind: of the value.
         name: of the property, below that of the component.
         method: the method that sets it, and the parameter; None if it can't be set.
@@ -90,14 +90,14 @@ _VALUES: Final[Mapping[str, tuple[_Value, ...]]] = {
 
 @dataclass
 class _Found:
-    """What is known of a device so far."""
+    """The known facts and values of a device."""
 
     info: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     status: dict[str, dict[str, Any]] = field(default_factory=dict)
     values: dict[str, tuple[str, _Value]] = field(default_factory=dict)
     sleeps: bool = False
-    was_logged: bool = False  # that it does not answer
+    was_logged: bool = False  # whether its missing answer was logged
     asking: asyncio.Task[None] | None = None
     published: PublishedDevice | None = None
 
@@ -109,7 +109,7 @@ class ShellyRpc:
         connection: to the broker.
         tree: receives the devices.
         source: names the bridge in calls; results come on topics that begin with it.
-        prefixes: the topic prefixes of devices whose prefix was changed.
+        prefixes: the topic prefixes of devices with a changed prefix.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class ShellyRpc:
             return
         found = self._found.setdefault(prefix, _Found())
         if found.published is not None and not found.sleeps:
-            # One with a battery is offline most of the time, and its values are still right.
+            # A device with a battery is offline most of the time, and its values stay valid.
             found.published.set_online(online)
         if online:
             self._ask(prefix, found)
@@ -160,7 +160,7 @@ class ShellyRpc:
         params = notification["params"]
         if notification.get("method") in ("NotifyStatus", "NotifyFullStatus"):
             if found.published is None and _item(params, ("sys", "wakeup_period")):
-                # It sleeps again before it has answered.
+                # The device sleeps again before it has answered.
                 self._declare(prefix, found, params)
             else:
                 self._update(found, params)
@@ -177,7 +177,7 @@ class ShellyRpc:
         return emitted
 
     def _update(self, found: _Found, status: Mapping[str, Any]) -> None:
-        """Take what has changed in the status of components."""
+        """Take the changed values in the status of components."""
         for component, changed in status.items():
             if isinstance(changed, dict):
                 found.status.setdefault(component, {}).update(changed)
@@ -191,7 +191,7 @@ class ShellyRpc:
                     reported[name] = _from_device(value, item)
         found.published.report(reported)
 
-    # --- asking -------------------------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------------
 
     def _is_ours(self, prefix: str) -> bool:
         """Whether this can be the prefix of a Shelly: others have topics `<prefix>/online` too."""
@@ -202,7 +202,7 @@ class ShellyRpc:
             found.asking = self._tree.registrations.start(self._learn(prefix, found))
 
     async def _learn(self, prefix: str, found: _Found) -> None:
-        """Ask a device what it has, and publish it."""
+        """Request the components of a device, and publish them."""
         try:
             found.info = await self._call(prefix, "Shelly.GetDeviceInfo")
             found.config = await self._call(prefix, "Shelly.GetConfig")
@@ -210,7 +210,7 @@ class ShellyRpc:
         except BridgeError as error:
             if not found.was_logged:
                 found.was_logged = True
-                _log.warning("%s does not say what it has: %s", prefix, error)
+                _log.warning("can't read the components of %s: %s", prefix, error)
             return
         found.was_logged = False
         self._declare(prefix, found, status)
@@ -220,8 +220,8 @@ class ShellyRpc:
 
         Args:
             prefix: of its topics.
-            found: what is known of it.
-            status: that of its components.
+            found: its known facts and values.
+            status: the status of its components.
         """
         found.status = {name: each for name, each in status.items() if isinstance(each, dict)}
         found.sleeps = bool(_item(found.status, ("sys", "wakeup_period")))

@@ -1,7 +1,8 @@
 """Devices with Tasmota: https://tasmota.github.io/docs/MQTT/.
 
-Each device describes itself in `tasmota/discovery/<MAC>/config` and `…/sensors`. The prefixes of
-its topics and its words for on, off, online and offline are the user's to change, and are in there.
+Each device describes itself in `tasmota/discovery/<MAC>/config` and `…/sensors`. Users can
+change the prefixes of its topics and its words for on, off, online and offline; the description
+contains them.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ _UNITS: Final = {
     "CarbonDioxide": "ppm",
     "Distance": "cm",
 }
-"""The units of sensor values that are always the same."""
+"""The units of sensor values, where users can't choose another."""
 
 _TEMPERATURES: Final = frozenset({"Temperature", "DewPoint"})
 
@@ -167,7 +168,7 @@ class _TasmotaDevice:
             self.ask()
 
     def ask(self) -> None:
-        """Ask for what the device does not retain."""
+        """Ask for the values that the device does not retain."""
         _ = self._tree.registrations.start(self._ask_for_states())
 
     def stop(self) -> None:
@@ -180,10 +181,10 @@ class _TasmotaDevice:
         if self._published is not None:
             self._tree.remove(self._published.declared.key)
 
-    # --- what it has --------------------------------------------------------------------------
+    # --- properties and actions ---------------------------------------------------------------
 
     def _power(self, number: int) -> str:
-        """Return the name of a switch, which has no number if it is the only one."""
+        """Return the name of a switch; the only switch of a device has no number."""
         return "POWER" if len(self.config.switches) == 1 else f"POWER{number}"
 
     def _properties(self) -> Iterator[Property]:
@@ -290,7 +291,8 @@ class _TasmotaDevice:
     def _on_result(self, message: Message) -> Awaitable[object] | None:
         name = message.topic.rpartition("/")[2]
         if name.startswith("POWER"):
-            # The plain text of what is also in RESULT, unless SetOption4 moves that elsewhere.
+            # The plain text of a value that RESULT has as well, unless SetOption4 moves the result
+            # to another topic.
             self._report({name: message.payload.decode(errors="replace")})
             return None
         try:
@@ -352,7 +354,7 @@ def _leaves(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, A
 
 
 def _kind_of(path: str, value: object) -> Kind | None:
-    """Return the kind of a sensor's value; None for what is none."""
+    """Return the kind of a sensor's value; None if it is not a value of a sensor."""
     last = path.rpartition("/")[2]
     if path in ("Time", "TempUnit", "PressureUnit", "SpeedUnit") or last == "Id":
         return None

@@ -1,4 +1,4 @@
-"""What a device with Tasmota says of itself, in `tasmota/discovery/<MAC>/config`."""
+"""The description that a device with Tasmota publishes in `tasmota/discovery/<MAC>/config`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from eshet.bridges.mqtt.json_text import as_map
 __all__ = ["TasmotaConfig"]
 
 _MAX_OUTPUTS: Final = 64
-"""How many outputs and inputs of a device are read; Tasmota has fewer."""
+"""Maximum number of outputs and inputs that are read; devices have fewer."""
 
 _RELAY, _LIGHT, _SHUTTER = 1, 2, 3
-"""What `rl` says of each output."""
+"""The types of outputs in `rl`."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class TasmotaConfig:
         mac: its address, which identifies it.
         name: of the device.
         facts: for its `info`.
-        topics: what the topics of commands, of their results, and of reports begin with.
+        topics: the beginnings of the topics of commands, of their results, and of reports.
         words: for off and on.
         availability: the words for offline and online.
         switches: the numbers of its relays and lights.
         has_light: whether one of them is a light.
         light: 0 for none or one that is only on or off, 1 for one with a brightness, 2 with white
             of several temperatures, 3 or 4 with colours, 5 with both.
-        shutters: how many there are.
+        shutters: their number.
         events: the names of its buttons and switches that report how they are pressed.
     """
 
@@ -49,7 +49,7 @@ class TasmotaConfig:
 
     @classmethod
     def read(cls, mac: str, config: Mapping[str, Any]) -> "TasmotaConfig":
-        """Return the description in a message; what is of a wrong type is left out.
+        """Return the description in a message; parts of a wrong type are left out.
 
         Args:
             mac: the address of the device.
@@ -108,7 +108,7 @@ def _events(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _list(value: object) -> list[Any]:
-    """Return a list, cut to what a device can have; nothing for what is none."""
+    """Return a list, cut to the maximum number of outputs; empty for other values."""
     return value[:_MAX_OUTPUTS] if isinstance(value, list) else []
 
 

@@ -1,7 +1,7 @@
 """Devices of zigbee2mqtt: https://www.zigbee2mqtt.io/guide/usage/mqtt_topics_and_messages.html.
 
 zigbee2mqtt describes all its devices in one message, `bridge/devices`. Each device reports all its
-values in one JSON object, and takes an object with new ones at `<name>/set`.
+values in one JSON object, and accepts an object with new values at `<name>/set`.
 """
 
 import asyncio
@@ -45,27 +45,27 @@ _REQUESTS: Final = (
     "group/members/add",
     "group/members/remove",
 )
-"""The requests to zigbee2mqtt itself that are actions in the tree."""
+"""The requests to zigbee2mqtt that are actions in the tree."""
 
 _REPLY_TIMEOUT: Final = 10.0
 """Seconds until a request to zigbee2mqtt counts as unanswered."""
 
 _ASK_AFTER: Final = 2.0
-"""Seconds after the devices are known until those that have not reported are asked for values."""
+"""Delay from the list of devices to the requests for missing values, in seconds."""
 
 _ASK_EVERY: Final = 0.2
-"""Seconds between these questions, each of which is a radio message."""
+"""Interval between these requests, in seconds; each of them is a radio message."""
 
 _REPEAT_WITHIN: Final = 5.0
 """Seconds within which an action with the same transaction number is a repetition."""
 
 
 _MAX_DESCRIPTION: Final = 8 * 2**20
-"""Maximum size of the description of all devices, in bytes: each has a few thousand."""
+"""Maximum size of the description of all devices, in bytes; one device has a few thousand."""
 
 
 class _Description(NamedTuple):
-    """What zigbee2mqtt says of a device or group."""
+    """The description of a device or group by zigbee2mqtt."""
 
     name: str
     exposes: object
@@ -73,13 +73,13 @@ class _Description(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What the reader has of one device."""
+    """The state of one device in the reader."""
 
     description: _Description
     exposed: dict[str, Exposed]
     published: PublishedDevice
     subscriptions: list[Subscription]
-    subscribed: tuple[object, ...]  # what these depend on
+    subscribed: tuple[object, ...]  # their parameters
 
     @property
     def name(self) -> str:
@@ -104,10 +104,10 @@ class Zigbee2Mqtt:
         self._known: dict[str, _Known] = {}
         self._described: dict[str, Mapping[str, Any]] = {}  # devices, by IEEE address
         self._groups: list[Mapping[str, Any]] = []
-        self._refused: set[str] = set()  # devices and groups for which that was logged
+        self._refused: set[str] = set()  # logged devices and groups with unusable names
         self._replies: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._transactions = itertools.count(1)
-        self._transaction = f"eshet-{secrets.token_hex(4)}"  # others send requests, too
+        self._transaction = f"eshet-{secrets.token_hex(4)}"  # other clients send requests as well
         self._actions: dict[tuple[str, object], float] = {}  # when repeatable actions happened
         self._bridge: PublishedDevice | None = None
         self._is_online: bool | None = None
@@ -117,7 +117,7 @@ class Zigbee2Mqtt:
         self._connected_at = 0.0  # by the clock of the loop
 
     def start(self) -> None:
-        """Subscribe to everything."""
+        """Subscribe to the topics of zigbee2mqtt."""
         actions = [
             Action(f"request/{what}", functools.partial(self._request, what)) for what in _REQUESTS
         ]
@@ -154,7 +154,7 @@ class Zigbee2Mqtt:
             self._show_online(address, known)
 
     def _show_online(self, address: str, known: _Known) -> None:
-        """Show a device as offline while zigbee2mqtt is, or as its own availability says."""
+        """Publish a device as offline while zigbee2mqtt is; otherwise its own availability."""
         is_online = False if self._is_online is False else self._available.get(address)
         known.published.set_online(is_online)
 
@@ -220,7 +220,7 @@ class Zigbee2Mqtt:
         self._declare()
 
     def _declare(self) -> None:
-        """Publish what has changed in the descriptions of devices and groups."""
+        """Publish the changes of the descriptions of devices and groups."""
         wanted = dict(filter(self._is_valid, self._descriptions()))
         for address in self._known.keys() - wanted.keys():
             self._available.pop(address, None)
@@ -254,7 +254,7 @@ class Zigbee2Mqtt:
             yield f"group {group['id']}", _Description(name, exposes, facts)
 
     def _is_valid(self, described: tuple[str, _Description]) -> bool:
-        """Whether the name of a device can be part of a topic; otherwise, that is logged once."""
+        """Whether the name of a device can be part of a topic; if not, this logs it once."""
         address, description = described
         try:
             check_topic(f"{self._base}/{description.name}/set")
@@ -293,7 +293,7 @@ class Zigbee2Mqtt:
         self._show_online(address, known)
 
     def _subscribed(self, published: PublishedDevice, name: str) -> tuple[object, ...]:
-        """Return what the subscriptions of a device depend on."""
+        """Return the parameters on which the subscriptions of a device depend."""
         return name, bool(published.events), self._reports_attributes
 
     def _subscribe_again(self, address: str, known: _Known) -> None:
@@ -324,7 +324,7 @@ class Zigbee2Mqtt:
             subscription.cancel()
 
     def _shared_exposes(self, group: Mapping[str, Any]) -> list[object]:
-        """Return the lights, switches and so on that all members of a group have."""
+        """Return the exposed lights, switches and so on that all members of a group have."""
         members = [
             self._described.get(str(member.get("ieee_address")), {})
             for member in _maps(group.get("members"))
@@ -398,8 +398,8 @@ class Zigbee2Mqtt:
     async def _ask_for_states(self) -> None:
         """Ask devices for their states if they have not reported since the bridge has connected.
 
-        zigbee2mqtt only retains the messages of devices that are configured so, and what happened
-        during an outage is not known.
+        zigbee2mqtt retains only the messages of devices that are configured so, and changes
+        during an outage are not known.
         """
         await asyncio.sleep(_ASK_AFTER)
         for known in list(self._known.values()):
@@ -420,7 +420,7 @@ class Zigbee2Mqtt:
 
     def _on_report(self, address: str, message: Message) -> Awaitable[object] | None:
         if not message.payload:
-            return None  # removes what was retained
+            return None  # an empty payload only removes the retained message
         values = parse(message.payload)
         known = self._known.get(address)
         if known is None or not isinstance(values, dict):
@@ -462,7 +462,7 @@ class Zigbee2Mqtt:
         return emitted
 
     def _is_repeated(self, address: str, key: str, values: Mapping[str, Any]) -> bool:
-        """Whether an action has been received a moment ago: remotes send it several times."""
+        """Whether an action was received a moment ago: remotes send it several times."""
         transaction = values.get("action_transaction")
         if not isinstance(transaction, int | str):
             return False
@@ -482,7 +482,7 @@ class Zigbee2Mqtt:
 
 
 def _availability(payload: bytes) -> bool | None:
-    """Return whether `online` or `offline` is said, as text or as a state in JSON."""
+    """Return the availability: `online` or `offline`, as text or as a state in JSON."""
     text = payload.decode(errors="replace")
     if text.startswith("{"):
         text = str(as_map(parse(payload)).get("state"))

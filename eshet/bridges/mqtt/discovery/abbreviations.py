@@ -160,7 +160,7 @@ ABBREVIATIONS: Final[Mapping[str, str]] = {
     "unit_of_meas": "unit_of_measurement",
     "val_tpl": "value_template",
 }
-"""Those of options of entities."""
+"""The abbreviations of options of entities."""
 
 DEVICE: Final[Mapping[str, str]] = {
     "cns": "connections",
@@ -175,11 +175,11 @@ DEVICE: Final[Mapping[str, str]] = {
     "sn": "serial_number",
     "sw": "sw_version",
 }
-"""Those of options of devices."""
+"""The abbreviations of options of devices."""
 
 ORIGIN: Final[Mapping[str, str]] = {
     "name": "name",
     "sw": "sw_version",
     "url": "support_url",
 }
-"""Those of options of the program that writes a message."""
+"""The abbreviations of options of the program that writes a message."""

@@ -1,4 +1,4 @@
-"""Whether an entity is available, from the messages of several topics."""
+"""The availability of an entity, from the messages of several topics."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -53,17 +53,17 @@ class Availability:
 
     @property
     def topics(self) -> frozenset[str]:
-        """The topics that it depends on."""
+        """The topics that the availability depends on."""
         return frozenset(self._sources)
 
     @property
     def templates(self) -> list[str]:
-        """The texts of its templates."""
+        """The texts of the templates."""
         return [source.template for source in self._sources.values() if source.template]
 
     @property
     def state(self) -> bool | None:
-        """Whether the entity is available; None if it has no topic for that, or is not known."""
+        """Whether the entity is available; None if not known, or if no topic is configured."""
         if not self._sources or not self._states:
             return None
         if self._mode == "all":
@@ -73,7 +73,7 @@ class Availability:
         return self._latest
 
     def receive(self, topic: str, text: str, render: Callable[[str, str], str]) -> None:
-        """Take a message of one of the topics; others, and other texts, are ignored.
+        """Take a message of one of the topics; other topics and unexpected texts are ignored.
 
         Args:
             topic: of the message.

@@ -1,4 +1,4 @@
-"""What each component of Home Assistant's discovery has.
+"""The values, commands and triggers of each component of Home Assistant's discovery.
 
 The options of each: https://www.home-assistant.io/integrations/#mqtt, such as `sensor.mqtt`. An
 option that is not read here changes only how Home Assistant shows an entity.
@@ -49,11 +49,11 @@ COMPONENTS: Final[Mapping[str, Callable[[Options], Parts]]] = {
     "switch": switch_parts,
     "text": text_parts,
 }
-"""How each supported component is read."""
+"""The function that reads the options of each supported component."""
 
 
 def parts_of(component: str, options: Options) -> Parts:
-    """Return what an entity has.
+    """Return the values, commands and triggers of an entity.
 
     Args:
         component: such as `"sensor"`.

@@ -24,7 +24,7 @@ _SHARED: Final = (
     "qos",
     "state_topic",
 )
-"""What a message for a whole device may say once for all its entities."""
+"""The options that a message for a whole device may have once for all its entities."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class EntityConfig:
     Args:
         key: identifies it within its prefix, such as `"sensor/0x12/temperature"`.
         component: such as `"sensor"`.
-        name: its last name in the topic, or in the message of its device.
+        name: the last level of its topic, or its name in the message of its device.
         options: its options, by their full names.
-        device: what is said about its device, by full names.
-        origin: the name of the program that wrote the message; empty if it does not say.
+        device: facts about its device, by full names.
+        origin: the name of the program that wrote the message; empty if not given.
     """
 
     key: str
@@ -83,7 +83,7 @@ def configs_in(topic: str, message: object) -> Iterator[EntityConfig]:
         kind = own.pop("platform", None)
         if not isinstance(kind, str):
             raise UnreadableEntity(f"the component {name!r} has no `platform`")
-        if own:  # otherwise this removes the component
+        if own:  # without other options, the message removes the component
             merged = _with_base({**shared, **own})
             yield EntityConfig(f"{topic}/{name}", kind, str(name), merged, device, program)
 
@@ -93,7 +93,7 @@ def _expanded(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
 
 
 def _with_base(options: dict[str, Any]) -> dict[str, Any]:
-    """Replace `~` at an end of topics by the base topic."""
+    """Replace `~` at the beginning or the end of topics by the base topic."""
     base = options.pop("~", None)
     availability = options.get("availability")
     if isinstance(availability, dict):

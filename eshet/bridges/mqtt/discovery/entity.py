@@ -1,4 +1,4 @@
-"""One entity of a discovery message, between its topics and its device."""
+"""One entity of a discovery message: connects its topics with its device."""
 
 import functools
 import logging
@@ -22,7 +22,7 @@ __all__ = ["Entity", "Publish"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _WRONG: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What conversions raise for a payload of another form."""
+"""The errors that conversions raise for a payload of another form."""
 
 Publish = Callable[[str, bytes], Awaitable[object]]
 """Publishes a payload on a topic."""
@@ -43,25 +43,25 @@ class Entity:
     def __init__(self, config: EntityConfig, publish: Publish) -> None:
         self.config: Final = config
         self.name: str = ""
-        """The name of its nodes in the directory of the device, which is given by the device."""
+        """The name of its nodes in the directory of the device; assigned by the device."""
         self.availability: Final = Availability(config.options)
         self._parts = parts_of(config.component, config.options)
         self._publish = publish
         self._templates: dict[str, Template] = {}
-        self._logged: set[str] = set()  # topics with a payload of another form
+        self._logged: set[str] = set()  # topics with a payload that could not be read
         for text in self._texts_of_templates():
             self._templates[text] = Template(text)
 
     @property
     def topics(self) -> frozenset[str]:
-        """The topics that it reads."""
+        """The topics of its messages."""
         return (
             frozenset(reading.topic for _, reading in self._readings()) | self.availability.topics
         )
 
     @property
     def has_triggers(self) -> bool:
-        """Whether each message counts, not only the last."""
+        """Whether each message must be handled, not only the last."""
         return bool(self._parts.triggers)
 
     # --- declarations -------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class Entity:
     # --- from the device ----------------------------------------------------------------------
 
     def receive(self, message: Message, device: PublishedDevice) -> Awaitable[object] | None:
-        """Read a message of one of its topics, and report or emit what it says."""
+        """Read a message of one of its topics, and report its values or emit its events."""
         text = message.payload.decode(errors="replace")
         self._receive_availability(message.topic, text)
         for value in self._parts.values:
@@ -125,7 +125,7 @@ class Entity:
             _log.warning("%s: %s", topic, safe_str(error, 200))
 
     def _read(self, reading: Reading, text: str) -> object:
-        """Return the value in a message; None if it has none, which is logged if it should have."""
+        """Return the value in a message; None without a value, logged unless that is expected."""
         try:
             rendered = self._render(reading.template, text)
             value = None if rendered == "" else reading.convert(rendered)
@@ -153,7 +153,7 @@ class Entity:
         payload = converted.encode() if isinstance(converted, str) else dump(converted)
         if command.template:
             text = payload.decode()
-            # Templates may calculate with a number.
+            # As a number, since templates may calculate with it.
             given = _as_number(text) if is_number else text
             payload = self._templates[command.template].render(given).encode()
         await self._publish(command.topic, payload)

@@ -171,7 +171,7 @@ def _json_light(options: Options) -> Parts:
 
 
 def _color_fields(modes: frozenset[str]) -> str:
-    """Return the names of the parts of a colour, one letter each."""
+    """Return the names of the components of a colour, one letter each."""
     return "".join(mode for mode in ("xy", "hs") if mode in modes) or (
         "rgb" if modes & {"rgb", "rgbw", "rgbww"} else ""
     )

@@ -1,4 +1,4 @@
-"""What the options of entities have in common: topics, templates, and texts for values."""
+"""Helpers for the options of entities: topics, templates, and texts for values."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -39,7 +39,7 @@ def reading_of(
     topic: str = "state_topic",
     template: str = "value_template",
 ) -> Reading | None:
-    """Return how a value is read; None if the entity has no such topic.
+    """Return the reading of a value; None if the entity has no such topic.
 
     Args:
         options: of the entity.
@@ -62,7 +62,7 @@ def command_of(
     topic: str = "command_topic",
     template: str = "command_template",
 ) -> Command | None:
-    """Return how a value is sent; None if the entity has no such topic.
+    """Return the command of a value; None if the entity has no such topic.
 
     Args:
         options: of the entity.
@@ -98,24 +98,24 @@ def texts_in(items: Any) -> tuple[str, ...]:
 
 
 def parts_with(*values: Value) -> Parts:
-    """Return an entity with those of these values that are read or sent."""
+    """Return the parts of an entity: those of these values that are read or sent."""
     return Parts([each for each in values if each.reading or each.command])
 
 
 def read_number(text: str) -> object:
-    """Return a number as it is written; `None` means that there is none."""
+    """Return the number in a text, or `Unknown` for a text that stands for a missing value."""
     if text in ("None", "", "unknown", "unavailable"):
         return Unknown
     return float(text)
 
 
 def read_text(text: str) -> object:
-    """Return a text; `None` means that there is none."""
+    """Return the text, or `Unknown` for the text `None`."""
     return Unknown if text == "None" else text
 
 
 def flag_reader(on: object, off: object) -> Callable[[str], object]:
-    """Return what converts the texts for on and off; as in templates, true is `True`."""
+    """Return a function that converts the texts for on and off; booleans are `True` and `False`."""
     on_text, off_text = str(on), str(off)
 
     def convert(text: str) -> object:
@@ -133,17 +133,17 @@ def _wrong(text: str, on: str, off: str) -> object:
 
 
 def flag_writer(on: object, off: object) -> Callable[[Any], object]:
-    """Return what converts true and false to the texts for on and off."""
+    """Return a function that converts true and false to the texts for on and off."""
     return lambda value: str(on if value else off)
 
 
 def constant(payload: object) -> Callable[[Any], object]:
-    """Return what converts every value to the same text."""
+    """Return a function that converts every value to the same text."""
     return lambda _: str(payload)
 
 
 def write_number(value: float) -> str:
-    """Return a number without a needless fraction, as Home Assistant sends it."""
+    """Return a number as text, without the fraction `.0`, as Home Assistant sends it."""
     return str(int(value)) if float(value).is_integer() else str(value)
 
 

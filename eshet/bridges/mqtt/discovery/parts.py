@@ -1,4 +1,4 @@
-"""What an entity of a discovery message has: how its messages are read, and how it is set."""
+"""The parts of an entity of a discovery message: its values, commands and triggers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ __all__ = ["Command", "Parts", "Reading", "Trigger", "UnreadableEntity", "Value"
 
 
 class UnreadableEntity(BridgeError, ValueError):
-    """A discovery message lacks something, or is about something that is not supported."""
+    """A discovery message is incomplete, or its entity is not supported."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Reading:
     Args:
         topic: of the messages.
         template: gives the text of the value; empty for the payload itself.
-        convert: returns the value of that text, `Unknown` if it says that there is none, or None to
-            keep the last value; raises ValueError.
+        convert: returns the value of that text, `Unknown` if the text stands for a missing value,
+            or None to keep the last value; raises ValueError.
     """
 
     topic: str
@@ -64,11 +64,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Trigger:
-    """Something that happens.
+    """An event of an entity.
 
     Args:
         name: of the event; empty for that of the entity.
-        reading: how its payload is read; None as the value means that it has not happened.
+        reading: how its payload is read; the value None stands for a message without the event.
     """
 
     name: str
@@ -77,12 +77,12 @@ class Trigger:
 
 @dataclass
 class Parts:
-    """All that an entity has.
+    """The values, commands and events of an entity.
 
     Args:
         values: its values.
-        presses: what it does when it is called without an argument, by name.
-        triggers: what happens.
+        presses: its actions without an argument, by name.
+        triggers: its events.
     """
 
     values: list[Value] = field(default_factory=list)

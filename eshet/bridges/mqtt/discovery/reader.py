@@ -29,18 +29,18 @@ __all__ = ["DiscoveryReader"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _MAX_LOGGED: Final = 10_000
-"""For how many announcements it is noted that they were logged."""
+"""Maximum number of topics with a record of the last logged problem."""
 
 
 @dataclass
 class _KnownDevice:
-    """What the reader has of one device."""
+    """The state of one device in the reader."""
 
     described: dict[str, Any] = field(default_factory=dict)
     entities: dict[str, Entity] = field(default_factory=dict)
-    configs: dict[str, EntityConfig] = field(default_factory=dict)  # also of what is not read
-    unread: dict[str, str] = field(default_factory=dict)  # why, by key of the entity
-    # By topic, and whether each message counts.
+    configs: dict[str, EntityConfig] = field(default_factory=dict)  # also of unread entities
+    unread: dict[str, str] = field(default_factory=dict)  # the problem, by key of the entity
+    # By topic, and whether each message must be handled.
     subscriptions: dict[tuple[str, bool], Subscription] = field(default_factory=dict)
     reading: dict[str, list[Entity]] = field(default_factory=dict)  # by topic
     published: PublishedDevice | None = None
@@ -53,8 +53,8 @@ class DiscoveryReader:
         connection: to the broker.
         tree: receives the devices.
         prefix: the first part of the topics of announcements.
-        ignored: the names of programs whose announcements are ignored, since another reader has
-            their devices.
+        ignored: the names of programs with a reader of their own; their announcements are
+            ignored.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class DiscoveryReader:
         self._device_of: dict[str, str] = {}  # the ids of devices, by key of the entity
         self._keys: dict[str, set[str]] = {}  # the keys of the entities of each message, by topic
         self._unique_ids: dict[tuple[str, str], str] = {}  # the keys of entities
-        self._claimed: dict[str, tuple[str, str]] = {}  # and the reverse
-        self._rivals: dict[tuple[str, str], list[EntityConfig]] = {}  # which want the same id
-        self._logged: dict[str, str] = {}  # what is wrong with an announcement, by topic
+        self._claimed: dict[str, tuple[str, str]] = {}  # the ids, by key of the entity
+        self._rivals: dict[tuple[str, str], list[EntityConfig]] = {}  # entities without the id
+        self._logged: dict[str, str] = {}  # the last problem, by topic
         self._changed: set[str] = set()
 
     def start(self) -> None:
@@ -119,7 +119,7 @@ class DiscoveryReader:
         known.unread.pop(config.key, None)
         try:
             self._claim(config)
-            # At its place, if there was one, so that the names of entities stay.
+            # An entity keeps its place in the order, so that names do not change.
             known.entities[config.key] = Entity(config, self._connection.publish)
         except BridgeError as error:
             self._release(config.key)
@@ -135,10 +135,10 @@ class DiscoveryReader:
             _log.warning("%s/%s/config: %s", self._prefix, topic, problem)
 
     def _claim(self, config: EntityConfig) -> None:
-        """Note the unique id of an entity.
+        """Reserve the unique id of an entity.
 
         Raises:
-            BridgeError: another entity has it.
+            BridgeError: another entity has this id.
         """
         self._release(config.key)
         unique_id = config.options.get("unique_id")
@@ -150,10 +150,10 @@ class DiscoveryReader:
             self._claimed[owner] = claim
         else:
             self._rivals.setdefault(claim, []).append(config)
-            raise BridgeError(f"the unique_id {str(unique_id)[:80]!r} is that of {owner}")
+            raise BridgeError(f"the unique_id {str(unique_id)[:80]!r} is used by {owner}")
 
     def _release(self, key: str) -> list[EntityConfig]:
-        """Forget the unique id of an entity, and return others that want it."""
+        """Release the unique id of an entity, and return the other entities with this id."""
         claim = self._claimed.pop(key, None)
         if claim is None:
             return []
@@ -176,7 +176,7 @@ class DiscoveryReader:
     # --- devices ------------------------------------------------------------------------------
 
     def _mark(self, device_id: str) -> None:
-        """Publish a device when all announcements that have arrived are read."""
+        """Publish a device in a later step, when all received announcements are read."""
         if not self._changed:
             asyncio.get_running_loop().call_soon(self._publish_changed)
         self._changed.add(device_id)
@@ -252,7 +252,7 @@ class DiscoveryReader:
         return emitted
 
     def _show_availability(self, known: _KnownDevice) -> None:
-        """Show a device as offline if none of its entities is available."""
+        """Publish a device as offline if none of its entities is available."""
         states = [entity.availability.state for entity in known.entities.values()]
         known_states = [state for state in states if state is not None]
         if known.published is not None and known_states:
@@ -265,7 +265,7 @@ def _text(fact: object) -> str | None:
 
 
 def _device_id(config: EntityConfig) -> str:
-    """Return what identifies the device of an entity, or the entity if it has no device."""
+    """Return the id of the device of an entity, or of the entity if it has no device."""
     identifiers = config.device.get("identifiers")
     if isinstance(identifiers, str):
         return identifiers

@@ -1,4 +1,4 @@
-"""Components of one value."""
+"""Components with one value."""
 
 from typing import Final
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _NOT_NUMBERS: Final = frozenset({"date", "enum", "timestamp"})
-"""The classes of sensors whose values are texts."""
+"""The classes of sensors with texts as values."""
 
 
 def sensor_parts(options: Options) -> Parts:
@@ -78,7 +78,7 @@ def number_parts(options: Options) -> Parts:
 
 
 def select_parts(options: Options) -> Parts:
-    """Return the value of a choice between texts."""
+    """Return the value of a select, one of several texts."""
     kind = Text(texts_in(options["options"]))
     return parts_with(Value("", kind, reading_of(options, read_text), command_of(options, str)))
 
@@ -90,14 +90,14 @@ def text_parts(options: Options) -> Parts:
 
 
 def button_parts(options: Options) -> Parts:
-    """Return what a button does."""
+    """Return the action of a button."""
     payload = str(options.get("payload_press", "PRESS"))
     command = command_of(options, lambda _: payload)
     return Parts(presses=[("", command)] if command else [])
 
 
 def event_parts(options: Options) -> Parts:
-    """Return what happens, as the type of the event."""
+    """Return an event with its type as the payload."""
     kinds = frozenset(texts_in(options["event_types"]))
 
     def convert(text: str) -> object:
@@ -112,7 +112,7 @@ def event_parts(options: Options) -> Parts:
 
 
 def device_automation_parts(options: Options) -> Parts:
-    """Return what happens when the message of a trigger comes."""
+    """Return the event of a trigger of a device."""
     payload = options.get("payload")
     happened = {"type": str(options["type"]), "subtype": str(options["subtype"])}
 

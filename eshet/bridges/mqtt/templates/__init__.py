@@ -1,13 +1,13 @@
 """The templates in discovery messages: https://www.home-assistant.io/docs/configuration/templating/.
 
-A small part of Jinja, evaluated by our own code: enough for what firmwares write. There are no
-loops and calls, and both texts and work are bounded, so that no message can keep the event loop
-busy. The modules, from top to bottom:
+A small part of Jinja, evaluated by our own code: enough for the announcements of firmwares. Loops
+and calls are not supported, and the length of texts and the amount of work are bounded, so that no
+message can keep the event loop busy. The modules, from top to bottom:
 
     blocks       a template: text, expressions, and conditions
     expressions  parses an expression into a function of the variables
-    filters      what follows `|` and `is`
-    values       the variables, what a payload does not have, limits, and errors
+    filters      the filters, after `|`, and the tests, after `is`
+    values       the variables, missing values, limits, and errors
 
 An expression may have:
 

@@ -18,20 +18,20 @@ from eshet.bridges.mqtt.templates.values import (
 __all__ = ["Template"]
 
 _Part = Callable[[Variables, list[str]], None]
-"""Appends the texts of a part of a template."""
+"""Renders a part of a template, and appends its texts to a list."""
 
 _ENDS: Final = {"{{": "}}", "{%": "%}", "{#": "#}"}
 """The marks at the beginning and the end of blocks."""
 
 
 class Template:
-    """A template that was checked.
+    """A checked template.
 
     Args:
         text: the template.
 
     Raises:
-        UnsupportedTemplate: it can't be evaluated here.
+        UnsupportedTemplate: the template uses something that is not supported here.
     """
 
     def __init__(self, text: str) -> None:
@@ -50,8 +50,8 @@ class Template:
             value: the payload as text, or a number that is to be sent. As JSON it is `value_json`.
 
         Raises:
-            MissingValue: the payload does not have what the template reads.
-            TemplateFailed: there is no result, as for a division by zero.
+            MissingValue: the payload lacks a value that the template reads.
+            TemplateFailed: the evaluation failed, such as by a division by zero.
         """
         rendered: list[str] = []
         variables = Variables(value)
@@ -77,7 +77,7 @@ def _render(parts: list[_Part], variables: Variables, rendered: list[str]) -> No
 
 
 class _Blocks:
-    """Parses the text around expressions, and conditions.
+    """Parses a template into texts, expressions and conditions.
 
     Args:
         text: the template.
@@ -108,14 +108,14 @@ class _Blocks:
             if end < 0:
                 self._fail(f"no {_ENDS[mark]!r} after {mark!r}")
             content = text[start + 2 : end]
-            # A hyphen inside of a mark removes the white space outside of it.
+            # A hyphen inside a mark removes the white space outside it.
             yield "", between.rstrip() if content.startswith("-") else between
             strips = content.endswith("-")
             yield mark, content.removeprefix("-").removesuffix("-").strip()
             position = end + 2
 
     def _parse_until(self, *ends: str, depth: int = 0) -> tuple[list[_Part], str]:
-        """Return the parts up to a statement that begins with one of these words, and that."""
+        """Return the parts up to the first statement in `ends`, and that statement."""
         if depth > MAX_DEPTH:
             self._fail("too many nested conditions")
         parts: list[_Part] = []

@@ -42,7 +42,7 @@ def parse_expression(template: str, text: str) -> Expression:
         text: the expression.
 
     Raises:
-        UnsupportedTemplate: it can't be evaluated here.
+        UnsupportedTemplate: the expression uses something that is not supported here.
     """
     return _Parser(template, text).parse()
 
@@ -192,7 +192,7 @@ class _Parser:
         arguments: list[Expression] = []
         while not self._take(")"):
             arguments.append(self._ternary())
-            if self._take("="):  # the names of arguments are not needed by the filters here
+            if self._take("="):  # the supported filters do not need the names of arguments
                 arguments[-1] = self._ternary()
             if not self._take(","):
                 self._expect(")")

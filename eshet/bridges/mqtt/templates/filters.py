@@ -1,4 +1,4 @@
-"""What follows `|` and `is` in an expression."""
+"""The filters, after `|` in an expression, and the tests, after `is`."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ def _replace(value: Any, old: Any, new: Any) -> str:
 
 
 def _check_length(length: int) -> None:
-    """Check the length of a text before it is made, since it may be a product of lengths."""
+    """Check the length of a text before it is built, since it may be a product of lengths."""
     if length > MAX_TEXT:
         raise TemplateFailed(f"a text of more than {MAX_TEXT} characters")
 

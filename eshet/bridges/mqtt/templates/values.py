@@ -1,4 +1,4 @@
-"""The variables of a template, what a payload does not have, limits, and errors."""
+"""The variables of a template, missing values, limits, and errors."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -28,15 +28,15 @@ MAX_DEPTH: Final = 32
 MAX_TEXT: Final = 65_536
 """The maximum length of a text in an expression, and of a result, in characters."""
 _MAX_READ: Final = 4_000_000
-"""How many characters of the payload one rendering may read; each use of it counts."""
+"""Maximum number of characters of the payload that one rendering reads; each use counts."""
 
 
 class UnsupportedTemplate(BridgeError):
-    """A template contains something that is not evaluated here.
+    """A template uses something that is not supported here.
 
     Args:
         template: its text.
-        problem: what that is.
+        problem: the unsupported part.
     """
 
     def __init__(self, template: str, problem: str) -> None:
@@ -46,18 +46,18 @@ class UnsupportedTemplate(BridgeError):
 
 
 class TemplateFailed(BridgeError):
-    """A template has no result for a payload."""
+    """The evaluation of a template failed for a payload."""
 
 
 class MissingValue(TemplateFailed):
-    """The payload does not have what the template reads; many messages only have a part."""
+    """The payload lacks a value that the template reads; many messages have only some values."""
 
 
 class Undefined:
-    """What a payload does not have.
+    """A value that the payload lacks.
 
     Args:
-        path: where it was looked for.
+        path: its path in the payload.
     """
 
     def __init__(self, path: str) -> None:
@@ -84,7 +84,7 @@ class Variables:
         """Return a variable; one that does not exist is `Undefined`.
 
         Raises:
-            TemplateFailed: the template has read too much.
+            TemplateFailed: the template has read more than the limit.
         """
         if name == "value":
             self._read()
@@ -115,7 +115,7 @@ def defined(value: Any) -> Any:
     """Return a value.
 
     Raises:
-        MissingValue: the payload does not have it.
+        MissingValue: the payload lacks it.
     """
     if isinstance(value, Undefined):
         raise MissingValue(f"the payload has no {value.path[:80]}")
@@ -126,7 +126,7 @@ def bounded(value: Any) -> Any:
     """Return a value.
 
     Raises:
-        TemplateFailed: it is a text that is too long.
+        TemplateFailed: it is a text above the maximum length.
     """
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise TemplateFailed(f"a text of more than {MAX_TEXT} characters")
@@ -137,7 +137,7 @@ def number(value: Any) -> float:
     """Return a number.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{str(value)[:80]!r} is not a number")

@@ -228,7 +228,7 @@ async def test_a_refused_connection_is_logged_once_and_tried_again(
         await advance(60)
         assert warnings_of(caplog) == [
             "mqtt://memory: can't connect: Connection refused",
-            "mqtt://memory: can't connect: the broker refused it: Not authorized",
+            "mqtt://memory: can't connect: the broker refused the connection: Not authorized",
         ]
         broker.refusal = None
         await advance(6)
@@ -287,7 +287,7 @@ async def test_a_command_waits_for_a_connection_and_expires(
         await dropped
     assert str(caught.value) == (
         "publish lamp/set: there was no connection for 5 s (can't connect: Connection refused): "
-        "it was not sent"
+        "the message was not sent"
     )
     assert not caught.value.was_sent
     broker.start()
@@ -302,7 +302,8 @@ async def test_a_command_that_is_not_acknowledged_expires_and_is_never_carried_o
     broker.pause()
     sending = asyncio.ensure_future(connection.publish("lamp/set", b"on"))
     await advance(5)
-    with pytest.raises(CommandExpired, match="did not acknowledge it within 5 s: it may have"):
+    problem = "did not acknowledge the message within 5 s: the command may"
+    with pytest.raises(CommandExpired, match=problem):
         await sending
     # As the broker was silent, the connection is given up, and with it the command.
     broker.proceed()
@@ -451,7 +452,7 @@ async def test_a_refused_message_is_an_error(
     broker: MemoryBroker, connection: MqttConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(message: Message) -> None:
-        raise BrokerRefused("the broker refused it: Not authorized")
+        raise BrokerRefused("the broker refused the message: Not authorized")
 
     monkeypatch.setattr(broker, "_route", refuse)
     with pytest.raises(BrokerRefused):

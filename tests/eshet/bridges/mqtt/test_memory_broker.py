@@ -190,7 +190,7 @@ async def test_a_stopped_broker_ends_what_waits_and_refuses_connections(
         await peer.connect()
     broker.start()
     broker.refusal = "Not authorized"
-    with pytest.raises(BrokerRefused, match="the broker refused it: Not authorized"):
+    with pytest.raises(BrokerRefused, match="the broker refused the connection: Not authorized"):
         await peer.connect()
 
 

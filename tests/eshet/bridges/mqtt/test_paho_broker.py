@@ -231,7 +231,7 @@ async def test_user_and_password(tmp_path) -> None:
             await peer.broker.publish(Message("a", b"", qos=1))
         for credentials in (None, Credentials("eva", "Adam"), Credentials("eva")):
             peer = Peer(broker.port, credentials=credentials)
-            with pytest.raises(BrokerRefused, match="refused it: Not authorized"):
+            with pytest.raises(BrokerRefused, match="refused the connection: Not authorized"):
                 await peer.connect()
             assert not peer.lost.done()
     assert "adam" not in repr(Credentials("eva", "adam"))

@@ -239,7 +239,7 @@ async def test_a_device_that_does_not_answer_is_logged_once(house, advance, capl
         await house.publish("shellyplus1-x/online", "true", retained=True)
         await advance(11)
     assert caplog.messages == [
-        "shellyplus1-x does not say what it has: Shelly.GetDeviceInfo: no result in 10 s"
+        "can't read the components of shellyplus1-x: Shelly.GetDeviceInfo: no result in 10 s"
     ]
 
 

@@ -276,7 +276,8 @@ async def test_a_wrong_password_is_logged_once(
                 await advance(0.01)
             await advance(20)
         assert [each.message for each in caplog.records if each.levelname == "WARNING"] == [
-            f"mqtt://localhost:{broker.port}: can't connect: the broker refused it: Not authorized"
+            f"mqtt://localhost:{broker.port}: can't connect: "
+            "the broker refused the connection: Not authorized"
         ]
 
 

@@ -165,7 +165,7 @@ async def test_an_entity_with_the_unique_id_of_another_is_not_read(house, caplog
     await house.publish("thief/t", "9")
     assert await house.get("Node/Temperature") == 1
     assert await house.get("Thief/Temperature") == "path_not_found"
-    problem = "the unique_id 'u1' is that of sensor/a"
+    problem = "the unique_id 'u1' is used by sensor/a"
     assert caplog.messages == [f"homeassistant/sensor/b is not read: {problem}"]
     assert (await house.get("Thief/info"))["unread"] == [f"sensor/b: {problem}"]
     await announce(house, "sensor/a", "")  # then the other may have it
