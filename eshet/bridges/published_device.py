@@ -201,7 +201,7 @@ class PublishedDevice:
         self._going_offline = self._stale_check = None
 
     def show(self) -> None:
-        """Publish the states whose values have changed."""
+        """Publish the changed values of all states."""
         self._online.value = Unknown if self.online is None else self.online
         self._online.show(self._tree.reachable)
         is_current = self.is_current

@@ -1,4 +1,4 @@
-"""`eshet bridge`."""
+"""`eshet bridge`: runs a bridge without a runner, and lists retained commands of a broker."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ _BROKER = click.option(
 )
 
 _SUFFIX: Final = "-retained-commands"
-"""Of the client id, as a bridge with the same configuration may be running."""
+"""The suffix of the client id, as a bridge with the same configuration may be running."""
 
 
 @click.group("bridge")
@@ -64,7 +64,9 @@ def mqtt(ctx: click.Context, config: Path | None, name: str | None, broker: str 
 @bridge.command()
 @_CONFIG
 @_NAME
-@click.option("--url", default=HomeAssistantSettings.url, show_default=True, help="Its address.")
+@click.option(
+    "--url", default=HomeAssistantSettings.url, show_default=True, help="The URL of Home Assistant."
+)
 @click.pass_context
 def homeassistant(ctx: click.Context, config: Path | None, name: str | None, url: str) -> None:
     """Show the entities of a Home Assistant, until it is interrupted.
@@ -98,12 +100,15 @@ def notify(ctx: click.Context, config: Path | None, name: str | None) -> None:
     type=click.FloatRange(0.1, 600),
     default=2.0,
     show_default=True,
-    help="How long to wait for messages.",
+    help="Seconds to wait for messages.",
 )
 @click.option(
-    "--clear", "clears", is_flag=True, help="Remove them from the broker, after a question."
+    "--clear",
+    "clears",
+    is_flag=True,
+    help="Remove the commands from the broker, after a confirmation.",
 )
-@click.option("--yes", is_flag=True, help="Answer the question with yes.")
+@click.option("--yes", is_flag=True, help="Remove without a confirmation.")
 def retained_commands(
     config: Path | None,
     name: str | None,
@@ -114,16 +119,17 @@ def retained_commands(
 ) -> None:
     """List commands that the MQTT broker has stored.
 
-    A broker sends a retained command again whenever its device connects: lamps come on by
-    themselves. With each goes what to do, so that it does not come again.
+    A broker sends a retained command again whenever its device connects, so a lamp may come on by
+    itself. Each command is listed with advice to prevent that it is stored again.
 
-    Connects as the bridge with this configuration does, beside it.
+    Connects with the settings of the bridge, but with another client id: a running bridge stays
+    connected.
     """
     from eshet.bridges.mqtt.bridge import make_broker
     from eshet.bridges.mqtt.retained import RetainedCommand, clear, find_commands, read_retained
 
     name, settings = _chosen(config, name, "mqtt", _mqtt_settings(broker, config))
-    assert isinstance(settings, MqttSettings)  # noqa: S101 - what `_chosen` was asked for
+    assert isinstance(settings, MqttSettings)  # noqa: S101 - the kind that is passed above
     found: list[RetainedCommand] = []
 
     async def find() -> None:
@@ -186,7 +192,9 @@ def _chosen(
         return next(iter(found.items()))
     if name not in found:
         names = ", ".join(sorted(found)) or "none"
-        raise click.UsageError(f"name a bridge of {config} with --name; of this type are: {names}")
+        raise click.UsageError(
+            f"name a bridge of {config} with --name; the bridges of this type are: {names}"
+        )
     return name, found[name]
 
 

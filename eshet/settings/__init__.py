@@ -3,6 +3,6 @@
 kinds     the kinds of values that keys may have
 table     reads tables into dataclasses, and collects all mistakes
 lines     finds the line of a key
-toml      parses a file, and says what to write instead of what is not TOML
+toml      parses a file, with a correction for each syntax error
 problem   a mistake in a file
 """

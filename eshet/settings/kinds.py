@@ -60,7 +60,7 @@ def show(value: object) -> str:
 
 
 def one_of(*words: str) -> ValueKind:
-    """Return the kind whose values are the given words."""
+    """Return the kind with the given words as values."""
     quoted = [show(word) for word in words]
     return ValueKind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", _one_of(words), words)
 

@@ -53,7 +53,7 @@ class TableReader:
         return of(**self.values(kinds_of(of), keys, table))
 
     def values(self, kinds: Mapping[str, ValueKind], keys: tuple[str, ...], table: Any) -> Table:
-        """Return the valid values of a table by key, and note a problem for each other one."""
+        """Return the valid values of a table by key, and add a problem for each other value."""
         values = {}
         for key, value in self.table(keys, table).items():
             if key not in kinds:
@@ -66,7 +66,7 @@ class TableReader:
         return values
 
     def table(self, keys: tuple[str, ...], table: Any, of: str = "") -> Table:
-        """Return a table; a problem is noted if it is none, and it counts as empty."""
+        """Return a table; any other value counts as an empty one, and adds a problem."""
         if isinstance(table, Mapping):
             return table
         wanted = of or f"a table: [{dotted(keys)}] on a line of its own, and its keys below"
@@ -74,7 +74,7 @@ class TableReader:
         return {}
 
     def unknown(self, keys: tuple[str, ...], known: Iterable[str]) -> None:
-        """Note that there is no such key."""
+        """Add the problem of an unknown key."""
         *tables, key = keys
         of = f"[{dotted(tables)}]" if tables else "this file"
         if (renamed := self._present_name(keys)) is not None:
@@ -88,13 +88,13 @@ class TableReader:
         )
 
     def unfit(self, keys: tuple[str, ...], value: Any, kind: ValueKind) -> None:
-        """Note that a value is not of its kind."""
+        """Add the problem of a value that is not of its kind."""
         near = difflib.get_close_matches(str(value).lower(), kind.words, 1)
         advice = f'; did you mean "{near[0]}"?' if near else ""
         self.problem(keys, f"found {show(value)}; write {kind.allowed}{advice}")
 
     def problem(self, keys: Sequence[str], text: str) -> None:
-        """Note a mistake at a key."""
+        """Add a problem at a key."""
         self.problems.append(Problem(str(self._path), self._lines.of(keys), dotted(keys), text))
 
     def _in_folder(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Parses TOML, and says what to write instead of what is not TOML."""
+"""Parses TOML, and suggests a correction for each syntax error."""
 
 import re
 import tomllib

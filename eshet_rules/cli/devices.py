@@ -33,7 +33,7 @@ def devices(
     runner: str | None,
     config: Path | None,
 ) -> None:
-    """List the devices of all bridges: all, or NAMES.
+    """List the devices of all bridges, or only those that match NAMES.
 
     NAMES are globs of names or paths of devices.
 

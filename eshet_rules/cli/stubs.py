@@ -6,7 +6,7 @@
     await yarp.set_value(lamp.brightness, level)
 
 Each directory is a class and each node a constant with its path, so editors complete the names, and
-type checkers report those that do not exist.
+type checkers report names that do not exist.
 """
 
 import keyword

@@ -1,4 +1,4 @@
-"""Runs the configured bridges beside the rules, each supervised on its own."""
+"""Runs the configured bridges beside the rules, each under its own supervision."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from eshet_rules.runner.components import keep_running
 __all__ = ["BRIDGE", "Bridges"]
 
 BRIDGE: Final = "bridge "
-"""What the names of the clients of bridges begin with; no module has such a name."""
+"""The prefix of the names of clients of bridges; names of modules do not have it."""
 
 
 class Bridges:
@@ -37,12 +37,12 @@ class Bridges:
         self._errors: dict[str, str] = {}
 
     def configure(self, wanted: Mapping[str, BridgeSettings]) -> None:
-        """Run these bridges, and no others; those whose settings are the same go on."""
+        """Run these bridges and no others; bridges with unchanged settings keep running."""
         self._wanted = dict(wanted)
         self._changed.set()
 
     def reports(self) -> list[dict[str, Any]]:
-        """Return what is known of each bridge, as plain data."""
+        """Return the name, state and problem of each bridge, as plain data."""
         return [self._report(name) for name in sorted(self._wanted)]
 
     async def run(self) -> None:
@@ -58,7 +58,7 @@ class Bridges:
                     if name not in self._running:
                         self._running[name] = settings, self._start(name, settings)
         finally:
-            self._changed.set()  # whoever runs this again starts them
+            self._changed.set()  # so that the next `run` starts them
             for name in list(self._running):
                 await self._stop(name)
 

@@ -61,7 +61,7 @@ def test_the_only_bridge_of_the_file_is_run(run):
         (["mqtt", "--broker", "b"], None, "write a URL without a password"),
         (["mqtt", "--broker", "mqtt://me:secret@b"], None, "write a URL without a password"),
         (["mqtt", "--broker", "mqtt://b"], TWO, "leave out --broker"),
-        (["mqtt", "--name", "x"], TWO, "with --name; of this type are: z2m"),
+        (["mqtt", "--name", "x"], TWO, "with --name; the bridges of this type are: z2m"),
         (["mqtt"], "", "of this type are: none"),
         (["mqtt"], f'{TWO}[bridges.b]\ntype="mqtt"', "of this type are: b, z2m"),
         (["mqtt"], "[bridges.z2m]", "bridges.toml:1: bridges.z2m.type: there is no type"),
