@@ -73,7 +73,7 @@ async def test_many_devices_are_listed_in_pages_that_fit_into_a_message(tree):
     assert pages > 3
 
 
-async def test_of_a_device_with_very_many_states_some_are_not_listed(tree):
+async def test_some_states_of_a_device_with_very_many_are_not_listed(tree):
     choices = Property("choices", Text(tuple(map(str, range(10_000)))))
     numbers = (Property(f"p{number}", Number()) for number in range(2000))
     events = tuple(f"e{number}" for number in range(1000))

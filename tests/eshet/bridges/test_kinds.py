@@ -1,4 +1,4 @@
-"""Kinds: what a device reports becomes a typed value, and what it is sent is checked."""
+"""Kinds: reports become typed values, and values to send are checked."""
 
 import pytest
 
@@ -16,7 +16,7 @@ BOUNDED = Number(-5, 30, 0.5, unit="°C")
         (Number(), 19, 19.0),
         (Number(), "19.5", 19.5),
         (Number(whole=True), 19.0, 19),
-        (Number(0, 1), 7, 7.0),  # a device may report what it does not take
+        (Number(0, 1), 7, 7.0),  # a device may report more than it accepts
         (Text(), "on", "on"),
         (Text(("1", "2")), 1, "1"),
         (Text(("on",)), "standby", "standby"),
@@ -64,7 +64,7 @@ def test_a_report_of_another_kind_is_an_error(kind, reported, expected):
         (DATA, [1]),
     ],
 )
-def test_an_allowed_value_is_sent_as_it_is(kind, value):
+def test_an_allowed_value_is_sent_unchanged(kind, value):
     assert kind.check(value) == value
 
 
@@ -93,7 +93,7 @@ def test_a_whole_number_is_sent_as_an_integer():
         (COLOUR, 3, "a map with some of x, y"),
     ],
 )
-def test_what_is_not_allowed_is_an_error_that_says_what_is(kind, value, allowed):
+def test_the_error_of_a_refused_value_describes_valid_ones(kind, value, allowed):
     with pytest.raises(NotAllowed) as caught:
         kind.check(value)
     assert str(caught.value) == f"{value!r} is not allowed: write {allowed}"
@@ -123,12 +123,12 @@ def test_many_choices_are_not_all_listed():
         (DATA, {"type": "any"}),
     ],
 )
-def test_a_kind_describes_what_is_allowed(kind, described):
+def test_a_kind_describes_its_type_and_limits(kind, described):
     assert kind.describe() == described
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), "1e999", "nan"])
-def test_what_no_float_can_hold_is_no_number(value):
+def test_infinite_and_too_large_values_are_not_numbers(value):
     with pytest.raises(WrongKind):
         Number().read(value)
     with pytest.raises(NotAllowed):

@@ -1,4 +1,4 @@
-"""Devices as nodes: what is known when, sets that are checked and confirmed, and renaming."""
+"""Devices as nodes: unknown states, checked and confirmed sets, events, and renaming."""
 
 import asyncio
 import contextlib
@@ -266,7 +266,7 @@ async def test_two_devices_exchange_their_names(house):
     assert await house.get("/mqtt/z2m/Second/on") is True
 
 
-async def test_a_new_declaration_keeps_values_and_removes_what_is_gone(house):
+async def test_a_new_declaration_keeps_values_and_removes_missing_nodes(house):
     lamp = await house.put()
     lamp.report({"on": True, "brightness": 0.5})
     await house.observe(f"{LAMP}/on")

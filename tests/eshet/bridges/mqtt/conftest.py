@@ -19,7 +19,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture
 async def virtual_pings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let paho-mqtt take the time from the loop: by itself, it decides by the system's clock."""
+    """Let paho-mqtt take the time from the loop, in place of the clock of the system."""
     monkeypatch.setattr("paho.mqtt.client.time_func", asyncio.get_running_loop().time)
 
 

@@ -1,4 +1,4 @@
-"""The MQTT bridge as a whole: outages, aliases, confirmed sets, and what it says of itself."""
+"""The MQTT bridge as a whole: outages, aliases, confirmed sets, and facts about itself."""
 
 import asyncio
 
@@ -37,7 +37,7 @@ async def test_a_short_outage_of_the_broker_changes_no_value(house, advance):
     assert house.heard == []
 
 
-async def test_all_is_unknown_during_a_longer_outage(house, advance):
+async def test_all_states_are_unknown_during_a_longer_outage(house, advance):
     await with_lamp(house)
     await house.hear("Hall_lamp/state", "bridge/online")
     house.broker.stop()
@@ -63,7 +63,7 @@ async def test_a_command_during_an_outage_is_an_error(house, advance):
     assert not [topic for topic, _ in house.sent if topic.endswith("/set")]
 
 
-async def test_the_bridge_says_how_it_is(house, advance):
+async def test_facts_about_the_bridge_are_published(house, advance):
     await with_lamp(house)
     await house.publish("zigbee2mqtt/Hall lamp", "{")
     await advance(10.1)
@@ -75,7 +75,7 @@ async def test_the_bridge_says_how_it_is(house, advance):
     assert (await house.get("bridge/info"))["reconnects"] == 1
 
 
-async def test_aliases_give_rooms_and_names(advance, caplog):
+async def test_aliases_assign_paths_to_devices_and_properties(advance, caplog):
     aliases = {
         "Hall lamp": "/house/hall/lamp",
         "0x1/brightness": "/house/hall/level",
@@ -115,7 +115,7 @@ async def test_a_device_that_does_not_report_is_stale(advance):
         assert await house.get("Hall_lamp/state") == "state_unknown"
 
 
-async def test_only_the_wanted_families_are_read(advance):
+async def test_only_the_configured_families_are_read(advance):
     wanted = {"zigbee2mqtt": (), "tasmota": False, "shelly": False, "discovery": ()}
     async with bridged_house(advance, **wanted) as house:
         assert house.broker.subscriptions("bridge") == []
@@ -140,7 +140,7 @@ async def test_two_bridges_of_one_broker_both_have_the_devices(advance, house):
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_what_ends_with_a_bridge_is_unknown(advance):
+async def test_states_are_unknown_after_the_end_of_the_bridge(advance):
     async with bridged_house(advance) as house:
         await with_lamp(house)
         await house.hear("Hall_lamp/state")

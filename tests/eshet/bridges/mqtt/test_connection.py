@@ -1,4 +1,4 @@
-"""A connection that outlives its broker, in virtual time."""
+"""A connection across outages of its broker, in virtual time."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ async def connection(broker: MemoryBroker, advance: Advance) -> AsyncIterator[Mq
 
 
 class Log:
-    """What was received."""
+    """The received messages, as a handler."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -119,7 +119,7 @@ async def test_a_subscription_cancelled_during_an_outage_ends_with_the_resumed_s
     assert broker.subscriptions("bridge") == ["b"]
 
 
-async def test_after_an_outage_everything_is_there_again(
+async def test_after_an_outage_filters_are_subscribed_and_values_received_again(
     broker: MemoryBroker,
     connection: MqttConnection,
     advance: Advance,
@@ -305,14 +305,14 @@ async def test_a_command_that_is_not_acknowledged_expires_and_is_never_carried_o
     problem = "did not acknowledge the message within 5 s: the command may"
     with pytest.raises(CommandExpired, match=problem):
         await sending
-    # As the broker was silent, the connection is given up, and with it the command.
+    # As the broker was silent, the connection is ended, and the command is dropped.
     broker.proceed()
     await advance(1)
     assert connection.connected
     assert [each.topic for each in broker.published] == [WILL.topic]
 
 
-async def test_a_busy_broker_that_is_not_silent_is_kept(
+async def test_a_connection_to_a_busy_broker_that_still_sends_is_kept(
     broker: MemoryBroker, connection: MqttConnection, advance: Advance
 ) -> None:
     broker.pause()
@@ -324,7 +324,7 @@ async def test_a_busy_broker_that_is_not_silent_is_kept(
     assert connection.reconnects == 0
 
 
-async def test_a_broker_that_answers_no_command_is_given_up(
+async def test_a_connection_without_answers_to_commands_is_ended(
     broker: MemoryBroker, connection: MqttConnection, advance: Advance
 ) -> None:
     broker.pause()
@@ -374,7 +374,7 @@ async def test_invalid_subscriptions_are_refused(connection: MqttConnection) -> 
         connection.subscribe("lamps", None)  # type: ignore[arg-type]
 
 
-async def test_a_broker_that_does_not_answer_to_subscriptions_is_given_up(
+async def test_a_connection_without_answers_to_subscriptions_is_ended(
     broker: MemoryBroker,
     connection: MqttConnection,
     advance: Advance,
@@ -435,7 +435,7 @@ async def test_at_its_end_handlers_are_cancelled(broker: MemoryBroker, advance: 
     assert cancelled == [b"1"]
 
 
-async def test_a_callback_that_fails_is_logged_and_stops_nothing(
+async def test_a_callback_that_fails_is_logged_and_the_others_are_called(
     broker: MemoryBroker, advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = MqttConnection(broker.client("bridge"))
@@ -478,7 +478,7 @@ class Rival:
 
 @pytest.mark.parametrize("delay", [0, 1])
 @pytest.mark.parametrize("named", [True, False])
-async def test_another_client_with_the_same_id_is_named_once_and_not_fought(
+async def test_another_client_with_the_same_id_is_logged_once_and_keeps_its_connection(
     broker: MemoryBroker,
     connection: MqttConnection,
     advance: Advance,

@@ -1,4 +1,4 @@
-"""What zigbee2mqtt says of values, as kinds: all shapes of real definitions, and wrong ones."""
+"""Definitions of values in zigbee2mqtt as kinds: all shapes of real ones, and wrong ones."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def feature(kind, **more):
     return {"type": kind, "name": "x", "property": "x", "access": 7, **more}
 
 
-def test_access_says_what_can_be_done():
+def test_access_is_read_as_reported_settable_and_gettable():
     value = read_one(feature("text", access=5))
     assert (value.is_reported, value.is_settable, value.is_gettable) == (True, False, True)
 
@@ -66,7 +66,7 @@ def test_the_colour_of_a_lamp_has_all_its_notations():
 
 
 @pytest.mark.parametrize("mired", [0, -1, 0.5, True, "warm", 1e-320])
-def test_a_colour_temperature_that_is_none_is_a_wrong_kind(mired):
+def test_an_invalid_colour_temperature_is_of_a_wrong_kind(mired):
     temperature = {"type": "numeric", "name": "color_temp", "property": "color_temp", "access": 7}
     value = read_one({"type": "light", "features": [temperature]})
     assert value.kind == Number(1, None, unit="K")
@@ -103,7 +103,7 @@ def test_a_colour_temperature_that_is_none_is_a_wrong_kind(mired):
         [{"type": "light", "features": [{"type": [], "features": [1]}]}],
     ],
 )
-def test_what_can_not_be_read_is_named_and_the_rest_is_read(exposes):
+def test_unreadable_features_are_named_and_the_others_are_read(exposes):
     values, unread = read_exposes(exposes)
     assert (values, len(unread)) == ([], 1)
     if isinstance(exposes, list):

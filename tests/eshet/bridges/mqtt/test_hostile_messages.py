@@ -1,4 +1,4 @@
-"""Malformed and hostile messages: each is named once in the log, and disturbs nothing else."""
+"""Malformed and hostile messages: each is logged once, and has no other effect."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ def evil(**more):
 
 @pytest.fixture
 async def good(house):
-    """A house with a device of each family, all of which have reported."""
+    """A bridge with a device of each family, all of which have reported."""
     await house.publish("zigbee2mqtt/bridge/state", "online", retained=True)
     await house.publish(DEVICES, [lamp()], retained=True)
     await house.publish("zigbee2mqtt/Lamp", {"state": "ON", "brightness": 254})
@@ -146,7 +146,9 @@ IGNORED = [
 
 
 @pytest.mark.parametrize(("topic", "payload"), MESSAGES)
-async def test_a_malformed_message_is_named_once_and_disturbs_nothing(good, caplog, topic, payload):
+async def test_a_malformed_message_is_logged_once_and_has_no_other_effect(
+    good, caplog, topic, payload
+):
     await good.hear(*VALUES)
     caplog.clear()
     for _ in range(3):
@@ -188,7 +190,7 @@ async def test_an_integer_of_a_hundred_digits_is_a_float(good):
     assert await good.get("Lamp/brightness") == pytest.approx(1e100 / 254)
 
 
-async def test_a_template_that_explodes_is_named_once(good, caplog):
+async def test_a_template_with_an_exploding_result_is_logged_once(good, caplog):
     template = "{{ value" + f" | replace('x', '{'x' * 90}')" * 10 + " }}"
     await good.publish(DISCOVERY, evil(stat_t="e", val_tpl=template))
     caplog.clear()
@@ -201,7 +203,7 @@ async def test_a_template_that_explodes_is_named_once(good, caplog):
 @pytest.mark.parametrize(
     "name", ["bridge", "topic", "Lamp", "Plug", "x" * 100_000, "/", "..", "灯"]
 )
-async def test_a_device_with_any_name_disturbs_no_other(good, name):
+async def test_a_device_with_any_name_does_not_affect_others(good, name):
     await good.publish(DISCOVERY, evil(dev={"ids": ["0x1"], "name": name}, stat_t="e"))
     await good.publish("e", "9")
     await good.hear(*VALUES)
@@ -209,7 +211,7 @@ async def test_a_device_with_any_name_disturbs_no_other(good, name):
     assert (await good.get("bridge/info"))["broker"] == "mqtt://memory"
 
 
-async def test_a_device_that_takes_an_id_and_a_name_of_another_family_disturbs_it_not(good):
+async def test_a_device_with_the_id_and_name_of_another_family_does_not_affect_it(good):
     await good.hear(*VALUES)
     steals = evil(dev={"ids": ["0x1"], "name": "Lamp"}, name="state", stat_t="e")
     await good.publish(DISCOVERY, steals, retained=True)

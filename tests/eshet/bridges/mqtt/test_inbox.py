@@ -1,4 +1,4 @@
-"""What waits for handlers, and in which order it is acknowledged."""
+"""Queues of messages for handlers, and the order of acknowledgements."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ class Waiting:
         return added
 
 
-def test_of_a_state_the_last_message_waits():
+def test_the_last_message_of_a_state_replaces_the_waiting_one():
     slot = StateSlot()
     first, last = delivery(1), delivery(2)
     assert not slot

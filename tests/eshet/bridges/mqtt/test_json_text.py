@@ -57,6 +57,6 @@ def test_a_value_is_written_as_json():
 
 
 @pytest.mark.parametrize("value", [b"bytes", float("nan"), float("inf"), Unknown, {(1,): 2}])
-def test_what_json_can_not_hold_is_not_allowed(value):
+def test_a_value_that_is_not_json_is_not_allowed(value):
     with pytest.raises(NotAllowed, match="write what JSON can hold"):
         dump(value)

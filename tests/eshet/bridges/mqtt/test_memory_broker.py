@@ -1,4 +1,4 @@
-"""The broker in memory behaves as a real one does, where tests depend on it."""
+"""The broker in memory behaves like a real one, as far as tests depend on it."""
 
 import asyncio
 
@@ -173,7 +173,7 @@ async def test_a_second_client_with_the_same_id_ends_the_connection_of_the_first
     assert second.lost == []
 
 
-async def test_a_stopped_broker_ends_what_waits_and_refuses_connections(
+async def test_a_stopped_broker_fails_waiting_requests_and_refuses_connections(
     broker: MemoryBroker, peer: Peer, advance: Advance
 ) -> None:
     broker.pause()
@@ -194,7 +194,7 @@ async def test_a_stopped_broker_ends_what_waits_and_refuses_connections(
         await peer.connect()
 
 
-async def test_after_a_pause_the_broker_does_what_present_clients_want(
+async def test_after_a_pause_requests_of_connected_clients_are_carried_out(
     broker: MemoryBroker, peer: Peer, advance: Advance
 ) -> None:
     gone = Peer(broker, "gone")

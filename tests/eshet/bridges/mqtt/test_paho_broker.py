@@ -1,4 +1,4 @@
-"""One connection to a real broker, through paho-mqtt: mosquitto, or a few bytes of our own."""
+"""One connection to a real broker, through paho-mqtt: mosquitto, or a scripted broker."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ WILL = Message("bridge/state", b"offline", retained=True, qos=AT_LEAST_ONCE)
 
 
 class Peer:
-    """A client of the broker, and what it has received."""
+    """A client of the broker, and its received messages."""
 
     def __init__(self, port: int, client_id: str = "peer", **options: object) -> None:
         self.broker = PahoBroker(Address("localhost", port), client_id=client_id, **options)  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ async def test_the_will_is_published_when_the_connection_is_lost(broker: Mosquit
         assert (await house.next()).payload == b"the next"
 
 
-async def test_a_killed_broker_ends_everything_that_waits(broker: Mosquitto) -> None:
+async def test_a_killed_broker_ends_all_waiting_requests(broker: Mosquitto) -> None:
     async with connected(broker.port) as peer:
         broker.freeze()
         waiting = [
@@ -195,7 +195,7 @@ async def test_a_second_client_with_the_same_id_ends_the_connection_of_the_first
         assert not second.lost.done()
 
 
-async def test_a_broker_that_names_the_second_client_is_believed() -> None:
+async def test_a_session_that_was_taken_over_is_reported() -> None:
     taken_over = bytes([0xE0, 2, 0x8E, 0])
     async with Script(lambda _: CONNACK + taken_over) as port, connected(port) as peer:
         loss = await peer.lost
@@ -219,7 +219,7 @@ def test_an_interval_of_pings_that_is_not_valid_is_refused(keep_alive: int) -> N
         PahoBroker(Address("localhost", 1883), client_id="peer", keep_alive=keep_alive)
 
 
-async def test_a_broker_that_shuts_down_says_so() -> None:
+async def test_the_reason_of_a_broker_that_shuts_down_is_reported() -> None:
     shutting_down = bytes([0xE0, 2, 0x8B, 0])
     async with Script(lambda _: CONNACK + shutting_down) as port, connected(port) as peer:
         assert await peer.lost == Loss("the broker ended the connection: Server shutting down")
@@ -286,7 +286,7 @@ async def test_a_message_published_while_another_is_handled_is_sent(broker: Mosq
 
     def on_message(message: Message) -> None:
         if message.topic == "question":
-            # What an eager task of Python 3.12 does.
+            # As an eager task of Python 3.12 does.
             sending = peer.publish(Message("answer", b""))
             with contextlib.suppress(StopIteration):
                 sending.send(None)
@@ -302,7 +302,7 @@ async def test_a_message_published_while_another_is_handled_is_sent(broker: Mosq
 
 
 class Script:
-    """A broker that answers the first packet of each connection as told.
+    """A broker with a scripted answer to the first packet of each connection.
 
     Args:
         answers: called with the version of MQTT in the packet; returns bytes, or None to pass the
@@ -366,7 +366,7 @@ CONNACK = bytes([0x20, 3, 0, 0, 0])
         (b"", False),
     ],
 )
-async def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(
+async def test_a_broker_without_mqtt_5_is_connected_by_3_1_1(
     broker: Mosquitto, refusal: bytes, remembered: bool
 ) -> None:
     script = Script(lambda version: refusal if version == 5 else None, broker.port)

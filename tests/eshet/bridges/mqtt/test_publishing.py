@@ -20,7 +20,7 @@ PATHS = {
 
 
 class Published:
-    """A house whose nodes are published, and a client that owns some."""
+    """A server with published nodes, and a client that owns some of them."""
 
     def __init__(self, house, owner):
         self.house = house
@@ -138,7 +138,7 @@ async def test_a_command_sets_the_state(published):
     ]
 
 
-async def test_what_may_not_be_set_is_not_set(published):
+async def test_a_state_that_is_not_settable_has_no_command(published):
     await published.state("/hall/lamp", True)
     await published.house.publish(f"{BASE}/hall/lamp/set", "false")
     assert published.were_set == []
@@ -223,7 +223,7 @@ async def test_after_an_outage_the_last_values_are_published(published, advance,
     assert not [message for message in caplog.messages if "/hall/" in message]
 
 
-async def test_the_topic_of_the_bridge_says_whether_it_is_there(published, advance):
+async def test_the_topic_of_the_bridge_has_its_availability(published, advance):
     assert published.house.broker.retained[f"{BASE}/bridge"] == b"online"
     published.house.broker.cut("bridge")
     assert published.house.broker.retained[f"{BASE}/bridge"] == b"offline"
@@ -231,7 +231,7 @@ async def test_the_topic_of_the_bridge_says_whether_it_is_there(published, advan
     assert published.house.broker.retained[f"{BASE}/bridge"] == b"online"
 
 
-async def test_paths_alike_are_different_devices(published):
+async def test_similar_paths_are_different_devices(published):
     await published.state("/hall/a/b", True)
     await published.state("/hall/a_b", True)
     assert published.announced("hall-a")["cmps"].keys() == {"b"}
@@ -271,7 +271,7 @@ async def test_a_retained_press_is_ignored_and_removed(published):
     assert f"{BASE}/hall/press/set" not in published.house.broker.retained
 
 
-async def test_of_very_many_events_the_last_are_published(published, advance, caplog):
+async def test_the_last_of_very_many_events_are_published(published, advance, caplog):
     await published.owner.event_register("/hall/bell")
     await advance(2)
     published.house.broker.pause()

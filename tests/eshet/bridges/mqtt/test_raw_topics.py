@@ -1,4 +1,4 @@
-"""Messages of chosen topics as states, whatever is in them, and publishing to any topic."""
+"""Messages of chosen topics as states, with any payload, and publishing to any topic."""
 
 import pytest
 
@@ -103,6 +103,6 @@ async def test_anything_may_be_published(house):
         (("a", {"x": b"1"}), "what JSON can hold"),
     ],
 )
-async def test_what_can_not_be_published_is_an_error(house, arguments, problem):
+async def test_an_invalid_topic_or_payload_is_an_error(house, arguments, problem):
     assert problem in await house.refused(house.call("bridge/publish", *arguments))
     assert house.sent == []

@@ -1,4 +1,4 @@
-"""How messages reach their handlers: turns, order, conflation, limits and errors."""
+"""Passing messages to handlers: turns, order, conflation, limits and errors."""
 
 import asyncio
 import contextvars
@@ -12,7 +12,7 @@ from tests.conftest import Advance
 
 
 class House:
-    """A receiver whose handlers each take some time, and what they have done."""
+    """A receiver with slow handlers, and a record of their calls."""
 
     def __init__(self, *, takes: float = 0.0, max_waiting_bytes: int = 10**6, limit: int = 1000):
         self.now = 0.0
@@ -80,7 +80,7 @@ async def test_a_turn_handles_at_least_one_message(advance: Advance) -> None:
     assert [await house.next_turn() for _ in range(3)] == [1, 1, 0]
 
 
-async def test_of_each_state_the_last_message_is_handled(advance: Advance) -> None:
+async def test_the_last_message_of_each_state_is_handled(advance: Advance) -> None:
     house = House()
     house.subscribe()
     house.receive("a", b"1", b"2")
@@ -148,7 +148,7 @@ async def test_the_oldest_events_are_dropped_counted_and_acknowledged(
     assert house.acknowledged == list(range(1, 10))
 
 
-async def test_all_that_waits_is_limited_in_bytes(advance: Advance) -> None:
+async def test_the_size_of_all_waiting_messages_is_limited(advance: Advance) -> None:
     house = House(max_waiting_bytes=100)
     house.subscribe("#")
     house.subscribe("b", events=True)
@@ -171,7 +171,7 @@ async def test_a_flood_on_one_subscription_delays_no_other(advance: Advance) -> 
     assert house.handled == [("flood", b"0"), ("lamp", b"on")]
 
 
-async def test_a_faulty_handler_is_logged_once_per_kind_and_stops_nothing(
+async def test_a_faulty_handler_is_logged_once_per_kind_and_still_called(
     advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:
     house = House()
@@ -202,7 +202,7 @@ async def test_a_faulty_handler_is_logged_once_per_kind_and_stops_nothing(
     assert all(each.exc_info for each in caplog.records)
 
 
-async def test_a_program_that_is_to_end_does_so(advance: Advance) -> None:
+async def test_a_request_to_exit_passes_through_a_handler(advance: Advance) -> None:
     house = House()
 
     def leave(message: Message) -> None:
@@ -225,7 +225,7 @@ async def test_a_program_that_is_to_end_does_so(advance: Advance) -> None:
         ("a\udcff", b"", r"a topic is not UTF-8: messages of a\udcff are dropped"),
     ],
 )
-async def test_what_can_not_be_handled_is_named_once_counted_and_acknowledged(
+async def test_an_invalid_message_is_logged_once_counted_and_acknowledged(
     topic: str, payload: bytes, text: str, advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:
     house = House()
@@ -262,7 +262,7 @@ async def test_a_message_of_no_subscription_is_acknowledged() -> None:
     assert house.acknowledged == [1]
 
 
-async def test_nothing_is_left_of_topics_that_were_handled(advance: Advance) -> None:
+async def test_memory_of_handled_topics_is_freed(advance: Advance) -> None:
     house = House()
     subscription = house.subscribe()
     for number in range(100):
@@ -292,7 +292,7 @@ async def test_a_handler_runs_in_the_context_of_its_subscription(advance: Advanc
     assert seen == ["eva", "eva"]
 
 
-async def test_closing_cancels_handlers_and_drops_what_waits(advance: Advance) -> None:
+async def test_closing_cancels_handlers_and_drops_waiting_messages(advance: Advance) -> None:
     house = House()
     house.subscribe("bell", house.wait, events=True)
     house.receive("bell", b"1", b"2")

@@ -70,7 +70,7 @@ def test_a_call_of_a_shelly_is_a_command_and_its_reply_is_not() -> None:
     assert families("me/rpc", payload=b'{"id": 1, "result": {}}') == []
 
 
-def test_an_empty_payload_is_no_command() -> None:
+def test_an_empty_payload_is_not_a_command() -> None:
     assert families("cmnd/x/POWER", payload=b"") == []
 
 
@@ -119,7 +119,7 @@ async def test_commands_are_read_and_removed(advance: Advance) -> None:
     assert broker.clients == []
 
 
-async def test_a_broker_that_shows_not_all_topics() -> None:
+async def test_a_broker_that_does_not_show_all_topics_is_an_error() -> None:
     broker = MemoryBroker()
     broker.refused_filters.add("#")
     with pytest.raises(BridgeError, match="does not show all its topics to this user"):
@@ -160,7 +160,7 @@ def test_the_command_with_a_real_broker(broker: Mosquitto) -> None:
     assert command(*find).stdout == ""
 
 
-def test_a_broker_that_is_not_there(broker: Mosquitto) -> None:
+def test_a_broker_that_can_not_be_reached(broker: Mosquitto) -> None:
     broker.kill()
     failed = command(
         "eshet", "bridge", "retained-commands", "--broker", f"mqtt://127.0.0.1:{broker.port}"

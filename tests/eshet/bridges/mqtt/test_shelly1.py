@@ -1,4 +1,4 @@
-"""Shelly devices of generation 1: what follows from their topics, presses, and batteries."""
+"""Shelly devices of generation 1: values from their topics, presses, and batteries."""
 
 import pytest
 
@@ -57,7 +57,7 @@ async def test_a_device_announces_itself(house, topic):
         ("overtemperature", "0", "overtemperature", False),
     ],
 )
-async def test_what_is_reported_is_a_typed_state(house, topic, payload, name, value):
+async def test_a_reported_value_is_a_typed_state(house, topic, payload, name, value):
     await report(house, topic, payload)
     read = await house.get(f"shellyplug_AB12/{name}")
     assert (type(read), read) == (type(value), value)
@@ -114,7 +114,7 @@ async def test_a_light_has_a_brightness(house):
     assert house.sent == [(f"shellies/{ID}/light/0/set", {"brightness": 75})]
 
 
-async def test_the_last_will_says_whether_a_device_is_there(house, advance):
+async def test_the_last_will_is_the_availability_of_the_device(house, advance):
     await report(house, "relay/0", "on")
     await report(house, "online", "true", retained=True)
     assert await house.get("shellyplug_AB12/online") is True
@@ -151,7 +151,7 @@ async def test_presses_are_events_when_their_count_has_changed(house):
     assert [payload for _, payload in house.heard] == ["single", "double", "long", "X", "single"]
 
 
-async def test_an_old_press_is_no_event_after_the_start_of_the_bridge(house):
+async def test_an_old_press_is_not_an_event_after_the_start_of_the_bridge(house):
     await press(house, "S", 7, retained=True)
     await house.listen("shellyplug_AB12/input_event_0")
     await press(house, "S", 7)

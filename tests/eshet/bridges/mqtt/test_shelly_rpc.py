@@ -71,7 +71,7 @@ async def shelly(house):
     return device
 
 
-async def test_a_device_is_asked_what_it_has(house, shelly):
+async def test_the_components_of_a_device_are_requested(house, shelly):
     values = {
         "switch/0/output": True,
         "switch/0/power": 8.9,
@@ -99,7 +99,7 @@ async def test_a_device_is_asked_what_it_has(house, shelly):
     }
 
 
-async def test_a_notification_changes_what_it_has(house, shelly):
+async def test_a_notification_changes_states(house, shelly):
     await shelly.notify(**{"switch:0": {"id": 0, "apower": 100}, "light:0": {"brightness": 100}})
     assert await house.get(f"{BASE}/switch/0/power") == 100
     assert await house.get(f"{BASE}/switch/0/output") is True
@@ -243,7 +243,7 @@ async def test_a_device_that_does_not_answer_is_logged_once(house, advance, capl
     ]
 
 
-async def test_other_topics_that_end_alike_are_not_asked(house, advance):
+async def test_topics_of_other_devices_with_the_same_end_are_ignored(house, advance):
     await house.publish("someone/online", "true", retained=True)
     await house.publish("shelly-y/online", "perhaps", retained=True)
     await advance(1)

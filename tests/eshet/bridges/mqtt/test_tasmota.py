@@ -1,4 +1,4 @@
-"""Devices with Tasmota: what they describe, report and are sent, in words that users choose."""
+"""Devices with Tasmota: descriptions, reports and commands, with configurable words."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ PLUG = {
 
 
 async def describe(house, mac="AABBCCDDEEFF", sensors=None, **changes):
-    """Send the description of a device, and leave out what the bridge asks it."""
+    """Send the description of a device, and discard the requests of the bridge to it."""
     discovery = f"tasmota/discovery/{mac}"
     await house.publish(f"{discovery}/config", {**PLUG, **changes}, retained=True)
     if sensors is not None:
@@ -39,7 +39,7 @@ async def describe(house, mac="AABBCCDDEEFF", sensors=None, **changes):
     house.sent.clear()
 
 
-async def test_a_new_device_is_asked_for_what_it_does_not_retain(house):
+async def test_a_new_device_is_asked_for_the_values_that_it_does_not_retain(house):
     await house.publish("tasmota/discovery/AABBCCDDEEFF/config", PLUG, retained=True)
     await house.settle()
     assert house.sent == [("cmnd/plug/STATE", ""), ("cmnd/plug/STATUS", 10)]
@@ -57,7 +57,7 @@ async def test_a_device_is_described(house):
     }
 
 
-async def test_its_last_will_says_whether_it_is_there(house, advance):
+async def test_the_last_will_is_the_availability_of_the_device(house, advance):
     await describe(house)
     await house.publish("tele/plug/STATE", {"POWER": "ON"})
     await house.publish("tele/plug/LWT", "Online", retained=True)
@@ -109,7 +109,7 @@ async def test_several_relays_have_numbers(house):
         (5, {"brightness", "color", "color_temp"}),
     ],
 )
-async def test_a_light_has_what_its_kind_has(house, kind, names):
+async def test_a_light_has_the_properties_of_its_kind(house, kind, names):
     await describe(house, rl=[2], lt_st=kind)
     found = {
         name
@@ -314,7 +314,7 @@ async def test_a_description_that_changes_moves_the_device(house):
 
 @pytest.mark.parametrize("key", sorted(PLUG.keys() - {"t"}))
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, [None], [[]], {"a": []}, True])
-def test_what_is_of_a_wrong_type_in_a_description_is_left_out(key, value):
+def test_parts_of_a_wrong_type_in_a_description_are_left_out(key, value):
     config = TasmotaConfig.read("AABBCCDDEEFF", {**PLUG, key: value})
     assert config.mac == "AABBCCDDEEFF"
     assert config.name

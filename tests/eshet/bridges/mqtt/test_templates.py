@@ -1,4 +1,4 @@
-"""Templates in discovery messages: what they give, what is missing, and what is refused."""
+"""Templates in discovery messages: results, missing values, and unsupported parts."""
 
 import contextlib
 
@@ -67,7 +67,7 @@ JSON = '{"temperature": 21.46, "on": true, "list": [1, 2], "nested": {"a b": "x"
         ("{{ 1 <= 2 }} {{ 2 >= 3 }} {{ 'a' != 'b' }} {{ 1 is number }}", "True False True True"),
     ],
 )
-def test_a_template_gives_the_text_that_home_assistant_gives(template, result):
+def test_a_template_renders_the_same_text_as_in_home_assistant(template, result):
     assert Template(template).render(JSON) == result
 
 
@@ -80,7 +80,7 @@ def test_a_missing_key_is_an_error_of_its_own(template):
         Template(template).render(JSON)
 
 
-def test_a_payload_that_is_no_json_has_no_keys():
+def test_a_payload_that_is_not_json_has_no_keys():
     with pytest.raises(MissingValue):
         Template("{{ value_json.x }}").render("ON")
     assert Template("{{ value }}").render("ON") == "ON"
@@ -99,7 +99,7 @@ def test_a_payload_that_is_no_json_has_no_keys():
         "{{ '1e999' | int }}",
     ],
 )
-def test_what_has_no_result_is_an_error(template):
+def test_a_failed_evaluation_is_an_error(template):
     with pytest.raises(TemplateFailed):
         Template(template).render(JSON)
 
@@ -125,7 +125,7 @@ def test_what_has_no_result_is_an_error(template):
         ("x" * 5000, "more than 4096 characters"),
     ],
 )
-def test_what_is_not_supported_is_named(template, problem):
+def test_an_unsupported_part_is_named(template, problem):
     with pytest.raises(UnsupportedTemplate, match="in the template") as caught:
         Template(template)
     assert problem in caught.value.problem
@@ -144,11 +144,11 @@ def test_a_result_is_bounded():
         ("{{ '}' }} } {", "} } {"),
     ],
 )
-def test_white_space_is_that_of_jinja(template, result):
+def test_white_space_is_removed_as_by_jinja(template, result):
     assert Template(template).render("Hi") == result
 
 
-def test_a_number_that_is_sent_can_be_calculated_with():
+def test_a_template_can_calculate_with_a_sent_number():
     assert Template("{{ value * 10 }}").render(2.5) == "25.0"
     assert Template('{"level": {{ value | int }}}').render(3.0) == '{"level": 3}'
     assert Template("{{ value_json }}").render(3) == "3"

@@ -1,4 +1,4 @@
-"""A connection to a real mosquitto: what devices, the network and the broker do to it."""
+"""A connection to a real mosquitto: devices, outages and restarts."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ WILL = Message("bridge/state", b"offline", retained=True, qos=AT_LEAST_ONCE)
 
 
 class Bridge:
-    """A connection, and futures for what happens to it."""
+    """A connection, and futures for its events."""
 
     def __init__(self, port: int, client_id: str = "bridge", **options: object) -> None:
         address = Address("localhost", port)
@@ -101,7 +101,7 @@ async def test_a_command_while_the_broker_is_away_is_dropped(
         assert (await lamp.next()).payload == b"off"
 
 
-async def test_a_silent_broker_is_given_up_with_its_commands(
+async def test_the_connection_to_a_silent_broker_is_ended_with_its_commands(
     broker: Mosquitto, bridge: Bridge, advance: Advance
 ) -> None:
     await advance(1)
@@ -177,7 +177,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_a_killed_bridge_has_not_acknowledged_comes_again(
+async def test_unacknowledged_messages_of_a_killed_bridge_are_sent_again(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
     script = tmp_path / "crash.py"

@@ -1,4 +1,4 @@
-"""Messages with a value of a wrong type at any place: only errors of values, and nothing stops."""
+"""Messages with a value of a wrong type at any place: logged errors, and no other effect."""
 
 import asyncio
 import copy
@@ -181,14 +181,14 @@ async def house(advance):
 @pytest.mark.parametrize(
     ("topic", "message"), [*MESSAGES.items(), ("shellyplus1-z/events/rpc", NOTIFIED_EVENT)]
 )
-async def test_a_value_of_a_wrong_type_stops_nothing(house, caplog, topic, message):
+async def test_a_value_of_a_wrong_type_affects_no_other(house, caplog, topic, message):
     failures = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     for each in wrong(message):
         await house.publish(topic, each)
         if topic != "d/s" and "config" not in topic:
             continue
-        for values in MESSAGES:  # what is declared now must be able to read what comes
+        for values in MESSAGES:  # the declared device must still read valid reports
             if values.startswith(("d/", "base/", "tele/")):
                 house.publish_now(values, MESSAGES[values])
         await house.settle()
@@ -200,7 +200,7 @@ async def test_a_value_of_a_wrong_type_stops_nothing(house, caplog, topic, messa
 
 
 @pytest.mark.parametrize("method", ["Shelly.GetDeviceInfo", "Shelly.GetConfig", "Shelly.GetStatus"])
-async def test_a_result_of_a_wrong_type_stops_nothing(house, caplog, method):
+async def test_a_result_of_a_wrong_type_has_no_effect(house, caplog, method):
     failures = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     results = {

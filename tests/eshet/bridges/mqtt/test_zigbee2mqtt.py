@@ -1,4 +1,4 @@
-"""Devices of zigbee2mqtt: what they report, how they are set, and what zigbee2mqtt itself says."""
+"""Devices of zigbee2mqtt: reports and sets, and states and requests of zigbee2mqtt itself."""
 
 import asyncio
 import json
@@ -121,7 +121,7 @@ async def test_several_values_are_set_in_one_message(z2m):
     assert len(z2m.sent) == 1
 
 
-async def test_what_can_only_be_set_is_an_action(z2m):
+async def test_a_value_that_can_only_be_set_is_an_action(z2m):
     await z2m.call("Hall_lamp/effect", "blink")
     assert z2m.sent == [(f"{BASE}/Hall lamp/set", {"effect": "blink"})]
     assert await z2m.refused(z2m.call("Hall_lamp/effect", "explode")) == (
@@ -184,7 +184,7 @@ async def test_a_repeated_action_with_one_transaction_happens_once(z2m, advance)
     assert len(z2m.heard) == 4
 
 
-async def test_a_contact_is_true_when_zigbee2mqtt_says_so(z2m):
+async def test_a_contact_has_the_value_that_zigbee2mqtt_reports(z2m):
     await z2m.publish(f"{BASE}/Front door", {"contact": False})
     assert await z2m.get("Front_door/contact") is False
     await z2m.publish(f"{BASE}/Front door", {"contact": True})
@@ -214,7 +214,7 @@ async def test_a_value_of_a_wrong_kind_is_logged_once_and_the_last_one_stays(z2m
     ]
 
 
-async def test_a_group_has_what_all_its_members_have(z2m):
+async def test_a_group_has_the_values_that_all_its_members_have(z2m):
     second = device("0x6", "Second lamp", LIGHT, numeric("power"))
     await declare(z2m, LAMP, second, REMOTE)
     members = [{"ieee_address": "0x1111", "endpoint": 1}, {"ieee_address": "0x6", "endpoint": 1}]
@@ -238,7 +238,7 @@ async def test_a_group_of_unlike_members_has_no_values(z2m):
     assert (await z2m.get("2/info"))["name"] == "2"
 
 
-async def test_a_device_is_offline_when_its_availability_says_so(z2m, advance):
+async def test_a_device_is_offline_according_to_its_availability(z2m, advance):
     await z2m.publish(f"{BASE}/Hall lamp", {"state": "ON"})
     await z2m.publish(f"{BASE}/Hall lamp/availability", {"state": "online"}, retained=True)
     assert await z2m.get("Hall_lamp/online") is True
@@ -342,7 +342,7 @@ async def test_two_devices_with_names_alike_get_different_paths(house):
     assert await house.get("Lamp_1_0xb2/state") is False
 
 
-async def test_the_info_says_what_the_device_is(z2m):
+async def test_the_info_describes_the_device(z2m):
     more = {"power_source": "Battery", "software_build_id": "2.3", "description": "at the wall"}
     await declare(z2m, {**REMOTE, **more})
     info = await z2m.get("Remote/info")
@@ -364,7 +364,7 @@ async def test_a_device_without_a_definition_has_only_facts(house):
     assert (await house.get("0x9/info"))["model"] == "X9"
 
 
-async def test_what_can_not_be_read_is_named_once_in_the_log_and_in_the_info(house, caplog):
+async def test_an_unreadable_feature_is_named_once_in_the_log_and_in_the_info(house, caplog):
     odd = {"type": "hologram", "name": "odd", "property": "odd", "access": 1}
     for _ in range(2):
         await declare(house, device("0x7", "Odd", odd, binary("state")))
@@ -401,7 +401,7 @@ async def test_a_request_without_a_response_is_an_error(z2m, advance):
     assert await request == "restart: no response in 10 s"
 
 
-async def test_what_happens_to_devices_is_an_event_of_the_bridge(z2m):
+async def test_joining_and_leaving_devices_are_events_of_the_bridge(z2m):
     await z2m.listen("bridge/zigbee2mqtt/event")
     joined = {"friendly_name": "New", "ieee_address": "0x8", "endpoints": {}}
     await z2m.publish(f"{BASE}/bridge/event", {"type": "device_joined", "data": joined})
@@ -431,7 +431,7 @@ async def test_values_on_topics_of_their_own_are_read(house, before):
     assert house.heard == [("Remote/action", "off")]
 
 
-async def test_an_action_is_not_doubled_where_values_come_both_ways(house):
+async def test_an_action_that_is_received_on_two_topics_is_emitted_once(house):
     info = {"config": {"advanced": {"output": "attribute_and_json"}}}
     await house.publish(f"{BASE}/bridge/info", info, retained=True)
     await declare(house, REMOTE)

@@ -1,4 +1,4 @@
-"""What each component of Home Assistant's discovery has: values, sets, actions and errors."""
+"""The components of Home Assistant's discovery: values, sets, actions and errors."""
 
 import pytest
 
@@ -76,7 +76,7 @@ async def test_a_value_that_is_not_allowed_is_not_sent(house, component, options
     assert house.sent == []
 
 
-async def test_what_is_only_sent_is_an_action_with_a_checked_value(house):
+async def test_a_value_that_is_only_sent_is_an_action_with_a_checked_argument(house):
     await announced(house, "number", cmd_t="x/set", max=5)
     await house.call("D/X", 3)
     assert "from 1 to 5" in await house.refused(house.call("D/X", 9))
@@ -248,7 +248,7 @@ async def test_a_climate_device_has_modes_and_temperatures(house):
     assert house.sent == [("m/set", "off"), ("t/set", 22), ("p/set", "none"), ("s/set", "on")]
 
 
-async def test_a_lock_is_locked_unlocked_or_on_its_way(house):
+async def test_a_lock_is_locked_unlocked_or_moving(house):
     await announced(house, "lock", stat_t="k", cmd_t="k/set", pl_open="OPEN")
     await house.publish("k", "LOCKED")
     assert await house.get("D/X/locked") is True

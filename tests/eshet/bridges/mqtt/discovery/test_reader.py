@@ -1,4 +1,4 @@
-"""Devices that announce themselves: which there are, their names, and when they are there."""
+"""Devices that announce themselves: entities, names, availability and events."""
 
 import pytest
 
@@ -128,7 +128,7 @@ async def test_an_entity_that_moves_to_another_device_leaves_the_first(house):
     assert await house.get("Node/info") == "path_not_found"
 
 
-async def test_an_entity_that_changes_its_kind_is_of_the_new_kind(house):
+async def test_an_entity_with_a_new_kind_has_values_of_that_kind(house):
     def message(**component):
         return {"dev": NODE, "cmps": {"x": {"name": "X", "stat_t": "x", **component}}}
 
@@ -168,7 +168,7 @@ async def test_an_entity_with_the_unique_id_of_another_is_not_read(house, caplog
     problem = "the unique_id 'u1' is used by sensor/a"
     assert caplog.messages == [f"homeassistant/sensor/b is not read: {problem}"]
     assert (await house.get("Thief/info"))["unread"] == [f"sensor/b: {problem}"]
-    await announce(house, "sensor/a", "")  # then the other may have it
+    await announce(house, "sensor/a", "")  # then the id is free for the other entity
     await house.publish("thief/t", "8")
     assert await house.get("Thief/Temperature") == 8
 
@@ -182,7 +182,7 @@ async def test_a_unique_id_that_changes_is_free_for_others(house, caplog):
     assert caplog.messages == []
 
 
-async def test_what_is_not_supported_is_named_once_and_the_rest_is_read(house, caplog):
+async def test_unsupported_entities_are_logged_once_and_the_others_are_read(house, caplog):
     vacuum = {"name": "Robot", "cmd_t": "r", "dev": NODE}
     template = sensor("x", name="Odd", val_tpl="{% for a %}")
     for _ in range(2):
@@ -198,7 +198,7 @@ async def test_what_is_not_supported_is_named_once_and_the_rest_is_read(house, c
     assert len((await house.get("Node/info"))["unread"]) == 2
 
 
-async def test_devices_of_programs_with_a_reader_of_their_own_are_left_to_it(house):
+async def test_announcements_of_programs_with_a_reader_of_their_own_are_ignored(house):
     await announce(house, "sensor/z", sensor(o={"name": "Zigbee2MQTT"}))
     assert await house.get("Node/info") == "path_not_found"
 
@@ -244,7 +244,7 @@ async def test_a_device_without_a_topic_for_it_has_no_availability(house):
     assert await house.get("Node/Temperature") == 1
 
 
-async def test_a_device_is_offline_when_its_topic_says_so(house, advance):
+async def test_a_device_is_offline_according_to_its_topic(house, advance):
     await announce(house, "sensor/t", sensor(avty_t="n/lwt", pl_avail="up", pl_not_avail="down"))
     await house.publish("node/t", "1")
     await house.publish("n/lwt", "up", retained=True)
@@ -289,7 +289,7 @@ async def test_an_availability_may_have_a_template(house, advance):
     assert await house.get("Node/online") is False
 
 
-async def test_a_device_is_there_as_long_as_one_of_its_entities_is(house, advance):
+async def test_a_device_is_online_while_one_of_its_entities_is(house, advance):
     await announce(house, "sensor/a", sensor("a", name="A", avty_t="a/on"))
     await announce(house, "sensor/b", sensor("b", name="B", avty_t="b/on"))
     await house.publish("a/on", "online")
