@@ -1,4 +1,4 @@
-"""The bridge to one Home Assistant."""
+"""The bridge to one Home Assistant: its connection, and its entities as nodes."""
 
 import asyncio
 import functools
@@ -41,13 +41,13 @@ _EVENTS: Final = "event"
 """The domain of entities that are events."""
 
 _PRESSED: Final = frozenset({"button", "input_button", "scene", "script"})
-"""Domains of entities that are only told to do something, and the services for it."""
+"""Domains of entities without a state that can be set, with the service of their action."""
 
 _ATTRIBUTE: Final = "attr/"
-"""What the names of properties that are attributes begin with."""
+"""The prefix of the names of properties that are attributes."""
 
 _LOOK_EVERY: Final = 1.0
-"""Seconds between two looks at what changes often, or is waited for."""
+"""Interval of the checks for changes and for the start of Home Assistant, in seconds."""
 
 _REFUSED_DELAY: Final = 60.0
 """Seconds until the next attempt with a refused token: Home Assistant notifies its user of each."""
@@ -59,22 +59,22 @@ class HomeAssistantBridge:
     Args:
         name: of the bridge.
         settings: its settings.
-        client: registers the nodes; it must be the bridge's own, and is not closed by it.
+        client: registers the nodes; used by this bridge only, which does not close it.
 
     Raises:
-        BridgeError: there is no token.
+        BridgeError: the token is missing.
     """
 
     def __init__(self, name: str, settings: HomeAssistantSettings, client: Client) -> None:
         self._name = name
         self._settings = settings
         self._client = client
-        settings.token(name)  # a missing one is an error now; it is read at each connection
+        settings.token(name)  # a missing token is an error now; it is read again at each connection
         self._aliases = Aliases(settings.aliases)
         self.tree: Final = DeviceTree(client, f"/{name}", self._aliases, confirm=settings.confirm)
         self.problem: str = "not connected yet"
-        """Why there is no connection; empty while there is one."""
-        self._entities: dict[str, Entity] = {}  # all of them, also those that are not published
+        """Why the connection is missing; empty while connected."""
+        self._entities: dict[str, Entity] = {}  # all entities, also those that are not published
         self._registries = Registries()
         self._services = Services(client, f"/{name}", self._entities, self._registries)
         self._outdated = asyncio.Event()  # the registries or the services
@@ -91,7 +91,7 @@ class HomeAssistantBridge:
 
     @property
     def device_count(self) -> int:
-        """How many entities are published."""
+        """The number of published entities."""
         return len(self.tree.devices)
 
     async def run(self) -> None:
@@ -138,7 +138,7 @@ class HomeAssistantBridge:
         """Stay connected, and return why the connection was lost.
 
         Raises:
-            BridgeError: there was none.
+            BridgeError: the connection could not be made.
         """
         socket = WebSocket(self._settings.url, self._settings.token(self._name))
         try:
@@ -148,7 +148,7 @@ class HomeAssistantBridge:
             try:
                 await asyncio.wait([receiving, working], return_when=asyncio.FIRST_COMPLETED)
                 if not receiving.done():
-                    working.result()  # raises what went wrong
+                    working.result()  # raises the error of the task
                 return f"the connection was lost: {await receiving}"
             finally:
                 receiving.cancel()
@@ -160,10 +160,10 @@ class HomeAssistantBridge:
             await socket.close()
 
     async def _work(self, socket: WebSocket, version: str) -> None:
-        """Subscribe to everything when Home Assistant has started, and follow its changes."""
+        """Subscribe when Home Assistant has started, and keep entities and services up to date."""
         await socket.request("supported_features", features={"coalesce_messages": 1})
-        # Until then, states are still being restored, and rules would react to that. Only
-        # administrators may subscribe to the event for it.
+        # Until then, states are still being restored, and rules would react to that. The state
+        # is polled, as only administrators may subscribe to the event of the start.
         while (await socket.request("get_config")).get("state") != "RUNNING":  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY)
         for each in CHANGES:
@@ -191,7 +191,7 @@ class HomeAssistantBridge:
     # --- entities -----------------------------------------------------------------------------
 
     def _on_entities(self, event: Mapping[str, Any]) -> None:
-        """Take an event of `subscribe_entities`."""
+        """Apply an event of `subscribe_entities`."""
         for entity_id, added in (event.get("a") or {}).items():
             entity = Entity(entity_id, str(added.get("s")), dict(added.get("a") or {}))
             self._entities[entity_id] = entity
@@ -231,7 +231,7 @@ class HomeAssistantBridge:
         self._report(entity, published)
 
     def _declare(self, entity: Entity) -> None:
-        """Publish an entity, if it is chosen; what is published already keeps its value."""
+        """Publish an entity, if it is chosen; published properties keep their values."""
         if not any(fnmatchcase(entity.entity_id, glob) for glob in self._settings.entities):
             return
         attributes = entity.attributes
@@ -260,10 +260,10 @@ class HomeAssistantBridge:
         )
 
     def _attributes_of(self, entity: Entity) -> list[str]:
-        """Return the names of the attributes that are published: those that somebody observes."""
+        """Return the names of the published attributes: observed ones, and those with an alias."""
         wanted = self._wanted.get(self._directory_of(entity), set())
         with_alias = set(self._aliases.below(f"{entity.entity_id}/{_ATTRIBUTE}"))
-        # A path has only some of the characters that the name of an attribute may have.
+        # Names of attributes may have characters that paths do not allow.
         named = {name for name in entity.attributes if segment(name) in wanted}
         found = {segment(name) for name in named}
         return sorted(with_alias | named | (wanted - found))
@@ -290,12 +290,12 @@ class HomeAssistantBridge:
         published.report(values)
 
     async def _find_observed(self) -> None:
-        """Find the attributes that rules have observed before the bridge was there."""
+        """Find the attributes that clients observed before the start of the bridge."""
         after: list[object] = []
         while True:
             try:
                 nodes = await self._client.action_call("/meta/tree", *after)
-            except EshetError as error:  # the server has no such action
+            except EshetError as error:  # the server does not have this action
                 _log.info("can't list the nodes of the server: %s", error)
                 return
             for path, kind, *_ in nodes["nodes"]:
@@ -349,6 +349,6 @@ class HomeAssistantBridge:
 
 
 def _declaration(entity: Entity) -> tuple[object, ...]:
-    """Return what an entity is declared by, besides its registries."""
+    """Return the facts on which the declaration of an entity depends, besides the registries."""
     attributes = entity.attributes
     return kind_of(entity), attributes.get("friendly_name"), attributes.get("device_class")

@@ -14,10 +14,10 @@ __all__ = ["Entity", "Service", "is_settable", "kind_of", "service_for", "value_
 _SWITCHED: Final = frozenset(
     {"automation", "fan", "humidifier", "input_boolean", "light", "remote", "siren", "switch"}
 )
-"""Domains whose entities are turned on and off."""
+"""Domains of entities that can be turned on and off."""
 
 _ON_OR_OFF: Final = frozenset({"binary_sensor", "calendar", "schedule", "script", "update"})
-"""Domains whose states are on and off, and are not set."""
+"""Domains of entities that are on or off, and can't be set."""
 
 _NUMBERS: Final = frozenset({"input_number", "number", "counter"})
 _CHOICES: Final = frozenset({"input_select", "select"})
@@ -28,14 +28,14 @@ _NONE: Final = frozenset({"unknown", "unavailable"})
 
 @dataclass
 class Entity:
-    """What Home Assistant reports of an entity.
+    """An entity, with the last report of Home Assistant.
 
     Args:
         entity_id: such as `"light.kitchen"`.
         state: its text.
         attributes: by name.
-        last_event: of an entity that is an event: the state of its last event, which is its time;
-            empty if there was none, None if that is not known.
+        last_event: for domain `event`, the state of the last event, which is its time; empty if
+            there was none, None if that is not known.
     """
 
     entity_id: str
@@ -48,11 +48,11 @@ class Entity:
 
     @property
     def domain(self) -> str:
-        """The first part of its id."""
+        """The domain: the first part of the id."""
         return self.entity_id.partition(".")[0]
 
     def update(self, change: Mapping[str, Any]) -> None:
-        """Apply what has changed, in the compressed form of `subscribe_entities`."""
+        """Apply a change in the compressed form of `subscribe_entities`."""
         added, removed = change.get("+") or {}, change.get("-") or {}
         self.state = str(added.get("s", self.state))
         self.attributes |= added.get("a") or {}
@@ -106,7 +106,7 @@ def kind_of(entity: Entity) -> Kind:
     if entity.domain == "climate":
         return Text(_texts(attributes.get("hvac_modes")))
     if entity.domain in _OPENED:
-        return Text(("open", "closed"))  # what can be set; it also reports opening and closing
+        return Text(("open", "closed"))  # it reports opening as well
     if entity.domain in _TEXTS:
         longest = _number(attributes.get("max"))
         return Text(max_length=None if longest is None else int(longest))

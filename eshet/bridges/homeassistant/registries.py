@@ -1,4 +1,4 @@
-"""What Home Assistant knows of areas, devices, floors and labels, by its registries."""
+"""The registries of Home Assistant: its areas, devices, floors and labels."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -8,31 +8,31 @@ from eshet.bridges.homeassistant.websocket import HomeAssistantError, WebSocket
 __all__ = ["CHANGES", "Registries"]
 
 _IDS: Final = {"area": "area_id", "device": "id", "floor": "floor_id", "label": "label_id"}
-"""The registries of what a service can be called for, and the field with the id of an entry."""
+"""The registries of possible targets of services, with the field for the id of an entry."""
 
 CHANGES: Final = (
     *(f"{each}_registry_updated" for each in (*_IDS, "entity")),
     "service_registered",
     "service_removed",
 )
-"""The types of the events after which registries or services are to be read again."""
+"""The types of events that require reading registries or services again."""
 
 
 class Registries:
-    """What was read last; empty at first."""
+    """The last content of the registries; empty at first."""
 
     def __init__(self) -> None:
         self.areas: Mapping[str, str] = {}
         """The names of areas, by the id of an entity."""
         self.targets: Mapping[str, frozenset[str]] = {}
-        """The ids that a service can be called for, by the name of the field, such as `area_id`. A
-        field is not in it if this version of Home Assistant has no such registry."""
+        """The possible targets of services: ids by the name of the field, such as `area_id`. A
+        field is missing if this version of Home Assistant does not have the registry."""
 
     async def read(self, socket: WebSocket) -> None:
         """Read all registries.
 
         Raises:
-            BridgeError: the connection was lost, or there is no answer.
+            BridgeError: the connection was lost, or there was no answer.
         """
         read = {each: await _read(socket, each) for each in (*_IDS, "entity")}
         self.targets = {
@@ -51,7 +51,7 @@ class Registries:
 
 
 async def _read(socket: WebSocket, registry: str) -> list[Mapping[str, Any]] | None:
-    """Return the entries of a registry; None if there is no such registry."""
+    """Return the entries of a registry; None if Home Assistant does not have it."""
     try:
         entries = await socket.request(f"config/{registry}_registry/list")
     except HomeAssistantError:

@@ -18,7 +18,7 @@ __all__ = ["Services"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _ALL_OR_NONE: Final = frozenset({"all", "none"})
-"""What Home Assistant takes as the id of an entity besides those of entities."""
+"""The values that Home Assistant accepts as the id of an entity, besides ids."""
 
 
 class Services:
@@ -28,7 +28,7 @@ class Services:
         client: registers the actions.
         directory: the path of the bridge's directory.
         entities: all entities by their ids, kept up to date by the bridge.
-        registries: what else a service can be called for.
+        registries: the other possible targets of services.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class Services:
         registries: Registries,
     ) -> None:
         self.socket: WebSocket | None = None
-        """The connection; None while there is none."""
+        """The connection; None while not connected."""
         self.problem: str = ""
-        """Why there is no connection, for the errors of calls."""
+        """Why the connection is missing, for the errors of calls."""
         self._client = client
         self._directory = f"{directory}/services"
         self._entities = entities
@@ -50,10 +50,10 @@ class Services:
         self._with_response: set[str] = set()
 
     async def refresh(self, socket: WebSocket) -> None:
-        """Register the services that are new, and unregister those that are gone.
+        """Register new services, and unregister removed ones.
 
         Raises:
-            BridgeError: the connection was lost, or there is no answer.
+            BridgeError: the connection was lost, or there was no answer.
         """
         found: dict[str, Mapping[str, Any]] = {
             f"{domain}/{name}": described
@@ -88,7 +88,7 @@ class Services:
             NotAllowed: an argument is of a wrong type, or the target does not exist.
             DeviceOffline: an entity of the target is not available.
             HomeAssistantError: Home Assistant answered with an error.
-            BridgeError: there is no connection, or no answer.
+            BridgeError: the connection is missing or was lost, or there was no answer.
         """
         if not isinstance(domain, str) or not isinstance(service, str):
             raise NotAllowed([domain, service], "the domain and the name of a service")
@@ -108,8 +108,8 @@ class Services:
         """Refuse targets that Home Assistant would silently ignore.
 
         Raises:
-            NotAllowed: one does not exist.
-            DeviceOffline: one is not available.
+            NotAllowed: a target does not exist.
+            DeviceOffline: an entity is not available.
         """
         for entity_id in _ids(fields, "entity_id"):
             entity = self._entities.get(entity_id)

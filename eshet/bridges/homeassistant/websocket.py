@@ -18,7 +18,7 @@ __all__ = ["AuthenticationFailed", "HomeAssistantError", "WebSocket"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _HEARTBEAT: Final = 30.0
-"""Seconds between two pings; without an answer the connection is lost."""
+"""Interval of pings in seconds; without an answer the connection counts as lost."""
 _CONNECT_TIMEOUT: Final = 10.0
 _REPLY_TIMEOUT: Final = 30.0
 """Seconds until a request counts as unanswered; services may be slow."""
@@ -35,7 +35,7 @@ class HomeAssistantError(BridgeError):
 
     Args:
         code: such as `"not_found"`.
-        text: what it says about it.
+        text: its description of the error.
     """
 
     def __init__(self, code: str, text: str) -> None:
@@ -45,7 +45,7 @@ class HomeAssistantError(BridgeError):
 
 
 class WebSocket:
-    """One connection.
+    """One connection to Home Assistant.
 
     Args:
         url: of Home Assistant, such as `"http://homeassistant.local:8123"`.
@@ -67,7 +67,7 @@ class WebSocket:
 
         Raises:
             AuthenticationFailed: the token is not accepted.
-            BridgeError: it can't be reached.
+            BridgeError: Home Assistant can't be reached.
         """
         self._session = aiohttp.ClientSession()
         try:
@@ -75,7 +75,7 @@ class WebSocket:
                 self._socket = await self._session.ws_connect(
                     f"{self._url}/api/websocket", heartbeat=_HEARTBEAT, max_msg_size=0
                 )
-                await self._socket.receive_json()  # that authentication is required
+                await self._socket.receive_json()  # the message that requires authentication
                 await self._socket.send_json({"type": "auth", "access_token": self._token})
                 answer = await self._socket.receive_json()
         except (aiohttp.ClientError, OSError, TimeoutError, TypeError, ValueError) as error:
@@ -110,8 +110,8 @@ class WebSocket:
         """Send a request, and return its result.
 
         Raises:
-            HomeAssistantError: it was answered with an error.
-            BridgeError: it was not answered.
+            HomeAssistantError: Home Assistant answered with an error.
+            BridgeError: there was no answer.
         """
         return await self._request(next(self._ids), kind, fields)
 
@@ -161,7 +161,7 @@ class WebSocket:
         for message in messages if isinstance(messages, list) else [messages]:
             try:
                 self._on_message(message)
-            except Exception as error:  # one such message must not end the connection
+            except Exception as error:  # an unreadable message must not end the connection
                 self._log_unreadable(error)
 
     def _log_unreadable(self, error: Exception) -> None:

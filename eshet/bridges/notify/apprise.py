@@ -1,6 +1,6 @@
-"""Sends notifications by apprise, which knows more than a hundred services.
+"""Sends notifications by apprise, which supports more than a hundred services.
 
-apprise needs three seconds to load, and waits for the services. So it is imported, and runs, in a
+apprise needs three seconds to load, and its requests block. So it is imported and called in a
 thread of its own.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["AppriseSender"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _LEVELS: Final = {"error": "failure"}
-"""The levels that apprise names differently."""
+"""The levels with another name in apprise."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class AppriseSender:
         warnings = _Warnings()
         logger = logging.getLogger("apprise")
         logger.addHandler(warnings)
-        # Its messages, and those of the library that it uses for HTTP, have URLs in them.
+        # Messages of apprise and of its HTTP library contain URLs, which are secret.
         logger.propagate = False
         requests = logging.getLogger("urllib3")
         if requests.level == logging.NOTSET:
@@ -94,7 +94,7 @@ class AppriseSender:
         try:
             service = self._load()
             while (job := self._jobs.get()) is not None:
-                # It waited for another one, or for apprise to load.
+                # The job has waited for another one, or for apprise to load.
                 if not job.sent.done() and self._loop.time() < job.deadline:
                     self._send(service, job, warnings)
         except RuntimeError:
@@ -103,7 +103,7 @@ class AppriseSender:
             logger.removeHandler(warnings)
 
     def _load(self) -> "Apprise | str":
-        """Return apprise with the service, or why that is not possible."""
+        """Return apprise with the service, or the reason why that failed."""
         try:
             import apprise
 
@@ -125,7 +125,7 @@ class AppriseSender:
         self._loop.call_soon_threadsafe(_finish, job.sent, failure)
 
     def _notify(self, service: "Apprise", job: _Job, warnings: "_Warnings") -> str | None:
-        """Send a notification, and return why that failed."""
+        """Send a notification, and return the reason if that failed."""
         notification = job.notification
         level = _LEVELS.get(notification.level, notification.level)
         warnings.last = ""
@@ -139,7 +139,7 @@ class AppriseSender:
 
 
 class _Warnings(logging.Handler):
-    """Keeps the last warning, in which apprise says why it failed."""
+    """Keeps the last warning, which has the reason of a failure of apprise."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -24,10 +24,10 @@ class NotifyBridge:
     Args:
         name: of the bridge.
         settings: its settings.
-        client: registers the action; it must be the bridge's own, and is not closed by it.
+        client: registers the action; used by this bridge only, which does not close it.
 
     Raises:
-        BridgeError: there is no URL, or it is not one.
+        BridgeError: the URL is missing or not valid.
         ModuleNotFoundError: the library that sends notifications to this URL is not installed.
     """
 
@@ -70,7 +70,7 @@ class NotifyBridge:
         """Send a notification; return when the service has accepted it.
 
         Raises:
-            NotAllowed: an argument is of a wrong type, or there is no such level.
+            NotAllowed: an argument is of a wrong type, or the level does not exist.
             NotificationFailed: see there.
         """
         if not isinstance(message, str) or not message:

@@ -32,7 +32,7 @@ class NtfyTopic:
 
     Args:
         server: its URL, without the topic.
-        topic: the name of the topic; whoever knows it can read along.
+        topic: the name of the topic, which is a secret: it is enough to read the notifications.
         authorization: the value of the header `Authorization`; empty for none.
     """
 
@@ -49,7 +49,7 @@ class NtfyTopic:
         `USER:PASSWORD@`, or an access token and `@`.
 
         Raises:
-            ValueError: it is one, and has no topic, or more than that.
+            ValueError: it is one for ntfy, with a missing topic or a longer path.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("ntfy", "ntfys", "http", "https"):
@@ -71,7 +71,7 @@ class NtfyTopic:
 
 
 class NtfySender:
-    """A `Sender`.
+    """A `Sender` to one topic of ntfy.
 
     Args:
         topic: where to send notifications.
@@ -119,7 +119,7 @@ class NtfySender:
 
 
 def _reason(error: Exception) -> str:
-    """Return why a request failed, without the text of the error, which may contain the URL."""
+    """Return the reason of a failed request, without the URL that its text may have."""
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number is not None and number > 0 else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""What a notification is, and the interface to the services that send it."""
+"""The data of a notification, and the interface to the services that send it."""
 
 import re
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ __all__ = [
 LEVELS: Final = ("info", "success", "warning", "error")
 
 DEADLINE: Final = 30.0
-"""Seconds after which a notification counts as failed; after that it is not sent any more."""
+"""Seconds after which a notification that was not sent fails; it is not sent later."""
 
 MAX_WAITING: Final = 20
-"""How many notifications of one service may be on their way at the same time."""
+"""Maximum number of notifications of one service that are being sent at the same time."""
 
 _SHORTEST_SECRET: Final = 3
-"""Characters; shorter parts of a URL say nothing, and their removal would spoil the text."""
+"""Minimum length of a removed part; the removal of shorter ones would spoil the text."""
 
 
 class NotificationFailed(BridgeError):
-    """A notification was not sent, or nobody knows whether it was."""
+    """A notification was not sent, or it is not known whether it was."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,18 @@ class Sender(Protocol):
     """Sends notifications by one service."""
 
     problem: str
-    """Why it can't send anything; empty while it can, as far as is known."""
+    """Why it can't send notifications; empty unless a problem is known."""
 
     async def send(self, notification: Notification) -> None:
         """Send a notification; return when the service has accepted it.
 
         Raises:
-            NotificationFailed: it did not, or not before the deadline. The text has no secrets.
+            NotificationFailed: the service did not accept it before the deadline. The text has no
+                secrets.
         """
 
     async def close(self) -> None:
-        """End it; what waits is not sent any more."""
+        """Stop sending; waiting notifications are dropped."""
 
 
 def without_secrets(text: str, url: str) -> str:

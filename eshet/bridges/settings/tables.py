@@ -38,7 +38,7 @@ class PublishedPath:
     """`[bridges.NAME.publish."GLOB"]`: nodes that Home Assistant shows as entities.
 
     Args:
-        settable: whether they can be set from there.
+        settable: whether Home Assistant can set them.
         name: the name of the entity; by default, the last part of the path.
         unit: of numbers, such as `"°C"`.
         min: the smallest number that can be set.
@@ -62,19 +62,20 @@ class MqttSettings:
 
     Args:
         type: `"mqtt"`.
-        broker: where the broker is, with the name of the user.
+        broker: the URL of the broker, with the name of the user.
         password_file: a file with the password; by default, it is in the environment variable
             `ESHET_NAME_PASSWORD`, with the bridge's name in capitals.
-        ca_file: the certificates that sign the broker's; by default those of the system.
-        client_id: names the bridge to the broker, which only allows one client with that id; by
+        ca_file: the certificates of authorities to check the broker's; by default those of the
+            system.
+        client_id: identifies the bridge to the broker, which allows only one client with an id; by
             default it is made of the host and the bridge's name.
         zigbee2mqtt: the base topics of zigbee2mqtt.
         tasmota: whether to read devices with Tasmota.
         shelly: whether to read Shelly devices.
         discovery: the prefixes of Home Assistant's discovery.
-        topics: topics, with wildcards or without, whose messages are states or events of their own.
+        topics: topics, with wildcards or without, that are shown as states of their own.
         confirm: seconds within which a device must report a value that was set; otherwise the set
-            fails. By default, a set succeeds when the broker has it.
+            fails. By default, a set succeeds when the broker has received it.
         stale_after: seconds without a report after which the values of a device are unknown, by its
             name or id.
     """
@@ -92,13 +93,13 @@ class MqttSettings:
     confirm: float | None = setting(seconds(), None)
     stale_after: Mapping[str, float] = field(default_factory=dict, metadata={"kind": AGES})
     publish: Mapping[str, PublishedPath] = field(default_factory=dict, metadata={"kind": None})
-    """What is published on the broker, by globs of paths."""
+    """The settings of published nodes, by globs of paths."""
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
-    """Those of `[alias]` for this bridge."""
+    """The aliases of this bridge, from `[alias]`."""
 
     @property
     def address(self) -> str:
-        """Where the broker is."""
+        """The address of the broker, for logs and lists."""
         return str(self.broker)
 
     def password(self, name: str) -> str | None:
@@ -119,7 +120,7 @@ class HomeAssistantSettings:
 
     Args:
         type: `"homeassistant"`.
-        url: where it is, such as `"http://homeassistant.local:8123"`.
+        url: its address, such as `"http://homeassistant.local:8123"`.
         token_file: a file with a long-lived access token; by default, it is in the environment
             variable `ESHET_NAME_TOKEN`, with the bridge's name in capitals.
         entities: globs of the entities to publish.
@@ -132,11 +133,11 @@ class HomeAssistantSettings:
     entities: tuple[str, ...] = setting(TEXTS, ("*",))
     confirm: float | None = setting(seconds(), None)
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
-    """Those of `[alias]` for this bridge."""
+    """The aliases of this bridge, from `[alias]`."""
 
     @property
     def address(self) -> str:
-        """Where Home Assistant is."""
+        """The address of Home Assistant, for logs and lists."""
         return self.url
 
     def token(self, name: str) -> str:
@@ -159,7 +160,7 @@ class HomeAssistantSettings:
 
 @dataclass(frozen=True)
 class NotifySettings:
-    """`[bridges.NAME]` with `type = "notify"`: a service that sends notifications to people.
+    """`[bridges.NAME]` with `type = "notify"`: a service that sends notifications to users.
 
     Args:
         type: `"notify"`.
@@ -170,11 +171,11 @@ class NotifySettings:
     type: str = setting(TYPE, "notify")
     url_file: Path | None = setting(PATH, None)
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
-    """Always without effect: there are no devices."""
+    """Without effect, as the bridge does not have devices."""
 
     @property
     def address(self) -> str:
-        """What to show in place of the URL, which is a secret."""
+        """The text to show in place of the URL, which is a secret."""
         return "notifications"
 
     def url(self, name: str) -> str:

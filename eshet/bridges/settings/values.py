@@ -27,7 +27,7 @@ _SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
 
 @dataclass(frozen=True)
 class BrokerUrl:
-    """Where a broker is.
+    """The URL of a broker.
 
     Args:
         host: its name or address.
@@ -68,7 +68,7 @@ def _http_url(value: Any) -> str:
     parts = urlsplit(_text(value))
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.password:
         raise ValueError
-    _ = parts.port  # raises ValueError if it is none
+    _ = parts.port  # raises ValueError if it is not a port
     return parts.geturl()
 
 

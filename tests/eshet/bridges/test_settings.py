@@ -1,4 +1,4 @@
-"""`[bridges.NAME]` and `[alias]`: what can be set, and what each mistake says."""
+"""`[bridges.NAME]` and `[alias]`: valid settings, and the text for each mistake."""
 
 from pathlib import Path
 
@@ -141,7 +141,7 @@ def test_a_broker_is_shown_without_its_user():
         ('publish."/x".colour = 1', 'has no key "colour"'),
     ],
 )
-def test_a_mistake_names_the_line_and_what_to_write(line, problem):
+def test_a_mistake_has_its_line_and_a_correction(line, problem):
     text = problem_in(mqtt(line))
     assert text.startswith(f"{FILE}:3: bridges.z2m.")
     assert problem in text

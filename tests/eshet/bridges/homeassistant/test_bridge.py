@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 
 class House:
-    """A Home Assistant, the bridge to it, and a client that sees its nodes."""
+    """A Home Assistant, the bridge to it, and a client that observes its nodes."""
 
     def __init__(self, fake, client, bridge, advance):
         self.fake = fake
@@ -317,7 +317,7 @@ async def test_an_event_entity_that_was_unavailable_at_first_shows_no_old_event(
         '{"type": "result", "id": 4000}',
     ],
 )
-async def test_a_message_that_cannot_be_read_disturbs_nothing(house, caplog, text):
+async def test_an_unreadable_message_has_no_effect(house, caplog, text):
     [connection] = house.fake._connections
     [number] = connection.subscriptions["subscribe_entities"]
     await house.observe("light/kitchen/state")
@@ -438,7 +438,9 @@ async def test_a_service_is_called_with_a_reply(house):
         ({}, "light.kitchen", "target: 'light.kitchen' is not allowed"),
     ],
 )
-async def test_what_home_assistant_would_ignore_is_an_error(fake, start, data, target, error):
+async def test_a_target_that_home_assistant_would_ignore_is_an_error(
+    fake, start, data, target, error
+):
     await fake.change("light.gone", "unavailable")
     house = await start()
     with pytest.raises(ErrorValue, match=error):
@@ -491,7 +493,7 @@ async def test_services_come_and_go(house):
 # --- the connection ---------------------------------------------------------------------------
 
 
-async def test_everything_is_unknown_while_home_assistant_restarts(house, caplog):
+async def test_all_states_are_unknown_while_home_assistant_restarts(house, caplog):
     fake = house.fake
     await fake.change("switch.old", "on")
     await house.observe("light/kitchen/state")

@@ -1,4 +1,4 @@
-"""Notifications: what reaches a service, and what becomes of those that it does not accept."""
+"""Notifications: requests to services, errors of services, and secrets in URLs."""
 
 import asyncio
 import contextlib
@@ -83,7 +83,7 @@ async def start(monkeypatch, advance):
 # --- ntfy -------------------------------------------------------------------------------------
 
 
-async def test_ntfy_gets_one_request_for_each(service, start):
+async def test_each_notification_is_one_request_to_ntfy(service, start):
     bridge, notify = await start(f"http://{service.host}/house")
     await notify("the door is open")
     await notify("Tür offen", "Haustür ✓", "error")
@@ -128,7 +128,7 @@ def test_urls_of_ntfy(url, server, topic):
     assert NtfyTopic.parse(url) == NtfyTopic(server, topic)
 
 
-def test_other_urls_are_not_of_ntfy():
+def test_other_urls_are_not_urls_of_ntfy():
     assert NtfyTopic.parse("tgram://123/456") is None
 
 
@@ -161,7 +161,7 @@ async def test_ntfy_that_cannot_be_reached(start, unused_tcp_port):
     assert "secret-topic" not in str(raised.value)
 
 
-async def test_a_service_that_does_not_answer_is_given_up_and_no_more_than_some_wait(
+async def test_a_service_without_an_answer_is_an_error_and_few_notifications_wait(
     service, start, advance
 ):
     _, notify = await start(f"http://{service.host}/house")
@@ -198,7 +198,7 @@ async def test_wrong_arguments_are_not_sent(service, start, arguments, error):
 # --- apprise ----------------------------------------------------------------------------------
 
 
-async def test_apprise_sends_to_all_other_services(service, start):
+async def test_apprise_sends_to_other_services(service, start):
     bridge, notify = await start(f"json://{service.host}/key")
     await notify("hello", "title", "error")
     await notify("again")
@@ -212,7 +212,7 @@ async def test_apprise_sends_to_all_other_services(service, start):
 
 @contextlib.contextmanager
 def logged():
-    """Collect what reaches the root logger; caplog also shows loggers that pass nothing on."""
+    """Collect the records of the root logger; caplog also shows loggers that do not propagate."""
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
@@ -228,7 +228,7 @@ def logged():
         root.setLevel(level)
 
 
-async def test_apprise_says_why_without_secrets(service, start):
+async def test_the_reason_of_apprise_has_no_secrets(service, start):
     service.status = 401
     with logged() as messages:
         await refused_by_apprise(service, start)
@@ -253,7 +253,7 @@ async def test_a_url_that_apprise_does_not_know(start, advance):
     assert any(each.startswith("bridge phone: apprise does not know") for each in messages)
 
 
-async def test_apprise_that_takes_too_long_sends_nothing_late(service, start, advance):
+async def test_a_late_notification_is_not_sent_by_apprise(service, start, advance):
     _, notify = await start(f"json://{service.host}/key")
     service.answers.clear()
     sending = [asyncio.ensure_future(notify(each)) for each in ("first", "second")]
