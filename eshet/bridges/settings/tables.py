@@ -187,11 +187,11 @@ class NotifySettings:
         Raises:
             BridgeError: there is none, or the file can't be read.
         """
-        url = _secret(self.url_file, f"ESHET_{name.upper()}URL")
+        url = _secret(self.url_file, f"ESHET_{name.upper()}_URL")
         if not url:
             raise BridgeError(
                 f"the bridge {name} has no URL: write it in a file, url_file, or in "
-                f"ESHET_{name.upper()}URL, such as ntfy://TOPIC"
+                f"ESHET_{name.upper()}_URL, such as ntfy://TOPIC"
             )
         return url
 
