@@ -160,8 +160,8 @@ class _TasmotaDevice:
         subscribe = self._connection.subscribe
         self._subscriptions = [
             subscribe(self._topic(2, "LWT"), self._on_availability),
-            subscribe(self._topic(2, "STATE"), self._on_report),
-            subscribe(self._topic(2, "SENSOR"), self._on_report),
+            subscribe(self._topic(2, "STATE"), self._on_report, events=True),
+            subscribe(self._topic(2, "SENSOR"), self._on_report, events=True),
             subscribe(self._topic(1, "+"), self._on_result, events=True),
         ]
         if self._connection.connected:

@@ -236,7 +236,7 @@ class Zigbee2Mqtt:
             known = self._known.get(address)
             if known is None or known.description != description:
                 self._put(address, description)
-            elif known.subscribed != self._subscribed(known.published, description.name):
+            elif known.subscribed != self._subscribed(description.name):
                 self._subscribe_again(address, known)
         self._ask_soon()
 
@@ -284,7 +284,7 @@ class Zigbee2Mqtt:
             )
         )
         before = self._known.get(address)
-        subscribed = self._subscribed(published, name)
+        subscribed = self._subscribed(name)
         known = _Known(description, exposed, published, [], subscribed)
         if before is not None and before.subscribed == subscribed:
             self._known[address] = known._replace(subscriptions=before.subscriptions)
@@ -292,31 +292,30 @@ class Zigbee2Mqtt:
             self._subscribe_again(address, known)
         self._show_online(address, known)
 
-    def _subscribed(self, published: PublishedDevice, name: str) -> tuple[object, ...]:
+    def _subscribed(self, name: str) -> tuple[object, ...]:
         """Return the parameters on which the subscriptions of a device depend."""
-        return name, bool(published.events), self._reports_attributes
+        return name, self._reports_attributes
 
     def _subscribe_again(self, address: str, known: _Known) -> None:
         if address in self._known:
             self._forget(address)
-        subscriptions = self._subscribe(
-            address, known.name, has_events=bool(known.published.events)
-        )
         self._known[address] = known._replace(
-            subscriptions=subscriptions, subscribed=self._subscribed(known.published, known.name)
+            subscriptions=self._subscribe(address, known.name),
+            subscribed=self._subscribed(known.name),
         )
 
-    def _subscribe(self, address: str, name: str, *, has_events: bool) -> list[Subscription]:
+    def _subscribe(self, address: str, name: str) -> list[Subscription]:
+        # Each message is handled, since one may contain only a part of the values.
         topic = f"{self._base}/{name}"
         report = functools.partial(self._on_report, address)
         subscribe = self._connection.subscribe
         subscriptions = [
-            subscribe(topic, report, events=has_events),
+            subscribe(topic, report, events=True),
             subscribe(f"{topic}/availability", functools.partial(self._on_availability, address)),
         ]
         if self._reports_attributes:
             attribute = functools.partial(self._on_attribute, address)
-            subscriptions.append(subscribe(f"{topic}/+", attribute, events=has_events))
+            subscriptions.append(subscribe(f"{topic}/+", attribute, events=True))
         return subscriptions
 
     def _forget(self, address: str) -> None:

@@ -59,11 +59,6 @@ class Entity:
             frozenset(reading.topic for _, reading in self._readings()) | self.availability.topics
         )
 
-    @property
-    def has_triggers(self) -> bool:
-        """Whether each message must be handled, not only the last."""
-        return bool(self._parts.triggers)
-
     # --- declarations -------------------------------------------------------------------------
 
     def properties(self) -> Iterator[Property]:

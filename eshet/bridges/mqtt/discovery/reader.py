@@ -41,7 +41,7 @@ class _KnownDevice:
     configs: dict[str, EntityConfig] = field(default_factory=dict)  # also of unread entities
     unread: dict[str, str] = field(default_factory=dict)  # the problem, by key of the entity
     # By topic, and whether each message must be handled.
-    subscriptions: dict[tuple[str, bool], Subscription] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
     reading: dict[str, list[Entity]] = field(default_factory=dict)  # by topic
     published: PublishedDevice | None = None
 
@@ -226,19 +226,16 @@ class DiscoveryReader:
         self._show_availability(known)
 
     def _subscribe(self, device_id: str, known: _KnownDevice, entities: list[Entity]) -> None:
-        events = frozenset(
-            topic for entity in entities if entity.has_triggers for topic in entity.topics
-        )
         known.reading = {}
         for entity in entities:
             for topic in entity.topics:
                 known.reading.setdefault(topic, []).append(entity)
-        wanted = {(topic, topic in events) for topic in known.reading}
-        for gone in known.subscriptions.keys() - wanted:
-            known.subscriptions.pop(gone).cancel()
-        for topic, is_event in sorted(wanted - known.subscriptions.keys()):
-            known.subscriptions[topic, is_event] = self._connection.subscribe(
-                topic, functools.partial(self._on_message, device_id), events=is_event
+        for topic in known.subscriptions.keys() - known.reading.keys():
+            known.subscriptions.pop(topic).cancel()
+        for topic in sorted(known.reading.keys() - known.subscriptions.keys()):
+            # Each message is handled, since one may contain the values of some entities only.
+            known.subscriptions[topic] = self._connection.subscribe(
+                topic, functools.partial(self._on_message, device_id), events=True
             )
 
     def _on_message(self, device_id: str, message: Message) -> Awaitable[object] | None:

@@ -471,3 +471,13 @@ async def test_the_description_of_many_devices_is_read(house):
     await declare(house, *devices)
     await house.publish(f"{BASE}/Lamp 399", {"state": "ON"})
     assert await house.get("Lamp_399/state") is True
+
+
+async def test_each_of_several_partial_messages_counts(z2m):
+    for part in ({"brightness": 127}, {"color_temp": 250}, {"color": {"x": 1}}, {"state": "OFF"}):
+        z2m.publish_now(f"{BASE}/Hall lamp", part)
+    await z2m.settle()
+    assert await z2m.get("Hall_lamp/brightness") == 0.5
+    assert await z2m.get("Hall_lamp/color_temp") == 4000.0
+    assert await z2m.get("Hall_lamp/color") == {"x": 1.0}
+    assert await z2m.get("Hall_lamp/state") is False
