@@ -31,8 +31,8 @@ class Delivery:
     __slots__ = ("message", "pending")
 
     def __init__(self, message: Message, pending: int) -> None:
-        self.message = message
-        self.pending = pending
+        self.message: Message = message
+        self.pending: int = pending
 
     @property
     def size(self) -> int:
@@ -46,9 +46,9 @@ class StateSlot:
     __slots__ = ("_waiting", "is_busy", "is_ready")
 
     def __init__(self) -> None:
-        self.is_busy = False
+        self.is_busy: bool = False
         """Whether a handler is awaited."""
-        self.is_ready = False
+        self.is_ready: bool = False
         """Whether the receiver has noted that something waits here."""
         self._waiting: Delivery | None = None
 
@@ -78,9 +78,9 @@ class EventQueue:
     __slots__ = ("_limit", "_waiting", "is_busy", "is_ready")
 
     def __init__(self, limit: int = MAX_EVENTS) -> None:
-        self.is_busy = False
+        self.is_busy: bool = False
         """Whether a handler is awaited."""
-        self.is_ready = False
+        self.is_ready: bool = False
         """Whether the receiver has noted that something waits here."""
         self._limit = limit
         self._waiting: deque[Delivery] = deque()

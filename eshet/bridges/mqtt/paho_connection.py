@@ -93,7 +93,7 @@ class PahoConnection:
         self._client = client
         self._on_message = on_message
         self._on_lost = on_lost
-        self.is_closed = False
+        self.is_closed: bool = False
         self._socket: Any = None  # while it is served
         self._poll = select.poll()
         self._write_handle: asyncio.Handle | None = None

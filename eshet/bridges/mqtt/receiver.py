@@ -73,7 +73,7 @@ class Subscription:
         self.filter: Final = pattern
         """The filter of topics."""
         self.max_payload: Final = max_payload
-        self.cancelled = False
+        self.cancelled: bool = False
         """Whether `cancel` was called."""
         self._handle = handle
         self._on_cancel = on_cancel

@@ -124,7 +124,7 @@ class RuleLoop(asyncio.SelectorEventLoop):
     counts_activity: Final = True
     """It notes the activity of scopes when it runs their callbacks; see `Scope.note_activity`."""
 
-    time = staticmethod(monotonic)
+    time: Callable[[], float] = staticmethod(monotonic)
     """Returns the time in seconds, as asyncio's method does: each input asks for it several times,
     and this is one call of Python less."""
 
