@@ -13,6 +13,7 @@ from eshet.bridges.names import Alias
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.settings import HomeAssistantSettings
 from eshet.server import Server
+from tests.support.connectors import Interrupted
 from tests.support.fake_homeassistant import TOKEN, FakeHomeAssistant
 from tests.support.waiting import until
 
@@ -229,6 +230,30 @@ async def test_attributes_that_were_observed_before_the_bridge_started(fake, sta
     house = await start(observed=paths)
     await house.until_heard(paths[0], 120)
     await house.until_heard(paths[1], "rainbow")
+
+
+@pytest.mark.parametrize("reason", ["a start without a server", "an outage"])
+async def test_attributes_that_were_observed_without_a_connection(
+    fake, server, advance, monkeypatch, caplog, reason
+):
+    monkeypatch.setenv("ESHET_HA_TOKEN", TOKEN)
+    await fake.change("light.kitchen", "on", brightness=120)
+    heard = []
+    connector = Interrupted(server, is_open=reason == "an outage")
+    own = Client(server=connector)
+    async with Client(server=server) as client:
+        bridge = HomeAssistantBridge("ha", HomeAssistantSettings(url=fake.url), own)
+        running = asyncio.ensure_future(bridge.run())
+        await until(lambda: bridge.connected, advance, 0.01)
+        connector.close()
+        await client.state_observe("/ha/light/kitchen/attr/brightness", heard.append)
+        await advance(5)
+        connector.is_open = True
+        await until(lambda: 120 in heard, advance, 1)
+        running.cancel()
+        await asyncio.wait([running])
+        await own.close()
+    assert "can't list" not in caplog.text
 
 
 async def test_aliases_of_an_entity_and_an_attribute(fake, start, caplog):

@@ -1,12 +1,17 @@
 """Nodes of the server on the broker: values, events, sets, announcements, and outages."""
 
+import asyncio
 import contextlib
 
 import pytest
 
 from eshet import Client, ErrorValue, Unknown
-from eshet.bridges.settings import PublishedPath
+from eshet.bridges.mqtt.bridge import MqttBridge
+from eshet.bridges.mqtt.memory_broker import MemoryBroker
+from eshet.bridges.settings import MqttSettings, PublishedPath
+from eshet.server import Server
 from tests.support.bridged import bridged_house
+from tests.support.connectors import Interrupted
 
 BASE = "eshet/house"
 PATHS = {
@@ -300,3 +305,28 @@ async def test_a_node_that_is_gone_before_it_is_published_disturbs_no_other(
     await published.state("/hall/lamp", True)
     assert published.sent("/hall/lamp")[-1] is True
     assert "/hall/gone is not published: path_not_found" in caplog.text
+
+
+async def test_nodes_are_found_when_the_server_is_reached_and_after_an_outage(advance, caplog):
+    async with Server() as server, Client(server=server) as owner:
+        connector = Interrupted(server, is_open=False)
+        own = Client(server=connector)
+        broker = MemoryBroker()
+        settings = MqttSettings(publish={"/hall/*": PublishedPath()})
+        running = asyncio.ensure_future(
+            MqttBridge("house", settings, own, broker.client("bridge")).run()
+        )
+        for name in ("lamp", "fan"):
+            await owner.state_register(f"/hall/{name}")
+            await owner.state_changed(f"/hall/{name}", True)
+            await advance(5)
+            assert f"{BASE}/hall/{name}" not in broker.retained
+            connector.is_open = True
+            await advance(20)
+            assert broker.retained[f"{BASE}/hall/{name}"] == b"true"
+            connector.close()
+            await advance(1)
+        running.cancel()
+        await asyncio.wait([running])
+        await own.close()
+    assert "can't list the nodes" not in caplog.text
