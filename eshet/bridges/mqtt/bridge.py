@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from eshet.address import Address
 from eshet.bridges.exceptions import BridgeError, NotAllowed
@@ -132,7 +133,9 @@ class MqttBridge:
             has_native.append("Tasmota")
         if settings.shelly:
             Shelly1(connection, tree).start()
-            ShellyRpc(connection, tree, f"eshet/{self._name}").start()
+            # Bridges on several servers may have the same name, but not the same client id.
+            source = f"eshet/{self._name}/{quote(connection.client_id, safe='')}"
+            ShellyRpc(connection, tree, source).start()
         for prefix in settings.discovery:
             DiscoveryReader(connection, tree, prefix, has_native).start()
         if settings.topics:
