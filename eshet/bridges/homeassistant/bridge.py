@@ -25,7 +25,7 @@ from eshet.bridges.kinds import DATA
 from eshet.bridges.names import Aliases, segment
 from eshet.bridges.published_device import OFFLINE_AFTER, PublishedDevice
 from eshet.bridges.scope import bridge_scope
-from eshet.bridges.server_nodes import connections, list_nodes
+from eshet.bridges.server_nodes import claim_name, connections, list_nodes
 from eshet.bridges.settings import HomeAssistantSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
@@ -102,7 +102,8 @@ class HomeAssistantBridge:
 
     async def _run(self) -> None:
         client, directory = self._client, self.tree.directory
-        await client.state_register(f"{directory}/bridge/online")
+        online = functools.partial(client.state_register, f"{directory}/bridge/online")
+        await claim_name(self._name, client, online)
         await client.action_register(
             f"{directory}/bridge/devices", functools.partial(page, self.tree)
         )

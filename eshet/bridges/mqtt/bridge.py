@@ -27,6 +27,7 @@ from eshet.bridges.mqtt.zigbee2mqtt import Zigbee2Mqtt
 from eshet.bridges.names import Aliases
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.scope import bridge_scope
+from eshet.bridges.server_nodes import claim_name
 from eshet.bridges.settings import MqttSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
@@ -102,7 +103,8 @@ class MqttBridge:
 
     async def _run(self) -> None:
         connection, client = self.connection, self._client
-        await client.state_register(f"{self._directory}/bridge/online")
+        online = functools.partial(client.state_register, f"{self._directory}/bridge/online")
+        await claim_name(self._name, client, online)
         await client.state_register(f"{self._directory}/bridge/info")
         await client.action_register(
             f"{self._directory}/bridge/devices", functools.partial(page, self.tree)

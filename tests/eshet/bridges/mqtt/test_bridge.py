@@ -140,6 +140,16 @@ async def test_two_bridges_of_one_broker_both_have_the_devices(advance, house):
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_second_bridge_with_the_same_name_registers_nothing(house, caplog):
+    await with_lamp(house)
+    client = Client(server=house.server, client_id="second")
+    second = MqttBridge("house", MqttSettings(), client, house.broker.client("second"))
+    with pytest.raises(BridgeError, match="another bridge house is on this server"):
+        await second.run()
+    await client.close()
+    assert "path_already_exists" not in caplog.text
+
+
 async def test_states_are_unknown_after_the_end_of_the_bridge(advance):
     async with bridged_house(advance) as house:
         await with_lamp(house)
