@@ -13,6 +13,7 @@ from eshet.bridges.settings import (
     PublishedPath,
     read_bridges,
 )
+from eshet.settings.problem import SettingsError
 from eshet.settings.table import TableReader
 from eshet.settings.toml import parse_toml
 
@@ -118,6 +119,8 @@ def test_a_broker_is_shown_without_its_user():
     [
         ('broker = "localhost"', 'broker: found "localhost"; write the URL of a broker'),
         ('broker = "mqtt://"', "write the URL of a broker in quotes, without a password"),
+        ('broker = "http://h:1883"', "write the URL of a broker"),
+        ('broker = "//h:1883"', "write the URL of a broker"),
         ('broker = "mqtt://h:99999"', "write the URL of a broker"),
         ('broker = "mqtt://h/path"', "write the URL of a broker"),
         ("broker = 5", "found 5; write the URL of a broker"),
@@ -145,6 +148,21 @@ def test_a_mistake_has_its_line_and_a_correction(line, problem):
     text = problem_in(mqtt(line))
     assert text.startswith(f"{FILE}:3: bridges.z2m.")
     assert problem in text
+
+
+@pytest.mark.parametrize("password", ["hunter2", "p@hunter2", "hunter2/x?y#z", "a:hunter2"])
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts", "http"])
+def test_the_password_in_a_url_is_not_shown(scheme, password):
+    text = problem_in(mqtt(f'broker = "{scheme}://house:{password}@broker.lan"'))
+    assert f'found "{scheme}://house:…@broker.lan"; write the URL of a broker' in text
+    assert "hunter2" not in text
+
+
+def test_the_password_in_a_line_with_a_syntax_error_is_not_shown():
+    with pytest.raises(SettingsError) as caught:
+        read(mqtt("broker = mqtt://house:hunter2@broker.lan"))
+    assert "found `broker = mqtt://house:…@broker.lan`" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("secret", ["password", "token"])
