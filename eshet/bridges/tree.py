@@ -106,9 +106,9 @@ class DeviceTree:
         await self.registrations.close()
 
     def _directory_of(self, device: Device) -> str:
-        alias = self.aliases.find(device.name, device.id)
+        alias = self.aliases.directory(device.name, device.id)
         if alias is not None:
-            return alias.path
+            return alias
         name = segments(device.name) or segment(device.id) or "device"
         directory = f"{self.directory}/{name}"
         if self._is_taken(directory, device) or name.partition("/")[0] in _RESERVED:

@@ -256,10 +256,8 @@ class HomeAssistantBridge:
         self._report(entity, published)
 
     def _directory_of(self, entity: Entity) -> str:
-        alias = self._aliases.find(entity.entity_id)
-        return (
-            alias.path if alias else f"{self.tree.directory}/{entity.entity_id.replace('.', '/')}"
-        )
+        alias = self._aliases.directory(entity.entity_id)
+        return alias or f"{self.tree.directory}/{entity.entity_id.replace('.', '/')}"
 
     def _attributes_of(self, entity: Entity) -> list[str]:
         """Return the names of the published attributes: observed ones, and those with an alias."""

@@ -78,7 +78,13 @@ def _read_aliases(
             is_negated = target.startswith("not ")
             bridge, _, device = target.removeprefix("not ").partition("/")
             others = found.setdefault(bridge, {})
-            if bridge in bridges and device in others:
+            if is_negated and "/" not in device:
+                reader.problem(
+                    keys,
+                    f'found {show(target)}; "not" exchanges true and false of a property: write '
+                    f"its name as well, such as {show(f'{target}/state')}",
+                )
+            elif bridge in bridges and device in others:
                 reader.problem(
                     keys, f"{show(target)} is {others[device].path} already; keep one of both"
                 )

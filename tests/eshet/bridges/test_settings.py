@@ -205,6 +205,7 @@ def aliased(line):
         ('"/x" = "z2m"', 'found "z2m"; write the bridge and the device'),
         ('"/x" = "z2m/"', 'found "z2m/"; write the bridge and the device'),
         ('"/x" = 3', "found 3; write the bridge and the device"),
+        ('"/x" = "not z2m/lamp"', 'write its name as well, such as "not z2m/lamp/state"'),
         ('"/x" = "zzz/lamp"', "there is no bridge 'zzz'; the bridges of this file are: z2m"),
     ],
 )
@@ -215,8 +216,10 @@ def test_a_wrong_alias_is_named(line, problem):
 
 
 def test_a_device_has_one_alias():
-    text = problem_in(aliased('"/a" = "z2m/lamp"\n"/b" = "not z2m/lamp"'))
-    assert text.startswith(f'{FILE}:5: alias."/b": "not z2m/lamp" is /a already; keep one of both')
+    text = problem_in(aliased('"/a" = "z2m/lamp/x"\n"/b" = "not z2m/lamp/x"'))
+    assert text.startswith(
+        f'{FILE}:5: alias."/b": "not z2m/lamp/x" is /a already; keep one of both'
+    )
 
 
 def test_a_password_is_in_a_file_or_in_the_environment(tmp_path, monkeypatch):
