@@ -136,6 +136,8 @@ def test_a_broker_is_shown_without_its_user():
         ('stale_after = {"x" = 0}', "a table of seconds by device"),
         ('client_id = ""', 'a text in quotes, such as "eshet-house"'),
         ('brokr = "mqtt://x"', '[bridges.z2m] has no key "brokr"; did you mean "broker"?'),
+        ("publsh = {}", 'did you mean "publish"? Write one of: '),
+        ('brokr = "x"', "password_file, publish, shelly"),
         ("aliases = {}", '[bridges.z2m] has no key "aliases"'),
         ("publish = 3", "publish: found 3; write a table"),
         ('publish."/x" = 3', 'write a table: [bridges.z2m.publish."/x"]'),
@@ -213,6 +215,22 @@ def test_a_wrong_alias_is_named(line, problem):
     text = problem_in(aliased(line))
     assert text.startswith(f"{FILE}:4: alias.")
     assert problem in text
+
+
+def test_bridges_of_one_broker_have_different_client_ids():
+    tables = [
+        f'[bridges.{name}]\ntype = "mqtt"\nbroker = "mqtt://{broker}"\nclient_id = "me"\n'
+        for name, broker in (("one", "a"), ("two", "b"), ("three", "a"))
+    ]
+    text = problem_in("".join(tables))
+    assert text.startswith(f'{FILE}:12: bridges.three.client_id: found "me"')
+    assert "the client id of the bridge one; write another one" in text
+
+
+def test_aliases_of_bridges_in_a_misspelt_table_are_no_further_mistakes():
+    table = '[bridge.z2m]\ntype = "mqtt"\n[alias]\n'
+    assert read(f'{table}"/x" = "z2m/lamp"') == ({}, [])
+    assert "there is no bridge 'ha'" in problem_in(f'{table}"/x" = "ha/lamp"')
 
 
 def test_a_device_has_one_alias():
