@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.exceptions import BridgeError, NotAllowed
+from eshet.bridges.kinds import DATA, Flag, Kind, Number, Text
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.json_text import parse
@@ -165,11 +166,13 @@ class Publishing:
             await self._remove_retained(message.topic)
             return
         value: object = message.payload.decode(errors="replace")
-        if node.component not in ("select", "text"):
+        if not isinstance(node.settable_kind(), Text):
             with contextlib.suppress(ValueError):
                 value = parse(message.payload)
         try:
-            await self._client.set(node.path, value)
+            await self._client.set(node.path, node.settable_kind().check(value))
+        except NotAllowed as error:
+            _log.warning("%s: %s", message.topic, error)
         except EshetError as error:
             _log.warning("%s", error)
 
@@ -281,6 +284,23 @@ class _Node:
         if settable and isinstance(value, str):
             return "select" if self._how.options else "text"
         return "sensor"
+
+    def settable_kind(self) -> Kind:
+        """Return the kind of the values that may be set."""
+        how = self._how
+        number = Number(how.min, how.max, unit=how.unit)
+        match self.component:
+            case "number":
+                return number
+            case "switch":
+                return Flag()
+            case "select" | "text":
+                return Text(how.options)
+            case None if how.options:  # the state is unknown, so its type is that of the settings
+                return Text(how.options)
+            case None if how.min is not None or how.max is not None:
+                return number
+        return DATA
 
     def announcement(self, bridge: str) -> Mapping[str, Any]:
         """Return the announcement of the node, with abbreviated options."""

@@ -157,6 +157,26 @@ async def test_a_retained_command_is_ignored_and_removed(published, caplog):
     assert caplog.messages == [f"{BASE}/hall/switch/set: a retained command is ignored and removed"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text", "problem"),
+    [
+        ("target", 20, "99", "99 is not allowed: write a number from 5 to 30 °C"),
+        ("target", Unknown, "4", "4 is not allowed: write a number from 5 to 30 °C"),
+        ("target", 20, "abc", "'abc' is not allowed: write a number from 5 to 30 °C"),
+        ("mode", "eco", "boost", "'boost' is not allowed: write one of 'eco', 'heat'"),
+        ("mode", Unknown, "boost", "'boost' is not allowed: write one of 'eco', 'heat'"),
+        ("switch", True, "ON", "'ON' is not allowed: write true or false"),
+    ],
+)
+async def test_a_command_with_a_wrong_value_is_logged(
+    published, caplog, name, value, text, problem
+):
+    await published.state(f"/hall/{name}", value)
+    await published.house.publish(f"{BASE}/hall/{name}/set", text)
+    assert published.were_set == []
+    assert caplog.messages == [f"{BASE}/hall/{name}/set: {problem}"]
+
+
 async def test_a_command_that_the_owner_refuses_is_logged(published, caplog):
     async def refuse(value):
         raise ValueError(f"{value} is too warm")
@@ -164,8 +184,8 @@ async def test_a_command_that_the_owner_refuses_is_logged(published, caplog):
     await published.owner.state_register("/hall/target", refuse)
     await published.owner.state_changed("/hall/target", 20)
     await published.house.advance(2)
-    await published.house.publish(f"{BASE}/hall/target/set", "99")
-    assert any("99 is too warm" in message for message in caplog.messages)
+    await published.house.publish(f"{BASE}/hall/target/set", "29")
+    assert any("29 is too warm" in message for message in caplog.messages)
 
 
 async def test_an_action_is_a_button(published):
