@@ -13,7 +13,7 @@ from urllib.parse import quote
 from eshet.address import Address
 from eshet.bridges.exceptions import BridgeError, NotAllowed
 from eshet.bridges.inventory import page
-from eshet.bridges.mqtt.broker import Broker, Message
+from eshet.bridges.mqtt.broker import Broker, BrokerError, Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.discovery.reader import DiscoveryReader
 from eshet.bridges.mqtt.json_text import dump
@@ -247,12 +247,25 @@ def make_broker(name: str, settings: MqttSettings, suffix: str = "") -> Broker:
             context = ssl.create_default_context(cafile=settings.ca_file)
         except OSError as error:
             raise BridgeError(f"can't read certificates in {settings.ca_file}: {error}") from None
-    credentials = None
-    if url.user is not None:
-        credentials = Credentials(url.user, settings.password(name))
+    source = settings.password_source(name)
+    if (user := url.user) is None:
+        credentials = None
+        advice = f"write the user into the URL, as in mqtt://USER@{url.host}, and use {source}"
+    else:
+        settings.password(name)  # a file that can't be read is an error now
+        credentials = functools.partial(_credentials, name, user, settings)
+        advice = f"check the user {user!r} and the password in {source}"
     return PahoBroker(
         Address(url.host, url.port),
         client_id=(settings.client_id or f"eshet-{socket.gethostname()}-{name}") + suffix,
         credentials=credentials,
+        advice=advice,
         tls=context,
     )
+
+
+def _credentials(name: str, user: str, settings: MqttSettings) -> Credentials:
+    try:
+        return Credentials(user, settings.password(name))
+    except BridgeError as error:
+        raise BrokerError(str(error)) from None
