@@ -186,7 +186,7 @@ class NotifySettings:
     @property
     def address(self) -> str:
         """The text to show in place of the URL, which is a secret."""
-        return "notifications"
+        return "its service"
 
     def url(self, name: str) -> str:
         """Return the URL of the service.
