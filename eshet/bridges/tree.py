@@ -56,7 +56,13 @@ class DeviceTree:
         """The devices, by `Device.key`."""
         self.registrations: RegistrationQueue = RegistrationQueue()
         self._stale_after = dict(stale_after or {})
+        self._unused_ages = set(self._stale_after)
         self._keys: dict[str, str] = {}  # of the devices, by directory
+
+    @property
+    def unused_stale_after(self) -> list[str]:
+        """The names in `stale_after` without a known device, in the order of the alphabet."""
+        return sorted(self._unused_ages)
 
     def put(self, device: Device, directory: str | None = None) -> PublishedDevice:
         """Publish a device, or replace the declaration of the device with this key.
@@ -74,6 +80,7 @@ class DeviceTree:
         directory = directory or self._directory_of(device)
         self._forget(published.directory, device.key)
         self._keys[directory] = device.key
+        self._unused_ages -= {device.name, device.id}
         stale_after = self._stale_after.get(device.name, self._stale_after.get(device.id))
         published.declare(device, directory, stale_after)
         return published

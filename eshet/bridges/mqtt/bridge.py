@@ -41,7 +41,7 @@ _REFRESH: Final = 10.0
 """Interval at which the facts about the bridge are compared with the published ones, in seconds."""
 
 _CHECK_ALIASES_AFTER: Final = 15.0
-"""Seconds until aliases without a device are logged."""
+"""Seconds until aliases and values of `stale_after` without a device are logged."""
 
 
 class MqttBridge:
@@ -204,9 +204,8 @@ class MqttBridge:
         while True:
             if not has_checked and loop.time() - started >= _CHECK_ALIASES_AFTER:
                 has_checked = True
-                if unused := self._aliases.unused:
-                    names = ", ".join(first_names(unused))
-                    _log.warning("bridge %s: no device for the alias of %s", self._name, names)
+                self._log_unused("the alias", self._aliases.unused)
+                self._log_unused("stale_after", self.tree.unused_stale_after)
             info = self._facts()
             if info != self._info:
                 self._info = info
@@ -214,6 +213,11 @@ class MqttBridge:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._connection_changed.wait(), _REFRESH)
             self._connection_changed.clear()
+
+    def _log_unused(self, setting: str, names: list[str]) -> None:
+        if names:
+            text = ", ".join(first_names(names))
+            _log.warning("bridge %s: no device for %s of %s", self._name, setting, text)
 
     def _facts(self) -> dict[str, Any]:
         connection = self.connection

@@ -115,6 +115,14 @@ async def test_a_device_that_does_not_report_is_stale(advance):
         assert await house.get("Hall_lamp/state") == "state_unknown"
 
 
+async def test_stale_after_of_an_unknown_device_is_logged(advance, caplog):
+    ages = {"Hall lamp": 60, "Hal lamp": 60, "0x1": 60}
+    async with bridged_house(advance, stale_after=ages) as house:
+        await with_lamp(house)
+        await advance(20)
+        assert caplog.messages == ["bridge house: no device for stale_after of Hal lamp"]
+
+
 async def test_only_the_configured_families_are_read(advance):
     wanted = {"zigbee2mqtt": (), "tasmota": False, "shelly": False, "discovery": ()}
     async with bridged_house(advance, **wanted) as house:
