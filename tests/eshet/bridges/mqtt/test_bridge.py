@@ -63,6 +63,14 @@ async def test_a_command_during_an_outage_is_an_error(house, advance):
     assert not [topic for topic, _ in house.sent if topic.endswith("/set")]
 
 
+async def test_broken_json_is_logged_as_one_line(house, caplog):
+    await with_lamp(house)
+    await house.publish("zigbee2mqtt/Hall lamp", "{")
+    (record,) = caplog.records
+    assert "a message of zigbee2mqtt/Hall lamp: NotJson: not JSON: " in record.message
+    assert record.exc_info is None
+
+
 async def test_facts_about_the_bridge_are_published(house, advance):
     await with_lamp(house)
     await house.publish("zigbee2mqtt/Hall lamp", "{")
