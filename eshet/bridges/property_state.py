@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from eshet.bridges.device import Setter
-from eshet.bridges.exceptions import NotAllowed, NotConfirmed, WrongKind
+from eshet.bridges.exceptions import NotAllowed, NotConfirmed, ReadOnly, WrongKind
 from eshet.bridges.kinds import DATA, Kind, Number
 from eshet.unknown import Unknown
 
@@ -115,11 +115,12 @@ class PropertyState:
 
         Raises:
             NotAllowed: the device does not accept it.
+            ReadOnly: the property can't be set.
             NotConfirmed: it was not reported in time.
         """
         setter = self.setter
         if setter is None:
-            raise NotAllowed(value, "nothing: this property can only be read", self.name)
+            raise ReadOnly(self.name)
         checked = self._checked(value)
         if confirm is None or _is_near(self.kind, checked, self.value):
             await setter(self._negated(checked))

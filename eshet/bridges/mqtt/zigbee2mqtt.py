@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from eshet.bridges.device import Action, Device, Property
 from eshet.bridges.exceptions import BridgeError, NotAllowed, WrongKind
+from eshet.bridges.kinds import check_keys
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.exposes import Exposed, read_exposes
@@ -155,8 +156,10 @@ class Zigbee2Mqtt:
 
     def _show_online(self, address: str, known: _Known) -> None:
         """Publish a device as offline while zigbee2mqtt is; otherwise its own availability."""
-        is_online = False if self._is_online is False else self._available.get(address)
-        known.published.set_online(is_online)
+        if self._is_online is False:
+            known.published.set_online(False, hub=self._base)
+        else:
+            known.published.set_online(self._available.get(address))
 
     def _on_info(self, message: Message) -> None:
         config = as_map(as_map(parse(message.payload)).get("config"))
@@ -369,17 +372,15 @@ class Zigbee2Mqtt:
         if not arguments and len(choices) == 1:
             arguments = choices
         if len(arguments) != 1:
-            raise NotAllowed(list(arguments), "one argument")
+            allowed = f"one of {', '.join(map(repr, choices))}" if choices else "one argument"
+            raise NotAllowed(list(arguments), allowed)
         await self._set(name, exposed, exposed.kind.check(arguments[0]))
 
     async def _set_several(
         self, name: str, settable: Mapping[str, Exposed], values: object = None
     ) -> None:
-        if not isinstance(values, dict) or not values or not values.keys() <= settable.keys():
-            names = ", ".join(first_names([*settable], 20))
-            raise NotAllowed(values, f"a map with some of {names}")
         checked = {}
-        for key, value in values.items():
+        for key, value in check_keys(values, settable).items():
             try:
                 checked[key] = settable[key].to_wire(settable[key].kind.check(value))
             except NotAllowed as error:
