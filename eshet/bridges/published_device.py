@@ -13,7 +13,7 @@ from eshet.bridges.device import Device
 from eshet.bridges.exceptions import DeviceOffline
 from eshet.bridges.kinds import DATA, Flag
 from eshet.bridges.names import Alias, Aliases, DistinctPaths, segments
-from eshet.bridges.property_state import PropertyState
+from eshet.bridges.property_state import PropertyState, send_confirmed
 from eshet.bridges.registration_queue import RegistrationQueue
 from eshet.client import Client
 from eshet.clock import wall_time
@@ -119,6 +119,26 @@ class PublishedDevice:
                     sent.reply.add_done_callback(lambda _: _receive(sent.receive, path))
                     return sent.reply
         return tree.registrations.start(self._emit_later(path, payload))
+
+    async def send(
+        self, values: Mapping[str, object], send: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Send values of several properties, and wait for their reports if `confirm` is set.
+
+        Args:
+            values: by the names of properties, as the device reports them; other names are not
+                waited for.
+            send: sends all of them.
+
+        Raises:
+            NotConfirmed: the device has not reported one of them in time.
+        """
+        wanted = [
+            (state, state.negated(values[name]))
+            for name, state in self.states.items()
+            if name in values
+        ]
+        await send_confirmed(wanted, send, self._tree.confirm)
 
     def set_online(self, online: bool | None, *, hub: str = "") -> None:
         """Set whether the device is online; False takes effect after `OFFLINE_AFTER` seconds.

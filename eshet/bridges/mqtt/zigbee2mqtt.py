@@ -282,7 +282,7 @@ class Zigbee2Mqtt:
                 {**facts, "unread": first_names(unread) or None},
                 properties=tuple(self._properties(name, values)),
                 events=tuple(each.key for each in values if each.is_event),
-                actions=tuple(self._actions_of(name, values)),
+                actions=tuple(self._actions_of(address, name, values)),
                 source=self._base,
             )
         )
@@ -353,14 +353,14 @@ class Zigbee2Mqtt:
                 settable = functools.partial(self._set, name, each) if each.is_settable else None
                 yield Property(each.key, each.kind, settable)
 
-    def _actions_of(self, name: str, values: list[Exposed]) -> Iterator[Action]:
+    def _actions_of(self, address: str, name: str, values: list[Exposed]) -> Iterator[Action]:
         """Yield an action for each value that can only be set, and one that sets several."""
         for each in values:
             if each.is_settable and not each.is_reported:
                 yield Action(each.key, functools.partial(self._do, name, each))
         settable = {each.key: each for each in values if each.is_settable}
         if len(settable) > 1 and "set" not in settable:
-            yield Action("set", functools.partial(self._set_several, name, settable))
+            yield Action("set", functools.partial(self._set_several, address, settable))
 
     # --- to devices ---------------------------------------------------------------------------
 
@@ -377,16 +377,18 @@ class Zigbee2Mqtt:
         await self._set(name, exposed, exposed.kind.check(arguments[0]))
 
     async def _set_several(
-        self, name: str, settable: Mapping[str, Exposed], values: object = None
+        self, address: str, settable: Mapping[str, Exposed], values: object = None
     ) -> None:
+        known = self._known[address]
         checked = {}
         for key, value in check_keys(values, settable).items():
             try:
-                checked[key] = settable[key].to_wire(settable[key].kind.check(value))
+                checked[key] = settable[key].kind.check(value)
             except NotAllowed as error:
                 place = f"{key}.{error.name}" if error.name else key
                 raise NotAllowed(error.value, error.allowed, place) from None
-        await self._send(name, checked)
+        sent = {key: settable[key].to_wire(value) for key, value in checked.items()}
+        await known.published.send(checked, functools.partial(self._send, known.name, sent))
 
     async def _send(self, name: str, values: Mapping[str, object]) -> None:
         await self._connection.publish(f"{self._base}/{name}/set", dump(values))

@@ -123,6 +123,25 @@ async def test_a_device_that_does_not_report_is_stale(advance):
         assert await house.get("Hall_lamp/state") == "state_unknown"
 
 
+async def test_a_set_of_several_values_is_confirmed_by_the_device(advance):
+    async with bridged_house(advance, confirm=5.0) as house:
+        await with_lamp(house)
+        wanted = {"state": False, "brightness": 0.5}
+        reports = {"state": "OFF", "brightness": 127}
+        house.on_sent = lambda topic, payload: house.publish_now("zigbee2mqtt/Hall lamp", reports)
+        await house.call("Hall_lamp/set", wanted)
+        assert await house.get("Hall_lamp/brightness") == 0.5
+        house.on_sent = lambda topic, payload: house.publish_now(
+            "zigbee2mqtt/Hall lamp", {"state": "ON"}
+        )
+        calling = house.call("Hall_lamp/set", {"state": True, "brightness": 1})
+        setting = asyncio.ensure_future(house.refused(calling))
+        await advance(5.1)
+        assert await setting == (
+            "not_confirmed: 5 s after 1 was sent, the device still reports 0.5"
+        )
+
+
 async def test_stale_after_of_an_unknown_device_is_logged(advance, caplog):
     ages = {"Hall lamp": 60, "Hal lamp": 60, "0x1": 60}
     async with bridged_house(advance, stale_after=ages) as house:
