@@ -256,6 +256,7 @@ class PublishedDevice:
 
     def _register(self, nodes: dict[str, tuple[str, str]]) -> None:
         client, registrations = self._tree.client, self._tree.registrations
+        device = shorten(self.declared.name, 80)
         for path, node in self._nodes.items():
             if nodes.get(path) != node:
                 registrations.unregister(path, functools.partial(client.unregister, path))
@@ -275,7 +276,7 @@ class PublishedDevice:
                 setter = functools.partial(self._set, state)
                 request = functools.partial(client.state_register, path, setter)
                 then = state.show_again
-            registrations.register(path, request, then)
+            registrations.register(path, request, then, owner=f"{name} of {device}")
         self._nodes = nodes
 
     def _check_online(self) -> None:

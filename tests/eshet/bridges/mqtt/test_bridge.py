@@ -14,6 +14,14 @@ from tests.support.bridged import bridged_house
 
 STATE = {"type": "binary", "property": "state", "access": 7, "value_on": "ON", "value_off": "OFF"}
 LEVEL = {"type": "numeric", "name": "brightness", "property": "brightness", "access": 7}
+CONTACT = {
+    "type": "binary",
+    "name": "contact",
+    "property": "contact",
+    "access": 1,
+    "value_on": False,
+    "value_off": True,
+}
 LAMP = {
     "ieee_address": "0x1",
     "friendly_name": "Hall lamp",
@@ -99,6 +107,27 @@ async def test_aliases_assign_paths_to_devices_and_properties(advance, caplog):
         await advance(20)
         assert (await house.get("bridge/info"))["unused_aliases"] == ["Gone/x"]
         assert caplog.messages == ["bridge house: no device for the alias of Gone/x"]
+
+
+async def test_aliases_with_the_same_path_are_named(advance, caplog):
+    aliases = {"Hall lamp": "/house/a", "Door/contact": "/house/a/state"}
+    door = {"ieee_address": "0x2", "friendly_name": "Door", "definition": {"exposes": [CONTACT]}}
+    async with bridged_house(advance, aliases=aliases) as house:
+        await house.publish("zigbee2mqtt/bridge/devices", [LAMP, door], retained=True)
+        assert caplog.messages == [
+            "/house/a/state is not registered for contact of Door: state of Hall lamp has this "
+            "path; change one of their aliases"
+        ]
+
+
+async def test_an_alias_to_a_path_of_another_client_is_named(advance, caplog):
+    async with bridged_house(advance, aliases={"Hall lamp/state": "/house/a"}) as house:
+        await house.client.state_register("/house/a")
+        await with_lamp(house)
+        assert caplog.messages == [
+            "/house/a is not registered for state of Hall lamp: another client has this path; "
+            "write another path in [alias]"
+        ]
 
 
 async def test_a_set_is_confirmed_by_the_device(advance):
