@@ -7,6 +7,7 @@
     published_device    one device of the tree: its nodes and its availability
     property_state      the state of a property: its reported and its published value
     registration_queue  registers the nodes in order
+    server_nodes        the name of a bridge on the server, and the nodes of the server
     bridge              the interface of all bridges, and the function that makes one
     scope               logs the errors of callbacks of a bridge
     inventory           the list of devices, as data

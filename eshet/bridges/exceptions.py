@@ -3,6 +3,8 @@
 EshetError
 └── BridgeError          a device, or the connection to it, failed
     ├── NotAllowed           (also ValueError) the device does not take this value
+    ├── ReadOnly             the property can't be set
+    ├── NotJson              (also ValueError) a payload is not valid JSON
     ├── WrongKind            (also ValueError) the device reported a value of another kind
     ├── NotConfirmed         the device has not reported the value that was set
     └── DeviceOffline        the device is offline
@@ -11,7 +13,15 @@ EshetError
 from eshet.exceptions import EshetError
 from eshet.text import safe_repr
 
-__all__ = ["BridgeError", "DeviceOffline", "NotAllowed", "NotConfirmed", "WrongKind"]
+__all__ = [
+    "BridgeError",
+    "DeviceOffline",
+    "NotAllowed",
+    "NotConfirmed",
+    "NotJson",
+    "ReadOnly",
+    "WrongKind",
+]
 
 
 class BridgeError(EshetError):
@@ -33,6 +43,30 @@ class NotAllowed(BridgeError, ValueError):
         self.name = name
         place = f"{name}: " if name else ""
         super().__init__(f"{place}{safe_repr(value, 80)} is not allowed: write {allowed}")
+
+
+class ReadOnly(BridgeError):
+    """The property can't be set.
+
+    Args:
+        name: of the property.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} can only be read")
+
+
+class NotJson(BridgeError, ValueError):
+    """A payload is not valid JSON, or has values that a message of ESHET can't have.
+
+    Args:
+        problem: why, for the log.
+    """
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
 
 
 class WrongKind(BridgeError, ValueError):
@@ -72,7 +106,7 @@ class DeviceOffline(BridgeError):
     """The device is offline; nothing was sent.
 
     Args:
-        name: of the device.
+        name: of the device, or of the hub that it is connected to.
     """
 
     def __init__(self, name: str) -> None:

@@ -6,14 +6,14 @@ describes the valid ones.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from eshet.bridges.exceptions import NotAllowed, WrongKind
-from eshet.text import first_names
+from eshet.text import first_names, safe_repr
 
-__all__ = ["DATA", "Data", "Flag", "Kind", "Number", "Record", "Text"]
+__all__ = ["DATA", "Data", "Flag", "Kind", "Number", "Record", "Text", "check_keys"]
 
 _STEP_TOLERANCE: Final = 1e-6
 """Tolerance of the check for multiples of a step, in steps, since 0.1 has no exact float."""
@@ -192,10 +192,8 @@ class Record:
 
     def check(self, value: Any) -> dict[str, object]:
         """See `Kind`."""
-        if not isinstance(value, dict) or not value or not value.keys() <= self.fields.keys():
-            raise NotAllowed(value, f"a map with some of {', '.join(first_names([*self.fields]))}")
         checked = {}
-        for name, item in value.items():
+        for name, item in check_keys(value, self.fields).items():
             try:
                 checked[name] = self.fields[name].check(item)
             except NotAllowed as error:
@@ -229,6 +227,22 @@ class Data:
 
 
 DATA: Final = Data()
+
+
+def check_keys(value: object, known: Iterable[str]) -> Mapping[str, Any]:
+    """Return a value that has to be a map with some of these keys.
+
+    Raises:
+        NotAllowed: it is not a map, or is empty, or has another key.
+    """
+    names = [*known]
+    allowed = f"a map with some of {', '.join(first_names(names, 20))}"
+    if not isinstance(value, dict) or not value:
+        raise NotAllowed(value, allowed)
+    for key in value:
+        if key not in names:
+            raise NotAllowed(value, f"{allowed}, without {safe_repr(key, 80)}")
+    return value
 
 
 def _number(value: Any) -> float | None:

@@ -1,11 +1,14 @@
 """The paths of the nodes of devices: device names as path segments, and aliases."""
 
+import logging
 import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 __all__ = ["Alias", "Aliases", "DistinctPaths", "segment", "segments"]
+
+_log: Final = logging.getLogger("eshet.bridges")
 
 _MAX_LENGTH: Final = 64
 """The maximum length of a segment, in characters; a device may have any name."""
@@ -78,6 +81,7 @@ class Aliases:
     def __init__(self, aliases: Mapping[str, Alias]) -> None:
         self._aliases: Final = dict(aliases)
         self._used: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def unused(self) -> list[str]:
@@ -95,3 +99,20 @@ class Aliases:
                 self._used.add(target)
                 return self._aliases[target]
         return None
+
+    def directory(self, *targets: str) -> str | None:
+        """Return the path for the device with one of these names; None without an alias.
+
+        An alias with `not` is logged, once: a device itself is neither true nor false. That can't
+        be known before, as names of devices may have slashes.
+        """
+        alias = self.find(*targets)
+        if alias is None:
+            return None
+        if alias.is_negated and alias.path not in self._logged:
+            self._logged.add(alias.path)
+            _log.warning(
+                '%s: "not" has no effect for a whole device: write the name of a property as well',
+                alias.path,
+            )
+        return alias.path

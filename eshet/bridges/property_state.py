@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
 from eshet.bridges.device import Setter
-from eshet.bridges.exceptions import NotAllowed, NotConfirmed, WrongKind
+from eshet.bridges.exceptions import NotAllowed, NotConfirmed, ReadOnly, WrongKind
 from eshet.bridges.kinds import DATA, Kind, Number
 from eshet.unknown import Unknown
 
-__all__ = ["PropertyState"]
+__all__ = ["PropertyState", "send_confirmed"]
 
 _log: Final = logging.getLogger("eshet.bridges")
 
@@ -68,7 +68,7 @@ class PropertyState:
         `Unknown` is always allowed: the device has no value.
         """
         try:
-            self.value = value if value is Unknown else self._negated(self.kind.read(value))
+            self.value = value if value is Unknown else self.negated(self.kind.read(value))
         except WrongKind as error:
             if not self._was_wrong:
                 _log.warning("%s: the device reported %s", self.path, error)
@@ -115,22 +115,17 @@ class PropertyState:
 
         Raises:
             NotAllowed: the device does not accept it.
+            ReadOnly: the property can't be set.
             NotConfirmed: it was not reported in time.
         """
         setter = self.setter
         if setter is None:
-            raise NotAllowed(value, "nothing: this property can only be read", self.name)
+            raise ReadOnly(self.name)
         checked = self._checked(value)
-        if confirm is None or _is_near(self.kind, checked, self.value):
-            await setter(self._negated(checked))
-            return
-        with self._confirmation(checked) as confirmed:
-            await setter(self._negated(checked))
-            done, _ = await asyncio.wait([confirmed], timeout=confirm)
-        if not done:
-            raise NotConfirmed(checked, confirm, self.value)
+        await send_confirmed([(self, checked)], lambda: setter(self.negated(checked)), confirm)
 
-    def _negated(self, value: object) -> object:
+    def negated(self, value: object) -> object:
+        """Return a reported value as a published one, and the other way round."""
         return not value if self.is_negated and isinstance(value, bool) else value
 
     def _checked(self, value: object) -> object:
@@ -141,7 +136,7 @@ class PropertyState:
             raise NotAllowed(error.value, error.allowed, name) from None
 
     @contextlib.contextmanager
-    def _confirmation(self, value: object) -> Iterator[asyncio.Future[None]]:
+    def confirmation(self, value: object) -> Iterator[asyncio.Future[None]]:
         """Yield a future that is done when the device has reported a value."""
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (value, confirmed)
@@ -150,6 +145,37 @@ class PropertyState:
             yield confirmed
         finally:
             self._confirmations.remove(entry)
+
+
+async def send_confirmed(
+    wanted: Iterable[tuple[PropertyState, object]],
+    send: Callable[[], Awaitable[object]],
+    confirm: float | None,
+) -> None:
+    """Send values of one device, and wait until the device has reported them.
+
+    Args:
+        wanted: the states, and the value that each is to have. A value that was the last report
+            is not waited for.
+        send: sends all of them.
+        confirm: seconds within which the device must report them; None not to wait.
+
+    Raises:
+        NotConfirmed: one of them was not reported in time.
+    """
+    awaited = [
+        (state, value) for state, value in wanted if not _is_near(state.kind, value, state.value)
+    ]
+    if confirm is None or not awaited:
+        await send()
+        return
+    with contextlib.ExitStack() as stack:
+        confirmations = [stack.enter_context(state.confirmation(value)) for state, value in awaited]
+        await send()
+        await asyncio.wait(confirmations, timeout=confirm)
+        for (state, value), confirmed in zip(awaited, confirmations, strict=True):
+            if not confirmed.done():
+                raise NotConfirmed(value, confirm, state.value)
 
 
 def _is_near(kind: Kind, wanted: object, reported: object) -> bool:

@@ -13,7 +13,7 @@ from eshet.bridges.device import Device
 from eshet.bridges.exceptions import DeviceOffline
 from eshet.bridges.kinds import DATA, Flag
 from eshet.bridges.names import Alias, Aliases, DistinctPaths, segments
-from eshet.bridges.property_state import PropertyState
+from eshet.bridges.property_state import PropertyState, send_confirmed
 from eshet.bridges.registration_queue import RegistrationQueue
 from eshet.client import Client
 from eshet.clock import wall_time
@@ -78,6 +78,7 @@ class PublishedDevice:
         self._info = PropertyState("info", DATA, None, self._publish)
         self._online = PropertyState("online", Flag(), None, self._publish)
         self._loop = asyncio.get_running_loop()
+        self._offline_name = ""  # of the hub if that is offline; empty for the device itself
         self._going_offline: asyncio.TimerHandle | None = None
         self._stale_after: float | None = None
         self.reported_at: float = -math.inf
@@ -119,8 +120,34 @@ class PublishedDevice:
                     return sent.reply
         return tree.registrations.start(self._emit_later(path, payload))
 
-    def set_online(self, online: bool | None) -> None:
-        """Set whether the device is online; False takes effect after `OFFLINE_AFTER` seconds."""
+    async def send(
+        self, values: Mapping[str, object], send: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Send values of several properties, and wait for their reports if `confirm` is set.
+
+        Args:
+            values: by the names of properties, as the device reports them; other names are not
+                waited for.
+            send: sends all of them.
+
+        Raises:
+            NotConfirmed: the device has not reported one of them in time.
+        """
+        wanted = [
+            (state, state.negated(values[name]))
+            for name, state in self.states.items()
+            if name in values
+        ]
+        await send_confirmed(wanted, send, self._tree.confirm)
+
+    def set_online(self, online: bool | None, *, hub: str = "") -> None:
+        """Set whether the device is online; False takes effect after `OFFLINE_AFTER` seconds.
+
+        Args:
+            online: whether it is online; None if that is not known.
+            hub: the name of the hub of the device if that is offline, for errors.
+        """
+        self._offline_name = hub
         if online is False:
             if self.online is not False and self._going_offline is None:
                 self._going_offline = self._loop.call_later(OFFLINE_AFTER, self._go_offline)
@@ -229,6 +256,7 @@ class PublishedDevice:
 
     def _register(self, nodes: dict[str, tuple[str, str]]) -> None:
         client, registrations = self._tree.client, self._tree.registrations
+        device = shorten(self.declared.name, 80)
         for path, node in self._nodes.items():
             if nodes.get(path) != node:
                 registrations.unregister(path, functools.partial(client.unregister, path))
@@ -245,20 +273,23 @@ class PublishedDevice:
                 request = functools.partial(client.action_register, path, call)
             else:
                 state = self.states.get(name) or getattr(self, f"_{name}")
-                settable = functools.partial(self._set, state) if name in self.states else None
-                request = functools.partial(client.state_register, path, settable)
+                setter = functools.partial(self._set, state)
+                request = functools.partial(client.state_register, path, setter)
                 then = state.show_again
-            registrations.register(path, request, then)
+            registrations.register(path, request, then, owner=f"{name} of {device}")
         self._nodes = nodes
 
-    async def _call(self, name: str, *arguments: object) -> object:
+    def _check_online(self) -> None:
         if self.online is False:
-            raise DeviceOffline(self.declared.name)
+            raise DeviceOffline(self._offline_name or self.declared.name)
+
+    async def _call(self, name: str, *arguments: object) -> object:
+        self._check_online()
         return await self._calls[name](*arguments)
 
     async def _set(self, state: PropertyState, value: object) -> None:
-        if self.online is False:
-            raise DeviceOffline(self.declared.name)
+        if state.setter is not None:  # otherwise the error is always the same
+            self._check_online()
         await state.set(value, self._tree.confirm)
 
     def _publish(self, path: str, value: object) -> None:

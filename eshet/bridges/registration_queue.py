@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eshet.exceptions import EshetError
+from eshet.exceptions import EshetError, PathTaken
 
 __all__ = ["RegistrationQueue"]
 
@@ -19,6 +19,7 @@ Request = Callable[[], Awaitable[object]]
 @dataclass(frozen=True)
 class _Waiting:
     path: str
+    owner: str
     request: Request
     then: Callable[[], object] | None  # None to unregister
 
@@ -33,25 +34,29 @@ class RegistrationQueue:
 
     def __init__(self) -> None:
         self._registered: set[str] = set()
+        self._owners: dict[str, str] = {}  # of the nodes of this client
         self._awaited: dict[str, asyncio.Event] = {}
         self._queue: deque[_Waiting] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._worker: asyncio.Task[None] | None = None
 
-    def register(self, path: str, request: Request, then: Callable[[], object]) -> None:
+    def register(
+        self, path: str, request: Request, then: Callable[[], object], *, owner: str
+    ) -> None:
         """Register a node.
 
         Args:
             path: of the node.
             request: registers it.
             then: called when it is registered.
+            owner: what the node is, for errors, such as `"state of Hall lamp"`.
         """
-        self._add(_Waiting(path, request, then))
+        self._add(_Waiting(path, owner, request, then))
 
     def unregister(self, path: str, request: Request) -> None:
         """Unregister a node, which counts as unregistered at once."""
         self._registered.discard(path)
-        self._add(_Waiting(path, request, None))
+        self._add(_Waiting(path, "", request, None))
 
     def has(self, path: str) -> bool:
         """Whether a node is registered."""
@@ -81,6 +86,17 @@ class RegistrationQueue:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _log_taken(self, waiting: _Waiting) -> None:
+        other = self._owners.get(waiting.path)
+        advice = "change one of their aliases" if other else "write another path in [alias]"
+        _log.warning(
+            "%s is not registered for %s: %s has this path; %s",
+            waiting.path,
+            waiting.owner,
+            other or "another client",
+            advice,
+        )
+
     def _add(self, waiting: _Waiting) -> None:
         self._queue.append(waiting)
         if self._worker is None or self._worker.done():
@@ -94,10 +110,15 @@ class RegistrationQueue:
                 made.pop(waiting.path, None)
                 try:
                     await waiting.request()
+                except PathTaken:
+                    self._log_taken(waiting)
+                    continue
                 except EshetError as error:
                     _log.warning("%s", error)
                     continue
+                self._owners.pop(waiting.path, None)
                 if waiting.then is not None:
+                    self._owners[waiting.path] = waiting.owner
                     made[waiting.path] = waiting.then
             self._registered.update(made)
             for path, then in made.items():

@@ -56,7 +56,13 @@ class DeviceTree:
         """The devices, by `Device.key`."""
         self.registrations: RegistrationQueue = RegistrationQueue()
         self._stale_after = dict(stale_after or {})
+        self._unused_ages = set(self._stale_after)
         self._keys: dict[str, str] = {}  # of the devices, by directory
+
+    @property
+    def unused_stale_after(self) -> list[str]:
+        """The names in `stale_after` without a known device, in the order of the alphabet."""
+        return sorted(self._unused_ages)
 
     def put(self, device: Device, directory: str | None = None) -> PublishedDevice:
         """Publish a device, or replace the declaration of the device with this key.
@@ -74,6 +80,7 @@ class DeviceTree:
         directory = directory or self._directory_of(device)
         self._forget(published.directory, device.key)
         self._keys[directory] = device.key
+        self._unused_ages -= {device.name, device.id}
         stale_after = self._stale_after.get(device.name, self._stale_after.get(device.id))
         published.declare(device, directory, stale_after)
         return published
@@ -106,9 +113,9 @@ class DeviceTree:
         await self.registrations.close()
 
     def _directory_of(self, device: Device) -> str:
-        alias = self.aliases.find(device.name, device.id)
+        alias = self.aliases.directory(device.name, device.id)
         if alias is not None:
-            return alias.path
+            return alias
         name = segments(device.name) or segment(device.id) or "device"
         directory = f"{self.directory}/{name}"
         if self._is_taken(directory, device) or name.partition("/")[0] in _RESERVED:

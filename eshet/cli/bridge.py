@@ -11,16 +11,20 @@ import click
 from eshet.address import Address
 from eshet.bridges.bridge import make_bridge
 from eshet.bridges.settings import (
+    BRIDGE_NAME,
+    URL,
     BridgeSettings,
     BrokerUrl,
     HomeAssistantSettings,
     MqttSettings,
     NotifySettings,
+    misspelt,
     read_bridges,
 )
 from eshet.cli.running import run
 from eshet.client import Client
 from eshet.program import printable
+from eshet.settings.kinds import show
 from eshet.settings.problem import SettingsError
 from eshet.settings.table import TableReader
 from eshet.settings.toml import parse_toml
@@ -74,7 +78,12 @@ def homeassistant(ctx: click.Context, config: Path | None, name: str | None, url
     The long-lived access token is in ESHET_HOMEASSISTANT_TOKEN, or with the name of the bridge in
     capitals.
     """
-    settings = HomeAssistantSettings(url=url)
+    try:
+        settings = HomeAssistantSettings(url=URL.read(url))
+    except ValueError:
+        raise click.BadParameter(
+            f"found {show(url)}; write {URL.allowed}", param_hint="--url"
+        ) from None
     _run(ctx.obj, *_chosen(config, name, "homeassistant", settings))
 
 
@@ -167,7 +176,8 @@ def _mqtt_settings(broker: str | None, config: Path | None) -> MqttSettings:
         return MqttSettings(broker=BrokerUrl.parse(broker))
     except ValueError:
         raise click.BadParameter(
-            "write a URL without a password, such as mqtt://localhost or mqtts://house@broker"
+            "write a URL without a password, such as mqtt://localhost or mqtts://house@broker",
+            param_hint="--broker",
         ) from None
 
 
@@ -175,12 +185,17 @@ def _chosen(
     config: Path | None, name: str | None, kind: str, default: BridgeSettings
 ) -> tuple[str, BridgeSettings]:
     """Return the name and the settings of the bridge to run."""
+    if name is not None and BRIDGE_NAME.fullmatch(name) is None:
+        raise click.BadParameter("write a name of letters A-Z, digits and _", param_hint="--name")
     if config is None:
         return name or kind, default
     try:
         text = config.read_text(encoding="utf-8")
         reader = TableReader(text, config)
-        bridges = read_bridges(reader, parse_toml(text, config))
+        content = parse_toml(text, config)
+        bridges = read_bridges(reader, content)
+        for table in misspelt(content):
+            reader.unknown((table,), ["alias", "bridges"])
         if reader.problems:
             raise SettingsError(reader.problems)
     except (OSError, UnicodeDecodeError) as error:

@@ -20,6 +20,7 @@ __all__ = [
     "seconds",
     "show",
     "whole_number",
+    "without_password",
 ]
 
 LONGEST_TIME: Final = 365 * 86400.0
@@ -43,13 +44,22 @@ class ValueKind:
     words: tuple[str, ...] = ()
 
 
+_PASSWORD: Final = re.compile(r"(://[^:/@]*:).*@", re.DOTALL)
+"""The password in a URL, with the text around it."""
+
+
+def without_password(text: str) -> str:
+    """Return a text with `…` in place of the password of a URL in it."""
+    return _PASSWORD.sub(r"\1…@", text)
+
+
 def show(value: object) -> str:
-    """Return a value roughly in TOML syntax, as one short line."""
+    """Return a value roughly in TOML syntax, as one short line, without passwords of URLs."""
     match value:
         case bool():
             text = str(value).lower()
         case str():
-            text = '"' + value.encode("unicode_escape").decode() + '"'
+            text = '"' + without_password(value.encode("unicode_escape").decode()) + '"'
         case Mapping():
             text = "{" + ", ".join(f"{key} = {show(item)}" for key, item in value.items()) + "}"
         case list() | tuple():

@@ -52,12 +52,25 @@ class TableReader:
         """Return the settings in a table, with defaults for those that are not valid."""
         return of(**self.values(kinds_of(of), keys, table))
 
-    def values(self, kinds: Mapping[str, ValueKind], keys: tuple[str, ...], table: Any) -> Table:
-        """Return the valid values of a table by key, and add a problem for each other value."""
+    def values(
+        self,
+        kinds: Mapping[str, ValueKind],
+        keys: tuple[str, ...],
+        table: Any,
+        others: Iterable[str] = (),
+    ) -> Table:
+        """Return the valid values of a table by key, and add a problem for each other value.
+
+        Args:
+            kinds: the kinds of the values, by key.
+            keys: of the table.
+            table: its content.
+            others: keys that the table may have as well, which the caller has taken out.
+        """
         values = {}
         for key, value in self.table(keys, table).items():
             if key not in kinds:
-                self.unknown((*keys, key), kinds)
+                self.unknown((*keys, key), [*kinds, *others])
                 continue
             try:
                 values[key] = self._in_folder(kinds[key].read(value))

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from eshet.settings.kinds import without_password
 from eshet.settings.problem import Problem, SettingsError
 
 __all__ = ["parse_toml"]
@@ -58,7 +59,7 @@ def _syntax_problem(message: str, text: str, path: Path) -> Problem:
     line = int(place[1]) if place and place[1] else text.rstrip("\n").count("\n") + 1
     remedy = next((advice for start, advice in _SYNTAX.items() if what.startswith(start)), None)
     lines = text.split("\n")
-    written = lines[line - 1].strip() if line <= len(lines) else ""
+    written = without_password(lines[line - 1].strip()) if line <= len(lines) else ""
     advice = remedy or "write it as TOML, KEY = VALUE on each line"
     return Problem(
         str(path), line, "", f"found `{written}`, {what[:1].lower()}{what[1:]}; {advice}"

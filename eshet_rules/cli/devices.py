@@ -45,12 +45,13 @@ def devices(
     from eshet_rules.cli.stubs import stubs_of
     from eshet_rules.logs import shows_colours
 
-    found: list[dict[str, Any]] = []
+    present: list[dict[str, Any]] = []
 
     async def request(client: "Client") -> None:
-        found.extend([each async for each in _devices(client) if _is_named(each, names)])
+        present.extend([each async for each in _devices(client)])
 
     ask_server(request, server, config)
+    found = [each for each in present if _is_named(each, names)]
     if stubs is not None:
         try:
             stubs.write_text(stubs_of(found))
@@ -61,6 +62,13 @@ def devices(
         click.echo(json.dumps(found))
     elif found:
         click.echo(device_table(found), color=shows_colours(sys.stdout))
+    elif present:
+        one = min(each["name"] for each in present)
+        click.echo(
+            f"none of the {len(present)} devices matches {' or '.join(names)}; "
+            f"write globs of names or paths, such as {one!r}",
+            err=True,
+        )
     else:
         click.echo("no devices; configure a bridge: see docs/howto/devices.md", err=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from eshet.bridges.settings import read_bridges
+from eshet.bridges.settings import misspelt, read_bridges
 from eshet.settings.kinds import FLAG, show
 from eshet.settings.problem import Problem, SettingsError
 from eshet.settings.table import Table, TableReader, dotted, kinds_of
@@ -140,7 +140,8 @@ class _Reader(TableReader):
         known = {*read, "alias"}
         for key in self._content.keys() - known:
             self.unknown((key,), known)
-        if "alias" in self._content and "bridges" not in self._content:
+        has_bridges = "bridges" in self._content or misspelt(self._content)
+        if "alias" in self._content and not has_bridges:
             self.problem(("alias",), "there is no bridge in this file, so these stand for nothing")
         present = {key: make() for key, make in read.items() if key in self._content}
         return Configuration(**present, file=self._path)

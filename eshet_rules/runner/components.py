@@ -10,7 +10,9 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.bridges.exceptions import BridgeError
 from eshet.tasks.options import Backoff
+from eshet.text import safe_str
 from eshet.user_errors import is_error
 from eshet_rules.audit.records import ComponentFailed, emit
 
@@ -28,7 +30,8 @@ async def keep_running(
     """Run a component until it returns, and restart it with backoff each time that it fails.
 
     Its errors are logged, not raised. Only the cancellation of this task and exceptions that end
-    the process are.
+    the process are. Of a `BridgeError` the text is logged, and not again while it stays the same:
+    it says what the user has to change.
 
     Args:
         name: the name of the component, for the log.
@@ -37,6 +40,7 @@ async def keep_running(
     """
     loop = asyncio.get_running_loop()
     pauses = _BACKOFF.pauses()
+    logged = ""
     while True:
         started = loop.time()
         error = await _error_of(run)
@@ -45,7 +49,14 @@ async def keep_running(
         if loop.time() - started >= _MIN_UPTIME:
             pauses = _BACKOFF.pauses()
         pause = next(pauses)
-        emit(log, ComponentFailed(component=name, pause_s=pause), error=error)
+        if is_error(error, BridgeError):
+            text = safe_str(error)
+            failed = ComponentFailed(component=name, pause_s=pause, error=text)
+            emit(log, failed, level="debug" if text == logged else None)
+            logged = text
+        else:
+            emit(log, ComponentFailed(component=name, pause_s=pause), error=error)
+            logged = ""
         await asyncio.sleep(pause)
 
 

@@ -25,11 +25,12 @@ from eshet.bridges.kinds import DATA
 from eshet.bridges.names import Aliases, segment
 from eshet.bridges.published_device import OFFLINE_AFTER, PublishedDevice
 from eshet.bridges.scope import bridge_scope
+from eshet.bridges.server_nodes import claim_name, connections, list_nodes
 from eshet.bridges.settings import HomeAssistantSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
 from eshet.client.connection_manager import Backoff
-from eshet.exceptions import EshetError
+from eshet.exceptions import Disconnected, EshetError
 from eshet.text import first_names
 from eshet.unknown import Unknown
 
@@ -101,13 +102,14 @@ class HomeAssistantBridge:
 
     async def _run(self) -> None:
         client, directory = self._client, self.tree.directory
-        await client.state_register(f"{directory}/bridge/online")
+        online = functools.partial(client.state_register, f"{directory}/bridge/online")
+        await claim_name(self._name, client, online)
         await client.action_register(
             f"{directory}/bridge/devices", functools.partial(page, self.tree)
         )
         await client.action_register(f"{directory}/bridge/call", self._services.call)
         await client.event_listen_cb("/meta/changed", self._on_node)
-        await self._find_observed()
+        _ = self.tree.registrations.start(self._find_observed())
         backoff = Backoff()
         loop = asyncio.get_running_loop()
         delay, logged = 0.0, ""
@@ -254,10 +256,8 @@ class HomeAssistantBridge:
         self._report(entity, published)
 
     def _directory_of(self, entity: Entity) -> str:
-        alias = self._aliases.find(entity.entity_id)
-        return (
-            alias.path if alias else f"{self.tree.directory}/{entity.entity_id.replace('.', '/')}"
-        )
+        alias = self._aliases.directory(entity.entity_id)
+        return alias or f"{self.tree.directory}/{entity.entity_id.replace('.', '/')}"
 
     def _attributes_of(self, entity: Entity) -> list[str]:
         """Return the names of the published attributes: observed ones, and those with an alias."""
@@ -290,19 +290,15 @@ class HomeAssistantBridge:
         published.report(values)
 
     async def _find_observed(self) -> None:
-        """Find the attributes that clients observed before the start of the bridge."""
-        after: list[object] = []
-        while True:
+        """Find the attributes that clients observe already, after each connection."""
+        async for _ in connections(self._client):
             try:
-                nodes = await self._client.action_call("/meta/tree", *after)
+                async for path, kind, _ in list_nodes(self._client):
+                    self._on_node(["added", path, kind])
+            except Disconnected:
+                continue
             except EshetError as error:  # the server does not have this action
                 _log.info("can't list the nodes of the server: %s", error)
-                return
-            for path, kind, *_ in nodes["nodes"]:
-                self._on_node(["added", path, kind])
-            if nodes["next"] is None:
-                return
-            after = [nodes["next"]]
 
     def _on_node(self, change: object) -> None:
         """Publish an attribute when it is first observed."""

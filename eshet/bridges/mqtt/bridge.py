@@ -8,11 +8,12 @@ import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from eshet.address import Address
 from eshet.bridges.exceptions import BridgeError, NotAllowed
 from eshet.bridges.inventory import page
-from eshet.bridges.mqtt.broker import Broker, Message
+from eshet.bridges.mqtt.broker import Broker, BrokerError, Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.discovery.reader import DiscoveryReader
 from eshet.bridges.mqtt.json_text import dump
@@ -26,6 +27,7 @@ from eshet.bridges.mqtt.zigbee2mqtt import Zigbee2Mqtt
 from eshet.bridges.names import Aliases
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.scope import bridge_scope
+from eshet.bridges.server_nodes import claim_name
 from eshet.bridges.settings import MqttSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
@@ -39,7 +41,7 @@ _REFRESH: Final = 10.0
 """Interval at which the facts about the bridge are compared with the published ones, in seconds."""
 
 _CHECK_ALIASES_AFTER: Final = 15.0
-"""Seconds until aliases without a device are logged."""
+"""Seconds until aliases and values of `stale_after` without a device are logged."""
 
 
 class MqttBridge:
@@ -101,7 +103,8 @@ class MqttBridge:
 
     async def _run(self) -> None:
         connection, client = self.connection, self._client
-        await client.state_register(f"{self._directory}/bridge/online")
+        online = functools.partial(client.state_register, f"{self._directory}/bridge/online")
+        await claim_name(self._name, client, online)
         await client.state_register(f"{self._directory}/bridge/info")
         await client.action_register(
             f"{self._directory}/bridge/devices", functools.partial(page, self.tree)
@@ -132,7 +135,9 @@ class MqttBridge:
             has_native.append("Tasmota")
         if settings.shelly:
             Shelly1(connection, tree).start()
-            ShellyRpc(connection, tree, f"eshet/{self._name}").start()
+            # Bridges on several servers may have the same name, but not the same client id.
+            source = f"eshet/{self._name}/{quote(connection.client_id, safe='')}"
+            ShellyRpc(connection, tree, source).start()
         for prefix in settings.discovery:
             DiscoveryReader(connection, tree, prefix, has_native).start()
         if settings.topics:
@@ -199,9 +204,8 @@ class MqttBridge:
         while True:
             if not has_checked and loop.time() - started >= _CHECK_ALIASES_AFTER:
                 has_checked = True
-                if unused := self._aliases.unused:
-                    names = ", ".join(first_names(unused))
-                    _log.warning("bridge %s: no device for the alias of %s", self._name, names)
+                self._log_unused("the alias", self._aliases.unused)
+                self._log_unused("stale_after", self.tree.unused_stale_after)
             info = self._facts()
             if info != self._info:
                 self._info = info
@@ -209,6 +213,11 @@ class MqttBridge:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._connection_changed.wait(), _REFRESH)
             self._connection_changed.clear()
+
+    def _log_unused(self, setting: str, names: list[str]) -> None:
+        if names:
+            text = ", ".join(first_names(names))
+            _log.warning("bridge %s: no device for %s of %s", self._name, setting, text)
 
     def _facts(self) -> dict[str, Any]:
         connection = self.connection
@@ -242,12 +251,25 @@ def make_broker(name: str, settings: MqttSettings, suffix: str = "") -> Broker:
             context = ssl.create_default_context(cafile=settings.ca_file)
         except OSError as error:
             raise BridgeError(f"can't read certificates in {settings.ca_file}: {error}") from None
-    credentials = None
-    if url.user is not None:
-        credentials = Credentials(url.user, settings.password(name))
+    source = settings.password_source(name)
+    if (user := url.user) is None:
+        credentials = None
+        advice = f"write the user into the URL, as in mqtt://USER@{url.host}, and use {source}"
+    else:
+        settings.password(name)  # a file that can't be read is an error now
+        credentials = functools.partial(_credentials, name, user, settings)
+        advice = f"check the user {user!r} and the password in {source}"
     return PahoBroker(
         Address(url.host, url.port),
         client_id=(settings.client_id or f"eshet-{socket.gethostname()}-{name}") + suffix,
         credentials=credentials,
+        advice=advice,
         tls=context,
     )
+
+
+def _credentials(name: str, user: str, settings: MqttSettings) -> Credentials:
+    try:
+        return Credentials(user, settings.password(name))
+    except BridgeError as error:
+        raise BrokerError(str(error)) from None

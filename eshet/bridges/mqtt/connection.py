@@ -193,6 +193,11 @@ class MqttConnection:
         return str(self._broker)
 
     @property
+    def client_id(self) -> str:
+        """The id by which the broker identifies this client."""
+        return self._broker.client_id
+
+    @property
     def connected(self) -> bool:
         """Whether there is a connection, and all filters are subscribed."""
         return self._connected.is_set()

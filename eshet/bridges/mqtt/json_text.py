@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from eshet.bridges.exceptions import NotAllowed
+from eshet.bridges.exceptions import NotAllowed, NotJson
 
 __all__ = ["MAX_DEPTH", "as_map", "dump", "parse"]
 
@@ -24,15 +24,15 @@ def parse(payload: bytes | str) -> Any:
     """Return the value of a JSON text, with floats in place of integers beyond 64 bits.
 
     Raises:
-        ValueError: it is not JSON, is not UTF-8, is nested more deeply than `MAX_DEPTH`, or has a
+        NotJson: it is not JSON, is not UTF-8, is nested more deeply than `MAX_DEPTH`, or has a
             number that is too large for a float.
     """
     try:
         value = _decode(payload)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise ValueError(f"not JSON: {error}") from None
+        raise NotJson(f"not JSON: {error}") from None
     except RecursionError:
-        raise ValueError(f"JSON nested more than {MAX_DEPTH} levels deep") from None
+        raise NotJson(f"JSON nested more than {MAX_DEPTH} levels deep") from None
     if isinstance(value, dict | list):
         _check(value, 0)
         return value
@@ -59,7 +59,7 @@ def dump(value: object) -> bytes:
 def _check(value: dict[str, Any] | list[Any], depth: int) -> None:
     """Check the depth, and replace integers that are too large."""
     if depth > MAX_DEPTH:
-        raise ValueError(f"JSON nested more than {MAX_DEPTH} levels deep")
+        raise NotJson(f"JSON nested more than {MAX_DEPTH} levels deep")
     items: Any = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         kind = type(item)
@@ -75,4 +75,4 @@ def _bounded(number: int) -> float:
     try:
         return float(number)
     except OverflowError:
-        raise ValueError("a number is too large") from None
+        raise NotJson("a number is too large") from None

@@ -7,7 +7,7 @@ of an earlier connection is never sent.
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -19,6 +19,7 @@ from eshet.address import Address
 from eshet.bridges.mqtt.broker import (
     AT_MOST_ONCE,
     BrokerError,
+    BrokerRefused,
     Message,
     NotConnected,
     OnLost,
@@ -26,6 +27,7 @@ from eshet.bridges.mqtt.broker import (
 )
 from eshet.bridges.mqtt.paho_connection import (
     NoAnswer,
+    NotAuthorized,
     PahoConnection,
     UnsupportedVersion,
     close_socket,
@@ -75,7 +77,9 @@ class PahoBroker:
     Args:
         address: of the broker.
         client_id: unique among the clients of the broker.
-        credentials: None for a broker that needs no user.
+        credentials: returns the user and the password, at each attempt to connect, as they may have
+            been corrected; may raise `BrokerError`. None for a broker that needs no user.
+        advice: what to correct if the broker does not accept the user or the password.
         tls: how to check the certificate of the broker; None for a connection without TLS.
         keep_alive: the longest interval between two sent packets, in whole seconds, unless the
             broker chooses another; a connection counts as lost if nothing arrives for 1.5 times
@@ -90,7 +94,8 @@ class PahoBroker:
         address: Address,
         *,
         client_id: str,
-        credentials: Credentials | None = None,
+        credentials: Callable[[], Credentials] | None = None,
+        advice: str = "",
         tls: ssl.SSLContext | None = None,
         keep_alive: int = 15,
     ) -> None:
@@ -99,6 +104,7 @@ class PahoBroker:
         self._address = address
         self._client_id = client_id
         self._credentials = credentials
+        self._advice = advice
         self._tls = tls
         self._keep_alive = keep_alive
         self._protocol = MQTTProtocolVersion.MQTTv5
@@ -127,6 +133,8 @@ class PahoBroker:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 return await self._connect(on_message, on_lost, will, resume=resume)
+        except NotAuthorized as error:
+            raise BrokerRefused("; ".join(filter(None, [str(error), self._advice]))) from None
         except TimeoutError:
             raise BrokerError(f"no answer within {CONNECT_TIMEOUT:g} s") from None
 
@@ -180,7 +188,8 @@ class PahoBroker:
         client.connect_timeout = CONNECT_TIMEOUT
         client.max_inflight_messages = 0  # limited by `PahoConnection`, where a message can expire
         if self._credentials is not None:
-            client.username_pw_set(self._credentials.user, self._credentials.password)
+            credentials = self._credentials()
+            client.username_pw_set(credentials.user, credentials.password)
         if will is not None:
             client.will_set(will.topic, will.payload, will.qos, will.retained)
         return client

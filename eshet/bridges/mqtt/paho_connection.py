@@ -53,6 +53,7 @@ _MAX_IN_FLIGHT: Final = 20
 
 _TAKEN_OVER: Final = 0x8E
 _UNSUPPORTED_VERSION: Final = 0x84
+_NOT_AUTHORIZED: Final = (0x86, 0x87)
 _FAILURE: Final = 0x80
 """Reason codes from this one on are failures (MQTT 5.0, section 2.4)."""
 
@@ -62,6 +63,10 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 class UnsupportedVersion(BrokerRefused):
     """The broker does not know this version of MQTT."""
+
+
+class NotAuthorized(BrokerRefused):
+    """The broker does not accept the user or the password."""
 
 
 class NoAnswer(BrokerError):
@@ -240,7 +245,8 @@ class PahoConnection:
             self.accepted.set_exception(UnsupportedVersion(str(reason)))
         else:
             problem = f"the broker refused the connection: {reason}"
-            self.accepted.set_exception(BrokerRefused(problem))
+            kind = NotAuthorized if reason.value in _NOT_AUTHORIZED else BrokerRefused
+            self.accepted.set_exception(kind(problem))
 
     def _on_disconnect(
         self,

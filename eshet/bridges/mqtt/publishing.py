@@ -21,13 +21,15 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.exceptions import BridgeError, NotAllowed
+from eshet.bridges.kinds import DATA, Flag, Kind, Number, Text
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.json_text import parse
+from eshet.bridges.server_nodes import connections, list_nodes
 from eshet.bridges.settings import PublishedPath
 from eshet.client import Client
-from eshet.exceptions import EshetError
+from eshet.exceptions import Disconnected, EshetError
 from eshet.unknown import Unknown
 
 __all__ = ["Publishing"]
@@ -85,10 +87,10 @@ class Publishing:
         forget = self._connection.on_connected(self._send_all)
         look = asyncio.Event()
         await self._client.event_listen_cb("/meta/changed", lambda _: look.set())
-        look.set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send())
+                tasks.create_task(self._look_when_connected(look))
                 while True:
                     await look.wait()
                     look.clear()
@@ -99,25 +101,28 @@ class Publishing:
 
     # --- nodes --------------------------------------------------------------------------------
 
+    async def _look_when_connected(self, look: asyncio.Event) -> None:
+        """Have the nodes listed after each connection to the server."""
+        async for _ in connections(self._client):
+            look.set()
+
     async def _find_nodes(self) -> None:
         """Observe the new nodes of the server."""
-        after: list[object] = []
-        while True:
-            try:
-                page = await self._client.action_call("/meta/tree", *after)
-            except EshetError as error:
-                _log.warning("can't list the nodes of the server: %s", error)
-                return
-            for path, kind, owner, *_ in page["nodes"]:
+        try:
+            async for path, kind, owner in list_nodes(self._client):
                 if owner is not None and kind in _KINDS and path not in self._nodes:
                     try:
                         await self._add(path, kind)
-                    except EshetError as error:  # the node may be gone by now, or of another kind
+                    except Disconnected:
+                        self._nodes.pop(path, None)
+                        raise
+                    except EshetError as error:  # the node may be gone, or of another kind
                         _log.warning("%s is not published: %s", path, error)
                         self._nodes.pop(path, None)
-            if page["next"] is None:
-                return
-            after = [page["next"]]
+        except Disconnected:
+            return  # the nodes are listed again after the next connection
+        except EshetError as error:
+            _log.warning("can't list the nodes of the server: %s", error)
 
     async def _add(self, path: str, kind: str) -> None:
         how = next((self._paths[glob] for glob in self._paths if fnmatchcase(path, glob)), None)
@@ -161,11 +166,13 @@ class Publishing:
             await self._remove_retained(message.topic)
             return
         value: object = message.payload.decode(errors="replace")
-        if node.component not in ("select", "text"):
+        if not isinstance(node.settable_kind(), Text):
             with contextlib.suppress(ValueError):
                 value = parse(message.payload)
         try:
-            await self._client.set(node.path, value)
+            await self._client.set(node.path, node.settable_kind().check(value))
+        except NotAllowed as error:
+            _log.warning("%s: %s", message.topic, error)
         except EshetError as error:
             _log.warning("%s", error)
 
@@ -277,6 +284,23 @@ class _Node:
         if settable and isinstance(value, str):
             return "select" if self._how.options else "text"
         return "sensor"
+
+    def settable_kind(self) -> Kind:
+        """Return the kind of the values that may be set."""
+        how = self._how
+        number = Number(how.min, how.max, unit=how.unit)
+        match self.component:
+            case "number":
+                return number
+            case "switch":
+                return Flag()
+            case "select" | "text":
+                return Text(how.options)
+            case None if how.options:  # the state is unknown, so its type is that of the settings
+                return Text(how.options)
+            case None if how.min is not None or how.max is not None:
+                return number
+        return DATA
 
     def announcement(self, bridge: str) -> Mapping[str, Any]:
         """Return the announcement of the node, with abbreviated options."""

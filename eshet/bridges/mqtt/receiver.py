@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from eshet.bridges.exceptions import BridgeError
 from eshet.bridges.mqtt.broker import AT_MOST_ONCE, Message
 from eshet.bridges.mqtt.filters import matches
 from eshet.bridges.mqtt.inbox import (
@@ -387,7 +388,8 @@ class Receiver:
                 shorten(message.topic, 200),
                 type_name(error),
                 safe_str(error, 200),
-                exc_info=error,
+                # The text of a `BridgeError` describes the message; no code is to be corrected.
+                exc_info=None if isinstance(error, BridgeError) else error,
             )
 
     def _is_new(self, kind: object) -> bool:

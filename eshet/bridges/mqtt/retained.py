@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from eshet.bridges.exceptions import BridgeError
-from eshet.bridges.mqtt.broker import AT_LEAST_ONCE, Broker, Loss, Message
+from eshet.bridges.mqtt.broker import (
+    AT_LEAST_ONCE,
+    Broker,
+    BrokerError,
+    Loss,
+    Message,
+    OnLost,
+    OnMessage,
+)
 from eshet.bridges.mqtt.discovery.config import configs_in
 from eshet.bridges.mqtt.json_text import as_map, parse
 from eshet.bridges.settings import MqttSettings
@@ -63,7 +71,7 @@ async def read_retained(broker: Broker, seconds: float) -> dict[str, bytes]:
             found[message.topic] = message.payload
         broker.acknowledge(message)
 
-    await broker.connect(receive, lost.set_result, None, resume=False)
+    await _connect(broker, receive, lost.set_result)
     try:
         if refused := await broker.subscribe(["#"]):
             raise BridgeError(f"{broker} does not show all its topics to this user: {refused['#']}")
@@ -85,13 +93,20 @@ async def clear(broker: Broker, commands: Iterable[RetainedCommand]) -> None:
     Raises:
         BridgeError: the broker can't be reached or refuses it, or the connection was lost.
     """
-    await broker.connect(broker.acknowledge, lambda _: None, None, resume=False)
+    await _connect(broker, broker.acknowledge, lambda _: None)
     try:
         for command in commands:
             message = Message(command.topic, b"", retained=True, qos=AT_LEAST_ONCE)
             await broker.publish(message)
     finally:
         await broker.close()
+
+
+async def _connect(broker: Broker, on_message: OnMessage, on_lost: OnLost) -> None:
+    try:
+        await broker.connect(on_message, on_lost, None, resume=False)
+    except BrokerError as error:
+        raise BridgeError(f"can't connect to {broker}: {error}") from None
 
 
 def find_commands(

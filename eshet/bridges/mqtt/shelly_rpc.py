@@ -8,6 +8,7 @@ import asyncio
 import functools
 import itertools
 import logging
+import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,9 @@ _log: Final = logging.getLogger("eshet.bridges")
 
 _REPLY_TIMEOUT: Final = 10.0
 """Seconds until a call counts as unanswered."""
+
+_MAX_FIRST_ID: Final = 2**30
+"""The limit of the id of the first call; devices may store ids in 32 bits."""
 
 
 class _Value(NamedTuple):
@@ -108,7 +112,8 @@ class ShellyRpc:
     Args:
         connection: to the broker.
         tree: receives the devices.
-        source: names the bridge in calls; results come on topics that begin with it.
+        source: names the bridge in calls; results come on topics that begin with it. It must
+            differ from those of all other clients of the broker.
         prefixes: the topic prefixes of devices with a changed prefix.
     """
 
@@ -125,7 +130,8 @@ class ShellyRpc:
         self._prefixes = prefixes
         self._found: dict[str, _Found] = {}
         self._replies: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
-        self._ids = itertools.count(1)
+        # At random, as late results of calls before a restart must not answer the new ones.
+        self._ids = itertools.count(random.randrange(1, _MAX_FIRST_ID))  # noqa: S311 - no secret
 
     def start(self) -> None:
         """Subscribe to the availability, the notifications and the results of all devices."""

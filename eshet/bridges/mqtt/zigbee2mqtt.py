@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from eshet.bridges.device import Action, Device, Property
 from eshet.bridges.exceptions import BridgeError, NotAllowed, WrongKind
+from eshet.bridges.kinds import check_keys
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.exposes import Exposed, read_exposes
@@ -155,8 +156,10 @@ class Zigbee2Mqtt:
 
     def _show_online(self, address: str, known: _Known) -> None:
         """Publish a device as offline while zigbee2mqtt is; otherwise its own availability."""
-        is_online = False if self._is_online is False else self._available.get(address)
-        known.published.set_online(is_online)
+        if self._is_online is False:
+            known.published.set_online(False, hub=self._base)
+        else:
+            known.published.set_online(self._available.get(address))
 
     def _on_info(self, message: Message) -> None:
         config = as_map(as_map(parse(message.payload)).get("config"))
@@ -279,7 +282,7 @@ class Zigbee2Mqtt:
                 {**facts, "unread": first_names(unread) or None},
                 properties=tuple(self._properties(name, values)),
                 events=tuple(each.key for each in values if each.is_event),
-                actions=tuple(self._actions_of(name, values)),
+                actions=tuple(self._actions_of(address, name, values)),
                 source=self._base,
             )
         )
@@ -350,14 +353,14 @@ class Zigbee2Mqtt:
                 settable = functools.partial(self._set, name, each) if each.is_settable else None
                 yield Property(each.key, each.kind, settable)
 
-    def _actions_of(self, name: str, values: list[Exposed]) -> Iterator[Action]:
+    def _actions_of(self, address: str, name: str, values: list[Exposed]) -> Iterator[Action]:
         """Yield an action for each value that can only be set, and one that sets several."""
         for each in values:
             if each.is_settable and not each.is_reported:
                 yield Action(each.key, functools.partial(self._do, name, each))
         settable = {each.key: each for each in values if each.is_settable}
         if len(settable) > 1 and "set" not in settable:
-            yield Action("set", functools.partial(self._set_several, name, settable))
+            yield Action("set", functools.partial(self._set_several, address, settable))
 
     # --- to devices ---------------------------------------------------------------------------
 
@@ -369,23 +372,23 @@ class Zigbee2Mqtt:
         if not arguments and len(choices) == 1:
             arguments = choices
         if len(arguments) != 1:
-            raise NotAllowed(list(arguments), "one argument")
+            allowed = f"one of {', '.join(map(repr, choices))}" if choices else "one argument"
+            raise NotAllowed(list(arguments), allowed)
         await self._set(name, exposed, exposed.kind.check(arguments[0]))
 
     async def _set_several(
-        self, name: str, settable: Mapping[str, Exposed], values: object = None
+        self, address: str, settable: Mapping[str, Exposed], values: object = None
     ) -> None:
-        if not isinstance(values, dict) or not values or not values.keys() <= settable.keys():
-            names = ", ".join(first_names([*settable], 20))
-            raise NotAllowed(values, f"a map with some of {names}")
+        known = self._known[address]
         checked = {}
-        for key, value in values.items():
+        for key, value in check_keys(values, settable).items():
             try:
-                checked[key] = settable[key].to_wire(settable[key].kind.check(value))
+                checked[key] = settable[key].kind.check(value)
             except NotAllowed as error:
                 place = f"{key}.{error.name}" if error.name else key
                 raise NotAllowed(error.value, error.allowed, place) from None
-        await self._send(name, checked)
+        sent = {key: settable[key].to_wire(value) for key, value in checked.items()}
+        await known.published.send(checked, functools.partial(self._send, known.name, sent))
 
     async def _send(self, name: str, values: Mapping[str, object]) -> None:
         await self._connection.publish(f"{self._base}/{name}/set", dump(values))

@@ -1,6 +1,7 @@
 """The action that sends notifications by one service."""
 
 import asyncio
+import functools
 from typing import Final
 
 from eshet.bridges.exceptions import BridgeError, NotAllowed
@@ -12,6 +13,7 @@ from eshet.bridges.notify.sender import (
     Sender,
 )
 from eshet.bridges.scope import bridge_scope
+from eshet.bridges.server_nodes import claim_name
 from eshet.bridges.settings import NotifySettings
 from eshet.client import Client
 
@@ -58,7 +60,10 @@ class NotifyBridge:
         """See `Bridge`."""
         try:
             with bridge_scope(self._name).active():
-                await self._client.action_register(f"/notify/{self._name}", self._notify)
+                register = functools.partial(
+                    self._client.action_register, f"/notify/{self._name}", self._notify
+                )
+                await claim_name(self._name, self._client, register)
                 self._is_registered = True
                 await asyncio.get_running_loop().create_future()
         finally:

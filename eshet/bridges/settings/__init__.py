@@ -16,7 +16,7 @@ Passwords and tokens are in files of their own or in the environment, never in t
     "/house/front_door/open" = "not z2m/Front door/contact"
 """
 
-from eshet.bridges.settings.reading import read_bridges
+from eshet.bridges.settings.reading import BRIDGE_NAME, misspelt, read_bridges
 from eshet.bridges.settings.tables import (
     BridgeSettings,
     HomeAssistantSettings,
@@ -24,14 +24,17 @@ from eshet.bridges.settings.tables import (
     NotifySettings,
     PublishedPath,
 )
-from eshet.bridges.settings.values import BrokerUrl
+from eshet.bridges.settings.values import URL, BrokerUrl
 
 __all__ = [
+    "BRIDGE_NAME",
+    "URL",
     "BridgeSettings",
     "BrokerUrl",
     "HomeAssistantSettings",
     "MqttSettings",
     "NotifySettings",
     "PublishedPath",
+    "misspelt",
     "read_bridges",
 ]

@@ -1,18 +1,21 @@
 """Reads the tables of bridges, and collects all mistakes in them."""
 
+import difflib
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from eshet.bridges.names import Alias
-from eshet.bridges.settings.tables import TYPES, BridgeSettings, PublishedPath
+from eshet.bridges.settings.tables import TYPES, BridgeSettings, MqttSettings, PublishedPath
 from eshet.bridges.settings.values import TYPE
 from eshet.paths import is_path
 from eshet.settings.kinds import show
 from eshet.settings.table import Table, TableReader, kinds_of
 
-__all__ = ["read_bridges"]
+__all__ = ["BRIDGE_NAME", "misspelt", "read_bridges"]
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+BRIDGE_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+"""The names that bridges may have, as parts of paths."""
 
 
 def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSettings]:
@@ -27,7 +30,7 @@ def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSetting
     bridges: dict[str, BridgeSettings] = {}
     for name, table in tables.items():
         keys = ("bridges", name)
-        if _NAME.fullmatch(name) is None:
+        if BRIDGE_NAME.fullmatch(name) is None:
             reader.problem(keys, "write a name of letters A-Z, digits and _")
             continue
         given = dict(reader.table(keys, table))
@@ -55,8 +58,31 @@ def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSetting
                 glob: reader.settings(PublishedPath, (*keys, "publish", glob), how)
                 for glob, how in reader.table((*keys, "publish"), given.pop("publish", {})).items()
             }
-        bridges[name] = of(**reader.values(kinds, keys, given), **more)
+        others = ["publish"] if "publish" in more else []
+        bridges[name] = of(**reader.values(kinds, keys, given, others), **more)
+    _check_client_ids(reader, bridges)
     return bridges
+
+
+def misspelt(content: Table) -> list[str]:
+    """Return the names of the tables of a file that were probably meant to be `bridges`."""
+    others = content.keys() - {"bridges", "alias"}
+    return difflib.get_close_matches("bridges", sorted(others))
+
+
+def _check_client_ids(reader: TableReader, bridges: Mapping[str, BridgeSettings]) -> None:
+    """Add a problem for each bridge with the client id of another one at the same broker."""
+    found: dict[tuple[str, int, str], str] = {}
+    for name, given in bridges.items():
+        if isinstance(given, MqttSettings) and given.client_id is not None:
+            key = given.broker.host, given.broker.port, given.client_id
+            other = found.setdefault(key, name)
+            if other != name:
+                reader.problem(
+                    ("bridges", name, "client_id"),
+                    f"found {show(given.client_id)}, which is the client id of the bridge {other}; "
+                    "write another one, as a broker allows only one client with an id",
+                )
 
 
 def _read_aliases(
@@ -64,6 +90,8 @@ def _read_aliases(
 ) -> dict[str, dict[str, Alias]]:
     """Return the aliases of each bridge."""
     found: dict[str, dict[str, Alias]] = {}
+    # The misspelt table is one mistake; aliases of its bridges are no others.
+    misplaced = {name for table in misspelt(content) for name in _names(content[table])}
     for path, target in reader.table(("alias",), content.get("alias", {})).items():
         keys = ("alias", path)
         if not is_path(path):
@@ -78,15 +106,25 @@ def _read_aliases(
             is_negated = target.startswith("not ")
             bridge, _, device = target.removeprefix("not ").partition("/")
             others = found.setdefault(bridge, {})
-            if bridge in bridges and device in others:
+            if is_negated and "/" not in device:
+                reader.problem(
+                    keys,
+                    f'found {show(target)}; "not" exchanges true and false of a property: write '
+                    f"its name as well, such as {show(f'{target}/state')}",
+                )
+            elif bridge in bridges and device in others:
                 reader.problem(
                     keys, f"{show(target)} is {others[device].path} already; keep one of both"
                 )
             elif bridge in bridges:
                 others[device] = Alias(path, is_negated)
-            else:
+            elif bridge not in misplaced:
                 names = ", ".join(sorted(bridges)) or "none"
                 reader.problem(
                     keys, f"there is no bridge {bridge!r}; the bridges of this file are: {names}"
                 )
     return found
+
+
+def _names(table: object) -> Iterable[str]:
+    return table if isinstance(table, Mapping) else ()

@@ -113,6 +113,16 @@ class MqttSettings:
         """
         return _secret(self.password_file, f"ESHET_{name.upper()}_PASSWORD")
 
+    def password_source(self, name: str) -> str:
+        """Return where the password is, for error texts.
+
+        Args:
+            name: of the bridge.
+        """
+        if self.password_file is not None:
+            return f"password_file {self.password_file}"
+        return f"password_file or the environment variable ESHET_{name.upper()}_PASSWORD"
+
 
 @dataclass(frozen=True)
 class HomeAssistantSettings:
@@ -176,7 +186,7 @@ class NotifySettings:
     @property
     def address(self) -> str:
         """The text to show in place of the URL, which is a secret."""
-        return "notifications"
+        return "its service"
 
     def url(self, name: str) -> str:
         """Return the URL of the service.

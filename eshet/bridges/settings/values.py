@@ -49,8 +49,10 @@ class BrokerUrl:
             ValueError: it is not such a URL, or has a password in it.
         """
         parts = urlsplit(text)
-        port = parts.port or _SCHEMES.get(parts.scheme)
-        if port is None or not parts.hostname or parts.password or parts.path.strip("/"):
+        if parts.scheme not in _SCHEMES:
+            raise ValueError
+        port = parts.port or _SCHEMES[parts.scheme]
+        if not parts.hostname or parts.password or parts.path.strip("/"):
             raise ValueError
         user = unquote(parts.username) if parts.username else None
         return cls(parts.hostname, port, parts.scheme == "mqtts", user)

@@ -89,7 +89,7 @@ def test_a_whole_number_is_sent_as_an_integer():
         (Text(), 3, "a text"),
         (Text(max_length=2), "abc", "a text of at most 2 characters"),
         (COLOUR, {}, "a map with some of x, y"),
-        (COLOUR, {"z": 1}, "a map with some of x, y"),
+        (COLOUR, {"x": 1, "z": 1}, "a map with some of x, y, without 'z'"),
         (COLOUR, 3, "a map with some of x, y"),
     ],
 )

@@ -33,6 +33,17 @@ def test_the_first_alias_of_several_targets_is_found_and_the_others_are_unused()
     assert aliases.unused == ["Gone"]
 
 
+def test_an_alias_with_not_for_a_whole_device_is_logged_once(caplog):
+    aliases = Aliases({"Hall/lamp": Alias("/lamp", is_negated=True), "Door": Alias("/door")})
+    for _ in range(3):
+        assert aliases.directory("Hall/lamp", "0x1") == "/lamp"
+        assert aliases.directory("Door") == "/door"
+        assert aliases.directory("Other") is None
+    assert caplog.messages == [
+        '/lamp: "not" has no effect for a whole device: write the name of a property as well'
+    ]
+
+
 def test_paths_of_endless_names_are_bounded():
     assert segment("x" * 10_000) == "x" * 64
     assert segments("a/" * 10_000) == "/".join("a" * 8)

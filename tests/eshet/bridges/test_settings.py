@@ -13,6 +13,7 @@ from eshet.bridges.settings import (
     PublishedPath,
     read_bridges,
 )
+from eshet.settings.problem import SettingsError
 from eshet.settings.table import TableReader
 from eshet.settings.toml import parse_toml
 
@@ -118,6 +119,8 @@ def test_a_broker_is_shown_without_its_user():
     [
         ('broker = "localhost"', 'broker: found "localhost"; write the URL of a broker'),
         ('broker = "mqtt://"', "write the URL of a broker in quotes, without a password"),
+        ('broker = "http://h:1883"', "write the URL of a broker"),
+        ('broker = "//h:1883"', "write the URL of a broker"),
         ('broker = "mqtt://h:99999"', "write the URL of a broker"),
         ('broker = "mqtt://h/path"', "write the URL of a broker"),
         ("broker = 5", "found 5; write the URL of a broker"),
@@ -133,6 +136,8 @@ def test_a_broker_is_shown_without_its_user():
         ('stale_after = {"x" = 0}', "a table of seconds by device"),
         ('client_id = ""', 'a text in quotes, such as "eshet-house"'),
         ('brokr = "mqtt://x"', '[bridges.z2m] has no key "brokr"; did you mean "broker"?'),
+        ("publsh = {}", 'did you mean "publish"? Write one of: '),
+        ('brokr = "x"', "password_file, publish, shelly"),
         ("aliases = {}", '[bridges.z2m] has no key "aliases"'),
         ("publish = 3", "publish: found 3; write a table"),
         ('publish."/x" = 3', 'write a table: [bridges.z2m.publish."/x"]'),
@@ -145,6 +150,21 @@ def test_a_mistake_has_its_line_and_a_correction(line, problem):
     text = problem_in(mqtt(line))
     assert text.startswith(f"{FILE}:3: bridges.z2m.")
     assert problem in text
+
+
+@pytest.mark.parametrize("password", ["hunter2", "p@hunter2", "hunter2/x?y#z", "a:hunter2"])
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts", "http"])
+def test_the_password_in_a_url_is_not_shown(scheme, password):
+    text = problem_in(mqtt(f'broker = "{scheme}://house:{password}@broker.lan"'))
+    assert f'found "{scheme}://house:…@broker.lan"; write the URL of a broker' in text
+    assert "hunter2" not in text
+
+
+def test_the_password_in_a_line_with_a_syntax_error_is_not_shown():
+    with pytest.raises(SettingsError) as caught:
+        read(mqtt("broker = mqtt://house:hunter2@broker.lan"))
+    assert "found `broker = mqtt://house:…@broker.lan`" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("secret", ["password", "token"])
@@ -187,6 +207,7 @@ def aliased(line):
         ('"/x" = "z2m"', 'found "z2m"; write the bridge and the device'),
         ('"/x" = "z2m/"', 'found "z2m/"; write the bridge and the device'),
         ('"/x" = 3', "found 3; write the bridge and the device"),
+        ('"/x" = "not z2m/lamp"', 'write its name as well, such as "not z2m/lamp/state"'),
         ('"/x" = "zzz/lamp"', "there is no bridge 'zzz'; the bridges of this file are: z2m"),
     ],
 )
@@ -196,9 +217,27 @@ def test_a_wrong_alias_is_named(line, problem):
     assert problem in text
 
 
+def test_bridges_of_one_broker_have_different_client_ids():
+    tables = [
+        f'[bridges.{name}]\ntype = "mqtt"\nbroker = "mqtt://{broker}"\nclient_id = "me"\n'
+        for name, broker in (("one", "a"), ("two", "b"), ("three", "a"))
+    ]
+    text = problem_in("".join(tables))
+    assert text.startswith(f'{FILE}:12: bridges.three.client_id: found "me"')
+    assert "the client id of the bridge one; write another one" in text
+
+
+def test_aliases_of_bridges_in_a_misspelt_table_are_no_further_mistakes():
+    table = '[bridge.z2m]\ntype = "mqtt"\n[alias]\n'
+    assert read(f'{table}"/x" = "z2m/lamp"') == ({}, [])
+    assert "there is no bridge 'ha'" in problem_in(f'{table}"/x" = "ha/lamp"')
+
+
 def test_a_device_has_one_alias():
-    text = problem_in(aliased('"/a" = "z2m/lamp"\n"/b" = "not z2m/lamp"'))
-    assert text.startswith(f'{FILE}:5: alias."/b": "not z2m/lamp" is /a already; keep one of both')
+    text = problem_in(aliased('"/a" = "z2m/lamp/x"\n"/b" = "not z2m/lamp/x"'))
+    assert text.startswith(
+        f'{FILE}:5: alias."/b": "not z2m/lamp/x" is /a already; keep one of both'
+    )
 
 
 def test_a_password_is_in_a_file_or_in_the_environment(tmp_path, monkeypatch):

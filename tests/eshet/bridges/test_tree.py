@@ -173,8 +173,10 @@ async def test_a_set_is_checked_and_sent(house):
     await house.other.set(f"{LAMP}/brightness", 0.25)
     with pytest.raises(ErrorValue, match="brightness: 7 is not allowed: write a number from 0 to"):
         await house.other.set(f"{LAMP}/brightness", 7)
-    with pytest.raises(ErrorValue, match="voltage: 7 is not allowed: write nothing"):
+    with pytest.raises(ErrorValue, match="voltage can only be read"):
         await house.other.set(f"{LAMP}/voltage", 7)
+    with pytest.raises(ErrorValue, match="online can only be read"):
+        await house.other.set(f"{LAMP}/online", True)
     assert house.sent == [0.25]
 
 

@@ -60,6 +60,11 @@ def test_the_only_bridge_of_the_file_is_run(run):
     [
         (["mqtt", "--broker", "b"], None, "write a URL without a password"),
         (["mqtt", "--broker", "mqtt://me:secret@b"], None, "write a URL without a password"),
+        (["mqtt", "--broker", "http://b"], None, "write a URL without a password"),
+        (["mqtt", "--name", "a-b"], None, "--name: write a name of letters A-Z, digits and _"),
+        (["homeassistant", "--url", "ha.local"], None, 'found "ha.local"; write a URL'),
+        (["homeassistant", "--url", "http://u:secret@ha"], None, "write a URL in quotes"),
+        (["mqtt"], "[bridge.z2m]", 'no key "bridge"; did you mean "bridges"?'),
         (["mqtt", "--broker", "mqtt://b"], TWO, "leave out --broker"),
         (["mqtt", "--name", "x"], TWO, "with --name; the bridges of this type are: z2m"),
         (["mqtt"], "", "of this type are: none"),

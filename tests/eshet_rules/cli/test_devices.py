@@ -159,23 +159,29 @@ def test_a_house_without_devices_is_an_empty_module():
 
 
 class Bridge:
-    """A client whose server has one bridge with one device."""
+    """A client whose server has one bridge, by default with one device."""
+
+    def __init__(self, devices=None):
+        self.devices = [device()] if devices is None else devices
 
     async def action_call(self, path, *arguments):
         if path == "/meta/tree":
             nodes = [("/mqtt/z2m/bridge/devices", "action", "z2m"), ("/house/x", "state", "z2m")]
             return {"nodes": nodes, "next": None}
         assert (path, arguments) == ("/mqtt/z2m/bridge/devices", (0,))
-        return {"devices": [device()], "next": None}
+        return {"devices": self.devices, "next": None}
 
 
 @pytest.fixture
 def run(monkeypatch):
-    def ask(request, server, config):
-        asyncio.run(request(Bridge()))
+    def run(*arguments, devices=None):
+        def ask(request, server, config):
+            asyncio.run(request(Bridge(devices)))
 
-    monkeypatch.setattr("eshet_rules.cli.runner_client.ask_server", ask)
-    return lambda *arguments: CliRunner().invoke(main, ["devices", *arguments])
+        monkeypatch.setattr("eshet_rules.cli.runner_client.ask_server", ask)
+        return CliRunner().invoke(main, ["devices", *arguments])
+
+    return run
 
 
 def test_the_command_prints_a_table_without_colours(run):
@@ -188,10 +194,19 @@ def test_the_command_prints_json(run):
 
 
 def test_the_command_says_what_to_do_without_devices(run):
-    result = run("/other/*")
+    result = run("/other/*", devices=[])
     assert (result.exit_code, result.output) == (
         0,
         "no devices; configure a bridge: see docs/howto/devices.md\n",
+    )
+
+
+def test_the_command_says_that_no_device_matches(run):
+    result = run("/other/*", "nonsense")
+    assert (result.exit_code, result.output) == (
+        0,
+        "none of the 1 devices matches /other/* or nonsense; "
+        "write globs of names or paths, such as 'Hall lamp'\n",
     )
 
 

@@ -117,6 +117,13 @@ def test_all_mistakes_of_a_file_are_told_at_once_in_the_order_of_lines(read):
     assert len(str(caught.value).splitlines()) == 4
 
 
+def test_a_misspelt_table_of_bridges_is_one_mistake(read):
+    with pytest.raises(ConfigurationError) as caught:
+        read('[bridge.z2m]\ntype = "mqtt"\n[alias]\n"/x" = "z2m/lamp"')
+    (problem,) = caught.value.problems
+    assert 'did you mean "bridges"?' in problem.text
+
+
 def test_the_template_is_right_and_has_every_key_with_its_default(read):
     text = template("eshet-rules.toml")
     as_it_is = read(text)

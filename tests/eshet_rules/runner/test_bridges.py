@@ -145,6 +145,15 @@ async def test_a_bridge_that_can_not_be_made_is_reported_and_tried_again(house):
     assert sorted(house.running) == ["one", "two"]
 
 
+async def test_an_error_of_a_bridge_is_one_line_and_logged_once(house):
+    house.refuses.add("one")
+    await house.configure(one=ONE)
+    await house.advance(300)
+    failed = [each for each in house.log.records if each["event"] == "component.failed"]
+    assert [each["error"] for each in failed] == ["no such file"]
+    assert "traceback" not in failed[0]
+
+
 async def test_a_bridge_that_waits_for_its_next_start_starts_at_once_with_new_settings(house):
     house.refuses.add("one")
     await house.configure(one=ONE)

@@ -13,8 +13,9 @@ from eshet.bridges.names import Alias
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.settings import HomeAssistantSettings
 from eshet.server import Server
+from tests.support.connectors import Interrupted
 from tests.support.fake_homeassistant import TOKEN, FakeHomeAssistant
-from tests.support.waiting import until
+from tests.support.waiting import passing_time, until
 
 
 class House:
@@ -229,6 +230,29 @@ async def test_attributes_that_were_observed_before_the_bridge_started(fake, sta
     house = await start(observed=paths)
     await house.until_heard(paths[0], 120)
     await house.until_heard(paths[1], "rainbow")
+
+
+async def test_attributes_that_were_observed_without_a_connection(
+    fake, server, advance, monkeypatch, caplog
+):
+    monkeypatch.setenv("ESHET_HA_TOKEN", TOKEN)
+    await fake.change("light.kitchen", "on", brightness=120, color_temp=300)
+    connector = Interrupted(server, is_open=False)
+    own = Client(server=connector)
+    async with Client(server=server) as client:
+        bridge = HomeAssistantBridge("ha", HomeAssistantSettings(url=fake.url), own)
+        running = asyncio.ensure_future(bridge.run())
+        for name, value in (("brightness", 120), ("color_temp", 300)):
+            heard = asyncio.Queue()
+            await client.state_observe(f"/ha/light/kitchen/attr/{name}", heard.put_nowait)
+            await advance(5)
+            connector.is_open = True
+            assert await passing_time(heard.get(), advance) == value
+            connector.close()
+        running.cancel()
+        await asyncio.wait([running])
+        await own.close()
+    assert "can't list" not in caplog.text
 
 
 async def test_aliases_of_an_entity_and_an_attribute(fake, start, caplog):

@@ -14,6 +14,14 @@ from tests.support.bridged import bridged_house
 
 STATE = {"type": "binary", "property": "state", "access": 7, "value_on": "ON", "value_off": "OFF"}
 LEVEL = {"type": "numeric", "name": "brightness", "property": "brightness", "access": 7}
+CONTACT = {
+    "type": "binary",
+    "name": "contact",
+    "property": "contact",
+    "access": 1,
+    "value_on": False,
+    "value_off": True,
+}
 LAMP = {
     "ieee_address": "0x1",
     "friendly_name": "Hall lamp",
@@ -63,6 +71,14 @@ async def test_a_command_during_an_outage_is_an_error(house, advance):
     assert not [topic for topic, _ in house.sent if topic.endswith("/set")]
 
 
+async def test_broken_json_is_logged_as_one_line(house, caplog):
+    await with_lamp(house)
+    await house.publish("zigbee2mqtt/Hall lamp", "{")
+    (record,) = caplog.records
+    assert "a message of zigbee2mqtt/Hall lamp: NotJson: not JSON: " in record.message
+    assert record.exc_info is None
+
+
 async def test_facts_about_the_bridge_are_published(house, advance):
     await with_lamp(house)
     await house.publish("zigbee2mqtt/Hall lamp", "{")
@@ -93,6 +109,27 @@ async def test_aliases_assign_paths_to_devices_and_properties(advance, caplog):
         assert caplog.messages == ["bridge house: no device for the alias of Gone/x"]
 
 
+async def test_aliases_with_the_same_path_are_named(advance, caplog):
+    aliases = {"Hall lamp": "/house/a", "Door/contact": "/house/a/state"}
+    door = {"ieee_address": "0x2", "friendly_name": "Door", "definition": {"exposes": [CONTACT]}}
+    async with bridged_house(advance, aliases=aliases) as house:
+        await house.publish("zigbee2mqtt/bridge/devices", [LAMP, door], retained=True)
+        assert caplog.messages == [
+            "/house/a/state is not registered for contact of Door: state of Hall lamp has this "
+            "path; change one of their aliases"
+        ]
+
+
+async def test_an_alias_to_a_path_of_another_client_is_named(advance, caplog):
+    async with bridged_house(advance, aliases={"Hall lamp/state": "/house/a"}) as house:
+        await house.client.state_register("/house/a")
+        await with_lamp(house)
+        assert caplog.messages == [
+            "/house/a is not registered for state of Hall lamp: another client has this path; "
+            "write another path in [alias]"
+        ]
+
+
 async def test_a_set_is_confirmed_by_the_device(advance):
     async with bridged_house(advance, confirm=5.0) as house:
         await with_lamp(house)
@@ -113,6 +150,33 @@ async def test_a_device_that_does_not_report_is_stale(advance):
         assert await house.get("Hall_lamp/state") is True
         await advance(11)
         assert await house.get("Hall_lamp/state") == "state_unknown"
+
+
+async def test_a_set_of_several_values_is_confirmed_by_the_device(advance):
+    async with bridged_house(advance, confirm=5.0) as house:
+        await with_lamp(house)
+        wanted = {"state": False, "brightness": 0.5}
+        reports = {"state": "OFF", "brightness": 127}
+        house.on_sent = lambda topic, payload: house.publish_now("zigbee2mqtt/Hall lamp", reports)
+        await house.call("Hall_lamp/set", wanted)
+        assert await house.get("Hall_lamp/brightness") == 0.5
+        house.on_sent = lambda topic, payload: house.publish_now(
+            "zigbee2mqtt/Hall lamp", {"state": "ON"}
+        )
+        calling = house.call("Hall_lamp/set", {"state": True, "brightness": 1})
+        setting = asyncio.ensure_future(house.refused(calling))
+        await advance(5.1)
+        assert await setting == (
+            "not_confirmed: 5 s after 1 was sent, the device still reports 0.5"
+        )
+
+
+async def test_stale_after_of_an_unknown_device_is_logged(advance, caplog):
+    ages = {"Hall lamp": 60, "Hal lamp": 60, "0x1": 60}
+    async with bridged_house(advance, stale_after=ages) as house:
+        await with_lamp(house)
+        await advance(20)
+        assert caplog.messages == ["bridge house: no device for stale_after of Hal lamp"]
 
 
 async def test_only_the_configured_families_are_read(advance):
@@ -138,6 +202,16 @@ async def test_two_bridges_of_one_broker_both_have_the_devices(advance, house):
         assert await house.client.get("/mqtt/second/Hall_lamp/state") is False
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_second_bridge_with_the_same_name_registers_nothing(house, caplog):
+    await with_lamp(house)
+    client = Client(server=house.server, client_id="second")
+    second = MqttBridge("house", MqttSettings(), client, house.broker.client("second"))
+    with pytest.raises(BridgeError, match="another bridge house is on this server"):
+        await second.run()
+    await client.close()
+    assert "path_already_exists" not in caplog.text
 
 
 async def test_states_are_unknown_after_the_end_of_the_bridge(advance):

@@ -79,7 +79,7 @@ MESSAGES = [
     ("shellies/announce", DEEP),
     ("shellies/shelly1/input_event/0", b"{"),
     ("shellyplus1-x/events/rpc", DEEP),
-    ("eshet/house/rpc", b"\xff"),
+    ("eshet/house/bridge/rpc", b"\xff"),
     (DISCOVERY, b"{"),
     (DISCOVERY, DEEP),
     (DEVICES, b"["),
@@ -139,7 +139,7 @@ IGNORED = [
     ("shellies/shelly1/input_event/0", b'{"event": "S", "event_cnt": "many"}'),
     ("shellies/shelly1/input_event/0", b'{"event": ["S"]}'),
     ("shellyplus1-x/online", b"\xff"),
-    ("eshet/house/rpc", b'{"id": [1]}'),
+    ("eshet/house/bridge/rpc", b'{"id": [1]}'),
     (DISCOVERY, json.dumps(evil(avty=[5, {"t": None}], stat_t="e"))),
     ("good/t", b""),
 ]

@@ -9,8 +9,10 @@ import pytest
 import trustme
 
 from eshet.address import Address
+from eshet.bridges.mqtt.bridge import make_broker
 from eshet.bridges.mqtt.broker import (
     AT_LEAST_ONCE,
+    Broker,
     BrokerError,
     BrokerRefused,
     ConnectionLost,
@@ -19,6 +21,7 @@ from eshet.bridges.mqtt.broker import (
     NotConnected,
 )
 from eshet.bridges.mqtt.paho_broker import CONNECT_TIMEOUT, Credentials, PahoBroker
+from eshet.bridges.settings import BrokerUrl, MqttSettings
 from tests.conftest import Advance
 from tests.support.mosquitto import Mosquitto, free_port, mosquitto
 from tests.support.waiting import until
@@ -227,14 +230,46 @@ async def test_the_reason_of_a_broker_that_shuts_down_is_reported() -> None:
 
 async def test_user_and_password(tmp_path) -> None:
     with mosquitto(tmp_path / "m", users={"eva": "adam"}) as broker:
-        async with connected(broker.port, credentials=Credentials("eva", "adam")) as peer:
+        async with connected(broker.port, credentials=lambda: Credentials("eva", "adam")) as peer:
             await peer.broker.publish(Message("a", b"", qos=1))
-        for credentials in (None, Credentials("eva", "Adam"), Credentials("eva")):
-            peer = Peer(broker.port, credentials=credentials)
+        for wrong in (None, Credentials("eva", "Adam"), Credentials("eva")):
+            peer = Peer(broker.port, credentials=wrong and (lambda wrong=wrong: wrong))
             with pytest.raises(BrokerRefused, match="refused the connection: Not authorized"):
                 await peer.connect()
             assert not peer.lost.done()
     assert "adam" not in repr(Credentials("eva", "adam"))
+
+
+async def test_a_corrected_password_is_read_at_the_next_attempt(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("ESHET_Z2M_PASSWORD", raising=False)
+    file = tmp_path / "password"
+    file.write_text("Adam")
+    with mosquitto(tmp_path / "m", users={"eva": "adam"}) as running:
+        url = BrokerUrl("localhost", running.port, user="eva")
+        broker = make_broker("z2m", MqttSettings(broker=url, password_file=file))
+
+        async def connect(broker: Broker) -> str:
+            try:
+                await broker.connect(lambda _: None, lambda _: None, None, resume=False)
+            except BrokerError as error:
+                return str(error)
+            await broker.close()
+            return ""
+
+        assert await connect(broker) == (
+            "the broker refused the connection: Not authorized; "
+            f"check the user 'eva' and the password in password_file {file}"
+        )
+        file.unlink()
+        assert "can't read the secret in" in await connect(broker)
+        file.write_text("adam")
+        assert await connect(broker) == ""
+        without = make_broker("z2m", MqttSettings(broker=url))
+        assert "in password_file or the environment variable ESHET_Z2M_PASSWORD" in (
+            await connect(without)
+        )
+        nobody = make_broker("z2m", MqttSettings(broker=BrokerUrl("localhost", running.port)))
+        assert "as in mqtt://USER@localhost, and use password_file" in await connect(nobody)
 
 
 def trusting(ca: trustme.CA) -> ssl.SSLContext:

@@ -1,12 +1,17 @@
 """Nodes of the server on the broker: values, events, sets, announcements, and outages."""
 
+import asyncio
 import contextlib
 
 import pytest
 
 from eshet import Client, ErrorValue, Unknown
-from eshet.bridges.settings import PublishedPath
+from eshet.bridges.mqtt.bridge import MqttBridge
+from eshet.bridges.mqtt.memory_broker import MemoryBroker
+from eshet.bridges.settings import MqttSettings, PublishedPath
+from eshet.server import Server
 from tests.support.bridged import bridged_house
+from tests.support.connectors import Interrupted
 
 BASE = "eshet/house"
 PATHS = {
@@ -152,6 +157,26 @@ async def test_a_retained_command_is_ignored_and_removed(published, caplog):
     assert caplog.messages == [f"{BASE}/hall/switch/set: a retained command is ignored and removed"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text", "problem"),
+    [
+        ("target", 20, "99", "99 is not allowed: write a number from 5 to 30 °C"),
+        ("target", Unknown, "4", "4 is not allowed: write a number from 5 to 30 °C"),
+        ("target", 20, "abc", "'abc' is not allowed: write a number from 5 to 30 °C"),
+        ("mode", "eco", "boost", "'boost' is not allowed: write one of 'eco', 'heat'"),
+        ("mode", Unknown, "boost", "'boost' is not allowed: write one of 'eco', 'heat'"),
+        ("switch", True, "ON", "'ON' is not allowed: write true or false"),
+    ],
+)
+async def test_a_command_with_a_wrong_value_is_logged(
+    published, caplog, name, value, text, problem
+):
+    await published.state(f"/hall/{name}", value)
+    await published.house.publish(f"{BASE}/hall/{name}/set", text)
+    assert published.were_set == []
+    assert caplog.messages == [f"{BASE}/hall/{name}/set: {problem}"]
+
+
 async def test_a_command_that_the_owner_refuses_is_logged(published, caplog):
     async def refuse(value):
         raise ValueError(f"{value} is too warm")
@@ -159,8 +184,8 @@ async def test_a_command_that_the_owner_refuses_is_logged(published, caplog):
     await published.owner.state_register("/hall/target", refuse)
     await published.owner.state_changed("/hall/target", 20)
     await published.house.advance(2)
-    await published.house.publish(f"{BASE}/hall/target/set", "99")
-    assert any("99 is too warm" in message for message in caplog.messages)
+    await published.house.publish(f"{BASE}/hall/target/set", "29")
+    assert any("29 is too warm" in message for message in caplog.messages)
 
 
 async def test_an_action_is_a_button(published):
@@ -300,3 +325,28 @@ async def test_a_node_that_is_gone_before_it_is_published_disturbs_no_other(
     await published.state("/hall/lamp", True)
     assert published.sent("/hall/lamp")[-1] is True
     assert "/hall/gone is not published: path_not_found" in caplog.text
+
+
+async def test_nodes_are_found_when_the_server_is_reached_and_after_an_outage(advance, caplog):
+    async with Server() as server, Client(server=server) as owner:
+        connector = Interrupted(server, is_open=False)
+        own = Client(server=connector)
+        broker = MemoryBroker()
+        settings = MqttSettings(publish={"/hall/*": PublishedPath()})
+        running = asyncio.ensure_future(
+            MqttBridge("house", settings, own, broker.client("bridge")).run()
+        )
+        for name in ("lamp", "fan"):
+            await owner.state_register(f"/hall/{name}")
+            await owner.state_changed(f"/hall/{name}", True)
+            await advance(5)
+            assert f"{BASE}/hall/{name}" not in broker.retained
+            connector.is_open = True
+            await advance(20)
+            assert broker.retained[f"{BASE}/hall/{name}"] == b"true"
+            connector.close()
+            await advance(1)
+        running.cancel()
+        await asyncio.wait([running])
+        await own.close()
+    assert "can't list the nodes" not in caplog.text

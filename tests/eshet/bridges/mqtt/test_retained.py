@@ -166,5 +166,6 @@ def test_a_broker_that_can_not_be_reached(broker: Mosquitto) -> None:
         "eshet", "bridge", "retained-commands", "--broker", f"mqtt://127.0.0.1:{broker.port}"
     )
     assert failed.returncode == 1
+    assert f"can't connect to mqtt://127.0.0.1:{broker.port}: " in failed.stderr
     assert "refused" in failed.stderr
     assert "Traceback" not in failed.stderr

@@ -4,6 +4,11 @@ import asyncio
 
 import pytest
 
+from eshet import Client
+from eshet.bridges.mqtt.bridge import MqttBridge
+from eshet.bridges.settings import MqttSettings
+from eshet.server import Server
+
 PREFIX = "shellyplus2pm-a8"
 STATUS = {
     "sys": {"mac": "A8", "uptime": 5},
@@ -195,7 +200,7 @@ async def test_a_call_without_a_result_is_an_error(house, shelly, advance):
 
 @pytest.mark.parametrize("answer", [[], 3, {"id": []}, {"id": {}}, {"id": 999}, {"id": None}, {}])
 async def test_odd_results_are_ignored(house, shelly, answer):
-    await house.publish("eshet/house/rpc", answer)
+    await house.publish("eshet/house/bridge/rpc", answer)
     shelly.results["Switch.Set"] = {}
     await house.set(f"{BASE}/switch/0/output", True)
     assert house.bridge.connection.failed == 0
@@ -277,3 +282,24 @@ async def test_odd_answers_disturb_nothing(house, method, result, caplog):
     other = Shelly(house, "shellyplus1-b2", "Other")
     await other.come_online()
     assert await house.get("Other/switch/0/output") is True
+
+
+async def test_the_results_of_a_bridge_with_the_same_name_are_not_mixed_up(house, advance):
+    async with Server() as server, Client(server=server) as client:
+        second = MqttBridge("house", MqttSettings(), client, house.broker.client("second/+"))
+        running = asyncio.create_task(second.run())
+        await advance(1)
+        shelly = Shelly(house)
+        calls = []
+        house.on_sent = lambda topic, call: calls.append(call) or shelly.answer(topic, call)
+        await shelly.come_online()
+        await second.tree.registrations.join()
+        assert second.device_count == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    requests = [call for call in calls if isinstance(call, dict) and "src" in call]
+    assert {call["src"] for call in requests} == {
+        "eshet/house/bridge",
+        "eshet/house/second%2F%2B",
+    }
+    assert len({call["id"] for call in requests}) == 6

@@ -257,7 +257,7 @@ async def test_another_bridge_with_the_same_id_is_named(
 async def test_tls_and_a_password(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ca = trustme.CA()
     with mosquitto(tmp_path / "m", ca=ca, users={"eva": "adam"}) as broker:
-        options = {"tls": trusting(ca), "credentials": Credentials("eva", "adam")}
+        options = {"tls": trusting(ca), "credentials": lambda: Credentials("eva", "adam")}
         async with running(Bridge(broker.port, **options)) as bridge:
             await bridge.connects.get()
             bridge.connection.subscribe("lamp", bridge.receive)
@@ -270,7 +270,7 @@ async def test_a_wrong_password_is_logged_once(
     tmp_path: Path, advance: Advance, caplog: pytest.LogCaptureFixture
 ) -> None:
     with mosquitto(tmp_path / "m", users={"eva": "adam"}) as broker:
-        wrong = Bridge(broker.port, credentials=Credentials("eva", "Adam"))
+        wrong = Bridge(broker.port, credentials=lambda: Credentials("eva", "Adam"))
         async with running(wrong):
             while len(caplog.records) < 1:
                 await advance(0.01)

@@ -164,7 +164,7 @@ MESSAGES = {
     "shellies/shelly1/light/0/status": {"ison": True, "brightness": 40},
     "shellyplus1-z/events/rpc": NOTIFIED,
     "shellyplus1-z/online": True,
-    "eshet/house/rpc": {"id": 1, "src": "x", "result": {}},
+    "eshet/house/bridge/rpc": {"id": 1, "src": "x", "result": {}},
 }
 
 
