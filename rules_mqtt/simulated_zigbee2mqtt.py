@@ -86,9 +86,13 @@ class Device:
         return self.values.get("state") == "ON"
 
     async def report(self, **values):
-        """Report changed values, together with the others; an `action` is reported once only."""
+        """Report changed values, together with the others; an `action` is reported once only.
+
+        Values are retained, as zigbee2mqtt does with `retain: true`, so they are known at once.
+        """
         self.values |= {name: value for name, value in values.items() if name != "action"}
-        await self.zigbee.publish(self.name, self.values | values)
+        retained = "action" not in values
+        await self.zigbee.publish(self.name, self.values | values, retained=retained)
 
     async def on_set(self, message):
         """Do as a command says, and report it."""

@@ -1,5 +1,6 @@
 """The interface of all bridges, and the function that makes one from its settings."""
 
+import asyncio
 from typing import Protocol
 
 from eshet.bridges.exceptions import BridgeError
@@ -23,6 +24,10 @@ class Bridge(Protocol):
     @property
     def device_count(self) -> int:
         """The number of devices."""
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set when the devices that were known at the first connection are registered."""
 
     async def run(self) -> None:
         """Publish the devices until this is cancelled; it goes on after outages."""

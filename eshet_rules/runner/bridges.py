@@ -35,6 +35,7 @@ class Bridges:
         self._running: dict[str, tuple[BridgeSettings, asyncio.Task[None]]] = {}
         self._bridges: dict[str, Bridge] = {}
         self._errors: dict[str, str] = {}
+        self._begun: dict[str, asyncio.Event] = {}  # ready, or failed
 
     def configure(self, wanted: Mapping[str, BridgeSettings]) -> None:
         """Run these bridges and no others; bridges with unchanged settings keep running."""
@@ -44,6 +45,17 @@ class Bridges:
     def reports(self) -> list[dict[str, Any]]:
         """Return the name, state and problem of each bridge, as plain data."""
         return [self._report(name) for name in sorted(self._wanted)]
+
+    async def wait_until_ready(self, limit: float) -> None:
+        """Wait until all configured bridges have registered their devices, or have failed.
+
+        Args:
+            limit: the maximum time to wait, in seconds; a broker may be away.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                for name in self._wanted:
+                    await self._begun.setdefault(name, asyncio.Event()).wait()
 
     async def run(self) -> None:
         """Run the configured bridges until this is cancelled."""
@@ -63,13 +75,21 @@ class Bridges:
                 await self._stop(name)
 
     def _start(self, name: str, settings: BridgeSettings) -> asyncio.Task[None]:
+        begun = self._begun.setdefault(name, asyncio.Event())
+
         async def run() -> None:
             client = self._make_client(f"{BRIDGE}{name}")
             try:
                 bridge = self._bridges[name] = make_bridge(name, settings, client)
-                await bridge.run()
+                waiting = asyncio.create_task(bridge.ready.wait())
+                waiting.add_done_callback(lambda _: begun.set())
+                try:
+                    await bridge.run()
+                finally:
+                    waiting.cancel()
             except BaseException as error:
                 self._errors[name] = safe_str(error) or type_name(error)
+                begun.set()
                 raise
             finally:
                 self._bridges.pop(name, None)

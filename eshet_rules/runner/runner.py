@@ -51,6 +51,10 @@ _LONG_START: Final = 15.0
 """Seconds after which a start that is not complete is logged."""
 
 
+_BRIDGES_FIRST: Final = 2.0
+"""Seconds for which the rules wait for the devices of bridges at the start."""
+
+
 class Runner:
     """Owns the components of a running runner, within an `async with` statement.
 
@@ -162,6 +166,7 @@ class Runner:
         self._running_bridges = asyncio.create_task(
             keep_running("bridges", self._bridges.run, self._log)
         )
+        await self._bridges.wait_until_ready(_BRIDGES_FIRST)
         contents = self._watch() if reload else _once(self._discovery)
         hangup = asyncio.Event()
         async with contextlib.aclosing(contents), self._publisher() as publisher:

@@ -84,6 +84,8 @@ class HomeAssistantBridge:
         self._is_running = False
         self._going_offline: asyncio.TimerHandle | None = None
         self._is_shown: bool | None = None  # in `bridge/online`
+        self.ready: asyncio.Event = asyncio.Event()
+        """See `Bridge`."""
 
     @property
     def connected(self) -> bool:
@@ -332,9 +334,14 @@ class HomeAssistantBridge:
                 self._going_offline.cancel()
                 self._going_offline = None
             self._show(True)
+            _ = self.tree.registrations.start(self._become_ready())
         elif self._going_offline is None and self._is_shown is not False:
             loop = asyncio.get_running_loop()
             self._going_offline = loop.call_later(OFFLINE_AFTER, self._show, False)
+
+    async def _become_ready(self) -> None:
+        await self.tree.registrations.join()
+        self.ready.set()
 
     def _show(self, is_online: bool) -> None:
         self._going_offline = None

@@ -40,6 +40,9 @@ _log: Final = logging.getLogger("eshet.bridges")
 _REFRESH: Final = 10.0
 """Interval at which the facts about the bridge are compared with the published ones, in seconds."""
 
+_RETAINED_WITHIN: Final = 0.2
+"""Seconds in which the retained messages with the descriptions of devices arrive."""
+
 _CHECK_ALIASES_AFTER: Final = 15.0
 """Seconds until aliases and values of `stale_after` without a device are logged."""
 
@@ -80,6 +83,8 @@ class MqttBridge:
         self._is_shown: bool | None = None
         self._info: Mapping[str, Any] = {}
         self._connection_changed: Final = asyncio.Event()
+        self.ready: asyncio.Event = asyncio.Event()
+        """See `Bridge`."""
 
     @property
     def connected(self) -> bool:
@@ -156,6 +161,13 @@ class MqttBridge:
             self._going_offline = None
         self._show(True)
         _ = self.tree.registrations.start(self._announce())
+        if not self.ready.is_set():
+            _ = self.tree.registrations.start(self._become_ready())
+
+    async def _become_ready(self) -> None:
+        await asyncio.sleep(_RETAINED_WITHIN)
+        await self.tree.registrations.join()
+        self.ready.set()
 
     def _on_lost(self, _: str) -> None:
         if self._going_offline is None:

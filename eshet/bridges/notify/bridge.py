@@ -40,6 +40,8 @@ class NotifyBridge:
         self._sending = 0
         self._is_registered = False
         self._failure = ""  # of the last notification
+        self.ready: asyncio.Event = asyncio.Event()
+        """See `Bridge`."""
 
     @property
     def connected(self) -> bool:
@@ -65,6 +67,7 @@ class NotifyBridge:
                 )
                 await claim_name(self._name, self._client, register)
                 self._is_registered = True
+                self.ready.set()
                 await asyncio.get_running_loop().create_future()
         finally:
             await self._sender.close()

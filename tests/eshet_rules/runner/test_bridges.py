@@ -27,6 +27,7 @@ class FakeBridge:
         self.client = client
         self.fault = asyncio.get_running_loop().create_future()
         self.ended = False
+        self.ready = asyncio.Event()
 
     async def run(self):
         try:
@@ -175,3 +176,24 @@ async def test_settings_may_change_faster_than_bridges_end(house):
         house.bridges.configure({"one": settings})
     await house.advance(0.1)
     assert [each.settings for each in house.made] == [OTHER]
+
+
+async def test_the_rules_wait_until_each_bridge_is_ready_or_has_failed(house, advance):
+    house.refuses.add("three")
+    await house.configure(one=ONE, two=OTHER, three=ONE)
+    waiting = asyncio.ensure_future(house.bridges.wait_until_ready(2.0))
+    house.made[0].ready.set()
+    await advance(0.5)
+    assert not waiting.done()
+    house.made[1].ready.set()
+    await advance(0)
+    assert waiting.done()
+
+
+async def test_the_rules_do_not_wait_for_long(house, advance):
+    await house.configure(one=ONE)
+    waiting = asyncio.ensure_future(house.bridges.wait_until_ready(2.0))
+    await advance(1.9)
+    assert not waiting.done()
+    await advance(0.2)
+    assert waiting.done()
