@@ -10,6 +10,7 @@
     server_nodes        the name of a bridge on the server, and the nodes of the server
     bridge              the interface of all bridges, and the function that makes one
     scope               logs the errors of callbacks of a bridge
+    own_nodes           the nodes of a bridge about itself, and whether it is connected
     inventory           the list of devices, as data
     settings            the tables `[bridges.NAME]` and `[alias]` of a configuration file
     homeassistant       the entities and services of a Home Assistant

@@ -22,7 +22,7 @@ from eshet.messages import EventEmit, StateChanged
 from eshet.text import shorten
 from eshet.unknown import Unknown
 
-__all__ = ["MAX_NODES", "OFFLINE_AFTER", "PublishedDevice", "Surroundings"]
+__all__ = ["MAX_NODES", "OFFLINE_AFTER", "DeviceContext", "PublishedDevice"]
 
 _log: Final = logging.getLogger("eshet.bridges")
 
@@ -36,7 +36,7 @@ _MAX_FACT: Final = 200
 """Maximum length of a text in the `info` of a device, in characters."""
 
 
-class Surroundings(Protocol):
+class DeviceContext(Protocol):
     """The part of `DeviceTree` that its devices use."""
 
     client: Client
@@ -54,7 +54,7 @@ class PublishedDevice:
         device_id: see `Device`.
     """
 
-    def __init__(self, tree: Surroundings, device_id: str) -> None:
+    def __init__(self, tree: DeviceContext, device_id: str) -> None:
         self.id: Final = device_id
         self.directory: str = ""
         """The path of its directory."""

@@ -20,12 +20,12 @@ from eshet.bridges.homeassistant.entities import (
 from eshet.bridges.homeassistant.registries import CHANGES, Registries
 from eshet.bridges.homeassistant.services import Services
 from eshet.bridges.homeassistant.websocket import AuthenticationFailed, WebSocket
-from eshet.bridges.inventory import page
 from eshet.bridges.kinds import DATA
 from eshet.bridges.names import Aliases, segment
-from eshet.bridges.published_device import OFFLINE_AFTER, PublishedDevice
+from eshet.bridges.own_nodes import OwnNodes
+from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.scope import bridge_scope
-from eshet.bridges.server_nodes import claim_name, connections, list_nodes
+from eshet.bridges.server_nodes import connections, list_nodes
 from eshet.bridges.settings import HomeAssistantSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
@@ -82,10 +82,7 @@ class HomeAssistantBridge:
         self._wanted: dict[str, set[str]] = {}  # attributes that were observed, by directory
         self._has_checked_aliases = False
         self._is_running = False
-        self._going_offline: asyncio.TimerHandle | None = None
-        self._is_shown: bool | None = None  # in `bridge/online`
-        self.ready: asyncio.Event = asyncio.Event()
-        """See `Bridge`."""
+        self._own_nodes = OwnNodes(name, self.tree)
 
     @property
     def connected(self) -> bool:
@@ -97,19 +94,20 @@ class HomeAssistantBridge:
         """The number of published entities."""
         return len(self.tree.devices)
 
+    @property
+    def ready(self) -> asyncio.Event:
+        """See `Bridge`."""
+        return self._own_nodes.ready
+
     async def run(self) -> None:
         """See `Bridge`."""
         with bridge_scope(self._name).active():
             await self._run()
 
     async def _run(self) -> None:
-        client, directory = self._client, self.tree.directory
-        online = functools.partial(client.state_register, f"{directory}/bridge/online")
-        await claim_name(self._name, client, online)
-        await client.action_register(
-            f"{directory}/bridge/devices", functools.partial(page, self.tree)
-        )
-        await client.action_register(f"{directory}/bridge/call", self._services.call)
+        client = self._client
+        await self._own_nodes.register()
+        await client.action_register(f"{self._own_nodes.directory}/call", self._services.call)
         await client.event_listen_cb("/meta/changed", self._on_node)
         _ = self.tree.registrations.start(self._find_observed())
         backoff = Backoff()
@@ -131,9 +129,7 @@ class HomeAssistantBridge:
                     logged = self.problem
                     _log.warning("bridge %s: %s", self._name, self.problem)
         finally:
-            if self._going_offline is not None:
-                self._going_offline.cancel()
-            await self.tree.close()
+            await self._own_nodes.close()
 
     def _end_with(self, problem: str) -> None:
         self.problem = self._services.problem = problem
@@ -325,30 +321,9 @@ class HomeAssistantBridge:
         target = {"entity_id": entity.entity_id}
         return await self._services.call(service.domain, service.name, dict(service.data), target)
 
-    # --- availability -------------------------------------------------------------------------
-
     def _set_running(self, is_running: bool) -> None:
         self._is_running = is_running
-        if is_running:
-            if self._going_offline is not None:
-                self._going_offline.cancel()
-                self._going_offline = None
-            self._show(True)
-            _ = self.tree.registrations.start(self._become_ready())
-        elif self._going_offline is None and self._is_shown is not False:
-            loop = asyncio.get_running_loop()
-            self._going_offline = loop.call_later(OFFLINE_AFTER, self._show, False)
-
-    async def _become_ready(self) -> None:
-        await self.tree.registrations.join()
-        self.ready.set()
-
-    def _show(self, is_online: bool) -> None:
-        self._going_offline = None
-        self._is_shown = is_online
-        self.tree.set_reachable(is_online)
-        changing = self._client.state_changed(f"{self.tree.directory}/bridge/online", is_online)
-        _ = self.tree.registrations.start(changing)
+        self._own_nodes.set_connected(is_running)
 
 
 def _declaration(entity: Entity) -> tuple[object, ...]:

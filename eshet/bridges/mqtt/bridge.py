@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from eshet.address import Address
 from eshet.bridges.exceptions import BridgeError, NotAllowed
-from eshet.bridges.inventory import page
 from eshet.bridges.mqtt.broker import Broker, BrokerError, Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.discovery.reader import DiscoveryReader
@@ -25,9 +24,8 @@ from eshet.bridges.mqtt.shelly_rpc import ShellyRpc
 from eshet.bridges.mqtt.tasmota import Tasmota
 from eshet.bridges.mqtt.zigbee2mqtt import Zigbee2Mqtt
 from eshet.bridges.names import Aliases
-from eshet.bridges.published_device import OFFLINE_AFTER
+from eshet.bridges.own_nodes import OwnNodes
 from eshet.bridges.scope import bridge_scope
-from eshet.bridges.server_nodes import claim_name
 from eshet.bridges.settings import MqttSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
@@ -66,11 +64,10 @@ class MqttBridge:
         self._name = name
         self._settings = settings
         self._client = client
-        self._directory = f"/mqtt/{name}"
         self._aliases = Aliases(settings.aliases)
         self.tree: Final = DeviceTree(
             client,
-            self._directory,
+            f"/mqtt/{name}",
             self._aliases,
             confirm=settings.confirm,
             stale_after=settings.stale_after,
@@ -79,12 +76,8 @@ class MqttBridge:
             broker or make_broker(name, settings),
             will=Message(f"eshet/{name}/bridge", b"offline", retained=True, qos=1),
         )
-        self._going_offline: asyncio.TimerHandle | None = None
-        self._is_shown: bool | None = None
+        self._own_nodes = OwnNodes(name, self.tree, devices_within=_RETAINED_WITHIN)
         self._info: Mapping[str, Any] = {}
-        self._connection_changed: Final = asyncio.Event()
-        self.ready: asyncio.Event = asyncio.Event()
-        """See `Bridge`."""
 
     @property
     def connected(self) -> bool:
@@ -101,6 +94,11 @@ class MqttBridge:
         """The number of devices."""
         return sum(device.is_listed for device in self.tree.devices.values())
 
+    @property
+    def ready(self) -> asyncio.Event:
+        """See `Bridge`."""
+        return self._own_nodes.ready
+
     async def run(self) -> None:
         """See `Bridge`."""
         with bridge_scope(self._name).active():
@@ -108,13 +106,9 @@ class MqttBridge:
 
     async def _run(self) -> None:
         connection, client = self.connection, self._client
-        online = functools.partial(client.state_register, f"{self._directory}/bridge/online")
-        await claim_name(self._name, client, online)
-        await client.state_register(f"{self._directory}/bridge/info")
-        await client.action_register(
-            f"{self._directory}/bridge/devices", functools.partial(page, self.tree)
-        )
-        await client.action_register(f"{self._directory}/bridge/publish", self._publish)
+        await self._own_nodes.register()
+        await client.state_register(f"{self._own_nodes.directory}/info")
+        await client.action_register(f"{self._own_nodes.directory}/publish", self._publish)
         connection.on_connected(self._on_connected)
         connection.on_lost(self._on_lost)
         self._start_readers()
@@ -125,9 +119,7 @@ class MqttBridge:
                 if self._settings.publish:
                     tasks.create_task(self._publishing().run())
         finally:
-            if self._going_offline is not None:
-                self._going_offline.cancel()
-            await self.tree.close()
+            await self._own_nodes.close()
 
     def _start_readers(self) -> None:
         settings, connection, tree = self._settings, self.connection, self.tree
@@ -156,33 +148,11 @@ class MqttBridge:
     # --- the broker ---------------------------------------------------------------------------
 
     def _on_connected(self) -> None:
-        if self._going_offline is not None:
-            self._going_offline.cancel()
-            self._going_offline = None
-        self._show(True)
+        self._own_nodes.set_connected(True)
         _ = self.tree.registrations.start(self._announce())
-        if not self.ready.is_set():
-            _ = self.tree.registrations.start(self._become_ready())
-
-    async def _become_ready(self) -> None:
-        await asyncio.sleep(_RETAINED_WITHIN)
-        await self.tree.registrations.join()
-        self.ready.set()
 
     def _on_lost(self, _: str) -> None:
-        if self._going_offline is None:
-            loop = asyncio.get_running_loop()
-            # Values are kept for a moment, as a restart of the broker is short.
-            self._going_offline = loop.call_later(OFFLINE_AFTER, self._show, False)
-
-    def _show(self, is_online: bool) -> None:
-        self.tree.set_reachable(is_online)
-        self._connection_changed.set()
-        if is_online is self._is_shown:
-            return
-        self._is_shown = is_online
-        changing = self._client.state_changed(f"{self._directory}/bridge/online", is_online)
-        _ = self.tree.registrations.start(changing)
+        self._own_nodes.set_connected(False)
 
     async def _announce(self) -> None:
         """Publish `online`, which replaces the will of an earlier connection."""
@@ -221,10 +191,10 @@ class MqttBridge:
             info = self._facts()
             if info != self._info:
                 self._info = info
-                await self._client.state_changed(f"{self._directory}/bridge/info", info)
+                await self._client.state_changed(f"{self._own_nodes.directory}/info", info)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._connection_changed.wait(), _REFRESH)
-            self._connection_changed.clear()
+                await asyncio.wait_for(self._own_nodes.changed.wait(), _REFRESH)
+            self._own_nodes.changed.clear()
 
     def _log_unused(self, setting: str, names: list[str]) -> None:
         if names:
