@@ -36,7 +36,8 @@ LAMP = {
                         "value_off": "OFF",
                     }
                 ],
-            }
+            },
+            {"type": "numeric", "name": "level", "property": "level", "access": 1},
         ],
     },
 }
@@ -221,12 +222,13 @@ def test_of_a_flood_the_last_value_is_shown(server: str, broker: Mosquitto) -> N
             async with Client(server=server) as client, devices(broker.port) as zigbee:
                 lamp = Observer(client, "/mqtt/flood/Lamp")
                 await lamp.observe("state")
+                await lamp.observe("level")
                 await lamp.until("state", False)
                 for number in range(20_000):
-                    state = {"state": "ON" if number % 2 else "OFF"}
+                    state = {"state": "ON" if number % 2 else "OFF", "level": number}
                     payload = json.dumps(state).encode()
                     await zigbee.connection.publish("zigbee2mqtt/Lamp", payload, qos=0)
-                await lamp.until("state", True)
+                await lamp.until("level", 19_999.0)
                 assert await client.get("/mqtt/flood/Lamp/state") is True
 
     in_real_time(test)
