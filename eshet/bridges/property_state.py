@@ -105,8 +105,8 @@ class PropertyState:
         if self._published is not Unknown:
             self._publish(self.path, self._published)
 
-    async def set(self, value: object, confirm: float | None) -> None:
-        """Check a value, and send it to the device.
+    def set(self, value: object, confirm: float | None) -> Awaitable[object]:
+        """Check a value, and send it to the device; the errors come at once or when awaited.
 
         Args:
             value: the value.
@@ -122,7 +122,10 @@ class PropertyState:
         if setter is None:
             raise ReadOnly(self.name)
         checked = self._checked(value)
-        await send_confirmed([(self, checked)], lambda: setter(self.negated(checked)), confirm)
+        sent = self.negated(checked)
+        if confirm is None:
+            return setter(sent)
+        return send_confirmed([(self, checked)], lambda: setter(sent), confirm)
 
     def negated(self, value: object) -> object:
         """Return a reported value as a published one, and the other way round."""

@@ -287,10 +287,10 @@ class PublishedDevice:
         self._check_online()
         return await self._calls[name](*arguments)
 
-    async def _set(self, state: PropertyState, value: object) -> None:
+    def _set(self, state: PropertyState, value: object) -> Awaitable[object]:
         if state.setter is not None:  # otherwise the error is always the same
             self._check_online()
-        await state.set(value, self._tree.confirm)
+        return state.set(value, self._tree.confirm)
 
     def _publish(self, path: str, value: object) -> None:
         """Publish the value of a state, unless the state is not registered yet."""

@@ -7,6 +7,7 @@ Only the cause is that of the input.
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 import types
@@ -57,7 +58,7 @@ class Tasks:
     """The tasks of one client; it keeps the references that asyncio does not keep."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
         self._warn_at = WARN_RUNNING
 
     def start_for(self, coroutine: Coroutine[Any, Any, None], doing: str) -> None:
@@ -68,6 +69,15 @@ class Tasks:
             doing: the name of the callback, such as `"listener of /hall/motion"`.
         """
         _ = self.start(coroutine)
+        self._warn_of_many(doing)
+
+    def keep(self, future: asyncio.Future[Any], doing: str) -> None:
+        """Keep the result of a callback that is a future, and warn as `start_for` does."""
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        self._warn_of_many(doing)
+
+    def _warn_of_many(self, doing: str) -> None:
         count = len(self._running)
         if count < WARN_RUNNING:
             self._warn_at = WARN_RUNNING
@@ -85,7 +95,7 @@ class Tasks:
 
     async def cancel(self) -> None:
         """Cancel all tasks except the calling one, and wait until they have ended."""
-        tasks = self._running - {asyncio.current_task()}
+        tasks = {each for each in self._running if each is not asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,10 +157,12 @@ class Callback:
             self._in_context(self._notify_input, self._observer, current.get(), value)
         try:
             result = self._in_context(self.function, *args)
-            if type(result) not in _VALUES and _is_awaitable(result):
-                self._start(self._await_answer(result, answer))
-            else:
+            if type(result) in _VALUES or not _is_awaitable(result):
                 answer.reply(result)
+            elif type(result) is asyncio.Future:  # without a task, as bridges send many commands
+                self._in_context(self._reply_later, result, answer)
+            else:
+                self._start(self._await_answer(result, answer))
         except BaseException as error:
             answer.fail(error)  # the caller gets an answer in any case
             if not is_contained(error, self._in_context(current_scope)):
@@ -206,6 +218,22 @@ class Callback:
             is_cancelled = is_error(error, asyncio.CancelledError) and not failed
             answer.fail(RuntimeError("cancelled") if is_cancelled else error)
             if not failed:
+                raise
+            report_error(error, self._doing)
+
+    def _reply_later(self, future: asyncio.Future[Any], answer: Answer) -> None:
+        self._tasks.keep(future, self._doing)
+        future.add_done_callback(functools.partial(self._on_done, answer))
+
+    def _on_done(self, answer: Answer, future: asyncio.Future[Any]) -> None:
+        """Answer with the outcome of a future, as `_await_answer` does."""
+        try:
+            answer.reply(future.result())
+        except BaseException as error:
+            answer.fail(RuntimeError("cancelled") if future.cancelled() else error)
+            if future.cancelled():
+                return
+            if not is_failure(error):
                 raise
             report_error(error, self._doing)
 

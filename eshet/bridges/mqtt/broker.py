@@ -3,6 +3,7 @@
 Topics, filters and levels of quality of service (QoS) are those of MQTT 3.1.1 and 5.0.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -164,6 +165,15 @@ class Broker(Protocol):
             BrokerRefused: the broker refused the message.
             ConnectionLost: see there.
             NotConnected: see there.
+        """
+        ...
+
+    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
+        """Send a message in this step, without a task that waits for the acknowledgement.
+
+        Returns:
+            A future that is done when the broker has acknowledged the message; its errors are those
+            of `publish`. None if the message can't be sent in this step: then use `publish`.
         """
         ...
 

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from eshet.bridges.mqtt.broker import (
@@ -28,6 +28,7 @@ from eshet.bridges.mqtt.broker import (
     Message,
     NotConnected,
 )
+from eshet.bridges.mqtt.commands import COMMAND_TIMEOUT, CommandExpired, SentCommands
 from eshet.bridges.mqtt.filters import check_filter, check_topic
 from eshet.bridges.mqtt.inbox import MAX_EVENTS
 from eshet.bridges.mqtt.receiver import (
@@ -41,12 +42,9 @@ from eshet.callables import not_callable
 from eshet.client.connection_manager import Backoff, backoff
 from eshet.text import safe_str
 
-__all__ = ["COMMAND_TIMEOUT", "CommandExpired", "MqttConnection"]
+__all__ = ["MqttConnection"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-COMMAND_TIMEOUT: Final = 5.0
-"""Seconds after which a command without an acknowledgement fails."""
 
 _SOON: Final = 2.0
 """A connection that is lost within this time, in seconds, was probably ended by a duplicate id.
@@ -60,9 +58,6 @@ _SOON_NAMED: Final = 2
 _SOON_AVOIDED: Final = 3
 """After this number of them in a row, the delays become long."""
 
-_MAX_UNANSWERED: Final = 3
-"""After this number of commands in a row without an answer, the connection is ended."""
-
 _REPLY_TIMEOUT: Final = 30.0
 """Seconds within which the broker must confirm subscriptions."""
 
@@ -71,22 +66,6 @@ _END_TIMEOUT: Final = 1.0
 
 _FILTERS_AT_ONCE: Final = 100
 """Maximum number of filters in one packet; brokers limit the size of packets."""
-
-
-class CommandExpired(BrokerError):
-    """The broker has not acknowledged a message in time; the message will not be sent later.
-
-    Args:
-        topic: of the message.
-        problem: why there was no acknowledgement.
-        was_sent: whether the message was sent, so that the command may have been carried out.
-    """
-
-    def __init__(self, topic: str, problem: str, *, was_sent: bool) -> None:
-        self.topic = topic
-        self.problem = problem
-        self.was_sent = was_sent
-        super().__init__(f"publish {topic}: {problem}")
 
 
 class _Delays:
@@ -185,8 +164,7 @@ class MqttConnection:
         self._is_conflict = False  # the last connection was ended by a client with the same id
         self._on_connected: dict[object, Callable[[], object]] = {}
         self._on_lost: dict[object, Callable[[str], object]] = {}
-        self._last_sign = 0.0  # when the broker last sent a message or an acknowledgement
-        self._unanswered = 0  # commands in a row without an answer
+        self._commands = SentCommands(broker.abort)
         self._reconnects = 0
 
     def __str__(self) -> str:
@@ -294,14 +272,14 @@ class MqttConnection:
         self._update_soon()
         return subscription
 
-    async def publish(
+    def publish(
         self, topic: str, payload: bytes, *, retained: bool = False, qos: int = AT_LEAST_ONCE
-    ) -> None:
-        """Publish a message, and return when the broker has acknowledged it.
+    ) -> Awaitable[None]:
+        """Publish a message; the result is done when the broker has acknowledged it.
 
         Without a connection this waits for the next one. The message is sent when all filters that
-        were subscribed before are in effect. With QoS 0, this returns when the operating system has
-        accepted the message.
+        were subscribed before are in effect. With QoS 0, the result is done when the operating
+        system has accepted the message.
 
         Args:
             topic: without wildcards.
@@ -319,8 +297,16 @@ class MqttConnection:
         check_topic(topic)
         expires = 0 if retained else int(COMMAND_TIMEOUT)
         message = Message(topic, payload, retained, qos, expires=expires)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + COMMAND_TIMEOUT
+        if self.connected and self._updating is None:
+            sent = self._broker.publish_now(message)
+            if sent is not None:
+                self._commands.add(topic, sent)
+                return sent
+        return self._publish_later(message)
+
+    async def _publish_later(self, message: Message) -> None:
+        since = asyncio.get_running_loop().time()
+        deadline = since + COMMAND_TIMEOUT
         was_sent = False
         try:
             async with asyncio.timeout_at(deadline):
@@ -338,32 +324,13 @@ class MqttConnection:
                         was_sent = False
                         await asyncio.sleep(0)  # until the loss is noticed here as well
         except TimeoutError:
-            self._on_expired(topic, deadline - COMMAND_TIMEOUT, was_sent=was_sent)
-        self._last_sign = loop.time()
-        self._unanswered = 0
-
-    def _on_expired(self, topic: str, since: float, *, was_sent: bool) -> None:
-        """Raise the error of a command that was not acknowledged in time."""
-        if not was_sent:
+            if was_sent:
+                raise self._commands.expired(message.topic, since) from None
+            problem = f"there was no connection for {COMMAND_TIMEOUT:g} s ({self._problem})"
             raise CommandExpired(
-                topic,
-                f"there was no connection for {COMMAND_TIMEOUT:g} s ({self._problem}): "
-                "the message was not sent",
-                was_sent=False,
+                message.topic, f"{problem}: the message was not sent", was_sent=False
             ) from None
-        self._unanswered += 1
-        if self._last_sign <= since or self._unanswered >= _MAX_UNANSWERED:
-            # The end of the connection drops unsent data: a broker that recovers later must not
-            # receive this command. And each unanswered command counts against the limit of
-            # unacknowledged messages.
-            self._unanswered = 0
-            self._broker.abort(f"no acknowledgement of a message within {COMMAND_TIMEOUT:g} s")
-        raise CommandExpired(
-            topic,
-            f"the broker did not acknowledge the message within {COMMAND_TIMEOUT:g} s: the command "
-            "may have been carried out",
-            was_sent=True,
-        ) from None
+        self._commands.acknowledged()
 
     async def run(self) -> None:
         """Stay connected until this is cancelled, and disconnect then; to be called once."""
@@ -394,7 +361,7 @@ class MqttConnection:
             self._log_outage(self._problem, is_refused=isinstance(error, BrokerRefused))
             return
         since = loop.time()
-        self._last_sign = since
+        self._commands.heard()
         self._reconnects += self._has_session
         self._has_session = True
         self._prepare(resumed=resumed)
@@ -476,7 +443,7 @@ class MqttConnection:
             self._update_soon()
 
     def _on_message(self, message: Message) -> None:
-        self._last_sign = asyncio.get_running_loop().time()
+        self._commands.heard()
         self._receiver.receive(message)
 
     def _set_connected(self) -> None:
@@ -526,6 +493,7 @@ class MqttConnection:
             with contextlib.suppress(BrokerError, TimeoutError):
                 async with asyncio.timeout(_END_TIMEOUT):
                     await self._broker.publish(self._will)
+        self._commands.close()
         await self._broker.close()
         await self._receiver.close()
 

@@ -18,6 +18,7 @@ _LARGEST: Final = 2**64 - 1
 """The range of the integers that a message of ESHET can have."""
 
 _decode: Final = msgspec.json.Decoder().decode
+_encode: Final = json.JSONEncoder(allow_nan=False).encode
 
 
 def parse(payload: bytes | str) -> Any:
@@ -51,7 +52,7 @@ def dump(value: object) -> bytes:
         NotAllowed: it can't be written as JSON.
     """
     try:
-        return json.dumps(value, allow_nan=False).encode()
+        return _encode(value).encode()
     except (RecursionError, TypeError, ValueError):
         raise NotAllowed(value, "what JSON can hold: texts, finite numbers, lists, maps") from None
 

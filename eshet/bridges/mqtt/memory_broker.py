@@ -361,11 +361,21 @@ class MemoryClient:
 
     async def publish(self, message: Message) -> None:
         """See `Broker.publish`."""
+        await self._publish(self._get(), message)
+
+    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
+        """See `Broker.publish_now`."""
+        link = self._link
+        return self._publish(link, message) if link is not None and link.is_open else None
+
+    def _publish(self, link: _Link, message: Message) -> asyncio.Future[None]:
         check_topic(message.topic)
-        if message.qos == AT_MOST_ONCE:
-            self._broker._do(self._get(), lambda: self._broker._route(message))
-        else:
-            await self._request(lambda: self._broker._route(message))
+        if message.qos != AT_MOST_ONCE:
+            return self._ask(link, lambda: self._broker._route(message))
+        self._broker._do(link, lambda: self._broker._route(message))
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sent.set_result(None)
+        return sent
 
     def acknowledge(self, message: Message) -> None:
         """See `Broker.acknowledge`.
@@ -400,7 +410,10 @@ class MemoryClient:
 
     async def _request(self, action: Callable[[], None]) -> None:
         """Send a request to the broker, and wait for its reply."""
-        link = self._get()
+        await self._ask(self._get(), action)
+
+    def _ask(self, link: _Link, action: Callable[[], None]) -> asyncio.Future[None]:
+        """Send a request to the broker, and return a future of its reply."""
         reply = link.reply()
 
         def act() -> None:
@@ -408,7 +421,7 @@ class MemoryClient:
             link.reply_soon(reply)
 
         self._broker._do(link, act)
-        await reply
+        return reply
 
 
 def _complete(reply: asyncio.Future[None]) -> None:

@@ -235,6 +235,10 @@ class PahoBroker:
         """See `Broker.publish`."""
         await self._get().publish(message)
 
+    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
+        """See `Broker.publish_now`."""
+        return None if self._connection is None else self._connection.publish_now(message)
+
     def acknowledge(self, message: Message) -> None:
         """See `Broker.acknowledge`."""
         if message.qos != AT_MOST_ONCE:

@@ -11,6 +11,7 @@ import select
 import socket
 import ssl
 import struct
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -107,9 +108,10 @@ class PahoConnection:
         self._check_handle: asyncio.TimerHandle | None = None
         self._received_at = 0.0
         self._sent_at = 0.0
-        self._slots = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._max_in_flight = _MAX_IN_FLIGHT
         self._replies: dict[int, asyncio.Future[Sequence[ReasonCode]]] = {}
-        self._acknowledgements: dict[int, asyncio.Future[None]] = {}
+        self._acknowledgements: dict[int, asyncio.Future[None]] = {}  # by number
+        self._waiting: deque[tuple[Message, asyncio.Future[None]]] = deque()  # to be sent
         self._written: list[asyncio.Future[None]] = []
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -236,8 +238,7 @@ class PahoConnection:
             return
         if reason.value < _FAILURE:
             maximum = getattr(properties, "ReceiveMaximum", _MAX_IN_FLIGHT)
-            if maximum < _MAX_IN_FLIGHT:
-                self._slots = asyncio.Semaphore(maximum)
+            self._max_in_flight = min(maximum, _MAX_IN_FLIGHT)
             self._is_accepted = True
             self._loop.call_soon(self._check)  # as it may have chosen another interval of pings
             self.accepted.set_result(flags.session_present)
@@ -286,25 +287,49 @@ class PahoConnection:
 
     async def publish(self, message: Message) -> None:
         """See `Broker.publish`."""
-        if message.qos == AT_MOST_ONCE:
-            self._start_publishing(message)
-            self._write()
-            if self._client.want_write() and not self.is_closed:
-                written: asyncio.Future[None] = self._loop.create_future()
-                self._written.append(written)
-                await written
+        sent = self.publish_now(message)
+        if sent is None:
+            self._check_open()
+            sent = self._loop.create_future()
+            self._waiting.append((message, sent))
+        await sent
+
+    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
+        """See `Broker.publish_now`."""
+        if self.is_closed or not self._is_accepted:
+            return None
+        if message.qos != AT_MOST_ONCE and (self._waiting or not self._has_slot()):
+            return None
+        sent: asyncio.Future[None] = self._loop.create_future()
+        self._send(message, sent)
+        return sent
+
+    def _has_slot(self) -> bool:
+        return len(self._acknowledgements) < self._max_in_flight
+
+    def _send_waiting(self) -> None:
+        while self._waiting and self._has_slot():
+            message, sent = self._waiting.popleft()
+            if not sent.done():  # otherwise its caller was cancelled
+                self._send(message, sent)
+
+    def _send(self, message: Message, sent: asyncio.Future[None]) -> None:
+        try:
+            number = self._start_publishing(message)
+        except Exception as error:
+            sent.set_exception(error)
             return
-        await self._slots.acquire()
-        if self.is_closed:
-            self._slots.release()  # for the next message that waits
-        self._check_open()
-        acknowledged = self._loop.create_future()
-        self._acknowledgements[self._start_publishing(message)] = acknowledged
+        if message.qos != AT_MOST_ONCE:
+            self._acknowledgements[number] = sent
         self._write()
-        await acknowledged
+        if message.qos != AT_MOST_ONCE or sent.done():
+            return
+        if self._client.want_write() and not self.is_closed:
+            self._written.append(sent)
+        else:
+            sent.set_result(None)
 
     def _start_publishing(self, message: Message) -> int:
-        self._check_open()
         properties = None
         if message.expires and self.protocol == MQTTProtocolVersion.MQTTv5:
             properties = _expiry(message.expires)
@@ -326,7 +351,8 @@ class PahoConnection:
         acknowledged = self._acknowledgements.pop(number, None)
         if acknowledged is None:
             return  # QoS 0
-        self._slots.release()
+        if self._waiting:
+            self._loop.call_soon(self._send_waiting)  # not in a callback of paho-mqtt
         if acknowledged.done():
             return
         if reason.value < _FAILURE:
@@ -413,13 +439,15 @@ class PahoConnection:
         self._on_socket_close()
         close_socket(self._client)
         error = ConnectionLost(loss.reason)
-        waiting: list[asyncio.Future[Any]] = [*self._replies.values(), *self._written]
-        waiting.extend(self._acknowledgements.values())
-        for future in waiting:
+        sent: list[asyncio.Future[Any]] = [*self._replies.values(), *self._written]
+        sent.extend(self._acknowledgements.values())
+        for future in sent:
             if not future.done():
                 future.set_exception(error)
-        for _ in self._acknowledgements:
-            self._slots.release()
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(NotConnected("not connected"))
         if self._is_accepted:
             self._on_lost(loss)
         elif not self.accepted.done():

@@ -364,8 +364,8 @@ class Zigbee2Mqtt:
 
     # --- to devices ---------------------------------------------------------------------------
 
-    async def _set(self, name: str, exposed: Exposed, value: object) -> None:
-        await self._send(name, {exposed.key: exposed.to_wire(value)})
+    def _set(self, name: str, exposed: Exposed, value: object) -> Awaitable[object]:
+        return self._send(name, {exposed.key: exposed.to_wire(value)})
 
     async def _do(self, name: str, exposed: Exposed, *arguments: object) -> None:
         choices = getattr(exposed.kind, "choices", ())
@@ -390,8 +390,8 @@ class Zigbee2Mqtt:
         sent = {key: settable[key].to_wire(value) for key, value in checked.items()}
         await known.published.send(checked, functools.partial(self._send, known.name, sent))
 
-    async def _send(self, name: str, values: Mapping[str, object]) -> None:
-        await self._connection.publish(f"{self._base}/{name}/set", dump(values))
+    def _send(self, name: str, values: Mapping[str, object]) -> Awaitable[object]:
+        return self._connection.publish(f"{self._base}/{name}/set", dump(values))
 
     def _ask_soon(self) -> None:
         if self._asking is None or self._asking.done():

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eshet.bridges.mqtt.broker import BrokerRefused, ConnectionLost, Message
-from eshet.bridges.mqtt.connection import CommandExpired, MqttConnection
+from eshet.bridges.mqtt.commands import CommandExpired
+from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.memory_broker import MemoryBroker
 from tests.conftest import Advance
 

@@ -12,7 +12,8 @@ import trustme
 
 from eshet.address import Address
 from eshet.bridges.mqtt.broker import AT_LEAST_ONCE, Message
-from eshet.bridges.mqtt.connection import CommandExpired, MqttConnection
+from eshet.bridges.mqtt.commands import CommandExpired
+from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.inbox import MAX_EVENTS
 from eshet.bridges.mqtt.paho_broker import Credentials, PahoBroker
 from tests.conftest import Advance
