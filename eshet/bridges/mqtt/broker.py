@@ -3,7 +3,6 @@
 Topics, filters and levels of quality of service (QoS) are those of MQTT 3.1.1 and 5.0.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -19,6 +18,7 @@ __all__ = [
     "Loss",
     "Message",
     "NotConnected",
+    "OnDone",
     "OnLost",
     "OnMessage",
 ]
@@ -85,6 +85,10 @@ OnMessage = Callable[[Message], object]
 
 OnLost = Callable[[Loss], object]
 """Called once when a connection was lost; not after `close`. Must not raise."""
+
+
+OnDone = Callable[[Exception | None], object]
+"""Called once when a published message was acknowledged, or with the error; must not raise."""
 
 
 class Broker(Protocol):
@@ -155,25 +159,21 @@ class Broker(Protocol):
         """
         ...
 
-    async def publish(self, message: Message) -> None:
-        """Publish a message, and return when the broker has acknowledged it.
+    def publish(self, message: Message, on_done: OnDone) -> bool:
+        """Send a message in this step.
 
-        With QoS 0, this returns when the operating system has accepted the message. If this is
-        cancelled before, the message is not sent.
-
-        Raises:
-            BrokerRefused: the broker refused the message.
-            ConnectionLost: see there.
-            NotConnected: see there.
-        """
-        ...
-
-    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
-        """Send a message in this step, without a task that waits for the acknowledgement.
+        Args:
+            message: to send.
+            on_done: called with None when the broker has acknowledged the message, or, with QoS 0,
+                when the operating system has accepted it; otherwise with the error, which is
+                `BrokerRefused` or `ConnectionLost`. It may be called before this returns.
 
         Returns:
-            A future that is done when the broker has acknowledged the message; its errors are those
-            of `publish`. None if the message can't be sent in this step: then use `publish`.
+            False if the message can't be sent in this step, as there is no connection or the broker
+            has too many messages to acknowledge; `on_done` is not called then.
+
+        Raises:
+            ValueError: the message is not valid.
         """
         ...
 

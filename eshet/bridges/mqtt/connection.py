@@ -28,9 +28,9 @@ from eshet.bridges.mqtt.broker import (
     Message,
     NotConnected,
 )
-from eshet.bridges.mqtt.commands import COMMAND_TIMEOUT, CommandExpired, SentCommands
 from eshet.bridges.mqtt.filters import check_filter, check_topic
 from eshet.bridges.mqtt.inbox import MAX_EVENTS
+from eshet.bridges.mqtt.outbox import COMMAND_TIMEOUT, Outbox
 from eshet.bridges.mqtt.receiver import (
     MAX_PAYLOAD,
     MAX_WAITING_BYTES,
@@ -157,14 +157,14 @@ class MqttConnection:
         self._refused: set[str] = set()  # filters with a logged refusal
         self._updating: asyncio.Task[None] | None = None
         self._has_session = False  # there was a connection, so the broker may have a session
-        self._connected = asyncio.Event()
+        self._is_connected = False
         self._problem = "not connected yet"
         self._outage_reported = False
         self._refusal_reported = False
         self._is_conflict = False  # the last connection was ended by a client with the same id
         self._on_connected: dict[object, Callable[[], object]] = {}
         self._on_lost: dict[object, Callable[[str], object]] = {}
-        self._commands = SentCommands(broker.abort)
+        self._outbox = Outbox(broker, lambda: self._problem)
         self._reconnects = 0
 
     def __str__(self) -> str:
@@ -178,7 +178,7 @@ class MqttConnection:
     @property
     def connected(self) -> bool:
         """Whether there is a connection, and all filters are subscribed."""
-        return self._connected.is_set()
+        return self._is_connected
 
     @property
     def problem(self) -> str:
@@ -297,40 +297,7 @@ class MqttConnection:
         check_topic(topic)
         expires = 0 if retained else int(COMMAND_TIMEOUT)
         message = Message(topic, payload, retained, qos, expires=expires)
-        if self.connected and self._updating is None:
-            sent = self._broker.publish_now(message)
-            if sent is not None:
-                self._commands.add(topic, sent)
-                return sent
-        return self._publish_later(message)
-
-    async def _publish_later(self, message: Message) -> None:
-        since = asyncio.get_running_loop().time()
-        deadline = since + COMMAND_TIMEOUT
-        was_sent = False
-        try:
-            async with asyncio.timeout_at(deadline):
-                while True:
-                    await self._connected.wait()
-                    if self._updating is not None:
-                        # The reply to a request must find its subscription.
-                        await asyncio.wait([self._updating])
-                        continue
-                    was_sent = True
-                    try:
-                        await self._broker.publish(message)
-                        break
-                    except NotConnected:
-                        was_sent = False
-                        await asyncio.sleep(0)  # until the loss is noticed here as well
-        except TimeoutError:
-            if was_sent:
-                raise self._commands.expired(message.topic, since) from None
-            problem = f"there was no connection for {COMMAND_TIMEOUT:g} s ({self._problem})"
-            raise CommandExpired(
-                message.topic, f"{problem}: the message was not sent", was_sent=False
-            ) from None
-        self._commands.acknowledged()
+        return self._outbox.put(message)
 
     async def run(self) -> None:
         """Stay connected until this is cancelled, and disconnect then; to be called once."""
@@ -361,7 +328,7 @@ class MqttConnection:
             self._log_outage(self._problem, is_refused=isinstance(error, BrokerRefused))
             return
         since = loop.time()
-        self._commands.heard()
+        self._outbox.heard()
         self._reconnects += self._has_session
         self._has_session = True
         self._prepare(resumed=resumed)
@@ -394,6 +361,7 @@ class MqttConnection:
 
     def _update_soon(self) -> None:
         if self.connected and self._updating is None:
+            self._outbox.pause()  # the reply to a request must find its subscription
             self._updating = asyncio.create_task(self._update_later())
 
     async def _update_later(self) -> None:
@@ -401,6 +369,8 @@ class MqttConnection:
             await self._update()
         finally:
             self._updating = None
+            if self.connected:
+                self._outbox.open()
 
     async def _update(self) -> bool:
         """Subscribe and unsubscribe pending filters; return False if the connection was lost."""
@@ -443,11 +413,12 @@ class MqttConnection:
             self._update_soon()
 
     def _on_message(self, message: Message) -> None:
-        self._commands.heard()
+        self._outbox.heard()
         self._receiver.receive(message)
 
     def _set_connected(self) -> None:
-        self._connected.set()
+        self._is_connected = True
+        self._outbox.open()
         self._log.log(
             logging.DEBUG if self._is_conflict else logging.INFO, "connected to %s", self._broker
         )
@@ -457,12 +428,13 @@ class MqttConnection:
     def _set_lost(self, problem: str) -> None:
         """Change to the state without a connection, in the step in which it was lost."""
         self._receiver.disconnected()
+        self._outbox.pause()
         self._problem = problem
         if self._updating is not None:
             self._updating.cancel()
         if not self.connected:
             return
-        self._connected.clear()
+        self._is_connected = False
         for callback in list(self._on_lost.values()):
             self._call(callback, problem)
 
@@ -488,12 +460,14 @@ class MqttConnection:
     async def _end(self) -> None:
         was_connected = self.connected
         self._set_lost("this connection was closed")
+        self._outbox.drop_waiting()
         if was_connected and self._will is not None:
             # The broker does not publish the will after a clean end.
+            self._outbox.open()
             with contextlib.suppress(BrokerError, TimeoutError):
                 async with asyncio.timeout(_END_TIMEOUT):
-                    await self._broker.publish(self._will)
-        self._commands.close()
+                    await self._outbox.put(self._will)
+        self._outbox.close()
         await self._broker.close()
         await self._receiver.close()
 

@@ -26,6 +26,7 @@ from eshet.bridges.mqtt.broker import (
     Loss,
     Message,
     NotConnected,
+    OnDone,
     OnLost,
     OnMessage,
 )
@@ -297,6 +298,7 @@ class _Link:
         for future in list(self._replies):
             if not future.done():
                 future.set_exception(ConnectionLost("the connection ended"))
+                future.exception()  # retrieved: its caller may be cancelled in the same step
 
 
 class MemoryClient:
@@ -359,23 +361,19 @@ class MemoryClient:
 
         await self._request(unsubscribe)
 
-    async def publish(self, message: Message) -> None:
+    def publish(self, message: Message, on_done: OnDone) -> bool:
         """See `Broker.publish`."""
-        await self._publish(self._get(), message)
-
-    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
-        """See `Broker.publish_now`."""
-        link = self._link
-        return self._publish(link, message) if link is not None and link.is_open else None
-
-    def _publish(self, link: _Link, message: Message) -> asyncio.Future[None]:
         check_topic(message.topic)
-        if message.qos != AT_MOST_ONCE:
-            return self._ask(link, lambda: self._broker._route(message))
-        self._broker._do(link, lambda: self._broker._route(message))
-        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        sent.set_result(None)
-        return sent
+        link = self._link
+        if link is None or not link.is_open:
+            return False
+        if message.qos == AT_MOST_ONCE:
+            self._broker._do(link, lambda: self._broker._route(message))
+            on_done(None)
+        else:
+            acknowledged = self._ask(link, lambda: self._broker._route(message))
+            acknowledged.add_done_callback(lambda done: on_done(_error_of(done)))
+        return True
 
     def acknowledge(self, message: Message) -> None:
         """See `Broker.acknowledge`.
@@ -422,6 +420,11 @@ class MemoryClient:
 
         self._broker._do(link, act)
         return reply
+
+
+def _error_of(done: asyncio.Future[None]) -> Exception | None:
+    error = done.exception()
+    return error if isinstance(error, Exception) else None
 
 
 def _complete(reply: asyncio.Future[None]) -> None:

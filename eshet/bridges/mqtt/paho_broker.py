@@ -22,6 +22,7 @@ from eshet.bridges.mqtt.broker import (
     BrokerRefused,
     Message,
     NotConnected,
+    OnDone,
     OnLost,
     OnMessage,
 )
@@ -231,13 +232,9 @@ class PahoBroker:
         """See `Broker.unsubscribe`."""
         await self._get().unsubscribe(filters)
 
-    async def publish(self, message: Message) -> None:
+    def publish(self, message: Message, on_done: OnDone) -> bool:
         """See `Broker.publish`."""
-        await self._get().publish(message)
-
-    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
-        """See `Broker.publish_now`."""
-        return None if self._connection is None else self._connection.publish_now(message)
+        return self._connection is not None and self._connection.publish(message, on_done)
 
     def acknowledge(self, message: Message) -> None:
         """See `Broker.acknowledge`."""

@@ -11,7 +11,6 @@ import select
 import socket
 import ssl
 import struct
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from eshet.bridges.mqtt.broker import (
     Loss,
     Message,
     NotConnected,
+    OnDone,
     OnLost,
     OnMessage,
 )
@@ -110,9 +110,8 @@ class PahoConnection:
         self._sent_at = 0.0
         self._max_in_flight = _MAX_IN_FLIGHT
         self._replies: dict[int, asyncio.Future[Sequence[ReasonCode]]] = {}
-        self._acknowledgements: dict[int, asyncio.Future[None]] = {}  # by number
-        self._waiting: deque[tuple[Message, asyncio.Future[None]]] = deque()  # to be sent
-        self._written: list[asyncio.Future[None]] = []
+        self._unacknowledged: dict[int, OnDone] = {}  # by number
+        self._written: list[OnDone] = []
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_paho_message
@@ -191,9 +190,8 @@ class PahoConnection:
         self._waits_writable = is_blocked
         if not is_blocked and self._written:
             written, self._written = self._written, []
-            for future in written:
-                if not future.done():
-                    future.set_result(None)
+            for on_done in written:
+                on_done(None)
 
     def _check(self) -> None:
         """Let paho-mqtt send a ping if one is due, and end a silent connection."""
@@ -285,49 +283,19 @@ class PahoConnection:
         """See `Broker.acknowledge`."""
         self._client.ack(message.number, message.qos)
 
-    async def publish(self, message: Message) -> None:
+    def publish(self, message: Message, on_done: OnDone) -> bool:
         """See `Broker.publish`."""
-        sent = self.publish_now(message)
-        if sent is None:
-            self._check_open()
-            sent = self._loop.create_future()
-            self._waiting.append((message, sent))
-        await sent
-
-    def publish_now(self, message: Message) -> asyncio.Future[None] | None:
-        """See `Broker.publish_now`."""
         if self.is_closed or not self._is_accepted:
-            return None
-        if message.qos != AT_MOST_ONCE and (self._waiting or not self._has_slot()):
-            return None
-        sent: asyncio.Future[None] = self._loop.create_future()
-        self._send(message, sent)
-        return sent
-
-    def _has_slot(self) -> bool:
-        return len(self._acknowledgements) < self._max_in_flight
-
-    def _send_waiting(self) -> None:
-        while self._waiting and self._has_slot():
-            message, sent = self._waiting.popleft()
-            if not sent.done():  # otherwise its caller was cancelled
-                self._send(message, sent)
-
-    def _send(self, message: Message, sent: asyncio.Future[None]) -> None:
-        try:
-            number = self._start_publishing(message)
-        except Exception as error:
-            sent.set_exception(error)
-            return
-        if message.qos != AT_MOST_ONCE:
-            self._acknowledgements[number] = sent
-        self._write()
-        if message.qos != AT_MOST_ONCE or sent.done():
-            return
-        if self._client.want_write() and not self.is_closed:
-            self._written.append(sent)
+            return False
+        if message.qos == AT_MOST_ONCE:
+            self._start_publishing(message)
+            self._written.append(on_done)
+        elif len(self._unacknowledged) < self._max_in_flight:
+            self._unacknowledged[self._start_publishing(message)] = on_done
         else:
-            sent.set_result(None)
+            return False
+        self._write()
+        return True
 
     def _start_publishing(self, message: Message) -> int:
         properties = None
@@ -348,17 +316,13 @@ class PahoConnection:
         reason: ReasonCode,
         _properties: object,
     ) -> None:
-        acknowledged = self._acknowledgements.pop(number, None)
-        if acknowledged is None:
+        on_done = self._unacknowledged.pop(number, None)
+        if on_done is None:
             return  # QoS 0
-        if self._waiting:
-            self._loop.call_soon(self._send_waiting)  # not in a callback of paho-mqtt
-        if acknowledged.done():
-            return
         if reason.value < _FAILURE:
-            acknowledged.set_result(None)
+            on_done(None)
         else:
-            acknowledged.set_exception(BrokerRefused(f"the broker refused the message: {reason}"))
+            on_done(BrokerRefused(f"the broker refused the message: {reason}"))
 
     async def subscribe(self, filters: Sequence[str]) -> Mapping[str, str]:
         """See `Broker.subscribe`."""
@@ -439,15 +403,14 @@ class PahoConnection:
         self._on_socket_close()
         close_socket(self._client)
         error = ConnectionLost(loss.reason)
-        sent: list[asyncio.Future[Any]] = [*self._replies.values(), *self._written]
-        sent.extend(self._acknowledgements.values())
-        for future in sent:
+        for future in self._replies.values():
             if not future.done():
                 future.set_exception(error)
-        while self._waiting:
-            _, future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(NotConnected("not connected"))
+                future.exception()  # retrieved: its caller may be cancelled in the same step
+        unsent, self._written = self._written, []
+        for on_done in (*unsent, *self._unacknowledged.values()):
+            on_done(error)
+        self._unacknowledged.clear()
         if self._is_accepted:
             self._on_lost(loss)
         elif not self.accepted.done():

@@ -22,6 +22,7 @@ from eshet.bridges.mqtt.broker import (
 )
 from eshet.bridges.mqtt.discovery.config import configs_in
 from eshet.bridges.mqtt.json_text import as_map, parse
+from eshet.bridges.mqtt.outbox import Outbox
 from eshet.bridges.settings import MqttSettings
 
 __all__ = ["RetainedCommand", "clear", "find_commands", "read_retained"]
@@ -94,11 +95,13 @@ async def clear(broker: Broker, commands: Iterable[RetainedCommand]) -> None:
         BridgeError: the broker can't be reached or refuses it, or the connection was lost.
     """
     await _connect(broker, broker.acknowledge, lambda _: None)
+    outbox = Outbox(broker, lambda: "the connection was lost")
+    outbox.open()
     try:
         for command in commands:
-            message = Message(command.topic, b"", retained=True, qos=AT_LEAST_ONCE)
-            await broker.publish(message)
+            await outbox.put(Message(command.topic, b"", retained=True, qos=AT_LEAST_ONCE))
     finally:
+        outbox.close()
         await broker.close()
 
 

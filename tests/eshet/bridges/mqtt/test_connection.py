@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from eshet.bridges.mqtt.broker import BrokerRefused, ConnectionLost, Message
-from eshet.bridges.mqtt.commands import CommandExpired
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.memory_broker import MemoryBroker
+from eshet.bridges.mqtt.outbox import CommandExpired
 from tests.conftest import Advance
 
 WILL = Message("bridge/state", b"offline", retained=True, qos=1)

@@ -14,6 +14,7 @@ from eshet.bridges.mqtt.broker import (
 )
 from eshet.bridges.mqtt.memory_broker import SESSION_EXPIRY, MemoryBroker
 from tests.conftest import Advance
+from tests.support.publishing import published
 
 WILL = Message("bridge/state", b"offline", retained=True, qos=1)
 
@@ -52,7 +53,7 @@ async def test_messages_are_routed_by_filters(
     await peer.client.subscribe(["lamps/+", "lamps/#"])
     broker.publish("lamps/1", b"on")
     broker.publish("doors/1", b"open")
-    await peer.client.publish(Message("lamps/2", b"off"))
+    await published(peer.client, Message("lamps/2", b"off"))
     await advance(0)
     assert [each.topic for each in peer.messages] == ["lamps/1", "lamps/2"]  # once each
     assert [each.topic for each in broker.published] == ["lamps/1", "doors/1", "lamps/2"]
@@ -125,8 +126,8 @@ async def test_a_command_that_expires_is_not_delivered_late(
     await lamp.connect()
     await lamp.client.subscribe(["lamp/set"])
     broker.cut("lamp")
-    await peer.client.publish(Message("lamp/set", b"on", qos=1, expires=5))
-    await peer.client.publish(Message("lamp/set", b"off", qos=1))
+    await published(peer.client, Message("lamp/set", b"on", qos=1, expires=5))
+    await published(peer.client, Message("lamp/set", b"off", qos=1))
     await advance(6)
     await lamp.connect(resume=True)
     await advance(0)
@@ -177,7 +178,7 @@ async def test_a_stopped_broker_fails_waiting_requests_and_refuses_connections(
     broker: MemoryBroker, peer: Peer, advance: Advance
 ) -> None:
     broker.pause()
-    waiting = asyncio.ensure_future(peer.client.publish(Message("a", b"", qos=1)))
+    waiting = asyncio.ensure_future(published(peer.client, Message("a", b"", qos=1)))
     await advance(100)
     assert not waiting.done()
     broker.stop("power cut")
@@ -185,7 +186,7 @@ async def test_a_stopped_broker_fails_waiting_requests_and_refuses_connections(
         await waiting
     assert peer.lost == [Loss("power cut")]
     with pytest.raises(NotConnected):
-        await peer.client.publish(Message("a", b""))
+        await published(peer.client, Message("a", b""))
     with pytest.raises(BrokerError, match="Connection refused"):
         await peer.connect()
     broker.start()
@@ -203,7 +204,7 @@ async def test_after_a_pause_requests_of_connected_clients_are_carried_out(
     broker.publish("a", b"1")
     sending = [
         asyncio.ensure_future(
-            each.client.publish(Message("a", each.client.client_id.encode(), qos=1))
+            published(each.client, Message("a", each.client.client_id.encode(), qos=1))
         )
         for each in (peer, gone)
     ]

@@ -20,10 +20,12 @@ from eshet.bridges.mqtt.broker import (
     Message,
     NotConnected,
 )
+from eshet.bridges.mqtt.outbox import Outbox
 from eshet.bridges.mqtt.paho_broker import CONNECT_TIMEOUT, Credentials, PahoBroker
 from eshet.bridges.settings import BrokerUrl, MqttSettings
 from tests.conftest import Advance
 from tests.support.mosquitto import Mosquitto, free_port, mosquitto
+from tests.support.publishing import published
 from tests.support.waiting import until
 
 WILL = Message("bridge/state", b"offline", retained=True, qos=AT_LEAST_ONCE)
@@ -65,19 +67,19 @@ async def test_messages_go_both_ways(broker: Mosquitto, qos: int) -> None:
         connected(broker.port, "lamps/+/set", client_id="lamp") as lamp,
         connected(broker.port, "lamps/#", client_id="house") as house,
     ):
-        await house.broker.publish(Message("lamps/1/set", b"on", qos=qos))
+        await published(house.broker, Message("lamps/1/set", b"on", qos=qos))
         message = await lamp.next()
         assert message[:4] == ("lamps/1/set", b"on", False, qos)
         lamp.broker.acknowledge(message)
 
         assert (await house.next()).topic == "lamps/1/set"
-        await lamp.broker.publish(Message("lamps/1", b"\xff\0", qos=qos))
+        await published(lamp.broker, Message("lamps/1", b"\xff\0", qos=qos))
         assert (await house.next())[:2] == ("lamps/1", b"\xff\0")
 
 
 async def test_a_retained_message_is_marked_for_later_subscribers(broker: Mosquitto) -> None:
     async with connected(broker.port, client_id="lamp") as lamp:
-        await lamp.broker.publish(Message("lamp", b"on", retained=True, qos=1))
+        await published(lamp.broker, Message("lamp", b"on", retained=True, qos=1))
     async with connected(broker.port, "lamp") as house:
         assert (await house.next())[:4] == ("lamp", b"on", True, 1)
 
@@ -86,7 +88,7 @@ async def test_a_filter_that_is_unsubscribed_receives_nothing_more(broker: Mosqu
     async with connected(broker.port, "a", "b") as peer:
         await peer.broker.unsubscribe(["a"])
         for topic in ("a", "b"):
-            await peer.broker.publish(Message(topic, b"", qos=1))
+            await published(peer.broker, Message(topic, b"", qos=1))
         assert (await peer.next()).topic == "b"
 
 
@@ -98,13 +100,15 @@ async def test_unacknowledged_messages_come_again_when_the_session_is_resumed(
         assert not await peer.connect()
         await peer.broker.subscribe(["bell"])
         for number in range(3):
-            await bell.broker.publish(Message("bell", b"%d" % number, qos=1))
+            await published(bell.broker, Message("bell", b"%d" % number, qos=1))
         received = [await peer.next() for _ in range(3)]
         peer.broker.acknowledge(received[0])
-        await peer.broker.publish(Message("other", b"", qos=1))  # so that the broker has read that
+        await published(
+            peer.broker, Message("other", b"", qos=1)
+        )  # so that the broker has read that
         peer.broker.abort("for a test")
         assert await peer.lost == Loss("for a test")
-        await bell.broker.publish(Message("bell", b"3", qos=1))
+        await published(bell.broker, Message("bell", b"3", qos=1))
 
         assert await peer.connect(resume=True)
         assert [(await peer.next()).payload for _ in range(3)] == [b"1", b"2", b"3"]
@@ -120,7 +124,7 @@ async def test_without_resume_the_broker_forgets_the_session(broker: Mosquitto) 
         await peer.broker.subscribe(["bell"])
         peer.broker.abort("for a test")
         assert not await peer.connect(resume=False)
-        await bell.broker.publish(Message("bell", b"", qos=1))
+        await published(bell.broker, Message("bell", b"", qos=1))
         await peer.broker.subscribe(["other"])
         assert peer.messages.empty()
         await peer.broker.close()
@@ -135,7 +139,7 @@ async def test_the_will_is_published_when_the_connection_is_lost(broker: Mosquit
 
         await peer.connect(WILL)
         await peer.broker.close()
-        await house.broker.publish(Message("bridge/state", b"the next", qos=1))
+        await published(house.broker, Message("bridge/state", b"the next", qos=1))
         assert (await house.next()).payload == b"the next"
 
 
@@ -143,7 +147,8 @@ async def test_a_killed_broker_ends_all_waiting_requests(broker: Mosquitto) -> N
     async with connected(broker.port) as peer:
         broker.freeze()
         waiting = [
-            asyncio.ensure_future(peer.broker.publish(Message("a", b"", qos=1))) for _ in range(50)
+            asyncio.ensure_future(published(peer.broker, Message("a", b"", qos=1)))
+            for _ in range(50)
         ]
         waiting.append(asyncio.ensure_future(peer.broker.unsubscribe(["a"])))
         await asyncio.sleep(0)
@@ -153,7 +158,7 @@ async def test_a_killed_broker_ends_all_waiting_requests(broker: Mosquitto) -> N
             with pytest.raises((ConnectionLost, NotConnected)):
                 await each
         with pytest.raises(NotConnected):
-            await peer.broker.publish(Message("a", b"", qos=0))
+            await published(peer.broker, Message("a", b"", qos=0))
         with pytest.raises(NotConnected):
             await peer.broker.subscribe(["a"])
         peer.broker.acknowledge(Message("a", b"", qos=1, number=1))
@@ -231,7 +236,7 @@ async def test_the_reason_of_a_broker_that_shuts_down_is_reported() -> None:
 async def test_user_and_password(tmp_path) -> None:
     with mosquitto(tmp_path / "m", users={"eva": "adam"}) as broker:
         async with connected(broker.port, credentials=lambda: Credentials("eva", "adam")) as peer:
-            await peer.broker.publish(Message("a", b"", qos=1))
+            await published(peer.broker, Message("a", b"", qos=1))
         for wrong in (None, Credentials("eva", "Adam"), Credentials("eva")):
             peer = Peer(broker.port, credentials=wrong and (lambda wrong=wrong: wrong))
             with pytest.raises(BrokerRefused, match="refused the connection: Not authorized"):
@@ -285,8 +290,9 @@ async def test_tls(tmp_path) -> None:
             assert str(peer.broker) == f"mqtts://localhost:{broker.port}"
             # Many in one record of TLS, where a selector sees nothing; and one in many records.
             payloads = [b"%d" % number for number in range(500)] + [b"x" * 200_000]
-            sending = [peer.broker.publish(Message("a", each, qos=1)) for each in payloads]
-            await asyncio.gather(*sending)
+            outbox = Outbox(peer.broker, str)
+            outbox.open()
+            await asyncio.gather(*[outbox.put(Message("a", each, qos=1)) for each in payloads])
             assert [(await peer.next()).payload for _ in payloads] == payloads
 
 
@@ -310,7 +316,7 @@ async def test_a_broker_with_another_certificate_is_not_trusted(tmp_path) -> Non
 async def test_payloads_of_any_size(broker: Mosquitto, size: int) -> None:
     async with connected(broker.port, "a") as peer:
         for qos in (0, 1):
-            await peer.broker.publish(Message("a", b"x" * size, qos=qos))
+            await published(peer.broker, Message("a", b"x" * size, qos=qos))
             assert len((await peer.next()).payload) == size
 
 
@@ -322,7 +328,7 @@ async def test_a_message_published_while_another_is_handled_is_sent(broker: Mosq
     def on_message(message: Message) -> None:
         if message.topic == "question":
             # As an eager task of Python 3.12 does.
-            sending = peer.publish(Message("answer", b""))
+            sending = published(peer, Message("answer", b""))
             with contextlib.suppress(StopIteration):
                 sending.send(None)
             sending.close()
@@ -331,7 +337,7 @@ async def test_a_message_published_while_another_is_handled_is_sent(broker: Mosq
 
     await peer.connect(on_message, print, None, resume=False)
     await peer.subscribe(["question", "answer"])
-    await peer.publish(Message("question", b""))
+    await published(peer, Message("question", b""))
     assert await answered == "answer"
     await peer.close()
 
@@ -406,7 +412,7 @@ async def test_a_broker_without_mqtt_5_is_connected_by_3_1_1(
 ) -> None:
     script = Script(lambda version: refusal if version == 5 else None, broker.port)
     async with script as port, connected(port, "a") as peer:
-        await peer.broker.publish(Message("a", b"1", qos=1, expires=5))
+        await published(peer.broker, Message("a", b"1", qos=1, expires=5))
         message = await peer.next()
         assert message[:4] == ("a", b"1", False, 1)
         peer.broker.acknowledge(message)

@@ -12,13 +12,14 @@ import trustme
 
 from eshet.address import Address
 from eshet.bridges.mqtt.broker import AT_LEAST_ONCE, Message
-from eshet.bridges.mqtt.commands import CommandExpired
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.inbox import MAX_EVENTS
+from eshet.bridges.mqtt.outbox import CommandExpired
 from eshet.bridges.mqtt.paho_broker import Credentials, PahoBroker
 from tests.conftest import Advance
 from tests.eshet.bridges.mqtt.test_paho_broker import connected, trusting
 from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.support.publishing import published
 from tests.support.waiting import until
 
 WILL = Message("bridge/state", b"offline", retained=True, qos=AT_LEAST_ONCE)
@@ -65,7 +66,7 @@ async def test_a_device_is_read_and_commanded(broker: Mosquitto, bridge: Bridge)
         command = await lamp.next()
         assert command[:4] == ("lamp/set", b"on", False, 1)
         lamp.broker.acknowledge(command)
-        await lamp.broker.publish(Message("lamp", b"on", retained=True, qos=1))
+        await published(lamp.broker, Message("lamp", b"on", retained=True, qos=1))
         assert (await bridge.messages.get()).payload == b"on"
 
 
@@ -122,13 +123,13 @@ async def test_messages_of_an_outage_come_later(
 ) -> None:
     bridge.connection.subscribe("bell", bridge.receive, events=True)
     async with connected(broker.port) as bell:
-        await bell.broker.publish(Message("bell", b"1", qos=1))
+        await published(bell.broker, Message("bell", b"1", qos=1))
         assert (await bridge.messages.get()).payload == b"1"
         bridge.connection._broker.abort("for a test")
-        await bell.broker.publish(Message("bell", b"2", qos=1))
+        await published(bell.broker, Message("bell", b"2", qos=1))
         await advance(1)
         await bridge.connects.get()
-        await bell.broker.publish(Message("bell", b"3", qos=1))
+        await published(bell.broker, Message("bell", b"3", qos=1))
         assert [(await bridge.messages.get()).payload for _ in range(2)] == [b"2", b"3"]
 
 
@@ -146,13 +147,13 @@ async def test_an_event_that_is_handled_while_the_connection_is_lost_is_handled_
     bridge.connection.subscribe("bell", handle, events=True)
     async with connected(broker.port) as bell:
         for payload in (b"1", b"2"):
-            await bell.broker.publish(Message("bell", payload, qos=1))
+            await published(bell.broker, Message("bell", payload, qos=1))
         await started.wait()
         bridge.connection._broker.abort("for a test")
         await advance(1)
         await bridge.connects.get()
         gate.set()
-        await bell.broker.publish(Message("bell", b"3", qos=1))
+        await published(bell.broker, Message("bell", b"3", qos=1))
         for _ in range(3):
             await bridge.messages.get()
     assert handled == [b"1", b"2", b"3"]
@@ -171,7 +172,9 @@ async def main():
     print("subscribed", flush=True)
     broker.acknowledge(await received.get())
     await received.get()
-    await broker.publish(await received.get())
+    done = asyncio.Event()
+    broker.publish(await received.get(), lambda _: done.set())
+    await done.wait()
     os.kill(os.getpid(), 9)
 
 asyncio.run(main())
@@ -190,7 +193,7 @@ async def test_unacknowledged_messages_of_a_killed_bridge_are_sent_again(
     assert await process.stdout.readline() == b"subscribed\n"
     async with connected(broker.port, client_id="bell") as bell:
         for number in range(3):
-            await bell.broker.publish(Message("bell", b"%d" % number, qos=1))
+            await published(bell.broker, Message("bell", b"%d" % number, qos=1))
         assert await process.wait() == -signal.SIGKILL
         messages: asyncio.Queue[Message] = asyncio.Queue()
         again = PahoBroker(Address("localhost", broker.port), client_id="bridge")
@@ -228,7 +231,7 @@ async def test_a_flood_while_handlers_are_slow(
         async def publish() -> None:
             for number in numbers:
                 topic = f"flood/{number % topics}"
-                await source.broker.publish(Message(topic, b"%d" % number, qos=1))
+                await published(source.broker, Message(topic, b"%d" % number, qos=1))
 
         await asyncio.gather(*(publish() for _ in range(20)))
         await until(lambda: bridge.connection.received == count, advance)
