@@ -101,6 +101,8 @@ class Scope:
         self.parent = parent
         self.root: Final[Scope] = self if parent is None else parent.root
         """The outermost scope: in a runner, that of the module."""
+        self.owns_tasks: bool = False
+        """At the root: whether the tasks that are started in its scopes end with them."""
         self.is_active: bool = False
         """Set at the root when code of its scopes may have run; see `note_activity`."""
         self.on_active: Callable[[Scope], object] | None = None

@@ -159,7 +159,8 @@ class Callback:
             result = self._in_context(self.function, *args)
             if type(result) in _VALUES or not _is_awaitable(result):
                 answer.reply(result)
-            elif type(result) is asyncio.Future:  # without a task, as bridges send many commands
+            elif type(result) is asyncio.Future and not self._in_context(_is_owning_tasks):
+                # Bridges answer thousands of sets with futures; a task for each would be slow.
                 self._in_context(self._reply_later, result, answer)
             else:
                 self._start(self._await_answer(result, answer))
@@ -239,6 +240,11 @@ class Callback:
 
     def _report(self, error: BaseException) -> None:
         self._in_context(report_error, error, self._doing)
+
+
+def _is_owning_tasks() -> bool:
+    scope = current_scope()
+    return scope is not None and scope.root.owns_tasks
 
 
 def _is_awaitable(value: Any) -> bool:

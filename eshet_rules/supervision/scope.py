@@ -39,6 +39,7 @@ class TaskScope(Scope):
         self._own_tasks: dict[asyncio.Task[Any], None] = {}
         self._all_tasks: dict[asyncio.Task[Any], None] = {}
         self._closing = False
+        self.owns_tasks = True
         self.own(self._cancel_tasks)
 
     async def close(

@@ -1,0 +1,73 @@
+"""Callbacks that answer later: coroutines, and futures, which need no task."""
+
+import asyncio
+
+import pytest
+
+from eshet import Client, ErrorValue
+from eshet.server import Server
+from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
+
+
+class Answers:
+    """The owner of an action, which answers with futures that the test completes."""
+
+    def __init__(self) -> None:
+        self.futures: list[asyncio.Future[object]] = []
+
+    def __call__(self) -> "asyncio.Future[object]":
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self.futures.append(future)
+        return future
+
+
+async def outcomes(calls: "list[asyncio.Future[object]]") -> list[object]:
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    return [each.value if isinstance(each, ErrorValue) else each for each in results]
+
+
+async def test_futures_are_answered_with_their_outcomes(advance, caplog) -> None:
+    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+        answers = Answers()
+        await owner.action_register("/a", answers)
+        calls = [asyncio.ensure_future(caller.action_call("/a")) for _ in range(4)]
+        await advance(0)
+        assert not any(each.done() for each in calls)
+        one, two, three, four = answers.futures
+        four.set_result(4)
+        three.cancel()
+        two.set_exception(ValueError("too hot"))
+        one.set_result(object())
+        await advance(0)
+        found = await outcomes(calls)
+    assert found[1:] == ["too hot", "cancelled", 4]
+    assert "object" in str(found[0])
+    errors = [each.exc_info[1] for each in caplog.records if each.message == "action of /a failed"]
+    assert "too hot" in [str(each) for each in errors]
+
+
+async def test_futures_are_cancelled_when_their_client_ends(advance) -> None:
+    async with Server() as server, Client(server=server) as caller:
+        answers = Answers()
+        async with Client(server=server) as owner:
+            await owner.action_register("/a", answers)
+            call = asyncio.ensure_future(caller.action_call("/a"))
+            await advance(0)
+        assert answers.futures[0].cancelled()
+        with pytest.raises(ErrorValue):
+            await call
+
+
+async def test_a_call_of_a_disposed_scope_is_answered(advance) -> None:
+    async with Server() as server, Client(server=server) as owner, Client(server=server) as caller:
+        answers = Answers()
+        scope = TaskScope("rule")
+        own_tasks_by_scope(asyncio.get_running_loop())
+        with scope.active():
+            await owner.action_register("/a", answers)
+        call = asyncio.ensure_future(caller.action_call("/a"))
+        await advance(0)
+        scope.dispose()
+        with pytest.raises(ErrorValue):
+            await call
+        assert answers.futures[0].cancelled()
