@@ -92,7 +92,7 @@ async def test_a_message_without_a_slot_was_not_sent(advance: Advance) -> None:
     first, second = put(outbox, "a"), put(outbox, "b")
     outbox.heard()
     await advance(COMMAND_TIMEOUT)
-    with pytest.raises(CommandExpired, match="publish a: .* may have been carried out"):
+    with pytest.raises(CommandExpired, match=r"publish a: .* may have been carried out"):
         first.result()
     with pytest.raises(CommandExpired, match=r"publish b: .* the message was not sent"):
         second.result()
@@ -147,7 +147,7 @@ async def test_unsent_messages_fail_at_the_end(advance: Advance) -> None:
 @pytest.mark.parametrize("seed", range(40))
 async def test_random_outages_and_slots(advance: Advance, seed: int) -> None:
     """Each message ends within its time, at most once, and messages are sent in order."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - not for secrets
     broker = Slots(chance.choice([1, 2, 20]))
     outbox = outbox_of(broker)
     loop = asyncio.get_running_loop()
