@@ -191,7 +191,7 @@ class Callback:
 
     def _reset_seen(self) -> None:
         if self._observer is not None:
-            self.seen = self._observer.first_visible(self._kind, self._path.encode())
+            self.seen = self._observer.first_visible()
 
     def _notify_input(self, observer: ClientObserver, cause: Cause | None, value: object) -> bool:
         """Notify the client's observer; return False if that disposed the callback's scope."""

@@ -5,9 +5,12 @@ echo of that output. If equal values were sent several times, the inputs are mat
 sending.
 """
 
+import operator
+from bisect import bisect_left
 from collections import deque
 from typing import Final
 
+from eshet import codec
 from eshet.cause import Cause
 
 __all__ = ["Correlator", "Echo", "Place"]
@@ -15,19 +18,26 @@ __all__ = ["Correlator", "Echo", "Place"]
 Place = tuple[str, bytes]
 """The kind of input that an output becomes, and its path."""
 
+_FIRST_OF_NUMBERS: Final = frozenset((*range(0x80), *range(0xCA, 0xD4), *range(0xE0, 0x100)))
+"""The first bytes of packed numbers (MessagePack specification, "Formats")."""
+
+_number_of: Final = operator.attrgetter("number")
+
 
 class Echo:
     """An output, which may come back as an input.
 
     Args:
-        value: a hash of the value, which may be long.
+        number: of the output, in the order of sending.
+        value: see `_comparable`.
         cause: the cause of the output.
         at: the loop's time of sending.
     """
 
-    __slots__ = ("at", "cause", "value")
+    __slots__ = ("at", "cause", "number", "value")
 
-    def __init__(self, value: int, cause: Cause, at: float) -> None:
+    def __init__(self, number: int, value: int, cause: Cause, at: float) -> None:
+        self.number: Final = number
         self.value: int | None = value
         self.cause: Final = cause
         self.at: Final = at
@@ -38,21 +48,17 @@ class Echo:
 
 
 class _Sent:
-    """The outputs to one place that are kept, numbered in order."""
+    """The outputs to one place that are kept."""
 
-    __slots__ = ("echoes", "first", "place")
+    __slots__ = ("echoes", "place")
 
-    def __init__(self, place: Place, first: int) -> None:
+    def __init__(self, place: Place) -> None:
         self.place: Final = place
-        self.first = first
         self.echoes: list[Echo] = []  # few: a list takes the least memory
 
 
 class Correlator:
     """The last outputs, by place.
-
-    Invariants: it keeps at most `max_count` outputs; the numbers of one place only increase, also
-    if the place was forgotten in between.
 
     Args:
         max_count: the maximum number of outputs.
@@ -60,11 +66,12 @@ class Correlator:
     """
 
     def __init__(self, max_count: int, max_age: float) -> None:
+        self.next_number: int = 0
+        """The number of the next output."""
         self._max_count = max_count
         self._max_age = max_age
         self._sent: dict[Place, _Sent] = {}
         self._places: deque[_Sent] = deque()  # that of each output, the oldest first
-        self._number = 0
 
     def add(self, place: Place, value: bytes, cause: Cause, now: float) -> Echo:
         """Record an output, and forget the oldest if there are too many.
@@ -77,17 +84,17 @@ class Correlator:
         """
         sent = self._sent.get(place)
         if sent is None:
-            sent = self._sent[place] = _Sent(place, self._number)
-        echo = Echo(hash(value), cause, now)
+            sent = self._sent[place] = _Sent(place)
+        echo = Echo(self.next_number, _comparable(value), cause, now)
         sent.echoes.append(echo)
-        self._number += 1
+        self.next_number += 1
         self._places.append(sent)
         if len(self._places) > self._max_count:
             self._forget(self._places.popleft())
         return echo
 
-    def find(self, place: Place, value: bytes, after: int, now: float) -> tuple[Cause | None, int]:
-        """Return the cause of the first matching output, and the number after it.
+    def find(self, place: Place, value: bytes, after: int, now: float) -> Echo | None:
+        """Return the first matching output.
 
         Args:
             place: where the input arrived.
@@ -97,22 +104,26 @@ class Correlator:
         """
         sent = self._sent.get(place)
         if sent is None:
-            return None, after
-        wanted, oldest = hash(value), now - self._max_age
-        for index in range(max(0, after - sent.first), len(sent.echoes)):
-            echo = sent.echoes[index]
+            return None
+        wanted, oldest, echoes = _comparable(value), now - self._max_age, sent.echoes
+        for index in range(bisect_left(echoes, after, key=_number_of), len(echoes)):
+            echo = echoes[index]
             if echo.value == wanted and echo.at >= oldest:
-                return echo.cause, sent.first + index + 1
-        return None, after
-
-    def end(self, place: Place) -> int:
-        """Return the number of the next output to a place."""
-        sent = self._sent.get(place)
-        return self._number if sent is None else sent.first + len(sent.echoes)
+                return echo
+        return None
 
     def _forget(self, sent: _Sent) -> None:
         """Forget the oldest output to a place."""
         del sent.echoes[0]
-        sent.first += 1
         if not sent.echoes:
             del self._sent[sent.place]
+
+
+def _comparable(value: bytes) -> int:
+    """Return a hash of a packed value, which is the same for 21 and 21.0.
+
+    Whoever sets 21 reads 21.0 from an owner with decimals.
+    """
+    if value and value[0] in _FIRST_OF_NUMBERS:
+        return hash(codec.unpack(value))
+    return hash(value)

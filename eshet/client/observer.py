@@ -4,7 +4,8 @@ A program that tracks causes attaches one `ClientObserver`, a subclass with hook
 of its clients. Without an observer, causes are not tracked, at no cost.
 
 Where an input is the effect of an output of one of these clients, its cause names the cause of the
-output as its parent; see `eshet.client.correlation`.
+output as its parent; see `eshet.client.correlation`. A state that shows the value to which it was
+set is such an effect, too: its owner may be a device.
 """
 
 import asyncio
@@ -114,13 +115,18 @@ class ClientObserver:
             value: packed; empty if there is none.
             target: its receiver.
         """
-        place, now = (kind, path), self.loop_time()
-        parent, target.seen = self._echoes.find(place, value, target.seen, now)
-        return Cause(kind, path.decode(), parent)
+        now = self.loop_time()
+        echo = self._echoes.find((kind, path), value, target.seen, now)
+        if echo is None and kind == "state":
+            echo = self._echoes.find(("set", path), value, target.seen, now)
+        if echo is None:
+            return Cause(kind, path.decode())
+        target.seen = echo.number + 1
+        return Cause(kind, path.decode(), echo.cause)
 
-    def first_visible(self, kind: str, path: bytes) -> int:
+    def first_visible(self) -> int:
         """Return the `seen` of a new receiver: no earlier output is a parent of its inputs."""
-        return self._echoes.end((kind, path))
+        return self._echoes.next_number
 
     def on_input(self, kind: str, path: str, value: object) -> None:
         """Handle an input, with its cause and in the context of the callback that receives it."""

@@ -155,7 +155,7 @@ class Registrar:
         if topic is None:
             topic = table[path] = Topic(path, code)
             if (observer := self._registrations.observer) is not None:
-                topic.seen = observer.first_visible(topic.kind, path)
+                topic.seen = observer.first_visible()
 
         subscription = Subscription(topic, callback, self._drop_if_unused, self._check_loop)
 

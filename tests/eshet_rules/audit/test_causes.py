@@ -535,11 +535,44 @@ async def test_where_one_rule_says_what_another_hears_the_chain_goes_on(house, w
     assert house.whole_chain(said) == expected
 
 
-async def test_what_another_program_does_in_between_is_not_known(house):
+@pytest.mark.parametrize(
+    ("shown", "after", "chain"),
+    [
+        (lambda n: n, 2, ["/out", "/bell"]),
+        (lambda n: float(n), 2, ["/out", "/bell"]),
+        (lambda n: n, 11, ["/out"]),
+        (lambda n: n + 1, 2, ["/out"]),
+    ],
+)
+async def test_a_device_that_soon_shows_what_it_was_set_to_shows_it_for_that(
+    house, shown, after, chain
+):
     house.folder.write(
         "first.py", TWO_RULES.format(first='await yarp.set_value("/out", bell)', second="pass")
     )
-    lamp = await house.viewer.state_register("/out", lambda n: lamp.changed(n))
+    was_set = []
+    lamp = await house.viewer.state_register("/out", was_set.append)
+    assert await house.update()
+    await house.viewer.event_emit("/bell", 1)
+    await house.advance(after)
+    await lamp.changed(shown(was_set[-1]))
+    await house.advance(0)
+    said = house.records(path="/end", event="output.published")[-1]
+    assert house.whole_chain(said) == chain
+    # A second change to the same value, such as by hand, has another cause.
+    await lamp.changed(0)
+    await lamp.changed(shown(was_set[-1]))
+    await house.advance(0)
+    said = house.records(path="/end", event="output.published")[-1]
+    assert house.whole_chain(said) == ["/out"]
+
+
+async def test_what_another_program_does_at_another_path_is_not_known(house):
+    house.folder.write(
+        "first.py", TWO_RULES.format(first='await yarp.set_value("/in", bell)', second="pass")
+    )
+    lamp = await house.viewer.state_register("/out")
+    await house.viewer.state_register("/in", lamp.changed)
     assert await house.update()
     await house.viewer.event_emit("/bell", 1)
     await house.advance(1)
