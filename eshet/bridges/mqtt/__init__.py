@@ -13,7 +13,8 @@
     publishing       publishes chosen nodes of the server on the broker
     retained         finds retained commands, which the broker sends at each subscription
     json_text        JSON in messages
-    connection       keeps a bridge connected: backoff, subscriptions, commands that expire
+    connection       keeps a bridge connected: backoff, subscriptions
+    outbox           the messages to be sent, in order, and those that are not acknowledged yet
     receiver         passes messages to the handlers of subscriptions, in turns
     inbox            queues of messages for handlers, and the order of acknowledgements
     paho_broker      a real broker, through paho-mqtt
