@@ -17,7 +17,10 @@ CLOSED_BY_PEER: Final = "the peer closed it"
 
 
 class Connector(Protocol):
-    """A target to connect to: the address of a server, or a server in this process."""
+    """A target to connect to: the address of a server, or a server in this process.
+
+    One whose attribute `is_in_process` is true is not pinged, as nothing is lost without notice.
+    """
 
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]

@@ -341,8 +341,9 @@ class ConnectionManager:
         tries = Backoff()
         while True:
             await asyncio.sleep(tries.next_delay())
+            timeouts = None if getattr(self.server, "is_in_process", False) else self._timeouts
             session = ClientSession(
-                self.client_id, self._timeouts, self._handlers, self.receiver, self._on_lost
+                self.client_id, timeouts, self._handlers, self.receiver, self._on_lost
             )
             try:
                 await self.server.connect(lambda: session.connection)  # noqa: B023 - called now

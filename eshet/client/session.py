@@ -161,7 +161,7 @@ class ClientSession:
 
     Args:
         client_id: packed; None to have the server allocate one.
-        timeouts: how long each side waits for the other.
+        timeouts: see `ClientProtocol`.
         handlers: handlers of all messages, by code; `REPLIES` and those of other messages.
         receiver: of the client; passes each message to its handler, now or in a later turn.
         on_lost: called once, with the reason, when the connection has ended.
@@ -170,7 +170,7 @@ class ClientSession:
     def __init__(
         self,
         client_id: bytes | None,
-        timeouts: TimeoutConfig,
+        timeouts: TimeoutConfig | None,
         handlers: "Mapping[int, Handler]",
         receiver: Receiver,
         on_lost: Callable[[str], None],

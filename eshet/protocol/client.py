@@ -31,23 +31,25 @@ class ClientProtocol(ProtocolSide, Generic[T]):
 
     Args:
         client_id: packed; None to have the server allocate one.
-        timeouts: how long each side waits for the other.
+        timeouts: how long each side waits for the other; None for a connection that can't be lost
+            without notice: then there are no pings.
         now: the time.
     """
 
     WATCHED = frozenset({HelloAccepted.code, HelloAllocated.code})
 
-    def __init__(self, client_id: bytes | None, timeouts: TimeoutConfig, now: float) -> None:
+    def __init__(self, client_id: bytes | None, timeouts: TimeoutConfig | None, now: float) -> None:
         super().__init__(now)
         self.client_id = client_id
         self.requests: Requests[T | None] = Requests()
         """The pending requests, each with the caller's data; None for a ping."""
         self._timeouts = timeouts
-        self._answer_due: float | None = now + timeouts.ping_timeout
+        self._answer_due: float | None = None if timeouts is None else now + timeouts.ping_timeout
+        server_timeout = 0 if timeouts is None else timeouts.server_timeout
         if client_id is None:
-            hello = pack(Hello(PROTOCOL_VERSION, timeouts.server_timeout))
+            hello = pack(Hello(PROTOCOL_VERSION, server_timeout))
         else:
-            hello = pack(HelloId(PROTOCOL_VERSION, timeouts.server_timeout, client_id))
+            hello = pack(HelloId(PROTOCOL_VERSION, server_timeout, client_id))
         self.send(frame(hello))
 
     def accept(self, payload: bytes) -> bool:
@@ -69,15 +71,18 @@ class ClientProtocol(ProtocolSide, Generic[T]):
         """Record that a ping was answered."""
         self._answer_due = None
 
-    def next_deadline(self) -> float:
+    def next_deadline(self) -> float | None:
         """Return when to ping, or when the answer to the last ping or the hello is overdue."""
+        if self._timeouts is None:
+            return None
         if self._answer_due is not None:
             return self._answer_due
         return self.last_sent + self._timeouts.idle_ping
 
     def handle_deadline(self, now: float) -> None:
         """Send a ping, or close the connection if the server did not answer."""
-        if now < self.next_deadline():
+        deadline = self.next_deadline()
+        if self._timeouts is None or deadline is None or now < deadline:
             return
         if self._answer_due is not None:
             request = "ping" if self.greeted else "hello"

@@ -51,6 +51,9 @@ class Server:
         logger: for errors of clients.
     """
 
+    is_in_process: Final = True
+    """See `eshet.connection.Connector`."""
+
     def __init__(self, *, limits: Limits | None = None, logger: logging.Logger = _log) -> None:
         self.limits: Final[Limits] = limits or Limits()
         self._loop = asyncio.get_running_loop()
