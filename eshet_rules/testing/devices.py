@@ -1,0 +1,111 @@
+"""Simulated devices: a state or an action whose behaviour a test decides."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from eshet.client import Client
+from eshet.unknown import Unknown
+
+__all__ = ["Device", "DeviceFailure", "SimulatedAction"]
+
+
+class DeviceFailure(Exception):
+    """A simulated device does not do what it is told, as the test wants."""
+
+
+class _Obedient:
+    """What a state and an action have in common: they can fail, and take their time.
+
+    Args:
+        path: of the node.
+        fails: how many of the next requests fail.
+        delay: seconds until a request is answered.
+    """
+
+    def __init__(self, path: str, fails: int, delay: float) -> None:
+        self.path = path
+        self.fails = fails
+        """How many of the next requests fail."""
+        self.delay = delay
+        """Seconds until a request is answered."""
+        self.is_offline: bool = False
+        """Whether each request fails."""
+
+    async def _obey(self) -> None:
+        if self.is_offline:
+            raise DeviceFailure(f"{self.path} is offline")
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if self.fails > 0:
+            self.fails -= 1
+            raise DeviceFailure(f"{self.path} fails, as the test wants")
+
+
+class Device(_Obedient):
+    """A state that shows what it was set to, such as a lamp; made by `House.device`."""
+
+    def __init__(
+        self, path: str, initial: object, *, settable: bool, fails: int, delay: float
+    ) -> None:
+        super().__init__(path, fails, delay)
+        self.value: object = initial
+        """The present value; `Unknown` while it is not known."""
+        self.sets: list[Any] = []
+        """The values to which it was set, by rules and by the test, also those that failed."""
+        self._settable = settable
+        self._client: Client
+
+    async def register(self, client: Client) -> None:
+        """Register the state, and show the first value."""
+        self._client = client
+        await client.state_register(self.path, self._set if self._settable else None)
+        await self._show()
+
+    async def report(self, value: object) -> None:
+        """Show a value, as when a person uses the device, or as a sensor does."""
+        self.value = value
+        await self._show()
+
+    async def offline(self) -> None:
+        """Become unknown, and fail each request until `online` is called."""
+        self.is_offline = True
+        await self._show()
+
+    async def online(self) -> None:
+        """Show the last value again, and obey again."""
+        self.is_offline = False
+        await self._show()
+
+    async def _set(self, value: object) -> None:
+        self.sets.append(value)
+        await self._obey()
+        await self.report(value)
+
+    async def _show(self) -> None:
+        if self.is_offline or self.value is Unknown:
+            await self._client.state_unknown(self.path)
+        else:
+            await self._client.state_changed(self.path, self.value)
+
+
+class SimulatedAction(_Obedient):
+    """An action that records its calls; made by `House.action`."""
+
+    def __init__(
+        self, path: str, answer: object | Callable[..., Any], *, fails: int, delay: float
+    ) -> None:
+        super().__init__(path, fails, delay)
+        self.calls: list[list[Any]] = []
+        """The arguments of all calls, also of those that failed."""
+        self._answer = answer
+
+    async def register(self, client: Client) -> None:
+        """Register the action."""
+        await client.action_register(self.path, self._call)
+
+    async def _call(self, *arguments: Any) -> object:
+        self.calls.append(list(arguments))
+        await self._obey()
+        answer = self._answer(*arguments) if callable(self._answer) else self._answer
+        return await answer if isinstance(answer, Awaitable) else answer

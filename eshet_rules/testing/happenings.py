@@ -1,0 +1,139 @@
+"""What has happened in a house: inputs and outputs of rules, and the messages of the log."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eshet.text import safe_repr
+from eshet.unknown import Unknown
+from eshet_rules.audit.recorder import LEVELS, Recorder
+from eshet_rules.audit.records import ActionCalled, Input, Output, StatePublished, ValueSet
+
+__all__ = ["Happening", "Happenings"]
+
+_VERBS: Final = {
+    "output.set": "sets",
+    "output.called": "calls",
+    "output.emitted": "emits",
+    "output.published": "shows",
+}
+_QUIET: Final = frozenset({"connection.opened", "connection.closed"})
+_HIDDEN: Final = frozenset(
+    {"time", "level", "event", "rule", "module", "version", "cause", "parent", "trigger"}
+)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A record of a house.
+
+    Args:
+        at: seconds since the start of the test.
+        clock: the virtual time of day.
+        record: a record of the audit trail (see `eshet_rules.audit.records`), or the fields of a
+            message of the log.
+    """
+
+    at: float
+    clock: str
+    record: Any
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error that the log would show."""
+        level = self.record["level"] if isinstance(self.record, Mapping) else self.record.level
+        return LEVELS.get(level, 0) >= LEVELS["error"]
+
+    def __str__(self) -> str:
+        return f"{self.clock}  {_line(self.record)}"
+
+
+class Happenings(Recorder):
+    """Keeps all records in memory, in order.
+
+    Args:
+        time: returns the time of the loop.
+        clock: returns the virtual time of day as text.
+    """
+
+    def __init__(self, time: Callable[[], float], clock: Callable[[], str]) -> None:
+        super().__init__()
+        self.all: Final[list[Happening]] = []
+        self._time = time
+        self._clock = clock
+
+    @property
+    def wants_debug(self) -> bool:
+        """See `Recorder`: all of them."""
+        return True
+
+    def record(self, record: Any, *, at_once: bool = False) -> None:
+        """See `Recorder`."""
+        self.all.append(Happening(self._time(), self._clock(), record))
+
+    def keep(self, record: Mapping[str, Any]) -> None:
+        """See `Recorder`."""
+        self.record(dict(record))
+
+    def outputs(self, kind: type[Output], path: str) -> Iterator[tuple[float, Any]]:
+        """Iterate over the outputs of a kind to a path, with their times."""
+        for each in self.all:
+            record = each.record
+            if isinstance(record, kind) and record.path == path and record.outcome != "skipped":
+                yield each.at, record
+
+    def sets(self, path: str) -> list[Any]:
+        """Return the values to which rules have set a path."""
+        return [record.value for _, record in self.outputs(ValueSet, path)]
+
+    def calls(self, path: str) -> list[list[Any]]:
+        """Return the arguments of all calls of an action by rules."""
+        return [record.value for _, record in self.outputs(ActionCalled, path)]
+
+    def published(self, path: str) -> list[tuple[float, Any]]:
+        """Return the values of a state, with the times of their changes."""
+        return [
+            (at, Unknown if record.unknown else record.value)
+            for at, record in self.outputs(StatePublished, path)
+        ]
+
+
+def _line(record: Any) -> str:
+    """Return what happened as one line of text."""
+    if isinstance(record, Input):
+        value = Unknown if record.unknown else record.value
+        return f"{_who(record.rule)}gets {record.kind} {record.path} = {_short(value)}"
+    if isinstance(record, Output):
+        return _output_line(record)
+    fields = record if isinstance(record, Mapping) else _fields(record)
+    who = fields.get("rule") or fields.get("module")
+    rest = ", ".join(
+        f"{name}={_short(value)}"
+        for name, value in fields.items()
+        if name not in _HIDDEN and name != "traceback" and value is not None
+    )
+    return f"{_who(who)}{fields['event']}{': ' if rest else ''}{rest}"
+
+
+def _output_line(record: Any) -> str:
+    value = Unknown if getattr(record, "unknown", False) else record.value
+    line = f"{_who(record.rule)}{_VERBS[record.event]} {record.path} = {_short(value)}"
+    if record.outcome == "skipped":
+        line += f" (not sent: {record.why})"
+    elif record.outcome != "done":
+        line += f" ({record.outcome}: {record.error})" if record.error else f" ({record.outcome})"
+    if record.trigger:
+        line += f", because of {record.trigger}"
+    return line
+
+
+def _who(rule: object) -> str:
+    return f"{rule} " if isinstance(rule, str) else ""
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def _short(value: object) -> str:
+    return safe_repr(value, 100)

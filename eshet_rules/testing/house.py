@@ -1,0 +1,436 @@
+"""A house for tests of rules: a server, devices and the rules themselves, in virtual time.
+
+    async def test_the_light_goes_off_after_two_minutes(house):
+        await house.load("hall.py")
+        await house.emit("/hall/motion")
+        await house.advance(minutes=2)
+        assert house.history("/hall/light") == [(0, False), (0, True), (120, False)]
+
+Nothing leaves the process, and the clock moves only in `advance`. The rules run as in the runner:
+supervised, reloaded with their state, and observed; `timeline` tells what has happened.
+"""
+
+import asyncio
+import contextlib
+import functools
+import io
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self, TypeVar
+from zoneinfo import ZoneInfo
+
+from eshet.client import Client
+from eshet.exceptions import ErrorValue, PathTaken
+from eshet.server import Server
+from eshet.unknown import Unknown
+from eshet_rules.audit.actor import Actor, use_actor
+from eshet_rules.audit.observer import RecordingObserver
+from eshet_rules.exceptions import RulesError
+from eshet_rules.logs import make_logger
+from eshet_rules.reload.module_instance import LONG_SET_UP_TIME
+from eshet_rules.rule import Rule
+from eshet_rules.supervision.scope import own_tasks_by_scope
+from eshet_rules.testing.devices import Device, SimulatedAction
+from eshet_rules.testing.happenings import Happenings
+from eshet_rules.testing.rules_under_test import (
+    FunctionsUnderTest,
+    ModulesUnderTest,
+    literal_texts,
+)
+from eshet_rules.testing.virtual_time import VirtualLoop
+
+__all__ = ["House", "NotSetUp", "Notification"]
+
+_T = TypeVar("_T")
+
+_NOTIFY: Final = re.compile(r"/notify/\w+")
+
+
+class NotSetUp(RulesError):
+    """A rule of a test could not be loaded or set up.
+
+    Args:
+        what: the file or the function.
+        errors: what went wrong.
+    """
+
+    def __init__(self, what: str, errors: Sequence[str]) -> None:
+        self.what = what
+        self.errors = list(errors)
+        super().__init__("\n".join([f"{what} could not be set up:", *self.errors]))
+
+
+class Notification(NamedTuple):
+    """A notification that a rule has sent.
+
+    Args:
+        name: of the receiver: the last part of `/notify/NAME`.
+        message: the text.
+        title: its title; empty if there is none.
+        level: `"info"`, `"success"`, `"warning"` or `"error"`.
+    """
+
+    name: str
+    message: Any
+    title: Any = ""
+    level: Any = "info"
+
+
+class House:
+    """A house in virtual time; the fixture `house` of the pytest plugin is one.
+
+    Its `async` methods must be awaited in its own event loop: a test that is an `async def` and has
+    the fixture `house` runs there; elsewhere, pass a coroutine to `run`.
+
+    Args:
+        folders: where `load` looks for files: in each folder, and in those above it.
+        start: the wall clock at the start. The local time zone is UTC until `at` sets another one.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path] = (),
+        start: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    ) -> None:
+        self._folders = [Path.cwd(), *folders][::-1]
+        self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(start))
+        self.errors: Final[list[str]] = []
+        """The errors of rules so far. A test fails at its end unless it has cleared this list."""
+        self.notifications: Final[list[Notification]] = []
+        """The notifications that rules have sent by `/notify/NAME`."""
+        self._zone: tzinfo = UTC
+        self._exits = contextlib.ExitStack()
+        self._modules: dict[Path, ModulesUnderTest] = {}
+        self._to_register: list[Device | SimulatedAction] = []
+        self._notifiers: set[str] = set()
+        self._checked = 0  # happenings that were searched for errors
+
+    def __enter__(self) -> Self:
+        self._exits.enter_context(_local_zone("UTC"))
+        self._exits.enter_context(self._runner)
+        self.loop: VirtualLoop = self._runner.get_loop()  # type: ignore[assignment]
+        self.happenings = Happenings(self.loop.time, self._clock)
+        self.run(self._begin())
+        self._exits.callback(lambda: self.run(self._end()))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._exits.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine in the event loop of the house, from a test that is a plain function."""
+        return self._runner.run(coroutine)
+
+    async def _begin(self) -> None:
+        own_tasks_by_scope(self.loop)
+        self._log = make_logger(io.StringIO(), recorder=self.happenings)
+        self._observer = RecordingObserver(self.happenings)
+        self.server = Server()
+        self.client = self._make_client("")
+        await self.client.wait_for_connection()
+        self._functions = FunctionsUnderTest(self._make_client, self._log)
+
+    async def _end(self) -> None:
+        for each in self._modules.values():
+            await self._finish(each.close())
+        await self._finish(self._functions.close())
+        await self.client.close()
+        await self.server.close()
+
+    def _make_client(self, module: str) -> Client:
+        with use_actor(Actor(module=module or None)):
+            client = Client(server=self.server, client_id=f"test/{module}")
+        client.attach(self._observer)
+        return client
+
+    # --- time ---------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Seconds since the start of the test, as in `history`."""
+        return self.loop.time()
+
+    @property
+    def now(self) -> datetime:
+        """The virtual wall clock, in the time zone of `at`."""
+        return datetime.fromtimestamp(self.loop.wall_time(), self._zone)
+
+    def at(self, when: str | datetime, tz: str = "") -> None:
+        """Set the wall clock, and the local time zone; timers that are running do not move.
+
+        Args:
+            when: such as `"2026-03-29 01:30"`; without a zone, it is local time.
+            tz: the local time zone for the rest of the test, such as `"Europe/Berlin"`.
+        """
+        if tz:
+            self._zone = ZoneInfo(tz)
+            self._exits.enter_context(_local_zone(tz))
+        moment = datetime.fromisoformat(when) if isinstance(when, str) else when
+        self.loop.set_wall_time(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
+
+    async def advance(
+        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> None:
+        """Let time pass; return when everything that was due has happened and has settled."""
+        await self._register()
+        await self.loop.advance(seconds + 60 * minutes + 3600 * hours + 86400 * days)
+        self._find_errors()
+
+    async def settle(self) -> None:
+        """Let everything happen that takes no time."""
+        await self.advance(0)
+
+    # --- rules --------------------------------------------------------------------------------
+
+    async def load(self, *files: str | Path, **parameters: Any) -> None:
+        """Load modules of a rules folder, and set up their rules.
+
+        A rule whose function does not return takes a second until it counts as set up.
+
+        Args:
+            files: such as `"hall.py"` or `"upstairs/bath.py"`, relative to the folder of the test
+                or to one above it.
+            parameters: which the rules get as `config`, in addition to those of `eshet-rules.toml`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            NotSetUp: a module can't be imported, or a rule can't be set up.
+        """
+        for file in files:
+            modules, name = self._find(file)
+            modules.choose(name, parameters, None)
+        for modules in self._modules.values():
+            await self._provide_notifiers(modules.texts())
+        await self._set_up(", ".join(map(str, files)), self._update)
+
+    async def reload(self, file: str | Path, source: str | None = None) -> None:
+        """Reload a module as the runner does when its file is saved: its rules keep their state.
+
+        Args:
+            file: see `load`.
+            source: the new text of the file, which is not written; by default the present content.
+
+        Raises:
+            NotSetUp: the new version can't be used; the old one is still running.
+        """
+        modules, name = self._find(file)
+        modules.choose(name, {}, source)
+        modules.renew(name)
+        await self._provide_notifiers(modules.texts())
+        await self._set_up(str(file), self._update)
+
+    async def rule(
+        self, function: Rule | Mapping[Any, Rule] | Callable[..., Any], /, **parameters: Any
+    ) -> None:
+        """Set up a rule that is defined in the test, or all rules of a `rule.each`.
+
+        Args:
+            function: a rule, rules by their arguments, or an `async def` function.
+            parameters: which the rule gets as `config`.
+
+        Raises:
+            NotSetUp: it can't be set up.
+        """
+        if isinstance(function, Mapping):
+            for each in function.values():
+                await self.rule(each, **parameters)
+            return
+        rule = function if isinstance(function, Rule) else Rule(function.__name__, function)
+        code = getattr(rule.function, "__code__", None)
+        await self._provide_notifiers(literal_texts(code) if code is not None else ())
+        await self._set_up(rule.name, lambda: self._functions.start(rule, parameters))
+
+    async def restart(self) -> None:
+        """End all rules and start them again, with the state that a new runner would find.
+
+        Raises:
+            NotSetUp: a rule can't be set up again.
+        """
+
+        async def restart() -> bool:
+            restarted = [await each.restart() for each in self._modules.values()]
+            return all([*restarted, await self._functions.restart()])
+
+        await self._set_up("a rule", restart)
+
+    async def _update(self) -> bool:
+        return all([await each.update() for each in self._modules.values()])
+
+    async def _set_up(self, what: str, start: Callable[[], Awaitable[bool]]) -> None:
+        await self._register()
+        known = len(self.errors)
+        if not await self._finish(start()):
+            self._find_errors()
+            errors, self.errors[known:] = self.errors[known:], []
+            raise NotSetUp(what, errors)
+        await self.settle()
+
+    async def _finish(self, doing: Awaitable[_T]) -> _T:
+        """Await something that may need time to pass, such as a rule that does not return."""
+        task = asyncio.ensure_future(doing)
+        await self.loop.advance(0)
+        waited = 0
+        while not task.done() and waited < 2 * LONG_SET_UP_TIME:
+            await self.loop.advance(1)
+            waited += 1
+        return await task
+
+    def _find(self, file: str | Path) -> tuple[ModulesUnderTest, str]:
+        """Return the modules of the folder of a file, and the name of its module."""
+        relative = Path(file)
+        for start in self._folders:
+            for folder in (start, *start.parents):
+                if (folder / relative).is_file():
+                    root = folder if not relative.is_absolute() else relative.parent
+                    name = ".".join((folder / relative).relative_to(root).with_suffix("").parts)
+                    if root not in self._modules:
+                        self._modules[root] = ModulesUnderTest(root, self._make_client, self._log)
+                    return self._modules[root], name.removesuffix(".__init__")
+        where = ", ".join(str(each) for each in self._folders)
+        raise FileNotFoundError(f"there is no {relative} in {where}, or in a folder above")
+
+    async def _provide_notifiers(self, texts: Iterable[str]) -> None:
+        """Register the actions of notifications that the source of rules names."""
+        for path in {match[0] for text in texts for match in _NOTIFY.finditer(text)}:
+            if path not in self._notifiers:
+                self._notifiers.add(path)
+                name = path.rpartition("/")[2]
+                self.action(path, functools.partial(self._on_notification, name))
+
+    def _on_notification(self, name: str, *given: Any) -> None:
+        self.notifications.append(Notification(name, *given))
+
+    # --- devices and people -------------------------------------------------------------------
+
+    def device(
+        self,
+        path: str,
+        initial: object = Unknown,
+        *,
+        settable: bool = True,
+        fails: int = 0,
+        delay: float = 0,
+    ) -> Device:
+        """Provide a state that shows what it was set to, such as a lamp.
+
+        Args:
+            path: of the state.
+            initial: its value; it may be unknown at first.
+            settable: whether it can be set; a sensor can't.
+            fails: how many of the first sets fail.
+            delay: seconds until a set is answered, and shown.
+        """
+        device = Device(path, initial, settable=settable, fails=fails, delay=delay)
+        self._to_register.append(device)
+        return device
+
+    def action(
+        self, path: str, answer: Any = None, *, fails: int = 0, delay: float = 0
+    ) -> SimulatedAction:
+        """Provide an action that records its calls.
+
+        Args:
+            path: of the action.
+            answer: the result of each call, or a function of the arguments.
+            fails: how many of the first calls fail.
+            delay: seconds until a call is answered.
+        """
+        action = SimulatedAction(path, answer, fails=fails, delay=delay)
+        self._to_register.append(action)
+        return action
+
+    async def emit(self, path: str, payload: object = None) -> None:
+        """Emit an event, as a button or a motion sensor does; it is registered if necessary."""
+        await self._register()
+        with contextlib.suppress(PathTaken):
+            await self.client.event_register(path)
+        await self.client.event_emit(path, payload)
+        await self.settle()
+
+    async def set(self, path: str, value: object) -> None:
+        """Set a state or a property, as a person does."""
+        await self._register()
+        await self._finish(self.client.set(path, value))
+        await self.settle()
+
+    async def call(self, path: str, *arguments: object) -> Any:
+        """Call an action, and return its result."""
+        await self._register()
+        result = await self._finish(self.client.action_call(path, *arguments))
+        await self.settle()
+        return result
+
+    async def get(self, path: str) -> Any:
+        """Return the value of a state or property; `Unknown` if it has none or does not exist."""
+        await self._register()
+        try:
+            return await self.client.get(path)
+        except ErrorValue:
+            return Unknown
+
+    async def _register(self) -> None:
+        """Register the devices and actions that were made since the last call."""
+        while self._to_register:
+            await self._to_register.pop(0).register(self.client)
+
+    # --- what has happened ----------------------------------------------------------------------
+
+    def history(self, path: str) -> list[tuple[float, Any]]:
+        """Return the values that a state of a rule or device has had, with their times.
+
+        Times are seconds since the start of the test. A change to the same value is not a change.
+        """
+        changes: list[tuple[float, Any]] = []
+        for at, value in self.happenings.published(path):
+            if not changes or not _is_same(changes[-1][1], value):
+                changes.append((round(at, 6), value))
+        return changes
+
+    def sets(self, path: str) -> list[Any]:
+        """Return the values to which a state or property was set, also by sets that failed."""
+        return self.happenings.sets(path)
+
+    def calls(self, path: str) -> list[list[Any]]:
+        """Return the arguments of all calls of an action, also of those that failed."""
+        return self.happenings.calls(path)
+
+    def timeline(self) -> str:
+        """Return everything that has happened as text, a line for each."""
+        return "\n".join(str(each) for each in self.happenings.all)
+
+    def _find_errors(self) -> None:
+        new, self._checked = self.happenings.all[self._checked :], len(self.happenings.all)
+        self.errors.extend(str(each) for each in new if each.is_error)
+
+    def _clock(self) -> str:
+        return self.now.strftime("%H:%M:%S.%f")[:-3]
+
+
+def _is_same(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other
+
+
+@contextlib.contextmanager
+def _local_zone(name: str) -> Iterator[None]:
+    """Make a zone the local one, for everything that asks for the local time."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = name
+    time.tzset()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()

@@ -1,0 +1,107 @@
+"""The pytest plugin: the fixture `house`, and async tests that run in its virtual time.
+
+pytest finds it by the entry point `pytest11` of this package; there is nothing to configure. An
+`async def` test that uses `house`, directly or through another fixture, runs in its event loop,
+whatever other plugins are configured for async tests.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:  # pytest imports this module in each run, also where there are no rules
+    from eshet_rules.testing.house import House
+
+__all__ = ["house"]
+
+_FIXTURE: Final = "house"
+
+
+@pytest.fixture(name=_FIXTURE)
+def house(request: pytest.FixtureRequest) -> "Iterator[House]":
+    """Yield a house in virtual time; the test fails if a rule had an error that it did not clear.
+
+    Files of rules are found relative to the folder of the test, and the folders above it.
+    """
+    from eshet_rules.testing.house import House
+
+    with House([request.path.parent]) as house:
+        yield house
+        house.run(house.settle())
+    _check(house)
+
+
+def _check(house: "House") -> None:
+    if house.errors:
+        errors = "\n".join(house.errors)
+        pytest.fail(
+            f"rules had errors; if that is right, check and clear house.errors:\n{errors}",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem(collector: Any) -> Generator[None, Any, Any]:
+    """Make async tests with a house plain functions, before other plugins see them."""
+    collected = yield
+    for item in collected if isinstance(collected, list) else [collected]:
+        if isinstance(item, pytest.Function) and _FIXTURE in item.fixturenames:
+            _adapt(item)
+    return collected
+
+
+def _adapt(item: pytest.Function) -> None:
+    given = getattr(item.obj, "hypothesis", None)
+    if given is not None and inspect.iscoroutinefunction(given.inner_test):
+        given.inner_test = _in_house_of_its_own(given.inner_test, item.path)
+        _allow_fixture(getattr(item.obj, "__func__", item.obj))
+    elif inspect.iscoroutinefunction(item.obj):
+        item.obj = _in_house_of(item, item.obj)
+
+
+def _in_house_of(item: pytest.Function, test: Callable[..., Any]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        house: Any = item.funcargs[_FIXTURE]
+        house.run(test(*args, **kwargs))
+
+    return run
+
+
+def _in_house_of_its_own(test: Callable[..., Any], path: Path) -> Callable[..., None]:
+    """Return a plain function that runs an example of hypothesis, each in a new house."""
+    from eshet_rules.testing.house import House
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with House([path.parent]) as house:
+            if _FIXTURE in kwargs:
+                kwargs[_FIXTURE] = house
+            house.run(test(*args, **kwargs))
+            house.run(house.settle())
+        _check(house)
+
+    return run
+
+
+def _allow_fixture(test: Any) -> None:
+    """Switch off the check of hypothesis for fixtures that are made once for all examples."""
+    from hypothesis import HealthCheck, settings
+
+    chosen: Any = getattr(test, "_hypothesis_internal_use_settings", settings.default)
+    allowed = {*chosen.suppress_health_check, HealthCheck.function_scoped_fixture}
+    test._hypothesis_internal_use_settings = settings(chosen, suppress_health_check=allowed)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Show what has happened in the house when a test fails."""
+    report = yield
+    house: Any = getattr(item, "funcargs", {}).get(_FIXTURE)
+    if report.failed and hasattr(house, "timeline") and (timeline := house.timeline()):
+        report.sections.append(("what happened in the house", timeline))
+    return report
