@@ -53,3 +53,19 @@ def test_each_node_gets_a_path_of_its_own():
     paths = DistinctPaths()
     taken = [paths.take(path) for path in ("/d/a", "/d/a", "/d/b/c", "/d/b", "/d/a/x", "/d/a/x")]
     assert taken == ["/d/a", "/d/a_", "/d/b/c", "/d/b_", "/d/a__/x", "/d/a__/x_"]
+
+
+def test_thousands_of_nodes_with_one_name_get_short_paths():
+    paths = DistinctPaths()
+    taken = [paths.take("/d/value") for _ in range(2000)]
+    assert len(set(taken)) == 2000
+    assert taken[:3] == ["/d/value", "/d/value_", "/d/value__"]
+    assert taken[8:11] == ["/d/value________", "/d/value_9", "/d/value_10"]
+    assert taken[-1] == "/d/value_1999"
+
+
+def test_a_number_skips_a_name_that_has_it_already():
+    paths = DistinctPaths()
+    assert paths.take("/d/value_9") == "/d/value_9"
+    assert [paths.take("/d/value") for _ in range(10)][-1] == "/d/value_10"
+    assert paths.take("/d/value/x") == "/d/value_11/x"
