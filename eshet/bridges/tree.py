@@ -9,16 +9,20 @@ A report is handled in one step, without a task; only changed values are sent.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from eshet.bridges.device import Device
+from eshet.bridges.exceptions import TooManyDevices
 from eshet.bridges.names import Aliases, segment, segments
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.registration_queue import RegistrationQueue
 from eshet.client import Client
 
-__all__ = ["DeviceTree"]
+__all__ = ["MAX_DEVICES", "DeviceTree"]
+
+MAX_DEVICES: Final = 5000
+"""The maximum number of devices of one reader: anybody may announce devices to a broker."""
 
 _RESERVED: Final = frozenset({"bridge", "topic"})
 """Names in the directory of a bridge that are reserved, so devices do not get them."""
@@ -63,6 +67,19 @@ class DeviceTree:
     def unused_stale_after(self) -> list[str]:
         """The names in `stale_after` without a known device, in the order of the alphabet."""
         return sorted(self._unused_ages)
+
+    def check_room(self, device: str, known: Collection[str]) -> None:
+        """Check whether a reader may add a device to those that it knows.
+
+        Args:
+            device: identifies it in the reader.
+            known: the devices of the reader.
+
+        Raises:
+            TooManyDevices: it is a new one beyond `MAX_DEVICES`.
+        """
+        if len(known) >= MAX_DEVICES and device not in known:
+            raise TooManyDevices(device, MAX_DEVICES)
 
     def put(self, device: Device, directory: str | None = None) -> PublishedDevice:
         """Publish a device, or replace the declaration of the device with this key.
