@@ -144,17 +144,19 @@ class PublishedDevice:
         ]
         await send_confirmed(wanted, send, self._tree.confirm)
 
-    def set_online(self, online: bool | None, *, hub: str = "") -> None:
+    def set_online(self, online: bool | None, *, hub: str = "", more_delay: float = 0.0) -> None:
         """Set whether the device is online; False takes effect after `OFFLINE_AFTER` seconds.
 
         Args:
             online: whether it is online; None if that is not known.
             hub: the name of the hub of the device if that is offline, for errors.
+            more_delay: added to `OFFLINE_AFTER`, in seconds.
         """
         self._offline_name = hub
         if online is False:
             if self.online is not False and self._going_offline is None:
-                self._going_offline = self._loop.call_later(OFFLINE_AFTER, self._go_offline)
+                delay = OFFLINE_AFTER + more_delay
+                self._going_offline = self._loop.call_later(delay, self._go_offline)
             return
         if self._going_offline is not None:
             self._going_offline.cancel()

@@ -8,8 +8,9 @@ or has not reported for longer than its `stale_after`.
 A report is handled in one step, without a task; only changed values are sent.
 """
 
+import asyncio
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from eshet.bridges.device import Device
@@ -26,6 +27,10 @@ MAX_DEVICES: Final = 5000
 
 _RESERVED: Final = frozenset({"bridge", "topic"})
 """Names in the directory of a bridge that are reserved, so devices do not get them."""
+
+
+_AT_ONCE: Final = 50
+"""The number of devices whose values are published in one turn of the event loop."""
 
 
 class DeviceTree:
@@ -117,10 +122,25 @@ class DeviceTree:
             published.withdraw()
 
     def set_reachable(self, reachable: bool) -> None:
-        """Publish the values of all devices, or make them unknown; see `reachable`."""
+        """Publish the values of all devices, or make them unknown; see `reachable`.
+
+        Many devices are handled in several turns of the loop.
+        """
         if reachable is not self.reachable:
             self.reachable = reachable
-            for device in self.devices.values():
+            keys = list(self.devices)
+            self._show(keys[:_AT_ONCE])
+            if len(keys) > _AT_ONCE:
+                _ = self.registrations.start(self._show_rest(keys[_AT_ONCE:]))
+
+    async def _show_rest(self, keys: list[str]) -> None:
+        for first in range(0, len(keys), _AT_ONCE):
+            await asyncio.sleep(0)
+            self._show(keys[first : first + _AT_ONCE])
+
+    def _show(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if (device := self.devices.get(key)) is not None:
                 device.show()
 
     async def close(self) -> None:

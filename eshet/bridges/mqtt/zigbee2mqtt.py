@@ -64,6 +64,12 @@ _REPEAT_WITHIN: Final = 5.0
 _TURN: Final = 0.005
 """Time to publish devices in one turn of the event loop, in seconds; at least one is published."""
 
+_AT_ONCE: Final = 50
+"""The number of devices that become offline at once when zigbee2mqtt is offline."""
+
+_OFFLINE_EVERY: Final = 0.02
+"""Seconds until the next ones."""
+
 _MAX_DESCRIPTION: Final = 8 * 2**20
 """Maximum size of the description of all devices, in bytes; one device has a few thousand."""
 
@@ -158,13 +164,14 @@ class Zigbee2Mqtt:
         self._is_online = _availability(message.payload)
         if self._bridge is not None:
             self._bridge.set_online(self._is_online)
-        for address, known in self._known.items():
-            self._show_online(address, known)
+        for number, (address, known) in enumerate(self._known.items()):
+            # Thousands of devices do not become unknown in one step of the loop.
+            self._show_online(address, known, number // _AT_ONCE * _OFFLINE_EVERY)
 
-    def _show_online(self, address: str, known: _Known) -> None:
+    def _show_online(self, address: str, known: _Known, more_delay: float = 0.0) -> None:
         """Publish a device as offline while zigbee2mqtt is; otherwise its own availability."""
         if self._is_online is False:
-            known.published.set_online(False, hub=self._base)
+            known.published.set_online(False, hub=self._base, more_delay=more_delay)
         else:
             known.published.set_online(self._available.get(address))
 

@@ -436,3 +436,23 @@ async def test_a_value_that_fits_into_no_message_is_unknown_and_logged_once(hous
     assert caplog.messages[0].startswith(f"{LAMP}/text is unknown: ")
     lamp.report({"text": "short"})
     assert await house.get(f"{LAMP}/text") == "short"
+
+
+async def test_values_are_published_though_registrations_never_end(house, advance):
+    """Devices may be described anew faster than their nodes are registered."""
+    lamp = house.tree.put(house.lamp())
+    lamp.report({"on": True})
+    registered = house.tree.client.event_register
+
+    async def register_slowly(path):
+        await asyncio.sleep(0.5)
+        house.tree.registrations.register(
+            f"{path}x", lambda: register_slowly(f"{path}x"), lambda: None, owner="an event"
+        )
+        return await registered(path)
+
+    house.tree.registrations.register(
+        "/mqtt/z2m/e", lambda: register_slowly("/mqtt/z2m/e"), lambda: None, owner="an event"
+    )
+    await advance(4)
+    assert await house.get(f"{LAMP}/on") is True

@@ -303,3 +303,39 @@ async def test_devices_are_published_in_turns_that_newer_descriptions_replace(go
     good.publish_now(DEVICES, first)
     await good.settle()
     assert (await good.get("Z98/state"), await good.get("Z99/state")) == (True, False)
+
+
+async def test_thousands_of_devices_become_unknown_in_several_steps_of_the_loop(good, monkeypatch):
+    """So that other tasks run between them, at the end of zigbee2mqtt and of the broker."""
+    many = [lamp(f"0x{n}", f"Z{n}") for n in range(1, 500)]
+    await good.publish(DEVICES, many)
+    for each in many:
+        good.publish_now(f"zigbee2mqtt/{each['friendly_name']}", {"state": "ON"})
+    await good.settle()
+    client = good.bridge.tree.client
+    send, sent = client.send_now, []
+
+    def count(*request):
+        sent[-1] += 1
+        return send(*request)
+
+    monkeypatch.setattr(client, "send_now", count)
+    sent[:] = [0]
+    await good.publish("zigbee2mqtt/bridge/state", "offline")
+    await good.advance(1.99)
+    for _ in range(50):
+        sent.append(0)
+        await good.advance(0.01)
+    assert sum(sent) >= 2 * 499
+    assert max(sent) < 400
+    assert await good.get("Z499/state") == "state_unknown"
+    await good.publish("zigbee2mqtt/bridge/state", "online")
+    assert await good.get("Z499/state") is True
+    sent[:] = [0]
+    good.bridge.tree.set_reachable(False)
+    for _ in range(50):
+        sent.append(0)
+        await asyncio.sleep(0)
+    assert sum(sent) >= 499
+    assert max(sent) < 400
+    assert await good.get("Z499/state") == "state_unknown"
