@@ -12,15 +12,18 @@ from eshet.bridges.settings.values import (
     AGES,
     BROKER,
     CLIENT_ID,
+    ENTITIES,
     FILTERS,
     NUMBER,
+    OPTIONS,
+    POSITIVE,
     TEXT,
     TOPICS,
     TYPE,
     URL,
     BrokerUrl,
 )
-from eshet.settings.kinds import FLAG, PATH, TEXTS, seconds
+from eshet.settings.kinds import FLAG, PATH, seconds
 from eshet.settings.table import setting
 
 __all__ = [
@@ -52,8 +55,8 @@ class PublishedPath:
     unit: str = setting(TEXT, "")
     min: float | None = setting(NUMBER, None)
     max: float | None = setting(NUMBER, None)
-    step: float | None = setting(NUMBER, None)
-    options: tuple[str, ...] = setting(TEXTS, ())
+    step: float | None = setting(POSITIVE, None)
+    options: tuple[str, ...] = setting(OPTIONS, ())
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class HomeAssistantSettings:
     type: str = setting(TYPE, "homeassistant")
     url: str = setting(URL, "http://homeassistant.local:8123")
     token_file: Path | None = setting(PATH, None)
-    entities: tuple[str, ...] = setting(TEXTS, ("*",))
+    entities: tuple[str, ...] = setting(ENTITIES, ("*",))
     confirm: float | None = setting(seconds(), None)
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
     """The aliases of this bridge, from `[alias]`."""
