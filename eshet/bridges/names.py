@@ -109,12 +109,28 @@ class Aliases:
         return [each.removeprefix(prefix) for each in self._aliases if each.startswith(prefix)]
 
     def find(self, *targets: str) -> Alias | None:
-        """Return the alias of the first of these targets that has one."""
-        for target in targets:
-            if target in self._aliases:
-                self._used.add(target)
-                return self._aliases[target]
-        return None
+        """Return the alias of the first of these targets that has one.
+
+        Args:
+            targets: the names of one device or node; an alias of another of them is logged once.
+        """
+        found = [each for each in targets if each in self._aliases]
+        if not found:
+            return None
+        self._used.update(found)
+        first, *others = found
+        for other in others:
+            path = self._aliases[other].path
+            if other != first and path not in self._logged:
+                self._logged.add(path)
+                _log.warning(
+                    "%s has no effect: %r is %r, which is %s already; keep one of both aliases",
+                    path,
+                    other,
+                    first,
+                    self._aliases[first].path,
+                )
+        return self._aliases[first]
 
     def directory(self, *targets: str) -> str | None:
         """Return the path for the device with one of these names; None without an alias.

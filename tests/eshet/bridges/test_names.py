@@ -44,6 +44,17 @@ def test_an_alias_with_not_for_a_whole_device_is_logged_once(caplog):
     ]
 
 
+def test_an_alias_of_a_device_that_has_one_by_its_other_name_is_logged_once(caplog):
+    aliases = Aliases({"Lamp": Alias("/lamp"), "0x12": Alias("/other")})
+    for _ in range(2):
+        assert aliases.find("Lamp", "0x12") == Alias("/lamp")
+        assert aliases.find("Lamp", "Lamp") == Alias("/lamp")
+    assert aliases.unused == []
+    assert caplog.messages == [
+        "/other has no effect: '0x12' is 'Lamp', which is /lamp already; keep one of both aliases"
+    ]
+
+
 def test_paths_of_endless_names_are_bounded():
     assert segment("x" * 10_000) == "x" * 64
     assert segments("a/" * 10_000) == "/".join("a" * 8)
