@@ -1,6 +1,7 @@
 """The settings of bridges: a dataclass for each table, with all defaults."""
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,10 @@ __all__ = [
     "NotifySettings",
     "PublishedPath",
 ]
+
+
+_MAX_SECRET: Final = 65_536
+"""The maximum size of a file with a secret, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +229,22 @@ def _secret(file: Path | None, variable: str) -> str | None:
     if file is None:
         return os.environ.get(variable)
     try:
-        return file.read_text().strip()
+        return _read_regular(file).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BridgeError(f"can't read the secret in {file}: {error}") from None
+
+
+def _read_regular(file: Path) -> bytes:
+    """Return the content of a file; a pipe would stop the event loop until somebody writes to it.
+
+    Raises:
+        OSError: the file can't be read, is not a regular file, or is too large for a secret.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError("it is not a regular file")
+        content = opened.read(_MAX_SECRET + 1)
+    if len(content) > _MAX_SECRET:
+        raise OSError(f"it has more than {_MAX_SECRET} bytes")
+    return content

@@ -1,5 +1,6 @@
 """`[bridges.NAME]` and `[alias]`: valid settings, and the text for each mistake."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,20 @@ def test_a_password_is_in_a_file_or_in_the_environment(tmp_path, monkeypatch):
     file.write_bytes(b"\xff")
     with pytest.raises(BridgeError, match="can't read the secret in"):
         MqttSettings(password_file=file).password("z2m")
+
+
+def test_a_password_is_not_read_from_a_pipe_or_a_large_file(tmp_path):
+    """A pipe would stop all rules until somebody writes to it."""
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    large.write_bytes(b"x" * 100_000)
+    for file, problem in (
+        (pipe, "it is not a regular file"),
+        (tmp_path, "it is not a regular file|Is a directory"),
+        (large, "it has more than 65536 bytes"),
+    ):
+        with pytest.raises(BridgeError, match=problem):
+            MqttSettings(password_file=file).password("z2m")
 
 
 def test_a_token_is_needed(monkeypatch):
