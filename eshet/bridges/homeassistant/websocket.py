@@ -82,14 +82,10 @@ class WebSocket:
                 await self._socket.receive_json()  # the message that requires authentication
                 await self._socket.send_json({"type": "auth", "access_token": self._token})
                 answer = await self._socket.receive_json()
-        except (
-            aiohttp.ClientError,
-            OSError,
-            RecursionError,
-            TimeoutError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except TimeoutError:
+            problem = f"no answer within {_CONNECT_TIMEOUT:g} s"
+            raise BridgeError(f"can't connect to {self._url}: {problem}") from None
+        except (aiohttp.ClientError, OSError, RecursionError, TypeError, ValueError) as error:
             text = str(error) or type(error).__name__
             raise BridgeError(f"can't connect to {self._url}: {text}") from None
         if not isinstance(answer, dict) or answer.get("type") not in ("auth_ok", "auth_invalid"):

@@ -375,6 +375,13 @@ async def test_another_server_than_home_assistant_is_named(fake, start, advance,
     await until(lambda: house.bridge.connected, advance, 0.1)
 
 
+async def test_a_server_without_an_answer_is_named(fake, start, advance):
+    fake.on_connect = lambda socket: socket.receive()
+    house = await start(wait=False)
+    await until(lambda: house.bridge.problem != "not connected yet", advance, 1)
+    assert house.bridge.problem == f"can't connect to {fake.url}: no answer within 10 s"
+
+
 async def test_an_answer_of_another_form_is_named_and_asked_for_again(fake, start, advance, caplog):
     right, fake.services = fake.services, {"light": 5, "x": [1]}
     house = await start(wait=False)
