@@ -176,6 +176,8 @@ class Zigbee2Mqtt:
             known.published.set_online(self._available.get(address))
 
     def _on_info(self, message: Message) -> None:
+        if not message.payload:
+            return
         config = as_map(as_map(parse(message.payload)).get("config"))
         output = as_map(config.get("advanced")).get("output", "json")
         # With `attribute_and_json`, everything is in the JSON objects as well.
@@ -225,6 +227,8 @@ class Zigbee2Mqtt:
     # --- devices and groups -------------------------------------------------------------------
 
     def _on_devices(self, message: Message) -> None:
+        if not message.payload:
+            return  # an empty payload only removes the retained message
         self._described = {
             str(each["ieee_address"]): each
             for each in _maps(parse(message.payload))
@@ -233,6 +237,8 @@ class Zigbee2Mqtt:
         self._declare()
 
     def _on_groups(self, message: Message) -> None:
+        if not message.payload:
+            return
         self._groups = [each for each in _maps(parse(message.payload)) if "id" in each]
         self._declare()
 
