@@ -23,7 +23,7 @@ from eshet.bridges.mqtt.json_text import as_map, dump, parse
 from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
-from eshet.text import first_names, shorten
+from eshet.text import first_names, safe_str, shorten
 
 __all__ = ["Zigbee2Mqtt"]
 
@@ -321,7 +321,8 @@ class Zigbee2Mqtt:
         except ValueError as error:
             if address not in self._refused:
                 self._refused.add(address)
-                _log.warning("%s has a name that can't be used: %s", shorten(address, 80), error)
+                reason = safe_str(error, 300)
+                _log.warning("%s has a name that can't be used: %s", shorten(address, 80), reason)
             return False
         self._refused.discard(address)
         return True

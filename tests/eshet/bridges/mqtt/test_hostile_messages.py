@@ -103,6 +103,7 @@ MESSAGES = [
     ("tasmota/discovery/evil/config", json.dumps({"t": "a\nb", "rl": [1]})),
     (DEVICES, json.dumps([lamp(), lamp("0x2", "two\nlines")])),
     (DEVICES, json.dumps([lamp(), lamp("0x2", "a/" * 200)])),
+    (DEVICES, json.dumps([lamp(), lamp("0x2", "+" * 60_000)])),
     (DISCOVERY, json.dumps(evil(uniq_id="u"))),
     (DISCOVERY, json.dumps(evil(val_tpl="{{ value"))),
     (DISCOVERY, json.dumps(evil(val_tpl="{% if value %}"))),
