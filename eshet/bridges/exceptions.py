@@ -7,11 +7,12 @@ EshetError
     ├── NotJson              (also ValueError) a payload is not valid JSON
     ├── WrongKind            (also ValueError) the device reported a value of another kind
     ├── NotConfirmed         the device has not reported the value that was set
-    └── DeviceOffline        the device is offline
+    ├── DeviceOffline        the device is offline
+    └── TooManyDevices       the device is not shown, as there are very many
 """
 
 from eshet.exceptions import EshetError
-from eshet.text import safe_repr
+from eshet.text import safe_repr, shorten
 
 __all__ = [
     "BridgeError",
@@ -20,6 +21,7 @@ __all__ = [
     "NotConfirmed",
     "NotJson",
     "ReadOnly",
+    "TooManyDevices",
     "WrongKind",
 ]
 
@@ -112,3 +114,17 @@ class DeviceOffline(BridgeError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"{name} is offline")
+
+
+class TooManyDevices(BridgeError):
+    """A device is not shown, as there are very many.
+
+    Args:
+        device: its name or id.
+        most: the maximum number of devices.
+    """
+
+    def __init__(self, device: str, most: int) -> None:
+        self.device = device
+        self.most = most
+        super().__init__(f"{shorten(device, 80)} is not shown: there are {most} devices already")

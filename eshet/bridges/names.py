@@ -3,7 +3,7 @@
 import logging
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final, NamedTuple
 
 __all__ = ["Alias", "Aliases", "DistinctPaths", "segment", "segments"]
@@ -14,6 +14,8 @@ _MAX_LENGTH: Final = 64
 """The maximum length of a segment, in characters; a device may have any name."""
 _MAX_SEGMENTS: Final = 8
 """The maximum number of segments of a name."""
+_MAX_MARKS: Final = 8
+"""The maximum number of `_` that are appended to a name; beyond it, a number is appended."""
 
 _NOT_ALLOWED: Final = re.compile(r"\W+", re.ASCII)
 _SPELLED: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "Ae", "ł": "l"})
@@ -53,21 +55,35 @@ class DistinctPaths:
     def __init__(self) -> None:
         self._nodes: set[str] = set()
         self._directories: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the last appended number, by path
 
     def take(self, path: str) -> str:
-        """Return the path, with `_` appended to each name that is taken."""
+        """Return the path, with `_` appended to each name that is taken.
+
+        A name that is taken very often gets a number: names in Chinese or Cyrillic letters all
+        become the same path.
+        """
         *parents, last = path.split("/")
         directory = ""
         for parent in filter(None, parents):
-            directory = f"{directory}/{parent}"
-            while directory in self._nodes:
-                directory += "_"
+            directory = self._free(f"{directory}/{parent}", self._nodes)
             self._directories.add(directory)
-        node = f"{directory}/{last}"
-        while node in self._nodes or node in self._directories:
-            node += "_"
+        node = self._free(f"{directory}/{last}", self._nodes, self._directories)
         self._nodes.add(node)
         return node
+
+    def _free(self, path: str, *taken: Container[str]) -> str:
+        """Return the path, changed until it is in none of the sets of taken ones."""
+
+        def is_taken(changed: str) -> bool:
+            return any(changed in each for each in taken)
+
+        for marks in range(_MAX_MARKS + 1):
+            if not is_taken(marked := path + "_" * marks):
+                return marked
+        while is_taken(numbered := f"{path}_{self._numbers.get(path, _MAX_MARKS) + 1}"):
+            self._numbers[path] = self._numbers.get(path, _MAX_MARKS) + 1
+        return numbered
 
 
 class Aliases:
@@ -93,12 +109,28 @@ class Aliases:
         return [each.removeprefix(prefix) for each in self._aliases if each.startswith(prefix)]
 
     def find(self, *targets: str) -> Alias | None:
-        """Return the alias of the first of these targets that has one."""
-        for target in targets:
-            if target in self._aliases:
-                self._used.add(target)
-                return self._aliases[target]
-        return None
+        """Return the alias of the first of these targets that has one.
+
+        Args:
+            targets: the names of one device or node; an alias of another of them is logged once.
+        """
+        found = [each for each in targets if each in self._aliases]
+        if not found:
+            return None
+        self._used.update(found)
+        first, *others = found
+        for other in others:
+            path = self._aliases[other].path
+            if other != first and path not in self._logged:
+                self._logged.add(path)
+                _log.warning(
+                    "%s has no effect: %r is %r, which is %s already; keep one of both aliases",
+                    path,
+                    other,
+                    first,
+                    self._aliases[first].path,
+                )
+        return self._aliases[first]
 
     def directory(self, *targets: str) -> str | None:
         """Return the path for the device with one of these names; None without an alias.

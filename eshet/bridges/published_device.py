@@ -16,6 +16,7 @@ from eshet.bridges.names import Alias, Aliases, DistinctPaths, segments
 from eshet.bridges.property_state import PropertyState, send_confirmed
 from eshet.bridges.registration_queue import RegistrationQueue
 from eshet.client import Client
+from eshet.client.pending_request import PendingRequest
 from eshet.clock import wall_time
 from eshet.exceptions import Disconnected, EshetError
 from eshet.messages import EventEmit, StateChanged
@@ -104,7 +105,8 @@ class PublishedDevice:
     def emit(self, event: str, payload: object) -> Awaitable[object]:
         """Emit an event; the result is done when the server has it.
 
-        Without a connection to the server, this waits for one.
+        Without a connection to the server, this waits for one. If the connection is lost before the
+        server has answered, the event is emitted again.
 
         Raises:
             KeyError: no such event is declared.
@@ -116,8 +118,10 @@ class PublishedDevice:
             with contextlib.suppress(EshetError):
                 sent = tree.client.send_now(EventEmit.code, path, payload)
                 if sent is not None:
-                    sent.reply.add_done_callback(lambda _: _receive(sent.receive, path))
-                    return sent.reply
+                    emitted: asyncio.Future[None] = self._loop.create_future()
+                    on_reply = functools.partial(self._on_emitted, sent, path, payload, emitted)
+                    sent.reply.add_done_callback(on_reply)
+                    return emitted
         return tree.registrations.start(self._emit_later(path, payload))
 
     async def send(
@@ -140,17 +144,19 @@ class PublishedDevice:
         ]
         await send_confirmed(wanted, send, self._tree.confirm)
 
-    def set_online(self, online: bool | None, *, hub: str = "") -> None:
+    def set_online(self, online: bool | None, *, hub: str = "", more_delay: float = 0.0) -> None:
         """Set whether the device is online; False takes effect after `OFFLINE_AFTER` seconds.
 
         Args:
             online: whether it is online; None if that is not known.
             hub: the name of the hub of the device if that is offline, for errors.
+            more_delay: added to `OFFLINE_AFTER`, in seconds.
         """
         self._offline_name = hub
         if online is False:
             if self.online is not False and self._going_offline is None:
-                self._going_offline = self._loop.call_later(OFFLINE_AFTER, self._go_offline)
+                delay = OFFLINE_AFTER + more_delay
+                self._going_offline = self._loop.call_later(delay, self._go_offline)
             return
         if self._going_offline is not None:
             self._going_offline.cancel()
@@ -321,6 +327,21 @@ class PublishedDevice:
         except EshetError as error:
             self._on_unsendable(path, value, error)
 
+    def _on_emitted(
+        self,
+        sent: PendingRequest,
+        path: str,
+        payload: object,
+        emitted: asyncio.Future[None],
+        _: object,
+    ) -> None:
+        """Complete an event, or emit it again if the server may not have it."""
+        if _receive(sent.receive, path):
+            _set_done(emitted)
+        else:
+            again = self._tree.registrations.start(self._emit_later(path, payload))
+            again.add_done_callback(lambda _: _set_done(emitted))
+
     async def _emit_later(self, path: str, payload: object) -> None:
         client = self._tree.client
         await self._tree.registrations.wait_for(path)
@@ -364,13 +385,22 @@ class PublishedDevice:
             self.show()
 
 
-def _receive(receive: Callable[[], object], path: str) -> None:
+def _receive(receive: Callable[[], object], path: str) -> bool:
+    """Log the error of a request; return False if the connection was lost before the reply."""
     try:
         receive()
     except asyncio.CancelledError:
         pass
+    except Disconnected:
+        return False  # the client logs the outage, and publishes states again after it
     except EshetError as error:
         _log.warning("%s: %s", path, error)
+    return True
+
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _do_nothing() -> None:

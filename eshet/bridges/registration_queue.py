@@ -13,6 +13,12 @@ __all__ = ["RegistrationQueue"]
 
 _log: Final = logging.getLogger("eshet.bridges")
 
+_TOGETHER: Final = 2.0
+"""Seconds after which values are published though more nodes wait: these may never end."""
+
+_AT_ONCE: Final = 200
+"""The number of values that are published in one turn of the event loop."""
+
 Request = Callable[[], Awaitable[object]]
 
 
@@ -103,9 +109,11 @@ class RegistrationQueue:
             self._worker = self.start(self._work())
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._queue:
             made: dict[str, Callable[[], object]] = {}
-            while self._queue:
+            ends = loop.time() + _TOGETHER
+            while self._queue and loop.time() < ends:
                 waiting = self._queue.popleft()
                 made.pop(waiting.path, None)
                 try:
@@ -121,7 +129,9 @@ class RegistrationQueue:
                     self._owners[waiting.path] = waiting.owner
                     made[waiting.path] = waiting.then
             self._registered.update(made)
-            for path, then in made.items():
+            for number, (path, then) in enumerate(made.items(), 1):
                 if (awaited := self._awaited.pop(path, None)) is not None:
                     awaited.set()
                 then()
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)

@@ -8,20 +8,29 @@ or has not reported for longer than its `stale_after`.
 A report is handled in one step, without a task; only changed values are sent.
 """
 
+import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from eshet.bridges.device import Device
+from eshet.bridges.exceptions import TooManyDevices
 from eshet.bridges.names import Aliases, segment, segments
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.registration_queue import RegistrationQueue
 from eshet.client import Client
 
-__all__ = ["DeviceTree"]
+__all__ = ["MAX_DEVICES", "DeviceTree"]
+
+MAX_DEVICES: Final = 5000
+"""The maximum number of devices of one reader: anybody may announce devices to a broker."""
 
 _RESERVED: Final = frozenset({"bridge", "topic"})
 """Names in the directory of a bridge that are reserved, so devices do not get them."""
+
+
+_AT_ONCE: Final = 50
+"""The number of devices whose values are published in one turn of the event loop."""
 
 
 class DeviceTree:
@@ -64,6 +73,19 @@ class DeviceTree:
         """The names in `stale_after` without a known device, in the order of the alphabet."""
         return sorted(self._unused_ages)
 
+    def check_room(self, device: str, known: Collection[str]) -> None:
+        """Check whether a reader may add a device to those that it knows.
+
+        Args:
+            device: identifies it in the reader.
+            known: the devices of the reader.
+
+        Raises:
+            TooManyDevices: it is a new one beyond `MAX_DEVICES`.
+        """
+        if len(known) >= MAX_DEVICES and device not in known:
+            raise TooManyDevices(device, MAX_DEVICES)
+
     def put(self, device: Device, directory: str | None = None) -> PublishedDevice:
         """Publish a device, or replace the declaration of the device with this key.
 
@@ -100,10 +122,25 @@ class DeviceTree:
             published.withdraw()
 
     def set_reachable(self, reachable: bool) -> None:
-        """Publish the values of all devices, or make them unknown; see `reachable`."""
+        """Publish the values of all devices, or make them unknown; see `reachable`.
+
+        Many devices are handled in several turns of the loop.
+        """
         if reachable is not self.reachable:
             self.reachable = reachable
-            for device in self.devices.values():
+            keys = list(self.devices)
+            self._show(keys[:_AT_ONCE])
+            if len(keys) > _AT_ONCE:
+                _ = self.registrations.start(self._show_rest(keys[_AT_ONCE:]))
+
+    async def _show_rest(self, keys: list[str]) -> None:
+        for first in range(0, len(keys), _AT_ONCE):
+            await asyncio.sleep(0)
+            self._show(keys[first : first + _AT_ONCE])
+
+    def _show(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if (device := self.devices.get(key)) is not None:
                 device.show()
 
     async def close(self) -> None:

@@ -46,6 +46,14 @@ _SUFFIX: Final = "-retained-commands"
 """The suffix of the client id, as a bridge with the same configuration may be running."""
 
 
+class _Formatter(logging.Formatter):
+    """Escapes control characters: a device may have any name, and the log may be a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of `logging`
+        """See `logging.Formatter`."""
+        return printable(super().formatMessage(record))
+
+
 @click.group("bridge")
 def bridge() -> None:
     """Show devices that speak another protocol as nodes of the server."""
@@ -214,7 +222,9 @@ def _chosen(
 
 
 def _run(server: Address, name: str, settings: BridgeSettings) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(level=logging.INFO)
+    for handler in logging.root.handlers:
+        handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s"))
 
     async def work() -> None:
         async with Client(server=str(server), client_id=f"eshet bridge {name}") as client:

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -35,6 +36,7 @@ class FakeHomeAssistant:
         attempts: how often somebody tried to authenticate.
         config_state: `RUNNING`, or what it is while it starts.
         obeys: whether a call changes the state of its entity.
+        on_connect: answers in place of Home Assistant; None for Home Assistant.
     """
 
     def __init__(self) -> None:
@@ -53,6 +55,7 @@ class FakeHomeAssistant:
         self.calls: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = []
         self.config_state = "RUNNING"
         self.obeys = True
+        self.on_connect: Callable[[web.WebSocketResponse], Awaitable[None]] | None = None
         self._contexts = itertools.count()
         self._connections: list[_Connection] = []
         self._runner: web.AppRunner | None = None
@@ -126,6 +129,10 @@ class FakeHomeAssistant:
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        if self.on_connect is not None:
+            await self.on_connect(socket)
+            await socket.close()
+            return socket
         await socket.send_json({"type": "auth_required", "ha_version": "2026.11.0"})
         answer = await socket.receive_json()
         self.attempts += 1

@@ -3,7 +3,8 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
 from eshet.client.connection_manager import Backoff
 from eshet.exceptions import Disconnected, EshetError
-from eshet.text import first_names
+from eshet.text import first_names, safe_str, shorten, type_name
 from eshet.unknown import Unknown
 
 __all__ = ["HomeAssistantBridge"]
@@ -52,6 +53,10 @@ _LOOK_EVERY: Final = 1.0
 
 _REFUSED_DELAY: Final = 60.0
 """Seconds until the next attempt with a refused token: Home Assistant notifies its user of each."""
+
+
+_TURN: Final = 0.005
+"""Time to apply events in one turn of the event loop, in seconds; at least one entity is read."""
 
 
 class HomeAssistantBridge:
@@ -82,6 +87,10 @@ class HomeAssistantBridge:
         self._wanted: dict[str, set[str]] = {}  # attributes that were observed, by directory
         self._has_checked_aliases = False
         self._is_running = False
+        self._events: deque[Mapping[str, Any]] = deque()  # that wait to be applied
+        self._steps: Iterator[None] = iter(())
+        self._applying: asyncio.Task[None] | None = None
+        self._was_unreadable = False
         self._own_nodes = OwnNodes(name, self.tree)
 
     @property
@@ -124,6 +133,11 @@ class HomeAssistantBridge:
                     self._end_with(str(error))
                     if isinstance(error, AuthenticationFailed):
                         delay = _REFUSED_DELAY
+                except Exception as error:
+                    # An answer has another form than the code expects.
+                    text = f"{type_name(error)}: {safe_str(error, 200)}"
+                    self._end_with(f"an answer of Home Assistant can't be read: {text}")
+                    _log.debug("bridge %s: %s", self._name, self.problem, exc_info=error)
                 backoff.lasted(loop.time() - since)
                 if self.problem != logged:
                     logged = self.problem
@@ -156,6 +170,8 @@ class HomeAssistantBridge:
                 await asyncio.gather(receiving, working, return_exceptions=True)
         finally:
             self._services.socket = None
+            self._events.clear()
+            self._steps = iter(())
             self._set_running(False)
             await socket.close()
 
@@ -191,21 +207,68 @@ class HomeAssistantBridge:
     # --- entities -----------------------------------------------------------------------------
 
     def _on_entities(self, event: Mapping[str, Any]) -> None:
-        """Apply an event of `subscribe_entities`."""
-        for entity_id, added in (event.get("a") or {}).items():
-            entity = Entity(entity_id, str(added.get("s")), dict(added.get("a") or {}))
-            self._entities[entity_id] = entity
-            self._declare(entity)
-        if not self._is_running:
-            self._remove_missing()
-            self._set_running(True)
-            self._check_aliases()
-        for entity_id, change in (event.get("c") or {}).items():
-            if entity_id in self._entities:
-                self._change(self._entities[entity_id], change)
-        for entity_id in event.get("r") or ():
-            self._entities.pop(entity_id, None)
-            self.tree.remove(entity_id)
+        """Apply an event of `subscribe_entities`; thousands of entities in several turns.
+
+        Raises:
+            TypeError: a part of it is of a wrong type.
+        """
+        for part, kind in (("a", dict), ("c", dict), ("r", list)):
+            if not isinstance(event.get(part) or kind(), kind):
+                raise TypeError(f"{part!r} is not a {kind.__name__}")
+        self._events.append(event)
+        if self._applying is None or self._applying.done():
+            self._steps = self._apply_events()
+            if self._apply_some():
+                self._applying = self.tree.registrations.start(self._apply_rest())
+
+    def _apply_some(self) -> bool:
+        """Apply events for the time of a turn; return whether there may be more."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + _TURN
+        return any(loop.time() >= ends for _ in self._steps)
+
+    async def _apply_rest(self) -> None:
+        while self._apply_some():  # noqa: ASYNC110 - this works in each turn
+            await asyncio.sleep(0)
+
+    def _apply_events(self) -> Iterator[None]:
+        """Apply the events that wait; yields after each entity."""
+        while self._events:
+            event = self._events.popleft()
+            for entity_id, added in (event.get("a") or {}).items():
+                self._try(entity_id, self._add, added)
+                yield
+            if not self._is_running:
+                self._remove_missing()
+                self._set_running(True)
+                self._check_aliases()
+            for entity_id, change in (event.get("c") or {}).items():
+                if entity_id in self._entities:
+                    self._try(entity_id, self._change, change)
+            for entity_id in event.get("r") or ():
+                self._entities.pop(entity_id, None)
+                self.tree.remove(entity_id)
+
+    def _try(self, entity_id: str, apply: Callable[[str, Any], object], update: object) -> None:
+        """Apply an update of an entity; one that can't be read has no effect on the others."""
+        try:
+            apply(entity_id, update)
+        except Exception as error:
+            if not self._was_unreadable:
+                self._was_unreadable = True
+                _log.warning(
+                    "bridge %s: an update of %s can't be read: %s: %s; others like it are not "
+                    "logged",
+                    self._name,
+                    shorten(entity_id, 80),
+                    type_name(error),
+                    safe_str(error, 200),
+                )
+
+    def _add(self, entity_id: str, added: Mapping[str, Any]) -> None:
+        entity = Entity(entity_id, str(added.get("s")), dict(added.get("a") or {}))
+        self._entities[entity_id] = entity
+        self._declare(entity)
 
     def _remove_missing(self) -> None:
         for entity_id in self.tree.devices.keys() - self._entities.keys():
@@ -218,7 +281,8 @@ class HomeAssistantBridge:
                 names = ", ".join(first_names(unused))
                 _log.warning("bridge %s: no entity for the alias of %s", self._name, names)
 
-    def _change(self, entity: Entity, change: Mapping[str, Any]) -> None:
+    def _change(self, entity_id: str, change: Mapping[str, Any]) -> None:
+        entity = self._entities[entity_id]
         before = _declaration(entity)
         entity.update(change)
         published = self.tree.devices.get(entity.entity_id)

@@ -26,6 +26,10 @@ _REPLY_TIMEOUT: Final = 30.0
 Handler = Callable[[Any], object]
 
 
+_MAX_MESSAGE: Final = 64 * 2**20
+"""Maximum size of a message, in bytes; the registries of a large house have a few million."""
+
+
 class AuthenticationFailed(BridgeError):
     """Home Assistant does not accept the token."""
 
@@ -73,15 +77,20 @@ class WebSocket:
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 self._socket = await self._session.ws_connect(
-                    f"{self._url}/api/websocket", heartbeat=_HEARTBEAT, max_msg_size=0
+                    f"{self._url}/api/websocket", heartbeat=_HEARTBEAT, max_msg_size=_MAX_MESSAGE
                 )
                 await self._socket.receive_json()  # the message that requires authentication
                 await self._socket.send_json({"type": "auth", "access_token": self._token})
                 answer = await self._socket.receive_json()
-        except (aiohttp.ClientError, OSError, TimeoutError, TypeError, ValueError) as error:
+        except TimeoutError:
+            problem = f"no answer within {_CONNECT_TIMEOUT:g} s"
+            raise BridgeError(f"can't connect to {self._url}: {problem}") from None
+        except (aiohttp.ClientError, OSError, RecursionError, TypeError, ValueError) as error:
             text = str(error) or type(error).__name__
             raise BridgeError(f"can't connect to {self._url}: {text}") from None
-        if answer.get("type") != "auth_ok":
+        if not isinstance(answer, dict) or answer.get("type") not in ("auth_ok", "auth_invalid"):
+            raise BridgeError(f"{self._url} does not answer like Home Assistant")
+        if answer["type"] == "auth_invalid":
             raise AuthenticationFailed(
                 f"{self._url} does not accept the token: {answer.get('message', '')}; create a "
                 "long-lived access token on the page of your user"

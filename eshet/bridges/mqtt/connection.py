@@ -65,7 +65,8 @@ _END_TIMEOUT: Final = 1.0
 """Maximum time to publish the will at the end, in seconds."""
 
 _FILTERS_AT_ONCE: Final = 100
-"""Maximum number of filters in one packet; brokers limit the size of packets."""
+_FILTER_BYTES: Final = 32 * 1024
+"""Maximum number of filters in one packet, and about of their bytes; brokers limit packets."""
 
 
 class _Delays:
@@ -485,7 +486,13 @@ def _add(callbacks: dict[object, _F], callback: _F) -> Callable[[], None]:
 
 def _take(pending: dict[str, None], most: int) -> list[str]:
     """Remove and return the first of the pending filters."""
-    taken = list(itertools.islice(pending, most))
+    taken: list[str] = []
+    size = 0
+    for each in itertools.islice(pending, most):
+        size += len(each.encode())
+        if taken and size > _FILTER_BYTES:
+            break
+        taken.append(each)
     for each in taken:
         del pending[each]
     return taken

@@ -1,11 +1,25 @@
 """Topics and filters of MQTT: which are valid, and which filter matches which topic."""
 
 import functools
+import re
 from typing import Final
 
 __all__ = ["check_filter", "check_topic", "matches"]
 
 _MAX_BYTES: Final = 65_535
+
+_MAX_LEVELS: Final = 128
+"""The maximum number of levels; mosquitto allows 200, and others are appended to some topics."""
+
+_NOT_ALLOWED: Final = re.compile(
+    "[\x01-\x1f\x7f-\x9f\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
+"""Characters for which a broker may end the connection (MQTT 5.0, section 1.5.4).
+
+Mosquitto does: one device with such a name would keep the bridge from all others.
+"""
 
 
 def check_topic(topic: str) -> None:
@@ -41,6 +55,13 @@ def _check_text(kind: str, text: str) -> None:
         raise ValueError(f"the {kind} is empty")
     if "\0" in text:
         raise ValueError(f"{kind} {text!r} contains a null character")
+    if (found := _NOT_ALLOWED.search(text)) is not None:
+        character = ascii(found[0])
+        raise ValueError(f"{kind} {text!r} contains the control character {character}")
+    if text.count("/") >= _MAX_LEVELS:
+        raise ValueError(f"the {kind} {text[:80]!r}… has more than {_MAX_LEVELS} levels")
+    if text.partition("/")[0] == "$share":
+        raise ValueError(f"{kind} {text!r}: shared subscriptions can't be used")
     try:
         length = len(text.encode())
     except UnicodeEncodeError:

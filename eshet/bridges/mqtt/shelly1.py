@@ -120,6 +120,10 @@ _TOPICS: Final = (
 """The reported values by their topics; the first pattern that matches counts."""
 
 
+_MAX_VALUES: Final = 200
+"""The maximum number of values and events of a device; real ones have up to 40."""
+
+
 @dataclass
 class _Found:
     """The known facts and values of a device."""
@@ -210,6 +214,7 @@ class Shelly1:
         found = self._device(device_id)
         flat = _flat(name)
         if flat not in found.properties:
+            _check_number(found)
             setter = functools.partial(self._set, device_id, name, topic)
             settable = topic.command or name.endswith("/pos")
             found.properties[flat] = Property(flat, topic.kind, setter if settable else None)
@@ -230,6 +235,7 @@ class Shelly1:
         found = self._device(device_id)
         name = f"{_flat(light)}_brightness"
         if name not in found.properties:
+            _check_number(found)
             setter = functools.partial(self._set_brightness, device_id, light)
             found.properties[name] = Property(name, Number(0, 1), setter)
             self._publish(device_id, found)
@@ -246,6 +252,7 @@ class Shelly1:
             return None
         found = self._device(device_id)
         if name not in found.events:
+            _check_number(found)
             found.events.add(name)
             self._publish(device_id, found)
         is_new = self._is_new(found, name, press.get("event_cnt"))
@@ -292,6 +299,7 @@ class Shelly1:
         return message.topic.removeprefix(f"{self._base}/").partition("/")[0]
 
     def _device(self, device_id: str) -> _Found:
+        self._tree.check_room(device_id, self._found)
         return self._found.setdefault(device_id, _Found(device_id))
 
     def _published(self, device_id: str, found: _Found) -> PublishedDevice:
@@ -309,6 +317,16 @@ class Shelly1:
             )
         )
         return found.published
+
+
+def _check_number(found: _Found) -> None:
+    """Check whether a device may get another value or event.
+
+    Raises:
+        BridgeError: it has too many.
+    """
+    if len(found.properties) + len(found.events) >= _MAX_VALUES:
+        raise BridgeError(f"{found.name} has {_MAX_VALUES} values already: others are not shown")
 
 
 def _flat(name: str) -> str:

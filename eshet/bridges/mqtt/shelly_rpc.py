@@ -148,7 +148,7 @@ class ShellyRpc:
         online = {b"true": True, b"false": False}.get(message.payload)
         if online is None or not self._is_ours(prefix):
             return
-        found = self._found.setdefault(prefix, _Found())
+        found = self._device(prefix)
         if found.published is not None and not found.sleeps:
             # A device with a battery is offline most of the time, and its values stay valid.
             found.published.set_online(online)
@@ -160,7 +160,7 @@ class ShellyRpc:
         notification = parse(message.payload)
         if not isinstance(notification, dict) or not isinstance(notification.get("params"), dict):
             return None
-        found = self._found.setdefault(prefix, _Found())
+        found = self._device(prefix)
         if found.published is None:
             self._ask(prefix, found)
         params = notification["params"]
@@ -174,6 +174,10 @@ class ShellyRpc:
             return self._emit(found, params.get("events"))
         return None
 
+    def _device(self, prefix: str) -> _Found:
+        self._tree.check_room(prefix, self._found)
+        return self._found.setdefault(prefix, _Found())
+
     def _emit(self, found: _Found, events: object) -> Awaitable[object] | None:
         emitted: Awaitable[object] | None = None
         for event in events if isinstance(events, list) else ():
@@ -184,17 +188,13 @@ class ShellyRpc:
 
     def _update(self, found: _Found, status: Mapping[str, Any]) -> None:
         """Take the changed values in the status of components."""
-        for component, changed in status.items():
-            if isinstance(changed, dict):
-                found.status.setdefault(component, {}).update(changed)
         if found.published is None:
             return
         reported: dict[str, object] = {}
         for name, (component, value) in found.values.items():
-            if component in status:
-                item = _item(found.status.get(component, {}), value.field)
-                if item is not None:
-                    reported[name] = _from_device(value, item)
+            item = _item(status.get(component), value.field)
+            if item is not None:
+                reported[name] = _from_device(value, item)
         found.published.report(reported)
 
     # --- requests -------------------------------------------------------------------------------

@@ -27,6 +27,10 @@ __all__ = ["Tasmota"]
 _log: Final = logging.getLogger("eshet.bridges")
 
 _DISCOVERY: Final = "tasmota/discovery"
+
+_MAX_WAITING: Final = 100
+"""The maximum number of devices whose sensors are kept until the other message describes them."""
+
 _REPLY_TIMEOUT: Final = 10.0
 """Seconds until a command counts as unanswered."""
 
@@ -86,6 +90,7 @@ class Tasmota:
         if not message.payload:
             self._remove(mac)
             return
+        self._tree.check_room(mac, self._configs)
         config = TasmotaConfig.read(mac, as_map(parse(message.payload)))
         self._configs[mac] = config
         self._declare(mac)
@@ -96,6 +101,8 @@ class Tasmota:
             self._sensors[mac] = as_map(as_map(parse(message.payload)).get("sn"))
             if mac in self._configs:
                 self._declare(mac)
+            elif len(waiting := self._sensors.keys() - self._configs.keys()) > _MAX_WAITING:
+                del self._sensors[next(each for each in self._sensors if each in waiting)]
 
     def _declare(self, mac: str) -> None:
         config, sensors = self._configs[mac], self._sensors.get(mac, {})

@@ -9,11 +9,11 @@ import functools
 import itertools
 import logging
 import secrets
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from eshet.bridges.device import Action, Device, Property
-from eshet.bridges.exceptions import BridgeError, NotAllowed, WrongKind
+from eshet.bridges.exceptions import BridgeError, NotAllowed, TooManyDevices, WrongKind
 from eshet.bridges.kinds import check_keys
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
@@ -23,7 +23,7 @@ from eshet.bridges.mqtt.json_text import as_map, dump, parse
 from eshet.bridges.mqtt.receiver import Subscription
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
-from eshet.text import first_names, shorten
+from eshet.text import first_names, safe_str, shorten
 
 __all__ = ["Zigbee2Mqtt"]
 
@@ -60,6 +60,15 @@ _ASK_EVERY: Final = 0.2
 _REPEAT_WITHIN: Final = 5.0
 """Seconds within which an action with the same transaction number is a repetition."""
 
+
+_TURN: Final = 0.005
+"""Time to publish devices in one turn of the event loop, in seconds; at least one is published."""
+
+_AT_ONCE: Final = 50
+"""The number of devices that become offline at once when zigbee2mqtt is offline."""
+
+_OFFLINE_EVERY: Final = 0.02
+"""Seconds until the next ones."""
 
 _MAX_DESCRIPTION: Final = 8 * 2**20
 """Maximum size of the description of all devices, in bytes; one device has a few thousand."""
@@ -106,6 +115,10 @@ class Zigbee2Mqtt:
         self._described: dict[str, Mapping[str, Any]] = {}  # devices, by IEEE address
         self._groups: list[Mapping[str, Any]] = []
         self._refused: set[str] = set()  # logged devices and groups with unusable names
+        self._is_full = False  # too many devices were logged
+        self._declaration: Iterator[None] = iter(())
+        self._declaring: asyncio.Task[None] | None = None
+        self._released: set[str] = set()  # the addresses of devices that wait for their new name
         self._replies: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._transactions = itertools.count(1)
         self._transaction = f"eshet-{secrets.token_hex(4)}"  # other clients send requests as well
@@ -151,17 +164,20 @@ class Zigbee2Mqtt:
         self._is_online = _availability(message.payload)
         if self._bridge is not None:
             self._bridge.set_online(self._is_online)
-        for address, known in self._known.items():
-            self._show_online(address, known)
+        for number, (address, known) in enumerate(self._known.items()):
+            # Thousands of devices do not become unknown in one step of the loop.
+            self._show_online(address, known, number // _AT_ONCE * _OFFLINE_EVERY)
 
-    def _show_online(self, address: str, known: _Known) -> None:
+    def _show_online(self, address: str, known: _Known, more_delay: float = 0.0) -> None:
         """Publish a device as offline while zigbee2mqtt is; otherwise its own availability."""
         if self._is_online is False:
-            known.published.set_online(False, hub=self._base)
+            known.published.set_online(False, hub=self._base, more_delay=more_delay)
         else:
             known.published.set_online(self._available.get(address))
 
     def _on_info(self, message: Message) -> None:
+        if not message.payload:
+            return
         config = as_map(as_map(parse(message.payload)).get("config"))
         output = as_map(config.get("advanced")).get("output", "json")
         # With `attribute_and_json`, everything is in the JSON objects as well.
@@ -211,6 +227,8 @@ class Zigbee2Mqtt:
     # --- devices and groups -------------------------------------------------------------------
 
     def _on_devices(self, message: Message) -> None:
+        if not message.payload:
+            return  # an empty payload only removes the retained message
         self._described = {
             str(each["ieee_address"]): each
             for each in _maps(parse(message.payload))
@@ -219,28 +237,62 @@ class Zigbee2Mqtt:
         self._declare()
 
     def _on_groups(self, message: Message) -> None:
+        if not message.payload:
+            return
         self._groups = [each for each in _maps(parse(message.payload)) if "id" in each]
         self._declare()
 
     def _declare(self) -> None:
-        """Publish the changes of the descriptions of devices and groups."""
-        wanted = dict(filter(self._is_valid, self._descriptions()))
+        """Publish the changes of the descriptions of devices and groups.
+
+        Thousands of devices are published in several turns of the loop.
+        """
+        self._declaration = self._declare_each()
+        has_more = self._declare_some()
+        if has_more and (self._declaring is None or self._declaring.done()):
+            self._declaring = self._tree.registrations.start(self._declare_rest())
+
+    def _declare_some(self) -> bool:
+        """Publish changes for the time of a turn; return whether there may be more."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + _TURN
+        return any(loop.time() >= ends for _ in self._declaration)
+
+    async def _declare_rest(self) -> None:
+        while self._declare_some():  # noqa: ASYNC110 - this works in each turn
+            await asyncio.sleep(0)
+
+    def _declare_each(self) -> Iterator[None]:
+        """Publish the changes; yields after each device, and may be given up for newer ones."""
+        wanted: dict[str, _Description] = {}
+        described: set[str] = set()
+        for address, description in self._descriptions():
+            described.add(address)
+            if self._is_valid(address, description, wanted):
+                wanted[address] = description
+            yield
+        self._refused &= described
         for address in self._known.keys() - wanted.keys():
             self._available.pop(address, None)
             key = self._known[address].published.declared.key
             self._forget(address)
             self._tree.remove(key)
+            yield
         for address, description in wanted.items():
             known = self._known.get(address)
             if known is not None and known.name != description.name:
                 # First of all: two devices may have exchanged their names.
+                self._released.add(address)
                 self._tree.release(known.published.declared.key)
         for address, description in wanted.items():
             known = self._known.get(address)
-            if known is None or known.description != description:
+            is_released = address in self._released
+            if known is None or is_released or known.description != description:
+                self._released.discard(address)
                 self._put(address, description)
             elif known.subscribed != self._subscribed(description.name):
                 self._subscribe_again(address, known)
+            yield
         self._ask_soon()
 
     def _descriptions(self) -> Iterator[tuple[str, _Description]]:
@@ -256,15 +308,21 @@ class Zigbee2Mqtt:
             exposes = self._shared_exposes(group)
             yield f"group {group['id']}", _Description(name, exposes, facts)
 
-    def _is_valid(self, described: tuple[str, _Description]) -> bool:
-        """Whether the name of a device can be part of a topic; if not, this logs it once."""
-        address, description = described
+    def _is_valid(self, address: str, description: _Description, others: Collection[str]) -> bool:
+        """Whether a device can be shown beside others; if not, this logs it once."""
         try:
+            self._tree.check_room(address, others)
             check_topic(f"{self._base}/{description.name}/set")
+        except TooManyDevices as error:
+            if not self._is_full:
+                self._is_full = True
+                _log.warning("%s: %s", self._base, error)
+            return False
         except ValueError as error:
             if address not in self._refused:
                 self._refused.add(address)
-                _log.warning("%s has a name that can't be used: %s", shorten(address, 80), error)
+                reason = safe_str(error, 300)
+                _log.warning("%s has a name that can't be used: %s", shorten(address, 80), reason)
             return False
         self._refused.discard(address)
         return True
@@ -469,12 +527,12 @@ class Zigbee2Mqtt:
         if not isinstance(transaction, int | str):
             return False
         now = asyncio.get_running_loop().time()
-        last = self._actions.get((address, (key, transaction)), -_REPEAT_WITHIN)
-        self._actions = {
-            each: at for each, at in self._actions.items() if now - at < _REPEAT_WITHIN
-        }
+        # The oldest ones are first.
+        while self._actions and now - next(iter(self._actions.values())) >= _REPEAT_WITHIN:
+            del self._actions[next(iter(self._actions))]
+        is_repeated = self._actions.pop((address, (key, transaction)), None) is not None
         self._actions[address, (key, transaction)] = now
-        return now - last < _REPEAT_WITHIN
+        return is_repeated
 
     def _on_availability(self, address: str, message: Message) -> None:
         known = self._known.get(address)

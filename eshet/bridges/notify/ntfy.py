@@ -1,9 +1,11 @@
 """Sends notifications by ntfy: https://docs.ntfy.sh/publish/#publish-as-json."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -106,16 +108,27 @@ class NtfySender:
                 ) as answer,
             ):
                 if answer.status != _ACCEPTED:
-                    raise NotificationFailed(f"ntfy answered {answer.status} {answer.reason}")
+                    raise NotificationFailed(f"ntfy answered {_status(answer.status)}")
         except TimeoutError:
             raise NotificationFailed(f"ntfy did not answer in {DEADLINE:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise NotificationFailed(f"can't reach ntfy: {_reason(error)}") from None
+        except ValueError:  # its text may have the token
+            raise NotificationFailed(
+                "can't reach ntfy: the host or the token in its URL is not valid"
+            ) from None
 
     async def close(self) -> None:
         """See `Sender.close`."""
         if self._session is not None:
             await self._session.close()
+
+
+def _status(status: int) -> str:
+    """Return a status with its usual reason, as that of the server may have any text."""
+    with contextlib.suppress(ValueError):
+        return f"{status} {HTTPStatus(status).phrase}"
+    return str(status)
 
 
 def _reason(error: Exception) -> str:

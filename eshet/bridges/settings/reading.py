@@ -55,13 +55,24 @@ def read_bridges(reader: TableReader, content: Table) -> dict[str, BridgeSetting
         if "publish" in kinds:
             del kinds["publish"]
             more["publish"] = {
-                glob: reader.settings(PublishedPath, (*keys, "publish", glob), how)
+                glob: _read_published(reader, (*keys, "publish", glob), how)
                 for glob, how in reader.table((*keys, "publish"), given.pop("publish", {})).items()
             }
         others = ["publish"] if "publish" in more else []
         bridges[name] = of(**reader.values(kinds, keys, given, others), **more)
     _check_client_ids(reader, bridges)
     return bridges
+
+
+def _read_published(reader: TableReader, keys: tuple[str, ...], how: Any) -> PublishedPath:
+    published = reader.settings(PublishedPath, keys, how)
+    if not keys[-1].startswith("/"):
+        reader.problem(keys, 'no path matches: write a glob of paths, such as "/house/*/left_open"')
+    least, most = published.min, published.max
+    if least is not None and most is not None and least >= most:
+        problem = f"found {show(least)}, but max is {show(most)}: write a smaller number than that"
+        reader.problem((*keys, "min"), problem)
+    return published
 
 
 def misspelt(content: Table) -> list[str]:

@@ -1,6 +1,7 @@
 """The settings of bridges: a dataclass for each table, with all defaults."""
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +13,18 @@ from eshet.bridges.settings.values import (
     AGES,
     BROKER,
     CLIENT_ID,
+    ENTITIES,
     FILTERS,
     NUMBER,
+    OPTIONS,
+    POSITIVE,
     TEXT,
     TOPICS,
     TYPE,
     URL,
     BrokerUrl,
 )
-from eshet.settings.kinds import FLAG, PATH, TEXTS, seconds
+from eshet.settings.kinds import FLAG, PATH, seconds
 from eshet.settings.table import setting
 
 __all__ = [
@@ -31,6 +35,10 @@ __all__ = [
     "NotifySettings",
     "PublishedPath",
 ]
+
+
+_MAX_SECRET: Final = 65_536
+"""The maximum size of a file with a secret, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,8 @@ class PublishedPath:
     unit: str = setting(TEXT, "")
     min: float | None = setting(NUMBER, None)
     max: float | None = setting(NUMBER, None)
-    step: float | None = setting(NUMBER, None)
-    options: tuple[str, ...] = setting(TEXTS, ())
+    step: float | None = setting(POSITIVE, None)
+    options: tuple[str, ...] = setting(OPTIONS, ())
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,7 @@ class HomeAssistantSettings:
     type: str = setting(TYPE, "homeassistant")
     url: str = setting(URL, "http://homeassistant.local:8123")
     token_file: Path | None = setting(PATH, None)
-    entities: tuple[str, ...] = setting(TEXTS, ("*",))
+    entities: tuple[str, ...] = setting(ENTITIES, ("*",))
     confirm: float | None = setting(seconds(), None)
     aliases: Mapping[str, Alias] = field(default_factory=dict, metadata={"kind": None})
     """The aliases of this bridge, from `[alias]`."""
@@ -221,6 +229,22 @@ def _secret(file: Path | None, variable: str) -> str | None:
     if file is None:
         return os.environ.get(variable)
     try:
-        return file.read_text().strip()
+        return _read_regular(file).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BridgeError(f"can't read the secret in {file}: {error}") from None
+
+
+def _read_regular(file: Path) -> bytes:
+    """Return the content of a file; a pipe would stop the event loop until somebody writes to it.
+
+    Raises:
+        OSError: the file can't be read, is not a regular file, or is too large for a secret.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError("it is not a regular file")
+        content = opened.read(_MAX_SECRET + 1)
+    if len(content) > _MAX_SECRET:
+        raise OSError(f"it has more than {_MAX_SECRET} bytes")
+    return content

@@ -1,6 +1,7 @@
 """The kinds of values in the tables of bridges."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,8 +13,11 @@ __all__ = [
     "AGES",
     "BROKER",
     "CLIENT_ID",
+    "ENTITIES",
     "FILTERS",
     "NUMBER",
+    "OPTIONS",
+    "POSITIVE",
     "TEXT",
     "TOPICS",
     "TYPE",
@@ -23,6 +27,12 @@ __all__ = [
 
 _SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
 """The schemes of brokers' URLs, and their ports."""
+
+
+_NOT_IN_HOST: Final = re.compile(r"[\s\0-\x1f\x7f]")
+
+_MAX_TOPIC: Final = 65_535
+"""The maximum size of a topic and of a client id in MQTT, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,10 @@ class BrokerUrl:
         parts = urlsplit(text)
         if parts.scheme not in _SCHEMES:
             raise ValueError
-        port = parts.port or _SCHEMES[parts.scheme]
-        if not parts.hostname or parts.password or parts.path.strip("/"):
+        port = _SCHEMES[parts.scheme] if parts.port is None else parts.port
+        if not parts.hostname or parts.password or parts.path.strip("/") or not port:
+            raise ValueError
+        if _NOT_IN_HOST.search(parts.hostname):
             raise ValueError
         user = unquote(parts.username) if parts.username else None
         return cls(parts.hostname, port, parts.scheme == "mqtts", user)
@@ -76,9 +88,17 @@ def _http_url(value: Any) -> str:
 
 def _topic(value: Any) -> str:
     topic = _text(value)
-    if set(topic) & set("+#\0") or topic.endswith("/"):
+    if set(topic) & set("+#") or topic.endswith("/"):
         raise ValueError
-    return topic
+    return _mqtt_text(topic)
+
+
+def _mqtt_text(value: Any) -> str:
+    """Return a text that MQTT allows as a topic or a client id."""
+    text = _text(value)
+    if "\0" in text or len(text.encode()) > _MAX_TOPIC:
+        raise ValueError
+    return text
 
 
 def _topics(value: Any) -> tuple[str, ...]:
@@ -92,8 +112,9 @@ def _filters(value: Any) -> tuple[str, ...]:
     for each in filters:
         levels = each.split("/")
         has_more = any(len(level) > 1 and set(level) & set("+#") for level in levels)
-        if not each or "\0" in each or has_more or "#" in levels[:-1]:
+        if has_more or "#" in levels[:-1]:
             raise ValueError
+        _mqtt_text(each)
     return tuple(filters)
 
 
@@ -109,6 +130,13 @@ def _number(value: Any) -> float:
     if type(value) in (int, float) and math.isfinite(value):
         return float(value)
     raise ValueError
+
+
+def _positive(value: Any) -> float:
+    number = _number(value)
+    if number <= 0:
+        raise ValueError
+    return number
 
 
 def _text(value: Any) -> str:
@@ -133,6 +161,11 @@ FILTERS: Final = ValueKind(
     _filters,
 )
 AGES: Final = ValueKind('a table of seconds by device, such as {"Hall sensor" = 7200}', _ages)
-CLIENT_ID: Final = ValueKind('a text in quotes, such as "eshet-house"', _text)
+CLIENT_ID: Final = ValueKind('a text in quotes, such as "eshet-house"', _mqtt_text)
 TEXT: Final = ValueKind("a text in quotes", _text)
 NUMBER: Final = ValueKind("a number", _number)
+POSITIVE: Final = ValueKind("a number above 0", _positive)
+ENTITIES: Final = ValueKind(
+    'a list of globs of entity ids in quotes, such as ["light.*", "sensor.hall_*"]', TEXTS.read
+)
+OPTIONS: Final = ValueKind('a list of texts in quotes, such as ["eco", "boost"]', TEXTS.read)

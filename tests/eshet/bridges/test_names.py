@@ -44,6 +44,17 @@ def test_an_alias_with_not_for_a_whole_device_is_logged_once(caplog):
     ]
 
 
+def test_an_alias_of_a_device_that_has_one_by_its_other_name_is_logged_once(caplog):
+    aliases = Aliases({"Lamp": Alias("/lamp"), "0x12": Alias("/other")})
+    for _ in range(2):
+        assert aliases.find("Lamp", "0x12") == Alias("/lamp")
+        assert aliases.find("Lamp", "Lamp") == Alias("/lamp")
+    assert aliases.unused == []
+    assert caplog.messages == [
+        "/other has no effect: '0x12' is 'Lamp', which is /lamp already; keep one of both aliases"
+    ]
+
+
 def test_paths_of_endless_names_are_bounded():
     assert segment("x" * 10_000) == "x" * 64
     assert segments("a/" * 10_000) == "/".join("a" * 8)
@@ -53,3 +64,19 @@ def test_each_node_gets_a_path_of_its_own():
     paths = DistinctPaths()
     taken = [paths.take(path) for path in ("/d/a", "/d/a", "/d/b/c", "/d/b", "/d/a/x", "/d/a/x")]
     assert taken == ["/d/a", "/d/a_", "/d/b/c", "/d/b_", "/d/a__/x", "/d/a__/x_"]
+
+
+def test_thousands_of_nodes_with_one_name_get_short_paths():
+    paths = DistinctPaths()
+    taken = [paths.take("/d/value") for _ in range(2000)]
+    assert len(set(taken)) == 2000
+    assert taken[:3] == ["/d/value", "/d/value_", "/d/value__"]
+    assert taken[8:11] == ["/d/value________", "/d/value_9", "/d/value_10"]
+    assert taken[-1] == "/d/value_1999"
+
+
+def test_a_number_skips_a_name_that_has_it_already():
+    paths = DistinctPaths()
+    assert paths.take("/d/value_9") == "/d/value_9"
+    assert [paths.take("/d/value") for _ in range(10)][-1] == "/d/value_10"
+    assert paths.take("/d/value/x") == "/d/value_11/x"

@@ -1,5 +1,6 @@
 """`[bridges.NAME]` and `[alias]`: valid settings, and the text for each mistake."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,9 @@ def test_a_broker_is_shown_without_its_user():
         ('broker = "//h:1883"', "write the URL of a broker"),
         ('broker = "mqtt://h:99999"', "write the URL of a broker"),
         ('broker = "mqtt://h/path"', "write the URL of a broker"),
+        ('broker = "mqtt://h:0"', "write the URL of a broker"),
+        ('broker = "mqtt://h\\u0000x"', "write the URL of a broker"),
+        ('broker = "mqtt://h x"', "write the URL of a broker"),
         ("broker = 5", "found 5; write the URL of a broker"),
         ('zigbee2mqtt = "z2m/#"', "write a base topic in quotes"),
         ("zigbee2mqtt = [1]", "write a base topic in quotes"),
@@ -135,6 +139,10 @@ def test_a_broker_is_shown_without_its_user():
         ("stale_after = 5", "a table of seconds by device"),
         ('stale_after = {"x" = 0}', "a table of seconds by device"),
         ('client_id = ""', 'a text in quotes, such as "eshet-house"'),
+        ('client_id = "a\\u0000"', 'a text in quotes, such as "eshet-house"'),
+        (f'client_id = "{"x" * 70_000}"', 'a text in quotes, such as "eshet-house"'),
+        (f'zigbee2mqtt = "{"x" * 70_000}"', "write a base topic in quotes"),
+        (f'topics = ["{"x" * 70_000}"]', "write a list of topics in quotes"),
         ('brokr = "mqtt://x"', '[bridges.z2m] has no key "brokr"; did you mean "broker"?'),
         ("publsh = {}", 'did you mean "publish"? Write one of: '),
         ('brokr = "x"', "password_file, publish, shelly"),
@@ -143,6 +151,10 @@ def test_a_broker_is_shown_without_its_user():
         ('publish."/x" = 3', 'write a table: [bridges.z2m.publish."/x"]'),
         ('publish."/x".settable = 1', "true or false"),
         ('publish."/x".min = "low"', "write a number"),
+        ('publish."/x".step = 0', "found 0; write a number above 0"),
+        ('publish."/x".options = "a"', 'such as ["eco", "boost"]'),
+        ('publish."/x" = {min = 5, max = 5}', "found 5.0, but max is 5.0: write a smaller number"),
+        ('publish."house/*" = {}', 'no path matches: write a glob of paths, such as "/house/*/'),
         ('publish."/x".colour = 1', 'has no key "colour"'),
     ],
 )
@@ -253,6 +265,20 @@ def test_a_password_is_in_a_file_or_in_the_environment(tmp_path, monkeypatch):
     file.write_bytes(b"\xff")
     with pytest.raises(BridgeError, match="can't read the secret in"):
         MqttSettings(password_file=file).password("z2m")
+
+
+def test_a_password_is_not_read_from_a_pipe_or_a_large_file(tmp_path):
+    """A pipe would stop all rules until somebody writes to it."""
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    large.write_bytes(b"x" * 100_000)
+    for file, problem in (
+        (pipe, "it is not a regular file"),
+        (tmp_path, "it is not a regular file|Is a directory"),
+        (large, "it has more than 65536 bytes"),
+    ):
+        with pytest.raises(BridgeError, match=problem):
+            MqttSettings(password_file=file).password("z2m")
 
 
 def test_a_token_is_needed(monkeypatch):

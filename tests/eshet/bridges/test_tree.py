@@ -13,6 +13,8 @@ from eshet.bridges.names import Alias, Aliases
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.tree import DeviceTree
 from eshet.server import Server
+from tests.support.proxy import Proxy
+from tests.support.waiting import passing_time, until
 
 
 class House:
@@ -241,6 +243,34 @@ async def test_an_event_waits_until_it_is_registered(house, advance):
     assert heard == ["single"]
 
 
+async def test_an_event_without_an_answer_is_emitted_again_after_the_outage(caplog, advance):
+    heard = []
+    async with (
+        Server() as server,
+        Client(server=server) as other,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        await server.listen("127.0.0.1", 0)
+        proxy = await stack.enter_async_context(Proxy(server.addresses[0]))
+        client = await stack.enter_async_context(Client(server=proxy.address, client_id="z2m"))
+        house = House(server, client, other, {})
+        stack.push_async_callback(house.tree.close)
+        lamp = await house.put()
+        await other.event_listen_cb(f"{LAMP}/action", heard.append)
+        proxy.swallowing = True
+        lamp.report({"on": True})
+        emitted = asyncio.ensure_future(lamp.emit("action", "single"))
+        await advance(1)
+        assert not emitted.done()
+        assert heard == []
+        proxy.cut()
+        proxy.swallowing = False
+        await passing_time(emitted, advance)
+        await until(lambda: heard == ["single"], advance)
+        assert await house.get(f"{LAMP}/on") is True
+    assert not [each for each in caplog.records if each.name == "eshet.bridges"]
+
+
 async def test_actions_are_called_with_their_arguments(house):
     async def identify(seconds):
         return f"blinks for {seconds} s"
@@ -406,3 +436,23 @@ async def test_a_value_that_fits_into_no_message_is_unknown_and_logged_once(hous
     assert caplog.messages[0].startswith(f"{LAMP}/text is unknown: ")
     lamp.report({"text": "short"})
     assert await house.get(f"{LAMP}/text") == "short"
+
+
+async def test_values_are_published_though_registrations_never_end(house, advance):
+    """Devices may be described anew faster than their nodes are registered."""
+    lamp = house.tree.put(house.lamp())
+    lamp.report({"on": True})
+    registered = house.tree.client.event_register
+
+    async def register_slowly(path):
+        await asyncio.sleep(0.5)
+        house.tree.registrations.register(
+            f"{path}x", lambda: register_slowly(f"{path}x"), lambda: None, owner="an event"
+        )
+        return await registered(path)
+
+    house.tree.registrations.register(
+        "/mqtt/z2m/e", lambda: register_slowly("/mqtt/z2m/e"), lambda: None, owner="an event"
+    )
+    await advance(4)
+    assert await house.get(f"{LAMP}/on") is True

@@ -1,5 +1,6 @@
 """`eshet bridge`: which bridge a command line runs, and what wrong ones say."""
 
+import logging
 import sys
 
 import pytest
@@ -85,3 +86,18 @@ def test_a_file_that_can_not_be_read_is_named(run, tmp_path):
     file.write_bytes(b"\xff")
     code, output = run("mqtt", "--config", str(file))
     assert (code, "can't read" in output) == (1, True)
+
+
+def test_the_log_escapes_control_characters(monkeypatch):
+    """A device may have any name, and the log may be shown by a terminal."""
+    module = sys.modules["eshet.cli.bridge"]
+
+    def log(work):
+        work.close()
+        logging.getLogger("eshet.bridges").warning("%s is odd", "a\x1b[31m\nb")
+
+    monkeypatch.setattr(module, "run", log)
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.root.level)  # restored at the end
+    result = CliRunner().invoke(main, ["bridge", "mqtt"])
+    assert result.output.endswith("WARNING a\\x1b[31m\\nb is odd\n")

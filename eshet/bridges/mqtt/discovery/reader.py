@@ -28,8 +28,20 @@ __all__ = ["DiscoveryReader"]
 
 _log: Final = logging.getLogger("eshet.bridges")
 
+_MANY: Final = 100
+"""A device with more entities than that is not published after each announcement.
+
+The cost of publishing grows with their number, and announcements come one by one.
+"""
+
+_LONGEST_DELAY: Final = 1.0
+"""The longest delay until such a device is published, in seconds; 1 ms for each entity."""
+
+_FACTS: Final = ("name", "model", "manufacturer", "sw_version", "suggested_area")
+"""The described facts about a device that are kept."""
+
 _MAX_LOGGED: Final = 10_000
-"""Maximum number of topics with a record of the last logged problem."""
+"""Maximum number of announcements with a record of the last logged problem."""
 
 
 @dataclass
@@ -44,6 +56,7 @@ class _KnownDevice:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     reading: dict[str, list[Entity]] = field(default_factory=dict)  # by topic
     published: PublishedDevice | None = None
+    waits: bool = False  # whether it is going to be published; see `_publish_later`
 
 
 class DiscoveryReader:
@@ -73,7 +86,8 @@ class DiscoveryReader:
         self._keys: dict[str, set[str]] = {}  # the keys of the entities of each message, by topic
         self._unique_ids: dict[tuple[str, str], str] = {}  # the keys of entities
         self._claimed: dict[str, tuple[str, str]] = {}  # the ids, by key of the entity
-        self._rivals: dict[tuple[str, str], list[EntityConfig]] = {}  # entities without the id
+        # Entities without the id, by key.
+        self._rivals: dict[tuple[str, str], dict[str, EntityConfig]] = {}
         self._logged: dict[str, str] = {}  # the last problem, by topic
         self._changed: set[str] = set()
 
@@ -91,9 +105,9 @@ class DiscoveryReader:
             try:
                 configs = list(configs_in(topic, parse(message.payload)))
             except ValueError as error:
-                self._log_once(topic, safe_str(error, 200))
+                self._log_once(f"{topic}/config", safe_str(error, 200))
                 return
-        self._logged.pop(topic, None)
+        self._logged.pop(f"{topic}/config", None)
         configs = [config for config in configs if config.origin not in self._ignored]
         for key in self._keys.pop(topic, set()) - {config.key for config in configs}:
             self._remove(key)
@@ -107,10 +121,16 @@ class DiscoveryReader:
         before = self._device_of.get(config.key)
         if before is not None and before != device_id:
             self._remove(config.key)
+        self._tree.check_room(device_id, self._devices)
         known = self._devices.setdefault(device_id, _KnownDevice())
-        known.described.update(config.device)
+        known.described.update(
+            {name: config.device[name] for name in _FACTS if name in config.device}
+        )
         self._device_of[config.key] = device_id
-        if known.configs.get(config.key) != config:
+        replaced = known.configs.get(config.key)
+        if replaced != config:
+            if replaced is not None:
+                self._forget_rival(replaced)
             known.configs[config.key] = config
             self._read(config, known)
         self._mark(device_id)
@@ -125,14 +145,14 @@ class DiscoveryReader:
             self._release(config.key)
             known.entities.pop(config.key, None)
             known.unread[config.key] = safe_str(error, 200)
-            _log.warning("%s/%s is not read: %s", self._prefix, config.key, safe_str(error, 200))
+            self._log_once(f"{config.key} is not read", safe_str(error, 200))
 
-    def _log_once(self, topic: str, problem: str) -> None:
-        if self._logged.get(topic) != problem:
+    def _log_once(self, what: str, problem: str) -> None:
+        if self._logged.get(what) != problem:
             if len(self._logged) >= _MAX_LOGGED:
                 self._logged.clear()
-            self._logged[topic] = problem
-            _log.warning("%s/%s/config: %s", self._prefix, topic, problem)
+            self._logged[what] = problem
+            _log.warning("%s/%s: %s", self._prefix, what, problem)
 
     def _claim(self, config: EntityConfig) -> None:
         """Reserve the unique id of an entity.
@@ -144,13 +164,20 @@ class DiscoveryReader:
         unique_id = config.options.get("unique_id")
         if unique_id is None:
             return
-        claim = config.component, str(unique_id)
+        claim = _claim_of(config)
         owner = self._unique_ids.setdefault(claim, config.key)
         if owner == config.key:
             self._claimed[owner] = claim
         else:
-            self._rivals.setdefault(claim, []).append(config)
+            self._rivals.setdefault(claim, {})[config.key] = config
             raise BridgeError(f"the unique_id {str(unique_id)[:80]!r} is used by {owner}")
+
+    def _forget_rival(self, config: EntityConfig) -> None:
+        """Remove an entity from those that wait for its unique id."""
+        claim = _claim_of(config)
+        rivals = self._rivals.get(claim, {})
+        if rivals.pop(config.key, None) is not None and not rivals:
+            del self._rivals[claim]
 
     def _release(self, key: str) -> list[EntityConfig]:
         """Release the unique id of an entity, and return the other entities with this id."""
@@ -158,13 +185,16 @@ class DiscoveryReader:
         if claim is None:
             return []
         del self._unique_ids[claim]
-        return self._rivals.pop(claim, [])
+        return list(self._rivals.pop(claim, {}).values())
 
     def _remove(self, key: str) -> None:
-        device_id = self._device_of.pop(key)
+        device_id = self._device_of.pop(key, None)
+        if device_id is None:
+            return  # it was not admitted
         known = self._devices[device_id]
         known.entities.pop(key, None)
-        known.configs.pop(key, None)
+        if (config := known.configs.pop(key, None)) is not None:
+            self._forget_rival(config)
         known.unread.pop(key, None)
         self._mark(device_id)
         for rival in self._release(key):
@@ -177,22 +207,39 @@ class DiscoveryReader:
 
     def _mark(self, device_id: str) -> None:
         """Publish a device in a later step, when all received announcements are read."""
+        known = self._devices[device_id]
+        if len(known.configs) > _MANY:
+            if not known.waits:
+                known.waits = True
+                _ = self._tree.registrations.start(self._publish_later(device_id, known))
+            return
         if not self._changed:
             asyncio.get_running_loop().call_soon(self._publish_changed)
         self._changed.add(device_id)
 
+    async def _publish_later(self, device_id: str, known: _KnownDevice) -> None:
+        await asyncio.sleep(min(len(known.configs) / 1000, _LONGEST_DELAY))
+        known.waits = False
+        self._update(device_id)
+
     def _publish_changed(self) -> None:
         changed, self._changed = self._changed, set()
         for device_id in sorted(changed):
-            known = self._devices[device_id]
-            if known.entities or known.unread:
-                self._publish(device_id, known)
-            else:
-                for subscription in known.subscriptions.values():
-                    subscription.cancel()
-                del self._devices[device_id]
-                if known.published is not None:
-                    self._tree.remove(known.published.declared.key)
+            self._update(device_id)
+
+    def _update(self, device_id: str) -> None:
+        """Publish a device, or remove it if it has no entities."""
+        known = self._devices.get(device_id)
+        if known is None:
+            return
+        if known.entities or known.unread:
+            self._publish(device_id, known)
+            return
+        for subscription in known.subscriptions.values():
+            subscription.cancel()
+        del self._devices[device_id]
+        if known.published is not None:
+            self._tree.remove(known.published.declared.key)
 
     def _publish(self, device_id: str, known: _KnownDevice) -> None:
         described = known.described
@@ -254,6 +301,11 @@ class DiscoveryReader:
         known_states = [state for state in states if state is not None]
         if known.published is not None and known_states:
             known.published.set_online(any(known_states))
+
+
+def _claim_of(config: EntityConfig) -> tuple[str, str]:
+    """Return the unique id of an entity, which is unique within its component."""
+    return config.component, str(config.options.get("unique_id"))
 
 
 def _text(fact: object) -> str | None:

@@ -352,6 +352,69 @@ async def test_an_unreadable_message_has_no_effect(house, caplog, text):
     assert caplog.text.count("can't be read") == (0 if "4000" in text else 1)
 
 
+async def test_an_entity_that_can_not_be_read_does_not_affect_the_others(fake, start, caplog):
+    fake.entities = {"sensor.odd": ("5", [1]), "sensor.odder": ("5", 3), **fake.entities}
+    house = await start()
+    await house.observe("light/kitchen/state")
+    await fake.change("light.kitchen", "on")
+    await house.until_heard("light/kitchen/state", True)
+    assert caplog.text.count("can't be read") == 1
+
+
+@pytest.mark.parametrize("answer", ["[]", '"x"', "[" * 100_000, '{"type": "hello"}'])
+async def test_another_server_than_home_assistant_is_named(fake, start, advance, answer):
+    async def send_answer(socket):
+        for _ in range(2):
+            await socket.send_str(answer)
+
+    fake.on_connect = send_answer
+    house = await start(wait=False)
+    await until(lambda: house.bridge.problem != "not connected yet", advance, 0.1)
+    assert fake.url in house.bridge.problem
+    fake.on_connect = None
+    await until(lambda: house.bridge.connected, advance, 0.1)
+
+
+async def test_a_server_without_an_answer_is_named(fake, start, advance):
+    fake.on_connect = lambda socket: socket.receive()
+    house = await start(wait=False)
+    await until(lambda: house.bridge.problem != "not connected yet", advance, 1)
+    assert house.bridge.problem == f"can't connect to {fake.url}: no answer within 10 s"
+
+
+async def test_an_answer_of_another_form_is_named_and_asked_for_again(fake, start, advance, caplog):
+    right, fake.services = fake.services, {"light": 5, "x": [1]}
+    house = await start(wait=False)
+    await until(lambda: "can't be read" in house.bridge.problem, advance, 0.1)
+    await advance(3)
+    fake.services = right
+    await until(lambda: house.bridge.connected, advance, 0.1)
+    assert caplog.text.count("an answer of Home Assistant can't be read: ") == 1
+
+
+async def test_thousands_of_entities_are_added_in_turns(fake, start, advance, monkeypatch):
+    monkeypatch.setattr("eshet.bridges.homeassistant.bridge._TURN", -1)  # one in each turn
+    for number in range(300):
+        await fake.change(f"switch.s{number}", "on")
+    house = await start(wait=False)
+    put, order = house.bridge.tree.put, []
+
+    def record(device, *rest):
+        if not order:
+            asyncio.get_running_loop().call_soon(order.append, "another task")
+        order.append(device.id)
+        return put(device, *rest)
+
+    monkeypatch.setattr(house.bridge.tree, "put", record)
+    await house.connected()
+    assert order.index("another task") < 10
+    await house.observe("switch/s299/state")
+    await fake.change("switch.s299", "off")
+    await house.until_heard("switch/s299/state", False)
+    assert house.bridge.device_count == 301
+    assert house.bridge.connected
+
+
 # --- services ---------------------------------------------------------------------------------
 
 

@@ -92,6 +92,26 @@ async def test_many_filters_are_subscribed_in_several_packets(
     assert broker.subscriptions("bridge") == ["lamps/249"]
 
 
+async def test_long_filters_are_subscribed_in_several_packets(
+    broker: MemoryBroker, connection: MqttConnection, advance: Advance, monkeypatch
+) -> None:
+    """Some brokers end a connection with a packet of more than 128 kB."""
+    subscribe, packets = connection._broker.subscribe, []
+
+    async def record(filters):
+        packets.append(sum(map(len, filters)))
+        return await subscribe(filters)
+
+    monkeypatch.setattr(connection._broker, "subscribe", record)
+    for number in range(10):
+        connection.subscribe(f"{number}{'x' * 60_000}", Log())
+    for number in range(100):
+        connection.subscribe(f"{number}{'x' * 1000}", Log())
+    await advance(0)
+    assert len(broker.subscriptions("bridge")) == 110
+    assert max(packets) < 66_000
+
+
 async def test_a_filter_is_unsubscribed_with_its_last_subscription(
     broker: MemoryBroker, connection: MqttConnection, advance: Advance
 ) -> None:

@@ -1,5 +1,6 @@
 """Malformed and hostile messages: each is logged once, and has no other effect."""
 
+import asyncio
 import json
 import logging
 
@@ -95,6 +96,14 @@ MESSAGES = [
     (DISCOVERY, json.dumps(evil(stat_t={"a": 1}))),
     (DISCOVERY, json.dumps(evil(stat_t="a/#"))),
     (DISCOVERY, json.dumps(evil(avty_t="a/+"))),
+    (DISCOVERY, json.dumps(evil(stat_t="a\n"))),
+    (DISCOVERY, json.dumps(evil(avty_t="a\x7f"))),
+    (DISCOVERY, json.dumps(evil(stat_t="a/" * 200))),
+    (DISCOVERY, json.dumps(evil(stat_t="$share/a"))),
+    ("tasmota/discovery/evil/config", json.dumps({"t": "a\nb", "rl": [1]})),
+    (DEVICES, json.dumps([lamp(), lamp("0x2", "two\nlines")])),
+    (DEVICES, json.dumps([lamp(), lamp("0x2", "a/" * 200)])),
+    (DEVICES, json.dumps([lamp(), lamp("0x2", "+" * 60_000)])),
     (DISCOVERY, json.dumps(evil(uniq_id="u"))),
     (DISCOVERY, json.dumps(evil(val_tpl="{{ value"))),
     (DISCOVERY, json.dumps(evil(val_tpl="{% if value %}"))),
@@ -116,6 +125,9 @@ IGNORED = [
     ("zigbee2mqtt/Lamp", b""),
     ("zigbee2mqtt/Lamp", b'{"other": %s}' % (b"9" * 100)),
     ("zigbee2mqtt/Lamp/availability", b"\xff"),
+    ("zigbee2mqtt/bridge/info", b""),
+    ("zigbee2mqtt/bridge/groups", b""),
+    (DEVICES, b""),
     ("zigbee2mqtt/bridge/state", b"\xff"),
     ("zigbee2mqtt/bridge/info", b'{"config": {"advanced": []}}'),
     ("zigbee2mqtt/bridge/info", b'{"config": 5}'),
@@ -246,3 +258,95 @@ async def test_thousands_of_devices_are_read(good):
     await good.settle()
     assert good.heard == [("Device_1999/sensor", Unknown)]
     assert good.bridge.device_count == 4
+
+
+async def test_very_many_devices_of_each_family_are_cut(good, monkeypatch, caplog):
+    monkeypatch.setattr("eshet.bridges.tree.MAX_DEVICES", 20)
+    await good.hear(*VALUES)
+    caplog.clear()
+    for _ in range(2):
+        await good.publish(DEVICES, [lamp(), *(lamp(f"0x{n}", f"Z{n}") for n in range(10, 50))])
+        for number in range(30):
+            device = {"ids": f"d{number}", "name": f"D{number}"}
+            await good.publish(f"homeassistant/sensor/d{number}/config", evil(dev=device))
+            config = {"t": f"t{number}", "dn": f"T{number}", "rl": [1]}
+            await good.publish(f"tasmota/discovery/{number}/config", config)
+            await good.publish(f"shellies/s{number}/relay/0", "on")
+            await good.publish(f"shellyplus-{number}/online", "true")
+    assert good.bridge.device_count == 4 * 20
+    named = [each.getMessage() for each in caplog.records]
+    assert len([each for each in named if "there are 20 devices already" in each]) == 5
+    await assert_undisturbed(good)
+
+
+async def test_very_many_values_of_a_shelly_are_cut(good, caplog):
+    for number in range(300):
+        await good.publish(f"shellies/shelly1/relay/{number}", "on")
+        await good.publish(f"shellies/shelly1/input_event/{number}", {"event": "S"})
+    assert len([each for each in caplog.messages if "200 values already" in each]) == 2
+    await good.hear(*VALUES)
+    await assert_undisturbed(good)
+
+
+async def test_descriptions_of_sensors_without_a_device_are_not_kept(good):
+    for number in range(300):
+        await good.publish(f"tasmota/discovery/{number}/sensors", {"sn": {"T": number}})
+    for number in (0, 299):
+        config = {"t": f"t{number}", "dn": f"T{number}", "rl": [1]}
+        await good.publish(f"tasmota/discovery/{number}/config", config)
+    assert await good.get("T0/T") == "path_not_found"
+    assert await good.get("T299/T") == "state_unknown"
+
+
+async def test_devices_are_published_in_turns_that_newer_descriptions_replace(good, monkeypatch):
+    """Also if two devices exchange their names in the middle of the first description."""
+    monkeypatch.setattr("eshet.bridges.mqtt.zigbee2mqtt._TURN", -1)  # one device in each turn
+    first = [lamp(f"0x{n}", f"Z{n}") for n in range(2, 100)]
+    await good.publish(DEVICES, first)
+    await good.publish("zigbee2mqtt/Z98", {"state": "ON"})
+    await good.publish("zigbee2mqtt/Z99", {"state": "x"})
+    assert (await good.get("Z98/state"), await good.get("Z99/state")) == (True, False)
+    good.publish_now(DEVICES, [*first[:-2], lamp("0x98", "Z99"), lamp("0x99", "Z98")])
+    for _ in range(1000):
+        await asyncio.sleep(0)
+        if not good.bridge.tree.registrations.has("/mqtt/house/Z98/state"):
+            break
+    good.publish_now(DEVICES, first)
+    await good.settle()
+    assert (await good.get("Z98/state"), await good.get("Z99/state")) == (True, False)
+
+
+async def test_thousands_of_devices_become_unknown_in_several_steps_of_the_loop(good, monkeypatch):
+    """So that other tasks run between them, at the end of zigbee2mqtt and of the broker."""
+    many = [lamp(f"0x{n}", f"Z{n}") for n in range(1, 500)]
+    await good.publish(DEVICES, many)
+    for each in many:
+        good.publish_now(f"zigbee2mqtt/{each['friendly_name']}", {"state": "ON"})
+    await good.settle()
+    client = good.bridge.tree.client
+    send, sent = client.send_now, []
+
+    def count(*request):
+        sent[-1] += 1
+        return send(*request)
+
+    monkeypatch.setattr(client, "send_now", count)
+    sent[:] = [0]
+    await good.publish("zigbee2mqtt/bridge/state", "offline")
+    await good.advance(1.99)
+    for _ in range(50):
+        sent.append(0)
+        await good.advance(0.01)
+    assert sum(sent) >= 2 * 499
+    assert max(sent) < 400
+    assert await good.get("Z499/state") == "state_unknown"
+    await good.publish("zigbee2mqtt/bridge/state", "online")
+    assert await good.get("Z499/state") is True
+    sent[:] = [0]
+    good.bridge.tree.set_reachable(False)
+    for _ in range(50):
+        sent.append(0)
+        await asyncio.sleep(0)
+    assert sum(sent) >= 499
+    assert max(sent) < 400
+    assert await good.get("Z499/state") == "state_unknown"

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from eshet.address import Address
-from eshet.bridges.mqtt.broker import AT_LEAST_ONCE, Message
+from eshet.bridges.mqtt.broker import AT_LEAST_ONCE, BrokerRefused, Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.inbox import MAX_EVENTS
 from eshet.bridges.mqtt.outbox import CommandExpired
@@ -290,3 +290,18 @@ async def test_the_end_of_a_bridge_is_seen_by_others(broker: Mosquitto) -> None:
         async with running(Bridge(broker.port)) as bridge:
             await bridge.connects.get()
         assert (await house.next()).payload == b"offline"
+
+
+@pytest.mark.parametrize(
+    "topic", ["a/" * 127 + "b", "\ue000", "\ufeff", "$SYS/x", " ", "/", "a" * 65_535, "😀\xa0"]
+)
+async def test_odd_topics_do_not_end_the_connection(bridge: Bridge, topic: str) -> None:
+    """Those for which mosquitto would end it are refused; see `test_filters`."""
+    bridge.connection.subscribe(topic, bridge.receive)
+    with contextlib.suppress(BrokerRefused):
+        await bridge.connection.publish(topic, b"1")
+    bridge.connection.subscribe("after", bridge.receive)
+    await bridge.connection.publish("after", b"2")
+    while (await bridge.messages.get()).topic != "after":
+        pass
+    assert bridge.losses.empty()

@@ -28,6 +28,7 @@ class Service:
     def __init__(self):
         self.received = []
         self.status = 200
+        self.reason = None
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -36,7 +37,7 @@ class Service:
         authorization = request.headers.get("Authorization")
         self.received.append((request.path, authorization, body))
         await self.answers.wait()
-        return web.Response(status=self.status)
+        return web.Response(status=self.status, reason=self.reason)
 
 
 @pytest.fixture
@@ -159,6 +160,26 @@ async def test_ntfy_that_cannot_be_reached(start, unused_tcp_port):
     with pytest.raises(ErrorValue, match="can't reach ntfy: Connection refused") as raised:
         await notify("hello")
     assert "secret-topic" not in str(raised.value)
+
+
+async def test_the_reason_in_an_answer_is_not_repeated(service, start, caplog):
+    """It is a text of the server, which may repeat the topic or the token."""
+    bridge, notify = await start(f"http://{service.host}/secret-topic")
+    service.reason = "no secret-topic"
+    for service.status, reason in ((500, "500 Internal Server Error"), (599, "599")):
+        with pytest.raises(ErrorValue, match=f"ntfy answered {reason}"):
+            await notify("hello")
+        assert bridge.problem == f"ntfy answered {reason}"
+    assert "secret-topic" not in caplog.text
+
+
+@pytest.mark.parametrize("url", ["http://secret%0Atoken@HOST/topic", f"http://{'secret' * 20}/t"])
+async def test_a_url_that_no_request_can_have(service, start, url):
+    bridge, notify = await start(url.replace("HOST", service.host))
+    with pytest.raises(ErrorValue, match="the host or the token in its URL is not valid") as raised:
+        await notify("hello")
+    assert "secret" not in f"{raised.value} {bridge.problem}"
+    assert not bridge.connected
 
 
 async def test_a_service_without_an_answer_is_an_error_and_few_notifications_wait(

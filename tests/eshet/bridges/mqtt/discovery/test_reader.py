@@ -1,11 +1,16 @@
 """Devices that announce themselves: entities, names, availability and events."""
 
+import tracemalloc
+
 import pytest
 
 from eshet import Unknown
 from tests.support.bridged import bridged_house
 
 NODE = {"ids": ["node-1"], "name": "Node", "mf": "Acme", "mdl": "M2", "sw": "1.4", "sa": "Hall"}
+
+
+PARSED = tracemalloc.Filter(True, "*/json_text.py")
 
 
 def sensor(topic="node/t", **more):
@@ -378,3 +383,31 @@ async def test_malformed_announcements_are_named_once_each_until_they_are_right(
     await house.publish("node/t", "1")
     assert await house.get("Node/Temperature") == 1
     assert len(caplog.messages) == 3
+
+
+async def test_changing_announcements_with_the_id_of_another_use_no_more_memory(house, caplog):
+    """They are logged once, and nothing is kept of the announcements that were replaced."""
+    await announce(house, "sensor/a", sensor(uniq_id="u1"))
+    tracemalloc.start()
+    try:
+        for number in range(30):
+            device = {"ids": "b", "sw": f"{number}{'x' * 100_000}", f"{number}": "x" * 100_000}
+            await announce(house, "sensor/b", sensor(uniq_id="u1", dev=device))
+        kept = tracemalloc.take_snapshot().filter_traces([PARSED]).statistics("filename")
+    finally:
+        tracemalloc.stop()
+    assert sum(each.size for each in kept) < 1_000_000
+    assert caplog.messages == [
+        "homeassistant/sensor/b is not read: the unique_id 'u1' is used by sensor/a"
+    ]
+
+
+async def test_an_entity_that_waited_for_an_id_and_was_removed_does_not_get_it(house):
+    for key in "abc":
+        device = {"ids": key, "name": key}
+        await announce(house, f"sensor/{key}", sensor(key, uniq_id="u", dev=device))
+    await announce(house, "sensor/b", "")
+    await announce(house, "sensor/a", "")
+    await house.publish("c", "3")
+    assert await house.get("c/Temperature") == 3
+    assert await house.get("b/Temperature") == "path_not_found"
