@@ -7,7 +7,14 @@ from typing import Any, Final
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet_rules.audit.recorder import LEVELS, Recorder
-from eshet_rules.audit.records import ActionCalled, Input, Output, StatePublished, ValueSet
+from eshet_rules.audit.records import (
+    EVENTS,
+    ActionCalled,
+    Input,
+    Output,
+    StatePublished,
+    ValueSet,
+)
 
 __all__ = ["Happening", "Happenings"]
 
@@ -17,7 +24,6 @@ _VERBS: Final = {
     "output.emitted": "emits",
     "output.published": "shows",
 }
-_QUIET: Final = frozenset({"connection.opened", "connection.closed"})
 _HIDDEN: Final = frozenset(
     {"time", "level", "event", "rule", "module", "version", "cause", "parent", "trigger"}
 )
@@ -107,12 +113,14 @@ def _line(record: Any) -> str:
         return _output_line(record)
     fields = record if isinstance(record, Mapping) else _fields(record)
     who = fields.get("rule") or fields.get("module")
+    schema = EVENTS.get(fields["event"])
+    event = fields["event"] if schema is None else schema.SENTENCE
     rest = ", ".join(
-        f"{name}={_short(value)}"
+        f"{name}={value if isinstance(value, str) else _short(value)}"
         for name, value in fields.items()
         if name not in _HIDDEN and name != "traceback" and value is not None
     )
-    return f"{_who(who)}{fields['event']}{': ' if rest else ''}{rest}"
+    return f"{_who(who)}{event}{': ' if rest else ''}{rest}"
 
 
 def _output_line(record: Any) -> str:

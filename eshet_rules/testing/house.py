@@ -30,6 +30,7 @@ from eshet.server import Server
 from eshet.unknown import Unknown
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
+from eshet_rules.audit.records import Connected
 from eshet_rules.exceptions import RulesError
 from eshet_rules.logs import make_logger
 from eshet_rules.reload.module_instance import LONG_SET_UP_TIME
@@ -109,6 +110,9 @@ class House:
         self._to_register: list[Device | SimulatedAction] = []
         self._notifiers: set[str] = set()
         self._checked = 0  # happenings that were searched for errors
+
+    def __repr__(self) -> str:
+        return "<House>"
 
     def __enter__(self) -> Self:
         self._exits.enter_context(_local_zone("UTC"))
@@ -406,7 +410,9 @@ class House:
 
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""
-        return "\n".join(str(each) for each in self.happenings.all)
+        return "\n".join(
+            str(each) for each in self.happenings.all if not isinstance(each.record, Connected)
+        )
 
     def _find_errors(self) -> None:
         new, self._checked = self.happenings.all[self._checked :], len(self.happenings.all)

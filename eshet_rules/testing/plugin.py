@@ -32,16 +32,13 @@ def house(request: pytest.FixtureRequest) -> "Iterator[House]":
     with House([request.path.parent]) as house:
         yield house
         house.run(house.settle())
-    _check(house)
-
-
-def _check(house: "House") -> None:
     if house.errors:
-        errors = "\n".join(house.errors)
-        pytest.fail(
-            f"rules had errors; if that is right, check and clear house.errors:\n{errors}",
-            pytrace=False,
-        )
+        pytest.fail(_failure(house), pytrace=False)
+
+
+def _failure(house: "House") -> str:
+    errors = "\n".join(house.errors)
+    return f"rules had errors; if that is right, check and clear house.errors:\n{errors}"
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -49,9 +46,15 @@ def pytest_pycollect_makeitem(collector: Any) -> Generator[None, Any, Any]:
     """Make async tests with a house plain functions, before other plugins see them."""
     collected = yield
     for item in collected if isinstance(collected, list) else [collected]:
-        if isinstance(item, pytest.Function) and _FIXTURE in item.fixturenames:
+        if isinstance(item, pytest.Function) and _uses_house(item):
             _adapt(item)
     return collected
+
+
+def _uses_house(item: pytest.Function) -> bool:
+    """Whether a test uses the fixture of this plugin, and not another one of the same name."""
+    found = item._fixtureinfo.name2fixturedefs.get(_FIXTURE)
+    return found is not None and getattr(found[-1].func, "__module__", "") == __name__
 
 
 def _adapt(item: pytest.Function) -> None:
@@ -81,9 +84,14 @@ def _in_house_of_its_own(test: Callable[..., Any], path: Path) -> Callable[..., 
         with House([path.parent]) as house:
             if _FIXTURE in kwargs:
                 kwargs[_FIXTURE] = house
-            house.run(test(*args, **kwargs))
-            house.run(house.settle())
-        _check(house)
+            try:
+                house.run(test(*args, **kwargs))
+                house.run(house.settle())
+                if house.errors:
+                    raise AssertionError(_failure(house))
+            except Exception as error:
+                error.add_note(f"what happened in the house:\n{house.timeline()}")
+                raise
 
     return run
 
@@ -102,6 +110,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Show what has happened in the house when a test fails."""
     report = yield
     house: Any = getattr(item, "funcargs", {}).get(_FIXTURE)
-    if report.failed and hasattr(house, "timeline") and (timeline := house.timeline()):
+    timeline = house.timeline() if hasattr(house, "happenings") else ""
+    if report.failed and timeline:
         report.sections.append(("what happened in the house", timeline))
     return report

@@ -1,0 +1,300 @@
+"""The house for tests of rules: loading, time, devices, reloads, restarts and errors."""
+
+import zoneinfo
+from pathlib import Path
+
+import pytest
+
+from eshet import ErrorValue, Unknown, yarp
+from eshet.utils import RunSerially
+from eshet_rules import rule
+from eshet_rules.exceptions import ConfigurationError
+from eshet_rules.testing.house import House, Notification, NotSetUp
+
+HALL = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def light():
+    motion = await yarp.event_listen("/hall/motion")
+    on = yarp.no_repeat(yarp.len(yarp.time_window(motion, {seconds})) > 0)
+    await yarp.state_register("/hall/light", on)
+    await yarp.set_value("/hall/lamp", on)
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    (tmp_path / "hall.py").write_text(HALL.format(seconds=120))
+    return tmp_path
+
+
+@pytest.fixture
+def home(rules: Path):
+    with House([rules]) as home:
+        yield home
+
+
+def in_house(test):
+    """Run a test in its house, as the plugin does, although its fixture has another name."""
+
+    def run(home: House) -> None:
+        home.run(test(home))
+
+    run.__name__ = test.__name__
+    return run
+
+
+@in_house
+async def test_a_rule_of_a_file_runs_in_virtual_time(home):
+    lamp = home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    await home.emit("/hall/motion")
+    assert lamp.value is True
+    await home.advance(minutes=1, seconds=59)
+    assert lamp.value is True
+    await home.advance(1)
+    assert lamp.value is False
+    assert home.history("/hall/light") == [(0, False), (0, True), (120, False)]
+    assert home.sets("/hall/lamp") == lamp.sets == [False, True, False]
+    assert home.time == 120
+
+
+@in_house
+async def test_a_reload_keeps_the_state(home):
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    await home.emit("/hall/motion")
+    await home.advance(60)
+    await home.reload("hall.py", HALL.format(seconds=180))
+    await home.advance(119)
+    assert await home.get("/hall/light") is True
+    await home.advance(1)
+    assert home.history("/hall/light")[-1] == (180, False)
+
+
+@in_house
+async def test_a_reload_without_a_text_takes_the_file(home):
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    await home.reload("hall.py", HALL.format(seconds=3))
+    await home.reload("hall.py")
+    await home.emit("/hall/motion")
+    await home.advance(4)
+    assert await home.get("/hall/light") is True
+
+
+@in_house
+async def test_a_restart_keeps_the_state(home):
+    @rule
+    async def counted():
+        presses = await yarp.event_listen("/hall/button")
+        pressed = yarp.len(yarp.time_window(presses, 100))
+        await yarp.state_register("/hall/presses", pressed)
+
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    await home.rule(counted)
+    await home.emit("/hall/motion")
+    await home.emit("/hall/button")
+    await home.advance(60)
+    await home.restart()
+    assert await home.get("/hall/light") is True
+    assert await home.get("/hall/presses") == 1
+    await home.advance(60)
+    assert home.history("/hall/light")[-1] == (120, False)
+    assert home.history("/hall/presses")[-1] == (100, 0)
+
+
+@in_house
+async def test_rules_of_each_argument_get_parameters(home):
+    @rule.each("bath", "kitchen")
+    async def fan(room, config):
+        humidity = await yarp.state_observe(f"/{room}/humidity")
+        await yarp.set_value(f"/{room}/fan", humidity > config.limit)
+
+    for room, humidity in (("bath", 80), ("kitchen", 40)):
+        home.device(f"/{room}/humidity", humidity, settable=False)
+        home.device(f"/{room}/fan")
+    await home.rule(fan, limit=70)
+    assert home.sets("/bath/fan") == [True]
+    assert home.sets("/kitchen/fan") == [False]
+    with pytest.raises(ErrorValue):
+        await home.set("/bath/humidity", 3)
+
+
+def test_parameters_of_the_file_and_of_the_test(home, rules):
+    (rules / "bell.py").write_text(
+        "from eshet import yarp\nfrom eshet_rules import rule\n"
+        "@rule\nasync def bell(config):\n"
+        "    await yarp.state_register('/bell', yarp.Value([config.rings, config.tone]))\n"
+    )
+    (rules / "eshet-rules.toml").write_text("[rules.bell.parameters]\nrings = 2\ntone = 'low'\n")
+
+    async def test():
+        await home.load("bell.py", tone="high")
+        assert await home.get("/bell") == [2, "high"]
+
+    home.run(test())
+
+
+def test_modules_import_each_other(home, rules):
+    (rules / "upstairs").mkdir()
+    (rules / "upstairs" / "bath.py").write_text(
+        "from eshet import yarp\nfrom _lamps import LAMP\nfrom .names import ROOM\n"
+        "from eshet_rules import rule\n"
+        "@rule\nasync def bath():\n"
+        "    await yarp.state_register('/bath', yarp.Value([LAMP, ROOM]))\n"
+    )
+    (rules / "upstairs" / "names.py").write_text("ROOM = 'bath'\n")
+    (rules / "_lamps.py").write_text("LAMP = 7\n")
+
+    async def test():
+        await home.load("upstairs/bath.py")
+        assert await home.get("/bath") == [7, "bath"]
+        assert await home.get("/hall/light") is Unknown  # hall.py was not chosen
+
+    home.run(test())
+
+
+def test_what_can_not_be_set_up_is_named(home, rules):
+    (rules / "bad.py").write_text("import nothing_of_this_name\n")
+    (rules / "worse.py").write_text(
+        "from eshet_rules import rule\n@rule\nasync def worse():\n    raise ValueError('no oil')\n"
+    )
+
+    async def test():
+        with pytest.raises(NotSetUp, match="nothing_of_this_name"):
+            await home.load("bad.py")
+        assert home.errors == []
+        home_of_its_own = House([rules])
+        with pytest.raises(FileNotFoundError, match=r"no hal\.py in"):
+            await home.load("hal.py")
+        del home_of_its_own
+
+    home.run(test())
+    with House([rules]) as other:
+        with pytest.raises(NotSetUp, match="no oil"):
+            other.run(other.load("worse.py"))
+        (rules / "eshet-rules.toml").write_text("[serve]\n")
+    with House([rules]) as other, pytest.raises(ConfigurationError, match="serve"):
+        other.run(other.load("hall.py"))
+
+
+@in_house
+async def test_a_reload_that_fails_leaves_the_old_version(home):
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    with pytest.raises(NotSetUp, match="SyntaxError"):
+        await home.reload("hall.py", "def")
+    await home.emit("/hall/motion")
+    assert await home.get("/hall/light") is True
+
+
+@in_house
+async def test_a_device_fails_takes_time_and_goes_offline(home):
+    lamp = home.device("/lamp", False, fails=2, delay=1)
+
+    @rule
+    async def light():
+        motion = await yarp.event_listen("/motion")
+        on = yarp.latest(motion, initial=False)
+        await yarp.set_value("/lamp", on, strategy=RunSerially(retry=True))
+
+    @rule
+    async def shown():
+        await yarp.state_register("/shown", await yarp.state_observe("/lamp"))
+
+    await home.rule(shown)
+    await home.rule(light)
+    await home.advance(60)
+    assert lamp.sets[:2] == [False, False]
+    assert "/lamp fails, as the test wants" in home.errors[0]
+    home.errors.clear()
+    lamp.delay = 0
+    await home.emit("/motion", True)
+    assert lamp.value is True
+    await lamp.offline()
+    await home.settle()
+    assert await home.get("/shown") is Unknown
+    await lamp.online()
+    await home.settle()
+    assert await home.get("/shown") is True
+    await lamp.report(False)
+    await home.settle()
+    assert await home.get("/shown") is False
+
+
+@in_house
+async def test_actions_and_notifications(home):
+    oven = home.action("/oven/start", lambda degrees: degrees * 2)
+
+    @rule
+    async def done():
+        ended = await yarp.event_listen("/machine/done")
+        await yarp.action_call("/notify/phone", ended)
+
+    @rule
+    async def bake():
+        start = await yarp.event_listen("/bake")
+        await yarp.action_call("/oven/start", start)
+
+    await home.rule(done)
+    await home.rule(bake)
+    await home.emit("/machine/done", "the washing machine is done")
+    await home.emit("/bake", 180)
+    assert home.notifications == [Notification("phone", "the washing machine is done")]
+    assert oven.calls == home.calls("/oven/start") == [[180]]
+    assert await home.call("/oven/start", 4) == 8
+
+
+@in_house
+async def test_the_wall_clock_has_a_zone(home):
+    @rule
+    async def morning():
+        await yarp.state_register("/hour", yarp.fn(lambda now: now.hour)(yarp.now(60)))
+
+    home.at("2026-03-29 01:30", tz="Europe/Berlin")
+    await home.rule(morning)
+    assert await home.get("/hour") == 1
+    await home.advance(minutes=30)  # the hour from 2 to 3 does not exist on this day
+    assert await home.get("/hour") == 3
+    assert home.now.tzinfo == zoneinfo.ZoneInfo("Europe/Berlin")
+    assert str(home.now).startswith("2026-03-29 03:00")
+
+
+@in_house
+async def test_the_timeline_names_rules_values_and_causes(home):
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    await home.emit("/hall/motion", "cat")
+    timeline = home.timeline()
+    assert "00:00:00.000  emits /hall/motion = 'cat'" in timeline
+    assert "hall.light gets event /hall/motion = 'cat'" in timeline
+    assert "hall.light sets /hall/lamp = True" in timeline
+
+
+@in_house
+async def test_a_rule_that_runs_on_is_set_up_in_a_second(home):
+    @rule
+    async def forwards(client):
+        async for payload in client.event_listen("/in"):
+            await client.event_emit("/out", payload)
+
+    await home.rule(forwards)
+    assert home.time == 1
+    await home.emit("/out")
+    await home.emit("/in", 5)
+    assert "emits /out = 5" in home.timeline()
+
+
+def test_the_local_time_zone_is_restored():
+    import time
+
+    before = time.tzname
+    with House() as home:
+        assert time.tzname == ("UTC", "UTC")
+        home.at("2026-06-01 12:00", tz="Asia/Tokyo")
+        assert time.tzname[0] == "JST"
+    assert time.tzname == before

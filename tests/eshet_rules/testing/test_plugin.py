@@ -1,0 +1,157 @@
+"""The pytest plugin, in processes of its own, with other plugins for async tests and without."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RULES = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def light():
+    motion = await yarp.event_listen("/motion")
+    await yarp.state_register("/light", yarp.len(yarp.time_window(motion, 120)) > 0)
+
+@rule
+async def divides():
+    (await yarp.event_listen("/divide")).on_event(lambda by: 1 / by)
+"""
+
+GOOD = """
+import unittest
+import pytest
+from hypothesis import given, settings, strategies
+
+async def test_light(house):
+    await house.load("hall.py")
+    await house.emit("/motion")
+    assert house.history("/light") == [(0, False), (0, True)]
+
+@pytest.mark.parametrize("minutes", [1, 2])
+async def test_parameters(house, minutes):
+    await house.load("hall.py")
+    await house.emit("/motion")
+    await house.advance(minutes=minutes)
+    assert await house.get("/light") is (minutes < 2)
+
+@settings(max_examples=10)
+@given(seconds=strategies.integers(0, 119))
+async def test_hypothesis(house, seconds):
+    assert house.time == 0  # a house of its own for each example
+    await house.load("hall.py")
+    await house.emit("/motion")
+    await house.advance(seconds)
+    assert await house.get("/light") is True
+
+@given(strategies.booleans())
+def test_plain_hypothesis(value):
+    assert value in (True, False)
+
+class TestHall:
+    async def test_method(self, house):
+        await house.load("hall.py")
+        assert await house.get("/light") is False
+
+    @given(strategies.booleans())
+    async def test_hypothesis(self, house, value):
+        house.device("/lamp", value)
+        assert await house.get("/lamp") is value or value
+
+class TestCase(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def in_house(self, house):
+        self.house = house
+
+    def test_unittest(self):
+        self.house.run(self.house.load("hall.py"))
+        self.assertIs(self.house.run(self.house.get("/light")), False)
+
+@pytest.fixture
+def lamp(house):
+    return house.device("/lamp", True)
+
+async def test_a_fixture_of_the_user(lamp, house):
+    assert await house.get("/lamp") is lamp.value
+
+async def test_only_by_a_fixture(lamp):
+    assert lamp.path == "/lamp"
+
+async def test_expected_errors(house):
+    await house.load("hall.py")
+    await house.emit("/divide", 0)
+    assert "ZeroDivisionError" in house.errors.pop()
+    assert house.errors == []
+
+def test_plain(house):
+    house.run(house.load("hall.py"))
+"""
+
+BAD = """
+from hypothesis import given, strategies
+
+async def test_assertion(house):
+    await house.load("hall.py")
+    await house.emit("/motion", "cat")
+    assert await house.get("/light") is False
+
+async def test_error(house):
+    await house.load("hall.py")
+    await house.emit("/divide", 0)
+
+@given(strategies.just(0))
+async def test_error_of_an_example(house, by):
+    await house.load("hall.py")
+    await house.emit("/divide", by)
+"""
+
+OTHER = """
+import pytest
+
+@pytest.fixture
+def house():
+    return "of the user"
+
+async def test_other(house):
+    assert house == "of the user"
+"""
+
+
+def run_pytest(folder: Path, test: str, *options: str) -> str:
+    (folder / "hall.py").write_text(RULES)
+    (folder / "tests").mkdir(exist_ok=True)
+    (folder / "tests" / "test_hall.py").write_text(test)
+    (folder / "pytest.ini").touch()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "tests"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)  # noqa: S603
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("-o", "asyncio_mode=auto"),
+        ("-p", "no:asyncio", "-p", "no:anyio"),
+        ("-n", "2"),
+    ],
+)
+def test_tests_of_all_kinds_run_in_virtual_time(tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert "12 passed" in (said := run_pytest(tmp_path, GOOD, *options)), said
+
+
+def test_a_failure_shows_what_has_happened(tmp_path: Path) -> None:
+    said = run_pytest(tmp_path, BAD)
+    assert "1 passed, 2 failed, 1 error" in said or "2 failed, 1 passed, 1 error" in said, said
+    assert "what happened in the house" in said
+    assert "hall.light gets event /motion = 'cat'" in said
+    assert "ERROR tests/test_hall.py::test_error - " in said
+    assert "hall.divides rule failed: doing=callback of /divide" in said
+    assert "test_error_of_an_example(" in said
+    assert said.count("hall.divides gets event /divide = 0") == 2  # the example, and test_error
+
+
+def test_another_fixture_of_this_name_is_left_alone(tmp_path: Path) -> None:
+    assert "1 passed" in (said := run_pytest(tmp_path, OTHER, "-o", "asyncio_mode=auto")), said
