@@ -10,6 +10,7 @@ from eshet_rules.audit.recorder import LEVELS, Recorder
 from eshet_rules.audit.records import (
     EVENTS,
     ActionCalled,
+    EventEmitted,
     Input,
     Output,
     StatePublished,
@@ -49,6 +50,12 @@ class Happening:
         """Whether it is an error that the log would show."""
         level = self.record["level"] if isinstance(self.record, Mapping) else self.record.level
         return LEVELS.get(level, 0) >= LEVELS["error"]
+
+    @property
+    def error(self) -> str:
+        """The error as text, with its traceback if there is one."""
+        traceback = self.record.get("traceback") if isinstance(self.record, Mapping) else None
+        return f"{self}\n{traceback}" if traceback else str(self)
 
     def __str__(self) -> str:
         return f"{self.clock}  {_line(self.record)}"
@@ -95,6 +102,10 @@ class Happenings(Recorder):
     def calls(self, path: str) -> list[list[Any]]:
         """Return the arguments of all calls of an action by rules."""
         return [record.value for _, record in self.outputs(ActionCalled, path)]
+
+    def emitted(self, path: str) -> list[Any]:
+        """Return the payloads of all emissions of an event."""
+        return [record.value for _, record in self.outputs(EventEmitted, path)]
 
     def published(self, path: str) -> list[tuple[float, Any]]:
         """Return the values of a state, with the times of their changes."""

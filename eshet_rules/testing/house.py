@@ -210,6 +210,7 @@ class House:
             FileNotFoundError: there is no such file.
             NotSetUp: a module can't be imported, or a rule can't be set up.
         """
+        __tracebackhide__ = True
         for file in files:
             modules, name = self._find(file)
             modules.choose(name, parameters, None)
@@ -227,6 +228,7 @@ class House:
         Raises:
             NotSetUp: the new version can't be used; the old one is still running.
         """
+        __tracebackhide__ = True
         modules, name = self._find(file)
         modules.choose(name, {}, source)
         modules.renew(name)
@@ -245,6 +247,7 @@ class House:
         Raises:
             NotSetUp: it can't be set up.
         """
+        __tracebackhide__ = True
         if isinstance(function, Mapping):
             for each in function.values():
                 await self.rule(each, **parameters)
@@ -271,6 +274,7 @@ class House:
         return all([await each.update() for each in self._modules.values()])
 
     async def _set_up(self, what: str, start: Callable[[], Awaitable[bool]]) -> None:
+        __tracebackhide__ = True  # in reports of pytest
         await self._register()
         known = len(self.errors)
         if not await self._finish(start()):
@@ -408,6 +412,10 @@ class House:
         """Return the arguments of all calls of an action, also of those that failed."""
         return self.happenings.calls(path)
 
+    def emitted(self, path: str) -> list[Any]:
+        """Return the payloads of all emissions of an event, by rules and by the test."""
+        return self.happenings.emitted(path)
+
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""
         return "\n".join(
@@ -416,7 +424,7 @@ class House:
 
     def _find_errors(self) -> None:
         new, self._checked = self.happenings.all[self._checked :], len(self.happenings.all)
-        self.errors.extend(str(each) for each in new if each.is_error)
+        self.errors.extend(each.error for each in new if each.is_error)
 
     def _clock(self) -> str:
         return self.now.strftime("%H:%M:%S.%f")[:-3]

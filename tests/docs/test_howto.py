@@ -27,15 +27,14 @@ def test_the_tests_of_the_page_pass(tmp_path):
     assert "3 passed" in ran.stdout
 
 
-def test_an_error_in_a_callback_fails_a_test_of_the_page(tmp_path):
-    log = 'log.info("somebody is at the door", rings=config.rings)'
-    ran = run(TESTS.replace(log, "1 / 0"), tmp_path)
-    assert "ERROR at teardown of test_the_bell" in ran.stdout
+def test_an_error_in_a_rule_fails_a_test_of_the_page(tmp_path):
+    ran = run(TESTS.replace('f"{who} is at the door"', "1 / 0"), tmp_path)
+    assert "test_the_bell_rings_the_phone" in ran.stdout
     assert "ZeroDivisionError" in ran.stdout
+    assert ran.returncode == 1
 
 
 def test_a_failed_output_fails_a_test_of_the_page(tmp_path):
-    emit, failing = 'client.event_emit("/porch/morning", None)', 'client.set("/porch/light", 1)'
-    ran = run(TESTS.replace(emit, failing), tmp_path)
+    ran = run(TESTS.replace('house.device("/bath/fan", False)', "humidity"), tmp_path)
     assert "path_not_found" in ran.stdout
     assert ran.returncode == 1

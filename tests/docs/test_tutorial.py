@@ -17,7 +17,7 @@ def save(folder):
     [rule] = [block for block in blocks if "@rule" in block]
     [test] = [block for block in blocks if "def test_" in block]
     (folder / "hall.py").write_text(rule)
-    (folder / "test_hall.py").write_text(f"from hall import hall_light\n{test}")
+    (folder / "test_hall.py").write_text(test)
 
 
 def test_the_test_of_the_tutorial_passes(tmp_path):
