@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from eshet_rules.audit.earlier import names_of, present_name
 from eshet_rules.audit.frames import FRAME_SIZE, DamagedFrame, frames_of, read_frame
 from eshet_rules.audit.lines import BrokenLine, count_broken, decode, time_of
 
-__all__ = ["ENDLESS", "Damage", "Filter", "Reader"]
+__all__ = ["ENDLESS", "Damage", "Filter", "Reader", "stamp_of"]
 
 _LOOK_AGAIN: Final = 0.2
 """Seconds between two polls for new records."""
@@ -33,6 +34,11 @@ ENDLESS: Final = "9999"
 """Later than the time of any record."""
 
 _SPECIAL: Final = re.compile(r"[*?[]")
+
+
+def stamp_of(moment: datetime) -> str:
+    """Return a point in time in the format of records."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 @dataclass(frozen=True)

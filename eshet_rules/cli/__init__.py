@@ -7,6 +7,7 @@ list             lists the rules of a running runner and their states
 control          reload, enable, disable, restart
 devices          lists the devices of bridges, and writes their paths as a module
 audit            queries the audit trail
+replay           runs rules again on the inputs of the audit trail
 completion       completes names of rules in the shell
 runner_client    finds a running runner and calls its actions
 table            the table of rules
@@ -14,6 +15,7 @@ device_table     the table of devices
 stubs            generates a module with the paths of devices
 options          options that several commands share
 time_option      points in time as option values
+trail_option     the audit trail that a command reads
 
 Nothing slow is imported here: each command imports the runner and its dependencies when it runs.
 """
@@ -26,6 +28,7 @@ from eshet_rules.cli.control import disable, enable, reload, restart
 from eshet_rules.cli.devices import devices
 from eshet_rules.cli.init import init
 from eshet_rules.cli.list import list_
+from eshet_rules.cli.replay import replay
 from eshet_rules.cli.run import run
 
 __all__ = ["main"]
@@ -37,5 +40,5 @@ def main() -> None:
     """Run automation rules for a programmable house."""
 
 
-for _command in (audit, devices, disable, enable, init, list_, reload, restart, run):
+for _command in (audit, devices, disable, enable, init, list_, reload, replay, restart, run):
     main.add_command(_command)

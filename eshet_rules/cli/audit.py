@@ -18,12 +18,12 @@ from eshet_rules.cli.options import (
     Command,
     PathType,
     config_option,
-    default_state,
     exit_on_errors,
     rules_folder,
     state_dir_option,
 )
-from eshet_rules.cli.time_option import MOMENT, stamp_of
+from eshet_rules.cli.time_option import MOMENT
+from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
 if TYPE_CHECKING:
     from eshet_rules.audit.query import Damage, Reader
@@ -58,12 +58,7 @@ _DAMAGED: Final = 3
 @click.option("--to", "until", metavar="TIME", type=MOMENT, help="Records before this time.")
 @click.option("-f", "--follow", is_flag=True, help="Keep printing new records.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, as in the trail.")
-@click.option(
-    "--audit",
-    type=PathType(),
-    metavar="FILE|FOLDER",
-    help="Location of the trail.  [default: as configured, or in the state folder]",
-)
+@audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
 @config_option
 def audit(
@@ -89,7 +84,7 @@ def audit(
     """
     from eshet_rules.audit.archive import closed_files
     from eshet_rules.audit.chain import chain_of
-    from eshet_rules.audit.query import ENDLESS, Filter, Reader
+    from eshet_rules.audit.query import ENDLESS, Filter, Reader, stamp_of
     from eshet_rules.audit.trail import open_file
     from eshet_rules.exceptions import NoTrail
     from eshet_rules.logs import renderer, shows_colours
@@ -99,7 +94,7 @@ def audit(
     if since and until and since >= until:
         raise click.UsageError("--from must be before --to")
     with exit_on_errors():
-        place = audit or _place(rules_folder(rules), state_dir, config)
+        place = audit or place_of_trail(rules_folder(rules), state_dir, config)
         file = open_file(place)
         if not follow and not file.exists() and not closed_files(file):
             raise NoTrail(file)
@@ -164,18 +159,3 @@ def _report(damage: "Damage", damages: "list[Damage]") -> None:
     damages.append(damage)
     lines = f" ({damage.lines} line{'s' * (damage.lines > 1)})" if damage.lines else ""
     click.echo(f"eshet-rules: {printable(f'{damage.file}: {damage.problem}{lines}')}", err=True)
-
-
-def _place(folder: Path, state: Path | None, config: Path | None) -> Path:
-    """Return the location of the trail of a rules folder."""
-    from eshet_rules.config import FILE_NAME, ConfigurationFile
-    from eshet_rules.modules.discovery import check_folder
-    from eshet_rules.runner.state_folder import state_folder
-
-    folder = check_folder(folder)
-    configuration = ConfigurationFile(
-        config or folder / FILE_NAME, must_exist=config is not None
-    ).read()
-    if configuration.audit.path is not None:
-        return configuration.audit.path
-    return state_folder(state or configuration.state.folder or default_state(), folder) / "audit"

@@ -8,9 +8,9 @@ import click
 
 from eshet.clock import wall_now
 
-__all__ = ["MOMENT", "stamp_of"]
+__all__ = ["MOMENT"]
 
-_AGO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])", re.ASCII)
+_AGO: Final = re.compile(r"-?(\d+(?:\.\d+)?)\s*([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -36,11 +36,6 @@ class _Moment(click.ParamType[datetime]):
 
 MOMENT: Final = _Moment()
 """The type of an option that is a point in time; without a zone, in local time."""
-
-
-def stamp_of(moment: datetime) -> str:
-    """Return a point in time in the format of audit records."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _read(text: str) -> datetime:

@@ -90,13 +90,16 @@ class House:
 
     Args:
         folders: where `load` looks for files: in each folder, and in those above it.
-        start: the wall clock at the start. The local time zone is UTC until `at` sets another one.
+        start: the wall clock at the start.
+        zone: the local time zone until `at` sets another one; None for that of the machine.
     """
 
     def __init__(
         self,
         folders: Sequence[Path] = (),
         start: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+        *,
+        zone: str | None = "UTC",
     ) -> None:
         self._folders = [Path.cwd(), *folders][::-1]
         self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(start))
@@ -104,18 +107,20 @@ class House:
         """The errors of rules so far. A test fails at its end unless it has cleared this list."""
         self.notifications: Final[list[Notification]] = []
         """The notifications that rules have sent by `/notify/NAME`."""
-        self._zone: tzinfo = UTC
+        self._local_zone = zone
+        self._zone: tzinfo | None = None if zone is None else ZoneInfo(zone)
         self._exits = contextlib.ExitStack()
         self._modules: dict[Path, ModulesUnderTest] = {}
         self._to_register: list[Device | SimulatedAction] = []
-        self._notifiers: set[str] = set()
+        self._provided: set[str] = set()  # paths of devices and actions
         self._checked = 0  # happenings that were searched for errors
 
     def __repr__(self) -> str:
         return "<House>"
 
     def __enter__(self) -> Self:
-        self._exits.enter_context(_local_zone("UTC"))
+        if self._local_zone is not None:
+            self._exits.enter_context(_local_zone(self._local_zone))
         self._exits.enter_context(self._runner)
         self.loop: VirtualLoop = self._runner.get_loop()  # type: ignore[assignment]
         self.happenings = Happenings(self.loop.time, self._clock)
@@ -167,7 +172,7 @@ class House:
     @property
     def now(self) -> datetime:
         """The virtual wall clock, in the time zone of `at`."""
-        return datetime.fromtimestamp(self.loop.wall_time(), self._zone)
+        return datetime.fromtimestamp(self.loop.wall_time(), UTC).astimezone(self._zone)
 
     def at(self, when: str | datetime, tz: str = "") -> None:
         """Set the wall clock, and the local time zone; timers that are running do not move.
@@ -180,7 +185,9 @@ class House:
             self._zone = ZoneInfo(tz)
             self._exits.enter_context(_local_zone(tz))
         moment = datetime.fromisoformat(when) if isinstance(when, str) else when
-        self.loop.set_wall_time(moment if moment.tzinfo else moment.replace(tzinfo=self._zone))
+        if moment.tzinfo is None and self._zone is not None:
+            moment = moment.replace(tzinfo=self._zone)
+        self.loop.set_wall_time(moment)
 
     async def advance(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
@@ -217,6 +224,24 @@ class House:
         for modules in self._modules.values():
             await self._provide_notifiers(modules.texts())
         await self._set_up(", ".join(map(str, files)), self._update)
+
+    async def load_all(self, folder: Path, provided: Iterable[str] = ()) -> None:
+        """Load all modules of a rules folder; those that can't be set up only add to `errors`.
+
+        Args:
+            folder: the rules folder.
+            provided: paths of actions that the caller has registered itself.
+
+        Raises:
+            ConfigurationError: its configuration file has mistakes.
+        """
+        modules = self._modules_of(folder)
+        modules.choose_all()
+        self._provided.update(provided)
+        await self._provide_notifiers(modules.texts())
+        await self._register()
+        await self._finish(modules.update())
+        await self.settle()
 
     async def reload(self, file: str | Path, source: str | None = None) -> None:
         """Reload a module as the runner does when its file is saved: its rules keep their state.
@@ -301,17 +326,23 @@ class House:
                 if (folder / relative).is_file():
                     root = folder if not relative.is_absolute() else relative.parent
                     name = ".".join((folder / relative).relative_to(root).with_suffix("").parts)
-                    if root not in self._modules:
-                        self._modules[root] = ModulesUnderTest(root, self._make_client, self._log)
-                    return self._modules[root], name.removesuffix(".__init__")
+                    return self._modules_of(root), name.removesuffix(".__init__")
         where = ", ".join(str(each) for each in self._folders)
         raise FileNotFoundError(f"there is no {relative} in {where}, or in a folder above")
+
+    def _modules_of(self, folder: Path) -> ModulesUnderTest:
+        if folder not in self._modules:
+            self._modules[folder] = ModulesUnderTest(folder, self._make_client, self._log)
+        return self._modules[folder]
+
+    def is_owned_by_rules(self, path: str) -> bool:
+        """Whether a rule has registered a path."""
+        return self._functions.owns(path) or any(each.owns(path) for each in self._modules.values())
 
     async def _provide_notifiers(self, texts: Iterable[str]) -> None:
         """Register the actions of notifications that the source of rules names."""
         for path in {match[0] for text in texts for match in _NOTIFY.finditer(text)}:
-            if path not in self._notifiers:
-                self._notifiers.add(path)
+            if path not in self._provided:
                 name = path.rpartition("/")[2]
                 self.action(path, functools.partial(self._on_notification, name))
 
@@ -340,6 +371,7 @@ class House:
         """
         device = Device(path, initial, settable=settable, fails=fails, delay=delay)
         self._to_register.append(device)
+        self._provided.add(path)
         return device
 
     def action(
@@ -355,6 +387,7 @@ class House:
         """
         action = SimulatedAction(path, answer, fails=fails, delay=delay)
         self._to_register.append(action)
+        self._provided.add(path)
         return action
 
     async def emit(self, path: str, payload: object = None) -> None:

@@ -86,6 +86,15 @@ class ModulesUnderTest:
             path = self.folder / (name.replace(".", "/") + ".py")
             self._edited[name] = _source(name, path, textwrap.dedent(source))
 
+    def choose_all(self) -> None:
+        """Choose all modules of the folder, except helpers, for the next update."""
+        found = discover(self.folder).items()
+        self._chosen |= {name for name, source in found if not source.is_helper}
+
+    def owns(self, path: str) -> bool:
+        """Whether one of the rules has registered a path."""
+        return any(each.owns(path) for each in self._reloader.instances.values())
+
     def renew(self, name: str) -> None:
         """Make the next update reload a module, even if it has not changed."""
         self._reloader.renew([name])
@@ -150,6 +159,10 @@ class FunctionsUnderTest:
         """
         module = f"test{len(self._running) or ''}"
         return await self._start(module, rule, parameters, None)
+
+    def owns(self, path: str) -> bool:
+        """Whether one of the rules has registered a path."""
+        return any(instance.owns(path) for instance, _ in self._running.values())
 
     async def restart(self) -> bool:
         """End the rules, and start them with the state that a new process would find."""

@@ -1,0 +1,148 @@
+"""`eshet-rules replay`."""
+
+import contextlib
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eshet.clock import wall_now
+from eshet.text import safe_repr
+from eshet.unknown import Unknown
+from eshet_rules.cli.options import (
+    Command,
+    PathType,
+    config_option,
+    exit_on_errors,
+    rules_folder,
+    state_dir_option,
+)
+from eshet_rules.cli.time_option import MOMENT
+from eshet_rules.cli.trail_option import audit_option, place_of_trail
+
+if TYPE_CHECKING:
+    from eshet_rules.replay.comparison import Difference
+    from eshet_rules.replay.recording import Output, Recording
+
+
+@click.command(cls=Command)
+@click.argument("rules", type=PathType(), required=False)
+@click.option(
+    "--from",
+    "since",
+    metavar="TIME",
+    type=MOMENT,
+    default="24h",
+    show_default="24h",
+    help="The beginning of the inputs.",
+)
+@click.option(
+    "--to", "until", metavar="TIME", type=MOMENT, help="The end of the inputs.  [default: now]"
+)
+@click.option(
+    "--rules",
+    "other",
+    metavar="FOLDER|REVISION",
+    help="Run this version of the rules: a folder, or a revision of git.",
+)
+@click.option(
+    "--diff",
+    is_flag=True,
+    help="Print what differs from what has happened; with --rules, from the rules in RULES.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@audit_option
+@state_dir_option("State folder of the runner.  [default: as for run]")
+@config_option
+def replay(
+    rules: Path | None,
+    since: datetime,
+    until: datetime | None,
+    other: str | None,
+    diff: bool,
+    as_json: bool,
+    audit: Path | None,
+    state_dir: Path | None,
+    config: Path | None,
+) -> None:
+    """Run rules again on the inputs that the audit trail has recorded.
+
+    Prints the outputs of the rules in the folder RULES. Time is virtual, and nothing is sent to any
+    device: their owners answer as they did.
+
+    A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
+
+    With --diff, the exit code is 1 if there is a difference.
+    """
+    from eshet_rules.audit.archive import closed_files
+    from eshet_rules.audit.trail import open_file
+    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.replay.comparison import compare
+    from eshet_rules.replay.recording import read_recording
+    from eshet_rules.replay.replaying import replay as run
+    from eshet_rules.replay.revisions import rules_at
+
+    until = until or wall_now(UTC)
+    if since >= until:
+        raise click.UsageError("--from must be before --to")
+    with exit_on_errors(), contextlib.ExitStack() as stack:
+        folder = check_folder(rules_folder(rules))
+        file = open_file(audit or place_of_trail(folder, state_dir, config))
+        if not file.exists() and not closed_files(file):
+            raise NoTrail(file)
+        recording = read_recording(file, since, until)
+        present = stack.enter_context(rules_at(folder, other)) if other else folder
+        replayed = run(present, recording)
+        for problem in (*recording.lacking, *replayed.errors):
+            click.echo(f"eshet-rules: {problem}", err=True)
+        if not diff:
+            _print_outputs(replayed.outputs, recording, as_json)
+            return
+        before = run(folder, recording).outputs if other else recording.outputs
+        differences = compare(before, replayed.outputs)
+        _print_differences(differences, recording, as_json)
+    sys.exit(1 if differences else 0)
+
+
+def _print_outputs(outputs: "list[Output]", recording: "Recording", as_json: bool) -> None:
+    for each in outputs:
+        moment = recording.start + timedelta(seconds=each.at)
+        if as_json:
+            click.echo(json.dumps(_as_json(each, moment), default=repr))
+        else:
+            value = "unknown" if each.value is Unknown else safe_repr(each.value, 100)
+            failed = f"  failed: {each.failed}" if each.failed else ""
+            stamp = f"{moment.astimezone():%Y-%m-%d %H:%M:%S.%f}"[:-3]
+            click.echo(f"{stamp}  {each.rule:20}  {each.kind:5}  {each.path}  {value}{failed}")
+
+
+def _as_json(output: "Output", moment: datetime) -> dict[str, Any]:
+    return {
+        "time": moment.isoformat(),
+        "rule": output.rule,
+        "kind": output.kind,
+        "path": output.path,
+        "value": None if output.value is Unknown else output.value,
+        "unknown": output.value is Unknown,
+        "failed": output.failed or None,
+    }
+
+
+def _print_differences(
+    differences: "list[Difference]", recording: "Recording", as_json: bool
+) -> None:
+    from eshet_rules.replay.comparison import describe
+
+    start = recording.start.astimezone()
+    if as_json:
+        for each in differences:
+            click.echo(json.dumps(each.as_json(start), default=repr))
+        return
+    for line in describe(differences, start):
+        click.echo(line)
+    if not differences:
+        click.echo("no difference")

@@ -1,0 +1,310 @@
+"""The inputs and outputs of rules in a part of an audit trail."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from eshet.unknown import Unknown
+from eshet_rules.audit.query import Damage, Filter, Reader, stamp_of
+from eshet_rules.audit.redaction import REDACTED
+from eshet_rules.replay.alignment import Received, merged
+
+__all__ = ["Answer", "Input", "Output", "Recording", "read_recording"]
+
+_OUTPUTS: Final = {
+    "output.set": "set",
+    "output.called": "call",
+    "output.emitted": "emit",
+    "output.published": "state",
+}
+_SET_UP: Final = ("set-up", "reload", "restart")
+"""The beginnings of the triggers of outputs that rules make in their set-up."""
+
+_RUNS: Final = frozenset({"runner.started", "runner.stopped"})
+
+
+@dataclass(frozen=True)
+class Input:
+    """Something that came from outside.
+
+    Args:
+        at: seconds since the start of the recording.
+        kind: `"state"`, `"event"`, `"call"` or `"set"`.
+        path: where it arrived.
+        value: the value, or the arguments of a call.
+    """
+
+    at: float
+    kind: str
+    path: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Output:
+    """Something that a rule did.
+
+    Args:
+        at: seconds since the start of the recording.
+        rule: its full name; empty if it is not known.
+        kind: `"state"`, `"set"`, `"call"` or `"emit"`.
+        path: of the node.
+        value: the value, or the arguments of a call.
+        failed: why it failed; empty if it did not.
+        in_set_up: whether the rule did it in its set-up.
+    """
+
+    at: float
+    rule: str
+    kind: str
+    path: str
+    value: Any
+    failed: str = ""
+    in_set_up: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How the owner of a path has answered a set or a call.
+
+    Args:
+        error: why it has failed; empty if it has not.
+        result: of a call.
+        shown_after: seconds until the state showed the value; None if it did not.
+    """
+
+    error: str = ""
+    result: Any = None
+    shown_after: float | None = None
+
+
+@dataclass
+class Recording:
+    """A part of a trail.
+
+    Args:
+        start: its beginning.
+        end: its end.
+        inputs: what came from outside, in order.
+        outputs: what rules did, in order; skipped outputs are not among them.
+        answers: the answers to sets and calls by their kind and path, in order.
+        first: the values of states at the beginning, by path.
+        owned: the paths that rules have registered.
+        lacking: what the trail does not have, in words.
+    """
+
+    start: datetime
+    end: datetime
+    inputs: list[Input] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+    answers: dict[tuple[str, str], list[Answer]] = field(default_factory=dict)
+    first: dict[str, Any] = field(default_factory=dict)
+    owned: set[str] = field(default_factory=set)
+    lacking: list[str] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.end - self.start).total_seconds()
+
+
+def read_recording(file: Path, start: datetime, end: datetime) -> Recording:
+    """Read a part of a trail.
+
+    The records before it are read as well, for the values of states at its beginning. The recording
+    is limited to the last run of the runner: the state that its rules had before is not in the
+    trail.
+
+    Args:
+        file: the open file of the trail; see `eshet_rules.audit.trail.open_file`.
+        start: the beginning.
+        end: the end, exclusive.
+    """
+    recording = Recording(start, end)
+    damages: list[Damage] = []
+    reader = Reader(file, Filter(until=stamp_of(end)), damages.append)
+    wanted: list[dict[str, Any]] = []
+    since = stamp_of(start)
+    for record in reader.records():
+        event = record["event"]
+        if record["time"] >= since:
+            if event in _OUTPUTS or event == "input.received" or event in _RUNS:
+                wanted.append(record)
+        elif event == "input.received" and record["kind"] == "state":
+            recording.first[record["path"]] = _value(record)
+    _Reading(recording, _last_run(recording, wanted)).read()
+    recording.lacking += [f"{each.file}: {each.problem}" for each in damages]
+    return recording
+
+
+def _last_run(recording: Recording, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of the last run of the runner, to which the recording is limited."""
+    if records and records[-1]["event"] == "runner.stopped":
+        recording.end = datetime.fromisoformat(records.pop()["time"])
+        recording.lacking.append(f"the runner was stopped at {_local(recording.end)}")
+    starts = [n for n, each in enumerate(records) if each["event"] == "runner.started"]
+    if not starts:
+        return records
+    # The record of the start follows those of the set-up of the rules.
+    begin = starts[-1]
+    while begin and records[begin - 1]["event"] not in _RUNS:
+        begin -= 1
+    if begin == 0 and not _is_first(records[0]):
+        return records  # the runner was killed before, without a record of its end
+    recording.start = datetime.fromisoformat(records[begin]["time"])
+    recording.lacking.append(f"the runner was started at {_local(recording.start)}")
+    return records[begin:]
+
+
+class _Reading:
+    """Turns records into a recording.
+
+    Args:
+        recording: to be filled.
+        records: of its time, in the order of the trail.
+    """
+
+    def __init__(self, recording: Recording, records: list[dict[str, Any]]) -> None:
+        self._recording = recording
+        self._records = records
+        self._origin = recording.start.timestamp()
+
+    def read(self) -> None:
+        """Fill the recording."""
+        causes = self._read_outputs()
+        self._read_inputs(causes)
+        self._find_gaps()
+
+    def _at(self, record: Mapping[str, Any]) -> float:
+        return datetime.fromisoformat(record["time"]).timestamp() - self._origin
+
+    def _read_outputs(self) -> dict[str, list[tuple[float, str, str, int]]]:
+        """Read the outputs; return those that others may answer, by their cause."""
+        recording = self._recording
+        by_cause: dict[str, list[tuple[float, str, str, int]]] = defaultdict(list)
+        found: list[tuple[float, Output, dict[str, Any]]] = []
+        for record in self._records:
+            kind = _OUTPUTS.get(record["event"])
+            if kind is None or record["outcome"] == "skipped":
+                continue
+            at = self._at(record) - (record.get("duration") or 0.0)
+            output = Output(
+                at,
+                record.get("rule") or record.get("module") or "",
+                kind,
+                record["path"],
+                _value(record),
+                record.get("error") or "",
+                (record.get("trigger") or "").startswith(_SET_UP),
+            )
+            found.append((at, output, record))
+        found.sort(key=lambda each: each[0])
+        for at, output, record in found:
+            recording.outputs.append(output)
+            if output.kind == "state":
+                recording.owned.add(output.path)
+            elif output.kind in ("set", "call"):
+                answers = recording.answers.setdefault((output.kind, output.path), [])
+                answers.append(Answer(output.failed, record.get("result")))
+                if (cause := record.get("cause")) is not None:
+                    by_cause[cause].append((at, output.kind, output.path, len(answers) - 1))
+        return by_cause
+
+    def _read_inputs(self, outputs: Mapping[str, list[tuple[float, str, str, int]]]) -> None:
+        recording = self._recording
+        by_path: dict[tuple[str, str], dict[str, list[Received]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        seen: set[tuple[str, str]] = set()
+        for index, record in enumerate(self._records):
+            if record["event"] != "input.received":
+                continue
+            kind, path, cause = record["kind"], record["path"], record.get("cause") or ""
+            if kind in ("call", "set", "get"):
+                recording.owned.add(path)
+            if (cause, path) in seen or kind == "get":
+                continue  # another rule of the module has received it, too
+            seen.add((cause, path))
+            received = Received(self._at(record), _key(record), index)
+            by_path[kind, path][record.get("module") or ""].append(received)
+        for (kind, path), by_module in by_path.items():
+            sequence = merged(list(by_module.values()))
+            self._read_path(kind, path, sequence, outputs)
+        recording.inputs.sort(key=lambda each: each.at)
+
+    def _read_path(
+        self,
+        kind: str,
+        path: str,
+        sequence: Iterable[Received],
+        outputs: Mapping[str, list[tuple[float, str, str, int]]],
+    ) -> None:
+        recording = self._recording
+        last = _key_of(recording.first[path]) if path in recording.first else None
+        for received in sequence:
+            record = self._records[received.number]
+            if kind == "state":
+                if received.key == last:
+                    continue  # the present value, which a new version has read
+                last = received.key
+            parent = record.get("parent")
+            answered = _find_answered(outputs.get(parent or "", ()), path, received.at)
+            if answered is not None and kind == "state":
+                sent_at, answer_kind, index = answered
+                answers = recording.answers[answer_kind, path]
+                if answers[index].shown_after is None:
+                    shown_after = max(0.0, received.at - sent_at)
+                    answers[index] = Answer(answers[index].error, None, shown_after)
+                continue
+            if parent is not None and not (record.get("trigger") or "").startswith(_SET_UP):
+                continue  # an effect of rules, which the rules will have again
+            if kind == "state" and path not in recording.first and _is_first(record):
+                recording.first[path] = _value(record)
+                continue
+            recording.inputs.append(Input(received.at, kind, path, _value(record)))
+
+    def _find_gaps(self) -> None:
+        recording = self._recording
+        redacted = sorted(
+            {each.path for each in recording.inputs if each.value == REDACTED}
+            | {each.path for each in recording.outputs if each.value == REDACTED}
+        )
+        recording.lacking += [f"the values of {path} are redacted" for path in redacted]
+        if not any("rule" in each for each in self._records):
+            recording.lacking.append("it has no input or output of a rule in this time")
+
+
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _is_first(record: Mapping[str, Any]) -> bool:
+    """Whether an input is the present value that a rule has read in its set-up."""
+    return (record.get("trigger") or "").startswith(_SET_UP)
+
+
+def _find_answered(
+    outputs: Iterable[tuple[float, str, str, int]], path: str, at: float
+) -> tuple[float, str, int] | None:
+    """Return the time, kind and index of the first set of a path that led to its change."""
+    for sent_at, kind, sent_to, index in outputs:
+        if kind == "set" and sent_to == path and sent_at <= at:
+            return sent_at, kind, index
+    return None
+
+
+def _value(record: Mapping[str, Any]) -> Any:
+    return Unknown if record.get("unknown") else record.get("value")
+
+
+def _key(record: Mapping[str, Any]) -> object:
+    return _key_of(_value(record))
+
+
+def _key_of(value: Any) -> object:
+    """Return what two equal values have in common; True and 1 are not equal."""
+    return value if value is Unknown else json.dumps(value, sort_keys=True)

@@ -1,0 +1,159 @@
+"""Feeds a recording into rules in virtual time, and collects their outputs."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from eshet.unknown import Unknown
+from eshet_rules.audit.records import ActionCalled, EventEmitted, StatePublished, ValueSet
+from eshet_rules.audit.records import Output as OutputRecord
+from eshet_rules.replay.devices import RecordedAction, RecordedState
+from eshet_rules.replay.recording import Input, Output, Recording
+from eshet_rules.testing.house import House
+
+__all__ = ["Replayed", "replay"]
+
+_KINDS: Final[dict[type[OutputRecord], str]] = {
+    ValueSet: "set",
+    ActionCalled: "call",
+    EventEmitted: "emit",
+    StatePublished: "state",
+}
+_SET_UP: Final = ("set-up", "reload", "restart")
+
+
+class Replayed:
+    """What rules did in a replay.
+
+    Args:
+        outputs: in order.
+        errors: of rules, as text.
+    """
+
+    def __init__(self, outputs: list[Output], errors: list[str]) -> None:
+        self.outputs: Final = outputs
+        self.errors: Final = errors
+
+
+def replay(folder: Path, recording: Recording) -> Replayed:
+    """Run all rules of a folder on a recording.
+
+    Nothing leaves the process: devices, persons and services are those of the recording.
+
+    Args:
+        folder: the rules folder.
+        recording: of these rules, or of another version of them.
+
+    Raises:
+        NotSetUp: no rule could be set up.
+        ConfigurationError: the configuration file of the folder has mistakes.
+    """
+    owned = _paths_of_rules(folder, recording)
+    with House([folder], recording.start, zone=None) as house:
+        house.run(_Feeding(house, recording, owned).run(folder))
+        return Replayed(_outputs_of(house), list(_rule_errors(house)))
+
+
+def _paths_of_rules(folder: Path, recording: Recording) -> set[str]:
+    """Return the paths of the recording that the rules register themselves."""
+    with House([folder], recording.start, zone=None) as house:
+        house.run(house.load_all(folder))
+        named = {each.path for each in recording.inputs}
+        named |= {each.path for each in recording.outputs} | recording.owned
+        return {path for path in named if house.is_owned_by_rules(path)}
+
+
+class _Feeding:
+    """One replay.
+
+    Args:
+        house: for it.
+        recording: to be fed.
+        owned: the paths that the rules register.
+    """
+
+    def __init__(self, house: House, recording: Recording, owned: set[str]) -> None:
+        self._house = house
+        self._recording = recording
+        self._owned = owned
+        self._states: dict[str, RecordedState] = {}
+        self._sending: set[asyncio.Future[Any]] = set()
+
+    async def run(self, folder: Path) -> None:
+        """Provide the nodes of the recording, set up the rules, and feed the inputs."""
+        await self._provide()
+        called = [path for kind, path in self._recording.answers if kind == "call"]
+        await self._house.load_all(folder, called)
+        loop = self._house.loop
+        for given in self._recording.inputs:
+            if given.at > loop.time():
+                await loop.advance(given.at - loop.time())
+            self._feed(given)
+        await loop.advance(max(0.0, self._recording.seconds - loop.time()))
+
+    async def _provide(self) -> None:
+        recording, client = self._recording, self._house.client
+        states = {each.path for each in recording.inputs if each.kind == "state"}
+        states |= {path for kind, path in recording.answers if kind == "set"}
+        states |= recording.first.keys()
+        for path in sorted(states - self._owned):
+            answers = recording.answers.get(("set", path), [])
+            state = RecordedState(path, answers, recording.first.get(path, Unknown))
+            await state.register(client)
+            self._states[path] = state
+        for kind, path in sorted(recording.answers):
+            if kind == "call" and path not in self._owned:
+                await RecordedAction(path, recording.answers[kind, path]).register(client)
+        for path in sorted({each.path for each in recording.inputs if each.kind == "event"}):
+            if path not in self._owned:
+                await client.event_register(path)
+
+    def _feed(self, given: Input) -> None:
+        client = self._house.client
+        sending: Any = None
+        if given.kind == "state":
+            state = self._states.get(given.path)
+            sending = state.show(given.value) if state is not None else None
+        elif given.kind == "event":
+            sending = client.event_emit(given.path, given.value)
+        elif given.path in self._owned:
+            if given.kind == "call":
+                sending = client.action_call(given.path, *given.value)
+            else:
+                sending = client.set(given.path, given.value)
+        if sending is not None:
+            task = asyncio.ensure_future(sending)
+            self._sending.add(task)
+            task.add_done_callback(self._on_sent)
+
+    def _on_sent(self, task: asyncio.Future[Any]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled():
+            task.exception()  # of the rule that has answered, where it is recorded
+
+
+def _outputs_of(house: House) -> list[Output]:
+    found = []
+    for happening in house.happenings.all:
+        record = happening.record
+        kind = _KINDS.get(type(record))
+        if kind is None or record.outcome == "skipped" or record.rule is None:
+            continue
+        value = Unknown if record.unknown else record.value
+        found.append(
+            Output(
+                round(happening.at - (record.duration or 0.0), 6),
+                record.rule,
+                kind,
+                record.path,
+                value,
+                record.error or "",
+                (record.trigger or "").startswith(_SET_UP),
+            )
+        )
+    return sorted(found, key=lambda each: each.at)
+
+
+def _rule_errors(house: House) -> Iterable[str]:
+    return (str(each) for each in house.happenings.all if each.is_error)
