@@ -14,8 +14,11 @@ export UV_NATIVE_TLS ?= 1
 run: $(VENV)/.ready-to-run ## run the example rules in rules/
 	$(BIN)/eshet-rules run rules/
 
-run-mqtt: $(VENV)/.ready-to-run ## run them with simulated devices on mosquitto, an MQTT broker
+# Without mosquitto, it installs a broker that is a Python package.
+run-mqtt: $(VENV)/.ready-to-run ## run them with simulated devices on an MQTT broker
 	$(UV) sync --frozen --inexact --no-dev --extra mqtt --python $(BIN)/python
+	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || \
+		$(UV) sync --frozen --inexact --no-dev --extra mqtt --group broker --python $(BIN)/python || true
 	$(BIN)/python rules_mqtt/run.py
 
 help: ## list the targets
