@@ -2,11 +2,13 @@
 
     python rules_mqtt/run.py [--port 18830]
 
-Starts mosquitto, the simulated zigbee2mqtt, and the runner, and ends all of them with the runner.
+Starts a broker, the simulated zigbee2mqtt, and the runner, and ends all of them with the runner.
+The broker is mosquitto, or amqtt if only that is installed.
 """
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -42,18 +44,20 @@ def main():
     parser.add_argument("--port", type=int, default=PORT, help="of the broker on this machine")
     port = parser.parse_args().port
     mosquitto = shutil.which("mosquitto", path=PATH)
-    if mosquitto is None:
+    if mosquitto is None and importlib.util.find_spec("amqtt") is None:
         print(MISSING, file=sys.stderr)
         return 1
     # The runner gets the signal, too, and ends by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        broker = Path(folder, "mosquitto.conf")
-        broker.write_text(BROKER.format(port=port))
-        stack.enter_context(running(mosquitto, "-c", str(broker)))
-        stack.enter_context(
-            running(sys.executable, str(HERE / "simulated_zigbee2mqtt.py"), "--port", str(port))
-        )
+        if mosquitto is None:
+            print("mosquitto is not installed: amqtt is the broker", file=sys.stderr)
+            stack.enter_context(running_script("amqtt_broker.py", port))
+        else:
+            broker = Path(folder, "mosquitto.conf")
+            broker.write_text(BROKER.format(port=port))
+            stack.enter_context(running(mosquitto, "-c", str(broker)))
+        stack.enter_context(running_script("simulated_zigbee2mqtt.py", port))
         config = HERE / "eshet-rules.toml"
         if port != PORT:
             text = config.read_text().replace(str(PORT), str(port))
@@ -75,6 +79,11 @@ def running(*command):
     finally:
         process.terminate()
         process.wait()
+
+
+def running_script(name, port):
+    """Do the same with a script of this folder that has the option `--port`."""
+    return running(sys.executable, str(HERE / name), "--port", str(port))
 
 
 def default_signals():

@@ -1,10 +1,11 @@
 """The `eshet` command: inspect and change the nodes of a server from a shell.
 
-    house      the commands of a client
-    serve      the command that runs a server
-    bridge     the commands that run a bridge to devices
-    running    running a command: connection and errors
-    values     argument types and output formats
+    house       the commands of a client
+    serve       the command that runs a server
+    bridge      the commands that run a bridge to devices
+    completion  completion of paths in a shell
+    running     running a command: connection and errors
+    values      argument types and output formats
 
 Values are JSON. Everything except the requested output goes to standard error. The exit code is 0;
 1 if the request failed; 2 for wrong usage.

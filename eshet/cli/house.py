@@ -17,7 +17,7 @@ __all__ = ["call", "emit", "get", "listen", "ls", "observe", "publish", "set_"]
 
 
 @click.command()
-@click.argument("path", type=PathType())
+@click.argument("path", type=PathType("action"))
 @click.argument("arguments", type=JsonType(), nargs=-1)
 @click.pass_context
 def call(ctx: click.Context, path: str, arguments: tuple[object, ...]) -> None:
@@ -30,7 +30,7 @@ def call(ctx: click.Context, path: str, arguments: tuple[object, ...]) -> None:
 
 
 @click.command()
-@click.argument("path", type=PathType())
+@click.argument("path", type=PathType("state", "prop"))
 @click.pass_context
 def get(ctx: click.Context, path: str) -> None:
     """Print the value of a state or property."""
@@ -42,7 +42,7 @@ def get(ctx: click.Context, path: str) -> None:
 
 
 @click.command("set")
-@click.argument("path", type=PathType())
+@click.argument("path", type=PathType("state", "prop"))
 @click.argument("value", type=JsonType())
 @click.pass_context
 def set_(ctx: click.Context, path: str, value: object) -> None:
@@ -51,7 +51,7 @@ def set_(ctx: click.Context, path: str, value: object) -> None:
 
 
 @click.command()
-@click.argument("path", type=PathType())
+@click.argument("path", type=PathType("state"))
 @click.pass_context
 def observe(ctx: click.Context, path: str) -> None:
     """Print the value of a state, and each change of it, until interrupted.
@@ -72,7 +72,7 @@ def observe(ctx: click.Context, path: str) -> None:
 
 
 @click.command()
-@click.argument("path", type=PathType())
+@click.argument("path", type=PathType("event"))
 @click.pass_context
 def listen(ctx: click.Context, path: str) -> None:
     """Print the payload of each event, until interrupted."""
@@ -85,7 +85,7 @@ def listen(ctx: click.Context, path: str) -> None:
 
 
 @click.command()
-@click.argument("path", type=PathType())
+@click.argument("path", type=PathType("event"))
 @click.argument("payload", type=JsonType(), default="null")
 @click.pass_context
 def emit(ctx: click.Context, path: str, payload: object) -> None:
@@ -94,7 +94,7 @@ def emit(ctx: click.Context, path: str, payload: object) -> None:
 
 
 @click.command()
-@click.argument("path", type=PathType())
+@click.argument("path", type=PathType("state"))
 @click.argument("value", type=JsonType(), required=False)
 @click.pass_context
 def publish(ctx: click.Context, path: str, value: object) -> None:
@@ -119,7 +119,7 @@ def publish(ctx: click.Context, path: str, value: object) -> None:
 
 
 @click.command()
-@click.argument("path", type=PathType(directory=True), default="/")
+@click.argument("path", type=PathType("dir", directory=True), default="/")
 @click.option("-r", "--recursive", is_flag=True, help="Also list the directories below.")
 @click.pass_context
 def ls(ctx: click.Context, path: str, recursive: bool) -> None:

@@ -14,7 +14,7 @@ from eshet.client import Client
 from eshet.exceptions import Disconnected, EshetError
 from eshet.program import drop_output, printable
 
-__all__ = ["ask", "run"]
+__all__ = ["ask", "connected", "run"]
 
 _ANSWER_WITHIN: Final = 10.0
 """How long a server may take to accept the connection, in seconds."""
@@ -38,12 +38,15 @@ class _OutageHandler(logging.Handler):
 
 
 @asynccontextmanager
-async def _connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
-    """Connect once: a command does not wait until a server is available.
+async def connected(address: Address, *, stays: bool) -> AsyncIterator[Client]:
+    """Yield a client that connects once: a command does not wait until a server is available.
 
     Args:
         address: of the server.
         stays: whether the command keeps waiting, with a message, when the connection is lost later.
+
+    Raises:
+        Disconnected: the server can't be reached, or does not answer like one.
     """
     refused: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
 
@@ -104,7 +107,7 @@ def ask(
     """
 
     async def work() -> None:
-        async with _connected(ctx.obj, stays=stays) as client:
+        async with connected(ctx.obj, stays=stays) as client:
             await request(client)
 
     run(work())

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from eshet import paths
 from eshet.address import Address
@@ -15,11 +16,17 @@ __all__ = ["AddressType", "JsonType", "PathType", "from_json", "to_json"]
 
 
 class PathType(click.ParamType[str]):
-    """An absolute path of a node; with `directory`, also of a directory."""
+    """An absolute path of a node; with `directory`, also of a directory.
+
+    Args:
+        *kinds: the kinds of nodes that the shell completes; see `paths_below`.
+        directory: whether the path may be that of a directory.
+    """
 
     name = "path"
 
-    def __init__(self, *, directory: bool = False) -> None:
+    def __init__(self, *kinds: str, directory: bool = False) -> None:
+        self._kinds = kinds
         self._directory = directory
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -30,6 +37,17 @@ class PathType(click.ParamType[str]):
             return paths.resolve("", value)
         except InvalidPath as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """See `click.ParamType`."""
+        from eshet.cli.completion import paths_of
+
+        server = ctx.find_root().params.get("server")
+        if not isinstance(server, Address):
+            return []
+        return [CompletionItem(path) for path in paths_of(server, incomplete, self._kinds)]
 
 
 class JsonType(click.ParamType[Any]):

@@ -97,17 +97,25 @@ class ClientObserver:
 
     A subclass overrides `on_input`, `sent`, `on_skipped`, `connected` and `disconnected`, which do
     nothing here. They are called in the context, and with the cause, of the input or output.
+
+    Args:
+        shared: another observer, whose outputs are found as well, and which finds those of this
+            one; None to find only those of the clients of this observer.
     """
 
-    def __init__(self) -> None:
-        self._echoes = Correlator(_MAX_OUTPUTS, _MAX_AGE)
+    def __init__(self, shared: "ClientObserver | None" = None) -> None:
+        self._echoes: Final[Correlator] = (
+            Correlator(_MAX_OUTPUTS, _MAX_AGE) if shared is None else shared._echoes
+        )
         self.loop_time: Final = asyncio.get_running_loop().time
         """Returns the time of the loop."""
 
     # --- inputs ---------------------------------------------------------------------------------
 
-    def cause_of_input(self, kind: str, path: bytes, value: bytes, target: InputTarget) -> Cause:
-        """Return the cause that an input starts.
+    def cause_of_input(
+        self, kind: str, path: bytes, value: bytes, target: InputTarget
+    ) -> Cause | None:
+        """Return the cause that an input starts; a subclass may return None for no cause.
 
         Args:
             kind: the kind of input; see `Cause`.
@@ -115,14 +123,24 @@ class ClientObserver:
             value: packed; empty if there is none.
             target: its receiver.
         """
+        return Cause(kind, path.decode(), self.cause_of_output(kind, path, value, target))
+
+    def cause_of_output(
+        self, kind: str, path: bytes, value: bytes, target: InputTarget
+    ) -> Cause | None:
+        """Return the cause of the output of which an input is the effect; None if there is none.
+
+        The output is not found again for this receiver. The arguments are those of
+        `cause_of_input`.
+        """
         now = self.loop_time()
         echo = self._echoes.find((kind, path), value, target.seen, now)
         if echo is None and kind == "state":
             echo = self._echoes.find(("set", path), value, target.seen, now)
         if echo is None:
-            return Cause(kind, path.decode())
+            return None
         target.seen = echo.number + 1
-        return Cause(kind, path.decode(), echo.cause)
+        return echo.cause
 
     def first_visible(self) -> int:
         """Return the `seen` of a new receiver: no earlier output is a parent of its inputs."""

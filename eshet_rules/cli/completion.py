@@ -1,15 +1,22 @@
-"""Shell completion of rule names, from the running runner or else from the rules folder."""
+"""Shell completion of the names of rules and devices.
+
+Those of rules come from the running runner or else from the rules folder, those of devices from the
+bridges of the server.
+"""
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from eshet_rules.cli.options import rules_folder
 
-__all__ = ["RuleName", "names_in"]
+if TYPE_CHECKING:
+    from eshet.client import Client
+
+__all__ = ["DeviceName", "RuleName", "device_names", "names_in"]
 
 _TIMEOUT = 1.0  # seconds: the user waits for the completion
 
@@ -33,6 +40,55 @@ class RuleName(click.ParamType[str]):
         except (Exception, SystemExit):  # a completion can't report errors
             names = names_in(rules_folder())
         return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+class DeviceName(click.ParamType[str]):
+    """The name or the path of a device, or a glob of either."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """See `click.ParamType`."""
+        try:
+            names = _of_bridges(ctx.params.get("server"), ctx.params.get("config"))
+        except (Exception, SystemExit):  # a completion can't report errors
+            return []
+        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+async def device_names(client: "Client") -> set[str]:
+    """Return the names and paths of all devices of a server.
+
+    Raises:
+        EshetError: the connection was lost, or the server can't list its nodes.
+    """
+    from eshet_rules.cli.devices import devices_of
+
+    return {each[fact] async for each in devices_of(client) for fact in ("name", "directory")}
+
+
+def _of_bridges(server: str | None, config: Path | None) -> set[str]:
+    import asyncio
+    import contextlib
+    import io
+
+    from eshet_rules.cli.runner_client import ask_server
+
+    names: set[str] = set()
+
+    async def request(client: "Client") -> None:
+        async with asyncio.timeout(_TIMEOUT):
+            names.update(await device_names(client))
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        ask_server(request, server, config)
+    return names
 
 
 def _of_runner(server: str | None, runner: str | None, config: Path | None) -> set[str]:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eshet_rules.cli.completion import DeviceName
 from eshet_rules.cli.options import Command, runner_options
 
 if TYPE_CHECKING:
     from eshet.client import Client
 
-__all__ = ["devices"]
+__all__ = ["devices", "devices_of"]
 
 
 @click.command(cls=Command)
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, type=DeviceName())
 @click.option("--json", "as_json", is_flag=True, help="Print the devices as one line of JSON.")
 @click.option(
     "--stubs",
@@ -48,7 +49,7 @@ def devices(
     present: list[dict[str, Any]] = []
 
     async def request(client: "Client") -> None:
-        present.extend([each async for each in _devices(client)])
+        present.extend([each async for each in devices_of(client)])
 
     ask_server(request, server, config)
     found = [each for each in present if _is_named(each, names)]
@@ -73,7 +74,7 @@ def devices(
         click.echo("no devices; configure a bridge: see docs/howto/devices.md", err=True)
 
 
-async def _devices(client: "Client") -> AsyncIterator[dict[str, Any]]:
+async def devices_of(client: "Client") -> AsyncIterator[dict[str, Any]]:
     """Iterate over the devices of all bridges of a server."""
     after: list[object] = []
     while True:

@@ -2,32 +2,45 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.bridges.bridge import Bridge, make_bridge
-from eshet.bridges.settings import BridgeSettings
+from eshet.bridges.settings import BridgeSettings, HomeAssistantSettings
 from eshet.client import Client
 from eshet.text import safe_str, type_name
 from eshet_rules.runner.components import keep_running
 
-__all__ = ["BRIDGE", "Bridges"]
+__all__ = ["BRIDGE", "Bridges", "MakeClient"]
 
 BRIDGE: Final = "bridge "
 """The prefix of the names of clients of bridges; names of modules do not have it."""
+
+
+class MakeClient(Protocol):
+    """Makes the client of a module, of a bridge, or of the runner itself."""
+
+    def __call__(self, name: str, /, *, relays_causes: bool = False) -> Client:
+        """Return a new client.
+
+        Args:
+            name: of the module; that of a bridge begins with `BRIDGE`, and that of the runner is
+                empty.
+            relays_causes: whether a bridge knows which of its outputs are effects of its inputs.
+        """
 
 
 class Bridges:
     """The bridges of a runner.
 
     Args:
-        make_client: makes a client by its name; see `BRIDGE`.
+        make_client: makes the clients of the bridges.
         log: receives failures.
     """
 
-    def __init__(self, make_client: Callable[[str], Client], log: FilteringBoundLogger) -> None:
+    def __init__(self, make_client: MakeClient, log: FilteringBoundLogger) -> None:
         self._make_client = make_client
         self._log = log
         self._wanted: Mapping[str, BridgeSettings] = {}
@@ -78,7 +91,9 @@ class Bridges:
         begun = self._begun.setdefault(name, asyncio.Event())
 
         async def run() -> None:
-            client = self._make_client(f"{BRIDGE}{name}")
+            # MQTT has no contexts, and its bridges have many more messages.
+            relays_causes = isinstance(settings, HomeAssistantSettings)
+            client = self._make_client(f"{BRIDGE}{name}", relays_causes=relays_causes)
             try:
                 bridge = self._bridges[name] = make_bridge(name, settings, client)
                 waiting = asyncio.create_task(bridge.ready.wait())

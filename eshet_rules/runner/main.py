@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import socket
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet.client.cause_relay import CauseRelay
 from eshet.connection import Connector
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
@@ -18,7 +18,7 @@ from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
 from eshet_rules.modules.discovery import check_folder
-from eshet_rules.runner.bridges import BRIDGE
+from eshet_rules.runner.bridges import BRIDGE, MakeClient
 from eshet_rules.runner.connections import ConnectionObserver, Connections
 from eshet_rules.runner.lock import locked, locked_trail
 from eshet_rules.runner.runner import Runner
@@ -135,13 +135,17 @@ class _TrailObserver(_Observer, RecordingObserver):
     """In addition, records inputs and outputs."""
 
 
+class _RelayObserver(ConnectionObserver, CauseRelay):
+    """Logs lost connections, and keeps causes through a bridge."""
+
+
 def _client_maker(
     runner: Path,
     server: str | Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
     max_waiting_bytes: int,
-) -> Callable[[str], Client]:
+) -> MakeClient:
     """Return a function that makes the client of a module, of a bridge, or of the runner itself.
 
     Its client id stays the same across restarts, so that the server drops the connection of a
@@ -163,11 +167,16 @@ def _client_maker(
         else _TrailObserver(connections, log, recorder)
     )
 
-    def make(module: str) -> Client:
+    relay = _RelayObserver(connections, observer)
+
+    def make(module: str, /, *, relays_causes: bool = False) -> Client:
         with use_actor(Actor(module=module or None)):
             client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
             client = Client(server=server, client_id=client_id, max_waiting_bytes=max_waiting_bytes)
-        client.attach(own if module == "" or module.startswith(BRIDGE) else observer)
+        if relays_causes:
+            client.attach(relay)
+        else:
+            client.attach(own if module == "" or module.startswith(BRIDGE) else observer)
         return client
 
     return make

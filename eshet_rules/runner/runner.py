@@ -12,7 +12,6 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.client import Client
 from eshet.interpreter import without_collections
 from eshet_rules.audit.records import (
     ConfigurationInvalid,
@@ -32,7 +31,7 @@ from eshet_rules.modules.watcher import watch, watch_file
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.reloader import Reloader
-from eshet_rules.runner.bridges import Bridges
+from eshet_rules.runner.bridges import Bridges, MakeClient
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.overrides import RuleOverrides
@@ -61,8 +60,7 @@ class Runner:
     Args:
         folder: the rules folder.
         log: receives all log messages.
-        make_client: makes the client of a module or a bridge by its name; an empty name means the
-            runner. See `BRIDGE`.
+        make_client: makes the clients of modules, of bridges and of the runner.
         place: the state folder; None to keep no state.
         configuration: the initial configuration.
         only: a glob of the rules or modules to run.
@@ -75,7 +73,7 @@ class Runner:
         self,
         folder: Path,
         log: FilteringBoundLogger,
-        make_client: Callable[[str], Client],
+        make_client: MakeClient,
         place: Path | None,
         configuration: Configuration,
         only: str,

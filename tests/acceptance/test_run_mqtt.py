@@ -14,14 +14,24 @@ from tests.support.processes import environment, line, running
 
 RUN = Path(__file__).parents[2] / "rules_mqtt" / "run.py"
 
+WITHOUT_MOSQUITTO = f"""
+import runpy, shutil
+shutil.which = lambda *_, **__: None
+runpy.run_path({str(RUN)!r}, run_name="__main__")
+"""
 
-def test_a_rule_switches_a_lamp_over_mqtt() -> None:
-    if shutil.which("mosquitto", path=PATH) is None:
+
+@pytest.mark.parametrize("broker", ["mosquitto", "amqtt"])
+def test_a_rule_switches_a_lamp_over_mqtt(broker: str) -> None:
+    if broker == "mosquitto" and shutil.which("mosquitto", path=PATH) is None:
         pytest.skip("mosquitto is not installed")
+    if broker == "amqtt" and importlib.util.find_spec("amqtt") is None:
+        pytest.skip("amqtt is not installed: uv sync --inexact --group broker")
+    program = [str(RUN)] if broker == "mosquitto" else ["-c", WITHOUT_MOSQUITTO]
     with running("eshet", "serve", "--listen", "127.0.0.1:0") as serving:
         server = line(serving).removeprefix("listening on ")
         house = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(RUN), "--port", str(free_port())],
+            [sys.executable, *program, "--port", str(free_port())],
             env=environment(server),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -58,5 +68,6 @@ def test_a_missing_broker_is_named(
     spec.loader.exec_module(module)
     monkeypatch.setattr("sys.argv", ["run.py"])
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert module.main() == 1
     assert "sudo apt install mosquitto" in capsys.readouterr().err

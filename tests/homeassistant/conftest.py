@@ -46,12 +46,14 @@ class House:
         ha: the Home Assistant.
         client: a client of the server.
         rules: the folder of rules, which the runner follows.
+        state: its state folder, with the audit trail.
     """
 
-    def __init__(self, ha: HomeAssistant, client: SyncClient, rules: Folder) -> None:
+    def __init__(self, ha: HomeAssistant, client: SyncClient, rules: Folder, state: Path) -> None:
         self.ha = ha
         self.client = client
         self.rules = rules
+        self.state = state
 
     def observe(self, path: str) -> "Observed":
         return Observed(self.client.state_observe_queue(path))
@@ -88,11 +90,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         rules.write("eshet-rules.toml", CONFIGURATION.format(url=ha.url, port=broker.port))
         shutil.copy(RULES / "heating.py", rules.path)
         server = line(serving).removeprefix("listening on ")
+        state = folder / "state"
+        arguments = ["run", str(rules.path), "--state-dir", str(state)]
         with (
             (folder / "runner.log").open("w") as log,
-            running("eshet-rules", "run", str(rules.path), server=server, stderr=log),
+            running("eshet-rules", *arguments, server=server, stderr=log),
             SyncClient(server=server) as client,
         ):
-            house = House(ha, client, rules)
+            house = House(ha, client, rules, state)
             house.observe("/ha/bridge/online").until(lambda online: online is True)
             yield house

@@ -1,11 +1,13 @@
 """The bridge to a real Home Assistant, and our states in it; see `make test-ha`."""
 
+import json
 import shutil
 
 import pytest
 
 from eshet import ErrorValue, Unknown
 from tests.homeassistant.conftest import INSTALLED, RULES, House
+from tests.support.processes import command
 
 if INSTALLED is None:
     pytest.skip("Home Assistant was not tested: run `make test-ha`", allow_module_level=True)
@@ -13,12 +15,30 @@ if INSTALLED is None:
 pytestmark = pytest.mark.timeout(300)
 
 ON_OR_OFF = {
-    "automation", "binary_sensor", "calendar", "fan", "humidifier", "light", "siren", "switch",
-    "update",
+    "automation", "binary_sensor", "calendar", "fan", "humidifier", "light", "script", "siren",
+    "switch", "update",
 }  # fmt: skip
 
 TARGET = "/ha/number/house_thermostat_target"
 """The thermostat of our rule, as Home Assistant has it, as we have it from there."""
+
+EVENING = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def evening():
+    bell = await yarp.event_listen("/bell")
+    script = yarp.fn(lambda _: {"entity_id": "script.evening"})(bell)
+    await yarp.action_call("/ha/services/script/turn_on", script)
+
+@rule
+async def shown():
+    office = await yarp.state_observe("/ha/light/office_rgbw_lights/state")
+    switch = await yarp.state_observe("/ha/switch/decorative_lights/state")
+    entrance = await yarp.state_observe("/ha/light/entrance_color_white_lights/state")
+    await yarp.state_register("/shown", yarp.fn(lambda *all_: list(all_))(office, switch, entrance))
+"""
 
 
 def test_all_entities_are_mirrored_with_their_types(house: House) -> None:
@@ -112,6 +132,30 @@ def test_our_thermostat_is_shown_and_set_in_home_assistant(house: House) -> None
     shown.until(lambda value: value == 23.5)
     house.client.set("/house/thermostat/target", 19)
     shown.until(lambda value: value == 19)
+
+
+def test_all_effects_of_a_script_follow_from_the_rule_that_called_it(house: House) -> None:
+    house.rules.write("evening.py", EVENING)
+    house.client.set("/ha/switch/decorative_lights/state", True)
+    effects = (
+        "/ha/light/office_rgbw_lights/state",  # of the script
+        "/ha/switch/decorative_lights/state",  # of an automation that the first effect triggers
+        "/ha/light/entrance_color_white_lights/state",  # of the script, two seconds later
+    )
+    shown = house.observe("/shown")
+    shown.until(lambda value: value == [True, True, True])
+    house.client.event_emit("/bell", 1)
+    shown.until(lambda value: value == [False, False, False])
+    given = [str(house.rules.path), "--state-dir", str(house.state), "--json"]
+    records = [
+        json.loads(line) for line in command("eshet-rules", "audit", *given).stdout.splitlines()
+    ]
+    inputs = [record for record in records if record["event"] == "input.received"]
+    [bell] = [record for record in inputs if record["path"] == "/bell"]
+    for path in effects:
+        [effect] = [each for each in inputs if each["path"] == path and each["value"] is False]
+        assert effect.get("parent") == bell["cause"], path
+    house.rules.remove("evening.py")
 
 
 def test_an_unknown_state_of_ours_is_unavailable_in_home_assistant(house: House) -> None:

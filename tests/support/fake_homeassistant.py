@@ -22,6 +22,7 @@ SERVICES: dict[str, dict[str, Any]] = {
     "input_number": {"set_value": {}},
     "select": {"select_option": {}},
     "lock": {"lock": {}, "unlock": {}},
+    "script": {"turn_on": {}},
     "text": {"set_value": {}},
     "todo": {"get_items": {"response": {"optional": False}}},
 }
@@ -37,6 +38,9 @@ class FakeHomeAssistant:
         config_state: `RUNNING`, or what it is while it starts.
         obeys: whether a call changes the state of its entity.
         on_connect: answers in place of Home Assistant; None for Home Assistant.
+        scripts: the entities that each script turns on, by its id.
+        replies: whether the results of calls are sent; `reply` sends those that were not.
+        last_context: the context of the last call.
     """
 
     def __init__(self) -> None:
@@ -56,6 +60,11 @@ class FakeHomeAssistant:
         self.config_state = "RUNNING"
         self.obeys = True
         self.on_connect: Callable[[web.WebSocketResponse], Awaitable[None]] | None = None
+        self.scripts: dict[str, list[str]] = {}
+        self.replies = True
+        self.last_context: dict[str, Any] = {}
+        self._results: list[tuple[_Connection, int, dict[str, Any]]] = []
+        self._context_of: dict[str, dict[str, Any]] = {}
         self._contexts = itertools.count()
         self._connections: list[_Connection] = []
         self._runner: web.AppRunner | None = None
@@ -84,15 +93,27 @@ class FakeHomeAssistant:
 
     async def change(self, entity_id: str, state: str, /, **attributes: Any) -> None:
         """Add an entity, or change its state and attributes; None removes an attribute."""
+        await self.change_in(self._context(), entity_id, state, **attributes)
+
+    async def change_in(
+        self, context: dict[str, Any], entity_id: str, state: str, /, **attributes: Any
+    ) -> None:
+        """Do the same in a context, such as `last_context` or one with that as its parent."""
         is_new = entity_id not in self.entities
+        context_before = self._context_of.get(entity_id, {})
+        self._context_of[entity_id] = context
         before, had = self.entities.get(entity_id, ("", {}))
         has = {name: value for name, value in (had | attributes).items() if value is not None}
         self.entities[entity_id] = state, has
-        context = f"context{next(self._contexts)}"
         if is_new:
             event: dict[str, Any] = {"a": {entity_id: self._compressed(entity_id)}}
         else:
-            added: dict[str, Any] = {"lc": 1.0, "c": context}
+            differs = {
+                name: context[name] for name in context if context[name] != context_before[name]
+            }
+            added: dict[str, Any] = {"lc": 1.0}
+            if differs:
+                added["c"] = differs["id"] if differs.keys() == {"id"} else differs
             if state != before:
                 added["s"] = state
             changed = {name: value for name, value in has.items() if had.get(name, ...) != value}
@@ -103,6 +124,18 @@ class FakeHomeAssistant:
                 change["-"] = {"a": gone}
             event = {"c": {entity_id: change}}
         await self._notify("subscribe_entities", event)
+
+    def child(self, context: dict[str, Any]) -> dict[str, Any]:
+        """Return the context of an automation that a change in this context has triggered."""
+        return self._context(parent_id=context["id"])
+
+    async def reply(self) -> None:
+        """Send the results of calls that were not sent, and send all others at once."""
+        self.replies = True
+        for connection, number, result in self._results:
+            connection.succeed(number, result)
+            await connection.flush()
+        self._results.clear()
 
     async def remove(self, entity_id: str) -> None:
         del self.entities[entity_id]
@@ -124,7 +157,13 @@ class FakeHomeAssistant:
 
     def _compressed(self, entity_id: str) -> dict[str, Any]:
         state, attributes = self.entities[entity_id]
-        return {"s": state, "a": attributes, "c": f"context{next(self._contexts)}", "lc": 1.0}
+        context = self._context_of.setdefault(entity_id, self._context())
+        is_plain = context["user_id"] is None and context["parent_id"] is None
+        return {"s": state, "a": attributes, "c": context["id"] if is_plain else context, "lc": 1.0}
+
+    def _context(self, **fields: Any) -> dict[str, Any]:
+        context_id = f"context{next(self._contexts)}"
+        return {"id": context_id, "parent_id": None, "user_id": None, **fields}
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -190,14 +229,21 @@ class FakeHomeAssistant:
         if ("response" in described) is not message.get("return_response", False):
             return connection.fail(number, "service_validation_error", "wrong return_response")
         self.calls.append((domain, service, data, target))
-        entity_id = target.get("entity_id")
+        entity_id = target.get("entity_id") or data.get("entity_id")
+        context = self.last_context = self._context(user_id="u")
         if self.obeys and entity_id in self.entities:  # it succeeds for others, too
             state = {"turn_on": "on", "turn_off": "off", "open_cover": "opening"}.get(service)
-            await self.change(entity_id, state or str(next(iter(data.values()), "pressed")))
-        result: dict[str, Any] = {"context": {"id": "1", "parent_id": None, "user_id": "u"}}
+            state = state or str(next(iter(data.values()), "pressed"))
+            await self.change_in(context, entity_id, state)
+            for each in self.scripts.get(entity_id, ()):
+                await self.change_in(context, each, "on")
+        result: dict[str, Any] = {"context": context}
         if "response" in described:
             result["response"] = {entity_id: {"items": ["milk"]}}
-        return connection.succeed(number, result)
+        if self.replies:
+            return connection.succeed(number, result)
+        self._results.append((connection, number, result))
+        return None
 
 
 class _Connection:

@@ -48,7 +48,7 @@ config:
 onboarding:
 demo:
 automation:
-  trigger:
+- trigger:
     platform: homeassistant
     event: start
   action:
@@ -56,6 +56,25 @@ automation:
     data:
       level: warning
       message: {running}
+- trigger:
+    platform: state
+    entity_id: light.office_rgbw_lights
+    to: "off"
+  action:
+    service: switch.turn_off
+    target:
+      entity_id: switch.decorative_lights
+script:
+  evening:
+    sequence:
+    - service: light.turn_off
+      target:
+        entity_id: light.office_rgbw_lights
+    - delay:
+        seconds: 2
+    - service: light.turn_off
+      target:
+        entity_id: light.entrance_color_white_lights
 """
 
 RUNNING: Final = "this Home Assistant is running"

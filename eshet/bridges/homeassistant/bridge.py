@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from eshet.bridges.device import Action, Device, Property
 from eshet.bridges.exceptions import BridgeError
+from eshet.bridges.homeassistant.contexts import Contexts
 from eshet.bridges.homeassistant.entities import (
     Entity,
     Service,
@@ -82,7 +83,10 @@ class HomeAssistantBridge:
         """Why the connection is missing; empty while connected."""
         self._entities: dict[str, Entity] = {}  # all entities, also those that are not published
         self._registries = Registries()
-        self._services = Services(client, f"/{name}", self._entities, self._registries)
+        self._contexts = Contexts()
+        self._services = Services(
+            client, f"/{name}", self._entities, self._registries, self._contexts
+        )
         self._outdated = asyncio.Event()  # the registries or the services
         self._wanted: dict[str, set[str]] = {}  # attributes that were observed, by directory
         self._has_checked_aliases = False
@@ -170,6 +174,7 @@ class HomeAssistantBridge:
                 await asyncio.gather(receiving, working, return_exceptions=True)
         finally:
             self._services.socket = None
+            self._contexts.release()
             self._events.clear()
             self._steps = iter(())
             self._set_running(False)
@@ -236,18 +241,17 @@ class HomeAssistantBridge:
         while self._events:
             event = self._events.popleft()
             for entity_id, added in (event.get("a") or {}).items():
-                self._try(entity_id, self._add, added)
+                self._try(entity_id, self._receive_added, added)
                 yield
             if not self._is_running:
                 self._remove_missing()
                 self._set_running(True)
                 self._check_aliases()
             for entity_id, change in (event.get("c") or {}).items():
-                if entity_id in self._entities:
-                    self._try(entity_id, self._change, change)
+                self._try(entity_id, self._receive_change, change)
             for entity_id in event.get("r") or ():
-                self._entities.pop(entity_id, None)
-                self.tree.remove(entity_id)
+                remove = functools.partial(self._remove, entity_id)
+                self._contexts.handle(entity_id, None, remove)
 
     def _try(self, entity_id: str, apply: Callable[[str, Any], object], update: object) -> None:
         """Apply an update of an entity; one that can't be read has no effect on the others."""
@@ -265,10 +269,25 @@ class HomeAssistantBridge:
                     safe_str(error, 200),
                 )
 
+    def _receive_added(self, entity_id: str, added: Mapping[str, Any]) -> None:
+        add = functools.partial(self._try, entity_id, self._add, added)
+        # The first event has all entities, and those that are missing in it are removed.
+        at_once = not self._is_running
+        self._contexts.handle(entity_id, added.get("c"), add, is_new=True, at_once=at_once)
+
+    def _receive_change(self, entity_id: str, change: Mapping[str, Any]) -> None:
+        apply = functools.partial(self._try, entity_id, self._change, change)
+        self._contexts.handle(entity_id, (change.get("+") or {}).get("c"), apply)
+
     def _add(self, entity_id: str, added: Mapping[str, Any]) -> None:
         entity = Entity(entity_id, str(added.get("s")), dict(added.get("a") or {}))
         self._entities[entity_id] = entity
         self._declare(entity)
+
+    def _remove(self, entity_id: str) -> None:
+        self._contexts.forget(entity_id)
+        self._entities.pop(entity_id, None)
+        self.tree.remove(entity_id)
 
     def _remove_missing(self) -> None:
         for entity_id in self.tree.devices.keys() - self._entities.keys():
@@ -282,7 +301,9 @@ class HomeAssistantBridge:
                 _log.warning("bridge %s: no entity for the alias of %s", self._name, names)
 
     def _change(self, entity_id: str, change: Mapping[str, Any]) -> None:
-        entity = self._entities[entity_id]
+        entity = self._entities.get(entity_id)
+        if entity is None:
+            return
         before = _declaration(entity)
         entity.update(change)
         published = self.tree.devices.get(entity.entity_id)

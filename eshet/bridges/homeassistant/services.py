@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from eshet.bridges.exceptions import BridgeError, DeviceOffline, NotAllowed
+from eshet.bridges.homeassistant.contexts import Contexts
 from eshet.bridges.homeassistant.entities import Entity
 from eshet.bridges.homeassistant.registries import Registries
 from eshet.bridges.homeassistant.websocket import WebSocket
@@ -29,6 +30,7 @@ class Services:
         directory: the path of the bridge's directory.
         entities: all entities by their ids, kept up to date by the bridge.
         registries: the other possible targets of services.
+        contexts: receives the context of each call.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Services:
         directory: str,
         entities: Mapping[str, Entity],
         registries: Registries,
+        contexts: Contexts,
     ) -> None:
         self.socket: WebSocket | None = None
         """The connection; None while not connected."""
@@ -46,6 +49,7 @@ class Services:
         self._directory = f"{directory}/services"
         self._entities = entities
         self._registries = registries
+        self._contexts = contexts
         self._registered: set[str] = set()
         self._with_response: set[str] = set()
 
@@ -101,7 +105,11 @@ class Services:
             self._check(given)
         if f"{domain}/{service}" in self._with_response:
             fields["return_response"] = True
-        result = await self.socket.request("call_service", domain=domain, service=service, **fields)
+        with self._contexts.call() as note_context:
+            result = await self.socket.request(
+                "call_service", domain=domain, service=service, **fields
+            )
+            note_context((result or {}).get("context"))
         return (result or {}).get("response")
 
     def _check(self, fields: Mapping[str, Any]) -> None:

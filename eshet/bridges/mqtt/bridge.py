@@ -22,6 +22,7 @@ from eshet.bridges.mqtt.raw_topics import RawTopics
 from eshet.bridges.mqtt.shelly1 import Shelly1
 from eshet.bridges.mqtt.shelly_rpc import ShellyRpc
 from eshet.bridges.mqtt.tasmota import Tasmota
+from eshet.bridges.mqtt.templates import installed_jinja
 from eshet.bridges.mqtt.zigbee2mqtt import Zigbee2Mqtt
 from eshet.bridges.names import Aliases
 from eshet.bridges.own_nodes import OwnNodes
@@ -78,6 +79,7 @@ class MqttBridge:
         )
         self._own_nodes = OwnNodes(name, self.tree, devices_within=_RETAINED_WITHIN)
         self._info: Mapping[str, Any] = {}
+        self._jinja = installed_jinja()
 
     @property
     def connected(self) -> bool:
@@ -119,6 +121,8 @@ class MqttBridge:
                 if self._settings.publish:
                     tasks.create_task(self._publishing().run())
         finally:
+            if self._jinja is not None:
+                await self._jinja.close()
             await self._own_nodes.close()
 
     def _start_readers(self) -> None:
@@ -136,7 +140,7 @@ class MqttBridge:
             source = f"eshet/{self._name}/{quote(connection.client_id, safe='')}"
             ShellyRpc(connection, tree, source).start()
         for prefix in settings.discovery:
-            DiscoveryReader(connection, tree, prefix, has_native).start()
+            DiscoveryReader(connection, tree, prefix, has_native, self._jinja).start()
         if settings.topics:
             RawTopics(connection, tree, settings.topics).start()
 

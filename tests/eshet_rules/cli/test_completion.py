@@ -2,7 +2,8 @@ import pytest
 from click.testing import CliRunner
 
 from eshet_rules.cli import main
-from eshet_rules.cli.completion import names_in
+from eshet_rules.cli.completion import device_names, names_in
+from tests.support.bridged import bridged_house
 from tests.support.processes import command, line, running
 from tests.support.rules import Folder
 
@@ -82,6 +83,29 @@ def test_with_a_runner_names_are_those_that_it_runs(place, monkeypatch):
             offered = complete("reload", "k", ESHET_SERVER=address)
             assert offered[0] == "kitchen"
             assert "kitchen.light" in offered
+
+
+async def test_the_names_of_devices_and_their_paths_by_aliases_are_completed(advance):
+    async with bridged_house(advance, aliases={"Hall lamp": "/house/hall/lamp"}) as house:
+        for name in ("Hall lamp", "Plug"):
+            config = {"stat_t": "x", "dev": {"ids": name, "name": name}}
+            house.publish_now(f"homeassistant/sensor/{name[0]}/config", config)
+        await house.settle()
+        assert await device_names(house.client) == {
+            "Hall lamp", "/house/hall/lamp", "Plug", "/mqtt/house/Plug",
+        }  # fmt: skip
+
+
+def test_the_names_of_devices_come_from_the_server(monkeypatch):
+    async def device_names(client):
+        return {"Hall lamp", "/house/hall/lamp"}
+
+    monkeypatch.setattr("eshet_rules.cli.completion.device_names", device_names)
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as server:
+        address = line(server).split()[-1]
+        assert complete("devices", "/h", ESHET_SERVER=address) == ["/house/hall/lamp"]
+        assert complete("devices", "--server", address, "H") == ["Hall lamp"]
+    assert complete("devices", "/h", ESHET_SERVER="127.0.0.1:1") == [""]
 
 
 def test_a_script_for_the_shell_is_given():

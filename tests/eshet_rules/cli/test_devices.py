@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from eshet_rules.cli import main
 from eshet_rules.cli.device_table import describe, device_table
-from eshet_rules.cli.devices import _devices, _is_named
+from eshet_rules.cli.devices import _is_named, devices_of
 from eshet_rules.cli.stubs import stubs_of
 from tests.support.bridged import bridged_house
 
@@ -89,7 +89,7 @@ async def test_the_devices_of_all_bridges_are_found(advance):
             config = {"stat_t": "x", "dev": {"ids": f"d{number}", "name": f"Device {number}"}}
             house.publish_now(f"homeassistant/sensor/d{number}/config", config)
         await house.settle()
-        found = [each async for each in _devices(house.client)]
+        found = [each async for each in devices_of(house.client)]
         assert len(found) == 300
         assert {each["kind"] for each in found} == {"discovery"}
 

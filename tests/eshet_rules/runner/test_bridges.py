@@ -47,7 +47,7 @@ class Fixture:
         self.advance = advance
         self.bridges = Bridges(self.make_client, log.logger)
 
-    def make_client(self, name):
+    def make_client(self, name, *, relays_causes=False):
         return Client(server=self.server, client_id=name)
 
     def make_bridge(self, name, settings, client):

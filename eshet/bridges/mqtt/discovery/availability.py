@@ -61,6 +61,11 @@ class Availability:
         """The texts of the templates."""
         return [source.template for source in self._sources.values() if source.template]
 
+    def template_of(self, topic: str) -> str:
+        """Return the text of the template for a topic; empty if there is none."""
+        source = self._sources.get(topic)
+        return "" if source is None else source.template
+
     @property
     def state(self) -> bool | None:
         """Whether the entity is available; None if not known, or if no topic is configured."""

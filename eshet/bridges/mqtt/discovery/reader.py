@@ -19,6 +19,7 @@ from eshet.bridges.mqtt.discovery.config import EntityConfig, configs_in
 from eshet.bridges.mqtt.discovery.entity import Entity
 from eshet.bridges.mqtt.json_text import parse
 from eshet.bridges.mqtt.receiver import Subscription
+from eshet.bridges.mqtt.templates import JinjaTemplates, Rendered, UnsupportedTemplate
 from eshet.bridges.names import segment
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.tree import DeviceTree
@@ -55,6 +56,7 @@ class _KnownDevice:
     # By topic, and whether each message must be handled.
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     reading: dict[str, list[Entity]] = field(default_factory=dict)  # by topic
+    for_jinja: dict[str, set[str]] = field(default_factory=dict)  # the templates, by topic
     published: PublishedDevice | None = None
     waits: bool = False  # whether it is going to be published; see `_publish_later`
 
@@ -68,6 +70,7 @@ class DiscoveryReader:
         prefix: the first part of the topics of announcements.
         ignored: the names of programs with a reader of their own; their announcements are
             ignored.
+        jinja: evaluates the templates that are not supported by ours; None for no such templates.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class DiscoveryReader:
         tree: DeviceTree,
         prefix: str = "homeassistant",
         ignored: Collection[str] = (),
+        jinja: JinjaTemplates | None = None,
     ) -> None:
         self._connection = connection
         self._tree = tree
         self._prefix = prefix
         self._ignored = frozenset(ignored)
+        self._jinja = jinja
         self._devices: dict[str, _KnownDevice] = {}
         self._device_of: dict[str, str] = {}  # the ids of devices, by key of the entity
         self._keys: dict[str, set[str]] = {}  # the keys of the entities of each message, by topic
@@ -140,12 +145,16 @@ class DiscoveryReader:
         try:
             self._claim(config)
             # An entity keeps its place in the order, so that names do not change.
-            known.entities[config.key] = Entity(config, self._connection.publish)
+            entity = Entity(config, self._connection.publish, self._jinja)
+            known.entities[config.key] = entity
         except BridgeError as error:
             self._release(config.key)
             known.entities.pop(config.key, None)
             known.unread[config.key] = safe_str(error, 200)
-            self._log_once(f"{config.key} is not read", safe_str(error, 200))
+            text = safe_str(error, 200)
+            if self._jinja is None and isinstance(error, UnsupportedTemplate):
+                text += "; the extra jinja reads more templates: pip install 'eshet-rules[jinja]'"
+            self._log_once(f"{config.key} is not read", text)
 
     def _log_once(self, what: str, problem: str) -> None:
         if self._logged.get(what) != problem:
@@ -260,6 +269,8 @@ class DiscoveryReader:
                     "area": _text(described.get("suggested_area")),
                     "unread": first_names([f"{k}: {v}"[:120] for k, v in known.unread.items()])
                     or None,
+                    "jinja": first_names([k for k, v in known.entities.items() if v.for_jinja])
+                    or None,
                 },
                 properties=tuple(each for entity in entities for each in entity.properties()),
                 events=tuple(
@@ -274,9 +285,12 @@ class DiscoveryReader:
 
     def _subscribe(self, device_id: str, known: _KnownDevice, entities: list[Entity]) -> None:
         known.reading = {}
+        known.for_jinja = {}
         for entity in entities:
             for topic in entity.topics:
                 known.reading.setdefault(topic, []).append(entity)
+                if templates := entity.jinja_templates_of(topic):
+                    known.for_jinja.setdefault(topic, set()).update(templates)
         for topic in known.subscriptions.keys() - known.reading.keys():
             known.subscriptions.pop(topic).cancel()
         for topic in sorted(known.reading.keys() - known.subscriptions.keys()):
@@ -287,11 +301,30 @@ class DiscoveryReader:
 
     def _on_message(self, device_id: str, message: Message) -> Awaitable[object] | None:
         known = self._devices.get(device_id)
+        if known is not None and self._jinja is not None:
+            templates = known.for_jinja.get(message.topic)
+            if templates:
+                return self._receive_later(device_id, message, self._jinja, sorted(templates))
+        return self._receive(device_id, message, {})
+
+    async def _receive_later(
+        self, device_id: str, message: Message, jinja: JinjaTemplates, templates: list[str]
+    ) -> None:
+        """Read a message when its templates are evaluated; later messages of the topic wait."""
+        rendered = await jinja.render(templates, message.payload.decode(errors="replace"))
+        emitted = self._receive(device_id, message, rendered)
+        if emitted is not None:
+            await emitted
+
+    def _receive(
+        self, device_id: str, message: Message, rendered: Rendered
+    ) -> Awaitable[object] | None:
+        known = self._devices.get(device_id)
         if known is None or known.published is None:
             return None
         emitted: Awaitable[object] | None = None
         for entity in known.reading.get(message.topic, ()):
-            emitted = entity.receive(message, known.published) or emitted
+            emitted = entity.receive(message, known.published, rendered) or emitted
         self._show_availability(known)
         return emitted
 

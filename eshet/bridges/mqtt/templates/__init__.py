@@ -2,12 +2,15 @@
 
 A small part of Jinja, evaluated by our own code: enough for the announcements of firmwares. Loops
 and calls are not supported, and the length of texts and the amount of work are bounded, so that no
-message can keep the event loop busy. The modules, from top to bottom:
+message can keep the event loop busy. Other templates are evaluated by jinja2, if that is installed,
+in a process of its own. The modules, from top to bottom:
 
-    blocks       a template: text, expressions, and conditions
-    expressions  parses an expression into a function of the variables
-    filters      the filters, after `|`, and the tests, after `is`
-    values       the variables, missing values, limits, and errors
+    jinja         evaluates templates with jinja2
+    jinja_worker  the process that does so
+    blocks        a template: text, expressions, and conditions
+    expressions   parses an expression into a function of the variables
+    filters       the filters, after `|`, and the tests, after `is`
+    values        the variables, missing values, limits, and errors
 
 An expression may have:
 
@@ -19,6 +22,15 @@ An expression may have:
 """
 
 from eshet.bridges.mqtt.templates.blocks import Template
+from eshet.bridges.mqtt.templates.jinja import JinjaTemplates, Rendered, installed_jinja
 from eshet.bridges.mqtt.templates.values import MissingValue, TemplateFailed, UnsupportedTemplate
 
-__all__ = ["MissingValue", "Template", "TemplateFailed", "UnsupportedTemplate"]
+__all__ = [
+    "JinjaTemplates",
+    "MissingValue",
+    "Rendered",
+    "Template",
+    "TemplateFailed",
+    "UnsupportedTemplate",
+    "installed_jinja",
+]

@@ -12,6 +12,9 @@ from eshet.bridges.homeassistant.bridge import HomeAssistantBridge
 from eshet.bridges.names import Alias
 from eshet.bridges.published_device import OFFLINE_AFTER
 from eshet.bridges.settings import HomeAssistantSettings
+from eshet.cause import Cause, current_cause, use_cause
+from eshet.client.cause_relay import CauseRelay
+from eshet.client.observer import ClientObserver
 from eshet.server import Server
 from tests.support.connectors import Interrupted
 from tests.support.fake_homeassistant import TOKEN, FakeHomeAssistant
@@ -73,8 +76,10 @@ async def start(fake, server, advance, monkeypatch):
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(server=server))
 
-        async def start_bridge(*, wait=True, observed=(), **settings):
+        async def start_bridge(*, wait=True, observed=(), relay=None, **settings):
             own = await stack.enter_async_context(Client(server=server, client_id="bridge"))
+            if relay is not None:
+                own.attach(relay)
             given = HomeAssistantSettings(url=fake.url, **settings)
             house = House(fake, client, HomeAssistantBridge("ha", given, own), advance)
             for path in observed:
@@ -666,3 +671,128 @@ async def test_a_missing_token_is_an_error(monkeypatch):
     async with Server() as server, Client(server=server) as client:
         with pytest.raises(BridgeError, match="no access token"):
             HomeAssistantBridge("ha", HomeAssistantSettings(), client)
+
+
+# --- causes -----------------------------------------------------------------------------------
+
+
+class Recorder(ClientObserver):
+    """The observer of a rule's client, which keeps the inputs with their causes."""
+
+    def __init__(self):
+        super().__init__()
+        self.inputs = []
+
+    def on_input(self, kind, path, value):
+        self.inputs.append((path, value, current_cause()))
+
+
+@pytest.fixture
+async def recorder():
+    return Recorder()
+
+
+@pytest.fixture
+async def rule(server, recorder):
+    async with Client(server=server) as client:
+        client.attach(recorder)
+        yield client
+
+
+@pytest.fixture
+async def traced(start, recorder, rule):
+    """The house, with a script, whose bridge relays causes, and a rule that observes the lamp."""
+    house = await start(relay=CauseRelay(recorder))
+    await house.fake.change("script.evening", "off")
+    house.fake.scripts["script.evening"] = ["light.kitchen"]
+    await rule.state_observe("/ha/light/kitchen/state", lambda value: None)
+    await house.observe("light/kitchen/state")
+    await until(lambda: "script.evening" in house.bridge.tree.devices, house.advance)
+    recorder.inputs.clear()
+    return house
+
+
+SCRIPT = "/ha/services/script/turn_on", {}, {"entity_id": "script.evening"}
+
+
+async def test_the_effect_of_a_service_at_another_path_follows_from_its_call(
+    traced, rule, recorder
+):
+    with use_cause(Cause("event", "/bell")) as bell:
+        await rule.action_call(*SCRIPT)
+    await until(lambda: recorder.inputs, traced.advance)
+    [(path, value, cause)] = recorder.inputs
+    assert (path, value, cause.parent) == ("/ha/light/kitchen/state", True, bell)
+
+
+async def test_what_an_automation_does_later_follows_from_the_call(traced, rule, recorder):
+    with use_cause(Cause("event", "/bell")) as bell:
+        await rule.action_call(*SCRIPT)
+    await traced.advance(5)
+    await traced.fake.change_in(traced.fake.child(traced.fake.last_context), "light.kitchen", "off")
+    await until(lambda: len(recorder.inputs) == 2, traced.advance)
+    assert recorder.inputs[1][1:] == (False, recorder.inputs[1][2])
+    assert recorder.inputs[1][2].parent is bell
+
+
+async def test_a_change_by_hand_follows_from_nothing(traced, rule, recorder):
+    with use_cause(Cause("event", "/bell")):
+        await rule.action_call(*SCRIPT)
+    await traced.fake.change("light.kitchen", "off")
+    await until(lambda: len(recorder.inputs) == 2, traced.advance)
+    assert recorder.inputs[1][2].parent is None
+
+
+async def test_a_slow_service_holds_its_effects_back_for_a_second_and_nothing_else(
+    traced, rule, recorder
+):
+    await traced.fake.change("switch.fan", "off")
+    await until(lambda: "switch.fan" in traced.bridge.tree.devices, traced.advance)
+    await traced.observe("switch/fan/state")
+    traced.fake.replies = False
+    with use_cause(Cause("event", "/bell")):
+        call = asyncio.ensure_future(rule.action_call(*SCRIPT))
+    await traced.fake.change("light.kitchen", "off")  # so that the script changes it
+    await until(lambda: traced.fake.calls, traced.advance)
+    await traced.fake.change("switch.fan", "on")
+    await traced.until_heard("switch/fan/state", True)
+    assert ("light/kitchen/state", True) not in traced.heard
+    await traced.advance(1)
+    await traced.until_heard("light/kitchen/state", True)
+    await traced.fake.reply()
+    await call
+
+
+async def test_a_change_that_waits_and_can_not_be_read_does_not_fail_the_call(traced, rule, caplog):
+    traced.fake.replies = False
+    with use_cause(Cause("event", "/bell")):
+        call = asyncio.ensure_future(rule.action_call(*SCRIPT))
+    await until(lambda: traced.fake.calls, traced.advance)
+    wrong = {"+": {"c": traced.fake.last_context, "a": 5}}
+    traced.bridge._on_entities({"c": {"script.evening": wrong}})
+    assert "can't be read" not in caplog.text
+    await traced.fake.reply()
+    assert await call is None
+    assert "an update of script.evening can't be read" in caplog.text
+
+
+async def test_nothing_is_held_back_without_an_observer(house):
+    await house.observe("light/kitchen/state")
+    house.fake.replies = False
+    call = asyncio.ensure_future(house.client.set("/ha/light/kitchen/state", True))
+    await house.until_heard("light/kitchen/state", True)
+    await house.fake.reply()
+    await call
+
+
+async def test_effects_that_wait_are_shown_when_the_connection_is_lost(traced, rule):
+    traced.fake.replies = False
+    with use_cause(Cause("event", "/bell")):
+        call = asyncio.ensure_future(rule.action_call(*SCRIPT))
+    await until(lambda: traced.fake.calls, traced.advance)
+    await until(lambda: traced.bridge._contexts._held, traced.advance)
+    await traced.fake.stop()
+    await traced.until_lost()
+    await traced.until_heard("light/kitchen/state", True)
+    with pytest.raises(ErrorValue):
+        await passing_time(call, traced.advance)

@@ -24,6 +24,12 @@ async def virtual_pings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def without_jinja(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the bridge find no jinja2, as without the extra `jinja`."""
+    monkeypatch.setattr("eshet.bridges.mqtt.bridge.installed_jinja", lambda: None)
+
+
+@pytest.fixture
 async def house(advance: Advance) -> AsyncIterator[BridgedHouse]:
     """A bridge with default settings over a broker in memory."""
     async with bridged_house(advance) as running:

@@ -8,6 +8,8 @@ import pytest
 
 from eshet import Unknown
 
+pytestmark = pytest.mark.usefixtures("without_jinja")
+
 DEEP = b"[" * 100_000
 DEEP_MAP = b'{"state":' * 200 + b"1" + b"}" * 200
 HUGE_INTEGER = b'{"state": "ON", "brightness": %s}' % (b"9" * 100)
