@@ -8,8 +8,10 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.cause import Cause
 from eshet.client import Client
 from eshet.client.cause_relay import CauseRelay
+from eshet.client.observer import InputTarget
 from eshet.connection import Connector
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
@@ -139,6 +141,16 @@ class _RelayObserver(ConnectionObserver, CauseRelay):
     """Logs lost connections, and keeps causes through a bridge."""
 
 
+class _BridgeObserver(ConnectionObserver):
+    """Logs lost connections; nothing of a bridge is recorded, so it needs no causes."""
+
+    def cause_of_input(
+        self, kind: str, path: bytes, value: bytes, target: InputTarget
+    ) -> Cause | None:
+        """See `ClientObserver`."""
+        return None
+
+
 def _client_maker(
     runner: Path,
     server: str | Connector,
@@ -168,15 +180,18 @@ def _client_maker(
     )
 
     relay = _RelayObserver(connections, observer)
+    bridge = _BridgeObserver(connections)
 
     def make(module: str, /, *, relays_causes: bool = False) -> Client:
         with use_actor(Actor(module=module or None)):
             client_id = f"eshet-rules/{socket.gethostname()}{runner}/{module}"
             client = Client(server=server, client_id=client_id, max_waiting_bytes=max_waiting_bytes)
-        if relays_causes:
-            client.attach(relay)
+        if module == "":
+            client.attach(own)
+        elif module.startswith(BRIDGE):
+            client.attach(relay if relays_causes else bridge)
         else:
-            client.attach(own if module == "" or module.startswith(BRIDGE) else observer)
+            client.attach(observer)
         return client
 
     return make
