@@ -50,10 +50,11 @@ class RecordingObserver(ClientObserver):
 
     Args:
         recorder: keeps the records.
+        shared: see `ClientObserver`.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
+    def __init__(self, recorder: Recorder, shared: ClientObserver | None = None) -> None:
+        super().__init__(shared)
         self._recorder = recorder
         self._redaction = recorder.redaction
         self._redacts = bool(recorder.redaction)

@@ -58,10 +58,15 @@ def _merge(longer: Sequence[Received], shorter: Sequence[Received]) -> list[Rece
 
 
 def _find(sequence: Sequence[Received], start: int, wanted: Received) -> int | None:
+    """Return the index of the record of the same notification that is nearest in time."""
+    nearest = None
     for index in range(start, len(sequence)):
         each = sequence[index]
         if each.at > wanted.at + _SAME_WITHIN:
-            return None
-        if each.key == wanted.key and abs(each.at - wanted.at) <= _SAME_WITHIN:
-            return index
-    return None
+            break
+        distance = abs(each.at - wanted.at)
+        if each.key == wanted.key and distance <= _SAME_WITHIN:
+            if nearest is not None and distance >= abs(sequence[nearest].at - wanted.at):
+                break
+            nearest = index
+    return nearest

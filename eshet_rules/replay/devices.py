@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from eshet.client import Client
-from eshet.unknown import Unknown
 from eshet_rules.replay.recording import Answer
 
 __all__ = ["RecordedAction", "RecordedState", "RefusedAsRecorded"]
@@ -32,6 +31,14 @@ class _Recorded:
         self._count += 1
         return self._answers[self._count - 1] if self._count <= len(self._answers) else None
 
+    async def _answer(self, answer: Answer) -> object:
+        """Return the recorded result, or raise the recorded error, after the recorded time."""
+        if answer.took:
+            await asyncio.sleep(answer.took)
+        if answer.error:
+            raise RefusedAsRecorded(answer.error)
+        return answer.result
+
 
 class RecordedState(_Recorded):
     """A state that shows recorded values, and what it was set to.
@@ -46,7 +53,8 @@ class RecordedState(_Recorded):
         super().__init__(path, answers)
         self._first = first
         self._client: Client
-        self._usual = next((a.shown_after for a in answers if a.shown_after is not None), 0.0)
+        usual = next((each for each in answers if each.shown_after is not None), None)
+        self._usual = usual or Answer(shown_after=0.0)
 
     async def register(self, client: Client) -> None:
         """Register the state, and show its first value."""
@@ -56,21 +64,13 @@ class RecordedState(_Recorded):
 
     async def show(self, value: object) -> None:
         """Show a value."""
-        if value is Unknown:
-            await self._client.state_unknown(self.path)
-        else:
-            await self._client.state_changed(self.path, value)
+        await self._client.state_changed(self.path, value)
 
-    async def _set(self, value: object) -> None:
-        answer = self._next_answer()
-        shown_after = self._usual
-        if answer is not None:
-            if answer.error:
-                raise RefusedAsRecorded(answer.error)
-            if answer.shown_after is None:
-                return
-            shown_after = answer.shown_after
-        asyncio.get_running_loop().call_later(shown_after, self._show_later, value)
+    async def _set(self, value: object) -> object:
+        answer = self._next_answer() or self._usual
+        if answer.shown_after is not None:
+            asyncio.get_running_loop().call_later(answer.shown_after, self._show_later, value)
+        return await self._answer(answer)
 
     def _show_later(self, value: object) -> None:
         showing = asyncio.ensure_future(self.show(value))
@@ -84,8 +84,5 @@ class RecordedAction(_Recorded):
         """Register the action."""
         await client.action_register(self.path, self._call)
 
-    async def _call(self, *arguments: Any) -> object:
-        answer = self._next_answer()
-        if answer is not None and answer.error:
-            raise RefusedAsRecorded(answer.error)
-        return None if answer is None else answer.result
+    async def _call(self, *_: Any) -> object:
+        return await self._answer(self._next_answer() or Answer())

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -74,11 +74,13 @@ class Answer:
     Args:
         error: why it has failed; empty if it has not.
         result: of a call.
+        took: seconds until the answer.
         shown_after: seconds until the state showed the value; None if it did not.
     """
 
     error: str = ""
     result: Any = None
+    took: float = 0.0
     shown_after: float | None = None
 
 
@@ -209,7 +211,8 @@ class _Reading:
                 recording.owned.add(output.path)
             elif output.kind in ("set", "call"):
                 answers = recording.answers.setdefault((output.kind, output.path), [])
-                answers.append(Answer(output.failed, record.get("result")))
+                took = record.get("duration") or 0.0
+                answers.append(Answer(output.failed, record.get("result"), took))
                 if (cause := record.get("cause")) is not None:
                     by_cause[cause].append((at, output.kind, output.path, len(answers) - 1))
         return by_cause
@@ -248,7 +251,7 @@ class _Reading:
         for received in sequence:
             record = self._records[received.number]
             if kind == "state":
-                if received.key == last:
+                if received.key == last and _is_first(record):
                     continue  # the present value, which a new version has read
                 last = received.key
             parent = record.get("parent")
@@ -258,7 +261,7 @@ class _Reading:
                 answers = recording.answers[answer_kind, path]
                 if answers[index].shown_after is None:
                     shown_after = max(0.0, received.at - sent_at)
-                    answers[index] = Answer(answers[index].error, None, shown_after)
+                    answers[index] = replace(answers[index], shown_after=shown_after)
                 continue
             if parent is not None and not (record.get("trigger") or "").startswith(_SET_UP):
                 continue  # an effect of rules, which the rules will have again

@@ -82,7 +82,8 @@ class _Feeding:
 
     async def run(self, folder: Path) -> None:
         """Provide the nodes of the recording, set up the rules, and feed the inputs."""
-        await self._provide()
+        with self._house.unreported.active():
+            await self._provide()
         called = [path for kind, path in self._recording.answers if kind == "call"]
         await self._house.load_all(folder, called)
         loop = self._house.loop

@@ -24,8 +24,11 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo
 
+from eshet.cause import Cause
 from eshet.client import Client
+from eshet.client.observer import InputTarget
 from eshet.exceptions import ErrorValue, PathTaken
+from eshet.scope import Scope
 from eshet.server import Server
 from eshet.unknown import Unknown
 from eshet_rules.audit.actor import Actor, use_actor
@@ -112,6 +115,8 @@ class House:
         self._exits = contextlib.ExitStack()
         self._modules: dict[Path, ModulesUnderTest] = {}
         self._to_register: list[Device | SimulatedAction] = []
+        self.unreported: Final = Scope("devices", on_error=_ignore)
+        """For devices: what they refuse is an error of the rule that asked for it."""
         self._provided: set[str] = set()  # paths of devices and actions
         self._checked = 0  # happenings that were searched for errors
 
@@ -145,7 +150,8 @@ class House:
         self._log = make_logger(io.StringIO(), recorder=self.happenings)
         self._observer = RecordingObserver(self.happenings)
         self.server = Server()
-        self.client = self._make_client("")
+        self.client = Client(server=self.server, client_id="test/")
+        self.client.attach(_DeviceObserver(self.happenings, self._observer))
         await self.client.wait_for_connection()
         self._functions = FunctionsUnderTest(self._make_client, self._log)
 
@@ -157,7 +163,7 @@ class House:
         await self.server.close()
 
     def _make_client(self, module: str) -> Client:
-        with use_actor(Actor(module=module or None)):
+        with use_actor(Actor(module=module)):
             client = Client(server=self.server, client_id=f"test/{module}")
         client.attach(self._observer)
         return client
@@ -422,7 +428,8 @@ class House:
     async def _register(self) -> None:
         """Register the devices and actions that were made since the last call."""
         while self._to_register:
-            await self._to_register.pop(0).register(self.client)
+            with self.unreported.active():
+                await self._to_register.pop(0).register(self.client)
 
     # --- what has happened ----------------------------------------------------------------------
 
@@ -461,6 +468,20 @@ class House:
 
     def _clock(self) -> str:
         return self.now.strftime("%H:%M:%S.%f")[:-3]
+
+
+class _DeviceObserver(RecordingObserver):
+    """Records what devices and people do; what a rule has led to keeps the cause of the rule."""
+
+    def cause_of_input(
+        self, kind: str, path: bytes, value: bytes, target: InputTarget
+    ) -> Cause | None:
+        """See `ClientObserver`."""
+        return self.cause_of_output(kind, path, value, target)
+
+
+def _ignore(error: BaseException, doing: str) -> None:
+    """Handle an error that is reported elsewhere."""
 
 
 def _is_same(one: object, other: object) -> bool:
