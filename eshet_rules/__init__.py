@@ -3,12 +3,13 @@
 The packages and modules; imports go downwards only:
 
     cli              the `eshet-rules` command
+    replay           runs rules again on recorded inputs
+    testing          a house for tests of rules, in virtual time
     runner           composes and runs everything else
     reload           replaces running versions of modules
     config           eshet-rules.toml as typed settings
     supervision      runs rules under strategies, restarts them, protects the others
     modules          files of the rules folder as Python modules
-    testing          virtual time for tests
     logs             the log, for a terminal or as JSON
     audit            audit records and the audit trail
     keep             `keep`: a Value that survives an edit of its rule

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     metavar="TIME",
     type=MOMENT,
     default="24h",
-    show_default="24h",
+    show_default=True,
     help="The beginning of the inputs.",
 )
 @click.option(
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--diff",
     is_flag=True,
-    help="Print what differs from what has happened; with --rules, from the rules in RULES.",
+    help="Print differences from the recorded outputs; with --rules, from those of RULES.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 @audit_option

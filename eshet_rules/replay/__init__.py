@@ -1,7 +1,7 @@
 """Runs rules again on the recorded inputs of a house, in virtual time.
 
 recording    the inputs and outputs in a part of an audit trail
-alignment    merges what several modules have received into what was sent
+alignment    merges the inputs that several modules have received at a path
 devices      the owners of states and actions, which answer as recorded
 replaying    feeds a recording into rules, and collects their outputs
 comparison   the differences between two lists of outputs

@@ -1,4 +1,4 @@
-"""Merges what several modules have received at a path into what was sent there.
+"""Merges the inputs that several modules have received at a path.
 
 Each module has its own connection, and records the same notification a moment earlier or later, or
 not at all if it was not running. Their sequences are parts of one sequence, in the same order.

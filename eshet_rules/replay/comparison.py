@@ -30,7 +30,7 @@ class Difference:
     """An output that only one version has, or that both have at different times.
 
     Args:
-        kind: what the second version does, compared with the first.
+        kind: of the second version, compared with the first.
         first: the output of the first version; None if only the second has it.
         second: the output of the second version; None if only the first has it.
     """

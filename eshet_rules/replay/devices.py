@@ -41,7 +41,7 @@ class _Recorded:
 
 
 class RecordedState(_Recorded):
-    """A state that shows recorded values, and what it was set to.
+    """A state that shows recorded values, and those to which it was set.
 
     Args:
         path: of the state.

@@ -29,7 +29,7 @@ _RUNS: Final = frozenset({"runner.started", "runner.stopped"})
 
 @dataclass(frozen=True)
 class Input:
-    """Something that came from outside.
+    """An input from outside.
 
     Args:
         at: seconds since the start of the recording.
@@ -46,7 +46,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """Something that a rule did.
+    """An output of a rule.
 
     Args:
         at: seconds since the start of the recording.
@@ -91,12 +91,12 @@ class Recording:
     Args:
         start: its beginning.
         end: its end.
-        inputs: what came from outside, in order.
-        outputs: what rules did, in order; skipped outputs are not among them.
+        inputs: those from outside, in order.
+        outputs: of rules, in order, without skipped ones.
         answers: the answers to sets and calls by their kind and path, in order.
         first: the values of states at the beginning, by path.
         owned: the paths that rules have registered.
-        lacking: what the trail does not have, in words.
+        lacking: a text for each part that the trail does not have.
     """
 
     start: datetime

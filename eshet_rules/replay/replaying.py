@@ -1,6 +1,8 @@
 """Feeds a recording into rules in virtual time, and collects their outputs."""
 
 import asyncio
+import contextlib
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +26,7 @@ _SET_UP: Final = ("set-up", "reload", "restart")
 
 
 class Replayed:
-    """What rules did in a replay.
+    """The result of a replay.
 
     Args:
         outputs: in order.
@@ -49,6 +51,11 @@ def replay(folder: Path, recording: Recording) -> Replayed:
         NotSetUp: no rule could be set up.
         ConfigurationError: the configuration file of the folder has mistakes.
     """
+    with contextlib.redirect_stdout(io.StringIO()):  # of rules
+        return _replay(folder, recording)
+
+
+def _replay(folder: Path, recording: Recording) -> Replayed:
     owned = _paths_of_rules(folder, recording)
     with House([folder], recording.start, zone=None) as house:
         house.run(_Feeding(house, recording, owned).run(folder))

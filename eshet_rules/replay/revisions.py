@@ -18,7 +18,7 @@ class UnknownVersion(RulesError):
 
     Args:
         version: as the user has given it.
-        problem: what is wrong.
+        problem: why it can't be used.
     """
 
     def __init__(self, version: str, problem: str) -> None:

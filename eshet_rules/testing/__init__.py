@@ -4,6 +4,6 @@ plugin             the fixture `house`, and async tests that use it
 house              a server, devices and the rules under test, in virtual time
 rules_under_test   loads, reloads and restarts the rules
 devices            simulated devices
-happenings         what has happened in a house
+happenings         the inputs and outputs of rules, in order
 virtual_time       an event loop with a clock that moves only when a test advances it
 """

@@ -1,4 +1,4 @@
-"""What has happened in a house: inputs and outputs of rules, and the messages of the log."""
+"""The inputs and outputs of rules in a test, and the messages of the log, in order."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ class Happenings(Recorder):
 
 
 def _line(record: Any) -> str:
-    """Return what happened as one line of text."""
+    """Return a record as one line of text."""
     if isinstance(record, Input):
         value = Unknown if record.unknown else record.value
         return f"{_who(record.rule)}gets {record.kind} {record.path} = {_short(value)}"
