@@ -8,6 +8,7 @@ control          reload, enable, disable, restart
 devices          lists the devices of bridges, and writes their paths as a module
 audit            queries the audit trail
 replay           runs rules again on the inputs of the audit trail
+shadow_diff      compares a shadow runner with the real one
 completion       completes names of rules in the shell
 runner_client    finds a running runner and calls its actions
 table            the table of rules
@@ -30,6 +31,7 @@ from eshet_rules.cli.init import init
 from eshet_rules.cli.list import list_
 from eshet_rules.cli.replay import replay
 from eshet_rules.cli.run import run
+from eshet_rules.cli.shadow_diff import shadow_diff
 
 __all__ = ["main"]
 
@@ -40,5 +42,17 @@ def main() -> None:
     """Run automation rules for a programmable house."""
 
 
-for _command in (audit, devices, disable, enable, init, list_, reload, replay, restart, run):
+for _command in (
+    audit,
+    devices,
+    disable,
+    enable,
+    init,
+    list_,
+    reload,
+    replay,
+    restart,
+    run,
+    shadow_diff,
+):
     main.add_command(_command)

@@ -22,6 +22,7 @@ __all__ = [
     "rules_folder",
     "runner_options",
     "server_option",
+    "shadow_state",
     "state_dir_option",
 ]
 
@@ -65,6 +66,11 @@ def default_state() -> Path:
     """Return the default folder for state that survives restarts."""
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "eshet-rules"
+
+
+def shadow_state(state: Path) -> Path:
+    """Return the state folder of a shadow runner beside that of the real one."""
+    return state / "shadow"
 
 
 def _check_address(

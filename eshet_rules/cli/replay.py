@@ -23,6 +23,8 @@ from eshet_rules.cli.options import (
 from eshet_rules.cli.time_option import MOMENT
 from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
+__all__ = ["print_differences", "replay"]
+
 if TYPE_CHECKING:
     from eshet_rules.replay.comparison import Difference
     from eshet_rules.replay.recording import Output, Recording
@@ -104,7 +106,7 @@ def replay(
             return
         before = run(folder, recording).outputs if other else recording.outputs
         differences = compare(before, replayed.outputs)
-        _print_differences(differences, recording, as_json)
+        print_differences(differences, recording.start.astimezone(), as_json)
     sys.exit(1 if differences else 0)
 
 
@@ -132,12 +134,16 @@ def _as_json(output: "Output", moment: datetime) -> dict[str, Any]:
     }
 
 
-def _print_differences(
-    differences: "list[Difference]", recording: "Recording", as_json: bool
-) -> None:
+def print_differences(differences: "list[Difference]", start: datetime, as_json: bool) -> None:
+    """Print differences between outputs.
+
+    Args:
+        differences: to print.
+        start: the time at which the times of outputs begin.
+        as_json: whether to print JSON lines.
+    """
     from eshet_rules.replay.comparison import describe
 
-    start = recording.start.astimezone()
     if as_json:
         for each in differences:
             click.echo(json.dumps(each.as_json(start), default=repr))

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from eshet.protocol import DEFAULT_PORT
 from eshet_rules.audit.records import StopRequested, emit
 from eshet_rules.cli.options import (
     Command,
@@ -22,6 +24,7 @@ from eshet_rules.cli.options import (
     exit_on_errors,
     rules_folder,
     server_option,
+    shadow_state,
     state_dir_option,
 )
 
@@ -82,6 +85,11 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
     help="Stop after setting up all rules; exit with 1 if a set-up failed.",
 )
 @click.option(
+    "--shadow",
+    is_flag=True,
+    help="Run on the inputs of the server without any effect there: outputs are only logged.",
+)
+@click.option(
     "--insecure",
     is_flag=True,
     help="Run even if other users can change the rules, their configuration or their state.",
@@ -101,6 +109,7 @@ def run(
     no_audit: bool,
     no_reload: bool,
     once: bool,
+    shadow: bool,
     insecure: bool,
 ) -> None:
     """Run all rules in the folder RULES, and reload each module when you save it.
@@ -139,6 +148,7 @@ def run(
             overrides,
             only=only,
             once=once,
+            shadow=shadow,
             keeps_state=not no_state,
             insecure=insecure,
             stays=stays,
@@ -172,6 +182,7 @@ def _run(
     *,
     only: str,
     once: bool,
+    shadow: bool,
     keeps_state: bool,
     insecure: bool,
     stays: bool,
@@ -193,6 +204,10 @@ def _run(
     )
     configuration = file.read()
     state = (configuration.state.folder or default_state()) if keeps_state else None
+    if shadow:
+        state = None if state is None else shadow_state(state)
+        # Its own trail, so that `shadow-diff` finds both.
+        configuration = replace(configuration, audit=replace(configuration.audit, path=None))
     if not insecure:
         _check_writers(folder, file.path, state)
     settings = configuration.log
@@ -201,10 +216,16 @@ def _run(
         redaction.value(rules.parameters)  # so that it learns the secrets in them
     recorder = Recorder(redaction)
     log = make_logger(sys.stdout, settings.format, level=settings.level, recorder=recorder)
-    running = run_rules(
+    start: Any = run_rules
+    server = configuration.server.address
+    if shadow:
+        from eshet_rules.shadow.running import run_shadow
+
+        start, server = run_shadow, server or f"127.0.0.1:{DEFAULT_PORT}"
+    running = start(
         folder,
         log,
-        server=configuration.server.address,
+        server=server,
         state=state,
         reload=configuration.watch.reload,
         once=once,

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from eshet_rules.cli.options import PathType, default_state
+from eshet_rules.cli.options import PathType, default_state, shadow_state
 
 __all__ = ["audit_option", "place_of_trail"]
 
@@ -17,8 +17,16 @@ audit_option: Final = click.option(
 )
 
 
-def place_of_trail(folder: Path, state: Path | None, config: Path | None) -> Path:
+def place_of_trail(
+    folder: Path, state: Path | None, config: Path | None, *, is_shadow: bool = False
+) -> Path:
     """Return the location of the trail of a rules folder.
+
+    Args:
+        folder: the rules folder.
+        state: the state folder of the command line.
+        config: the configuration file of the command line.
+        is_shadow: whether it is the trail of a shadow runner, which is always in its state folder.
 
     Raises:
         RulesError: the folder or its configuration can't be used.
@@ -31,6 +39,7 @@ def place_of_trail(folder: Path, state: Path | None, config: Path | None) -> Pat
     configuration = ConfigurationFile(
         config or folder / FILE_NAME, must_exist=config is not None
     ).read()
-    if configuration.audit.path is not None:
+    if configuration.audit.path is not None and not is_shadow:
         return configuration.audit.path
-    return state_folder(state or configuration.state.folder or default_state(), folder) / "audit"
+    place = state or configuration.state.folder or default_state()
+    return state_folder(shadow_state(place) if is_shadow else place, folder) / "audit"

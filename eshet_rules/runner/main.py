@@ -48,6 +48,7 @@ async def run(
     guarded: bool = False,
     recorder: Recorder | None = None,
     terminal: Terminal | None = None,
+    with_bridges: bool = True,
 ) -> int:
     """Run the rules of a folder until this is cancelled; then everything is closed.
 
@@ -68,6 +69,7 @@ async def run(
             records in the configured trail.
         terminal: the terminal of this process. When it is closed, the runner stops; otherwise,
             SIGHUP means to reload.
+        with_bridges: whether to run the configured bridges.
 
     Returns:
         The exit code: with `once`, 1 if a module could not be loaded or a rule set up, else 0.
@@ -105,7 +107,16 @@ async def run(
         )
         redaction = None if recorder is None else recorder.redaction
         runner = Runner(
-            folder, log, make_client, place, configuration, only, guard, redaction, terminal
+            folder,
+            log,
+            make_client,
+            place,
+            configuration,
+            only,
+            guard,
+            redaction,
+            terminal,
+            with_bridges=with_bridges,
         )
         await stack.enter_async_context(runner)
 

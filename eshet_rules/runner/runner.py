@@ -67,6 +67,7 @@ class Runner:
         guard: watches the rules; None for no guard.
         redaction: removes secrets from published texts.
         terminal: when this terminal is closed, the runner stops.
+        with_bridges: whether to run the configured bridges.
     """
 
     def __init__(
@@ -80,6 +81,8 @@ class Runner:
         guard: Guard | None,
         redaction: Redaction | None = None,
         terminal: Terminal | None = None,
+        *,
+        with_bridges: bool = True,
     ) -> None:
         self._folder: Final = folder
         self._discovery: Final = Discovery(folder, configuration.watch.exclude)
@@ -112,6 +115,7 @@ class Runner:
             else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
         )
         self._bridges = Bridges(make_client, log)
+        self._with_bridges = with_bridges
         self._running_bridges: asyncio.Task[None] | None = None
         self._systemd = Notifier()
         self._guard = guard
@@ -158,7 +162,7 @@ class Runner:
             file: the configuration file.
             reload: whether to reload changed files.
         """
-        self._bridges.configure(self._configuration.bridges)
+        self._configure_bridges(self._configuration)
         # They begin before the rules and end after them: a rule that finds no device fails, and
         # would react to the end of the bridges.
         self._running_bridges = asyncio.create_task(
@@ -298,7 +302,10 @@ class Runner:
                 )
         else:
             await self._control.configure(configuration)
-            self._bridges.configure(configuration.bridges)
+            self._configure_bridges(configuration)
+
+    def _configure_bridges(self, configuration: Configuration) -> None:
+        self._bridges.configure(configuration.bridges if self._with_bridges else {})
 
     @contextlib.asynccontextmanager
     async def _publisher(self) -> AsyncIterator[Publisher]:

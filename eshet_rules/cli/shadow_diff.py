@@ -1,0 +1,83 @@
+"""`eshet-rules shadow-diff`."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from eshet.clock import wall_now
+from eshet_rules.cli.options import (
+    Command,
+    PathType,
+    config_option,
+    exit_on_errors,
+    rules_folder,
+    state_dir_option,
+)
+from eshet_rules.cli.replay import print_differences
+from eshet_rules.cli.time_option import MOMENT
+from eshet_rules.cli.trail_option import place_of_trail
+
+__all__ = ["shadow_diff"]
+
+
+@click.command("shadow-diff", cls=Command)
+@click.argument("rules", type=PathType(), required=False)
+@click.option(
+    "--shadow",
+    type=PathType(),
+    metavar="FOLDER",
+    help="The rules of the shadow runner.  [default: RULES]",
+)
+@click.option(
+    "--from",
+    "since",
+    metavar="TIME",
+    type=MOMENT,
+    default="24h",
+    show_default=True,
+    help="The beginning of the time to compare.",
+)
+@click.option("--to", "until", metavar="TIME", type=MOMENT, help="Its end.  [default: now]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@state_dir_option("State folder of both runners.  [default: as for run]")
+@config_option
+def shadow_diff(
+    rules: Path | None,
+    shadow: Path | None,
+    since: datetime,
+    until: datetime | None,
+    as_json: bool,
+    state_dir: Path | None,
+    config: Path | None,
+) -> None:
+    """Compare the outputs of a shadow runner with those of the real one.
+
+    The real runner runs the rules in the folder RULES, the other one was started with
+    `eshet-rules run --shadow`. The time in which both ran is compared.
+
+    The exit code is 1 if there is a difference.
+    """
+    from datetime import UTC
+
+    from eshet_rules.audit.trail import open_file
+    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.shadow.diff import compare_runners
+
+    until = until or wall_now(UTC)
+    if since >= until:
+        raise click.UsageError("--from must be before --to")
+    with exit_on_errors():
+        folder = rules_folder(rules)
+        real = open_file(place_of_trail(folder, state_dir, config))
+        place = place_of_trail(shadow or folder, state_dir, config, is_shadow=True)
+        shadow_file = open_file(place)
+        for file in (real, shadow_file):
+            if not file.exists():
+                raise NoTrail(file)
+        differences, start, lacking = compare_runners(real, shadow_file, since, until)
+        for problem in lacking:
+            click.echo(f"eshet-rules: {problem}", err=True)
+        print_differences(differences, start.astimezone(), as_json)
+    sys.exit(1 if differences else 0)

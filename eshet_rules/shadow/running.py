@@ -1,0 +1,51 @@
+"""A runner whose rules receive the inputs of a house, and whose outputs do not reach it."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.client import Client
+from eshet.server import Server
+from eshet_rules.runner.main import run
+from eshet_rules.runner.server import check_server
+from eshet_rules.shadow.mirror import Mirror
+
+__all__ = ["run_shadow"]
+
+_READY_WITHIN: Final = 5.0
+"""Seconds for which the rules wait for the nodes of the house at the start."""
+
+
+async def run_shadow(
+    folder: Path, log: FilteringBoundLogger, *, server: str, **options: Any
+) -> int:
+    """Run the rules of a folder on a copy of a server's nodes, until this is cancelled.
+
+    Args:
+        folder: the rules folder.
+        log: receives all log messages.
+        server: the server of the house, as `HOST:PORT`.
+        **options: of `eshet_rules.runner.main.run`.
+
+    Returns:
+        The exit code; see there.
+
+    Raises:
+        ServerUnreachable: there is no such server.
+        RulesError: see `run`.
+    """
+    await check_server(server)
+    async with Server() as copy, Client(server=server) as house, Client(server=copy) as shadow:
+        mirror = Mirror(house, shadow)
+        copying = asyncio.create_task(mirror.run())
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_READY_WITHIN):
+                    await mirror.ready.wait()
+            return await run(folder, log, server=copy, with_bridges=False, **options)
+        finally:
+            copying.cancel()
+            await asyncio.wait([copying])
