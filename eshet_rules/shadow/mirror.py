@@ -6,6 +6,7 @@ registered their own by then.
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Callable
@@ -26,6 +27,12 @@ _LEFT_OUT: Final = ("/meta/", "/eshet_rules/")
 
 _LOOK_AFTER: Final = 0.5
 """Seconds from a change of nodes until they are listed again: many changes come together."""
+
+_LOOK_EVERY: Final = 10.0
+"""Interval in seconds of lists without a known change.
+
+A node that is removed while it is observed stays, without an owner, and its removal is no change.
+"""
 
 _RULES_AFTER: Final = 3.0
 """Seconds after the start in which the rules beside the mirror register their nodes."""
@@ -59,7 +66,9 @@ class Mirror:
         loop.call_later(_RULES_AFTER, self._include_rules)
         try:
             while True:
-                await self._outdated.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_EVERY):
+                        await self._outdated.wait()
                 self._outdated.clear()
                 try:
                     await self._copy()
@@ -84,7 +93,7 @@ class Mirror:
         found = {
             path: kind
             async for path, kind, owner in list_nodes(self._house)
-            if not path.startswith(_LEFT_OUT) and (self._includes_rules or not _is_of_rules(owner))
+            if not path.startswith(_LEFT_OUT) and self._is_wanted(owner)
         }
         for path, kind in list(self._copied.items()):
             if found.get(path) != kind:
@@ -93,12 +102,18 @@ class Mirror:
             if path not in self._copied:
                 await self._add(path, kind)
 
+    def _is_wanted(self, owner: object) -> bool:
+        if owner is None:
+            return False  # somebody observes it, maybe only this mirror
+        is_of_rules = isinstance(owner, str) and owner.startswith(RULES)
+        return self._includes_rules or not is_of_rules
+
     async def _add(self, path: str, kind: str) -> None:
         register = {
             "state": self._add_state,
             "event": self._add_event,
             "action": self._add_action,
-            "property": self._add_property,
+            "prop": self._add_property,
         }.get(kind)
         if register is None:
             return
@@ -155,7 +170,3 @@ class Mirror:
 
 def _accept(*_: object) -> None:
     """Accept a set or a call."""
-
-
-def _is_of_rules(owner: object) -> bool:
-    return isinstance(owner, str) and owner.startswith(RULES)
