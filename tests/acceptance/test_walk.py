@@ -116,8 +116,9 @@ class Walk:
 
     def _place(self):
         surroundings = environment(self._server)
-        # The tools that test this project are none of the house's.
-        surroundings |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        # A user has our plugin, and not the tools that test this project.
+        surroundings["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        surroundings["PYTEST_PLUGINS"] = "eshet_rules.testing.plugin"
         surroundings |= {"PATH": f"{surroundings['PATH']}:/usr/bin:/bin", "HOME": str(self._home)}
         return {"cwd": self._home / "house", "env": surroundings, "text": True}
 
