@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from eshet.messages import EventEmit
 from eshet.unknown import Unknown
 from eshet_rules.audit.records import ActionCalled, EventEmitted, StatePublished, ValueSet
 from eshet_rules.audit.records import Output as OutputRecord
@@ -57,18 +58,16 @@ def replay(folder: Path, recording: Recording) -> Replayed:
 
 def _replay(folder: Path, recording: Recording) -> Replayed:
     owned = _paths_of_rules(folder, recording)
-    with House([folder], recording.start, zone=None) as house:
+    with House([folder], recording.start, zone=None, keeps_inputs=False) as house:
         house.run(_Feeding(house, recording, owned).run(folder))
         return Replayed(_outputs_of(house), list(_rule_errors(house)))
 
 
 def _paths_of_rules(folder: Path, recording: Recording) -> set[str]:
-    """Return the paths of the recording that the rules register themselves."""
-    with House([folder], recording.start, zone=None) as house:
+    """Return the paths that the rules register themselves."""
+    with House([folder], recording.start, zone=None, keeps_inputs=False) as house:
         house.run(house.load_all(folder))
-        named = {each.path for each in recording.inputs}
-        named |= {each.path for each in recording.outputs} | recording.owned
-        return {path for path in named if house.is_owned_by_rules(path)}
+        return house.paths_of_rules()
 
 
 class _Feeding:
@@ -124,7 +123,8 @@ class _Feeding:
             state = self._states.get(given.path)
             sending = state.show(given.value) if state is not None else None
         elif given.kind == "event":
-            sending = client.event_emit(given.path, given.value)
+            sent = client.send_now(EventEmit.code, given.path, given.value)
+            sending = sent.reply if sent is not None else None
         elif given.path in self._owned:
             if given.kind == "call":
                 sending = client.action_call(given.path, *given.value)
@@ -164,4 +164,4 @@ def _outputs_of(house: House) -> list[Output]:
 
 
 def _rule_errors(house: House) -> Iterable[str]:
-    return (str(each) for each in house.happenings.all if each.is_error)
+    return (each.line(None) for each in house.happenings.all if each.is_error)

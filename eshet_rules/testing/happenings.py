@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from eshet.text import safe_repr
@@ -36,13 +37,13 @@ class Happening:
 
     Args:
         at: seconds since the start of the test.
-        clock: the virtual time of day.
+        wall: the virtual wall clock, in seconds since 1970-01-01 UTC.
         record: a record of the audit trail (see `eshet_rules.audit.records`), or the fields of a
             message of the log.
     """
 
     at: float
-    clock: str
+    wall: float
     record: Any
 
     @property
@@ -52,13 +53,14 @@ class Happening:
         return LEVELS.get(level, 0) >= LEVELS["error"]
 
     @property
-    def error(self) -> str:
-        """The error as text, with its traceback if there is one."""
-        traceback = self.record.get("traceback") if isinstance(self.record, Mapping) else None
-        return f"{self}\n{traceback}" if traceback else str(self)
+    def traceback(self) -> str:
+        """The traceback of an error; empty if it has none."""
+        return self.record.get("traceback", "") if isinstance(self.record, Mapping) else ""
 
-    def __str__(self) -> str:
-        return f"{self.clock}  {_line(self.record)}"
+    def line(self, zone: tzinfo | None) -> str:
+        """Return a line of text, with the time of day in a time zone; None for the local one."""
+        moment = datetime.fromtimestamp(self.wall, UTC).astimezone(zone)
+        return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}  {_line(self.record)}"
 
 
 class Happenings(Recorder):
@@ -66,14 +68,14 @@ class Happenings(Recorder):
 
     Args:
         time: returns the time of the loop.
-        clock: returns the virtual time of day as text.
+        wall_time: returns the virtual wall clock; see `Happening`.
     """
 
-    def __init__(self, time: Callable[[], float], clock: Callable[[], str]) -> None:
+    def __init__(self, time: Callable[[], float], wall_time: Callable[[], float]) -> None:
         super().__init__()
         self.all: Final[list[Happening]] = []
         self._time = time
-        self._clock = clock
+        self._wall_time = wall_time
 
     @property
     def wants_debug(self) -> bool:
@@ -82,7 +84,7 @@ class Happenings(Recorder):
 
     def record(self, record: Any, *, at_once: bool = False) -> None:
         """See `Recorder`."""
-        self.all.append(Happening(self._time(), self._clock(), record))
+        self.all.append(Happening(self._time(), self._wall_time(), record))
 
     def keep(self, record: Mapping[str, Any]) -> None:
         """See `Recorder`."""

@@ -95,6 +95,7 @@ class House:
         folders: where `load` looks for files: in each folder, and in those above it.
         start: the wall clock at the start.
         zone: the local time zone until `at` sets another one; None for that of the machine.
+        keeps_inputs: whether `timeline` has the inputs of rules as well as their outputs.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class House:
         start: datetime = datetime(2026, 1, 1, tzinfo=UTC),
         *,
         zone: str | None = "UTC",
+        keeps_inputs: bool = True,
     ) -> None:
+        self._keeps_inputs = keeps_inputs
         self._folders = [Path.cwd(), *folders][::-1]
         self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(start))
         self.errors: Final[list[str]] = []
@@ -128,7 +131,7 @@ class House:
             self._exits.enter_context(_local_zone(self._local_zone))
         self._exits.enter_context(self._runner)
         self.loop: VirtualLoop = self._runner.get_loop()  # type: ignore[assignment]
-        self.happenings = Happenings(self.loop.time, self._clock)
+        self.happenings = Happenings(self.loop.time, self.loop.wall_time)
         self.run(self._begin())
         self._exits.callback(lambda: self.run(self._end()))
         return self
@@ -148,7 +151,8 @@ class House:
     async def _begin(self) -> None:
         own_tasks_by_scope(self.loop)
         self._log = make_logger(io.StringIO(), recorder=self.happenings)
-        self._observer = RecordingObserver(self.happenings)
+        observer = RecordingObserver if self._keeps_inputs else _OutputObserver
+        self._observer = observer(self.happenings)
         self.server = Server()
         self.client = Client(server=self.server, client_id="test/")
         self.client.attach(_DeviceObserver(self.happenings, self._observer))
@@ -341,9 +345,9 @@ class House:
             self._modules[folder] = ModulesUnderTest(folder, self._make_client, self._log)
         return self._modules[folder]
 
-    def is_owned_by_rules(self, path: str) -> bool:
-        """Whether a rule has registered a path."""
-        return self._functions.owns(path) or any(each.owns(path) for each in self._modules.values())
+    def paths_of_rules(self) -> set[str]:
+        """Return the paths that rules of modules have registered."""
+        return {path for each in self._modules.values() for path in each.paths()}
 
     async def _provide_notifiers(self, texts: Iterable[str]) -> None:
         """Register the actions of notifications that the source of rules names."""
@@ -459,15 +463,25 @@ class House:
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""
         return "\n".join(
-            str(each) for each in self.happenings.all if not isinstance(each.record, Connected)
+            each.line(self._zone)
+            for each in self.happenings.all
+            if not isinstance(each.record, Connected)
         )
 
     def _find_errors(self) -> None:
         new, self._checked = self.happenings.all[self._checked :], len(self.happenings.all)
-        self.errors.extend(each.error for each in new if each.is_error)
+        self.errors.extend(
+            "\n".join(filter(None, [each.line(self._zone), each.traceback]))
+            for each in new
+            if each.is_error
+        )
 
-    def _clock(self) -> str:
-        return self.now.strftime("%H:%M:%S.%f")[:-3]
+
+class _OutputObserver(RecordingObserver):
+    """Records outputs only."""
+
+    def on_input(self, kind: Any, path: str, value: Any) -> None:
+        """See `ClientObserver`."""
 
 
 class _DeviceObserver(RecordingObserver):

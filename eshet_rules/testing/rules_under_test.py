@@ -1,6 +1,7 @@
 """The rules of a test: modules of a rules folder, and functions of the test itself."""
 
 import ast
+import functools
 import hashlib
 import inspect
 import re
@@ -91,9 +92,11 @@ class ModulesUnderTest:
         found = discover(self.folder).items()
         self._chosen |= {name for name, source in found if not source.is_helper}
 
-    def owns(self, path: str) -> bool:
-        """Whether one of the rules has registered a path."""
-        return any(each.owns(path) for each in self._reloader.instances.values())
+    def paths(self) -> Iterator[str]:
+        """Iterate over the paths that the rules have registered."""
+        for instance in self._reloader.instances.values():
+            for report in instance.reports():
+                yield from filter(instance.owns, report.writes)
 
     def renew(self, name: str) -> None:
         """Make the next update reload a module, even if it has not changed."""
@@ -133,7 +136,8 @@ class ModulesUnderTest:
             name = todo.pop()
             if name not in wanted:
                 wanted[name] = found[name]
-                todo += [each for each in _imports(found[name]) if each in found]
+                source = found[name]
+                todo += [e for e in _imports(source.data, source.package) if e in found]
         return {name: found[name] for name in sorted(wanted)}
 
 
@@ -159,10 +163,6 @@ class FunctionsUnderTest:
         """
         module = f"test{len(self._running) or ''}"
         return await self._start(module, rule, parameters, None)
-
-    def owns(self, path: str) -> bool:
-        """Whether one of the rules has registered a path."""
-        return any(instance.owns(path) for instance, _ in self._running.values())
 
     async def restart(self) -> bool:
         """End the rules, and start them with the state that a new process would find."""
@@ -229,10 +229,15 @@ def literal_texts(source: bytes | types.CodeType) -> Iterator[str]:
             yield from literal_texts(constant)
 
 
-def _imports(source: Source) -> Iterator[str]:
-    """Iterate over the names of modules that a module may import, and of their packages."""
+@functools.lru_cache(maxsize=1000)
+def _imports(data: bytes, package: str) -> tuple[str, ...]:
+    """Return the names of modules that a module may import, and of their packages."""
+    return tuple(_find_imports(data, package))
+
+
+def _find_imports(data: bytes, package: str) -> Iterator[str]:
     try:
-        tree = ast.parse(source.data)
+        tree = ast.parse(data)
     except SyntaxError:
         return
     for node in ast.walk(tree):
@@ -242,7 +247,7 @@ def _imports(source: Source) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                parts = source.package.split(".") if source.package else []
+                parts = package.split(".") if package else []
                 parts = parts[: len(parts) - node.level + 1]
                 base = ".".join([*parts, *filter(None, [base])])
             names = [base, *(f"{base}.{each.name}".lstrip(".") for each in node.names)]
