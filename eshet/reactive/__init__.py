@@ -35,6 +35,7 @@ from eshet.reactive.changes import (
     falling,
     hysteresis,
     latest,
+    map_to,
     merge,
     rising,
     sample,
@@ -204,6 +205,7 @@ from eshet.reactive.time.holding import (
     fold_state,
     for_duration,
     hold,
+    stale,
     throttle,
 )
 from eshet.reactive.time.operators import (
@@ -329,6 +331,7 @@ __all__ = [
     "make_persistent",
     "make_same_type",
     "map",
+    "map_to",
     "matmul",
     "max",
     "maximum",
@@ -361,6 +364,7 @@ __all__ = [
     "scan",
     "schedule",
     "sorted",
+    "stale",
     "str",
     "str_format",
     "sub",

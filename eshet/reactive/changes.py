@@ -31,6 +31,7 @@ __all__ = [
     "falling",
     "hysteresis",
     "latest",
+    "map_to",
     "merge",
     "rising",
     "sample",
@@ -217,6 +218,30 @@ def latest(*sources: Reactive[T], initial: T = NoValue) -> Value[T]:
     reactives = [ensure_reactive(source) for source in sources]
     held = [each for each in (initial, *(r.value for r in reactives)) if each is not NoValue]
     return event_to_value(merge(*reactives), held[0] if held else NoValue)
+
+
+@overload
+def map_to(source: object, value: ReadableValue[T]) -> Event[T]: ...
+@overload
+def map_to(source: object, value: T) -> Event[T]: ...
+def map_to(source: object, value: object) -> AnyReactive:
+    """Return an Event that emits a given value at each emission or change of a source.
+
+    An emission or a value that is `NoValue` or `Unknown` does not count.
+
+    Args:
+        source: the Event, or Value.
+        value: what to emit; may be a Value, whose current value is emitted. `NoValue` is not
+            emitted; `Unknown` is.
+    """
+    return apply(Lifted(_mapped), [value_to_event(ensure_reactive(source)), value])
+
+
+def _mapped(emission: object, value: object) -> object:
+    return NoChange if is_absent(emission) or value is NoValue else value
+
+
+_mapped.__name__ = "map_to"
 
 
 @overload

@@ -35,6 +35,7 @@ VALUES = [
     "yarp.default({v}, 0)", "yarp.filter({v}, lambda value: value != 1)",
     "yarp.hold({v} > 1, at_most=4)", "yarp.len(yarp.window({e}, 2))", "yarp.rate({e}, 3)",
     "yarp.throttle({v}, 3)", "yarp.latest({e}, {v})", "MACHINE({v}, {e})", "CHOICE({v}, {w})",
+    "yarp.stale({v}, 3)", "yarp.stale({e}, SECONDS({w}))",
     "yarp.debounce({v} > 1, SECONDS({w}))", "yarp.delay({v}, SECONDS({w}))",
     "yarp.len(yarp.time_window({e}, SECONDS({w})))", "NUMBER(yarp.window({e}, SECONDS({w})))",
 ]  # fmt: skip
@@ -44,7 +45,7 @@ EVENTS_OF = [
     "yarp.merge({e}, {f})", "yarp.delay({e}, 2)", "yarp.throttle({e}, 3)", "yarp.sample({v}, {e})",
     "yarp.merge({v}, {e})", "yarp.when({e}, {v} > 0)", "yarp.no_repeat({e})",
     "yarp.debounce({e}, 2)", "yarp.rate_limit({e}, 3)", "yarp.emit_at(DUE({v}))",
-    "yarp.filter({e}, lambda value: value != 1)",
+    "yarp.filter({e}, lambda value: value != 1)", "yarp.map_to({e}, {v})", "yarp.map_to({v}, 7)",
 ]  # fmt: skip
 HEARD = [
     "{r}.on_value_changed(lambda value: record('{r}', value))",

@@ -4,7 +4,7 @@ schedules         times of day, cron, the sun
 solar             instants of sunrise, sunset and noon
 cron              instants of a time of day or a cron expression
 fsm               state machines with timeouts
-holding           debounce, throttle, hold, for_duration, fold_state
+holding           debounce, throttle, hold, for_duration, stale, fold_state
 operators         delay, time_window, rate_limit, emit_at, now
 nodes             time_window, delay and all others as nodes, each of which sets its timer
 timer             the class of these timers, and the order in which they fire

@@ -9,7 +9,7 @@ from eshet.reactive.core.graph import RestoreContext, StateData
 from eshet.reactive.core.markers import NoChange, is_absent
 from eshet.reactive.time.state import OperatorState, loop_time, moved
 
-__all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Throttle"]
+__all__ = ["Debounce", "Fold", "ForDuration", "Hold", "Stale", "Throttle"]
 
 
 class Throttle(OperatorState):
@@ -136,6 +136,57 @@ class ForDuration(OperatorState):
     def _update(self, now: float) -> list[object]:
         before = self.on
         self.on = self._since is not None and now >= self._since + self.seconds
+        return [] if self.on == before else [self.on]
+
+
+class Stale(OperatorState):
+    """When the last known input was received, and whether that is too long ago.
+
+    Args:
+        seconds: how long an input stays fresh.
+        received: when the last known input was received; None if there is none, which is stale.
+    """
+
+    __slots__ = ("_received", "on")
+
+    label = "stale"
+
+    def __init__(self, seconds: float, received: float | None) -> None:
+        super().__init__(seconds)
+        self._received = received
+        self.on: bool = received is None
+
+    @property
+    def wake_at(self) -> float | None:
+        return None if self._received is None or self.on else self._received + self.seconds
+
+    def on_input(self, value: object, now: float) -> list[object]:
+        self._received = None if is_absent(value) else now
+        return self._update(now)
+
+    def wake(self, now: float) -> list[object]:
+        return self._update(now)
+
+    def adjust(self, seconds: float, now: float) -> list[object]:
+        self.seconds = seconds
+        return self._update(now)
+
+    def snapshot(self, epoch: float) -> object:
+        return [_to_data(self._received, epoch), self.on]
+
+    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
+        received, on = data
+        self._received = _from_data(received, context.epoch)
+        self.on = bool(on)
+        # If it was stale before, it still is, unless the length has changed.
+        return self._update(context.now + _ROUNDING if self.on else context.down_until)
+
+    def move(self, step: ClockStep) -> None:
+        self._received = _moved(self._received, step)
+
+    def _update(self, now: float) -> list[object]:
+        before = self.on
+        self.on = self._received is None or now >= self._received + self.seconds
         return [] if self.on == before else [self.on]
 
 

@@ -14,14 +14,15 @@ from eshet.reactive.conversions import emissions_of
 from eshet.reactive.core.event import Event, event_of
 from eshet.reactive.core.graph import EventNode, ValueNode
 from eshet.reactive.core.handle import AnyReactive, Held, Members, Reactive, node_of
+from eshet.reactive.core.markers import is_absent
 from eshet.reactive.core.value import AnyValue, Value, value_of
 from eshet.reactive.handover.handover import named
-from eshet.reactive.time.duration_state import Debounce, Fold, ForDuration, Hold, Throttle
+from eshet.reactive.time.duration_state import Debounce, Fold, ForDuration, Hold, Stale, Throttle
 from eshet.reactive.time.nodes import TimedEvent, TimedValue, checked_seconds, length_of
 from eshet.reactive.time.operators import rate_limit
 from eshet.unknown import UnknownType
 
-__all__ = ["debounce", "fold_state", "for_duration", "hold", "throttle"]
+__all__ = ["debounce", "fold_state", "for_duration", "hold", "stale", "throttle"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -102,6 +103,28 @@ def for_duration(source: object, seconds: Held[float], *, name: str | None = Non
         raise ReactiveTypeError("an Event has no duration: hold it first, with `yarp.hold`")
     state = ForDuration(length.value)
     state.on_input(node.value, asyncio.get_running_loop().time())
+    return named(value_of(TimedValue(state, emissions_of(node), node_of(length), state.on)), name)
+
+
+def stale(source: object, after: Held[float], *, name: str | None = None) -> Value[bool]:
+    """Return a Value that is True when a source has not reported anything for some time.
+
+    Each emission of an Event is a report, and each value that a Value is set to, also an equal one.
+    `NoValue` and `Unknown` are no reports: they make it True at once. The current value of a Value,
+    and for an Event this call, count as the first report.
+
+    Args:
+        source: the Value or Event.
+        after: how many seconds after the last report; may be a Value.
+        name: identifies it across reloads, unique in its module.
+
+    Raises:
+        RuntimeError: no loop is running.
+    """
+    reactive, length = ensure_reactive(source), length_of(after)
+    node, now = node_of(reactive), asyncio.get_running_loop().time()
+    is_known = isinstance(node, EventNode) or not is_absent(node.value)
+    state = Stale(length.value, now if is_known else None)
     return named(value_of(TimedValue(state, emissions_of(node), node_of(length), state.on)), name)
 
 

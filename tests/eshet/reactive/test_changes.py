@@ -46,6 +46,23 @@ def test_what_comes_after_unknown_alone_is_no_edge():
     assert told_by(yarp.falling, yarp.NoValue, False) == []
 
 
+@pytest.mark.parametrize("make", [lambda: yarp.Value(0), yarp.Event])
+def test_map_to_emits_a_constant_at_each_known_emission_or_change(make):
+    source = make()
+    told = heard(yarp.map_to(source, "x"))
+    for value in (1, 1, Unknown, yarp.NoValue, 2):
+        yarp.emit_fn(source)(value)
+    assert told == ["x", "x", "x"]
+
+
+def test_map_to_emits_the_current_value_of_a_value():
+    bell, text = yarp.Event(), yarp.Value()
+    told = heard(yarp.map_to(bell, text))
+    for text.value in (yarp.NoValue, "ding", Unknown):
+        bell.emit(None)
+    assert told == ["ding", Unknown]
+
+
 def test_when_drops_what_an_event_emits_at_other_times():
     bell, home = yarp.Event(), yarp.Value(False)
     told = heard(yarp.when(bell, home))

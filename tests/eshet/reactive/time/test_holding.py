@@ -154,3 +154,30 @@ async def test_timeouts_lead_to_states_with_timeouts(advance):
     told = timeline(states)
     await advance(60)
     assert told == [(10, "green"), (30, "red"), (40, "green"), (60, "red")]
+
+
+@pytest.mark.parametrize("make", [lambda: yarp.Value(0), yarp.Event])
+async def test_stale_is_true_after_so_long_without_a_report(advance, make):
+    source = make()
+    told = timeline(yarp.stale(source, 10))
+    await play(advance, yarp.emit_fn(source), (8, 1), (16, 1), (30, 2))
+    assert told == [(26, True), (30, False), (40, True)]
+
+
+async def test_stale_is_true_at_once_of_a_value_that_is_unknown(advance):
+    source = yarp.Value(Unknown)
+    stale = yarp.stale(source, 10)
+    assert stale.value is True
+    told = timeline(stale)
+    await play(advance, yarp.emit_fn(source), (1, 5), (2, Unknown), (3, yarp.NoValue), (4, 5))
+    assert told == [(1, False), (2, True), (4, False), (14, True)]
+
+
+async def test_stale_follows_its_length(advance):
+    source, after = yarp.Value(0), yarp.Value(10)
+    stale = yarp.stale(source, after)
+    await advance(5)
+    after.value = 5
+    assert stale.value is True
+    after.value = 6
+    assert stale.value is False

@@ -39,6 +39,8 @@ KINDS = {
     "debounce of a value": lambda e, v: yarp.debounce(v, 5),
     "throttle": lambda e, v: yarp.throttle(e, 10),
     "for duration": lambda e, v: yarp.for_duration(v, 10),
+    "stale": lambda e, v: yarp.stale(e, 10),
+    "stale value": lambda e, v: yarp.stale(v, 10),
     "hold": lambda e, v: yarp.hold(e, 10),
     "hold of a value": lambda e, v: yarp.hold(v == 5, 10),
     "hold at most": lambda e, v: yarp.hold(v, at_most=8),
