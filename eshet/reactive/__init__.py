@@ -216,9 +216,14 @@ from eshet.reactive.time.operators import (
     rate_limit,
     time_window,
 )
+from eshet.reactive.time.plans import (
+    plan,
+)
 from eshet.reactive.time.schedules import (
     schedule,
     sun,
+    sun_azimuth,
+    sun_elevation,
 )
 
 __all__ = [
@@ -348,6 +353,7 @@ __all__ = [
     "oct",
     "on_value",
     "or_",
+    "plan",
     "pos",
     "pow",
     "rate",
@@ -370,6 +376,8 @@ __all__ = [
     "sub",
     "sum",
     "sun",
+    "sun_azimuth",
+    "sun_elevation",
     "switch",
     "throttle",
     "time_window",

@@ -323,6 +323,9 @@ async def operators_with_a_timer() -> None:
     assert_type(yarp.emit_at((3.5, "ding")), yarp.Event[str])
     assert_type(yarp.now(), yarp.Value[datetime])
     assert_type(yarp.schedule("07:30"), yarp.Event[datetime])
+    assert_type(yarp.plan({"06:30": 21.0, "22:00": 17.0}), yarp.Value[float])
+    assert_type(yarp.sun_elevation(latitude=52.5, longitude=13.4), yarp.Value[float])
+    assert_type(yarp.sun_azimuth(latitude=52.5, longitude=13.4), yarp.Value[float])
     assert_type(yarp.sun("sunset", latitude=52.5, longitude=13.4), yarp.Event[datetime])
 
     def next_state(state: object, timeout: float | None, lux: float) -> tuple[str, float | None]:

@@ -1,7 +1,9 @@
 """Nodes and operators that depend on time.
 
 schedules         times of day, cron, the sun
-solar             instants of sunrise, sunset and noon
+plans             values that follow a plan of the day or of the week
+wall_clock        values that depend on nothing but the wall clock, as nodes
+solar             where the sun is, instants of sunrise, sunset and noon
 cron              instants of a time of day or a cron expression
 fsm               state machines with timeouts
 holding           debounce, throttle, hold, for_duration, stale, fold_state

@@ -1,4 +1,4 @@
-"""Events at times of the wall clock: daily, by cron, and by the sun.
+"""Events at times of the wall clock: daily, by cron, and by the sun; and where the sun is.
 
 A schedule is a rule in its time zone; only the next instant is computed, in UTC, again after each
 firing. Instants are compared in UTC, since `datetime` compares wall clocks.
@@ -12,16 +12,24 @@ from typing import Any, Final, Literal
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.event import Event, event_of
+from eshet.reactive.core.value import Value
 from eshet.reactive.handover.handover import named
 from eshet.reactive.time.cron import Cron
-from eshet.reactive.time.nodes import LaterEvent
+from eshet.reactive.time.nodes import LaterEvent, checked_seconds
 from eshet.reactive.time.operators import Missed, emits
 from eshet.reactive.time.schedule_state import GRACE, ScheduleState
-from eshet.reactive.time.solar import SUN_EVENTS, SunEvent, next_sun_event
+from eshet.reactive.time.solar import (
+    SUN_EVENTS,
+    SunEvent,
+    next_sun_event,
+    sun_azimuth_at,
+    sun_elevation_at,
+)
+from eshet.reactive.time.wall_clock import value_of_wall_clock
 from eshet.text import safe_repr
 from eshet.time_zones import distance, place_of, zone_of
 
-__all__ = ["schedule", "sun"]
+__all__ = ["schedule", "sun", "sun_azimuth", "sun_elevation"]
 
 _MAX_OFFSET: Final = 86_400.0  # seconds
 _ELSEWHERE: Final = (
@@ -98,11 +106,8 @@ def sun(
     """
     if event not in SUN_EVENTS:
         raise ReactiveTypeError(f"the sun has {', '.join(SUN_EVENTS)}, not {safe_repr(event, 200)}")
-    _check_number("latitude", latitude, 90, "degrees, north is positive")
-    _check_number("longitude", longitude, 180, "degrees, east is positive")
     _check_number("offset", offset, _MAX_OFFSET, "seconds")
-    zone = zone_of(tz)
-    _check_not_exchanged(latitude, longitude, zone)
+    zone = _zone_of_place(latitude, longitude, tz)
 
     def next_after(instant: float) -> float | None:
         time = next_sun_event(event, latitude, longitude, instant - offset)
@@ -111,6 +116,85 @@ def sun(
         return None if time is None else time + offset
 
     return named(_schedule_event(next_after, missed, zone), name)
+
+
+def sun_elevation(
+    *,
+    latitude: float,
+    longitude: float,
+    interval: float = 60,
+    tz: str | tzinfo | None = None,
+) -> Value[float]:
+    """Return a Value of how high the sun appears above the horizon, in degrees; negative below it.
+
+    It is rounded to hundredths of a degree, and never unknown.
+
+    Args:
+        latitude: in degrees, north is positive.
+        longitude: in degrees, east is positive.
+        interval: how often it is computed, in seconds, at least 1: at whole minutes for 60.
+        tz: the time zone of the place, by which exchanged coordinates are recognised; by default
+            that of the system.
+
+    Raises:
+        ReactiveTypeError: see `sun`; or the interval is shorter.
+        RuntimeError: no loop is running.
+    """
+    return _position("sun_elevation", sun_elevation_at, latitude, longitude, interval, tz)
+
+
+def sun_azimuth(
+    *,
+    latitude: float,
+    longitude: float,
+    interval: float = 60,
+    tz: str | tzinfo | None = None,
+) -> Value[float]:
+    """Return a Value of the direction of the sun in degrees: 0 is north, 90 east, 180 south.
+
+    It is rounded to hundredths of a degree, and never unknown. While the sun is below the horizon,
+    it is the direction in which the sun would be seen.
+
+    Args:
+        latitude: see `sun_elevation`.
+        longitude: see `sun_elevation`.
+        interval: see `sun_elevation`.
+        tz: see `sun_elevation`.
+
+    Raises:
+        ReactiveTypeError: see `sun_elevation`.
+        RuntimeError: no loop is running.
+    """
+    return _position("sun_azimuth", sun_azimuth_at, latitude, longitude, interval, tz)
+
+
+def _position(
+    label: str,
+    angle_at: Callable[[float, float, float], float],
+    latitude: float,
+    longitude: float,
+    interval: float,
+    tz: str | tzinfo | None,
+) -> Value[float]:
+    _zone_of_place(latitude, longitude, tz)
+    if not checked_seconds(interval) >= 1:
+        raise ReactiveTypeError(f"interval={interval!r} is too short: write 1 second or more")
+
+    def value_at(instant: float) -> float:
+        return round(angle_at(latitude, longitude, instant), 2)
+
+    return value_of_wall_clock(
+        label, value_at, lambda instant: (instant // interval + 1) * interval
+    )
+
+
+def _zone_of_place(latitude: float, longitude: float, tz: str | tzinfo | None) -> tzinfo:
+    """Return the zone, after checking that the place may be in it."""
+    _check_number("latitude", latitude, 90, "degrees, north is positive")
+    _check_number("longitude", longitude, 180, "degrees, east is positive")
+    zone = zone_of(tz)
+    _check_not_exchanged(latitude, longitude, zone)
+    return zone
 
 
 def _schedule_event(

@@ -1,4 +1,4 @@
-"""The instants at which the sun rises, sets, and is highest at a place.
+"""Where the sun is at a place, and the instants at which it rises, sets, and is highest.
 
 The altitude of the sun is examined between consecutive culminations, twice a day: between them it
 only rises or only falls, except near the poles. So each crossing of the horizon is found once,
@@ -7,13 +7,13 @@ independent of calendar dates, and a day without a crossing has none.
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from math import asin, cos, degrees, radians, sin
+from math import asin, atan2, cos, degrees, radians, sin
 from typing import Final, Literal, get_args
 
 from astral import refraction_at_zenith
 from astral.sun import SUN_APPARENT_RADIUS, eq_of_time, sun_declination
 
-__all__ = ["SUN_EVENTS", "SunEvent", "next_sun_event"]
+__all__ = ["SUN_EVENTS", "SunEvent", "next_sun_event", "sun_azimuth_at", "sun_elevation_at"]
 
 SunEvent = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
 SUN_EVENTS: Final[tuple[str, ...]] = get_args(SunEvent)
@@ -59,6 +59,32 @@ def next_sun_event(
     return None
 
 
+def sun_elevation_at(latitude: float, longitude: float, instant: float) -> float:
+    """Return how high the sun appears above the horizon, in degrees, with refraction by the air.
+
+    Args:
+        latitude: in degrees, north is positive.
+        longitude: in degrees, east is positive.
+        instant: in seconds since 1970-01-01 UTC.
+    """
+    altitude = _altitude(latitude, longitude, instant)
+    return altitude + refraction_at_zenith(90 - altitude)
+
+
+def sun_azimuth_at(latitude: float, longitude: float, instant: float) -> float:
+    """Return the direction of the sun in degrees from 0 to 360: 0 is north, 90 is east.
+
+    Args:
+        latitude: in degrees, north is positive.
+        longitude: in degrees, east is positive.
+        instant: in seconds since 1970-01-01 UTC.
+    """
+    declination, hour_angle = _position(longitude, instant)
+    latitude = radians(latitude)
+    south = cos(hour_angle) * sin(latitude) * cos(declination) - sin(declination) * cos(latitude)
+    return (degrees(atan2(sin(hour_angle) * cos(declination), south)) + 180) % 360
+
+
 def _horizon(event: SunEvent) -> float:
     """Return the altitude, without refraction, of the centre of the sun at an event."""
     zenith = 90 + (_CIVIL if event in ("dawn", "dusk") else SUN_APPARENT_RADIUS)
@@ -71,11 +97,17 @@ def _century(instant: float) -> float:
 
 
 def _altitude(latitude: float, longitude: float, instant: float) -> float:
-    century = _century(instant)
-    hour_angle = radians(instant / 240 + eq_of_time(century) / 4 + longitude - 180)
-    declination, latitude = radians(sun_declination(century)), radians(latitude)
+    declination, hour_angle = _position(longitude, instant)
+    latitude = radians(latitude)
     sine = sin(latitude) * sin(declination) + cos(latitude) * cos(declination) * cos(hour_angle)
     return degrees(asin(max(-1.0, min(1.0, sine))))
+
+
+def _position(longitude: float, instant: float) -> tuple[float, float]:
+    """Return the declination of the sun and its hour angle at a longitude, both in radians."""
+    century = _century(instant)
+    hour_angle = instant / 240 + eq_of_time(century) / 4 + longitude - 180
+    return radians(sun_declination(century)), radians(hour_angle)
 
 
 def _culminations(longitude: float, instant: float) -> Iterator[tuple[float, bool]]:
