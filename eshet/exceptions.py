@@ -4,6 +4,7 @@
     ├── Disconnected         not connected, or the connection ended before the answer arrived
     ├── ErrorValue           the server, or a node's owner, answered with an error
     │   └── PathTaken            another client provides the path that you register
+    ├── NotAccepted          (also ValueError) an owner does not accept a value
     ├── InvalidPath          (also ValueError) the path is not valid
     ├── UnsupportedValue     (also ValueError) the protocol can't carry the value
     ├── MessageTooLong       (also ValueError) the message does not fit into a frame
@@ -40,6 +41,7 @@ __all__ = [
     "InvalidPath",
     "ListenError",
     "MessageTooLong",
+    "NotAccepted",
     "PathTaken",
     "ProtocolError",
     "ReactiveError",
@@ -100,6 +102,23 @@ class PathTaken(ErrorValue):
     def __init__(self, request: str, path: str) -> None:
         self.path = path
         super().__init__("path_already_exists", request)
+
+
+class NotAccepted(EshetError, ValueError):
+    """The owner of a state or property does not accept a value; raised by its set callback.
+
+    The client that set the value receives the text as an error. Since the mistake is not one of the
+    owner, it is not reported there.
+
+    Args:
+        value: the value.
+        wanted: what is accepted, such as `"a number from 5 to 30"`.
+    """
+
+    def __init__(self, value: object, wanted: str) -> None:
+        self.value: Any = value
+        self.wanted = wanted
+        super().__init__(f"write {wanted}, not {safe_repr(value, 100)}")
 
 
 class InvalidPath(EshetError, ValueError):

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from eshet.callables import not_callable
 from eshet.cause import Cause, current
 from eshet.client.observer import ClientObserver
+from eshet.exceptions import NotAccepted
 from eshet.scope import current_scope, is_contained, report_error
 from eshet.tasks.starting import is_failure
 from eshet.user_errors import is_error
@@ -168,7 +169,8 @@ class Callback:
             answer.fail(error)  # the caller gets an answer in any case
             if not is_contained(error, self._in_context(current_scope)):
                 raise
-            self._report(error)
+            if not is_error(error, NotAccepted):
+                self._report(error)
 
     def _call(self, cause: Cause | None, args: tuple[Any, ...]) -> None:
         """Do what `__call__` describes, within the callback's own context."""
@@ -220,7 +222,8 @@ class Callback:
             answer.fail(RuntimeError("cancelled") if is_cancelled else error)
             if not failed:
                 raise
-            report_error(error, self._doing)
+            if not is_error(error, NotAccepted):
+                report_error(error, self._doing)
 
     def _reply_later(self, future: asyncio.Future[Any], answer: Answer) -> None:
         self._tasks.keep(future, self._doing)

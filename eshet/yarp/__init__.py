@@ -2,6 +2,7 @@
 
     sources             values and events that follow a path
     sinks               outputs to a path when values change or events emit
+    accepted            which values a settable state accepts
     outputs             the outputs of sinks, held back while a version is being prepared (those of
                         direct calls are in `eshet.client.view`)
     default_client      the client that both use by default

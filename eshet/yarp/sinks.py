@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import copy_context
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from eshet.tasks.starting import name_of, start_task
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
+from eshet.yarp.accepted import checking
 from eshet.yarp.default_strategy import DEFAULT_STRATEGY, choose_strategy
 from eshet.yarp.outputs import HeldOutput, is_unknown, left_in, own_output
 from eshet.yarp.resending import Resending
@@ -130,6 +131,10 @@ async def state_register(
     client: Client | None = None,
     settable: bool = False,
     set_callback: Callable[[Any], object] | None = None,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    options: Collection[object] | None = None,
 ) -> None:
     """Register a state with the value of `value`, which is published when this returns.
 
@@ -141,11 +146,16 @@ async def state_register(
         client: the client to use instead of the default one.
         settable: whether setting the state sets `value`.
         set_callback: called with the new value when the state is set, instead of `settable`.
+        minimum: the least number to which the state can be set.
+        maximum: the greatest number to which the state can be set.
+        options: the only values to which the state can be set. A client that sets another value
+            receives an error that says which are accepted; see `eshet.exceptions.NotAccepted`.
 
     Raises:
         EshetError: see `Client`.
         TypeError: `value` is not a Value, or can't be set although `settable` is true.
-        ValueError: both `settable` and `set_callback` are given.
+        ValueError: both `settable` and `set_callback` are given, or neither is, but values to which
+            the state can be set; or no value can be.
     """
     _check_awaited("state_register", value)
     _check_value(path, value)
@@ -164,8 +174,17 @@ async def state_register(
     def set_source(new: object) -> None:
         value.value = new
 
+    setter = set_source if settable else set_callback
+    if setter is not None:
+        setter = checking(setter, minimum, maximum, options)
+    elif any(each is not None for each in (minimum, maximum, options)):
+        raise ValueError(
+            f"state_register of {path}: minimum, maximum and options are for a state that can be "
+            "set: write settable=True as well"
+        )
+
     client = await ready_client(client)
-    state = await client.state_register(path, set_source if settable else set_callback)
+    state = await client.state_register(path, setter)
 
     async def publish(new: object) -> None:
         await state.changed(Unknown if is_unknown(new) else new)

@@ -2,15 +2,18 @@
 
 import asyncio
 import gc
+import re
 from typing import Any
 
 import pytest
 
 from eshet import Client, ErrorValue, InvalidPath, Unknown, yarp
+from eshet.exceptions import NotAccepted
 from eshet.scope import Scope
 from eshet.utils import RunInTask, RunSerially
 from eshet.yarp.default_strategy import DefaultStrategy
 from tests.conftest import Advance
+from tests.support.hearing import Errors
 
 
 async def record_calls(client: Client, path: str) -> list[tuple[Any, ...]]:
@@ -214,6 +217,77 @@ async def test_a_set_callback_decides_itself(other: Client, advance: Advance) ->
 async def test_settable_and_a_set_callback_exclude_each_other() -> None:
     with pytest.raises(ValueError, match=r"state_register of /s: .*pass only one of them"):
         await yarp.state_register("/s", yarp.Value(1), settable=True, set_callback=print)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "good", "bad", "wanted"),
+    [
+        (
+            {"minimum": 5, "maximum": 30},
+            [5, 30, 7.5],
+            [4.9, 31, "20", True, None, [20], float("nan")],
+            "write a number from 5 to 30, not ",
+        ),
+        ({"minimum": 0}, [0, 1e9], [-1], "write a number from 0 up, not -1"),
+        ({"maximum": 9}, [-1e9, 9], [10], "write a number up to 9, not 10"),
+        (
+            {"options": ["home", "away"]},
+            ["home", "away"],
+            ["Home", 1, ["home"]],
+            "write one of 'home', 'away', not ",
+        ),
+        ({"options": (True, False)}, [True, False], [1, 0, None], "write one of True, False, not "),
+    ],
+)
+async def test_a_state_accepts_some_values_only(
+    accepted: dict[str, Any], good: list[Any], bad: list[Any], wanted: str, other: Client
+) -> None:
+    value = yarp.Value[Any]("first")
+    errors = Errors()
+    with errors.scope.active():
+        await yarp.state_register("/s", value, settable=True, **accepted)
+    for each in good:
+        await other.set("/s", each)
+        assert value.value == each
+    for each in bad:
+        with pytest.raises(ErrorValue, match="set /s: " + re.escape(wanted)):
+            await other.set("/s", each)
+    assert value.value == good[-1]
+    assert errors.reported == []  # it is not a mistake of the rule
+
+
+async def test_a_set_callback_is_called_with_accepted_values_only(other: Client) -> None:
+    asked: list[Any] = []
+
+    async def ask(new: object) -> None:
+        asked.append(new)
+        raise NotAccepted(new, "nothing on Sundays")
+
+    errors = Errors()
+    with errors.scope.active():
+        await yarp.state_register("/s", yarp.Value(1), set_callback=ask, minimum=1)
+    for each, why in ((0, "a number from 1 up"), (2, "nothing on Sundays")):
+        with pytest.raises(ErrorValue, match=why):
+            await other.set("/s", each)
+    assert asked == [2]
+    assert errors.reported == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"minimum": 3}, "write settable=True as well"),
+        ({"settable": True, "minimum": 3, "maximum": 2}, "minimum=3 is above maximum=2"),
+        ({"settable": True, "minimum": 3, "options": [3]}, "leave out minimum and maximum"),
+        ({"settable": True, "options": []}, "is not a list of the accepted values"),
+        ({"settable": True, "options": "auto"}, "is not a list of the accepted values"),
+    ],
+)
+async def test_accepted_values_that_make_no_sense_are_refused(
+    wrong: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        await yarp.state_register("/s", yarp.Value(1), **wrong)
 
 
 async def test_an_event_is_no_state() -> None:
