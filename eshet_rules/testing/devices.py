@@ -46,7 +46,14 @@ class Device(_Obedient):
     """A state that shows what it was set to, such as a lamp; made by `House.device`."""
 
     def __init__(
-        self, path: str, initial: object, *, settable: bool, fails: int, delay: float
+        self,
+        path: str,
+        initial: object,
+        settle: Callable[[], Awaitable[None]],
+        *,
+        settable: bool,
+        fails: int,
+        delay: float,
     ) -> None:
         super().__init__(path, fails, delay)
         self.value: object = initial
@@ -54,7 +61,8 @@ class Device(_Obedient):
         self.sets: list[Any] = []
         """The values to which it was set, by rules and by the test, also those that failed."""
         self._settable = settable
-        self._client: Client
+        self._settle = settle
+        self._client: Client | None = None  # until it is registered
 
     async def register(self, client: Client) -> None:
         """Register the state, and show the first value."""
@@ -63,26 +71,35 @@ class Device(_Obedient):
         await self._show()
 
     async def report(self, value: object) -> None:
-        """Show a value, as when a person uses the device, or as a sensor does."""
+        """Show a value, as when a person uses the device, or as a sensor does.
+
+        Like `offline` and `online`, this returns when the consequences have settled.
+        """
         self.value = value
         await self._show()
+        await self._settle()
 
     async def offline(self) -> None:
         """Become unknown, and fail each request until `online` is called."""
         self.is_offline = True
         await self._show()
+        await self._settle()
 
     async def online(self) -> None:
         """Show the last value again, and obey again."""
         self.is_offline = False
         await self._show()
+        await self._settle()
 
     async def _set(self, value: object) -> None:
         self.sets.append(value)
         await self._obey()
-        await self.report(value)
+        self.value = value
+        await self._show()
 
     async def _show(self) -> None:
+        if self._client is None:
+            return  # it shows its value when it is registered, which is soon
         if self.is_offline or self.value is Unknown:
             await self._client.state_unknown(self.path)
         else:

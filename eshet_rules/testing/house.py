@@ -211,6 +211,11 @@ class House:
         """Let everything happen that takes no time."""
         await self.advance(0)
 
+    async def _settle_again(self) -> None:
+        """Settle, unless the loop does so already: in what an action answers, for example."""
+        if not self.loop.is_advancing:
+            await self.settle()
+
     # --- rules --------------------------------------------------------------------------------
 
     async def load(self, *files: str | Path, **parameters: Any) -> None:
@@ -292,18 +297,29 @@ class House:
         await self._provide_notifiers(literal_texts(code) if code is not None else ())
         await self._set_up(rule.name, lambda: self._functions.start(rule, parameters))
 
-    async def restart(self) -> None:
+    async def restart(
+        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> None:
         """End all rules and start them again, with the state that a new runner would find.
+
+        The arguments are the time that passes while no rule is running.
 
         Raises:
             NotSetUp: a rule can't be set up again.
         """
+        __tracebackhide__ = True
+        groups: list[ModulesUnderTest | FunctionsUnderTest] = [
+            *self._modules.values(),
+            self._functions,
+        ]
+        for each in groups:
+            await self._finish(each.stop())
+        await self.advance(seconds, minutes=minutes, hours=hours, days=days)
 
-        async def restart() -> bool:
-            restarted = [await each.restart() for each in self._modules.values()]
-            return all([*restarted, await self._functions.restart()])
+        async def start() -> bool:
+            return all([await each.start_again() for each in groups])
 
-        await self._set_up("a rule", restart)
+        await self._set_up("a rule", start)
 
     async def _update(self) -> bool:
         return all([await each.update() for each in self._modules.values()])
@@ -379,7 +395,9 @@ class House:
             fails: how many of the first sets fail.
             delay: seconds until a set is answered, and shown.
         """
-        device = Device(path, initial, settable=settable, fails=fails, delay=delay)
+        device = Device(
+            path, initial, self._settle_again, settable=settable, fails=fails, delay=delay
+        )
         self._to_register.append(device)
         self._provided.add(path)
         return device

@@ -56,6 +56,7 @@ class ModulesUnderTest:
         self._parameters: dict[str, dict[str, Any]] = {}  # of the test, by module
         self._chosen: set[str] = set()
         self._edited: dict[str, Source] = {}
+        self._stored = b""
         self._reloader = self._make_reloader(None)
 
     def _make_reloader(self, inherited: Mapping[str, Any] | None) -> Reloader:
@@ -106,16 +107,19 @@ class ModulesUnderTest:
         """Load and reload the chosen modules; return whether that succeeded."""
         return await self._reloader.update(self._wanted())
 
-    async def restart(self) -> bool:
-        """End the rules, and start them with the state that a new process would find."""
+    async def stop(self) -> None:
+        """End the rules, and keep the state that a new process would find."""
         snapshots = {
             name: snapshot
             for name in self._reloader.with_snapshot
             if (snapshot := self._reloader.snapshot(name, wall_epoch())) is not None
         }
-        stored = encode(snapshots)
+        self._stored = encode(snapshots)
         await self._reloader.close()
-        self._reloader = self._make_reloader(decode(stored, wall_epoch()))
+
+    async def start_again(self) -> bool:
+        """Start the rules with the state of the last `stop`; return whether that succeeded."""
+        self._reloader = self._make_reloader(decode(self._stored, wall_epoch()))
         return await self.update()
 
     async def close(self) -> None:
@@ -153,6 +157,8 @@ class FunctionsUnderTest:
         self._make_client = make_client
         self._log = log
         self._running: dict[str, tuple[ModuleInstance, Mapping[str, Any]]] = {}
+        self._stopped: dict[str, tuple[ModuleInstance, Mapping[str, Any]]] = {}
+        self._stored = b""
 
     async def start(self, rule: Rule, parameters: Mapping[str, Any]) -> bool:
         """Start a rule; return whether its set-up succeeded.
@@ -164,16 +170,21 @@ class FunctionsUnderTest:
         module = f"test{len(self._running) or ''}"
         return await self._start(module, rule, parameters, None)
 
-    async def restart(self) -> bool:
-        """End the rules, and start them with the state that a new process would find."""
+    async def stop(self) -> None:
+        """End the rules, and keep the state that a new process would find."""
         epoch = wall_epoch()
-        stored = encode({name: each.snapshot(epoch) for name, (each, _) in self._running.items()})
-        before = dict(self._running)
+        self._stored = encode(
+            {name: each.snapshot(epoch) for name, (each, _) in self._running.items()}
+        )
+        self._stopped = dict(self._running)
         await self.close()
-        snapshots = decode(stored, epoch)
+
+    async def start_again(self) -> bool:
+        """Start the rules with the state of the last `stop`; return whether that succeeded."""
+        snapshots = decode(self._stored, wall_epoch())
         started = [
             await self._start(name, rule, parameters, snapshots.get(name))
-            for name, (instance, parameters) in before.items()
+            for name, (instance, parameters) in self._stopped.items()
             for rule in instance.version.rules.values()
         ]
         return all(started)

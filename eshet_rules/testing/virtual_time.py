@@ -134,6 +134,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         finally:
             self._advancing = None
 
+    @property
+    def is_advancing(self) -> bool:
+        """Whether a task is waiting in `advance`, so that another one can't."""
+        return self._advancing is not None
+
     @contextlib.contextmanager
     def real_work(self) -> Iterator[None]:
         """Stop the clock within a `with` statement, while work outside of the loop is done.

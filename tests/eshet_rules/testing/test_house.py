@@ -108,6 +108,28 @@ async def test_a_restart_keeps_the_state(home):
 
 
 @in_house
+async def test_time_passes_while_the_rules_are_down(home):
+    @rule
+    async def counted():
+        presses = await yarp.event_listen("/hall/button")
+        await yarp.state_register("/hall/presses", yarp.len(yarp.time_window(presses, 100)))
+
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    await home.rule(counted)
+    await home.emit("/hall/motion")
+    await home.emit("/hall/button")
+    await home.restart(minutes=1)
+    assert home.time == 60
+    assert await home.get("/hall/presses") == 1
+    await home.emit("/hall/button")
+    await home.restart(40)
+    assert await home.get("/hall/presses") == 1
+    await home.restart(minutes=1)
+    assert await home.get("/hall/light") is False
+
+
+@in_house
 async def test_rules_of_each_argument_get_parameters(home):
     @rule.each("bath", "kitchen")
     async def fan(room, config):
@@ -224,6 +246,37 @@ async def test_a_device_fails_takes_time_and_goes_offline(home):
     await lamp.report(False)
     await home.settle()
     assert await home.get("/shown") is False
+
+
+@in_house
+async def test_a_report_returns_when_its_consequences_have_settled(home):
+    @rule
+    async def copy():
+        await yarp.set_value("/copy", yarp.default(await yarp.state_observe("/lamp"), "?"))
+
+    lamp, shown = home.device("/lamp"), home.device("/copy")
+    await lamp.report(1)  # before anything else has happened in the house
+    await home.rule(copy)
+    assert shown.value == 1
+    await lamp.report(2)
+    assert shown.value == 2
+    await lamp.offline()
+    assert shown.value == "?"
+    await lamp.online()
+    assert shown.value == 2
+
+
+@in_house
+async def test_an_action_may_let_a_device_report(home):
+    lamp = home.device("/lamp", 0)
+
+    async def switch(level):
+        await lamp.report(level)
+        return level
+
+    home.action("/switch", switch)
+    assert await home.call("/switch", 5) == 5
+    assert await home.get("/lamp") == 5
 
 
 @in_house
