@@ -1,3 +1,5 @@
+# mypy: disable-error-code="overload-overlap"
+# The first overload that matches decides: Values and Events come before constants.
 """Operators that detect, join and accumulate changes."""
 
 from collections.abc import Callable
@@ -165,11 +167,13 @@ def when(
 ) -> Value[T]: ...
 @overload
 def when(source: Members, condition: object, *, otherwise: object = ...) -> AnyReactive: ...
+@overload
+def when(source: T, condition: object, *, otherwise: Held[T] = NoValue) -> Value[T]: ...
 def when(source: object, condition: object, *, otherwise: object = NoValue) -> object:
     """Return a Value or Event that follows another while a condition is true.
 
     Args:
-        source: the Value or Event. Emissions of an Event at other times are dropped.
+        source: the Value or Event, or a constant. Emissions of an Event at other times are dropped.
         condition: a Value. An unknown condition counts as not true.
         otherwise: the result for a Value while the condition is not true; may be a Value. Where the
             result drives a device, pass the safe value: a sink does not send `NoValue`.

@@ -282,6 +282,11 @@ def changes() -> None:
     assert_type(yarp.switch(yarp.Value(BELL)), yarp.Event[str])
 
 
+def constants() -> None:
+    assert_type(yarp.when(21, LUX > 3, otherwise=17), yarp.Value[int])
+    assert_type(yarp.when(21.5, LUX > 3, otherwise=LUX), yarp.Value[float])
+
+
 def filters() -> None:
     assert_type(yarp.window(LUX, 3), yarp.Value[list[float]])
     assert_type(yarp.window(BELL, COUNT), yarp.Value[list[str]])
