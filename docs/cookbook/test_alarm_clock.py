@@ -25,4 +25,8 @@ async def test_it_stays_dark_when_it_is_not_armed(house):
     await house.set("/alarm/armed", False)
     await house.restart(minutes=10)
     await house.advance(hours=1)
+    await house.emit("/bedroom/button")
     assert lamp.sets == []
+    await house.set("/alarm/armed", True)
+    await house.advance(days=3)
+    assert lamp.value == 100

@@ -3,7 +3,7 @@ async def test_an_open_door_is_reported_again_and_again(house):
     await house.load("front_door.py")
     await door.report(True)
     await house.advance(minutes=125)
-    minutes = [each.message.split()[-2] for each in house.notifications]
+    minutes = [each.split()[-2] for each in house.messages]
     assert minutes == ["5", "60", "120"]
 
 
@@ -15,4 +15,4 @@ async def test_a_closed_door_and_an_outage_are_not_reported(house):
         await house.advance(minutes=4)
     await door.offline()
     await house.advance(hours=1)
-    assert house.notifications == []
+    assert house.messages == []

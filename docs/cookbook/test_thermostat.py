@@ -1,5 +1,7 @@
 import pytest
 
+from eshet import ErrorValue
+
 
 @pytest.fixture
 def heater(house):
@@ -51,3 +53,12 @@ async def test_it_is_off_without_a_thermometer(house, heater, thermometer):
     assert heater.value is True
     await house.advance(hours=1)  # without a report
     assert heater.value is False
+
+
+async def test_comfort_is_set_with_an_app_and_outlives_a_restart(house, heater, thermometer):
+    await house.load("thermostat.py")
+    await house.set("/living_room/comfort", 19.5)
+    with pytest.raises(ErrorValue, match="write a number from 15 to 25, not 35"):
+        await house.set("/living_room/comfort", 35)
+    await house.restart(hours=1)
+    assert await house.get("/living_room/target") == 19.5

@@ -4,9 +4,9 @@ async def test_it_is_done_when_it_stays_off_for_two_minutes(house):
     for watts, seconds in ((400, 600), (2, 60), (300, 600), (0, 119)):
         await power.report(watts)
         await house.advance(seconds)
-    assert house.notifications == []
+    assert house.messages == []
     await house.advance(1)
-    assert [each.message for each in house.notifications] == ["the washing is done"]
+    assert house.messages == ["the washing is done"]
 
 
 async def test_an_outage_and_a_restart_do_not_hide_the_end(house):
@@ -18,4 +18,4 @@ async def test_an_outage_and_a_restart_do_not_hide_the_end(house):
     await power.report(0)
     await power.online()
     await house.advance(minutes=2)
-    assert [each.message for each in house.notifications] == ["the washing is done"]
+    assert house.messages == ["the washing is done"]

@@ -6,9 +6,7 @@ async def test_old_and_new_devices_are_watched(house):
     await house.advance(hours=6)
     await button.report(10)
     await house.advance(hours=12)
-    assert [each.message for each in house.notifications] == [
-        "/attic/motion/battery, /bath/button/battery"
-    ]
+    assert house.messages == ["/attic/motion/battery, /bath/button/battery"]
 
 
 async def test_silent_and_offline_devices_are_listed(house):
@@ -21,7 +19,7 @@ async def test_silent_and_offline_devices_are_listed(house):
     await house.advance(hours=6)
     await good.report(80)
     await house.advance(hours=23)
-    assert [each.message for each in house.notifications] == [
+    assert house.messages == [
         "/off/battery",
         "/off/battery, /silent/battery",
     ]

@@ -10,9 +10,9 @@ async def test_a_window_is_reported_in_the_cold(house, room, minutes):
     await house.advance(hours=1)
     await outside.report(5)
     await house.advance(minutes=minutes, seconds=-1)
-    assert house.notifications == []
+    assert house.messages == []
     await house.advance(1)
-    assert [each.message for each in house.notifications] == [f"the window is open: {room}"]
+    assert house.messages == [f"the window is open: {room}"]
 
 
 async def test_each_room_has_a_rule_of_its_own(house):
@@ -24,4 +24,4 @@ async def test_each_room_has_a_rule_of_its_own(house):
     await house.advance(minutes=5)
     await kitchen.report(False)
     await house.advance(minutes=5)
-    assert [each.message for each in house.notifications] == ["the window is open: hall"]
+    assert house.messages == ["the window is open: hall"]

@@ -478,6 +478,11 @@ class House:
         """Return the payloads of all emissions of an event, by rules and by the test."""
         return self.happenings.emitted(path)
 
+    @property
+    def messages(self) -> list[Any]:
+        """The texts of all notifications, in order."""
+        return [each.message for each in self.notifications]
+
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""
         return "\n".join(

@@ -298,6 +298,7 @@ async def test_actions_and_notifications(home):
     await home.emit("/machine/done", "the washing machine is done")
     await home.emit("/bake", 180)
     assert home.notifications == [Notification("phone", "the washing machine is done")]
+    assert home.messages == ["the washing machine is done"]
     assert oven.calls == home.calls("/oven/start") == [[180]]
     assert await home.call("/oven/start", 4) == 8
 
