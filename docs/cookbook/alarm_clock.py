@@ -14,4 +14,5 @@ async def alarm_clock():
     ringing = yarp.latest(yarp.map_to(wake, True), yarp.map_to(stop, False), initial=False)
     steps = [yarp.map_to(yarp.delay(wake, 120 * n), 10 * n) for n in range(1, 11)]
     fade = yarp.when(yarp.merge(*steps), ringing)
-    await yarp.set_value("/bedroom/lamp", yarp.merge(fade, yarp.map_to(stop, 0)))
+    off = yarp.map_to(yarp.falling(ringing), 0)
+    await yarp.set_value("/bedroom/lamp", yarp.merge(fade, off))

@@ -14,6 +14,6 @@ async def hall_light():
     level = yarp.plan({"06:30": 100, "22:30": 10})  # percent
     automatic = yarp.when(level, moved_in_the_dark, otherwise=0)
 
-    by_hand = yarp.latest(switch, initial=False) * 100
+    by_hand = yarp.latest(switch) * 100
     light = yarp.when(by_hand, yarp.hold(switch, 3600), otherwise=automatic)
     await yarp.set_value("/hall/light", yarp.no_repeat(light))

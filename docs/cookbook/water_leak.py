@@ -9,7 +9,7 @@ from eshet_rules import rule
 async def water_leak():
     leak = await yarp.state_observe("/cellar/leak")
     is_open = yarp.default(await yarp.state_observe("/cellar/valve_open"), True)
-    until_it_obeys = RunSerially(only_latest=True, retry=True)
+    until_it_obeys = RunSerially(retry=True)
     closed = yarp.when(False, leak)  # has no value without a leak, so nothing is set then
     await yarp.set_value("/cellar/valve_open", closed, strategy=until_it_obeys)
 

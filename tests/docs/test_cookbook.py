@@ -36,3 +36,14 @@ def test_a_recipe_has_five_to_twenty_five_lines(name):
 def test_a_test_of_a_recipe_has_less_than_fifteen_lines(name):
     lengths = {each.name: each.end_lineno - each.lineno + 1 for each in functions(name)}
     assert {test: lines for test, lines in lengths.items() if lines >= 15} == {}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+async def test_a_recipe_can_be_reloaded_and_restarted(house, name):
+    recipe = FOLDER / f"{name}.py"
+    await house.load(recipe, url="file:///absent")
+    await house.reload(recipe)
+    await house.restart(hours=1)
+    unexpected = [each for each in house.errors if "path_not_found" not in each]
+    house.errors.clear()  # there are no devices
+    assert unexpected == []
