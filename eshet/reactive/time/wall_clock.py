@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from eshet.clock import ClockStep, wall_time
-from eshet.reactive.core.graph import RestoreContext, StateData
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.core.value import Value, value_of
 from eshet.reactive.time.nodes import LaterValue
@@ -61,12 +60,6 @@ class _WallClock(OperatorState):
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[object]:
         return self._read(now)
-
-    def snapshot(self, epoch: float) -> object:
-        return None
-
-    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
-        return self._read(context.now)
 
     def _read(self, now: float) -> list[object]:
         """Compute the value and the next time to do so; return the value if it has changed."""
