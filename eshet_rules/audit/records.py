@@ -455,6 +455,14 @@ class StateHandedOver(Record, kw_only=True):
     refused: Annotated[str | None, Meta(description="why the rule refused the hand-over")] = None
 
 
+@_event("shadow.incomplete", "not copied into the shadow", level="warning")
+class ShadowIncomplete(Record, kw_only=True):
+    """A node of the server is missing in the shadow, so rules there do not receive its inputs."""
+
+    path: Annotated[str, Meta(description="the path; `/` if the nodes can't be listed")]
+    error: Annotated[str, Meta(description="why not")]
+
+
 @_event("module.reload_superseded", "superseded by a newer change")
 class ReloadSuperseded(Record, kw_only=True):
     """A reload that was being prepared was aborted, as the files have changed again."""

@@ -8,14 +8,16 @@ registered their own by then.
 import asyncio
 import contextlib
 import functools
-import logging
 from collections.abc import Callable
 from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
 
 from eshet.bridges.server_nodes import connections, list_nodes
 from eshet.client import Client
 from eshet.exceptions import Disconnected, EshetError, PathTaken
 from eshet.unknown import Unknown
+from eshet_rules.audit.records import ShadowIncomplete, emit
 
 __all__ = ["RULES", "Mirror"]
 
@@ -37,8 +39,6 @@ A node that is removed while it is observed stays, without an owner, and its rem
 _RULES_AFTER: Final = 3.0
 """Seconds after the start in which the rules beside the mirror register their nodes."""
 
-_log: Final = logging.getLogger("eshet.shadow")
-
 
 class Mirror:
     """Copies all nodes of one server to another one, and keeps them up to date.
@@ -46,9 +46,11 @@ class Mirror:
     Args:
         house: a client of the server with the nodes.
         shadow: a client of the other server, on which it owns the copies.
+        log: receives the paths that can't be copied.
     """
 
-    def __init__(self, house: Client, shadow: Client) -> None:
+    def __init__(self, house: Client, shadow: Client, log: FilteringBoundLogger) -> None:
+        self._log = log
         self.ready: Final = asyncio.Event()
         """Set when the nodes that were there at the start are copied, with their values."""
         self._house = house
@@ -75,7 +77,7 @@ class Mirror:
                 except Disconnected:
                     continue  # the next connection makes it outdated again
                 except EshetError as error:
-                    _log.warning("can't list the nodes of the server: %s", error)
+                    emit(self._log, ShadowIncomplete(path="/", error=str(error)))
                 self.ready.set()
                 await asyncio.sleep(_LOOK_AFTER)
         finally:
@@ -124,7 +126,7 @@ class Mirror:
             del self._copied[path]  # a rule has it
         except EshetError as error:
             del self._copied[path]
-            _log.warning("can't copy %s: %s", path, error)
+            emit(self._log, ShadowIncomplete(path=path, error=str(error)))
 
     async def _remove(self, path: str) -> None:
         kind = self._copied.pop(path)
@@ -164,8 +166,8 @@ class Mirror:
 
     def _on_sent(self, task: asyncio.Future[Any]) -> None:
         self._sending.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.debug("can't copy a value: %s", error)
+        if not task.cancelled():
+            task.exception()  # it comes with the loss of the connection, which is logged
 
 
 def _accept(*_: object) -> None:

@@ -39,7 +39,7 @@ async def run_shadow(
     """
     await check_server(server)
     async with Server() as copy, Client(server=server) as house, Client(server=copy) as shadow:
-        mirror = Mirror(house, shadow)
+        mirror = Mirror(house, shadow, log)
         copying = asyncio.create_task(mirror.run())
         try:
             with contextlib.suppress(TimeoutError):

@@ -10,6 +10,7 @@ from eshet import Client, ErrorValue, Unknown
 from eshet.server import Server
 from eshet_rules.shadow.mirror import RULES, Mirror
 from tests.conftest import Advance
+from tests.support.rules import Log
 
 
 class Both:
@@ -20,7 +21,7 @@ class Both:
         self.device = Client(server=house)
         self.rules = Client(server=house, client_id=f"{RULES}host/rules/hall")
         self.rule = Client(server=copy)
-        self.mirror = Mirror(Client(server=house), Client(server=copy))
+        self.mirror = Mirror(Client(server=house), Client(server=copy), Log().logger)
         self.sets: list[Any] = []
         self.calls: list[Any] = []
 
