@@ -11,6 +11,7 @@ The packages and modules; imports go downwards only:
     config           eshet-rules.toml as typed settings
     supervision      runs rules under strategies, restarts them, protects the others
     modules          files of the rules folder as Python modules
+    mistakes         finds likely mistakes in the source of rules
     logs             the log, for a terminal or as JSON
     audit            audit records and the audit trail
     keep             `keep`: a Value that survives an edit of its rule

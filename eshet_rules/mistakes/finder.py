@@ -1,0 +1,65 @@
+"""Finds the mistakes in the source of a file."""
+
+import ast
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Final
+
+from eshet_rules.mistakes.awaiting import async_callbacks, never_awaited
+from eshet_rules.mistakes.mistake import Mistake
+from eshet_rules.mistakes.unmarked import unmarked_rules
+from eshet_rules.mistakes.values import (
+    changes_in_place,
+    dead_nodes,
+    decisions_once,
+    kept_twice,
+    sets_of_unsettable,
+    texts_of_values,
+)
+from eshet_rules.mistakes.walking import Part, parts_of
+
+__all__ = ["find_mistakes", "ignored_codes", "parse"]
+
+_FINDERS: Final[tuple[Callable[[Part], Iterator[Mistake]], ...]] = (
+    async_callbacks,
+    changes_in_place,
+    dead_nodes,
+    decisions_once,
+    kept_twice,
+    never_awaited,
+    sets_of_unsettable,
+    texts_of_values,
+)
+
+_IGNORE: Final = re.compile(r"#\s*check:\s*ignore(\[(?P<codes>[\w\s,-]*)\])?")
+
+
+def parse(source: bytes) -> ast.Module | None:
+    """Return the syntax tree of a file; None if it has no valid syntax."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def find_mistakes(tree: ast.Module, used_elsewhere: Collection[str] | None = ()) -> list[Mistake]:
+    """Return the mistakes in a file, in the order of lines.
+
+    Args:
+        tree: the file; see `parse`.
+        used_elsewhere: the names that other files use of it. None for a helper, in which functions
+            without `@rule` are right.
+    """
+    found = {mistake for part in parts_of(tree) for find in _FINDERS for mistake in find(part)}
+    if used_elsewhere is not None:
+        found.update(unmarked_rules(tree, used_elsewhere))
+    return sorted(found)
+
+
+def ignored_codes(line: str) -> Callable[[str], bool]:
+    """Return whether a line of a file ignores a code: by `# check: ignore` or `ignore[code]`."""
+    found = _IGNORE.search(line)
+    if found is None:
+        return lambda code: False
+    codes = {code.strip() for code in (found["codes"] or "").split(",")} - {""}
+    return lambda code: not codes or code in codes
