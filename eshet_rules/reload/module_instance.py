@@ -36,7 +36,7 @@ from eshet.scope import Reason, Scope
 from eshet.text import encodable, safe_repr, shorten
 from eshet.user_errors import is_error
 from eshet.yarp.default_client import DefaultClient
-from eshet.yarp.outputs import Outputs
+from eshet.yarp.outputs import HeldOutput, Outputs
 from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.records import RuleDisabled, StateHandedOver, TasksNotEnding, emit
@@ -355,6 +355,19 @@ class ModuleInstance:
         supervised = self._rules.get(name)
         scope = supervised.attempt_scope if supervised is not None else None
         return None if scope is None or scope.disposed else path_usage_of(scope)
+
+    def sinks(self) -> dict[str, list[HeldOutput]]:
+        """Return the sinks of each rule, by its full name, even if nothing was sent yet."""
+        sinks = self._outputs.by_rule(self._all_rules_by_scope())
+        return {f"{self.version.name}.{name}": own for name, own in sinks.items() if name}
+
+    def scopes(self) -> dict[str, Scope]:
+        """Return the scopes of the present attempts of all rules, by their full names."""
+        return {
+            self._full_name(supervised.rule): supervised.attempt_scope
+            for supervised in self._rules.values()
+            if supervised.attempt_scope is not None
+        }
 
     @property
     def supervised(self) -> Collection[SupervisedRule]:

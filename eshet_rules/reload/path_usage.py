@@ -1,15 +1,23 @@
 """Records which paths each rule reads and writes through its client."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 from eshet.client import StateWrapper
 from eshet.client.registrations import Subscription
 from eshet.client.view import ClientView
 from eshet.scope import Scope, current_scope
 from eshet_rules.supervision.scope import RuleScope
+from eshet_rules.supervision.supervised_rule import rule_of
 
-__all__ = ["PathUsage", "RecordingClient", "path_usage_of"]
+__all__ = ["PathUsage", "RecordingClient", "path_usage_of", "watch_paths"]
+
+watch_paths: Final[ContextVar[Callable[[str, str], object] | None]] = ContextVar(
+    "eshet_rules.watch_paths", default=None
+)
+"""Called with the full name of the rule and the absolute path wherever code of a rule names a path;
+it can find the line of the rule on the stack. None if nothing watches."""
 
 
 class PathUsage:
@@ -31,6 +39,14 @@ def path_usage_of(scope: RuleScope) -> PathUsage:
 
 class RecordingClient(ClientView):
     """A client that records the paths it uses for each rule; see `ClientView`."""
+
+    def resolve(self, path: str) -> str:
+        """See `Client`."""
+        resolved = super().resolve(path)
+        watch = watch_paths.get()
+        if watch is not None and (rule := rule_of(current_scope())) is not None:
+            watch(rule.name, resolved)
+        return resolved
 
     async def action_register(self, path: str, callback: Callable[..., Any]) -> None:
         """See `Client`."""
