@@ -1,0 +1,134 @@
+"""Interrupts rules that block, or that wait in real time, so that the check ends.
+
+The clock of the check is virtual, and it stops while code runs. A timer of the operating system
+looks regularly at what runs. If nothing new has run for some time, code of a rule is at fault: it
+blocks, or the loop waits for something outside, such as an answer from the network.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Final
+
+from eshet.exceptions import Interrupted
+
+__all__ = ["Blocks", "deadline"]
+
+_LOOK: Final = 0.1
+"""Seconds between two looks at the running code."""
+
+_AGAIN: Final = 1.0
+"""Seconds until code that goes on after an interruption is interrupted again."""
+
+_MOST: Final = 3
+"""Number of interruptions of the same code after which the process ends."""
+
+
+class Blocks(Interrupted):
+    """Code of a rule blocks; raised in that code.
+
+    Args:
+        seconds: how long.
+        file: the file with the line that blocks.
+        line: the line.
+    """
+
+    def __init__(self, seconds: float, file: Path, line: int) -> None:
+        self.seconds = seconds
+        self.file = file
+        self.line = line
+        super().__init__(
+            f"this has blocked for {seconds:g} s, and would block all rules: await slow "
+            "operations, or run them with `await asyncio.to_thread(...)`"
+        )
+
+
+@contextlib.contextmanager
+def deadline(
+    seconds: float,
+    is_rule: Callable[[str], bool],
+    time_of_loop: Callable[[], float],
+    give_up: Callable[[], object],
+    on_block: Callable[[Path, int], object],
+) -> Iterator[None]:
+    """Interrupt code that makes no progress, within a `with` statement in the main thread.
+
+    In another thread this does nothing, as only the main thread receives signals.
+
+    Args:
+        seconds: maximum real time without progress.
+        is_rule: returns whether a file, given by its path, belongs to the rules.
+        time_of_loop: returns the virtual time.
+        give_up: called if no code of a rule runs, but the loop waits or is busy.
+        on_block: called with the file and the line of code that is about to be interrupted.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    look = _Look(seconds, is_rule, time_of_loop, give_up, on_block)
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class _Look:
+    """The signal handler; see `deadline`."""
+
+    def __init__(
+        self,
+        seconds: float,
+        is_rule: Callable[[str], bool],
+        time_of_loop: Callable[[], float],
+        give_up: Callable[[], object],
+        on_block: Callable[[Path, int], object],
+    ) -> None:
+        self._seconds = seconds
+        self._is_rule = is_rule
+        self._time_of_loop = time_of_loop
+        self._give_up = give_up
+        self._on_block = on_block
+        self._seen: set[tuple[float, CodeType | None]] = set()
+        self._deadline = time.monotonic() + seconds
+        self._interruptions = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        frames = [each for each in _stack(frame) if self._is_rule(each.f_code.co_filename)]
+        # A rule that runs in small steps for ever shows the same few places again and again.
+        running = self._time_of_loop(), frames[-1].f_code if frames else None
+        now = time.monotonic()
+        if running not in self._seen:
+            self._seen.add(running)
+            self._deadline = now + self._seconds
+            self._interruptions = 0
+            return
+        if now < self._deadline:
+            return
+        self._deadline = now + _AGAIN
+        if not frames:
+            self._give_up()
+            return
+        file, line = Path(frames[0].f_code.co_filename), frames[0].f_lineno
+        self._interruptions += 1
+        if self._interruptions > _MOST:
+            sys.stderr.write(f"{file}:{line}: error: this blocks, and can't be interrupted\n")
+            sys.stderr.flush()
+            os._exit(1)
+        self._on_block(file, line)
+        raise Blocks(self._seconds, file, line)
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    """Iterate over a frame and its callers."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

@@ -1,0 +1,41 @@
+"""Findings from the graph of Values and Events of the loaded rules."""
+
+from collections.abc import Iterator
+
+from eshet.reactive.core.graph import Node, ScopeNodes
+from eshet.reactive.core.subscription import Subscription
+from eshet.reactive.core.value import ObservedNode
+from eshet.scope import Scope
+from eshet.yarp.outputs import HeldOutput
+
+__all__ = ["feedbacks_in"]
+
+
+def feedbacks_in(scope: Scope) -> Iterator[str]:
+    """Iterate over the paths that a rule sets to a Value that follows the same path.
+
+    A sink of an Event is none of them: it sends when the Event emits, not when the path changes.
+
+    Args:
+        scope: of the attempt to run the rule.
+    """
+    for node in list(scope.get(ScopeNodes)):
+        for subscription in node.callbacks or ():
+            if not isinstance(subscription, Subscription):
+                continue
+            sink = subscription.callback
+            if isinstance(sink, HeldOutput) and sink.follows and sink.function == "set_value":
+                paths = {each.origin for each in _sources(node) if isinstance(each, ObservedNode)}
+                if sink.path in paths:
+                    yield sink.path
+
+
+def _sources(node: Node) -> set[Node]:
+    """Return a node and all nodes that it follows, directly or indirectly."""
+    found = {node}
+    todo = [node]
+    while todo:
+        new = set(todo.pop().sources()) - found
+        found |= new
+        todo += new
+    return found

@@ -1,0 +1,311 @@
+"""Loads the rules beside the house: in virtual time, on a server in this process.
+
+Nothing of ESHET leaves the process: there is no socket, no bridge to devices, and no state folder.
+The code of the rules runs as in the runner, with all that it does itself at its import and in its
+set-up.
+"""
+
+import asyncio
+import contextlib
+import gc
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from eshet.client import Client
+from eshet.interpreter import get_frame
+from eshet.scope import current_scope
+from eshet.server import Server
+from eshet_rules.check.deadline import deadline
+from eshet_rules.check.graph import feedbacks_in
+from eshet_rules.config import Configuration
+from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
+from eshet_rules.modules.discovery import Source
+from eshet_rules.modules.importer import Importer
+from eshet_rules.modules.module_objects import module_of_file
+from eshet_rules.reload.module_instance import LONG_SET_UP_TIME
+from eshet_rules.reload.path_usage import watch_paths
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.supervision.owned_task import OwnedTask
+from eshet_rules.supervision.report import RuleReport
+from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
+from eshet_rules.supervision.supervised_rule import rule_of
+from eshet_rules.testing.happenings import Happenings
+from eshet_rules.testing.virtual_time import VirtualLoop
+
+__all__ = ["REAL_TIME", "Loaded", "Place", "SinkOfRule", "load_rules"]
+
+REAL_TIME: Final = 5.0
+"""Seconds of real time without progress after which a rule is interrupted or given up."""
+
+_CLOSING_TIME: Final = 10.0
+"""Seconds of virtual time that rules have to end."""
+
+
+class Place(NamedTuple):
+    """A line of a file."""
+
+    file: Path
+    line: int
+
+
+class SinkOfRule(NamedTuple):
+    """A sink of a rule.
+
+    Args:
+        rule: the full name of the rule.
+        path: its path.
+        holds: whether it sets the path to each value of a Value.
+        provides: whether it publishes a state or an event of the rule.
+    """
+
+    rule: str
+    path: str
+    holds: bool
+    provides: bool
+
+
+@dataclass
+class Loaded:
+    """What is known of the rules after they were loaded.
+
+    Attributes:
+        records: the messages of the log.
+        rules: the place of each rule, by its full name.
+        places: the lines in which rules name paths, by rule and path, in their order.
+        reports: a report on each rule.
+        sinks: the sinks of all rules.
+        feedbacks: rule and path of each sink that sets what it follows.
+        provided: the paths that the rules provide.
+        failed: the full names of the rules whose set-up has failed.
+        blocking: where code of rules was interrupted that blocked, with the names of the rules; ""
+            for an import.
+        waiting: where rules wait that were not set up in time, by their full names.
+    """
+
+    records: list[Mapping[str, Any]] = field(default_factory=list)
+    rules: dict[str, Place] = field(default_factory=dict)
+    places: dict[tuple[str, str], list[Place]] = field(default_factory=dict)
+    reports: list[RuleReport] = field(default_factory=list)
+    sinks: list[SinkOfRule] = field(default_factory=list)
+    feedbacks: list[tuple[str, str]] = field(default_factory=list)
+    provided: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    blocking: dict[Place, str] = field(default_factory=dict)
+    waiting: dict[str, Place] = field(default_factory=dict)
+
+
+def load_rules(
+    folder: Path,
+    sources: Mapping[str, Source],
+    configuration: Configuration,
+    *,
+    real_time: float = REAL_TIME,
+) -> Loaded:
+    """Load the modules of a rules folder, set up their rules, and end them again.
+
+    Args:
+        folder: the rules folder.
+        sources: its modules, by name.
+        configuration: the settings of the rules.
+        real_time: maximum real time without progress, in seconds.
+    """
+    return _Loading(folder, sources, configuration, real_time).load()
+
+
+class _Loading:
+    def __init__(
+        self,
+        folder: Path,
+        sources: Mapping[str, Source],
+        configuration: Configuration,
+        real_time: float,
+    ) -> None:
+        self._sources = sources
+        self._files = {str(source.path) for source in sources.values()}
+        self._real_time = real_time
+        self._loop = VirtualLoop()
+        self._happenings = Happenings(self._loop.time, str)
+        self._log = make_logger(io.StringIO(), recorder=self._happenings)
+        self._loaded = Loaded()
+        self._given_up = False
+        self._advancing: asyncio.Task[None] | None = None
+        self._folder = folder
+        self._configuration = configuration
+
+    def load(self) -> Loaded:
+        loop = self._loop
+        watching = watch_paths.set(self._note_path)
+        try:
+            with _captured(self._log):
+                loop.run_until_complete(self._load())
+        finally:
+            watch_paths.reset(watching)
+            _close(loop)
+        self._loaded.records = [
+            each.record for each in self._happenings.all if isinstance(each.record, Mapping)
+        ]
+        return self._loaded
+
+    async def _load(self) -> None:
+        own_tasks_by_scope(self._loop)
+        server = Server()
+        importer = Importer(self._folder, TaskScope)
+        reloader = Reloader(
+            importer, self._make_client(server), self._log, self._configuration.for_rule
+        )
+        with self._deadline():
+            updating = asyncio.ensure_future(reloader.update(self._sources))
+            await self._advance_until_done(updating, 2 * LONG_SET_UP_TIME)
+            await self._advance(1)  # conflicts of paths are logged after a moment
+        await self._look(reloader, server)
+        with self._deadline():
+            if not self._given_up:
+                closing = asyncio.ensure_future(reloader.close())
+                await self._advance_until_done(closing, _CLOSING_TIME)
+        gc.collect()  # so that Python warns of coroutines that were never awaited
+
+    def _make_client(self, server: Server) -> Callable[[str], Client]:
+        silent = logging.Logger("silent", logging.CRITICAL)
+        return lambda module: Client(server=server, client_id=f"check/{module}", logger=silent)
+
+    # --- time -------------------------------------------------------------------------------------
+
+    async def _advance_until_done(self, doing: asyncio.Future[Any], longest: float) -> None:
+        """Let virtual time pass until something is done, at most `longest` seconds."""
+        end = self._loop.time() + longest
+        await self._advance(0)
+        while not doing.done() and self._loop.time() < end and not self._given_up:
+            await self._advance(0.25)
+        if doing.done():
+            doing.result()
+
+    async def _advance(self, seconds: float) -> None:
+        if self._given_up:
+            return
+        self._advancing = asyncio.ensure_future(self._loop.advance(seconds))
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._advancing
+
+    def _deadline(self) -> AbstractContextManager[None]:
+        return deadline(
+            self._real_time,
+            self._files.__contains__,
+            self._loop.time,
+            self._give_up_soon,
+            self._note_block,
+        )
+
+    def _note_block(self, file: Path, line: int) -> None:
+        rule = rule_of(current_scope())
+        self._loaded.blocking.setdefault(Place(file, line), "" if rule is None else rule.name)
+
+    def _give_up_soon(self) -> None:
+        """Stop advancing; called by a signal handler, so it wakes the loop as well."""
+        self._given_up = True
+        if self._advancing is not None:
+            self._loop.call_soon_threadsafe(self._advancing.cancel)
+
+    # --- what is seen -----------------------------------------------------------------------------
+
+    def _note_path(self, rule: str, path: str) -> None:
+        """Note the line of a rule that names a path: the nearest one on the stack."""
+        frame = get_frame(1)
+        while frame.f_code.co_filename not in self._files:
+            if frame.f_back is None:
+                return
+            frame = frame.f_back
+        places = self._loaded.places.setdefault((rule, path), [])
+        place = Place(Path(frame.f_code.co_filename), frame.f_lineno)
+        if place not in places:
+            places.append(place)
+
+    async def _look(self, reloader: Reloader, server: Server) -> None:
+        loaded = self._loaded
+        if self._given_up:
+            loaded.waiting = _waiting(self._loop)
+            return
+        for supervised in reloader.supervised():
+            loaded.rules[supervised.name] = Place(Path(supervised.file), supervised.line)
+            if supervised.first_attempt.done() and not supervised.first_attempt.result():
+                loaded.failed.add(supervised.name)
+        loaded.reports = reloader.reports()
+        for instance in reloader.instances.values():
+            for rule, sinks in instance.sinks().items():
+                loaded.sinks += [
+                    SinkOfRule(
+                        rule,
+                        each.path,
+                        holds=each.follows and each.function == "set_value",
+                        provides=each.function in ("event_register", "state_register"),
+                    )
+                    for each in sinks
+                ]
+            for rule, scope in instance.scopes().items():
+                loaded.feedbacks += [(rule, path) for path in feedbacks_in(scope)]
+        loaded.provided = await _provided(server)
+
+
+def _waiting(loop: asyncio.AbstractEventLoop) -> dict[str, Place]:
+    """Return where the rules wait that are not set up, by their names.
+
+    Rules that wait for the virtual clock are left out: it stands still because of the others.
+    """
+    all_: dict[str, Place] = {}
+    others: dict[str, Place] = {}
+    for task in asyncio.all_tasks(loop):
+        rule = rule_of(task.scope) if isinstance(task, OwnedTask) else None
+        if rule is None or rule.first_attempt.done():
+            continue
+        coroutine: Any = task.get_coro()
+        place, sleeps = Place(Path(rule.file), rule.line), False
+        while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+            code = frame.f_code
+            if code.co_filename == rule.file:
+                place = Place(Path(rule.file), frame.f_lineno)
+            sleeps = code is asyncio.sleep.__code__
+            coroutine = coroutine.cr_await
+        all_[rule.name] = place
+        if not sleeps:
+            others[rule.name] = place
+    return others or all_
+
+
+async def _provided(server: Server) -> set[str]:
+    """Return the paths of a server that have an owner, except for its own."""
+    found: set[str] = set()
+    async with Client(server=server) as client:
+        after: list[str] = []
+        while True:
+            page = await client.action_call("/meta/tree", *after)
+            found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
+            if page["next"] is None:
+                return found
+            after = [page["next"]]
+
+
+@contextlib.contextmanager
+def _captured(log: Any) -> Iterator[None]:
+    """Log what rules print and what they log, and warnings of Python, instead of showing them."""
+    with (
+        receiving_stdlib_logs(log, module_of_file),
+        receiving_prints(log),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("default")
+        yield
+
+
+def _close(loop: VirtualLoop) -> None:
+    """Close the loop, without waiting for threads and tasks that do not end."""
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    with contextlib.suppress(Exception):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    loop.close()
