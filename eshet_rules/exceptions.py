@@ -20,6 +20,7 @@
     ├── NotReloaded          the present versions of modules can't be used
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
+    ├── NoPaths              a server can't list its paths
     ├── NoRunner             no running runner was found, or it does not answer
     ├── RefusedByRunner      a runner answered a request with an error
     ├── TrailInUse           another runner writes this trail
@@ -45,6 +46,7 @@ __all__ = [
     "LoopNotStopped",
     "LoopOfRules",
     "MissingParameter",
+    "NoPaths",
     "NoRules",
     "NoRunner",
     "NoTrail",
@@ -358,6 +360,21 @@ class ServerUnreachable(RulesError):
         super().__init__(
             f"there is no server at {address}; start one with `eshet serve`, or name your server "
             "with --server HOST:PORT or ESHET_SERVER"
+        )
+
+
+class NoPaths(RulesError):
+    """A server can't list the paths that it provides.
+
+    Args:
+        address: its address.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"the server at {address} can't list its paths: it has no action /meta/tree; leave out "
+            "--against"
         )
 
 

@@ -1,6 +1,7 @@
 """The `eshet-rules` command, with a module for each group of subcommands.
 
 run              runs the rules of a folder
+check            checks the rules of a folder without running them
 init             writes a first rule and its test
 templates        the files that `init` writes
 list             lists the rules of a running runner and their states
@@ -25,6 +26,7 @@ import click
 
 from eshet.program import Program
 from eshet_rules.cli.audit import audit
+from eshet_rules.cli.check import check
 from eshet_rules.cli.control import disable, enable, reload, restart
 from eshet_rules.cli.devices import devices
 from eshet_rules.cli.init import init
@@ -44,6 +46,7 @@ def main() -> None:
 
 for _command in (
     audit,
+    check,
     devices,
     disable,
     enable,

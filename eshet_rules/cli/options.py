@@ -15,6 +15,7 @@ from eshet.program import printable
 __all__ = [
     "Command",
     "PathType",
+    "address_option",
     "check_name",
     "config_option",
     "default_state",
@@ -139,6 +140,11 @@ def server_option(help_text: str) -> Callable[[F], F]:
         callback=_check_address,
         help=help_text,
     )
+
+
+def address_option(name: str, help_text: str) -> Callable[[F], F]:
+    """Make an option with another name whose value is the address of a server."""
+    return click.option(name, metavar="HOST:PORT", callback=_check_address, help=help_text)
 
 
 def state_dir_option(help_text: str) -> Callable[[F], F]:

@@ -18,7 +18,7 @@ from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner
 from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.server import check_server
 
-__all__ = ["Reports", "Runner", "ask", "ask_server"]
+__all__ = ["Reports", "Runner", "ask", "ask_server", "provided_by"]
 
 _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_directory")
 """Error codes of a server for a path that does not exist."""
@@ -96,18 +96,7 @@ class Runner:
 
     async def provided(self) -> frozenset[str] | None:
         """Return the paths that have an owner; None if the server does not support the query."""
-        found: set[str] = set()
-        after: list[str] = []
-        try:
-            async with asyncio.timeout(_QUERY_TIMEOUTS["list"]):
-                while True:
-                    page = await self.client.action_call("/meta/tree", *after)
-                    found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
-                    if page["next"] is None:
-                        return frozenset(found)
-                    after = [page["next"]]
-        except (ErrorValue, TimeoutError, TypeError, ValueError, LookupError):
-            return None
+        return await _provided(self.client)
 
     async def _absent(self) -> NoRunner:
         others = await _names(self.client)
@@ -151,6 +140,39 @@ def ask_server(
         await request(client)
 
     _run(work, server, config)
+
+
+def provided_by(server: str) -> frozenset[str] | None:
+    """Return the paths that have an owner on a server; None if it does not support the query.
+
+    Args:
+        server: its address.
+
+    Raises:
+        ServerUnreachable: it does not answer.
+        NotAnEshetServer: another program listens there.
+    """
+
+    async def query() -> frozenset[str] | None:
+        async with _connected(server) as client:
+            return await _provided(client)
+
+    return asyncio.run(query())
+
+
+async def _provided(client: Client) -> frozenset[str] | None:
+    found: set[str] = set()
+    after: list[str] = []
+    try:
+        async with asyncio.timeout(_QUERY_TIMEOUTS["list"]):
+            while True:
+                page = await client.action_call("/meta/tree", *after)
+                found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
+                if page["next"] is None:
+                    return frozenset(found)
+                after = [page["next"]]
+    except (ErrorValue, TimeoutError, TypeError, ValueError, LookupError):
+        return None
 
 
 def _run(
