@@ -103,7 +103,7 @@ def _no_provider(loaded: Loaded, house: Collection[str] | None) -> Iterator[Find
 def _is_misspelt(path: str, other: str) -> bool:
     """Whether one name in a path differs by one letter from that in another path.
 
-    Names that differ by a digit are names of different things.
+    Names that differ by a digit are names of different things, and so are a word and its plural.
     """
     ours, theirs = path.split("/"), other.split("/")
     if len(ours) != len(theirs):
@@ -114,7 +114,7 @@ def _is_misspelt(path: str, other: str) -> bool:
     [(one, two)] = different
     if _DIGITS.findall(one) != _DIGITS.findall(two) or min(len(one), len(two)) < _LEAST:
         return False
-    return _differ_by_one(one, two)
+    return f"{one}s" != two and f"{two}s" != one and _differ_by_one(one, two)
 
 
 def _differ_by_one(one: str, two: str) -> bool:

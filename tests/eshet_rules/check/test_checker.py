@@ -3,7 +3,9 @@
 The line that is to be reported ends with `# here`.
 """
 
+import ast
 import os
+import re
 import shutil
 import textwrap
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from eshet_rules.check.checker import check_folder_of_rules
 from eshet_rules.check.finding import CODES, Finding, Severity, sorted_findings
 from eshet_rules.config import FILE_NAME, ConfigurationFile
+from eshet_rules.mistakes.finder import find_mistakes, parse
+from eshet_rules.mistakes.names import nested
 
 ROOT = Path(__file__).parents[3]
 
@@ -368,7 +372,7 @@ MISTAKES = [
 
         @rule
         async def reads():
-            darkness = await yarp.state_observe("/hall/darknes")  # here
+            darkness = await yarp.state_observe("/hall/darknss")  # here
             await yarp.set_value("/hall/lamp", darkness)
         """,
     ),
@@ -514,6 +518,27 @@ def test_only_real_mistakes_are_found_in_the_cases_of_reloads(version, tmp_path)
     assert {str(each.code) for each in found} == ({expected} if expected else set())
 
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_nothing_is_found_in_the_examples_of_a_page(page, tmp_path):
+    names = ("dark = 40", "limit = 70", "minutes = 2")
+    (tmp_path / FILE_NAME).write_text('[rules."*".parameters]\n' + "\n".join(names) + "\n")
+    for block in EXAMPLE.finditer(page.read_text()):
+        tree = parse(block[1].encode())
+        assert tree is not None
+        assert find_mistakes(tree) == []
+        if "@rule" in block[1] and not _has_await_outside(tree):
+            (tmp_path / "example.py").write_text(IMPORTS + block[1])
+            assert told(check(tmp_path)) == []
+
+
+def _has_await_outside(tree):
+    return any(isinstance(node, ast.Await) for each in tree.body for node in nested(each))
+
+
 # --- ends in any case -------------------------------------------------------------------------
 
 
@@ -611,6 +636,7 @@ def test_a_path_that_is_like_none_is_reported_as_well(tmp_path):
         ("/bath/humidiyt", True),
         ("/bath/humidityy", True),
         ("/bath/humidify", True),
+        ("/bath/humiditys", False),  # a plural
         ("/bath/temperature", False),
         ("/bath2/humidity", False),
         ("/bat/humidity", False),  # short names differ by one letter by chance
