@@ -47,6 +47,7 @@ __all__ = [
     "FileExcluded",
     "Input",
     "Level",
+    "LikelyMistake",
     "LockNotRestored",
     "LockRestored",
     "LogLinesDropped",
@@ -542,6 +543,20 @@ class ValueChangedInPlace(Record, kw_only=True):
 
     file: Annotated[str, Meta(description="the file")]
     line: Annotated[int, Meta(description="line number")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("rule.likely_mistake", "this is probably a mistake", level="warning")
+class LikelyMistake(Record, kw_only=True):
+    """Code of a rule file is valid, but probably not what is meant; see `eshet-rules check`.
+
+    Logged once for each version. A comment `# check: ignore` at the line prevents it.
+    """
+
+    file: Annotated[str, Meta(description="the file")]
+    line: Annotated[int, Meta(description="line number")]
+    code: Annotated[str, Meta(description="the kind of mistake, such as `decided-once`")]
+    problem: Annotated[str, Meta(description="what is wrong")]
     advice: Annotated[str, Meta(description="what to do")]
 
 

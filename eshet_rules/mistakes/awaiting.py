@@ -38,14 +38,13 @@ _USING: Final = ("filter", "map", "max", "min", "sorted")
 
 def never_awaited(part: Part) -> Iterator[Mistake]:
     """Find calls of coroutine functions whose result is neither awaited nor kept."""
-    uses = _uses(part)
-    for node in part.nodes():
+    for node in part.nodes:
         match node:
             case ast.Expr(value=ast.Call() as call) if not isinstance(part.function, ast.Lambda):
                 name = _coroutine(call, part)
             case ast.Assign(targets=[ast.Name(id=target)], value=ast.Call() as call):
                 name = _coroutine(call, part) if part.names.imports.yarp(call.func) else None
-                if target in uses:
+                if name is None or target in _uses(part):
                     continue
             case _:
                 continue
@@ -64,26 +63,23 @@ def never_awaited(part: Part) -> Iterator[Mistake]:
 def _uses(part: Part) -> set[str]:
     """Return the names that are awaited somewhere, or passed on to something that may do so."""
     used: set[str] = set()
-    for statement in part.body:
-        for node in ast.walk(statement):
-            match node:
-                case ast.Await(value=ast.Name() as value):
-                    passed: list[ast.expr] = [value]
-                case ast.Call() if _passes_on(node, part):
-                    passed = [*node.args, *(each.value for each in node.keywords)]
-                case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
-                    passed = [value]
-                case ast.List(elts=passed) | ast.Tuple(elts=passed) | ast.Set(elts=passed):
-                    pass
-                case ast.Dict(values=passed):
-                    pass
-                case ast.Assign(value=ast.Name() as value):
-                    passed = [value]
-                case _:
-                    continue
-            used |= {
-                each.id for one in passed for each in ast.walk(one) if isinstance(each, ast.Name)
-            }
+    for node in part.all_nodes:
+        match node:
+            case ast.Await(value=ast.Name() as value):
+                passed: list[ast.expr] = [value]
+            case ast.Call() if _passes_on(node, part):
+                passed = [*node.args, *(each.value for each in node.keywords)]
+            case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
+                passed = [value]
+            case ast.List(elts=passed) | ast.Tuple(elts=passed) | ast.Set(elts=passed):
+                pass
+            case ast.Dict(values=passed):
+                pass
+            case ast.Assign(value=ast.Name() as value):
+                passed = [value]
+            case _:
+                continue
+        used |= {each.id for one in passed for each in ast.walk(one) if isinstance(each, ast.Name)}
     return used
 
 
@@ -109,7 +105,7 @@ def _coroutine(call: ast.Call, part: Part) -> str | None:
 
 def async_callbacks(part: Part) -> Iterator[Mistake]:
     """Find `async def` functions that something calls, but does not await."""
-    for node in part.nodes():
+    for node in part.nodes:
         match node:
             case ast.AsyncFunctionDef(name=name, decorator_list=decorators):
                 for decorator in decorators:

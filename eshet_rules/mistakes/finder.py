@@ -2,11 +2,11 @@
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from eshet_rules.mistakes.awaiting import async_callbacks, never_awaited
-from eshet_rules.mistakes.mistake import Mistake
+from eshet_rules.mistakes.mistake import Code, Mistake
 from eshet_rules.mistakes.unmarked import unmarked_rules
 from eshet_rules.mistakes.values import (
     changes_in_place,
@@ -20,16 +20,16 @@ from eshet_rules.mistakes.walking import Part, parts_of
 
 __all__ = ["find_mistakes", "ignored_codes", "parse"]
 
-_FINDERS: Final[tuple[Callable[[Part], Iterator[Mistake]], ...]] = (
-    async_callbacks,
-    changes_in_place,
-    dead_nodes,
-    decisions_once,
-    kept_twice,
-    never_awaited,
-    sets_of_unsettable,
-    texts_of_values,
-)
+_FINDERS: Final[Mapping[Code, Callable[[Part], Iterator[Mistake]]]] = {
+    Code.ASYNC_CALLBACK: async_callbacks,
+    Code.CHANGED_IN_PLACE: changes_in_place,
+    Code.DEAD_NODE: dead_nodes,
+    Code.DECIDED_ONCE: decisions_once,
+    Code.KEPT_TWICE: kept_twice,
+    Code.NEVER_AWAITED: never_awaited,
+    Code.TEXT_OF_VALUE: texts_of_values,
+    Code.VALUE_NOT_SETTABLE: sets_of_unsettable,
+}
 
 _IGNORE: Final = re.compile(r"#\s*check:\s*ignore(\[(?P<codes>[\w\s,-]*)\])?")
 
@@ -42,16 +42,22 @@ def parse(source: bytes) -> ast.Module | None:
         return None
 
 
-def find_mistakes(tree: ast.Module, used_elsewhere: Collection[str] | None = ()) -> list[Mistake]:
+def find_mistakes(
+    tree: ast.Module,
+    used_elsewhere: Collection[str] | None = (),
+    codes: Collection[Code] = tuple(Code),
+) -> list[Mistake]:
     """Return the mistakes in a file, in the order of lines.
 
     Args:
         tree: the file; see `parse`.
         used_elsewhere: the names that other files use of it. None for a helper, in which functions
             without `@rule` are right.
+        codes: the kinds of mistakes to find.
     """
-    found = {mistake for part in parts_of(tree) for find in _FINDERS for mistake in find(part)}
-    if used_elsewhere is not None:
+    finders = [finder for code, finder in _FINDERS.items() if code in codes]
+    found = {mistake for part in parts_of(tree) for find in finders for mistake in find(part)}
+    if used_elsewhere is not None and Code.NO_RULE in codes:
         found.update(unmarked_rules(tree, used_elsewhere))
     return sorted(found)
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from eshet_rules.mistakes.mistake import Code, Mistake
 from eshet_rules.mistakes.names import Kind, nested
-from eshet_rules.mistakes.walking import Part, parents_of
+from eshet_rules.mistakes.walking import Part
 
 __all__ = [
+    "MAY_CHANGE",
     "changes_in_place",
     "dead_nodes",
     "decisions_once",
@@ -38,7 +39,7 @@ _LOGGING: Final = frozenset(
 
 def sets_of_unsettable(part: Part) -> Iterator[Mistake]:
     """Find assignments to `.value` of a Value that observes a path or follows others."""
-    for node in part.nodes():
+    for node in part.nodes:
         match node:
             case ast.Attribute(value=ast.Name(id=name) as value, attr="value", ctx=ast.Store()):
                 kind = part.names.kind_of(value)
@@ -69,8 +70,7 @@ def decisions_once(part: Part) -> Iterator[Mistake]:
     """
     if not isinstance(part.function, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return
-    parents = parents_of(part.body)
-    for node in part.nodes():
+    for node in part.nodes:
         if isinstance(node, ast.Await) and _waits(node, part):
             return
         if isinstance(node, (ast.AsyncFor, ast.AsyncWith)):
@@ -80,14 +80,14 @@ def decisions_once(part: Part) -> Iterator[Mistake]:
                 if all(map(_only_reports, [*body, *other])):
                     continue
             case ast.IfExp(test=test):
-                if _is_reported(node, parents):
+                if _is_reported(node, part.parents):
                     continue
             case ast.Match(subject=test):
                 pass
             case _:
                 continue
         name = _decided_by(test, part)
-        if name is not None and not _is_repeated(node, parents):
+        if name is not None and not _is_repeated(node, part.parents):
             yield Mistake(
                 node.lineno,
                 Code.DECIDED_ONCE,
@@ -153,7 +153,7 @@ def changes_in_place(part: Part) -> Iterator[Mistake]:
     """
     if part.function is not None:
         return
-    everything = [node for statement in part.body for node in ast.walk(statement)]
+    everything = part.all_nodes
     assigned = {
         ast.unparse(node)
         for node in everything
@@ -197,7 +197,7 @@ def _is_value(node: object) -> bool:
 
 def texts_of_values(part: Part) -> Iterator[Mistake]:
     """Find texts that are made of a Value, where the Value itself is made: in a set-up."""
-    for node in part.nodes():
+    for node in part.nodes:
         for formatted in _formatted(node, part):
             name = formatted.id if isinstance(formatted, ast.Name) else None
             if name is not None and not part.names.is_own(name):
@@ -234,7 +234,7 @@ def dead_nodes(part: Part) -> Iterator[Mistake]:
     """Find Values and Events that follow others, while nothing uses them."""
     if part.function is None or isinstance(part.function, ast.Lambda):
         return  # other modules may use what a module makes
-    everything = [node for statement in part.body for node in ast.walk(statement)]
+    everything = part.all_nodes
     used = {
         node.id
         for node in everything
@@ -248,7 +248,7 @@ def dead_nodes(part: Part) -> Iterator[Mistake]:
     )
     if used & {"locals", "vars", "eval", "exec"}:
         return
-    for node in part.nodes():
+    for node in part.nodes:
         match node:
             case ast.Expr(value=value) if part.names.kind_of(value) is Kind.DERIVED:
                 yield _dead(node, "the result of this", "give it to a sink, such as")
@@ -278,9 +278,8 @@ def kept_twice(part: Part) -> Iterator[Mistake]:
     """Find `keep` Values of one rule with the same name: they are one Value."""
     if not isinstance(part.function, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return
-    parents = parents_of(part.body)
     first: dict[str, list[ast.Call]] = {}
-    for node in part.nodes():
+    for node in part.nodes:
         if not isinstance(node, ast.Call) or not part.names.imports.is_keep(node.func):
             continue
         match [*node.args[:1], *(each.value for each in node.keywords if each.arg == "name")]:
@@ -288,10 +287,10 @@ def kept_twice(part: Part) -> Iterator[Mistake]:
                 pass
             case _:
                 continue
-        others = [each for each in first.get(name, ()) if not _exclude(each, node, parents)]
+        others = [each for each in first.get(name, ()) if not _exclude(each, node, part.parents)]
         if others:
             problem = f"line {others[0].lineno} keeps {name!r} as well: both are one Value"
-        elif _is_in_for(node, parents):
+        elif _is_in_for(node, part.parents):
             problem = f"each round of this loop keeps {name!r}: all of them are one Value"
         else:
             problem = ""

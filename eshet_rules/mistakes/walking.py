@@ -2,14 +2,15 @@
 
 import ast
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import cached_property
+from typing import Final
 
 from eshet_rules.mistakes.names import Function, Imports, Names, nested
 
-__all__ = ["Part", "parents_of", "parts_of"]
+__all__ = ["Part", "parts_of"]
 
 
-class Part(NamedTuple):
+class Part:
     """The code of a module, or of a function without the functions in it.
 
     Args:
@@ -18,15 +19,25 @@ class Part(NamedTuple):
         function: the function; None for the module.
     """
 
-    names: Names
-    body: list[ast.stmt]
-    function: Function | None
+    def __init__(self, names: Names, body: list[ast.stmt], function: Function | None) -> None:
+        self.names: Final = names
+        self.body: Final = body
+        self.function: Final = function
 
-    def nodes(self) -> Iterator[ast.AST]:
-        """Iterate over its nodes, in order."""
-        for node in nested(*self.body):
-            if not isinstance(node, ast.ClassDef):
-                yield node
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Its nodes in order, without those of the functions in it."""
+        return [node for node in nested(*self.body) if not isinstance(node, ast.ClassDef)]
+
+    @cached_property
+    def all_nodes(self) -> list[ast.AST]:
+        """All of its nodes, with those of the functions in it."""
+        return [node for statement in self.body for node in ast.walk(statement)]
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parent of each node, except for the statements of the body."""
+        return {child: node for node in self.all_nodes for child in ast.iter_child_nodes(node)}
 
 
 def parts_of(tree: ast.Module) -> Iterator[Part]:
@@ -41,16 +52,6 @@ def parts_of(tree: ast.Module) -> Iterator[Part]:
             for function in _functions_in(part.body)
             for body in [_body_of(function)]
         ]
-
-
-def parents_of(body: list[ast.stmt]) -> dict[ast.AST, ast.AST]:
-    """Return the parent of each node in a body, except for its own statements."""
-    return {
-        child: node
-        for statement in body
-        for node in ast.walk(statement)
-        for child in ast.iter_child_nodes(node)
-    }
 
 
 def _functions_in(body: list[ast.stmt]) -> Iterator[Function]:

@@ -1,19 +1,28 @@
 """Warns about code in rule files that is valid Python, but probably a mistake.
 
-These are: a function that looks like a rule in a file without `@rule`, and a change in place of a
-list in a Value, which the Value can't notice.
+These are: a function that looks like a rule in a file without `@rule`; a change in place of a list
+in a Value, which the Value can't notice; and some other mistakes that nothing notices when the rule
+runs. `eshet_rules.mistakes` finds them in the source.
 """
 
-import ast
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import CodeType
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet_rules.audit.records import UnmarkedRule, ValueChangedInPlace, emit
+from eshet_rules.audit.records import (
+    LikelyMistake,
+    Record,
+    UnmarkedRule,
+    ValueChangedInPlace,
+    emit,
+)
+from eshet_rules.mistakes.finder import find_mistakes, ignored_codes, parse
+from eshet_rules.mistakes.mistake import Code, Mistake
+from eshet_rules.mistakes.values import MAY_CHANGE
 from eshet_rules.modules.importer import ModuleVersion
 from eshet_rules.rule import ARGUMENTS
 
@@ -21,14 +30,22 @@ __all__ = ["LikelyMistakes"]
 
 _USED_BY_RULES: Final = frozenset(("yarp", "client"))
 
-_CHANGE: Final = (
-    *("add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"),
-    *("reverse", "setdefault", "sort", "update"),
+_SUSPICIOUS: Final = re.compile(
+    rb"\bkeep\s*\("
+    rb"|\b(if|match)\b[^\n]*\.value\b"
+    rb"|\b(add_done_callback|add_signal_handler|call_at|call_later|call_soon|call_soon_threadsafe"
+    rb"|run_in_executor|to_thread|Thread|Timer)\s*\("
+    rb"|\bfn(\([^)\n]*\))?\s*\n\s*async\s"
 )
-"""Methods that change the list, dict or set that they belong to."""
+"""Matches each file that may have a mistake of `_REPORTED`; only those are parsed."""
 
-_MAY_CHANGE: Final = re.compile(rb"\.value\s*(\[|\.\s*(%s)\s*\()" % "|".join(_CHANGE).encode())
-"""Matches each file that may change the content of a Value in place; only those are parsed."""
+_REPORTED: Final = (
+    Code.ASYNC_CALLBACK,
+    Code.CHANGED_IN_PLACE,
+    Code.DECIDED_ONCE,
+    Code.KEPT_TWICE,
+)
+"""The mistakes that are logged here. Others are found when the rule runs, or by `check` only."""
 
 
 class LikelyMistakes:
@@ -48,7 +65,7 @@ class LikelyMistakes:
             if version.is_checked:
                 continue
             if version.rules:
-                self._warn_of_changes_in_place(version)
+                self._warn_of_mistakes(version)
             elif version.source.is_helper or name in imported:
                 continue  # check it again later: its importers may change
             else:
@@ -69,18 +86,26 @@ class LikelyMistakes:
                 ),
             )
 
-    def _warn_of_changes_in_place(self, version: ModuleVersion) -> None:
-        for line, value in _changes_in_place(version.source.data):
-            emit(
-                self._log,
-                ValueChangedInPlace(
+    def _warn_of_mistakes(self, version: ModuleVersion) -> None:
+        source = version.source
+        for mistake in _mistakes(source.data):
+            if mistake.code is Code.CHANGED_IN_PLACE:
+                event: Record = ValueChangedInPlace(
                     module=version.name,
-                    file=str(version.source.path),
-                    line=line,
-                    advice=f"assign a new one, as in `{value} = [*{value}, item]` or "
-                    f"`{value} = {{**{value}, key: item}}`",
-                ),
-            )
+                    file=str(source.path),
+                    line=mistake.line,
+                    advice=mistake.remedy,
+                )
+            else:
+                event = LikelyMistake(
+                    module=version.name,
+                    file=str(source.path),
+                    line=mistake.line,
+                    code=mistake.code.value,
+                    problem=mistake.problem,
+                    advice=mistake.remedy,
+                )
+            emit(self._log, event)
 
 
 def _unmarked(version: ModuleVersion) -> list[CodeType]:
@@ -108,45 +133,16 @@ def _looks_like_a_rule(function: Any) -> bool:
     return bool(uses) and all(name in ARGUMENTS for name in needed)
 
 
-def _changes_in_place(text: bytes) -> list[tuple[int, str]]:
-    """Return the lines that change a `value` in place, with its expression, such as `seen.value`.
-
-    Expressions that the file also assigns to, as in `seen.value = seen.value`, are left out.
-    """
-    if not _MAY_CHANGE.search(text):
+def _mistakes(text: bytes) -> list[Mistake]:
+    """Return the mistakes in a file, except for those that a comment at their line ignores."""
+    if not (MAY_CHANGE.search(text) or _SUSPICIOUS.search(text)):
         return []
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # even if it was compiled
+    tree = parse(text)
+    if tree is None:
         return []
-    assigned = set(_assigned(tree))
-    return sorted({(line, value) for line, value in _changed(tree) if value not in assigned})
-
-
-def _assigned(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(ctx=ast.Store()) if _is_value(node):
-                yield ast.unparse(node)
-
-
-def _changed(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(value=held, attr=method)) if method in _CHANGE:
-                pass
-            case ast.Subscript(value=held, ctx=ast.Store() | ast.Del()):
-                pass
-            case _:
-                continue
-        if _is_value(held):
-            yield node.lineno, ast.unparse(held)
-
-
-def _is_value(node: object) -> bool:
-    """Whether an expression is `name.value`, except for `self.value` and `cls.value`."""
-    match node:
-        case ast.Attribute(value=ast.Name(id=name), attr="value") if name not in ("self", "cls"):
-            return True
-        case _:
-            return False
+    lines = text.decode(errors="replace").splitlines()
+    return [
+        mistake
+        for mistake in find_mistakes(tree, None, _REPORTED)
+        if not ignored_codes(lines[mistake.line - 1])(mistake.code)
+    ]

@@ -247,6 +247,35 @@ IN_A_RULE = [
         "`seen.value = {**seen.value, key: item}`",
     ),
     (
+        "decide in the set-up",
+        """
+        lux = await yarp.state_observe("/lux")
+        if lux.value == 30:  # here
+            await client.set("/lamp", 1)
+        """,
+        "write a function of it under `yarp.fn`, or `yarp.switch`",
+    ),
+    (
+        "keep two Values under one name",
+        """
+        from eshet_rules import keep
+        day, night = yarp.no_repeat(keep("target", 21)), 5
+        night = keep("target", 17)  # here
+        """,
+        "give each its own name",
+    ),
+    (
+        "a timer that calls an async function",
+        """
+        async def off():
+            await client.set("/lamp", 0)
+
+        press = await yarp.event_listen("/press")
+        press.on_event(lambda _: asyncio.get_running_loop().call_later(9999, off))  # here
+        """,
+        "write `def off`",
+    ),
+    (
         "brackets",
         """
         door, lux = yarp.Value(True), yarp.Value(30)
@@ -437,6 +466,7 @@ async def test_a_rule_s_own_fields_do_not_take_the_places_of_the_runner_s(house)
         "seen = yarp.Value([]); items = list(seen.value); items.append(1)",
         "seen = yarp.Value({1: 2}); print(seen.value[1], seen.value.get(1))",
         "seen = yarp.Value([]); seen.value += [1]",
+        "seen = yarp.Value([]); seen.value.append(1)  # check: ignore",
     ],
 )
 async def test_what_is_no_change_in_place_is_not_warned_of(house, body):
