@@ -33,7 +33,7 @@ CODES: Final[Mapping[str, str]] = {
     "no-provider": "nothing provides a path, which may be misspelt",
     "writes-what-it-reads": "a rule sets a path to a Value that follows the same path",
     "events-joined": "an operator joins two Events, and never emits",
-    "not-checked": "a set-up could not be checked to its end, as it calls what is not there",
+    "not-checked": "a set-up can't be checked to its end, as it depends on an answer of the house",
     Code.NO_RULE: "an `async def` looks like a rule, but has no `@rule`",
     Code.TEXT_OF_VALUE: "a Value is formatted as text, which does not follow it",
     Code.VALUE_NOT_SETTABLE: "`.value` is set of a Value that observes a path or follows others",

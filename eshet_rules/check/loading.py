@@ -10,6 +10,7 @@ import contextlib
 import gc
 import io
 import logging
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -23,18 +24,19 @@ from eshet.scope import current_scope
 from eshet.server import Server
 from eshet_rules.check.deadline import deadline
 from eshet_rules.check.graph import feedbacks_in
+from eshet_rules.check.stand_ins import StandIns
 from eshet_rules.config import Configuration
 from eshet_rules.logs import make_logger, receiving_prints, receiving_stdlib_logs
 from eshet_rules.modules.discovery import Source
 from eshet_rules.modules.importer import Importer
 from eshet_rules.modules.module_objects import module_of_file
-from eshet_rules.reload.module_instance import LONG_SET_UP_TIME
+from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, SET_UP_TIME
 from eshet_rules.reload.path_usage import watch_paths
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.owned_task import OwnedTask
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
-from eshet_rules.supervision.supervised_rule import rule_of
+from eshet_rules.supervision.supervised_rule import SupervisedRule, rule_of
 from eshet_rules.testing.happenings import Happenings
 from eshet_rules.testing.virtual_time import VirtualLoop
 
@@ -42,6 +44,12 @@ __all__ = ["REAL_TIME", "Loaded", "Place", "SinkOfRule", "load_rules"]
 
 REAL_TIME: Final = 5.0
 """Seconds of real time without progress after which a rule is interrupted or given up."""
+
+_MOST_STARTS: Final = 20
+"""How often rules are started again, as something was missing."""
+
+_MOST_STOPS: Final = 1000
+"""How often rules may stop the loop or call `sys.exit()`."""
 
 _CLOSING_TIME: Final = 10.0
 """Seconds of virtual time that rules have to end."""
@@ -83,6 +91,9 @@ class Loaded:
         feedbacks: rule and path of each sink that sets what it follows.
         provided: the paths that the rules provide.
         failed: the full names of the rules whose set-up has failed.
+        stood_in: the rules for which a path was provided here instead of by the house, each with
+            the path.
+        exits: where rules call `sys.exit()`, other than in their set-up.
         blocking: where code of rules was interrupted that blocked, with the names of the rules; ""
             for an import.
         waiting: where rules wait that were not set up in time, by their full names.
@@ -96,6 +107,8 @@ class Loaded:
     feedbacks: list[tuple[str, str]] = field(default_factory=list)
     provided: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    stood_in: set[tuple[str, str]] = field(default_factory=set)
+    exits: set[Place] = field(default_factory=set)
     blocking: dict[Place, str] = field(default_factory=dict)
     waiting: dict[str, Place] = field(default_factory=dict)
 
@@ -139,36 +152,69 @@ class _Loading:
         self._configuration = configuration
 
     def load(self) -> Loaded:
-        loop = self._loop
         watching = watch_paths.set(self._note_path)
         try:
             with _captured(self._log):
-                loop.run_until_complete(self._load())
+                try:
+                    self._run()
+                finally:
+                    _close(self._loop)
         finally:
             watch_paths.reset(watching)
-            _close(loop)
-        self._loaded.records = [
-            each.record for each in self._happenings.all if isinstance(each.record, Mapping)
-        ]
+        self._loaded.records = self._records()
         return self._loaded
+
+    def _run(self) -> None:
+        """Run the loop to the end of the check, although rules may stop it or call sys.exit()."""
+        loading = self._loop.create_task(self._load())
+        for _ in range(_MOST_STOPS):
+            try:
+                self._loop.run_until_complete(loading)
+            except SystemExit as error:
+                self._note_exit(error)
+            except RuntimeError:
+                if loading.done():
+                    raise
+            else:
+                return
 
     async def _load(self) -> None:
         own_tasks_by_scope(self._loop)
         server = Server()
+        make_client = self._make_client(server)
         importer = Importer(self._folder, TaskScope)
-        reloader = Reloader(
-            importer, self._make_client(server), self._log, self._configuration.for_rule
-        )
+        reloader = Reloader(importer, make_client, self._log, self._configuration.for_rule)
+        stand_ins = StandIns(make_client("house"))
         with self._deadline():
             updating = asyncio.ensure_future(reloader.update(self._sources))
             await self._advance_until_done(updating, 2 * LONG_SET_UP_TIME)
-            await self._advance(1)  # conflicts of paths are logged after a moment
+            await self._start_again(reloader, stand_ins)
         await self._look(reloader, server)
+        self._loaded.provided -= stand_ins.paths
+        self._loaded.stood_in = stand_ins.used
         with self._deadline():
             if not self._given_up:
                 closing = asyncio.ensure_future(reloader.close())
                 await self._advance_until_done(closing, _CLOSING_TIME)
         gc.collect()  # so that Python warns of coroutines that were never awaited
+
+    async def _start_again(self, reloader: Reloader, stand_ins: StandIns) -> None:
+        """Start the rules again whose set-up failed as the house is not there."""
+        known = 0
+        for _ in range(_MOST_STARTS):
+            records = self._records()
+            again = await stand_ins.provide(records[known:])
+            known = len(records)
+            again &= {rule.name for rule in reloader.supervised() if _has_failed(rule)}
+            if not again or self._given_up:
+                return
+            restarting = asyncio.ensure_future(reloader.restart(again))
+            await self._advance_until_done(restarting, LONG_SET_UP_TIME)
+            await self._advance(SET_UP_TIME)
+
+    def _records(self) -> list[Mapping[str, Any]]:
+        records = [each.record for each in self._happenings.all]
+        return [each for each in records if isinstance(each, Mapping)]
 
     def _make_client(self, server: Server) -> Callable[[str], Client]:
         silent = logging.Logger("silent", logging.CRITICAL)
@@ -205,6 +251,12 @@ class _Loading:
         rule = rule_of(current_scope())
         self._loaded.blocking.setdefault(Place(file, line), "" if rule is None else rule.name)
 
+    def _note_exit(self, error: SystemExit) -> None:
+        for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+            if frame.f_code.co_filename in self._files:
+                self._loaded.exits.add(Place(Path(frame.f_code.co_filename), line))
+                return
+
     def _give_up_soon(self) -> None:
         """Stop advancing; called by a signal handler, so it wakes the loop as well."""
         self._given_up = True
@@ -232,7 +284,7 @@ class _Loading:
             return
         for supervised in reloader.supervised():
             loaded.rules[supervised.name] = Place(Path(supervised.file), supervised.line)
-            if supervised.first_attempt.done() and not supervised.first_attempt.result():
+            if _has_failed(supervised):
                 loaded.failed.add(supervised.name)
         loaded.reports = reloader.reports()
         for instance in reloader.instances.values():
@@ -249,6 +301,11 @@ class _Loading:
             for rule, scope in instance.scopes().items():
                 loaded.feedbacks += [(rule, path) for path in feedbacks_in(scope)]
         loaded.provided = await _provided(server)
+
+
+def _has_failed(rule: SupervisedRule) -> bool:
+    """Whether the first attempt to set up a rule has failed."""
+    return rule.first_attempt.done() and not rule.first_attempt.result()
 
 
 def _waiting(loop: asyncio.AbstractEventLoop) -> dict[str, Place]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from eshet_rules.check.finding import Finding, Severity
 from eshet_rules.check.loading import Loaded, Place
+from eshet_rules.check.stand_ins import ABSENT, TAKEN
 from eshet_rules.mistakes.mistake import Code
 
 __all__ = ["find_in_records"]
@@ -18,15 +19,11 @@ _BLOCKS: Final = "Blocks: "
 _PACKAGE: Final = re.compile(r"^eshet(_rules)?(\.\w+)*\.(?=\w+: )")
 """Matches the package of an error class of ours, which a traceback shows."""
 
-_UNKNOWN: Final = re.compile(r"\bUnknown(Type)?\b")
+_UNKNOWN: Final = re.compile(r"\bUnknown(Type)?\b|: state_unknown$")
 """Matches an error that is due to an unknown value."""
 
-_ABSENT: Final = re.compile(
-    r"^ErrorValue: (?P<request>[^\n]*?): (no_such_node|no_owner|path_not_found|not_a_directory)$"
-)
-"""Matches the error of a request to a path that nothing provides."""
-
-_TAKEN: Final = re.compile(r"^PathTaken: register \w+ (?P<path>\S+): ")
+_CERTAIN: Final = re.compile(r"^(NameError|ReactiveTypeError|RuleMisuse|MissingParameter): ")
+"""Matches an error that is due to no answer of the house."""
 
 
 def find_in_records(loaded: Loaded, files: Collection[Path]) -> Iterator[Finding]:
@@ -65,6 +62,10 @@ def find_in_records(loaded: Loaded, files: Collection[Path]) -> Iterator[Finding
             case str(text) if record.get("logger") == "eshet" and record["level"] == "warning":
                 yield from _warning(text, files, record.get("rule"))
     yield from failed.values()
+    for place in sorted(loaded.exits):
+        yield Finding(
+            Severity.ERROR, "fails", *place, "a rule can't end the runner", "return instead"
+        )
     for place, rule in loaded.blocking.items():
         yield Finding(
             Severity.ERROR,
@@ -103,9 +104,9 @@ def _failed(record: Mapping[str, Any], loaded: Loaded, files: Collection[Path]) 
         return None
     # The task of a set-up has the name of the rule in its module.
     is_set_up = rule in loaded.failed and rule.endswith(f".{doing.partition(' ')[2]}")
-    if (absent := _ABSENT.match(error)) is not None:
-        # The house may provide it; only `paths` can tell.
-        if not is_set_up:
+    if (absent := ABSENT.search(error)) is not None:
+        # The house may provide it; only `paths` can tell. Mostly the rule was started again.
+        if not is_set_up or (rule, absent["path"]) in loaded.stood_in:
             return None
         return Finding(
             Severity.NOTE,
@@ -116,7 +117,9 @@ def _failed(record: Mapping[str, Any], loaded: Loaded, files: Collection[Path]) 
             "",
             rule,
         )
-    if (taken := _TAKEN.match(error)) is not None:
+    if (taken := TAKEN.search(error)) is not None:
+        if rule not in loaded.failed:
+            return None  # it was only taken for a moment
         others = {
             each.rule for each in loaded.sinks if each.provides and each.path == taken["path"]
         }
@@ -135,6 +138,17 @@ def _failed(record: Mapping[str, Any], loaded: Loaded, files: Collection[Path]) 
             rule,
         )
     advice = str(record.get("advice") or "")
+    answered = sorted(path for helped, path in loaded.stood_in if helped == rule)
+    if is_set_up and answered and not _CERTAIN.search(error):
+        return Finding(
+            Severity.NOTE,
+            "not-checked",
+            *place,
+            f"the set-up of {rule} could not be checked beyond this line, as it depends on the "
+            f"answer of {' and '.join(answered)}: {error}",
+            "",
+            rule,
+        )
     if is_set_up and _UNKNOWN.search(error):
         return Finding(
             Severity.WARNING,

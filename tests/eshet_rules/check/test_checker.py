@@ -473,8 +473,11 @@ def test_a_mistake_is_reported_with_its_line_and_a_remedy(tmp_path, code, severi
     assert finding.remedy or "write" in finding.problem or severity == "error" or code == "fails"
 
 
-def test_every_code_of_a_mistake_is_listed(tmp_path):
-    assert {code for code, _, _ in MISTAKES} <= set(CODES)
+def test_every_code_is_documented():
+    page = (ROOT / "docs/howto/check-rules.md").read_text()
+    documented = set(re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE))
+    assert documented == {str(code) for code in CODES}
+    assert {code for code, _, _ in MISTAKES} <= documented
 
 
 # --- what is right ----------------------------------------------------------------------------
@@ -681,15 +684,71 @@ def test_the_paths_of_each_rule_are_reported(tmp_path):
 # --- beside the house -------------------------------------------------------------------------
 
 
-def test_a_set_up_that_calls_the_house_is_only_noted(tmp_path):
+def test_a_set_up_that_calls_the_house_is_checked_to_its_end(tmp_path):
     text = """
         @rule
         async def light(client):
-            await client.action_call("/house/ready")  # here
+            await client.action_call("/house/ready")
+            await client.set("/house/mode", "day")
             undefined_name
         """
+    assert told(check_text(tmp_path, text)) == [(11, "set-up")]
+
+
+@pytest.mark.parametrize("call", ['action_call("/house/lamps")', 'get("/house/lamps")'])
+def test_a_set_up_that_depends_on_an_answer_of_the_house_is_only_noted(tmp_path, call):
+    text = f"""
+        @rule
+        async def light(client):
+            for lamp in await client.{call}:  # here
+                await client.set(lamp, True)
+        """
     [finding] = check_text(tmp_path, text).findings
-    assert (str(finding.severity), finding.line) == ("note", 9)
+    assert (str(finding.severity), str(finding.code), finding.line) == ("note", "not-checked", 9)
+    assert "/house/lamps" in finding.problem
+
+
+def test_what_one_rule_waits_for_may_be_provided_by_another_one_that_waits(tmp_path):
+    text = """
+        @rule
+        async def reads(client):
+            await client.action_call("/second")
+
+        @rule
+        async def provides(client):
+            await client.action_call("/first")
+            await client.action_register("/second", lambda: 1)
+        """
+    result = check_text(tmp_path, text, house={"/first"})
+    assert told(result) == []
+
+
+def test_what_stands_in_for_the_house_does_not_count_as_provided(tmp_path):
+    text = """
+        @rule
+        async def reads(client):
+            await client.action_call("/first")
+        """
+    assert told(check_text(tmp_path, text, house={"/other"})) == [(9, "no-provider")]
+
+
+def test_rules_that_end_the_process_or_stop_the_loop_do_not_end_the_check(tmp_path):
+    text = """
+        import sys
+
+        @rule
+        async def ends():
+            asyncio.get_running_loop().call_soon(lambda: sys.exit(3))  # line 11
+
+        @rule
+        async def stops():
+            asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+
+        @rule
+        async def fails():
+            undefined_name
+        """
+    assert told(check_text(tmp_path, text)) == [(11, "fails"), (19, "set-up")]
 
 
 def test_rules_get_their_parameters_and_disabled_rules_are_not_set_up(tmp_path):
