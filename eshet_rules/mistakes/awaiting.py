@@ -32,8 +32,8 @@ _CALLING: Final = {
 }
 """Functions and methods that call a function, and drop its result."""
 
-_USING: Final = ("filter", "map", "max", "min", "sorted")
-"""Functions of Python that use the result of a function at once."""
+_USING: Final = ("filter", "max", "min", "sorted")
+"""Functions of Python that use the result of a function at once; `map` passes coroutines on."""
 
 
 def never_awaited(part: Part) -> Iterator[Mistake]:

@@ -161,11 +161,18 @@ class Names:
         self.function: Final = function
         self._kinds: dict[str, Kind | None] = {}
         if function is not None:
+            is_rule = self._is_rule(function)
             for name in _parameters(function):
-                self._kinds[name] = Kind.CLIENT if name == "client" else None
+                self._kinds[name] = Kind.CLIENT if is_rule and name == "client" else None
         for statement in body:
             for node in nested(statement):
                 self._bind_all(node)
+
+    def _is_rule(self, function: Function) -> bool:
+        """Whether a function is a rule: elsewhere, a client may be one of another system."""
+        return isinstance(function, ast.AsyncFunctionDef) and (
+            function.name == "main" or any(map(self.imports.is_rule, function.decorator_list))
+        )
 
     def _bind_all(self, node: ast.AST) -> None:
         match node:

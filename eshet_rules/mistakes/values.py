@@ -79,6 +79,8 @@ def decisions_once(part: Part) -> Iterator[Mistake]:
             case ast.If(test=test, body=body, orelse=other):
                 if all(map(_only_reports, [*body, *other])):
                     continue
+                if any(map(_sets_a_value, body)):
+                    continue  # it corrects what was kept
             case ast.IfExp(test=test):
                 if _is_reported(node, part.parents):
                     continue
@@ -136,6 +138,13 @@ def _only_reports(statement: ast.stmt) -> bool:
         case ast.Raise() | ast.Pass() | ast.Assert():
             return True
     return False
+
+
+def _sets_a_value(statement: ast.stmt) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_value(node)
+        for node in ast.walk(statement)
+    )
 
 
 def _is_reported(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
