@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from eshet.exceptions import Interrupted
+from eshet_rules.testing.virtual_time import VirtualLoop
 
 __all__ = ["Blocks", "deadline"]
 
@@ -52,8 +53,8 @@ class Blocks(Interrupted):
 @contextlib.contextmanager
 def deadline(
     seconds: float,
+    loop: VirtualLoop,
     is_rule: Callable[[str], bool],
-    time_of_loop: Callable[[], float],
     give_up: Callable[[], object],
     on_block: Callable[[Path, int], object],
 ) -> Iterator[None]:
@@ -63,15 +64,15 @@ def deadline(
 
     Args:
         seconds: maximum real time without progress.
+        loop: the loop that runs.
         is_rule: returns whether a file, given by its path, belongs to the rules.
-        time_of_loop: returns the virtual time.
-        give_up: called if no code of a rule runs, but the loop waits or is busy.
+        give_up: called if the loop waits, or turns without end.
         on_block: called with the file and the line of code that is about to be interrupted.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    look = _Look(seconds, is_rule, time_of_loop, give_up, on_block)
+    look = _Look(seconds, loop, is_rule, give_up, on_block)
     before = signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
     try:
@@ -87,37 +88,42 @@ class _Look:
     def __init__(
         self,
         seconds: float,
+        loop: VirtualLoop,
         is_rule: Callable[[str], bool],
-        time_of_loop: Callable[[], float],
         give_up: Callable[[], object],
         on_block: Callable[[Path, int], object],
     ) -> None:
         self._seconds = seconds
+        self._loop = loop
         self._is_rule = is_rule
-        self._time_of_loop = time_of_loop
         self._give_up = give_up
         self._on_block = on_block
+        now = time.monotonic()
         self._seen: set[tuple[float, CodeType | None]] = set()
-        self._deadline = time.monotonic() + seconds
+        self._deadline = now + seconds
+        self._turn = loop.turns, now  # with the time at which it was first seen
         self._interruptions = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         frames = [each for each in _stack(frame) if self._is_rule(each.f_code.co_filename)]
-        # A rule that runs in small steps for ever shows the same few places again and again.
-        running = self._time_of_loop(), frames[-1].f_code if frames else None
         now = time.monotonic()
+        if self._loop.turns != self._turn[0]:
+            self._turn = self._loop.turns, now
+        # A rule that runs in small steps for ever shows the same few places again and again.
+        running = self._loop.time(), frames[-1].f_code if frames else None
         if running not in self._seen:
             self._seen.add(running)
             self._deadline = now + self._seconds
             self._interruptions = 0
-            return
         if now < self._deadline:
             return
         self._deadline = now + _AGAIN
-        if not frames:
+        if frames and now - self._turn[1] >= self._seconds:
+            self._interrupt(Path(frames[0].f_code.co_filename), frames[0].f_lineno)
+        else:
             self._give_up()
-            return
-        file, line = Path(frames[0].f_code.co_filename), frames[0].f_lineno
+
+    def _interrupt(self, file: Path, line: int) -> NoReturn:
         self._interruptions += 1
         if self._interruptions > _MOST:
             sys.stderr.write(f"{file}:{line}: error: this blocks, and can't be interrupted\n")

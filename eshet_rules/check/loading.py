@@ -241,8 +241,8 @@ class _Loading:
     def _deadline(self) -> AbstractContextManager[None]:
         return deadline(
             self._real_time,
+            self._loop,
             self._files.__contains__,
-            self._loop.time,
             self._give_up_soon,
             self._note_block,
         )
@@ -325,7 +325,7 @@ def _waiting(loop: asyncio.AbstractEventLoop) -> dict[str, Place]:
             code = frame.f_code
             if code.co_filename == rule.file:
                 place = Place(Path(rule.file), frame.f_lineno)
-            sleeps = code is asyncio.sleep.__code__
+            sleeps = code is asyncio.sleep.__code__ and frame.f_locals["delay"] > 0
             coroutine = coroutine.cr_await
         all_[rule.name] = place
         if not sleeps:

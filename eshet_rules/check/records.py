@@ -80,8 +80,8 @@ def find_in_records(loaded: Loaded, files: Collection[Path]) -> Iterator[Finding
             Severity.WARNING,
             "not-set-up",
             *place,
-            f"the set-up of {rule} waits here for something outside, so the rules could not be "
-            "checked any further",
+            f"the set-up of {rule} waits here for something outside, or never waits, so the rules "
+            "could not be checked any further",
             "let the rule wait for it in a task of its own (`asyncio.create_task`)",
             rule,
         )

@@ -86,6 +86,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual wall clock as seconds since 1970-01-01 UTC; see `eshet.clock`."""
         return self._wall_start + self._now
 
+    @property
+    def turns(self) -> int:
+        """The number of turns of the loop so far: within one turn, no other task runs."""
+        return self._world.turns
+
     def set_wall_time(self, to: datetime) -> None:
         """Set the virtual wall clock, as a user or NTP does; timers of the loop do not move.
 
@@ -233,11 +238,13 @@ class _Selector(selectors.DefaultSelector):
         on_nothing: Callable[[], None],
     ) -> None:
         super().__init__()
+        self.turns = 0
         self._on_idle = on_idle
         self._on_nothing = on_nothing
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the ready files, as any selector does."""
+        self.turns += 1
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
