@@ -94,6 +94,7 @@ def _import_failed(record: Mapping[str, Any]) -> Finding:
 
 
 def _failed(record: Mapping[str, Any], loaded: Loaded, files: Collection[Path]) -> Finding | None:
+    """Return the finding of an error of a rule; None if it is an effect of the check itself."""
     rule = str(record.get("rule") or "")
     error = _error(record)
     doing = str(record["doing"])
@@ -102,68 +103,57 @@ def _failed(record: Mapping[str, Any], loaded: Loaded, files: Collection[Path]) 
     )
     if place is None or error.startswith(_BLOCKS):
         return None
-    # The task of a set-up has the name of the rule in its module.
-    is_set_up = rule in loaded.failed and rule.endswith(f".{doing.partition(' ')[2]}")
-    if (absent := ABSENT.search(error)) is not None:
-        # The house may provide it; only `paths` can tell. Mostly the rule was started again.
-        if not is_set_up or (rule, absent["path"]) in loaded.stood_in:
-            return None
-        return Finding(
-            Severity.NOTE,
-            "not-checked",
-            *place,
-            f"the set-up of {rule} could not be checked beyond this line, as nothing here answers "
-            f"`{absent['request']}`",
-            "",
-            rule,
-        )
     if (taken := TAKEN.search(error)) is not None:
-        if rule not in loaded.failed:
-            return None  # it was only taken for a moment
-        others = {
-            each.rule for each in loaded.sinks if each.provides and each.path == taken["path"]
-        }
-        owners = [
-            f"{each.file.name}:{each.line}"
-            for other in sorted(others - {rule})
-            for each in loaded.places.get((other, taken["path"]), [])[:1]
-        ]
-        also = f" at {' and '.join(owners)}" if owners else ""
-        return Finding(
-            Severity.ERROR,
-            "path-taken",
-            *place,
-            f"{taken['path']} is provided already{also}",
-            "let one rule provide each path, or rename one",
-            rule,
-        )
+        return _taken(taken["path"], rule, place, loaded)
     advice = str(record.get("advice") or "")
-    answered = sorted(path for helped, path in loaded.stood_in if helped == rule)
-    if is_set_up and answered and not _CERTAIN.search(error):
-        return Finding(
-            Severity.NOTE,
-            "not-checked",
-            *place,
-            f"the set-up of {rule} could not be checked beyond this line, as it depends on the "
-            f"answer of {' and '.join(answered)}: {error}",
-            "",
-            rule,
-        )
-    if is_set_up and _UNKNOWN.search(error):
-        return Finding(
-            Severity.WARNING,
-            "set-up",
-            *place,
-            f"the set-up of {rule} fails while an input is unknown: {error}",
-            advice,
-            rule,
-        )
-    if is_set_up:
-        return Finding(
-            Severity.ERROR, "set-up", *place, f"the set-up of {rule} fails: {error}", advice, rule
-        )
+    # The task of a set-up has the name of the rule in its module.
+    is_task = rule.endswith(f".{doing.partition(' ')[2]}") or doing.startswith("strategy of ")
+    if is_task and (rule in loaded.failed or loaded.waiting):
+        return _set_up_failed(rule, error, advice, place, loaded)
+    if ABSENT.search(error) is not None:
+        return None  # the house may provide it, see `paths`; or the rule was started again
     return Finding(
         Severity.WARNING, "fails", *place, f"{doing} fails: {error}", advice, rule or None
+    )
+
+
+def _set_up_failed(
+    rule: str, error: str, advice: str, place: Place, loaded: Loaded
+) -> Finding | None:
+    answered = sorted(path for helped, path in loaded.stood_in if helped == rule)
+    if (absent := ABSENT.search(error)) is not None:
+        if absent["path"] in answered:
+            return None  # the rule was started again
+        why = f"nothing here answers `{absent['request']}`"
+    elif answered and not _CERTAIN.search(error):
+        why = f"it depends on the answer of {' and '.join(answered)}: {error}"
+    elif _UNKNOWN.search(error):
+        problem = f"the set-up of {rule} fails while an input is unknown: {error}"
+        return Finding(Severity.WARNING, "set-up", *place, problem, advice, rule)
+    else:
+        problem = f"the set-up of {rule} fails: {error}"
+        return Finding(Severity.ERROR, "set-up", *place, problem, advice, rule)
+    problem = f"the set-up of {rule} could not be checked beyond this line, as {why}"
+    return Finding(Severity.NOTE, "not-checked", *place, problem, "", rule)
+
+
+def _taken(path: str, rule: str, place: Place, loaded: Loaded) -> Finding | None:
+    """Return the finding of a path that another rule provides; None if it was free later."""
+    if rule not in loaded.failed:
+        return None
+    others = {each.rule for each in loaded.sinks if each.provides and each.path == path}
+    owners = [
+        f"{each.file.name}:{each.line}"
+        for other in sorted(others - {rule})
+        for each in loaded.places.get((other, path), [])[:1]
+    ]
+    return Finding(
+        Severity.ERROR,
+        "path-taken",
+        *place,
+        f"{path} is provided already{' at ' if owners else ''}{' and '.join(owners)}",
+        "let one rule provide each path, or rename one",
+        rule,
     )
 
 
