@@ -31,7 +31,7 @@ def find_in_paths(loaded: Loaded, house: Collection[str] | None = None) -> Itera
     yield from _two_writers(loaded)
     yield from _no_provider(loaded, house)
     for rule, path in dict.fromkeys(loaded.feedbacks):
-        place = _place(loaded, rule, path, last=True)
+        place = _places(loaded, rule, path)[-1]
         yield Finding(
             Severity.WARNING,
             "writes-what-it-reads",
@@ -51,53 +51,43 @@ def _two_writers(loaded: Loaded) -> Iterator[Finding]:
     for path, rules in sorted(writers.items()):
         if len(rules) < 2:
             continue
-        places = list(
-            dict.fromkeys(
-                place for rule in dict.fromkeys(rules) for place in _places(loaded, rule, path)
-            )
-        )
         names = list(dict.fromkeys(rules))
-        for number, place in enumerate(places):
-            others = [f"{each.file.name}:{each.line}" for each in places if each is not place]
-            where = f" (also {', '.join(others)})" if others else ""
-            who = " and ".join(names) if len(names) > 1 else f"{names[0]} twice"
-            if number == len(places) - 1:  # one finding for each path
-                yield Finding(
-                    Severity.WARNING,
-                    "two-writers",
-                    *place,
-                    f"{path} is set by {who}{where}: the last one wins each time",
-                    "let one rule decide, from all its inputs",
-                    names[-1],
-                )
+        *others, last = dict.fromkeys(
+            place for rule in names for place in _places(loaded, rule, path)
+        )
+        also = ", ".join(f"{each.file.name}:{each.line}" for each in others)
+        who = " and ".join(names) if len(names) > 1 else f"{names[0]} twice"
+        yield Finding(
+            Severity.WARNING,
+            "two-writers",
+            *last,
+            f"{path} is set by {who}{f' (also {also})' if also else ''}: the last one wins each "
+            "time",
+            "let one rule decide, from all its inputs",
+            names[-1],
+        )
 
 
 def _no_provider(loaded: Loaded, house: Collection[str] | None) -> Iterator[Finding]:
-    provided = {
-        path for path in {*loaded.provided, *(house or ())} if not path.startswith(_OF_SERVERS)
-    }
-    seen: set[tuple[str, str]] = set()
+    known = {*loaded.provided, *(house or ())}
+    provided = sorted(path for path in known if not path.startswith(_OF_SERVERS))
+    # A rule that has failed might provide each path that it names, and has not come to that.
+    unsure = {path for rule, path in loaded.places if rule in loaded.failed}
     for (rule, path), places in sorted(loaded.places.items()):
-        if path in provided or path.startswith(_OF_SERVERS) or (rule, path) in seen:
+        if path in known or path.startswith(_OF_SERVERS):
             continue
-        seen.add((rule, path))
         if house is None:
-            near = [each for each in sorted(provided) if _is_misspelt(path, each)]
-            who = "no rule"
+            near = [each for each in provided if _is_misspelt(path, each)]
+            problem = f"no rule provides {path}"
         else:
-            near = difflib.get_close_matches(path, sorted(provided), n=3, cutoff=0.75)
-            who = "nothing"
-        if near or house is not None:
-            yield Finding(
-                Severity.WARNING,
-                "no-provider",
-                *places[0],
-                f"{who} provides {path}",
-                f"did you mean {' or '.join(near)}?"
-                if near
-                else "check its name, and that its device is connected",
-                rule,
-            )
+            near = difflib.get_close_matches(path, provided, n=3, cutoff=0.75)
+            problem = f"nothing provides {path}"
+        remedy = "check its name, and that its device is connected"
+        if near:
+            remedy = f"did you mean {' or '.join(near)}?"
+        elif house is None or path in unsure:
+            continue
+        yield Finding(Severity.WARNING, "no-provider", *places[0], problem, remedy, rule)
 
 
 def _is_misspelt(path: str, other: str) -> bool:
@@ -133,7 +123,3 @@ def _differ_by_one(one: str, two: str) -> bool:
 
 def _places(loaded: Loaded, rule: str, path: str) -> list[Place]:
     return loaded.places.get((rule, path)) or [loaded.rules[rule]]
-
-
-def _place(loaded: Loaded, rule: str, path: str, *, last: bool) -> Place:
-    return _places(loaded, rule, path)[-1 if last else 0]

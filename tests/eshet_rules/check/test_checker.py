@@ -726,6 +726,16 @@ def test_what_one_rule_waits_for_may_be_provided_by_another_one_that_waits(tmp_p
     assert told(result) == []
 
 
+def test_a_path_that_a_failed_rule_would_provide_is_not_reported(tmp_path):
+    text = """
+        @rule
+        async def fails(client):
+            await yarp.state_observe("/hall/lux")
+            undefined_name
+        """
+    assert told(check_text(tmp_path, text, house={"/other"})) == [(10, "set-up")]
+
+
 def test_what_stands_in_for_the_house_does_not_count_as_provided(tmp_path):
     text = """
         @rule
