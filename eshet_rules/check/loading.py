@@ -143,7 +143,7 @@ class _Loading:
         self._files = {str(source.path) for source in sources.values()}
         self._real_time = real_time
         self._loop = VirtualLoop()
-        self._happenings = Happenings(self._loop.time, str)
+        self._happenings = Happenings(self._loop.time, self._loop.wall_time)
         self._log = make_logger(io.StringIO(), recorder=self._happenings)
         self._loaded = Loaded()
         self._given_up = False
