@@ -484,7 +484,7 @@ def test_every_code_is_documented():
 # --- what is right ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("folder", ["rules", "rules_mqtt"])
+@pytest.mark.parametrize("folder", ["docs/cookbook", "rules", "rules_mqtt"])
 def test_nothing_is_found_in_the_rules_of_this_project(folder):
     # The broker in Python is optional.
     found = [each for each in check(ROOT / folder).findings if "'amqtt" not in each.problem]
