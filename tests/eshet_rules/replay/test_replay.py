@@ -1,8 +1,11 @@
 """A recorded day gives the same outputs again, and changed rules give others."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -211,3 +214,17 @@ def test_the_output_is_the_same_in_each_process(recorder, evening_recording, see
     }
     assert len(texts) == 1
     assert len(texts.pop().splitlines()) > 90
+
+
+def test_the_sample_house_has_the_same_outputs(recorder):
+    recorder.folder = Path(__file__).parents[3] / "rules"
+
+    async def day(house):
+        await house.load_all(recorder.folder)
+        await house.advance(minutes=20)
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        recording = recorder.live(day)
+    replayed = replay(recorder.folder, recording)
+    assert compare(recording.outputs, replayed.outputs, within=0.001) == []
+    assert len(replayed.outputs) > 1000
