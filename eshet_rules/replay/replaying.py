@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import io
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,8 +53,21 @@ def replay(folder: Path, recording: Recording) -> Replayed:
         NotSetUp: no rule could be set up.
         ConfigurationError: the configuration file of the folder has mistakes.
     """
-    with contextlib.redirect_stdout(io.StringIO()):  # of rules
+    with _silence():
         return _replay(folder, recording)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Drop everything that rules print, or log by the standard library."""
+    handler = logging.NullHandler()
+    root = logging.getLogger()
+    root.addHandler(handler)  # without one, Python writes warnings to standard error
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _replay(folder: Path, recording: Recording) -> Replayed:
