@@ -158,7 +158,10 @@ def _last_run(recording: Recording, records: list[dict[str, Any]]) -> list[dict[
     if begin == 0 and not _is_first(records[0]):
         return records  # the runner was killed before, without a record of its end
     recording.start = datetime.fromisoformat(records[begin]["time"])
-    recording.lacking.append(f"the runner was started at {_local(recording.start)}")
+    text = f"the runner was started at {_local(recording.start)}"
+    if records[starts[-1]].get("kept"):
+        text += ", and its rules continued with state that is not in the trail"
+    recording.lacking.append(text)
     return records[begin:]
 
 
