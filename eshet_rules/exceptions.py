@@ -21,6 +21,8 @@
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
     ├── NoPaths              a server can't list its paths
+    ├── VersionNotFound      no kept version of a module has this hash, or several have
+    ├── NotRolledBack        a module can't be rolled back
     ├── NoRunner             no running runner was found, or it does not answer
     ├── RefusedByRunner      a runner answered a request with an error
     ├── TrailInUse           another runner writes this trail
@@ -52,6 +54,7 @@ __all__ = [
     "NoTrail",
     "NotAnEshetServer",
     "NotReloaded",
+    "NotRolledBack",
     "NotWritten",
     "RefusedByRunner",
     "RuleMisuse",
@@ -64,6 +67,7 @@ __all__ = [
     "TasksNotChanged",
     "TrailInUse",
     "UnknownName",
+    "VersionNotFound",
 ]
 
 
@@ -330,6 +334,48 @@ class NotReloaded(RulesError):
         super().__init__(
             "; ".join(f"not reloaded: {module}: {text}" for module, text in problems.items())
         )
+
+
+class VersionNotFound(RulesError):
+    """No kept version of a module has this hash, or several have.
+
+    Args:
+        module: the name of the module.
+        version: the first digits of the hash, as given; "" if none were.
+        candidates: the hashes among which to choose.
+        problem: the problem, if it is another one.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self, module: str, version: str, candidates: Sequence[str], problem: str = ""
+    ) -> None:
+        self.module = module
+        self.version = version
+        self.candidates: tuple[str, ...] = tuple(candidates)
+        self.problem = problem
+        matching = [each for each in candidates if each.startswith(version)]
+        if not problem and matching:
+            problem = "several versions begin like this: write more digits"
+        elif not problem:
+            problem = "no kept version begins like this"
+        kept = f"; kept: {', '.join(candidates)}" if candidates else ""
+        super().__init__(f"{module}{f'@{version}' if version else ''}: {problem}{kept}")
+
+
+class NotRolledBack(RulesError):
+    """A module can't be rolled back.
+
+    Args:
+        module: the name of the module.
+        problem: the problem, and what to do.
+    """
+
+    def __init__(self, module: str, problem: str) -> None:
+        self.module = module
+        self.problem = problem
+        super().__init__(f"{module}: {problem}")
 
 
 class AllDisabled(RulesError):

@@ -119,6 +119,7 @@ __all__ = [
     "UnmarkedRule",
     "ValueChangedInPlace",
     "ValueSet",
+    "VersionsNotKept",
     "WatcherUnavailable",
     "check",
     "emit",
@@ -951,6 +952,14 @@ class OverridesUnreadable(_Overrides, kw_only=True):
 @_event("overrides.not_written", "can't write which rules are disabled", level="error")
 class OverridesNotWritten(_Overrides, kw_only=True):
     """The file of rules that commands have enabled or disabled could not be written."""
+
+
+@_event("versions.not_kept", "can't keep a version for a roll-back", level="error")
+class VersionsNotKept(Record, kw_only=True):
+    """A version that has become live could not be kept. Logged once, until one can be kept."""
+
+    folder: Annotated[str, Meta(description="the folder of the versions")]
+    error: Annotated[str, Meta(description="the error")]
 
 
 @_event("log.not_shown", "can't show the log", level="error")

@@ -7,6 +7,7 @@ templates        the files that `init` writes
 list             lists the rules of a running runner and their states
 control          reload, enable, disable, restart
 devices          lists the devices of bridges, and writes their paths as a module
+versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
 replay           runs rules again on the inputs of the audit trail
 shadow_diff      compares a shadow runner with the real one
@@ -17,7 +18,7 @@ device_table     the table of devices
 stubs            generates a module with the paths of devices
 options          options that several commands share
 time_option      points in time as option values
-trail_option     the audit trail that a command reads
+trail_option     the audit trail and the state folder that a command reads
 
 Nothing slow is imported here: each command imports the runner and its dependencies when it runs.
 """
@@ -34,6 +35,7 @@ from eshet_rules.cli.list import list_
 from eshet_rules.cli.replay import replay
 from eshet_rules.cli.run import run
 from eshet_rules.cli.shadow_diff import shadow_diff
+from eshet_rules.cli.versions import show, versions
 
 __all__ = ["main"]
 
@@ -57,5 +59,7 @@ for _command in (
     restart,
     run,
     shadow_diff,
+    show,
+    versions,
 ):
     main.add_command(_command)

@@ -16,7 +16,7 @@ from eshet_rules.cli.options import rules_folder
 if TYPE_CHECKING:
     from eshet.client import Client
 
-__all__ = ["DeviceName", "RuleName", "device_names", "names_in"]
+__all__ = ["DeviceName", "RuleName", "VersionName", "device_names", "names_in"]
 
 _TIMEOUT = 1.0  # seconds: the user waits for the completion
 
@@ -60,6 +60,37 @@ class DeviceName(click.ParamType[str]):
         except (Exception, SystemExit):  # a completion can't report errors
             return []
         return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+class VersionName(click.ParamType[str]):
+    """A module, or one of its kept versions, such as `hall@3f2a91bc`."""
+
+    name = "version"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """See `click.ParamType`."""
+        try:
+            names = _kept(*(ctx.params.get(name) for name in ("rules", "state_dir", "config")))
+        except (Exception, SystemExit):  # a completion can't report errors
+            return []
+        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def _kept(rules: Path | None, state: Path | None, config: Path | None) -> set[str]:
+    """Return the modules with kept versions, and the versions."""
+    from eshet_rules.cli.trail_option import place_of_state
+    from eshet_rules.reload.version_store import VersionStore
+
+    store = VersionStore(place_of_state(rules_folder(rules), state, config) / "versions")
+    modules = store.modules()
+    versions = (each for module in modules for each in store.versions(module))
+    return {*modules, *(f"{each.module}@{each.version}" for each in versions)}
 
 
 async def device_names(client: "Client") -> set[str]:

@@ -1,13 +1,16 @@
-"""The audit trail that a command reads: an option, and the default location."""
+"""The audit trail and the state that a command reads: an option, and their locations."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from eshet_rules.cli.options import PathType, default_state, shadow_state
 
-__all__ = ["audit_option", "place_of_trail"]
+if TYPE_CHECKING:
+    from eshet_rules.config import Configuration
+
+__all__ = ["audit_option", "place_of_state", "place_of_trail"]
 
 audit_option: Final = click.option(
     "--audit",
@@ -31,15 +34,33 @@ def place_of_trail(
     Raises:
         RulesError: the folder or its configuration can't be used.
     """
-    from eshet_rules.config import FILE_NAME, ConfigurationFile
     from eshet_rules.modules.discovery import check_folder
-    from eshet_rules.runner.state_folder import state_folder
 
     folder = check_folder(folder)
-    configuration = ConfigurationFile(
-        config or folder / FILE_NAME, must_exist=config is not None
-    ).read()
+    configuration = _configuration(folder, config)
     if configuration.audit.path is not None and not is_shadow:
         return configuration.audit.path
+    return _place(folder, state, configuration, is_shadow=is_shadow) / "audit"
+
+
+def place_of_state(folder: Path, state: Path | None, config: Path | None) -> Path:
+    """Return the state folder of a rules folder; see `place_of_trail`."""
+    from eshet_rules.modules.discovery import check_folder
+
+    folder = check_folder(folder)
+    return _place(folder, state, _configuration(folder, config), is_shadow=False)
+
+
+def _configuration(folder: Path, config: Path | None) -> "Configuration":
+    from eshet_rules.config import FILE_NAME, ConfigurationFile
+
+    return ConfigurationFile(config or folder / FILE_NAME, must_exist=config is not None).read()
+
+
+def _place(
+    folder: Path, state: Path | None, configuration: "Configuration", *, is_shadow: bool
+) -> Path:
+    from eshet_rules.runner.state_folder import state_folder
+
     place = state or configuration.state.folder or default_state()
-    return state_folder(shadow_state(place) if is_shadow else place, folder) / "audit"
+    return state_folder(shadow_state(place) if is_shadow else place, folder)

@@ -21,7 +21,7 @@ from eshet_rules.exceptions import RulesFolderError
 from eshet_rules.modules.exclusion import why_excluded, why_folder_excluded
 from eshet_rules.regular_files import UnusableFile, read_regular
 
-__all__ = ["Discovery", "Source", "check_folder", "discover"]
+__all__ = ["MAX_SOURCE_BYTES", "Discovery", "Source", "check_folder", "discover", "version_of"]
 
 # A file with an equal stamp counts as unchanged and is not read again. The modification time alone
 # does not suffice: it can be set back, as `cp -p` does, but that changes the time of the inode.
@@ -29,7 +29,7 @@ Stamp = tuple[int, ...]
 
 _NAME: Final[Callable[[os.DirEntry[str]], str]] = operator.attrgetter("name")
 
-_MAX_BYTES: Final = 10 << 20
+MAX_SOURCE_BYTES: Final = 10 << 20
 """Maximum size of a module file in bytes; a larger file is probably a database or sparse file."""
 
 _MAX_SCANS: Final = 4
@@ -271,23 +271,24 @@ def _read(name: str, file: str, known: Source | None) -> Source | None:
             and not known.problem
         ):
             return known
-        data, _ = read_regular(Path(file), _MAX_BYTES)
+        data, _ = read_regular(Path(file), MAX_SOURCE_BYTES)
     except UnusableFile as error:
         return _unread(name, file, f"{error}: replace it by a file with the rules")
     except FileNotFoundError:
         return _unread(name, file, "is a link to nothing") if Path(file).is_symlink() else None
     except OSError as error:
         return _unread(name, file, _unreadable(error))
-    return Source(name, Path(file), data, _version(data), stamp)
+    return Source(name, Path(file), data, version_of(data), stamp)
 
 
 def _unread(name: str, file: str, problem: str) -> Source:
-    return Source(name, Path(file), b"", _version(problem.encode()), (), problem)
+    return Source(name, Path(file), b"", version_of(problem.encode()), (), problem)
 
 
 def _unreadable(error: OSError) -> str:
     return f"can't be read, {error.strerror or error}: check its owner and permissions"
 
 
-def _version(data: bytes) -> str:
+def version_of(data: bytes) -> str:
+    """Return the version of a source: the first eight digits of a hash of its content."""
     return hashlib.sha256(data).hexdigest()[:8]

@@ -10,6 +10,7 @@ path_usage          records which paths each rule reads, and writes by direct ca
 path_conflicts      logs rules that wait for a path which another client provides
 snapshot            the state that one version of a module hands over to the next
 class_mapping       maps objects of the old version's classes to the new ones
+version_store       the sources of versions that were live, by module and hash
 checkpoint          the file of all snapshots: reads, packs and replaces it
 checkpoint_writer   writes the checkpoint regularly, after changes
 packing             serializes values of rules

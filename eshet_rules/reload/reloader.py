@@ -113,6 +113,9 @@ class Reloader:
         self._turn = asyncio.Lock()
         self._newest: Mapping[str, Source] = {}
         self._preparing: asyncio.Future[list[_Prepared]] | None = None
+        self.on_take_over: Callable[[ModuleInstance | None, ModuleInstance], object] = _do_nothing
+        """Called with the running instance, if there is one, and the one that is about to replace
+        it in the same step of the loop. It must not raise."""
 
     @property
     def instances(self) -> Mapping[str, ModuleInstance]:
@@ -416,6 +419,7 @@ class Reloader:
         for instance in group.instances:
             name = instance.version.name
             old = self._instances.get(name)
+            self.on_take_over(old, instance)
             instance.take_over(when_free)
             if old is not None:
                 self.activity.forget(name, old.roots)
@@ -448,6 +452,10 @@ class Reloader:
         source = version.source
         rules = list(version.rules)
         emit(self._log, event(module=version.name, version=source.version, rules=rules))
+
+
+def _do_nothing(old: ModuleInstance | None, new: ModuleInstance) -> None:
+    pass
 
 
 def _relevant(rule: Rule, settings: RuleSettings) -> RuleSettings:

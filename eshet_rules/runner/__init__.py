@@ -6,6 +6,7 @@ bridges         runs the configured bridges to devices
 publisher       publishes the state of the runner and of each rule
 control         reload, enable, disable, restart; changes of the configuration
 overrides       rules that were enabled or disabled by command
+version_writer  keeps the sources of versions that have become live
 server          finds the server, or starts one
 connections     logs lost connections, once for all clients
 components      restarts components of the runner that fail

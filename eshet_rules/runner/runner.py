@@ -30,7 +30,9 @@ from eshet_rules.modules.importer import Importer
 from eshet_rules.modules.watcher import watch, watch_file
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
+from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.reload.reloader import Reloader
+from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.bridges import Bridges, MakeClient
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
@@ -39,6 +41,7 @@ from eshet_rules.runner.publisher import Publisher, runner_name
 from eshet_rules.runner.signals import on_signal
 from eshet_rules.runner.systemd import Notifier
 from eshet_rules.runner.terminal import Terminal
+from eshet_rules.runner.version_writer import VersionWriter
 from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
@@ -99,6 +102,11 @@ class Runner:
             log,
             inherited=None if checkpoint is None else checkpoint.read(wall_epoch()),
         )
+        self._store = None if place is None else VersionStore(place / "versions")
+        self._version_writer = (
+            None if self._store is None else VersionWriter(self._store, log, self._threads)
+        )
+        self._reloader.on_take_over = self._on_take_over
         self._overrides = RuleOverrides(None if place is None else place / "switches.json", log)
         self._control = Control(
             self._reloader,
@@ -135,6 +143,8 @@ class Runner:
         if self._checkpoint_writer is not None:
             await self._checkpoint_writer.write()
         await self._reloader.close()
+        if self._version_writer is not None:
+            await self._version_writer.close()
         if self._running_bridges is not None:
             self._running_bridges.cancel()
             await asyncio.wait([self._running_bridges])
@@ -243,6 +253,10 @@ class Runner:
         for path, why in self._discovery.newly_excluded().items():
             emit(self._log, FileExcluded(file=str(path), why=why))
         return sources if self._guard is None else self._guard.admit(sources)
+
+    def _on_take_over(self, old: ModuleInstance | None, new: ModuleInstance) -> None:
+        if self._version_writer is not None:
+            self._version_writer.add(new.version)
 
     def _hang_up(self, hangup: asyncio.Event) -> None:
         if self._terminal is not None and self._terminal.is_closed:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from eshet_rules.modules.discovery import version_of
 from eshet_rules.runner.state_folder import state_folder
 from tests.support.processes import command, line, running
 
@@ -21,6 +22,9 @@ WRITTEN = [
     "checkpoint.damaged",
     "switches.json",
     "switches.new",
+    "roll-backs.json",
+    "versions/hall/history.json",
+    f"versions/hall/{version_of(RULE.encode())}.txt",
     "guard/crash",
     "guard/starts.json",
     "guard/blamed.json",
@@ -63,7 +67,7 @@ def once(tmp_path, rules, server):
 def place(tmp_path, rules):
     """The state folder; it has been used, and a part of it is damaged."""
     place = state_folder(tmp_path / "state", rules)
-    for folder in (place / "guard", place / "audit"):
+    for folder in (place / "guard", place / "audit", place / "versions" / "hall"):
         folder.mkdir(parents=True, mode=0o700)
     return place
 

@@ -7,7 +7,12 @@ from eshet_rules.audit.lines import decode, encode
 from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.records import EVENTS
 
-SINCE_VERSION_2 = {"input.dropped", "rule.likely_mistake", "shadow.incomplete"}
+SINCE_VERSION_2 = {
+    "input.dropped",
+    "rule.likely_mistake",
+    "shadow.incomplete",
+    "versions.not_kept",
+}
 TIME = "2026-11-25T03:22:41.000000Z"
 
 
