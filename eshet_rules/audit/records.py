@@ -45,6 +45,7 @@ __all__ = [
     "EnableRequested",
     "EventEmitted",
     "FileExcluded",
+    "FileWritten",
     "Input",
     "Level",
     "LikelyMistake",
@@ -60,6 +61,7 @@ __all__ = [
     "ModuleLoaded",
     "ModuleReloaded",
     "ModuleRepaired",
+    "ModuleRolledBack",
     "ModuleUnloaded",
     "NamedServerUsed",
     "NoConnection",
@@ -82,6 +84,9 @@ __all__ = [
     "RequestRefused",
     "RestartRequested",
     "RestartScheduled",
+    "RollBackEnded",
+    "RollBacksNotWritten",
+    "RollBacksUnreadable",
     "RuleBlocksLoop",
     "RuleDisabled",
     "RuleFailed",
@@ -391,6 +396,29 @@ class ModuleLoaded(_Module, kw_only=True):
 @_event("module.reloaded", "reloaded")
 class ModuleReloaded(_Module, kw_only=True):
     """A new version of a module has replaced the running one."""
+
+
+@_event("module.rolled_back", "rolled back")
+class ModuleRolledBack(Record, kw_only=True):
+    """A module runs an earlier version until its file changes; `version` is that version."""
+
+    replaced: Annotated[
+        str | None, Meta(description="the version that ran before; null if none ran")
+    ] = None
+    by: Annotated[str | None, Meta(description="who has rolled it back")] = None
+    why: Annotated[str | None, Meta(description="the reason")] = None
+
+
+@_event("module.file_written", "the version of a roll-back was written to the file")
+class FileWritten(Record, kw_only=True):
+    """A roll-back has written its `version` to the file of the module, which ends the roll-back."""
+
+    file: Annotated[str, Meta(description="the path of the file")]
+
+
+@_event("module.roll_back_ended", "roll-back ended, as the file has changed")
+class RollBackEnded(Record, kw_only=True):
+    """The file of a module that was rolled back has changed; `version` is that of the file."""
 
 
 @_event("module.unloaded", "unloaded")
@@ -938,7 +966,7 @@ class PublishingAvailable(Record, kw_only=True):
 
 
 class _Overrides(Record, kw_only=True):
-    """A problem with the file of overrides."""
+    """A problem with a file of overrides."""
 
     file: Annotated[str, Meta(description="the file")]
     error: Annotated[str, Meta(description="the error")]
@@ -952,6 +980,16 @@ class OverridesUnreadable(_Overrides, kw_only=True):
 @_event("overrides.not_written", "can't write which rules are disabled", level="error")
 class OverridesNotWritten(_Overrides, kw_only=True):
     """The file of rules that commands have enabled or disabled could not be written."""
+
+
+@_event("roll_backs.unreadable", "can't read which modules are rolled back", level="error")
+class RollBacksUnreadable(_Overrides, kw_only=True):
+    """The file of modules that are rolled back could not be read."""
+
+
+@_event("roll_backs.not_written", "can't write which modules are rolled back", level="error")
+class RollBacksNotWritten(_Overrides, kw_only=True):
+    """The file of modules that are rolled back could not be written."""
 
 
 @_event("versions.not_kept", "can't keep a version for a roll-back", level="error")

@@ -1,14 +1,15 @@
-"""`eshet-rules reload`, `enable`, `disable`, `restart`."""
+"""`eshet-rules reload`, `enable`, `disable`, `restart`, `rollback`."""
 
+import os
 from pathlib import Path
 
 import click
 
 from eshet.program import printable
-from eshet_rules.cli.completion import RuleName
+from eshet_rules.cli.completion import RuleName, VersionName
 from eshet_rules.cli.options import Command, runner_options
 
-__all__ = ["disable", "enable", "reload", "restart"]
+__all__ = ["disable", "enable", "reload", "restart", "rollback"]
 
 _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 
@@ -65,6 +66,54 @@ def restart(
     NAMES are rules (hall.hall_light), modules (hall), or globs of either.
     """
     _call("restart", "restarted", names, server, runner, config)
+
+
+@click.command(cls=Command)
+@click.argument("version", metavar="MODULE[@VERSION]", type=VersionName())
+@click.option("--write", is_flag=True, help="Write the version to the file of the module.")
+@click.option("--why", metavar="TEXT", default="", help="The reason, for the log and the list.")
+@runner_options
+def rollback(
+    version: str,
+    write: bool,
+    why: str,
+    server: str | None,
+    runner: str | None,
+    config: Path | None,
+) -> None:
+    """Run an earlier version of a module, such as hall@3f2a, until its file changes.
+
+    The first digits of a version suffice; `eshet-rules versions hall` lists them. Without a
+    version, it is the one that was live last, apart from the running one and the one of the file.
+    The version of the file ends a roll-back.
+
+    Its state is handed over as when you save a file. The roll-back survives restarts of the
+    runner. A helper is a module of its own, and is rolled back on its own.
+    """
+    from eshet_rules.cli.runner_client import Runner, ask
+
+    async def request(running: Runner) -> None:
+        done = await running.call("rollback", version, write, _user(), why)
+        replaced = f" from {done['replaced']}" if done["replaced"] else ""
+        until = "" if done["is_of_file"] else f", until {done['file']} changes"
+        text = f"rolled back {done['module']}{replaced} to {done['version']}{until}"
+        if done["written"]:
+            text += f", and wrote {done['file']}"
+        click.echo(printable(text))
+
+    ask(request, server, runner, config)
+
+
+def _user() -> str:
+    """Return the user and the machine, such as `anna@house`."""
+    import getpass
+    import socket
+
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # this user id has no name
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
 
 
 def _call(

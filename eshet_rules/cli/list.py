@@ -41,7 +41,8 @@ def list_(
 
     For each rule: its state and since when, version, restarts, numbers of running and waiting
     tasks, strategy, the paths that it reads and writes, those of them that nothing provides, and
-    its last error. Below, the bridges to devices, if there are any.
+    its last error. Below, modules whose files are not loaded or that are rolled back, and the
+    bridges to devices, if there are any.
     """
     from eshet.exceptions import Disconnected
     from eshet.unknown import Unknown
@@ -53,19 +54,24 @@ def list_(
     colours = shows_colours(sys.stdout)
 
     async def shown(running: Runner) -> str:
-        rules, broken, bridges = await running.reports()
+        rules, broken, bridges, rolled_back = await running.reports()
         if names:
             rules, broken = _named(rules, broken, names)
             bridges = []
+            modules = {rule["module"] for rule in rules}
+            rolled_back = {m: each for m, each in rolled_back.items() if m in {*modules, *names}}
         provided = await running.provided()
         if provided is not None:  # None if the server does not support the query
             for rule in rules:
                 used = {*rule["reads"], *rule["writes"]}
                 rule["not_provided"] = sorted(used - provided)
         if as_json:
-            return json.dumps({"rules": rules, "broken": broken, "bridges": bridges})
+            return json.dumps(
+                {"rules": rules, "broken": broken, "rolled_back": rolled_back, "bridges": bridges}
+            )
         width = shutil.get_terminal_size((80, 24)).columns
-        return table(rules, broken, bridges, width=width, wraps=sys.stdout.isatty())
+        wraps = sys.stdout.isatty()
+        return table(rules, broken, bridges, rolled_back, width=width, wraps=wraps)
 
     async def request(running: Runner) -> None:
         if not watch:

@@ -38,11 +38,14 @@ class Reports(NamedTuple):
         rules: a report on each rule.
         broken: the errors of modules that failed to load, by module.
         bridges: a report on each bridge.
+        rolled_back: for each module that is rolled back: `version`, `file_version`, `since`, `by`,
+            `why`.
     """
 
     rules: list[dict[str, Any]]
     broken: dict[str, str]
     bridges: list[dict[str, Any]]
+    rolled_back: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ class Runner:
         while page["next"] is not None:
             page = await self.call("list", page["next"])
             rules += page["rules"]
-        return Reports(rules, page.get("broken", {}), page.get("bridges", []))
+        return Reports(
+            rules, page.get("broken", {}), page.get("bridges", []), page.get("rolled_back", {})
+        )
 
     async def provided(self) -> frozenset[str] | None:
         """Return the paths that have an owner; None if the server does not support the query."""

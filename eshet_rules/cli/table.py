@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import click
@@ -24,6 +25,7 @@ def table(
     rules: Iterable[Mapping[str, Any]],
     broken: Mapping[str, str],
     bridges: Iterable[Mapping[str, Any]] = (),
+    rolled_back: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     *,
     width: int = 80,
     wraps: bool = False,
@@ -34,6 +36,7 @@ def table(
         rules: the runner's reports on them.
         broken: by the name of each module that failed to load, the error.
         bridges: the runner's reports on its bridges.
+        rolled_back: the modules that are rolled back.
         width: maximum width in characters. Columns that do not fit are left out; the strategy is
             then shown as a detail.
         wraps: whether the details are wrapped to the width as well.
@@ -56,6 +59,8 @@ def table(
             click.style(f"{_one_line(module)}: the present version is not loaded", fg="red"),
             _dim(_detail(problem)),
         ]
+    for module, roll_back in sorted(rolled_back.items()):
+        lines += _rolled_back(module, roll_back)
     lines += map(_bridge, bridges)
     return "\n".join(lines)
 
@@ -74,6 +79,17 @@ def _row(rule: Mapping[str, Any]) -> tuple[str, ...]:
             rule["strategy"],
         )
     )
+
+
+def _rolled_back(module: str, roll_back: Mapping[str, str]) -> list[str]:
+    text = (
+        f"{_one_line(module)}: rolled back to {roll_back['version']} since "
+        f"{_since(roll_back['since'])}, until its file ({roll_back['file_version']}) changes"
+    )
+    lines = [click.style(text, fg="yellow")]
+    reasons = [f"by     {roll_back['by']}"] if roll_back["by"] else []
+    reasons += [f"why    {roll_back['why']}"] if roll_back["why"] else []
+    return lines + [_dim(_detail(each)) for each in reasons]
 
 
 def _bridge(bridge: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def versions(
     """List the versions of a module that were live, or those of all modules.
 
     For each version: when it became live, and when another one followed. Print one with
-    `eshet-rules show hall@3f2a`.
+    `eshet-rules show hall@3f2a`, and run it again with `eshet-rules rollback hall@3f2a`.
     """
     with exit_on_errors():
         store = _store(rules, state_dir, config)

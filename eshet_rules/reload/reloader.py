@@ -199,6 +199,15 @@ class Reloader:
         """The errors of modules with an unusable newest version, by module."""
         return self._planner.broken
 
+    def running(self, name: str) -> set[str]:
+        """Return the versions of a module that run, as a module or as a helper; mostly one."""
+        return {
+            each.source.version
+            for version in self._versions.values()
+            for each in version.with_imports()
+            if each.name == name
+        }
+
     async def restart(self, rules: Collection[str]) -> None:
         """Restart rules, given by their full names, from scratch."""
         async with self._turn:

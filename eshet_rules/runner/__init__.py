@@ -4,8 +4,10 @@ main            composes everything: folder, server, state folder, trail
 runner          loads the rules, follows changes, shuts everything down
 bridges         runs the configured bridges to devices
 publisher       publishes the state of the runner and of each rule
-control         reload, enable, disable, restart; changes of the configuration
+control         reload, enable, disable, restart, rollback; changes of the configuration
 overrides       rules that were enabled or disabled by command
+roll_backs      modules that run an earlier version until their files change
+rolling_back    rolls modules back to earlier versions
 version_writer  keeps the sources of versions that have become live
 server          finds the server, or starts one
 connections     logs lost connections, once for all clients

@@ -22,10 +22,12 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.config import Configuration, RuleSettings, is_meant
-from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
+from eshet_rules.exceptions import AllDisabled, NotReloaded, NotRolledBack, UnknownName
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.overrides import RuleOverrides
+from eshet_rules.runner.roll_backs import RollBack
+from eshet_rules.runner.rolling_back import RollingBack
 from eshet_rules.supervision.guard.guard import Guard
 
 __all__ = ["Control"]
@@ -63,6 +65,7 @@ class Control:
         scan: returns the present content of the rules folder.
         only: a glob of the rules or modules to run; all others are disabled.
         guard: knows which rules are quarantined.
+        rolling_back: rolls modules back; None if nothing can be rolled back.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Control:
         scan: Callable[[], Awaitable[Mapping[str, Source]]],
         only: str = "*",
         guard: Guard | None = None,
+        rolling_back: RollingBack | None = None,
     ) -> None:
         self._reloader = reloader
         self._configuration = configuration
@@ -83,6 +87,7 @@ class Control:
         self._scan = scan
         self._only = only
         self._guard = guard
+        self._rolling_back = rolling_back
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
@@ -169,6 +174,19 @@ class Control:
         emit(self._log, RestartRequested(rules=rules))
         await self._reloader.restart(rules)
         return rules
+
+    async def roll_back(
+        self, target: str, *, write: bool = False, by: str = "", why: str = ""
+    ) -> dict[str, Any]:
+        """Run an earlier version of a module until its file changes; see `RollingBack`."""
+        if self._rolling_back is None:
+            raise NotRolledBack(target, "no versions are kept")
+        return await self._rolling_back.roll_back(target, write=write, by=by, why=why)
+
+    @property
+    def rolled_back(self) -> Mapping[str, RollBack]:
+        """The modules that are rolled back."""
+        return {} if self._rolling_back is None else self._rolling_back.all()
 
     @_command
     async def enable(self, *names: str) -> list[str]:

@@ -5,6 +5,7 @@
     /eshet_rules/NAME/list                an action: the same for all rules, page by page
     /eshet_rules/NAME/reload, enable, disable, restart
                                           actions, called with names of rules or modules
+    /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
 
 In paths, each character of a name other than A-Z, a-z, 0-9 and _ is replaced by _. The state of a
 rule contains its full name.
@@ -41,6 +42,7 @@ from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import RulesError
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.control import Control
+from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.supervision.report import RuleReport
 
 __all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
@@ -114,6 +116,7 @@ class Publisher:
         self._paths: dict[str, str] = {}  # paths of the states of rules, by the rules' full names
         self._published: dict[str, RuleReport] = {}
         self._broken: dict[str, str] | None = None
+        self._known_roll_backs: Mapping[str, RollBack] = {}  # as last published
         self._listed: list[RuleReport] = []  # by the reloader, the last time
         self._rivals: dict[str, list[str]] = {}  # rules that set the same path, as last logged
         self._changes = 0
@@ -154,6 +157,7 @@ class Publisher:
             **self._constant,
             "rules": self._reloader.states(),
             "broken": list(self._broken_modules()),
+            "rolled_back": list(self._rolled_back()),
             "changes": self._changes,
         }
 
@@ -197,6 +201,16 @@ class Publisher:
             for name in ACTIONS:
                 do = self._answering(getattr(self._control, name))
                 await self._client.action_register(f"{self._base}/{name}", do)
+            await self._client.action_register(f"{self._base}/rollback", self._roll_back)
+
+    async def _roll_back(
+        self, target: Any, write: Any = False, by: Any = "", why: Any = ""
+    ) -> dict[str, Any]:
+        done = await self._control.roll_back(
+            str(target), write=write is True, by=shorten(str(by), 100), why=shorten(str(why), 500)
+        )
+        await self._publish_changes()
+        return {**done, "file": encodable(done["file"])}
 
     def _answering(
         self, do: Callable[..., Awaitable[list[str]]]
@@ -230,6 +244,7 @@ class Publisher:
             "rules": page,
             "next": None,
             "broken": self._broken_modules(),
+            "rolled_back": self._rolled_back(),
             "bridges": self._bridges(),
         }
 
@@ -249,6 +264,20 @@ class Publisher:
             for module, problem in problems
         }
 
+    def _rolled_back(self) -> dict[str, dict[str, str]]:
+        """Return the modules that are rolled back, as many as fit into one message."""
+        rolled_back = sorted(self._control.rolled_back.items())
+        return {
+            encodable(shorten(module, 200)): {
+                "version": each.version,
+                "file_version": each.file_version,
+                "since": each.since.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "by": encodable(each.by),
+                "why": encodable(self._redaction.text(each.why)),
+            }
+            for module, each in itertools.islice(rolled_back, _MAX_BROKEN)
+        }
+
     # --- states -------------------------------------------------------------------------------
 
     async def _publish_changes(self) -> None:
@@ -257,7 +286,9 @@ class Publisher:
 
     async def _publish(self) -> None:
         listed, broken = self._reloader.reports(), self._reloader.broken
-        if listed is self._listed and broken == self._broken:
+        rolled_back = self._control.rolled_back
+        are_known = broken == self._broken and rolled_back == self._known_roll_backs
+        if listed is self._listed and are_known:
             return
         reports = {report.rule: report for report in listed}
         changed = [
@@ -266,11 +297,11 @@ class Publisher:
             if (published := self._published.get(report.rule)) is not report and published != report
         ]
         gone = self._published.keys() - reports.keys()
-        if not changed and not gone and broken == self._broken:
+        if not changed and not gone and are_known:
             self._listed = listed
             return
         self._changes += 1
-        self._broken = broken
+        self._broken, self._known_roll_backs = broken, rolled_back
         self._warn_of_rivals(reports.values())
         for rule in gone:
             del self._published[rule]

@@ -38,6 +38,8 @@ from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.publisher import Publisher, runner_name
+from eshet_rules.runner.roll_backs import RollBacks
+from eshet_rules.runner.rolling_back import RollingBack
 from eshet_rules.runner.signals import on_signal
 from eshet_rules.runner.systemd import Notifier
 from eshet_rules.runner.terminal import Terminal
@@ -108,6 +110,16 @@ class Runner:
         )
         self._reloader.on_take_over = self._on_take_over
         self._overrides = RuleOverrides(None if place is None else place / "switches.json", log)
+        self._roll_backs = RollBacks(None if place is None else place / "roll-backs.json", log)
+        rolling_back = RollingBack(
+            self._reloader,
+            self._roll_backs,
+            self._store,
+            self._threads,
+            log,
+            find=lambda: self._threads.run(self._discovery),
+            admit=self._admitted,
+        )
         self._control = Control(
             self._reloader,
             configuration,
@@ -116,6 +128,7 @@ class Runner:
             scan=self._scan,
             only=only,
             guard=guard,
+            rolling_back=rolling_back,
         )
         self._checkpoint_writer = (
             None
@@ -131,7 +144,7 @@ class Runner:
 
     async def __aenter__(self) -> "Runner":
         if self._guard is not None:
-            self._guard.begin(self._discovery())
+            self._guard.begin(self._roll_backs.apply(self._discovery()))
             self._watching.enter_context(self._guard.watching(self._reloader.supervised))
         return self
 
@@ -156,6 +169,10 @@ class Runner:
     def write_again(self) -> None:
         """Write the files of the state folder again after it was deleted."""
         self._overrides.write_again()
+        self._roll_backs.write_again()
+        if self._version_writer is not None:
+            for instance in self._reloader.instances.values():
+                self._version_writer.add(instance.version)
         if self._guard is not None:
             self._guard.write_again()
 
@@ -228,7 +245,7 @@ class Runner:
     async def _load(self, sources: dict[str, Source]) -> bool:
         admitted = self._admitted(sources)
         succeeded = await self._reloader.update(admitted)
-        if succeeded and not self._reloader.instances and admitted == sources:
+        if succeeded and not self._reloader.instances and admitted.keys() == sources.keys():
             raise NoRules(self._folder)
         if succeeded:
             self._control.check_only()
@@ -249,9 +266,10 @@ class Runner:
         return self._admitted(await self._threads.run(self._discovery))
 
     def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
-        """Return the sources that may be imported, and log files that are excluded."""
+        """Return the sources to run, with roll-backs, and log files that are excluded."""
         for path, why in self._discovery.newly_excluded().items():
             emit(self._log, FileExcluded(file=str(path), why=why))
+        sources = self._roll_backs.apply(sources)
         return sources if self._guard is None else self._guard.admit(sources)
 
     def _on_take_over(self, old: ModuleInstance | None, new: ModuleInstance) -> None:

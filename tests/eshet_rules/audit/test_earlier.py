@@ -9,6 +9,11 @@ from eshet_rules.audit.records import EVENTS
 
 SINCE_VERSION_2 = {
     "input.dropped",
+    "module.file_written",
+    "module.roll_back_ended",
+    "module.rolled_back",
+    "roll_backs.not_written",
+    "roll_backs.unreadable",
     "rule.likely_mistake",
     "shadow.incomplete",
     "versions.not_kept",

@@ -116,3 +116,19 @@ def test_what_stands_below_is_wrapped_on_a_terminal():
 def test_paths_that_nothing_provides_are_shown():
     shown = lines([rule(reads=["/lux"], not_provided=["/lux"])])
     assert shown[2:] == ["    reads  /lux", "    absent /lux (nothing provides this)"]
+
+
+def test_a_module_that_is_rolled_back_is_named_with_the_reason():
+    roll_back = {
+        "version": "3f2a91bc",
+        "file_version": "5b81d2f0",
+        "since": rule()["since"],
+        "by": "anna@house",
+        "why": "too bright",
+    }
+    shown = click.unstyle(table([rule()], {}, rolled_back={"hall": roll_back})).splitlines()
+    assert shown[2:] == [
+        "hall: rolled back to 3f2a91bc since 12:30:05, until its file (5b81d2f0) changes",
+        "    by     anna@house",
+        "    why    too bright",
+    ]

@@ -196,6 +196,7 @@ async def test_without_space_rules_run_and_state_is_kept_as_soon_as_there_is_som
             for module in (lock_module, state_module):
                 patched.setattr(module, "make_private_folder", full, raising=False)
             patched.setattr("eshet_rules.reload.checkpoint.make_private_folder", full)
+            patched.setattr("eshet_rules.reload.version_store.make_private_folder", full)
             work = run(folder.path, log.logger, server=server, state=base)
             runner = asyncio.create_task(work)
             await advance(2)
@@ -203,6 +204,7 @@ async def test_without_space_rules_run_and_state_is_kept_as_soon_as_there_is_som
         assert log.find("runner.started")["modules"] == 1
         assert not place.exists()
         await advance(2)
-        assert {"checkpoint", "lock", "rules-folder.json"} <= {p.name for p in place.iterdir()}
+        kept = {"checkpoint", "lock", "rules-folder.json", "versions"}
+        assert kept <= {p.name for p in place.iterdir()}
         runner.cancel()
         await asyncio.wait([runner])

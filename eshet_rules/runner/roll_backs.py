@@ -1,0 +1,128 @@
+"""Modules that were rolled back: they run an earlier version until their files change.
+
+They are kept in a file, with the sources that run, so that a restart of the runner does not run a
+version again from which a module was rolled back.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from eshet.private_files import make_private_folder, write_privately
+from eshet_rules.audit.records import (
+    RollBackEnded,
+    RollBacksNotWritten,
+    RollBacksUnreadable,
+    emit,
+)
+from eshet_rules.modules.discovery import Source, version_of
+
+__all__ = ["RollBack", "RollBacks"]
+
+
+class RollBack(msgspec.Struct, frozen=True):
+    """A module that was rolled back.
+
+    Args:
+        file_version: the version of its file, which does not run.
+        version: the version that runs.
+        since: when it was rolled back.
+        by: who did it: a user, or `probation`.
+        why: the reason; may be empty.
+        data: the source that runs.
+    """
+
+    file_version: str
+    version: str
+    since: datetime
+    by: str
+    why: str
+    data: bytes
+
+
+class RollBacks:
+    """The modules that are rolled back, by name.
+
+    Args:
+        path: the path of the file; None to keep no file.
+        log: receives an error if the file can't be read or written, and the end of each roll-back.
+    """
+
+    def __init__(self, path: Path | None, log: FilteringBoundLogger) -> None:
+        self._path: Final = path
+        self._log = log
+        self._all = self._read()
+
+    def all(self) -> Mapping[str, RollBack]:
+        """Return all modules that are rolled back."""
+        return dict(self._all)
+
+    def get(self, module: str) -> RollBack | None:
+        """Return the roll-back of a module; None if it runs the version of its file."""
+        return self._all.get(module)
+
+    def put(self, module: str, roll_back: RollBack | None) -> None:
+        """Roll a module back, or end its roll-back with None, at the next `apply`."""
+        if roll_back is not None:
+            self._all[module] = roll_back
+        elif self._all.pop(module, None) is None:
+            return
+        self._write()
+
+    def apply(self, sources: Mapping[str, Source]) -> dict[str, Source]:
+        """Return the sources to run, and end the roll-backs of modules whose files have changed.
+
+        The roll-back of a module without a file, or with one that can't be read, does not end:
+        editors and deployments remove a file for a moment.
+
+        Args:
+            sources: the present content of the rules folder.
+        """
+        applied = dict(sources)
+        for name, roll_back in list(self._all.items()):
+            source = sources.get(name)
+            if source is None or source.problem:
+                continue
+            if source.version == roll_back.file_version:
+                version, data = roll_back.version, roll_back.data
+                applied[name] = dataclasses.replace(source, version=version, data=data)
+            else:
+                emit(self._log, RollBackEnded(module=name, version=source.version))
+                self.put(name, None)
+        return applied
+
+    def write_again(self) -> None:
+        """Write the file again after it was deleted."""
+        if self._all:
+            self._write()
+
+    def _read(self) -> dict[str, RollBack]:
+        if self._path is None:
+            return {}
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=dict[str, RollBack])
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError) as error:
+            emit(self._log, RollBacksUnreadable(file=str(self._path), error=str(error)))
+            return {}
+        return {
+            name: msgspec.structs.replace(each, since=each.since.astimezone(UTC))
+            for name, each in found.items()
+            if version_of(each.data) == each.version
+        }
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        content = msgspec.json.format(msgspec.json.encode(self._all))
+        try:
+            make_private_folder(self._path.parent)
+            write_privately(self._path, content)
+        except OSError as error:
+            emit(self._log, RollBacksNotWritten(file=str(self._path), error=str(error)))

@@ -1,0 +1,210 @@
+"""Rolls modules back to earlier versions, through an ordinary reload."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet.cause import Cause, use_cause
+from eshet.clock import wall_now
+from eshet_rules.audit.records import FileWritten, ModuleRolledBack, emit
+from eshet_rules.exceptions import NotReloaded, NotRolledBack, NotWritten
+from eshet_rules.modules.discovery import MAX_SOURCE_BYTES, Source, version_of
+from eshet_rules.regular_files import read_regular
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.reload.version_store import VersionStore, split_target
+from eshet_rules.runner.roll_backs import RollBack, RollBacks
+from eshet_rules.threads import RunnerThreads
+
+__all__ = ["RollingBack"]
+
+_TRIES: Final = 3
+"""Number of reloads for one roll-back: a change of another file may supersede a reload."""
+
+
+class RollingBack:
+    """Rolls modules back, one after another.
+
+    Args:
+        reloader: reloads the modules.
+        roll_backs: the modules that are rolled back.
+        store: the versions that were live; None if none are kept.
+        threads: the threads that read and write files.
+        log: receives each roll-back.
+        find: returns the present content of the rules folder, without roll-backs.
+        admit: returns the sources that may be imported, with roll-backs.
+    """
+
+    def __init__(
+        self,
+        reloader: Reloader,
+        roll_backs: RollBacks,
+        store: VersionStore | None,
+        threads: RunnerThreads,
+        log: FilteringBoundLogger,
+        *,
+        find: Callable[[], Awaitable[dict[str, Source]]],
+        admit: Callable[[dict[str, Source]], dict[str, Source]],
+    ) -> None:
+        self._reloader = reloader
+        self._roll_backs = roll_backs
+        self._store = store
+        self._threads = threads
+        self._log = log
+        self._find = find
+        self._admit = admit
+        self._turn = asyncio.Lock()
+
+    def all(self) -> Mapping[str, RollBack]:
+        """Return the modules that are rolled back."""
+        return self._roll_backs.all()
+
+    async def roll_back(
+        self, target: str, *, write: bool = False, by: str = "", why: str = ""
+    ) -> dict[str, Any]:
+        """Run an earlier version of a module until its file changes.
+
+        The version of the file itself ends a roll-back.
+
+        Args:
+            target: the module, with the first digits of the version, as `hall@3f2a`. Without
+                digits, it is the version that was live last, apart from the one that runs and the
+                one of the file.
+            write: whether to write the version to the file, which then has changed.
+            by: who asks for it.
+            why: the reason.
+
+        Returns:
+            The `module`, the `version` that runs now, the one that it `replaced` (None if none
+            ran), the path of the `file`, whether that has the version now (`is_of_file`), and
+            whether it was `written`.
+
+        Raises:
+            VersionNotFound: there is no such version, or there are several.
+            NotRolledBack: the module can't be rolled back.
+            NotReloaded: the version can't be used; the running one keeps running.
+            NotWritten: the version runs, but the file could not be written.
+        """
+        async with self._turn:
+            with use_cause(Cause("command", "rollback")):
+                return await self._roll_back(target, write, by, why)
+
+    async def _roll_back(self, target: str, write: bool, by: str, why: str) -> dict[str, Any]:
+        module, prefix = split_target(target)
+        if self._store is None:
+            raise NotRolledBack(
+                module, "without a state folder, no versions are kept: run without --no-state"
+            )
+        on_disk = (await self._find()).get(module)
+        running = self._reloader.running(module)
+        others = {*running, *([] if on_disk is None else [on_disk.version])}
+        version, data = await self._threads.run(_chosen, self._store, module, prefix, others)
+        if on_disk is None or on_disk.problem:
+            problem = "has no file" if on_disk is None else f"its file {on_disk.problem}"
+            raise NotRolledBack(
+                module, f"{problem}; `eshet-rules show {module}@{version}` prints the version"
+            )
+        before = self._roll_backs.get(module)
+        is_of_file = version == on_disk.version
+        roll_back = RollBack(on_disk.version, version, wall_now(UTC), by, why, data)
+        self._roll_backs.put(module, None if is_of_file else roll_back)
+        if problems := await self._reload({module: version}):
+            self._roll_backs.put(module, before)
+            await self._reloader.update(self._admit(await self._find()))
+            raise NotReloaded(problems)
+        self._log_roll_back(module, version, running, by, why)
+        if write and not is_of_file:
+            await self._threads.run(_write, on_disk, data)
+            self._roll_backs.put(module, None)
+            emit(self._log, FileWritten(module=module, version=version, file=str(on_disk.path)))
+        return {
+            "module": module,
+            "version": version,
+            "replaced": min(running - {version}, default=None),
+            "file": str(on_disk.path),
+            "is_of_file": is_of_file or write,
+            "written": write and not is_of_file,
+        }
+
+    async def _reload(self, versions: Mapping[str, str]) -> dict[str, str]:
+        """Reload, and return why these versions do not run then; nothing if they run.
+
+        Args:
+            versions: the versions by the names of their modules.
+        """
+        for _ in range(_TRIES):
+            before = self._reloader.broken
+            await self._reloader.update(self._admit(await self._find()))
+            if all(self._reloader.running(name) == {versions[name]} for name in versions):
+                return {}
+            problems = {
+                name: problem
+                for name, problem in self._reloader.broken.items()
+                if name in versions or before.get(name) != problem
+            }
+            if problems:
+                return problems
+        return dict.fromkeys(versions, "no running module uses this version")
+
+    def _log_roll_back(
+        self,
+        module: str,
+        version: str,
+        replaced: set[str],
+        by: str,
+        why: str,
+    ) -> None:
+        emit(
+            self._log,
+            ModuleRolledBack(
+                module=module,
+                version=version,
+                replaced=min(replaced - {version}, default=None),
+                by=by or None,
+                why=why or None,
+            ),
+        )
+
+
+def _chosen(store: VersionStore, module: str, prefix: str, others: set[str]) -> tuple[str, bytes]:
+    """Return the version to run, and its source."""
+    kept = store.find(module, prefix) if prefix else store.find_earlier(module, others)
+    return kept.version, store.read(kept)
+
+
+def _write(source: Source, data: bytes) -> None:
+    """Replace the content of a module's file, which keeps its permissions.
+
+    Raises:
+        NotWritten: it can't be written, or has changed meanwhile.
+    """
+    path = Path(os.path.realpath(source.path))  # a link stays a link
+    # Discovery skips hidden files.
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        content, status = read_regular(path, MAX_SOURCE_BYTES)
+        if version_of(content) != source.version:
+            raise NotWritten(path, "has changed meanwhile, so it was not written")
+        with contextlib.ExitStack() as undo:
+            undo.callback(new.unlink, missing_ok=True)
+            number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(number, "wb") as file:
+                if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                    with contextlib.suppress(OSError):
+                        os.fchown(number, status.st_uid, status.st_gid)
+                os.fchmod(number, status.st_mode & 0o7777)
+                file.write(data)
+                file.flush()
+                os.fsync(number)
+            new.replace(path)
+    except OSError as error:
+        problem = (
+            f"can't be written, {error.strerror or error}: the version runs until the file changes"
+        )
+        raise NotWritten(path, problem) from None
