@@ -75,15 +75,16 @@ def one_of(*words: str) -> ValueKind:
     return ValueKind(f"{', '.join(quoted[:-1])} or {quoted[-1]}", _one_of(words), words)
 
 
-def seconds() -> ValueKind:
-    """Return the kind of durations: above 0 and at most a year."""
+def seconds(*, or_zero: bool = False) -> ValueKind:
+    """Return the kind of durations: above 0, or from 0 on, and at most a year."""
 
     def read(value: Any) -> float:
         # This rejects `nan` as well.
-        fits = type(value) in (int, float) and 0 < value <= LONGEST_TIME
+        fits = type(value) in (int, float) and 0 <= value <= LONGEST_TIME and (or_zero or value > 0)
         return float(_checked(value, fits))
 
-    return ValueKind(f"a number of seconds above 0, and at most {LONGEST_TIME:.0f}", read)
+    least = "0 or more" if or_zero else "above 0"
+    return ValueKind(f"a number of seconds {least}, and at most {LONGEST_TIME:.0f}", read)
 
 
 def whole_number(what: str, least: int = 1) -> ValueKind:

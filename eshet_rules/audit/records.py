@@ -65,6 +65,7 @@ __all__ = [
     "ModuleUnloaded",
     "NamedServerUsed",
     "NoConnection",
+    "NotTakenBack",
     "OrphanStateFound",
     "Output",
     "OverridesNotWritten",
@@ -405,8 +406,18 @@ class ModuleRolledBack(Record, kw_only=True):
     replaced: Annotated[
         str | None, Meta(description="the version that ran before; null if none ran")
     ] = None
-    by: Annotated[str | None, Meta(description="who has rolled it back")] = None
+    by: Annotated[
+        str | None, Meta(description="who has rolled it back: a user, or `probation`")
+    ] = None
     why: Annotated[str | None, Meta(description="the reason")] = None
+
+
+@_event("module.not_taken_back", "can't take the new version back", level="error")
+class NotTakenBack(Record, kw_only=True):
+    """A rule of a version on probation has failed, but the earlier version can't be used."""
+
+    why: Annotated[str, Meta(description="why the version was to be taken back")]
+    error: Annotated[str, Meta(description="why the earlier version can't be used")]
 
 
 @_event("module.file_written", "the version of a roll-back was written to the file")

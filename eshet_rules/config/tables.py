@@ -30,6 +30,7 @@ __all__ = [
     "Configuration",
     "LogSettings",
     "Pattern",
+    "ReloadSettings",
     "RuleSettings",
     "ServerSettings",
     "StateSettings",
@@ -133,6 +134,18 @@ class WatchSettings:
     exclude: tuple[str, ...] = setting(TEXTS, ())
 
 
+@dataclass(frozen=True)
+class ReloadSettings:
+    """`[reload]`: how new versions replace running ones.
+
+    Args:
+        probation: seconds within which a new version is taken back if a rule of it fails; 0 for
+            never.
+    """
+
+    probation: float = setting(seconds(or_zero=True), 120.0)
+
+
 def is_meant(rule: str, name: str) -> bool:
     """Whether a name that a user gives means a rule.
 
@@ -201,6 +214,7 @@ class Configuration:
         audit: see `AuditSettings`.
         state: see `StateSettings`.
         watch: see `WatchSettings`.
+        reload: see `ReloadSettings`.
         supervision: default limits of rules.
         strategy: `[strategy]`, for rules that choose none themselves.
         rules: see `Pattern`, in the order of the file. If several match a rule, the last one with
@@ -214,6 +228,7 @@ class Configuration:
     audit: AuditSettings = AuditSettings()
     state: StateSettings = StateSettings()
     watch: WatchSettings = WatchSettings()
+    reload: ReloadSettings = ReloadSettings()
     supervision: RuleLimits = RuleLimits()
     strategy: TaskStrategy | None = None
     rules: tuple[Pattern, ...] = ()

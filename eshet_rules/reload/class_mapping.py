@@ -54,6 +54,17 @@ class ClassMapping:
         except BaseException as error:  # methods of user objects may raise any exception
             return Lost(f"its state can't be handed over: {safe_repr(error)}")
 
+    def copied(self, value: Any) -> Any:
+        """Return a copy that does not change when the value is changed in place; never raises.
+
+        Containers, dataclasses and named tuples in it are copied, other objects are not. If that
+        is not possible, as in a list that contains itself, the result is the value itself.
+        """
+        try:
+            return self._mapped(value, 0, {})
+        except BaseException:  # methods of user objects may raise any exception
+            return value
+
     def _is_old(self, value: Any) -> bool:
         """Whether a value is a class or function, or an instance of a class, of an old version."""
         if type(value) in _CONTAINERS:

@@ -78,7 +78,8 @@ class ModuleInstance:
         connection: the module's client, which all of its instances share.
         log: receives messages about its rules.
         old: the running instance that it replaces.
-        snapshot: the state from before a restart, to restore without an old instance.
+        snapshot: the state to restore in place of that of the old instance: from before a restart
+            without an old instance, or from before the version that is taken back.
         held_back: whether its outputs are held back until `take_over`.
         is_releasing: returns whether another module is about to release a path.
         settings: returns the settings of a rule, given its full name.
@@ -185,14 +186,14 @@ class ModuleInstance:
                 else:
                     self._client.take_over(when_free=when_free)
                 if snapshot is not None:
-                    self._restore(snapshot)
+                    self._restore(snapshot, after_restart=old is None)
                 beginning = self._preparation.end()
                 observed = self._observed(snapshot)
             if old is not None:
                 old._scope.begin_close(Reason.REPLACED)
             if snapshot is not None:
                 self._record_unfinished(
-                    snapshot.version,
+                    snapshot.version if old is None else old.version.source.version,
                     self._outputs.release(
                         self._rules_by_scope(), snapshot.outputs, was_down=snapshot.was_down
                     ),
@@ -208,16 +209,19 @@ class ModuleInstance:
         """Return the snapshot to restore, with the classes of this version; None without one."""
         if self._old is None:
             return self._inherited
-        return self._old.snapshot().changed(ClassMapping(self.version))
+        snapshot = self._old.snapshot()
+        if self._inherited is not None:
+            snapshot = self._inherited.after(snapshot.outputs)
+        return snapshot.changed(ClassMapping(self.version))
 
-    def _restore(self, snapshot: ModuleSnapshot) -> None:
+    def _restore(self, snapshot: ModuleSnapshot, *, after_restart: bool) -> None:
         now = asyncio.get_running_loop().time()
         context = RestoreContext(now, snapshot.epoch, now if snapshot.was_down else -math.inf)
         refused = self._refused()
         nodes = stateful_nodes({n: s for n, s in self._scopes().items() if n not in refused})
         outcome = hand_over(snapshot.nodes, nodes, context)
         migrated = {d for d, node in nodes if isinstance(node, KeptNode) and node.migrated}
-        self._log_hand_over(outcome, migrated, refused, after_restart=snapshot.was_down)
+        self._log_hand_over(outcome, migrated, refused, after_restart=after_restart)
 
     def _observed(self, snapshot: ModuleSnapshot | None) -> list[ObservedValue]:
         """Return the observed Values, with the values that the old version notified them of."""

@@ -113,6 +113,7 @@ class Reloader:
         self._turn = asyncio.Lock()
         self._newest: Mapping[str, Source] = {}
         self._preparing: asyncio.Future[list[_Prepared]] | None = None
+        self._earlier: dict[str, tuple[Mapping[str, str], ModuleSnapshot]] = {}
         self.on_take_over: Callable[[ModuleInstance | None, ModuleInstance], object] = _do_nothing
         """Called with the running instance, if there is one, and the one that is about to replace
         it in the same step of the loop. It must not raise."""
@@ -198,6 +199,24 @@ class Reloader:
     def broken(self) -> dict[str, str]:
         """The errors of modules with an unusable newest version, by module."""
         return self._planner.broken
+
+    @contextlib.contextmanager
+    def restoring(
+        self, name: str, versions: Mapping[str, str], snapshot: ModuleSnapshot
+    ) -> Iterator[None]:
+        """Restore a snapshot in place of the running state, within a `with` statement.
+
+        Args:
+            name: the module.
+            versions: the versions of modules, among those that it imports and itself, with which
+                the snapshot is restored.
+            snapshot: the snapshot of an instance that ran before.
+        """
+        self._earlier[name] = versions, snapshot
+        try:
+            yield
+        finally:
+            del self._earlier[name]
 
     def running(self, name: str) -> set[str]:
         """Return the versions of a module that run, as a module or as a helper; mostly one."""
@@ -359,12 +378,18 @@ class Reloader:
             connection,
             self._log,
             old=old,
-            snapshot=None if old else self._inherited.get(version.name),
+            snapshot=self._earlier_snapshot(version) if old else self._inherited.get(version.name),
             held_back=bool(self._instances) or version.name in self._inherited,
             is_releasing=self._is_releasing,
             settings=self._settings,
             conflicts=self._conflicts,
         )
+
+    def _earlier_snapshot(self, version: ModuleVersion) -> ModuleSnapshot | None:
+        """Return the snapshot to restore in place of the running state; mostly None."""
+        versions, snapshot = self._earlier.get(version.name, ({}, None))
+        own = {each.name: each.source.version for each in version.with_imports()}
+        return snapshot if versions.items() <= own.items() else None
 
     async def _abort(self, instances: Iterable[ModuleInstance]) -> None:
         for each in instances:

@@ -51,6 +51,24 @@ class ModuleSnapshot:
                 of_others.setdefault(name, []).append(state)
         return {name: states[0] for name, states in of_others.items() if len(states) == 1} | own
 
+    def after(self, outputs: Collection[Snapshot]) -> "ModuleSnapshot":
+        """Return this snapshot for a time after another version has taken over from it.
+
+        That version has sent outputs since. So outputs continue from the last ones of that version
+        or, where it has none, are compared with the present values of their paths; what was
+        unfinished is not repeated. What was due since counts as missed.
+
+        Args:
+            outputs: the last outputs of that version.
+        """
+        known = {_sink(each) for each in outputs}
+        own = [
+            each._replace(data={**each.data, "unfinished": []})
+            for each in self.outputs
+            if _sink(each) not in known and type(each.data) is dict
+        ]
+        return replace(self, outputs=[*outputs, *own], was_down=True)
+
     def changed(self, change: Callable[[Any], Any]) -> "ModuleSnapshot":
         """Return the snapshot with the state of each node changed.
 
@@ -67,6 +85,10 @@ class ModuleSnapshot:
         return replace(
             self, nodes=each(self.nodes), outputs=each(self.outputs), notified=each(self.notified)
         )
+
+
+def _sink(output: Snapshot) -> tuple[str, str]:
+    return output.description.rule, output.description.label
 
 
 def _is_kept(state: Any) -> bool:

@@ -7,6 +7,7 @@ publisher       publishes the state of the runner and of each rule
 control         reload, enable, disable, restart, rollback; changes of the configuration
 overrides       rules that were enabled or disabled by command
 roll_backs      modules that run an earlier version until their files change
+probation       takes new versions back of which a rule fails soon
 rolling_back    rolls modules back to earlier versions
 version_writer  keeps the sources of versions that have become live
 server          finds the server, or starts one

@@ -13,11 +13,12 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, use_cause
 from eshet.clock import wall_now
-from eshet_rules.audit.records import FileWritten, ModuleRolledBack, emit
+from eshet_rules.audit.records import FileWritten, Level, ModuleRolledBack, NotTakenBack, emit
 from eshet_rules.exceptions import NotReloaded, NotRolledBack, NotWritten
 from eshet_rules.modules.discovery import MAX_SOURCE_BYTES, Source, version_of
 from eshet_rules.regular_files import read_regular
 from eshet_rules.reload.reloader import Reloader
+from eshet_rules.reload.snapshot import ModuleSnapshot
 from eshet_rules.reload.version_store import VersionStore, split_target
 from eshet_rules.runner.roll_backs import RollBack, RollBacks
 from eshet_rules.threads import RunnerThreads
@@ -132,6 +133,60 @@ class RollingBack:
             "written": write and not is_of_file,
         }
 
+    async def take_back(
+        self,
+        module: str,
+        replaced: Mapping[str, Source],
+        versions: Mapping[str, str],
+        snapshot: ModuleSnapshot,
+        why: str,
+    ) -> None:
+        """Take a version back of which a rule has failed, with the state of the replaced one.
+
+        If that fails, it is logged, and the version stays.
+
+        Args:
+            module: the module of the rule.
+            replaced: the sources to run again, by the names of their modules.
+            versions: the versions of these modules to take back. If a file has another one by
+                now, nothing is done.
+            snapshot: the state of the replaced version of `module`.
+            why: the reason.
+        """
+        async with self._turn:
+            with use_cause(Cause("probation", module)):
+                await self._take_back(module, replaced, versions, snapshot, why)
+
+    async def _take_back(
+        self,
+        module: str,
+        replaced: Mapping[str, Source],
+        versions: Mapping[str, str],
+        snapshot: ModuleSnapshot,
+        why: str,
+    ) -> None:
+        on_disk = await self._find()
+        if any(n not in on_disk or on_disk[n].version != versions[n] for n in versions):
+            return
+        running = {name: self._reloader.running(name) for name in replaced}
+        earlier = {name: source.version for name, source in replaced.items()}
+        for name, source in replaced.items():
+            roll_back = RollBack(
+                versions[name], source.version, wall_now(UTC), "probation", why, source.data
+            )
+            self._roll_backs.put(name, roll_back)
+        with self._reloader.restoring(module, earlier, snapshot):
+            problems = await self._reload(earlier)
+        if problems:
+            for name in replaced:
+                self._roll_backs.put(name, None)
+            await self._reloader.update(self._admit(await self._find()))
+            error = str(NotReloaded(problems))
+            emit(self._log, NotTakenBack(module=module, why=why, error=error))
+            return
+        for name, version in earlier.items():
+            self._log_roll_back(name, version, running[name], "probation", why, level="warning")
+
     async def _reload(self, versions: Mapping[str, str]) -> dict[str, str]:
         """Reload, and return why these versions do not run then; nothing if they run.
 
@@ -159,6 +214,7 @@ class RollingBack:
         replaced: set[str],
         by: str,
         why: str,
+        level: Level | None = None,
     ) -> None:
         emit(
             self._log,
@@ -169,6 +225,7 @@ class RollingBack:
                 by=by or None,
                 why=why or None,
             ),
+            level=level,
         )
 
 

@@ -37,6 +37,7 @@ from eshet_rules.runner.bridges import Bridges, MakeClient
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.overrides import RuleOverrides
+from eshet_rules.runner.probation import Probation
 from eshet_rules.runner.publisher import Publisher, runner_name
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack
@@ -120,6 +121,7 @@ class Runner:
             find=lambda: self._threads.run(self._discovery),
             admit=self._admitted,
         )
+        self._probation = Probation(self._reloader, rolling_back, configuration.reload.probation)
         self._control = Control(
             self._reloader,
             configuration,
@@ -205,6 +207,7 @@ class Runner:
                 async with asyncio.TaskGroup() as tasks:
                     components: dict[str, Callable[[], Awaitable[object]]] = {
                         "publisher": publisher.run,
+                        "probation": self._probation.run,
                         "systemd watchdog": self._systemd.keep_alive,
                         "systemd status": lambda: self._systemd.report_status(self._status),
                         "hang-up": lambda: self._reload_at(hangup, file),
@@ -275,6 +278,7 @@ class Runner:
     def _on_take_over(self, old: ModuleInstance | None, new: ModuleInstance) -> None:
         if self._version_writer is not None:
             self._version_writer.add(new.version)
+        self._probation.begin(old, new)
 
     def _hang_up(self, hangup: asyncio.Event) -> None:
         if self._terminal is not None and self._terminal.is_closed:
@@ -333,6 +337,7 @@ class Runner:
                     ),
                 )
         else:
+            self._probation.configure(configuration.reload.probation)
             await self._control.configure(configuration)
             self._configure_bridges(configuration)
 

@@ -18,6 +18,7 @@ from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import (
     Disconnected,
+    ErrorValue,
     Interrupted,
     InvalidPath,
     PathTaken,
@@ -59,6 +60,9 @@ _CERTAIN: Final = re.compile(
     r"|publishes an? |'(Value|Event)' object"
 )
 """Matches the text of a bug that does not depend on values."""
+
+_ABSENT: Final = ("no_such_node", "no_owner", "path_not_found")
+"""Error codes of servers for a path that nothing provides."""
 
 _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 60.0
@@ -142,6 +146,7 @@ class SupervisedRule:
         "_was_cancelled",
         "_why",
         "_workload",
+        "absent_path",
         "attempt_scope",
         "first_attempt",
         "limits",
@@ -197,6 +202,8 @@ class SupervisedRule:
         self._has_bug = False
         self.taken_path: str = ""
         """The path for which the rule waits, as another client provides it; "" if none."""
+        self.absent_path: str = ""
+        """The path without an owner for which the last attempt failed; "" if it did not."""
         self._wait_for_path = _FIRST_WAIT  # seconds
         self._attempt_began = 0.0
         self._reports_end = True  # whether the strategy does; a user's own strategy does not
@@ -336,6 +343,7 @@ class SupervisedRule:
                 raise
             self._lost_connection = self._has_lost_connection(error)
             self._has_bug = self._is_bug_of_set_up(error)
+            self.absent_path = _absent_path(error)
             await self._end_attempt(scope, Reason.FAILED)
             if not self._run_scope.disposed:  # else `fail` has noted it
                 self._note_failure(error)
@@ -499,6 +507,13 @@ class SupervisedRule:
 def _taken_path(error: Any) -> str:
     """Return the path if an error says that another client provides it; else ""."""
     return str(error.path) if is_error(error, PathTaken) else ""
+
+
+def _absent_path(error: Any) -> str:
+    """Return the path if an error of the server says that nothing provides it; else ""."""
+    if is_error(error, ErrorValue) and type(error.value) is str and error.value in _ABSENT:
+        return str(error.request).rpartition(" ")[2]
+    return ""
 
 
 def _text(error: BaseException) -> str:

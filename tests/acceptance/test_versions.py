@@ -116,3 +116,59 @@ def _write_back(house: Runner, folder: Folder, good: str, server: str) -> None:
     assert file.stat().st_mode & 0o777 == 0o640
     assert get("/version", server) == "1"
     assert "rolled back" not in listed(server)
+
+
+LOOP = """
+    import asyncio
+    from eshet import yarp
+    from eshet_rules import keep, rule
+
+    @rule
+    async def steps():
+        count = keep("steps", 0)
+        await yarp.state_register("/steps", count)
+        await yarp.state_register("/pace", yarp.Value({pace}))
+        go = await yarp.event_listen("/go")
+
+        @go.on_event
+        def step(_):
+            count.value += {pace}
+
+        await asyncio.sleep({seconds})
+        raise NameError("out of step")
+    """
+
+
+def test_a_version_that_fails_on_probation_is_taken_back(
+    folder: Folder, tmp_path: Path, server: str
+) -> None:
+    where = ("--state-dir", str(tmp_path / "state"))
+    good = save(folder, LOOP.format(pace=1, seconds=10**6))
+    with runner(folder, server, *where) as house, SyncClient(server=server) as walker:
+        house.wait_for("runner.started")
+        walker.event_register("/go")
+        walker.event_emit("/go", None)
+        bad = save(folder, LOOP.format(pace=100, seconds=3))
+        house.wait_for("module.reloaded", version=bad)
+        walker.event_emit("/go", None)
+        assert get("/steps", server) == "101"
+
+        house.wait_for("rule.stays_failed", rule="hall.steps")
+        record = house.wait_for("module.rolled_back")
+        assert (record["version"], record["replaced"]) == (good, bad)
+        assert record["by"] == "probation"
+        assert "NameError: out of step" in record["why"]
+        assert (get("/pace", server), get("/steps", server)) == ("1", "1")
+        assert "by     probation" in listed(server)
+        versions = command("eshet-rules", "versions", "--rules", str(folder.path), *where)
+        rows = [row.split()[1] for row in versions.stdout.splitlines()[1:]]
+        assert rows == [good, bad]
+        assert house.stop() == 0
+
+    with runner(folder, server, *where) as house:
+        house.wait_for("runner.started")
+        assert get("/steps", server) == "1"
+        repaired = save(folder, LOOP.format(pace=2, seconds=10**6))
+        house.wait_for("module.reloaded", version=repaired)
+        assert "rolled back" not in listed(server)
+        assert house.stop() == 0

@@ -10,6 +10,7 @@ from eshet_rules.audit.records import EVENTS
 SINCE_VERSION_2 = {
     "input.dropped",
     "module.file_written",
+    "module.not_taken_back",
     "module.roll_back_ended",
     "module.rolled_back",
     "roll_backs.not_written",

@@ -49,6 +49,8 @@ def test_each_key_is_read_as_what_it_means(read, file):
         reload = false
         settle = 1
         rescan = 0.5
+        [reload]
+        probation = 0
         [supervision]
         max_restarts = 0
         blocked_after = 1
@@ -67,6 +69,7 @@ def test_each_key_is_read_as_what_it_means(read, file):
     assert configuration.state.folder == Path.home() / "state"
     watch = configuration.watch
     assert (watch.reload, watch.settle, watch.rescan) == (False, 1.0, 0.5)
+    assert configuration.reload.probation == 0.0
     assert configuration.supervision == RuleLimits(max_restarts=0, blocked_after=1.0)
     assert configuration.strategy == RunSerially(retry=True)
 

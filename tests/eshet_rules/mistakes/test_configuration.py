@@ -86,6 +86,13 @@ MISTAKES = [
         )
         for time in ("1e300", "1" + 400 * "0", "1e9")
     ],
+    (
+        "[reload]\nprobation = -1",
+        2,
+        "reload.probation",
+        "found -1",
+        "a number of seconds 0 or more",
+    ),
     ("[watch]\nrescan = nan", 2, "watch.rescan", "found nan", "a number of seconds"),
     # --- [supervision]
     ("[supervision]\nrestart = 3", 2, "supervision.restart", '"restart"', "max_restarts"),
