@@ -84,8 +84,8 @@ def rollback(
     """Run an earlier version of a module, such as hall@3f2a, until its file changes.
 
     The first digits of a version suffice; `eshet-rules versions hall` lists them. Without a
-    version, it is the one that was live last, apart from the running one and the one of the file.
-    The version of the file ends a roll-back.
+    version, it is the one that was live last, apart from the running one, the one of the file, and
+    those that failed on probation. The version of the file ends a roll-back.
 
     Its state is handed over as when you save a file. The roll-back survives restarts of the
     runner. A helper is a module of its own, and is rolled back on its own.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["show", "versions"]
 
-_HEAD = ("MODULE", "VERSION", "SINCE", "UNTIL", "BYTES")
+_HEAD = ("MODULE", "VERSION", "SINCE", "UNTIL", "BYTES", "FAILED")
 
 _rules_option = click.option(
     "--rules",
@@ -51,7 +51,8 @@ def versions(
 ) -> None:
     """List the versions of a module that were live, or those of all modules.
 
-    For each version: when it became live, and when another one followed. Print one with
+    For each version: when it became live, when another one followed, and whether it failed on
+    probation. Print one with
     `eshet-rules show hall@3f2a`, and run it again with `eshet-rules rollback hall@3f2a`.
     """
     with exit_on_errors():
@@ -93,9 +94,9 @@ def _table(found: Iterable["KeptVersion"]) -> list[str]:
     rows: list[Sequence[str]] = [_HEAD]
     for each in found:
         until = "" if each.until is None else _local(each.until)
-        rows.append(
-            (printable(each.module), each.version, _local(each.since), until, f"{each.size:,}")
-        )
+        failed = "on probation" if each.failed else ""
+        times = _local(each.since), until
+        rows.append((printable(each.module), each.version, *times, f"{each.size:,}", failed))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -110,6 +111,7 @@ def _as_json(kept: "KeptVersion") -> str:
         "since": _utc(kept.since),
         "until": None if kept.until is None else _utc(kept.until),
         "bytes": kept.size,
+        "failed": kept.failed,
     }
     return json.dumps(content)
 

@@ -14,6 +14,7 @@ import contextlib
 import difflib
 import hashlib
 import operator
+import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,10 +60,12 @@ class _Live(msgspec.Struct, frozen=True):
     Args:
         version: the hash of the source.
         since: when it became live.
+        failed: whether a rule of it failed on probation.
     """
 
     version: str
     since: datetime
+    failed: bool = False
 
 
 class _History(msgspec.Struct):
@@ -82,6 +85,7 @@ class KeptVersion:
         since: when it became live, the last time.
         until: when another version followed; None for the last version that was live.
         size: the length of its source in bytes.
+        failed: whether a rule of it failed on probation, the last time that it was live.
     """
 
     module: str
@@ -89,6 +93,7 @@ class KeptVersion:
     since: datetime
     until: datetime | None
     size: int
+    failed: bool = False
 
 
 class VersionStore:
@@ -104,6 +109,8 @@ class VersionStore:
         self.folder: Final = folder
         self._most = most
         self._total = total
+        # Both threads of the runner may change a history at once.
+        self._changing = threading.Lock()
         self._sizes: dict[Path, int] | None = None  # of all sources; None before the first `add`
 
     def add(self, module: str, version: str, data: bytes, now: datetime) -> None:
@@ -120,6 +127,10 @@ class VersionStore:
         Raises:
             OSError: a file can't be written. Nothing that was kept before is lost.
         """
+        with self._changing:
+            self._add(module, version, data, now)
+
+    def _add(self, module: str, version: str, data: bytes, now: datetime) -> None:
         if self._sizes is None:
             self._sizes = dict(self._all_sources())
         place = self._place(module)
@@ -135,12 +146,25 @@ class VersionStore:
             live.append(_Live(version, now))
         kept = list(dict.fromkeys(each.version for each in reversed(live)))[: self._most]
         live = [each for each in live if each.version in kept][-_MOST_ENTRIES:]
-        content = msgspec.json.encode(_History(module, live))
-        write_privately(place / _HISTORY, msgspec.json.format(content))
+        _write_history(place, _History(module, live))
         for old in _sources_in(place):
             if old.stem not in kept:
                 self._drop(old)
         self._drop_oldest()
+
+    def mark_failed(self, module: str, version: str) -> None:
+        """Note that a rule of a version failed on probation; no effect if it is not kept.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        place = self._place(module)
+        with self._changing:
+            live = self._history(place)
+            last = max((n for n, each in enumerate(live) if each.version == version), default=None)
+            if last is not None:
+                live[last] = msgspec.structs.replace(live[last], failed=True)
+                _write_history(place, _History(module, live))
 
     def modules(self) -> list[str]:
         """Return the names of all modules with a kept version, in order."""
@@ -156,7 +180,9 @@ class VersionStore:
             if each.version not in found:
                 with contextlib.suppress(OSError):
                     size = _source(place, each.version).stat().st_size
-                    found[each.version] = KeptVersion(module, each.version, each.since, until, size)
+                    found[each.version] = KeptVersion(
+                        module, each.version, each.since, until, size, each.failed
+                    )
             until = each.since
         return list(found.values())
 
@@ -173,14 +199,18 @@ class VersionStore:
         return found[0]
 
     def find_earlier(self, module: str, others: Iterable[str]) -> KeptVersion:
-        """Return the version that was live last, apart from those with these hashes.
+        """Return the version that was live last and did not fail on probation.
+
+        Args:
+            module: the name of the module.
+            others: the hashes of versions to leave out.
 
         Raises:
             VersionNotFound: there is none.
         """
         versions = self._known(module)
         others = set(others)
-        found = [each for each in versions if each.version not in others]
+        found = [each for each in versions if each.version not in others and not each.failed]
         if not found:
             raise VersionNotFound(
                 module, "", [each.version for each in versions], "there is no earlier version"
@@ -287,6 +317,10 @@ def split_target(target: str) -> tuple[str, str]:
     """Return the module and the first digits of the version of `hall@3f2a`; "" without digits."""
     module, separator, version = target.rpartition("@")
     return (module, version) if separator else (version, "")
+
+
+def _write_history(place: Path, history: _History) -> None:
+    write_privately(place / _HISTORY, msgspec.json.format(msgspec.json.encode(history)))
 
 
 def _source(place: Path, version: str) -> Path:

@@ -75,8 +75,8 @@ class RollingBack:
 
         Args:
             target: the module, with the first digits of the version, as `hall@3f2a`. Without
-                digits, it is the version that was live last, apart from the one that runs and the
-                one of the file.
+                digits, it is the version that was live last, apart from the one that runs, the
+                one of the file, and those that failed on probation.
             write: whether to write the version to the file, which then has changed.
             by: who asks for it.
             why: the reason.
@@ -184,6 +184,10 @@ class RollingBack:
             error = str(NotReloaded(problems))
             emit(self._log, NotTakenBack(module=module, why=why, error=error))
             return
+        if self._store is not None:
+            for name, failed in versions.items():
+                with contextlib.suppress(OSError):  # the version writer has logged it
+                    await self._threads.run(self._store.mark_failed, name, failed)
         for name, version in earlier.items():
             self._log_roll_back(name, version, running[name], "probation", why, level="warning")
 

@@ -50,7 +50,16 @@ def test_those_of_a_module_are_listed_as_json(call):
         "since": "2026-01-01T00:00:00Z",
         "until": "2026-01-02T00:00:00Z",
         "bytes": len(ONE),
+        "failed": False,
     }
+
+
+def test_a_version_that_failed_on_probation_is_marked(call, tmp_path):
+    store = VersionStore(state_folder(tmp_path / "state", tmp_path / "rules") / "versions")
+    store.mark_failed("hall", version_of(TWO))
+    newest, oldest = call("versions", "hall").output.splitlines()[1:]
+    assert newest.endswith("on probation")
+    assert not oldest.endswith("on probation")
 
 
 def test_a_version_is_shown_byte_for_byte(call):

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -142,6 +143,28 @@ def test_the_earlier_version_is_neither_of_the_given_ones(store):
     assert store.find_earlier("hall", [two, three]).version == one
     with pytest.raises(VersionNotFound, match="there is no earlier version"):
         store.find_earlier("hall", [one, two, three])
+
+
+def test_a_version_that_failed_on_probation_is_no_earlier_version_until_it_is_live_again(store):
+    one, two, three = add(store, "hall", b"1", b"2", b"3")
+    store.mark_failed("hall", two)
+    store.mark_failed("hall", "abcd")
+    assert [each.failed for each in store.versions("hall")] == [False, True, False]
+    assert store.find_earlier("hall", [three]).version == one
+    add(store, "hall", b"2", start=3)
+    add(store, "hall", b"3", start=4)
+    assert store.find_earlier("hall", [three]).version == two
+
+
+def test_two_threads_lose_no_change_of_each_other(tmp_path):
+    store = VersionStore(tmp_path, most=100)
+    [first] = add(store, "hall", b"first")
+    with ThreadPoolExecutor() as threads:
+        adding = threads.submit(add, store, "hall", *(str(n).encode() for n in range(50)), start=1)
+        while not adding.done():
+            store.mark_failed("hall", first)
+        versions = adding.result()
+    assert kept(store) == [*reversed(versions), first]
 
 
 def test_a_folder_that_can_not_be_written_is_an_error_and_nothing_is_lost(tmp_path):
