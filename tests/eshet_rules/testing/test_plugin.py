@@ -150,7 +150,7 @@ def test_a_failure_shows_what_has_happened(tmp_path: Path) -> None:
     assert "ERROR tests/test_hall.py::test_error - " in said
     assert "hall.divides rule failed: doing=callback of /divide" in said
     assert "test_error_of_an_example(" in said
-    assert said.count("hall.divides gets event /divide = 0") == 2  # the example, and test_error
+    assert said.count("hall.divides gets event /divide = 0") >= 2  # the example, and test_error
 
 
 def test_another_fixture_of_this_name_is_left_alone(tmp_path: Path) -> None:
