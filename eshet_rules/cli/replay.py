@@ -5,7 +5,7 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -24,6 +24,9 @@ from eshet_rules.cli.time_option import MOMENT
 from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
 __all__ = ["print_differences", "replay"]
+
+_WARM_UP: Final = timedelta(days=1)
+"""For this time before, rules run to get into their state."""
 
 if TYPE_CHECKING:
     from eshet_rules.replay.comparison import Difference
@@ -77,7 +80,8 @@ def replay(
 
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
 
-    With --diff, the exit code is 1 if there is a difference.
+    With --diff, the exit code is 1 if there is a difference. It is 2 if a module could not be set
+    up.
     """
     from eshet_rules.audit.archive import closed_files
     from eshet_rules.audit.trail import open_file
@@ -96,22 +100,33 @@ def replay(
         file = open_file(audit or place_of_trail(folder, state_dir, config))
         if not file.exists() and not closed_files(file):
             raise NoTrail(file)
-        recording = read_recording(file, since, until)
+        recording = read_recording(file, since, until, _WARM_UP)
         present = stack.enter_context(rules_at(folder, other)) if other else folder
         replayed = run(present, recording)
         for problem in (*recording.lacking, *replayed.errors):
             click.echo(f"eshet-rules: {problem}", err=True)
-        if not diff:
-            _print_outputs(replayed.outputs, recording, as_json)
-            return
         before = run(folder, recording).outputs if other else recording.outputs
-        differences = compare(before, replayed.outputs)
-        print_differences(differences, recording.start.astimezone(), as_json)
-    sys.exit(1 if differences else 0)
+        left_out = set(replayed.broken)
+        ours, theirs = (
+            [each for each in outputs if each.rule.rpartition(".")[0] not in left_out]
+            for outputs in (before, replayed.outputs)
+        )
+        differences = []
+        if diff:
+            differences = compare(ours, theirs, since=recording.compared_from)
+            print_differences(differences, recording.start.astimezone(), as_json)
+        else:
+            _print_outputs(theirs, recording, as_json)
+        if left_out:
+            names = ", ".join(sorted(left_out))
+            click.echo(f"eshet-rules: could not be set up, and is left out: {names}", err=True)
+    sys.exit(2 if left_out else 1 if differences else 0)
 
 
 def _print_outputs(outputs: "list[Output]", recording: "Recording", as_json: bool) -> None:
     for each in outputs:
+        if each.at < recording.compared_from:
+            continue
         moment = recording.start + timedelta(seconds=each.at)
         if as_json:
             click.echo(json.dumps(_as_json(each, moment), default=repr))

@@ -14,10 +14,10 @@ from eshet_rules.replay.recording import Output
 
 __all__ = ["SAME_WITHIN", "Difference", "compare", "describe"]
 
-SAME_WITHIN: Final = 0.1
+SAME_WITHIN: Final = 0.5
 """Default for the difference of times that does not count, in seconds.
 
-Timers of a real loop are late by a millisecond, which adds up in a rule that waits again and again.
+Timers of a real loop are late by milliseconds, which add up in a rule that waits again and again.
 """
 
 _VERBS: Final = {"state": "is", "set": "set to", "call": "called with", "emit": "emitted with"}
@@ -70,7 +70,11 @@ class Difference:
 
 
 def compare(
-    first: Sequence[Output], second: Sequence[Output], within: float = SAME_WITHIN
+    first: Sequence[Output],
+    second: Sequence[Output],
+    within: float = SAME_WITHIN,
+    *,
+    since: float = 0.0,
 ) -> list[Difference]:
     """Return the differences between two lists of outputs, in the order of their times.
 
@@ -80,12 +84,14 @@ def compare(
         first: the outputs of one version.
         second: those of the other.
         within: outputs whose times differ by at most this, in seconds, are at the same instant.
+        since: differences before this time are left out.
     """
     differences: list[Difference] = []
     ours, theirs = _by_place(first), _by_place(second)
     for place in ours.keys() | theirs.keys():
         differences += _compare_place(ours.get(place, []), theirs.get(place, []), within)
-    return sorted(differences, key=lambda each: (each.output.at, each.output.path, each.kind))
+    late = (each for each in differences if each.output.at >= since)
+    return sorted(late, key=lambda each: (each.output.at, each.output.path, each.kind))
 
 
 def describe(differences: Sequence[Difference], start: datetime) -> Iterator[str]:

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,8 +89,9 @@ class Recording:
     """A part of a trail.
 
     Args:
-        start: its beginning.
+        start: its beginning, from which on rules run.
         end: its end.
+        compared_from: seconds from the beginning in which rules only get into their state.
         inputs: those from outside, in order.
         outputs: of rules, in order, without skipped ones.
         answers: the answers to sets and calls by their kind and path, in order.
@@ -101,6 +102,7 @@ class Recording:
 
     start: datetime
     end: datetime
+    compared_from: float = 0.0
     inputs: list[Input] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
     answers: dict[tuple[str, str], list[Answer]] = field(default_factory=dict)
@@ -114,7 +116,9 @@ class Recording:
         return (self.end - self.start).total_seconds()
 
 
-def read_recording(file: Path, start: datetime, end: datetime) -> Recording:
+def read_recording(
+    file: Path, start: datetime, end: datetime, warm_up: timedelta = timedelta()
+) -> Recording:
     """Read a part of a trail.
 
     The records before it are read as well, for the values of states at its beginning. The recording
@@ -125,7 +129,10 @@ def read_recording(file: Path, start: datetime, end: datetime) -> Recording:
         file: the open file of the trail; see `eshet_rules.audit.trail.open_file`.
         start: the beginning.
         end: the end, exclusive.
+        warm_up: how much of the time before `start` rules run to get into their state, if the
+            runner ran then.
     """
+    wanted_from, start = start, start - warm_up
     recording = Recording(start, end)
     damages: list[Damage] = []
     reader = Reader(file, Filter(until=stamp_of(end)), damages.append)
@@ -138,7 +145,13 @@ def read_recording(file: Path, start: datetime, end: datetime) -> Recording:
                 wanted.append(record)
         elif event == "input.received" and record["kind"] == "state":
             recording.first[record["path"]] = _value(record)
-    _Reading(recording, _last_run(recording, wanted)).read()
+    if wanted and not any(each["event"] == "runner.started" for each in wanted):
+        # Without records before that, there is nothing to warm up with.
+        recording.start = max(start, datetime.fromisoformat(wanted[0]["time"]))
+        recording.start = min(recording.start, wanted_from)
+    last = _last_run(recording, wanted)
+    recording.compared_from = max(0.0, (wanted_from - recording.start).total_seconds())
+    _Reading(recording, last).read()
     recording.lacking += [f"{each.file}: {each.problem}" for each in damages]
     return recording
 

@@ -33,11 +33,13 @@ class Replayed:
     Args:
         outputs: in order.
         errors: of rules, as text.
+        broken: the modules that can't be set up.
     """
 
-    def __init__(self, outputs: list[Output], errors: list[str]) -> None:
+    def __init__(self, outputs: list[Output], errors: list[str], broken: list[str]) -> None:
         self.outputs: Final = outputs
         self.errors: Final = errors
+        self.broken: Final = broken
 
 
 def replay(folder: Path, recording: Recording) -> Replayed:
@@ -73,8 +75,8 @@ def _silence() -> Iterator[None]:
 def _replay(folder: Path, recording: Recording) -> Replayed:
     owned = _paths_of_rules(folder, recording)
     with House([folder], recording.start, zone=None, keeps_inputs=False) as house:
-        house.run(_Feeding(house, recording, owned).run(folder))
-        return Replayed(_outputs_of(house), list(_rule_errors(house)))
+        broken = house.run(_Feeding(house, recording, owned).run(folder))
+        return Replayed(_outputs_of(house), list(_rule_errors(house)), broken)
 
 
 def _paths_of_rules(folder: Path, recording: Recording) -> set[str]:
@@ -100,18 +102,23 @@ class _Feeding:
         self._states: dict[str, RecordedState] = {}
         self._sending: set[asyncio.Future[Any]] = set()
 
-    async def run(self, folder: Path) -> None:
-        """Provide the nodes of the recording, set up the rules, and feed the inputs."""
+    async def run(self, folder: Path) -> list[str]:
+        """Set up the rules among the nodes of the recording, and feed the inputs.
+
+        Returns:
+            The modules that can't be set up.
+        """
         with self._house.unreported.active():
             await self._provide()
         called = [path for kind, path in self._recording.answers if kind == "call"]
-        await self._house.load_all(folder, called)
+        broken = await self._house.load_all(folder, called)
         loop = self._house.loop
         for given in self._recording.inputs:
             if given.at > loop.time():
                 await loop.advance(given.at - loop.time())
             self._feed(given)
         await loop.advance(max(0.0, self._recording.seconds - loop.time()))
+        return broken
 
     async def _provide(self) -> None:
         recording, client = self._recording, self._house.client

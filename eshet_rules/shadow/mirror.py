@@ -14,7 +14,7 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.bridges.server_nodes import connections, list_nodes
-from eshet.client import Client
+from eshet.client import Client, Subscription
 from eshet.exceptions import Disconnected, EshetError, PathTaken
 from eshet.unknown import Unknown
 from eshet_rules.audit.records import ShadowIncomplete, emit
@@ -58,11 +58,13 @@ class Mirror:
         self._outdated = asyncio.Event()
         self._includes_rules = False
         self._copied: dict[str, str] = {}  # the kinds of nodes, by path
+        self._listened: dict[str, Subscription] = {}  # to events without an owner, by path
         self._sending: set[asyncio.Future[Any]] = set()
 
     async def run(self) -> None:
         """Copy nodes until this is cancelled, also after outages of the server."""
-        await self._house.event_listen_cb("/meta/changed", lambda _: self._outdated.set())
+        for client in (self._house, self._shadow):
+            await client.event_listen_cb("/meta/changed", lambda _: self._outdated.set())
         following = asyncio.create_task(self._follow_connections())
         loop = asyncio.get_running_loop()
         loop.call_later(_RULES_AFTER, self._include_rules)
@@ -103,6 +105,20 @@ class Mirror:
         for path, kind in found.items():
             if path not in self._copied:
                 await self._add(path, kind)
+        await self._follow_listened()
+
+    async def _follow_listened(self) -> None:
+        """Pass on events that rules listen to, and that nobody has registered."""
+        listened = {
+            path
+            async for path, kind, owner in list_nodes(self._shadow)
+            if kind == "event" and owner is None and not path.startswith(_LEFT_OUT)
+        }
+        for path in self._listened.keys() - listened:
+            self._listened.pop(path).dispose()
+        for path in sorted(listened - self._listened.keys()):
+            emit = functools.partial(self._shadow.event_emit, path)
+            self._listened[path] = await self._house.event_listen_cb(path, self._later(emit))
 
     def _is_wanted(self, owner: object) -> bool:
         if owner is None:
@@ -145,6 +161,8 @@ class Mirror:
 
     async def _add_event(self, path: str) -> None:
         emit = await self._shadow.event_register(path)
+        if path in self._listened:
+            self._listened.pop(path).dispose()
         await self._house.event_listen_cb(path, self._later(emit))
 
     async def _add_action(self, path: str) -> None:

@@ -105,6 +105,14 @@ class Happenings(Recorder):
         """Return the arguments of all calls of an action by rules."""
         return [record.value for _, record in self.outputs(ActionCalled, path)]
 
+    def called(self, folder: str) -> Iterator[tuple[str, list[Any]]]:
+        """Iterate over the paths below a folder, and the arguments, of calls that succeeded."""
+        for each in self.all:
+            record = each.record
+            is_below = isinstance(record, ActionCalled) and record.path.startswith(folder)
+            if is_below and record.outcome == "done":
+                yield record.path, record.value
+
     def emitted(self, path: str) -> list[Any]:
         """Return the payloads of all emissions of an event."""
         return [record.value for _, record in self.outputs(EventEmitted, path)]

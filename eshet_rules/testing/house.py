@@ -12,7 +12,6 @@ supervised, reloaded with their state, and observed; `timeline` tells what has h
 
 import asyncio
 import contextlib
-import functools
 import io
 import os
 import re
@@ -52,7 +51,8 @@ __all__ = ["House", "NotSetUp", "Notification"]
 
 _T = TypeVar("_T")
 
-_NOTIFY: Final = re.compile(r"/notify/\w+")
+_NOTIFY_FOLDER: Final = "/notify/"
+_NOTIFY: Final = re.compile(rf"{_NOTIFY_FOLDER}\w+")
 
 
 class NotSetUp(RulesError):
@@ -111,8 +111,6 @@ class House:
         self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(start))
         self.errors: Final[list[str]] = []
         """The errors of rules so far. A test fails at its end unless it has cleared this list."""
-        self.notifications: Final[list[Notification]] = []
-        """The notifications that rules have sent by `/notify/NAME`."""
         self._local_zone = zone
         self._zone: tzinfo | None = None if zone is None else ZoneInfo(zone)
         self._exits = contextlib.ExitStack()
@@ -240,8 +238,8 @@ class House:
             await self._provide_notifiers(modules.texts())
         await self._set_up(", ".join(map(str, files)), self._update)
 
-    async def load_all(self, folder: Path, provided: Iterable[str] = ()) -> None:
-        """Load all modules of a rules folder; those that can't be set up only add to `errors`.
+    async def load_all(self, folder: Path, provided: Iterable[str] = ()) -> list[str]:
+        """Load all modules of a rules folder, and return those that can't be set up.
 
         Args:
             folder: the rules folder.
@@ -257,20 +255,22 @@ class House:
         await self._register()
         await self._finish(modules.update())
         await self.settle()
+        return modules.broken()
 
-    async def reload(self, file: str | Path, source: str | None = None) -> None:
+    async def reload(self, file: str | Path, source: str | Path | None = None) -> None:
         """Reload a module as the runner does when its file is saved: its rules keep their state.
 
         Args:
             file: see `load`.
-            source: the new text of the file, which is not written; by default the present content.
+            source: the new text of the file, or a file with it; the file is not written. By default
+                its present content.
 
         Raises:
             NotSetUp: the new version can't be used; the old one is still running.
         """
         __tracebackhide__ = True
         modules, name = self._find(file)
-        modules.choose(name, {}, source)
+        modules.choose(name, {}, _text_of(source))
         modules.renew(name)
         await self._provide_notifiers(modules.texts())
         await self._set_up(str(file), self._update)
@@ -369,11 +369,7 @@ class House:
         """Register the actions of notifications that the source of rules names."""
         for path in {match[0] for text in texts for match in _NOTIFY.finditer(text)}:
             if path not in self._provided:
-                name = path.rpartition("/")[2]
-                self.action(path, functools.partial(self._on_notification, name))
-
-    def _on_notification(self, name: str, *given: Any) -> None:
-        self.notifications.append(Notification(name, *given))
+                self.action(path)
 
     # --- devices and people -------------------------------------------------------------------
 
@@ -395,6 +391,7 @@ class House:
             fails: how many of the first sets fail.
             delay: seconds until a set is answered, and shown.
         """
+        self._check_new(path)
         device = Device(
             path, initial, self._settle_again, settable=settable, fails=fails, delay=delay
         )
@@ -413,10 +410,15 @@ class House:
             fails: how many of the first calls fail.
             delay: seconds until a call is answered.
         """
+        self._check_new(path)
         action = SimulatedAction(path, answer, fails=fails, delay=delay)
         self._to_register.append(action)
         self._provided.add(path)
         return action
+
+    def _check_new(self, path: str) -> None:
+        if path in self._provided:
+            raise ValueError(f"{path} is provided already: use the device or action of that call")
 
     async def emit(self, path: str, payload: object = None) -> None:
         """Emit an event, as a button or a motion sensor does; it is registered if necessary."""
@@ -479,6 +481,15 @@ class House:
         return self.happenings.emitted(path)
 
     @property
+    def notifications(self) -> list[Notification]:
+        """The notifications that rules have sent by `/notify/NAME`, without failed ones."""
+        return [
+            Notification(path.removeprefix(_NOTIFY_FOLDER), *arguments)
+            for path, arguments in self.happenings.called(_NOTIFY_FOLDER)
+            if 1 <= len(arguments) <= 3
+        ]
+
+    @property
     def messages(self) -> list[Any]:
         """The texts of all notifications, in order."""
         return [each.message for each in self.notifications]
@@ -515,6 +526,10 @@ class _DeviceObserver(RecordingObserver):
     ) -> Cause | None:
         """See `ClientObserver`."""
         return self.cause_of_output(kind, path, value, target)
+
+
+def _text_of(source: str | Path | None) -> str | None:
+    return source.read_text() if isinstance(source, Path) else source
 
 
 def _ignore(error: BaseException, doing: str) -> None:

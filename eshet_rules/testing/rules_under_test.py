@@ -93,6 +93,12 @@ class ModulesUnderTest:
         found = discover(self.folder).items()
         self._chosen |= {name for name, source in found if not source.is_helper}
 
+    def broken(self) -> list[str]:
+        """Return the names of modules that can't be imported, or of which a rule has failed."""
+        instances = self._reloader.instances.items()
+        failed = {name for name, instance in instances if instance.failed_rules}
+        return sorted(failed | self._reloader.broken.keys())
+
     def paths(self) -> Iterator[str]:
         """Iterate over the paths that the rules have registered."""
         for instance in self._reloader.instances.values():

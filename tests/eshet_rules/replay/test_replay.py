@@ -5,13 +5,14 @@ import io
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from eshet import Unknown
 from eshet_rules.replay.comparison import compare, describe
-from eshet_rules.replay.recording import Input
+from eshet_rules.replay.recording import Input, read_recording
 from eshet_rules.replay.replaying import replay
 
 HALL = """
@@ -228,3 +229,22 @@ def test_the_sample_house_has_the_same_outputs(recorder):
     replayed = replay(recorder.folder, recording)
     assert compare(recording.outputs, replayed.outputs, within=0.001) == []
     assert len(replayed.outputs) > 1000
+
+
+def test_a_part_of_a_run_is_compared_with_the_state_of_before(recorder, evening_recording):
+    """The window of the light has motions from before the compared time."""
+    end = evening_recording.end
+    for minutes in range(5, 60, 5):
+        start = evening_recording.start + timedelta(minutes=minutes)
+        recording = read_recording(recorder.trail, start, end, timedelta(days=1))
+        replayed = replay(recorder.folder, recording)
+        since = recording.compared_from
+        assert since == pytest.approx(60 * minutes, abs=1)
+        assert compare(recording.outputs, replayed.outputs, 0.001, since=since) == []
+
+
+def test_a_module_that_can_not_be_set_up_is_named(recorder, evening_recording):
+    recorder.write("heating", "import nothing_of_this_name\n")
+    assert replay(recorder.folder, evening_recording).broken == ["heating"]
+    recorder.write("heating", HEATING.replace("now.hour", "now.our"))
+    assert replay(recorder.folder, evening_recording).broken == ["heating"]

@@ -96,6 +96,19 @@ async def test_nodes_of_rules_come_after_those_of_the_rules_beside_it(both: Both
     assert await both.rule.get("/of_both") == "in the shadow"
 
 
+async def test_an_event_that_nobody_has_registered_comes_through_once(both: Both) -> None:
+    events: list[Any] = []
+    await both.rule.event_listen_cb("/bell", events.append)
+    await both.rules.event_listen_cb("/bell", print)  # as the same rule of the house does
+    await both.advance(1)
+    await both.device.event_emit("/bell", 1)
+    await both.device.event_register("/bell")
+    await both.advance(1)
+    await both.device.event_emit("/bell", 2)
+    await both.advance(1)
+    assert events == [1, 2]
+
+
 async def test_states_are_unknown_while_the_owner_is_away(both: Both) -> None:
     values: list[Any] = []
     await both.rule.state_observe("/lamp", values.append)

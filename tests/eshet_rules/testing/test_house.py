@@ -352,3 +352,27 @@ def test_the_local_time_zone_is_restored():
         home.at("2026-06-01 12:00", tz="Asia/Tokyo")
         assert time.tzname[0] == "JST"
     assert time.tzname == before
+
+
+@in_house
+async def test_a_path_is_provided_once(home):
+    home.device("/lamp", False)
+    with pytest.raises(ValueError, match="/lamp is provided already"):
+        home.action("/lamp")
+
+
+@in_house
+async def test_a_notification_that_arrives_at_the_second_attempt(home):
+    phone = home.action("/notify/phone", fails=1)
+
+    @rule
+    async def done():
+        ended = await yarp.event_listen("/machine/done")
+        await yarp.action_call("/notify/phone", ended, strategy=RunSerially(retry=True))
+
+    await home.rule(done)
+    await home.emit("/machine/done", "ready")
+    await home.advance(10)
+    assert phone.calls == [["ready"], ["ready"]]
+    assert home.messages == ["ready"]
+    home.errors.clear()
