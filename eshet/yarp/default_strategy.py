@@ -23,7 +23,13 @@ class DefaultStrategy:
 
 
 def choose_strategy(chosen: TaskStrategy) -> TaskStrategy:
-    """Return the strategy passed to a wrapper, or else that of the current scope."""
+    """Return the strategy passed to a wrapper, or else that of the current scope.
+
+    Raises:
+        TypeError: it is not a strategy.
+    """
+    if not isinstance(chosen, TaskStrategy):
+        raise TypeError(f"strategy={chosen!r} is not a strategy: write strategy=RunSerially()")
     if chosen is not DEFAULT_STRATEGY:
         return chosen
     scope = current_scope()

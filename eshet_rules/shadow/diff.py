@@ -1,5 +1,6 @@
 """The outputs of a shadow runner beside those of the real one, in the time when both ran."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -35,20 +36,30 @@ def compare_runners(
     recordings = [read_recording(file, start, end) for file in (real, shadow)]
     begin = max(each.start for each in recordings)
     last = min(each.end for each in recordings)
-    first, second = (_within(each, begin, last) for each in recordings)
+    modules = [{_module_of(output) for output in each.outputs} for each in recordings]
+    shared = modules[0] & modules[1]
+    first, second = (_within(each, begin, last, shared) for each in recordings)
     lacking = [
         f"{name}: {each}"
         for name, recording in zip(("runner", "shadow"), recordings, strict=True)
         for each in recording.lacking
     ]
+    if alone := sorted(modules[0] ^ modules[1]):
+        lacking.append(f"only one of both runners has outputs of {', '.join(alone)}")
     return compare(first, second, SAME_WITHIN), begin, lacking
 
 
-def _within(recording: Recording, begin: datetime, last: datetime) -> list[Output]:
+def _within(
+    recording: Recording, begin: datetime, last: datetime, modules: Collection[str]
+) -> list[Output]:
     shift = (begin - recording.start).total_seconds()
     length = (last - begin).total_seconds()
     return [
         replace(each, at=each.at - shift)
         for each in recording.outputs
-        if _SETTLES_IN <= each.at - shift < length - SAME_WITHIN
+        if _SETTLES_IN <= each.at - shift < length - SAME_WITHIN and _module_of(each) in modules
     ]
+
+
+def _module_of(output: Output) -> str:
+    return output.rule.rpartition(".")[0]

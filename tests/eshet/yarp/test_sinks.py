@@ -410,3 +410,8 @@ async def test_a_wrapper_waits_for_the_connection(advance: Advance) -> None:
     assert (await observing).value is Unknown
     await late.close()
     await server.close()
+
+
+async def test_a_text_is_not_a_strategy():
+    with pytest.raises(TypeError, match=r"'serially' is not a strategy: write .*RunSerially\(\)"):
+        await yarp.action_call("/a", yarp.Value(1), strategy="serially")
