@@ -151,7 +151,8 @@ class Watchdog:
         self._crash = crash
         self._beat_handle: asyncio.TimerHandle | None = None
         self._step: FrameType | None = None  # the step at the last alarm
-        self._since = 0.0  # when that step was first seen
+        self._since = 0.0  # when that step began, with a call of C in which no alarm came
+        self._seen_since = 0.0  # when that step was first seen
         self._logged_since: float | None = None  # since when the step blocks that was logged
         self._interrupted: SupervisedRule | None = None
         self._clocks = _Clocks()
@@ -220,11 +221,13 @@ class Watchdog:
         self._threads.sample()
         step, now = _step_of(frame), time.monotonic()
         overdue = self._clocks.overdue()
-        self._since += self._note_stop()
+        stopped = self._note_stop()
+        self._since += stopped
+        self._seen_since += stopped
         self._clocks.expect(SAMPLE)
         is_new = step is not self._step
         if is_new:
-            self._step, self._since = step, now - overdue
+            self._step, self._since, self._seen_since = step, now - overdue, now
             self._clocks.begin_step(overdue)
         if step is None or (is_new and not overdue):
             return
@@ -249,7 +252,9 @@ class Watchdog:
                 self._crash.arm(max(limits.end_after - blocked, SAMPLE))
             with contextlib.suppress(RuntimeError):  # the rule itself is in a call of `print`
                 self._log_blocking(RuleBlocksLoop, place, blocked)
-        if blocked >= limits.interrupt_after and not is_new:  # a new step means the old has ended
+        # A new step means the old has ended. A call of C that began this one has ended as well: the
+        # time in which the rule may be interrupted begins after it.
+        if min(blocked, now - self._seen_since) >= limits.interrupt_after and not is_new:
             if place.frame is None:  # the rule has returned, and its changes don't come to rest
                 signal.setitimer(signal.ITIMER_REAL, SAMPLE, SAMPLE)
                 if thread_local.transactions.cut():
