@@ -18,8 +18,13 @@ __all__ = ["Correlator", "Echo", "Place"]
 Place = tuple[str, bytes]
 """The kind of input that an output becomes, and its path."""
 
-_FIRST_OF_NUMBERS: Final = frozenset((*range(0x80), *range(0xCA, 0xD4), *range(0xE0, 0x100)))
-"""The first bytes of packed numbers (MessagePack specification, "Formats")."""
+_FIRST_OF_MAPS: Final = 0x80
+_FIRST_OF_NIL: Final = 0xC0
+_FIRST_OF_NUMBERS: Final = frozenset((*range(0xCA, 0xD4), *range(0xE0, 0x100)))
+"""The first bytes of packed numbers that are not small integers.
+
+See the MessagePack specification, "Formats".
+"""
 
 _number_of: Final = operator.attrgetter("number")
 
@@ -124,6 +129,7 @@ def _comparable(value: bytes) -> int:
 
     Whoever sets 21 reads 21.0 from an owner with decimals.
     """
-    if value and value[0] in _FIRST_OF_NUMBERS:
-        return hash(codec.unpack(value))
-    return hash(value)
+    first = value[0] if value else _FIRST_OF_NIL
+    if first < _FIRST_OF_MAPS:
+        return first  # a small integer, which is its own hash
+    return hash(codec.unpack(value)) if first in _FIRST_OF_NUMBERS else hash(value)
