@@ -25,15 +25,14 @@ class _Obedient:
 
     def __init__(self, path: str, fails: int, delay: float) -> None:
         self.path = path
-        self.fails = fails
+        self.fails: int = fails
         """How many of the next requests fail."""
-        self.delay = delay
+        self.delay: float = delay
         """Seconds until a request is answered."""
-        self.is_offline: bool = False
-        """Whether each request fails."""
+        self._is_offline = False
 
     async def _obey(self) -> None:
-        if self.is_offline:
+        if self._is_offline:
             raise DeviceFailure(f"{self.path} is offline")
         if self.delay:
             await asyncio.sleep(self.delay)
@@ -81,13 +80,13 @@ class Device(_Obedient):
 
     async def offline(self) -> None:
         """Become unknown, and fail each request until `online` is called."""
-        self.is_offline = True
+        self._is_offline = True
         await self._show()
         await self._settle()
 
     async def online(self) -> None:
         """Show the last value again, and obey again."""
-        self.is_offline = False
+        self._is_offline = False
         await self._show()
         await self._settle()
 
@@ -100,7 +99,7 @@ class Device(_Obedient):
     async def _show(self) -> None:
         if self._client is None:
             return  # it shows its value when it is registered, which is soon
-        if self.is_offline or self.value is Unknown:
+        if self._is_offline or self.value is Unknown:
             await self._client.state_unknown(self.path)
         else:
             await self._client.state_changed(self.path, self.value)

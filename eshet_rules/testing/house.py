@@ -65,7 +65,7 @@ class NotSetUp(RulesError):
 
     def __init__(self, what: str, errors: Sequence[str]) -> None:
         self.what = what
-        self.errors = list(errors)
+        self.errors: Final = list(errors)
         super().__init__("\n".join([f"{what} could not be set up:", *self.errors]))
 
 
@@ -129,7 +129,7 @@ class House:
             self._exits.enter_context(_local_zone(self._local_zone))
         self._exits.enter_context(self._runner)
         self.loop: VirtualLoop = self._runner.get_loop()  # type: ignore[assignment]
-        self.happenings = Happenings(self.loop.time, self.loop.wall_time)
+        self.happenings: Happenings = Happenings(self.loop.time, self.loop.wall_time)
         self.run(self._begin())
         self._exits.callback(lambda: self.run(self._end()))
         return self
@@ -151,8 +151,8 @@ class House:
         self._log = make_logger(io.StringIO(), recorder=self.happenings)
         observer = RecordingObserver if self._keeps_inputs else _OutputObserver
         self._observer = observer(self.happenings)
-        self.server = Server()
-        self.client = Client(server=self.server, client_id="test/")
+        self.server: Server = Server()
+        self.client: Client = Client(server=self.server, client_id="test/")
         self.client.attach(_DeviceObserver(self.happenings, self._observer))
         await self.client.wait_for_connection()
         self._functions = FunctionsUnderTest(self._make_client, self._log)
