@@ -1,9 +1,9 @@
 """Checks a rules folder before it runs, for `eshet-rules check`.
 
-finding     what is reported: a place, a severity, a code, a text with the remedy
+finding     a finding: a place, a severity, a code, a text with the remedy
 source      findings from the source of the files alone
 deadline    interrupts code that blocks or waits in real time, so that the check ends
-stand_ins   stands in for what only the house provides
+stand_ins   stands in for nodes that only the house provides
 loading     loads the rules beside the house: in virtual time, on a server of their own
 records     findings from the log of the loaded rules
 graph       findings from the graph of their Values

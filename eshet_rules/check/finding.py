@@ -15,7 +15,7 @@ class Severity(enum.StrEnum):
     """How bad a finding is."""
 
     ERROR = "error"
-    """A rule can't run, or does not do what is written."""
+    """A rule can't run, or does not work as it is written."""
     WARNING = "warning"
     """Probably a mistake."""
     NOTE = "note"
@@ -59,8 +59,8 @@ class Finding:
         code: its kind, one of `CODES`.
         file: the file.
         line: the line, from 1; 0 if it has none.
-        problem: what is wrong.
-        remedy: what to do; may be empty.
+        problem: the mistake.
+        remedy: the correction; may be empty.
         rule: the full name of the rule, such as `hall.light`; None if it is not known.
     """
 

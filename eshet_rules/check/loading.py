@@ -88,7 +88,7 @@ class Loaded:
         places: the lines in which rules name paths, by rule and path, in their order.
         reports: a report on each rule.
         sinks: the sinks of all rules.
-        feedbacks: rule and path of each sink that sets what it follows.
+        feedbacks: rule and path of each sink that sets the path that it follows.
         provided: the paths that the rules provide.
         failed: the full names of the rules whose set-up has failed.
         stood_in: the rules for which a path was provided here instead of by the house, each with
@@ -263,7 +263,7 @@ class _Loading:
         if self._advancing is not None:
             self._loop.call_soon_threadsafe(self._advancing.cancel)
 
-    # --- what is seen -----------------------------------------------------------------------------
+    # --- observations -----------------------------------------------------------------------------
 
     def _note_path(self, rule: str, path: str) -> None:
         """Note the line of a rule that names a path: the nearest one on the stack."""
@@ -348,7 +348,7 @@ async def _provided(server: Server) -> set[str]:
 
 @contextlib.contextmanager
 def _captured(log: Any) -> Iterator[None]:
-    """Log what rules print and what they log, and warnings of Python, instead of showing them."""
+    """Record the output and the log of rules, and warnings of Python, instead of showing them."""
     with (
         receiving_stdlib_logs(log, module_of_file),
         receiving_prints(log),

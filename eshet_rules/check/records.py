@@ -27,7 +27,7 @@ _CERTAIN: Final = re.compile(r"^(NameError|ReactiveTypeError|RuleMisuse|MissingP
 
 
 def find_in_records(loaded: Loaded, files: Collection[Path]) -> Iterator[Finding]:
-    """Find what the log says of the rules.
+    """Find the mistakes that the log reports.
 
     Args:
         loaded: the loaded rules.
@@ -178,7 +178,7 @@ def _place_in(record: Mapping[str, Any], files: Collection[Path]) -> Place | Non
 
 
 def _warning(text: str, files: Collection[Path], rule: str | None) -> Iterator[Finding]:
-    """Find what the library warns of, such as a text that is made of a Value."""
+    """Find the mistakes of which the library warns, such as a text that is made of a Value."""
     places = list(_PLACE.finditer(text))
     if not places:
         return

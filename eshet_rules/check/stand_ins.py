@@ -1,4 +1,4 @@
-"""Stands in for what only the house provides, so that set-ups that call it can be checked.
+"""Stands in for nodes that only the house provides, so that set-ups calling them can be checked.
 
 A set-up may call an action, or set or read a state, of a device. Here nothing provides that, so the
 set-up fails. Then the path is provided, without a value and with None as each answer, and the rule
@@ -40,7 +40,7 @@ class StandIns:
         self._given_back: set[str] = set()
 
     async def provide(self, records: Iterable[Mapping[str, Any]]) -> set[str]:
-        """Provide what rules have missed, and give back what a rule wants to provide itself.
+        """Provide the nodes that rules have missed, and give back those that a rule provides itself.
 
         Args:
             records: the new messages of the log.

@@ -1,7 +1,7 @@
 """Finds code in rule files that is valid Python, but a mistake, from the source alone.
 
-mistake     what is reported: a code, a line, and a text with the remedy
-names       what the names of a file mean: functions of `yarp`, Values, Events
+mistake     a mistake: a code, a line, and a text with the remedy
+names       the meanings of the names of a file: functions of `yarp`, Values, Events
 walking     walks through the statements of a function, with the names that are valid there
 values      mistakes with Values: set, formatted, decided upon, changed in place, kept, unused
 awaiting    mistakes with coroutines: never awaited, or passed to a function that does not await

@@ -125,7 +125,7 @@ def async_callbacks(part: Part) -> Iterator[Mistake]:
 
 
 def _caller(call: ast.Call, part: Part) -> str | None:
-    """Return a text about what calls the arguments of a call without awaiting them."""
+    """Return a text about the code that calls the arguments of a call without awaiting them."""
     name = part.names.imports.yarp(call.func)
     if name is not None:
         return f"`yarp.{name}` uses its result at once" if name in _COMPUTING else None

@@ -35,8 +35,8 @@ class Mistake(NamedTuple):
     Args:
         line: the line, from 1.
         code: its kind.
-        problem: what is wrong.
-        remedy: what to write instead.
+        problem: the mistake.
+        remedy: the correction.
     """
 
     line: int

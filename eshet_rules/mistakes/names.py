@@ -68,7 +68,7 @@ class Kind(enum.Enum):
 
     @property
     def is_value(self) -> bool:
-        """Whether it is probably a Value: what is derived may be an Event."""
+        """Whether it is probably a Value: a derived node may be an Event."""
         return self in (Kind.OBSERVED, Kind.DERIVED, Kind.SOURCE)
 
 
@@ -87,7 +87,7 @@ _CALLED: Final = {
 
 
 class Imports:
-    """The names under which a file has imported what rules use.
+    """The names under which a file has imported the names that rules use.
 
     Args:
         tree: the file.
@@ -289,7 +289,7 @@ class Names:
 
 
 def nested(*nodes: ast.AST) -> Iterator[ast.AST]:
-    """Iterate over nodes and everything in them, in order, except what is in other functions.
+    """Iterate over nodes and their parts, in order, without those of other functions.
 
     A function in them is included, without its parameters and its body; so is a class.
     """

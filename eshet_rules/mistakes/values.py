@@ -80,7 +80,7 @@ def decisions_once(part: Part) -> Iterator[Mistake]:
                 if all(map(_only_reports, [*body, *other])):
                     continue
                 if any(map(_sets_a_value, body)):
-                    continue  # it corrects what was kept
+                    continue  # it corrects the kept value
             case ast.IfExp(test=test):
                 if _is_reported(node, part.parents):
                     continue
@@ -242,7 +242,7 @@ def _formatted(node: ast.AST, part: Part) -> Iterator[ast.expr]:
 def dead_nodes(part: Part) -> Iterator[Mistake]:
     """Find Values and Events that follow others, while nothing uses them."""
     if part.function is None or isinstance(part.function, ast.Lambda):
-        return  # other modules may use what a module makes
+        return  # other modules may use the nodes of a module
     everything = part.all_nodes
     used = {
         node.id

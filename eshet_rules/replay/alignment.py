@@ -40,7 +40,7 @@ def merged(sequences: Sequence[Sequence[Received]]) -> list[Received]:
 
 def _merge(longer: Sequence[Received], shorter: Sequence[Received]) -> list[Received]:
     result: list[Received] = []
-    at = 0  # what precedes it in `longer` is in the result already
+    at = 0  # the records before it in `longer` are in the result already
     for received in shorter:
         match = _find(longer, at, received)
         if match is None:

@@ -325,5 +325,5 @@ def _key(record: Mapping[str, Any]) -> object:
 
 
 def _key_of(value: Any) -> object:
-    """Return what two equal values have in common; True and 1 are not equal."""
+    """Return a key that equal values share; True and 1 are not equal."""
     return value if value is Unknown else json.dumps(value, sort_keys=True)

@@ -57,7 +57,7 @@ class VersionWriter:
             await asyncio.wait([self._writing])
 
     async def close(self) -> None:
-        """Write what is waiting, for a second at most."""
+        """Write the waiting versions, for a second at most."""
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=_LONGEST_END)
         if self._writing is not None:

@@ -108,7 +108,7 @@ class Mirror:
         await self._follow_listened()
 
     async def _follow_listened(self) -> None:
-        """Pass on events that rules listen to, and that nobody has registered."""
+        """Pass on events that rules listen to and no client has registered."""
         listened = {
             path
             async for path, kind, owner in list_nodes(self._shadow)
@@ -122,7 +122,7 @@ class Mirror:
 
     def _is_wanted(self, owner: object) -> bool:
         if owner is None:
-            return False  # somebody observes it, maybe only this mirror
+            return False  # it is only observed, maybe by this mirror
         is_of_rules = isinstance(owner, str) and owner.startswith(RULES)
         return self._includes_rules or not is_of_rules
 
@@ -173,7 +173,7 @@ class Mirror:
         await self._shadow.prop_register(path, get, _accept)
 
     def _later(self, send: Callable[[Any], Any]) -> Callable[[Any], None]:
-        """Return a callback that sends what it is called with, in the order of the calls."""
+        """Return a callback that sends its argument, in the order of the calls."""
 
         def callback(value: Any) -> None:
             task = asyncio.ensure_future(send(value))

@@ -11,7 +11,7 @@ __all__ = ["Device", "DeviceFailure", "SimulatedAction"]
 
 
 class DeviceFailure(Exception):
-    """A simulated device does not do what it is told, as the test wants."""
+    """A simulated device refuses a request, as the test wants."""
 
 
 class _Obedient:
@@ -42,7 +42,7 @@ class _Obedient:
 
 
 class Device(_Obedient):
-    """A state that shows what it was set to, such as a lamp; made by `House.device`."""
+    """A state that shows the value to which it was set, such as a lamp; made by `House.device`."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@
         assert house.history("/hall/light") == [(0, False), (0, True), (120, False)]
 
 Nothing leaves the process, and the clock moves only in `advance`. The rules run as in the runner:
-supervised, reloaded with their state, and observed; `timeline` tells what has happened.
+supervised, reloaded with their state, and observed; `timeline` shows all of it.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class NotSetUp(RulesError):
 
     Args:
         what: the file or the function.
-        errors: what went wrong.
+        errors: of its rules, as text.
     """
 
     def __init__(self, what: str, errors: Sequence[str]) -> None:
@@ -117,7 +117,7 @@ class House:
         self._modules: dict[Path, ModulesUnderTest] = {}
         self._to_register: list[Device | SimulatedAction] = []
         self.unreported: Final = Scope("devices", on_error=_ignore)
-        """For devices: what they refuse is an error of the rule that asked for it."""
+        """For devices: a refusal is an error of the rule that asked."""
         self._provided: set[str] = set()  # paths of devices and actions
         self._checked = 0  # happenings that were searched for errors
 
@@ -210,7 +210,7 @@ class House:
         await self.advance(0)
 
     async def _settle_again(self) -> None:
-        """Settle, unless the loop does so already: in what an action answers, for example."""
+        """Settle, unless the loop does so already: in the answer of an action, for example."""
         if not self.loop.is_advancing:
             await self.settle()
 
@@ -382,7 +382,7 @@ class House:
         fails: int = 0,
         delay: float = 0,
     ) -> Device:
-        """Provide a state that shows what it was set to, such as a lamp.
+        """Provide a state that shows the value to which it was set, such as a lamp.
 
         Args:
             path: of the state.
@@ -455,7 +455,7 @@ class House:
             with self.unreported.active():
                 await self._to_register.pop(0).register(self.client)
 
-    # --- what has happened ----------------------------------------------------------------------
+    # --- the past -------------------------------------------------------------------------------
 
     def history(self, path: str) -> list[tuple[float, Any]]:
         """Return the values that a state of a rule or device has had, with their times.
@@ -519,7 +519,7 @@ class _OutputObserver(RecordingObserver):
 
 
 class _DeviceObserver(RecordingObserver):
-    """Records what devices and people do; what a rule has led to keeps the cause of the rule."""
+    """Records outputs of devices and people; an effect of a rule keeps the cause of the rule."""
 
     def cause_of_input(
         self, kind: str, path: bytes, value: bytes, target: InputTarget

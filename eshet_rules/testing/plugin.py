@@ -107,7 +107,7 @@ def _allow_fixture(test: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Show what has happened in the house when a test fails."""
+    """Show the timeline of the house when a test fails."""
     report = yield
     house: Any = getattr(item, "funcargs", {}).get(_FIXTURE)
     timeline = house.timeline() if hasattr(house, "happenings") else ""
