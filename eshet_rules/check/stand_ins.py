@@ -40,7 +40,7 @@ class StandIns:
         self._given_back: set[str] = set()
 
     async def provide(self, records: Iterable[Mapping[str, Any]]) -> set[str]:
-        """Provide the nodes that rules have missed, and give back those that a rule provides itself.
+        """Provide the missing nodes, and give back those that a rule provides itself.
 
         Args:
             records: the new messages of the log.
