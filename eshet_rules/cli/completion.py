@@ -21,65 +21,62 @@ __all__ = ["DeviceName", "RuleName", "VersionName", "device_names", "names_in"]
 _TIMEOUT = 1.0  # seconds: the user waits for the completion
 
 
-class RuleName(click.ParamType[str]):
+class _CompletedName(click.ParamType[str]):
+    """A text that the shell completes from the names that exist."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """See `click.ParamType`."""
+        try:
+            names = self.names(ctx)
+        except (Exception, SystemExit):  # a completion can't report errors
+            names = self.names_otherwise()
+        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+    def names(self, ctx: click.Context) -> set[str]:
+        """Return the names; may raise any error."""
+        raise NotImplementedError
+
+    def names_otherwise(self) -> set[str]:
+        """Return the names to complete after an error."""
+        return set()
+
+
+class RuleName(_CompletedName):
     """The name of a rule or of a module, or a glob of either."""
 
-    name = "name"
+    def names(self, ctx: click.Context) -> set[str]:
+        """See `_CompletedName`."""
+        return _of_runner(*(ctx.params.get(name) for name in ("server", "runner", "config")))
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """See `click.ParamType`."""
-        return str(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """See `click.ParamType`."""
-        options = (ctx.params.get(name) for name in ("server", "runner", "config"))
-        try:
-            names = _of_runner(*options)
-        except (Exception, SystemExit):  # a completion can't report errors
-            names = names_in(rules_folder())
-        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    def names_otherwise(self) -> set[str]:
+        """Return the names in the rules folder."""
+        return names_in(rules_folder())
 
 
-class DeviceName(click.ParamType[str]):
+class DeviceName(_CompletedName):
     """The name or the path of a device, or a glob of either."""
 
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """See `click.ParamType`."""
-        return str(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """See `click.ParamType`."""
-        try:
-            names = _of_bridges(ctx.params.get("server"), ctx.params.get("config"))
-        except (Exception, SystemExit):  # a completion can't report errors
-            return []
-        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    def names(self, ctx: click.Context) -> set[str]:
+        """See `_CompletedName`."""
+        return _of_bridges(ctx.params.get("server"), ctx.params.get("config"))
 
 
-class VersionName(click.ParamType[str]):
+class VersionName(_CompletedName):
     """A module, or one of its kept versions, such as `hall@3f2a91bc`."""
 
     name = "version"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """See `click.ParamType`."""
-        return str(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """See `click.ParamType`."""
-        try:
-            names = _kept(*(ctx.params.get(name) for name in ("rules", "state_dir", "config")))
-        except (Exception, SystemExit):  # a completion can't report errors
-            return []
-        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    def names(self, ctx: click.Context) -> set[str]:
+        """See `_CompletedName`."""
+        return _kept(*(ctx.params.get(name) for name in ("rules", "state_dir", "config")))
 
 
 def _kept(rules: Path | None, state: Path | None, config: Path | None) -> set[str]:

@@ -90,28 +90,26 @@ _ROUNDING = 1e-3
 """Seconds: more than the rounding error of a time saved as wall-clock time and read again."""
 
 
-class ForDuration(OperatorState):
-    """Since when the input is true, and whether that is long enough."""
+class _Elapsed(OperatorState):
+    """Since when something is so, and whether that is long enough.
 
-    __slots__ = ("_since", "on")
+    Args:
+        seconds: how long is long enough.
+        since: since when it is so; None if it is not.
+        otherwise: the output while it is not so.
+    """
 
-    label = "for_duration"
+    __slots__ = ("_otherwise", "_since", "on")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, since: float | None, *, otherwise: bool) -> None:
         super().__init__(seconds)
-        self._since: float | None = None
-        self.on: bool = False
+        self._since = since
+        self._otherwise = otherwise
+        self.on: bool = since is None and otherwise
 
     @property
     def wake_at(self) -> float | None:
         return None if self._since is None or self.on else self._since + self.seconds
-
-    def on_input(self, value: object, now: float) -> list[object]:
-        if is_absent(value) or not value:
-            self._since = None
-        elif self._since is None:
-            self._since = now
-        return self._update(now)
 
     def wake(self, now: float) -> list[object]:
         return self._update(now)
@@ -135,11 +133,30 @@ class ForDuration(OperatorState):
 
     def _update(self, now: float) -> list[object]:
         before = self.on
-        self.on = self._since is not None and now >= self._since + self.seconds
+        since = self._since
+        self.on = self._otherwise if since is None else now >= since + self.seconds
         return [] if self.on == before else [self.on]
 
 
-class Stale(OperatorState):
+class ForDuration(_Elapsed):
+    """Since when the input is true, and whether that is long enough."""
+
+    __slots__ = ()
+
+    label = "for_duration"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds, None, otherwise=False)
+
+    def on_input(self, value: object, now: float) -> list[object]:
+        if is_absent(value) or not value:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        return self._update(now)
+
+
+class Stale(_Elapsed):
     """When the last known input was received, and whether that is too long ago.
 
     Args:
@@ -147,47 +164,16 @@ class Stale(OperatorState):
         received: when the last known input was received; None if there is none, which is stale.
     """
 
-    __slots__ = ("_received", "on")
+    __slots__ = ()
 
     label = "stale"
 
     def __init__(self, seconds: float, received: float | None) -> None:
-        super().__init__(seconds)
-        self._received = received
-        self.on: bool = received is None
-
-    @property
-    def wake_at(self) -> float | None:
-        return None if self._received is None or self.on else self._received + self.seconds
+        super().__init__(seconds, received, otherwise=True)
 
     def on_input(self, value: object, now: float) -> list[object]:
-        self._received = None if is_absent(value) else now
+        self._since = None if is_absent(value) else now
         return self._update(now)
-
-    def wake(self, now: float) -> list[object]:
-        return self._update(now)
-
-    def adjust(self, seconds: float, now: float) -> list[object]:
-        self.seconds = seconds
-        return self._update(now)
-
-    def snapshot(self, epoch: float) -> object:
-        return [_to_data(self._received, epoch), self.on]
-
-    def restore(self, data: StateData, context: RestoreContext) -> list[object]:
-        received, on = data
-        self._received = _from_data(received, context.epoch)
-        self.on = bool(on)
-        # If it was stale before, it still is, unless the length has changed.
-        return self._update(context.now + _ROUNDING if self.on else context.down_until)
-
-    def move(self, step: ClockStep) -> None:
-        self._received = _moved(self._received, step)
-
-    def _update(self, now: float) -> list[object]:
-        before = self.on
-        self.on = self._received is None or now >= self._received + self.seconds
-        return [] if self.on == before else [self.on]
 
 
 class Hold(OperatorState):

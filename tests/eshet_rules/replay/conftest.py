@@ -1,7 +1,7 @@
 """Houses whose day is recorded as an audit trail."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +22,6 @@ class Recorder:
 
     folder: Path
     trail: Path
-    errors: list[str] = field(default_factory=list)
 
     def write(self, name: str, text: str) -> None:
         """Save a module."""
@@ -31,17 +30,12 @@ class Recorder:
     def live(self, day: Day) -> Recording:
         """Let a day pass, and return its recording."""
         with House([self.folder], START, zone=None) as house:
-            house.run(self._live(house, day))
+            house.run(day(house))
             end = house.now
             records = [each.record for each in house.happenings.all]
-            self.errors = list(house.errors)
         ours = [r for r in records if isinstance(r, dict) or r.module is not None]
         self.trail.write_bytes(b"".join(map(encode, ours)))
         return read_recording(self.trail, START, end)
-
-    async def _live(self, house: House, day: Day) -> None:
-        await day(house)
-        house._find_errors()
 
 
 @pytest.fixture
