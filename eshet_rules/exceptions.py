@@ -463,13 +463,16 @@ class NoTrail(RulesError):
     Args:
         file: the path of the trail's open file.
         problem: the problem with it.
+        option: the option of the command that leads to another place.
     """
 
-    def __init__(self, file: Path, problem: str = "does not exist") -> None:
+    def __init__(
+        self, file: Path, problem: str = "does not exist", *, option: str = "--audit"
+    ) -> None:
         self.file = file
         self.problem = problem
         super().__init__(
-            f"{file} {problem}: name the rules folder, or the location of the trail with --audit; "
+            f"{file} {problem}: name the rules folder, or another place with {option}; "
             "`eshet-rules run` writes a trail, except with --no-audit"
         )
 

@@ -75,7 +75,7 @@ def shadow_diff(
         shadow_file = open_file(place)
         for file in (real, shadow_file):
             if not file.exists():
-                raise NoTrail(file)
+                raise NoTrail(file, option="--state-dir")
         differences, start, lacking = compare_runners(real, shadow_file, since, until)
         for problem in lacking:
             click.echo(f"eshet-rules: {problem}", err=True)

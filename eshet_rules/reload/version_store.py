@@ -69,7 +69,7 @@ class _Live(msgspec.Struct, frozen=True):
 
 
 class _History(msgspec.Struct):
-    """The content of a history: the name of the module, and what was live, the newest last."""
+    """The content of a history: the name of the module, and its live versions, the newest last."""
 
     module: str
     live: list[_Live]
@@ -266,7 +266,7 @@ class VersionStore:
         return urllib.parse.unquote(place.name)
 
     def _history(self, place: Path) -> list[_Live]:
-        """Return what was live in a module, the newest last."""
+        """Return the versions of a module that were live, the newest last."""
         content = self._read_history(place)
         if content is not None:
             return content.live
