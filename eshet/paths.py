@@ -4,7 +4,9 @@ A path is `(/NAME)+` with ASCII word characters in names. Servers have the same 
 (see `eshet.server.Limits`), so that a client rejects a path before sending it.
 """
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from eshet.exceptions import InvalidPath
@@ -21,6 +23,11 @@ _BASE: Final = re.compile(r"(?:/\w+)*/?", re.ASCII)
 _GRAMMAR: Final = (
     "write a slash before each name and only letters A-Z, digits and _ in names, as in /hall/light"
 )
+
+_LEAST: Final = 4
+"""Minimum length of a name in a path that may be misspelt."""
+
+_DIGITS: Final = re.compile(r"\d+")
 
 
 def is_path(text: str) -> bool:
@@ -60,6 +67,42 @@ def resolve(base: str, path: str) -> str:
     if _PATH.fullmatch(absolute) is None:
         raise InvalidPath(path, _GRAMMAR)
     return absolute
+
+
+def nearest(path: str, known: Iterable[str]) -> list[str]:
+    """Return at most three of the known paths that a mistyped path may stand for, nearest first."""
+    return difflib.get_close_matches(path, sorted(known), n=3, cutoff=0.75)
+
+
+def is_misspelt(path: str, other: str) -> bool:
+    """Whether one name in a path differs by one letter from that in another path.
+
+    Names that differ by a digit are names of different things, and so are a word and its plural.
+    """
+    ours, theirs = path.split("/"), other.split("/")
+    if len(ours) != len(theirs):
+        return False
+    different = [(one, two) for one, two in zip(ours, theirs, strict=True) if one != two]
+    if len(different) != 1:
+        return False
+    [(one, two)] = different
+    if _DIGITS.findall(one) != _DIGITS.findall(two) or min(len(one), len(two)) < _LEAST:
+        return False
+    return f"{one}s" != two and f"{two}s" != one and _differ_by_one(one, two)
+
+
+def _differ_by_one(one: str, two: str) -> bool:
+    """Whether a letter is missing, added or changed, or two neighbours are exchanged."""
+    start = 0
+    while start < min(len(one), len(two)) and one[start] == two[start]:
+        start += 1
+    rest, other = one[start:], two[start:]
+    return (
+        rest[1:] == other[1:]
+        or rest[1:] == other
+        or rest == other[1:]
+        or (rest[:2] == other[1::-1] and len(rest) > 1 and rest[2:] == other[2:])
+    )
 
 
 def _check_limits(path: str, absolute: str) -> None:

@@ -7,7 +7,7 @@
     published_device    one device of the tree: its nodes and its availability
     property_state      the state of a property: its reported and its published value
     registration_queue  registers the nodes in order
-    server_nodes        the name of a bridge on the server, and the nodes of the server
+    server_connection   the name of a bridge on the server, and its connections
     bridge              the interface of all bridges, and the function that makes one
     scope               logs the errors of callbacks of a bridge
     own_nodes           the nodes of a bridge about itself, and whether it is connected

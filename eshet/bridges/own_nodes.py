@@ -6,7 +6,7 @@ from typing import Final
 
 from eshet.bridges.inventory import page
 from eshet.bridges.published_device import OFFLINE_AFTER
-from eshet.bridges.server_nodes import claim_name
+from eshet.bridges.server_connection import claim_name
 from eshet.bridges.tree import DeviceTree
 
 __all__ = ["OwnNodes"]

@@ -7,6 +7,7 @@ from typing import Final
 from eshet.address import Address
 from eshet.cli.running import connected
 from eshet.client import Client
+from eshet.client.server_tree import list_nodes
 
 __all__ = ["paths_below", "paths_of"]
 
@@ -44,15 +45,10 @@ async def paths_below(client: Client, start: str, kinds: Collection[str]) -> lis
         EshetError: the connection was lost, or the server does not have the action `/meta/tree`.
     """
     found: set[str] = set()
-    after: list[str] = []
-    while True:
-        page = await client.action_call("/meta/tree", *after)
-        for path, kind, *_ in page["nodes"]:
-            if kind in kinds:
-                found.add(path)
-            if "dir" in kinds:
-                steps = path.split("/")
-                found.update("/".join(steps[:count]) for count in range(2, len(steps)))
-        if page["next"] is None:
-            return sorted(path for path in found if path.startswith(start))
-        after = [page["next"]]
+    async for path, kind, _ in list_nodes(client):
+        if kind in kinds:
+            found.add(path)
+        if "dir" in kinds:
+            steps = path.split("/")
+            found.update("/".join(steps[:count]) for count in range(2, len(steps)))
+    return sorted(path for path in found if path.startswith(start))

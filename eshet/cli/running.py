@@ -11,7 +11,9 @@ import click
 
 from eshet.address import Address
 from eshet.client import Client
-from eshet.exceptions import Disconnected, EshetError
+from eshet.client.server_tree import list_nodes
+from eshet.exceptions import Disconnected, ErrorValue, EshetError
+from eshet.paths import nearest
 from eshet.program import drop_output, printable
 
 __all__ = ["ask", "connected", "run"]
@@ -108,6 +110,22 @@ def ask(
 
     async def work() -> None:
         async with connected(ctx.obj, stays=stays) as client:
-            await request(client)
+            try:
+                await request(client)
+            except ErrorValue as error:
+                path = ctx.params.get("path")
+                if error.value != "path_not_found" or path is None:
+                    raise
+                raise await _not_found(client, error.request, path) from None
 
     run(work())
+
+
+async def _not_found(client: Client, request: str, path: str) -> EshetError:
+    """Return an error that names the nearest paths that the server has."""
+    try:
+        near = nearest(path, [each async for each, _, _ in list_nodes(client)])
+    except (EshetError, LookupError, TypeError, ValueError):
+        near = []  # another server may have no list of its paths
+    hint = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
+    return EshetError(f"{request}: path_not_found: nothing provides this path; {hint}")

@@ -2,6 +2,7 @@
 
 The modules, from top to bottom; each imports only from those below it:
 
+    server_tree           lists the nodes of a server
     view                  a client on a shared connection, held back until a hand-over
     client                Client and StateWrapper
     shared                the connection that a client and its views share

@@ -2,7 +2,6 @@
 
 finding     a finding: a place, a severity, a code, a text with the remedy
 source      findings from the source of the files alone
-deadline    interrupts code that blocks or waits in real time, so that the check ends
 stand_ins   stands in for nodes that only the house provides
 loading     loads the rules beside the house: in virtual time, on a server of their own
 records     findings from the log of the loaded rules

@@ -42,6 +42,8 @@ CODES: Final[Mapping[str, str]] = {
     Code.KEPT_TWICE: "two `keep` Values of a rule have the same name",
     Code.NEVER_AWAITED: "a coroutine is never awaited",
     Code.ASYNC_CALLBACK: "an `async def` is passed to something that does not await it",
+    Code.BLOCKING_SLEEP: "`time.sleep` in a rule stops all rules",
+    Code.EVENT_AND_VALUE: "`&` joins the payloads of an Event and a Value",
     Code.DEAD_NODE: "a Value or Event follows others, but nothing uses it",
 }
 """All codes of findings, with their meanings."""

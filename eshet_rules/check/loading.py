@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from eshet.client import Client
+from eshet.client.server_tree import list_nodes
 from eshet.interpreter import get_frame
 from eshet.scope import current_scope
 from eshet.server import Server
-from eshet_rules.check.deadline import deadline
 from eshet_rules.check.graph import feedbacks_in
 from eshet_rules.check.stand_ins import StandIns
 from eshet_rules.config import Configuration
@@ -37,6 +37,7 @@ from eshet_rules.supervision.owned_task import OwnedTask
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.scope import TaskScope, own_tasks_by_scope
 from eshet_rules.supervision.supervised_rule import SupervisedRule, rule_of
+from eshet_rules.testing.deadline import deadline
 from eshet_rules.testing.happenings import Happenings
 from eshet_rules.testing.virtual_time import VirtualLoop
 
@@ -335,15 +336,8 @@ def _waiting(loop: asyncio.AbstractEventLoop) -> dict[str, Place]:
 
 async def _provided(server: Server) -> set[str]:
     """Return the paths of a server that have an owner, except for its own."""
-    found: set[str] = set()
     async with Client(server=server) as client:
-        after: list[str] = []
-        while True:
-            page = await client.action_call("/meta/tree", *after)
-            found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
-            if page["next"] is None:
-                return found
-            after = [page["next"]]
+        return {path async for path, _, owner in list_nodes(client) if owner is not None}
 
 
 @contextlib.contextmanager

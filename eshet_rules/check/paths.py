@@ -1,11 +1,10 @@
 """Findings from the paths that the loaded rules use."""
 
-import difflib
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from eshet.paths import is_misspelt, nearest
 from eshet_rules.check.finding import Finding, Severity
 from eshet_rules.check.loading import Loaded, Place
 
@@ -13,11 +12,6 @@ __all__ = ["find_in_paths"]
 
 _OF_SERVERS: Final = ("/meta/", "/eshet_rules/")
 """Paths below these are provided by servers and runners."""
-
-_LEAST: Final = 4
-"""Minimum length of a name in a path that may be misspelt."""
-
-_DIGITS: Final = re.compile(r"\d+")
 
 
 def find_in_paths(loaded: Loaded, house: Collection[str] | None = None) -> Iterator[Finding]:
@@ -77,10 +71,10 @@ def _no_provider(loaded: Loaded, house: Collection[str] | None) -> Iterator[Find
         if path in known or path.startswith(_OF_SERVERS):
             continue
         if house is None:
-            near = [each for each in provided if _is_misspelt(path, each)]
+            near = [each for each in provided if is_misspelt(path, each)]
             problem = f"no rule provides {path}"
         else:
-            near = difflib.get_close_matches(path, provided, n=3, cutoff=0.75)
+            near = nearest(path, provided)
             problem = f"nothing provides {path}"
         remedy = "check its name, and that its device is connected"
         if near:
@@ -88,37 +82,6 @@ def _no_provider(loaded: Loaded, house: Collection[str] | None) -> Iterator[Find
         elif house is None or path in unsure:
             continue
         yield Finding(Severity.WARNING, "no-provider", *places[0], problem, remedy, rule)
-
-
-def _is_misspelt(path: str, other: str) -> bool:
-    """Whether one name in a path differs by one letter from that in another path.
-
-    Names that differ by a digit are names of different things, and so are a word and its plural.
-    """
-    ours, theirs = path.split("/"), other.split("/")
-    if len(ours) != len(theirs):
-        return False
-    different = [(one, two) for one, two in zip(ours, theirs, strict=True) if one != two]
-    if len(different) != 1:
-        return False
-    [(one, two)] = different
-    if _DIGITS.findall(one) != _DIGITS.findall(two) or min(len(one), len(two)) < _LEAST:
-        return False
-    return f"{one}s" != two and f"{two}s" != one and _differ_by_one(one, two)
-
-
-def _differ_by_one(one: str, two: str) -> bool:
-    """Whether a letter is missing, added or changed, or two neighbours are exchanged."""
-    start = 0
-    while start < min(len(one), len(two)) and one[start] == two[start]:
-        start += 1
-    rest, other = one[start:], two[start:]
-    return (
-        rest[1:] == other[1:]
-        or rest[1:] == other
-        or rest == other[1:]
-        or (rest[:2] == other[1::-1] and len(rest) > 1 and rest[2:] == other[2:])
-    )
 
 
 def _places(loaded: Loaded, rule: str, path: str) -> list[Place]:

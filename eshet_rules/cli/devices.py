@@ -76,20 +76,16 @@ def devices(
 
 async def devices_of(client: "Client") -> AsyncIterator[dict[str, Any]]:
     """Iterate over the devices of all bridges of a server."""
-    after: list[object] = []
-    while True:
-        nodes = await client.action_call("/meta/tree", *after)
-        for path, kind, *_ in nodes["nodes"]:
-            is_list = kind == "action" and path.endswith("/bridge/devices")
-            start: int | None = 0 if is_list else None
-            while start is not None:
-                page = await client.action_call(path, start)
-                for device in page["devices"]:
-                    yield device
-                start = page["next"]
-        if nodes["next"] is None:
-            return
-        after = [nodes["next"]]
+    from eshet.client.server_tree import list_nodes
+
+    async for path, kind, _ in list_nodes(client):
+        is_list = kind == "action" and path.endswith("/bridge/devices")
+        start: int | None = 0 if is_list else None
+        while start is not None:
+            page = await client.action_call(path, start)
+            for device in page["devices"]:
+                yield device
+            start = page["next"]
 
 
 def _is_named(device: Mapping[str, Any], names: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from eshet.address import Address
 from eshet.client import Client
+from eshet.client.server_tree import list_nodes
 from eshet.exceptions import ErrorValue
 from eshet.program import printable
 from eshet_rules.cli.options import exit_on_errors, rules_folder
@@ -166,16 +167,11 @@ def provided_by(server: str) -> frozenset[str] | None:
 
 
 async def _provided(client: Client) -> frozenset[str] | None:
-    found: set[str] = set()
-    after: list[str] = []
     try:
         async with asyncio.timeout(_QUERY_TIMEOUTS["list"]):
-            while True:
-                page = await client.action_call("/meta/tree", *after)
-                found.update(path for path, _, owner, *_ in page["nodes"] if owner is not None)
-                if page["next"] is None:
-                    return frozenset(found)
-                after = [page["next"]]
+            return frozenset(
+                [path async for path, _, owner in list_nodes(client) if owner is not None]
+            )
     except (ErrorValue, TimeoutError, TypeError, ValueError, LookupError):
         return None
 

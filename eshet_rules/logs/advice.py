@@ -30,6 +30,10 @@ _BRACKETS: Final = (
     "`&` and `|` bind tighter than comparisons: use parentheses, as in `door & (lux < 40)`"
 )
 
+_EVENT_AND_VALUE: Final = (
+    "for the emissions of an Event while a Value is true, write `yarp.when(event, value)`"
+)
+
 _OF_PYTHON: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
     (UnsupportedValue, r"'coroutine' object", _ASYNC_VALUE),
     (UnsupportedValue, r"'(Value|Event)' object", _PLAIN),
@@ -42,6 +46,8 @@ _OF_PYTHON: Final[tuple[tuple[type[BaseException], str, str], ...]] = (
         r"operand type\(s\) for [&|]: '(bool|float|int)' and '(bool|float|int)'",
         _BRACKETS,
     ),
+    (TypeError, r"operand type\(s\) for &: '\w+' and 'bool'", _EVENT_AND_VALUE),
+    (TypeError, r"operand type\(s\) for &: 'bool' and '\w+'", _EVENT_AND_VALUE),
 )
 """The class of an error, a pattern in its text, and the advice."""
 

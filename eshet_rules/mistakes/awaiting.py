@@ -1,14 +1,14 @@
-"""Mistakes with coroutines: never awaited, or passed to a function that does not await them."""
+"""Mistakes with waiting: coroutines that nothing awaits, and sleeps that block the loop."""
 
 import ast
 from collections.abc import Iterator
 from typing import Final
 
 from eshet_rules.mistakes.mistake import Code, Mistake
-from eshet_rules.mistakes.names import ASYNC_OF_CLIENT, ASYNC_OF_YARP, Kind
+from eshet_rules.mistakes.names import ASYNC_OF_CLIENT, ASYNC_OF_YARP, Kind, Names
 from eshet_rules.mistakes.walking import Part
 
-__all__ = ["async_callbacks", "never_awaited"]
+__all__ = ["async_callbacks", "blocking_sleeps", "never_awaited"]
 
 _COMPUTING: Final = frozenset(
     {
@@ -139,6 +139,39 @@ def _caller(call: ast.Call, part: Part) -> str | None:
                 return f"`{function}` uses its result at once"
             return _CALLING.get(function)
     return None
+
+
+def blocking_sleeps(part: Part) -> Iterator[Mistake]:
+    """Find `time.sleep` in coroutine functions, and in functions in them that no thread calls."""
+    if not _runs_in_loop(part):
+        return
+    for node in part.nodes:
+        match node:
+            case ast.Call(func=function) if (
+                part.names.imports.member_of("time", function) == "sleep"
+            ):
+                yield Mistake(
+                    node.lineno,
+                    Code.BLOCKING_SLEEP,
+                    f"{ast.unparse(function)} stops all rules for that time",
+                    "write `await asyncio.sleep(seconds)` in an `async def`, or use an operator "
+                    "such as `yarp.delay` or `yarp.hold`",
+                )
+
+
+def _runs_in_loop(part: Part) -> bool:
+    """Whether code runs in the event loop, and not in a thread."""
+    names: Names | None = part.names
+    while names is not None:
+        match names.function:
+            case ast.AsyncFunctionDef():
+                return True
+            case ast.FunctionDef(name=name) if name in part.passed_to_threads:
+                return False
+            case ast.Lambda() if names.function in part.passed_to_threads:
+                return False
+        names = names.parent
+    return False
 
 
 def _not_awaited(line: int, name: str, who: str) -> Mistake:

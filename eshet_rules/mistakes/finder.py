@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
-from eshet_rules.mistakes.awaiting import async_callbacks, never_awaited
+from eshet_rules.mistakes.awaiting import async_callbacks, blocking_sleeps, never_awaited
 from eshet_rules.mistakes.mistake import Code, Mistake
 from eshet_rules.mistakes.unmarked import unmarked_rules
 from eshet_rules.mistakes.values import (
     changes_in_place,
     dead_nodes,
     decisions_once,
+    events_and_values,
     kept_twice,
     sets_of_unsettable,
     texts_of_values,
@@ -22,9 +23,11 @@ __all__ = ["find_mistakes", "ignored_codes", "parse"]
 
 _FINDERS: Final[Mapping[Code, Callable[[Part], Iterator[Mistake]]]] = {
     Code.ASYNC_CALLBACK: async_callbacks,
+    Code.BLOCKING_SLEEP: blocking_sleeps,
     Code.CHANGED_IN_PLACE: changes_in_place,
     Code.DEAD_NODE: dead_nodes,
     Code.DECIDED_ONCE: decisions_once,
+    Code.EVENT_AND_VALUE: events_and_values,
     Code.KEPT_TWICE: kept_twice,
     Code.NEVER_AWAITED: never_awaited,
     Code.TEXT_OF_VALUE: texts_of_values,

@@ -25,6 +25,10 @@ class Code(enum.StrEnum):
     """A coroutine is never awaited."""
     ASYNC_CALLBACK = "async-callback"
     """An `async def` is passed to something that calls it, but does not await it."""
+    BLOCKING_SLEEP = "blocking-sleep"
+    """`time.sleep` in a rule stops all rules."""
+    EVENT_AND_VALUE = "event-and-value"
+    """`&` joins the payloads of an Event and a Value, in place of filtering the Event."""
     DEAD_NODE = "dead-node"
     """A Value or Event follows others, but nothing uses it."""
 

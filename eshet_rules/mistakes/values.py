@@ -14,6 +14,7 @@ __all__ = [
     "changes_in_place",
     "dead_nodes",
     "decisions_once",
+    "events_and_values",
     "kept_twice",
     "sets_of_unsettable",
     "texts_of_values",
@@ -234,6 +235,31 @@ def _formatted(node: ast.AST, part: Part) -> Iterator[ast.expr]:
             yield from (*node.args, *(each.value for each in node.keywords))
         case ast.Call(func=ast.Name(id="str"), args=[value]) if part.names.look_up("str") is None:
             yield value
+
+
+# --- Events and Values ------------------------------------------------------------------------
+
+
+def events_and_values(part: Part) -> Iterator[Mistake]:
+    """Find `&` between an Event and a Value, which is meant as a condition for the Event."""
+    for node in part.nodes:
+        match node:
+            case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
+                pass
+            case _:
+                continue
+        for event, value in ((left, right), (right, left)):
+            kind = part.names.kind_of(value)
+            if part.names.kind_of(event) is Kind.EVENT and kind is not None and kind.is_value:
+                event_text, value_text = ast.unparse(event), ast.unparse(value)
+                yield Mistake(
+                    node.lineno,
+                    Code.EVENT_AND_VALUE,
+                    f"`&` joins the payload of {event_text} with {value_text} at each emission, "
+                    "whether that is true or not",
+                    f"write `yarp.when({event_text}, {value_text})` for the emissions while it is "
+                    "true",
+                )
 
 
 # --- nodes that nothing uses ------------------------------------------------------------------

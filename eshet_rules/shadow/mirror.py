@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.bridges.server_nodes import connections, list_nodes
+from eshet.bridges.server_connection import connections
 from eshet.client import Client, Subscription
+from eshet.client.server_tree import list_nodes
 from eshet.exceptions import Disconnected, EshetError, PathTaken
 from eshet.unknown import Unknown
 from eshet_rules.audit.records import ShadowIncomplete, emit

@@ -58,9 +58,14 @@ class Happening:
         return self.record.get("traceback", "") if isinstance(self.record, Mapping) else ""
 
     def line(self, zone: tzinfo | None) -> str:
-        """Return a line of text, with the time of day in a time zone; None for the local one."""
+        """Return a line of text: seconds since the start, the time of day, and what happened.
+
+        Args:
+            zone: of the time of day; None for the local one.
+        """
         moment = datetime.fromtimestamp(self.wall, UTC).astimezone(zone)
-        return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}  {_line(self.record)}"
+        clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+        return f"{self.at:>9.3f}  {clock}  {_line(self.record)}"
 
 
 class Happenings(Recorder):

@@ -18,6 +18,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from datetime import time as daytime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
@@ -26,19 +27,24 @@ from zoneinfo import ZoneInfo
 from eshet.cause import Cause
 from eshet.client import Client
 from eshet.client.observer import InputTarget
+from eshet.client.server_tree import list_nodes
 from eshet.exceptions import ErrorValue, PathTaken
+from eshet.paths import is_misspelt
 from eshet.scope import Scope
 from eshet.server import Server
+from eshet.time_zones import zone_of
 from eshet.unknown import Unknown
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.records import Connected
-from eshet_rules.exceptions import RulesError
 from eshet_rules.logs import make_logger
+from eshet_rules.logs.advice import advice_on
 from eshet_rules.reload.module_instance import LONG_SET_UP_TIME
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.scope import own_tasks_by_scope
+from eshet_rules.testing.deadline import CPU_TIME, deadline
 from eshet_rules.testing.devices import Device, SimulatedAction
+from eshet_rules.testing.exceptions import NeverAtRest, NoSuchPath, NotSetUp
 from eshet_rules.testing.happenings import Happenings
 from eshet_rules.testing.rules_under_test import (
     FunctionsUnderTest,
@@ -47,26 +53,15 @@ from eshet_rules.testing.rules_under_test import (
 )
 from eshet_rules.testing.virtual_time import VirtualLoop
 
-__all__ = ["House", "NotSetUp", "Notification"]
+__all__ = ["House", "Notification"]
 
 _T = TypeVar("_T")
 
 _NOTIFY_FOLDER: Final = "/notify/"
 _NOTIFY: Final = re.compile(rf"{_NOTIFY_FOLDER}\w+")
 
-
-class NotSetUp(RulesError):
-    """A rule of a test could not be loaded or set up.
-
-    Args:
-        what: the file or the function.
-        errors: of its rules, as text.
-    """
-
-    def __init__(self, what: str, errors: Sequence[str]) -> None:
-        self.what = what
-        self.errors: Final = list(errors)
-        super().__init__("\n".join([f"{what} could not be set up:", *self.errors]))
+_LONGEST_STEP: Final = 10.0
+"""Seconds of the processor for which rules may run while the clock stands still."""
 
 
 class Notification(NamedTuple):
@@ -119,6 +114,8 @@ class House:
         self.unreported: Final = Scope("devices", on_error=_ignore)
         """For devices: a refusal is an error of the rule that asked."""
         self._provided: set[str] = set()  # paths of devices and actions
+        self._files_of_functions: set[str] = set()
+        self._emitted: set[str] = set()
         self._checked = 0  # happenings that were searched for errors
 
     def __repr__(self) -> str:
@@ -144,7 +141,24 @@ class House:
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine in the event loop of the house, from a test that is a plain function."""
-        return self._runner.run(coroutine)
+        seen = -1
+
+        def give_up() -> None:  # unless the loop only waits, as for a thread
+            nonlocal seen
+            if self.loop.turns == seen:
+                return
+            if seen >= 0:
+                self.loop.fail_advance(NeverAtRest(self.time))
+            seen = self.loop.turns
+
+        with deadline(_LONGEST_STEP, self.loop, self._is_rule, give_up, _do_nothing, CPU_TIME):
+            return self._runner.run(coroutine)
+
+    def _is_rule(self, file: str) -> bool:
+        """Whether a file is one of the rules."""
+        return any(Path(file).is_relative_to(folder) for folder in self._modules) or (
+            file in self._files_of_functions
+        )
 
     async def _begin(self) -> None:
         own_tasks_by_scope(self.loop)
@@ -186,16 +200,32 @@ class House:
         """Set the wall clock, and the local time zone; timers that are running do not move.
 
         Args:
-            when: such as `"2026-03-29 01:30"`; without a zone, it is local time.
+            when: such as `"2026-03-29 01:30"`, or `"01:30"` of the present day; without a zone,
+                it is local time.
             tz: the local time zone for the rest of the test, such as `"Europe/Berlin"`.
+
+        Raises:
+            ValueError: `when` is neither a time of day nor a date and time.
+            ReactiveTypeError: there is no time zone `tz`.
         """
         if tz:
-            self._zone = ZoneInfo(tz)
+            self._zone = zone_of(tz)
             self._exits.enter_context(_local_zone(tz))
-        moment = datetime.fromisoformat(when) if isinstance(when, str) else when
+        moment = self._moment(when) if isinstance(when, str) else when
         if moment.tzinfo is None and self._zone is not None:
             moment = moment.replace(tzinfo=self._zone)
         self.loop.set_wall_time(moment)
+
+    def _moment(self, text: str) -> datetime:
+        with contextlib.suppress(ValueError):
+            return datetime.combine(self.now.date(), daytime.fromisoformat(text))
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(
+                f"{text!r} is neither a time of day nor a date and time ({error}): write '01:30' "
+                "or '2026-03-29 01:30'"
+            ) from None
 
     async def advance(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
@@ -229,6 +259,7 @@ class House:
         Raises:
             FileNotFoundError: there is no such file.
             NotSetUp: a module can't be imported, or a rule can't be set up.
+            ValueError: there are parameters, but no rule has an argument `config`.
         """
         __tracebackhide__ = True
         for file in files:
@@ -236,7 +267,10 @@ class House:
             modules.choose(name, parameters, None)
         for modules in self._modules.values():
             await self._provide_notifiers(modules.texts())
-        await self._set_up(", ".join(map(str, files)), self._update)
+        what = ", ".join(map(str, files))
+        await self._set_up(what, self._update)
+        if parameters and not any(each.asking_for_config() for each in self._modules.values()):
+            raise _unread(what, parameters)
 
     async def load_all(self, folder: Path, provided: Iterable[str] = ()) -> list[str]:
         """Load all modules of a rules folder, and return those that can't be set up.
@@ -286,6 +320,7 @@ class House:
 
         Raises:
             NotSetUp: it can't be set up.
+            ValueError: there are parameters, but it has no argument `config`.
         """
         __tracebackhide__ = True
         if isinstance(function, Mapping):
@@ -293,7 +328,10 @@ class House:
                 await self.rule(each, **parameters)
             return
         rule = function if isinstance(function, Rule) else Rule(function.__name__, function)
+        if parameters and "config" not in rule.asks_for:
+            raise _unread(rule.name, parameters)
         code = getattr(rule.function, "__code__", None)
+        self._files_of_functions.add(getattr(code, "co_filename", ""))
         await self._provide_notifiers(literal_texts(code) if code is not None else ())
         await self._set_up(rule.name, lambda: self._functions.start(rule, parameters))
 
@@ -421,33 +459,61 @@ class House:
             raise ValueError(f"{path} is provided already: use the device or action of that call")
 
     async def emit(self, path: str, payload: object = None) -> None:
-        """Emit an event, as a button or a motion sensor does; it is registered if necessary."""
+        """Emit an event, as a button or a motion sensor does; it is registered if necessary.
+
+        Raises:
+            NoSuchPath: no rule listens to `path`, but to one that differs by a letter.
+        """
         await self._register()
+        if path not in self._emitted:
+            await self._check_spelling(path)
+            self._emitted.add(path)
         with contextlib.suppress(PathTaken):
             await self.client.event_register(path)
         await self.client.event_emit(path, payload)
         await self.settle()
 
     async def set(self, path: str, value: object) -> None:
-        """Set a state or a property, as a person does."""
+        """Set a state or a property, as a person does.
+
+        Raises:
+            ErrorValue: there is none at `path`, or its owner refuses the value.
+        """
         await self._register()
-        await self._finish(self.client.set(path, value))
+        with _advised():
+            await self._finish(self.client.set(path, value))
         await self.settle()
 
     async def call(self, path: str, *arguments: object) -> Any:
-        """Call an action, and return its result."""
+        """Call an action, and return its result.
+
+        Raises:
+            ErrorValue: there is none at `path`, or it fails.
+        """
         await self._register()
-        result = await self._finish(self.client.action_call(path, *arguments))
+        with _advised():
+            result = await self._finish(self.client.action_call(path, *arguments))
         await self.settle()
         return result
 
     async def get(self, path: str) -> Any:
-        """Return the value of a state or property; `Unknown` if it has none or does not exist."""
+        """Return the value of a state or property; `Unknown` if it has none or does not exist.
+
+        Raises:
+            NoSuchPath: it does not exist, but there is one whose path differs by a letter.
+        """
         await self._register()
         try:
             return await self.client.get(path)
         except ErrorValue:
+            await self._check_spelling(path)
             return Unknown
+
+    async def _check_spelling(self, path: str) -> None:
+        known = [each async for each, _, _ in list_nodes(self.client)]
+        near = [each for each in known if is_misspelt(path, each)]
+        if near and path not in known:
+            raise NoSuchPath(path, near)
 
     async def _register(self) -> None:
         """Register the devices and actions that were made since the last call."""
@@ -530,6 +596,29 @@ class _DeviceObserver(RecordingObserver):
 
 def _text_of(source: str | Path | None) -> str | None:
     return source.read_text() if isinstance(source, Path) else source
+
+
+@contextlib.contextmanager
+def _advised() -> Iterator[None]:
+    """Add advice to the errors of requests."""
+    try:
+        yield
+    except ErrorValue as error:
+        advice = advice_on(error)
+        if advice is not None:
+            error.add_note(advice)
+        raise
+
+
+def _unread(what: str, parameters: Iterable[str]) -> ValueError:
+    return ValueError(
+        f"no rule of {what} has an argument `config`, so nothing reads {', '.join(parameters)}: "
+        "write `async def rule_name(config):` there"
+    )
+
+
+def _do_nothing(*arguments: object) -> None:
+    pass
 
 
 def _ignore(error: BaseException, doing: str) -> None:

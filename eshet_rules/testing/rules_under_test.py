@@ -99,6 +99,10 @@ class ModulesUnderTest:
         failed = {name for name, instance in instances if instance.failed_rules}
         return sorted(failed | self._reloader.broken.keys())
 
+    def asking_for_config(self) -> set[str]:
+        """Return the names of the rules that have an argument `config`."""
+        return self._reloader.asking_for("config")
+
     def paths(self) -> Iterator[str]:
         """Iterate over the paths that the rules have registered."""
         for instance in self._reloader.instances.values():

@@ -54,7 +54,9 @@ class WaitsForEver(RuntimeError):
         self.waiting = waiting
         super().__init__(
             f"nothing can wake these tasks: {', '.join(waiting)}. Time moves only in "
-            "`await loop.advance(seconds)`; wrap work of a thread in `with loop.real_work():`"
+            "`await house.advance(seconds)` (without a house, `await loop.advance(seconds)`), so "
+            "call that in place of `asyncio.sleep`; wrap work of a thread in `with "
+            "loop.real_work():`"
         )
 
 
@@ -143,6 +145,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def is_advancing(self) -> bool:
         """Whether a task is waiting in `advance`, so that another one can't."""
         return self._advancing is not None
+
+    def fail_advance(self, error: Exception) -> None:
+        """Raise an error in the running `advance`, if there is one; may be called by a signal."""
+        self.call_soon_threadsafe(self._fail_advance, error)
+
+    def _fail_advance(self, error: Exception) -> None:
+        if self._advancing is not None and not self._advancing.done():
+            self._advancing.set_exception(error)
 
     @contextlib.contextmanager
     def real_work(self) -> Iterator[None]:

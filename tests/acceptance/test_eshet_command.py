@@ -38,7 +38,27 @@ def test_a_state_is_published_observed_set_and_got(server: str) -> None:
         assert listed == ["state", "/hall/light"]
     gone = command("eshet", "get", "/hall/light", server=server)
     assert (gone.returncode, gone.stdout) == (1, "")
-    assert gone.stderr == "eshet: get /hall/light: path_not_found\n"
+    assert gone.stderr == (
+        "eshet: get /hall/light: path_not_found: nothing provides this path; `eshet ls -r` lists "
+        "all paths\n"
+    )
+
+
+def test_a_mistyped_path_gets_the_nearest_ones(server: str) -> None:
+    with (
+        running("eshet", "publish", "/hall/light", "false", server=server),
+        running("eshet", "observe", "/hall/light", server=server) as observer,
+    ):
+        while line(observer) != "false":
+            pass
+        for arguments in (["get"], ["set"], ["call"], ["emit"]):
+            value = ["true"] if arguments == ["set"] else []
+            tried = command("eshet", *arguments, "/hall/lihgt", *value, server=server)
+            assert tried.returncode == 1
+            assert tried.stderr == (
+                f"eshet: {arguments[0]} /hall/lihgt: path_not_found: nothing provides this path; "
+                "did you mean /hall/light?\n"
+            )
 
 
 def test_each_line_of_input_is_the_next_value(server: str) -> None:

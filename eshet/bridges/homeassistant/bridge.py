@@ -27,11 +27,12 @@ from eshet.bridges.names import Aliases, segment
 from eshet.bridges.own_nodes import OwnNodes
 from eshet.bridges.published_device import PublishedDevice
 from eshet.bridges.scope import bridge_scope
-from eshet.bridges.server_nodes import connections, list_nodes
+from eshet.bridges.server_connection import connections
 from eshet.bridges.settings import HomeAssistantSettings
 from eshet.bridges.tree import DeviceTree
 from eshet.client import Client
 from eshet.client.connection_manager import Backoff
+from eshet.client.server_tree import list_nodes
 from eshet.exceptions import Disconnected, EshetError
 from eshet.text import first_names, safe_str, shorten, type_name
 from eshet.unknown import Unknown

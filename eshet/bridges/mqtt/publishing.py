@@ -26,9 +26,10 @@ from eshet.bridges.kinds import DATA, Flag, Kind, Number, Text
 from eshet.bridges.mqtt.broker import Message
 from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.json_text import parse
-from eshet.bridges.server_nodes import connections, list_nodes
+from eshet.bridges.server_connection import connections
 from eshet.bridges.settings import PublishedPath
 from eshet.client import Client
+from eshet.client.server_tree import list_nodes
 from eshet.exceptions import Disconnected, EshetError
 from eshet.unknown import Unknown
 

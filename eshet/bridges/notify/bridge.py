@@ -13,7 +13,7 @@ from eshet.bridges.notify.sender import (
     Sender,
 )
 from eshet.bridges.scope import bridge_scope
-from eshet.bridges.server_nodes import claim_name
+from eshet.bridges.server_connection import claim_name
 from eshet.bridges.settings import NotifySettings
 from eshet.client import Client
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from eshet import ErrorValue, Unknown, yarp
+from eshet.exceptions import ReactiveTypeError
 from eshet.utils import RunSerially
 from eshet_rules import rule
 from eshet_rules.exceptions import ConfigurationError
-from eshet_rules.testing.house import House, Notification, NotSetUp
+from eshet_rules.testing.exceptions import NeverAtRest, NoSuchPath, NotSetUp
+from eshet_rules.testing.house import House, Notification
 
 HALL = """
 from eshet import yarp
@@ -376,3 +378,101 @@ async def test_a_notification_that_arrives_at_the_second_attempt(home):
     assert phone.calls == [["ready"], ["ready"]]
     assert home.messages == ["ready"]
     home.errors.clear()
+
+
+# --- mistakes of tests ------------------------------------------------------------------------
+
+
+@in_house
+async def test_a_mistyped_path_is_refused(home):
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    with pytest.raises(NoSuchPath, match="nothing uses /hall/moton: did you mean /hall/motion?"):
+        await home.emit("/hall/moton")
+    with pytest.raises(NoSuchPath, match="did you mean /hall/light?"):
+        await home.get("/hall/lihgt")
+    assert await home.get("/cellar/light") is Unknown
+    await home.emit("/cellar/motion")
+    assert home.emitted("/cellar/motion") == [None]
+
+
+@in_house
+async def test_a_refused_request_gets_advice(home):
+    home.device("/hall/lux", 5, settable=False)
+    with pytest.raises(ErrorValue) as refused:
+        await home.set("/hall/lux", 6)
+    assert "this state can't be set" in refused.value.__notes__[0]
+    with pytest.raises(ErrorValue) as refused:
+        await home.call("/hall/nothing")
+    assert "no client provides this path" in refused.value.__notes__[0]
+
+
+@in_house
+async def test_parameters_that_no_rule_reads_are_refused(home):
+    async def deaf():
+        await yarp.state_register("/deaf", 1)
+
+    with pytest.raises(ValueError, match="no rule of hall.py has an argument `config`"):
+        await home.load("hall.py", dark=40)
+    with pytest.raises(ValueError, match="nothing reads limit, dark"):
+        await home.rule(deaf, limit=1, dark=2)
+
+
+def test_a_time_of_day_is_of_the_present_day(home):
+    home.at("2026-03-28 12:00", tz="Europe/Berlin")
+    home.at("22:30")
+    assert str(home.now) == "2026-03-28 22:30:00+01:00"
+    with pytest.raises(ValueError, match="'25:00' is neither a time of day nor a date and time"):
+        home.at("25:00")
+    with pytest.raises(ReactiveTypeError, match="did you mean 'Europe/Berlin'"):
+        home.at("22:30", tz="Berlin")
+
+
+@in_house
+async def test_the_timeline_has_the_seconds_of_the_history(home):
+    await home.load("hall.py")
+    await home.emit("/hall/motion")
+    await home.advance(120)
+    assert "  120.000  00:02:00.000  hall.light shows /hall/light = False" in home.timeline()
+    home.errors.clear()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eshet_rules.testing.house._LONGEST_STEP", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+@in_house
+async def test_an_endless_loop_in_a_rule_fails_the_test(home):
+    @rule
+    async def endless():
+        def loop(payload):
+            while True:
+                pass
+
+        yarp.on_value(await yarp.event_listen("/go"), loop)
+
+    await home.rule(endless)
+    await home.emit("/go")
+    [error] = home.errors
+    home.errors.clear()
+    assert "this has blocked for 0.3 s" in error
+    assert "while True" in error
+
+
+@pytest.mark.usefixtures("impatient")
+@in_house
+async def test_rules_that_never_come_to_rest_fail_the_test(home):
+    @rule
+    async def ping():
+        await yarp.event_register("/ping", await yarp.event_listen("/pong"))
+
+    @rule
+    async def pong():
+        await yarp.event_register("/pong", await yarp.event_listen("/ping"))
+
+    await home.rule(ping)
+    await home.rule(pong)
+    with pytest.raises(NeverAtRest, match="at 0 s the rules never come to rest"):
+        await home.emit("/ping")

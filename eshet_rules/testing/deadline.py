@@ -1,8 +1,8 @@
-"""Interrupts rules that block, or that wait in real time, so that the check ends.
+"""Interrupts rules that block, or that wait in real time, so that a test or a check ends.
 
-The clock of the check is virtual, and it stops while code runs. A timer of the operating system
-looks regularly at what runs. If nothing new has run for some time, code of a rule is at fault: it
-blocks, or the loop waits for something outside, such as an answer from the network.
+The clock is virtual, and it stops while code runs. A timer of the operating system looks regularly
+at what runs. If nothing new has run for some time, code of a rule is at fault: it blocks, or the
+loop waits for something outside, such as an answer from the network.
 """
 
 import contextlib
@@ -14,12 +14,32 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from eshet.exceptions import Interrupted
 from eshet_rules.testing.virtual_time import VirtualLoop
 
-__all__ = ["Blocks", "deadline"]
+__all__ = ["CPU_TIME", "REAL_TIME", "Blocks", "deadline"]
+
+
+class Stopwatch(NamedTuple):
+    """A kind of time.
+
+    Args:
+        read: returns the time, in seconds.
+        timer: the timer of the operating system that runs by it.
+        signal: the signal of that timer.
+    """
+
+    read: Callable[[], float]
+    timer: int
+    signal: int
+
+
+REAL_TIME: Final = Stopwatch(time.monotonic, signal.ITIMER_REAL, signal.SIGALRM)
+
+CPU_TIME: Final = Stopwatch(time.process_time, signal.ITIMER_VIRTUAL, signal.SIGVTALRM)
+"""Time in which the process runs: it stops while a debugger or a socket waits."""
 
 _LOOK: Final = 0.1
 """Seconds between two looks at the running code."""
@@ -57,29 +77,31 @@ def deadline(
     is_rule: Callable[[str], bool],
     give_up: Callable[[], object],
     on_block: Callable[[Path, int], object],
+    stopwatch: Stopwatch = REAL_TIME,
 ) -> Iterator[None]:
     """Interrupt code that makes no progress, within a `with` statement in the main thread.
 
     In another thread this does nothing, as only the main thread receives signals.
 
     Args:
-        seconds: maximum real time without progress.
+        seconds: maximum time without progress.
         loop: the loop that runs.
         is_rule: returns whether a file, given by its path, belongs to the rules.
         give_up: called if the loop waits, or turns without end.
         on_block: called with the file and the line of code that is about to be interrupted.
+        stopwatch: the kind of time; its signal is used within the `with` statement.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    look = _Look(seconds, loop, is_rule, give_up, on_block)
-    before = signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
+    look = _Look(seconds, loop, is_rule, give_up, on_block, stopwatch.read)
+    before = signal.signal(stopwatch.signal, look)
+    signal.setitimer(stopwatch.timer, _LOOK, _LOOK)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(stopwatch.timer, 0)
+        signal.signal(stopwatch.signal, before)
 
 
 class _Look:
@@ -92,13 +114,15 @@ class _Look:
         is_rule: Callable[[str], bool],
         give_up: Callable[[], object],
         on_block: Callable[[Path, int], object],
+        read: Callable[[], float],
     ) -> None:
         self._seconds = seconds
         self._loop = loop
         self._is_rule = is_rule
         self._give_up = give_up
         self._on_block = on_block
-        now = time.monotonic()
+        self._read = read
+        now = read()
         self._seen: set[tuple[float, CodeType | None]] = set()
         self._deadline = now + seconds
         self._turn = loop.turns, now  # with the time at which it was first seen
@@ -106,7 +130,7 @@ class _Look:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         frames = [each for each in _stack(frame) if self._is_rule(each.f_code.co_filename)]
-        now = time.monotonic()
+        now = self._read()
         if self._loop.turns != self._turn[0]:
             self._turn = self._loop.turns, now
         # A rule that runs in small steps for ever shows the same few places again and again.

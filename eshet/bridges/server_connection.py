@@ -1,14 +1,14 @@
-"""The name of a bridge on the ESHET server, and the nodes of the server after each connection."""
+"""The name of a bridge on the ESHET server, and its connections to it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from eshet.bridges.exceptions import BridgeError
 from eshet.client import Client
 from eshet.exceptions import Disconnected, PathTaken
 
-__all__ = ["claim_name", "connections", "list_nodes"]
+__all__ = ["claim_name", "connections"]
 
 _LOOK_EVERY: Final = 1.0
 """Interval of the checks for a reconnection, in seconds: a client has no callback for it."""
@@ -55,20 +55,3 @@ async def connections(client: Client) -> AsyncIterator[None]:
             seen = client.reconnected_at
             yield
         await asyncio.sleep(_LOOK_EVERY)
-
-
-async def list_nodes(client: Client) -> AsyncIterator[tuple[str, str, Any]]:
-    """Yield the path, the kind and the owner of each node of the server; None for no owner.
-
-    Raises:
-        Disconnected: the client is not connected.
-        ErrorValue: the server does not have the action `/meta/tree`.
-    """
-    after: list[object] = []
-    while True:
-        page = await client.action_call("/meta/tree", *after)
-        for path, kind, owner, *_ in page["nodes"]:
-            yield path, kind, owner
-        if page["next"] is None:
-            return
-        after = [page["next"]]
