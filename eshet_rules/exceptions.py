@@ -34,6 +34,7 @@ The facts of an error are attributes; its text is built from them.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from eshet.settings.problem import Problem
@@ -454,6 +455,22 @@ class TrailInUse(RulesError):
         super().__init__(
             f"another runner, process {pid or 'unknown'}, writes the trail {file}; stop it "
             f"(kill {pid or 'PID'}), or choose another file with --audit"
+        )
+
+
+class NothingRecorded(RulesError):
+    """The trail has no input and no output of a rule within a time.
+
+    Args:
+        since: its beginning.
+        until: its end.
+    """
+
+    def __init__(self, since: datetime, until: datetime) -> None:
+        begin, end = (f"{each.astimezone():%Y-%m-%d %H:%M:%S}" for each in (since, until))
+        super().__init__(
+            f"the trail has no input and no output of a rule from {begin} to {end}: choose a time "
+            "in which the runner has run, with --from and --to"
         )
 
 

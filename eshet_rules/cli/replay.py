@@ -81,11 +81,11 @@ def replay(
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
 
     With --diff, the exit code is 1 if there is a difference. It is 2 if a module could not be set
-    up.
+    up, or if nothing could be replayed.
     """
     from eshet_rules.audit.archive import closed_files
     from eshet_rules.audit.trail import open_file
-    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.exceptions import NothingRecorded, NoTrail
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.replay.comparison import compare
     from eshet_rules.replay.recording import read_recording
@@ -95,12 +95,14 @@ def replay(
     until = until or wall_now(UTC)
     if since >= until:
         raise click.UsageError("--from must be before --to")
-    with exit_on_errors(), contextlib.ExitStack() as stack:
+    with exit_on_errors(2), contextlib.ExitStack() as stack:
         folder = check_folder(rules_folder(rules))
         file = open_file(audit or place_of_trail(folder, state_dir, config))
         if not file.exists() and not closed_files(file):
             raise NoTrail(file)
         recording = read_recording(file, since, until, _WARM_UP)
+        if not recording.inputs and not recording.outputs:
+            raise NothingRecorded(since, until)
         present = stack.enter_context(rules_at(folder, other)) if other else folder
         replayed = run(present, recording)
         for problem in (*recording.lacking, *replayed.errors):

@@ -57,7 +57,7 @@ def shadow_diff(
     The real runner runs the rules in the folder RULES, the other one was started with
     `eshet-rules run --shadow`. The time in which both ran is compared.
 
-    The exit code is 1 if there is a difference.
+    The exit code is 1 if there is a difference, and 2 if nothing could be compared.
     """
     from datetime import UTC
 
@@ -68,7 +68,7 @@ def shadow_diff(
     until = until or wall_now(UTC)
     if since >= until:
         raise click.UsageError("--from must be before --to")
-    with exit_on_errors():
+    with exit_on_errors(2):
         folder = rules_folder(rules)
         real = open_file(place_of_trail(folder, state_dir, config))
         place = place_of_trail(shadow or folder, state_dir, config, is_shadow=True)

@@ -458,7 +458,7 @@ class ModuleInstance:
             if is_error(error, PathTaken) and self._conflicts is not None:
                 self._conflicts.add(full_name, error, self.connection)
 
-        failures.note = note
+        failures.note, failures.note_recovery = note, supervised.note_recovery
         with use_actor(Actor(full_name, self.version.name, self.version.source.version)):
             supervised.start()
 

@@ -228,7 +228,8 @@ class _Reading:
             elif output.kind in ("set", "call"):
                 answers = recording.answers.setdefault((output.kind, output.path), [])
                 took = record.get("duration") or 0.0
-                answers.append(Answer(output.failed, record.get("result"), took))
+                error = output.failed.removeprefix(f"{output.kind} {output.path}: ")
+                answers.append(Answer(error, record.get("result"), took))
                 if (cause := record.get("cause")) is not None:
                     by_cause[cause].append((at, output.kind, output.path, len(answers) - 1))
         return by_cause
@@ -293,8 +294,6 @@ class _Reading:
             | {each.path for each in recording.outputs if each.value == REDACTED}
         )
         recording.lacking += [f"the values of {path} are redacted" for path in redacted]
-        if not any("rule" in each for each in self._records):
-            recording.lacking.append("it has no input or output of a rule in this time")
 
 
 def _local(moment: datetime) -> str:

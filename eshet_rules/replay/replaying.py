@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import io
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,7 +77,7 @@ def _replay(folder: Path, recording: Recording) -> Replayed:
     owned = _paths_of_rules(folder, recording)
     with House([folder], recording.start, zone=None, keeps_inputs=False) as house:
         broken = house.run(_Feeding(house, recording, owned).run(folder))
-        return Replayed(_outputs_of(house), list(_rule_errors(house)), broken)
+        return Replayed(_outputs_of(house), list(_rule_errors(house, recording)), broken)
 
 
 def _paths_of_rules(folder: Path, recording: Recording) -> set[str]:
@@ -184,5 +185,15 @@ def _outputs_of(house: House) -> list[Output]:
     return sorted(found, key=lambda each: each.at)
 
 
-def _rule_errors(house: House) -> Iterable[str]:
-    return (each.line(None) for each in house.happenings.all if each.is_error)
+def _rule_errors(house: House, recording: Recording) -> Iterator[str]:
+    """Iterate over the errors of rules, except for refusals that the recording has as well."""
+    refusals = tuple(
+        f"{kind} {path}: {answer.error}"
+        for (kind, path), answers in recording.answers.items()
+        for answer in answers
+        if answer.error
+    )
+    for each in house.happenings.all:
+        if each.is_error and not each.error.endswith(refusals):
+            moment = recording.start.astimezone() + timedelta(seconds=each.at)
+            yield f"{moment:%Y-%m-%d} {each.line(None)}"

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from eshet_rules.exceptions import NothingRecorded
 from eshet_rules.replay.comparison import Difference, compare
 from eshet_rules.replay.recording import Output, Recording, read_recording
 
@@ -32,8 +33,13 @@ def compare_runners(
     Returns:
         The differences, the time at which their times begin, and a text for each part that a trail
         lacks.
+
+    Raises:
+        NothingRecorded: no trail has an input or an output of a rule.
     """
     recordings = [read_recording(file, start, end) for file in (real, shadow)]
+    if not any(each.inputs or each.outputs for each in recordings):
+        raise NothingRecorded(start, end)
     begin = max(each.start for each in recordings)
     last = min(each.end for each in recordings)
     modules = [{_module_of(output) for output in each.outputs} for each in recordings]

@@ -56,6 +56,9 @@ class Failures:
         self._series: dict[tuple[type[RuleFailed], str, str], _Series] = {}
         self.note: Callable[[BaseException], object] = lambda error: None
         """Called with each error."""
+        self.note_recovery: Callable[[], object] = lambda: None
+        """Called when the operation of the last error has succeeded after all."""
+        self._last: _Series | None = None
 
     def report(self, error: BaseException, doing: str) -> None:
         """Log an error, or note it at debug level if an equal one was logged in the last minute."""
@@ -70,6 +73,7 @@ class Failures:
         kind = RuleFailed if task == doing else AttemptFailed
         series = self._series_of(kind, task, error)
         series.failures += 1
+        self._last = series
         loop = running_loop()  # None in a thread that a rule has started
         now = time.monotonic() if loop is None else loop.time()
         if now - series.shown_at < _PAUSE:
@@ -82,7 +86,11 @@ class Failures:
     def succeeded(self, doing: str) -> None:
         """Log the success of an operation with retries that has failed before."""
         found = [key for key in self._series if key[:2] == (AttemptFailed, doing)]
-        failures = sum(self._series.pop(key).failures for key in found)
+        ended = [self._series.pop(key) for key in found]
+        if self._last in ended:
+            self._last = None
+            self.note_recovery()
+        failures = sum(series.failures for series in ended)
         if failures:
             emit(self._log, RuleRecovered(doing=doing, failures=failures))
 

@@ -267,6 +267,11 @@ class SupervisedRule:
         self._last_error = _text(error)
         self.scope.note_activity()
 
+    def note_recovery(self) -> None:
+        """Show in the status that the operation of the last error has succeeded after all."""
+        self._last_error = f"{self._last_error} (works again)"
+        self.scope.note_activity()
+
     def fail(self, error: BaseException) -> None:
         """Fail the rule without a restart, as a restart would not help.
 

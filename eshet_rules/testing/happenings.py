@@ -53,19 +53,22 @@ class Happening:
         return LEVELS.get(level, 0) >= LEVELS["error"]
 
     @property
+    def error(self) -> str:
+        """The text of an error; empty if there is none."""
+        if isinstance(self.record, Mapping):
+            return str(self.record.get("error") or "")
+        return getattr(self.record, "error", None) or ""
+
+    @property
     def traceback(self) -> str:
         """The traceback of an error; empty if it has none."""
         return self.record.get("traceback", "") if isinstance(self.record, Mapping) else ""
 
     def line(self, zone: tzinfo | None) -> str:
-        """Return a line of text: seconds since the start, the time of day, and what happened.
-
-        Args:
-            zone: of the time of day; None for the local one.
-        """
+        """Return a line of text, with the time of day in a time zone; None for the local one."""
         moment = datetime.fromtimestamp(self.wall, UTC).astimezone(zone)
         clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
-        return f"{self.at:>9.3f}  {clock}  {_line(self.record)}"
+        return f"{clock}  {_line(self.record)}"
 
 
 class Happenings(Recorder):

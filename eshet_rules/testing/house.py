@@ -563,7 +563,7 @@ class House:
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""
         return "\n".join(
-            each.line(self._zone)
+            f"{each.at:>9.3f}  {each.line(self._zone)}"
             for each in self.happenings.all
             if not isinstance(each.record, Connected)
         )

@@ -179,6 +179,26 @@ def test_a_rule_of_its_own_takes_a_path_over(recorder, evening_recording):
     assert "path_already_exists" not in errors
 
 
+def test_a_refusal_of_the_recording_is_no_error(recorder):
+    recorder.write("hall", HALL)
+
+    async def day(house):
+        house.device("/hall/lamp", False, fails=1)
+        house.device("/hall/lux", 12)
+        await house.load("hall.py")
+        await house.emit("/hall/motion")
+        await house.advance(1)
+        assert len(house.errors) == 1
+        house.errors.clear()
+
+    recording = recorder.live(day)
+    [refusal] = [each.failed for each in recording.outputs if each.failed]
+    assert "/hall/lamp fails" in refusal
+    replayed = replay(recorder.folder, recording)
+    assert replayed.errors == []
+    assert [each.failed for each in replayed.outputs if each.failed] == [refusal]
+
+
 def test_redacted_values_are_named(recorder):
     recorder.write("hall", HALL)
 

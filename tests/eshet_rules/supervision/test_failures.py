@@ -59,6 +59,8 @@ async def test_a_retried_output_is_shown_once_a_minute_and_when_it_works(house):
     await mood.changed("well")
     await house.advance(2)
     assert house.log.find("rule.recovered")["failures"] == 151
+    [report] = house.reloader.reports()
+    assert report.status.last_error == "OSError: no server, try 1 (works again)"
     await emit(2)
     await house.advance(2)
     assert house.log.find("rule.recovered")
