@@ -183,13 +183,13 @@ def runner_options(command: F) -> F:
 
 
 @contextlib.contextmanager
-def exit_on_errors(code: int = 1) -> Iterator[None]:
+def exit_on_errors(code: int | None = None) -> Iterator[None]:
     """Print a user-facing error and exit with its code, instead of a traceback.
 
     Use this as a `with` statement around the whole work of a command.
 
     Args:
-        code: the exit code of errors that have none.
+        code: the exit code for all errors; by default each has its own.
     """
     from eshet.exceptions import EshetError
     from eshet_rules.exceptions import RulesError
@@ -199,4 +199,4 @@ def exit_on_errors(code: int = 1) -> Iterator[None]:
     except (RulesError, EshetError) as error:
         for line in str(error).split("\n"):
             click.echo(f"eshet-rules: {printable(line)}", err=True)
-        sys.exit(getattr(error, "exit_code", code))
+        sys.exit(getattr(error, "exit_code", 1) if code is None else code)
