@@ -1,15 +1,20 @@
 """Configuration of Sphinx, which `make docs` runs."""
 
+import sys
 from importlib.metadata import version as _version
+from pathlib import Path as _Path
+
+sys.path.insert(0, str(_Path(__file__).parent / "_extensions"))
 
 project = "eshet-rules"
 author = "the authors of eshet-rules"
 copyright = author  # noqa: A001 - the name that Sphinx reads
 release = _version("eshet-rules")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "timelines"]
 html_theme = "furo"
 html_title = "eshet-rules"
+html_static_path = ["_static"]
 
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
