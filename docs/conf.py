@@ -17,6 +17,7 @@ html_title = "eshet-rules"
 html_static_path = ["_static"]
 
 myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 napoleon_numpy_docstring = False
