@@ -37,14 +37,18 @@ class Cause:
             `"restart"`, `"command"`, `"disconnected"`, or another word.
         path: where the input arrived; without a path, the name of its subject.
         parent: the cause that led to it.
+        at: the loop's time of the input; None if it is not known.
     """
 
-    __slots__ = ("_segment", "depth", "id", "kind", "parent", "parent_id", "path")
+    __slots__ = ("_segment", "at", "depth", "id", "kind", "parent", "parent_id", "path")
 
-    def __init__(self, kind: str, path: str, parent: "Cause | None" = None) -> None:
+    def __init__(
+        self, kind: str, path: str, parent: "Cause | None" = None, at: float | None = None
+    ) -> None:
         self.id: str = f"{_run}-{next(_numbers):x}"
         self.kind: Final = kind
         self.path: Final = path
+        self.at: Final = at
         self.parent: Cause | None = parent
         self.parent_id: str | None = None
         self.depth: int = 0

@@ -123,7 +123,8 @@ class ClientObserver:
             value: packed; empty if there is none.
             target: its receiver.
         """
-        return Cause(kind, path.decode(), self.cause_of_output(kind, path, value, target))
+        parent = self.cause_of_output(kind, path, value, target)
+        return Cause(kind, path.decode(), parent, self.loop_time())
 
     def cause_of_output(
         self, kind: str, path: bytes, value: bytes, target: InputTarget

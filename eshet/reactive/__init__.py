@@ -4,6 +4,7 @@
 The modules, from top to bottom; each imports only from those below it:
 
     graph_view       a part of the graph as data and as a drawing
+    upstream         the nodes that a node follows, and the values of its inputs
     aggregates       average, minimum, maximum and rate of a window
     changes          edges, joins and accumulation of changes
     switching        following the Value or Event that a Value holds

@@ -9,7 +9,7 @@ from eshet.reactive.core.event import Event
 from eshet.reactive.core.handle import Reactive, ReadableEvent, ReadableValue
 from eshet.reactive.core.markers import PlainValue
 from eshet.reactive.core.unwrapping import Lifted
-from eshet.reactive.core.value import Value
+from eshet.reactive.core.value import FixedNode, Value, value_of
 
 __all__ = [
     "ensure_reactive",
@@ -118,7 +118,7 @@ def _ensure(x: object, ensure: Callable[[object], PlainValue]) -> Reactive[objec
         return apply(Lifted(record_of(x)), [ensure(member) for member in x])
     if isinstance(x, dict):
         return reactive_dict({key: ensure(member) for key, member in x.items()})
-    return Value(x)
+    return value_of(FixedNode(x))
 
 
 def _check_values(kind: str, members: Sequence[object]) -> None:

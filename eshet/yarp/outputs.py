@@ -10,6 +10,7 @@ may be compared or sent.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,11 +18,16 @@ from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.handover.handover import Lost, Snapshot
 from eshet.reactive.handover.matching import Description, match
+from eshet.reactive.upstream import InputValues
 from eshet.scope import Scope, current_scope, is_contained
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
-__all__ = ["HeldOutput", "Outputs", "is_unknown", "left_in", "own_output"]
+__all__ = ["HeldOutput", "Outputs", "current_inputs", "is_unknown", "left_in", "own_output"]
+
+current_inputs: Final[ContextVar[InputValues | None]] = ContextVar("eshet.inputs", default=None)
+"""The values from which the value came that is being sent; None if it came from no Value or Event,
+or where causes are not tracked."""
 
 _COLLECTIONS: Final = (list, tuple, set, frozenset)
 

@@ -15,10 +15,11 @@ from eshet.exceptions import EshetError
 from eshet.messages import ActionCall, EventEmit, Set, StateChanged
 from eshet.reactive import Event, Value, ensure_reactive, fn
 from eshet.reactive.conversions import feed
-from eshet.reactive.core.handle import ReadableEvent
+from eshet.reactive.core.handle import ReadableEvent, node_of
 from eshet.reactive.core.markers import NoValue, PlainValue, is_same
 from eshet.reactive.core.value import is_settable
 from eshet.reactive.handover.handover import Snapshot
+from eshet.reactive.upstream import Inputs
 from eshet.tasks import BuiltStrategy, SendingTask
 from eshet.tasks.starting import name_of, start_task
 from eshet.text import safe_repr
@@ -26,7 +27,7 @@ from eshet.unknown import Unknown
 from eshet.utils import RunInTask, TaskStrategy
 from eshet.yarp.accepted import checking
 from eshet.yarp.default_strategy import DEFAULT_STRATEGY, choose_strategy
-from eshet.yarp.outputs import HeldOutput, is_unknown, left_in, own_output
+from eshet.yarp.outputs import HeldOutput, current_inputs, is_unknown, left_in, own_output
 from eshet.yarp.resending import Resending
 from eshet.yarp.sources import ready_client
 
@@ -191,7 +192,7 @@ async def state_register(
 
     publish.__qualname__ = f"state_register of {state.path}"
     first = value.value
-    output = own_output(_StateOutput(state, publish))
+    output = own_output(_StateOutput(state, publish, Inputs(node_of(value))))
     feed(value, output, current=False)
     if output.held is not None:
         output(first)
@@ -234,7 +235,7 @@ class _Sink(HeldOutput):
         strategy: see `action_call`.
     """
 
-    __slots__ = ("_client", "_code", "_made_in", "_run", "_send_value")
+    __slots__ = ("_client", "_code", "_made_in", "_run", "_send_value", "inputs")
 
     def __init__(
         self,
@@ -253,6 +254,7 @@ class _Sink(HeldOutput):
             follows=not isinstance(source, Event),
             skip=_skip_notifier(client, code, path),
         )
+        self.inputs: Final = Inputs(node_of(source))
         self._client = client
         self._code = code
         self._made_in = copy_context()
@@ -319,7 +321,7 @@ class _SendTask(SendingTask):
         value: the value to send.
     """
 
-    __slots__ = ("_count", "_function", "_sent", "_sink", "cause", "value")
+    __slots__ = ("_count", "_function", "_inputs", "_sent", "_sink", "cause", "value")
 
     _count: int
     _sent: PendingRequest
@@ -334,6 +336,8 @@ class _SendTask(SendingTask):
         self.value: Final[Any] = value
         self._sink = sink
         self._function = function
+        # Without a cause nobody asks for them.
+        self._inputs = None if self.cause is None else sink.inputs.now()
 
     def __repr__(self) -> str:
         """Return the name of the task for messages."""
@@ -341,10 +345,12 @@ class _SendTask(SendingTask):
 
     def __call__(self) -> Awaitable[object]:
         """Send the value in an asyncio task."""
+        current_inputs.set(self._inputs)  # this context belongs to the task
         return self._function(self.value)
 
     def send(self) -> asyncio.Future[Any] | None:
         """See `SendingTask`."""
+        current_inputs.set(self._inputs)  # see `__call__`
         resending = self._function
         if isinstance(resending, Resending):
             self._count = resending.begin()
@@ -383,9 +389,12 @@ class _StateOutput(HeldOutput):
     Args:
         state: the state.
         publish: publishes a value.
+        inputs: those of the Value.
     """
 
-    def __init__(self, state: StateWrapper, publish: Callable[[Any], Awaitable[object]]) -> None:
+    def __init__(
+        self, state: StateWrapper, publish: Callable[[Any], Awaitable[object]], inputs: Inputs
+    ) -> None:
         skip = _skip_notifier(state.client, StateChanged.code, state.path)
         run = RunInTask().build()
 
@@ -393,6 +402,7 @@ class _StateOutput(HeldOutput):
             run(_SendTask(self, publish, value))
 
         super().__init__("state_register", state.path, send, follows=True, skip=skip)
+        self.inputs: Final = inputs
         self._state = state
 
     def send_now(self, value: object) -> PendingRequest | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from eshet.client import Client
 from eshet.reactive import Event, Value
+from eshet.reactive.core.event import ListenedNode, event_of
 from eshet.reactive.core.value import ObservedNode, value_of
 from eshet.yarp.default_client import get_default_eshet_client
 
@@ -29,8 +30,9 @@ async def event_listen(path: str, client: Client | None = None) -> Event[Any]:
         EshetError: see `Client`.
     """
     client = await ready_client(client)
-    event: Event[Any] = Event(name=client.resolve(path))
-    await client.event_listen_cb(path, event.emit)
+    node = ListenedNode(client.resolve(path))
+    event = event_of(node)
+    await client.event_listen_cb(path, node.change)
     return event
 
 

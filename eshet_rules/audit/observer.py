@@ -1,5 +1,6 @@
 """Records each input and output of a rule."""
 
+from types import NoneType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -9,10 +10,13 @@ from eshet import codec, messages
 from eshet.cause import Cause, current
 from eshet.client.observer import ClientObserver, OutputSpan
 from eshet.clock import wall_clock, wall_stamp
+from eshet.reactive.core.markers import NoValue
+from eshet.reactive.upstream import InputValues
 from eshet.tasks import current_attempt
-from eshet.text import safe_str, type_name
+from eshet.text import safe_repr, safe_str, type_name
 from eshet.unknown import Unknown
 from eshet.user_errors import is_error
+from eshet.yarp.outputs import current_inputs
 from eshet_rules.audit.actor import current_actor
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import (
@@ -41,6 +45,11 @@ _WITH_RECORD: Final = frozenset({"state", "event", "call", "set", "get"})
 _decoder: Final = msgspec.msgpack.Decoder()
 
 _STATES: Final = frozenset({messages.StateChanged.code, messages.StateUnknown.code})
+
+_SIMPLE: Final = frozenset({bool, int, float, NoneType})
+
+_LONGEST_INPUT: Final = 200
+"""Maximum length of the text of an input of an output, in characters."""
 
 Outcome = Literal["done", "failed", "interrupted", "kept", "skipped"]
 
@@ -162,6 +171,10 @@ class RecordingObserver(ClientObserver):
         cause, event = current.get(), _EVENTS[code]
         rule, module, version = current_actor.get()  # one by one, as in `on_input`
         cause_id, parent_id = _ids(cause)
+        is_timer = cause is not None and cause.kind == "timer"
+        armed_by, armed_s = self._armed(cause) if is_timer else (None, None)
+        came_from = current_inputs.get()
+        inputs, unknown = (None, None) if came_from is None else self._inputs(came_from)
         self._recorder.record(
             event(
                 wall_stamp(self._clock),
@@ -182,8 +195,35 @@ class RecordingObserver(ClientObserver):
                 duration=duration,
                 attempt=current_attempt.get(),
                 trigger=_trigger(cause),
+                armed_by=armed_by,
+                armed_s=armed_s,
+                inputs=inputs,
+                unknown_inputs=unknown,
             )
         )
+
+    def _armed(self, cause: Cause | None) -> tuple[str | None, float | None]:
+        """Return what has armed the timer of a cause, or the first of several, and its age."""
+        armed_by = cause
+        while armed_by is not None and armed_by.kind == "timer":
+            armed_by = armed_by.parent
+        if armed_by is None:
+            return None, None
+        since = None if armed_by.at is None else round(self.loop_time() - armed_by.at, 3)
+        return f"{armed_by.kind} {armed_by.path}".rstrip(), since
+
+    def _inputs(self, inputs: InputValues) -> tuple[dict[str, Any] | None, list[str] | None]:
+        """Return the known values of inputs, and the names of the unknown ones."""
+        known: dict[str, Any] = {}
+        unknown: list[str] = []
+        for name, value in zip(*inputs, strict=True):
+            if type(value) in _SIMPLE and not self._redacts:
+                known[name] = value
+            elif value is Unknown:
+                unknown.append(name)
+            elif value is not NoValue:
+                known[name] = _shortened(self._redacted(name, value))
+        return known or None, unknown or None
 
     def _redacted(self, path: str, value: Any) -> Any:
         """Return a value at a path without secrets; None for an unknown one."""
@@ -194,6 +234,14 @@ class RecordingObserver(ClientObserver):
         if self._redaction.hides(path):
             return self._redaction.hide(value)
         return self._redaction.value(value)
+
+
+def _shortened(value: Any) -> Any:
+    """Return a value of an input, or its text if it is not a simple one."""
+    kind = type(value)
+    if kind in _SIMPLE or (kind is str and len(value) <= _LONGEST_INPUT):
+        return value
+    return safe_repr(value, _LONGEST_INPUT)
 
 
 def _unpack(packed: bytes) -> Any:

@@ -256,6 +256,21 @@ class Output(Record, kw_only=True):
         str | None,
         Meta(description="a description of the cause, if no input has it: `timer delay at ...`"),
     ] = None
+    armed_by: Annotated[
+        str | None,
+        Meta(description="of a timer: the input that has started it, such as `event /hall/motion`"),
+    ] = None
+    armed_s: Annotated[float | None, Meta(description="seconds since that input")] = None
+    inputs: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="the values from which the value came, by path; of an event, its last "
+            "payload. A Value without a path is named by its place. A long value is shortened"
+        ),
+    ] = None
+    unknown_inputs: Annotated[
+        list[str] | None, Meta(description="those of them that were unknown")
+    ] = None
 
 
 @_event("output.set", "value set", level="debug")

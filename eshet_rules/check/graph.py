@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from eshet.reactive.core.graph import Node, ScopeNodes
+from eshet.reactive.core.graph import ScopeNodes
 from eshet.reactive.core.subscription import Subscription
 from eshet.reactive.core.value import ObservedNode
+from eshet.reactive.upstream import upstream
 from eshet.scope import Scope
 from eshet.yarp.outputs import HeldOutput
 
@@ -25,17 +26,6 @@ def feedbacks_in(scope: Scope) -> Iterator[str]:
                 continue
             sink = subscription.callback
             if isinstance(sink, HeldOutput) and sink.follows and sink.function == "set_value":
-                paths = {each.origin for each in _sources(node) if isinstance(each, ObservedNode)}
+                paths = {each.origin for each in upstream(node) if isinstance(each, ObservedNode)}
                 if sink.path in paths:
                     yield sink.path
-
-
-def _sources(node: Node) -> set[Node]:
-    """Return a node and all nodes that it follows, directly or indirectly."""
-    found = {node}
-    todo = [node]
-    while todo:
-        new = set(todo.pop().sources()) - found
-        found |= new
-        todo += new
-    return found

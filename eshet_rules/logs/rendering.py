@@ -21,6 +21,9 @@ _Record = MutableMapping[str, Any]
 
 _COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _OF_RULES: Final = tuple(f"\x1b[{code}m" for code in (36, 32, 35, 34, 96, 92, 95, 94))
+_DETAILS: Final = ("inputs", "unknown_inputs", "armed_s")
+"""Fields of outputs that are for programs, and for `eshet-rules why`."""
+
 _DIM: Final = "\x1b[2m"
 _RESET: Final = "\x1b[0m"
 
@@ -134,6 +137,8 @@ def _pop_path(record: _Record) -> str:
     record.pop("kind", None)
     if _text_of(record.get("outcome", "")) == "done":
         del record["outcome"]
+    for detail in _DETAILS:
+        record.pop(detail, None)
     if isinstance(record.get("duration"), float):
         record["took"] = _took(record.pop("duration"))
     return f"  {_one_line(_pop_any(record, 'path'))}  {value}"

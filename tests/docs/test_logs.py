@@ -27,6 +27,8 @@ def type_name(kind):
             return ", ".join(name for name in names if name != "null")
         case msgspec.inspect.ListType():
             return f"list of {type_name(kind.item_type)}"
+        case msgspec.inspect.DictType():
+            return "object"
     names = {"Str": "text", "Int": "whole number", "Float": "number", "Bool": "true or false"}
     names |= {"Any": "anything", "None": "null", "Unset": "null"}
     return names[type(kind).__name__.removesuffix("Type")]

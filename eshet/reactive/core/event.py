@@ -12,10 +12,11 @@ from eshet.reactive.core.callbacks_first import callbacks_first
 from eshet.reactive.core.graph import EventNode, Node
 from eshet.reactive.core.handle import C, Reactive, ReadableEvent, node_of
 from eshet.reactive.core.markers import NoValue, PlainValue
+from eshet.reactive.core.origin import Origin
 from eshet.reactive.core.subscription import subscribe
 from eshet.reactive.core.transaction import Transactions
 
-__all__ = ["AnyEvent", "Event", "event_of"]
+__all__ = ["AnyEvent", "Event", "ListenedNode", "event_of"]
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -435,6 +436,20 @@ class Event(ReadableEvent[T]):
 
 AnyEvent: TypeAlias = Event[Any]
 """An Event whose payloads have a type that is not known."""
+
+
+class ListenedNode(EventNode):
+    """The node of an Event of a path that a client listens to; its name is the path.
+
+    Args:
+        path: of the event.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.origin: Origin = path
 
 
 def event_of(node: EventNode) -> AnyEvent:

@@ -16,6 +16,7 @@ def add_input(node: Node, new: Node) -> None:
     if new.height >= node.height:
         _raise_above(node, new)
     node.follow(new)
+    node.transactions.shape += 1
 
 
 def drop_input(node: Node, old: Node) -> None:
@@ -23,6 +24,7 @@ def drop_input(node: Node, old: Node) -> None:
     if old not in node.inputs:
         return
     node.inputs = tuple(each for each in node.inputs if each is not old)
+    node.transactions.shape += 1
     if old.dependents is not None and node in old.dependents:
         # A new list, as the old one may be under iteration.
         old.dependents = [each for each in old.dependents if each is not node] or None

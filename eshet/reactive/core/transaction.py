@@ -203,6 +203,7 @@ class Transactions:
         "number",
         "pending_subscriptions",
         "quiet",
+        "shape",
         "to_notify",
         "tracer",
         "transient",
@@ -227,6 +228,7 @@ class Transactions:
         self.transient: dict[SettlingNode, object] = {}
         self.quiet: bool = False  # state is being restored, nothing is emitted; see handover.py
         self.handover_number: int = -1  # of the transaction that notifies after a hand-over
+        self.shape: int = 0  # how often inputs of nodes were added or removed
         # The values that observers know in that transaction.
         self.known: Mapping[SettlingNode, object] = {}
 

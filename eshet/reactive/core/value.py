@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsAdd, SupportsGetItem, SupportsSub
 
-__all__ = ["AnyValue", "ObservedNode", "Value", "is_settable", "value_of"]
+__all__ = ["AnyValue", "FixedNode", "ObservedNode", "Value", "is_settable", "value_of"]
 
 _log: Final = logging.getLogger("eshet")
 
@@ -615,6 +615,12 @@ class ObservedNode(ValueNode):
     def __init__(self, path: str) -> None:
         super().__init__()
         self.origin: Origin = path
+
+
+class FixedNode(ValueNode):
+    """The node of a Value that was made from an object that is not reactive, as an argument."""
+
+    __slots__ = ()
 
 
 def is_settable(value: AnyValue) -> bool:

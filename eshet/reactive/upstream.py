@@ -1,0 +1,64 @@
+"""The nodes that a node follows, and the values that its result came from."""
+
+from collections import deque
+from typing import Any, Final, NamedTuple
+
+from eshet.reactive.core.graph import Node
+from eshet.reactive.core.value import FixedNode
+
+__all__ = ["InputValues", "Inputs", "upstream"]
+
+
+def upstream(node: Node) -> list[Node]:
+    """Return a node and all nodes that it follows, directly or indirectly, nearest first."""
+    found = {node: None}
+    following = deque([node])
+    while following:
+        each = following.popleft()
+        for source in (*each.inputs, *each.sources()):
+            if source not in found:
+                found[source] = None
+                following.append(source)
+    return list(found)
+
+
+class InputValues(NamedTuple):
+    """The values of the inputs of a node at one moment.
+
+    Args:
+        names: the descriptions of the inputs: of the nodes upstream that follow no other node, but
+            may change.
+        values: their values; of an Event, its last emission, and `NoValue` before the first.
+    """
+
+    names: tuple[str, ...]
+    values: list[Any]
+
+
+class Inputs:
+    """The inputs of one node, found once and again when the graph has another shape.
+
+    Args:
+        node: the node.
+    """
+
+    __slots__ = ("_names", "_node", "_nodes", "_shape")
+
+    def __init__(self, node: Node) -> None:
+        self._node: Final = node
+        self._nodes: tuple[Node, ...] = ()
+        self._names: tuple[str, ...] = ()
+        self._shape = -1
+
+    def now(self) -> InputValues:
+        """Return their present values."""
+        shape = self._node.transactions.shape
+        if shape != self._shape:
+            self._shape = shape
+            self._nodes = tuple(each for each in upstream(self._node) if _is_input(each))
+            self._names = tuple(each.describe() for each in self._nodes)
+        return InputValues(self._names, [each.value for each in self._nodes])
+
+
+def _is_input(node: Node) -> bool:
+    return not (isinstance(node, FixedNode) or node.inputs or node.sources())
