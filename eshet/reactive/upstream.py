@@ -1,7 +1,7 @@
 """The nodes that a node follows, and the values that its result came from."""
 
 from collections import deque
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 from eshet.reactive.core.graph import Node
 from eshet.reactive.core.value import FixedNode
@@ -22,17 +22,12 @@ def upstream(node: Node) -> list[Node]:
     return list(found)
 
 
-class InputValues(NamedTuple):
-    """The values of the inputs of a node at one moment.
+InputValues: TypeAlias = tuple[tuple[str, ...], list[Any]]
+"""The inputs of a node at one moment: their descriptions, and their values.
 
-    Args:
-        names: the descriptions of the inputs: of the nodes upstream that follow no other node, but
-            may change.
-        values: their values; of an Event, its last emission, and `NoValue` before the first.
-    """
-
-    names: tuple[str, ...]
-    values: list[Any]
+They are those nodes upstream that follow no other node, but may change. The value of an Event is
+its last emission, and `NoValue` before the first.
+"""
 
 
 class Inputs:
@@ -57,7 +52,7 @@ class Inputs:
             self._shape = shape
             self._nodes = tuple(each for each in upstream(self._node) if _is_input(each))
             self._names = tuple(each.describe() for each in self._nodes)
-        return InputValues(self._names, [each.value for each in self._nodes])
+        return self._names, [each.value for each in self._nodes]
 
 
 def _is_input(node: Node) -> bool:

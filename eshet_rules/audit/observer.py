@@ -214,12 +214,13 @@ class RecordingObserver(ClientObserver):
 
     def _inputs(self, inputs: InputValues) -> tuple[dict[str, Any] | None, list[str] | None]:
         """Return the known values of inputs, and the names of the unknown ones."""
+        names, values = inputs
+        if not self._redacts and _SIMPLE.issuperset(map(type, values)):
+            return dict(zip(names, values, strict=False)) or None, None
         known: dict[str, Any] = {}
         unknown: list[str] = []
-        for name, value in zip(*inputs, strict=True):
-            if type(value) in _SIMPLE and not self._redacts:
-                known[name] = value
-            elif value is Unknown:
+        for name, value in zip(names, values, strict=True):
+            if value is Unknown:
                 unknown.append(name)
             elif value is not NoValue:
                 known[name] = _shortened(self._redacted(name, value))
