@@ -3,6 +3,7 @@
 query        reads the records that match a filter
 chain        finds the causes and effects of a cause
 observer     records each input and output of a rule
+last_records the last input and output at each path, in memory
 recorder     passes records to the trail and to the log
 trail        the open file: appends, cuts off a torn last line, begins the next file
 archive      the closed files beside it

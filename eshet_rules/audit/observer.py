@@ -79,24 +79,24 @@ class RecordingObserver(ClientObserver):
         # One by one: with `*`, Python makes a tuple and a dict for each call.
         rule, module, version = current_actor.get()
         cause_id, parent_id = _ids(cause)
-        self._recorder.record(
-            Input(
-                wall_stamp(self._clock),
-                "debug",
-                Input.EVENT,
-                rule,
-                module,
-                version,
-                cause_id,
-                parent_id,
-                kind=kind,
-                path=path,
-                value=self._redacted(path, value),
-                unknown=value is Unknown,
-                trigger=_trigger(cause),
-            ),
-            at_once=True,  # so that it is in the trail even if the rule ends the process
+        record = Input(
+            wall_stamp(self._clock),
+            "debug",
+            Input.EVENT,
+            rule,
+            module,
+            version,
+            cause_id,
+            parent_id,
+            kind=kind,
+            path=path,
+            value=self._redacted(path, value),
+            unknown=value is Unknown,
+            trigger=_trigger(cause),
         )
+        self._recorder.last.note_input(record)
+        # At once, so that it is in the trail even if the rule ends the process.
+        self._recorder.record(record, at_once=True)
 
     def sent(self, output: OutputSpan, error: BaseException | None) -> None:
         """See `ClientObserver`."""
@@ -171,40 +171,45 @@ class RecordingObserver(ClientObserver):
         cause, event = current.get(), _EVENTS[code]
         rule, module, version = current_actor.get()  # one by one, as in `on_input`
         cause_id, parent_id = _ids(cause)
-        is_timer = cause is not None and cause.kind == "timer"
-        armed_by, armed_s = self._armed(cause) if is_timer else (None, None)
+        inputs = unknown = after_input = after_s = None
         came_from = current_inputs.get()
-        inputs, unknown = (None, None) if came_from is None else self._inputs(came_from)
-        self._recorder.record(
-            event(
-                wall_stamp(self._clock),
-                "debug",
-                event.EVENT,
-                rule,
-                module,
-                version,
-                cause_id,
-                parent_id,
-                path=path,
-                value=self._redacted(path, value),
-                outcome=outcome,
-                unknown=value is Unknown,
-                result=result,
-                error=error,
-                why=why,
-                duration=duration,
-                attempt=current_attempt.get(),
-                trigger=_trigger(cause),
-                armed_by=armed_by,
-                armed_s=armed_s,
-                inputs=inputs,
-                unknown_inputs=unknown,
-            )
+        if came_from is not None:
+            inputs, unknown = self._inputs(came_from)
+        if cause is not None:
+            if cause.kind == "timer":
+                after_input, after_s = self._armed(cause)
+            elif cause.kind in _WITH_RECORD:
+                after_input = f"{cause.kind} {cause.path}"
+        record = event(
+            wall_stamp(self._clock),
+            "debug",
+            event.EVENT,
+            rule,
+            module,
+            version,
+            cause_id,
+            parent_id,
+            path=path,
+            value=self._redacted(path, value),
+            outcome=outcome,
+            unknown=value is Unknown,
+            result=result,
+            error=error,
+            why=why,
+            duration=duration,
+            attempt=current_attempt.get(),
+            trigger=_trigger(cause),
+            after_input=after_input,
+            after_s=after_s,
+            inputs=inputs,
+            unknown_inputs=unknown,
         )
+        self._recorder.last.note_output(record)
+        self._recorder.record(record)
 
-    def _armed(self, cause: Cause | None) -> tuple[str | None, float | None]:
+    def _armed(self, cause: Cause) -> tuple[str | None, float | None]:
         """Return what has armed the timer of a cause, or the first of several, and its age."""
-        armed_by = cause
+        armed_by: Cause | None = cause
         while armed_by is not None and armed_by.kind == "timer":
             armed_by = armed_by.parent
         if armed_by is None:

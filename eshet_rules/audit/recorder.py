@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from eshet.interpreter import running_loop
+from eshet_rules.audit.last_records import LastRecords
 from eshet_rules.audit.lines import plain, text_of
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
@@ -29,6 +30,8 @@ class Recorder:
         self.trail: Trail | None = None
         """The trail that keeps all records; None if there is none."""
         self.redaction: Final = redaction or Redaction()
+        self.last: Final = LastRecords()
+        """The last records of inputs and outputs, which their observer keeps here."""
         self._show: Callable[[MutableMapping[str, Any]], object] | None = None
         self._shown_from = LEVELS["info"]
         self._will_flush = False

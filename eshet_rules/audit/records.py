@@ -256,11 +256,16 @@ class Output(Record, kw_only=True):
         str | None,
         Meta(description="a description of the cause, if no input has it: `timer delay at ...`"),
     ] = None
-    armed_by: Annotated[
+    after_input: Annotated[
         str | None,
-        Meta(description="of a timer: the input that has started it, such as `event /hall/motion`"),
+        Meta(
+            description="the input that led to it, such as `event /hall/motion`; if that was a "
+            "timer, the input that has started it"
+        ),
     ] = None
-    armed_s: Annotated[float | None, Meta(description="seconds since that input")] = None
+    after_s: Annotated[float | None, Meta(description="of a timer: seconds since that input")] = (
+        None
+    )
     inputs: Annotated[
         dict[str, Any] | None,
         Meta(

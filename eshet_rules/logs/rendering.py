@@ -21,7 +21,7 @@ _Record = MutableMapping[str, Any]
 
 _COLOURS: Final = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _OF_RULES: Final = tuple(f"\x1b[{code}m" for code in (36, 32, 35, 34, 96, 92, 95, 94))
-_DETAILS: Final = ("inputs", "unknown_inputs", "armed_s")
+_DETAILS: Final = ("after_input", "after_s", "inputs", "unknown_inputs")
 """Fields of outputs that are for programs, and for `eshet-rules why`."""
 
 _DIM: Final = "\x1b[2m"

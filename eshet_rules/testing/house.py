@@ -24,6 +24,8 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from eshet.cause import Cause
 from eshet.client import Client
 from eshet.client.observer import InputTarget
@@ -52,6 +54,9 @@ from eshet_rules.testing.rules_under_test import (
     literal_texts,
 )
 from eshet_rules.testing.virtual_time import VirtualLoop
+from eshet_rules.why.explanation import explain
+from eshet_rules.why.sources import ListedRecords
+from eshet_rules.why.wording import Wording
 
 __all__ = ["House", "Notification"]
 
@@ -560,6 +565,12 @@ class House:
         """The texts of all notifications, in order."""
         return [each.message for each in self.notifications]
 
+    def why(self, path: str) -> str:
+        """Return why a path has its value, as `eshet-rules why` prints it."""
+        records = [_plain(each.record) for each in self.happenings.all]
+        wording = Wording(datetime.fromtimestamp(self.loop.wall_time(), UTC), self._zone)
+        return "\n".join(wording.lines(explain(path, ListedRecords(records))))
+
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""
         return "\n".join(
@@ -615,6 +626,10 @@ def _unread(what: str, parameters: Iterable[str]) -> ValueError:
         f"no rule of {what} has an argument `config`, so nothing reads {', '.join(parameters)}: "
         "write `async def rule_name(config):` there"
     )
+
+
+def _plain(record: Any) -> Mapping[str, Any]:
+    return record if isinstance(record, Mapping) else msgspec.structs.asdict(record)
 
 
 def _do_nothing(*arguments: object) -> None:

@@ -1,0 +1,61 @@
+"""The last input and output at each path, kept in memory."""
+
+from collections import Counter
+from typing import Any, Final
+
+from eshet_rules.audit.records import Input, Output
+
+__all__ = ["LastRecords"]
+
+_MAX_PATHS: Final = 20_000
+
+
+class LastRecords:
+    """Keeps the last records of each path; of the paths, the last 20,000 that are new."""
+
+    def __init__(self) -> None:
+        self.inputs: Final[dict[str, Input]] = {}
+        """Of a state, the record with which its present value began; else the last one."""
+        self.outputs: Final[dict[str, Output]] = {}
+        """The last ones that were sent."""
+        self.skipped: Final[dict[str, Counter[str]]] = {}
+        """How many outputs were skipped since, by the reason."""
+
+    def note_input(self, record: Input) -> None:
+        """Keep an input, unless it repeats the value of a state."""
+        if record.module is None:
+            return
+        known = self.inputs.get(record.path)
+        if known is None:
+            _make_room(self.inputs)
+        elif record.kind == "state" and _has_value_of(known, record):
+            return
+        self.inputs[record.path] = record
+
+    def note_output(self, record: Output) -> None:
+        """Keep an output, or count it if it was skipped."""
+        if record.module is None:
+            return
+        path = record.path
+        if record.outcome == "skipped":
+            if path not in self.skipped:
+                _make_room(self.skipped)
+                self.skipped[path] = Counter()
+            self.skipped[path][record.why or ""] += 1
+            return
+        if path not in self.outputs:
+            _make_room(self.outputs)
+        self.outputs[path] = record
+        self.skipped.pop(path, None)
+
+
+def _has_value_of(one: Input, other: Input) -> bool:
+    try:
+        return bool(one.unknown == other.unknown and one.value == other.value)
+    except Exception:  # a value may raise anything
+        return False
+
+
+def _make_room(records: dict[str, Any]) -> None:
+    if len(records) >= _MAX_PATHS:
+        del records[next(iter(records))]

@@ -1,0 +1,9 @@
+"""Explains why a path has its value: for `eshet-rules why`.
+
+wording        an explanation as text, for people
+explanation    an explanation as a tree: which outputs and inputs led to a value
+sources        where records come from: the memory of a running runner, a trail, or a test
+backward       reads a trail backwards
+
+Nothing is computed here while nobody asks. `eshet_rules.audit.last_records` keeps the memory.
+"""

@@ -1,0 +1,167 @@
+"""The outputs and inputs that led to a value, as a tree.
+
+The value of a path is that of the last output of a rule, unless the path has shown another value
+since. An output names the inputs from which its value came; the value of each of these is explained
+in the same way, as it was at the time of the output. So a tree ends at what came from outside.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from eshet_rules.audit.query import ENDLESS, stamp_of
+from eshet_rules.why.sources import Record, Records
+
+__all__ = ["Explanation", "InputOfOutput", "explain"]
+
+_ROUNDING: Final = timedelta(microseconds=2)
+"""Times and durations in records are rounded to a microsecond."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a path has, or had, its value.
+
+    Args:
+        path: the path.
+        shown: the last input at the path: the beginning of its value, or its last emission.
+        output: the last output of a rule to the path.
+        skipped: how many outputs were skipped since, by the reason.
+        inputs: those of the output.
+        trigger: the input that led to the output, if it is none of `inputs`.
+        is_repeated: whether another part of the tree explains the output already.
+    """
+
+    path: str
+    shown: Record | None = None
+    output: Record | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    inputs: "tuple[InputOfOutput, ...]" = ()
+    trigger: "Explanation | None" = None
+    is_repeated: bool = False
+
+    @property
+    def is_by_rule(self) -> bool:
+        """Whether the value is that of the output, as far as is known."""
+        return self.output is not None and not self.is_from_outside
+
+    @property
+    def is_from_outside(self) -> bool:
+        """Whether the value came from outside, after the output if there is one."""
+        shown, output = self.shown, self.output
+        if shown is None or output is None:
+            return shown is not None
+        if shown.get("parent") == output.get("cause") is not None:
+            return False
+        is_later = shown["time"] > output["time"]
+        return is_later and shown["kind"] in ("state", "event") and output["outcome"] != "kept"
+
+    @property
+    def record(self) -> Record | None:
+        """The record of the value: an input or an output."""
+        return self.shown if self.is_from_outside else self.output
+
+    def plain(self) -> dict[str, Any]:
+        """Return the tree as plain data."""
+        return {
+            "path": self.path,
+            "by_rule": self.is_by_rule,
+            "shown": self.shown,
+            "output": self.output,
+            "skipped": dict(self.skipped),
+            "inputs": [each.plain() for each in self.inputs],
+            "trigger": None if self.trigger is None else self.trigger.plain(),
+            "repeated": self.is_repeated,
+        }
+
+
+@dataclass(frozen=True)
+class InputOfOutput:
+    """A value from which the value of an output came.
+
+    Args:
+        name: the path, or a description of a Value that has none.
+        value: its value at that time; of an event, its last payload.
+        is_unknown: whether it was unknown.
+        has_changed: whether its change has led to the output.
+        explanation: of the value; None for a Value without a path, or beyond the depth.
+    """
+
+    name: str
+    value: Any
+    is_unknown: bool
+    has_changed: bool
+    explanation: Explanation | None
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "unknown": self.is_unknown,
+            "changed": self.has_changed,
+            "explanation": None if self.explanation is None else self.explanation.plain(),
+        }
+
+
+def explain(path: str, records: Records, *, before: str = ENDLESS, depth: int = 10) -> Explanation:
+    """Explain the value of a path.
+
+    Args:
+        path: the path.
+        records: of the runner.
+        before: the time of the value, in the format of records; by default the present.
+        depth: maximum number of outputs one after another.
+    """
+    return _Explaining(records).explain(path, before, depth)
+
+
+class _Explaining:
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._explained: set[tuple[str, str]] = set()
+
+    def explain(self, path: str, before: str, depth: int) -> Explanation:
+        records = self._records
+        output, shown = records.output(path, before), records.input(path, before)
+        skipped = records.skipped(path, before)
+        if output is None:
+            return Explanation(path, shown, None, skipped)
+        key = path, output["time"]
+        if key in self._explained:
+            return Explanation(path, shown, output, skipped, is_repeated=True)
+        self._explained.add(key)
+        if not depth:
+            return Explanation(path, shown, output, skipped)
+        inputs = tuple(self._inputs(output, depth - 1))
+        is_known = any(each.has_changed for each in inputs)
+        trigger = None if is_known or output.get("trigger") else self._trigger(output, depth)
+        return Explanation(path, shown, output, skipped, inputs, trigger)
+
+    def _inputs(self, output: Record, depth: int) -> Iterator[InputOfOutput]:
+        values = [(name, value, False) for name, value in (output.get("inputs") or {}).items()]
+        unknown = [(name, None, True) for name in output.get("unknown_inputs") or ()]
+        changed = "" if output.get("trigger") else _path_in(output.get("after_input"))
+        before = _just_after(output)
+        for name, value, is_unknown in (*values, *unknown):
+            explanation = self.explain(name, before, depth) if name.startswith("/") else None
+            yield InputOfOutput(name, value, is_unknown, name == changed, explanation)
+
+    def _trigger(self, output: Record, depth: int) -> Explanation | None:
+        """Explain the input that led to an output, if that is not one of its inputs."""
+        path = _path_in(output.get("after_input"))
+        return self.explain(path, _just_after(output), depth - 1) if path else None
+
+
+def _just_after(output: Record) -> str:
+    """Return a time after everything that led to an output, in the format of records."""
+    began = datetime.fromisoformat(output["time"])
+    began -= timedelta(seconds=output.get("duration") or 0.0)
+    return stamp_of(began + _ROUNDING)
+
+
+def _path_in(text: str | None) -> str:
+    """Return the path in the description of an input, such as `event /hall/motion`; else empty."""
+    path = (text or "").partition(" ")[2]
+    return path if path.startswith("/") else ""

@@ -1,0 +1,173 @@
+"""An explanation as text, for people."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Final
+
+from eshet.text import safe_repr
+from eshet_rules.audit.records import WHYS
+from eshet_rules.why.explanation import Explanation, InputOfOutput
+from eshet_rules.why.sources import Record
+
+__all__ = ["Wording"]
+
+_INDENT: Final = "  "
+
+_DONE: Final = {
+    "output.set": "set by",
+    "output.called": "called by",
+    "output.emitted": "emitted by",
+    "output.published": "published by",
+}
+
+_DID: Final = {
+    "output.set": "it set",
+    "output.called": "it called this with",
+    "output.published": "it published",
+}
+
+_LONGEST: Final = 100
+"""Maximum length of a value, in characters."""
+
+
+class Wording:
+    """Writes explanations.
+
+    Args:
+        now: the present.
+        zone: of the times; None for the local one.
+        place_of: returns the line of a rule that makes an output, such as `hall.py:14`; empty if it
+            is not known.
+    """
+
+    def __init__(
+        self,
+        now: datetime,
+        zone: tzinfo | None = None,
+        place_of: Callable[[Record], str] = lambda output: "",
+    ) -> None:
+        self._now = now
+        self._zone = zone
+        self._place_of = place_of
+
+    def lines(self, explanation: Explanation) -> Iterator[str]:
+        """Iterate over the lines of an explanation."""
+        record = explanation.record
+        if record is None:
+            yield f"{explanation.path}: no rule of this runner has read or written it"
+            return
+        yield self._headline(explanation.path, record)
+        yield from _indented(self._details(explanation))
+
+    def _headline(self, path: str, record: Record) -> str:
+        kind = record.get("kind") or record["event"]
+        since = self._since(record)
+        if kind in ("event", "output.emitted"):
+            return f"{path} emitted {_value(record)} at {since}"
+        if kind in ("call", "output.called"):
+            return f"{path} was called with {_value(record)} at {since}"
+        if kind == "set":
+            return f"{path} was set to {_value(record)} at {since}"
+        return f"{path} = {_value(record)}, since {since}"
+
+    def _details(self, explanation: Explanation) -> Iterator[str]:
+        output = explanation.output
+        if output is None or explanation.is_from_outside:
+            yield "from outside: no rule of this runner has done this"
+            if output is not None and output["event"] != "output.emitted":
+                did, value, at = _DID[output["event"]], _value(output), self._since(output)
+                yield f"the last rule was {_who(output)}: {did} {value} at {at}"
+            return
+        yield self._doer(output)
+        if output.get("error"):
+            yield f"failed: {output['error']}"
+        if explanation.is_repeated:
+            yield "see above"
+            return
+        if because := self._because(output, explanation.trigger):
+            yield because
+        for each in explanation.inputs:
+            yield from self._input(each)
+        if explanation.trigger is not None:
+            yield from self.lines(explanation.trigger)
+        if explanation.skipped:
+            yield _skipped(explanation.skipped)
+
+    def _doer(self, output: Record) -> str:
+        place = self._place_of(output)
+        version = output.get("version")
+        where = ", ".join(filter(None, [place, version and f"version {version}"]))
+        attempt = output.get("attempt", 1)
+        who = f"{_who(output)} ({where})" if where else _who(output)
+        how = f", attempt {attempt}" if attempt > 1 else ""
+        outcome = "" if output["outcome"] == "done" else f", {output['outcome']}"
+        return f"{_DONE[output['event']]} {who}{how}{outcome}"
+
+    def _because(self, output: Record, explained: Explanation | None) -> str:
+        trigger, after = output.get("trigger"), output.get("after_input")
+        if trigger:
+            text = f"because of {trigger}"
+            seconds = output.get("after_s")
+            if after and seconds is not None:
+                text += f", {_duration(timedelta(seconds=seconds))} after {after}"
+            elif after:
+                text += f", after {after}"
+            return text
+        return f"because of {after}" if after and explained is None else ""
+
+    def _input(self, each: InputOfOutput) -> Iterator[str]:
+        value = "unknown" if each.is_unknown else safe_repr(each.value, _LONGEST)
+        mark = "  <- changed" if each.has_changed else ""
+        explanation = each.explanation
+        if explanation is None or explanation.record is None:
+            yield f"{each.name} = {value}{mark}"
+            return
+        record = explanation.record
+        if (record.get("kind") or record["event"]) in ("event", "output.emitted"):
+            yield f"{self._headline(explanation.path, record)}{mark}"
+        else:
+            yield f"{each.name} = {value}, since {self._since(record)}{mark}"
+        if explanation.is_by_rule:
+            yield from _indented(self._details(explanation))
+
+    def _since(self, record: Record) -> str:
+        moment = datetime.fromisoformat(record["time"])
+        local, now = moment.astimezone(self._zone), self._now.astimezone(self._zone)
+        clock = f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d %H:%M:%S}"
+        return f"{clock} ({_duration(self._now - moment)} ago)"
+
+
+def _indented(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield f"{_INDENT}{line}"
+
+
+def _who(output: Record) -> str:
+    return str(output.get("rule") or output.get("module"))
+
+
+def _value(record: Record) -> str:
+    if record.get("unknown"):
+        return "unknown"
+    value: Any = record.get("value")
+    return safe_repr(value, _LONGEST)
+
+
+def _skipped(skipped: Mapping[str, int]) -> str:
+    parts = [f"{count} {why} ({WHYS.get(why, '')})" for why, count in sorted(skipped.items())]
+    return f"not sent since: {', '.join(parts)}"
+
+
+def _duration(length: timedelta) -> str:
+    """Return a length of time in its two largest units."""
+    seconds = max(0, round(length.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s" if seconds and minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
