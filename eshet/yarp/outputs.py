@@ -9,13 +9,16 @@ its value changes again when the state of the old version is restored, and only 
 may be compared or sent.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from eshet.cause import Cause, current_cause, use_cause
 from eshet.reactive.core.markers import NoValue, is_same
+from eshet.reactive.core.origin import Origin, place_of, where
 from eshet.reactive.handover.handover import Lost, Snapshot
 from eshet.reactive.handover.matching import Description, match
 from eshet.reactive.upstream import InputValues
@@ -28,6 +31,8 @@ __all__ = ["HeldOutput", "Outputs", "current_inputs", "is_unknown", "left_in", "
 current_inputs: Final[ContextVar[InputValues | None]] = ContextVar("eshet.inputs", default=None)
 """The values from which the value came that is being sent; None if it came from no Value or Event,
 or where causes are not tracked."""
+
+_PACKAGE: Final = str(Path(__file__).parents[1]) + os.sep
 
 _COLLECTIONS: Final = (list, tuple, set, frozenset)
 
@@ -43,6 +48,7 @@ class HeldOutput:
         follows: whether it sends the values of a Value, so that only the current one matters; else
             it sends emissions, each on its own.
         skip: called with a value that is not sent, and why.
+        made_at: the place in the rule where it was made.
         held: the held-back values; None when nothing is held back.
         last: a list with the last sent value; empty if there is none.
     """
@@ -52,6 +58,7 @@ class HeldOutput:
     send: Callable[[Any], object]
     follows: bool
     skip: Callable[[Any, str], object] = lambda value, why: None
+    made_at: Origin = None
     held: list[object] | None = None
     last: list[object] = field(default_factory=list)
 
@@ -59,6 +66,11 @@ class HeldOutput:
     def label(self) -> str:
         """The sink as text, such as `"set_value of /hall/light"`."""
         return f"{self.function} of {self.path}"
+
+    @property
+    def place(self) -> str:
+        """The place where it was made, such as `hall.py:14`; empty if it is not known."""
+        return place_of(self.made_at).removeprefix(" at ")
 
     def unfinished(self) -> list[tuple[object, Cause | None]]:
         """Return the values that were not delivered and would be repeated, with their causes."""
@@ -265,6 +277,7 @@ def is_unknown(value: object) -> bool:
 
 def own_output(output: HeldOutput) -> HeldOutput:
     """Add a sink to the outputs of the current scope, if there are any; return it."""
+    output.made_at = where(_PACKAGE)
     scope = current_scope()
     outputs = None if scope is None else scope.find(Outputs)
     return output if outputs is None else outputs.add(output)

@@ -9,6 +9,7 @@ control          reload, enable, disable, restart, rollback
 devices          lists the devices of bridges, and writes their paths as a module
 versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
+why              explains why a path has its value
 replay           runs rules again on the inputs of the audit trail
 shadow_diff      compares a shadow runner with the real one
 completion       completes names of rules in the shell
@@ -36,6 +37,7 @@ from eshet_rules.cli.replay import replay
 from eshet_rules.cli.run import run
 from eshet_rules.cli.shadow_diff import shadow_diff
 from eshet_rules.cli.versions import show, versions
+from eshet_rules.cli.why import why
 
 __all__ = ["main"]
 
@@ -62,5 +64,6 @@ for _command in (
     shadow_diff,
     show,
     versions,
+    why,
 ):
     main.add_command(_command)

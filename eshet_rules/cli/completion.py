@@ -5,6 +5,7 @@ bridges of the server.
 """
 
 import ast
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from eshet_rules.cli.options import rules_folder
 if TYPE_CHECKING:
     from eshet.client import Client
 
-__all__ = ["DeviceName", "RuleName", "VersionName", "device_names", "names_in"]
+__all__ = ["DeviceName", "NodePath", "RuleName", "VersionName", "device_names", "names_in"]
 
 _TIMEOUT = 1.0  # seconds: the user waits for the completion
 
@@ -69,6 +70,26 @@ class DeviceName(_CompletedName):
         return _of_bridges(ctx.params.get("server"), ctx.params.get("config"))
 
 
+class NodePath(_CompletedName):
+    """The path of a node."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See `click.ParamType`."""
+        from eshet.exceptions import InvalidPath
+        from eshet.paths import resolve
+
+        try:
+            return resolve("", str(value))
+        except InvalidPath as error:
+            self.fail(str(error), param, ctx)
+
+    def names(self, ctx: click.Context) -> set[str]:
+        """See `_CompletedName`."""
+        return _of_server(ctx.params.get("server"), ctx.params.get("config"))
+
+
 class VersionName(_CompletedName):
     """A module, or one of its kept versions, such as `hall@3f2a91bc`."""
 
@@ -102,6 +123,22 @@ async def device_names(client: "Client") -> set[str]:
 
 
 def _of_bridges(server: str | None, config: Path | None) -> set[str]:
+    return _asked(device_names, server, config)
+
+
+def _of_server(server: str | None, config: Path | None) -> set[str]:
+    async def paths(client: "Client") -> set[str]:
+        from eshet.client.server_tree import list_nodes
+
+        return {path async for path, _, _ in list_nodes(client)}
+
+    return _asked(paths, server, config)
+
+
+def _asked(
+    query: "Callable[[Client], Awaitable[set[str]]]", server: str | None, config: Path | None
+) -> set[str]:
+    """Return the names for which a query asks the server."""
     import asyncio
     import contextlib
     import io
@@ -112,7 +149,7 @@ def _of_bridges(server: str | None, config: Path | None) -> set[str]:
 
     async def request(client: "Client") -> None:
         async with asyncio.timeout(_TIMEOUT):
-            names.update(await device_names(client))
+            names.update(await query(client))
 
     with contextlib.redirect_stderr(io.StringIO()):
         ask_server(request, server, config)

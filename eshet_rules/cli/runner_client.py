@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from eshet.address import Address
 from eshet.client import Client
@@ -15,17 +15,19 @@ from eshet.exceptions import ErrorValue
 from eshet.program import printable
 from eshet_rules.cli.options import exit_on_errors, rules_folder
 from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
-from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner
+from eshet_rules.exceptions import ConfigurationError, NoRunner, RefusedByRunner, ServerUnreachable
 from eshet_rules.runner.publisher import ROOT
 from eshet_rules.runner.server import check_server
 
-__all__ = ["Reports", "Runner", "ask", "ask_server", "provided_by"]
+__all__ = ["Reports", "Runner", "answer_of", "ask", "ask_server", "provided_by"]
+
+_T = TypeVar("_T")
 
 _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_directory")
 """Error codes of a server for a path that does not exist."""
 
 
-_QUERY_TIMEOUTS: Final = {"list": 5.0}
+_QUERY_TIMEOUTS: Final = {"list": 5.0, "why": 5.0}
 """Timeouts of actions that only read, in seconds: a runner answers them at once."""
 
 _TIMEOUT: Final = 120.0
@@ -135,6 +137,35 @@ def ask(
         await request(Runner(client, name, address))
 
     _run(work, server, config)
+
+
+def answer_of(
+    request: Callable[[Runner], Awaitable[_T]],
+    server: str | None,
+    runner: str | None,
+    config: Path | None,
+) -> _T | None:
+    """Return the result of a request to a running runner; None if none is running there.
+
+    The arguments are those of `ask`.
+
+    Raises:
+        RulesError: there are several runners, or it has refused the request.
+    """
+
+    async def work() -> _T:
+        configuration = _configuration(config)
+        address = server or configuration.server.address or str(Address("127.0.0.1"))
+        async with _connected(address) as client:
+            name = runner or configuration.server.name or await _only_name(client, address)
+            return await request(Runner(client, name, address))
+
+    try:
+        return asyncio.run(work())
+    except (ServerUnreachable, NoRunner):
+        if server is not None or runner is not None:
+            raise  # the user expects it there
+        return None
 
 
 def ask_server(

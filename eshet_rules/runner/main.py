@@ -105,7 +105,6 @@ async def run(
         make_client = _client_maker(
             unique, connector, log, recorder, configuration.server.max_waiting_bytes
         )
-        redaction = None if recorder is None else recorder.redaction
         runner = Runner(
             folder,
             log,
@@ -114,7 +113,7 @@ async def run(
             configuration,
             only,
             guard,
-            redaction,
+            recorder,
             terminal,
             with_bridges=with_bridges,
         )

@@ -6,6 +6,7 @@
     /eshet_rules/NAME/reload, enable, disable, restart
                                           actions, called with names of rules or modules
     /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
+    /eshet_rules/NAME/why                 an action: what the runner knows of a path
 
 In paths, each character of a name other than A-Z, a-z, 0-9 and _ is replaced by _. The state of a
 rule contains its full name.
@@ -20,6 +21,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
@@ -86,6 +88,7 @@ class Publisher:
         folder: the rules folder.
         redaction: removes secrets from published texts.
         bridges: returns the reports on the bridges, as plain data.
+        answers: other actions, by name.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Publisher:
         folder: Path,
         redaction: Redaction | None = None,
         bridges: Callable[[], list[dict[str, Any]]] = list,
+        answers: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._base: Final = f"{ROOT}/{name}"
@@ -106,6 +110,7 @@ class Publisher:
         self._log = log
         self._redaction: Final = redaction or Redaction()
         self._bridges = bridges
+        self._answers = answers
         self._scope = self._new_scope()
         self._constant: Final = {
             "name": name,
@@ -202,6 +207,8 @@ class Publisher:
                 do = self._answering(getattr(self._control, name))
                 await self._client.action_register(f"{self._base}/{name}", do)
             await self._client.action_register(f"{self._base}/rollback", self._roll_back)
+            for name, answer in self._answers.items():
+                await self._client.action_register(f"{self._base}/{name}", answer)
 
     async def _roll_back(
         self, target: Any, write: Any = False, by: Any = "", why: Any = ""

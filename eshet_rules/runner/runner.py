@@ -13,6 +13,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.interpreter import without_collections
+from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import (
     ConfigurationInvalid,
     FileExcluded,
@@ -22,7 +23,6 @@ from eshet_rules.audit.records import (
     TerminalClosed,
     emit,
 )
-from eshet_rules.audit.redaction import Redaction
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
 from eshet_rules.modules.discovery import Discovery, Source
@@ -36,6 +36,7 @@ from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.bridges import Bridges, MakeClient
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
+from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.probation import Probation
 from eshet_rules.runner.publisher import Publisher, runner_name
@@ -71,7 +72,7 @@ class Runner:
         configuration: the initial configuration.
         only: a glob of the rules or modules to run.
         guard: watches the rules; None for no guard.
-        redaction: removes secrets from published texts.
+        recorder: removes secrets from published texts, and has the last records.
         terminal: when this terminal is closed, the runner stops.
         with_bridges: whether to run the configured bridges.
     """
@@ -85,7 +86,7 @@ class Runner:
         configuration: Configuration,
         only: str,
         guard: Guard | None,
-        redaction: Redaction | None = None,
+        recorder: Recorder | None = None,
         terminal: Terminal | None = None,
         *,
         with_bridges: bool = True,
@@ -94,7 +95,7 @@ class Runner:
         self._discovery: Final = Discovery(folder, configuration.watch.exclude)
         self._log = log
         self._make_client = make_client
-        self._redaction = redaction
+        self._recorder = recorder
         self._terminal = terminal
         self._configuration = configuration
         self._threads = RunnerThreads()
@@ -136,6 +137,9 @@ class Runner:
             None
             if checkpoint is None
             else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
+        )
+        self._explaining = Explaining(
+            self._reloader, recorder.last if recorder is not None and recorder.wants_debug else None
         )
         self._bridges = Bridges(make_client, log)
         self._with_bridges = with_bridges
@@ -353,8 +357,9 @@ class Runner:
             self._control,
             self._log,
             self._folder,
-            self._redaction,
+            None if self._recorder is None else self._recorder.redaction,
             self._bridges.reports,
+            {"why": self._explaining.why},
         )
         try:
             yield publisher

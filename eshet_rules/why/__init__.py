@@ -2,6 +2,7 @@
 
 wording        an explanation as text, for people
 explanation    an explanation as a tree: which outputs and inputs led to a value
+memory         what a running runner remembers, for a message
 sources        where records come from: the memory of a running runner, a trail, or a test
 backward       reads a trail backwards
 

@@ -39,13 +39,16 @@ def unnamed(origin: Origin) -> Origin:
     return origin.made_at if isinstance(origin, NodeName) else origin
 
 
-def where() -> Origin:
-    """Return the nearest place on the stack that is outside of this package.
+def where(package: str = _HERE) -> Origin:
+    """Return the nearest place on the stack that is outside of this package, or of another one.
 
     `place_of` computes the line when it is needed: that takes longer than everything else here.
+
+    Args:
+        package: the folder of the package, with a separator at its end.
     """
     frame = get_frame(1)
-    while frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_code.co_filename.startswith(package):
         if frame.f_back is None:
             return None
         frame = frame.f_back

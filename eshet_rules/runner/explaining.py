@@ -1,0 +1,57 @@
+"""Answers the questions of `eshet-rules why`: what the runner knows of a path."""
+
+from typing import Any, Final
+
+from eshet_rules.audit.last_records import LastRecords
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.why.memory import recall
+
+__all__ = ["Explaining"]
+
+_MOST_RULES: Final = 50
+"""Maximum number of rules in an answer."""
+
+
+class Explaining:
+    """Tells what is known of a path, as plain data.
+
+    Args:
+        reloader: knows the rules.
+        last: the last records; None if nothing is recorded.
+    """
+
+    def __init__(self, reloader: Reloader, last: LastRecords | None) -> None:
+        self._reloader = reloader
+        self._last = last
+
+    def why(self, path: Any) -> dict[str, Any]:
+        """Return the last records of a path and what led to them, and the rules that use it.
+
+        The result has what `eshet_rules.why.memory.recall` returns, `places`: the lines of the
+        rules that make the outputs, as `file:line` by path and rule; and `readers` and `writers`:
+        the names of rules, each with its state and, if there is one, the reason for it.
+        """
+        path = str(path)
+        recalled = recall(self._last or LastRecords(), path)
+        reports = self._reloader.reports()
+        return {
+            **recalled,
+            "is_recording": self._last is not None,
+            "places": self._places(recalled["outputs"]),
+            "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
+            "writers": [_rule(each) for each in reports if path in each.writes][:_MOST_RULES],
+        }
+
+    def _places(self, outputs: dict[str, Any]) -> dict[str, dict[str, str]]:
+        places: dict[str, dict[str, str]] = {}
+        for instance in self._reloader.instances.values():
+            for rule, sinks in instance.sinks().items():
+                for sink in sinks:
+                    if sink.path in outputs and sink.place:
+                        places.setdefault(sink.path, {})[rule] = sink.place
+        return places
+
+
+def _rule(report: Any) -> list[str]:
+    plain = report.plain()
+    return [plain["rule"], plain["state"], plain["why"]]
