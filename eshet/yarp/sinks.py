@@ -192,12 +192,17 @@ async def state_register(
 
     publish.__qualname__ = f"state_register of {state.path}"
     first = value.value
-    output = own_output(_StateOutput(state, publish, Inputs(node_of(value))))
+    inputs = Inputs(node_of(value))
+    output = own_output(_StateOutput(state, publish, inputs))
     feed(value, output, current=False)
     if output.held is not None:
         output(first)
     elif not is_unknown(first):
-        await publish(first)
+        token = current_inputs.set(inputs.now())
+        try:
+            await publish(first)
+        finally:
+            current_inputs.reset(token)
 
 
 async def state_register_set_event(

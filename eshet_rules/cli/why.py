@@ -1,5 +1,6 @@
 """`eshet-rules why`."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from eshet.clock import wall_now
+from eshet.text import safe_repr
+from eshet.unknown import Unknown
 from eshet_rules.cli.completion import NodePath
 from eshet_rules.cli.options import (
     Command,
@@ -34,11 +37,13 @@ class _Live(NamedTuple):
 
     Args:
         known: see `eshet_rules.runner.explaining.Explaining.why`.
+        values: a list with the present value of the path; empty if it has none.
         owner: the id of the client that provides the path; None if none does.
         paths: all paths of the server.
     """
 
     known: dict[str, Any]
+    values: list[object]
     owner: object
     paths: list[str]
 
@@ -91,6 +96,8 @@ def why(
         live = None
         if at is None:
             live = answer_of(lambda running: _ask(running, path), server, runner, config)
+            if live is None:
+                click.echo("eshet-rules: no runner answers; this is from its audit trail", err=True)
         try:
             records = _trail(rules, audit, state_dir, config)
         except RulesError:
@@ -107,6 +114,9 @@ def why(
             return
         places = {} if live is None else live.known["places"]
         wording = Wording(at or wall_now(UTC), place_of=lambda output: _place(places, output))
+        for value in () if live is None else live.values:
+            if _is_other(value, explanation):
+                click.echo(f"{path} is {_text(value)} now, which no rule of this runner has set")
         for line in wording.lines(explanation):
             click.echo(line)
         for line in () if live is None else _about(path, explanation, live):
@@ -119,11 +129,12 @@ async def _ask(running: "Runner", path: str) -> _Live:
 
     known = await running.call("why", path)
     owners: dict[str, Any] = {}
-    try:
+    with contextlib.suppress(EshetError):  # a server of another kind
         owners = {each: owner async for each, _, owner in list_nodes(running.client)}
-    except EshetError:
-        pass  # a server of another kind
-    return _Live(known, owners.get(path), list(owners))
+    values: list[object] = []
+    with contextlib.suppress(EshetError):  # it is no state and no property
+        values.append(await running.client.get(path))
+    return _Live(known, values, owners.get(path), list(owners))
 
 
 def _trail(
@@ -150,6 +161,21 @@ def _place(places: Mapping[str, Mapping[str, str]], output: "Record") -> str:
     return places.get(output["path"], {}).get(output.get("rule") or "", "")
 
 
+def _is_other(value: object, explanation: "Explanation") -> bool:
+    """Whether the present value is another one than that which is explained."""
+    record = explanation.record
+    if record is None or explanation.is_from_outside:
+        return False
+    if record["event"] not in ("output.set", "output.published"):
+        return False
+    explained = Unknown if record.get("unknown") else record.get("value")
+    return bool(value != explained)
+
+
+def _text(value: object) -> str:
+    return "unknown" if value is Unknown else safe_repr(value, 100)
+
+
 def _facts(live: _Live) -> dict[str, Any]:
     return {
         "owner": live.owner,
@@ -166,6 +192,8 @@ def _about(path: str, explanation: "Explanation", live: _Live) -> Iterator[str]:
     for verb, rules in (("written", known["writers"]), ("read", known["readers"])):
         if rules:
             yield f"{verb} by {', '.join(map(_rule, rules))}"
+    for name, state, reason in known["stopped"]:
+        yield f"{name} is {state} now{f': {reason}' if reason else ''}"
     if live.owner is not None:
         owner = "the server" if live.owner == ["meta"] else live.owner
         yield f"provided by {owner}"

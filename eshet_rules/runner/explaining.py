@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from eshet_rules.audit.last_records import LastRecords
 from eshet_rules.reload.reloader import Reloader
+from eshet_rules.supervision.report import RuleReport
+from eshet_rules.supervision.status import RuleState
 from eshet_rules.why.memory import recall
 
 __all__ = ["Explaining"]
@@ -28,17 +30,24 @@ class Explaining:
         """Return the last records of a path and what led to them, and the rules that use it.
 
         The result has what `eshet_rules.why.memory.recall` returns, `places`: the lines of the
-        rules that make the outputs, as `file:line` by path and rule; and `readers` and `writers`:
-        the names of rules, each with its state and, if there is one, the reason for it.
+        rules that make the outputs, as `file:line` by path and rule; `readers` and `writers`: the
+        names of rules, each with its state and, if there is one, the reason for it; and `stopped`:
+        those rules that have made outputs and do not run now.
         """
         path = str(path)
         recalled = recall(self._last or LastRecords(), path)
         reports = self._reloader.reports()
+        made = {output.get("rule") for output in recalled["outputs"].values()}
         return {
             **recalled,
             "is_recording": self._last is not None,
             "places": self._places(recalled["outputs"]),
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
+            "stopped": [
+                _rule(each)
+                for each in reports
+                if each.rule in made and each.status.state is not RuleState.RUNNING
+            ],
             "writers": [_rule(each) for each in reports if path in each.writes][:_MOST_RULES],
         }
 
@@ -52,6 +61,6 @@ class Explaining:
         return places
 
 
-def _rule(report: Any) -> list[str]:
+def _rule(report: RuleReport) -> list[str]:
     plain = report.plain()
     return [plain["rule"], plain["state"], plain["why"]]

@@ -84,7 +84,8 @@ class Wording:
         if explanation.is_repeated:
             yield "see above"
             return
-        if because := self._because(output, explanation.trigger):
+        is_marked = any(each.has_changed for each in explanation.inputs)
+        if not is_marked and (because := self._because(output, explanation.trigger)):
             yield because
         for each in explanation.inputs:
             yield from self._input(each)
