@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
+import msgspec
+
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet_rules.audit.recorder import LEVELS, Recorder
@@ -63,6 +65,11 @@ class Happening:
     def traceback(self) -> str:
         """The traceback of an error; empty if it has none."""
         return self.record.get("traceback", "") if isinstance(self.record, Mapping) else ""
+
+    def plain(self) -> Mapping[str, Any]:
+        """Return the record as plain data."""
+        record = self.record
+        return record if isinstance(record, Mapping) else msgspec.structs.asdict(record)
 
     def line(self, zone: tzinfo | None) -> str:
         """Return a line of text, with the time of day in a time zone; None for the local one."""

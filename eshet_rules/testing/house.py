@@ -24,8 +24,6 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from eshet.cause import Cause
 from eshet.client import Client
 from eshet.client.observer import InputTarget
@@ -567,9 +565,20 @@ class House:
 
     def why(self, path: str) -> str:
         """Return why a path has its value, as `eshet-rules why` prints it."""
-        records = [_plain(each.record) for each in self.happenings.all]
-        wording = Wording(datetime.fromtimestamp(self.loop.wall_time(), UTC), self._zone)
-        return "\n".join(wording.lines(explain(path, ListedRecords(records))))
+        records = ListedRecords(each.plain() for each in self.happenings.all)
+        wording = Wording(self.now.astimezone(UTC), self._zone, self._place_of)
+        return "\n".join(wording.lines(explain(path, records)))
+
+    def _place_of(self, output: Mapping[str, Any]) -> str:
+        instances = [
+            *(each for modules in self._modules.values() for each in modules.instances()),
+            *self._functions.instances(),
+        ]
+        for each in instances:
+            for sink in each.sinks().get(output["rule"], ()):
+                if sink.path == output["path"]:
+                    return sink.place
+        return ""
 
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""
@@ -626,10 +635,6 @@ def _unread(what: str, parameters: Iterable[str]) -> ValueError:
         f"no rule of {what} has an argument `config`, so nothing reads {', '.join(parameters)}: "
         "write `async def rule_name(config):` there"
     )
-
-
-def _plain(record: Any) -> Mapping[str, Any]:
-    return record if isinstance(record, Mapping) else msgspec.structs.asdict(record)
 
 
 def _do_nothing(*arguments: object) -> None:

@@ -109,6 +109,10 @@ class ModulesUnderTest:
             for report in instance.reports():
                 yield from filter(instance.owns, report.writes)
 
+    def instances(self) -> Iterator[ModuleInstance]:
+        """Iterate over the running modules."""
+        yield from self._reloader.instances.values()
+
     def renew(self, name: str) -> None:
         """Make the next update reload a module, even if it has not changed."""
         self._reloader.renew([name])
@@ -169,6 +173,11 @@ class FunctionsUnderTest:
         self._running: dict[str, tuple[ModuleInstance, Mapping[str, Any]]] = {}
         self._stopped: dict[str, tuple[ModuleInstance, Mapping[str, Any]]] = {}
         self._stored = b""
+
+    def instances(self) -> Iterator[ModuleInstance]:
+        """Iterate over the running modules."""
+        for instance, _ in self._running.values():
+            yield instance
 
     async def start(self, rule: Rule, parameters: Mapping[str, Any]) -> bool:
         """Start a rule; return whether its set-up succeeded.

@@ -15,8 +15,8 @@ from eshet_rules.why.sources import Record, Records
 
 __all__ = ["Explanation", "InputOfOutput", "explain"]
 
-_ROUNDING: Final = timedelta(microseconds=2)
-"""Times and durations in records are rounded to a microsecond."""
+_TOLERANCE: Final = timedelta(milliseconds=1)
+"""Times of records are those of the wall clock, and durations those of the loop."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _just_after(output: Record) -> str:
     """Return a time after everything that led to an output, in the format of records."""
     began = datetime.fromisoformat(output["time"])
     began -= timedelta(seconds=output.get("duration") or 0.0)
-    return stamp_of(began + _ROUNDING)
+    return stamp_of(began + _TOLERANCE)
 
 
 def _path_in(text: str | None) -> str:

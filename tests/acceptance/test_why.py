@@ -1,0 +1,91 @@
+"""`eshet-rules why`, with real processes."""
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from eshet.sync_client import SyncClient
+from tests.support.processes import command, line, running
+from tests.support.rules import Folder
+from tests.support.runner import runner
+
+RULES = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def dark():
+        lux = await yarp.state_observe("/hall/lux")
+        await yarp.state_register("/hall/dark", yarp.no_repeat(lux < 40))
+
+    @rule
+    async def light():
+        motion = await yarp.event_listen("/hall/motion")
+        dark = await yarp.state_observe("/hall/dark")
+        await yarp.set_value("/hall/lamp", yarp.no_repeat(yarp.hold(motion, 100) & dark))
+    """
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running("eshet", "serve", "--listen", "127.0.0.1:0") as process:
+        yield line(process).split()[-1]
+
+
+def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
+    tmp_path: Path, server: str
+) -> None:
+    folder = Folder(tmp_path / "rules")
+    folder.write("hall.py", textwrap.dedent(RULES))
+    where = ("--state-dir", str(tmp_path / "state"))
+    rules = ("--rules", str(folder.path), *where)
+
+    def why(*arguments: str) -> str:
+        done = command("eshet-rules", "why", *arguments, *rules, server=server)
+        return done.stdout + done.stderr
+
+    with SyncClient(server=server) as house:
+        lamp = house.state_register("/hall/lamp", lambda value: lamp.changed(value))
+        lamp.changed(False)
+        lux = house.state_register("/hall/lux")
+        lux.changed(12)
+        house.event_register("/hall/motion")
+        with runner(folder, server, *where) as home:
+            home.wait_for("runner.started")
+            house.event_emit("/hall/motion", "cat")
+            while house.get("/hall/lamp") is not True:
+                pass
+            said = why("/hall/lamp")
+            assert said.startswith("/hall/lamp = True, since ")
+            assert "  set by hall.light (hall.py:14, version " in said
+            assert "  /hall/motion emitted 'cat' at " in said
+            assert "    /hall/lux = 12, since " in said
+            assert "written by hall.light\nprovided by " in said
+
+            said = why("/hall/lapm")
+            assert "did you mean /hall/lamp?" in said
+            said = why("/hall/lux")
+            assert "from outside" in said
+            assert "read by hall.dark" in said
+
+            lamp.changed(False)
+            assert "/hall/lamp is False now, which no rule of this runner has set" in why(
+                "/hall/lamp"
+            )
+            command("eshet-rules", "disable", "hall.light", server=server)
+            assert "hall.light is disabled now: by command" in why("/hall/lamp")
+            content = json.loads(why("/hall/lamp", "--json"))
+            assert content["by_rule"]
+            assert content["inputs"][0]["name"] == "/hall/dark"
+            assert home.stop() == 0
+        said = why("/hall/lamp")
+        assert "no runner answers; this is from its audit trail" in said
+        assert "  set by hall.light (version " in said
+        assert why("/hall/lamp", "--at", "2020-01-01").startswith("/hall/lamp: no rule")
+    gone = command(
+        "eshet-rules", "why", "/x", "--rules", str(folder.path), "--state-dir", str(tmp_path / "no")
+    )
+    assert gone.returncode == 1
+    assert "does not exist" in gone.stderr

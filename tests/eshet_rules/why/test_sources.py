@@ -1,0 +1,169 @@
+"""Records for explanations: from a trail, from memory, and from a list."""
+
+import pytest
+
+from eshet.unknown import Unknown
+from eshet_rules.audit import trail as trail_module
+from eshet_rules.audit.archive import closed_files
+from eshet_rules.audit.last_records import LastRecords
+from eshet_rules.audit.records import Input, ValueSet
+from eshet_rules.audit.trail import Trail
+from eshet_rules.why.backward import backward
+from eshet_rules.why.memory import recall, recent_records
+from eshet_rules.why.sources import ListedRecords, TrailRecords
+
+LATE = "9999"
+
+
+def stamp(second):
+    return f"2099-11-25T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.000000Z"
+
+
+def received(second, path, value, **fields):
+    unknown = value is Unknown
+    fields = {"kind": "state", "module": "hall", "rule": "hall.light", **fields}
+    return Input(
+        stamp(second), "debug", Input.EVENT, path=path, unknown=unknown,
+        value=None if unknown else value, **fields,
+    )  # fmt: skip
+
+
+def sent(second, path, value, outcome="done", **fields):
+    fields = {"module": "hall", "rule": "hall.light", **fields}
+    return ValueSet(
+        stamp(second), "debug", ValueSet.EVENT, path=path, value=value, outcome=outcome, **fields
+    )
+
+
+@pytest.fixture(autouse=True)
+def the_clock_shows_the_time_of_the_first_record(monkeypatch):
+    monkeypatch.setattr(trail_module, "wall_stamp", lambda: stamp(0))
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "trail.jsonl"
+
+
+def write(file, records, size=3000):
+    trail = Trail(file, size=size)
+    trail.open()
+    for record in records:
+        assert trail.append(record, record.time)
+    trail.close()
+
+
+def test_records_of_a_path_come_newest_first_from_all_files(file):
+    write(file, [received(n, f"/p{n % 3}", n) for n in range(100)])
+    assert len(closed_files(file)) > 3
+    found = [each["value"] for each in backward(file, "/p1", LATE)]
+    assert found == list(range(97, 0, -3))
+    assert [each["value"] for each in backward(file, "/p1", stamp(13))] == [10, 7, 4, 1]
+    assert list(backward(file, "/p", LATE)) == []
+    assert list(backward(file.with_name("no.jsonl"), "/p1", LATE)) == []
+
+
+def test_no_more_is_read_than_is_asked_for(file, monkeypatch):
+    write(file, [received(n, "/p", n) for n in range(100)])
+    monkeypatch.setattr("eshet_rules.why.backward.read_frame", lambda *args: pytest.fail("read"))
+    assert next(backward(file, "/p", LATE))["value"] == 99
+
+
+def test_damaged_and_torn_lines_are_skipped(file):
+    write(file, [received(n, "/p", n) for n in range(5)], size=1 << 20)
+    lines = file.read_bytes().replace(b'"value":3', b'"value":7')
+    file.write_bytes(lines + b'{"time":"2099","path":"/p","val')
+    assert [each["value"] for each in backward(file, "/p", LATE)] == [4, 2, 1, 0]
+
+
+def test_a_damaged_frame_is_skipped(file):
+    write(file, [received(n, "/p", n) for n in range(100)])
+    first, *_ = closed_files(file)
+    data = bytearray(first.read_bytes())
+    data[60] ^= 0xFF
+    first.write_bytes(data)
+    values = [each["value"] for each in backward(file, "/p", LATE)]
+    assert values[0] == 99
+    assert values == sorted(values, reverse=True)
+    assert len(values) < 100
+
+
+HISTORY = [
+    received(1, "/lamp", False),
+    received(2, "/lamp", True),
+    received(3, "/lamp", True),
+    received(4, "/lamp", True, module=None),
+    sent(5, "/lamp", False),
+    sent(6, "/lamp", True, "failed", error="no"),
+    sent(7, "/lamp", True, "skipped", why="unchanged"),
+    sent(8, "/lamp", True, "skipped", why="unchanged"),
+    received(9, "/bell", "ding", kind="event"),
+    received(10, "/bell", "ding", kind="event"),
+    received(11, "/lux", Unknown),
+]
+
+
+@pytest.mark.parametrize("source", ["trail", "list", "memory"])
+def test_all_sources_answer_alike(file, source):
+    write(file, HISTORY)
+    trail = TrailRecords(file)
+    if source == "memory":
+        last = LastRecords()
+        for each in HISTORY:
+            (last.note_input if isinstance(each, Input) else last.note_output)(each)
+        recalled = {"inputs": {}, "outputs": {}, "skipped": {}}
+        for path in ("/lamp", "/bell", "/lux"):
+            for kind, known in recall(last, path).items():
+                recalled[kind].update(known)
+        records = recent_records(recalled, trail)
+    else:
+        listed = ListedRecords(backward(file, "/lamp", LATE))
+        records = trail if source == "trail" else listed
+    if source == "list":
+        every = [r for path in ("/lamp", "/bell", "/lux") for r in backward(file, path, LATE)]
+        records = ListedRecords(sorted(every, key=lambda record: record["time"]))
+    assert records.output("/lamp")["time"] == stamp(6)
+    assert records.output("/lamp", stamp(6))["time"] == stamp(5)
+    assert records.output("/lamp", stamp(5)) is None
+    assert records.input("/lamp")["time"] == stamp(2)
+    assert records.input("/lamp", stamp(2))["time"] == stamp(1)
+    assert records.input("/bell")["time"] == stamp(10)
+    assert records.input("/lux")["unknown"] is True
+    assert records.skipped("/lamp") == {"unchanged": 2}
+    assert records.skipped("/bell") == {}
+
+
+def test_a_runner_recalls_what_led_to_a_path_and_shortens_long_values():
+    last = LastRecords()
+    last.note_input(received(1, "/lux", 5))
+    last.note_output(sent(2, "/dark", True, inputs={"/lux": 5}, after_input="state /lux"))
+    last.note_output(sent(3, "/lamp", "x" * 20_000, inputs={"/dark": True}, unknown_inputs=["/m"]))
+    last.note_output(sent(3, "/other", 1))
+    recalled = recall(last, "/lamp")
+    assert recalled["outputs"].keys() == {"/lamp", "/dark"}
+    assert recalled["inputs"].keys() == {"/lux"}
+    assert len(recalled["outputs"]["/lamp"]["value"]) < 300
+    assert recall(last, "/nowhere") == {"inputs": {}, "outputs": {}, "skipped": {}}
+
+
+def test_a_value_that_can_not_be_compared_is_kept():
+    class Odd:
+        def __eq__(self, other):
+            raise RuntimeError
+
+        __hash__ = None
+
+    last = LastRecords()
+    for second in (1, 2):
+        last.note_input(received(second, "/odd", Odd()))
+    assert last.inputs["/odd"].time == stamp(2)
+
+
+def test_only_the_newest_paths_are_kept(monkeypatch):
+    monkeypatch.setattr("eshet_rules.audit.last_records._MAX_PATHS", 3)
+    last = LastRecords()
+    for number in range(5):
+        last.note_output(sent(number, f"/p{number}", 1))
+        last.note_output(sent(number, f"/p{number}", 1, "skipped", why="unknown"))
+        last.note_input(received(number, f"/p{number}", 1))
+    assert list(last.outputs) == list(last.inputs) == list(last.skipped) == ["/p2", "/p3", "/p4"]
