@@ -1,12 +1,21 @@
-"""The tests on the page about tests are saved and run as a reader would."""
+"""The tests on the pages are saved and run as a reader would."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "howto" / "test-rules.md"
-[TESTS] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+HOWTO = Path(__file__).parents[2] / "docs" / "howto"
+
+
+def code_of(page):
+    """Return the tests on a page."""
+    text = (HOWTO / page).read_text()
+    [tests] = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return tests
+
+
+TESTS = code_of("test-rules.md")
 
 
 def run(tests, folder):
@@ -21,10 +30,15 @@ def run(tests, folder):
     )
 
 
-def test_the_tests_of_the_page_pass(tmp_path):
+def test_the_code_of_the_page_pass(tmp_path):
     ran = run(TESTS, tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "3 passed" in ran.stdout
+
+
+def test_the_test_of_the_page_about_why_passes(tmp_path):
+    ran = run(code_of("why.md"), tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_an_error_in_a_rule_fails_a_test_of_the_page(tmp_path):
