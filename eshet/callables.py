@@ -1,15 +1,16 @@
-"""The error for an argument that is to be a function, and can't be called.
+"""Errors for arguments that are functions or coroutines by mistake.
 
-A common mistake is to call the function where it should only be passed. If this were not checked at
-once, it would show at the first event only, or not at all.
+Common mistakes are to call a function where it should only be passed, and to forget an `await`. If
+this were not checked at once, it would show at the first event only, or not at all.
 """
 
 import inspect
-from typing import TypeVar
+from types import CoroutineType
+from typing import Any, TypeVar
 
 from eshet.text import safe_repr
 
-__all__ = ["not_callable"]
+__all__ = ["check_awaited", "not_callable"]
 
 _E = TypeVar("_E", bound=TypeError)
 
@@ -31,4 +32,24 @@ def not_callable(function: object, use: str, kind: type[_E]) -> _E:
         f"{use} must be a function, and not {safe_repr(function, 200)}: pass the function itself, "
         "without calling it: write `f` instead of `f()`, or `lambda value: f(value, 100)` to pass "
         "more arguments"
+    )
+
+
+def check_awaited(argument: object, kind: type[_E]) -> None:
+    """Raise an error if an argument is a coroutine, whose `await` is missing.
+
+    Args:
+        argument: the argument.
+        kind: the class of the error.
+    """
+    if type(argument) is CoroutineType:
+        raise _not_awaited(argument, kind)
+
+
+def _not_awaited(coroutine: "CoroutineType[Any, Any, Any]", kind: type[_E]) -> _E:
+    name = coroutine.__name__
+    coroutine.close()  # so that Python does not warn about it as well
+    return kind(
+        f"an `await` is missing: write it before the call that made the coroutine, as in `value = "
+        f"await {name}(...)`"
     )

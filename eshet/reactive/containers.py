@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
+from eshet.callables import check_awaited
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.apply import apply, dict_with, list_of, record_of
 from eshet.reactive.core.event import Event
@@ -118,6 +119,7 @@ def _ensure(x: object, ensure: Callable[[object], PlainValue]) -> Reactive[objec
         return apply(Lifted(record_of(x)), [ensure(member) for member in x])
     if isinstance(x, dict):
         return reactive_dict({key: ensure(member) for key, member in x.items()})
+    check_awaited(x, ReactiveTypeError)
     return value_of(FixedNode(x))
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Collection
 from contextvars import copy_context
 from typing import Any, Final
 
+from eshet.callables import check_awaited
 from eshet.cause import Cause, current, use_cause
 from eshet.client import Client, StateWrapper
 from eshet.client.pending_request import PendingRequest
@@ -62,7 +62,8 @@ async def action_call(
     Raises:
         EshetError: see `Client`.
     """
-    _check_awaited("action_call", *args)
+    for each in args:
+        check_awaited(each, TypeError)
     client = await ready_client(client)
     path = client.resolve(path)
 
@@ -90,7 +91,7 @@ async def set_value(
     Raises:
         EshetError: see `Client`.
     """
-    _check_awaited("set_value", value)
+    check_awaited(value, TypeError)
     client = await ready_client(client)
     path = client.resolve(path)
 
@@ -114,7 +115,7 @@ async def event_register(
         EshetError: see `Client`.
         TypeError: `event` is not an Event.
     """
-    _check_awaited("event_register", event)
+    check_awaited(event, TypeError)
     if not isinstance(event, Event):
         raise TypeError(
             f"event_register publishes an Event, not {event!r}: use state_register for a Value, "
@@ -158,7 +159,7 @@ async def state_register(
         ValueError: both `settable` and `set_callback` are given, or neither is, but values to which
             the state can be set; or no value can be.
     """
-    _check_awaited("state_register", value)
+    check_awaited(value, TypeError)
     _check_value(path, value)
     if settable and set_callback is not None:
         raise ValueError(
@@ -478,17 +479,6 @@ def _check_value(path: str, value: object) -> None:
         raise TypeError(
             f"state_register of {path} publishes a Value, not {text}: write `yarp.Value({text})`"
         )
-
-
-def _check_awaited(function: str, *arguments: object) -> None:
-    for argument in arguments:
-        if inspect.iscoroutine(argument):
-            name = argument.__name__
-            argument.close()  # so that Python does not warn about it as well
-            raise TypeError(
-                f"{function} received a coroutine: write `await` before {name}(...), and pass its "
-                "result"
-            )
 
 
 def _arguments(*args: object) -> tuple[object, ...]:

@@ -93,3 +93,24 @@ async def test_a_coroutine_that_runs_already_is_left_alone():
     await task
     with pytest.raises(ReactiveTypeError, match=REMEDY):
         yarp.Event().on_event(coroutine)
+
+
+async def _observe():
+    pass
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda it: yarp.hold(it, 3),
+        lambda it: yarp.when(yarp.Value(1), it),
+        lambda it: yarp.fn(max)(yarp.Value(1), it),
+        lambda it: yarp.not_(it),
+        lambda it: yarp.Value(1) + it,
+        lambda it: yarp.on_value(it, print),
+        lambda it: yarp.time_window(it, 3),
+    ],
+)
+async def test_a_coroutine_in_place_of_a_value_is_refused(use):
+    with pytest.raises(ReactiveTypeError, match=r"as in `value = await _observe\(\.\.\.\)`"):
+        use(_observe())

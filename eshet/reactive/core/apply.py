@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
+from eshet.callables import check_awaited
+from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.event import event_of
 from eshet.reactive.core.graph import (
     Constant,
@@ -363,6 +365,7 @@ def _cell(argument: object, propagates_absent: bool) -> Cell:
         return node_of(argument)
     if isinstance(argument, (list, tuple, dict)) and _holds_reactive(argument):
         return _collection(argument, propagates_absent)
+    check_awaited(argument, ReactiveTypeError)
     return Constant(argument)
 
 
