@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final, Never
 
 from eshet.client import Client
 from eshet.unknown import Unknown
+from eshet_rules.testing.awaited import Calls, checked
 
 __all__ = ["Device", "DeviceFailure", "SimulatedAction"]
 
@@ -49,19 +50,34 @@ class Device(_Obedient):
         path: str,
         initial: object,
         settle: Callable[[], Awaitable[None]],
+        calls_made: Calls,
         *,
         settable: bool,
         fails: int,
         delay: float,
     ) -> None:
         super().__init__(path, fails, delay)
-        self.value: object = initial
-        """The present value; `Unknown` while it is not known."""
+        self.calls_made: Final = calls_made
+        self._value = initial
         self.sets: list[Any] = []
         """The values to which it was set, by rules and by the test, also those that failed."""
         self._settable = settable
         self._settle = settle
         self._client: Client | None = None  # until it is registered
+
+    def __repr__(self) -> str:
+        return f"<device {self.path} = {self._value!r}>"
+
+    @property
+    def value(self) -> Any:
+        """The present value; `Unknown` while it is not known."""
+        return self._value
+
+    @value.setter
+    def value(self, value: object) -> Never:
+        raise AttributeError(
+            f"{self.path} would not show that: write `await device.report({value!r})`"
+        )
 
     async def register(self, client: Client) -> None:
         """Register the state, and show the first value."""
@@ -69,21 +85,24 @@ class Device(_Obedient):
         await client.state_register(self.path, self._set if self._settable else None)
         await self._show()
 
+    @checked
     async def report(self, value: object) -> None:
         """Show a value, as when a person uses the device, or as a sensor does.
 
         Like `offline` and `online`, this returns when the consequences have settled.
         """
-        self.value = value
+        self._value = value
         await self._show()
         await self._settle()
 
+    @checked
     async def offline(self) -> None:
         """Become unknown, and fail each request until `online` is called."""
         self._is_offline = True
         await self._show()
         await self._settle()
 
+    @checked
     async def online(self) -> None:
         """Show the last value again, and obey again."""
         self._is_offline = False
@@ -93,16 +112,16 @@ class Device(_Obedient):
     async def _set(self, value: object) -> None:
         self.sets.append(value)
         await self._obey()
-        self.value = value
+        self._value = value
         await self._show()
 
     async def _show(self) -> None:
         if self._client is None:
             return  # it shows its value when it is registered, which is soon
-        if self._is_offline or self.value is Unknown:
+        if self._is_offline or self._value is Unknown:
             await self._client.state_unknown(self.path)
         else:
-            await self._client.state_changed(self.path, self.value)
+            await self._client.state_changed(self.path, self._value)
 
 
 class SimulatedAction(_Obedient):

@@ -89,6 +89,8 @@ class Happenings(Recorder):
     def __init__(self, time: Callable[[], float], wall_time: Callable[[], float]) -> None:
         super().__init__()
         self.all: Final[list[Happening]] = []
+        self.paths: Final[set[str]] = set()
+        """The paths of all inputs and outputs."""
         self._time = time
         self._wall_time = wall_time
 
@@ -100,6 +102,8 @@ class Happenings(Recorder):
     def record(self, record: Any, *, at_once: bool = False) -> None:
         """See `Recorder`."""
         self.all.append(Happening(self._time(), self._wall_time(), record))
+        if isinstance(record, Input | Output):
+            self.paths.add(record.path)
 
     def keep(self, record: Mapping[str, Any]) -> None:
         """See `Recorder`."""

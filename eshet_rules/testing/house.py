@@ -39,9 +39,10 @@ from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.records import Connected
 from eshet_rules.logs import make_logger
 from eshet_rules.logs.advice import advice_on
-from eshet_rules.reload.module_instance import LONG_SET_UP_TIME
+from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, ModuleInstance
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.scope import own_tasks_by_scope
+from eshet_rules.testing.awaited import Calls, checked
 from eshet_rules.testing.deadline import CPU_TIME, deadline
 from eshet_rules.testing.devices import Device, SimulatedAction
 from eshet_rules.testing.exceptions import NeverAtRest, NoSuchPath, NotSetUp
@@ -113,6 +114,7 @@ class House:
         self._zone: tzinfo | None = None if zone is None else ZoneInfo(zone)
         self._exits = contextlib.ExitStack()
         self._modules: dict[Path, ModulesUnderTest] = {}
+        self.calls_made: Final = Calls()
         self._to_register: list[Device | SimulatedAction] = []
         self.unreported: Final = Scope("devices", on_error=_ignore)
         """For devices: a refusal is an error of the rule that asked."""
@@ -172,6 +174,7 @@ class House:
         self.client: Client = Client(server=self.server, client_id="test/")
         self.client.attach(_DeviceObserver(self.happenings, self._observer))
         await self.client.wait_for_connection()
+        self._asking = Client(server=self.server, client_id="test/questions")  # not observed
         self._functions = FunctionsUnderTest(self._make_client, self._log)
 
     async def _end(self) -> None:
@@ -179,6 +182,7 @@ class House:
             await self._finish(each.close())
         await self._finish(self._functions.close())
         await self.client.close()
+        await self._asking.close()
         await self.server.close()
 
     def _make_client(self, module: str) -> Client:
@@ -230,14 +234,19 @@ class House:
                 "or '2026-03-29 01:30'"
             ) from None
 
+    @checked
     async def advance(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
         """Let time pass; return when everything that was due has happened and has settled."""
+        for each in (seconds, minutes, hours, days):
+            if not isinstance(each, int | float):
+                raise TypeError(f"house.advance takes numbers, not {each!r}: write `minutes=3`")
         await self._register()
         await self.loop.advance(seconds + 60 * minutes + 3600 * hours + 86400 * days)
         self._find_errors()
 
+    @checked
     async def settle(self) -> None:
         """Let everything happen that takes no time."""
         await self.advance(0)
@@ -249,7 +258,8 @@ class House:
 
     # --- rules --------------------------------------------------------------------------------
 
-    async def load(self, *files: str | Path, **parameters: Any) -> None:
+    @checked
+    async def load(self, /, *files: str | Path, **parameters: Any) -> None:
         """Load modules of a rules folder, and set up their rules.
 
         A rule whose function does not return takes a second until it counts as set up.
@@ -294,6 +304,7 @@ class House:
         await self.settle()
         return modules.broken()
 
+    @checked
     async def reload(self, file: str | Path, source: str | Path | None = None) -> None:
         """Reload a module as the runner does when its file is saved: its rules keep their state.
 
@@ -312,6 +323,7 @@ class House:
         await self._provide_notifiers(modules.texts())
         await self._set_up(str(file), self._update)
 
+    @checked
     async def rule(
         self, function: Rule | Mapping[Any, Rule] | Callable[..., Any], /, **parameters: Any
     ) -> None:
@@ -338,6 +350,7 @@ class House:
         await self._provide_notifiers(literal_texts(code) if code is not None else ())
         await self._set_up(rule.name, lambda: self._functions.start(rule, parameters))
 
+    @checked
     async def restart(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
@@ -434,7 +447,13 @@ class House:
         """
         self._check_new(path)
         device = Device(
-            path, initial, self._settle_again, settable=settable, fails=fails, delay=delay
+            path,
+            initial,
+            self._settle_again,
+            self.calls_made,
+            settable=settable,
+            fails=fails,
+            delay=delay,
         )
         self._to_register.append(device)
         self._provided.add(path)
@@ -461,6 +480,7 @@ class House:
         if path in self._provided:
             raise ValueError(f"{path} is provided already: use the device or action of that call")
 
+    @checked
     async def emit(self, path: str, payload: object = None) -> None:
         """Emit an event, as a button or a motion sensor does; it is registered if necessary.
 
@@ -476,6 +496,7 @@ class House:
         await self.client.event_emit(path, payload)
         await self.settle()
 
+    @checked
     async def set(self, path: str, value: object) -> None:
         """Set a state or a property, as a person does.
 
@@ -487,6 +508,7 @@ class House:
             await self._finish(self.client.set(path, value))
         await self.settle()
 
+    @checked
     async def call(self, path: str, *arguments: object) -> Any:
         """Call an action, and return its result.
 
@@ -499,6 +521,7 @@ class House:
         await self.settle()
         return result
 
+    @checked
     async def get(self, path: str) -> Any:
         """Return the value of a state or property; `Unknown` if it has none or does not exist.
 
@@ -513,7 +536,7 @@ class House:
             return Unknown
 
     async def _check_spelling(self, path: str) -> None:
-        known = [each async for each, _, _ in list_nodes(self.client)]
+        known = [each async for each, _, _ in list_nodes(self._asking)]
         near = [each for each in known if is_misspelt(path, each)]
         if near and path not in known:
             raise NoSuchPath(path, near)
@@ -530,7 +553,12 @@ class House:
         """Return the values that a state of a rule or device has had, with their times.
 
         Times are seconds since the start of the test. A change to the same value is not a change.
+
+        Raises:
+            NoSuchPath: nothing has this path, but something has one that differs by a letter. The
+                same holds for `sets`, `calls` and `emitted`.
         """
+        self._check_known(path)
         changes: list[tuple[float, Any]] = []
         for at, value in self.happenings.published(path):
             if not changes or not _is_same(changes[-1][1], value):
@@ -539,15 +567,27 @@ class House:
 
     def sets(self, path: str) -> list[Any]:
         """Return the values to which a state or property was set, also by sets that failed."""
+        self._check_known(path)
         return self.happenings.sets(path)
 
     def calls(self, path: str) -> list[list[Any]]:
         """Return the arguments of all calls of an action, also of those that failed."""
+        self._check_known(path)
         return self.happenings.calls(path)
 
     def emitted(self, path: str) -> list[Any]:
         """Return the payloads of all emissions of an event, by rules and by the test."""
+        self._check_known(path)
         return self.happenings.emitted(path)
+
+    def _check_known(self, path: str) -> None:
+        known = self.happenings.paths | self._provided
+        for instance in self._instances():
+            for report in instance.reports():
+                known |= {*report.reads, *report.writes}
+        near = sorted(each for each in known if is_misspelt(path, each))
+        if near and path not in known:
+            raise NoSuchPath(path, near)
 
     @property
     def notifications(self) -> list[Notification]:
@@ -569,12 +609,13 @@ class House:
         wording = Wording(self.now.astimezone(UTC), self._zone, self._place_of)
         return "\n".join(wording.lines(explain(path, records)))
 
+    def _instances(self) -> Iterator[ModuleInstance]:
+        for modules in self._modules.values():
+            yield from modules.instances()
+        yield from self._functions.instances()
+
     def _place_of(self, output: Mapping[str, Any]) -> str:
-        instances = [
-            *(each for modules in self._modules.values() for each in modules.instances()),
-            *self._functions.instances(),
-        ]
-        for each in instances:
+        for each in self._instances():
             for sink in each.sinks().get(output["rule"], ()):
                 if sink.path == output["path"]:
                     return sink.place

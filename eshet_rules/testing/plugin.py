@@ -32,6 +32,8 @@ def house(request: pytest.FixtureRequest) -> "Iterator[House]":
     with House([request.path.parent]) as house:
         yield house
         house.run(house.settle())
+    if forgotten := house.calls_made.forgotten():
+        pytest.fail("\n".join(forgotten), pytrace=False)
     if house.errors:
         pytest.fail(_failure(house), pytrace=False)
 
@@ -97,12 +99,17 @@ def _in_house_of_its_own(test: Callable[..., Any], path: Path) -> Callable[..., 
 
 
 def _allow_fixture(test: Any) -> None:
-    """Switch off the check of hypothesis for fixtures that are made once for all examples."""
+    """Switch off the checks of hypothesis for real time, and for fixtures made once for all."""
     from hypothesis import HealthCheck, settings
 
     chosen: Any = getattr(test, "_hypothesis_internal_use_settings", settings.default)
     allowed = {*chosen.suppress_health_check, HealthCheck.function_scoped_fixture}
-    test._hypothesis_internal_use_settings = settings(chosen, suppress_health_check=allowed)
+    is_default = chosen.deadline == settings().deadline
+    test._hypothesis_internal_use_settings = settings(
+        chosen,
+        suppress_health_check=allowed,
+        deadline=None if is_default else chosen.deadline,
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -397,6 +397,33 @@ async def test_a_mistyped_path_is_refused(home):
 
 
 @in_house
+async def test_nothing_is_asserted_of_a_mistyped_path(home):
+    home.action("/notify/phone")
+    home.device("/hall/lamp", False)
+    await home.load("hall.py")
+    for mistyped in (
+        lambda: home.sets("/hall/lampe"),
+        lambda: home.calls("/notify/fhone"),
+        lambda: home.emitted("/hall/moton"),
+        lambda: home.history("/hall/lgiht"),
+    ):
+        with pytest.raises(NoSuchPath, match="did you mean /"):
+            mistyped()
+    assert home.sets("/hall/lamp") == [False]
+    assert home.sets("/cellar/lamp") == []
+
+
+@in_house
+async def test_a_device_says_what_to_write(home):
+    lamp = home.device("/hall/lamp", False)
+    assert repr(lamp) == "<device /hall/lamp = False>"
+    with pytest.raises(AttributeError, match=r"write `await device\.report\(True\)`"):
+        lamp.value = True
+    with pytest.raises(TypeError, match="write `minutes=3`"):
+        await home.advance("3 minutes")
+
+
+@in_house
 async def test_a_refused_request_gets_advice(home):
     home.device("/hall/lux", 5, settable=False)
     with pytest.raises(ErrorValue) as refused:

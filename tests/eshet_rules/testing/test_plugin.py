@@ -155,3 +155,24 @@ def test_a_failure_shows_what_has_happened(tmp_path: Path) -> None:
 
 def test_another_fixture_of_this_name_is_left_alone(tmp_path: Path) -> None:
     assert "1 passed" in (said := run_pytest(tmp_path, OTHER, "-o", "asyncio_mode=auto")), said
+
+
+FORGOTTEN = """
+def test_plain(house):
+    house.device("/lamp", True)
+    house.advance(minutes=1)
+
+async def test_async(house):
+    lamp = house.device("/lamp", True)
+    await house.advance(1)
+    lamp.report(False)
+    assert house.get("/lamp")
+"""
+
+
+def test_a_forgotten_await_fails_the_test_with_its_line(tmp_path: Path) -> None:
+    said = run_pytest(tmp_path, FORGOTTEN)
+    assert "test_hall.py:4: house.advance(...) was never awaited, so it did nothing" in said
+    assert "test_hall.py:9: device.report(...) was never awaited" in said
+    assert "test_hall.py:10: house.get(...) was never awaited" in said
+    assert "2 passed, 2 errors" in said
