@@ -9,7 +9,7 @@ from eshet.reactive.core.handle import node_of
 from eshet.reactive.core.subscription import Subscription
 from eshet.reactive.core.transaction import Notified
 
-__all__ = ["Edge", "GraphView", "NodeView", "graph"]
+__all__ = ["Edge", "GraphView", "NodeView", "graph", "view_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,12 @@ def graph(reactive: object) -> GraphView:
     """
     handle = ensure_reactive(reactive)
     start = node_of(handle)
-    found = _reach(start, _before) | _reach(start, _after)
-    numbers = {node: number for number, node in enumerate(sorted(found, key=_height), start=1)}
+    return view_of(_reach(start, _before) | _reach(start, _after))
+
+
+def view_of(nodes: Iterable[Node]) -> GraphView:
+    """Return nodes, and the edges between them, as data."""
+    numbers = {node: number for number, node in enumerate(sorted(nodes, key=_height), start=1)}
     return GraphView(
         tuple(_view_of(node, number) for node, number in numbers.items()),
         tuple(

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet.cause import Cause, current_cause, use_cause
+from eshet.reactive.core.graph import Node
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.reactive.core.origin import Origin, place_of, where
+from eshet.reactive.core.subscription import Subscription
 from eshet.reactive.handover.handover import Lost, Snapshot
 from eshet.reactive.handover.matching import Description, match
 from eshet.reactive.upstream import InputValues
@@ -26,7 +28,15 @@ from eshet.scope import Scope, current_scope, is_contained
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 
-__all__ = ["HeldOutput", "Outputs", "current_inputs", "is_unknown", "left_in", "own_output"]
+__all__ = [
+    "HeldOutput",
+    "Outputs",
+    "current_inputs",
+    "is_unknown",
+    "left_in",
+    "own_output",
+    "sinks_of",
+]
 
 current_inputs: Final[ContextVar[InputValues | None]] = ContextVar("eshet.inputs", default=None)
 """The values from which the value came that is being sent; None if it came from no Value or Event,
@@ -273,6 +283,12 @@ def is_unknown(value: object) -> bool:
     if isinstance(value, dict):
         return any(is_unknown(item) for pair in value.items() for item in pair)
     return isinstance(value, _COLLECTIONS) and any(map(is_unknown, value))
+
+
+def sinks_of(node: Node) -> list[HeldOutput]:
+    """Return the sinks that follow a node directly."""
+    subscriptions = (each for each in node.callbacks or () if isinstance(each, Subscription))
+    return [each.callback for each in subscriptions if isinstance(each.callback, HeldOutput)]
 
 
 def own_output(output: HeldOutput) -> HeldOutput:

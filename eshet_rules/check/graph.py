@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from eshet.reactive.core.graph import ScopeNodes
-from eshet.reactive.core.subscription import Subscription
 from eshet.reactive.core.value import ObservedNode
 from eshet.reactive.upstream import upstream
 from eshet.scope import Scope
-from eshet.yarp.outputs import HeldOutput
+from eshet.yarp.outputs import sinks_of
 
 __all__ = ["feedbacks_in"]
 
@@ -21,11 +20,8 @@ def feedbacks_in(scope: Scope) -> Iterator[str]:
         scope: of the attempt to run the rule.
     """
     for node in list(scope.get(ScopeNodes)):
-        for subscription in node.callbacks or ():
-            if not isinstance(subscription, Subscription):
-                continue
-            sink = subscription.callback
-            if isinstance(sink, HeldOutput) and sink.follows and sink.function == "set_value":
+        for sink in sinks_of(node):
+            if sink.follows and sink.function == "set_value":
                 paths = {each.origin for each in upstream(node) if isinstance(each, ObservedNode)}
                 if sink.path in paths:
                     yield sink.path

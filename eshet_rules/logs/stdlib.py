@@ -42,6 +42,29 @@ def receiving_stdlib_logs(
         log: receives the messages.
         module_of: returns the name of the module of rules that a file contains; None for another.
     """
+    handler = _ToStructlog(log, module_of)
+    root = logging.getLogger()
+    before = {name: logging.getLogger(name).level for name in _LEVELS}
+    root.addHandler(handler)
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
+    logging.captureWarnings(True)
+    depth_before = sys.get_coroutine_origin_tracking_depth()
+    sys.set_coroutine_origin_tracking_depth(max(depth_before, 1))
+    try:
+        with receiving_errors_of_threads(log):
+            yield
+    finally:
+        sys.set_coroutine_origin_tracking_depth(depth_before)
+        logging.captureWarnings(False)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+        root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def receiving_errors_of_threads(log: FilteringBoundLogger) -> Iterator[None]:
+    """Log the errors with which threads end, within a `with` statement."""
 
     def end_of_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_type is SystemExit:
@@ -53,25 +76,11 @@ def receiving_stdlib_logs(
         else:
             emit(log, ThreadFailed(thread=name), error=error)
 
-    handler = _ToStructlog(log, module_of)
-    root = logging.getLogger()
-    before = {name: logging.getLogger(name).level for name in _LEVELS}
-    root.addHandler(handler)
-    for name, level in _LEVELS.items():
-        logging.getLogger(name).setLevel(level)
-    logging.captureWarnings(True)
-    depth_before = sys.get_coroutine_origin_tracking_depth()
-    sys.set_coroutine_origin_tracking_depth(max(depth_before, 1))
-    hook_before, threading.excepthook = threading.excepthook, end_of_thread
+    before, threading.excepthook = threading.excepthook, end_of_thread
     try:
         yield
     finally:
-        threading.excepthook = hook_before
-        sys.set_coroutine_origin_tracking_depth(depth_before)
-        logging.captureWarnings(False)
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
-        root.removeHandler(handler)
+        threading.excepthook = before
 
 
 _NEVER_AWAITED: Final = re.compile(r"coroutine '(?P<name>[^']*)' was never awaited")

@@ -78,7 +78,8 @@ class Failures:
         now = time.monotonic() if loop is None else loop.time()
         if now - series.shown_at < _PAUSE:
             series.unshown += 1
-            emit(self._log, kind(doing=doing), level="debug", error=error)
+            again = kind(doing=doing, again=series.unshown)
+            emit(self._log, again, level="debug", error=error)
             return
         emit(self._log, kind(doing=doing, again=series.unshown or None), error=error)
         series.shown_at, series.unshown = now, 0

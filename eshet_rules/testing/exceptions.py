@@ -5,7 +5,7 @@ from typing import Final
 
 from eshet_rules.exceptions import RulesError
 
-__all__ = ["NeverAtRest", "NoSuchPath", "NotSetUp"]
+__all__ = ["NeverAtRest", "NoSuchPath", "NotSetUp", "RuleExits"]
 
 
 class NotSetUp(RulesError):
@@ -46,3 +46,16 @@ class NoSuchPath(RulesError, LookupError):
 
     def __init__(self, path: str, near: Sequence[str]) -> None:
         super().__init__(f"nothing uses {path}: did you mean {' or '.join(near)}?")
+
+
+class RuleExits(RulesError):
+    """A task has raised `SystemExit`, which would end the whole runner.
+
+    Args:
+        code: its exit code.
+        rule: the rule that has received the last input; None if there was none.
+    """
+
+    def __init__(self, code: object, rule: str | None) -> None:
+        last = f"; the last input was that of {rule}" if rule else ""
+        super().__init__(f"a task has raised SystemExit({code!r}), as `sys.exit` does{last}")

@@ -50,9 +50,12 @@ class Happening:
 
     @property
     def is_error(self) -> bool:
-        """Whether it is an error that the log would show."""
-        level = self.record["level"] if isinstance(self.record, Mapping) else self.record.level
-        return LEVELS.get(level, 0) >= LEVELS["error"]
+        """Whether it is an error: one that the log would show, or a repetition of such an error."""
+        if isinstance(self.record, Mapping):
+            level, repeats = self.record["level"], "again" in self.record
+        else:
+            level, repeats = self.record.level, False
+        return repeats or LEVELS.get(level, 0) >= LEVELS["error"]
 
     @property
     def error(self) -> str:
@@ -93,6 +96,12 @@ class Happenings(Recorder):
         """The paths of all inputs and outputs."""
         self._time = time
         self._wall_time = wall_time
+
+    @property
+    def last_rule(self) -> str | None:
+        """The rule that has received the last input; None if there was none."""
+        inputs = (each.record for each in reversed(self.all) if isinstance(each.record, Input))
+        return next((record.rule for record in inputs if record.rule), None)
 
     @property
     def wants_debug(self) -> bool:

@@ -29,6 +29,7 @@ from eshet.client import Client
 from eshet.client.observer import InputTarget
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import ErrorValue, PathTaken
+from eshet.interpreter import running_loop
 from eshet.paths import is_misspelt
 from eshet.scope import Scope
 from eshet.server import Server
@@ -39,13 +40,14 @@ from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.records import Connected
 from eshet_rules.logs import make_logger
 from eshet_rules.logs.advice import advice_on
+from eshet_rules.logs.stdlib import receiving_errors_of_threads
 from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, ModuleInstance
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.testing.awaited import Calls, checked
 from eshet_rules.testing.deadline import CPU_TIME, deadline
 from eshet_rules.testing.devices import Device, SimulatedAction
-from eshet_rules.testing.exceptions import NeverAtRest, NoSuchPath, NotSetUp
+from eshet_rules.testing.exceptions import NeverAtRest, NoSuchPath, NotSetUp, RuleExits
 from eshet_rules.testing.happenings import Happenings
 from eshet_rules.testing.rules_under_test import (
     FunctionsUnderTest,
@@ -127,12 +129,18 @@ class House:
         return "<House>"
 
     def __enter__(self) -> Self:
+        if running_loop() is not None:
+            raise RuntimeError(
+                "a House has an event loop of its own, and another one is running: use it in a "
+                "plain function, and pass coroutines to `house.run`"
+            )
         if self._local_zone is not None:
             self._exits.enter_context(_local_zone(self._local_zone))
         self._exits.enter_context(self._runner)
         self.loop: VirtualLoop = self._runner.get_loop()  # type: ignore[assignment]
         self.happenings: Happenings = Happenings(self.loop.time, self.loop.wall_time)
         self.run(self._begin())
+        self._exits.enter_context(receiving_errors_of_threads(self._log))
         self._exits.callback(lambda: self.run(self._end()))
         return self
 
@@ -157,7 +165,11 @@ class House:
             seen = self.loop.turns
 
         with deadline(_LONGEST_STEP, self.loop, self._is_rule, give_up, _do_nothing, CPU_TIME):
-            return self._runner.run(coroutine)
+            try:
+                return self._runner.run(coroutine)
+            except SystemExit as error:
+                self.loop.forget_advance()
+                raise RuleExits(error.code, self.happenings.last_rule) from error
 
     def _is_rule(self, file: str) -> bool:
         """Whether a file is one of the rules."""
@@ -181,6 +193,7 @@ class House:
         for each in self._modules.values():
             await self._finish(each.close())
         await self._finish(self._functions.close())
+        self._find_errors()
         await self.client.close()
         await self._asking.close()
         await self.server.close()

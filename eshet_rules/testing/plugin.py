@@ -7,11 +7,13 @@ whatever other plugins are configured for async tests.
 
 import functools
 import inspect
+import unittest
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from _pytest.unittest import TestCaseFunction
 
 if TYPE_CHECKING:  # pytest imports this module in each run, also where there are no rules
     from eshet_rules.testing.house import House
@@ -32,15 +34,16 @@ def house(request: pytest.FixtureRequest) -> "Iterator[House]":
     with House([request.path.parent]) as house:
         yield house
         house.run(house.settle())
-    if forgotten := house.calls_made.forgotten():
-        pytest.fail("\n".join(forgotten), pytrace=False)
+    if problems := _problems(house):
+        pytest.fail(problems, pytrace=False)
+
+
+def _problems(house: "House") -> str:
+    """Return the errors of rules and of the test itself that it has not noticed."""
+    problems = house.calls_made.forgotten()
     if house.errors:
-        pytest.fail(_failure(house), pytrace=False)
-
-
-def _failure(house: "House") -> str:
-    errors = "\n".join(house.errors)
-    return f"rules had errors; if that is right, check and clear house.errors:\n{errors}"
+        problems.append("rules had errors; if that is right, check and clear house.errors:")
+    return "\n".join([*problems, *house.errors])
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -68,6 +71,22 @@ def _adapt(item: pytest.Function) -> None:
         item.obj = _in_house_of(item, item.obj)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail an `async def` test of a `unittest.TestCase`: it would pass without being run."""
+    test = getattr(getattr(item, "cls", None), getattr(item, "originalname", None) or "", None)
+    if (
+        isinstance(item, TestCaseFunction)
+        and inspect.iscoroutinefunction(test)
+        and not issubclass(item.cls or object, unittest.IsolatedAsyncioTestCase)
+        and _uses_house(item)
+    ):
+        pytest.fail(
+            f"{item.name} is an `async def` of a unittest.TestCase, which does not run it: write "
+            "`def`, and pass coroutines to `house.run`",
+            pytrace=False,
+        )
+
+
 def _in_house_of(item: pytest.Function, test: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -83,17 +102,18 @@ def _in_house_of_its_own(test: Callable[..., Any], path: Path) -> Callable[..., 
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        with House([path.parent]) as house:
-            if _FIXTURE in kwargs:
-                kwargs[_FIXTURE] = house
-            try:
+        house = House([path.parent])
+        if _FIXTURE in kwargs:
+            kwargs[_FIXTURE] = house
+        try:
+            with house:
                 house.run(test(*args, **kwargs))
                 house.run(house.settle())
-                if house.errors:
-                    raise AssertionError(_failure(house))
-            except Exception as error:
-                error.add_note(f"what happened in the house:\n{house.timeline()}")
-                raise
+            if problems := _problems(house):
+                raise AssertionError(problems)
+        except Exception as error:
+            error.add_note(f"what happened in the house:\n{house.timeline()}")
+            raise
 
     return run
 

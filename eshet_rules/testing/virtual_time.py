@@ -154,6 +154,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._advancing is not None and not self._advancing.done():
             self._advancing.set_exception(error)
 
+    def forget_advance(self) -> None:
+        """Note that the task that was in `advance` has ended with the loop."""
+        self._advancing = None
+
     @contextlib.contextmanager
     def real_work(self) -> Iterator[None]:
         """Stop the clock within a `with` statement, while work outside of the loop is done.

@@ -413,6 +413,11 @@ async def test_nothing_is_asserted_of_a_mistyped_path(home):
     assert home.sets("/cellar/lamp") == []
 
 
+async def test_a_house_needs_a_loop_of_its_own():
+    with pytest.raises(RuntimeError, match="pass coroutines to"), House():
+        pass
+
+
 @in_house
 async def test_a_device_says_what_to_write(home):
     lamp = home.device("/hall/lamp", False)

@@ -176,3 +176,70 @@ def test_a_forgotten_await_fails_the_test_with_its_line(tmp_path: Path) -> None:
     assert "test_hall.py:9: device.report(...) was never awaited" in said
     assert "test_hall.py:10: house.get(...) was never awaited" in said
     assert "2 passed, 2 errors" in said
+
+
+FAILING = """
+import asyncio, threading, unittest, pytest
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def exits():
+    go = await yarp.event_listen("/go")
+    async def leave():
+        raise SystemExit(3)
+    go.on_event(lambda _: asyncio.get_running_loop().create_task(leave()))
+
+@rule
+async def threaded():
+    go = await yarp.event_listen("/go")
+    go.on_event(lambda _: threading.Thread(target=lambda: 1/0).start())
+
+@rule
+async def unclean():
+    try:
+        await asyncio.sleep(1e6)
+    finally:
+        raise ValueError("unclean")
+
+@rule
+async def ring(client):
+    go = await yarp.event_listen("/go")
+    go.on_event(lambda x: client.action_call("/act", x))
+
+async def test_exit(house):
+    await house.rule(exits)
+    await house.emit("/go")
+async def test_thread(house):
+    await house.rule(threaded)
+    await house.emit("/go")
+    for each in threading.enumerate():
+        if each is not threading.current_thread() and not each.daemon:
+            each.join()
+async def test_unclean(house):
+    await house.rule(unclean)
+async def test_twice(house):
+    house.action("/act", fails=2)
+    await house.rule(ring)
+    await house.emit("/go", 1)
+    assert "fails" in house.errors.pop()
+    await house.advance(minutes=0.9)
+    await house.emit("/go", 2)
+class T(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def in_house(self, house):
+        self.house = house
+
+    async def test_y(self):
+        assert 0
+"""
+
+
+def test_no_error_of_a_rule_passes_unnoticed(tmp_path: Path) -> None:
+    said = run_pytest(tmp_path, FAILING)
+    assert "a task has raised SystemExit(3), as `sys.exit` does; the last input was that of" in said
+    assert "ZeroDivisionError" in said
+    assert "ValueError: unclean" in said
+    assert "again=1, error=eshet.exceptions.ErrorValue: call /act" in said
+    assert "test_y is an `async def` of a unittest.TestCase, which does not run it" in said
+    assert "1 failed, 3 passed, 4 errors" in said, said
