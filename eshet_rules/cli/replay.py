@@ -5,13 +5,14 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eshet.clock import wall_now
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
+from eshet_rules.cli.completion import VersionName
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -21,16 +22,14 @@ from eshet_rules.cli.options import (
     state_dir_option,
 )
 from eshet_rules.cli.time_option import MOMENT
-from eshet_rules.cli.trail_option import audit_option, place_of_trail
+from eshet_rules.cli.trail_option import audit_option, place_of_state, place_of_trail
 
 __all__ = ["print_differences", "replay"]
-
-_WARM_UP: Final = timedelta(days=1)
-"""For this time before, rules run to get into their state."""
 
 if TYPE_CHECKING:
     from eshet_rules.replay.comparison import Difference
     from eshet_rules.replay.recording import Output, Recording
+    from eshet_rules.replay.replaying import Rules
 
 
 @click.command(cls=Command)
@@ -58,6 +57,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Print differences from the recorded outputs; with --rules, from those of RULES.",
 )
+@click.option(
+    "--versus",
+    metavar="MODULE@VERSION",
+    type=VersionName(),
+    multiple=True,
+    help="Print differences from the outputs with this earlier version of a module; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 @audit_option
 @state_dir_option("State folder of the runner.  [default: as for run]")
@@ -68,6 +74,7 @@ def replay(
     until: datetime | None,
     other: str | None,
     diff: bool,
+    versus: tuple[str, ...],
     as_json: bool,
     audit: Path | None,
     state_dir: Path | None,
@@ -80,49 +87,73 @@ def replay(
 
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
 
-    With --diff, the exit code is 1 if there is a difference. It is 2 if a module could not be set
-    up, or if nothing could be replayed.
+    With --versus, the present rules are compared with an earlier version of a module, such as
+    hall@3f2a; `eshet-rules versions` lists them.
+
+    With --diff or --versus, the exit code is 1 if there is a difference. It is 2 if a module could
+    not be set up, or if nothing could be replayed.
     """
-    from eshet_rules.audit.archive import closed_files
-    from eshet_rules.audit.trail import open_file
-    from eshet_rules.exceptions import NothingRecorded, NoTrail
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.replay.comparison import compare
-    from eshet_rules.replay.recording import read_recording
+    from eshet_rules.replay.recording import recording_of
+    from eshet_rules.replay.replaying import Rules
     from eshet_rules.replay.replaying import replay as run
     from eshet_rules.replay.revisions import rules_at
 
     until = until or wall_now(UTC)
     if since >= until:
         raise click.UsageError("--from must be before --to")
+    if other and versus:
+        raise click.UsageError("use either --rules or --versus")
     with exit_on_errors(2), contextlib.ExitStack() as stack:
         folder = check_folder(rules_folder(rules))
-        file = open_file(audit or place_of_trail(folder, state_dir, config))
-        if not file.exists() and not closed_files(file):
-            raise NoTrail(file)
-        recording = read_recording(file, since, until, _WARM_UP)
-        if not recording.inputs and not recording.outputs:
-            raise NothingRecorded(since, until)
+        earlier = _with_earlier(folder, versus, state_dir, config) if versus else None
+        recording = recording_of(audit or place_of_trail(folder, state_dir, config), since, until)
         present = stack.enter_context(rules_at(folder, other)) if other else folder
-        replayed = run(present, recording)
+        # Another folder has a configuration of its own.
+        replayed = run(Rules(present, config=None if other else config), recording)
         for problem in (*recording.lacking, *replayed.errors):
             click.echo(f"eshet-rules: {problem}", err=True)
-        before = run(folder, recording).outputs if other else recording.outputs
-        left_out = set(replayed.broken)
-        ours, theirs = (
-            [each for each in outputs if each.rule.rpartition(".")[0] not in left_out]
-            for outputs in (before, replayed.outputs)
-        )
+        before, left_out = recording.outputs, set(replayed.broken)
+        if other or earlier:
+            first = run(earlier or Rules(folder, config=config), recording)
+            before = first.outputs
+            left_out.update(first.broken)
         differences = []
-        if diff:
-            differences = compare(ours, theirs, since=recording.compared_from)
+        if diff or versus:
+            differences = compare(
+                before, replayed.outputs, since=recording.compared_from, without=left_out
+            )
             print_differences(differences, recording.start.astimezone(), as_json)
         else:
-            _print_outputs(theirs, recording, as_json)
+            outputs = [each for each in replayed.outputs if each.module not in left_out]
+            _print_outputs(outputs, recording, as_json)
         if left_out:
             names = ", ".join(sorted(left_out))
             click.echo(f"eshet-rules: could not be set up, and is left out: {names}", err=True)
     sys.exit(2 if left_out else 1 if differences else 0)
+
+
+def _with_earlier(
+    folder: Path, versus: tuple[str, ...], state: Path | None, config: Path | None
+) -> "Rules":
+    """Return the rules of a folder with earlier versions of some modules.
+
+    Raises:
+        VersionNotFound: there is no such version, or there are several.
+    """
+    from eshet_rules.modules.discovery import Source, discover
+    from eshet_rules.reload.version_store import VersionStore, split_target
+    from eshet_rules.replay.replaying import Rules
+
+    store = VersionStore(place_of_state(folder, state, config) / "versions")
+    sources = discover(folder)
+    for target in versus:
+        kept = store.find(*split_target(target))
+        name = kept.module
+        path = sources[name].path if name in sources else folder / f"{name.replace('.', '/')}.py"
+        sources[name] = Source(name, path, store.read(kept), kept.version, ())
+    return Rules(folder, sources, config)
 
 
 def _print_outputs(outputs: "list[Output]", recording: "Recording", as_json: bool) -> None:

@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -75,6 +75,7 @@ def compare(
     within: float = SAME_WITHIN,
     *,
     since: float = 0.0,
+    without: Collection[str] = (),
 ) -> list[Difference]:
     """Return the differences between two lists of outputs, in the order of their times.
 
@@ -85,9 +86,10 @@ def compare(
         second: those of the other.
         within: outputs whose times differ by at most this, in seconds, are at the same instant.
         since: differences before this time are left out.
+        without: modules whose outputs are left out.
     """
     differences: list[Difference] = []
-    ours, theirs = _by_place(first), _by_place(second)
+    ours, theirs = _by_place(first, without), _by_place(second, without)
     for place in ours.keys() | theirs.keys():
         differences += _compare_place(ours.get(place, []), theirs.get(place, []), within)
     late = (each for each in differences if each.output.at >= since)
@@ -122,10 +124,12 @@ def describe(differences: Sequence[Difference], start: datetime) -> Iterator[str
         yield line
 
 
-def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, str], list[Output]]:
+def _by_place(
+    outputs: Sequence[Output], without: Collection[str]
+) -> dict[tuple[str, str], list[Output]]:
     found: dict[tuple[str, str], list[Output]] = defaultdict(list)
     for each in outputs:
-        if not each.in_set_up:
+        if not each.in_set_up and each.module not in without:
             found[each.kind, each.path].append(each)
     return found
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet.unknown import Unknown
+from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.query import Damage, Filter, Reader, stamp_of
 from eshet_rules.audit.redaction import REDACTED
+from eshet_rules.audit.trail import open_file
+from eshet_rules.exceptions import NothingRecorded, NoTrail
 from eshet_rules.replay.alignment import Received, merged
 
-__all__ = ["Answer", "Input", "Output", "Recording", "read_recording"]
+__all__ = ["Answer", "Input", "Output", "Recording", "read_recording", "recording_of"]
 
 _OUTPUTS: Final = {
     "output.set": "set",
@@ -23,6 +26,9 @@ _OUTPUTS: Final = {
 }
 _SET_UP: Final = ("set-up", "reload", "restart")
 """The beginnings of the triggers of outputs that rules make in their set-up."""
+
+_WARM_UP: Final = timedelta(days=1)
+"""For this time before, rules run to get into their state."""
 
 _RUNS: Final = frozenset({"runner.started", "runner.stopped"})
 
@@ -65,6 +71,11 @@ class Output:
     value: Any
     failed: str = ""
     in_set_up: bool = False
+
+    @property
+    def module(self) -> str:
+        """The module of the rule; empty if it is not known."""
+        return self.rule.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,27 @@ class Recording:
     def seconds(self) -> float:
         """Its length."""
         return (self.end - self.start).total_seconds()
+
+
+def recording_of(place: Path, start: datetime, end: datetime) -> Recording:
+    """Read a part of the trail at a place, with up to a day before it for the state of rules.
+
+    Args:
+        place: the file or folder of the trail.
+        start: the beginning.
+        end: the end, exclusive.
+
+    Raises:
+        NoTrail: there is no trail.
+        NothingRecorded: it has no input and no output of a rule in this time.
+    """
+    file = open_file(place)
+    if not file.exists() and not closed_files(file):
+        raise NoTrail(file)
+    recording = read_recording(file, start, end, _WARM_UP)
+    if not recording.inputs and not recording.outputs:
+        raise NothingRecorded(start, end)
+    return recording
 
 
 def read_recording(

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +14,12 @@ from eshet.messages import EventEmit
 from eshet.unknown import Unknown
 from eshet_rules.audit.records import ActionCalled, EventEmitted, StatePublished, ValueSet
 from eshet_rules.audit.records import Output as OutputRecord
+from eshet_rules.modules.discovery import Source
 from eshet_rules.replay.devices import RecordedAction, RecordedState
 from eshet_rules.replay.recording import Input, Output, Recording
 from eshet_rules.testing.house import House
 
-__all__ = ["Replayed", "replay"]
+__all__ = ["Replayed", "Rules", "replay"]
 
 _KINDS: Final[dict[type[OutputRecord], str]] = {
     ValueSet: "set",
@@ -43,21 +45,40 @@ class Replayed:
         self.broken: Final = broken
 
 
-def replay(folder: Path, recording: Recording) -> Replayed:
+@dataclass(frozen=True)
+class Rules:
+    """The rules to replay.
+
+    Args:
+        folder: the rules folder.
+        sources: its content; None for the present one.
+        config: the configuration file; None for that of the folder.
+    """
+
+    folder: Path
+    sources: Mapping[str, Source] | None = None
+    config: Path | None = None
+
+    async def load(self, house: House, provided: Iterable[str] = ()) -> list[str]:
+        """Load them, and return the modules that can't be set up; see `House.load_all`."""
+        return await house.load_all(self.folder, provided, sources=self.sources, config=self.config)
+
+
+def replay(rules: Rules | Path, recording: Recording) -> Replayed:
     """Run all rules of a folder on a recording.
 
     Nothing leaves the process: devices, persons and services are those of the recording.
 
     Args:
-        folder: the rules folder.
+        rules: the rules, or their folder.
         recording: of these rules, or of another version of them.
 
     Raises:
         NotSetUp: no rule could be set up.
-        ConfigurationError: the configuration file of the folder has mistakes.
+        ConfigurationError: the configuration file has mistakes.
     """
     with _silence():
-        return _replay(folder, recording)
+        return _replay(rules if isinstance(rules, Rules) else Rules(rules), recording)
 
 
 @contextlib.contextmanager
@@ -73,17 +94,17 @@ def _silence() -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def _replay(folder: Path, recording: Recording) -> Replayed:
-    owned = _paths_of_rules(folder, recording)
-    with House([folder], recording.start, zone=None, keeps_inputs=False) as house:
-        broken = house.run(_Feeding(house, recording, owned).run(folder))
+def _replay(rules: Rules, recording: Recording) -> Replayed:
+    owned = _paths_of_rules(rules, recording)
+    with House([rules.folder], recording.start, zone=None, keeps_inputs=False) as house:
+        broken = house.run(_Feeding(house, recording, owned).run(rules))
         return Replayed(_outputs_of(house), list(_rule_errors(house, recording)), broken)
 
 
-def _paths_of_rules(folder: Path, recording: Recording) -> set[str]:
+def _paths_of_rules(rules: Rules, recording: Recording) -> set[str]:
     """Return the paths that the rules register themselves."""
-    with House([folder], recording.start, zone=None, keeps_inputs=False) as house:
-        house.run(house.load_all(folder))
+    with House([rules.folder], recording.start, zone=None, keeps_inputs=False) as house:
+        house.run(rules.load(house))
         return house.paths_of_rules()
 
 
@@ -103,7 +124,7 @@ class _Feeding:
         self._states: dict[str, RecordedState] = {}
         self._sending: set[asyncio.Future[Any]] = set()
 
-    async def run(self, folder: Path) -> list[str]:
+    async def run(self, rules: Rules) -> list[str]:
         """Set up the rules among the nodes of the recording, and feed the inputs.
 
         Returns:
@@ -112,7 +133,7 @@ class _Feeding:
         with self._house.unreported.active():
             await self._provide()
         called = [path for kind, path in self._recording.answers if kind == "call"]
-        broken = await self._house.load_all(folder, called)
+        broken = await rules.load(self._house, called)
         loop = self._house.loop
         for given in self._recording.inputs:
             if given.at > loop.time():

@@ -41,6 +41,7 @@ from eshet_rules.audit.records import Connected
 from eshet_rules.logs import make_logger
 from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.stdlib import receiving_errors_of_threads
+from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, ModuleInstance
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.scope import own_tasks_by_scope
@@ -298,17 +299,26 @@ class House:
         if parameters and not any(each.asking_for_config() for each in self._modules.values()):
             raise _unread(what, parameters)
 
-    async def load_all(self, folder: Path, provided: Iterable[str] = ()) -> list[str]:
+    async def load_all(
+        self,
+        folder: Path,
+        provided: Iterable[str] = (),
+        *,
+        sources: Mapping[str, Source] | None = None,
+        config: Path | None = None,
+    ) -> list[str]:
         """Load all modules of a rules folder, and return those that can't be set up.
 
         Args:
             folder: the rules folder.
             provided: paths of actions that the caller has registered itself.
+            sources: the content of the folder; None for its present one.
+            config: the configuration file, in place of that of the folder.
 
         Raises:
-            ConfigurationError: its configuration file has mistakes.
+            ConfigurationError: the configuration file has mistakes.
         """
-        modules = self._modules_of(folder)
+        modules = self._modules_of(folder, sources=sources, config=config)
         modules.choose_all()
         self._provided.update(provided)
         await self._provide_notifiers(modules.texts())
@@ -423,9 +433,17 @@ class House:
         where = ", ".join(str(each) for each in self._folders)
         raise FileNotFoundError(f"there is no {relative} in {where}, or in a folder above")
 
-    def _modules_of(self, folder: Path) -> ModulesUnderTest:
+    def _modules_of(
+        self,
+        folder: Path,
+        *,
+        sources: Mapping[str, Source] | None = None,
+        config: Path | None = None,
+    ) -> ModulesUnderTest:
         if folder not in self._modules:
-            self._modules[folder] = ModulesUnderTest(folder, self._make_client, self._log)
+            self._modules[folder] = ModulesUnderTest(
+                folder, self._make_client, self._log, sources=sources, config=config
+            )
         return self._modules[folder]
 
     def paths_of_rules(self) -> set[str]:

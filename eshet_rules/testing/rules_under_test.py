@@ -17,7 +17,13 @@ from structlog.typing import FilteringBoundLogger
 from eshet.client import Client
 from eshet.scope import Reason
 from eshet.text import encodable
-from eshet_rules.config import Configuration, ConfigurationFile, Parameters, RuleSettings
+from eshet_rules.config import (
+    FILE_NAME,
+    Configuration,
+    ConfigurationFile,
+    Parameters,
+    RuleSettings,
+)
 from eshet_rules.modules.discovery import Source, discover
 from eshet_rules.modules.importer import Importer
 from eshet_rules.modules.module_version import ModuleVersion
@@ -43,16 +49,28 @@ class ModulesUnderTest:
         folder: the rules folder; parameters of rules are those of its `eshet-rules.toml`.
         make_client: makes the client of a module.
         log: receives messages about the rules.
+        sources: the content of the folder; None for its present one.
+        config: the configuration file, in place of that of the folder.
 
     Raises:
         ConfigurationError: the configuration file has mistakes.
     """
 
-    def __init__(self, folder: Path, make_client: MakeClient, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        make_client: MakeClient,
+        log: FilteringBoundLogger,
+        *,
+        sources: Mapping[str, Source] | None = None,
+        config: Path | None = None,
+    ) -> None:
         self.folder: Final = folder
         self._make_client = make_client
         self._log = log
-        self._configuration: Configuration = ConfigurationFile(folder / "eshet-rules.toml").read()
+        self._sources = sources
+        file = ConfigurationFile(config or folder / FILE_NAME)
+        self._configuration: Configuration = file.read()
         self._parameters: dict[str, dict[str, Any]] = {}  # of the test, by module
         self._chosen: set[str] = set()
         self._edited: dict[str, Source] = {}
@@ -90,7 +108,7 @@ class ModulesUnderTest:
 
     def choose_all(self) -> None:
         """Choose all modules of the folder, except helpers, for the next update."""
-        found = discover(self.folder).items()
+        found = self._found().items()
         self._chosen |= {name for name, source in found if not source.is_helper}
 
     def broken(self) -> list[str]:
@@ -145,9 +163,12 @@ class ModulesUnderTest:
         for source in self._wanted().values():
             yield from literal_texts(source.data)
 
+    def _found(self) -> Mapping[str, Source]:
+        return discover(self.folder) if self._sources is None else self._sources
+
     def _wanted(self) -> dict[str, Source]:
         """Return the chosen modules, helpers, and the modules that they import."""
-        found = {**discover(self.folder), **self._edited}
+        found = {**self._found(), **self._edited}
         wanted: dict[str, Source] = {}
         todo = [name for name in found if name in self._chosen]
         while todo:
