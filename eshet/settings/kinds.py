@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +15,11 @@ __all__ = [
     "LONGEST_TIME",
     "NAME",
     "PATH",
+    "SPAN",
     "TEXTS",
     "ValueKind",
     "one_of",
+    "read_span",
     "seconds",
     "show",
     "whole_number",
@@ -27,6 +30,9 @@ LONGEST_TIME: Final = 365 * 86400.0
 """The longest duration that a setting may have, in seconds: a year."""
 
 _LONGEST_SHOWN: Final = 60
+
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,19 @@ def seconds(*, or_zero: bool = False) -> ValueKind:
     return ValueKind(f"a number of seconds {least}, and at most {LONGEST_TIME:.0f}", read)
 
 
+def read_span(text: str) -> timedelta:
+    """Return the duration that a text such as `"90s"`, `"15m"`, `"2h"` or `"3d"` names.
+
+    Raises:
+        ValueError: it names none.
+        OverflowError: it is too long.
+    """
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
 def whole_number(what: str, least: int = 1) -> ValueKind:
     """Return the kind of whole numbers.
 
@@ -120,6 +139,16 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_checked(value, fits))
 
 
+def _span(value: Any) -> str:
+    if value is False or value == "":
+        return ""
+    try:
+        length = read_span(_checked(value, isinstance(value, str))).total_seconds()
+    except OverflowError:
+        raise ValueError from None
+    return str(_checked(value, 0 < length <= LONGEST_TIME))
+
+
 def _path(value: Any) -> Path:
     fits = isinstance(value, str) and value != "" and "\0" not in value
     return Path(_checked(value, fits)).expanduser()
@@ -136,6 +165,7 @@ def _name(value: Any) -> str:
 
 FLAG: Final = ValueKind("true or false, without quotes", _flag)
 TEXTS: Final = ValueKind('a list of strings, such as ["/alarm/code"]', _texts)
+SPAN: Final = ValueKind('a duration in quotes, such as "24h" or "90m", or "" for none', _span)
 PATH: Final = ValueKind('a path in quotes, such as "/var/lib/eshet-rules"', _path)
 ADDRESS: Final = ValueKind('an address in quotes, such as "localhost" or "house:11236"', _address)
 NAME: Final = ValueKind('a name of letters A-Z, digits and _, in quotes, such as "house"', _name)

@@ -81,6 +81,9 @@ __all__ = [
     "ReloadAborted",
     "ReloadRequested",
     "ReloadSuperseded",
+    "ReplayDiffers",
+    "ReplayFailed",
+    "ReplaySame",
     "RequestFailed",
     "RequestRefused",
     "RestartRequested",
@@ -514,6 +517,42 @@ class StateHandedOver(Record, kw_only=True):
         list[str] | None, Meta(description="firings due while the runner was down")
     ] = None
     refused: Annotated[str | None, Meta(description="why the rule refused the hand-over")] = None
+
+
+class _Replay(Record, kw_only=True):
+    """The replay of a saved change."""
+
+    modules: Annotated[list[str], Meta(description="the changed modules")]
+
+
+class _Replayed(_Replay, kw_only=True):
+    """A replay that has ended."""
+
+    since: Annotated[str, Meta(description="beginning of the inputs, local time, ISO 8601")]
+
+
+@_event("replay.same", "no difference on the recorded inputs")
+class ReplaySame(_Replayed, kw_only=True):
+    """The new versions have the same outputs on the recorded inputs as the ones before."""
+
+
+@_event("replay.differs", "differs on the recorded inputs")
+class ReplayDiffers(_Replayed, kw_only=True):
+    """The new versions have other outputs on the recorded inputs than the ones before."""
+
+    differences: Annotated[
+        list[str], Meta(description="the first differences, those of the changed modules first")
+    ]
+    more: Annotated[int | None, Meta(description="number of further differences")] = None
+    advice: Annotated[str, Meta(description="the command that shows all differences")]
+
+
+@_event("replay.failed", "can't compare on the recorded inputs", level="warning")
+class ReplayFailed(_Replay, kw_only=True):
+    """A saved change could not be replayed. The rules are not affected."""
+
+    error: Annotated[str, Meta(description="the reason")]
+    advice: Annotated[str, Meta(description="what to do")]
 
 
 @_event("shadow.incomplete", "not copied into the shadow", level="warning")

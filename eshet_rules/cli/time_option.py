@@ -1,17 +1,16 @@
 """Points in time as values of command line options."""
 
+import contextlib
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import click
 
 from eshet.clock import wall_now
+from eshet.settings.kinds import read_span
 
 __all__ = ["MOMENT"]
-
-_AGO: Final = re.compile(r"-?(\d+(?:\.\d+)?)\s*([smhd])", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class _Moment(click.ParamType[datetime]):
@@ -40,8 +39,8 @@ MOMENT: Final = _Moment()
 
 def _read(text: str) -> datetime:
     now = wall_now(UTC)
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+    with contextlib.suppress(ValueError):
+        return now - read_span(text.removeprefix("-"))
     if re.match(r"\d\d:", text):
         text = f"{now.astimezone():%Y-%m-%d}T{text}"
     return datetime.fromisoformat(text).astimezone()

@@ -14,6 +14,7 @@ from eshet.settings.kinds import (
     FLAG,
     NAME,
     PATH,
+    SPAN,
     TEXTS,
     one_of,
     seconds,
@@ -126,12 +127,15 @@ class WatchSettings:
         settle: seconds without a further change before the folder is read.
         rescan: seconds after which the folder is read even if no change was reported.
         exclude: globs of files and folders of the rules folder that are not loaded.
+        replay: the past time, such as `"24h"`, on whose inputs a saved change is replayed; empty
+            for no replay.
     """
 
     reload: bool = setting(FLAG, True)
     settle: float = setting(seconds(), 0.05)
     rescan: float = setting(seconds(), 2.0)
     exclude: tuple[str, ...] = setting(TEXTS, ())
+    replay: str = setting(SPAN, "")
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,7 @@ def _pop_blocks(record: _Record) -> list[str]:
     place = _pop_source(record)
     stack = textwrap.dedent(_pop_text(record, "stack"))  # it ends with the same place
     lines = [*_pop_lines(record, "cycle"), *_pop_lines(record, "conflicts")]
+    lines += _pop_lines(record, "differences")
     error, advice = _pop_error(record)
     return [stack or place, "\n".join(lines), error, advice or _advice(record)]
 

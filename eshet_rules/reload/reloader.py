@@ -218,6 +218,23 @@ class Reloader:
         finally:
             del self._earlier[name]
 
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The sources of all running modules and of the helpers that they import, by name."""
+        return {
+            each.name: each.source
+            for version in self._versions.values()
+            for each in version.with_imports()
+        }
+
+    def importing(self, names: Collection[str]) -> set[str]:
+        """Return the running modules that import one of these, and these themselves."""
+        return {
+            name
+            for name, version in self._versions.items()
+            if any(each.name in names for each in version.with_imports())
+        } | set(names)
+
     def running(self, name: str) -> set[str]:
         """Return the versions of a module that run, as a module or as a helper; mostly one."""
         return {

@@ -6,4 +6,5 @@ devices      the owners of states and actions, which answer as recorded
 replaying    feeds a recording into rules, and collects their outputs
 comparison   the differences between two lists of outputs
 revisions    the rules of a git revision
+changes      the process that replays a saved change for the runner
 """

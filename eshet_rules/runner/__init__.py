@@ -7,6 +7,8 @@ publisher       publishes the state of the runner and of each rule
 explaining      answers the questions of `eshet-rules why`
 control         reload, enable, disable, restart, rollback; changes of the configuration
 overrides       rules that were enabled or disabled by command
+replays         reports which past outputs a saved change would have made different
+replay_process  starts the process that replays a change
 roll_backs      modules that run an earlier version until their files change
 probation       takes new versions back of which a rule fails soon
 rolling_back    rolls modules back to earlier versions

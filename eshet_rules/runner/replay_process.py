@@ -1,0 +1,109 @@
+"""Starts the process that replays a saved change, and the messages between both.
+
+The process is `eshet_rules.replay.changes`. It reads a request from its standard input, writes the
+result to its standard output, and ends as soon as its standard input is closed: so it never
+outlives the runner.
+"""
+
+import asyncio
+import contextlib
+import sys
+from typing import Final
+
+import msgspec
+
+__all__ = ["Request", "Result", "SourceFile", "replay_change"]
+
+# The same search path as here, so that rules find the same packages. `-P`: the present folder,
+# maybe that of the rules, is not searched for modules of the standard library.
+_START: Final = (
+    "import sys; sys.path[:] = {path!r}; from eshet_rules.replay.changes import main; main()"
+)
+
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """The source of a module.
+
+    Args:
+        name: the name of the module.
+        path: the path of its file.
+        data: its content.
+    """
+
+    name: str
+    path: str
+    data: bytes
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A change of rules to replay.
+
+    Args:
+        folder: the rules folder.
+        config: the configuration file.
+        trail: the file or folder of the trail.
+        seconds: the length of the past time whose inputs are replayed.
+        redact: globs of paths and fields whose values are left out.
+        after: the sources of all modules after the change.
+        before: the sources of the changed modules before it, by name; None for a new module.
+        first: the modules whose differences come first.
+        most: maximum number of differences in the result.
+    """
+
+    folder: str
+    config: str
+    trail: str
+    seconds: float
+    redact: list[str]
+    after: list[SourceFile]
+    before: dict[str, SourceFile | None]
+    first: list[str]
+    most: int
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The result of a replay.
+
+    Args:
+        differences: the first ones, as text.
+        more: the number of further ones.
+        since: the beginning of the replayed inputs, as ISO 8601.
+        error: why the change can't be replayed; empty if it was.
+        advice: what to do; empty if that is not known.
+    """
+
+    differences: list[str] = []
+    more: int = 0
+    since: str = ""
+    error: str = ""
+    advice: str = ""
+
+
+async def replay_change(request: Request) -> Result:
+    """Replay a change in a process of its own; if this is cancelled, the process is killed.
+
+    Raises:
+        OSError: the process can't be started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-c", _START.format(path=sys.path)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in the terminal is for the runner
+    )
+    try:
+        if process.stdin is None or process.stdout is None:
+            raise OSError("the process has no pipes")
+        with contextlib.suppress(ConnectionError):  # it has ended: see below
+            process.stdin.write(msgspec.json.encode(request) + b"\n")
+            await process.stdin.drain()
+        answer = await process.stdout.read()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        code = await process.wait()
+    try:
+        return msgspec.json.decode(answer, type=Result)
+    except msgspec.MsgspecError:
+        return Result(error=f"its process has ended with exit code {code}")
