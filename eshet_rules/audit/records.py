@@ -25,12 +25,16 @@ __all__ = [
     "SCHEMA_VERSION",
     "ActionCalled",
     "AttemptFailed",
+    "ChangesWait",
     "CheckpointDamaged",
     "CheckpointNotSetAside",
     "CheckpointNotWritten",
     "CheckpointPartlyDamaged",
     "CheckpointSlow",
     "CheckpointUnreadable",
+    "CommitRequested",
+    "CommittedNotWritten",
+    "CommittedUnreadable",
     "ComponentFailed",
     "ConfigurationInvalid",
     "ConfigurationNeedsRestart",
@@ -453,6 +457,14 @@ class FileWritten(Record, kw_only=True):
 @_event("module.roll_back_ended", "roll-back ended, as the file has changed")
 class RollBackEnded(Record, kw_only=True):
     """The file of a module that was rolled back has changed; `version` is that of the file."""
+
+
+@_event("module.changes_wait", "changes wait")
+class ChangesWait(Record, kw_only=True):
+    """Files were saved, and `[watch] commit = "ask"`: the changes wait to be committed."""
+
+    modules: Annotated[list[str], Meta(description="all modules with a change that waits")]
+    advice: Annotated[str, Meta(description="the command that applies the changes")]
 
 
 @_event("module.unloaded", "unloaded")
@@ -980,6 +992,13 @@ class ReloadRequested(Record, kw_only=True):
     modules: Annotated[list[str], Meta(description="the modules")]
 
 
+@_event("control.commit_requested", "commit requested")
+class CommitRequested(Record, kw_only=True):
+    """A command applies changes that were waiting."""
+
+    modules: Annotated[list[str], Meta(description="the modules")]
+
+
 class _RulesRequest(Record, kw_only=True):
     """A request about rules."""
 
@@ -1060,6 +1079,16 @@ class RollBacksUnreadable(_Overrides, kw_only=True):
 @_event("roll_backs.not_written", "can't write which modules are rolled back", level="error")
 class RollBacksNotWritten(_Overrides, kw_only=True):
     """The file of modules that are rolled back could not be written."""
+
+
+@_event("committed.unreadable", "can't read what was committed", level="error")
+class CommittedUnreadable(_Overrides, kw_only=True):
+    """The file of committed versions could not be read: the rules folder counts as committed."""
+
+
+@_event("committed.not_written", "can't write what was committed", level="error")
+class CommittedNotWritten(_Overrides, kw_only=True):
+    """The file of committed versions could not be written; a restart may run others."""
 
 
 @_event("versions.not_kept", "can't keep a version for a roll-back", level="error")

@@ -5,7 +5,7 @@ check            checks the rules of a folder without running them
 init             writes a first rule and its test
 templates        the files that `init` writes
 list             lists the rules of a running runner and their states
-control          reload, enable, disable, restart, rollback
+control          reload, commit, enable, disable, restart, rollback
 devices          lists the devices of bridges, and writes their paths as a module
 versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
@@ -29,7 +29,7 @@ import click
 from eshet.program import Program
 from eshet_rules.cli.audit import audit
 from eshet_rules.cli.check import check
-from eshet_rules.cli.control import disable, enable, reload, restart, rollback
+from eshet_rules.cli.control import commit, disable, enable, reload, restart, rollback
 from eshet_rules.cli.devices import devices
 from eshet_rules.cli.init import init
 from eshet_rules.cli.list import list_
@@ -51,6 +51,7 @@ def main() -> None:
 for _command in (
     audit,
     check,
+    commit,
     devices,
     disable,
     enable,

@@ -1,4 +1,4 @@
-"""`eshet-rules reload`, `enable`, `disable`, `restart`, `rollback`."""
+"""`eshet-rules reload`, `commit`, `enable`, `disable`, `restart`, `rollback`."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from eshet.program import printable
 from eshet_rules.cli.completion import RuleName, VersionName
 from eshet_rules.cli.options import Command, runner_options
 
-__all__ = ["disable", "enable", "reload", "restart", "rollback"]
+__all__ = ["commit", "disable", "enable", "reload", "restart", "rollback"]
 
 _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 
@@ -25,6 +25,22 @@ def reload(
     NAMES are modules (hall), rules (hall.hall_light), or globs of either.
     """
     _call("reload", "reloaded", names, server, runner, config)
+
+
+@click.command(cls=Command)
+@click.argument("names", nargs=-1, type=RuleName())
+@runner_options
+def commit(
+    names: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+) -> None:
+    """Apply the saved changes that wait: those of the modules NAMES, or all.
+
+    Changes wait with `commit = "ask"` below [watch]; `eshet-rules list` shows them. A change that
+    can't be used waits on, and the running version stays.
+
+    NAMES are modules (hall), rules (hall.hall_light), or globs of either.
+    """
+    _call("commit", "committed", names, server, runner, config, nothing="no change waits")
 
 
 @click.command(cls=Command)
@@ -123,11 +139,15 @@ def _call(
     server: str | None,
     runner: str | None,
     config: Path | None,
+    nothing: str = "",
 ) -> None:
     from eshet_rules.cli.runner_client import Runner, ask
 
     async def request(running: Runner) -> None:
-        for name in await running.call(action, *names):
+        found = await running.call(action, *names)
+        for name in found:
             click.echo(f"{done} {printable(str(name))}")
+        if nothing and not found:
+            click.echo(nothing)
 
     ask(request, server, runner, config)

@@ -5,9 +5,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from eshet_rules.cli.runner_client import Runner
 
 __all__ = ["list_"]
+
+_T = TypeVar("_T")
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
@@ -41,8 +43,8 @@ def list_(
 
     For each rule: its state and since when, version, restarts, numbers of running and waiting
     tasks, strategy, the paths that it reads and writes, those of them that nothing provides, and
-    its last error. Below, modules whose files are not loaded or that are rolled back, and the
-    bridges to devices, if there are any.
+    its last error. Below, modules whose files are not loaded or that are rolled back, changes that
+    wait to be committed, and the bridges to devices, if there are any.
     """
     from eshet.exceptions import Disconnected
     from eshet.unknown import Unknown
@@ -54,9 +56,10 @@ def list_(
     colours = shows_colours(sys.stdout)
 
     async def shown(running: Runner) -> str:
-        rules, broken, bridges, rolled_back = await running.reports()
+        rules, broken, bridges, rolled_back, waiting = await running.reports()
         if names:
-            rules, broken = _named(rules, broken, names)
+            rules, broken = _named(rules, broken, names, waiting)
+            waiting = _of_modules(waiting, names)
             bridges = []
             modules = {rule["module"] for rule in rules}
             rolled_back = {m: each for m, each in rolled_back.items() if m in {*modules, *names}}
@@ -67,11 +70,17 @@ def list_(
                 rule["not_provided"] = sorted(used - provided)
         if as_json:
             return json.dumps(
-                {"rules": rules, "broken": broken, "rolled_back": rolled_back, "bridges": bridges}
+                {
+                    "rules": rules,
+                    "broken": broken,
+                    "rolled_back": rolled_back,
+                    "waiting": waiting,
+                    "bridges": bridges,
+                }
             )
         width = shutil.get_terminal_size((80, 24)).columns
         wraps = sys.stdout.isatty()
-        return table(rules, broken, bridges, rolled_back, width=width, wraps=wraps)
+        return table(rules, broken, bridges, rolled_back, waiting, width=width, wraps=wraps)
 
     async def request(running: Runner) -> None:
         if not watch:
@@ -96,9 +105,18 @@ def list_(
 
 
 def _named(
-    rules: list[dict[str, Any]], broken: dict[str, str], names: Sequence[str]
+    rules: list[dict[str, Any]],
+    broken: dict[str, str],
+    names: Sequence[str],
+    waiting: Collection[str] = (),
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the rules and broken modules that one of the names matches.
+
+    Args:
+        rules: all rules.
+        broken: the errors of all broken modules.
+        names: the names.
+        waiting: further names that exist, of modules with changes that wait.
 
     Raises:
         UnknownName: one of the names matches nothing.
@@ -106,15 +124,22 @@ def _named(
     from eshet_rules.config import is_meant
     from eshet_rules.exceptions import UnknownName
 
-    known = [*broken, *(str(rule["rule"]) for rule in rules)]
+    known = [*broken, *waiting, *(str(rule["rule"]) for rule in rules)]
     for name in names:
         if not any(is_meant(each, name) for each in known):
             modules = [str(rule["module"]) for rule in rules]
             raise UnknownName(name, difflib.get_close_matches(name, [*known, *modules], 3))
     return (
         [rule for rule in rules if any(is_meant(str(rule["rule"]), name) for name in names)],
-        {m: problem for m, problem in broken.items() if any(is_meant(m, n) for n in names)},
+        _of_modules(broken, names),
     )
+
+
+def _of_modules(modules: dict[str, _T], names: Sequence[str]) -> dict[str, _T]:
+    """Return the entries of the modules that one of the names matches."""
+    from eshet_rules.config import is_meant
+
+    return {m: each for m, each in modules.items() if any(is_meant(m, n) for n in names)}
 
 
 async def _changes_of(running: "Runner") -> AsyncIterator[Any]:

@@ -43,12 +43,15 @@ class Reports(NamedTuple):
         bridges: a report on each bridge.
         rolled_back: for each module that is rolled back: `version`, `file_version`, `since`, `by`,
             `why`.
+        waiting: for each module with a change that waits to be committed: `version` and
+            `file_version`, None for a new module and for a deleted file.
     """
 
     rules: list[dict[str, Any]]
     broken: dict[str, str]
     bridges: list[dict[str, Any]]
     rolled_back: dict[str, dict[str, str]]
+    waiting: dict[str, dict[str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,11 @@ class Runner:
             page = await self.call("list", page["next"])
             rules += page["rules"]
         return Reports(
-            rules, page.get("broken", {}), page.get("bridges", []), page.get("rolled_back", {})
+            rules,
+            page.get("broken", {}),
+            page.get("bridges", []),
+            page.get("rolled_back", {}),
+            page.get("waiting", {}),
         )
 
     async def provided(self) -> frozenset[str] | None:

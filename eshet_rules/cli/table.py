@@ -26,6 +26,7 @@ def table(
     broken: Mapping[str, str],
     bridges: Iterable[Mapping[str, Any]] = (),
     rolled_back: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    waiting: Mapping[str, Mapping[str, str | None]] = MappingProxyType({}),
     *,
     width: int = 80,
     wraps: bool = False,
@@ -37,6 +38,7 @@ def table(
         broken: by the name of each module that failed to load, the error.
         bridges: the runner's reports on its bridges.
         rolled_back: the modules that are rolled back.
+        waiting: the changes that wait to be committed.
         width: maximum width in characters. Columns that do not fit are left out; the strategy is
             then shown as a detail.
         wraps: whether the details are wrapped to the width as well.
@@ -61,6 +63,8 @@ def table(
         ]
     for module, roll_back in sorted(rolled_back.items()):
         lines += _rolled_back(module, roll_back)
+    for module, change in sorted(waiting.items()):
+        lines.append(click.style(_waiting(module, change), fg="yellow"))
     lines += map(_bridge, bridges)
     return "\n".join(lines)
 
@@ -90,6 +94,17 @@ def _rolled_back(module: str, roll_back: Mapping[str, str]) -> list[str]:
     reasons = [f"by     {roll_back['by']}"] if roll_back["by"] else []
     reasons += [f"why    {roll_back['why']}"] if roll_back["why"] else []
     return lines + [_dim(_detail(each)) for each in reasons]
+
+
+def _waiting(module: str, change: Mapping[str, str | None]) -> str:
+    name, file_version = _one_line(module), change["file_version"]
+    if file_version is None:
+        what = "the removal of its file"
+    elif change["version"] is None:
+        what = f"its new file ({file_version})"
+    else:
+        what = f"the change of its file ({file_version})"
+    return f"{name}: {what} waits for `eshet-rules commit`"
 
 
 def _bridge(bridge: Mapping[str, Any]) -> str:

@@ -129,6 +129,7 @@ class WatchSettings:
         exclude: globs of files and folders of the rules folder that are not loaded.
         replay: the past time, such as `"24h"`, on whose inputs a saved change is replayed; empty
             for no replay.
+        commit: `"auto"` to apply a change when it is saved, or `"ask"` to wait for a command.
     """
 
     reload: bool = setting(FLAG, True)
@@ -136,6 +137,7 @@ class WatchSettings:
     rescan: float = setting(seconds(), 2.0)
     exclude: tuple[str, ...] = setting(TEXTS, ())
     replay: str = setting(SPAN, "")
+    commit: str = setting(one_of("auto", "ask"), "auto")
 
 
 @dataclass(frozen=True)

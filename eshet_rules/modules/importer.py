@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Final, overload
 
 from eshet.scope import Scope
@@ -41,7 +41,7 @@ from eshet_rules.modules.module_objects import (
 from eshet_rules.modules.module_version import ModuleVersion
 from eshet_rules.rule import Rule, collect_rules, main_rule
 
-__all__ = ["Importer", "ModuleVersion"]
+__all__ = ["Importer", "ModuleVersion", "check_syntax"]
 
 
 _VERSIONS: Final = re.compile(r"@[0-9a-f]{8}#\d+")
@@ -207,7 +207,7 @@ class Importer:
     def _execute(self, version: ModuleVersion) -> None:
         if version.source.problem:
             raise OSError(f"{version.source.path.name} {version.source.problem}")
-        code = compile(version.source.data, str(version.source.path), "exec", dont_inherit=True)
+        code = _compiled(version.source)
         with version.scope.active(), collect_rules() as rules:
             exec(code, version.namespace)  # noqa: S102 - an import executes code
         version.rules = rules or self._main_rule(version)
@@ -358,9 +358,7 @@ class Importer:
         error = plain_error(error)
         problem = _VERSIONS.sub("", error_text(error).splitlines()[-1])
         if isinstance(error, SyntaxError) and isinstance(error.filename, str):
-            source = safe_str(error.text or "").rstrip("\n")
-            line = error.lineno if isinstance(error.lineno, int) else 0
-            return ImportFailed(name, Path(error.filename), line, source, problem)
+            return _describe_syntax(name, Path(error.filename), error, problem)
         frames = traceback.walk_tb(error.__traceback__)
         places = [(Path(frame.f_code.co_filename), line) for frame, line in frames]
         ours = [(file, line) for file, line in places if file.is_relative_to(self.folder)]
@@ -422,6 +420,31 @@ class Importer:
         """Return a line of the imported source: linecache has the old version again by now."""
         data = next((each.data for each in self.sources.values() if each.path == file), b"")
         return dict(enumerate(_lines(data), start=1)).get(number, "").rstrip("\n")
+
+
+def check_syntax(source: Source) -> ImportFailed | None:
+    """Return why a source is not valid Python; None if it is. Nothing of it is executed."""
+    if source.problem:
+        problem = f"{source.path.name} {source.problem}"
+        return ImportFailed(source.name, source.path, 0, "", problem)
+    try:
+        _compiled(source)
+    except SyntaxError as error:
+        problem = error_text(error).splitlines()[-1]
+        return _describe_syntax(source.name, source.path, error, problem)
+    except (ValueError, RecursionError, MemoryError) as error:
+        return ImportFailed(source.name, source.path, 0, "", error_text(error).splitlines()[-1])
+    return None
+
+
+def _compiled(source: Source) -> CodeType:
+    return compile(source.data, str(source.path), "exec", dont_inherit=True)
+
+
+def _describe_syntax(name: str, file: Path, error: SyntaxError, problem: str) -> ImportFailed:
+    text = safe_str(error.text or "").rstrip("\n")
+    line = error.lineno if isinstance(error.lineno, int) else 0
+    return ImportFailed(name, file, line, text, problem)
 
 
 def _remove(finder: MetaPathFinder, finders: list[Any]) -> None:

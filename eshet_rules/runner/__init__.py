@@ -5,8 +5,10 @@ runner          loads the rules, follows changes, shuts everything down
 bridges         runs the configured bridges to devices
 publisher       publishes the state of the runner and of each rule
 explaining      answers the questions of `eshet-rules why`
-control         reload, enable, disable, restart, rollback; changes of the configuration
+control         reload, enable, disable, restart, rollback, commit; changes of the configuration
 overrides       rules that were enabled or disabled by command
+saves           applies a saved change at once, or when it is committed
+committed       the committed sources, which run while saved changes wait
 replays         reports which past outputs a saved change would have made different
 replay_process  starts the process that replays a change
 roll_backs      modules that run an earlier version until their files change

@@ -25,9 +25,11 @@ from eshet_rules.config import Configuration, RuleSettings, is_meant
 from eshet_rules.exceptions import AllDisabled, NotReloaded, NotRolledBack, UnknownName
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.reloader import Reloader
+from eshet_rules.runner.committed import WaitingChange
 from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.runner.rolling_back import RollingBack
+from eshet_rules.runner.saves import Saves
 from eshet_rules.supervision.guard.guard import Guard
 
 __all__ = ["Control"]
@@ -66,6 +68,7 @@ class Control:
         only: a glob of the rules or modules to run; all others are disabled.
         guard: knows which rules are quarantined.
         rolling_back: rolls modules back; None if nothing can be rolled back.
+        saves: commits changes that wait; None if none wait.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Control:
         only: str = "*",
         guard: Guard | None = None,
         rolling_back: RollingBack | None = None,
+        saves: Saves | None = None,
     ) -> None:
         self._reloader = reloader
         self._configuration = configuration
@@ -88,6 +92,7 @@ class Control:
         self._only = only
         self._guard = guard
         self._rolling_back = rolling_back
+        self._saves = saves
         reloader.configure(self._settings())
 
     async def configure(self, configuration: Configuration) -> None:
@@ -137,6 +142,8 @@ class Control:
     async def reload(self, *names: str) -> list[str]:
         """Reload the modules of these names, or all modules, even if they have not changed.
 
+        A change that waits to be committed waits on.
+
         Returns:
             The names of the modules.
 
@@ -154,6 +161,16 @@ class Control:
         if refused := {m: broken[m] for m in (modules if names else broken) if m in broken}:
             raise NotReloaded(refused)
         return modules
+
+    @_command
+    async def commit(self, *names: str) -> list[str]:
+        """Apply the changes that wait, of the modules of these names or all; see `Saves`."""
+        return [] if self._saves is None else await self._saves.commit(names)
+
+    @property
+    def waiting(self) -> Mapping[str, WaitingChange]:
+        """The changes that wait to be committed, by the names of modules."""
+        return {} if self._saves is None else self._saves.waiting
 
     @_command
     async def restart(self, *names: str) -> list[str]:

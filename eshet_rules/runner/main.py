@@ -25,7 +25,13 @@ from eshet_rules.runner.connections import ConnectionObserver, Connections
 from eshet_rules.runner.lock import locked, locked_trail
 from eshet_rules.runner.runner import Runner
 from eshet_rules.runner.server import check_server, find_or_start_server
-from eshet_rules.runner.state_folder import adopt_state, keeping_lock, mark_state, state_folder
+from eshet_rules.runner.state_folder import (
+    adopt_state,
+    keeping_lock,
+    mark_state,
+    state_folder,
+    trail_place,
+)
 from eshet_rules.runner.terminal import Terminal
 from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.loops import LoopObserver
@@ -130,8 +136,8 @@ async def run(
 
 def _trail(settings: AuditSettings, place: Path | None, log: FilteringBoundLogger) -> Trail | None:
     """Return the configured trail, if any: by default, that in the state folder."""
-    path = settings.path or (place and place / "audit")
-    if not settings.enabled or path is None:
+    path = trail_place(settings, place)
+    if path is None:
         return None
 
     file = open_file(path)

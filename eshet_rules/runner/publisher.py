@@ -3,7 +3,7 @@
     /eshet_rules/NAME/runner              a state: folder, process, and numbers of rules by state
     /eshet_rules/NAME/rules/MODULE/RULE   a state for each rule; see `RuleReport.plain`
     /eshet_rules/NAME/list                an action: the same for all rules, page by page
-    /eshet_rules/NAME/reload, enable, disable, restart
+    /eshet_rules/NAME/reload, enable, disable, restart, commit
                                           actions, called with names of rules or modules
     /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
     /eshet_rules/NAME/why                 an action: what the runner knows of a path
@@ -43,6 +43,7 @@ from eshet_rules.audit.records import (
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import RulesError
 from eshet_rules.reload.reloader import Reloader
+from eshet_rules.runner.committed import WaitingChange
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.supervision.report import RuleReport
@@ -50,7 +51,7 @@ from eshet_rules.supervision.report import RuleReport
 __all__ = ["ACTIONS", "ROOT", "Publisher", "runner_name"]
 
 ROOT: Final = "/eshet_rules"
-ACTIONS: Final = ("reload", "enable", "disable", "restart")
+ACTIONS: Final = ("reload", "enable", "disable", "restart", "commit")
 
 _INTERVAL: Final = 0.5
 """Seconds between two checks for changes."""
@@ -122,6 +123,7 @@ class Publisher:
         self._published: dict[str, RuleReport] = {}
         self._broken: dict[str, str] | None = None
         self._known_roll_backs: Mapping[str, RollBack] = {}  # as last published
+        self._known_waiting: Mapping[str, WaitingChange] = {}
         self._listed: list[RuleReport] = []  # by the reloader, the last time
         self._rivals: dict[str, list[str]] = {}  # rules that set the same path, as last logged
         self._changes = 0
@@ -163,6 +165,7 @@ class Publisher:
             "rules": self._reloader.states(),
             "broken": list(self._broken_modules()),
             "rolled_back": list(self._rolled_back()),
+            "waiting": list(self._waiting()),
             "changes": self._changes,
         }
 
@@ -252,6 +255,7 @@ class Publisher:
             "next": None,
             "broken": self._broken_modules(),
             "rolled_back": self._rolled_back(),
+            "waiting": self._waiting(),
             "bridges": self._bridges(),
         }
 
@@ -285,6 +289,13 @@ class Publisher:
             for module, each in itertools.islice(rolled_back, _MAX_BROKEN)
         }
 
+    def _waiting(self) -> dict[str, dict[str, str | None]]:
+        """Return the changes that wait to be committed, as many as fit into one message."""
+        return {
+            encodable(shorten(module, 200)): each._asdict()
+            for module, each in itertools.islice(self._control.waiting.items(), _MAX_BROKEN)
+        }
+
     # --- states -------------------------------------------------------------------------------
 
     async def _publish_changes(self) -> None:
@@ -293,8 +304,12 @@ class Publisher:
 
     async def _publish(self) -> None:
         listed, broken = self._reloader.reports(), self._reloader.broken
-        rolled_back = self._control.rolled_back
-        are_known = broken == self._broken and rolled_back == self._known_roll_backs
+        rolled_back, waiting = self._control.rolled_back, self._control.waiting
+        are_known = (broken, rolled_back, waiting) == (
+            self._broken,
+            self._known_roll_backs,
+            self._known_waiting,
+        )
         if listed is self._listed and are_known:
             return
         reports = {report.rule: report for report in listed}
@@ -309,6 +324,7 @@ class Publisher:
             return
         self._changes += 1
         self._broken, self._known_roll_backs = broken, rolled_back
+        self._known_waiting = waiting
         self._warn_of_rivals(reports.values())
         for rule in gone:
             del self._published[rule]

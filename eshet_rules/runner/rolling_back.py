@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -38,8 +39,9 @@ class RollingBack:
         store: the versions that were live; None if none are kept.
         threads: the threads that read and write files.
         log: receives each roll-back.
-        find: returns the present content of the rules folder, without roll-backs.
+        find: returns the committed content of the rules folder, without roll-backs.
         admit: returns the sources that may be imported, with roll-backs.
+        on_written: called with the source of a version that was written to its file.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class RollingBack:
         *,
         find: Callable[[], Awaitable[dict[str, Source]]],
         admit: Callable[[dict[str, Source]], dict[str, Source]],
+        on_written: Callable[[Source], object] = lambda source: None,
     ) -> None:
         self._reloader = reloader
         self._roll_backs = roll_backs
@@ -60,6 +63,7 @@ class RollingBack:
         self._log = log
         self._find = find
         self._admit = admit
+        self._on_written = on_written
         self._turn = asyncio.Lock()
 
     def all(self) -> Mapping[str, RollBack]:
@@ -122,6 +126,7 @@ class RollingBack:
         self._log_roll_back(module, version, running, by, why)
         if write and not is_of_file:
             await self._threads.run(_write, on_disk, data)
+            self._on_written(dataclasses.replace(on_disk, version=version, data=data))
             self._roll_backs.put(module, None)
             emit(self._log, FileWritten(module=module, version=version, file=str(on_disk.path)))
         return {

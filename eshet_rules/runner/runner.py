@@ -34,15 +34,19 @@ from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.bridges import Bridges, MakeClient
+from eshet_rules.runner.committed import committed_sources
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.probation import Probation
 from eshet_rules.runner.publisher import Publisher, runner_name
+from eshet_rules.runner.replays import Replays
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack
+from eshet_rules.runner.saves import Saves
 from eshet_rules.runner.signals import on_signal
+from eshet_rules.runner.state_folder import trail_place
 from eshet_rules.runner.systemd import Notifier
 from eshet_rules.runner.terminal import Terminal
 from eshet_rules.runner.version_writer import VersionWriter
@@ -113,14 +117,26 @@ class Runner:
         self._reloader.on_take_over = self._on_take_over
         self._overrides = RuleOverrides(None if place is None else place / "switches.json", log)
         self._roll_backs = RollBacks(None if place is None else place / "roll-backs.json", log)
+        trail = trail_place(configuration.audit, place)
+        self._saves = Saves(
+            self._reloader,
+            committed_sources(configuration.watch, place, log),
+            self._roll_backs,
+            Replays(folder, configuration, trail, log, self._reloader.importing),
+            self._threads,
+            log,
+            find=lambda: self._threads.run(self._discovery),
+            admit=self._admitted,
+        )
         rolling_back = RollingBack(
             self._reloader,
             self._roll_backs,
             self._store,
             self._threads,
             log,
-            find=lambda: self._threads.run(self._discovery),
+            find=self._saves.find,
             admit=self._admitted,
+            on_written=self._saves.written,
         )
         self._probation = Probation(self._reloader, rolling_back, configuration.reload.probation)
         self._control = Control(
@@ -132,6 +148,7 @@ class Runner:
             only=only,
             guard=guard,
             rolling_back=rolling_back,
+            saves=self._saves,
         )
         self._checkpoint_writer = (
             None
@@ -150,7 +167,7 @@ class Runner:
 
     async def __aenter__(self) -> "Runner":
         if self._guard is not None:
-            self._guard.begin(self._roll_backs.apply(self._discovery()))
+            self._guard.begin(self._roll_backs.apply(self._saves.of_files(self._discovery())))
             self._watching.enter_context(self._guard.watching(self._reloader.supervised))
         return self
 
@@ -159,6 +176,7 @@ class Runner:
         self._reloader.begin_end()
         if self._guard is not None:
             self._guard.mark_clean_exit()
+        await self._saves.close()
         if self._checkpoint_writer is not None:
             await self._checkpoint_writer.write()
         await self._reloader.close()
@@ -176,6 +194,7 @@ class Runner:
         """Write the files of the state folder again after it was deleted."""
         self._overrides.write_again()
         self._roll_backs.write_again()
+        self._saves.write_again()
         if self._version_writer is not None:
             for instance in self._reloader.instances.values():
                 self._version_writer.add(instance.version)
@@ -250,7 +269,7 @@ class Runner:
             await asyncio.wait([loading])
 
     async def _load(self, sources: dict[str, Source]) -> bool:
-        admitted = self._admitted(sources)
+        admitted = self._admitted(self._saves.of_files(sources))
         succeeded = await self._reloader.update(admitted)
         if succeeded and not self._reloader.instances and admitted.keys() == sources.keys():
             raise NoRules(self._folder)
@@ -261,19 +280,20 @@ class Runner:
         if any(self._reloader.restored):
             event.kept, event.afresh = self._reloader.restored
         emit(self._log, event)
+        await self._saves.report(sources)
         return succeeded
 
     async def _update(self, sources: dict[str, Source]) -> None:
         self._systemd.reloading()
-        await self._reloader.update(self._admitted(sources))
+        await self._saves.on_save(sources)
         self._systemd.ready(self._status())
 
     async def _scan(self) -> dict[str, Source]:
         """Return the present sources in the rules folder that may be imported."""
-        return self._admitted(await self._threads.run(self._discovery))
+        return self._admitted(await self._saves.find())
 
     def _admitted(self, sources: dict[str, Source]) -> dict[str, Source]:
-        """Return the sources to run, with roll-backs, and log files that are excluded."""
+        """Return the sources to run, given the committed ones, and log files that are excluded."""
         for path, why in self._discovery.newly_excluded().items():
             emit(self._log, FileExcluded(file=str(path), why=why))
         sources = self._roll_backs.apply(sources)

@@ -26,11 +26,12 @@ from eshet_rules.audit.records import (
     RulesFolderRenamed,
     emit,
 )
+from eshet_rules.config import AuditSettings
 from eshet_rules.exceptions import StateInUse, TrailInUse
 from eshet_rules.runner.components import keep_running
 from eshet_rules.runner.lock import Lock, locked
 
-__all__ = ["adopt_state", "keeping_lock", "mark_state", "state_folder"]
+__all__ = ["adopt_state", "keeping_lock", "mark_state", "state_folder", "trail_place"]
 
 _INTERVAL: Final = 0.5
 """Seconds between two checks of the locks."""
@@ -47,6 +48,16 @@ def state_folder(base: Path, folder: Path) -> Path:
     """
     digest = hashlib.sha256(str(folder).encode(errors="surrogateescape")).hexdigest()[:8]
     return base / f"{folder.name}-{digest}"
+
+
+def trail_place(settings: AuditSettings, place: Path | None) -> Path | None:
+    """Return the file or folder of the trail; None if none is written.
+
+    Args:
+        settings: whether and where it is written.
+        place: the state folder of the rules folder; None if there is none.
+    """
+    return (settings.path or (place and place / "audit")) if settings.enabled else None
 
 
 def adopt_state(base: Path, folder: Path, log: FilteringBoundLogger) -> None:

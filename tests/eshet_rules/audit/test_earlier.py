@@ -8,11 +8,18 @@ from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.records import EVENTS
 
 SINCE_VERSION_2 = {
+    "committed.not_written",
+    "committed.unreadable",
+    "control.commit_requested",
     "input.dropped",
+    "module.changes_wait",
     "module.file_written",
     "module.not_taken_back",
     "module.roll_back_ended",
     "module.rolled_back",
+    "replay.differs",
+    "replay.failed",
+    "replay.same",
     "roll_backs.not_written",
     "roll_backs.unreadable",
     "rule.likely_mistake",

@@ -118,6 +118,20 @@ def test_paths_that_nothing_provides_are_shown():
     assert shown[2:] == ["    reads  /lux", "    absent /lux (nothing provides this)"]
 
 
+@pytest.mark.parametrize(
+    ("version", "file_version", "what"),
+    [
+        ("3f2a91bc", "5b81d2f0", "the change of its file (5b81d2f0)"),
+        (None, "5b81d2f0", "its new file (5b81d2f0)"),
+        ("3f2a91bc", None, "the removal of its file"),
+    ],
+)
+def test_a_change_that_waits_is_named(version, file_version, what):
+    waiting = {"hall": {"version": version, "file_version": file_version}}
+    shown = click.unstyle(table([rule()], {}, waiting=waiting)).splitlines()
+    assert shown[2:] == [f"hall: {what} waits for `eshet-rules commit`"]
+
+
 def test_a_module_that_is_rolled_back_is_named_with_the_reason():
     roll_back = {
         "version": "3f2a91bc",

@@ -1,0 +1,168 @@
+"""The committed content of the rules folder, which runs while saved changes wait.
+
+It is kept in a file, so that a restart of the runner does not run a change that was not committed.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from eshet.private_files import make_private_folder, write_privately
+from eshet_rules.audit.records import CommittedNotWritten, CommittedUnreadable, emit
+from eshet_rules.config import WatchSettings
+from eshet_rules.modules.discovery import Source, version_of
+
+__all__ = ["Committed", "WaitingChange", "committed_sources"]
+
+
+class WaitingChange(NamedTuple):
+    """A saved change that is not committed.
+
+    Args:
+        version: the committed version of the module; None if the module is new.
+        file_version: the version of its file; None if the file was deleted.
+    """
+
+    version: str | None
+    file_version: str | None
+
+
+class _File(msgspec.Struct, frozen=True):
+    """A committed module in the file.
+
+    Args:
+        path: the path of its file.
+        data: its source.
+        problem: see `Source`.
+    """
+
+    path: str
+    data: bytes
+    problem: str = ""
+
+
+class Committed:
+    """The committed sources of all modules. Without a file, the first content is committed.
+
+    Args:
+        path: the path of the file; None to keep no file.
+        log: receives an error if the file can't be read or written.
+    """
+
+    def __init__(self, path: Path | None, log: FilteringBoundLogger) -> None:
+        self._path: Final = path
+        self._log = log
+        self._all: dict[str, Source] | None = self._read()
+        self.waiting: Mapping[str, WaitingChange] = {}
+        """The changes that wait, by the names of modules, as of the last `apply`."""
+
+    def apply(self, sources: Mapping[str, Source]) -> dict[str, Source]:
+        """Return the committed sources, and note the changes that wait.
+
+        Args:
+            sources: the present content of the rules folder.
+        """
+        if self._all is None:
+            self._all = dict(sources)
+            self._write()
+        committed = self._all
+        names = sorted({*committed, *sources})
+        changes = {n: WaitingChange(_version(committed, n), _version(sources, n)) for n in names}
+        self.waiting = {n: each for n, each in changes.items() if each.version != each.file_version}
+        return {name: self._placed(source, sources.get(name)) for name, source in committed.items()}
+
+    def commit(
+        self, names: Iterable[str], sources: Mapping[str, Source]
+    ) -> dict[str, Source | None]:
+        """Commit the changes of some modules, and return what was committed before.
+
+        Args:
+            names: the names of the modules.
+            sources: the present content of the rules folder.
+        """
+        return self.put({name: sources.get(name) for name in names})
+
+    def put(self, sources: Mapping[str, Source | None]) -> dict[str, Source | None]:
+        """Make these the committed sources, None for no module; return those of before."""
+        committed = dict(self._all or {})
+        before = {name: committed.get(name) for name in sources}
+        committed |= {name: source for name, source in sources.items() if source is not None}
+        for name in sources.keys() & committed.keys():
+            if sources[name] is None:
+                del committed[name]
+        self._all = committed
+        self._write()
+        return before
+
+    def write_again(self) -> None:
+        """Write the file again after it was deleted."""
+        if self._all is not None:
+            self._write()
+
+    def _placed(self, source: Source, on_disk: Source | None) -> Source:
+        """Return a committed source at the present path of its file, if there is one."""
+        if on_disk is None:
+            return source
+        if on_disk.version == source.version:
+            return on_disk
+        return dataclasses.replace(source, path=on_disk.path, stamp=on_disk.stamp)
+
+    def _read(self) -> dict[str, Source] | None:
+        if self._path is None:
+            return None
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=dict[str, _File])
+            return {name: _source(name, file) for name, file in found.items()}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            emit(self._log, CommittedUnreadable(file=str(self._path), error=str(error)))
+            return None
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        files = {
+            name: _File(str(each.path), each.data, each.problem)
+            for name, each in (self._all or {}).items()
+        }
+        try:
+            make_private_folder(self._path.parent)
+            write_privately(self._path, msgspec.json.format(msgspec.json.encode(files)))
+        except OSError as error:
+            emit(self._log, CommittedNotWritten(file=str(self._path), error=str(error)))
+
+
+def committed_sources(
+    settings: WatchSettings, place: Path | None, log: FilteringBoundLogger
+) -> Committed | None:
+    """Return the committed sources; None if each save is committed at once.
+
+    In that case the file of an earlier start is removed: it would soon be out of date.
+
+    Args:
+        settings: whether saves wait.
+        place: the state folder; None to keep no state.
+        log: see `Committed`.
+    """
+    path = None if place is None else place / "committed.json"
+    if settings.commit == "ask":
+        return Committed(path, log)
+    if path is not None:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+    return None
+
+
+def _version(sources: Mapping[str, Source], name: str) -> str | None:
+    return sources[name].version if name in sources else None
+
+
+def _source(name: str, file: _File) -> Source:
+    version = version_of(file.problem.encode() if file.problem else file.data)
+    return Source(name, Path(file.path), file.data, version, (), file.problem)

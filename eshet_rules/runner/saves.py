@@ -1,0 +1,238 @@
+"""Applies a saved change at once, or lets it wait until a command commits it.
+
+All sources pass through the same filters, in this order, before the reloader gets them: the
+committed ones in place of those on disk (here), earlier versions in place of those that were rolled
+back, and the guard. So for the others, the committed sources are those of the files.
+"""
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from eshet_rules.audit.records import (
+    ChangesWait,
+    CommitRequested,
+    ModuleImportFailed,
+    ModuleImportFailedAgain,
+    emit,
+)
+from eshet_rules.config import is_meant
+from eshet_rules.exceptions import ImportFailed, NotReloaded, UnknownName
+from eshet_rules.modules.discovery import Source
+from eshet_rules.modules.importer import check_syntax
+from eshet_rules.reload.reloader import Reloader
+from eshet_rules.runner.committed import Committed, WaitingChange
+from eshet_rules.runner.replays import Replays
+from eshet_rules.runner.roll_backs import RollBacks
+from eshet_rules.threads import RunnerThreads
+
+__all__ = ["Saves"]
+
+_TRIES: Final = 3
+"""Number of reloads for one commit: a change of the configuration may supersede a reload."""
+
+
+class Saves:
+    """Decides what happens after a save.
+
+    Args:
+        reloader: reloads the modules.
+        committed: the committed sources; None if each save is committed at once.
+        roll_backs: the modules that are rolled back; a commit of a module ends its roll-back.
+        replays: compares the versions before and after a save.
+        threads: the threads that read and check files.
+        log: receives the changes that wait, and each commit.
+        find: returns the present content of the rules folder.
+        admit: returns the sources to run, given the committed ones.
+    """
+
+    def __init__(
+        self,
+        reloader: Reloader,
+        committed: Committed | None,
+        roll_backs: RollBacks,
+        replays: Replays,
+        threads: RunnerThreads,
+        log: FilteringBoundLogger,
+        *,
+        find: Callable[[], Awaitable[dict[str, Source]]],
+        admit: Callable[[dict[str, Source]], dict[str, Source]],
+    ) -> None:
+        self._reloader = reloader
+        self._committed = committed
+        self._roll_backs = roll_backs
+        self._replays = replays
+        self._threads = threads
+        self._log = log
+        self._find = find
+        self._admit = admit
+        self._reported: Mapping[str, WaitingChange] = {}  # the last ones
+        self._compared: Mapping[str, WaitingChange] = {}  # by the last replay
+        self._turn = asyncio.Lock()
+
+    @property
+    def waiting(self) -> Mapping[str, WaitingChange]:
+        """The changes that wait, by the names of modules."""
+        return {} if self._committed is None else self._committed.waiting
+
+    def of_files(self, found: dict[str, Source]) -> dict[str, Source]:
+        """Return the committed sources, given the content of the folder: usually the same."""
+        return found if self._committed is None else self._committed.apply(found)
+
+    async def find(self) -> dict[str, Source]:
+        """Return the committed sources, after a look at the folder."""
+        return self.of_files(await self._find())
+
+    def written(self, source: Source) -> None:
+        """Note that a command has written a source to its file, which commits it."""
+        if self._committed is not None:
+            self._committed.put({source.name: source})
+
+    def write_again(self) -> None:
+        """Write the file of committed sources again after it was deleted."""
+        if self._committed is not None:
+            self._committed.write_again()
+
+    async def close(self) -> None:
+        """End the replay that runs, if there is one."""
+        await self._replays.close()
+
+    async def on_save(self, found: dict[str, Source]) -> None:
+        """Apply a change of the rules folder, or report that it waits.
+
+        Args:
+            found: the present content of the folder.
+        """
+        before = self._reloader.sources
+        sources = self._admit(self.of_files(found))
+        if self._committed is None:
+            await self._reloader.update(sources)
+            self._replays.start(before, self._reloader.sources, adds=True)
+            return
+        if _versions(sources) != _versions(self._reloader.newest):
+            await self._reloader.update(sources)
+        live, usable = self._reloader.newest, await self.report(found)
+        if usable != self._compared:
+            self._compared = usable
+            unchanged = {name: each for name, each in live.items() if name not in usable}
+            changed = {name: found[name] for name in usable if name in found}
+            self._replays.start(live, {**unchanged, **changed})
+
+    async def report(self, found: dict[str, Source]) -> Mapping[str, WaitingChange]:
+        """Log the changes that wait, if there are new ones, and invalid syntax in these.
+
+        Args:
+            found: the content of the folder.
+
+        Returns:
+            The changes that wait without those with invalid syntax.
+        """
+        waiting, reported = self.waiting, self._reported
+        self._reported = waiting
+        new = [name for name, change in waiting.items() if reported.get(name) != change]
+        if new:
+            advice = "`eshet-rules commit` applies them"
+            emit(self._log, ChangesWait(modules=list(waiting), advice=advice))
+        usable = dict(waiting)
+        for name, change in waiting.items():
+            if name not in found:
+                continue
+            failure = await self._threads.run(check_syntax, found[name])
+            if failure is not None:
+                del usable[name]
+                if name in new:
+                    self._log_failure(failure, change)
+        return usable
+
+    async def commit(self, names: Collection[str]) -> list[str]:
+        """Apply the changes that wait, and return the names of the modules.
+
+        A change that can't be used waits on, and the committed version stays.
+
+        Args:
+            names: names of modules or rules, or globs of either; none for all changes.
+
+        Raises:
+            UnknownName: one of the names matches nothing.
+            NotReloaded: a change can't be used; the others are applied.
+        """
+        if self._committed is None:
+            return []
+        async with self._turn:
+            found = await self._find()
+            self._committed.apply(found)
+            modules = self._chosen(names, found)
+            if not modules:
+                return []
+            emit(self._log, CommitRequested(modules=modules))
+            before = self._committed.commit(modules, found)
+            roll_backs = {name: self._roll_backs.get(name) for name in modules}
+            problems = await self._apply(modules, found)
+            if problems:
+                self._committed.put({name: before[name] for name in problems})
+                for name in problems:
+                    self._roll_backs.put(name, roll_backs[name])
+                await self._reloader.update(self._admit(self._committed.apply(found)))
+                raise NotReloaded(problems)
+            return modules
+
+    async def _apply(self, modules: list[str], found: dict[str, Source]) -> dict[str, str]:
+        """Reload committed modules, and return those that do not run then, with the reasons."""
+        known = self._reloader.broken
+        new: dict[str, str] = {}
+        for _ in range(_TRIES):
+            is_done = await self._reloader.update(self._admit(self.of_files(found)))
+            broken = self._reloader.broken
+            new = {
+                name: problem
+                for name, problem in broken.items()
+                if name in modules or known.get(name) != problem
+            }
+            if is_done or new:
+                break
+        others = "; ".join(f"{name}: {problem}" for name, problem in new.items())
+        return {
+            name: new.get(name) or others or "another version still runs"
+            for name in modules
+            if name in new or not self._runs(name, found.get(name))
+        }
+
+    def _runs(self, name: str, source: Source | None) -> bool:
+        """Whether no other version of a module runs than this one; nothing for None."""
+        return self._reloader.running(name) <= (set() if source is None else {source.version})
+
+    def _chosen(self, names: Collection[str], found: Collection[str]) -> list[str]:
+        """Return the modules with a change that waits that the names match."""
+        rules = self._reloader.rules
+        modules = sorted({*found, *rules, *self.waiting})
+
+        def matches(module: str, name: str) -> bool:
+            of_module = rules.get(module, ())
+            return fnmatchcase(module, name) or any(is_meant(rule, name) for rule in of_module)
+
+        for name in names:
+            if not any(matches(module, name) for module in modules):
+                raise UnknownName(name, difflib.get_close_matches(name, modules, 3))
+        return [m for m in self.waiting if not names or any(matches(m, name) for name in names)]
+
+    def _log_failure(self, failure: ImportFailed, change: WaitingChange) -> None:
+        event = ModuleImportFailed if change.version is None else ModuleImportFailedAgain
+        emit(
+            self._log,
+            event(
+                module=failure.module,
+                version=change.version,
+                error=failure.problem,
+                file=str(failure.file),
+                line=failure.line,
+                source=failure.source,
+            ),
+        )
+
+
+def _versions(sources: Mapping[str, Source]) -> dict[str, str]:
+    return {name: source.version for name, source in sources.items()}
