@@ -112,6 +112,7 @@ __all__ = [
     "SafeMode",
     "SignalHandlerRestored",
     "SlowStart",
+    "StateFileProblem",
     "StateFolderFull",
     "StateHandedOver",
     "StateNotPlainData",
@@ -1054,40 +1055,40 @@ class PublishingAvailable(Record, kw_only=True):
     path: Annotated[str, Meta(description="the path that they are published under")]
 
 
-class _Overrides(Record, kw_only=True):
-    """A problem with a file of overrides."""
+class StateFileProblem(Record, kw_only=True):
+    """A problem with a file of the state folder."""
 
     file: Annotated[str, Meta(description="the file")]
     error: Annotated[str, Meta(description="the error")]
 
 
 @_event("overrides.unreadable", "can't read which rules are disabled", level="error")
-class OverridesUnreadable(_Overrides, kw_only=True):
+class OverridesUnreadable(StateFileProblem, kw_only=True):
     """The file of rules that commands have enabled or disabled could not be read."""
 
 
 @_event("overrides.not_written", "can't write which rules are disabled", level="error")
-class OverridesNotWritten(_Overrides, kw_only=True):
+class OverridesNotWritten(StateFileProblem, kw_only=True):
     """The file of rules that commands have enabled or disabled could not be written."""
 
 
 @_event("roll_backs.unreadable", "can't read which modules are rolled back", level="error")
-class RollBacksUnreadable(_Overrides, kw_only=True):
+class RollBacksUnreadable(StateFileProblem, kw_only=True):
     """The file of modules that are rolled back could not be read."""
 
 
 @_event("roll_backs.not_written", "can't write which modules are rolled back", level="error")
-class RollBacksNotWritten(_Overrides, kw_only=True):
+class RollBacksNotWritten(StateFileProblem, kw_only=True):
     """The file of modules that are rolled back could not be written."""
 
 
 @_event("committed.unreadable", "can't read what was committed", level="error")
-class CommittedUnreadable(_Overrides, kw_only=True):
+class CommittedUnreadable(StateFileProblem, kw_only=True):
     """The file of committed versions could not be read: the rules folder counts as committed."""
 
 
 @_event("committed.not_written", "can't write what was committed", level="error")
-class CommittedNotWritten(_Overrides, kw_only=True):
+class CommittedNotWritten(StateFileProblem, kw_only=True):
     """The file of committed versions could not be written; a restart may run others."""
 
 

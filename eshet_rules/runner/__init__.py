@@ -14,6 +14,7 @@ replay_process  starts the process that replays a change
 roll_backs      modules that run an earlier version until their files change
 probation       takes new versions back of which a rule fails soon
 rolling_back    rolls modules back to earlier versions
+state_file      a file of the state folder that is written as a whole
 version_writer  keeps the sources of versions that have become live
 server          finds the server, or starts one
 connections     logs lost connections, once for all clients

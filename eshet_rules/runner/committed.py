@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from eshet.private_files import make_private_folder, write_privately
-from eshet_rules.audit.records import CommittedNotWritten, CommittedUnreadable, emit
+from eshet_rules.audit.records import CommittedNotWritten, CommittedUnreadable
 from eshet_rules.config import WatchSettings
 from eshet_rules.modules.discovery import Source, version_of
+from eshet_rules.runner.state_file import StateFile
 
 __all__ = ["Committed", "WaitingChange", "committed_sources"]
 
@@ -55,9 +55,15 @@ class Committed:
     """
 
     def __init__(self, path: Path | None, log: FilteringBoundLogger) -> None:
-        self._path: Final = path
-        self._log = log
-        self._all: dict[str, Source] | None = self._read()
+        self._file: Final = StateFile(
+            path,
+            dict[str, _File],
+            log,
+            unreadable=CommittedUnreadable,
+            not_written=CommittedNotWritten,
+        )
+        kept = self._file.read()
+        self._all = None if kept is None else {n: _source(n, file) for n, file in kept.items()}
         self.waiting: Mapping[str, WaitingChange] = {}
         """The changes that wait, by the names of modules, as of the last `apply`."""
 
@@ -112,30 +118,13 @@ class Committed:
             return on_disk
         return dataclasses.replace(source, path=on_disk.path, stamp=on_disk.stamp)
 
-    def _read(self) -> dict[str, Source] | None:
-        if self._path is None:
-            return None
-        try:
-            found = msgspec.json.decode(self._path.read_bytes(), type=dict[str, _File])
-            return {name: _source(name, file) for name, file in found.items()}
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, RecursionError) as error:
-            emit(self._log, CommittedUnreadable(file=str(self._path), error=str(error)))
-            return None
-
     def _write(self) -> None:
-        if self._path is None:
-            return
-        files = {
-            name: _File(str(each.path), each.data, each.problem)
-            for name, each in (self._all or {}).items()
-        }
-        try:
-            make_private_folder(self._path.parent)
-            write_privately(self._path, msgspec.json.format(msgspec.json.encode(files)))
-        except OSError as error:
-            emit(self._log, CommittedNotWritten(file=str(self._path), error=str(error)))
+        self._file.write(
+            {
+                name: _File(str(each.path), each.data, each.problem)
+                for name, each in (self._all or {}).items()
+            }
+        )
 
 
 def committed_sources(

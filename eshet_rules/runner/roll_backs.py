@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from eshet.private_files import make_private_folder, write_privately
 from eshet_rules.audit.records import (
     RollBackEnded,
     RollBacksNotWritten,
@@ -21,6 +20,7 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.modules.discovery import Source, version_of
+from eshet_rules.runner.state_file import StateFile
 
 __all__ = ["RollBack", "RollBacks"]
 
@@ -54,9 +54,19 @@ class RollBacks:
     """
 
     def __init__(self, path: Path | None, log: FilteringBoundLogger) -> None:
-        self._path: Final = path
         self._log = log
-        self._all = self._read()
+        self._file: Final = StateFile(
+            path,
+            dict[str, RollBack],
+            log,
+            unreadable=RollBacksUnreadable,
+            not_written=RollBacksNotWritten,
+        )
+        self._all = {
+            name: msgspec.structs.replace(each, since=each.since.astimezone(UTC))
+            for name, each in (self._file.read() or {}).items()
+            if version_of(each.data) == each.version
+        }
 
     def all(self) -> Mapping[str, RollBack]:
         """Return all modules that are rolled back."""
@@ -72,7 +82,7 @@ class RollBacks:
             self._all[module] = roll_back
         elif self._all.pop(module, None) is None:
             return
-        self._write()
+        self._file.write(self._all)
 
     def apply(self, sources: Mapping[str, Source]) -> dict[str, Source]:
         """Return the sources to run, and end the roll-backs of modules whose files have changed.
@@ -99,30 +109,4 @@ class RollBacks:
     def write_again(self) -> None:
         """Write the file again after it was deleted."""
         if self._all:
-            self._write()
-
-    def _read(self) -> dict[str, RollBack]:
-        if self._path is None:
-            return {}
-        try:
-            found = msgspec.json.decode(self._path.read_bytes(), type=dict[str, RollBack])
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, RecursionError) as error:
-            emit(self._log, RollBacksUnreadable(file=str(self._path), error=str(error)))
-            return {}
-        return {
-            name: msgspec.structs.replace(each, since=each.since.astimezone(UTC))
-            for name, each in found.items()
-            if version_of(each.data) == each.version
-        }
-
-    def _write(self) -> None:
-        if self._path is None:
-            return
-        content = msgspec.json.format(msgspec.json.encode(self._all))
-        try:
-            make_private_folder(self._path.parent)
-            write_privately(self._path, content)
-        except OSError as error:
-            emit(self._log, RollBacksNotWritten(file=str(self._path), error=str(error)))
+            self._file.write(self._all)

@@ -171,21 +171,26 @@ class Saves:
             emit(self._log, CommitRequested(modules=modules))
             before = self._committed.commit(modules, found)
             roll_backs = {name: self._roll_backs.get(name) for name in modules}
-            problems = await self._apply(modules, found)
+            problems = await self._apply(modules, self._committed.apply(found))
             if problems:
                 self._committed.put({name: before[name] for name in problems})
                 for name in problems:
                     self._roll_backs.put(name, roll_backs[name])
-                await self._reloader.update(self._admit(self._committed.apply(found)))
+                await self._reloader.update(self._admit(await self.find()))
                 raise NotReloaded(problems)
             return modules
 
-    async def _apply(self, modules: list[str], found: dict[str, Source]) -> dict[str, str]:
-        """Reload committed modules, and return those that do not run then, with the reasons."""
+    async def _apply(self, modules: list[str], sources: dict[str, Source]) -> dict[str, str]:
+        """Reload committed modules, and return those that do not run then, with the reasons.
+
+        Args:
+            modules: the names of the modules.
+            sources: the committed sources of all modules.
+        """
         known = self._reloader.broken
         new: dict[str, str] = {}
         for _ in range(_TRIES):
-            is_done = await self._reloader.update(self._admit(self.of_files(found)))
+            is_done = await self._reloader.update(self._admit(sources))
             broken = self._reloader.broken
             new = {
                 name: problem
@@ -198,7 +203,7 @@ class Saves:
         return {
             name: new.get(name) or others or "another version still runs"
             for name in modules
-            if name in new or not self._runs(name, found.get(name))
+            if name in new or not self._runs(name, sources.get(name))
         }
 
     def _runs(self, name: str, source: Source | None) -> bool:

@@ -227,6 +227,45 @@ async def test_a_helper_is_committed_for_all_that_import_it_or_not_at_all(house,
     assert list(saves.waiting) == ["bath"]
 
 
+SLOW = """
+    import asyncio
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def level():
+        await asyncio.sleep(0.5)
+        await yarp.state_register("/hall/level", yarp.Value({level}))
+    """
+
+
+async def test_a_save_during_a_commit_waits(house, save, saves):
+    await save(hall=level(1))
+    await save(hall=SLOW.format(level=2))
+    committing = asyncio.create_task(saves.commit([]))
+    while "control.commit_requested" not in house.log.events():
+        await house.advance(0)
+    await save(hall=level(3))
+    await house.advance(1)
+    assert await committing == ["hall"]
+    assert await house.get("/hall/level") == 2
+    assert saves.waiting["hall"].file_version == version(level(3))
+
+
+async def test_a_commit_that_is_superseded_is_tried_again(house, save, saves):
+    await save(hall=level(1))
+    await save(hall=SLOW.format(level=2))
+    committing = asyncio.create_task(saves.commit([]))
+    while "control.commit_requested" not in house.log.events():
+        await house.advance(0)
+    await house.advance(0.1)
+    updating = asyncio.create_task(house.reloader.update(dict(house.reloader.newest)))
+    await house.advance(2)
+    assert await committing == ["hall"]
+    await updating
+    assert await house.get("/hall/level") == 2
+
+
 async def test_after_a_restart_the_committed_version_starts(house, save, make, tmp_path):
     await save(hall=level(1))
     await save(hall=level(2), new=level(1, "new"))
