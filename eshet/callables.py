@@ -50,6 +50,5 @@ def _not_awaited(coroutine: "CoroutineType[Any, Any, Any]", kind: type[_E]) -> _
     name = coroutine.__name__
     coroutine.close()  # so that Python does not warn about it as well
     return kind(
-        f"an `await` is missing: write it before the call that made the coroutine, as in `value = "
-        f"await {name}(...)`"
+        f"this is a coroutine: write `await` before {name}(...), as in `value = await {name}(...)`"
     )
