@@ -8,6 +8,7 @@ The packages and modules; imports go downwards only:
     replay           runs rules again on recorded inputs
     testing          a house for tests of rules, in virtual time
     runner           composes and runs everything else
+    graph            draws what rules read and write, and the inside of a rule
     reload           replaces running versions of modules
     config           eshet-rules.toml as typed settings
     supervision      runs rules under strategies, restarts them, protects the others

@@ -306,6 +306,21 @@ class InsecurePath(RulesError):
         super().__init__(f"{path} {problem}; run `{remedy}`, or use --insecure")
 
 
+class GraphTooLarge(RulesError):
+    """The graph of a rule is too large for a message.
+
+    Args:
+        rule: the full name of the rule.
+        nodes: the number of its Values, Events and outputs.
+    """
+
+    def __init__(self, rule: str, nodes: int) -> None:
+        super().__init__(
+            f"the graph of {rule} has {nodes:,} Values, Events and outputs, which is too many: ask "
+            "`eshet-rules why-not PATH` for a part of it"
+        )
+
+
 class UnknownName(RulesError):
     """No rule and no module has this name.
 

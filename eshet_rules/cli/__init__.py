@@ -9,6 +9,7 @@ control          reload, commit, enable, disable, restart, rollback
 devices          lists the devices of bridges, and writes their paths as a module
 versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
+graph            draws which paths the rules read and write
 why              explains why a path has its value
 replay           runs rules again on the inputs of the audit trail
 shadow_diff      compares a shadow runner with the real one
@@ -31,6 +32,7 @@ from eshet_rules.cli.audit import audit
 from eshet_rules.cli.check import check
 from eshet_rules.cli.control import commit, disable, enable, reload, restart, rollback
 from eshet_rules.cli.devices import devices
+from eshet_rules.cli.graph import graph
 from eshet_rules.cli.init import init
 from eshet_rules.cli.list import list_
 from eshet_rules.cli.replay import replay
@@ -55,6 +57,7 @@ for _command in (
     devices,
     disable,
     enable,
+    graph,
     init,
     list_,
     reload,

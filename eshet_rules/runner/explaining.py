@@ -1,14 +1,21 @@
 """Answers the questions of `eshet-rules why`: what the runner knows of a path."""
 
+import difflib
 from typing import Any, Final
 
+from eshet import codec
 from eshet_rules.audit.last_records import LastRecords
+from eshet_rules.exceptions import GraphTooLarge, UnknownName
+from eshet_rules.graph.inside import draw_rule
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
 from eshet_rules.why.memory import recall
 
 __all__ = ["Explaining"]
+
+_MOST_BYTES: Final = 60_000
+"""Maximum size of a graph in a message."""
 
 _MOST_RULES: Final = 50
 """Maximum number of rules in an answer."""
@@ -50,6 +57,26 @@ class Explaining:
             ],
             "writers": [_rule(each) for each in reports if path in each.writes][:_MOST_RULES],
         }
+
+    def inside(self, rule: Any) -> dict[str, Any]:
+        """Return the graph of the inside of a rule, as plain data; see `draw_rule`.
+
+        Raises:
+            UnknownName: no rule of this name is running.
+            GraphTooLarge: it does not fit into a message.
+        """
+        rule = str(rule)
+        scopes = {
+            name: scope
+            for instance in self._reloader.instances.values()
+            for name, scope in instance.scopes().items()
+        }
+        if rule not in scopes:
+            raise UnknownName(rule, difflib.get_close_matches(rule, scopes, 3))
+        plain = draw_rule(scopes[rule]).plain()
+        if len(codec.pack(plain)) > _MOST_BYTES:
+            raise GraphTooLarge(rule, len(plain["items"]))
+        return plain
 
     def _places(self, outputs: dict[str, Any]) -> dict[str, dict[str, str]]:
         places: dict[str, dict[str, str]] = {}

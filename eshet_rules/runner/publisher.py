@@ -7,6 +7,7 @@
                                           actions, called with names of rules or modules
     /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
     /eshet_rules/NAME/why                 an action: what the runner knows of a path
+    /eshet_rules/NAME/inside              an action: the graph of the inside of a rule
 
 In paths, each character of a name other than A-Z, a-z, 0-9 and _ is replaced by _. The state of a
 rule contains its full name.

@@ -379,7 +379,7 @@ class Runner:
             self._folder,
             None if self._recorder is None else self._recorder.redaction,
             self._bridges.reports,
-            {"why": self._explaining.why},
+            {"why": self._explaining.why, "inside": self._explaining.inside},
         )
         try:
             yield publisher

@@ -70,6 +70,13 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
             assert "from outside" in said
             assert "read by hall.dark" in said
 
+            drawn = command("eshet-rules", "graph", "hall", server=server).stdout
+            assert drawn.startswith('flowchart LR\n    n0(["/hall/dark"])\n')
+            inside = command("eshet-rules", "graph", "--rule", "hall.light", server=server).stdout
+            assert "hold at hall.py:14 = True" in inside
+            beside = command("eshet-rules", "graph", "--rules", str(folder.path), server=server)
+            assert beside.stdout == drawn
+
             lamp.changed(False)
             assert "/hall/lamp is False now, which no rule of this runner has set" in why(
                 "/hall/lamp"
