@@ -75,6 +75,7 @@ __all__ = [
     "OverridesNotWritten",
     "OverridesUnreadable",
     "ParametersUnused",
+    "PathNotProvided",
     "PathSetBySeveralRules",
     "PathsTaken",
     "ProcessWasStopped",
@@ -695,8 +696,17 @@ class PathSetBySeveralRules(Record, kw_only=True):
     """Several rules set the same path to their Values, so the last one wins. Logged once."""
 
     path: Annotated[Path, Meta(description="the path")]
-    rules: Annotated[list[str], Meta(description="names of the rules")]
+    rules: Annotated[list[str], Meta(description="the rules, each with its line")]
     advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("path.not_provided", "nothing provides a path", level="warning")
+class PathNotProvided(Record, kw_only=True):
+    """Rules have observed a path for a minute, and nothing has provided it. Logged once."""
+
+    path: Annotated[Path, Meta(description="the path")]
+    rules: Annotated[list[str], Meta(description="names of the rules")]
+    advice: Annotated[str, Meta(description="what to do, with the nearest paths that exist")]
 
 
 @_event("path.taken", "paths are provided by another client", level="warning")

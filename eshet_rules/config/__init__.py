@@ -18,6 +18,7 @@ from eshet_rules.config.tables import (
     RuleSettings,
     ServerSettings,
     StateSettings,
+    WarningSettings,
     WatchSettings,
     is_meant,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "RuleSettings",
     "ServerSettings",
     "StateSettings",
+    "WarningSettings",
     "WatchSettings",
     "is_meant",
 ]

@@ -22,6 +22,7 @@ from eshet_rules.config.tables import (
     ReloadSettings,
     ServerSettings,
     StateSettings,
+    WarningSettings,
     WatchSettings,
 )
 from eshet_rules.exceptions import ConfigurationError, LimitError, StrategySettingsError
@@ -134,6 +135,9 @@ class _Reader(TableReader):
             "state": lambda: self.settings(StateSettings, ("state",), self._content["state"]),
             "watch": lambda: self.settings(WatchSettings, ("watch",), self._content["watch"]),
             "reload": lambda: self.settings(ReloadSettings, ("reload",), self._content["reload"]),
+            "warnings": lambda: self.settings(
+                WarningSettings, ("warnings",), self._content["warnings"]
+            ),
             "supervision": lambda: self._supervision,
             "strategy": lambda: self._strategy(("strategy",), self._content["strategy"]),
             "rules": self._patterns,

@@ -35,6 +35,7 @@ __all__ = [
     "RuleSettings",
     "ServerSettings",
     "StateSettings",
+    "WarningSettings",
     "WatchSettings",
     "is_meant",
 ]
@@ -152,6 +153,22 @@ class ReloadSettings:
     probation: float = setting(seconds(or_zero=True), 120.0)
 
 
+@dataclass(frozen=True)
+class WarningSettings:
+    """`[warnings]`: warnings about paths.
+
+    Args:
+        ignore: globs of paths of which nothing is reported: neither that several rules set them,
+            nor that nothing provides them.
+    """
+
+    ignore: tuple[str, ...] = setting(TEXTS, ())
+
+    def is_ignored(self, path: str) -> bool:
+        """Whether nothing is reported of a path."""
+        return any(fnmatchcase(path, glob) for glob in self.ignore)
+
+
 def is_meant(rule: str, name: str) -> bool:
     """Whether a name that a user gives means a rule.
 
@@ -221,6 +238,7 @@ class Configuration:
         state: see `StateSettings`.
         watch: see `WatchSettings`.
         reload: see `ReloadSettings`.
+        warnings: see `WarningSettings`.
         supervision: default limits of rules.
         strategy: `[strategy]`, for rules that choose none themselves.
         rules: see `Pattern`, in the order of the file. If several match a rule, the last one with
@@ -235,6 +253,7 @@ class Configuration:
     state: StateSettings = StateSettings()
     watch: WatchSettings = WatchSettings()
     reload: ReloadSettings = ReloadSettings()
+    warnings: WarningSettings = WarningSettings()
     supervision: RuleLimits = RuleLimits()
     strategy: TaskStrategy | None = None
     rules: tuple[Pattern, ...] = ()

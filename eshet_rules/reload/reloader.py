@@ -185,6 +185,16 @@ class Reloader:
         before = {report: report for report in self._reports_of.get(name, ())}
         return [before.get(report, report) for report in self._instances[name].reports()]
 
+    def places_of(self, path: str) -> dict[str, str]:
+        """Return the lines, as `file:line`, of the outputs to a path, by the names of rules."""
+        return {
+            rule: sink.place
+            for instance in self._instances.values()
+            for rule, sinks in instance.sinks().items()
+            for sink in sinks
+            if sink.path == path and sink.place
+        }
+
     def states(self) -> dict[str, int]:
         """Return the number of rules in each state."""
         numbers = Counter(map(_STATE, self.reports()))

@@ -48,7 +48,7 @@ class Explaining:
         return {
             **recalled,
             "is_recording": self._last is not None,
-            "places": self._places(recalled["outputs"]),
+            "places": {each: self._reloader.places_of(each) for each in recalled["outputs"]},
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
             "stopped": [
                 _rule(each)
@@ -77,15 +77,6 @@ class Explaining:
         if len(codec.pack(plain)) > _MOST_BYTES:
             raise GraphTooLarge(rule, len(plain["items"]))
         return plain
-
-    def _places(self, outputs: dict[str, Any]) -> dict[str, dict[str, str]]:
-        places: dict[str, dict[str, str]] = {}
-        for instance in self._reloader.instances.values():
-            for rule, sinks in instance.sinks().items():
-                for sink in sinks:
-                    if sink.path in outputs and sink.place:
-                        places.setdefault(sink.path, {})[rule] = sink.place
-        return places
 
 
 def _rule(report: RuleReport) -> list[str]:

@@ -34,7 +34,6 @@ from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
 from eshet.text import encodable, shorten
 from eshet_rules.audit.records import (
-    PathSetBySeveralRules,
     PublishingAvailable,
     PublishingUnavailable,
     RequestFailed,
@@ -91,6 +90,7 @@ class Publisher:
         redaction: removes secrets from published texts.
         bridges: returns the reports on the bridges, as plain data.
         answers: other actions, by name.
+        on_changes: called with the reports on all rules whenever one of them has changed.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Publisher:
         redaction: Redaction | None = None,
         bridges: Callable[[], list[dict[str, Any]]] = list,
         answers: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+        on_changes: Callable[[Iterable[RuleReport]], object] = lambda reports: None,
     ) -> None:
         self._client = client
         self._base: Final = f"{ROOT}/{name}"
@@ -113,6 +114,7 @@ class Publisher:
         self._redaction: Final = redaction or Redaction()
         self._bridges = bridges
         self._answers = answers
+        self._on_changes = on_changes
         self._scope = self._new_scope()
         self._constant: Final = {
             "name": name,
@@ -126,7 +128,6 @@ class Publisher:
         self._known_roll_backs: Mapping[str, RollBack] = {}  # as last published
         self._known_waiting: Mapping[str, WaitingChange] = {}
         self._listed: list[RuleReport] = []  # by the reloader, the last time
-        self._rivals: dict[str, list[str]] = {}  # rules that set the same path, as last logged
         self._changes = 0
         self._publishing: Final = asyncio.Lock()
 
@@ -326,7 +327,7 @@ class Publisher:
         self._changes += 1
         self._broken, self._known_roll_backs = broken, rolled_back
         self._known_waiting = waiting
-        self._warn_of_rivals(reports.values())
+        self._on_changes(reports.values())
         for rule in gone:
             del self._published[rule]
             if (path := self._paths.pop(rule, None)) is not None:  # None if never registered
@@ -337,25 +338,6 @@ class Publisher:
             await self._client.state_changed(path, self._plain(report))
         await self._client.state_changed(f"{self._base}/runner", self.summary())
         self._listed = listed  # not before: if this is interrupted, the rest is published next time
-
-    def _warn_of_rivals(self, reports: Iterable[RuleReport]) -> None:
-        """Log each path that several rules set to the values of their Values, once."""
-        rules: dict[str, list[str]] = {}
-        for report in reports:
-            for path in report.holds:
-                rules.setdefault(path, []).append(report.rule)
-        for path, rivals in rules.items():
-            if len(rivals) > 1 and self._rivals.get(path) != rivals:
-                self._rivals[path] = rivals
-                emit(
-                    self._log,
-                    PathSetBySeveralRules(
-                        path=path,
-                        rules=rivals,
-                        advice="the last one wins each time; let one rule decide, from all its "
-                        "inputs",
-                    ),
-                )
 
     async def _path(self, module: str, rule: str) -> str:
         """Return the path of the state of a rule, and register it if it is not yet."""

@@ -39,6 +39,7 @@ from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.overrides import RuleOverrides
+from eshet_rules.runner.path_warnings import PathWarnings
 from eshet_rules.runner.probation import Probation
 from eshet_rules.runner.publisher import Publisher, runner_name
 from eshet_rules.runner.replays import Replays
@@ -231,6 +232,7 @@ class Runner:
                     components: dict[str, Callable[[], Awaitable[object]]] = {
                         "publisher": publisher.run,
                         "probation": self._probation.run,
+                        "path warnings": self._path_warnings.run,
                         "systemd watchdog": self._systemd.keep_alive,
                         "systemd status": lambda: self._systemd.report_status(self._status),
                         "hang-up": lambda: self._reload_at(hangup, file),
@@ -362,6 +364,7 @@ class Runner:
                 )
         else:
             self._probation.configure(configuration.reload.probation)
+            self._path_warnings.configure(configuration.warnings)
             await self._control.configure(configuration)
             self._configure_bridges(configuration)
 
@@ -370,8 +373,12 @@ class Runner:
 
     @contextlib.asynccontextmanager
     async def _publisher(self) -> AsyncIterator[Publisher]:
+        client = self._make_client("")
+        self._path_warnings = PathWarnings(
+            client, self._reloader, self._log, self._configuration.warnings
+        )
         publisher = Publisher(
-            self._make_client(""),
+            client,
             runner_name(self._configuration.server.name, self._folder),
             self._reloader,
             self._control,
@@ -380,6 +387,7 @@ class Runner:
             None if self._recorder is None else self._recorder.redaction,
             self._bridges.reports,
             {"why": self._explaining.why, "inside": self._explaining.inside},
+            self._path_warnings.look_at_writers,
         )
         try:
             yield publisher

@@ -380,39 +380,3 @@ async def test_many_modules_that_can_not_be_used_fit_into_a_message(house, publi
     page = await house.viewer.action_call(f"{BASE}/list")
     assert 0 < len(page["broken"]) < 300
     assert len((await house.get(f"{BASE}/runner"))["broken"]) == len(page["broken"])
-
-
-async def test_two_rules_that_set_one_path_are_named_once(house, publish):
-    await house.sets("/lamp")
-    await house.viewer.action_register("/notify", lambda text: None)
-    for name in ("hall", "stairs"):
-        house.write(
-            f"{name}.py",
-            """
-            from eshet import yarp
-            from eshet_rules import rule
-
-            @rule
-            async def light():
-                await yarp.set_value("/lamp", 1)
-                await yarp.action_call("/notify", "light")
-            """,
-        )
-    await house.reload()
-    await publish()
-    await house.advance(5)
-    house.write(
-        "attic.py",
-        """
-        from eshet import yarp
-        from eshet_rules import rule
-
-        @rule
-        async def at_an_event(client):
-            await client.set("/lamp", 2)
-            await yarp.set_value("/lamp", yarp.value_to_event(yarp.Value(1)))
-        """,
-    )
-    await house.update()
-    told = house.log.find("path.set_by_several_rules")
-    assert (told["path"], told["rules"]) == ("/lamp", ["hall.light", "stairs.light"])

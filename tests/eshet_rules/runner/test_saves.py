@@ -92,10 +92,19 @@ def save(house, saves):
 
 
 @pytest.fixture
-async def rolling_back(house, saves, roll_backs, threads, tmp_path):
-    store = VersionStore(tmp_path / "state" / "versions")
+def store(tmp_path):
+    return VersionStore(tmp_path / "state" / "versions")
+
+
+@pytest.fixture
+def writer(house, store, threads):
     writer = VersionWriter(store, house.log.logger, threads)
     house.reloader.on_take_over = lambda old, new: writer.add(new.version)
+    return writer
+
+
+@pytest.fixture
+async def rolling_back(house, saves, roll_backs, threads, store, writer):
     rolling_back = RollingBack(
         house.reloader,
         roll_backs,
@@ -280,7 +289,7 @@ async def test_after_a_restart_the_committed_version_starts(house, save, make, t
 
 
 async def test_a_roll_back_is_one_of_the_committed_version(
-    house, save, saves, rolling_back, roll_backs
+    house, save, saves, rolling_back, roll_backs, writer
 ):
     await save(hall=level(1))
     await save(hall=level(2))
@@ -297,11 +306,12 @@ async def test_a_roll_back_is_one_of_the_committed_version(
 
 
 async def test_a_failed_commit_does_not_end_a_roll_back(
-    house, save, saves, rolling_back, roll_backs
+    house, save, saves, rolling_back, roll_backs, writer
 ):
     await save(hall=level(1))
     await save(hall=level(2))
     await saves.commit([])
+    await writer.written()
     await rolling_back.roll_back("hall")
     await save(hall="import nothing_like_this\n")
     with pytest.raises(NotReloaded):
@@ -327,10 +337,11 @@ async def test_a_version_on_probation_is_taken_back_while_an_edit_waits(
     assert await house.get("/hall/level") == 3
 
 
-async def test_a_roll_back_that_is_written_is_committed(house, save, saves, rolling_back):
+async def test_a_roll_back_that_is_written_is_committed(house, save, saves, rolling_back, writer):
     await save(hall=level(1))
     await save(hall=level(2))
     await saves.commit([])
+    await writer.written()
     await rolling_back.roll_back("hall", write=True)
     await save()
     assert saves.waiting == {}
