@@ -1,12 +1,13 @@
 """Checks a rules folder: loads its rules, and gathers all findings."""
 
 import linecache
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eshet_rules.check.finding import Finding, Severity, sorted_findings
+from eshet_rules.check.kinds import find_wrong_kinds
 from eshet_rules.check.loading import REAL_TIME, load_rules
 from eshet_rules.check.paths import find_in_paths
 from eshet_rules.check.records import find_in_records
@@ -53,7 +54,7 @@ def check_folder_of_rules(
     folder: Path,
     configuration: Configuration,
     *,
-    house: Collection[str] | None = None,
+    house: Mapping[str, str] | None = None,
     real_time: float = REAL_TIME,
 ) -> Check:
     """Check all modules of a rules folder.
@@ -61,7 +62,7 @@ def check_folder_of_rules(
     Args:
         folder: the rules folder, as an absolute path.
         configuration: its configuration, with the parameters of rules.
-        house: the paths that the real house provides; None if it was not asked.
+        house: the kinds of the paths that the real house provides; None if it was not asked.
         real_time: maximum real time without progress, in seconds.
     """
     sources = Discovery(folder, configuration.watch.exclude)()
@@ -70,6 +71,7 @@ def check_folder_of_rules(
     found = [
         *find_in_source(sources),
         *find_in_records(loaded, files),
+        *find_wrong_kinds(loaded, house or {}),
         *find_in_paths(loaded, house),
     ]
     return Check(sorted_findings(_without_ignored(found)), len(files), loaded.reports)

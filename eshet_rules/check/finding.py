@@ -29,6 +29,7 @@ CODES: Final[Mapping[str, str]] = {
     "blocks": "an import or a set-up blocks",
     "not-set-up": "a set-up waits for something outside, and has not ended in time",
     "path-taken": "a rule provides a path that another rule provides already",
+    "wrong-kind": "a path is used as a state, but is an event, or the like",
     "two-writers": "several rules, or one rule twice, set a path to the values of Values",
     "no-provider": "nothing provides a path, which may be misspelt",
     "writes-what-it-reads": "a rule sets a path to a Value that follows the same path",

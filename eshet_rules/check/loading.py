@@ -90,6 +90,7 @@ class Loaded:
         reports: a report on each rule.
         sinks: the sinks of all rules.
         feedbacks: rule and path of each sink that sets the path that it follows.
+        kinds: the kinds of all nodes, by path: as the first rule uses the path.
         provided: the paths that the rules provide.
         failed: the full names of the rules whose set-up has failed.
         stood_in: the rules for which a path was provided here instead of by the house, each with
@@ -106,6 +107,7 @@ class Loaded:
     reports: list[RuleReport] = field(default_factory=list)
     sinks: list[SinkOfRule] = field(default_factory=list)
     feedbacks: list[tuple[str, str]] = field(default_factory=list)
+    kinds: dict[str, str] = field(default_factory=dict)
     provided: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     stood_in: set[tuple[str, str]] = field(default_factory=set)
@@ -301,7 +303,9 @@ class _Loading:
                 ]
             for rule, scope in instance.scopes().items():
                 loaded.feedbacks += [(rule, path) for path in feedbacks_in(scope)]
-        loaded.provided = await _provided(server)
+        nodes = await _nodes(server)
+        loaded.kinds = {path: kind for path, (kind, _) in nodes.items()}
+        loaded.provided = {path for path, (_, has_owner) in nodes.items() if has_owner}
 
 
 def _has_failed(rule: SupervisedRule) -> bool:
@@ -334,10 +338,10 @@ def _waiting(loop: asyncio.AbstractEventLoop) -> dict[str, Place]:
     return others or all_
 
 
-async def _provided(server: Server) -> set[str]:
-    """Return the paths of a server that have an owner, except for its own."""
+async def _nodes(server: Server) -> dict[str, tuple[str, bool]]:
+    """Return the kinds of the nodes of a server, and whether they have an owner, by path."""
     async with Client(server=server) as client:
-        return {path async for path, _, owner in list_nodes(client) if owner is not None}
+        return {path: (kind, owner is not None) async for path, kind, owner in list_nodes(client)}
 
 
 @contextlib.contextmanager

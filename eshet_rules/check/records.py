@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eshet_rules.check.finding import Finding, Severity
+from eshet_rules.check.kinds import WRONG_KIND
 from eshet_rules.check.loading import Loaded, Place
 from eshet_rules.check.stand_ins import ABSENT, TAKEN
 from eshet_rules.mistakes.mistake import Code
@@ -120,6 +121,8 @@ def _failed(record: Mapping[str, Any], loaded: Loaded, files: Collection[Path]) 
 def _set_up_failed(
     rule: str, error: str, advice: str, place: Place, loaded: Loaded
 ) -> Finding | None:
+    if WRONG_KIND.search(error) is not None:
+        return None  # see `kinds`
     answered = sorted(path for helped, path in loaded.stood_in if helped == rule)
     if (absent := ABSENT.search(error)) is not None:
         if absent["path"] in answered:

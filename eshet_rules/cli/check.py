@@ -88,8 +88,8 @@ def check(
     _exit(int(failed), threads)
 
 
-def _provided(server: str) -> frozenset[str]:
-    """Return the paths that a server provides.
+def _provided(server: str) -> dict[str, str]:
+    """Return the kinds of the paths that a server provides, by path.
 
     Raises:
         ServerUnreachable: the server does not answer.

@@ -111,7 +111,8 @@ class Runner:
 
     async def provided(self) -> frozenset[str] | None:
         """Return the paths that have an owner; None if the server does not support the query."""
-        return await _provided(self.client)
+        found = await _provided(self.client)
+        return None if found is None else frozenset(found)
 
     async def _absent(self) -> NoRunner:
         others = await _names(self.client)
@@ -184,8 +185,10 @@ def ask_server(
     _run(work, server, config)
 
 
-def provided_by(server: str) -> frozenset[str] | None:
-    """Return the paths that have an owner on a server; None if it does not support the query.
+def provided_by(server: str) -> dict[str, str] | None:
+    """Return the kinds of the paths that have an owner on a server, by path.
+
+    None if it does not support the query.
 
     Args:
         server: its address.
@@ -195,19 +198,18 @@ def provided_by(server: str) -> frozenset[str] | None:
         NotAnEshetServer: another program listens there.
     """
 
-    async def query() -> frozenset[str] | None:
+    async def query() -> dict[str, str] | None:
         async with _connected(server) as client:
             return await _provided(client)
 
     return asyncio.run(query())
 
 
-async def _provided(client: Client) -> frozenset[str] | None:
+async def _provided(client: Client) -> dict[str, str] | None:
     try:
         async with asyncio.timeout(_QUERY_TIMEOUTS["list"]):
-            return frozenset(
-                [path async for path, _, owner in list_nodes(client) if owner is not None]
-            )
+            nodes = list_nodes(client)
+            return {path: kind async for path, kind, owner in nodes if owner is not None}
     except (ErrorValue, TimeoutError, TypeError, ValueError, LookupError):
         return None
 

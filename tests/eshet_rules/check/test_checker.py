@@ -623,14 +623,20 @@ def test_without_a_house_nothing_is_said_of_its_paths(tmp_path):
 
 
 def test_a_path_that_the_house_does_not_provide_is_reported_with_near_ones(tmp_path):
-    result = check_text(tmp_path, READER, house={"/hall/motion", "/hall/lamp2", "/meta/tree"})
+    result = check_text(
+        tmp_path,
+        READER,
+        house={"/hall/motion": "event", "/hall/lamp2": "state", "/meta/tree": "action"},
+    )
     [finding] = result.findings
     assert (finding.line, str(finding.code)) == (10, "no-provider")
     assert finding.text == "nothing provides /hall/lamp: did you mean /hall/lamp2?"
 
 
 def test_a_path_that_is_like_none_is_reported_as_well(tmp_path):
-    [finding] = check_text(tmp_path, READER, house={"/hall/motion", "/x"}).findings
+    [finding] = check_text(
+        tmp_path, READER, house={"/hall/motion": "event", "/x": "state"}
+    ).findings
     assert finding.remedy == "check its name, and that its device is connected"
 
 
@@ -722,7 +728,7 @@ def test_what_one_rule_waits_for_may_be_provided_by_another_one_that_waits(tmp_p
             await client.action_call("/first")
             await client.action_register("/second", lambda: 1)
         """
-    result = check_text(tmp_path, text, house={"/first"})
+    result = check_text(tmp_path, text, house={"/first": "action"})
     assert told(result) == []
 
 
@@ -733,7 +739,7 @@ def test_a_path_that_a_failed_rule_would_provide_is_not_reported(tmp_path):
             await yarp.state_observe("/hall/lux")
             undefined_name
         """
-    assert told(check_text(tmp_path, text, house={"/other"})) == [(10, "set-up")]
+    assert told(check_text(tmp_path, text, house={"/other": "state"})) == [(10, "set-up")]
 
 
 def test_what_stands_in_for_the_house_does_not_count_as_provided(tmp_path):
@@ -742,7 +748,7 @@ def test_what_stands_in_for_the_house_does_not_count_as_provided(tmp_path):
         async def reads(client):
             await client.action_call("/first")
         """
-    assert told(check_text(tmp_path, text, house={"/other"})) == [(9, "no-provider")]
+    assert told(check_text(tmp_path, text, house={"/other": "state"})) == [(9, "no-provider")]
 
 
 def test_rules_that_end_the_process_or_stop_the_loop_do_not_end_the_check(tmp_path):
@@ -839,3 +845,39 @@ def test_a_finding_is_told_once_and_an_error_that_explains_a_failed_set_up_inste
     hint = finding("dead-node", severity=Severity.WARNING)
     assert sorted_findings([set_up, hint]) == [hint, set_up]
     assert [each.line for each in sorted_findings([finding("a", 9), finding("a", 3)])] == [3, 9]
+
+
+KINDS = """
+    @rule
+    async def a_wrong():
+        lux = await yarp.event_listen("/lux")
+        lux.on_event(print)
+
+    @rule
+    async def b_right():
+        lux = await yarp.state_observe("/lux")
+        yarp.on_value(lux, print)
+    """
+
+
+def test_rules_that_use_a_path_as_different_kinds_are_named(tmp_path):
+    findings = check_text(tmp_path, KINDS).findings
+    assert [(each.line, each.code) for each in findings] == [(9, "wrong-kind"), (14, "wrong-kind")]
+    assert findings[0].problem.endswith("at hall.py:14 (as a state)")
+    assert findings[1].problem.endswith("at hall.py:9 (as an event)")
+
+
+def test_the_house_decides_which_rule_is_right(tmp_path):
+    [finding] = check_text(tmp_path, KINDS, house={"/lux": "state"}).findings
+    assert (finding.line, finding.code) == (9, "wrong-kind")
+    assert finding.problem == "/lux is a state in the house, and used as an event"
+    assert finding.remedy == "write `yarp.state_observe`"
+    [finding] = check_text(tmp_path, KINDS, house={"/lux": "event"}).findings
+    assert (finding.line, finding.remedy) == (14, "write `yarp.event_listen`")
+
+
+def test_a_rule_alone_is_compared_with_the_house(tmp_path):
+    alone = KINDS.partition("    @rule\n    async def b_right")[0]
+    assert check_text(tmp_path, alone).findings == []
+    [finding] = check_text(tmp_path, alone, house={"/lux": "state"}).findings
+    assert (finding.line, finding.code) == (9, "wrong-kind")
