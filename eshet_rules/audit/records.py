@@ -112,6 +112,7 @@ __all__ = [
     "RunningServerUsed",
     "SafeMode",
     "SignalHandlerRestored",
+    "SlowSetUp",
     "SlowStart",
     "StateFileProblem",
     "StateFolderFull",
@@ -486,6 +487,19 @@ class ReloadAborted(Record, kw_only=True):
         list[str] | None,
         Meta(description="paths of others that it needs; it is tried again at the next change"),
     ] = None
+
+
+@_event("module.set_up_slow", "waits for the set-up of rules")
+class SlowSetUp(Record, kw_only=True):
+    """A new version is not live yet, since a rule is being set up that returned before.
+
+    Until then the running version stays, and other changed files wait as well.
+    """
+
+    rules: Annotated[list[str], Meta(description="names of the rules")]
+    within_s: Annotated[
+        float, Meta(description="seconds after which the version is live in any case")
+    ]
 
 
 class _ImportFailed(Record, kw_only=True):

@@ -39,7 +39,13 @@ from eshet.yarp.default_client import DefaultClient
 from eshet.yarp.outputs import HeldOutput, Outputs
 from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.actor import Actor, use_actor
-from eshet_rules.audit.records import RuleDisabled, StateHandedOver, TasksNotEnding, emit
+from eshet_rules.audit.records import (
+    RuleDisabled,
+    SlowSetUp,
+    StateHandedOver,
+    TasksNotEnding,
+    emit,
+)
 from eshet_rules.config import RuleSettings
 from eshet_rules.keep import Keeping, KeptNode, kept_states
 from eshet_rules.modules.importer import ModuleVersion
@@ -144,11 +150,15 @@ class ModuleInstance:
                 with use_cause(self.cause):
                     self._start(rule, kept)
         attempts = {name: rule.first_attempt for name, rule in self._rules.items()}
-        long = {attempts[name] for name in attempts if self._finished_before(name)}
+        long = {name for name in attempts if self._finished_before(name)}
         restores = self._old is not None or self._inherited is not None
         connection = self.connection if restores else None
-        await wait_for_set_up(long, LONG_SET_UP_TIME - SET_UP_TIME, connection)
         await wait_for_set_up(attempts.values(), SET_UP_TIME, connection)
+        if slow := [name for name in attempts if not attempts[name].done() and name in long]:
+            rules = [f"{self.version.name}.{name}" for name in slow]
+            emit(self._log, SlowSetUp(rules=rules, within_s=LONG_SET_UP_TIME - SET_UP_TIME))
+            pending = [attempts[name] for name in slow]
+            await wait_for_set_up(pending, LONG_SET_UP_TIME - SET_UP_TIME, connection)
         return not self.failed_rules
 
     @property
