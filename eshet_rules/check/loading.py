@@ -282,6 +282,7 @@ class _Loading:
 
     async def _look(self, reloader: Reloader, server: Server) -> None:
         loaded = self._loaded
+        loaded.reports = reloader.reports()
         if self._given_up:
             loaded.waiting = _waiting(self._loop)
             return
@@ -289,7 +290,6 @@ class _Loading:
             loaded.rules[supervised.name] = Place(Path(supervised.file), supervised.line)
             if _has_failed(supervised):
                 loaded.failed.add(supervised.name)
-        loaded.reports = reloader.reports()
         for instance in reloader.instances.values():
             for rule, sinks in instance.sinks().items():
                 loaded.sinks += [

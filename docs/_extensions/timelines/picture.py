@@ -6,7 +6,7 @@ two levels if it is only ever true or false. What is unknown is hatched. All cla
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from html import escape
 from itertools import pairwise
@@ -55,7 +55,7 @@ class _Picture:
         self._length = len(full[0].row.cells)
         widest = max(len(track.row.label) for track in full) * _LABEL
         self._above = widest > _WIDEST_LABEL
-        edge = _MARGIN if start is None else 3 * _MARGIN  # half of the first and last time
+        edge = _MARGIN if start is None else 5 * _MARGIN  # half of the first and last time
         self._left = edge if self._above else widest + 2 * _MARGIN
         self._right = edge + _MARGIN
         least, most = _COLUMN
@@ -179,37 +179,50 @@ class _Picture:
         yield f'<path class="grid" d="{ticks}"/>'
         yield f'<path class="axis" d="M{self._x(0)} {y:g}H{right}"/>'
         labels = self._labels()
-        for each in range(0, len(labels), self._every(labels)):
-            x = self._x(each)
-            yield f'<text class="time middle" x="{x}" y="{y + 17:g}">{labels[each]}</text>'
+        for moment, label in labels:
+            x = self._x(moment)
+            yield f'<text class="time middle" x="{x}" y="{y + 17:g}">{label}</text>'
         if self._start is None:
-            x = right + len(labels[-1]) * _TIME / 2 + 3
+            x = right + len(labels[-1][1]) * _TIME / 2 + 3
             yield f'<text class="time" x="{x:g}" y="{y + 17:g}">{self._unit()[1]}</text>'
 
-    def _every(self, labels: list[str]) -> int:
-        """Return the least number of moments between labels of the axis that do not overlap."""
-        for every in range(1, len(labels)):
-            pairs = pairwise(labels[::every])
-            if all((len(a) + len(b) + 3) / 2 * _TIME < every * self._column for a, b in pairs):
-                return every
-        return len(labels)
+    def _labels(self) -> list[tuple[int, str]]:
+        """Return the labels of the axis, as many as do not overlap, with their moments."""
+        every, labels = 1, self._labels_of(1)
+        while every < self._length and self._overlap(labels, every):
+            every += 1
+            labels = self._labels_of(every)
+        return labels
+
+    def _labels_of(self, every: int) -> list[tuple[int, str]]:
+        moments, start = range(0, self._length + 1, every), self._start
+        texts = self._numbers(moments) if start is None else self._times(start, moments)
+        return list(zip(moments, texts, strict=True))
+
+    def _overlap(self, labels: list[tuple[int, str]], every: int) -> bool:
+        widths = [(len(a) + len(b) + 3) / 2 * _TIME for (_, a), (_, b) in pairwise(labels)]
+        return any(width >= every * self._column for width in widths)
 
     def _unit(self) -> tuple[int, str]:
         return next((each for each in _UNITS if self._step % each[0] == 0), _UNITS[-1])
 
-    def _labels(self) -> list[str]:
-        moments = range(self._length + 1)
-        if self._start is None:
-            each = self._step / self._unit()[0]
-            return [f"{moment * each:g}" for moment in moments]
+    def _numbers(self, moments: Iterable[int]) -> list[str]:
+        each = self._step / self._unit()[0]
+        return [f"{moment * each:g}" for moment in moments]
+
+    def _times(self, start: datetime, moments: Iterable[int]) -> list[str]:
+        """Return times of the day, with the date wherever it is another one than before."""
         # Timestamps, because a difference of local times ignores changes of the clock.
-        first = self._start.timestamp()
-        zone = self._start.tzinfo
-        times = [datetime.fromtimestamp(first + moment * self._step, zone) for moment in moments]
-        return [
-            f"{time:%a} {time.day} {time:%b}" if time.hour == time.minute == 0 else f"{time:%H:%M}"
-            for time in times
-        ]
+        first, zone = start.timestamp(), start.tzinfo
+        clock = "%H:%M:%S" if self._step % 60 else "%H:%M"
+        texts, before = [], None
+        for moment in moments:
+            time = datetime.fromtimestamp(first + moment * self._step, zone)
+            date = f"{time:%a} {time.day} {time:%b}" if time.date() != before else ""
+            is_midnight = time.hour == time.minute == time.second == 0
+            texts.append(date if date and is_midnight else f"{date} {time:{clock}}".strip())
+            before = time.date()
+        return texts
 
 
 def _mark(word: str) -> float:
