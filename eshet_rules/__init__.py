@@ -15,6 +15,7 @@ The packages and modules; imports go downwards only:
     modules          files of the rules folder as Python modules
     mistakes         finds likely mistakes in the source of rules
     logs             the log, for a terminal or as JSON
+    stats            counts what rules did, from the audit trail
     why              explains why a path has its value
     audit            audit records and the audit trail
     keep             `keep`: a Value that survives an edit of its rule

@@ -9,6 +9,7 @@ control          reload, commit, enable, disable, restart, rollback
 devices          lists the devices of bridges, and writes their paths as a module
 versions         lists the versions of modules that were live, and prints one
 audit            queries the audit trail
+stats            counts what rules did
 graph            draws which paths the rules read and write
 why              explains why a path has its value
 replay           runs rules again on the inputs of the audit trail
@@ -38,6 +39,7 @@ from eshet_rules.cli.list import list_
 from eshet_rules.cli.replay import replay
 from eshet_rules.cli.run import run
 from eshet_rules.cli.shadow_diff import shadow_diff
+from eshet_rules.cli.stats import stats
 from eshet_rules.cli.versions import show, versions
 from eshet_rules.cli.why import why
 
@@ -67,6 +69,7 @@ for _command in (
     run,
     shadow_diff,
     show,
+    stats,
     versions,
     why,
 ):

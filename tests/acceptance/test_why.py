@@ -87,6 +87,10 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
             assert content["by_rule"]
             assert content["inputs"][0]["name"] == "/hall/dark"
             assert home.stop() == 0
+        counted = command(
+            "eshet-rules", "stats", str(folder.path), *where, "--format", "json", server=server
+        )
+        assert json.loads(counted.stdout)["rules"]["hall.light"]["outputs"]["done"] >= 2
         said = why("/hall/lamp")
         assert "no runner answers; this is from its audit trail" in said
         assert "  set by hall.light (version " in said

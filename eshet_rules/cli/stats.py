@@ -1,0 +1,88 @@
+"""`eshet-rules stats`."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from eshet.clock import wall_now
+from eshet_rules.cli.options import (
+    Command,
+    PathType,
+    config_option,
+    exit_on_errors,
+    rules_folder,
+    state_dir_option,
+)
+from eshet_rules.cli.time_option import MOMENT
+from eshet_rules.cli.trail_option import audit_option, place_of_trail
+
+__all__ = ["stats"]
+
+
+@click.command(cls=Command)
+@click.argument("rules", type=PathType(), required=False)
+@click.option(
+    "--from",
+    "since",
+    metavar="TIME",
+    type=MOMENT,
+    default="7d",
+    show_default=True,
+    help="The beginning of the time that is counted.",
+)
+@click.option("--to", "until", metavar="TIME", type=MOMENT, help="Its end.  [default: now]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "prometheus", "spans"]),
+    default="table",
+    show_default=True,
+    help="A table, JSON, metrics for Prometheus, or OpenTelemetry spans as OTLP in JSON.",
+)
+@audit_option
+@state_dir_option("State folder of the runner.  [default: as for run]")
+@config_option
+def stats(
+    rules: Path | None,
+    since: datetime,
+    until: datetime | None,
+    form: str,
+    audit: Path | None,
+    state_dir: Path | None,
+    config: Path | None,
+) -> None:
+    """Count what each rule did, from the audit trail.
+
+    For each rule: inputs, outputs, failed outputs, retries, errors, the time from an input to the
+    end of its output (of half of them, and of 99 %), and skipped outputs by the reason. Below, the
+    reloads, and the paths and rules that were regular and have stopped.
+
+    A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
+    """
+    from datetime import UTC
+
+    from eshet_rules.audit.archive import closed_files
+    from eshet_rules.audit.query import Filter, Reader, stamp_of
+    from eshet_rules.audit.trail import open_file
+    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.stats.counting import count_records
+    from eshet_rules.stats.spans import spans
+    from eshet_rules.stats.text import json_lines, prometheus_lines, table_lines
+
+    until = until or wall_now(UTC)
+    if since >= until:
+        raise click.UsageError("--from must be before --to")
+    with exit_on_errors():
+        file = open_file(audit or place_of_trail(rules_folder(rules), state_dir, config))
+        if not file.exists() and not closed_files(file):
+            raise NoTrail(file)
+        wanted = Filter(since=stamp_of(since), until=stamp_of(until))
+        records = Reader(file, wanted).records()
+        if form == "spans":
+            lines = spans(records)
+        else:
+            write = {"table": table_lines, "json": json_lines, "prometheus": prometheus_lines}[form]
+            lines = write(count_records(records, since, until))
+        for line in lines:
+            click.echo(line)

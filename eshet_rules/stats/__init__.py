@@ -1,0 +1,8 @@
+"""Counts what rules did, from the audit trail, for `eshet-rules stats`.
+
+text         statistics as a table, as JSON, and in the format of Prometheus
+counting     counts the records of rules and of paths
+silence      finds what was regular and has stopped
+histogram    durations in buckets, for percentiles
+spans        records as OpenTelemetry spans
+"""
