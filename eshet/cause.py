@@ -21,6 +21,7 @@ from typing import Any, Final
 __all__ = ["Cause", "current", "current_cause", "following", "use_cause"]
 
 _SEGMENT: Final = 512
+_MOST_TIMERS: Final = 8  # one after another, in the snapshot of a cause
 _run: Final = secrets.token_hex(4)  # so that processes that write to one trail have different ids
 _numbers: Final = itertools.count(1)
 
@@ -67,22 +68,39 @@ class Cause:
         return f"<Cause {self.id}: {self.kind} {self.path}>"
 
     def snapshot(self) -> list[Any]:
-        """Return this cause as plain data, to be restored by another version."""
-        return [self.id, self.parent_id, self.kind, self.path]
+        """Return this cause as plain data, to be restored by another version.
+
+        That of a timer contains what has started the timer.
+        """
+        data: list[Any] = [self.id, self.parent_id, self.kind, self.path]
+        is_timer = self.kind == "timer"
+        chain = itertools.islice(self.chain(), 1, _MOST_TIMERS if is_timer else 1)
+        for each in chain:
+            data += [each.id, each.parent_id, each.kind, each.path]
+            if each.kind != "timer":
+                break
+        return data
 
     @classmethod
     def restored(cls, data: list[Any] | None) -> "Cause | None":
         """Return a cause from its snapshot, maybe of another process; None for None.
 
-        Of its chain, only the id of its parent is known.
+        Of its chain, only that is known which is in the snapshot, and the id of the next parent.
+
+        Raises:
+            ValueError: the data is not a snapshot.
         """
         if data is None:
             return None
-        id_, parent_id, kind, path = data
-        cause = cls(kind, path)
-        cause.id = id_
-        cause.parent_id = parent_id
-        return cause
+        if not data or len(data) % 4:
+            raise ValueError(f"a cause has a multiple of four parts, not {len(data)}")
+        parent: Cause | None = None
+        for start in range(len(data) - 4, -1, -4):
+            id_, parent_id, kind, path = data[start : start + 4]
+            cause = cls(kind, path, parent)
+            cause.id, cause.parent_id = id_, parent_id
+            parent = cause
+        return parent
 
     def chain(self) -> "Iterator[Cause]":
         """Iterate over this cause and its ancestors, as far back as they are kept."""

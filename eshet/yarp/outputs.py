@@ -265,8 +265,10 @@ def _is_state(state: object) -> bool:
 
 def _is_unfinished(state: object) -> bool:
     match state:
-        case [_, None | [str(), str() | None, str(), str()]]:
+        case [_, None]:
             return True
+        case [_, [str(), str() | None, str(), str(), *_] as cause]:
+            return len(cause) % 4 == 0
     return False
 
 

@@ -227,7 +227,9 @@ class RecordingObserver(ClientObserver):
         for name, value in zip(names, values, strict=True):
             if value is Unknown:
                 unknown.append(name)
-            elif value is not NoValue:
+            elif value is NoValue:
+                known[name] = None
+            else:
                 known[name] = _shortened(self._redacted(name, value))
         return known or None, unknown or None
 

@@ -280,7 +280,8 @@ class Output(Record, kw_only=True):
         dict[str, Any] | None,
         Meta(
             description="the values from which the value came, by path; of an event, its last "
-            "payload. A Value without a path is named by its place. A long value is shortened"
+            "payload, and null if it had none since the rule was set up. A Value without a path is "
+            "named by its place. A long value is shortened"
         ),
     ] = None
     unknown_inputs: Annotated[

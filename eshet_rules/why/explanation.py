@@ -29,7 +29,8 @@ class Explanation:
         output: the last output of a rule to the path.
         skipped: how many outputs were skipped since, by the reason.
         inputs: those of the output.
-        trigger: the input that led to the output, if it is none of `inputs`.
+        trigger: the input that led to the output, or has started the timer that did, if it is none
+            of `inputs`.
         is_repeated: whether another part of the tree explains the output already.
     """
 
@@ -135,8 +136,9 @@ class _Explaining:
         if not depth:
             return Explanation(path, shown, output, skipped)
         inputs = tuple(self._inputs(output, depth - 1))
-        is_known = any(each.has_changed for each in inputs)
-        trigger = None if is_known or output.get("trigger") else self._trigger(output, depth)
+        after = _path_in(output.get("after_input"))
+        is_known = not after or any(each.name == after for each in inputs)
+        trigger = None if is_known else self.explain(after, _just_after(output), depth - 1)
         return Explanation(path, shown, output, skipped, inputs, trigger)
 
     def _inputs(self, output: Record, depth: int) -> Iterator[InputOfOutput]:
@@ -147,11 +149,6 @@ class _Explaining:
         for name, value, is_unknown in (*values, *unknown):
             explanation = self.explain(name, before, depth) if name.startswith("/") else None
             yield InputOfOutput(name, value, is_unknown, name == changed, explanation)
-
-    def _trigger(self, output: Record, depth: int) -> Explanation | None:
-        """Explain the input that led to an output, if that is not one of its inputs."""
-        path = _path_in(output.get("after_input"))
-        return self.explain(path, _just_after(output), depth - 1) if path else None
 
 
 def _just_after(output: Record) -> str:

@@ -120,8 +120,11 @@ class Wording:
         value = "unknown" if each.is_unknown else safe_repr(each.value, _LONGEST)
         mark = "  <- changed" if each.has_changed else ""
         explanation = each.explanation
-        if explanation is None or explanation.record is None:
+        if explanation is None:
             yield f"{each.name} = {value}{mark}"
+            return
+        if explanation.record is None:
+            yield f"{each.name}: nothing is recorded of it{mark}"
             return
         record = explanation.record
         if (record.get("kind") or record["event"]) in ("event", "output.emitted"):

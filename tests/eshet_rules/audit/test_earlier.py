@@ -17,6 +17,8 @@ SINCE_VERSION_2 = {
     "module.not_taken_back",
     "module.roll_back_ended",
     "module.rolled_back",
+    "module.set_up_slow",
+    "path.not_provided",
     "replay.differs",
     "replay.failed",
     "replay.same",
