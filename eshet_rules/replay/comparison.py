@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,19 @@ Timers of a real loop are late by milliseconds, which add up in a rule that wait
 
 _VERBS: Final = {"state": "is", "set": "set to", "call": "called with", "emit": "emitted with"}
 
+_EXACT_UP_TO: Final = 4096
+"""Number of pairs of outputs between two anchors up to which the longest blocks are looked for.
+
+The time for that grows with the square of their number, or faster.
+"""
+
+_LOOK_AHEAD: Final = 32
+"""Number of outputs of each version among which the next match is looked for beyond that."""
+
 Kind = Literal["missing", "new", "earlier", "later"]
+
+_Place = tuple[str, str]
+"""The kind and the path of an output."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +102,8 @@ def compare(
     """
     differences: list[Difference] = []
     ours, theirs = _by_place(first, without), _by_place(second, without)
-    for place in ours.keys() | theirs.keys():
-        differences += _compare_place(ours.get(place, []), theirs.get(place, []), within)
+    for place in sorted(ours.keys() | theirs.keys()):
+        differences += _compare_place(ours[place], theirs[place], within)
     late = (each for each in differences if each.output.at >= since)
     return sorted(late, key=lambda each: (each.output.at, each.output.path, each.kind))
 
@@ -124,62 +136,125 @@ def describe(differences: Sequence[Difference], start: datetime) -> Iterator[str
         yield line
 
 
-def _by_place(
-    outputs: Sequence[Output], without: Collection[str]
-) -> dict[tuple[str, str], list[Output]]:
-    found: dict[tuple[str, str], list[Output]] = defaultdict(list)
+@dataclass(frozen=True)
+class _Keyed:
+    """Outputs in the order of their times, with keys that equal values share."""
+
+    outputs: list[Output]
+    keys: list[str]
+
+    def part(self, start: int, end: int) -> "_Keyed":
+        """Return those from an index to another one, exclusive."""
+        return _Keyed(self.outputs[start:end], self.keys[start:end])
+
+
+def _by_place(outputs: Sequence[Output], without: Collection[str]) -> dict[_Place, _Keyed]:
+    found: dict[_Place, _Keyed] = defaultdict(lambda: _Keyed([], []))
     for each in outputs:
         if not each.in_set_up and each.module not in without:
-            found[each.kind, each.path].append(each)
+            place = found[each.kind, each.path]
+            place.outputs.append(each)
+            place.keys.append(_key(each.value))
     return found
 
 
-def _compare_place(
-    first: list[Output], second: list[Output], within: float
-) -> Iterator[Difference]:
+def _compare_place(first: _Keyed, second: _Keyed, within: float) -> Iterator[Difference]:
     """Match equal outputs at the same instant; between those, equal outputs in their order."""
     anchors = _anchors(first, second, within)
     at_first = at_second = 0
-    for one, other in [*anchors, (len(first), len(second))]:
-        yield from _compare_between(first[at_first:one], second[at_second:other], within)
+    for one, other in [*anchors, (len(first.keys), len(second.keys))]:
+        ours, theirs = first.part(at_first, one), second.part(at_second, other)
+        yield from _compare_between(ours, theirs, within)
         at_first, at_second = one + 1, other + 1
 
 
-def _anchors(first: list[Output], second: list[Output], within: float) -> list[tuple[int, int]]:
+def _anchors(first: _Keyed, second: _Keyed, within: float) -> list[tuple[int, int]]:
     """Return the indices of equal outputs at the same instant, in order."""
     found: list[tuple[int, int]] = []
+    remaining = _indices(second.keys)
     start = 0
-    for index, output in enumerate(first):
-        for other in range(start, len(second)):
-            if second[other].at > output.at + within:
-                break
-            if _is_same(output, second[other], within):
-                found.append((index, other))
-                start = other + 1
-                break
-        while start < len(second) and second[start].at < output.at - within:
-            start += 1
+    for index, (output, key) in enumerate(zip(first.outputs, first.keys, strict=True)):
+        candidates = remaining.get(key)
+        while candidates and (
+            candidates[0] < start or output.at - second.outputs[candidates[0]].at > within
+        ):
+            candidates.popleft()
+        if candidates and second.outputs[candidates[0]].at - output.at <= within:
+            start = candidates.popleft() + 1
+            found.append((index, start - 1))
     return found
 
 
-def _is_same(one: Output, other: Output, within: float) -> bool:
-    return abs(one.at - other.at) <= within and _key(one.value) == _key(other.value)
-
-
-def _compare_between(
-    first: list[Output], second: list[Output], within: float
-) -> Iterator[Difference]:
-    ours, theirs = ([_key(each.value) for each in outputs] for outputs in (first, second))
-    matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
+def _compare_between(first: _Keyed, second: _Keyed, within: float) -> Iterator[Difference]:
     at_first = at_second = 0
+    for one, other in [*_matches(first, second), (len(first.keys), len(second.keys))]:
+        yield from (Difference("missing", each, None) for each in first.outputs[at_first:one])
+        yield from (Difference("new", None, each) for each in second.outputs[at_second:other])
+        at_first, at_second = one + 1, other + 1
+        if one == len(first.keys):
+            return
+        ours, theirs = first.outputs[one], second.outputs[other]
+        if abs(ours.at - theirs.at) > within:
+            yield Difference("earlier" if theirs.at < ours.at else "later", ours, theirs)
+
+
+def _matches(first: _Keyed, second: _Keyed) -> Iterator[tuple[int, int]]:
+    """Yield the indices of equal outputs, in order."""
+    if len(first.keys) * len(second.keys) > _EXACT_UP_TO:
+        yield from _near_matches(first, second)
+        return
+    matcher = difflib.SequenceMatcher(None, first.keys, second.keys, autojunk=False)
     for match in matcher.get_matching_blocks():
-        yield from (Difference("missing", each, None) for each in first[at_first : match.a])
-        yield from (Difference("new", None, each) for each in second[at_second : match.b])
         for offset in range(match.size):
-            one, other = first[match.a + offset], second[match.b + offset]
-            if abs(one.at - other.at) > within:
-                yield Difference("earlier" if other.at < one.at else "later", one, other)
-        at_first, at_second = match.a + match.size, match.b + match.size
+            yield match.a + offset, match.b + offset
+
+
+def _near_matches(first: _Keyed, second: _Keyed) -> Iterator[tuple[int, int]]:
+    """Yield the indices of equal outputs, in order, in a time proportional to their number.
+
+    After a match, the nearest further one is looked for among the next outputs. If there is none,
+    the earliest output of both has no match.
+    """
+    common = set(first.keys).intersection(second.keys)
+    ours, theirs = (
+        [index for index, key in enumerate(each.keys) if key in common] for each in (first, second)
+    )
+    one = other = 0
+    while one < len(ours) and other < len(theirs):
+        skipped = _nearest(
+            [first.keys[index] for index in ours[one : one + _LOOK_AHEAD]],
+            [second.keys[index] for index in theirs[other : other + _LOOK_AHEAD]],
+        )
+        if skipped is not None:
+            one, other = one + skipped[0], other + skipped[1]
+            yield ours[one], theirs[other]
+            one, other = one + 1, other + 1
+        elif first.outputs[ours[one]].at <= second.outputs[theirs[other]].at:
+            one += 1
+        else:
+            other += 1
+
+
+def _nearest(ours: Sequence[str], theirs: Sequence[str]) -> tuple[int, int] | None:
+    """Return the indices of two equal keys with the smallest sum; None if no key is in both."""
+    if ours[0] == theirs[0]:
+        return 0, 0
+    places: dict[str, int] = {}
+    for index, key in enumerate(theirs):
+        places.setdefault(key, index)
+    found = [(index + places[key], index) for index, key in enumerate(ours) if key in places]
+    if not found:
+        return None
+    total, index = min(found)
+    return index, total - index
+
+
+def _indices(keys: Sequence[str]) -> dict[str, deque[int]]:
+    """Return the indices of each key, in order."""
+    found: dict[str, deque[int]] = defaultdict(deque)
+    for index, key in enumerate(keys):
+        found[key].append(index)
+    return found
 
 
 def _key(value: Any) -> str:
