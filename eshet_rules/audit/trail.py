@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from eshet.clock import wall_stamp
 from eshet.private_files import make_private_folder, open_private
-from eshet_rules.audit.archive import Archive, Report
+from eshet_rules.audit.archive import Archive, Report, closed_files
 from eshet_rules.audit.lines import encode, time_of
 from eshet_rules.audit.records import (
     SCHEMA_VERSION,
@@ -39,8 +39,9 @@ from eshet_rules.audit.records import (
     TrailRepaired,
     TrailStarted,
 )
+from eshet_rules.exceptions import NoTrail
 
-__all__ = ["DAY", "SIZE", "Trail", "open_file"]
+__all__ = ["DAY", "SIZE", "Trail", "file_to_read", "open_file"]
 
 SIZE: Final = 64 << 20
 """Default size at which a file is closed and the next one begun, in bytes."""
@@ -59,6 +60,25 @@ def open_file(place: Path) -> Path:
     """
     is_file = not place.is_dir() if place.exists() else bool(place.suffix)
     return place if is_file else place / "trail.jsonl"
+
+
+def file_to_read(place: Path, *, must_exist: bool = True) -> Path:
+    """Return the open file of the trail at a place, to be read; see `open_file`.
+
+    Args:
+        place: a folder, or a file.
+        must_exist: whether a trail has to be there already.
+
+    Raises:
+        NoTrail: there is no trail, or it is not a regular file: a pipe may have no end, and nobody
+            may write to it.
+    """
+    file = open_file(place)
+    if must_exist and not file.exists() and not closed_files(file):
+        raise NoTrail(file)
+    if file.exists() and not file.is_file():
+        raise NoTrail(file, "is not a regular file")
+    return file
 
 
 class Trail:

@@ -82,11 +82,9 @@ def audit(
 
     Damaged lines are reported on standard error and skipped; the exit code is then 3.
     """
-    from eshet_rules.audit.archive import closed_files
     from eshet_rules.audit.chain import chain_of
     from eshet_rules.audit.query import ENDLESS, Filter, Reader, stamp_of
-    from eshet_rules.audit.trail import open_file
-    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.audit.trail import file_to_read
     from eshet_rules.logs import renderer, shows_colours
 
     if chain and cause is None:
@@ -95,11 +93,7 @@ def audit(
         raise click.UsageError("--from must be before --to")
     with exit_on_errors():
         place = audit or place_of_trail(rules_folder(rules), state_dir, config)
-        file = open_file(place)
-        if not follow and not file.exists() and not closed_files(file):
-            raise NoTrail(file)
-        if file.exists() and not file.is_file():
-            raise NoTrail(file, "is not a regular file")
+        file = file_to_read(place, must_exist=not follow)
         wanted = Filter(
             rule=rule,
             path=path,

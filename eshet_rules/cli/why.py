@@ -140,15 +140,11 @@ async def _ask(running: "Runner", path: str) -> _Live:
 def _trail(
     rules: Path | None, audit: Path | None, state_dir: Path | None, config: Path | None
 ) -> "Records":
-    from eshet_rules.audit.archive import closed_files
-    from eshet_rules.audit.trail import open_file
-    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.audit.trail import file_to_read
     from eshet_rules.why.sources import TrailRecords
 
-    file = open_file(audit or place_of_trail(rules_folder(rules), state_dir, config))
-    if not file.exists() and not closed_files(file):
-        raise NoTrail(file)
-    return TrailRecords(file)
+    place = audit or place_of_trail(rules_folder(rules), state_dir, config)
+    return TrailRecords(file_to_read(place))
 
 
 def _nothing() -> "Records":
