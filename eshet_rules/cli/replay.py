@@ -93,6 +93,7 @@ def replay(
     With --diff or --versus, the exit code is 1 if there is a difference. It is 2 if a module could
     not be set up, or if nothing could be replayed.
     """
+    from eshet_rules.config import ConfigurationFile
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.replay.comparison import compare
     from eshet_rules.replay.recording import recording_of
@@ -110,13 +111,14 @@ def replay(
         earlier = _with_earlier(folder, versus, state_dir, config) if versus else None
         recording = recording_of(audit or place_of_trail(folder, state_dir, config), since, until)
         present = stack.enter_context(rules_at(folder, other)) if other else folder
+        configuration = None if config is None else ConfigurationFile(config).read()
         # Another folder has a configuration of its own.
-        replayed = run(Rules(present, config=None if other else config), recording)
+        replayed = run(Rules(present, configuration=None if other else configuration), recording)
         for problem in (*recording.lacking, *replayed.errors):
             click.echo(f"eshet-rules: {problem}", err=True)
         before, left_out = recording.outputs, set(replayed.broken)
         if other or earlier:
-            first = run(earlier or Rules(folder, config=config), recording)
+            first = run(earlier or Rules(folder, configuration=configuration), recording)
             before = first.outputs
             left_out.update(first.broken)
         differences = []
@@ -142,6 +144,7 @@ def _with_earlier(
     Raises:
         VersionNotFound: there is no such version, or there are several.
     """
+    from eshet_rules.config import ConfigurationFile
     from eshet_rules.modules.discovery import Source, discover
     from eshet_rules.reload.version_store import VersionStore, split_target
     from eshet_rules.replay.replaying import Rules
@@ -153,7 +156,8 @@ def _with_earlier(
         name = kept.module
         path = sources[name].path if name in sources else folder / f"{name.replace('.', '/')}.py"
         sources[name] = Source(name, path, store.read(kept), kept.version, ())
-    return Rules(folder, sources, config)
+    configuration = None if config is None else ConfigurationFile(config).read()
+    return Rules(folder, sources, configuration)
 
 
 def _print_outputs(outputs: "list[Output]", recording: "Recording", as_json: bool) -> None:

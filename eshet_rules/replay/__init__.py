@@ -1,6 +1,7 @@
 """Runs rules again on the recorded inputs of a house, in virtual time.
 
 recording    the inputs and outputs in a part of an audit trail
+runs         the runs of a runner in its trail
 alignment    merges the inputs that several modules have received at a path
 devices      the owners of states and actions, which answer as recorded
 replaying    feeds a recording into rules, and collects their outputs

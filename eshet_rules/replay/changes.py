@@ -19,6 +19,7 @@ import msgspec
 from eshet.clock import wall_now
 from eshet.user_errors import error_text
 from eshet_rules.audit.redaction import Redaction
+from eshet_rules.config import ConfigurationFile
 from eshet_rules.exceptions import NothingRecorded, NoTrail, RulesError
 from eshet_rules.modules.discovery import Source, version_of
 from eshet_rules.replay.comparison import compare, describe
@@ -78,7 +79,7 @@ def replay_change(request: Request) -> Result:
     after = {each.name: _source(each) for each in request.after}
     before = {name: source for name, source in after.items() if name not in request.before}
     before |= {name: _source(each) for name, each in request.before.items() if each is not None}
-    folder, config = Path(request.folder), Path(request.config)
+    folder, config = Path(request.folder), ConfigurationFile(Path(request.config)).read()
     first, second = (replay(Rules(folder, each, config), recording) for each in (before, after))
     left_out = {*first.broken, *second.broken}
     if broken := sorted(left_out.intersection(request.first)):

@@ -123,16 +123,16 @@ def describe(differences: Sequence[Difference], start: datetime) -> Iterator[str
         output = group[0].output
         value = "unknown" if output.value is Unknown else safe_repr(output.value, 60)
         count = "once" if len(group) == 1 else f"{len(group)} times"
-        first = _moment(start, output.at)
         line = f"{path} {_VERBS[kind]} {value}: {count} "
         if what in ("earlier", "later"):
             spans = sorted(each.by for each in group)
             by = _span(spans[0])
             if _span(spans[-1]) != by:
                 by += f" to {_span(spans[-1])}"
-            line += f"{what}, by {by}, first {first}"
+            line += f"{what}, by {by}, first {_moments(start, group[0])}"
         else:
-            line += f"{'no longer' if what == 'missing' else 'in addition'}, first {first}"
+            word = "no longer" if what == "missing" else "in addition"
+            line += f"{word}, first {_moment(start, output.at)}"
         yield line
 
 
@@ -263,6 +263,21 @@ def _key(value: Any) -> str:
 
 def _moment(start: datetime, at: float) -> str:
     return f"{start + timedelta(seconds=at):%a %H:%M:%S}"
+
+
+def _moments(start: datetime, difference: Difference) -> str:
+    """Return when the second version has an output, instead of when the first one has it."""
+    if difference.first is None or difference.second is None:
+        raise ValueError("only one version has this output")
+    first, second = (
+        start + timedelta(seconds=each.at) for each in (difference.first, difference.second)
+    )
+    if difference.by < 1:
+        texts = [f"{each:%H:%M:%S.%f}"[:-3] for each in (second, first)]
+    else:
+        texts = [f"{each:%H:%M:%S}" for each in (second, first)]
+    day = "" if first.date() == second.date() else f"{first:%a} "
+    return f"{second:%a} {texts[0]} instead of {day}{texts[1]}"
 
 
 def _time(start: datetime, output: Output | None) -> str | None:

@@ -2,21 +2,30 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from eshet.unknown import Unknown
-from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.query import Damage, Filter, Reader, stamp_of
 from eshet_rules.audit.redaction import REDACTED
-from eshet_rules.audit.trail import open_file
-from eshet_rules.exceptions import NothingRecorded, NoTrail
+from eshet_rules.audit.trail import file_to_read
+from eshet_rules.exceptions import NothingRecorded
 from eshet_rules.replay.alignment import Received, merged
+from eshet_rules.replay.runs import RUN_EVENTS, Commands, Run, is_in_set_up, runs_of
 
-__all__ = ["Answer", "Input", "Output", "Recording", "read_recording", "recording_of"]
+__all__ = [
+    "Answer",
+    "Disabled",
+    "Input",
+    "Output",
+    "Recording",
+    "read_recording",
+    "read_runs",
+    "recording_of",
+]
 
 _OUTPUTS: Final = {
     "output.set": "set",
@@ -24,13 +33,8 @@ _OUTPUTS: Final = {
     "output.emitted": "emit",
     "output.published": "state",
 }
-_SET_UP: Final = ("set-up", "reload", "restart")
-"""The beginnings of the triggers of outputs that rules make in their set-up."""
-
 _WARM_UP: Final = timedelta(days=1)
 """For this time before, rules run to get into their state."""
-
-_RUNS: Final = frozenset({"runner.started", "runner.stopped"})
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,26 @@ class Answer:
     shown_after: float | None = None
 
 
+@dataclass(frozen=True)
+class Disabled:
+    """A time in which a rule was disabled by command.
+
+    Args:
+        rule: its full name.
+        begin: seconds since the start of the recording.
+        end: seconds since the start of the recording.
+    """
+
+    rule: str
+    begin: float
+    end: float
+
+    def text(self, start: datetime) -> str:
+        """Return it as a person reads it, given the start of the recording."""
+        begin, end = (_local(start + timedelta(seconds=each)) for each in (self.begin, self.end))
+        return f"{self.rule} was disabled by command from {begin} to {end}"
+
+
 @dataclass
 class Recording:
     """A part of a trail.
@@ -108,6 +132,8 @@ class Recording:
         answers: the answers to sets and calls by their kind and path, in order.
         first: the values of states at the beginning, by path.
         owned: the paths that rules have registered.
+        disabled: the times in which rules were disabled by command.
+        is_new: whether the rules began at its start without the state of an earlier run.
         lacking: a text for each part that the trail does not have.
     """
 
@@ -119,6 +145,8 @@ class Recording:
     answers: dict[tuple[str, str], list[Answer]] = field(default_factory=dict)
     first: dict[str, Any] = field(default_factory=dict)
     owned: set[str] = field(default_factory=set)
+    disabled: list[Disabled] = field(default_factory=list)
+    is_new: bool = False
     lacking: list[str] = field(default_factory=list)
 
     @property
@@ -136,13 +164,10 @@ def recording_of(place: Path, start: datetime, end: datetime) -> Recording:
         end: the end, exclusive.
 
     Raises:
-        NoTrail: there is no trail.
+        NoTrail: there is no trail, or it can't be read.
         NothingRecorded: it has no input and no output of a rule in this time.
     """
-    file = open_file(place)
-    if not file.exists() and not closed_files(file):
-        raise NoTrail(file)
-    recording = read_recording(file, start, end, _WARM_UP)
+    recording = read_recording(file_to_read(place), start, end, _WARM_UP)
     if not recording.inputs and not recording.outputs:
         raise NothingRecorded(start, end)
     return recording
@@ -165,49 +190,109 @@ def read_recording(
             runner ran then.
     """
     wanted_from, start = start, start - warm_up
-    recording = Recording(start, end)
-    damages: list[Damage] = []
-    reader = Reader(file, Filter(until=stamp_of(end)), damages.append)
-    wanted: list[dict[str, Any]] = []
-    since = stamp_of(start)
-    for record in reader.records():
-        event = record["event"]
-        if record["time"] >= since:
-            if event in _OUTPUTS or event == "input.received" or event in _RUNS:
-                wanted.append(record)
-        elif event == "input.received" and record["kind"] == "state":
-            recording.first[record["path"]] = _value(record)
-    if wanted and not any(each["event"] == "runner.started" for each in wanted):
+    content = _read(file, start, end)
+    run = next((each for each in reversed(content.runs) if each.records), Run())
+    recording = Recording(start, end, first=content.first)
+    if run.set_up_at is not None:
+        recording.start = run.set_up_at
+    elif run.records:
         # Without records before that, there is nothing to warm up with.
-        recording.start = max(start, datetime.fromisoformat(wanted[0]["time"]))
-        recording.start = min(recording.start, wanted_from)
-    last = _last_run(recording, wanted)
+        first = datetime.fromisoformat(run.records[0]["time"])
+        recording.start = min(max(start, first), wanted_from)
+    recording.end = run.end or end
     recording.compared_from = max(0.0, (wanted_from - recording.start).total_seconds())
-    _Reading(recording, last).read()
-    recording.lacking += [f"{each.file}: {each.problem}" for each in damages]
+    recording.lacking += _limits(run, recording, wanted_from)
+    recording.disabled = content.disabled_in(recording.start, recording.end)
+    recording.lacking += [
+        f"{text}: it is off in the replay as well"
+        for each in recording.disabled
+        if (text := each.text(recording.start)) and each.end > recording.compared_from
+    ]
+    _Reading(recording, run.records).read()
+    recording.lacking += content.damages
     return recording
 
 
-def _last_run(recording: Recording, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the records of the last run of the runner, to which the recording is limited."""
-    if records and records[-1]["event"] == "runner.stopped":
-        recording.end = datetime.fromisoformat(records.pop()["time"])
-        recording.lacking.append(f"the runner was stopped at {_local(recording.end)}")
-    starts = [n for n, each in enumerate(records) if each["event"] == "runner.started"]
-    if not starts:
-        return records
-    # The record of the start follows those of the set-up of the rules.
-    begin = starts[-1]
-    while begin and records[begin - 1]["event"] not in _RUNS:
-        begin -= 1
-    if begin == 0 and not _is_first(records[0]):
-        return records  # the runner was killed before, without a record of its end
-    recording.start = datetime.fromisoformat(records[begin]["time"])
-    text = f"the runner was started at {_local(recording.start)}"
-    if records[starts[-1]].get("kept"):
-        text += ", and its rules continued with state that is not in the trail"
-    recording.lacking.append(text)
-    return records[begin:]
+def read_runs(file: Path, start: datetime, end: datetime) -> list[Recording]:
+    """Read the outputs of all runs of the runner in a part of a trail; see `read_recording`.
+
+    A run that has no record of its end, as the runner was killed, ends with its last record.
+    """
+    content = _read(file, start, end)
+    found: list[Recording] = []
+    for run in content.runs:
+        recording = Recording(run.set_up_at or start, run.end or end)
+        recording.is_new = run.start is not None and not run.kept
+        if run.start is not None:
+            recording.lacking.append(f"the runner was started at {_local(recording.start)}")
+        recording.disabled = content.disabled_in(recording.start, recording.end)
+        _Reading(recording, run.records).read()
+        found.append(recording)
+    if found:
+        found[-1].lacking += content.damages
+    return found
+
+
+def _limits(run: Run, recording: Recording, wanted_from: datetime) -> Iterator[str]:
+    """Yield a text for each limit of a recording that comes from its run."""
+    if run.end is not None:
+        yield f"the runner was stopped at {_local(run.end)}: the replay ends there"
+    if run.start is not None:
+        text = f"the runner was started at {_local(recording.start)}"
+        is_late = recording.start > wanted_from
+        if is_late:
+            text += ": the replay begins there"
+        if run.kept:
+            text += f"{', and' if is_late else ': there'} its rules continued with state that is "
+            yield text + "not in the trail, so outputs that depend on it may differ"
+        elif is_late:
+            yield text
+
+
+@dataclass
+class _Content:
+    """The records of a part of a trail.
+
+    Args:
+        runs: of the runner, in order.
+        first: the values of states at the beginning, by path.
+        disabled: the times in which rules were disabled by command.
+        damages: a text for each damaged part.
+    """
+
+    runs: list[Run]
+    first: dict[str, Any]
+    disabled: list[tuple[str, datetime, datetime | None]]
+    damages: list[str]
+
+    def disabled_in(self, start: datetime, end: datetime) -> list[Disabled]:
+        """Return the times within a part in which rules were disabled, from its start on."""
+        found = []
+        for rule, since, until in self.disabled:
+            begin, last = max(since, start), min(until or end, end)
+            if begin < last:
+                at = (begin - start).total_seconds()
+                found.append(Disabled(rule, at, (last - start).total_seconds()))
+        return found
+
+
+def _read(file: Path, start: datetime, end: datetime) -> _Content:
+    damages: list[Damage] = []
+    reader = Reader(file, Filter(until=stamp_of(end)), damages.append)
+    wanted: list[dict[str, Any]] = []
+    first: dict[str, Any] = {}
+    commands = Commands()
+    since = stamp_of(start)
+    for record in reader.records():
+        event = record["event"]
+        commands.read(record)
+        if record["time"] >= since:
+            if event in _OUTPUTS or event == "input.received" or event in RUN_EVENTS:
+                wanted.append(record)
+        elif event == "input.received" and record["kind"] == "state":
+            first[record["path"]] = _value(record)
+    problems = [f"{each.file}: {each.problem}" for each in damages]
+    return _Content(runs_of(wanted), first, commands.disabled(), problems)
 
 
 class _Reading:
@@ -249,7 +334,7 @@ class _Reading:
                 record["path"],
                 _value(record),
                 record.get("error") or "",
-                (record.get("trigger") or "").startswith(_SET_UP),
+                is_in_set_up(record),
             )
             found.append((at, output, record))
         found.sort(key=lambda each: each[0])
@@ -300,7 +385,7 @@ class _Reading:
         for received in sequence:
             record = self._records[received.number]
             if kind == "state":
-                if received.key == last and _is_first(record):
+                if received.key == last and is_in_set_up(record):
                     continue  # the present value, which a new version has read
                 last = received.key
             parent = record.get("parent")
@@ -312,9 +397,9 @@ class _Reading:
                     shown_after = max(0.0, received.at - sent_at)
                     answers[index] = replace(answers[index], shown_after=shown_after)
                 continue
-            if parent is not None and not (record.get("trigger") or "").startswith(_SET_UP):
+            if parent is not None and not is_in_set_up(record):
                 continue  # an effect of rules, which the rules will have again
-            if kind == "state" and path not in recording.first and _is_first(record):
+            if kind == "state" and path not in recording.first and is_in_set_up(record):
                 recording.first[path] = _value(record)
                 continue
             recording.inputs.append(Input(received.at, kind, path, _value(record)))
@@ -330,11 +415,6 @@ class _Reading:
 
 def _local(moment: datetime) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _is_first(record: Mapping[str, Any]) -> bool:
-    """Whether an input is the present value that a rule has read in its set-up."""
-    return (record.get("trigger") or "").startswith(_SET_UP)
 
 
 def _find_answered(

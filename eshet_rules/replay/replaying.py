@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,9 +16,11 @@ from eshet.messages import EventEmit
 from eshet.unknown import Unknown
 from eshet_rules.audit.records import ActionCalled, EventEmitted, StatePublished, ValueSet
 from eshet_rules.audit.records import Output as OutputRecord
+from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile, RuleSettings
 from eshet_rules.modules.discovery import Source
 from eshet_rules.replay.devices import RecordedAction, RecordedState
 from eshet_rules.replay.recording import Input, Output, Recording
+from eshet_rules.testing.deadline import REAL_TIME
 from eshet_rules.testing.house import House
 
 __all__ = ["Replayed", "Rules", "replay"]
@@ -37,9 +41,13 @@ class Replayed:
         outputs: in order.
         errors: of rules, as text.
         broken: the modules that can't be set up.
+        modules: all modules.
     """
 
-    def __init__(self, outputs: list[Output], errors: list[str], broken: list[str]) -> None:
+    def __init__(
+        self, outputs: list[Output], errors: list[str], broken: list[str], modules: Iterable[str]
+    ) -> None:
+        self.modules: Final = frozenset(modules)
         self.outputs: Final = outputs
         self.errors: Final = errors
         self.broken: Final = broken
@@ -52,16 +60,53 @@ class Rules:
     Args:
         folder: the rules folder.
         sources: its content; None for the present one.
-        config: the configuration file; None for that of the folder.
+        configuration: the settings of the rules; None for those of the folder.
     """
 
     folder: Path
     sources: Mapping[str, Source] | None = None
-    config: Path | None = None
+    configuration: Configuration | None = None
 
-    async def load(self, house: House, provided: Iterable[str] = ()) -> list[str]:
+
+class _Running:
+    """Rules in a house, some of which are disabled for a time.
+
+    Args:
+        rules: the rules.
+        house: the house.
+
+    Raises:
+        ConfigurationError: the configuration file has mistakes.
+    """
+
+    def __init__(self, rules: Rules, house: House) -> None:
+        self._rules = rules
+        self._house = house
+        configuration = rules.configuration
+        if configuration is None:
+            configuration = ConfigurationFile(rules.folder / FILE_NAME).read()
+        self._configuration = configuration
+        self._disabled: set[str] = set()
+
+    async def load(self, provided: Iterable[str] = (), disabled: Iterable[str] = ()) -> list[str]:
         """Load them, and return the modules that can't be set up; see `House.load_all`."""
-        return await house.load_all(self.folder, provided, sources=self.sources, config=self.config)
+        self._disabled.update(disabled)
+        rules = self._rules
+        return await self._house.load_all(
+            rules.folder, provided, sources=rules.sources, settings=self._settings
+        )
+
+    def switch(self, rule: str, *, on: bool) -> asyncio.Future[None]:
+        """Begin to enable or disable a rule."""
+        if on:
+            self._disabled.discard(rule)
+        else:
+            self._disabled.add(rule)
+        return asyncio.ensure_future(self._house.follow_settings())
+
+    def _settings(self, rule: str) -> RuleSettings:
+        settings = self._configuration.for_rule(rule)
+        return changed(settings, disabled="by command") if rule in self._disabled else settings
 
 
 def replay(rules: Rules | Path, recording: Recording) -> Replayed:
@@ -96,16 +141,24 @@ def _silence() -> Iterator[None]:
 
 def _replay(rules: Rules, recording: Recording) -> Replayed:
     owned = _paths_of_rules(rules, recording)
-    with House([rules.folder], recording.start, zone=None, keeps_inputs=False) as house:
-        broken = house.run(_Feeding(house, recording, owned).run(rules))
-        return Replayed(_outputs_of(house), list(_rule_errors(house, recording)), broken)
+    with _house(rules, recording) as house:
+        broken = house.run(_Feeding(house, recording, owned, _Running(rules, house)).run())
+        errors = list(_rule_errors(house, recording))
+        return Replayed(_outputs_of(house), errors, broken, house.modules())
 
 
 def _paths_of_rules(rules: Rules, recording: Recording) -> set[str]:
     """Return the paths that the rules register themselves."""
-    with House([rules.folder], recording.start, zone=None, keeps_inputs=False) as house:
-        house.run(rules.load(house))
+    with _house(rules, recording) as house:
+        house.run(_Running(rules, house).load())
         return house.paths_of_rules()
+
+
+def _house(rules: Rules, recording: Recording) -> House:
+    # In real time: a module that sleeps at its import uses no processor.
+    return House(
+        [rules.folder], recording.start, zone=None, keeps_inputs=False, stopwatch=REAL_TIME
+    )
 
 
 class _Feeding:
@@ -115,16 +168,20 @@ class _Feeding:
         house: for it.
         recording: to be fed.
         owned: the paths that the rules register.
+        rules: the rules in the house.
     """
 
-    def __init__(self, house: House, recording: Recording, owned: set[str]) -> None:
+    def __init__(
+        self, house: House, recording: Recording, owned: set[str], rules: _Running
+    ) -> None:
+        self._rules = rules
         self._house = house
         self._recording = recording
         self._owned = owned
         self._states: dict[str, RecordedState] = {}
         self._sending: set[asyncio.Future[Any]] = set()
 
-    async def run(self, rules: Rules) -> list[str]:
+    async def run(self) -> list[str]:
         """Set up the rules among the nodes of the recording, and feed the inputs.
 
         Returns:
@@ -133,14 +190,28 @@ class _Feeding:
         with self._house.unreported.active():
             await self._provide()
         called = [path for kind, path in self._recording.answers if kind == "call"]
-        broken = await rules.load(self._house, called)
+        disabled = self._recording.disabled
+        broken = await self._rules.load(called, (each.rule for each in disabled if not each.begin))
         loop = self._house.loop
-        for given in self._recording.inputs:
-            if given.at > loop.time():
-                await loop.advance(given.at - loop.time())
-            self._feed(given)
+        for at, step in sorted(self._steps(), key=lambda each: each[0]):
+            if at > loop.time():
+                await loop.advance(at - loop.time())
+            step()
         await loop.advance(max(0.0, self._recording.seconds - loop.time()))
         return broken
+
+    def _steps(self) -> Iterator[tuple[float, Callable[[], object]]]:
+        """Yield what happens from outside, with its time."""
+        for each in self._recording.disabled:
+            if each.begin:
+                yield each.begin, functools.partial(self._switch, each.rule, on=False)
+            if each.end < self._recording.seconds:
+                yield each.end, functools.partial(self._switch, each.rule, on=True)
+        for given in self._recording.inputs:
+            yield given.at, functools.partial(self._feed, given)
+
+    def _switch(self, rule: str, *, on: bool) -> None:
+        self._keep(self._rules.switch(rule, on=on))
 
     async def _provide(self) -> None:
         recording, client = self._recording, self._house.client
@@ -174,9 +245,11 @@ class _Feeding:
             else:
                 sending = client.set(given.path, given.value)
         if sending is not None:
-            task = asyncio.ensure_future(sending)
-            self._sending.add(task)
-            task.add_done_callback(self._on_sent)
+            self._keep(asyncio.ensure_future(sending))
+
+    def _keep(self, task: asyncio.Future[Any]) -> None:
+        self._sending.add(task)
+        task.add_done_callback(self._on_sent)
 
     def _on_sent(self, task: asyncio.Future[Any]) -> None:
         self._sending.discard(task)

@@ -39,7 +39,7 @@ def rules_at(folder: Path, version: str) -> Iterator[Path]:
         UnknownVersion: it is neither.
     """
     if Path(version).is_dir():
-        yield Path(version)
+        yield Path(version).absolute()  # a module may change the present folder of the process
         return
     with tempfile.TemporaryDirectory(prefix="eshet-rules-") as place:
         _extract(folder, version, Path(place))

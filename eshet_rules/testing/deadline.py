@@ -19,7 +19,11 @@ from typing import Final, NamedTuple, NoReturn
 from eshet.exceptions import Interrupted
 from eshet_rules.testing.virtual_time import VirtualLoop
 
-__all__ = ["CPU_TIME", "REAL_TIME", "Blocks", "deadline"]
+__all__ = ["CPU_TIME", "REAL_TIME", "Blocks", "Stopwatch", "deadline"]
+
+
+_end_process: Final = os._exit
+"""The function of the system: commands report a rule that calls `os._exit`."""
 
 
 class Stopwatch(NamedTuple):
@@ -152,7 +156,7 @@ class _Look:
         if self._interruptions > _MOST:
             sys.stderr.write(f"{file}:{line}: error: this blocks, and can't be interrupted\n")
             sys.stderr.flush()
-            os._exit(1)
+            _end_process(1)
         self._on_block(file, line)
         raise Blocks(self._seconds, file, line)
 

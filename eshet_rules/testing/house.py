@@ -38,6 +38,7 @@ from eshet.unknown import Unknown
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.records import Connected
+from eshet_rules.config import RuleSettings
 from eshet_rules.logs import make_logger
 from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.stdlib import receiving_errors_of_threads
@@ -46,7 +47,7 @@ from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, ModuleInstance
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.testing.awaited import Calls, checked
-from eshet_rules.testing.deadline import CPU_TIME, deadline
+from eshet_rules.testing.deadline import CPU_TIME, Stopwatch, deadline
 from eshet_rules.testing.devices import Device, SimulatedAction
 from eshet_rules.testing.exceptions import NeverAtRest, NoSuchPath, NotSetUp, RuleExits
 from eshet_rules.testing.happenings import Happenings
@@ -68,7 +69,7 @@ _NOTIFY_FOLDER: Final = "/notify/"
 _NOTIFY: Final = re.compile(rf"{_NOTIFY_FOLDER}\w+")
 
 _LONGEST_STEP: Final = 10.0
-"""Seconds of the processor for which rules may run while the clock stands still."""
+"""Seconds for which rules may run while the clock stands still; by default, of the processor."""
 
 
 class Notification(NamedTuple):
@@ -98,6 +99,7 @@ class House:
         start: the wall clock at the start.
         zone: the local time zone until `at` sets another one; None for that of the machine.
         keeps_inputs: whether `timeline` has the inputs of rules as well as their outputs.
+        stopwatch: the kind of time for which rules may run or wait while the clock stands still.
     """
 
     def __init__(
@@ -107,7 +109,9 @@ class House:
         *,
         zone: str | None = "UTC",
         keeps_inputs: bool = True,
+        stopwatch: Stopwatch = CPU_TIME,
     ) -> None:
+        self._stopwatch = stopwatch
         self._keeps_inputs = keeps_inputs
         self._folders = [Path.cwd(), *folders][::-1]
         self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(start))
@@ -156,16 +160,25 @@ class House:
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine in the event loop of the house, from a test that is a plain function."""
         seen = -1
+        seen_at, used = 0.0, 0.0  # the clock, and the time of the processor
 
         def give_up() -> None:  # unless the loop only waits, as for a thread
-            nonlocal seen
+            nonlocal seen, seen_at, used
             if self.loop.turns == seen:
                 return
-            if seen >= 0:
+            is_first = seen < 0 or seen_at != self.time
+            # In real time, other processes may be the reason.
+            if not is_first and (
+                self._stopwatch is CPU_TIME or time.process_time() - used >= _LONGEST_STEP
+            ):
                 self.loop.fail_advance(NeverAtRest(self.time))
             seen = self.loop.turns
+            if is_first:
+                seen_at, used = self.time, time.process_time()
 
-        with deadline(_LONGEST_STEP, self.loop, self._is_rule, give_up, _do_nothing, CPU_TIME):
+        with deadline(
+            _LONGEST_STEP, self.loop, self._is_rule, give_up, _do_nothing, self._stopwatch
+        ):
             try:
                 return self._runner.run(coroutine)
             except SystemExit as error:
@@ -305,7 +318,7 @@ class House:
         provided: Iterable[str] = (),
         *,
         sources: Mapping[str, Source] | None = None,
-        config: Path | None = None,
+        settings: Callable[[str], RuleSettings] | None = None,
     ) -> list[str]:
         """Load all modules of a rules folder, and return those that can't be set up.
 
@@ -313,12 +326,13 @@ class House:
             folder: the rules folder.
             provided: paths of actions that the caller has registered itself.
             sources: the content of the folder; None for its present one.
-            config: the configuration file, in place of that of the folder.
+            settings: returns the settings of a rule, in place of those of the folder's
+                configuration.
 
         Raises:
             ConfigurationError: the configuration file has mistakes.
         """
-        modules = self._modules_of(folder, sources=sources, config=config)
+        modules = self._modules_of(folder, sources=sources, settings=settings)
         modules.choose_all()
         self._provided.update(provided)
         await self._provide_notifiers(modules.texts())
@@ -438,13 +452,22 @@ class House:
         folder: Path,
         *,
         sources: Mapping[str, Source] | None = None,
-        config: Path | None = None,
+        settings: Callable[[str], RuleSettings] | None = None,
     ) -> ModulesUnderTest:
         if folder not in self._modules:
             self._modules[folder] = ModulesUnderTest(
-                folder, self._make_client, self._log, sources=sources, config=config
+                folder, self._make_client, self._log, sources=sources, settings=settings
             )
         return self._modules[folder]
+
+    async def follow_settings(self) -> None:
+        """Start and stop rules of modules according to the present settings of `load_all`."""
+        for modules in self._modules.values():
+            await modules.follow_settings()
+
+    def modules(self) -> set[str]:
+        """Return the names of the modules that were loaded, or could not be."""
+        return {name for each in self._modules.values() for name in each.modules()}
 
     def paths_of_rules(self) -> set[str]:
         """Return the paths that rules of modules have registered."""

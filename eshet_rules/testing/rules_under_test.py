@@ -19,7 +19,6 @@ from eshet.scope import Reason
 from eshet.text import encodable
 from eshet_rules.config import (
     FILE_NAME,
-    Configuration,
     ConfigurationFile,
     Parameters,
     RuleSettings,
@@ -50,7 +49,7 @@ class ModulesUnderTest:
         make_client: makes the client of a module.
         log: receives messages about the rules.
         sources: the content of the folder; None for its present one.
-        config: the configuration file, in place of that of the folder.
+        settings: returns the settings of a rule, in place of those of the folder.
 
     Raises:
         ConfigurationError: the configuration file has mistakes.
@@ -63,14 +62,13 @@ class ModulesUnderTest:
         log: FilteringBoundLogger,
         *,
         sources: Mapping[str, Source] | None = None,
-        config: Path | None = None,
+        settings: Callable[[str], RuleSettings] | None = None,
     ) -> None:
         self.folder: Final = folder
         self._make_client = make_client
         self._log = log
         self._sources = sources
-        file = ConfigurationFile(config or folder / FILE_NAME)
-        self._configuration: Configuration = file.read()
+        self._configured = settings or ConfigurationFile(folder / FILE_NAME).read().for_rule
         self._parameters: dict[str, dict[str, Any]] = {}  # of the test, by module
         self._chosen: set[str] = set()
         self._edited: dict[str, Source] = {}
@@ -82,7 +80,7 @@ class ModulesUnderTest:
         return Reloader(importer, self._make_client, self._log, self._settings, inherited)
 
     def _settings(self, rule: str) -> RuleSettings:
-        settings = self._configuration.for_rule(rule)
+        settings = self._configured(rule)
         given = self._parameters.get(rule.rpartition(".")[0])
         if given is None:
             return settings
@@ -111,6 +109,10 @@ class ModulesUnderTest:
         found = self._found().items()
         self._chosen |= {name for name, source in found if not source.is_helper}
 
+    def modules(self) -> set[str]:
+        """Return the names of the running and of the broken modules."""
+        return {*self._reloader.instances, *self._reloader.broken}
+
     def broken(self) -> list[str]:
         """Return the names of modules that can't be imported, or of which a rule has failed."""
         instances = self._reloader.instances.items()
@@ -138,6 +140,11 @@ class ModulesUnderTest:
     async def update(self) -> bool:
         """Load and reload the chosen modules; return whether that succeeded."""
         return await self._reloader.update(self._wanted())
+
+    async def follow_settings(self) -> None:
+        """Start and stop rules according to the present settings."""
+        self._reloader.configure(self._settings)
+        await self._reloader.follow()
 
     async def stop(self) -> None:
         """End the rules, and keep the state that a new process would find."""

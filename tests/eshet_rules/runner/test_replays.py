@@ -2,14 +2,18 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import UTC
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from eshet.clock import wall_now
+from eshet_rules.audit.lines import encode
+from eshet_rules.audit.query import stamp_of
 from eshet_rules.config import Configuration, WatchSettings
 from eshet_rules.modules.discovery import Source, version_of
-from eshet_rules.runner.replay_process import Request, Result, replay_change
+from eshet_rules.runner.replay_process import Request, Result, SourceFile, replay_change
 from eshet_rules.runner.replays import Replays
 
 FOLDER = Path("/rules")
@@ -183,12 +187,22 @@ def test_the_process_answers(request_):
     assert result.error.startswith("there is no audit trail yet")
 
 
-def test_a_replay_that_is_cancelled_kills_its_process(request_, tmp_path):
-    os.mkfifo(tmp_path / "trail.jsonl")  # a replay waits for its content
+@pytest.fixture
+def endless(request_, tmp_path):
+    """A request with a rule that waits at its import until somebody writes to the file `pipe`."""
+    start = {"time": stamp_of(wall_now(UTC)), "level": "info", "event": "input.received"}
+    record = {**start, "kind": "event", "path": "/motion", "value": 1, "module": "hall"}
+    (tmp_path / "trail.jsonl").write_bytes(encode(record))
+    os.mkfifo(tmp_path / "pipe")
+    source = f"open({str(tmp_path / 'pipe')!r}).read()".encode()
+    hall = SourceFile("hall", str(tmp_path / "hall.py"), source)
+    return msgspec.structs.replace(request_, after=[hall], before={"hall": None})
 
+
+def test_a_replay_that_is_cancelled_kills_its_process(endless, tmp_path):
     async def cancel():
-        replaying = asyncio.create_task(replay_change(request_))
-        writer = await asyncio.to_thread(open, tmp_path / "trail.jsonl", "wb")  # until it reads
+        replaying = asyncio.create_task(replay_change(endless))
+        writer = await asyncio.to_thread(open, tmp_path / "pipe", "wb")  # until it reads
         with writer:
             replaying.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -199,11 +213,15 @@ def test_a_replay_that_is_cancelled_kills_its_process(request_, tmp_path):
     asyncio.run(cancel())
 
 
-def test_the_process_ends_with_the_runner(request_, tmp_path):
-    os.mkfifo(tmp_path / "trail.jsonl")
+def test_the_process_ends_with_the_runner(endless):
     start = "from eshet_rules.replay.changes import main; main()"
     process = subprocess.Popen([sys.executable, "-c", start], stdin=subprocess.PIPE)  # noqa: S603
     assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(request_) + b"\n")
+    process.stdin.write(msgspec.json.encode(endless) + b"\n")
     process.stdin.close()
     assert process.wait(timeout=20) == 1
+
+
+def test_a_trail_that_is_a_pipe_is_refused(request_, tmp_path):
+    os.mkfifo(tmp_path / "trail.jsonl")  # nobody writes to it
+    assert "is not a regular file" in asyncio.run(replay_change(request_)).error
