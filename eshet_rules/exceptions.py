@@ -49,6 +49,7 @@ __all__ = [
     "LoopNotStopped",
     "LoopOfRules",
     "MissingParameter",
+    "NeverBoth",
     "NoPaths",
     "NoRules",
     "NoRunner",
@@ -489,6 +490,33 @@ class NothingRecorded(RulesError):
         )
 
 
+class NeverBoth(RulesError):
+    """Two runners have not run at the same time.
+
+    Args:
+        runner: the times in which the real runner ran.
+        shadow: the times in which the shadow runner ran.
+    """
+
+    def __init__(
+        self,
+        runner: Sequence[tuple[datetime, datetime]],
+        shadow: Sequence[tuple[datetime, datetime]],
+    ) -> None:
+        texts = [
+            ", ".join(
+                " to ".join(f"{each.astimezone():%Y-%m-%d %H:%M:%S}" for each in time)
+                for time in times
+            )
+            for times in (runner, shadow)
+        ]
+        super().__init__(
+            "the runner and the shadow did not run at the same time: "
+            f"the runner {texts[0] or 'not at all'}, the shadow {texts[1] or 'not at all'}; "
+            "choose another time with --from and --to"
+        )
+
+
 class NoTrail(RulesError):
     """This place has no trail.
 
@@ -496,16 +524,23 @@ class NoTrail(RulesError):
         file: the path of the trail's open file.
         problem: the problem with it.
         option: the option of the command that leads to another place.
+        advice: what else to do.
     """
 
     def __init__(
-        self, file: Path, problem: str = "does not exist", *, option: str = "--audit"
+        self,
+        file: Path,
+        problem: str = "does not exist",
+        *,
+        option: str = "--audit",
+        advice: str = "",
     ) -> None:
         self.file = file
         self.problem = problem
         super().__init__(
             f"{file} {problem}: name the rules folder, or another place with {option}; "
             "`eshet-rules run` writes a trail, except with --no-audit"
+            + (f"; {advice}" if advice else "")
         )
 
 

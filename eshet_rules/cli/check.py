@@ -63,6 +63,7 @@ def check(
     from eshet_rules.exceptions import NoRules
     from eshet_rules.logs import shows_colours
     from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.modules.process_end import reporting_exits
 
     folder = rules_folder(rules)
     threads = threading.enumerate()
@@ -71,7 +72,8 @@ def check(
         file = ConfigurationFile(config or folder / FILE_NAME, must_exist=config is not None)
         configuration = file.read()
         house = None if against is None else _provided(against)
-        result = check_folder_of_rules(absolute, configuration, house=house)
+        with reporting_exits(1):
+            result = check_folder_of_rules(absolute, configuration, house=house)
         if not result.files:
             raise NoRules(folder)
     failed = result.number_of(Severity.ERROR) > 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from eshet_rules.cli.trail_option import audit_option, place_of_state, place_of_
 __all__ = ["print_differences", "replay"]
 
 if TYPE_CHECKING:
+    from eshet_rules.config import Configuration
+    from eshet_rules.exceptions import NoTrail
     from eshet_rules.replay.comparison import Difference
     from eshet_rules.replay.recording import Output, Recording
     from eshet_rules.replay.replaying import Rules
@@ -93,8 +96,10 @@ def replay(
     With --diff or --versus, the exit code is 1 if there is a difference. It is 2 if a module could
     not be set up, or if nothing could be replayed.
     """
-    from eshet_rules.config import ConfigurationFile
+    from eshet_rules.config import FILE_NAME, ConfigurationFile
+    from eshet_rules.exceptions import NoTrail
     from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.modules.process_end import reporting_exits
     from eshet_rules.replay.comparison import compare
     from eshet_rules.replay.recording import recording_of
     from eshet_rules.replay.replaying import Rules
@@ -104,21 +109,36 @@ def replay(
     until = until or wall_now(UTC)
     if since >= until:
         raise click.UsageError("--from must be before --to")
+    if other == "":
+        raise click.UsageError("--rules needs a folder or a revision, such as HEAD~1, not ''")
     if other and versus:
         raise click.UsageError("use either --rules or --versus")
     with exit_on_errors(2), contextlib.ExitStack() as stack:
+        stack.enter_context(reporting_exits(2))
         folder = check_folder(rules_folder(rules))
-        earlier = _with_earlier(folder, versus, state_dir, config) if versus else None
-        recording = recording_of(audit or place_of_trail(folder, state_dir, config), since, until)
-        present = stack.enter_context(rules_at(folder, other)) if other else folder
-        configuration = None if config is None else ConfigurationFile(config).read()
-        # Another folder has a configuration of its own.
-        replayed = run(Rules(present, configuration=None if other else configuration), recording)
+        named = None if config is None else ConfigurationFile(config, must_exist=True).read()
+        configuration = named or ConfigurationFile(folder / FILE_NAME).read()
+        earlier = _with_earlier(folder, versus, state_dir, configuration) if versus else None
+        place = audit or place_of_trail(folder, state_dir, configuration)
+        try:
+            recording = recording_of(place, since, until)
+        except NoTrail as error:
+            raise error if audit else _other_trail(error, folder) from None
+        ours = theirs = Rules(folder, configuration=configuration)
+        if other:
+            present = stack.enter_context(rules_at(folder, other))
+            own = present / FILE_NAME
+            is_own = named is None and own.exists()
+            theirs = Rules(
+                present,
+                configuration=ConfigurationFile(own).read() if is_own else configuration,
+            )
+        replayed = run(theirs, recording)
         for problem in (*recording.lacking, *replayed.errors):
             click.echo(f"eshet-rules: {problem}", err=True)
         before, left_out = recording.outputs, set(replayed.broken)
         if other or earlier:
-            first = run(earlier or Rules(folder, configuration=configuration), recording)
+            first = run(earlier or ours, recording)
             before = first.outputs
             left_out.update(first.broken)
         differences = []
@@ -126,7 +146,9 @@ def replay(
             differences = compare(
                 before, replayed.outputs, since=recording.compared_from, without=left_out
             )
-            print_differences(differences, recording.start.astimezone(), as_json)
+            is_compared = not left_out or not replayed.modules <= left_out
+            if differences or is_compared:
+                print_differences(differences, recording.start.astimezone(), as_json)
         else:
             outputs = [each for each in replayed.outputs if each.module not in left_out]
             _print_outputs(outputs, recording, as_json)
@@ -136,27 +158,40 @@ def replay(
     sys.exit(2 if left_out else 1 if differences else 0)
 
 
+def _other_trail(error: "NoTrail", folder: Path) -> "NoTrail":
+    """Return the error for a folder that has no trail, maybe as its rules have never run."""
+    from eshet_rules.exceptions import NoTrail
+
+    return NoTrail(
+        error.file,
+        error.problem,
+        advice="if the runner runs another folder, name that, and this one with --rules: "
+        f"`eshet-rules replay FOLDER --rules {shlex.quote(str(folder))}`",
+    )
+
+
 def _with_earlier(
-    folder: Path, versus: tuple[str, ...], state: Path | None, config: Path | None
+    folder: Path,
+    versus: tuple[str, ...],
+    state: Path | None,
+    configuration: "Configuration",
 ) -> "Rules":
     """Return the rules of a folder with earlier versions of some modules.
 
     Raises:
         VersionNotFound: there is no such version, or there are several.
     """
-    from eshet_rules.config import ConfigurationFile
     from eshet_rules.modules.discovery import Source, discover
     from eshet_rules.reload.version_store import VersionStore, split_target
     from eshet_rules.replay.replaying import Rules
 
-    store = VersionStore(place_of_state(folder, state, config) / "versions")
+    store = VersionStore(place_of_state(folder, state, configuration) / "versions")
     sources = discover(folder)
     for target in versus:
         kept = store.find(*split_target(target))
         name = kept.module
         path = sources[name].path if name in sources else folder / f"{name.replace('.', '/')}.py"
         sources[name] = Source(name, path, store.read(kept), kept.version, ())
-    configuration = None if config is None else ConfigurationFile(config).read()
     return Rules(folder, sources, configuration)
 
 

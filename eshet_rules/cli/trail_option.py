@@ -21,14 +21,18 @@ audit_option: Final = click.option(
 
 
 def place_of_trail(
-    folder: Path, state: Path | None, config: Path | None, *, is_shadow: bool = False
+    folder: Path,
+    state: Path | None,
+    config: "Path | Configuration | None",
+    *,
+    is_shadow: bool = False,
 ) -> Path:
     """Return the location of the trail of a rules folder.
 
     Args:
         folder: the rules folder.
         state: the state folder of the command line.
-        config: the configuration file of the command line.
+        config: the configuration file of the command line, or its content.
         is_shadow: whether it is the trail of a shadow runner, which is always in its state folder.
 
     Raises:
@@ -43,7 +47,7 @@ def place_of_trail(
     return _place(folder, state, configuration, is_shadow=is_shadow) / "audit"
 
 
-def place_of_state(folder: Path, state: Path | None, config: Path | None) -> Path:
+def place_of_state(folder: Path, state: Path | None, config: "Path | Configuration | None") -> Path:
     """Return the state folder of a rules folder; see `place_of_trail`."""
     from eshet_rules.modules.discovery import check_folder
 
@@ -51,8 +55,11 @@ def place_of_state(folder: Path, state: Path | None, config: Path | None) -> Pat
     return _place(folder, state, _configuration(folder, config), is_shadow=False)
 
 
-def _configuration(folder: Path, config: Path | None) -> "Configuration":
-    from eshet_rules.config import FILE_NAME, ConfigurationFile
+def _configuration(folder: Path, config: "Path | Configuration | None") -> "Configuration":
+    from eshet_rules.config import FILE_NAME, Configuration, ConfigurationFile
+
+    if isinstance(config, Configuration):
+        return config
 
     return ConfigurationFile(config or folder / FILE_NAME, must_exist=config is not None).read()
 

@@ -7,5 +7,6 @@ importer           imports versions of modules beside each other
 module_version     one imported version
 module_objects     module objects that satisfy Python's import machinery
 child_processes    makes modules available in processes that rules start
+process_end        reports code that ends the process at once
 likely_mistakes    warns about valid Python that is probably a mistake
 """
