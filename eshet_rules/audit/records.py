@@ -584,6 +584,13 @@ class ReplayFailed(_Replay, kw_only=True):
     advice: Annotated[str, Meta(description="what to do")]
 
 
+@_event("shadow.started", "shadow: nothing is sent to this server")
+class ShadowStarted(Record, kw_only=True):
+    """The rules run on a copy of the nodes of a server; their outputs do not reach it."""
+
+    address: Annotated[str, Meta(description="address of the server")]
+
+
 @_event("shadow.incomplete", "not copied into the shadow", level="warning")
 class ShadowIncomplete(Record, kw_only=True):
     """A node of the server is missing in the shadow, so rules there do not receive its inputs."""

@@ -61,7 +61,7 @@ def shadow_diff(
     """
     from datetime import UTC
 
-    from eshet_rules.audit.trail import open_file
+    from eshet_rules.audit.trail import file_to_read
     from eshet_rules.exceptions import NoTrail
     from eshet_rules.shadow.diff import compare_runners
 
@@ -70,12 +70,14 @@ def shadow_diff(
         raise click.UsageError("--from must be before --to")
     with exit_on_errors(2):
         folder = rules_folder(rules)
-        real = open_file(place_of_trail(folder, state_dir, config))
+        real = file_to_read(place_of_trail(folder, state_dir, config))
         place = place_of_trail(shadow or folder, state_dir, config, is_shadow=True)
-        shadow_file = open_file(place)
-        for file in (real, shadow_file):
-            if not file.exists():
-                raise NoTrail(file, option="--state-dir")
+        try:
+            shadow_file = file_to_read(place)
+        except NoTrail as error:
+            advice = "" if shadow else "if the shadow ran another folder, name it: --shadow FOLDER"
+            problem = f"(the trail of the shadow) {error.problem}"
+            raise NoTrail(error.file, problem, option="--state-dir", advice=advice) from None
         differences, start, lacking = compare_runners(real, shadow_file, since, until)
         for problem in lacking:
             click.echo(f"eshet-rules: {problem}", err=True)

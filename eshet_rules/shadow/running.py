@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
 from eshet.server import Server
-from eshet_rules.audit.records import NamedServerUsed, emit
+from eshet_rules.audit.records import ShadowStarted, emit
 from eshet_rules.runner.main import run
 from eshet_rules.runner.server import check_server
 from eshet_rules.shadow.mirror import Mirror
@@ -39,7 +39,7 @@ async def run_shadow(
         RulesError: see `run`.
     """
     await check_server(server)
-    emit(log, NamedServerUsed(address=server))
+    emit(log, ShadowStarted(address=server))
     async with Server() as copy, Client(server=server) as house, Client(server=copy) as shadow:
         mirror = Mirror(house, shadow, log)
         copying = asyncio.create_task(mirror.run())

@@ -26,6 +26,7 @@ SINCE_VERSION_2 = {
     "roll_backs.unreadable",
     "rule.likely_mistake",
     "shadow.incomplete",
+    "shadow.started",
     "versions.not_kept",
 }
 TIME = "2026-11-25T03:22:41.000000Z"

@@ -11,7 +11,7 @@ from eshet_rules.replay.comparison import compare
 from eshet_rules.replay.recording import Disabled, read_recording
 from eshet_rules.replay.replaying import replay
 
-from .conftest import START
+from tests.eshet_rules.replay.conftest import START
 
 HALL = """
 from eshet import yarp
