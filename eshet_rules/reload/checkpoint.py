@@ -39,6 +39,7 @@ from eshet_rules.audit.records import (
     StateNotPlainData,
     emit,
 )
+from eshet_rules.regular_files import read_regular
 from eshet_rules.reload.packing import NotPlainData, pack, pack_plain, unpack, unpack_2
 from eshet_rules.reload.snapshot import ModuleSnapshot
 
@@ -47,6 +48,9 @@ __all__ = ["Checkpoint", "decode", "encode"]
 _MAGIC: Final = b"eshet-rules checkpoint 3\n"
 _MAGIC_2: Final = b"eshet-rules checkpoint 2\n"
 """The previous format, which is still read: its tuples are packed recursively."""
+
+_MAX_BYTES: Final = 1 << 30
+"""Maximum size of a file that is read."""
 
 _NO_MODULE: Final = ""
 """The name under which the time of the write is stored."""
@@ -77,7 +81,7 @@ class Checkpoint:
             epoch: the loop's time at which the wall clock shows 0.
         """
         try:
-            data = self.path.read_bytes()
+            data, _ = read_regular(self.path, _MAX_BYTES)
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -25,11 +25,12 @@ from typing import Final
 import msgspec
 
 from eshet.private_files import make_private_folder, write_privately
+from eshet.text import encodable
 from eshet_rules.exceptions import VersionNotFound
 from eshet_rules.modules.discovery import MAX_SOURCE_BYTES, version_of
 from eshet_rules.regular_files import read_regular
 
-__all__ = ["KeptVersion", "VersionStore", "split_target"]
+__all__ = ["KeptVersion", "VersionStore", "check_moment", "split_target"]
 
 MAX_VERSIONS: Final = 20
 """Maximum number of versions of a module; those that were live longest ago are dropped."""
@@ -50,6 +51,9 @@ _LONGEST_NAME: Final = 200
 _MAX_HISTORY: Final = 1 << 20
 """Maximum size of a history, in bytes."""
 
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9000
+
 _MOST_ENTRIES: Final = 100
 """Maximum number of entries in a history: a module may change between two versions many times."""
 
@@ -66,6 +70,9 @@ class _Live(msgspec.Struct, frozen=True):
     version: str
     since: datetime
     failed: bool = False
+
+    def __post_init__(self) -> None:
+        check_moment(self.since)
 
 
 class _History(msgspec.Struct):
@@ -246,6 +253,7 @@ class VersionStore:
 
     def _place(self, module: str) -> Path:
         """Return the folder of a module."""
+        module = encodable(module)
         name = urllib.parse.quote(module, safe=" ()[]+,@")
         if name.startswith("."):
             name = f"%2E{name[1:]}"
@@ -313,6 +321,18 @@ class VersionStore:
             self._sizes.pop(source, None)
 
 
+def check_moment(moment: datetime) -> None:
+    """Check a time that was read from a file, which may be damaged.
+
+    Raises:
+        ValueError: it has no time zone, or can't be shown in each time zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a time has no time zone")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"the year {moment.year} is impossible")
+
+
 def split_target(target: str) -> tuple[str, str]:
     """Return the module and the first digits of the version of `hall@3f2a`; "" without digits."""
     module, separator, version = target.rpartition("@")
@@ -337,7 +357,7 @@ def _sources_in(place: Path) -> list[Path]:
 
 def _by_times(sources: Sequence[Path]) -> Iterator[_Live]:
     for source in sources:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, OverflowError, ValueError):
             since = datetime.fromtimestamp(source.stat().st_mtime, UTC)
             yield _Live(source.stem, since)
 

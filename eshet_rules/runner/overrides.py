@@ -9,6 +9,8 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder, write_privately
 from eshet_rules.audit.records import OverridesNotWritten, OverridesUnreadable, emit
+from eshet_rules.regular_files import read_regular
+from eshet_rules.runner.state_file import MAX_BYTES
 
 __all__ = ["RuleOverrides"]
 
@@ -48,12 +50,12 @@ class RuleOverrides:
         if self._path is None:
             return {}
         try:
-            content = json.loads(self._path.read_bytes())
+            content = json.loads(read_regular(self._path, MAX_BYTES)[0])
             if not isinstance(content, dict):
                 raise ValueError("it is not a JSON object")  # noqa: TRY004 - the file is wrong
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             emit(self._log, OverridesUnreadable(file=str(self._path), error=str(error)))
             return {}
         return {rule: on for rule, on in content.items() if isinstance(on, bool)}

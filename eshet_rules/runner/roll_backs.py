@@ -20,6 +20,7 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.modules.discovery import Source, version_of
+from eshet_rules.reload.version_store import check_moment
 from eshet_rules.runner.state_file import StateFile
 
 __all__ = ["RollBack", "RollBacks"]
@@ -43,6 +44,9 @@ class RollBack(msgspec.Struct, frozen=True):
     by: str
     why: str
     data: bytes
+
+    def __post_init__(self) -> None:
+        check_moment(self.since)
 
 
 class RollBacks:

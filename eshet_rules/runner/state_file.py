@@ -8,8 +8,12 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.private_files import make_private_folder, write_privately
 from eshet_rules.audit.records import StateFileProblem, emit
+from eshet_rules.regular_files import read_regular
 
-__all__ = ["StateFile"]
+__all__ = ["MAX_BYTES", "StateFile"]
+
+MAX_BYTES: Final = 256 << 20
+"""Maximum size of a file that is read; it may have the sources of many modules."""
 
 _T = TypeVar("_T")
 
@@ -45,7 +49,8 @@ class StateFile(Generic[_T]):
         if self._path is None:
             return None
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=self._content)
+            data, _ = read_regular(self._path, MAX_BYTES)
+            return msgspec.json.decode(data, type=self._content)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:

@@ -28,6 +28,7 @@ from eshet_rules.audit.records import (
 )
 from eshet_rules.config import AuditSettings
 from eshet_rules.exceptions import StateInUse, TrailInUse
+from eshet_rules.regular_files import read_regular
 from eshet_rules.runner.components import keep_running
 from eshet_rules.runner.lock import Lock, locked
 
@@ -37,6 +38,7 @@ _INTERVAL: Final = 0.5
 """Seconds between two checks of the locks."""
 
 _FILE: Final = "rules-folder.json"
+_MAX_BYTES: Final = 1 << 20
 _ATTRIBUTE: Final = "user.eshet-rules.id"
 
 
@@ -229,7 +231,7 @@ def _marks(base: Path) -> Iterator[_Mark]:
 
 def _mark_at(place: Path) -> _Mark | None:
     try:
-        content = json.loads((place / _FILE).read_bytes())
+        content = json.loads(read_regular(place / _FILE, _MAX_BYTES)[0])
         return _Mark(place, str(content["id"]), str(content["folder"]))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

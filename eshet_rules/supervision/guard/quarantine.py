@@ -26,10 +26,14 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.modules.discovery import Source
+from eshet_rules.regular_files import read_regular
 from eshet_rules.supervision.guard.crash import Crash, Spot, read_crash
 from eshet_rules.supervision.limits import RuleLimits
 
 __all__ = ["Blame", "Quarantine", "attribute"]
+
+_MAX_BYTES: Final = 16 << 20
+"""Maximum size of a file that is read."""
 
 _T = TypeVar("_T")
 
@@ -197,8 +201,9 @@ class Quarantine:
 
     def _read(self, name: str, kind: type[list[_T]]) -> list[_T]:
         try:
-            return msgspec.json.decode((self._folder / name).read_bytes(), type=kind)
-        except (OSError, ValueError):  # if in doubt, run the rules
+            data, _ = read_regular(self._folder / name, _MAX_BYTES)
+            return msgspec.json.decode(data, type=kind)
+        except (OSError, ValueError, RecursionError):  # if in doubt, run the rules
             return []
 
     def _write(self, name: str, content: Sequence[object]) -> None:

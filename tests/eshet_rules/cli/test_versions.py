@@ -54,6 +54,14 @@ def test_those_of_a_module_are_listed_as_json(call):
     }
 
 
+@pytest.mark.parametrize("command", ["versions", "show"])
+@pytest.mark.parametrize("name", ["ha\udcffll", "ha\udcffll@3f", "hall@\udcff"])
+def test_a_name_that_can_not_be_encoded_is_unknown(call, command, name):
+    done = call(command, name)
+    assert done.exit_code == 2
+    assert "kept" in done.stderr
+
+
 def test_a_version_that_failed_on_probation_is_marked(call, tmp_path):
     store = VersionStore(state_folder(tmp_path / "state", tmp_path / "rules") / "versions")
     store.mark_failed("hall", version_of(TWO))

@@ -1,3 +1,5 @@
+import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -92,6 +94,30 @@ def test_a_damaged_history_is_replaced_by_the_times_of_the_files(store, content)
     [three] = add(store, "hall", b"3", start=10**6)
     assert kept(store)[0] == three
     assert set(kept(store)) == {one, two, three}
+
+
+@pytest.mark.parametrize(
+    "since", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-01-01T00:00:00"]
+)
+def test_a_history_with_an_impossible_time_is_replaced_by_the_times_of_the_files(store, since):
+    one, two = add(store, "hall", b"1", b"2")
+    content = {"module": "hall", "live": [{"version": one, "since": since}]}
+    (store.folder / "hall" / "history.json").write_text(json.dumps(content))
+    assert set(kept(store)) == {one, two}
+    for each in store.versions("hall"):
+        each.since.astimezone()
+
+
+def test_a_source_with_an_impossible_time_is_left_out(store):
+    one, two = add(store, "hall", b"1", b"2")
+    (store.folder / "hall" / "history.json").unlink()
+    os.utime(store.folder / "hall" / f"{one}.txt", (1e15, 1e15))
+    assert kept(store) == [two]
+
+
+def test_a_name_that_can_not_be_encoded_has_no_versions(store):
+    with pytest.raises(VersionNotFound, match="no version of it is kept"):
+        store.find("ha\udcffll", "")
 
 
 def test_a_history_can_not_name_a_file_elsewhere(store, tmp_path):

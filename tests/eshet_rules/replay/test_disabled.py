@@ -10,7 +10,6 @@ from eshet_rules.audit.query import stamp_of
 from eshet_rules.replay.comparison import compare
 from eshet_rules.replay.recording import Disabled, read_recording
 from eshet_rules.replay.replaying import replay
-
 from tests.eshet_rules.replay.conftest import START
 
 HALL = """

@@ -69,6 +69,19 @@ def test_a_damaged_file_is_logged_and_counts_as_empty(file, log, content):
     assert log.find("roll_backs.unreadable")["file"] == str(file)
 
 
+@pytest.mark.parametrize(
+    "since",
+    ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"],
+)
+def test_an_impossible_time_is_logged_and_the_file_counts_as_empty(file, log, since):
+    RollBacks(file, log.logger).put("hall", HALL)
+    content = json.loads(file.read_bytes())
+    content["hall"]["since"] = since
+    file.write_text(json.dumps(content))
+    assert RollBacks(file, log.logger).all() == {}
+    assert "is impossible" in log.find("roll_backs.unreadable")["error"]
+
+
 def test_a_source_without_its_hash_does_not_run(file, log):
     RollBacks(file, log.logger).put("hall", HALL)
     content = json.loads(file.read_bytes())
