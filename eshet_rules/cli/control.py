@@ -101,7 +101,8 @@ def rollback(
 
     The first digits of a version suffice; `eshet-rules versions hall` lists them. Without a
     version, it is the one that was live last, apart from the running one, the one of the file, and
-    those that failed on probation. The version of the file ends a roll-back.
+    those that failed on probation. The version of the file ends a roll-back. With --write, a module
+    that is rolled back already keeps its version, which is written.
 
     Its state is handed over as when you save a file. The roll-back survives restarts of the
     runner. A helper is a module of its own, and is rolled back on its own.

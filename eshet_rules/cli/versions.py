@@ -1,7 +1,8 @@
 """`eshet-rules versions` and `show`."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from eshet_rules.reload.version_store import KeptVersion, VersionStore
 
 __all__ = ["show", "versions"]
+
+_ADVICE = "another rules folder is named with --rules, its state folder with --state-dir"
 
 _HEAD = ("MODULE", "VERSION", "SINCE", "UNTIL", "BYTES", "FAILED")
 
@@ -58,9 +61,14 @@ def versions(
     with exit_on_errors():
         store = _store(rules, state_dir, config)
         if module is not None:
-            store.find(module, "")  # raises an error if there is none
+            with _naming_folder(store):
+                store.find(module, "")  # raises an error if there is none
         names = store.modules() if module is None else [module]
         found = [each for name in names for each in store.versions(name)]
+        if not found:
+            click.echo(f"eshet-rules: no version is kept in {store.folder}; {_ADVICE}", err=True)
+            if not as_json:
+                return
         lines = [_as_json(each) for each in found] if as_json else _table(found)
         for line in lines:
             click.echo(line)
@@ -80,8 +88,24 @@ def show(version: str, rules: Path | None, state_dir: Path | None, config: Path 
 
     with exit_on_errors():
         store = _store(rules, state_dir, config)
-        source = store.read(store.find(*split_target(version)))
+        with _naming_folder(store):
+            kept = store.find(*split_target(version))
+        source = store.read(kept)
         click.echo(source, nl=False)
+
+
+@contextlib.contextmanager
+def _naming_folder(store: "VersionStore") -> Iterator[None]:
+    """Add the folder to the error for a module of which no version is kept."""
+    from eshet_rules.exceptions import VersionNotFound
+
+    try:
+        yield
+    except VersionNotFound as error:
+        if error.candidates:
+            raise
+        problem = f"{error.problem} (looked in {store.folder}; {_ADVICE})"
+        raise VersionNotFound(error.module, error.version, [], problem) from None
 
 
 def _store(rules: Path | None, state: Path | None, config: Path | None) -> "VersionStore":

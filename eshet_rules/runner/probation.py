@@ -135,8 +135,9 @@ class Probation:
     async def _take_back(self, trial: _Trial, failed: SupervisedRule) -> None:
         lived = asyncio.get_running_loop().time() - trial.began
         status = failed.status()
+        span = f"{lived:.0f} s" if lived >= 1 else "less than 1 s"
         why = (
-            f"{failed.name} has failed {lived:.0f} s after the new version became live: "
+            f"{failed.name} has failed {span} after the new version became live: "
             f"{status.last_error or status.why}"
         )
         await self._rolling_back.take_back(

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import Cause, use_cause
 from eshet.clock import wall_now
 from eshet_rules.audit.records import FileWritten, Level, ModuleRolledBack, NotTakenBack, emit
-from eshet_rules.exceptions import NotReloaded, NotRolledBack, NotWritten
+from eshet_rules.exceptions import NotReloaded, NotRolledBack, NotWritten, VersionNotFound
 from eshet_rules.modules.discovery import MAX_SOURCE_BYTES, Source, version_of
 from eshet_rules.regular_files import read_regular
 from eshet_rules.reload.reloader import Reloader
@@ -80,7 +80,8 @@ class RollingBack:
         Args:
             target: the module, with the first digits of the version, as `hall@3f2a`. Without
                 digits, it is the version that was live last, apart from the one that runs, the
-                one of the file, and those that failed on probation.
+                one of the file, and those that failed on probation; with `write`, it is the one
+                that runs if the module is rolled back already.
             write: whether to write the version to the file, which then has changed.
             by: who asks for it.
             why: the reason.
@@ -108,14 +109,23 @@ class RollingBack:
             )
         on_disk = (await self._find()).get(module)
         running = self._reloader.running(module)
-        others = {*running, *([] if on_disk is None else [on_disk.version])}
-        version, data = await self._threads.run(_chosen, self._store, module, prefix, others)
+        before = self._roll_backs.get(module)
+        if write and before is not None and not prefix:
+            version, data = before.version, before.data
+        else:
+            others = {*running, *([] if on_disk is None else [on_disk.version])}
+            try:
+                choosing = self._threads.run(_chosen, self._store, module, prefix, others)
+                version, data = await choosing
+            except VersionNotFound as error:
+                if before is None or prefix:
+                    raise
+                raise _already_rolled_back(error, before) from None
         if on_disk is None or on_disk.problem:
             problem = "has no file" if on_disk is None else f"its file {on_disk.problem}"
             raise NotRolledBack(
                 module, f"{problem}; `eshet-rules show {module}@{version}` prints the version"
             )
-        before = self._roll_backs.get(module)
         is_of_file = version == on_disk.version
         roll_back = RollBack(on_disk.version, version, wall_now(UTC), by, why, data)
         self._roll_backs.put(module, None if is_of_file else roll_back)
@@ -123,7 +133,8 @@ class RollingBack:
             self._roll_backs.put(module, before)
             await self._reloader.update(self._admit(await self._find()))
             raise NotReloaded(problems)
-        self._log_roll_back(module, version, running, by, why)
+        if running != {version}:
+            self._log_roll_back(module, version, running, by, why)
         if write and not is_of_file:
             await self._threads.run(_write, on_disk, data)
             self._on_written(dataclasses.replace(on_disk, version=version, data=data))
@@ -242,6 +253,17 @@ def _chosen(store: VersionStore, module: str, prefix: str, others: set[str]) -> 
     """Return the version to run, and its source."""
     kept = store.find(module, prefix) if prefix else store.find_earlier(module, others)
     return kept.version, store.read(kept)
+
+
+def _already_rolled_back(error: VersionNotFound, present: RollBack) -> VersionNotFound:
+    """Return the error for a module that is rolled back, and has no further version."""
+    return VersionNotFound(
+        error.module,
+        "",
+        error.candidates,
+        f"there is no earlier version; it is rolled back to {present.version} already, and "
+        f"`eshet-rules rollback {error.module}@{present.version} --write` writes that to the file",
+    )
 
 
 def _write(source: Source, data: bytes) -> None:

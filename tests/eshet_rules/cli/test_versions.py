@@ -41,6 +41,22 @@ def test_the_versions_of_all_modules_are_listed(call):
     ]
 
 
+def test_a_folder_of_which_nothing_is_kept_is_named(tmp_path):
+    rules, state = tmp_path / "rules", tmp_path / "state"
+    rules.mkdir()
+    where = ["--rules", str(rules), "--state-dir", str(state)]
+    folder = state_folder(state, rules) / "versions"
+    done = CliRunner().invoke(main, ["versions", *where])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert (
+        f"no version is kept in {folder}; another rules folder is named with --rules" in done.stderr
+    )
+    for command in ("versions", "show"):
+        done = CliRunner().invoke(main, [command, "hall", *where])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"looked in {folder}" in done.stderr
+
+
 def test_those_of_a_module_are_listed_as_json(call):
     newest, oldest = map(json.loads, call("versions", "hall", "--json").output.splitlines())
     assert newest["until"] is None

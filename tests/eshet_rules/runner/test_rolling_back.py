@@ -239,6 +239,33 @@ async def test_the_version_is_written_to_the_file_with_its_permissions(
     assert house.log.events() == []
 
 
+async def test_the_version_that_runs_after_a_roll_back_is_written_to_the_file(
+    house, save, rolling_back, roll_backs
+):
+    for number in (1, 2, 3):
+        await save("hall.py", level(number))
+    await rolling_back.roll_back("hall")
+    house.log.clear()
+    done = await rolling_back.roll_back("hall", write=True)
+    assert (done["written"], done["replaced"]) == (True, None)
+    assert (house.folder.path / "hall.py").read_text() == dedent(level(2))
+    assert await house.get("/hall/level") == 2
+    assert roll_backs.all() == {}
+    assert house.log.events() == ["module.file_written"]
+
+
+async def test_a_module_that_is_rolled_back_to_its_first_version_can_be_written(
+    house, save, rolling_back
+):
+    one, two = await save("hall.py", level(1)), await save("hall.py", level(2))
+    await rolling_back.roll_back("hall")
+    with pytest.raises(VersionNotFound) as caught:
+        await rolling_back.roll_back("hall")
+    assert f"`eshet-rules rollback hall@{one} --write` writes that to the file" in str(caught.value)
+    assert {one, two} == set(caught.value.candidates)
+    assert (await rolling_back.roll_back(f"hall@{one}", write=True))["written"]
+
+
 async def test_a_file_that_can_not_be_written_leaves_the_module_rolled_back(
     house, save, rolling_back, roll_backs, monkeypatch
 ):
