@@ -55,7 +55,7 @@ def shadow_diff(
     """Compare the outputs of a shadow runner with those of the real one.
 
     The real runner runs the rules in the folder RULES, the other one was started with
-    `eshet-rules run --shadow`. The time in which both ran is compared.
+    `eshet-rules run --shadow`. Each time in which both ran is compared.
 
     The exit code is 1 if there is a difference, and 2 if nothing could be compared.
     """

@@ -187,6 +187,15 @@ class TestBroken:
         assert "is left out: bath" in done.stderr
         assert times_of_light(done) == ["03"]
 
+    def test_a_rule_that_never_rests_ends_the_replay(self, replay, folder, monkeypatch):
+        monkeypatch.setattr("eshet_rules.testing.house._LONGEST_STEP", 0.3)
+        rule = "import asyncio\nfrom eshet_rules import rule\n@rule\nasync def spin():\n"
+        (folder / "bath.py").write_text(f"{rule}    while True:\n        await asyncio.sleep(0)\n")
+        done = replay()
+        assert done.exit_code == 2
+        assert "Traceback" not in done.stderr
+        assert done.stderr.startswith("eshet-rules: ")
+
 
 class TestTrail:
     """Places without a trail."""
