@@ -62,10 +62,8 @@ def stats(
     """
     from datetime import UTC
 
-    from eshet_rules.audit.archive import closed_files
     from eshet_rules.audit.query import Filter, Reader, stamp_of
-    from eshet_rules.audit.trail import open_file
-    from eshet_rules.exceptions import NoTrail
+    from eshet_rules.audit.trail import file_to_read
     from eshet_rules.stats.counting import count_records
     from eshet_rules.stats.spans import spans
     from eshet_rules.stats.text import json_lines, prometheus_lines, table_lines
@@ -74,9 +72,7 @@ def stats(
     if since >= until:
         raise click.UsageError("--from must be before --to")
     with exit_on_errors():
-        file = open_file(audit or place_of_trail(rules_folder(rules), state_dir, config))
-        if not file.exists() and not closed_files(file):
-            raise NoTrail(file)
+        file = file_to_read(audit or place_of_trail(rules_folder(rules), state_dir, config))
         wanted = Filter(since=stamp_of(since), until=stamp_of(until))
         records = Reader(file, wanted).records()
         if form == "spans":
