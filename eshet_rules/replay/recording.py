@@ -33,6 +33,9 @@ _OUTPUTS: Final = {
     "output.emitted": "emit",
     "output.published": "state",
 }
+_LONG_SET_UP: Final = 10.0
+"""Seconds after which outputs of the function of a rule are those of a loop in it."""
+
 _WARM_UP: Final = timedelta(days=1)
 """For this time before, rules run to get into their state."""
 
@@ -307,6 +310,7 @@ class _Reading:
         self._recording = recording
         self._records = records
         self._origin = recording.start.timestamp()
+        self._loops: set[str] = set()  # rules whose functions do not return
 
     def read(self) -> None:
         """Fill the recording."""
@@ -322,6 +326,7 @@ class _Reading:
         recording = self._recording
         by_cause: dict[str, list[tuple[float, str, str, int]]] = defaultdict(list)
         found: list[tuple[float, Output, dict[str, Any]]] = []
+        begun: dict[str, float] = {}  # the first output of each set-up, by its cause
         for record in self._records:
             kind = _OUTPUTS.get(record["event"])
             if kind is None or record["outcome"] == "skipped":
@@ -336,6 +341,8 @@ class _Reading:
                 record.get("error") or "",
                 is_in_set_up(record),
             )
+            if output.in_set_up and at - begun.setdefault(record.get("cause") or "", at) > _LONG_SET_UP:
+                self._loops.add(output.rule)
             found.append((at, output, record))
         found.sort(key=lambda each: each[0])
         for at, output, record in found:
@@ -411,6 +418,11 @@ class _Reading:
             | {each.path for each in recording.outputs if each.value == REDACTED}
         )
         recording.lacking += [f"the values of {path} are redacted" for path in redacted]
+        if self._loops:
+            recording.lacking.append(
+                f"what the functions of {', '.join(sorted(self._loops))} do in their loops is not "
+                "compared, as its times depend on the moment of the start"
+            )
 
 
 def _local(moment: datetime) -> str:

@@ -268,3 +268,24 @@ def test_a_module_that_can_not_be_set_up_is_named(recorder, evening_recording):
     assert replay(recorder.folder, evening_recording).broken == ["heating"]
     recorder.write("heating", HEATING.replace("now.hour", "now.our"))
     assert replay(recorder.folder, evening_recording).broken == ["heating"]
+
+
+def test_a_loop_in_a_rule_is_named(recorder):
+    recorder.write(
+        "clock",
+        "import asyncio\n"
+        "from eshet_rules import rule\n\n"
+        "@rule\n"
+        "async def ticks(client):\n"
+        "    tick = await client.event_register('/tick')\n"
+        "    while True:\n"
+        "        await asyncio.sleep(5)\n"
+        "        await tick(1)\n",
+    )
+
+    async def day(house):
+        await house.load("clock.py")
+        await house.advance(60)
+
+    [lacking] = recorder.live(day).lacking
+    assert lacking.startswith("what the functions of clock.ticks do in their loops is not compared")
