@@ -4,13 +4,12 @@ import contextlib
 import json
 import shlex
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from eshet.clock import wall_now
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet_rules.cli.completion import VersionName
@@ -22,7 +21,7 @@ from eshet_rules.cli.options import (
     rules_folder,
     state_dir_option,
 )
-from eshet_rules.cli.time_option import MOMENT
+from eshet_rules.cli.time_option import checked_range, range_options
 from eshet_rules.cli.trail_option import audit_option, place_of_state, place_of_trail
 
 __all__ = ["print_differences", "replay"]
@@ -37,18 +36,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("rules", type=PathType(), required=False)
-@click.option(
-    "--from",
-    "since",
-    metavar="TIME",
-    type=MOMENT,
-    default="24h",
-    show_default=True,
-    help="The beginning of the inputs.",
-)
-@click.option(
-    "--to", "until", metavar="TIME", type=MOMENT, help="The end of the inputs.  [default: now]"
-)
+@range_options("24h", "The beginning of the inputs.", "The end of the inputs.")
 @click.option(
     "--rules",
     "other",
@@ -106,9 +94,7 @@ def replay(
     from eshet_rules.replay.replaying import replay as run
     from eshet_rules.replay.revisions import rules_at
 
-    until = until or wall_now(UTC)
-    if since >= until:
-        raise click.UsageError("--from must be before --to")
+    since, end = checked_range(since, until)
     if other == "":
         raise click.UsageError("--rules needs a folder or a revision, such as HEAD~1, not ''")
     if other and versus:
@@ -121,7 +107,7 @@ def replay(
         earlier = _with_earlier(folder, versus, state_dir, configuration) if versus else None
         place = audit or place_of_trail(folder, state_dir, configuration)
         try:
-            recording = recording_of(place, since, until)
+            recording = recording_of(place, since, end)
         except NoTrail as error:
             raise error if audit else _other_trail(error, folder) from None
         ours = theirs = Rules(folder, configuration=configuration)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from eshet.clock import wall_now
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -16,7 +15,7 @@ from eshet_rules.cli.options import (
     state_dir_option,
 )
 from eshet_rules.cli.replay import print_differences
-from eshet_rules.cli.time_option import MOMENT
+from eshet_rules.cli.time_option import checked_range, range_options
 from eshet_rules.cli.trail_option import place_of_trail
 
 __all__ = ["shadow_diff"]
@@ -30,16 +29,7 @@ __all__ = ["shadow_diff"]
     metavar="FOLDER",
     help="The rules of the shadow runner.  [default: RULES]",
 )
-@click.option(
-    "--from",
-    "since",
-    metavar="TIME",
-    type=MOMENT,
-    default="24h",
-    show_default=True,
-    help="The beginning of the time to compare.",
-)
-@click.option("--to", "until", metavar="TIME", type=MOMENT, help="Its end.  [default: now]")
+@range_options("24h", "The beginning of the time to compare.", "Its end.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 @state_dir_option("State folder of both runners.  [default: as for run]")
 @config_option
@@ -59,15 +49,11 @@ def shadow_diff(
 
     The exit code is 1 if there is a difference, and 2 if nothing could be compared.
     """
-    from datetime import UTC
-
     from eshet_rules.audit.trail import file_to_read
     from eshet_rules.exceptions import NoTrail
     from eshet_rules.shadow.diff import compare_runners
 
-    until = until or wall_now(UTC)
-    if since >= until:
-        raise click.UsageError("--from must be before --to")
+    since, end = checked_range(since, until)
     with exit_on_errors(2):
         folder = rules_folder(rules)
         real = file_to_read(place_of_trail(folder, state_dir, config))
@@ -78,7 +64,7 @@ def shadow_diff(
             advice = "" if shadow else "if the shadow ran another folder, name it: --shadow FOLDER"
             problem = f"(the trail of the shadow) {error.problem}"
             raise NoTrail(error.file, problem, option="--state-dir", advice=advice) from None
-        differences, start, lacking = compare_runners(real, shadow_file, since, until)
+        differences, start, lacking = compare_runners(real, shadow_file, since, end)
         for problem in lacking:
             click.echo(f"eshet-rules: {problem}", err=True)
         print_differences(differences, start.astimezone(), as_json)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from eshet.clock import wall_now
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -14,7 +13,7 @@ from eshet_rules.cli.options import (
     rules_folder,
     state_dir_option,
 )
-from eshet_rules.cli.time_option import MOMENT
+from eshet_rules.cli.time_option import checked_range, range_options
 from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
 __all__ = ["stats"]
@@ -22,16 +21,7 @@ __all__ = ["stats"]
 
 @click.command(cls=Command)
 @click.argument("rules", type=PathType(), required=False)
-@click.option(
-    "--from",
-    "since",
-    metavar="TIME",
-    type=MOMENT,
-    default="7d",
-    show_default=True,
-    help="The beginning of the time that is counted.",
-)
-@click.option("--to", "until", metavar="TIME", type=MOMENT, help="Its end.  [default: now]")
+@range_options("7d", "The beginning of the time that is counted.", "Its end.")
 @click.option(
     "--format",
     "form",
@@ -60,25 +50,21 @@ def stats(
 
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
     """
-    from datetime import UTC
-
     from eshet_rules.audit.query import Filter, Reader, stamp_of
     from eshet_rules.audit.trail import file_to_read
     from eshet_rules.stats.counting import count_records
     from eshet_rules.stats.spans import spans
     from eshet_rules.stats.text import json_lines, prometheus_lines, table_lines
 
-    until = until or wall_now(UTC)
-    if since >= until:
-        raise click.UsageError("--from must be before --to")
+    since, end = checked_range(since, until)
     with exit_on_errors():
         file = file_to_read(audit or place_of_trail(rules_folder(rules), state_dir, config))
-        wanted = Filter(since=stamp_of(since), until=stamp_of(until))
+        wanted = Filter(since=stamp_of(since), until=stamp_of(end))
         records = Reader(file, wanted).records()
         if form == "spans":
             lines = spans(records)
         else:
             write = {"table": table_lines, "json": json_lines, "prometheus": prometheus_lines}[form]
-            lines = write(count_records(records, since, until))
+            lines = write(count_records(records, since, end))
         for line in lines:
             click.echo(line)

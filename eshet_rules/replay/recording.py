@@ -341,7 +341,10 @@ class _Reading:
                 record.get("error") or "",
                 is_in_set_up(record),
             )
-            if output.in_set_up and at - begun.setdefault(record.get("cause") or "", at) > _LONG_SET_UP:
+            if (
+                output.in_set_up
+                and at - begun.setdefault(record.get("cause") or "", at) > _LONG_SET_UP
+            ):
                 self._loops.add(output.rule)
             found.append((at, output, record))
         found.sort(key=lambda each: each[0])
