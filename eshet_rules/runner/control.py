@@ -26,10 +26,10 @@ from eshet_rules.exceptions import AllDisabled, NotReloaded, NotRolledBack, Unkn
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.committed import WaitingChange
-from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.runner.rolling_back import RollingBack
 from eshet_rules.runner.saves import Saves
+from eshet_rules.runner.switches import RuleSwitches
 from eshet_rules.supervision.guard.guard import Guard
 
 __all__ = ["Control"]
@@ -62,7 +62,7 @@ class Control:
     Args:
         reloader: applies the settings and executes the commands.
         configuration: the configuration at the start.
-        overrides: rules that were enabled or disabled by command.
+        switches: rules that were enabled or disabled by command.
         log: receives a message for each command.
         scan: returns the present content of the rules folder.
         only: a glob of the rules or modules to run; all others are disabled.
@@ -75,7 +75,7 @@ class Control:
         self,
         reloader: Reloader,
         configuration: Configuration,
-        overrides: RuleOverrides,
+        switches: RuleSwitches,
         log: FilteringBoundLogger,
         *,
         scan: Callable[[], Awaitable[Mapping[str, Source]]],
@@ -86,7 +86,7 @@ class Control:
     ) -> None:
         self._reloader = reloader
         self._configuration = configuration
-        self._overrides = overrides
+        self._switches = switches
         self._log = log
         self._scan = scan
         self._only = only
@@ -230,8 +230,8 @@ class Control:
         configured = {
             rule for rule in rules if (self._configuration.for_rule(rule).disabled is None) == on
         }
-        self._overrides.switch(configured, on=None)
-        self._overrides.switch(set(rules) - configured, on=on)
+        self._switches.switch(configured, on=None)
+        self._switches.switch(set(rules) - configured, on=on)
         self._reloader.configure(self._settings())
         await self._reloader.follow()
         return rules
@@ -239,7 +239,7 @@ class Control:
     def _settings(self) -> Callable[[str], RuleSettings]:
         """Return a function that returns the present settings of a rule."""
         configuration = self._configuration
-        switched = self._overrides.all()
+        switched = self._switches.all()
         guard = self._guard
 
         def of(rule: str) -> RuleSettings:

@@ -38,7 +38,6 @@ from eshet_rules.runner.committed import committed_sources
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.explaining import Explaining
-from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.path_warnings import PathWarnings
 from eshet_rules.runner.probation import Probation
 from eshet_rules.runner.publisher import Publisher, runner_name
@@ -48,6 +47,7 @@ from eshet_rules.runner.rolling_back import RollingBack
 from eshet_rules.runner.saves import Saves
 from eshet_rules.runner.signals import on_signal
 from eshet_rules.runner.state_folder import trail_place
+from eshet_rules.runner.switches import RuleSwitches
 from eshet_rules.runner.systemd import Notifier
 from eshet_rules.runner.terminal import Terminal
 from eshet_rules.runner.version_writer import VersionWriter
@@ -116,7 +116,7 @@ class Runner:
             None if self._store is None else VersionWriter(self._store, log, self._threads)
         )
         self._reloader.on_take_over = self._on_take_over
-        self._overrides = RuleOverrides(None if place is None else place / "switches.json", log)
+        self._switches = RuleSwitches(None if place is None else place / "switches.json", log)
         self._roll_backs = RollBacks(None if place is None else place / "roll-backs.json", log)
         trail = trail_place(configuration.audit, place)
         self._saves = Saves(
@@ -143,7 +143,7 @@ class Runner:
         self._control = Control(
             self._reloader,
             configuration,
-            self._overrides,
+            self._switches,
             log,
             scan=self._scan,
             only=only,
@@ -193,7 +193,7 @@ class Runner:
 
     def write_again(self) -> None:
         """Write the files of the state folder again after it was deleted."""
-        self._overrides.write_again()
+        self._switches.write_again()
         self._roll_backs.write_again()
         self._saves.write_again()
         if self._version_writer is not None:

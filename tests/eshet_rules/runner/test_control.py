@@ -6,7 +6,7 @@ from eshet import Unknown
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.exceptions import AllDisabled, NotReloaded, UnknownName
 from eshet_rules.runner.control import Control
-from eshet_rules.runner.overrides import RuleOverrides
+from eshet_rules.runner.switches import RuleSwitches
 
 TWO = """
     from eshet import yarp
@@ -50,7 +50,7 @@ def make(house, tmp_path):
         return Control(
             house.reloader,
             configuration or Configuration(),
-            RuleOverrides(tmp_path / "switches.json", house.log.logger),
+            RuleSwitches(tmp_path / "switches.json", house.log.logger),
             house.log.logger,
             scan=house.folder.look,
             **options,

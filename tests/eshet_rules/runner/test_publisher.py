@@ -8,8 +8,8 @@ from eshet.exceptions import Disconnected
 from eshet_rules.audit.redaction import REDACTED, Redaction
 from eshet_rules.config import Configuration
 from eshet_rules.runner.control import Control
-from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.publisher import Publisher, runner_name
+from eshet_rules.runner.switches import RuleSwitches
 from tests.support.cable import Cable
 
 RULE = """
@@ -49,7 +49,7 @@ async def publish(house, log, cables, controls):
             Control(
                 house.reloader,
                 Configuration(),
-                RuleOverrides(None, log.logger),
+                RuleSwitches(None, log.logger),
                 log.logger,
                 scan=house.folder.look,
             )

@@ -10,10 +10,10 @@ from eshet_rules.exceptions import NotReloaded, NotRolledBack, NotWritten, Versi
 from eshet_rules.modules.discovery import version_of
 from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.control import Control
-from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.publisher import Publisher
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack
+from eshet_rules.runner.switches import RuleSwitches
 from eshet_rules.runner.version_writer import VersionWriter
 from eshet_rules.threads import RunnerThreads
 from tests.support.house import LEVEL
@@ -286,7 +286,7 @@ async def test_a_file_that_can_not_be_written_leaves_the_module_rolled_back(
 
 async def test_a_runner_publishes_which_modules_are_rolled_back(house, save, rolling_back):
     log = house.log.logger
-    overrides = RuleOverrides(None, log)
+    overrides = RuleSwitches(None, log)
     control = Control(
         house.reloader,
         Configuration(),

@@ -10,11 +10,11 @@ from eshet_rules.modules.discovery import version_of
 from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.committed import Committed
 from eshet_rules.runner.control import Control
-from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.publisher import Publisher
 from eshet_rules.runner.roll_backs import RollBacks
 from eshet_rules.runner.rolling_back import RollingBack
 from eshet_rules.runner.saves import Saves
+from eshet_rules.runner.switches import RuleSwitches
 from eshet_rules.runner.version_writer import VersionWriter
 from eshet_rules.threads import RunnerThreads
 from tests.support.house import LEVEL
@@ -350,7 +350,7 @@ async def test_a_roll_back_that_is_written_is_committed(house, save, saves, roll
 
 async def test_a_runner_publishes_which_changes_wait_and_commits_them(house, save, saves):
     log = house.log.logger
-    overrides = RuleOverrides(None, log)
+    overrides = RuleSwitches(None, log)
     control = Control(house.reloader, Configuration(), overrides, log, scan=saves.find, saves=saves)
     await save(hall=level(1))
     await save(hall=level(2), new=level(1, "new"))

@@ -12,10 +12,10 @@ from eshet_rules.audit.records import OverridesNotWritten, OverridesUnreadable, 
 from eshet_rules.regular_files import read_regular
 from eshet_rules.runner.state_file import MAX_BYTES
 
-__all__ = ["RuleOverrides"]
+__all__ = ["RuleSwitches"]
 
 
-class RuleOverrides:
+class RuleSwitches:
     """Rules that were enabled or disabled by command, which takes precedence over configuration.
 
     Args:
@@ -29,11 +29,16 @@ class RuleOverrides:
         self._on = self._read()
 
     def all(self) -> dict[str, bool]:
-        """Return all overrides: for each rule, whether it was enabled or disabled."""
+        """Return for each such rule whether it was enabled or disabled."""
         return dict(self._on)
 
     def switch(self, rules: Iterable[str], on: bool | None) -> None:
-        """Enable or disable rules, or drop their overrides if `on` is None, and write the file."""
+        """Enable or disable rules, and write the file.
+
+        Args:
+            rules: the full names of the rules.
+            on: whether to enable them; None to let the configuration decide again.
+        """
         for rule in rules:
             if on is None:
                 self._on.pop(rule, None)
