@@ -88,7 +88,7 @@ class Meta:
             raise TookLong
 
     def _on_change(self, node: TreeNode, change: str) -> None:
-        """Emit `/meta/changed`, since a node was added or removed."""
+        """Emit `/meta/changed`, since a node was added or removed, or has got an owner."""
         if self._changed.listeners:
             payload = codec.pack([change, node.path.decode(), str(node.kind)])
             self._router.notify(self._changed, EventNotify.code, b"/meta/changed\0" + payload)

@@ -82,7 +82,8 @@ class Tree:
     def __init__(self, max_length: int = MAX_LENGTH, max_depth: int = MAX_DEPTH) -> None:
         self.root: Final[Directory] = Directory()
         self.on_change: Callable[[TreeNode, str], None] | None = None
-        """Called with a node that was `added` or `removed`, if it is set."""
+        """Called with a node that was `added` or `removed`, or that was there without an owner and
+        is `owned` now; if it is set."""
         self.size: int = 0
         """The number of nodes."""
         self.ordered: Final = PathIndex(self.paths)
@@ -126,11 +127,14 @@ class Tree:
             TreeError: the errors of `find`, and `path_already_exists` if it has an owner or another
                 kind.
         """
+        is_known = path in self._index
         node = self._ensure(path, kind, now)
         if node.owner is not None:
             raise TreeError("path_already_exists")
         node.owner = owner
         self._owned[owner][node] = None
+        if is_known and self.on_change is not None:
+            self.on_change(node, "owned")
         return node
 
     def listen(self, path: bytes, kind: NodeKind, listener: Peer, now: float) -> TreeNode:

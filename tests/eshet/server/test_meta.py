@@ -205,6 +205,17 @@ async def test_changed_tells_when_nodes_come_and_go(
     ]
 
 
+async def test_changed_tells_when_an_observed_node_gets_an_owner(
+    client: Client, other: Client, advance: Advance
+) -> None:
+    changes: list[Any] = []
+    await other.event_listen_cb("/meta/changed", changes.append)
+    await other.state_observe("/a/s", print)
+    await client.state_register("/a/s")
+    await advance(0)
+    assert changes == [["added", "/a/s", "state"], ["owned", "/a/s", "state"]]
+
+
 async def test_unregister_takes_an_owned_state_back(
     client: Client, other: Client, advance: Advance
 ) -> None:
