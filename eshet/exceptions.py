@@ -5,6 +5,7 @@
     ├── ErrorValue           the server, or a node's owner, answered with an error
     │   └── PathTaken            another client provides the path that you register
     ├── NotAccepted          (also ValueError) an owner does not accept a value
+    ├── NotShown             a state does not show the value to which it was set
     ├── InvalidPath          (also ValueError) the path is not valid
     ├── UnsupportedValue     (also ValueError) the protocol can't carry the value
     ├── MessageTooLong       (also ValueError) the message does not fit into a frame
@@ -42,6 +43,7 @@ __all__ = [
     "ListenError",
     "MessageTooLong",
     "NotAccepted",
+    "NotShown",
     "PathTaken",
     "ProtocolError",
     "ReactiveError",
@@ -119,6 +121,27 @@ class NotAccepted(EshetError, ValueError):
         self.value: Any = value
         self.wanted = wanted
         super().__init__(f"write {wanted}, not {safe_repr(value, 100)}")
+
+
+class NotShown(EshetError):
+    """A state does not show the value to which it was set.
+
+    Args:
+        path: of the state.
+        value: the value to which it was set.
+        shown: what it shows.
+        seconds: how long it was waited for.
+    """
+
+    def __init__(self, path: str, value: object, shown: object, seconds: float) -> None:
+        self.path = path
+        self.value = value
+        self.shown = shown
+        self.seconds = seconds
+        super().__init__(
+            f"{path} was set to {safe_repr(value, 100)}, and shows {safe_repr(shown, 100)} "
+            f"{seconds:g} s later (verify)"
+        )
 
 
 class InvalidPath(EshetError, ValueError):

@@ -17,6 +17,7 @@
     │   └── StateInUse       another runner uses it
     ├── InsecurePath         other users can change the rules, their configuration or their state
     ├── UnknownName          no rule and no module has this name
+    ├── NotDriven            no rule drives this path
     ├── NotReloaded          the present versions of modules can't be used
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
@@ -55,6 +56,7 @@ __all__ = [
     "NoRunner",
     "NoTrail",
     "NotAnEshetServer",
+    "NotDriven",
     "NotReloaded",
     "NotRolledBack",
     "NotWritten",
@@ -337,6 +339,23 @@ class UnknownName(RulesError):
         self.near: tuple[str, ...] = tuple(near)
         advice = f"did you mean {' or '.join(near)}?" if near else "see `eshet-rules list`"
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
+
+
+class NotDriven(RulesError):
+    """No rule drives this path with `yarp.drive`.
+
+    Args:
+        path: the given path.
+        near: driven paths that are similar.
+    """
+
+    exit_code = 2
+
+    def __init__(self, path: str, near: Sequence[str] = ()) -> None:
+        self.path = path
+        self.near: tuple[str, ...] = tuple(near)
+        advice = f"did you mean {' or '.join(near)}?" if near else "only such a path is released"
+        super().__init__(f"no rule drives {path} with yarp.drive; {advice}")
 
 
 class NotReloaded(RulesError):

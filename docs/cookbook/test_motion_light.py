@@ -33,3 +33,15 @@ async def test_the_switch_decides_for_an_hour(house):
     await house.advance(minutes=60)
     await house.emit("/hall/motion")
     assert lamp.value == 10  # it is night, and nothing says how bright it is
+
+
+async def test_who_sets_the_lamp_decides_for_an_hour(house):
+    lamp = house.device("/hall/light", 0)
+    await house.load("motion_light.py")
+    await house.emit("/hall/motion")
+    await house.set("/hall/light", 40)
+    await house.advance(minutes=59)
+    await house.emit("/hall/motion")
+    assert lamp.value == 40
+    await house.advance(minutes=1)
+    assert lamp.value == 10

@@ -169,6 +169,11 @@ class Client:
         return self._manager.closed
 
     @property
+    def server(self) -> object:
+        """The server: its `eshet.address.Address`, or the object passed to the constructor."""
+        return self._manager.server
+
+    @property
     def client_id(self) -> Any:
         """The id of this client on the server; None until the server has allocated one."""
         packed = self._manager.client_id

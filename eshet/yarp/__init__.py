@@ -2,6 +2,7 @@
 
     sources             values and events that follow a path
     sinks               outputs to a path when values change or events emit
+    driving             what should be so at a path, where several rules and a person decide
     accepted            which values a settable state accepts
     outputs             the outputs of sinks, held back while a version is being prepared (those of
                         direct calls are in `eshet.client.view`)
@@ -40,6 +41,7 @@ from eshet.yarp.default_client import (
     set_default_eshet_client,
     using_client,
 )
+from eshet.yarp.driving.sink import drive
 from eshet.yarp.sinks import (
     action_call,
     event_register,
@@ -57,6 +59,7 @@ __all__ = [
     "action_call",
     "compat",
     "debug",
+    "drive",
     "event_listen",
     "event_register",
     "file_backed_value",

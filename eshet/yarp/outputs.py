@@ -98,6 +98,9 @@ class HeldOutput:
         """Verify that a value is still in effect that was sent before the runner was down."""
         self.skip(value, "unchanged")
 
+    def note_owner(self) -> None:
+        """Note that the owner of the path has registered it again, and may have lost the value."""
+
     def __call__(self, value: object) -> None:
         """Send a value, or hold it back."""
         known = [] if is_unknown(value) else [value]
@@ -109,8 +112,12 @@ class HeldOutput:
         else:
             self.skip(value, "unknown")
 
-    def snapshot(self) -> object:
-        """Return the state for the next version of this sink, as plain data."""
+    def snapshot(self, epoch: float = 0.0) -> object:
+        """Return the state for the next version of this sink, as plain data.
+
+        Args:
+            epoch: the loop's time that counts as 0 in it.
+        """
         unfinished = [[value, cause and cause.snapshot()] for value, cause in self.unfinished()]
         has_arrived = bool(unfinished) or not self.has_failed
         return {
@@ -120,13 +127,14 @@ class HeldOutput:
             "unfinished": unfinished,
         }
 
-    def release(self, state: Any = None, *, was_down: bool = False) -> None:
+    def release(self, state: Any = None, *, was_down: bool = False, epoch: float = 0.0) -> None:
         """Stop holding values back.
 
         Args:
             state: the state of the old version's sink, if that had this sink. Then emissions that
                 were held back are dropped: the old version has sent them.
             was_down: whether the runner was down since, so that the device may have changed.
+            epoch: the loop's time that counts as 0 in the state.
         """
         held, self.held = self.held or [], None
         if state is None:
@@ -167,14 +175,19 @@ class Outputs:
             scope.own(lambda: self._outputs.pop(output, None))
         return output
 
-    def snapshot(self, rules: Mapping[Scope, str]) -> list[Snapshot]:
+    def snapshot(self, rules: Mapping[Scope, str], epoch: float = 0.0) -> list[Snapshot]:
         """Return the state of each sink; see `HeldOutput.snapshot`.
 
         Args:
             rules: the names of rules, by their scopes.
+            epoch: the loop's time that counts as 0 in the states.
         """
         described = zip(self._describe(rules), self._outputs, strict=True)
-        return [Snapshot(description, _snapshot_of(output)) for description, output in described]
+        return [Snapshot(about, _snapshot_of(output, epoch)) for about, output in described]
+
+    def all(self) -> list[HeldOutput]:
+        """Return all sinks."""
+        return list(self._outputs)
 
     def by_rule(self, rules: Mapping[Scope, str]) -> dict[str, list[HeldOutput]]:
         """Return the sinks of each rule, even if nothing was sent yet."""
@@ -189,6 +202,7 @@ class Outputs:
         snapshots: Sequence[Snapshot] = (),
         *,
         was_down: bool = False,
+        epoch: float = 0.0,
     ) -> list[Snapshot]:
         """Let all sinks continue from those of the old version, or start.
 
@@ -199,6 +213,7 @@ class Outputs:
             rules: the names of rules, by their scopes.
             snapshots: the state of the old version's sinks.
             was_down: see `HeldOutput.release`.
+            epoch: the loop's time that counts as 0 in the snapshots.
 
         Returns:
             The snapshots from which no sink continues.
@@ -216,7 +231,7 @@ class Outputs:
             if state is None and output.follows:
                 state = last_of_path.get(output.label)
             try:
-                output.release(state, was_down=was_down)
+                output.release(state, was_down=was_down, epoch=epoch)
             except BaseException as error:  # raised by a strategy; the others are still released
                 if not is_contained(error, scope):
                     raise
@@ -248,9 +263,9 @@ class Outputs:
         ]
 
 
-def _snapshot_of(output: HeldOutput) -> object:
+def _snapshot_of(output: HeldOutput, epoch: float) -> object:
     try:
-        return output.snapshot()
+        return output.snapshot(epoch)
     except BaseException as error:  # raised by a user's strategy
         return Lost(f"its last outputs can't be read: {safe_repr(error)}")
 

@@ -299,23 +299,33 @@ class _Sink(HeldOutput):
     def check(self, value: object) -> None:
         """Set the value again if its path has another; see `HeldOutput`."""
         if isinstance(self._send_value, Resending):
-            context = self._made_in.copy()
-            context.run(current.set, current.get())
-            _ = start_task(functools.partial(self._check, value), self._send_value, context)
+            self._start_check(value, notes_skip=True)
         else:
             super().check(value)
 
-    async def _check(self, value: object) -> None:
+    def note_owner(self) -> None:
+        """Set the last value again if the path has another; see `HeldOutput`."""
+        is_setting = isinstance(self._send_value, Resending) and self.held is None
+        if is_setting and self.last and not self.unfinished():  # else it is tried again anyway
+            self._start_check(self.last[0], notes_skip=False)
+
+    def _start_check(self, value: object, *, notes_skip: bool) -> None:
+        context = self._made_in.copy()
+        context.run(current.set, current.get())
+        checking_value = functools.partial(self._check, value, notes_skip=notes_skip)
+        _ = start_task(checking_value, self._send_value, context)
+
+    async def _check(self, value: object, *, notes_skip: bool) -> None:
         try:
             shown = await self._client.get(self.path)
         except EshetError:
             shown = NoValue
         if not is_same(self.last, [value]):
             return  # another value has been set meanwhile
-        if is_same(shown, value):
-            self.skip(value, "unchanged")
-        else:
+        if not is_same(shown, value):
             self(value)
+        elif notes_skip:
+            self.skip(value, "unchanged")
 
 
 class _SendTask(SendingTask):
@@ -423,7 +433,7 @@ class _StateOutput(HeldOutput):
         else:
             self.held = [value]
 
-    def release(self, state: object = None, *, was_down: bool = False) -> None:
+    def release(self, state: object = None, *, was_down: bool = False, epoch: float = 0.0) -> None:
         """Publish the held-back value, if the state has another one; see `HeldOutput`."""
         held, self.held = self.held, None
         if held:
@@ -436,6 +446,7 @@ class _StateOutput(HeldOutput):
 
 _CODES: Final = {
     "action_call": ActionCall.code,
+    "drive": Set.code,
     "event_register": EventEmit.code,
     "set_value": Set.code,
     "state_register": StateChanged.code,

@@ -44,6 +44,7 @@ __all__ = [
     "ConnectionLost",
     "ConnectionRestored",
     "CoroutineNeverAwaited",
+    "DeciderChanged",
     "DisableRequested",
     "EmbeddedServerStarted",
     "EnableRequested",
@@ -75,7 +76,10 @@ __all__ = [
     "OverridesNotWritten",
     "OverridesUnreadable",
     "ParametersUnused",
+    "PathContested",
     "PathNotProvided",
+    "PathOverridden",
+    "PathReleased",
     "PathSetBySeveralRules",
     "PathsTaken",
     "ProcessWasStopped",
@@ -83,6 +87,7 @@ __all__ = [
     "PublishingUnavailable",
     "QuarantineNotWritten",
     "Record",
+    "ReleaseRequested",
     "ReloadAborted",
     "ReloadRequested",
     "ReloadSuperseded",
@@ -199,6 +204,7 @@ def _event(name: str, sentence: str, *, level: Level = "info") -> Callable[[_R],
 WHYS: Final = {
     "unknown": "the value is unknown, or contains an unknown value",
     "unchanged": "after a reload: the old version had sent the same value",
+    "shown": "the path shows the value already; of `yarp.drive`",
     "superseded": "a newer value arrived before this one was sent, or sent again",
     "busy": "another value was being sent, and the strategy is `RunSingle`",
     "queue full": "`max_queue` other values were waiting",
@@ -215,6 +221,7 @@ WHYS: Final = {
 Why = Literal[
     "unknown",
     "unchanged",
+    "shown",
     "superseded",
     "busy",
     "queue full",
@@ -731,6 +738,62 @@ class PathNotProvided(Record, kw_only=True):
     advice: Annotated[str, Meta(description="what to do, with the nearest paths that exist")]
 
 
+@_event("path.decided", "who decides has changed", level="debug")
+class DeciderChanged(Record, kw_only=True):
+    """Another rule, or a person, decides over a path with `yarp.drive`, or nobody does.
+
+    If a rule decides, it is the rule of this record.
+    """
+
+    path: Annotated[Path, Meta(description="the path")]
+    by: Annotated[Literal["rule", "person", "nobody"], Meta(description="who decides")]
+    value: Annotated[Any, Meta(description="what should be so; null if nobody decides")] = None
+    priority: Annotated[float | None, Meta(description="the priority of the driver")] = None
+
+
+@_event("path.overridden", "changed by hand: rules stand by")
+class PathOverridden(Record, kw_only=True):
+    """A change that no rule has made: drivers of the path stand by."""
+
+    path: Annotated[Path, Meta(description="the path")]
+    value: Annotated[Any, Meta(description="the value to which it was changed")]
+    rules: Annotated[list[str], Meta(description="the rules that stand by")]
+    until: Annotated[
+        str | None,
+        Meta(description="when the last of them decides again, in UTC; absent if not known"),
+    ] = None
+
+
+@_event("path.released", "rules decide again")
+class PathReleased(Record, kw_only=True):
+    """No driver of a path stands by any more."""
+
+    path: Annotated[Path, Meta(description="the path")]
+    value: Annotated[Any, Meta(description="the value that the person had chosen")]
+    why: Annotated[
+        Literal["time", "condition", "released", "command", "given back", "no driver"],
+        Meta(
+            description="`time`: it was over; `condition`: the Value of `override` is not true any "
+            "more; `released`: the Event of `release`; `command`: `eshet-rules release`; `given "
+            "back`: the person has set what should be so; `no driver`: the last rule that stood by "
+            "has ended"
+        ),
+    ]
+
+
+@_event("path.contested", "another program sets a driven path", level="warning")
+class PathContested(Record, kw_only=True):
+    """A driver has sent its value three times, and each time another program has changed it.
+
+    Its value is not sent again for that, until it changes. Logged once.
+    """
+
+    path: Annotated[Path, Meta(description="the path")]
+    value: Annotated[Any, Meta(description="the value of the driver")]
+    shown: Annotated[Any, Meta(description="the value that the path shows")]
+    advice: Annotated[str, Meta(description="what to do")]
+
+
 @_event("path.taken", "paths are provided by another client", level="warning")
 class PathsTaken(Record, kw_only=True):
     """Rules wait for paths that another client of the server provides. Logged once."""
@@ -1030,6 +1093,13 @@ class CommitRequested(Record, kw_only=True):
     """A command applies changes that were waiting."""
 
     modules: Annotated[list[str], Meta(description="the modules")]
+
+
+@_event("control.release_requested", "release requested")
+class ReleaseRequested(Record, kw_only=True):
+    """A command asked the runner to end the overrides of paths."""
+
+    paths: Annotated[list[str], Meta(description="the paths")]
 
 
 class _RulesRequest(Record, kw_only=True):

@@ -12,7 +12,7 @@ REDACTED: Final = "[redacted]"
 
 
 _PATHS: Final = re.compile(r"(?:/\w+)+", re.ASCII)
-_REVEALING: Final = frozenset({"error", "result", "traceback", "value"})
+_REVEALING: Final = frozenset({"error", "result", "shown", "traceback", "value"})
 
 
 _OURS: Final = frozenset({"time", "level", "event", "rule", "module", "version", "cause", "parent"})

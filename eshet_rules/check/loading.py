@@ -70,12 +70,14 @@ class SinkOfRule(NamedTuple):
         rule: the full name of the rule.
         path: its path.
         holds: whether it sets the path to each value of a Value.
+        drives: whether it says what should be so at the path.
         provides: whether it publishes a state or an event of the rule.
     """
 
     rule: str
     path: str
     holds: bool
+    drives: bool
     provides: bool
 
 
@@ -297,6 +299,7 @@ class _Loading:
                         rule,
                         each.path,
                         holds=each.follows and each.function == "set_value",
+                        drives=each.function == "drive",
                         provides=each.function in ("event_register", "state_register"),
                     )
                     for each in sinks

@@ -39,11 +39,14 @@ def find_in_paths(loaded: Loaded, house: Collection[str] | None = None) -> Itera
 
 def _two_writers(loaded: Loaded) -> Iterator[Finding]:
     writers: defaultdict[str, list[str]] = defaultdict(list)
+    held: set[str] = set()
     for sink in loaded.sinks:
-        if sink.holds:
+        if sink.holds or sink.drives:
             writers[sink.path].append(sink.rule)
+        if sink.holds:
+            held.add(sink.path)
     for path, rules in sorted(writers.items()):
-        if len(rules) < 2:
+        if len(rules) < 2 or path not in held:  # drivers alone are no rivals
             continue
         names = list(dict.fromkeys(rules))
         *others, last = dict.fromkeys(
@@ -57,7 +60,8 @@ def _two_writers(loaded: Loaded) -> Iterator[Finding]:
             *last,
             f"{path} is set by {who}{f' (also {also})' if also else ''}: the last one wins each "
             "time",
-            "let one rule decide, from all its inputs",
+            "let all of them use yarp.drive, with priorities, or let one rule decide, from all its "
+            "inputs",
             names[-1],
         )
 

@@ -1,4 +1,4 @@
-"""`eshet-rules reload`, `commit`, `enable`, `disable`, `restart`, `rollback`."""
+"""`eshet-rules reload`, `commit`, `enable`, `disable`, `restart`, `release`, `rollback`."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from eshet.program import printable
 from eshet_rules.cli.completion import RuleName, VersionName
 from eshet_rules.cli.options import Command, runner_options
 
-__all__ = ["commit", "disable", "enable", "reload", "restart", "rollback"]
+__all__ = ["commit", "disable", "enable", "release", "reload", "restart", "rollback"]
 
 _names = click.argument("names", nargs=-1, required=True, type=RuleName())
 
@@ -82,6 +82,27 @@ def restart(
     NAMES are rules (hall.hall_light), modules (hall), or globs of either.
     """
     _call("restart", "restarted", names, server, runner, config)
+
+
+@click.command(cls=Command)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@runner_options
+def release(
+    paths: tuple[str, ...], server: str | None, runner: str | None, config: Path | None
+) -> None:
+    """Let the rules decide again over paths that were changed by hand.
+
+    Each PATH, such as /hall/light, is one for which rules use yarp.drive.
+    """
+    from eshet_rules.cli.runner_client import Runner, ask
+
+    async def request(running: Runner) -> None:
+        released = await running.call("release", *paths)
+        for path in paths:
+            done = "released" if path in released else "the rules decide already over"
+            click.echo(f"{done} {printable(path)}")
+
+    ask(request, server, runner, config)
 
 
 @click.command(cls=Command)

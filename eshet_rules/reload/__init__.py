@@ -7,6 +7,8 @@ activity            finds the modules whose state or reports may have changed
 module_instance     one running version of a module: its client, its scopes, its rules
 set_up              waits until the rules of an instance are set up
 path_usage          records which paths each rule reads, and writes by direct calls
+owner_watch         sends settings again to devices that were registered again
+drive_records       records who decides over driven paths
 path_conflicts      logs rules that wait for a path which another client provides
 snapshot            the state that one version of a module hands over to the next
 class_mapping       maps objects of the old version's classes to the new ones

@@ -36,6 +36,7 @@ from eshet.scope import Reason, Scope
 from eshet.text import encodable, safe_repr, shorten
 from eshet.user_errors import is_error
 from eshet.yarp.default_client import DefaultClient
+from eshet.yarp.driving.drives import Drives, RuleName
 from eshet.yarp.outputs import HeldOutput, Outputs
 from eshet.yarp.sinks import skip_left
 from eshet_rules.audit.actor import Actor, use_actor
@@ -90,6 +91,7 @@ class ModuleInstance:
         is_releasing: returns whether another module is about to release a path.
         settings: returns the settings of a rule, given its full name.
         conflicts: logs paths that its rules can't register.
+        drives: the paths that rules of all modules drive; None if only those of this one do.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class ModuleInstance:
         is_releasing: Callable[[str], bool] = lambda path: False,
         settings: Callable[[str], RuleSettings] = lambda rule: RuleSettings(),
         conflicts: PathConflicts | None = None,
+        drives: Drives | None = None,
     ) -> None:
         self.version: Final = version
         kind = "set-up" if old is None else "reload"
@@ -118,6 +121,7 @@ class ModuleInstance:
         self._held_back = held_back
         self._client = RecordingClient(connection, held_back=held_back, is_releasing=is_releasing)
         self._outputs = Outputs(held_back=held_back)
+        self._drives = drives or Drives()
         self._scope = TaskScope(version.name)
         self.roots: Final[tuple[Scope, ...]] = (
             self._scope,
@@ -188,7 +192,7 @@ class ModuleInstance:
         snapshot = self._snapshot_to_restore()
         old, self._old, self._inherited = self._old, None, None
         # In the direction of the data flow: inputs, nodes, outputs.
-        with use_cause(self.cause):
+        with use_cause(self.cause), self._drives.held():
             with quietly():
                 if old is not None:
                     rules = old._all_rules_by_scope() | self._all_rules_by_scope()
@@ -205,7 +209,10 @@ class ModuleInstance:
                 self._record_unfinished(
                     snapshot.version if old is None else old.version.source.version,
                     self._outputs.release(
-                        self._rules_by_scope(), snapshot.outputs, was_down=snapshot.was_down
+                        self._rules_by_scope(),
+                        snapshot.outputs,
+                        was_down=snapshot.was_down,
+                        epoch=snapshot.epoch,
                     ),
                 )
             else:
@@ -287,7 +294,7 @@ class ModuleInstance:
                     for each in kept_states(name, kept)
                 ),
             ],
-            self._outputs.snapshot(self._all_rules_by_scope()),
+            self._outputs.snapshot(self._all_rules_by_scope(), epoch),
             [
                 Snapshot(about, [value.node.value])
                 for about, value in observed_values(self._scopes())
@@ -352,6 +359,7 @@ class ModuleInstance:
                 tuple(sorted(uses.reads)) if uses else (),
                 tuple(sorted(writes)),
                 tuple(sorted(holds)),
+                tuple(sorted({sink.path for sink in own if sink.function == "drive"})),
                 waiting,
                 waiting_s,
             )
@@ -374,6 +382,10 @@ class ModuleInstance:
         """Return the sinks of each rule, by its full name, even if nothing was sent yet."""
         sinks = self._outputs.by_rule(self._all_rules_by_scope())
         return {f"{self.version.name}.{name}": own for name, own in sinks.items() if name}
+
+    def outputs(self) -> list[HeldOutput]:
+        """Return all sinks."""
+        return self._outputs.all()
 
     def scopes(self) -> dict[str, Scope]:
         """Return the scopes of the present attempts of all rules, by their full names."""
@@ -449,6 +461,8 @@ class ModuleInstance:
         )
         scope.provide(DefaultClient, DefaultClient(self._client))
         scope.provide(Outputs, self._outputs)
+        scope.provide(Drives, self._drives)
+        scope.provide(RuleName, RuleName(full_name))
         scope.provide(Keeping, Keeping(self.version.source.version, kept))
         own_log = log.bind(logger=full_name)  # messages of a rule have no schema
         arguments = {"client": self._client, "config": settings.parameters, "log": own_log}

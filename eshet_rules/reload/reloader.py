@@ -22,6 +22,8 @@ from structlog.typing import FilteringBoundLogger
 from eshet.cause import use_cause
 from eshet.client import Client
 from eshet.scope import Reason
+from eshet.yarp.driving.drives import Drives
+from eshet.yarp.outputs import HeldOutput
 from eshet_rules.audit.records import (
     ModuleLoaded,
     ModuleReloaded,
@@ -35,6 +37,7 @@ from eshet_rules.modules.discovery import Source
 from eshet_rules.modules.importer import Importer, ModuleVersion
 from eshet_rules.modules.likely_mistakes import LikelyMistakes
 from eshet_rules.reload.activity import ActivityLog
+from eshet_rules.reload.drive_records import recording
 from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.reload.path_conflicts import PathConflicts
 from eshet_rules.reload.planner import ReloadPlanner
@@ -80,6 +83,7 @@ class Reloader:
         log: receives messages about loaded, reloaded, aborted and unloaded modules.
         settings: returns the settings of a rule, given its full name, such as `hall.light`.
         inherited: the snapshots of modules from before the start of the runner.
+        drives: the paths that rules drive, if other reloaders share them.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Reloader:
         log: FilteringBoundLogger,
         settings: Callable[[str], RuleSettings] = lambda rule: RuleSettings(),
         inherited: Mapping[str, ModuleSnapshot] | None = None,
+        drives: Drives | None = None,
     ) -> None:
         self._importer = importer
         self._planner = ReloadPlanner(importer, log)
@@ -102,6 +107,8 @@ class Reloader:
         self._inherited = dict(inherited or {})
         self._instances: dict[str, ModuleInstance] = {}
         self._versions: dict[str, ModuleVersion] = {}  # the running ones, by the names of modules
+        self.drives: Final = drives or Drives(recording(log))
+        """The paths that rules drive."""
         self.activity: Final = ActivityLog()
         """The activity of running modules."""
         self._activity = self.activity.reader()
@@ -138,7 +145,12 @@ class Reloader:
         if self._preparing is not None:
             self._preparing.cancel()
         async with self._turn:
-            return sources is self._newest and await self._update(sources)
+            if sources is not self._newest:
+                return False
+            # At the start, nothing is decided before all rules have said what should be so.
+            is_start = not self._instances
+            with self.drives.held() if is_start else contextlib.nullcontext():
+                return await self._update(sources)
 
     def configure(self, settings: Callable[[str], RuleSettings]) -> list[str]:
         """Apply new settings: the next update reloads the modules with changed settings.
@@ -194,6 +206,11 @@ class Reloader:
             for sink in sinks
             if sink.path == path and sink.place
         }
+
+    def outputs(self) -> Iterator[HeldOutput]:
+        """Iterate over the sinks of all running rules."""
+        for instance in self._instances.values():
+            yield from instance.outputs()
 
     def states(self) -> dict[str, int]:
         """Return the number of rules in each state."""
@@ -410,6 +427,7 @@ class Reloader:
             is_releasing=self._is_releasing,
             settings=self._settings,
             conflicts=self._conflicts,
+            drives=self.drives,
         )
 
     def _earlier_snapshot(self, version: ModuleVersion) -> ModuleSnapshot | None:
@@ -477,19 +495,21 @@ class Reloader:
     def _take_over(self, group: "_Prepared", when_free: Awaitable[object]) -> list[ModuleInstance]:
         """Replace the running instances of a group by the new ones; return the old ones."""
         replaced: list[ModuleInstance] = []
-        for instance in group.instances:
-            name = instance.version.name
-            old = self._instances.get(name)
-            self.on_take_over(old, instance)
-            instance.take_over(when_free)
-            if old is not None:
-                self.activity.forget(name, old.roots)
-                replaced.append(old)
-            self._instances[name], self._versions[name] = instance, instance.version
-            self._inherited.pop(name, None)
-            self.activity.watch(name, instance.roots)
-            with use_cause(instance.cause):
-                self._log_module(ModuleLoaded if old is None else ModuleReloaded, instance.version)
+        with self.drives.held():  # the group takes over from its old versions in one step
+            for instance in group.instances:
+                name = instance.version.name
+                old = self._instances.get(name)
+                self.on_take_over(old, instance)
+                instance.take_over(when_free)
+                if old is not None:
+                    self.activity.forget(name, old.roots)
+                    replaced.append(old)
+                self._instances[name], self._versions[name] = instance, instance.version
+                self._inherited.pop(name, None)
+                self.activity.watch(name, instance.roots)
+                with use_cause(instance.cause):
+                    log_as = ModuleLoaded if old is None else ModuleReloaded
+                    self._log_module(log_as, instance.version)
         return replaced
 
     def _remove(self, name: str) -> ModuleInstance:

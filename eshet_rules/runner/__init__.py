@@ -6,7 +6,7 @@ bridges         runs the configured bridges to devices
 publisher       publishes the state of the runner and of each rule
 path_warnings   warns of paths that several rules set, or that nothing provides
 explaining      answers the questions of `eshet-rules why`
-control         reload, enable, disable, restart, rollback, commit; changes of the configuration
+control         executes commands such as reload; applies changes of the configuration
 switches        rules that were enabled or disabled by command
 saves           applies a saved change at once, or when it is committed
 committed       the committed sources, which run while saved changes wait

@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec
 from structlog.typing import FilteringBoundLogger
 
 from eshet.cause import Cause, use_cause
+from eshet.paths import nearest
 from eshet_rules.audit.records import (
     ConfigurationNeedsRestart,
     ConfigurationReloaded,
@@ -17,12 +18,13 @@ from eshet_rules.audit.records import (
     DisableRequested,
     EnableRequested,
     ParametersUnused,
+    ReleaseRequested,
     ReloadRequested,
     RestartRequested,
     emit,
 )
 from eshet_rules.config import Configuration, RuleSettings, is_meant
-from eshet_rules.exceptions import AllDisabled, NotReloaded, NotRolledBack, UnknownName
+from eshet_rules.exceptions import AllDisabled, NotDriven, NotReloaded, NotRolledBack, UnknownName
 from eshet_rules.modules.discovery import Source
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.committed import WaitingChange
@@ -235,6 +237,24 @@ class Control:
         self._reloader.configure(self._settings())
         await self._reloader.follow()
         return rules
+
+    @_command
+    async def release(self, *paths: str) -> list[str]:
+        """End the overrides of paths, so that the rules that drive them decide again.
+
+        Returns:
+            The paths that were changed by hand.
+
+        Raises:
+            NotDriven: no rule drives one of the paths; nothing was released.
+        """
+        drives = self._reloader.drives
+        known = drives.paths()
+        for path in paths:
+            if path not in known:
+                raise NotDriven(path, nearest(path, known))
+        emit(self._log, ReleaseRequested(paths=list(paths)))
+        return [path for path in paths if drives.release(path)]
 
     def _settings(self) -> Callable[[str], RuleSettings]:
         """Return a function that returns the present settings of a rule."""

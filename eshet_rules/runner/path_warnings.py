@@ -85,12 +85,19 @@ class PathWarnings:
         emit(self._log, PathNotProvided(path=path, rules=rules, advice=advice))
 
     def look_at_writers(self, reports: Iterable[RuleReport]) -> None:
-        """Warn of each path that several rules set to the values of their Values."""
+        """Warn of each path that several rules set to the values of their Values.
+
+        Rules that only drive a path are no rivals of each other.
+        """
         writers: dict[str, list[str]] = {}
+        drivers: dict[str, list[str]] = {}
         for report in reports:
             for path in report.holds:
                 writers.setdefault(path, []).append(report.rule)
-        for path, rules in writers.items():
+            for path in report.drives:
+                drivers.setdefault(path, []).append(report.rule)
+        for path, holders in writers.items():
+            rules = list(dict.fromkeys([*holders, *drivers.get(path, ())]))
             is_new = len(rules) > 1 and self._writers.get(path) != rules
             if is_new and not self._settings.is_ignored(path):
                 self._writers[path] = rules
@@ -103,6 +110,7 @@ class PathWarnings:
             PathSetBySeveralRules(
                 path=path,
                 rules=[f"{rule} ({places[rule]})" if rule in places else rule for rule in rules],
-                advice="the last one wins each time; let one rule decide, from all its inputs",
+                advice="the last one wins each time; let all of them use yarp.drive, with "
+                "priorities, or let one rule decide, from all its inputs",
             ),
         )

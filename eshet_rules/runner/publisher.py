@@ -5,6 +5,8 @@
     /eshet_rules/NAME/list                an action: the same for all rules, page by page
     /eshet_rules/NAME/reload, enable, disable, restart, commit
                                           actions, called with names of rules or modules
+    /eshet_rules/NAME/release             an action, called with paths that were changed by hand
+    /eshet_rules/NAME/drives              an action: who decides over each path with `yarp.drive`
     /eshet_rules/NAME/rollback            an action: runs an earlier version of a module
     /eshet_rules/NAME/why                 an action: what the runner knows of a path
     /eshet_rules/NAME/inside              an action: the graph of the inside of a rule
@@ -30,9 +32,9 @@ from structlog.typing import FilteringBoundLogger
 from eshet import codec
 from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Disconnected, ErrorValue, EshetError
+from eshet.exceptions import Disconnected, ErrorValue, EshetError, UnsupportedValue
 from eshet.scope import Scope
-from eshet.text import encodable, shorten
+from eshet.text import encodable, safe_repr, shorten
 from eshet_rules.audit.records import (
     PublishingAvailable,
     PublishingUnavailable,
@@ -64,6 +66,9 @@ _TAKEN: Final = ("path_already_exists", "not_owner")
 
 _LONGEST_WORD: Final = 100
 """Maximum length of a name in a path, in characters."""
+
+_LONGEST_VALUE: Final = 500
+"""Maximum size of a value of a driven path in a message, in bytes."""
 
 _MAX_BROKEN: Final = 20
 """Maximum number of broken modules in one message."""
@@ -212,6 +217,8 @@ class Publisher:
                 do = self._answering(getattr(self._control, name))
                 await self._client.action_register(f"{self._base}/{name}", do)
             await self._client.action_register(f"{self._base}/rollback", self._roll_back)
+            await self._client.action_register(f"{self._base}/release", self._control.release)
+            await self._client.action_register(f"{self._base}/drives", self._drives)
             for name, answer in self._answers.items():
                 await self._client.action_register(f"{self._base}/{name}", answer)
 
@@ -260,6 +267,26 @@ class Publisher:
             "waiting": self._waiting(),
             "bridges": self._bridges(),
         }
+
+    def _drives(self, after: str = "") -> dict[str, Any]:
+        """Return a page of reports on driven paths, and the argument that requests the next."""
+        page: list[dict[str, Any]] = []
+        length = 0
+        for report in self._reloader.drives.report():
+            if report["path"] <= after:
+                continue
+            plain = self._plain_drive(report)
+            length += len(codec.pack(plain))
+            if page and length > _PAGE:
+                return {"drives": page, "next": page[-1]["path"]}
+            page.append(plain)
+        return {"drives": page, "next": None}
+
+    def _plain_drive(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Return a report on a driven path without secrets, and without what can't be sent."""
+        if self._redaction.hides(report["path"]):
+            return {"path": report["path"], "hidden": True}
+        return {name: _sendable(value) for name, value in report.items()}
 
     def _plain(self, report: RuleReport) -> dict[str, Any]:
         """Return a report as plain data without secrets."""
@@ -349,6 +376,19 @@ class Publisher:
                 await self._client.state_register(path)
             self._paths[rule] = path
         return self._paths[rule]
+
+
+def _sendable(value: Any) -> Any:
+    """Return a value, or its text if it can't be sent or is long."""
+    if isinstance(value, Mapping):
+        return {name: _sendable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_sendable(each) for each in value]
+    try:
+        is_short = len(codec.pack(value)) <= _LONGEST_VALUE
+    except UnsupportedValue:
+        is_short = False
+    return value if is_short else encodable(safe_repr(value, _LONGEST_VALUE))
 
 
 def _word(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.client import Client
 from eshet.interpreter import without_collections
 from eshet_rules.audit.recorder import Recorder
 from eshet_rules.audit.records import (
@@ -31,6 +32,7 @@ from eshet_rules.modules.watcher import watch, watch_file
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.reload.checkpoint_writer import CheckpointWriter, wall_epoch
 from eshet_rules.reload.module_instance import ModuleInstance
+from eshet_rules.reload.owner_watch import OwnerWatch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.bridges import Bridges, MakeClient
@@ -224,13 +226,16 @@ class Runner:
         await self._bridges.wait_until_ready(_BRIDGES_FIRST)
         contents = self._watch() if reload else _once(self._discovery)
         hangup = asyncio.Event()
-        async with contextlib.aclosing(contents), self._publisher() as publisher:
+        client = self._make_client("")
+        owner_watch = OwnerWatch(client, lambda: self._reloader.drives, self._reloader.outputs)
+        async with contextlib.aclosing(contents), self._publisher(client) as publisher:
             with on_signal(signal.SIGHUP, lambda: self._hang_up(hangup)):
                 await self._load_at_start(await anext(contents))
                 watches = itertools.chain([contents], iter(self._watch, None))
                 async with asyncio.TaskGroup() as tasks:
                     components: dict[str, Callable[[], Awaitable[object]]] = {
                         "publisher": publisher.run,
+                        "owner watch": owner_watch.run,
                         "probation": self._probation.run,
                         "path warnings": self._path_warnings.run,
                         "systemd watchdog": self._systemd.keep_alive,
@@ -372,8 +377,7 @@ class Runner:
         self._bridges.configure(configuration.bridges if self._with_bridges else {})
 
     @contextlib.asynccontextmanager
-    async def _publisher(self) -> AsyncIterator[Publisher]:
-        client = self._make_client("")
+    async def _publisher(self, client: Client) -> AsyncIterator[Publisher]:
         self._path_warnings = PathWarnings(
             client, self._reloader, self._log, self._configuration.warnings
         )

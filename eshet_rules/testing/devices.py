@@ -55,9 +55,13 @@ class Device(_Obedient):
         settable: bool,
         fails: int,
         delay: float,
+        ignores: int,
     ) -> None:
         super().__init__(path, fails, delay)
         self.calls_made: Final = calls_made
+        self.ignores: int = ignores
+        """How many of the next sets are answered, but have no effect."""
+        self._initial = initial
         self._value = initial
         self.sets: list[Any] = []
         """The values to which it was set, by rules and by the test, also those that failed."""
@@ -109,9 +113,27 @@ class Device(_Obedient):
         await self._show()
         await self._settle()
 
+    @checked
+    async def power_cut(self) -> None:
+        """Disappear, as when a lamp has no power: requests fail, and the state is unknown."""
+        assert self._client is not None  # noqa: S101 - a test awaits something before
+        await self._client.unregister(self.path)
+        await self._settle()
+
+    @checked
+    async def power_back(self) -> None:
+        """Be there again after `power_cut`, with the first value."""
+        assert self._client is not None  # noqa: S101 - `power_cut` has checked it
+        self._value = self._initial
+        await self.register(self._client)
+        await self._settle()
+
     async def _set(self, value: object) -> None:
         self.sets.append(value)
         await self._obey()
+        if self.ignores > 0:
+            self.ignores -= 1
+            return
         self._value = value
         await self._show()
 

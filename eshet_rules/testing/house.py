@@ -35,6 +35,8 @@ from eshet.scope import Scope
 from eshet.server import Server
 from eshet.time_zones import zone_of
 from eshet.unknown import Unknown
+from eshet.yarp.driving.drives import Drives
+from eshet.yarp.outputs import HeldOutput
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.records import Connected
@@ -43,7 +45,9 @@ from eshet_rules.logs import make_logger
 from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.stdlib import receiving_errors_of_threads
 from eshet_rules.modules.discovery import Source
+from eshet_rules.reload.drive_records import recording
 from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, ModuleInstance
+from eshet_rules.reload.owner_watch import OwnerWatch
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.testing.awaited import Calls, checked
@@ -201,7 +205,9 @@ class House:
         self.client.attach(_DeviceObserver(self.happenings, self._observer))
         await self.client.wait_for_connection()
         self._asking = Client(server=self.server, client_id="test/questions")  # not observed
-        self._functions = FunctionsUnderTest(self._make_client, self._log)
+        self.drives: Drives = Drives(recording(self._log))
+        self._functions = FunctionsUnderTest(self._make_client, self._log, self.drives)
+        await OwnerWatch(self._asking, lambda: self.drives, self._outputs).begin()
 
     async def _end(self) -> None:
         for each in self._modules.values():
@@ -211,6 +217,11 @@ class House:
         await self.client.close()
         await self._asking.close()
         await self.server.close()
+
+    def _outputs(self) -> Iterator[HeldOutput]:
+        for each in self._modules.values():
+            yield from each.outputs()
+        yield from self._functions.outputs()
 
     def _make_client(self, module: str) -> Client:
         with use_actor(Actor(module=module)):
@@ -407,8 +418,11 @@ class House:
             await self._finish(each.stop())
         await self.advance(seconds, minutes=minutes, hours=hours, days=days)
 
+        self.drives = drives = Drives(recording(self._log))
+
         async def start() -> bool:
-            return all([await each.start_again() for each in groups])
+            with drives.held():
+                return all([await each.start_again(drives) for each in groups])
 
         await self._set_up("a rule", start)
 
@@ -456,7 +470,12 @@ class House:
     ) -> ModulesUnderTest:
         if folder not in self._modules:
             self._modules[folder] = ModulesUnderTest(
-                folder, self._make_client, self._log, sources=sources, settings=settings
+                folder,
+                self._make_client,
+                self._log,
+                self.drives,
+                sources=sources,
+                settings=settings,
             )
         return self._modules[folder]
 
@@ -489,6 +508,7 @@ class House:
         settable: bool = True,
         fails: int = 0,
         delay: float = 0,
+        ignores: int = 0,
     ) -> Device:
         """Provide a state that shows the value to which it was set, such as a lamp.
 
@@ -498,6 +518,7 @@ class House:
             settable: whether it can be set; a sensor can't.
             fails: how many of the first sets fail.
             delay: seconds until a set is answered, and shown.
+            ignores: how many of the first sets are answered, but have no effect.
         """
         self._check_new(path)
         device = Device(
@@ -508,6 +529,7 @@ class House:
             settable=settable,
             fails=fails,
             delay=delay,
+            ignores=ignores,
         )
         self._to_register.append(device)
         self._provided.add(path)

@@ -17,6 +17,8 @@ from structlog.typing import FilteringBoundLogger
 from eshet.client import Client
 from eshet.scope import Reason
 from eshet.text import encodable
+from eshet.yarp.driving.drives import Drives
+from eshet.yarp.outputs import HeldOutput
 from eshet_rules.config import (
     FILE_NAME,
     ConfigurationFile,
@@ -48,6 +50,7 @@ class ModulesUnderTest:
         folder: the rules folder; parameters of rules are those of its `eshet-rules.toml`.
         make_client: makes the client of a module.
         log: receives messages about the rules.
+        drives: the paths that rules drive.
         sources: the content of the folder; None for its present one.
         settings: returns the settings of a rule, in place of those of the folder.
 
@@ -60,11 +63,13 @@ class ModulesUnderTest:
         folder: Path,
         make_client: MakeClient,
         log: FilteringBoundLogger,
+        drives: Drives,
         *,
         sources: Mapping[str, Source] | None = None,
         settings: Callable[[str], RuleSettings] | None = None,
     ) -> None:
         self.folder: Final = folder
+        self._drives = drives
         self._make_client = make_client
         self._log = log
         self._sources = sources
@@ -77,7 +82,9 @@ class ModulesUnderTest:
 
     def _make_reloader(self, inherited: Mapping[str, Any] | None) -> Reloader:
         importer = Importer(self.folder, TaskScope)
-        return Reloader(importer, self._make_client, self._log, self._settings, inherited)
+        return Reloader(
+            importer, self._make_client, self._log, self._settings, inherited, self._drives
+        )
 
     def _settings(self, rule: str) -> RuleSettings:
         settings = self._configured(rule)
@@ -133,6 +140,10 @@ class ModulesUnderTest:
         """Iterate over the running modules."""
         yield from self._reloader.instances.values()
 
+    def outputs(self) -> Iterator[HeldOutput]:
+        """Iterate over the sinks of the rules."""
+        return self._reloader.outputs()
+
     def renew(self, name: str) -> None:
         """Make the next update reload a module, even if it has not changed."""
         self._reloader.renew([name])
@@ -156,8 +167,13 @@ class ModulesUnderTest:
         self._stored = encode(snapshots)
         await self._reloader.close()
 
-    async def start_again(self) -> bool:
-        """Start the rules with the state of the last `stop`; return whether that succeeded."""
+    async def start_again(self, drives: Drives) -> bool:
+        """Start the rules with the state of the last `stop`; return whether that succeeded.
+
+        Args:
+            drives: the paths that rules drive in the new process.
+        """
+        self._drives = drives
         self._reloader = self._make_reloader(decode(self._stored, wall_epoch()))
         return await self.update()
 
@@ -193,10 +209,12 @@ class FunctionsUnderTest:
     Args:
         make_client: makes the client of a module.
         log: receives messages about the rules.
+        drives: the paths that rules drive.
     """
 
-    def __init__(self, make_client: MakeClient, log: FilteringBoundLogger) -> None:
+    def __init__(self, make_client: MakeClient, log: FilteringBoundLogger, drives: Drives) -> None:
         self._make_client = make_client
+        self._drives = drives
         self._log = log
         self._running: dict[str, tuple[ModuleInstance, Mapping[str, Any]]] = {}
         self._stopped: dict[str, tuple[ModuleInstance, Mapping[str, Any]]] = {}
@@ -226,8 +244,13 @@ class FunctionsUnderTest:
         self._stopped = dict(self._running)
         await self.close()
 
-    async def start_again(self) -> bool:
-        """Start the rules with the state of the last `stop`; return whether that succeeded."""
+    async def start_again(self, drives: Drives) -> bool:
+        """Start the rules with the state of the last `stop`; return whether that succeeded.
+
+        Args:
+            drives: the paths that rules drive in the new process.
+        """
+        self._drives = drives
         snapshots = decode(self._stored, wall_epoch())
         started = [
             await self._start(name, rule, parameters, snapshots.get(name))
@@ -242,6 +265,11 @@ class FunctionsUnderTest:
         for instance, _ in running.values():
             await instance.close(Reason.SHUTDOWN)
             await instance.connection.close()
+
+    def outputs(self) -> Iterator[HeldOutput]:
+        """Iterate over the sinks of the rules."""
+        for instance, _ in self._running.values():
+            yield from instance.outputs()
 
     async def _start(
         self,
@@ -262,6 +290,7 @@ class FunctionsUnderTest:
             snapshot=snapshot,
             held_back=snapshot is not None,
             settings=lambda _: RuleSettings(parameters=config),
+            drives=self._drives,
         )
         self._running[module] = instance, parameters
         is_set_up = await instance.prepare()

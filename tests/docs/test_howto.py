@@ -52,3 +52,11 @@ def test_a_failed_output_fails_a_test_of_the_page(tmp_path):
     ran = run(TESTS.replace('house.device("/bath/fan", False)', "humidity"), tmp_path)
     assert "path_not_found" in ran.stdout
     assert ran.returncode == 1
+
+
+def test_the_example_of_who_decides_passes(tmp_path):
+    text = (HOWTO / "who-decides.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ran = run("\n".join(blocks), tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 passed" in ran.stdout

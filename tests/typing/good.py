@@ -405,5 +405,7 @@ async def paths() -> None:
     await yarp.state_register("/hall/lux", LUX)
     await yarp.event_register("/hall/bell", BELL)
     await yarp.set_value("/hall/light", LUX < 3)
+    await yarp.drive("/hall/light", LUX < 3, priority=1, override="2h", release=BELL, verify=5)
+    await yarp.drive("/hall/light", True, override=LUX < 3, tolerance=0.5, unknown="keep")
     await yarp.action_call("/hall/say", BELL, COUNT)
     assert_type(yarp.file_backed_value("count.json", 0), yarp.Value[Any])

@@ -484,6 +484,28 @@ def test_every_code_is_documented():
 # --- what is right ----------------------------------------------------------------------------
 
 
+DRIVERS = """
+    @rule
+    async def by_lux():
+        lux = await yarp.state_observe("/hall/lux")
+        await yarp.{function}("/hall/lamp", lux == 0)
+
+
+    @rule
+    async def by_door():
+        door = await yarp.state_observe("/hall/door")
+        await yarp.drive("/hall/lamp", door, priority=1)
+    """
+
+
+def test_rules_that_drive_one_path_are_no_rivals_unless_another_sets_it(tmp_path):
+    alone = check_text(tmp_path, textwrap.dedent(DRIVERS.format(function="drive")))
+    assert "two-writers" not in {str(each.code) for each in alone.findings}
+    mixed = check_text(tmp_path, textwrap.dedent(DRIVERS.format(function="set_value")))
+    [found] = [each for each in mixed.findings if str(each.code) == "two-writers"]
+    assert "yarp.drive" in found.remedy
+
+
 @pytest.mark.parametrize("folder", ["docs/cookbook", "rules", "rules_mqtt"])
 def test_nothing_is_found_in_the_rules_of_this_project(folder):
     # The broker in Python is optional.

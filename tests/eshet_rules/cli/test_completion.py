@@ -55,7 +55,7 @@ def test_the_names_of_rules_are_read_from_the_folder(place):
 
 
 def test_commands_and_options_are_completed():
-    assert complete("re") == ["reload", "replay", "restart"]
+    assert complete("re") == ["release", "reload", "replay", "restart"]
     assert "--log-format" in complete("run", "--l")
     assert complete("run", "--log-format", "j") == ["json"]
 

@@ -78,6 +78,35 @@ READS = """
     """
 
 
+DRIVES = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def light():
+        await yarp.drive("/lamp", 1)
+    """
+
+
+async def test_rules_that_drive_one_path_are_no_rivals_unless_another_sets_it(house, warnings):
+    await house.sets("/lamp")
+    for name in ("hall", "stairs"):
+        house.write(f"{name}.py", DRIVES)
+    await house.reload()
+    warnings.look_at_writers(house.reloader.reports())
+    assert "path.set_by_several_rules" not in house.log.events()
+    house.write("attic.py", DRIVES.replace("drive", "set_value"))
+    await house.update()
+    warnings.look_at_writers(house.reloader.reports())
+    told = house.log.find("path.set_by_several_rules")
+    assert [each.split()[0] for each in told["rules"]] == [
+        "attic.light",
+        "hall.light",
+        "stairs.light",
+    ]
+    assert "yarp.drive" in told["advice"]
+
+
 async def test_a_path_that_nothing_provides_is_named_after_a_minute(house, warnings):
     for path in ("/hall/light", "/guest/light"):
         await house.viewer.state_register(path)

@@ -380,3 +380,63 @@ async def test_many_modules_that_can_not_be_used_fit_into_a_message(house, publi
     page = await house.viewer.action_call(f"{BASE}/list")
     assert 0 < len(page["broken"]) < 300
     assert len((await house.get(f"{BASE}/runner"))["broken"]) == len(page["broken"])
+
+
+DRIVER = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    @rule
+    async def light():
+        await yarp.drive("/lamp", {level}, override="1h", priority={level})
+    """
+
+
+async def test_who_decides_over_a_path_is_told_and_released(house, publish):
+    lamp = await house.viewer.state_register("/lamp", lambda value: lamp.changed(value))
+    house.write("hall.py", DRIVER.format(level=1))
+    house.write("stairs.py", DRIVER.format(level=2))
+    await house.reload()
+    await publish()
+    await house.advance(5)
+    await lamp.changed(7)
+    await house.advance(5)
+    told = await house.viewer.action_call(f"{BASE}/drives")
+    [report] = told["drives"]
+    assert told["next"] is None
+    assert (report["path"], report["decides"], report["value"]) == ("/lamp", "person", 7)
+    assert [(each["rule"], each["value"]) for each in report["drivers"]] == [
+        ("stairs.light", 2),
+        ("hall.light", 1),
+    ]
+    assert await house.viewer.action_call(f"{BASE}/release", "/lamp") == ["/lamp"]
+    await house.advance(1)
+    assert await house.get("/lamp") == 2
+    assert await house.viewer.action_call(f"{BASE}/release", "/lamp") == []
+
+
+async def test_a_path_that_no_rule_drives_is_not_released(house, publish):
+    await house.sets("/lamp")
+    house.write("hall.py", DRIVER.format(level=1))
+    await house.reload()
+    await publish()
+    with pytest.raises(ErrorValue, match=r"no rule drives /lanp with .*; did you mean /lamp"):
+        await house.viewer.action_call(f"{BASE}/release", "/lanp")
+
+
+async def test_the_value_of_a_secret_path_is_not_told(house, publish):
+    await house.sets("/lamp")
+    house.write("hall.py", DRIVER.format(level=1))
+    await house.reload()
+    await publish(redaction=Redaction(["/lamp"]))
+    [report] = (await house.viewer.action_call(f"{BASE}/drives"))["drives"]
+    assert report == {"path": "/lamp", "hidden": True}
+
+
+async def test_values_that_can_not_be_sent_are_told_as_texts(house, publish):
+    await house.sets("/lamp")
+    house.write("hall.py", DRIVER.format(level="set()").replace("priority=set()", "priority=1"))
+    await house.reload()
+    await publish()
+    [report] = (await house.viewer.action_call(f"{BASE}/drives"))["drives"]
+    assert report["value"] == "set()"

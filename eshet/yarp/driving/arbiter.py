@@ -1,0 +1,352 @@
+"""Decides who decides over one path, and when its value has to be sent.
+
+It has no clock and no I/O: the caller passes the time in, carries out the effects that `arbitrate`
+returns, and calls `arbitrate` again at `deadline`. All other methods only note what has happened.
+
+    arbiter.show(value, now)         the path shows a value
+    arbiter.change(driver, value)    a driver wants a value
+    for effect in arbitrate(now):    ...
+
+The drivers are ranked: by priority, then by the name of the rule, where the later name wins, then
+by the order of the calls in the rule. The first with an opinion decides. After a change that no
+rule has made, the drivers with an override stand by. Then the person has the rank of the first of
+them: drivers above it decide as before, and those below it do not decide.
+
+Invariants: `arbitrate` decides by the present state alone, so events before it are one step. What
+the path shows already is not sent. A value is corrected at most three times in ten minutes.
+"""
+
+import math
+from typing import Any, Final
+
+from eshet.reactive.core.markers import NoValue, is_same
+from eshet.unknown import Unknown
+from eshet.yarp.driving.driver import (
+    Contested,
+    Decided,
+    Driver,
+    Effect,
+    EndOfOverride,
+    OverrideBegan,
+    OverrideEnded,
+    Person,
+    Send,
+)
+from eshet.yarp.driving.sent_values import SentValue, SentValues, matches
+
+__all__ = ["MAX_CORRECTIONS", "Arbiter"]
+
+MAX_CORRECTIONS: Final = 3
+"""How often a value is sent again, within `_CORRECTION_PERIOD`, that others have changed."""
+
+_CORRECTION_PERIOD: Final = 600.0
+
+_PERSON: Final = "person"
+
+_NO_DRIVER: Final = "no driver"
+
+
+class Arbiter:
+    """The drivers of one path, the person, and what the path shows."""
+
+    def __init__(self) -> None:
+        self.drivers: list[Driver] = []
+        """By rank; the first one has the highest."""
+        self.person: Person | None = None
+        """The person for whom drivers stand by."""
+        self.shown: object = Unknown
+        self.target: object = NoValue
+        """What should be so; `NoValue` if nobody decides."""
+        self.decides: Driver | Person | None = None
+        self.since: float | None = None
+        """When who decides has changed last; None if nobody has decided yet."""
+        self.last: SentValue | None = None
+        """The value that was sent last."""
+        self.is_contested: bool = False
+        self._last_driver: Driver | None = None  # that has sent it
+        self._decides_key: object = None
+        self._sent = SentValues()
+        self._corrections: list[float] = []
+        self._must_check = False  # whether the value must be sent if the path does not show it
+        self._was_changed = False  # whether others have changed the path
+        self._owner_was_away = False  # when the state became unknown
+        self._ending: EndOfOverride | None = None  # why the override ends, if that is not its time
+        self._effects: list[Effect] = []
+
+    # --- drivers ------------------------------------------------------------------------------
+
+    def join(self, driver: Driver) -> None:
+        """Add a driver."""
+        self.drivers.append(driver)
+        self.drivers.sort(key=lambda each: each.rank, reverse=True)
+
+    def leave(self, driver: Driver) -> None:
+        """Remove a driver. A value that it has not delivered yet is sent by another driver."""
+        if driver not in self.drivers:
+            return
+        self.drivers.remove(driver)
+        if driver.stands_by_until(self.person) > -math.inf:
+            self._ending = _NO_DRIVER
+        if driver is self._last_driver and self.last is not None and not self.last.is_done:
+            self.last.is_pending = False
+            self._must_check = True
+
+    def change(self, driver: Driver, value: object) -> None:
+        """Note what a driver wants; `NoValue` if it has no opinion."""
+        driver.value = value
+
+    # --- the person ---------------------------------------------------------------------------
+
+    def end_stand_by(self, driver: Driver, why: EndOfOverride) -> None:
+        """Let a driver decide again; the override ends with the last one that stands by."""
+        if self.person is not None and driver.stands_by_until(self.person) > -math.inf:
+            driver.is_released = True
+            self._ending = why
+
+    def release(self, why: EndOfOverride) -> bool:
+        """End the override, and send what should be so if the path does not show it.
+
+        Returns:
+            Whether there was an override.
+        """
+        self._must_check = True
+        self.is_contested = False
+        self._corrections = []
+        return self._end_override(why)
+
+    def _end_override(self, why: EndOfOverride) -> bool:
+        person, self.person = self.person, None
+        for driver in self.drivers:
+            driver.is_released = False
+        if person is None or person.is_interrupted:
+            return False
+        self._effects.append(OverrideEnded(person, why))
+        return True
+
+    # --- the path -----------------------------------------------------------------------------
+
+    def show(
+        self,
+        value: object,
+        now: float,
+        *,
+        by_rule: bool = False,
+        by_owner: bool = True,
+        cause: Any = None,
+    ) -> None:
+        """Note what the path shows.
+
+        Args:
+            value: the value; `Unknown` if it is unknown.
+            now: the time.
+            by_rule: whether a rule of ours has set it, as far as causes tell.
+            by_owner: of an unknown state: whether its owner is away; else the connection is lost.
+            cause: of the change; only passed on.
+        """
+        before, self.shown = self.shown, value
+        if value is Unknown:
+            self._owner_was_away = by_owner
+            return
+        tolerance = self._tolerance
+        is_sent = self._sent.take(value, tolerance, now)
+        if before is Unknown:
+            self._note_return(value)
+        elif is_same(before, value) or is_sent or by_rule:
+            pass
+        elif not self._sent.is_on_the_way(before, value, now):
+            self._note_change(value, now, cause)
+
+    def note_owner(self) -> None:
+        """Note that the owner of the path has registered it again."""
+        self.is_contested = False
+        self._must_check = True
+
+    def _note_return(self, value: object) -> None:
+        """The state is known again: an owner that was away may have lost its setting."""
+        is_by_person = self.person is not None and self.decides is self.person
+        if is_by_person and not self._owner_was_away:
+            self._adopt(value)
+        elif not self._sent.has_pending():
+            self._must_check = True
+            self.is_contested = False
+
+    def _adopt(self, value: object) -> None:
+        """Take a value for that of the person: it was changed while it could not be seen."""
+        assert self.person is not None  # noqa: S101 - the callers have checked it
+        self.person = Person(value, self.person.since, self.person.cause)
+        self.decides, self.target = self.person, value
+
+    def _note_change(self, value: object, now: float, cause: Any) -> None:
+        """Handle a change that no rule of ours has made."""
+        self._was_changed = True
+        wanted = next((each for each in self.drivers if each.has_opinion), None)
+        if wanted is not None and matches(value, wanted.value, self._tolerance):
+            self._end_override("given back")
+            return
+        standing_by = [
+            each for each in self.drivers if each.override is not None and each.may_stand_by
+        ]
+        for each in self.drivers:
+            each.is_released = not each.may_stand_by
+        if not standing_by:
+            return
+        self.person = Person(value, now, cause)
+        self._note_begin(self.person, standing_by)
+
+    # --- decisions ----------------------------------------------------------------------------
+
+    def deadline(self, now: float) -> float:
+        """Return when `arbitrate` must be called again; infinite if only after another change."""
+        times = [each.stands_by_until(self.person) for each in self.drivers]
+        return min((each for each in times if each > now), default=math.inf)
+
+    @property
+    def is_so(self) -> bool:
+        """Whether the path shows what should be so."""
+        return self.shows(self.target)
+
+    def shows(self, value: object) -> bool:
+        """Whether the path shows a value."""
+        return self.shown is not Unknown and matches(self.shown, value, self._tolerance)
+
+    def arbitrate(self, now: float) -> list[Effect]:
+        """Decide, and return what has to be done and what has changed since the last call."""
+        ending, self._ending = self._ending, None
+        self._follow_override(now, ending)
+        decides, target, sender = self._choose(now)
+        is_other = _key_of(decides) != self._decides_key
+        is_new = not is_same(target, self.target)
+        self.decides, self.target = decides, target
+        if is_other:
+            self.since, self._decides_key = now, _key_of(decides)
+            self._effects.append(Decided(decides, target))
+        if is_other or is_new:
+            self.is_contested, self._corrections = False, []
+        must_check, self._must_check = self._must_check or is_other or is_new, False
+        was_changed, self._was_changed = self._was_changed, False
+        if sender is not None and self._must_send(now, is_new=is_new):
+            if must_check:
+                self._send(sender, now)
+            elif was_changed:
+                self._correct(sender, now)
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _follow_override(self, now: float, ending: EndOfOverride | None) -> None:
+        """End the override when no driver stands by, or interrupt it when the last one has left."""
+        person = self.person
+        if person is None:
+            return
+        standing_by = [each for each in self.drivers if each.stands_by_until(person) > now]
+        if standing_by and person.is_interrupted:
+            person.is_interrupted = False
+            self._note_begin(person, standing_by)
+        elif not standing_by and not person.is_interrupted:
+            if ending == _NO_DRIVER:
+                person.is_interrupted = True  # its rule may be restarted soon
+                self._effects.append(OverrideEnded(person, ending))
+            else:
+                self._end_override(ending or "time")
+
+    def _note_begin(self, person: Person, standing_by: list[Driver]) -> None:
+        until = max(each.stands_by_until(person) for each in standing_by)
+        rules = [each.rule for each in standing_by]
+        self._effects.append(OverrideBegan(person, rules, until))
+
+    def _choose(self, now: float) -> tuple[Driver | Person | None, object, Driver | None]:
+        """Return who decides, the value that should be so, and the driver that sends it."""
+        for each in self.drivers:
+            if self.person is not None and each.stands_by_until(self.person) > now:
+                return self.person, self.person.value, each
+            if each.has_opinion:
+                return each, each.value, each
+        return None, NoValue, None
+
+    def _must_send(self, now: float, *, is_new: bool) -> bool:
+        """Whether the path does not show what should be so, or may soon show something else."""
+        if self.is_so:
+            return self._sent.has_other(self.target, self._tolerance, now)
+        last = self.last
+        is_coming = last is not None and last.is_pending and is_same(last.value, self.target)
+        return is_new or not is_coming
+
+    def _correct(self, sender: Driver, now: float) -> None:
+        """Send a value again that others have changed, unless that happens again and again."""
+        if self.is_contested or self.decides is not sender or sender.verify is None:
+            return
+        recent = [at for at in self._corrections if now - at < _CORRECTION_PERIOD]
+        if len(recent) >= MAX_CORRECTIONS:
+            self.is_contested = True
+            self._effects.append(Contested(self.target, self.shown, sender))
+            return
+        self._corrections = [*recent, now]
+        self._send(sender, now)
+
+    def _send(self, sender: Driver, now: float) -> None:
+        self.last = SentValue(self.target, now)
+        self._last_driver = sender
+        self._sent.add(self.last, now)
+        person = self.person if self.decides is self.person else None
+        self._effects.append(Send(sender, self.last, person))
+
+    def note_attempt(self, sent: SentValue, now: float) -> None:
+        """Note that a value is being sent, for the first time or again."""
+        self._sent.add(sent, now)
+
+    @property
+    def _tolerance(self) -> float:
+        return max((each.tolerance for each in self.drivers), default=0.0)
+
+    # --- hand-over ----------------------------------------------------------------------------
+
+    def snapshot(self, driver: Driver, epoch: float) -> dict[str, Any]:
+        """Return the state for the next process, as plain data; it is part of that of a driver.
+
+        Args:
+            driver: the driver.
+            epoch: the time that counts as 0 in it.
+        """
+        person, last = self.person, self.last
+        key = self._decides_key
+        return {
+            "person": None if person is None else [person.value, person.since - epoch],
+            "decides": list(key) if isinstance(key, tuple) else key,
+            "since": None if self.since is None else self.since - epoch,
+            "target": [] if self.target is NoValue else [self.target],
+            "sent": [] if last is None else [last.value, last.at - epoch],
+            "released": driver.is_released,
+        }
+
+    def restore(self, state: Any, driver: Driver, epoch: float) -> None:
+        """Continue from the state of an earlier process, unless this has decided already.
+
+        Args:
+            state: see `snapshot`; data from a file may be anything, and is then ignored.
+            driver: the driver that has taken over from the one of the snapshot.
+            epoch: the time that counts as 0 in it.
+        """
+        match state:
+            case {"released": bool() as released}:
+                driver.is_released = released
+        if self.since is not None or self.person is not None:
+            return
+        match state:
+            case {"person": [value, float() as since]}:
+                self.person = Person(value, since + epoch)
+        match state:
+            case {"decides": decides, "since": float() as since, "target": list() as target}:
+                self._decides_key = tuple(decides) if isinstance(decides, list) else decides
+                self.since = since + epoch
+                self.target = target[0] if target else NoValue
+                self._must_check = True
+        match state:
+            case {"sent": [value, float() as at]}:
+                self.last = SentValue(value, at + epoch, is_pending=False, is_done=True)
+        if self.person is not None and self._decides_key == _PERSON and self.shown is not Unknown:
+            self._adopt(self.shown)
+
+
+def _key_of(decides: Driver | Person | None) -> object:
+    if decides is None:
+        return None
+    return _PERSON if isinstance(decides, Person) else decides.key

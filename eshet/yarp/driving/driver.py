@@ -1,0 +1,166 @@
+"""A driver, a person, and what an arbiter reports."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from eshet.reactive.core.markers import NoValue
+from eshet.yarp.driving.sent_values import SentValue
+
+__all__ = [
+    "Contested",
+    "Decided",
+    "Driver",
+    "Effect",
+    "EndOfOverride",
+    "OverrideBegan",
+    "OverrideEnded",
+    "Person",
+    "Send",
+]
+
+EndOfOverride: TypeAlias = Literal[
+    "time", "condition", "released", "command", "given back", "no driver"
+]
+"""Why an override has ended: its time was over; its condition is not true any more; an Event or a
+command has ended it; the person has set what should be so; the last driver has left."""
+
+
+@dataclass(eq=False, slots=True)
+class Person:
+    """A person, or anything else that is no rule of ours, who has changed a path.
+
+    Args:
+        value: to which the path was changed.
+        since: when.
+        cause: of the change; only passed on.
+        is_interrupted: whether the last driver that stood by has left, and may come back.
+    """
+
+    value: object
+    since: float
+    cause: Any = None
+    is_interrupted: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Driver:
+    """One call of `yarp.drive`.
+
+    Args:
+        rule: the full name of its rule; empty without a runner.
+        number: larger than those of earlier drivers of the same rule.
+        priority: the highest priority decides.
+        override: seconds for which it stands by after a change by a person; infinite if it does so
+            as long as `may_stand_by` holds; None if it never stands by.
+        verify: seconds within which the path has to show its value; None for no limit.
+        tolerance: by which numbers may differ that count as equal.
+        value: what it wants; `NoValue` if it has no opinion.
+        may_stand_by: whether its override may begin, or last.
+        is_released: whether its part in the present override has ended early.
+    """
+
+    rule: str = ""
+    number: int = 0
+    priority: float = 0
+    override: float | None = None
+    verify: float | None = None
+    tolerance: float = 0.0
+    value: Any = NoValue
+    may_stand_by: bool = True
+    is_released: bool = False
+
+    @property
+    def rank(self) -> tuple[float, str, int]:
+        """Of two drivers, the one with the greater rank decides."""
+        return self.priority, self.rule, self.number
+
+    @property
+    def key(self) -> tuple[str, float]:
+        """Identifies the driver beyond a reload."""
+        return self.rule, self.priority
+
+    @property
+    def has_opinion(self) -> bool:
+        """Whether it wants a value."""
+        return self.value is not NoValue
+
+    def stands_by_until(self, person: Person | None) -> float:
+        """Return until when it lets a person decide; -inf if it does not."""
+        if person is None or self.override is None or self.is_released:
+            return -math.inf
+        return person.since + self.override
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The value must be sent.
+
+    Args:
+        driver: the one whose client and strategy send it.
+        sent: the value.
+        person: the person whose value it is; None if it is that of the driver.
+    """
+
+    driver: Driver
+    sent: SentValue
+    person: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Somebody else decides.
+
+    Args:
+        by: a driver, a person, or None for nobody.
+        value: the value that should be so; `NoValue` if nobody decides.
+    """
+
+    by: Driver | Person | None
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideBegan:
+    """A person has changed the path, and drivers stand by.
+
+    Args:
+        person: the person.
+        rules: the rules of the drivers that stand by.
+        until: the end of the override, as a time of the clock; infinite if it is not known.
+    """
+
+    person: Person
+    rules: list[str]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideEnded:
+    """No driver stands by any more.
+
+    Args:
+        person: the person.
+        why: see `EndOfOverride`.
+    """
+
+    person: Person
+    why: EndOfOverride
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """Another program changes the path again and again, so that it is not corrected any more.
+
+    Args:
+        value: the value that should be so.
+        shown: the value that the path shows.
+        driver: the driver that decides.
+    """
+
+    value: object
+    shown: object
+    driver: Driver
+
+
+Effect: TypeAlias = Send | Decided | OverrideBegan | OverrideEnded | Contested
