@@ -204,6 +204,11 @@ class Client:
         """
         self._registrations.observer = observer
 
+    @property
+    def observer(self) -> ClientObserver | None:
+        """The observer that is attached; None if there is none."""
+        return self._registrations.observer
+
     def notify_skipped(self, code: int, path: str, value: object, why: str) -> None:
         """Notify the observer, if one is attached, of an output that is not sent.
 

@@ -10,7 +10,7 @@ set is such an effect, too: its owner may be a device.
 
 import asyncio
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from eshet import messages
 from eshet.cause import Cause, current
@@ -95,8 +95,9 @@ class OutputSpan:
 class ClientObserver:
     """Starts a cause for each input, and finds the output that led to it; in one event loop.
 
-    A subclass overrides `on_input`, `sent`, `on_skipped`, `connected` and `disconnected`, which do
-    nothing here. They are called in the context, and with the cause, of the input or output.
+    A subclass overrides `on_input`, `sent`, `on_skipped`, `on_acted`, `on_act_skipped`, `connected`
+    and `disconnected`, which do nothing here. They are called in the context, and with the cause,
+    of the input or output.
 
     Args:
         shared: another observer, whose outputs are found as well, and which finds those of this
@@ -176,6 +177,29 @@ class ClientObserver:
             value: the value that was not sent.
             why: `"unknown"` or `"unchanged"`, or the reason of a strategy; see
                 `eshet.tasks.Ending.why`.
+        """
+
+    # --- calls of functions -----------------------------------------------------------------------
+
+    def on_acted(
+        self, function: str, arguments: list[Any], seconds: float, error: BaseException | None
+    ) -> None:
+        """Handle the end of a call of a function of a rule, which is an output without a path.
+
+        Args:
+            function: its name.
+            arguments: of the call.
+            seconds: how long it took.
+            error: which it has raised; None if it has succeeded.
+        """
+
+    def on_act_skipped(self, function: str, arguments: list[Any], why: str) -> None:
+        """Handle a call of a function that was not made.
+
+        Args:
+            function: its name.
+            arguments: of the call.
+            why: `"pretended"`, or as in `on_skipped`.
         """
 
     # --- the connection -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
     sources             values and events that follow a path
     sinks               outputs to a path when values change or events emit
     driving             what should be so at a path, where several rules and a person decide
+    acting              calls of functions of rules
     accepted            which values a settable state accepts
     outputs             the outputs of sinks, held back while a version is being prepared (those of
                         direct calls are in `eshet.client.view`)
@@ -36,6 +37,7 @@ from eshet.reactive import *  # noqa: F403 - it has an __all__ of its own
 from eshet.reactive.core.handle import Reactive
 from eshet.unknown import Unknown
 from eshet.yarp import compat, debug, store
+from eshet.yarp.acting import act
 from eshet.yarp.default_client import (
     get_default_eshet_client,
     set_default_eshet_client,
@@ -56,6 +58,7 @@ __all__ = [
     *reactive.__all__,
     "Reactive",
     "Unknown",
+    "act",
     "action_call",
     "compat",
     "debug",

@@ -14,7 +14,13 @@ from weakref import WeakKeyDictionary
 from eshet.client import Client
 from eshet.scope import current_scope
 
-__all__ = ["DefaultClient", "get_default_eshet_client", "set_default_eshet_client", "using_client"]
+__all__ = [
+    "DefaultClient",
+    "get_default_eshet_client",
+    "known_client",
+    "set_default_eshet_client",
+    "using_client",
+]
 
 
 class DefaultClient:
@@ -45,6 +51,11 @@ async def get_default_eshet_client() -> Client:
     client = place.client
     await client.wait_for_connection()
     return client
+
+
+def known_client() -> Client | None:
+    """Return the default client if there is one already, connected or not; else None."""
+    return _place().client
 
 
 def set_default_eshet_client(client: Client) -> None:

@@ -287,7 +287,7 @@ def _is_unfinished(state: object) -> bool:
     return False
 
 
-def left_in(state: Any) -> Iterator[tuple[object, Cause | None]]:
+def left_in(state: Any) -> Iterator[tuple[Any, Cause | None]]:
     """Iterate over the unfinished values in a sink's state, with their causes."""
     for value, cause in state["unfinished"]:
         yield value, Cause.restored(cause) or current_cause()

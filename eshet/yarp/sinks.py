@@ -461,10 +461,13 @@ def skip_left(client: Client, snapshot: Snapshot, why: str) -> None:
         snapshot: the state of the sink; see `HeldOutput.snapshot`.
         why: see `eshet.client.observer.ClientObserver.on_skipped`.
     """
-    code, path = _CODES[snapshot.data["function"]], snapshot.data["path"]
+    function, path = snapshot.data["function"], snapshot.data["path"]
     for value, cause in left_in(snapshot.data):
         with use_cause(cause):
-            client.notify_skipped(code, path, value, why)
+            if function != "act":
+                client.notify_skipped(_CODES[function], path, value, why)
+            elif client.observer is not None:
+                client.observer.on_act_skipped(path, list(value), why)
 
 
 def _skip_notifier(client: Client, code: int, path: str) -> Callable[[Any, str], None]:

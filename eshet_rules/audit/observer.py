@@ -24,6 +24,7 @@ from eshet_rules.audit.records import (
     Connected,
     ConnectionLost,
     EventEmitted,
+    FunctionCalled,
     Input,
     Output,
     StatePublished,
@@ -131,6 +132,24 @@ class RecordingObserver(ClientObserver):
         if self._recorder.wants_debug:
             self._record_output(code, path, value, "skipped", why=why)
 
+    def on_acted(
+        self, function: str, arguments: list[Any], seconds: float, error: BaseException | None
+    ) -> None:
+        """See `ClientObserver`."""
+        if not self._recorder.wants_debug:
+            return
+        outcome: Outcome = "done"
+        text = None
+        if error is not None:
+            outcome = "failed" if is_error(error, Exception) else "interrupted"
+            text = self._redaction.text(_text(error)) if outcome == "failed" else None
+        self._record_act(function, arguments, outcome, error=text, duration=round(seconds, 6))
+
+    def on_act_skipped(self, function: str, arguments: list[Any], why: Any) -> None:
+        """See `ClientObserver`."""
+        if self._recorder.wants_debug:
+            self._record_act(function, arguments, "skipped", why=why)
+
     def connected(self, server: str, again: bool) -> None:
         """See `ClientObserver`."""
         self._recorder.record(
@@ -171,15 +190,7 @@ class RecordingObserver(ClientObserver):
         cause, event = current.get(), _EVENTS[code]
         rule, module, version = current_actor.get()  # one by one, as in `on_input`
         cause_id, parent_id = _ids(cause)
-        inputs = unknown = after_input = after_s = None
-        came_from = current_inputs.get()
-        if came_from is not None:
-            inputs, unknown = self._inputs(came_from)
-        if cause is not None:
-            if cause.kind == "timer":
-                after_input, after_s = self._armed(cause)
-            elif cause.kind in _WITH_RECORD:
-                after_input = f"{cause.kind} {cause.path}"
+        inputs, unknown, after_input, after_s = self._origin(cause)
         record = event(
             wall_stamp(self._clock),
             "debug",
@@ -206,6 +217,60 @@ class RecordingObserver(ClientObserver):
         )
         self._recorder.last.note_output(record)
         self._recorder.record(record)
+
+    def _record_act(
+        self,
+        function: str,
+        arguments: list[Any],
+        outcome: Any,
+        *,
+        error: str | None = None,
+        why: Any = None,
+        duration: float | None = None,
+    ) -> None:
+        cause = current.get()
+        rule, module, version = current_actor.get()
+        cause_id, parent_id = _ids(cause)
+        inputs, unknown, after_input, after_s = self._origin(cause)
+        self._recorder.record(
+            FunctionCalled(
+                wall_stamp(self._clock),
+                "debug",
+                FunctionCalled.EVENT,
+                rule,
+                module,
+                version,
+                cause_id,
+                parent_id,
+                function=function,
+                value=[_shortened(self._redaction.value(each)) for each in arguments],
+                outcome=outcome,
+                error=error,
+                why=why,
+                duration=duration,
+                attempt=current_attempt.get(),
+                trigger=_trigger(cause),
+                after_input=after_input,
+                after_s=after_s,
+                inputs=inputs,
+                unknown_inputs=unknown,
+            )
+        )
+
+    def _origin(
+        self, cause: Cause | None
+    ) -> tuple[dict[str, Any] | None, list[str] | None, str | None, float | None]:
+        """Return the known and the unknown inputs of an output, and the input that led to it."""
+        inputs = unknown = after_input = after_s = None
+        came_from = current_inputs.get()
+        if came_from is not None:
+            inputs, unknown = self._inputs(came_from)
+        if cause is not None:
+            if cause.kind == "timer":
+                after_input, after_s = self._armed(cause)
+            elif cause.kind in _WITH_RECORD:
+                after_input = f"{cause.kind} {cause.path}"
+        return inputs, unknown, after_input, after_s
 
     def _armed(self, cause: Cause) -> tuple[str | None, float | None]:
         """Return what has armed the timer of a cause, or the first of several, and its age."""

@@ -51,6 +51,7 @@ __all__ = [
     "EventEmitted",
     "FileExcluded",
     "FileWritten",
+    "FunctionCalled",
     "Input",
     "Level",
     "LikelyMistake",
@@ -205,6 +206,7 @@ WHYS: Final = {
     "unknown": "the value is unknown, or contains an unknown value",
     "unchanged": "after a reload: the old version had sent the same value",
     "shown": "the path shows the value already; of `yarp.drive`",
+    "pretended": "rules are being checked, replayed, run in the shadow or tested; of `yarp.act`",
     "superseded": "a newer value arrived before this one was sent, or sent again",
     "busy": "another value was being sent, and the strategy is `RunSingle`",
     "queue full": "`max_queue` other values were waiting",
@@ -222,6 +224,7 @@ Why = Literal[
     "unknown",
     "unchanged",
     "shown",
+    "pretended",
     "superseded",
     "busy",
     "queue full",
@@ -314,6 +317,37 @@ class EventEmitted(Output, kw_only=True):
 @_event("output.published", "state published", level="debug")
 class StatePublished(Output, kw_only=True):
     """A rule published the value of its state, or skipped it. Recorded when it is complete."""
+
+
+@_event("output.acted", "function called", level="debug")
+class FunctionCalled(Record, kw_only=True):
+    """A rule called a function with `yarp.act`, or skipped it. Recorded when the call has ended."""
+
+    function: Annotated[str, Meta(description="the name of the function")]
+    value: Annotated[list[Any], Meta(description="its arguments")]
+    outcome: Annotated[
+        Literal["done", "failed", "interrupted", "skipped"], Meta(description="the outcome")
+    ]
+    error: Annotated[str | None, Meta(description="why it failed")] = None
+    why: Annotated[Why | None, Meta(description="why it was skipped, see below")] = None
+    duration: Annotated[float | None, Meta(description="seconds until it ended")] = None
+    attempt: Annotated[int, Meta(ge=1, description="number of the attempt, if not the first")] = 1
+    trigger: Annotated[
+        str | None, Meta(description="a description of the cause, if no input has it")
+    ] = None
+    after_input: Annotated[
+        str | None, Meta(description="the input that led to it, as for other outputs")
+    ] = None
+    after_s: Annotated[float | None, Meta(description="of a timer: seconds since that input")] = (
+        None
+    )
+    inputs: Annotated[
+        dict[str, Any] | None,
+        Meta(description="the values from which the arguments came, as for other outputs"),
+    ] = None
+    unknown_inputs: Annotated[
+        list[str] | None, Meta(description="those of them that were unknown")
+    ] = None
 
 
 @_event("client.connected", "connected", level="debug")

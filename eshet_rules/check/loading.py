@@ -23,6 +23,7 @@ from eshet.client.server_tree import list_nodes
 from eshet.interpreter import get_frame
 from eshet.scope import current_scope
 from eshet.server import Server
+from eshet.yarp.acting import Pretence, current_pretence
 from eshet_rules.check.graph import feedbacks_in
 from eshet_rules.check.stand_ins import StandIns
 from eshet_rules.config import Configuration
@@ -158,6 +159,7 @@ class _Loading:
 
     def load(self) -> Loaded:
         watching = watch_paths.set(self._note_path)
+        pretending = current_pretence.set(Pretence(is_on=True))
         try:
             with _captured(self._log):
                 try:
@@ -166,6 +168,7 @@ class _Loading:
                     _close(self._loop)
         finally:
             watch_paths.reset(watching)
+            current_pretence.reset(pretending)
         self._loaded.records = self._records()
         return self._loaded
 

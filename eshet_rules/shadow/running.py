@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
 from eshet.server import Server
+from eshet.yarp.acting import Pretence, current_pretence
 from eshet_rules.audit.records import ShadowStarted, emit
 from eshet_rules.runner.main import run
 from eshet_rules.runner.server import check_server
@@ -39,6 +40,7 @@ async def run_shadow(
         RulesError: see `run`.
     """
     await check_server(server)
+    current_pretence.set(Pretence(is_on=True))
     emit(log, ShadowStarted(address=server))
     async with Server() as copy, Client(server=server) as house, Client(server=copy) as shadow:
         mirror = Mirror(house, shadow, log)

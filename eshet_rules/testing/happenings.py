@@ -14,6 +14,7 @@ from eshet_rules.audit.records import (
     EVENTS,
     ActionCalled,
     EventEmitted,
+    FunctionCalled,
     Input,
     Output,
     StatePublished,
@@ -144,6 +145,16 @@ class Happenings(Recorder):
     def emitted(self, path: str) -> list[Any]:
         """Return the payloads of all emissions of an event."""
         return [record.value for _, record in self.outputs(EventEmitted, path)]
+
+    def acted(self, function: str) -> list[list[Any]]:
+        """Return the arguments of all calls of a function by `yarp.act`, also pretended ones."""
+        return [
+            each.record.value
+            for each in self.all
+            if isinstance(each.record, FunctionCalled)
+            and each.record.function.rpartition(".")[2] == function
+            and each.record.why in (None, "pretended")
+        ]
 
     def published(self, path: str) -> list[tuple[float, Any]]:
         """Return the values of a state, with the times of their changes."""

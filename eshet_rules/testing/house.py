@@ -35,6 +35,7 @@ from eshet.scope import Scope
 from eshet.server import Server
 from eshet.time_zones import zone_of
 from eshet.unknown import Unknown
+from eshet.yarp.acting import Pretence, current_pretence
 from eshet.yarp.driving.drives import Drives
 from eshet.yarp.outputs import HeldOutput
 from eshet_rules.audit.actor import Actor, use_actor
@@ -119,6 +120,8 @@ class House:
         self._keeps_inputs = keeps_inputs
         self._folders = [Path.cwd(), *folders][::-1]
         self._runner = asyncio.Runner(loop_factory=lambda: VirtualLoop(start))
+        self.pretence: Final = Pretence(is_on=True)
+        """Whether `yarp.act` only records its calls; set `is_on` to False to make them."""
         self.errors: Final[list[str]] = []
         """The errors of rules so far. A test fails at its end unless it has cleared this list."""
         self._local_zone = zone
@@ -196,6 +199,7 @@ class House:
         )
 
     async def _begin(self) -> None:
+        current_pretence.set(self.pretence)  # the context of the house's event loop
         own_tasks_by_scope(self.loop)
         self._log = make_logger(io.StringIO(), recorder=self.happenings)
         observer = RecordingObserver if self._keeps_inputs else _OutputObserver
@@ -650,6 +654,14 @@ class House:
         """Return the arguments of all calls of an action, also of those that failed."""
         self._check_known(path)
         return self.happenings.calls(path)
+
+    def acts(self, function: str) -> list[list[Any]]:
+        """Return the arguments of all calls of a function by `yarp.act`, also of failed ones.
+
+        Args:
+            function: its name, such as `"send"`.
+        """
+        return self.happenings.acted(function)
 
     def emitted(self, path: str) -> list[Any]:
         """Return the payloads of all emissions of an event, by rules and by the test."""

@@ -398,6 +398,10 @@ def instantaneous() -> None:
     assert_type(yarp.instantaneous_length_hint(COUNTS), yarp.Event[int])
 
 
+async def say(text: object, count: int) -> str:
+    return f"{text} {count}"
+
+
 async def paths() -> None:
     assert_type(await yarp.state_observe("/hall/lux"), yarp.Value[Any])
     assert_type(await yarp.event_listen("/hall/motion"), yarp.Event[Any])
@@ -407,5 +411,6 @@ async def paths() -> None:
     await yarp.set_value("/hall/light", LUX < 3)
     await yarp.drive("/hall/light", LUX < 3, priority=1, override="2h", release=BELL, verify=5)
     await yarp.drive("/hall/light", True, override=LUX < 3, tolerance=0.5, unknown="keep")
+    await yarp.act(say, BELL, COUNT)
     await yarp.action_call("/hall/say", BELL, COUNT)
     assert_type(yarp.file_backed_value("count.json", 0), yarp.Value[Any])

@@ -19,6 +19,7 @@ SINCE_VERSION_2 = {
     "module.roll_back_ended",
     "module.rolled_back",
     "module.set_up_slow",
+    "output.acted",
     "path.contested",
     "path.decided",
     "path.not_provided",
