@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from eshet import Client, yarp
+from eshet import Client, Unknown, yarp
 from eshet.utils import RunSerially
 from eshet_rules import rule
 from eshet_rules.testing.exceptions import NotSetUp
@@ -397,6 +397,25 @@ async def test_a_newer_value_ends_the_retries_of_an_older_one_of_another_rule(ho
     house.errors.clear()
 
 
+@pytest.mark.parametrize("later", [0, Unknown])
+async def test_a_value_that_is_not_wanted_any_more_is_not_retried(house, later):
+    lamp = house.device("/hall/light", 0, ignores=1)
+    wanted = house.device("/wanted", 1)
+    strategy = RunSerially(only_latest=True, retry=True, retry_start=30)
+
+    @rule
+    async def light():
+        observed = await yarp.state_observe("/wanted")
+        await yarp.drive("/hall/light", observed, verify=5, strategy=strategy)
+
+    await house.rule(light)
+    await house.advance(seconds=20)
+    await wanted.report(later)
+    await house.advance(minutes=5)
+    assert lamp.sets == [1]
+    house.errors.clear()
+
+
 async def test_a_device_that_rounds(house):
     lamp = house.device("/heating", 20)
 
@@ -581,6 +600,7 @@ async def test_of_two_runners_with_overrides_the_last_one_decides(house):
         ({"value": 1, "release": yarp.Value(1)}, TypeError),
         ({"value": 1, "verify": True}, ValueError),
         ({"value": 1, "tolerance": -1}, ValueError),
+        ({"value": 1, "priority": "high"}, ValueError),
         ({"value": 1, "unknown": "ignore"}, ValueError),
     ],
 )

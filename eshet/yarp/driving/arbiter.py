@@ -77,6 +77,7 @@ class Arbiter:
 
     def join(self, driver: Driver) -> None:
         """Add a driver."""
+        driver.is_released = not driver.may_stand_by
         self.drivers.append(driver)
         self.drivers.sort(key=lambda each: each.rank, reverse=True)
 
@@ -289,6 +290,10 @@ class Arbiter:
         person = self.person if self.decides is self.person else None
         self._effects.append(Send(sender, self.last, person))
 
+    def wants(self, sent: SentValue) -> bool:
+        """Whether a value that was sent last is still what should be so."""
+        return sent is self.last and is_same(sent.value, self.target)
+
     def note_attempt(self, sent: SentValue, now: float) -> None:
         """Note that a value is being sent, for the first time or again."""
         self._sent.add(sent, now)
@@ -326,8 +331,8 @@ class Arbiter:
             epoch: the time that counts as 0 in it.
         """
         match state:
-            case {"released": bool() as released}:
-                driver.is_released = released
+            case {"released": True}:
+                driver.is_released = True
         if self.since is not None or self.person is not None:
             return
         match state:

@@ -208,7 +208,7 @@ class DrivenPath:
 
     def is_wanted(self, sent: SentValue) -> bool:
         """Whether a value is still the one to send."""
-        return self.arbiter.last is sent
+        return self.arbiter.wants(sent)
 
     @contextlib.contextmanager
     def attempting(self, sent: SentValue) -> Iterator[None]:

@@ -13,7 +13,7 @@ from eshet.messages import Set
 from eshet.reactive import Event, Value, ensure_reactive
 from eshet.reactive.conversions import feed
 from eshet.reactive.core.handle import ReadableEvent, ReadableValue, node_of
-from eshet.reactive.core.markers import NoValue, PlainValue
+from eshet.reactive.core.markers import NoValue, PlainValue, is_nan
 from eshet.reactive.upstream import Inputs
 from eshet.scope import Scope, current_scope, is_contained
 from eshet.tasks import BuiltStrategy
@@ -71,7 +71,7 @@ async def drive(
     Raises:
         EshetError: see `Client`. An `ErrorValue` if the path is no state.
         TypeError: `value` is an Event, or `override` or `release` is not of these kinds.
-        ValueError: a length of time or the tolerance is not valid.
+        ValueError: the priority, a length of time or the tolerance is not valid.
     """
     for each in (value, override, release):
         check_awaited(each, TypeError)
@@ -85,6 +85,7 @@ async def drive(
         raise TypeError(f"release={release!r} is not an Event: use value_to_event for a Value")
     if unknown not in ("withdraw", "keep"):
         raise ValueError(f"unknown={unknown!r}: write 'withdraw' or 'keep'")
+    _check_priority(priority)
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"tolerance={tolerance!r} is not a difference of numbers")
     while_true = override if isinstance(override, PlainValue) else None
@@ -103,6 +104,11 @@ async def drive(
     if release is not None:
         release.on_event(sink.end_stand_by)
     feed(source, own_output(sink))
+
+
+def _check_priority(priority: object) -> None:
+    if not isinstance(priority, int | float) or isinstance(priority, bool) or is_nan(priority):
+        raise ValueError(f"priority={priority!r} is not a number")
 
 
 def _seconds_of_override(override: object) -> float | None:

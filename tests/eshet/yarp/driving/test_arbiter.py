@@ -291,6 +291,23 @@ def test_an_override_lasts_as_long_as_its_condition():
     assert path.decides is driver  # the condition is not true now
 
 
+def test_a_driver_whose_condition_is_not_true_does_not_stand_by_when_it_joins():
+    path, _ = lamp_with_motion()
+    path.show(30)
+    path.driver(7, rule="late", override=math.inf, may_stand_by=False, priority=1)
+    path.decide()
+    assert path.sent == [(0, 100), (60, 7)]
+
+
+def test_a_value_that_was_sent_is_wanted_until_something_else_should_be_so():
+    path = Path(0, obeys=False)
+    driver = path.driver(1)
+    path.decide()
+    assert path.arbiter.wants(path.arbiter.last)
+    path.change(driver, NoValue)
+    assert not path.arbiter.wants(path.arbiter.last)
+
+
 def test_an_event_ends_the_override_of_its_driver_only():
     path = Path(0)
     low = path.driver(1, rule="low", override=HOUR)
