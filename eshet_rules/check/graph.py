@@ -12,7 +12,7 @@ __all__ = ["feedbacks_in"]
 
 
 def feedbacks_in(scope: Scope) -> Iterator[str]:
-    """Iterate over the paths that a rule sets to a Value that follows the same path.
+    """Iterate over the paths that a rule sets, or drives, to a Value that follows the same path.
 
     A sink of an Event is none of them: it sends when the Event emits, not when the path changes.
 
@@ -21,7 +21,7 @@ def feedbacks_in(scope: Scope) -> Iterator[str]:
     """
     for node in list(scope.get(ScopeNodes)):
         for sink in sinks_of(node):
-            if sink.follows and sink.function == "set_value":
+            if sink.follows and sink.function in ("set_value", "drive"):
                 paths = {each.origin for each in upstream(node) if isinstance(each, ObservedNode)}
                 if sink.path in paths:
                     yield sink.path

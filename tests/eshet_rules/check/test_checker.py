@@ -387,6 +387,16 @@ MISTAKES = [
         """,
     ),
     (
+        "writes-what-it-reads",
+        "warning",
+        """
+        @rule
+        async def limit():
+            level = await yarp.state_observe("/hall/level")
+            await yarp.drive("/hall/level", yarp.default(level, 0) + 1)  # here
+        """,
+    ),
+    (
         "set-up",
         "error",
         """
