@@ -415,6 +415,25 @@ async def test_who_decides_over_a_path_is_told_and_released(house, publish):
     assert await house.viewer.action_call(f"{BASE}/release", "/lamp") == []
 
 
+async def test_a_rule_that_is_disabled_or_restarted_lets_the_next_one_decide(house, publish):
+    sets = await house.sets("/lamp")
+    house.write("hall.py", DRIVER.format(level=1))
+    house.write("stairs.py", DRIVER.format(level=2))
+    await house.reload()
+    await publish()
+    call = house.viewer.action_call
+    await call(f"{BASE}/disable", "stairs")
+    await house.advance(1)
+    await call(f"{BASE}/enable", "stairs")
+    await house.advance(1)
+    assert sets[-3:] == [2, 1, 2]
+    await call(f"{BASE}/restart", "stairs")
+    await house.advance(1)
+    assert sets[-1] == 2
+    [report] = (await call(f"{BASE}/drives"))["drives"]
+    assert report["decides"] == "stairs.light"
+
+
 async def test_a_path_that_no_rule_drives_is_not_released(house, publish):
     await house.sets("/lamp")
     house.write("hall.py", DRIVER.format(level=1))
