@@ -99,6 +99,24 @@ async def test_a_person_may_set_a_state_that_a_rule_owns(house):
     assert drives(house)["decides"] == "person"
 
 
+async def test_values_that_change_in_one_turn_are_one_setting_and_are_forgotten(house):
+    lamp = house.device("/hall/light", 0)
+    level = yarp.Value(10)
+
+    @rule
+    async def light():
+        await yarp.drive("/hall/light", level, override="1h")
+
+    await house.rule(light)
+    for value in (20, 30, 40):
+        level.value = value
+    await house.settle()
+    assert lamp.sets == [10, 40]
+    await house.advance(minutes=30)
+    await house.set("/hall/light", 20)
+    assert drives(house)["decides"] == "person"
+
+
 async def test_safety_in_another_module_decides_over_a_person_and_gives_back(house, files):
     lamp = house.device("/hall/light", 0)
     smoke = house.device("/smoke", False, settable=False)

@@ -46,6 +46,7 @@ class Path:
             if isinstance(effect, Send):
                 assert effect.sent.value == self.arbiter.target
                 self.sent += 1
+                self.arbiter.note_attempt(effect.sent, self.now)
                 effect.sent.is_pending = False
                 effect.sent.is_done = True
                 self.arbiter.show(effect.sent.value, self.now)

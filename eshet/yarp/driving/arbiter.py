@@ -286,7 +286,6 @@ class Arbiter:
     def _send(self, sender: Driver, now: float) -> None:
         self.last = SentValue(self.target, now)
         self._last_driver = sender
-        self._sent.add(self.last, now)
         person = self.person if self.decides is self.person else None
         self._effects.append(Send(sender, self.last, person))
 
@@ -295,7 +294,7 @@ class Arbiter:
         return sent is self.last and is_same(sent.value, self.target)
 
     def note_attempt(self, sent: SentValue, now: float) -> None:
-        """Note that a value is being sent, for the first time or again."""
+        """Note that a value is being sent, for the first time or again: the path may show it."""
         self._sent.add(sent, now)
 
     @property

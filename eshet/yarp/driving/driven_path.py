@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from eshet.cause import Cause, current, following, use_cause
 from eshet.clock import wall_time
 from eshet.exceptions import NotShown
-from eshet.reactive.core.markers import NoValue
+from eshet.reactive.core.markers import NoValue, is_same
 from eshet.scope import Reason, Scope
 from eshet.unknown import Unknown
 from eshet.yarp.driving.arbiter import Arbiter
@@ -111,7 +111,7 @@ class DrivenPath:
 
     def _follow(self, sink: DrivingSink) -> None:
         self._lead = sink
-        if self.arbiter.shown is not sink.shown:
+        if not is_same(self.arbiter.shown, sink.shown):
             self._show(sink.shown, by_owner=True)
 
     # --- what the path shows ------------------------------------------------------------------

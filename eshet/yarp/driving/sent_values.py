@@ -18,7 +18,7 @@ class SentValue:
     Args:
         value: the value.
         at: when it was sent last, on the clock of the caller.
-        is_pending: whether a request with it is not answered yet.
+        is_pending: whether it is about to be sent, or a request with it is not answered yet.
         is_done: whether it was delivered, and shown if it had to be.
     """
 

@@ -247,6 +247,7 @@ class _Driving(HeldOutput):
         try:
             self._run(_DriveTask(self, sent))
         except BaseException as error:  # raised by a user's strategy
+            sent.is_pending = False
             if not is_contained(error, self._scope):
                 raise
             if self._scope is not None:
@@ -259,13 +260,18 @@ class _Driving(HeldOutput):
     async def _attempt(self, value: Any) -> None:
         sent: SentValue = value
         if not self._driven.is_wanted(sent):
-            self.skip(sent.value, "superseded")
+            self.skip_sending(sent, "superseded")
             return
         with self._driven.attempting(sent):
             await self._client.set(self.path, sent.value)
         if self.driver.verify is not None:
             await self._driven.wait_shown(sent, self.driver.verify)
         sent.is_done = True
+
+    def skip_sending(self, sent: SentValue, why: str) -> None:
+        """Note that a value is not sent, or not sent again."""
+        sent.is_pending = False
+        self.skip(sent.value, why)
 
     def _is_retried(self) -> bool:
         return isinstance(self._run, BuiltStrategy) and bool(self._run.unfinished())
@@ -330,7 +336,7 @@ class _DriveTask:
 
     def skipped(self, why: str) -> None:
         """See `eshet.tasks.BuiltStrategy`."""
-        self._sink.skip(self._sent.value, why)
+        self._sink.skip_sending(self._sent, why)
 
 
 def _server_of(client: Client, scope: Scope | None) -> object:

@@ -44,6 +44,7 @@ class Path:
             if isinstance(effect, Send):
                 self.sent.append((self.now, effect.sent.value))
                 self.senders.append(effect.driver)
+                self.arbiter.note_attempt(effect.sent, self.now)
                 if self.obeys:
                     self.answer(effect.sent)
             else:
@@ -376,6 +377,16 @@ def test_each_sent_value_is_recognized_once():
     driver = path.driver(0, override=HOUR)
     path.decide().change(driver, 1).wait(1).change(driver, 0).wait(1).change(driver, 1)
     path.wait(1).show(0)  # it was sent two seconds ago, and was shown then
+    assert isinstance(path.decides, Person)
+
+
+def test_a_value_that_was_never_sent_is_not_recognized():
+    path = Path(0, obeys=False)
+    driver = path.driver(5, override=HOUR)
+    path.arbiter.arbitrate(path.now)  # it is superseded before it is sent
+    path.change(driver, 1)
+    path.answer(path.arbiter.last)
+    path.wait(HOUR).show(5)
     assert isinstance(path.decides, Person)
 
 
