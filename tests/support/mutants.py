@@ -51,6 +51,8 @@ MODULES: Final = (
     "eshet/reactive/time/fsm.py",
     "eshet/reactive/time/nodes.py",
     "eshet/server/router.py",
+    "eshet/yarp/driving/arbiter.py",
+    "eshet/yarp/driving/sent_values.py",
     "eshet_rules/audit/query.py",
     "eshet_rules/audit/trail.py",
     "eshet_rules/modules/importer.py",
@@ -88,7 +90,7 @@ _OPERATORS: Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.Div: ast.Mult,
 }
 
-_SYMMETRICAL: Final = frozenset({"is_same", "max", "min"})
+_SYMMETRICAL: Final = frozenset({"is_same", "matches", "max", "min"})
 """Functions whose first two arguments may be swapped."""
 
 _SHORT_CUTS: Final = {

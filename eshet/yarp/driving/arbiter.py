@@ -117,8 +117,6 @@ class Arbiter:
 
     def _end_override(self, why: EndOfOverride) -> bool:
         person, self.person = self.person, None
-        for driver in self.drivers:
-            driver.is_released = False
         if person is None or person.is_interrupted:
             return False
         self._effects.append(OverrideEnded(person, why))

@@ -512,6 +512,26 @@ def test_two_programs_do_not_fight_endlessly():
     assert path.sent[5:] == [(20, 2)]
 
 
+@pytest.mark.parametrize("way", ["returned", "registered", "released"])
+def test_a_fight_is_over_when_the_owner_is_back_or_by_command(way):
+    path = Path(0)
+    path.driver(1, verify=5)
+    path.decide()
+    for _ in range(20):
+        path.show(0)
+    assert path.arbiter.is_contested
+    assert path.arbiter.shown == 0
+    if way == "returned":
+        path.show(Unknown).show(0)
+    elif way == "registered":
+        path.arbiter.note_owner()
+    else:
+        path.arbiter.release("command")
+    path.decide()
+    assert path.arbiter.shown == 1
+    assert not path.arbiter.is_contested
+
+
 def test_a_new_value_is_sent_although_the_path_shows_it_while_another_is_on_its_way():
     path = Path(0, obeys=False)
     driver = path.driver(1)
@@ -641,6 +661,38 @@ def test_a_released_override_stays_released_after_a_restart():
     again = after.driver(1, rule="a", override=HOUR)
     after.arbiter.restore(state, again, 0)
     assert after.decide().decides is again
+
+
+def test_a_snapshot_is_plain_data_and_is_restored_as_it_was():
+    path, motion = lamp_with_motion()
+    path.show(30).wait(10)
+    state = path.arbiter.snapshot(motion, 50.0)
+    assert state == {
+        "person": [30, 10.0],
+        "decides": "person",
+        "since": 10.0,
+        "target": [30],
+        "sent": [100, -50.0],
+        "released": False,
+    }
+    after = Path(30)
+    driver = after.driver(100, rule="hall.motion", override=2 * HOUR)
+    after.arbiter.restore(state, driver, 50.0)
+    assert after.arbiter.target == 30
+    assert after.arbiter.snapshot(driver, 50.0) == state
+
+
+def test_a_snapshot_before_anything_was_decided_has_nothing():
+    path = Path(0)
+    driver = path.driver()
+    assert path.decide().arbiter.snapshot(driver, 0.0) == {
+        "person": None,
+        "decides": None,
+        "since": None,
+        "target": [],
+        "sent": [],
+        "released": False,
+    }
 
 
 @pytest.mark.parametrize("state", [None, 3, {}, {"person": 1, "decides": {}, "since": "x"}])
