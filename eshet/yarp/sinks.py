@@ -299,7 +299,7 @@ class _Sink(HeldOutput):
     def check(self, value: object) -> None:
         """Set the value again if its path has another; see `HeldOutput`."""
         if isinstance(self._send_value, Resending):
-            self._start_check(value, notes_skip=True)
+            self._start_check(value, after_return=False)
         else:
             super().check(value)
 
@@ -307,25 +307,28 @@ class _Sink(HeldOutput):
         """Set the last value again if the path has another; see `HeldOutput`."""
         is_setting = isinstance(self._send_value, Resending) and self.held is None
         if is_setting and self.last and not self.unfinished():  # else it is tried again anyway
-            self._start_check(self.last[0], notes_skip=False)
+            self._start_check(self.last[0], after_return=True)
 
-    def _start_check(self, value: object, *, notes_skip: bool) -> None:
+    def _start_check(self, value: object, *, after_return: bool) -> None:
         context = self._made_in.copy()
         context.run(current.set, current.get())
-        checking_value = functools.partial(self._check, value, notes_skip=notes_skip)
+        checking_value = functools.partial(self._check, value, after_return=after_return)
         _ = start_task(checking_value, self._send_value, context)
 
-    async def _check(self, value: object, *, notes_skip: bool) -> None:
+    async def _check(self, value: object, *, after_return: bool) -> None:
         try:
             shown = await self._client.get(self.path)
         except EshetError:
             shown = NoValue
         if not is_same(self.last, [value]):
             return  # another value has been set meanwhile
-        if not is_same(shown, value):
-            self(value)
-        elif notes_skip:
-            self.skip(value, "unchanged")
+        if is_same(shown, value):
+            if not after_return:
+                self.skip(value, "unchanged")
+            return
+        if after_return and self._client.observer is not None:
+            current.set(Cause("owner", self.path))  # this context belongs to the task
+        self(value)
 
 
 class _SendTask(SendingTask):

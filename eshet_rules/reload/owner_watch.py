@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from eshet.cause import Cause, use_cause
 from eshet.client import Client
 from eshet.yarp.driving.drives import Drives
 from eshet.yarp.outputs import HeldOutput
@@ -56,9 +55,7 @@ class OwnerWatch:
         added, self._added = self._added, set()
         for output in list(self._outputs()):
             if output.path in added:
-                with use_cause(Cause("owner", output.path)):
-                    output.note_owner()
+                output.note_owner()
         drives = self._drives()
         for path in added.intersection(drives.paths()):
-            with use_cause(Cause("owner", path)):
-                drives.note_owner(path)
+            drives.note_owner(path)

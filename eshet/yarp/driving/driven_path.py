@@ -36,6 +36,10 @@ class DrivingSink(Protocol):
     def scope(self) -> Scope | None:
         """The scope that owns it."""
 
+    @property
+    def tracks_causes(self) -> bool:
+        """Whether its outputs have causes."""
+
     def submit(self, sent: SentValue) -> None:
         """Send a value under its strategy."""
 
@@ -149,7 +153,10 @@ class DrivenPath:
     def note_owner(self) -> None:
         """Note that the owner of the path has registered it again, and decide."""
         self.arbiter.note_owner()
-        self.decide()
+        tracks_causes = any(sink.tracks_causes for sink in self._sinks.values())
+        is_lost = self.arbiter.target is not NoValue and not self.arbiter.is_so
+        with use_cause(Cause("owner", self.path) if tracks_causes and is_lost else None):
+            self.decide()
 
     def release(self) -> bool:
         """End the override by command; return whether there was one."""

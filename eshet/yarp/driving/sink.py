@@ -182,6 +182,11 @@ class _Driving(HeldOutput):
         """See `DrivingSink`."""
         return self._scope
 
+    @property
+    def tracks_causes(self) -> bool:
+        """See `DrivingSink`."""
+        return self._client.observer is not None
+
     # --- what it wants ------------------------------------------------------------------------
 
     def __call__(self, value: object) -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from eshet_rules.reload.checkpoint import Checkpoint
 from eshet_rules.runner.committed import Committed
-from eshet_rules.runner.overrides import RuleOverrides
 from eshet_rules.runner.roll_backs import RollBacks
+from eshet_rules.runner.switches import RuleSwitches
 
 Read = Callable[[Path, Any], object]
 
 FILES: dict[str, tuple[Read, str]] = {
     "roll-backs": (lambda file, log: RollBacks(file, log.logger).all(), "roll_backs.unreadable"),
-    "overrides": (lambda file, log: RuleOverrides(file, log.logger).all(), "overrides.unreadable"),
+    "overrides": (lambda file, log: RuleSwitches(file, log.logger).all(), "overrides.unreadable"),
     "committed": (lambda file, log: Committed(file, log.logger), "committed.unreadable"),
     "checkpoint": (
         lambda file, log: Checkpoint(file, log.logger).read(0.0),
