@@ -27,7 +27,7 @@ _OTHERS = [
     (r"\d\d:\d\d:\d\d(?![\d.])", "21:04:11"),
     (r"\d{4}-\d\d-\d\d", "2026-11-25"),
     (r"took='[\d.]+ ms'", "took='0.5 ms'"),
-    (r"[0-9a-f]{8}-\d+", "9e5042d1-4"),
+    (r"[0-9a-f]{8}-[0-9a-f]+", "9e5042d1-4"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:11236"),
     ("using the named server", "using a running server"),  # named as its port is another
     (r"in \d+\.\d\ds", "in 0.02s"),
