@@ -119,8 +119,12 @@ def why(
                 click.echo(f"{path} is {_text(value)} now, which no rule of this runner has set")
         for line in wording.lines(explanation):
             click.echo(line)
-        for line in () if live is None else _about(path, explanation, live):
-            click.echo(line)
+        if live is not None:
+            if drive := live.known["drive"]:
+                for line in wording.drive_lines(drive):
+                    click.echo(line)
+            for line in _about(path, explanation, live):
+                click.echo(line)
 
 
 async def _ask(running: "Runner", path: str) -> _Live:
@@ -175,6 +179,7 @@ def _text(value: object) -> str:
 def _facts(live: _Live) -> dict[str, Any]:
     return {
         "owner": live.owner,
+        "drive": live.known["drive"],
         "readers": [name for name, *_ in live.known["readers"]],
         "writers": [name for name, *_ in live.known["writers"]],
     }

@@ -39,7 +39,8 @@ class Explaining:
         The result has what `eshet_rules.why.memory.recall` returns, `places`: the lines of the
         rules that make the outputs, as `file:line` by path and rule; `readers` and `writers`: the
         names of rules, each with its state and, if there is one, the reason for it; and `stopped`:
-        those rules that have made outputs and do not run now.
+        those rules that have made outputs and do not run now. `drive` is the report on a path with
+        drivers, see `Publisher`, and else None.
         """
         path = str(path)
         recalled = recall(self._last or LastRecords(), path)
@@ -47,6 +48,7 @@ class Explaining:
         made = {output.get("rule") for output in recalled["outputs"].values()}
         return {
             **recalled,
+            "drive": self._reloader.drives.report_of(path),
             "is_recording": self._last is not None,
             "places": {each: self._reloader.places_of(each) for each in recalled["outputs"]},
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],

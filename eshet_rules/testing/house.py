@@ -695,7 +695,9 @@ class House:
         """Return why a path has its value, as `eshet-rules why` prints it."""
         records = ListedRecords(each.plain() for each in self.happenings.all)
         wording = Wording(self.now.astimezone(UTC), self._zone, self._place_of)
-        return "\n".join(wording.lines(explain(path, records)))
+        lines = [*wording.lines(explain(path, records))]
+        drive = None if running_loop() is None else self.drives.report_of(path)
+        return "\n".join(lines if drive is None else [*lines, *wording.drive_lines(drive)])
 
     def _instances(self) -> Iterator[ModuleInstance]:
         for modules in self._modules.values():

@@ -134,11 +134,48 @@ class Wording:
         if explanation.is_by_rule:
             yield from _indented(self._details(explanation))
 
+    def drive_lines(self, drive: Mapping[str, Any]) -> Iterator[str]:
+        """Iterate over lines about who decides over a path with drivers.
+
+        Args:
+            drive: the report on the path, from the action `drives` of the runner.
+        """
+        override = drive["override"]
+        since = f", since {self._moment(drive['since'])}" if drive["since"] else ""
+        if drive["decides"] == "person":
+            until = "" if not override or not override["until"] else self._until(override["until"])
+            yield f"a person decides{since}{until}"
+        elif drive["decides"] is None:
+            yield f"no driver has an opinion{since}"
+        else:
+            yield f"{drive['decides']} decides{since}"
+        if len(drive["drivers"]) > 1:
+            yield "drivers, the first with an opinion decides:"
+            yield from _indented(map(_driver, drive["drivers"]))
+        if drive["contested"]:
+            yield "another program changes it each time, so it is not corrected any more"
+
     def _since(self, record: Record) -> str:
-        moment = datetime.fromisoformat(record["time"])
+        return self._moment(record["time"])
+
+    def _moment(self, stamp: str) -> str:
+        moment = datetime.fromisoformat(stamp)
+        return f"{self._clock(moment)} ({_duration(self._now - moment)} ago)"
+
+    def _until(self, stamp: str) -> str:
+        moment = datetime.fromisoformat(stamp)
+        return f", until {self._clock(moment)} (in {_duration(moment - self._now)})"
+
+    def _clock(self, moment: datetime) -> str:
         local, now = moment.astimezone(self._zone), self._now.astimezone(self._zone)
-        clock = f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d %H:%M:%S}"
-        return f"{clock} ({_duration(self._now - moment)} ago)"
+        is_today = local.date() == now.date()
+        return f"{local:%H:%M:%S}" if is_today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def _driver(driver: Mapping[str, Any]) -> str:
+    wants = f"wants {safe_repr(driver['value'], _LONGEST)}" if driver["has_opinion"] else "nothing"
+    stands_by = ", stands by" if driver["stands_by"] else ""
+    return f"{driver['rule']} (priority {driver['priority']:g}): {wants}{stands_by}"
 
 
 def _indented(lines: Iterator[str]) -> Iterator[str]:

@@ -93,6 +93,10 @@ class Drives:
         """Return a report on each driven path, in the order of the paths."""
         return [each.report() for each in sorted(self._driven(), key=lambda each: each.path)]
 
+    def report_of(self, path: str) -> dict[str, Any] | None:
+        """Return the report on one path; None if nothing drives it."""
+        return next((each.report() for each in self._driven() if each.path == path), None)
+
     def _driven(self) -> list[DrivenPath]:
         return [each for each in self._paths.values() if each.has_drivers]
 

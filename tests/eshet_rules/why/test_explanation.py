@@ -182,3 +182,43 @@ async def test_the_depth_is_limited(house, evening):
     [dark_input] = [each for each in shallow.inputs if each.name == "/hall/dark"]
     assert dark_input.explanation.inputs == ()
     assert dark_input.explanation.output is not None
+
+
+@rule
+async def motion_light():
+    motion = await yarp.event_listen("/hall/motion")
+    level = yarp.when(100, yarp.hold(motion, 120), otherwise=0)
+    await yarp.drive("/hall/spot", level, override="2h")
+
+
+@rule
+async def way_out():
+    smoke = await yarp.state_observe("/hall/smoke")
+    await yarp.drive("/hall/spot", yarp.when(100, smoke), priority=100)
+
+
+async def test_who_decides_is_named_with_all_drivers(house):
+    house.device("/hall/spot", 0)
+    house.device("/hall/smoke", False)
+    await house.rule(motion_light)
+    await house.rule(way_out)
+    await house.emit("/hall/motion")
+    await house.advance(10)
+    assert house.why("/hall/spot").splitlines()[-4:] == [
+        "test.motion_light decides, since 00:00:00 (10 s ago)",
+        "drivers, the first with an opinion decides:",
+        "  test1.way_out (priority 100): nothing",
+        "  test.motion_light (priority 0): wants 100",
+    ]
+    await house.set("/hall/spot", 30)
+    await house.advance(60)
+    explained = house.why("/hall/spot")
+    assert explained.startswith(
+        "/hall/spot = 30, since 00:00:10 (1 min ago)\n"
+        "  from outside: no rule of this runner has done this\n"
+        "  the last rule was test.motion_light: it set 100 at 00:00:00"
+    )
+    assert (
+        "a person decides, since 00:00:10 (1 min ago), until 02:00:10 (in 1 h 59 min)" in explained
+    )
+    assert "  test.motion_light (priority 0): wants 100, stands by" in explained
