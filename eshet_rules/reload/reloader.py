@@ -192,20 +192,25 @@ class Reloader:
             self._reports = sorted(reports, key=lambda report: report.rule)
         return self._reports
 
+    @property
+    def last_reports(self) -> list[RuleReport]:
+        """The result of the last call of `reports`, which takes longer in a large house."""
+        return self._reports or self.reports()
+
     def _new_reports(self, name: str) -> list[RuleReport]:
         """Return reports on the rules of a module: the previous object where nothing changed."""
         before = {report: report for report in self._reports_of.get(name, ())}
         return [before.get(report, report) for report in self._instances[name].reports()]
 
-    def places_of(self, path: str) -> dict[str, str]:
-        """Return the lines, as `file:line`, of the outputs to a path, by the names of rules."""
-        return {
-            rule: sink.place
-            for instance in self._instances.values()
-            for rule, sinks in instance.sinks().items()
-            for sink in sinks
-            if sink.path == path and sink.place
-        }
+    def places_of(self, paths: Collection[str]) -> dict[str, dict[str, str]]:
+        """Return the lines, as `file:line`, of the outputs to paths, by path and rule."""
+        places: dict[str, dict[str, str]] = {path: {} for path in paths}
+        for instance in self._instances.values():
+            for rule, sinks in instance.sinks().items():
+                for sink in sinks:
+                    if sink.path in places and sink.place:
+                        places[sink.path][rule] = sink.place
+        return places
 
     def outputs(self) -> Iterator[HeldOutput]:
         """Iterate over the sinks of all running rules."""

@@ -44,13 +44,13 @@ class Explaining:
         """
         path = str(path)
         recalled = recall(self._last or LastRecords(), path)
-        reports = self._reloader.reports()
+        reports = self._reloader.last_reports  # the publisher asks for them twice a second
         made = {output.get("rule") for output in recalled["outputs"].values()}
         return {
             **recalled,
             "drive": self._reloader.drives.report_of(path),
             "is_recording": self._last is not None,
-            "places": {each: self._reloader.places_of(each) for each in recalled["outputs"]},
+            "places": self._reloader.places_of(recalled["outputs"]),
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
             "stopped": [
                 _rule(each)

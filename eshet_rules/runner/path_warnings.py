@@ -104,7 +104,7 @@ class PathWarnings:
                 self._warn_of_writers(path, rules)
 
     def _warn_of_writers(self, path: str, rules: list[str]) -> None:
-        places = self._reloader.places_of(path)
+        places = self._reloader.places_of([path])[path]
         emit(
             self._log,
             PathSetBySeveralRules(

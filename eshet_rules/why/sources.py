@@ -3,6 +3,7 @@
 All records are plain data, as in a trail.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -87,12 +88,15 @@ class ListedRecords(_BackwardRecords):
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._records: Final = list(records)
+        self._by_path: Final[defaultdict[str, list[Record]]] = defaultdict(list)
+        for each in records:
+            if "path" in each:
+                self._by_path[each["path"]].append(each)
 
     def newest_first(self, path: str, before: str) -> Iterator[Record]:
         """See `_BackwardRecords`."""
-        for each in reversed(self._records):
-            if each.get("path") == path and each["time"] < before:
+        for each in reversed(self._by_path.get(path, ())):
+            if each["time"] < before:
                 yield each
 
 
