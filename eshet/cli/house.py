@@ -9,7 +9,7 @@ import click
 
 from eshet.cli.running import ask
 from eshet.cli.values import JsonType, PathType, from_json, to_json
-from eshet.client import Client
+from eshet.client import Client, StateWrapper
 from eshet.exceptions import ErrorValue
 from eshet.unknown import Unknown
 
@@ -106,9 +106,16 @@ def publish(ctx: click.Context, path: str, value: object) -> None:
     from_input = value is None
 
     async def request(client: Client) -> None:
-        state = await client.state_register(path, lambda new: state.changed(new))
+        ready: asyncio.Future[StateWrapper] = asyncio.get_running_loop().create_future()
+
+        async def change(new: object) -> None:
+            await (await ready).changed(new)  # it may be set before it has its first value
+
+        state = await client.state_register(path, change)
         if not from_input:
             await state.changed(value)
+        ready.set_result(state)
+        if not from_input:
             await _forever()
         while line := (await asyncio.to_thread(sys.stdin.readline)):
             word = line.strip()

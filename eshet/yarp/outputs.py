@@ -9,11 +9,9 @@ its value changes again when the state of the old version is restored, and only 
 may be compared or sent.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from eshet.cause import Cause, current_cause, use_cause
@@ -41,8 +39,6 @@ __all__ = [
 current_inputs: Final[ContextVar[InputValues | None]] = ContextVar("eshet.inputs", default=None)
 """The values from which the value came that is being sent; None if it came from no Value or Event,
 or where causes are not tracked."""
-
-_PACKAGE: Final = str(Path(__file__).parents[1]) + os.sep
 
 _COLLECTIONS: Final = (list, tuple, set, frozenset)
 
@@ -310,7 +306,7 @@ def sinks_of(node: Node) -> list[HeldOutput]:
 
 def own_output(output: HeldOutput) -> HeldOutput:
     """Add a sink to the outputs of the current scope, if there are any; return it."""
-    output.made_at = where(_PACKAGE)
+    output.made_at = where()
     scope = current_scope()
     outputs = None if scope is None else scope.find(Outputs)
     return output if outputs is None else outputs.add(output)

@@ -20,6 +20,7 @@ from eshet.reactive.core.markers import NoValue, PlainValue, is_same
 from eshet.reactive.core.value import is_settable
 from eshet.reactive.handover.handover import Snapshot
 from eshet.reactive.upstream import Inputs
+from eshet.scope import use_scope
 from eshet.tasks import BuiltStrategy, SendingTask
 from eshet.tasks.starting import name_of, start_task
 from eshet.text import safe_repr
@@ -317,7 +318,8 @@ class _Sink(HeldOutput):
 
     async def _check(self, value: object, *, after_return: bool) -> None:
         try:
-            shown = await self._client.get(self.path)
+            with use_scope(None):  # the rule itself does not read the path
+                shown = await self._client.get(self.path)
         except EshetError:
             shown = NoValue
         if not is_same(self.last, [value]):

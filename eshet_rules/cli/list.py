@@ -67,7 +67,8 @@ def list_(
         if provided is not None:  # None if the server does not support the query
             for rule in rules:
                 used = {*rule["reads"], *rule["writes"]}
-                rule["not_provided"] = sorted(used - provided)
+                absent = {path for path in used - provided if path.startswith("/")}
+                rule["not_provided"] = sorted(absent)
         if as_json:
             return json.dumps(
                 {

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +93,10 @@ def why(
     from eshet_rules.why.memory import recent_records
     from eshet_rules.why.wording import Wording
 
+    if at is not None and at > wall_now(UTC):
+        raise click.UsageError(
+            f"--at {at:%Y-%m-%d %H:%M} is in the future: write the date of an earlier day as well"
+        )
     with exit_on_errors():
         live = None
         if at is None:
@@ -116,15 +121,34 @@ def why(
         wording = Wording(at or wall_now(UTC), place_of=lambda output: _place(places, output))
         for value in () if live is None else live.values:
             if _is_other(value, explanation):
-                click.echo(f"{path} is {_text(value)} now, which no rule of this runner has set")
-        for line in wording.lines(explanation):
-            click.echo(line)
+                click.echo(
+                    f"{path} is {_text(value)} now, which no rule of this runner has set. Before:"
+                )
+        if live is not None and explanation.record is None:
+            for line in _unrecorded(path, live):
+                click.echo(line)
+        else:
+            for line in wording.lines(explanation):
+                click.echo(line)
         if live is not None:
             if drive := live.known["drive"]:
                 for line in wording.drive_lines(drive):
                     click.echo(line)
             for line in _about(path, explanation, live):
                 click.echo(line)
+        if explanation.record is None and (live is None or not _is_known(path, live)):
+            sys.exit(1)
+
+
+def _unrecorded(path: str, live: _Live) -> Iterator[str]:
+    """Iterate over lines about a path of which nothing is recorded."""
+    for value in live.values:
+        yield f"{path} is {_text(value)} now"
+    writers = live.known["writers"]
+    if writers:
+        yield f"no rule has sent anything to {path} yet; `eshet-rules why-not {path}` says why"
+    elif not live.known["readers"]:
+        yield f"{path}: no rule of this runner has read or written it"
 
 
 async def _ask(running: "Runner", path: str) -> _Live:
@@ -206,6 +230,10 @@ def _about(path: str, explanation: "Explanation", live: _Live) -> Iterator[str]:
         yield "nothing provides this path now"
     if not known["is_recording"]:
         yield "the runner keeps no audit trail, so it does not know what happened"
+
+
+def _is_known(path: str, live: _Live) -> bool:
+    return path in live.paths or bool(live.known["writers"] or live.known["readers"])
 
 
 def _rule(rule: list[str]) -> str:

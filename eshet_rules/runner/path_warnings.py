@@ -71,7 +71,8 @@ class PathWarnings:
                 provided.add(path)
         self._looked_at |= paths
         for path in sorted(paths - provided):
-            near = nearest(path, provided)
+            alike = [each for each in provided if kinds.get(path) in (None, kinds[each])]
+            near = nearest(path, alike)
             # Any client may emit an event, without having announced it.
             if not self._settings.is_ignored(path) and (near or kinds.get(path) != "event"):
                 self._warn_of_absent(path, near)

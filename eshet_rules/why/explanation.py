@@ -63,6 +63,17 @@ class Explanation:
         """The record of the value: an input or an output."""
         return self.shown if self.is_from_outside else self.output
 
+    @property
+    def since(self) -> str:
+        """Since when the path has its value, as far as is known; empty if it has none."""
+        record, shown, output = self.record, self.shown, self.output
+        if record is None:
+            return ""
+        if shown is None or output is None or record is shown or shown["kind"] != "state":
+            return str(record["time"])
+        is_same = shown.get("value") == output.get("value") and not shown.get("unknown")
+        return str(min(shown["time"], output["time"]) if is_same else output["time"])
+
     def plain(self) -> dict[str, Any]:
         """Return the tree as plain data."""
         return {
@@ -137,7 +148,7 @@ class _Explaining:
             return Explanation(path, shown, output, skipped)
         inputs = tuple(self._inputs(output, depth - 1))
         after = _path_in(output.get("after_input"))
-        is_known = not after or any(each.name == after for each in inputs)
+        is_known = after in ("", path) or any(each.name == after for each in inputs)
         trigger = None if is_known else self.explain(after, _just_after(output), depth - 1)
         return Explanation(path, shown, output, skipped, inputs, trigger)
 

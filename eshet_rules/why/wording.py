@@ -56,7 +56,7 @@ class Wording:
         if record is None:
             yield f"{explanation.path}: no rule of this runner has read or written it"
             return
-        yield self._headline(explanation.path, record)
+        yield self._headline(explanation.path, {**record, "time": explanation.since})
         yield from _indented(self._details(explanation))
 
     def _headline(self, path: str, record: Record) -> str:
@@ -68,9 +68,11 @@ class Wording:
             return f"{path} was called with {_value(record)} at {since}"
         if kind == "set":
             return f"{path} was set to {_value(record)} at {since}"
+        if record.get("outcome") in ("failed", "interrupted"):
+            return f"{path} could not be set to {_value(record)} at {since}"
         return f"{path} = {_value(record)}, since {since}"
 
-    def _details(self, explanation: Explanation) -> Iterator[str]:
+    def _details(self, explanation: Explanation, *, is_nested: bool = False) -> Iterator[str]:
         output = explanation.output
         if output is None or explanation.is_from_outside:
             yield "from outside: no rule of this runner has done this"
@@ -93,6 +95,8 @@ class Wording:
             yield from self.lines(explanation.trigger)
         if explanation.skipped:
             yield _skipped(explanation.skipped)
+        if output["event"] == "output.set" and explanation.shown is None and not is_nested:
+            yield "no rule observes this path: a change by hand would not be known"
 
     def _doer(self, output: Record) -> str:
         place = self._place_of(output)
@@ -132,7 +136,7 @@ class Wording:
         else:
             yield f"{each.name} = {value}, since {self._since(record)}{mark}"
         if explanation.is_by_rule:
-            yield from _indented(self._details(explanation))
+            yield from _indented(self._details(explanation, is_nested=True))
 
     def drive_lines(self, drive: Mapping[str, Any]) -> Iterator[str]:
         """Iterate over lines about who decides over a path with drivers.

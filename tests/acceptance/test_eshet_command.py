@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eshet import Client
+from eshet import Client, ErrorValue
+from eshet.sync_client import SyncClient
 from tests.support.processes import command, line, running
 
 
@@ -42,6 +43,25 @@ def test_a_state_is_published_observed_set_and_got(server: str) -> None:
         "eshet: get /hall/light: path_not_found: nothing provides this path; `eshet ls -r` lists "
         "all paths\n"
     )
+
+
+def _refusal(house: SyncClient, path: str) -> object:
+    """Set a path; return why that was refused, None if it was not."""
+    try:
+        house.set(path, True)
+    except ErrorValue as error:
+        return error.value
+    return None
+
+
+def test_a_state_can_be_set_as_soon_as_it_is_registered(server: str) -> None:
+    with (
+        SyncClient(server=server) as house,
+        running("eshet", "publish", "/hall/early", "false", server=server),
+    ):
+        while (why := _refusal(house, "/hall/early")) is not None:
+            assert why == "path_not_found"
+        assert house.get("/hall/early") is True
 
 
 def test_a_mistyped_path_gets_the_nearest_ones(server: str) -> None:

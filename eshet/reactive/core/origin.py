@@ -12,7 +12,7 @@ __all__ = ["NodeName", "Origin", "of_caller", "place_of", "unnamed", "where"]
 Origin = str | tuple[CodeType, int] | None
 """The name of a node; or the place where it was made, as bytecode; None if neither is known."""
 
-_HERE: Final = str(Path(__file__).parents[1]) + os.sep
+_HERE: Final = str(Path(__file__).parents[2]) + os.sep
 
 
 class NodeName(str):
@@ -39,16 +39,13 @@ def unnamed(origin: Origin) -> Origin:
     return origin.made_at if isinstance(origin, NodeName) else origin
 
 
-def where(package: str = _HERE) -> Origin:
-    """Return the nearest place on the stack that is outside of this package, or of another one.
+def where() -> Origin:
+    """Return the nearest place on the stack that is outside of `eshet`.
 
     `place_of` computes the line when it is needed: that takes longer than everything else here.
-
-    Args:
-        package: the folder of the package, with a separator at its end.
     """
     frame = get_frame(1)
-    while frame.f_code.co_filename.startswith(package):
+    while frame.f_code.co_filename.startswith(_HERE):
         if frame.f_back is None:
             return None
         frame = frame.f_back

@@ -52,7 +52,8 @@ async def test_an_output_names_the_rule_the_trigger_and_all_inputs_down_to_the_o
         "  /hall/dark = True, since 00:00:10 (1 min ago)\n"
         "    published by test.dark (test_explanation.py:16, version e3b0c442)\n"
         "    /hall/lux = 20, since 00:00:10 (1 min ago)  <- changed\n"
-        "  /hall/motion emitted 'cat' at 00:01:10 (0 s ago)  <- changed"
+        "  /hall/motion emitted 'cat' at 00:01:10 (0 s ago)  <- changed\n"
+        "  no rule observes this path: a change by hand would not be known"
     )
 
 
