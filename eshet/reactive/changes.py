@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - an override does what its base class documents
 # mypy: disable-error-code="overload-overlap"
 # The first overload that matches decides: Values and Events come before constants.
 """Operators that detect, join and accumulate changes."""
@@ -27,6 +28,7 @@ from eshet.reactive.core.value import Value
 from eshet.unknown import Unknown, UnknownType
 
 __all__ = [
+    "MergedNode",
     "changes",
     "count",
     "default",
@@ -100,7 +102,7 @@ class _Edge:
         [self._last] = data or [NoValue]
 
 
-class _Merged(EventNode):
+class MergedNode(EventNode):
     """Emits the emissions of all of its inputs, in their order."""
 
     __slots__ = ("_sources",)
@@ -208,7 +210,7 @@ def merge(*sources: Reactive[T]) -> Event[T]:
     value.
     """
     reactives = [ensure_reactive(source) for source in sources]
-    return event_of(_Merged([emissions_of(node_of(each)) for each in reactives]))
+    return event_of(MergedNode([emissions_of(node_of(each)) for each in reactives]))
 
 
 def latest(*sources: Reactive[T], initial: T = NoValue) -> Value[T]:

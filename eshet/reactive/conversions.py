@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - an override does what its base class documents
 """Conversions from Values to Events and back, and functions that treat both alike."""
 
 import enum
@@ -15,6 +16,8 @@ from eshet.reactive.core.value import AnyValue, Value, value_of
 
 __all__ = [
     "COPY",
+    "ChangesNode",
+    "LatestNode",
     "emissions_of",
     "emit_fn",
     "event_to_value",
@@ -38,7 +41,7 @@ class _Copy(enum.Enum):
 COPY: Final = _Copy.COPY
 
 
-class _Changes(EventNode):
+class ChangesNode(EventNode):
     """Emits each new value of a Value."""
 
     __slots__ = ("source",)
@@ -66,7 +69,7 @@ class _Changes(EventNode):
         return f"changes of {self.source.describe()}"
 
 
-class _Latest(ValueNode):
+class LatestNode(ValueNode):
     """Holds the last emission of an Event."""
 
     __slots__ = ("_source",)
@@ -101,7 +104,7 @@ class _Latest(ValueNode):
 
 def emissions_of(node: ValueNode | EventNode) -> EventNode:
     """Return a node that emits the emissions of a node, or its changes."""
-    return node if isinstance(node, EventNode) else _Changes(node)
+    return node if isinstance(node, EventNode) else ChangesNode(node)
 
 
 @overload
@@ -116,7 +119,7 @@ def value_to_event(v: object) -> AnyEvent:
 
 def event_to_value(e: Reactive[T], initial_value: T = NoValue) -> Value[T]:
     """Return a Value of the last emission of an Event; a repeated emission is a change too."""
-    return value_of(_Latest(emissions_of(node_of(e)), initial_value))
+    return value_of(LatestNode(emissions_of(node_of(e)), initial_value))
 
 
 @overload

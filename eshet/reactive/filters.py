@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - an override does what its base class documents
 """Operators that pass some of the changes, and keep the last ones."""
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from eshet.reactive.core.value import Value, value_of
 from eshet.reactive.handover.handover import named
 from eshet.unknown import Unknown, UnknownType
 
-__all__ = ["filter", "no_repeat", "replace_novalue", "replace_unknown", "window"]
+__all__ = ["WindowNode", "filter", "no_repeat", "replace_novalue", "replace_unknown", "window"]
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class _NoRepeat:
         [self.last] = data or [NoChange]
 
 
-class _Window(ValueNode):
+class WindowNode(ValueNode):
     """The list of the last emissions; its state is that list and its length."""
 
     __slots__ = ("_entries", "_last_input", "_length", "_num_values", "_source")
@@ -150,7 +151,7 @@ def window(
     if isinstance(length, EventNode):
         raise ReactiveTypeError("the length of a window is a number or a Value, not an Event")
     first = [source.value] if isinstance(source, ValueNode) else []
-    return named(value_of(_Window(emissions_of(source), length, first)), name)
+    return named(value_of(WindowNode(emissions_of(source), length, first)), name)
 
 
 @overload

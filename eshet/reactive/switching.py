@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - an override does what its base class documents
 """Following the Value or Event that another Value currently holds."""
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from eshet.reactive.core.markers import NoChange, PlainValue, is_absent
 from eshet.reactive.core.transaction import ENDED, Transactions
 from eshet.reactive.core.value import Value, value_of
 
-__all__ = ["switch"]
+__all__ = ["SwitchNode", "switch"]
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class _Switch:
         )
 
 
-class _SwitchValue(ValueNode):
+class SwitchNode(ValueNode):
     """Holds the value of the selected Value, or the held object if it is not reactive."""
 
     __slots__ = ("_switch",)
@@ -146,7 +147,7 @@ def switch(selector: object) -> AnyReactive:
         raise ReactiveTypeError("a switch takes a Value: write `yarp.switch(yarp.latest(event))`")
     if isinstance(_selected_by(node.value), EventNode):
         return event_of(_SwitchEvent(node))
-    return value_of(_SwitchValue(node))
+    return value_of(SwitchNode(node))
 
 
 def _selected_by(held: object) -> ValueNode | EventNode | None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from eshet.callables import check_awaited
 from eshet.exceptions import ReactiveTypeError
@@ -24,7 +24,17 @@ from eshet.reactive.core.unwrapping import Lifted
 from eshet.reactive.core.value import Value, value_of
 from eshet.unknown import Unknown
 
-__all__ = ["apply", "apply_at_changes", "apply_or", "dict_with", "list_of", "record_of"]
+__all__ = [
+    "Call",
+    "Cell",
+    "apply",
+    "apply_at_changes",
+    "apply_or",
+    "call_of",
+    "dict_with",
+    "list_of",
+    "record_of",
+]
 
 _log: Final = logging.getLogger("eshet")
 
@@ -236,6 +246,28 @@ class _ApplyAtChanges(_ApplyEvents):
         if any(event.emissions for _, event in self._events):
             return super()._results(values)
         return [self._lifted.emitting(*values)]
+
+
+class Call(NamedTuple):
+    """The call that a node makes.
+
+    Args:
+        lifted: the function.
+        cells: the sources of its arguments.
+    """
+
+    lifted: Lifted
+    cells: Sequence[Cell]
+
+
+def call_of(node: Node) -> Call | None:
+    """Return the call that a node makes; None if it is not a function of other nodes."""
+    if isinstance(node, _Apply):
+        cells = node._b if node._a is None else [node._a, *([] if node._b is None else [node._b])]
+        return Call(node._lifted, cells)
+    if isinstance(node, _ApplyEvent):
+        return Call(node._lifted, [node._source])
+    return Call(node._lifted, node._cells) if isinstance(node, _ApplyEvents) else None
 
 
 @runtime_checkable

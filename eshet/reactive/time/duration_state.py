@@ -1,7 +1,7 @@
 # ruff: noqa: D102 - an override does what its base class documents
 """State of the operators that wait until something has lasted, or has been quiet, for a time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from eshet.clock import ClockStep
@@ -71,6 +71,10 @@ class Debounce(OperatorState):
         held, self._since, self._held = self._held, None, None
         return [held]
 
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        wake_at = self.wake_at
+        return iter([] if wake_at is None else [(wake_at, self._held)])
+
     def snapshot(self, epoch: float) -> object:
         return [_to_data(self._since, epoch), self._held]
 
@@ -117,6 +121,10 @@ class _Elapsed(OperatorState):
     def adjust(self, seconds: float, now: float) -> list[object]:
         self.seconds = seconds
         return self._update(now)
+
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        wake_at = self.wake_at
+        return iter([] if wake_at is None else [(wake_at, True)])
 
     def snapshot(self, epoch: float) -> object:
         return [_to_data(self._since, epoch), self.on]
@@ -185,14 +193,14 @@ class Hold(OperatorState):
         pulses: whether the inputs are events, which do not last.
     """
 
-    __slots__ = ("_at_most", "_input_on", "_pulses", "_rose", "on")
+    __slots__ = ("_input_on", "_rose", "at_most", "on", "pulses")
 
     label = "hold"
 
     def __init__(self, seconds: float, at_most: float | None, *, pulses: bool) -> None:
         super().__init__(seconds)
-        self._at_most = at_most
-        self._pulses = pulses
+        self.at_most: float | None = at_most
+        self.pulses: bool = pulses
         self._rose = 0.0
         self._input_on = False  # whether the input is true
         self.on: bool = False
@@ -203,17 +211,15 @@ class Hold(OperatorState):
             return None
         if not self._input_on:
             at_least = self.seconds
-            return self._rose + (
-                at_least if self._at_most is None else min(at_least, self._at_most)
-            )
-        return None if self._at_most is None else self._rose + self._at_most
+            return self._rose + (at_least if self.at_most is None else min(at_least, self.at_most))
+        return None if self.at_most is None else self._rose + self.at_most
 
     def on_input(self, value: object, now: float) -> list[object]:
-        true = not is_absent(value) and bool(value or self._pulses)
+        true = not is_absent(value) and bool(value or self.pulses)
         before = self.on
         if true and not self._input_on:
             self._rose, self.on = now, True
-        self._input_on = true and not self._pulses
+        self._input_on = true and not self.pulses
         self._update(now)
         return [] if self.on == before else [self.on]
 
@@ -223,6 +229,10 @@ class Hold(OperatorState):
     def adjust(self, seconds: float, now: float) -> list[object]:
         self.seconds = seconds
         return self.wake(now)
+
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        wake_at = self.wake_at
+        return iter([] if wake_at is None else [(wake_at, False)])
 
     def snapshot(self, epoch: float) -> object:
         return [self._rose - epoch, self._input_on, self.on]
@@ -284,6 +294,12 @@ class Fold(OperatorState):
 
     def wake(self, now: float) -> list[object]:
         return self._enter(self._timeouts[self.state][1], now)
+
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        state, since = self.state, self._since
+        while (timeout := self._timeouts.get(state)) is not None:
+            since, state = since + timeout[0], timeout[1]
+            yield since, state
 
     def snapshot(self, epoch: float) -> object:
         return [self.state, self._since - epoch]

@@ -40,6 +40,7 @@ __all__ = [
     "TimedValue",
     "checked_seconds",
     "length_of",
+    "operator_state_of",
 ]
 
 _log: Final = logging.getLogger("eshet.reactive")
@@ -397,6 +398,13 @@ class LaterEvent(EventNode):
 
     def sources(self) -> Sequence[Node]:
         return self._driver.observed_nodes()
+
+
+def operator_state_of(node: Node) -> OperatorState | None:
+    """Return the operator state of a node; None if it has none."""
+    if isinstance(node, TimedValue | TimedEvent | LaterValue | LaterEvent):
+        return node._driver.state
+    return None
 
 
 def _new_inputs(last_input: object, present: object) -> tuple[object, ...]:

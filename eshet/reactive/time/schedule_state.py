@@ -1,7 +1,7 @@
 # ruff: noqa: D102 - an override does what its base class documents
 """State of the schedules, which are due at instants of the wall clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from math import inf
 from typing import Any, Final
@@ -78,6 +78,12 @@ class ScheduleState(OperatorState):
     def take_dropped(self) -> object:
         dropped, self._dropped = self._dropped, None
         return None if dropped is None else self._local_time(dropped)
+
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        wall, instant = wall_time() - now, self._next
+        while instant is not None:
+            yield instant - wall, self._local_time(instant)
+            instant = self._next_after(instant)
 
     def snapshot(self, epoch: float) -> object:
         return self._next

@@ -8,10 +8,11 @@ An operator state receives values and `now`; it returns the outputs, and the tim
 import enum
 import math
 from collections import deque
-from datetime import tzinfo
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from typing import Any, ClassVar
 
-from eshet.clock import ClockStep, wall_now
+from eshet.clock import ClockStep, wall_now, wall_time
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.core.graph import RestoreContext, StateData
 from eshet.reactive.core.markers import is_absent
@@ -103,6 +104,16 @@ class OperatorState:
         self.seconds = seconds
         return []
 
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        """Iterate over the outputs that time alone will make if no further input arrives.
+
+        Nothing changes by that. There may be endlessly many.
+
+        Returns:
+            The time of the loop, and the output, earliest first.
+        """
+        return iter(())
+
     def snapshot(self, epoch: float) -> object:
         """Return the state as plain data, without the length of time.
 
@@ -173,6 +184,9 @@ class Delay(OperatorState):
         self.seconds = seconds
         return self.wake(now)
 
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        return ((since + self.seconds, value) for since, value in self._pending)
+
     def snapshot(self, epoch: float) -> object:
         return [[since - epoch, value] for since, value in self._pending]
 
@@ -234,6 +248,12 @@ class TimeWindow(OperatorState):
         self.seconds = seconds
         return [self.values] if self._forget(now) else []
 
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        values = self.values
+        for number, (_, since) in enumerate(self._entries, start=1):
+            if since is not None:
+                yield since + self.seconds, values[number:]
+
     def snapshot(self, epoch: float) -> object:
         return [[None if since is None else since - epoch, value] for value, since in self._entries]
 
@@ -287,6 +307,10 @@ class RateLimit(OperatorState):
         held, self._held = self._held, []
         self._blocked_since = now if held else None
         return held
+
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        wake_at = self.wake_at
+        return iter([(wake_at, value) for value in self._held if wake_at is not None])
 
     def snapshot(self, epoch: float) -> object:
         since = self._blocked_since
@@ -343,6 +367,9 @@ class At(OperatorState):
         due, self._due = self._due, None
         return [] if due is None else [due[1]]
 
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        return iter([] if self._due is None else [self._due])
+
     def snapshot(self, epoch: float) -> object:
         if self._due is None:
             return []
@@ -393,6 +420,12 @@ class Clock(OperatorState):
         self.seconds = seconds
         self._next = now + seconds
         return []
+
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        wall, at = wall_time() - now, self._next
+        while True:
+            yield at, datetime.fromtimestamp(wall + at, self._tz)
+            at += self.seconds
 
     def snapshot(self, epoch: float) -> object:
         return self._next - epoch

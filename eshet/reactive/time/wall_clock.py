@@ -5,7 +5,7 @@ compute it instead of restoring it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from eshet.clock import ClockStep, wall_time
@@ -57,6 +57,13 @@ class _WallClock(OperatorState):
 
     def wake(self, now: float) -> list[object]:
         return self._read(now)
+
+    def coming(self, now: float) -> Iterator[tuple[float, object]]:
+        wall = wall_time() - now
+        instant = wall + now + _ROUNDING
+        while True:
+            instant = self._next_after(instant)
+            yield instant - wall, self._value_at(instant + _ROUNDING)
 
     def clock_stepped(self, step: ClockStep, now: float) -> list[object]:
         return self._read(now)

@@ -1,0 +1,42 @@
+"""What holds a value where it is: the conditions for another one, without changing anything.
+
+The modules, from top to bottom; each imports only from those below it:
+
+    timers        operators that depend on time, and other nodes with a state
+    choices       logic, and the operators that choose between values
+    comparisons   comparisons and arithmetic
+    reader        reads the conditions of a node, back to what comes from outside
+    condition     conditions as a tree
+    needs         what a value has to be
+
+`choices`, `comparisons` and `timers` have a table each, in which the name of an operator leads to
+the function that reads it.
+
+Nothing is computed here while nobody asks.
+"""
+
+from eshet.reactive.conditions.choices import CHOICES
+from eshet.reactive.conditions.comparisons import COMPARISONS
+from eshet.reactive.conditions.condition import Condition, Kind
+from eshet.reactive.conditions.needs import Need, equal
+from eshet.reactive.conditions.reader import Reader
+from eshet.reactive.conditions.timers import NODES, read_length
+from eshet.reactive.core.graph import EventNode, Node, ValueNode
+
+__all__ = ["Condition", "Kind", "Need", "conditions_for", "equal"]
+
+_FUNCTIONS = {**COMPARISONS, **CHOICES, "len": read_length}
+
+
+def conditions_for(node: Node, need: Need, now: float) -> Condition:
+    """Return the conditions under which a node has a wanted value, or emits one.
+
+    Nothing changes by that: no transaction, no emission, no timer.
+
+    Args:
+        node: the node of a Value or of an Event.
+        need: what its value, or its emission, has to be; `equal(value)` for one value.
+        now: the present time of the loop.
+    """
+    assert isinstance(node, ValueNode | EventNode)  # noqa: S101 - there are no other nodes
+    return Reader(now, _FUNCTIONS, NODES).of(node, need)

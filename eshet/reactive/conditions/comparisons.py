@@ -1,0 +1,387 @@
+"""Comparisons and arithmetic: which operand has to be what."""
+
+import operator
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+from eshet.reactive.conditions.condition import Condition, all_of, any_of, unclear
+from eshet.reactive.conditions.needs import (
+    Both,
+    Item,
+    Need,
+    Relation,
+    Simple,
+    equal,
+    is_number,
+    one_of,
+)
+from eshet.reactive.conditions.reader import (
+    FunctionReader,
+    Reader,
+    kind_of,
+    others_known,
+    share_inputs,
+)
+from eshet.reactive.core.apply import Cell, call_of
+from eshet.reactive.core.graph import Constant, EventNode, Node
+from eshet.reactive.core.markers import NoValue, is_absent
+from eshet.reactive.core.value import FixedNode
+
+__all__ = ["COMPARISONS", "outcome"]
+
+
+def outcome(need: Need) -> bool | None:
+    """Return which result of a boolean function is needed; None if it is neither, or both."""
+    is_true, is_false = need.is_met(True), need.is_met(False)
+    return is_true if is_true != is_false else None
+
+
+def is_fixed(cell: Cell) -> bool:
+    """Whether a value never changes."""
+    return isinstance(cell, Constant | FixedNode)
+
+
+def _comparison(relation: Relation) -> FunctionReader:
+    negated = Simple(relation).negated()
+
+    def read(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+        result = outcome(need)
+        if len(cells) != 2 or not isinstance(negated, Simple):
+            return None
+        if result is None:
+            both = need.is_met(True)
+            return all_of(node, need, reader.all_known(cells)) if both else None
+        wanted = relation if result else negated.relation
+        return _pair(reader, node, cells, need, lambda value: _related(wanted, value))
+
+    return read
+
+
+def _related(relation: Relation, operand: object) -> Simple:
+    """Return the need for a relation; `==` to an absent value is identity."""
+    if is_absent(operand) and relation in (Relation.EQ, Relation.NE):
+        return Simple(Relation.IS if relation is Relation.EQ else Relation.KNOWN, operand)
+    return Simple(relation, operand)
+
+
+def _pair(
+    reader: Reader,
+    node: Node,
+    cells: Sequence[Cell],
+    need: Need,
+    need_for: Callable[[Any], Simple | None],
+    flipped: Callable[[Any], Simple | None] | None = None,
+) -> Condition | None:
+    """Return the condition that one of two operands changes while the other stays.
+
+    Args:
+        reader: reads them.
+        node: the node of the function.
+        cells: the operands.
+        need: what the node has to be.
+        need_for: returns the need for the first operand, given the second one.
+        flipped: returns the need for the second operand, given the first one; by default the same
+            with the relation turned round.
+    """
+    if not any(map(is_fixed, cells)) and share_inputs(cells):
+        return None  # a change of one would change the other
+    ways: list[Condition] = []
+    for one, other, turn in ((cells[0], cells[1], False), (cells[1], cells[0], True)):
+        if is_fixed(one) and not is_fixed(other):
+            continue
+        if isinstance(other, EventNode):
+            continue  # it has no value to compare with
+        if is_absent(other.value) and not is_fixed(other):
+            ways.append(_unknown_operand(reader, node, cells, need))
+            continue
+        wanted = _wanted(need_for, flipped, other.value, turn=turn)
+        if wanted is None:
+            continue
+        ways.append(all_of(node, need, [reader.same(other), reader.of(one, wanted)]))
+    return any_of(node, need, ways) if ways else None
+
+
+def _wanted(
+    need_for: Callable[[Any], Simple | None],
+    flipped: Callable[[Any], Simple | None] | None,
+    value: Any,
+    *,
+    turn: bool,
+) -> Simple | None:
+    if not turn:
+        return need_for(value)
+    if flipped is not None:
+        return flipped(value)
+    found = need_for(value)
+    return None if found is None else found.flipped()
+
+
+def _unknown_operand(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition:
+    known = reader.all_known(cells)
+    return unclear(node, need, known, "it is known then what is needed")
+
+
+def _identity(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    return _is(reader, node, cells, need, wanted=True)
+
+
+def _no_identity(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    return _is(reader, node, cells, need, wanted=False)
+
+
+def _is(
+    reader: Reader, node: Node, cells: Sequence[Cell], need: Need, *, wanted: bool
+) -> Condition | None:
+    result = outcome(need)
+    if result is None or len(cells) != 2 or not any(map(is_fixed, cells)):
+        return None
+    one, other = cells if is_fixed(cells[1]) else (cells[1], cells[0])
+    relation = Relation.IS if result is wanted else Relation.IS_NOT
+    return reader.of(one, Simple(relation, other.value))
+
+
+def _contains(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    result = outcome(need)
+    if result is None or not is_fixed(cells[0]):
+        return None
+    held: Any = cells[0].value
+    if isinstance(held, str | bytes) or not isinstance(held, Collection):
+        return None  # a part of a text is in it as well
+    members = one_of(held)
+    negated = members.negated()
+    return reader.of(cells[1], members if result or negated is None else negated)
+
+
+def _item(get: Callable[[Any, Any], Any]) -> FunctionReader:
+    def read(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+        if len(cells) != 2:
+            return None
+        holder, key = cells
+        if is_fixed(key):
+            return reader.of(holder, Item(key.value, need, get))
+        if is_fixed(holder) and isinstance(holder.value, dict):
+            keys = [each for each, value in holder.value.items() if need.is_met(value)]
+            return reader.of(key, one_of(keys)) if keys else None
+        return None
+
+    return read
+
+
+# --- arithmetic -------------------------------------------------------------------------------
+
+
+def _arithmetic(
+    function: Callable[[Any, Any], Any],
+    first: Callable[[Simple, Any], Simple | None],
+    second: Callable[[Simple, Any], Simple | None],
+) -> FunctionReader:
+    """Return what reads a function of two numbers.
+
+    Args:
+        function: the function.
+        first: returns the need for the first operand, given that for the result and the second
+            operand; None if it can't be told.
+        second: the same for the second operand.
+    """
+
+    def read(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+        if len(cells) != 2:
+            return None
+
+        def solve(
+            invert: Callable[[Simple, Any], Simple | None], other: Any, *, is_first: bool
+        ) -> Simple | None:
+            if not is_number(other) or not isinstance(need, Simple):
+                return None
+            found = invert(need, other)
+            if found is None or found.relation is not Relation.EQ:
+                return found
+            # Rounding may make the wanted result impossible.
+            operands = (found.operand, other) if is_first else (other, found.operand)
+            return found if need.is_met(function(*operands)) else None
+
+        if isinstance(need, Both):
+            return None
+        return _pair(
+            reader,
+            node,
+            cells,
+            need,
+            lambda other: solve(first, other, is_first=True),
+            lambda other: solve(second, other, is_first=False),
+        )
+
+    return read
+
+
+def _scaled(need: Simple, factor: Any, convert: Callable[[Any], Any]) -> Simple | None:
+    if not factor:
+        return None
+    found = need.mapped(convert)
+    return found if found is None or factor > 0 else found.flipped()
+
+
+def _minus(need: Simple, other: Any) -> Simple | None:
+    return need.mapped(lambda operand: operand - other)
+
+
+def _plus(need: Simple, other: Any) -> Simple | None:
+    return need.mapped(lambda operand: operand + other)
+
+
+def _from(need: Simple, other: Any) -> Simple | None:
+    found = need.mapped(lambda operand: other - operand)
+    return None if found is None else found.flipped()
+
+
+def _over(need: Simple, other: Any) -> Simple | None:
+    return _scaled(need, other, lambda operand: _quotient(operand, other))
+
+
+def _times(need: Simple, other: Any) -> Simple | None:
+    return _scaled(need, other, lambda operand: operand * other)
+
+
+def _quotient(number: Any, divisor: Any) -> Any:
+    """Return a quotient, as an int if it is a whole number."""
+    if isinstance(number, int) and isinstance(divisor, int) and number % divisor == 0:
+        return number // divisor
+    return number / divisor
+
+
+def _no_inverse(need: Simple, other: Any) -> Simple | None:
+    return None
+
+
+def _negative(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    found = need.mapped(operator.neg) if isinstance(need, Simple) else None
+    return None if found is None else reader.of(cells[0], found.flipped())
+
+
+def _positive(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    return reader.of(cells[0], need) if is_number(cells[0].value) else None
+
+
+def _absolute(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    positive = need.mapped(operator.pos) if isinstance(need, Simple) else None
+    if positive is None:
+        return None
+    turned = positive.mapped(operator.neg)
+    negative = None if turned is None else turned.flipped()
+    if negative is None or positive.relation not in _WITH_ORDER:
+        return None
+    cell = cells[0]
+    if positive.relation in (Relation.LT, Relation.LE, Relation.NE):
+        return reader.of(cell, Both(negative, positive))
+    if positive.relation is Relation.EQ and positive.operand < 0:
+        return None
+    return any_of(node, need, [reader.of(cell, positive), reader.of(cell, negative)])
+
+
+_WITH_ORDER: Final = (
+    Relation.LT,
+    Relation.LE,
+    Relation.GT,
+    Relation.GE,
+    Relation.EQ,
+    Relation.NE,
+)
+
+
+def _extreme(relations: tuple[Relation, Relation], bound: Relation) -> FunctionReader:
+    """Return what reads the least or greatest of several values.
+
+    Args:
+        relations: those for which all values have to be so; for the opposite ones, one is enough.
+        bound: the relation of all values to the result.
+    """
+
+    def read(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+        members = members_of(cells)
+        if members is None or not isinstance(need, Simple):
+            return None
+        if need.relation in relations or need.relation is Relation.KNOWN:
+            return all_of(node, need, [reader.of(each, need) for each in members])
+        if need.relation not in (Relation.LT, Relation.LE, Relation.GT, Relation.GE, Relation.EQ):
+            return None
+        ways = []
+        for each in members:
+            rest = [other for other in members if other is not each]
+            if need.relation is Relation.EQ:
+                within = Simple(bound, need.operand)
+                others = [reader.of(other, within) for other in rest]
+                ways.append(all_of(node, need, [reader.of(each, need), *others]))
+            else:
+                ways.append(others_known(reader, node, need, reader.of(each, need), rest))
+        return any_of(node, need, ways)
+
+    return read
+
+
+def _sum(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    members = members_of(cells) if len(cells) == 1 else None
+    if members is None or not isinstance(need, Simple):
+        return None
+    if any(not is_number(each.value) for each in members):
+        absent = any(is_absent(each.value) for each in members)
+        return unclear(node, need, reader.all_known(members)) if absent else None
+    ways = []
+    for each in members:
+        rest = [other for other in members if other is not each]
+        numbers: list[Any] = [other.value for other in rest]
+        found = _minus(need, sum(numbers))
+        if found is not None and not is_fixed(each):
+            same = [reader.same(other) for other in rest]
+            ways.append(all_of(node, need, [*same, reader.of(each, found)]))
+    return any_of(node, need, ways) if ways else None
+
+
+def members_of(cells: Sequence[Cell]) -> Sequence[Cell] | None:
+    """Return the members of a list, or the arguments if there are several; None if unknown."""
+    if len(cells) > 1:
+        return cells if not any(isinstance(each, EventNode) for each in cells) else None
+    call = call_of(cells[0]) if isinstance(cells[0], Node) else None
+    if call is None or kind_of(call.lifted) not in ("list_of", "record"):
+        return None
+    return call.cells if not any(isinstance(each, EventNode) for each in call.cells) else None
+
+
+def _list(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
+    if isinstance(need, Simple) and need.relation in (Relation.KNOWN, Relation.ANY):
+        return all_of(node, need, reader.all_known(cells))
+    if need == equal(NoValue):
+        return None
+    if isinstance(need, Item) and type(need.key) is int and need.get is operator.getitem:
+        try:
+            return reader.of(cells[need.key], need.need)
+        except IndexError:
+            return None
+    return None
+
+
+COMPARISONS: Final[dict[str, FunctionReader]] = {
+    "lt": _comparison(Relation.LT),
+    "le": _comparison(Relation.LE),
+    "gt": _comparison(Relation.GT),
+    "ge": _comparison(Relation.GE),
+    "eq": _comparison(Relation.EQ),
+    "ne": _comparison(Relation.NE),
+    "is_": _identity,
+    "is_not": _no_identity,
+    "contains": _contains,
+    "getitem": _item(operator.getitem),
+    "getattr": _item(getattr),
+    "add": _arithmetic(operator.add, _minus, _minus),
+    "sub": _arithmetic(operator.sub, _plus, _from),
+    "mul": _arithmetic(operator.mul, _over, _over),
+    "truediv": _arithmetic(operator.truediv, _times, _no_inverse),
+    "neg": _negative,
+    "pos": _positive,
+    "abs": _absolute,
+    "max": _extreme((Relation.LT, Relation.LE), Relation.LE),
+    "min": _extreme((Relation.GT, Relation.GE), Relation.GE),
+    "sum": _sum,
+    "list_of": _list,
+    "record": _list,
+}
+"""What reads comparisons and arithmetic, by the name of the function."""
