@@ -121,6 +121,7 @@ class _Job:
         "attempts",
         "cause",
         "error",
+        "next_at",
         "replaced",
         "reply",
         "task",
@@ -135,6 +136,7 @@ class _Job:
         self.attempting = False
         self.attempts = 0
         self.error: BaseException | None = None
+        self.next_at: float | None = None  # the loop time of the next attempt during a pause
         self.replaced = False
         self.waking: asyncio.Event | None = None  # set when it is replaced during a pause
         self.worker: asyncio.Task[None] | None = None
@@ -276,6 +278,12 @@ class BuiltStrategy:
         """
         retried = [job for job in self._active if self._has_attempts_left(job)]
         return [job.task for job in (*retried, *self._waiting)]
+
+    @property
+    def next_attempt(self) -> float | None:
+        """The loop time at which a failed task is attempted again; None if none is pending."""
+        times = [job.next_at for job in self._active if job.next_at is not None]
+        return min(times, default=None)
 
     async def close(self) -> None:
         """Cancel running tasks, skip waiting ones, and return when all have ended.
@@ -570,13 +578,14 @@ class BuiltStrategy:
         if job.replaced:
             return True
         job.waking = asyncio.Event()
+        job.next_at = asyncio.get_running_loop().time() + pause
         try:
             async with asyncio.timeout(pause):
                 await job.waking.wait()
         except TimeoutError:
             return False
         finally:
-            job.waking = None
+            job.waking = job.next_at = None
         return True
 
     def _notify_end(self, ending: Ending) -> None:

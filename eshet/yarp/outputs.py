@@ -82,6 +82,11 @@ class HeldOutput:
         """Return the values that were not delivered and would be repeated, with their causes."""
         return []
 
+    @property
+    def next_attempt(self) -> float | None:
+        """The loop time at which a failed output is attempted again; None if none is pending."""
+        return None
+
     def resume(self, value: object) -> None:
         """Prepare for sending a value again, for which a request may still be pending."""
 

@@ -287,6 +287,12 @@ class _Sink(HeldOutput):
         tasks: list[Any] = run.unfinished() if isinstance(run, BuiltStrategy) else []
         return [(task.value, task.cause) for task in tasks]
 
+    @property
+    def next_attempt(self) -> float | None:
+        """See `HeldOutput`."""
+        run = self._run
+        return run.next_attempt if isinstance(run, BuiltStrategy) else None
+
     def resume(self, value: Any) -> None:
         """See `HeldOutput`."""
         message = list(value) if self._code == ActionCall.code else value

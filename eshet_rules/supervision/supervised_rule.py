@@ -236,6 +236,11 @@ class SupervisedRule:
         self._save_kept()
         return {about.name: data for about, data, _ in self._kept if about.name is not None}
 
+    @property
+    def next_start(self) -> float | None:
+        """The loop time of its next restart; None if none is scheduled for a time."""
+        return self._timer.when() if isinstance(self._timer, asyncio.TimerHandle) else None
+
     def status(self) -> RuleStatus:
         """Return the present status of the rule."""
         return RuleStatus(

@@ -65,6 +65,8 @@ from eshet_rules.testing.virtual_time import VirtualLoop
 from eshet_rules.why.explanation import explain
 from eshet_rules.why.sources import ListedRecords
 from eshet_rules.why.wording import Wording
+from eshet_rules.why_not.answering import Answering
+from eshet_rules.why_not.wording import Wording as NotWording
 
 __all__ = ["House", "Notification"]
 
@@ -698,6 +700,31 @@ class House:
         lines = [*wording.lines(explain(path, records))]
         drive = None if running_loop() is None else self.drives.report_of(path)
         return "\n".join(lines if drive is None else [*lines, *wording.drive_lines(drive)])
+
+    def why_not(self, path: str, *wanted: object, depth: int = 5) -> str:
+        """Return what would have to change for a path to have another value.
+
+        It is the text that `eshet-rules why-not` prints. Nothing changes by that.
+
+        Args:
+            path: the path.
+            wanted: the wanted value; without one, another one than the present: of a bool, the
+                opposite.
+            depth: the maximum number of rules one after another.
+        """
+        self._check_known(path)
+        shown = self.happenings.published(path)[-1:]
+        present = [value for _, value in shown]
+        if not wanted and present and isinstance(present[0], bool):
+            wanted = (not present[0],)
+        answering = Answering(lambda: list(self._instances()), self.happenings.last)
+        wording = NotWording(self.now.astimezone(UTC), self._zone)
+
+        async def ask() -> dict[str, Any]:
+            return answering.why_not(path, list(wanted), depth)
+
+        answer = answering.why_not(path, list(wanted), depth) if running_loop() else self.run(ask())
+        return "\n".join(wording.lines(answer, present))
 
     def _instances(self) -> Iterator[ModuleInstance]:
         for modules in self._modules.values():

@@ -18,12 +18,13 @@ Nothing is computed here while nobody asks.
 from eshet.reactive.conditions.choices import CHOICES
 from eshet.reactive.conditions.comparisons import COMPARISONS
 from eshet.reactive.conditions.condition import Condition, Kind
-from eshet.reactive.conditions.needs import Need, equal
+from eshet.reactive.conditions.needs import KNOWN, Need, Relation, Simple, equal
 from eshet.reactive.conditions.reader import Reader
 from eshet.reactive.conditions.timers import NODES, read_length
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
+from eshet.reactive.core.markers import is_absent
 
-__all__ = ["Condition", "Kind", "Need", "conditions_for", "equal"]
+__all__ = ["Condition", "Kind", "Need", "conditions_for", "equal", "need_for_another"]
 
 _FUNCTIONS = {**COMPARISONS, **CHOICES, "len": read_length}
 
@@ -40,3 +41,14 @@ def conditions_for(node: Node, need: Need, now: float) -> Condition:
     """
     assert isinstance(node, ValueNode | EventNode)  # noqa: S101 - there are no other nodes
     return Reader(now, _FUNCTIONS, NODES).of(node, need)
+
+
+def need_for_another(node: Node) -> Need:
+    """Return the need for another value than the present one: of a bool, for the opposite.
+
+    Of an absent value it is any known one, and of an Event any emission.
+    """
+    value = node.value
+    if isinstance(node, EventNode) or is_absent(value):
+        return KNOWN
+    return equal(not value) if isinstance(value, bool) else Simple(Relation.NE, value)

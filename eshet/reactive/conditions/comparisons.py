@@ -97,7 +97,9 @@ def _pair(
         wanted = _wanted(need_for, flipped, other.value, turn=turn)
         if wanted is None:
             continue
-        ways.append(all_of(node, need, [reader.same(other), reader.of(one, wanted)]))
+        becomes = reader.of(one, wanted)
+        stays = [] if is_fixed(other) else [reader.same(other)]
+        ways.append(all_of(node, need, [*stays, becomes]) if stays else becomes)
     return any_of(node, need, ways) if ways else None
 
 
@@ -320,7 +322,7 @@ def _extreme(relations: tuple[Relation, Relation], bound: Relation) -> FunctionR
 
 def _sum(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
     members = members_of(cells) if len(cells) == 1 else None
-    if members is None or not isinstance(need, Simple):
+    if members is None or not isinstance(need, Simple) or share_inputs(members):
         return None
     if any(not is_number(each.value) for each in members):
         absent = any(is_absent(each.value) for each in members)
@@ -383,5 +385,6 @@ COMPARISONS: Final[dict[str, FunctionReader]] = {
     "sum": _sum,
     "list_of": _list,
     "record": _list,
+    "_arguments": _list,  # those of `yarp.action_call`
 }
 """What reads comparisons and arithmetic, by the name of the function."""

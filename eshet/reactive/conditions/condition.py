@@ -157,7 +157,8 @@ def dependencies(nodes: Sequence[Node]) -> tuple[Condition, ...]:
 def _flat(kind: Kind, parts: Sequence[Condition]) -> list[Condition]:
     flat: list[Condition] = []
     for each in parts:
-        if each.kind is kind and not (each.wait or each.detail or each.is_emission):
+        is_own = each.wait or each.detail or each.is_emission
+        if each.kind is kind and not (is_own or any(part.is_emission for part in each.parts)):
             flat.extend(each.parts)
         else:
             flat.append(each)

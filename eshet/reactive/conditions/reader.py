@@ -260,7 +260,7 @@ def kind_of(lifted: Lifted) -> str:
     """Return the name of an operator's function; empty for a function of the user."""
     function = lifted.function
     module = getattr(function, "__module__", None) or ""
-    is_ours = module in _OURS or module.startswith("eshet.reactive.")
+    is_ours = module in _OURS or module.startswith(("eshet.reactive.", "eshet.yarp."))
     return lifted.name if is_ours and not hasattr(function, "__wrapped__") else ""
 
 

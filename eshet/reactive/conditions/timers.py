@@ -166,7 +166,9 @@ def _hold(reader: Reader, node: Node, need: Need, state: Hold) -> Condition | No
     if need.is_met(True) and not is_on:
         if is_input_on:
             return reader.turn(source, FALSE, TRUE)
-        return reader.of(source, KNOWN if state.pulses else TRUE)
+        begins = reader.of(source, KNOWN if state.pulses else TRUE)
+        lasts = f"hold: {span(state.seconds)} from then on"
+        return all_of(node, need, [begins], lasts) if state.pulses else begins
     if not need.is_met(False):
         return None
     limit = state.seconds if state.at_most is None else min(state.seconds, state.at_most)

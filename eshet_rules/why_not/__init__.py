@@ -1,0 +1,10 @@
+"""Tells what would have to change for a path to have another value: for `eshet-rules why-not`.
+
+wording      an answer as text, for people
+answering    an answer about a path, from the running rules
+writers      the rules that write a path, and the Values that they follow
+plain        conditions as plain data for a message
+
+The conditions themselves are read by `eshet.reactive.conditions`. Nothing is computed here while
+nobody asks, and asking changes nothing.
+"""

@@ -1,0 +1,235 @@
+"""Answers what would have to change for a path to have another value, from the running rules."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from eshet.reactive.conditions import Condition, Need, conditions_for, equal, need_for_another
+from eshet.reactive.core.graph import EventNode, Node
+from eshet.reactive.core.markers import is_absent, is_same
+from eshet.text import encodable, safe_repr, shorten
+from eshet.unknown import Unknown
+from eshet_rules.audit.last_records import LastRecords
+from eshet_rules.audit.redaction import Redaction
+from eshet_rules.reload.module_instance import ModuleInstance
+from eshet_rules.supervision.report import RuleReport
+from eshet_rules.supervision.status import RuleState
+from eshet_rules.why_not.plain import PlainConditions, within
+from eshet_rules.why_not.writers import Writer, names_path, writers_of
+
+__all__ = ["Answering"]
+
+_LONGEST: Final = 48_000
+"""Maximum size of an answer, in bytes, which has to fit into one message."""
+
+_MOST_RULES: Final = 50
+"""Maximum number of rules in a list."""
+
+_LONGEST_VALUE: Final = 100
+
+
+class Answering:
+    """Answers questions about paths, as plain data.
+
+    Args:
+        instances: returns the running instances.
+        last: the last records; None if nothing is recorded.
+        redaction: removes secrets.
+        broken: returns the errors of modules that can't be loaded, by module.
+        source_of: returns the source of a module; empty if it has none.
+    """
+
+    def __init__(
+        self,
+        instances: Callable[[], Iterable[ModuleInstance]],
+        last: LastRecords | None,
+        redaction: Redaction | None = None,
+        broken: Callable[[], Mapping[str, str]] = dict,
+        source_of: Callable[[str], bytes] = lambda module: b"",
+    ) -> None:
+        self._instances = instances
+        self._last = last
+        self._redaction = redaction or Redaction()
+        self._broken = broken
+        self._source_of = source_of
+
+    def why_not(self, path: Any, wanted: Any = (), depth: Any = 5) -> dict[str, Any]:
+        """Return what would have to change for a path to have another value.
+
+        Args:
+            path: the path.
+            wanted: a list with the wanted value; empty for another one than it has.
+            depth: the maximum number of rules one after another.
+
+        Returns:
+            `rules`: an answer for each sink that writes the path; `others`: other rules that write
+            it, in their own code; `stopped`: rules that do not run and may write it; `readers`;
+            `broken`: errors of modules that name the path and can't be loaded. Each rule has its
+            name, its state and the reason for it.
+        """
+        values = list(wanted) if isinstance(wanted, list | tuple) else []
+        asked = _Asked(str(path), values[:1], list(self._instances()), self._last, self._redaction)
+        deepest = min(int(depth), 20) if isinstance(depth, int) else 5
+        rules = within(_LONGEST, range(max(1, deepest), -1, -1), asked.answer)
+        return {**rules, **self._about(asked), "is_recording": self._last is not None}
+
+    def _about(self, asked: "_Asked") -> dict[str, Any]:
+        path = asked.path
+        reports = asked.reports
+        with_sinks = {each.rule for each in asked.writers}
+        stopped = self._stopped(asked)
+        return {
+            "others": [
+                _rule(each)
+                for each in reports
+                if path in each.writes and each.rule not in with_sinks
+            ][:_MOST_RULES],
+            "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
+            "stopped": [_rule(each) for each in reports if each.rule in stopped][:_MOST_RULES],
+            "broken": {
+                encodable(shorten(module, 200)): encodable(
+                    shorten(self._redaction.text(problem), 500)
+                )
+                for module, problem in list(self._broken().items())[:_MOST_RULES]
+                if path.encode() in self._source_of(module)
+            },
+        }
+
+    def _stopped(self, asked: "_Asked") -> set[str]:
+        """Return the rules that do not run and have written the path, or name it."""
+        made = self._last.outputs.get(asked.path) if self._last is not None else None
+        stopped = {
+            report.rule for report in asked.reports if report.status.state is not RuleState.RUNNING
+        }
+        return {
+            name
+            for name in stopped
+            if (made is not None and made.rule == name)
+            or any(
+                f"{instance.version.name}.{rule.name}" == name
+                and names_path(rule.function, asked.path)
+                for instance in asked.instances
+                for rule in instance.version.rules.values()
+            )
+        }
+
+
+class _Asked:
+    """One question, and what is known for it.
+
+    Args:
+        path: the path.
+        wanted: a list with the wanted value; empty for another one than it has.
+        instances: the running instances.
+        last: the last records.
+        redaction: removes secrets.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        wanted: Sequence[Any],
+        instances: Sequence[ModuleInstance],
+        last: LastRecords | None,
+        redaction: Redaction,
+    ) -> None:
+        self.path: Final = path
+        self.instances: Final = instances
+        self.reports: Final = [each for instance in instances for each in instance.reports()]
+        self.writers: Final = list(writers_of(path, instances))
+        self._wanted = wanted
+        self._now = asyncio.get_running_loop().time()
+        self._plain = PlainConditions(self._now, last or LastRecords(), redaction, self._behind)
+        self._answered: set[tuple[str, str]] = set()
+        self._writers_of: dict[str, list[Writer]] = {}
+
+    def answer(self, depth: int) -> dict[str, Any]:
+        """Return the answers for all sinks that write the path."""
+        self._answered = {(self.path, "")}
+        return {
+            "path": self.path,
+            "wanted": list(self._wanted),
+            "now": self._plain.stamp(self._now),
+            "rules": [
+                self._of(each, self._need(each), depth) for each in self.writers[:_MOST_RULES]
+            ],
+        }
+
+    def _need(self, writer: Writer) -> Need:
+        if not self._wanted:
+            return need_for_another(writer.node)
+        return _need_of_sink(writer, self._wanted[0])
+
+    def _of(self, writer: Writer, need: Need, depth: int) -> dict[str, Any]:
+        node, sink = writer.node, writer.sink
+        condition = conditions_for(node, need, self._now)
+        report = next(each for each in self.reports if each.rule == writer.rule)
+        return {
+            **dict(zip(("rule", "state", "why"), _rule(report), strict=True)),
+            "function": sink.function,
+            "place": sink.place,
+            "value": "" if isinstance(node, EventNode) else self._value(node.value),
+            "last": [self._value(each) for each in sink.last],
+            "needs": self._plain.text(need.text, self.path),
+            "holds": condition.holds,
+            "certain": condition.is_certain,
+            "possible": condition.is_possible,
+            "until": self._plain.stamp(condition.earliest),
+            "in_s": None
+            if condition.earliest is None
+            else round(condition.earliest - self._now, 3),
+            "obstacles": self._obstacles(writer, report),
+            "condition": self._plain.plain(condition, depth),
+        }
+
+    def _value(self, value: object) -> str:
+        text = "unknown" if is_absent(value) else safe_repr(value, _LONGEST_VALUE)
+        return self._plain.text(text, self.path)
+
+    def _obstacles(self, writer: Writer, report: RuleReport) -> list[list[str]]:
+        """Return what else is in the way: pairs of a text and a time, which may be empty."""
+        sink, found = writer.sink, []
+        if report.status.state is not RuleState.RUNNING:
+            at = self._plain.stamp(writer.supervised.next_start)
+            why = report.status.why or report.status.last_error or ""
+            found.append([f"the rule is {report.status.state}: {self._plain.text(why)}", at])
+        if not writer.instance.connection.connected:
+            found.append(
+                ["there is no connection to the server: values are sent when it is back", ""]
+            )
+        if sink.held is not None:
+            found.append(["a new version of the rule is being prepared, and sends nothing yet", ""])
+        pending = len(sink.unfinished())
+        if pending or sink.has_failed or sink.next_attempt is not None:
+            error = report.status.last_error or ""
+            text = "the last value has not arrived" if sink.has_failed else "a value is being sent"
+            at = self._plain.stamp(sink.next_attempt)
+            found.append([f"{text}: {self._plain.text(error)}" if error else text, at])
+        return found
+
+    def _behind(self, condition: Condition, depth: int) -> list[dict[str, Any]]:
+        """Return the answers of the rules that provide the path of a condition."""
+        path, key = condition.name, (condition.name, condition.need.text)
+        if depth <= 0 or condition.has_to_change or key in self._answered or path == self.path:
+            return []
+        if path not in self._writers_of:
+            self._writers_of[path] = list(writers_of(path, self.instances))
+        providers = [each for each in self._writers_of[path] if each.sink.follows]
+        if providers:
+            self._answered.add(key)
+        return [self._of(each, condition.need, depth - 1) for each in providers[:_MOST_RULES]]
+
+
+def _need_of_sink(writer: Writer, wanted: Any) -> Need:
+    """Return the need for the value that a sink follows; that of a call has the arguments."""
+    node: Node = writer.node
+    if writer.sink.function == "action_call" and not isinstance(node, EventNode):
+        present: Any = node.value
+        is_list = isinstance(wanted, list) and is_same(len(wanted), len(present))
+        return equal(tuple(wanted) if is_list else (wanted,))
+    return equal(wanted if wanted is not None or not is_absent(node.value) else Unknown)
+
+
+def _rule(report: RuleReport) -> list[str]:
+    plain = report.plain()
+    return [plain["rule"], plain["state"], plain["why"]]

@@ -1,0 +1,124 @@
+"""Conditions as plain data for a message, with the times of their values."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from eshet import codec
+from eshet.clock import wall_time
+from eshet.reactive.conditions import Condition, Kind
+from eshet.text import encodable, shorten
+from eshet_rules.audit.last_records import LastRecords
+from eshet_rules.audit.redaction import REDACTED, Redaction
+
+__all__ = ["Behind", "PlainConditions", "within"]
+
+_LONGEST: Final = 200
+"""Maximum length of a text, in characters."""
+
+Behind = Callable[[Condition, int], list[dict[str, Any]]]
+"""Returns the answers of the rules that write the path of a condition, at a smaller depth."""
+
+
+class PlainConditions:
+    """Converts conditions to plain data.
+
+    Args:
+        now: the time of the loop.
+        last: the last inputs, for the times of values.
+        redaction: removes secrets.
+        behind: see `Behind`.
+    """
+
+    def __init__(self, now: float, last: LastRecords, redaction: Redaction, behind: Behind) -> None:
+        self._now: Final = now
+        self._epoch: Final = wall_time() - now
+        self._last = last
+        self._redaction = redaction
+        self._behind = behind
+
+    def stamp(self, at: float | None) -> str:
+        """Return a time of the loop in UTC as ISO 8601; empty for None."""
+        if at is None:
+            return ""
+        try:
+            moment = datetime.fromtimestamp(self._epoch + at, UTC)
+        except (ValueError, OverflowError, OSError):
+            return ""
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def text(self, text: str, path: str = "") -> str:
+        """Return a text about a path that can be sent and has no secrets."""
+        if path and self._redaction.hides(path):
+            return REDACTED
+        return encodable(shorten(self._redaction.text(text), _LONGEST))
+
+    def plain(self, condition: Condition, depth: int) -> dict[str, Any]:
+        """Return a condition as plain data.
+
+        Args:
+            condition: the condition.
+            depth: the maximum number of rules one after another.
+
+        Returns:
+            `kind`, `name`, `value`, `needs` and `holds`; and where they apply: `detail`; `until`, a
+            time; `in_s` and `wait_s`, numbers of seconds; `times`, `change`; `since`, the time of
+            the value, or of the last emission, whose payload is `last`; `parts`; `behind`, answers
+            about the rules that write the path; `possible`, False for what is out of reach.
+        """
+        name = condition.name
+        path = name if name.startswith("/") else ""
+        found: dict[str, Any] = {
+            "kind": str(condition.kind),
+            "name": encodable(shorten(name, _LONGEST)),
+            "value": self.text(condition.value, path) if condition.value else "",
+            "needs": self.text(condition.need.text, path),
+            "holds": condition.holds,
+        }
+        if condition.detail:
+            found["detail"] = self.text(condition.detail)
+        if condition.until is not None:
+            found["until"] = self.stamp(condition.until)
+            found["in_s"] = round(condition.until - self._now, 3)
+        facts: tuple[tuple[str, object, object], ...] = (
+            ("wait_s", condition.wait, 0.0),
+            ("times", condition.times, 1),
+            ("change", condition.has_to_change, False),
+            ("possible", condition.is_possible, True),
+        )
+        found |= {key: fact for key, fact, default in facts if fact != default}
+        if path and condition.kind in (Kind.VALUE, Kind.EVENT):
+            found |= self._history(path, condition)
+        if condition.parts:
+            found["parts"] = [self.plain(each, depth) for each in condition.parts]
+        if path and not condition.holds and (behind := self._behind(condition, depth)):
+            found["behind"] = behind
+        return found
+
+    def _history(self, path: str, condition: Condition) -> dict[str, Any]:
+        record = self._last.inputs.get(path)
+        if record is None:
+            return {}
+        history: dict[str, Any] = {"since": record.time}
+        if condition.kind is Kind.EVENT:
+            history["last"] = self.text("unknown" if record.unknown else repr(record.value), path)
+        return history
+
+
+def within(
+    longest: int, depths: range, answer: Callable[[int], Mapping[str, Any]]
+) -> Mapping[str, Any]:
+    """Return the deepest answer that fits into a message; without its conditions if none does.
+
+    Args:
+        longest: maximum size, in bytes.
+        depths: from the greatest depth down.
+        answer: returns the answer of a depth.
+    """
+    found: Mapping[str, Any] = {}
+    for depth in depths:
+        found = answer(depth)
+        if len(codec.pack(found)) <= longest:
+            return found
+    rules = [{**rule, "condition": None, "is_cut": True} for rule in found["rules"]]
+    return {**found, "rules": rules}
