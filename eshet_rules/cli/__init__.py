@@ -12,6 +12,7 @@ audit            queries the audit trail
 stats            counts what rules did
 graph            draws which paths the rules read and write
 why              explains why a path has its value
+why_not          tells what would have to change for another value
 replay           runs rules again on the inputs of the audit trail
 shadow_diff      compares a shadow runner with the real one
 completion       completes names of rules in the shell
@@ -42,6 +43,7 @@ from eshet_rules.cli.shadow_diff import shadow_diff
 from eshet_rules.cli.stats import stats
 from eshet_rules.cli.versions import show, versions
 from eshet_rules.cli.why import why
+from eshet_rules.cli.why_not import why_not
 
 __all__ = ["main"]
 
@@ -73,5 +75,6 @@ for _command in (
     stats,
     versions,
     why,
+    why_not,
 ):
     main.add_command(_command)

@@ -27,7 +27,7 @@ _SERVER_CODES: Final = ("no_such_node", "no_owner", "path_not_found", "not_a_dir
 """Error codes of a server for a path that does not exist."""
 
 
-_QUERY_TIMEOUTS: Final = {"inside": 5.0, "list": 5.0, "why": 5.0}
+_QUERY_TIMEOUTS: Final = {"inside": 5.0, "list": 5.0, "why": 5.0, "why_not": 5.0}
 """Timeouts of actions that only read, in seconds: a runner answers them at once."""
 
 _TIMEOUT: Final = 120.0

@@ -56,6 +56,7 @@ from eshet_rules.runner.version_writer import VersionWriter
 from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
+from eshet_rules.why_not.answering import Answering
 
 __all__ = ["Runner"]
 
@@ -158,8 +159,14 @@ class Runner:
             if checkpoint is None
             else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
         )
-        self._explaining = Explaining(
-            self._reloader, recorder.last if recorder is not None and recorder.wants_debug else None
+        last = recorder.last if recorder is not None and recorder.wants_debug else None
+        self._explaining = Explaining(self._reloader, last)
+        self._answering = Answering(
+            lambda: list(self._reloader.instances.values()),
+            last,
+            None if recorder is None else recorder.redaction,
+            lambda: self._reloader.broken,
+            lambda module: source.data if (source := self._reloader.newest.get(module)) else b"",
         )
         self._bridges = Bridges(make_client, log)
         self._with_bridges = with_bridges
@@ -390,7 +397,11 @@ class Runner:
             self._folder,
             None if self._recorder is None else self._recorder.redaction,
             self._bridges.reports,
-            {"why": self._explaining.why, "inside": self._explaining.inside},
+            {
+                "why": self._explaining.why,
+                "why_not": self._answering.why_not,
+                "inside": self._explaining.inside,
+            },
             self._path_warnings.look_at_writers,
         )
         try:

@@ -1,5 +1,6 @@
 """Tells what would have to change for a path to have another value: for `eshet-rules why-not`.
 
+earlier      when a path had a value the last time, from the audit trail
 wording      an answer as text, for people
 answering    an answer about a path, from the running rules
 writers      the rules that write a path, and the Values that they follow

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from eshet.reactive.conditions import Condition, Need, conditions_for, equal, need_for_another
+from eshet.reactive.core.apply import call_of
 from eshet.reactive.core.graph import EventNode, Node
-from eshet.reactive.core.markers import is_absent, is_same
+from eshet.reactive.core.markers import is_absent
 from eshet.text import encodable, safe_repr, shorten
 from eshet.unknown import Unknown
 from eshet_rules.audit.last_records import LastRecords
@@ -223,9 +224,10 @@ class _Asked:
 def _need_of_sink(writer: Writer, wanted: Any) -> Need:
     """Return the need for the value that a sink follows; that of a call has the arguments."""
     node: Node = writer.node
-    if writer.sink.function == "action_call" and not isinstance(node, EventNode):
-        present: Any = node.value
-        is_list = isinstance(wanted, list) and is_same(len(wanted), len(present))
+    if writer.sink.function == "action_call":
+        call = call_of(node)
+        count = 1 if call is None else len(call.cells)
+        is_list = isinstance(wanted, list) and len(wanted) == count
         return equal(tuple(wanted) if is_list else (wanted,))
     return equal(wanted if wanted is not None or not is_absent(node.value) else Unknown)
 

@@ -83,7 +83,7 @@ class PlainConditions:
         facts: tuple[tuple[str, object, object], ...] = (
             ("wait_s", condition.wait, 0.0),
             ("times", condition.times, 1),
-            ("change", condition.has_to_change, False),
+            ("change", _has_it_already(condition), False),
             ("possible", condition.is_possible, True),
         )
         found |= {key: fact for key, fact, default in facts if fact != default}
@@ -103,6 +103,12 @@ class PlainConditions:
         if condition.kind is Kind.EVENT:
             history["last"] = self.text("unknown" if record.unknown else repr(record.value), path)
         return history
+
+
+def _has_it_already(condition: Condition) -> bool:
+    """Whether a Value has to change although it has such a value."""
+    node = condition.node
+    return condition.has_to_change and node is not None and condition.need.is_met(node.value)
 
 
 def within(

@@ -24,6 +24,8 @@ _JOINED: Final = {
     "then": "one after the other",
 }
 
+_ANYTHING: Final = ("any value", "known")
+
 Plain = Mapping[str, Any]
 
 
@@ -167,7 +169,8 @@ class Wording:
 
     def _time(self, condition: Plain) -> str:
         detail = condition.get("detail") or condition["name"]
-        return f"{detail}, {condition['needs']} {self._moment(condition['until'])}"
+        needs = "" if condition["needs"] in _ANYTHING else f"{condition['needs']} "
+        return f"{detail}, {needs}{self._moment(condition['until'])}"
 
     def _unclear(self, condition: Plain) -> str:
         head = " ".join(filter(None, [condition["name"], condition["value"]]))
@@ -183,13 +186,10 @@ class Wording:
         times = condition.get("times", 1)
         often = f" {times} times" if times > 1 else ""
         if condition["kind"] == "event":
-            if needs in ("any value", "known"):
-                what = "has to happen"
-            else:
-                what = f"has to emit {needs}"
+            what = "has to happen" if needs in _ANYTHING else f"has to emit {needs}"
             return f"{name} {what}{often}: {self._last(condition)}"
         if condition.get("change"):
-            known = "" if needs in ("any value", "known") else f" to {needs}"
+            known = "" if needs in _ANYTHING else f" to {needs}"
             return f"{name} {value}, has to change{known}{often}{self._since(condition)}"
         text = f"{name} {value}, needs {needs}{self._since(condition)}"
         if self._is_provided(name) is False:

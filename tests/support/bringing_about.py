@@ -70,7 +70,7 @@ class BringingAbout:
         return condition.need.is_met(node.value)
 
     async def _bring(self, condition: Condition) -> bool:
-        if condition.holds:
+        if condition.holds or self._has_become(condition):
             return True
         match condition.kind:
             case Kind.VALUE | Kind.EVENT:
@@ -97,6 +97,13 @@ class BringingAbout:
                         return False
                 return True
         raise CanNotTellError
+
+    def _has_become(self, condition: Condition) -> bool:
+        """Whether a Value is as needed by now, by what another part has done."""
+        node = condition.node
+        is_value = node is not None and not isinstance(node, EventNode)
+        is_lasting = condition.has_to_change or condition.is_emission or condition.kind is Kind.THEN
+        return is_value and not is_lasting and condition.need.is_met(node.value)
 
     async def _bring_all(self, condition: Condition) -> bool:
         for part in condition.parts:

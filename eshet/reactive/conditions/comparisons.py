@@ -24,7 +24,7 @@ from eshet.reactive.conditions.reader import (
 )
 from eshet.reactive.core.apply import Cell, call_of
 from eshet.reactive.core.graph import Constant, EventNode, Node
-from eshet.reactive.core.markers import NoValue, is_absent
+from eshet.reactive.core.markers import is_absent
 from eshet.reactive.core.value import FixedNode
 
 __all__ = ["COMPARISONS", "outcome"]
@@ -351,8 +351,11 @@ def members_of(cells: Sequence[Cell]) -> Sequence[Cell] | None:
 def _list(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:
     if isinstance(need, Simple) and need.relation in (Relation.KNOWN, Relation.ANY):
         return all_of(node, need, reader.all_known(cells))
-    if need == equal(NoValue):
-        return None
+    if isinstance(need, Simple) and need.relation is Relation.EQ:
+        wanted: Any = need.operand
+        if isinstance(wanted, list | tuple) and len(wanted) == len(cells):
+            parts = [reader.of(*each) for each in zip(cells, map(equal, wanted), strict=True)]
+            return all_of(node, need, parts)
     if isinstance(need, Item) and type(need.key) is int and need.get is operator.getitem:
         try:
             return reader.of(cells[need.key], need.need)

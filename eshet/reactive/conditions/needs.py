@@ -4,6 +4,7 @@ import enum
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from eshet.reactive.core.markers import NoValue, is_absent, is_nan, is_same
@@ -275,6 +276,8 @@ def text_of(value: object) -> str:
         return "unknown"
     if value is NoValue:
         return "no value"
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
     return safe_repr(value, _LONGEST)
 
 

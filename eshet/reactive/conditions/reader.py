@@ -90,7 +90,7 @@ class Reader:
         For operators that count changes, or let only some of them pass.
         """
         condition = self.of(cell, need, times)
-        if not _takes_two(condition):
+        if _steps(condition) <= 1:
             return condition
         return unclear(condition.node, need, [condition], "the first change counts as well")
 
@@ -152,6 +152,8 @@ class Reader:
         finally:
             self._reading.pop()
         is_emission = isinstance(cell, EventNode)
+        if condition.is_emission and not is_emission and condition.node is not cell:
+            return make(Kind.ALL, cell, need, parts=(condition,))  # an emission; the Value lasts
         if condition.is_emission is is_emission:
             return condition
         return replace(condition, is_emission=is_emission)
@@ -227,8 +229,20 @@ def is_source(node: Node) -> bool:
     return not (node.inputs or node.sources() or node.timer() is not None)
 
 
-def _takes_two(condition: Condition) -> bool:
-    return condition.kind is Kind.THEN or any(map(_takes_two, condition.parts))
+def _steps(condition: Condition) -> int:
+    """Return how many changes it takes at most, of those after which an Event may emit."""
+    match condition.kind:
+        case _ if condition.holds:
+            return 0
+        case Kind.ANY:
+            return max(map(_steps, condition.parts), default=0)
+        case Kind.ALL if isinstance(condition.node, EventNode):
+            return sum(_steps(each) for each in condition.parts if each.is_emission)
+        case Kind.ALL:
+            return sum(map(_steps, condition.parts))
+        case Kind.THEN:
+            return 2
+    return 1
 
 
 def _may_change_until(node: Node, at: float, now: float) -> bool:

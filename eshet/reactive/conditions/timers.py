@@ -1,6 +1,7 @@
 """The operators that depend on time, and other nodes with a state."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -30,10 +31,12 @@ from eshet.reactive.conditions.reader import NodeReader, Reader, share_inputs
 from eshet.reactive.conversions import ChangesNode, LatestNode
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
 from eshet.reactive.core.markers import is_absent
+from eshet.reactive.filters import WindowNode
 from eshet.reactive.switching import SwitchNode
 from eshet.reactive.time.duration_state import Debounce, Fold, ForDuration, Hold, Stale, Throttle
 from eshet.reactive.time.nodes import operator_state_of
 from eshet.reactive.time.state import At, Clock, Delay, OperatorState, RateLimit, TimeWindow
+from eshet.reactive.time.wall_clock import WallClock
 from eshet.unknown import Unknown
 
 __all__ = ["NODES", "span"]
@@ -56,8 +59,8 @@ def progress(since: float, seconds: float, now: float) -> str:
     """Return how much of a length of time has passed, as text, such as `4 of 10 min`."""
     passed = min(max(0.0, now - since), seconds)
     if seconds >= 120:
-        return f"{passed / 60:.0f} of {seconds / 60:g} min"
-    return f"{passed:.0f} of {seconds:g} s"
+        return f"{passed / 60:.0f} of {seconds / 60:.3g} min"
+    return f"{passed:.0f} of {seconds:.3g} s"
 
 
 # --- nodes without a timer --------------------------------------------------------------------
@@ -81,11 +84,27 @@ def _switched(reader: Reader, node: Node, need: Need) -> Condition | None:
         return None
     selector = _cell(node.inputs[0])
     ways = [reader.of(_cell(each), need) for each in node.inputs[1:]]
-    other = unclear(selector, ANY, dependencies([selector]), "or has to select another Value")
+    inputs = dependencies(selector.inputs)
+    other = unclear(selector, ANY, inputs, "has to select another Value")
     if not ways:
         return unclear(node, need, [other])
     selected = all_of(node, need, [reader.same(selector), *ways])
     return any_of(node, need, [selected, other])
+
+
+def _window(reader: Reader, node: Node, need: Need) -> Condition | None:
+    length = _length_needed(need)
+    if not isinstance(node, WindowNode) or length is None:
+        return None
+    longest = node.inputs[1].value
+    if not isinstance(longest, int):
+        return None
+    entries: Any = node.value
+    for times in range(1, longest - len(entries) + 1):
+        if length.is_met(len(entries) + times):
+            detail = f"window of {longest}, has {len(entries)}"
+            return all_of(node, need, [reader.once(_source(node), ANY, times)], detail)
+    return None
 
 
 # --- operators of time ------------------------------------------------------------------------
@@ -100,6 +119,9 @@ def _timed(reader: Reader, node: Node, need: Need) -> Condition | None:
             condition: Condition | None = read(reader, node, need, state)
             return condition
     waiting = reader.coming(node, need, state.coming(reader.now), node.label())
+    if waiting is None and isinstance(state, WallClock):
+        at = state.first(need.is_met, reader.now)
+        waiting = None if at is None else make(Kind.TIME, node, need, until=at, detail=node.label())
     return waiting or unclear(node, need, detail="it depends on the clock")
 
 
@@ -144,6 +166,8 @@ def _lasting(
     lasts = source.source if isinstance(source, ChangesNode) else source
     if part.node is not lasts:  # name what has to last, and not only what leads to it
         part = make(Kind.ALL, lasts, source_need, parts=(part,))
+    if isinstance(source, ChangesNode):
+        part = replace(part, is_emission=False)  # the Value has to stay so
     return make(Kind.ALL, node, need, parts=(part,), wait=wait, detail=detail)
 
 
@@ -323,5 +347,5 @@ _READERS: Final[dict[type[OperatorState], Callable[[Reader, Node, Need, Any], An
 }
 """What reads operators of time, by the class of their states."""
 
-NODES: Final[tuple[NodeReader, ...]] = (_timed, _latest, _merged, _switched)
+NODES: Final[tuple[NodeReader, ...]] = (_timed, _latest, _merged, _window, _switched)
 """What reads nodes that are no functions."""

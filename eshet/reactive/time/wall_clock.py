@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - an override does what its base class documents
 """Values that depend on nothing but the wall clock, such as a plan or the elevation of the sun.
 
 They have no state: the date and time decide their value, so a new version and a new process
@@ -14,16 +15,19 @@ from eshet.reactive.core.value import Value, value_of
 from eshet.reactive.time.nodes import LaterValue
 from eshet.reactive.time.state import CauseRule, OperatorState
 
-__all__ = ["value_of_wall_clock"]
+__all__ = ["WallClock", "value_of_wall_clock"]
 
 _LOOK_AGAIN: Final = 3600.0
 """Seconds: the two clocks drift apart, so a longer wait is divided."""
+
+_AHEAD: Final = 86_400.0
+_COARSE: Final = 300.0
 
 _ROUNDING: Final = 0.0005
 """Seconds: more than the rounding error of a time of the wall clock."""
 
 
-class _WallClock(OperatorState):
+class WallClock(OperatorState):
     """The present value, and when it may change.
 
     Args:
@@ -65,6 +69,31 @@ class _WallClock(OperatorState):
             instant = self._next_after(instant)
             yield instant - wall, self._value_at(instant + _ROUNDING)
 
+    def first(self, is_wanted: Callable[[object], bool], now: float) -> float | None:
+        """Return the first loop time within a day at which the value is a wanted one.
+
+        A value that is wanted for less than five minutes may be missed.
+
+        Args:
+            is_wanted: whether it is one.
+            now: the present time of the loop.
+
+        Returns:
+            None if there is none.
+        """
+        epoch = wall_time() - now
+        start = epoch + now + _ROUNDING
+        for step in range(1, int(_AHEAD / _COARSE) + 1):
+            end = start + step * _COARSE
+            if not is_wanted(self._value_at(end)):
+                continue
+            instant = end - _COARSE
+            while (instant := self._next_after(instant)) < end:
+                if is_wanted(self._value_at(instant + _ROUNDING)):
+                    break
+            return min(instant, end) - epoch
+        return None
+
     def clock_stepped(self, step: ClockStep, now: float) -> list[object]:
         return self._read(now)
 
@@ -81,7 +110,7 @@ class _WallClockValue(LaterValue):
 
     __slots__ = ("_label",)
 
-    def __init__(self, state: _WallClock, label: str) -> None:
+    def __init__(self, state: WallClock, label: str) -> None:
         super().__init__(state, None, None, state.value)
         self._label = label
 
@@ -109,4 +138,4 @@ def value_of_wall_clock(
         RuntimeError: no loop is running.
     """
     now = asyncio.get_running_loop().time()
-    return value_of(_WallClockValue(_WallClock(value_at, next_after, now), label))
+    return value_of(_WallClockValue(WallClock(value_at, next_after, now), label))
