@@ -9,6 +9,7 @@ The packages and modules; imports go downwards only:
     testing          a house for tests of rules, in virtual time
     runner           composes and runs everything else
     graph            draws what rules read and write, and the inside of a rule
+    why_not          tells what would have to change for another value
     reload           replaces running versions of modules
     config           eshet-rules.toml as typed settings
     supervision      runs rules under strategies, restarts them, protects the others

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - an override does what its base class documents
 # mypy: disable-error-code="overload-overlap"
 # The first overload that matches decides: Values and Events come before constants.
 """Operators that detect, join and accumulate changes."""
@@ -28,7 +27,6 @@ from eshet.reactive.core.value import Value
 from eshet.unknown import Unknown, UnknownType
 
 __all__ = [
-    "MergedNode",
     "changes",
     "count",
     "default",

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - an override does what its base class documents
 """Operators that pass some of the changes, and keep the last ones."""
 
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from eshet.reactive.core.value import Value, value_of
 from eshet.reactive.handover.handover import named
 from eshet.unknown import Unknown, UnknownType
 
-__all__ = ["WindowNode", "filter", "no_repeat", "replace_novalue", "replace_unknown", "window"]
+__all__ = ["filter", "no_repeat", "replace_novalue", "replace_unknown", "window"]
 
 T = TypeVar("T")
 

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - an override does what its base class documents
 """Following the Value or Event that another Value currently holds."""
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from eshet.reactive.core.markers import NoChange, PlainValue, is_absent
 from eshet.reactive.core.transaction import ENDED, Transactions
 from eshet.reactive.core.value import Value, value_of
 
-__all__ = ["SwitchNode", "switch"]
+__all__ = ["switch"]
 
 T = TypeVar("T")
 

@@ -24,7 +24,16 @@ from eshet.reactive.core.value import FixedNode
 from eshet.reactive.time.nodes import operator_state_of
 from eshet.reactive.upstream import upstream
 
-__all__ = ["FunctionReader", "NodeReader", "Reader", "kind_of"]
+__all__ = [
+    "FunctionReader",
+    "NodeReader",
+    "Reader",
+    "is_source",
+    "kind_of",
+    "others_known",
+    "share_inputs",
+    "steps",
+]
 
 _MOST: Final = 400
 """Maximum number of conditions that are read; the rest of a large graph is unclear."""
@@ -90,7 +99,7 @@ class Reader:
         For operators that count changes, or let only some of them pass.
         """
         condition = self.of(cell, need, times)
-        if _steps(condition) <= 1:
+        if steps(condition) <= times:
             return condition
         return unclear(condition.node, need, [condition], "the first change counts as well")
 
@@ -229,20 +238,20 @@ def is_source(node: Node) -> bool:
     return not (node.inputs or node.sources() or node.timer() is not None)
 
 
-def _steps(condition: Condition) -> int:
+def steps(condition: Condition) -> int:
     """Return how many changes it takes at most, of those after which an Event may emit."""
     match condition.kind:
         case _ if condition.holds:
             return 0
         case Kind.ANY:
-            return max(map(_steps, condition.parts), default=0)
+            return max(map(steps, condition.parts), default=0)
         case Kind.ALL if isinstance(condition.node, EventNode):
-            return sum(_steps(each) for each in condition.parts if each.is_emission)
+            return sum(steps(each) for each in condition.parts if each.is_emission)
         case Kind.ALL:
-            return sum(map(_steps, condition.parts))
+            return sum(map(steps, condition.parts))
         case Kind.THEN:
             return 2
-    return 1
+    return condition.times
 
 
 def _may_change_until(node: Node, at: float, now: float) -> bool:

@@ -27,7 +27,7 @@ from eshet.reactive.conditions.needs import (
     Relation,
     Simple,
 )
-from eshet.reactive.conditions.reader import NodeReader, Reader, share_inputs
+from eshet.reactive.conditions.reader import NodeReader, Reader, share_inputs, steps
 from eshet.reactive.conversions import ChangesNode, LatestNode
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
 from eshet.reactive.core.markers import is_absent
@@ -234,9 +234,9 @@ def _rate_limit(reader: Reader, node: Node, need: Need, state: RateLimit) -> Con
 
 
 def _takes_time(condition: Condition) -> bool:
-    if condition.wait or condition.until is not None or condition.kind is Kind.THEN:
-        return True
-    return any(_takes_time(each) for each in condition.parts)
+    """Whether a condition takes time, or several changes of which only the first passes."""
+    takes_time = condition.wait or condition.until is not None or steps(condition) > 1
+    return bool(takes_time) or any(map(_takes_time, condition.parts))
 
 
 def _throttle(reader: Reader, node: Node, need: Need, state: Throttle) -> Condition | None:
