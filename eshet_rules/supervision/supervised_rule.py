@@ -239,7 +239,8 @@ class SupervisedRule:
     @property
     def next_start(self) -> float | None:
         """The loop time of its next restart; None if none is scheduled for a time."""
-        return self._timer.when() if isinstance(self._timer, asyncio.TimerHandle) else None
+        timer = self._timer if self._state is RuleState.RESTARTING else None
+        return timer.when() if isinstance(timer, asyncio.TimerHandle) else None
 
     def status(self) -> RuleStatus:
         """Return the present status of the rule."""

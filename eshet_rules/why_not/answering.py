@@ -66,12 +66,12 @@ class Answering:
             `rules`: an answer for each sink that writes the path; `others`: other rules that write
             it, in their own code; `stopped`: rules that do not run and may write it; `readers`;
             `broken`: errors of modules that name the path and can't be loaded. Each rule has its
-            name, its state and the reason for it.
+            name, its state and the reason for it; a stopped one also the time of its next start.
         """
         values = list(wanted) if isinstance(wanted, list | tuple) else []
         asked = _Asked(str(path), values[:1], list(self._instances()), self._last, self._redaction)
         deepest = min(int(depth), 20) if isinstance(depth, int) else 5
-        rules = within(_LONGEST, range(max(1, deepest), -1, -1), asked.answer)
+        rules = within(_LONGEST, range(max(0, deepest), -1, -1), asked.answer)
         return {**rules, **self._about(asked), "is_recording": self._last is not None}
 
     def _about(self, asked: "_Asked") -> dict[str, Any]:
@@ -86,7 +86,11 @@ class Answering:
                 if path in each.writes and each.rule not in with_sinks
             ][:_MOST_RULES],
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
-            "stopped": [_rule(each) for each in reports if each.rule in stopped][:_MOST_RULES],
+            "stopped": [
+                [*_rule(each)[:2], asked.why(each), asked.next_start(each.rule)]
+                for each in reports
+                if each.rule in stopped
+            ][:_MOST_RULES],
             "broken": {
                 encodable(shorten(module, 200)): encodable(
                     shorten(self._redaction.text(problem), 500)
@@ -147,6 +151,7 @@ class _Asked:
     def answer(self, depth: int) -> dict[str, Any]:
         """Return the answers for all sinks that write the path."""
         self._answered = {(self.path, "")}
+        self._plain.begin()
         return {
             "path": self.path,
             "wanted": list(self._wanted),
@@ -156,12 +161,23 @@ class _Asked:
             ],
         }
 
+    def why(self, report: RuleReport) -> str:
+        """Return why a rule does not run."""
+        return self._plain.text(report.status.why or report.status.last_error or "")
+
+    def next_start(self, rule: str) -> str:
+        """Return the time at which a rule is started again; empty if none is known."""
+        supervised = (each for instance in self.instances for each in instance.supervised)
+        return next(
+            (self._plain.stamp(each.next_start) for each in supervised if each.name == rule), ""
+        )
+
     def _need(self, writer: Writer) -> Need:
         if not self._wanted:
             return need_for_another(writer.node)
         return _need_of_sink(writer, self._wanted[0])
 
-    def _of(self, writer: Writer, need: Need, depth: int) -> dict[str, Any]:
+    def _of(self, writer: Writer, need: Need, depth: int, level: int = 0) -> dict[str, Any]:
         node, sink = writer.node, writer.sink
         condition = conditions_for(node, need, self._now)
         report = next(each for each in self.reports if each.rule == writer.rule)
@@ -180,7 +196,7 @@ class _Asked:
             if condition.earliest is None
             else round(condition.earliest - self._now, 3),
             "obstacles": self._obstacles(writer, report),
-            "condition": self._plain.plain(condition, depth),
+            "condition": self._plain.plain(condition.shown(), depth, level),
         }
 
     def _value(self, value: object) -> str:
@@ -191,9 +207,8 @@ class _Asked:
         """Return what else is in the way: pairs of a text and a time, which may be empty."""
         sink, found = writer.sink, []
         if report.status.state is not RuleState.RUNNING:
-            at = self._plain.stamp(writer.supervised.next_start)
-            why = report.status.why or report.status.last_error or ""
-            found.append([f"the rule is {report.status.state}: {self._plain.text(why)}", at])
+            at = self.next_start(report.rule)
+            found.append([f"the rule is {report.status.state}: {self.why(report)}", at])
         if not writer.instance.connection.connected:
             found.append(
                 ["there is no connection to the server: values are sent when it is back", ""]
@@ -208,7 +223,7 @@ class _Asked:
             found.append([f"{text}: {self._plain.text(error)}" if error else text, at])
         return found
 
-    def _behind(self, condition: Condition, depth: int) -> list[dict[str, Any]]:
+    def _behind(self, condition: Condition, depth: int, level: int) -> list[dict[str, Any]]:
         """Return the answers of the rules that provide the path of a condition."""
         path, key = condition.name, (condition.name, condition.need.text)
         if depth <= 0 or condition.has_to_change or key in self._answered or path == self.path:
@@ -218,7 +233,9 @@ class _Asked:
         providers = [each for each in self._writers_of[path] if each.sink.follows]
         if providers:
             self._answered.add(key)
-        return [self._of(each, condition.need, depth - 1) for each in providers[:_MOST_RULES]]
+        return [
+            self._of(each, condition.need, depth - 1, level) for each in providers[:_MOST_RULES]
+        ]
 
 
 def _need_of_sink(writer: Writer, wanted: Any) -> Need:

@@ -16,8 +16,15 @@ __all__ = ["Behind", "PlainConditions", "within"]
 _LONGEST: Final = 200
 """Maximum length of a text, in characters."""
 
-Behind = Callable[[Condition, int], list[dict[str, Any]]]
-"""Returns the answers of the rules that write the path of a condition, at a smaller depth."""
+_DEEPEST: Final = 40
+"""Maximum number of conditions within each other: a message is not nested deeper."""
+
+_MOST: Final = 300
+"""Maximum number of conditions in an answer."""
+
+Behind = Callable[[Condition, int, int], list[dict[str, Any]]]
+"""Returns the answers of the rules that write the path of a condition, at a smaller depth; given
+the depth, and the level of the condition."""
 
 
 class PlainConditions:
@@ -36,6 +43,11 @@ class PlainConditions:
         self._last = last
         self._redaction = redaction
         self._behind = behind
+        self._left = _MOST
+
+    def begin(self) -> None:
+        """Begin another answer."""
+        self._left = _MOST
 
     def stamp(self, at: float | None) -> str:
         """Return a time of the loop in UTC as ISO 8601; empty for None."""
@@ -53,18 +65,20 @@ class PlainConditions:
             return REDACTED
         return encodable(shorten(self._redaction.text(text), _LONGEST))
 
-    def plain(self, condition: Condition, depth: int) -> dict[str, Any]:
+    def plain(self, condition: Condition, depth: int, level: int = 0) -> dict[str, Any]:
         """Return a condition as plain data.
 
         Args:
             condition: the condition.
             depth: the maximum number of rules one after another.
+            level: how many conditions this one is within.
 
         Returns:
             `kind`, `name`, `value`, `needs` and `holds`; and where they apply: `detail`; `until`, a
             time; `in_s` and `wait_s`, numbers of seconds; `times`, `change`; `since`, the time of
             the value, or of the last emission, whose payload is `last`; `parts`; `behind`, answers
-            about the rules that write the path; `possible`, False for what is out of reach.
+            about the rules that write the path; `possible`, False for what is out of reach; `cut`,
+            True where parts are left out.
         """
         name = condition.name
         path = name if name.startswith("/") else ""
@@ -89,9 +103,13 @@ class PlainConditions:
         found |= {key: fact for key, fact, default in facts if fact != default}
         if path and condition.kind in (Kind.VALUE, Kind.EVENT):
             found |= self._history(path, condition)
+        self._left -= 1
+        if level >= _DEEPEST or self._left <= len(condition.parts):
+            found["cut"] = bool(condition.parts)
+            return found
         if condition.parts:
-            found["parts"] = [self.plain(each, depth) for each in condition.parts]
-        if path and not condition.holds and (behind := self._behind(condition, depth)):
+            found["parts"] = [self.plain(each, depth, level + 1) for each in condition.parts]
+        if path and not condition.holds and (behind := self._behind(condition, depth, level + 2)):
             found["behind"] = behind
         return found
 

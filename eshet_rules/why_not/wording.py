@@ -74,8 +74,9 @@ class Wording:
     def _others(self, answer: Plain) -> Iterator[str]:
         for each in answer["others"]:
             yield f"{_rule(each)} writes it in its own code, which can't be looked into"
-        for name, state, why in answer["stopped"]:
-            yield f"{name} is {state}{f': {why}' if why else ''}"
+        for name, state, why, at in answer["stopped"]:
+            again = f", next attempt {self._moment(at)}" if at else ""
+            yield f"{name} is {state}{f': {why}' if why else ''}{again}"
         for module, problem in answer["broken"].items():
             yield f"the module {module} names it and is not loaded: {problem}"
         writers = (answer["rules"], answer["others"], answer["stopped"], answer["broken"])
@@ -146,6 +147,8 @@ class Wording:
                 yield self._input(condition)
         for part in parts:
             yield from _indented(self._part(part, condition["name"]))
+        if condition.get("cut"):
+            yield f"{_INDENT}…"
         for behind in condition.get("behind", ()):
             yield from _indented(self._behind(behind, condition["name"]))
 

@@ -122,7 +122,7 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             command("eshet-rules", "disable", "hall.light", server=server)
             assert "hall.light is disabled: by command" in why_not("/hall/lamp")
             content = json.loads(why_not("/hall/lamp", "--json"))
-            assert content["stopped"] == [["hall.light", "disabled", "by command"]]
+            assert content["stopped"] == [["hall.light", "disabled", "by command", ""]]
 
             # A module that can't be loaded.
             folder.write("cellar.py", 'yarp.set_value("/cellar/lamp", 1)')

@@ -3,10 +3,11 @@
 import enum
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
-from eshet.reactive.conditions.needs import ANY, Need, text_of
+from eshet.reactive.conditions.needs import ANY, Need, is_plain, text_of
 from eshet.reactive.core.graph import EventNode, Node
 
 __all__ = ["Condition", "Kind", "all_of", "any_of", "first_then", "unclear"]
@@ -36,6 +37,8 @@ class Kind(enum.StrEnum):
 @dataclass(frozen=True)
 class Condition:
     """One thing that a wanted value depends on, and whether it is so.
+
+    Several conditions may share a part. So what follows from the parts is computed once.
 
     Args:
         kind: what it is about.
@@ -67,7 +70,7 @@ class Condition:
     has_to_change: bool = False
     is_emission: bool = False
 
-    @property
+    @cached_property
     def is_certain(self) -> bool:
         """Whether the wanted value follows if this is brought about as it says."""
         if self.holds:
@@ -77,7 +80,7 @@ class Condition:
         is_own = self.kind not in (Kind.UNCLEAR, Kind.FIXED)
         return is_own and all(each.is_certain for each in self.parts)
 
-    @property
+    @cached_property
     def is_possible(self) -> bool:
         """Whether it is within reach, as far as is known."""
         if self.kind is Kind.ANY and not self.holds:
@@ -86,7 +89,7 @@ class Condition:
             self.kind is not Kind.FIXED and all(each.is_possible for each in self.parts)
         )
 
-    @property
+    @cached_property
     def earliest(self) -> float | None:
         """The loop time at which time alone brings it about; None if more has to happen."""
         if self.until is not None or self.holds:
@@ -98,6 +101,70 @@ class Condition:
             return min((each for each in times if each is not None), default=None)
         known = [each for each in times if each is not None]
         return max(known) if len(known) == len(times) else None
+
+    @cached_property
+    def changes(self) -> int:
+        """How many changes it takes at most, of those after which an Event may emit."""
+        if self.holds:
+            return 0
+        each = [part.changes for part in self.parts]
+        match self.kind:
+            case Kind.ANY:
+                return max(each, default=0)
+            case Kind.ALL if isinstance(self.node, EventNode):
+                return sum(part.changes for part in self.parts if part.is_emission)
+            case Kind.ALL:
+                return sum(each)
+            case Kind.THEN:
+                return 2
+        return self.times
+
+    @cached_property
+    def takes_time(self) -> bool:
+        """Whether it takes time, or several changes."""
+        is_own = bool(self.wait) or self.until is not None or self.changes > 1
+        return is_own or any(each.takes_time for each in self.parts)
+
+    @cached_property
+    def duration(self) -> float:
+        """How long it takes at least, roughly, in seconds; infinity until a moment."""
+        if self.until is not None:
+            return math.inf
+        return self.wait + sum(each.duration for each in self.parts)
+
+    def shown(self) -> "Condition":
+        """Return the same condition without parts that go without saying, for people.
+
+        These are that other operands stay known.
+        """
+        return _Showing().shown(self)
+
+
+class _Showing:
+    """Removes from conditions what goes without saying; each condition once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Condition] = {}
+
+    def shown(self, condition: Condition) -> Condition:
+        """See `Condition.shown`."""
+        found = self._known.get(id(condition))
+        if found is None:
+            found = self._known[id(condition)] = self._new(condition)
+        return found
+
+    def _new(self, condition: Condition) -> Condition:
+        kind = condition.kind
+        parts = [
+            self.shown(each)
+            for each in condition.parts
+            if kind is not Kind.ALL or not (each.holds and is_plain(each.need))
+        ]
+        if kind not in (Kind.ALL, Kind.ANY) or condition.wait or condition.detail:
+            return replace(condition, parts=tuple(parts))
+        parts = _flat(kind, parts)
+        is_shorter = len(condition.parts) > 1 == len(parts)
+        return parts[0] if is_shorter else replace(condition, parts=tuple(parts))
 
 
 _EMPTY: Final = ("", "")
@@ -155,22 +222,16 @@ def dependencies(nodes: Sequence[Node]) -> tuple[Condition, ...]:
 
 
 def _flat(kind: Kind, parts: Sequence[Condition]) -> list[Condition]:
-    flat: list[Condition] = []
+    """Return the parts, and in place of those of the same kind their parts; each once."""
+    flat: dict[int, Condition] = {}
     for each in parts:
         is_own = each.wait or each.detail or each.is_emission
         if each.kind is kind and not (is_own or any(part.is_emission for part in each.parts)):
-            flat.extend(each.parts)
+            flat.update((id(part), part) for part in each.parts)
         else:
-            flat.append(each)
-    return flat
+            flat[id(each)] = each
+    return list(flat.values())
 
 
 def _order(condition: Condition) -> tuple[bool, float]:
-    return condition.is_emission, -_duration(condition)
-
-
-def _duration(condition: Condition) -> float:
-    """Return how long it takes at least to bring a condition about, roughly, in seconds."""
-    if condition.until is not None:
-        return math.inf  # as if it were longest: other changes may put it off
-    return condition.wait + sum(_duration(each) for each in condition.parts)
+    return condition.is_emission, -condition.duration

@@ -32,7 +32,6 @@ __all__ = [
     "kind_of",
     "others_known",
     "share_inputs",
-    "steps",
 ]
 
 _MOST: Final = 400
@@ -99,7 +98,7 @@ class Reader:
         For operators that count changes, or let only some of them pass.
         """
         condition = self.of(cell, need, times)
-        if steps(condition) <= times:
+        if condition.changes <= times:
             return condition
         return unclear(condition.node, need, [condition], "the first change counts as well")
 
@@ -236,22 +235,6 @@ NodeReader: TypeAlias = Callable[[Reader, Node, Need], Condition | None]
 def is_source(node: Node) -> bool:
     """Whether a node follows no other one and no clock, so that it is set from outside."""
     return not (node.inputs or node.sources() or node.timer() is not None)
-
-
-def steps(condition: Condition) -> int:
-    """Return how many changes it takes at most, of those after which an Event may emit."""
-    match condition.kind:
-        case _ if condition.holds:
-            return 0
-        case Kind.ANY:
-            return max(map(steps, condition.parts), default=0)
-        case Kind.ALL if isinstance(condition.node, EventNode):
-            return sum(steps(each) for each in condition.parts if each.is_emission)
-        case Kind.ALL:
-            return sum(map(steps, condition.parts))
-        case Kind.THEN:
-            return 2
-    return condition.times
 
 
 def _may_change_until(node: Node, at: float, now: float) -> bool:

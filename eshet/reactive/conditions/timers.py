@@ -27,7 +27,7 @@ from eshet.reactive.conditions.needs import (
     Relation,
     Simple,
 )
-from eshet.reactive.conditions.reader import NodeReader, Reader, share_inputs, steps
+from eshet.reactive.conditions.reader import NodeReader, Reader, share_inputs
 from eshet.reactive.conversions import ChangesNode, LatestNode
 from eshet.reactive.core.graph import EventNode, Node, ValueNode
 from eshet.reactive.core.markers import is_absent
@@ -226,17 +226,11 @@ def _rate_limit(reader: Reader, node: Node, need: Need, state: RateLimit) -> Con
     if waiting is not None:
         return waiting
     becomes = reader.of(_source(node), need)
-    if wake_at is None and not _takes_time(becomes):
+    if wake_at is None and not becomes.takes_time:
         return becomes
     # Another input may begin a new interval meanwhile.
-    wait = state.seconds if wake_at is None or _takes_time(becomes) else wake_at - reader.now
+    wait = state.seconds if wake_at is None or becomes.takes_time else wake_at - reader.now
     return _lasting(reader, node, need, need, max(0.0, wait), detail)
-
-
-def _takes_time(condition: Condition) -> bool:
-    """Whether a condition takes time, or several changes of which only the first passes."""
-    takes_time = condition.wait or condition.until is not None or steps(condition) > 1
-    return bool(takes_time) or any(map(_takes_time, condition.parts))
 
 
 def _throttle(reader: Reader, node: Node, need: Need, state: Throttle) -> Condition | None:

@@ -81,12 +81,8 @@ VALUES = [
         True,
         f"""
         or_ False, needs True: one of these is enough
-          all of these:
-            /door False, needs True, {SINCE}
-            lt False, as needed
-          all of these:
-            /lux 81, needs < 40, {SINCE}
-            /door False, as needed, {SINCE}
+          /door False, needs True, {SINCE}
+          /lux 81, needs < 40, {SINCE}
         """,
     ),
     ("yarp.not_(on)", True, f"/on True, needs false, {SINCE}"),
@@ -279,7 +275,7 @@ EVENTS = [
     ),
     (
         "yarp.sample(lux, button)",
-        f"sample: all of these\n  latest of merge 81, as needed\n  /button has to happen: {NEVER}",
+        f"/button has to happen: {NEVER}",
     ),
     (
         "yarp.throttle(motion, 600)",
