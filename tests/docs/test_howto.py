@@ -41,6 +41,11 @@ def test_the_test_of_the_page_about_why_passes(tmp_path):
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_the_test_of_the_page_about_why_not_passes(tmp_path):
+    ran = run(code_of("why-not.md"), tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_an_error_in_a_rule_fails_a_test_of_the_page(tmp_path):
     ran = run(TESTS.replace('f"{who} is at the door"', "1 / 0"), tmp_path)
     assert "test_the_bell_rings_the_phone" in ran.stdout
