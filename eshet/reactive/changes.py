@@ -103,15 +103,15 @@ class _Edge:
 class MergedNode(EventNode):
     """Emits the emissions of all of its inputs, in their order."""
 
-    __slots__ = ("_sources",)
+    __slots__ = ("merged",)
 
     def __init__(self, sources: list[EventNode]) -> None:
         super().__init__(sources)
-        self._sources = sources
+        self.merged: list[EventNode] = sources
 
     def settle(self, transactions: Transactions) -> bool:
         return self.emit(
-            [emission for source in self._sources for emission in source.emissions], transactions
+            [emission for source in self.merged for emission in source.emissions], transactions
         )
 
     def label(self) -> str:

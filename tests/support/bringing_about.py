@@ -30,6 +30,7 @@ class BringingAbout:
         self._root = root
         self._now = now
         self._emitted: dict[Node, list[object]] = {}
+        self._touched: set[Node | None] = set()
         self.is_undisturbed = True  # whether nothing was set since the question
 
     async def run(self, condition: Condition) -> bool:
@@ -131,6 +132,9 @@ class BringingAbout:
         return node is None or condition.need.is_met(node.value)
 
     async def _set(self, condition: Condition) -> None:
+        if condition.node in self._touched and (condition.is_emission or condition.times > 1):
+            raise CanNotTellError  # another condition has changed the same input
+        self._touched.add(condition.node)
         self.is_undisturbed = False
         value = value_for(condition.need, condition.node)
         for _ in range(condition.times):

@@ -140,7 +140,7 @@ class Reader:
             outputs: what time alone will make of it.
             detail: see `Condition`.
         """
-        for at, output in islice(outputs, _MOST_COMING):
+        for at, output in _settled(node, islice(outputs, _MOST_COMING)):
             if need.is_met(output):
                 time = make(Kind.TIME, node, need, until=max(at, self.now), detail=detail)
                 if _may_change_until(node, at, self.now):
@@ -235,6 +235,20 @@ NodeReader: TypeAlias = Callable[[Reader, Node, Need], Condition | None]
 def is_source(node: Node) -> bool:
     """Whether a node follows no other one and no clock, so that it is set from outside."""
     return not (node.inputs or node.sources() or node.timer() is not None)
+
+
+def _settled(node: Node, outputs: Iterator[tuple[float, object]]) -> Iterator[tuple[float, object]]:
+    """Iterate over the outputs of a Value without those that another one replaces at once."""
+    if isinstance(node, EventNode):
+        yield from outputs
+        return
+    before: tuple[float, object] | None = None
+    for each in outputs:
+        if before is not None and each[0] > before[0]:
+            yield before
+        before = each
+    if before is not None:
+        yield before
 
 
 def _may_change_until(node: Node, at: float, now: float) -> bool:

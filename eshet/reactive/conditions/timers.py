@@ -73,8 +73,8 @@ def _latest(reader: Reader, node: Node, need: Need) -> Condition | None:
 def _merged(reader: Reader, node: Node, need: Need) -> Condition | None:
     if not isinstance(node, MergedNode):
         return None
-    ways = [reader.of(_cell(each), need) for each in node.inputs]
-    if share_inputs([_cell(each) for each in node.inputs]):
+    ways = [reader.of(each, need) for each in node.merged]
+    if share_inputs(node.merged):
         return unclear(node, need, ways, "several may emit at once, and the last one counts")
     return any_of(node, need, ways)
 

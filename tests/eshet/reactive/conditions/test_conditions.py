@@ -1,0 +1,182 @@
+"""Conditions of a graph: what they are about, their limits, and that nothing changes."""
+
+import asyncio
+import time
+
+import pytest
+
+from eshet import yarp
+from eshet.reactive.conditions import Kind, conditions_for, equal, need_for_another
+from eshet.reactive.conditions.needs import KNOWN, Relation, Simple
+from eshet.reactive.core.handle import node_of
+from eshet.unknown import Unknown
+
+
+def conditions(reactive, wanted, now=0.0):
+    need = wanted if isinstance(wanted, Simple) else equal(wanted)
+    return conditions_for(node_of(reactive), need, now)
+
+
+def leaves(condition):
+    if not condition.parts:
+        return [condition]
+    return [leaf for part in condition.parts for leaf in leaves(part)]
+
+
+def test_a_value_that_is_so_already_holds():
+    condition = conditions(yarp.Value(3) < 5, True)
+    assert condition.holds
+    assert condition.is_certain
+    assert condition.is_possible
+
+
+def test_the_condition_of_a_comparison_is_about_its_input():
+    lux = yarp.Value(81, name="lux")
+    condition = conditions(yarp.no_repeat(lux < 40), True)
+    assert (condition.kind, condition.name, condition.value) == (Kind.VALUE, "lux", "81")
+    assert condition.need == Simple(Relation.LT, 40)
+    assert condition.is_certain
+
+
+def test_a_function_of_the_user_is_not_called():
+    called = []
+
+    @yarp.fn
+    def watched(value):
+        called.append(value)
+        return value
+
+    condition = conditions(watched(yarp.Value(1, name="one")) > 5, True)
+    assert called == [1]
+    assert condition.kind is Kind.UNCLEAR
+    assert condition.name == "watched"
+    assert not condition.is_certain
+    assert [part.name for part in condition.parts] == ["one"]
+
+
+def test_a_function_of_the_user_with_the_name_of_an_operator_is_one_of_the_user():
+    @yarp.fn
+    def default(source, value):
+        return value
+
+    assert conditions(default(yarp.Value(1), 2), 1).kind is Kind.UNCLEAR
+
+
+def test_a_constant_is_out_of_reach():
+    condition = conditions(yarp.Value(1) & yarp.ensure_reactive(False), True)
+    assert not condition.is_possible
+    assert not condition.is_certain
+    assert any(leaf.kind is Kind.FIXED and not leaf.holds for leaf in leaves(condition))
+
+
+def test_an_alternative_that_is_out_of_reach_is_left_out():
+    lux = yarp.Value(81, name="lux")
+    condition = conditions((lux < 40) | yarp.ensure_reactive(False), True)
+    assert condition.is_possible
+    assert [leaf.name for leaf in leaves(condition.shown())] == ["lux"]
+
+
+def test_two_unknown_operands_have_to_be_known_first():
+    lux, limit = yarp.Value(Unknown, name="lux"), yarp.Value(Unknown, name="limit")
+    condition = conditions(lux < limit, True)
+    assert not condition.is_certain
+    assert {(leaf.name, leaf.need) for leaf in leaves(condition)} == {
+        ("lux", KNOWN),
+        ("limit", KNOWN),
+    }
+
+
+def test_an_unknown_bound_is_compared_with_the_known_operand():
+    condition = conditions(yarp.Value(1, name="lux") < yarp.Value(Unknown, name="limit"), True)
+    assert condition.is_certain
+    assert ("limit", Simple(Relation.GT, 1)) in {
+        (leaf.name, leaf.need) for leaf in leaves(condition)
+    }
+
+
+async def test_a_cycle_ends():
+    value = yarp.Value(False, name="value")
+    later = yarp.delay(value, 5)
+    later.on_value_changed(lambda new: setattr(value, "value", new))
+    assert conditions(later, True).is_possible
+    selector = yarp.Value(value)
+    switched = yarp.switch(selector)
+    selector.value = yarp.delay(switched, 5)
+    assert conditions(switched, True).kind in (Kind.ANY, Kind.UNCLEAR)
+
+
+def test_shared_parts_are_read_once():
+    flag = yarp.Value(False, name="flag")
+    for _ in range(25):  # each step doubles the number of ways to the flag
+        flag = (flag & flag) | (flag & yarp.not_(yarp.not_(flag)))
+    began = time.perf_counter()
+    condition = conditions(flag, True)
+    assert condition.shown().is_possible
+    assert time.perf_counter() - began < 5  # without the limit: years
+
+
+def test_a_long_chain_is_not_followed_to_its_end():
+    value = yarp.Value(1)
+    for _ in range(2000):
+        value = value + 1
+    [leaf] = leaves(conditions(value, 5))
+    assert leaf.detail == "not followed further"
+    assert not leaf.is_certain
+
+
+async def test_asking_changes_nothing():
+    lux, motion = yarp.Value(81), yarp.Event()
+    lamp = yarp.hold(motion, 60) & (lux < 40)
+    motion.emit(None)
+    node = node_of(lamp)
+    transactions, loop = node.transactions, asyncio.get_running_loop()
+    before = (transactions.number, transactions.shape, node.uses, len(loop._scheduled))
+    for wanted in (True, False):
+        conditions(lamp, wanted, loop.time())
+    assert (transactions.number, transactions.shape, node.uses, len(loop._scheduled)) == before
+
+
+async def test_time_alone_is_told_with_its_moment(advance):
+    on = yarp.Value(True, name="on")
+    lasting = yarp.for_duration(on, 60)
+    await advance(20)
+    condition = conditions(lasting, True, 20.0)
+    assert (condition.kind, condition.until, condition.earliest) == (Kind.TIME, 60.0, 60.0)
+    assert condition.detail == "for_duration: 20 of 60 s"
+
+
+async def test_time_is_uncertain_while_another_timer_may_come_first(advance):
+    motion = yarp.Event()
+    lasting = yarp.for_duration(yarp.hold(motion, 30), 60)
+    motion.emit(None)
+    condition = conditions(lasting, True, 0.0)
+    assert condition.kind is Kind.UNCLEAR
+    assert condition.detail == "unless its input changes before"
+    await advance(60)
+    assert lasting.value is False
+
+
+async def test_the_earliest_moment_of_several_conditions_is_that_of_the_last(advance):
+    on = yarp.Value(True)
+    both = yarp.for_duration(on, 60) & yarp.for_duration(on, 90)
+    assert conditions(both, True).earliest == 90.0
+    either = yarp.for_duration(on, 60) | yarp.for_duration(on, 90)
+    assert conditions(either, True).earliest == 60.0
+    assert conditions(both & (yarp.Value(1) > 5), True).earliest is None
+
+
+@pytest.mark.parametrize(
+    ("value", "need"),
+    [
+        (True, equal(False)),
+        (False, equal(True)),
+        (3, Simple(Relation.NE, 3)),
+        (Unknown, KNOWN),
+    ],
+)
+def test_another_value_is_the_opposite_of_a_flag_and_anything_else_otherwise(value, need):
+    assert need_for_another(node_of(yarp.Value(value))) == need
+
+
+def test_another_emission_is_any():
+    assert need_for_another(node_of(yarp.Event())) == KNOWN
