@@ -78,7 +78,6 @@ class Answering:
         path = asked.path
         reports = asked.reports
         with_sinks = {each.rule for each in asked.writers}
-        stopped = self._stopped(asked)
         return {
             "others": [
                 _rule(each)
@@ -86,11 +85,7 @@ class Answering:
                 if path in each.writes and each.rule not in with_sinks
             ][:_MOST_RULES],
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
-            "stopped": [
-                [*_rule(each)[:2], asked.why(each), asked.next_start(each.rule)]
-                for each in reports
-                if each.rule in stopped
-            ][:_MOST_RULES],
+            "stopped": asked.stopped(path),
             "broken": {
                 encodable(shorten(module, 200)): encodable(
                     shorten(self._redaction.text(problem), 500)
@@ -98,24 +93,6 @@ class Answering:
                 for module, problem in list(self._broken().items())[:_MOST_RULES]
                 if path.encode() in self._source_of(module)
             },
-        }
-
-    def _stopped(self, asked: "_Asked") -> set[str]:
-        """Return the rules that do not run and have written the path, or name it."""
-        made = self._last.outputs.get(asked.path) if self._last is not None else None
-        stopped = {
-            report.rule for report in asked.reports if report.status.state is not RuleState.RUNNING
-        }
-        return {
-            name
-            for name in stopped
-            if (made is not None and made.rule == name)
-            or any(
-                f"{instance.version.name}.{rule.name}" == name
-                and names_path(rule.function, asked.path)
-                for instance in asked.instances
-                for rule in instance.version.rules.values()
-            )
         }
 
 
@@ -144,7 +121,8 @@ class _Asked:
         self.writers: Final = list(writers_of(path, instances))
         self._wanted = wanted
         self._now = asyncio.get_running_loop().time()
-        self._plain = PlainConditions(self._now, last or LastRecords(), redaction, self._behind)
+        self._last = last or LastRecords()
+        self._plain = PlainConditions(self._now, self._last, redaction, self._behind, self.stopped)
         self._answered: set[tuple[str, str]] = set()
         self._writers_of: dict[str, list[Writer]] = {}
 
@@ -171,6 +149,26 @@ class _Asked:
         return next(
             (self._plain.stamp(each.next_start) for each in supervised if each.name == rule), ""
         )
+
+    def stopped(self, path: str) -> list[list[str]]:
+        """Return the rules that do not run, and have written a path or name it.
+
+        Each has its name, its state, the reason, and the time of its next start or an empty text.
+        """
+        idle = [each for each in self.reports if each.status.state is not RuleState.RUNNING]
+        if not idle:
+            return []
+        made = self._last.outputs.get(path)
+        naming = {
+            f"{instance.version.name}.{rule.name}"
+            for instance in self.instances
+            for rule in instance.version.rules.values()
+            if names_path(rule.function, path)
+        } | ({made.rule} if made is not None else set())
+        found = [each for each in idle if each.rule in naming]
+        return [[*_rule(each)[:2], self.why(each), self.next_start(each.rule)] for each in found][
+            :_MOST_RULES
+        ]
 
     def _need(self, writer: Writer) -> Need:
         if not self._wanted:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from eshet import codec
 from eshet.clock import wall_time
 from eshet.reactive.conditions import Condition, Kind
+from eshet.reactive.time.nodes import operator_state_of
 from eshet.text import encodable, shorten
 from eshet_rules.audit.last_records import LastRecords
 from eshet_rules.audit.redaction import REDACTED, Redaction
@@ -18,6 +20,8 @@ _LONGEST: Final = 200
 
 _DEEPEST: Final = 40
 """Maximum number of conditions within each other: a message is not nested deeper."""
+
+_MOST_COMING: Final = 20
 
 _MOST: Final = 300
 """Maximum number of conditions in an answer."""
@@ -35,14 +39,24 @@ class PlainConditions:
         last: the last inputs, for the times of values.
         redaction: removes secrets.
         behind: see `Behind`.
+        stopped: returns the rules that do not run and may provide a path: the name, the state, the
+            reason, and the time of the next start.
     """
 
-    def __init__(self, now: float, last: LastRecords, redaction: Redaction, behind: Behind) -> None:
+    def __init__(
+        self,
+        now: float,
+        last: LastRecords,
+        redaction: Redaction,
+        behind: Behind,
+        stopped: Callable[[str], list[list[str]]],
+    ) -> None:
         self._now: Final = now
         self._epoch: Final = wall_time() - now
         self._last = last
         self._redaction = redaction
         self._behind = behind
+        self._stopped = stopped
         self._left = _MOST
 
     def begin(self) -> None:
@@ -76,9 +90,10 @@ class PlainConditions:
         Returns:
             `kind`, `name`, `value`, `needs` and `holds`; and where they apply: `detail`; `until`, a
             time; `in_s` and `wait_s`, numbers of seconds; `times`, `change`; `since`, the time of
-            the value, or of the last emission, whose payload is `last`; `parts`; `behind`, answers
-            about the rules that write the path; `possible`, False for what is out of reach; `cut`,
-            True where parts are left out.
+            the value, or of the last emission, whose payload is `last`; `holds_until`, when time
+            alone will end it; `parts`; `behind`, answers about the rules that write the path;
+            `stopped`, rules that do not run and may write it; `possible`, False for what is out of
+            reach; `cut`, True where parts are left out.
         """
         name = condition.name
         path = name if name.startswith("/") else ""
@@ -103,6 +118,10 @@ class PlainConditions:
         found |= {key: fact for key, fact, default in facts if fact != default}
         if path and condition.kind in (Kind.VALUE, Kind.EVENT):
             found |= self._history(path, condition)
+            if not condition.holds and (stopped := self._stopped(path)):
+                found["stopped"] = stopped
+        if condition.holds and (end := self._end(condition)) is not None:
+            found["holds_until"] = self.stamp(end)
         self._left -= 1
         if level >= _DEEPEST or self._left <= len(condition.parts):
             found["cut"] = bool(condition.parts)
@@ -112,6 +131,12 @@ class PlainConditions:
         if path and not condition.holds and (behind := self._behind(condition, depth, level + 2)):
             found["behind"] = behind
         return found
+
+    def _end(self, condition: Condition) -> float | None:
+        """Return the loop time at which time alone ends a condition that holds; None if never."""
+        state = None if condition.node is None else operator_state_of(condition.node)
+        coming = () if state is None else islice(state.coming(self._now), _MOST_COMING)
+        return next((at for at, output in coming if not condition.need.is_met(output)), None)
 
     def _history(self, path: str, condition: Condition) -> dict[str, Any]:
         record = self._last.inputs.get(path)

@@ -74,9 +74,7 @@ class Wording:
     def _others(self, answer: Plain) -> Iterator[str]:
         for each in answer["others"]:
             yield f"{_rule(each)} writes it in its own code, which can't be looked into"
-        for name, state, why, at in answer["stopped"]:
-            again = f", next attempt {self._moment(at)}" if at else ""
-            yield f"{name} is {state}{f': {why}' if why else ''}{again}"
+        yield from self._stopped(answer["stopped"])
         for module, problem in answer["broken"].items():
             yield f"the module {module} names it and is not loaded: {problem}"
         writers = (answer["rules"], answer["others"], answer["stopped"], answer["broken"])
@@ -124,6 +122,11 @@ class Wording:
                     "another value has come from outside since"
                 )
 
+    def _stopped(self, rules: Sequence[Sequence[str]]) -> Iterator[str]:
+        for name, state, why, at in rules:
+            again = f", next attempt {self._moment(at)}" if at else ""
+            yield f"{name} is {state}{f': {why}' if why else ''}{again}"
+
     # --- conditions -----------------------------------------------------------------------------
 
     def _condition(self, condition: Plain, above: str = "") -> Iterator[str]:
@@ -147,6 +150,7 @@ class Wording:
                 yield self._input(condition)
         for part in parts:
             yield from _indented(self._part(part, condition["name"]))
+        yield from _indented(self._stopped(condition.get("stopped", ())))
         if condition.get("cut"):
             yield f"{_INDENT}…"
         for behind in condition.get("behind", ()):
@@ -157,7 +161,9 @@ class Wording:
             yield from self._condition(part, above)
         elif part["name"]:
             needed = "" if part["needs"] == "any value" else ", as needed"
-            yield f"{part['name']} {part['value']}{needed}{self._since(part)}"
+            end = part.get("holds_until")
+            until = f" until {self._clock(end)}" if end else ""
+            yield f"{part['name']} {part['value']}{needed}{until}{self._since(part)}"
 
     def _group(self, condition: Plain, above: str) -> str:
         parts = [each for each in condition["parts"] if each["name"] or not each["holds"]]

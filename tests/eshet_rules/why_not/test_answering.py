@@ -255,6 +255,40 @@ async def test_the_last_time_with_the_value_has_the_inputs_of_then(house):
     assert last_time(records, "/cosy", 5) is None
 
 
+async def test_a_part_that_time_will_end_is_named_with_its_end(house):
+    house.device("/hall/lamp", False)
+    house.device("/hall/lux", 81, settable=False)
+    await house.rule(dark)
+    await house.rule(light)
+    await house.emit("/hall/motion")
+    assert "True, as needed until 00:02:00" in house.why_not("/hall/lamp")
+
+
+async def test_a_lost_connection_is_named(house, answering, monkeypatch):
+    house.device("/hall/lux", 81, settable=False)
+    await house.rule(dark)
+    [instance] = house._instances()
+    monkeypatch.setattr(type(instance.connection), "connected", property(lambda client: False))
+    [rule] = answering.why_not("/hall/dark")["rules"]
+    assert rule["obstacles"] == [
+        ["there is no connection to the server: values are sent when it is back", ""]
+    ]
+
+
+async def test_an_input_of_a_rule_that_is_disabled_names_that_rule(house, tmp_path):
+    (tmp_path / "eshet-rules.toml").write_text('[rules."hall.dark"]\nenabled = false\n')
+    (tmp_path / "hall.py").write_text(
+        "from eshet import yarp\nfrom eshet_rules import rule\n\n@rule\nasync def dark():\n"
+        '    await yarp.state_register("/hall/dark", yarp.Value(True))\n'
+    )
+    house.device("/hall/lamp", False)
+    await house.load(tmp_path / "hall.py")
+    await house.rule(light)
+    said = house.why_not("/hall/lamp")
+    assert "/hall/dark unknown, needs True" in said
+    assert "        hall.dark is disabled: " in said
+
+
 async def test_a_rule_that_is_disabled_and_names_the_path_is_named(house, tmp_path):
     (tmp_path / "eshet-rules.toml").write_text('[rules."hall.light"]\nenabled = false\n')
     (tmp_path / "hall.py").write_text(
