@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -207,3 +208,36 @@ def test_what_is_said_to_be_enough_is_enough(data: Any) -> None:
     text = data.draw(expressions(kind, 3))
     need, history = data.draw(needs(kind)), data.draw(HISTORY)
     event(run(lambda loop: outcome_of(loop, kind, text, need, history)))
+
+
+PLAIN = {"n": "n0", "m": "n1", "b": "b0", "c": "b1", "e": "e0", "f": "e1"}
+NEEDED = {
+    "n": [Simple(Relation.GE, 5), Simple(Relation.EQ, 2)],
+    "b": [equal(True), equal(False)],
+    "e": [KNOWN],
+}
+UNCERTAIN = {
+    # Functions of the user, and operators whose next value such a function decides.
+    "USERS({n}, {b})",
+    "yarp.scan({e}, lambda total, new: total + 1, 0)",
+    "yarp.fold_state({e}, lambda state, _: 1, 0, timeouts={{1: (5, 2), 2: (5, 0)}})",
+    "CHOICE({b}, {n}, {m})",
+    # It can't be 5.
+    "yarp.min({n}, 2)",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "template"),
+    [
+        (kind, template)
+        for kind, templates in (("n", OF_NUMBER), ("b", OF_FLAG), ("e", OF_EVENT))
+        for template in templates
+    ],
+)
+def test_each_operator_is_certain(kind: str, template: str) -> None:
+    text = template.format(**PLAIN)
+    for need in NEEDED[kind]:
+        ended = run(lambda loop, need=need: outcome_of(loop, kind, text, need, []))
+        if template not in UNCERTAIN:
+            assert ended in ("reached", "holds"), (text, need, ended)
