@@ -162,7 +162,8 @@ class Runner:
         last = recorder.last if recorder is not None and recorder.wants_debug else None
         self._explaining = Explaining(self._reloader, last)
         self._answering = Answering(
-            lambda: list(self._reloader.instances.values()),
+            lambda: self._reloader.instances.values(),
+            self._reloader.reports,
             last,
             None if recorder is None else recorder.redaction,
             lambda: self._reloader.broken,

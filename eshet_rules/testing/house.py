@@ -50,6 +50,7 @@ from eshet_rules.reload.drive_records import recording
 from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, ModuleInstance
 from eshet_rules.reload.owner_watch import OwnerWatch
 from eshet_rules.rule import Rule
+from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.scope import own_tasks_by_scope
 from eshet_rules.testing.awaited import Calls, checked
 from eshet_rules.testing.deadline import CPU_TIME, Stopwatch, deadline
@@ -717,7 +718,7 @@ class House:
         present = [value for _, value in shown]
         if not wanted and present and isinstance(present[0], bool):
             wanted = (not present[0],)
-        answering = Answering(lambda: list(self._instances()), self.happenings.last)
+        answering = Answering(self._instances, self._reports, self.happenings.last)
         wording = NotWording(self.now.astimezone(UTC), self._zone)
 
         async def ask() -> dict[str, Any]:
@@ -730,6 +731,9 @@ class House:
         for modules in self._modules.values():
             yield from modules.instances()
         yield from self._functions.instances()
+
+    def _reports(self) -> list[RuleReport]:
+        return [each for instance in self._instances() for each in instance.reports()]
 
     def _place_of(self, output: Mapping[str, Any]) -> str:
         for each in self._instances():

@@ -16,7 +16,7 @@ from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
 from eshet_rules.why_not.plain import PlainConditions, within
-from eshet_rules.why_not.writers import Writer, names_path, writers_of
+from eshet_rules.why_not.writers import Writer, Writers, names_path
 
 __all__ = ["Answering"]
 
@@ -34,6 +34,7 @@ class Answering:
 
     Args:
         instances: returns the running instances.
+        reports: returns the reports on all rules.
         last: the last records; None if nothing is recorded.
         redaction: removes secrets.
         broken: returns the errors of modules that can't be loaded, by module.
@@ -43,12 +44,14 @@ class Answering:
     def __init__(
         self,
         instances: Callable[[], Iterable[ModuleInstance]],
+        reports: Callable[[], Sequence[RuleReport]],
         last: LastRecords | None,
         redaction: Redaction | None = None,
         broken: Callable[[], Mapping[str, str]] = dict,
         source_of: Callable[[str], bytes] = lambda module: b"",
     ) -> None:
         self._instances = instances
+        self._reports = reports
         self._last = last
         self._redaction = redaction or Redaction()
         self._broken = broken
@@ -69,7 +72,14 @@ class Answering:
             name, its state and the reason for it; a stopped one also the time of its next start.
         """
         values = list(wanted) if isinstance(wanted, list | tuple) else []
-        asked = _Asked(str(path), values[:1], list(self._instances()), self._last, self._redaction)
+        asked = _Asked(
+            str(path),
+            values[:1],
+            list(self._instances()),
+            self._reports(),
+            self._last,
+            self._redaction,
+        )
         deepest = min(int(depth), 20) if isinstance(depth, int) else 5
         rules = within(_LONGEST, range(max(0, deepest), -1, -1), asked.answer)
         return {**rules, **self._about(asked), "is_recording": self._last is not None}
@@ -103,6 +113,7 @@ class _Asked:
         path: the path.
         wanted: a list with the wanted value; empty for another one than it has.
         instances: the running instances.
+        reports: on all rules.
         last: the last records.
         redaction: removes secrets.
     """
@@ -112,19 +123,20 @@ class _Asked:
         path: str,
         wanted: Sequence[Any],
         instances: Sequence[ModuleInstance],
+        reports: Sequence[RuleReport],
         last: LastRecords | None,
         redaction: Redaction,
     ) -> None:
         self.path: Final = path
         self.instances: Final = instances
-        self.reports: Final = [each for instance in instances for each in instance.reports()]
-        self.writers: Final = list(writers_of(path, instances))
+        self.reports: Final = reports
+        self._writers = Writers(instances)
+        self.writers: Final = list(self._writers.of(path))
         self._wanted = wanted
         self._now = asyncio.get_running_loop().time()
         self._last = last or LastRecords()
         self._plain = PlainConditions(self._now, self._last, redaction, self._behind, self.stopped)
         self._answered: set[tuple[str, str]] = set()
-        self._writers_of: dict[str, list[Writer]] = {}
 
     def answer(self, depth: int) -> dict[str, Any]:
         """Return the answers for all sinks that write the path."""
@@ -159,11 +171,13 @@ class _Asked:
         if not idle:
             return []
         made = self._last.outputs.get(path)
+        names = {each.rule for each in idle}
         naming = {
-            f"{instance.version.name}.{rule.name}"
+            name
             for instance in self.instances
             for rule in instance.version.rules.values()
-            if names_path(rule.function, path)
+            if (name := f"{instance.version.name}.{rule.name}") in names
+            and names_path(rule.function, path)
         } | ({made.rule} if made is not None else set())
         found = [each for each in idle if each.rule in naming]
         return [[*_rule(each)[:2], self.why(each), self.next_start(each.rule)] for each in found][
@@ -226,9 +240,7 @@ class _Asked:
         path, key = condition.name, (condition.name, condition.need.text)
         if depth <= 0 or condition.has_to_change or key in self._answered or path == self.path:
             return []
-        if path not in self._writers_of:
-            self._writers_of[path] = list(writers_of(path, self.instances))
-        providers = [each for each in self._writers_of[path] if each.sink.follows]
+        providers = [each for each in self._writers.of(path) if each.sink.follows]
         if providers:
             self._answered.add(key)
         return [

@@ -11,7 +11,7 @@ from eshet.yarp.outputs import HeldOutput, sinks_of
 from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.supervision.supervised_rule import SupervisedRule
 
-__all__ = ["Writer", "names_path", "writers_of"]
+__all__ = ["Writer", "Writers", "names_path"]
 
 _DEEPEST: Final = 20
 """Maximum number of functions within another, in which a path is searched for."""
@@ -35,18 +35,30 @@ class Writer(NamedTuple):
     node: Node
 
 
-def writers_of(path: str, instances: Iterable[ModuleInstance]) -> Iterator[Writer]:
-    """Iterate over the sinks that write a path."""
-    for instance in instances:
-        supervised = {each.name: each for each in instance.supervised}
-        for rule, sinks in instance.sinks().items():
-            wanted = [each for each in sinks if each.path == path]
-            if wanted and rule in supervised:
-                nodes = _nodes_of_sinks(instance, supervised[rule].attempt_scope)
-                for sink in wanted:
-                    node = nodes.get(sink)
-                    if node is not None:
-                        yield Writer(rule, supervised[rule], instance, sink, node)
+class Writers:
+    """The sinks of all rules, by their paths.
+
+    Args:
+        instances: the running instances.
+    """
+
+    def __init__(self, instances: Iterable[ModuleInstance]) -> None:
+        self._sinks: dict[str, list[tuple[SupervisedRule, ModuleInstance, HeldOutput]]] = {}
+        self._nodes: dict[SupervisedRule, dict[HeldOutput, Node]] = {}
+        for instance in instances:
+            supervised = {each.name: each for each in instance.supervised}
+            for rule, sinks in instance.sinks().items():
+                for sink in sinks if rule in supervised else ():
+                    self._sinks.setdefault(sink.path, []).append((supervised[rule], instance, sink))
+
+    def of(self, path: str) -> Iterator[Writer]:
+        """Iterate over the sinks that write a path."""
+        for rule, instance, sink in self._sinks.get(path, ()):
+            if rule not in self._nodes:
+                self._nodes[rule] = _nodes_of_sinks(instance, rule.attempt_scope)
+            node = self._nodes[rule].get(sink)
+            if node is not None:
+                yield Writer(rule.name, rule, instance, sink, node)
 
 
 def _nodes_of_sinks(instance: ModuleInstance, scope: Scope | None) -> dict[HeldOutput, Node]:
