@@ -28,6 +28,9 @@ _MOST_RULES: Final = 50
 
 _LONGEST_VALUE: Final = 100
 
+_LONG_WAIT: Final = 1.0
+"""For how many seconds an input has to wait until that is named."""
+
 
 class Answering:
     """Answers questions about paths, as plain data.
@@ -225,6 +228,9 @@ class _Asked:
             found.append(
                 ["there is no connection to the server: values are sent when it is back", ""]
             )
+        if report.waiting_s >= _LONG_WAIT:
+            waiting = f"{report.waiting} inputs wait for the rules of its module"
+            found.append([f"{waiting}, the oldest for {report.waiting_s:.0f} s", ""])
         if sink.held is not None:
             found.append(["a new version of the rule is being prepared, and sends nothing yet", ""])
         pending = len(sink.unfinished())

@@ -4,17 +4,19 @@ The modules, from top to bottom; each imports only from those below it:
 
     timers        operators that depend on time, and other nodes with a state
     choices       logic, and the operators that choose between values
-    comparisons   comparisons and arithmetic
+    arithmetic    sums, products, the least and the greatest of numbers
+    comparisons   comparisons, and parts of values
     reader        reads the conditions of a node, back to what comes from outside
     condition     conditions as a tree
     needs         what a value has to be
 
-`choices`, `comparisons` and `timers` have a table each, in which the name of an operator leads to
-the function that reads it.
+`arithmetic`, `choices`, `comparisons` and `timers` have a table each, in which the name of an
+operator leads to the function that reads it.
 
 Nothing is computed here while nobody asks.
 """
 
+from eshet.reactive.conditions.arithmetic import ARITHMETIC
 from eshet.reactive.conditions.choices import CHOICES
 from eshet.reactive.conditions.comparisons import COMPARISONS
 from eshet.reactive.conditions.condition import Condition, Kind
@@ -26,7 +28,7 @@ from eshet.reactive.core.markers import is_absent
 
 __all__ = ["Condition", "Kind", "Need", "conditions_for", "equal", "need_for_another"]
 
-_FUNCTIONS = {**COMPARISONS, **CHOICES, "len": read_length}
+_FUNCTIONS = {**COMPARISONS, **ARITHMETIC, **CHOICES, "len": read_length}
 
 
 def conditions_for(node: Node, need: Need, now: float) -> Condition:

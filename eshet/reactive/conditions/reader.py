@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from eshet.reactive.conditions.condition import (
@@ -279,6 +280,8 @@ def share_inputs(cells: Sequence[Cell]) -> bool:
 def kind_of(lifted: Lifted) -> str:
     """Return the name of an operator's function; empty for a function of the user."""
     function = lifted.function
+    if isinstance(function, attrgetter):
+        return "attrgetter"
     module = getattr(function, "__module__", None) or ""
     is_ours = module in _OURS or module.startswith(("eshet.reactive.", "eshet.yarp."))
     return lifted.name if is_ours and not hasattr(function, "__wrapped__") else ""

@@ -1,8 +1,9 @@
 """The operators that depend on time, and other nodes with a state."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from eshet.clock import wall_time
@@ -26,6 +27,7 @@ from eshet.reactive.conditions.needs import (
     Need,
     Relation,
     Simple,
+    text_of,
 )
 from eshet.reactive.conditions.reader import NodeReader, Reader, share_inputs
 from eshet.reactive.conversions import ChangesNode, LatestNode
@@ -34,6 +36,7 @@ from eshet.reactive.core.markers import is_absent
 from eshet.reactive.filters import WindowNode
 from eshet.reactive.switching import SwitchNode
 from eshet.reactive.time.duration_state import Debounce, Fold, ForDuration, Hold, Stale, Throttle
+from eshet.reactive.time.fsm import MachineNode
 from eshet.reactive.time.nodes import operator_state_of
 from eshet.reactive.time.state import At, Clock, Delay, OperatorState, RateLimit, TimeWindow
 from eshet.reactive.time.wall_clock import WallClock
@@ -105,6 +108,15 @@ def _window(reader: Reader, node: Node, need: Need) -> Condition | None:
             detail = f"window of {longest}, has {len(entries)}"
             return all_of(node, need, [reader.once(_source(node), ANY, times)], detail)
     return None
+
+
+def _machine(reader: Reader, node: Node, need: Need) -> Condition | None:
+    if not isinstance(node, MachineNode):
+        return None
+    detail = f"the state is {text_of(node.at_state)}"
+    if node.timeout_time is not None:
+        detail += f", its timeout runs out in {span(round(node.timeout_time - reader.now))}"
+    return unclear(node, need, dependencies(node.machine_inputs), detail)
 
 
 # --- operators of time ------------------------------------------------------------------------
@@ -266,21 +278,40 @@ def _at(reader: Reader, node: Node, need: Need, state: At) -> Condition | None:
 
 
 def _clock(reader: Reader, node: Node, need: Need, state: Clock) -> Condition | None:
-    present: Any = node.value
+    at = _moment_needed(node.value, need)
+    if at is None:
+        return None
+    at += reader.now - wall_time()
+    wake_at = state.wake_at or reader.now
+    readings = max(0, -((wake_at - at) // state.seconds))
+    return make(Kind.TIME, node, need, until=wake_at + readings * state.seconds, detail="now")
+
+
+_AHEAD: Final = 1440
+"""For how many minutes the readings of a clock are looked at in advance."""
+
+
+def _moment_needed(present: Any, need: Need) -> float | None:
+    """Return the first instant at which a clock shows what is needed, in seconds since 1970.
+
+    Within a minute it may come later than that.
+
+    Args:
+        present: what the clock shows now.
+        need: what it has to show.
+    """
     if isinstance(need, Simple) and isinstance(need.operand, datetime):
-        try:
-            away = (need.operand - present).total_seconds()
-        except TypeError:  # one of them has no time zone
-            return None
-        at = reader.now + away + present.timestamp() - wall_time()
-        if need.relation in (Relation.GE, Relation.GT):
-            wake_at = state.wake_at or reader.now
-            readings = max(0, -((wake_at - at) // state.seconds))
-            until = wake_at + readings * state.seconds
-            if need.relation is Relation.GT and until == at:
-                until += state.seconds
-            return make(Kind.TIME, node, need, until=until, detail="now")
-    return reader.coming(node, need, state.coming(reader.now), "now")
+        if need.relation in (Relation.GE, Relation.GT) and need.negated() is not None:
+            later = need.operand + timedelta(seconds=need.relation is Relation.GT)
+            with contextlib.suppress(TypeError):  # only one of them has a time zone
+                return float(present.timestamp() + (later - present).total_seconds())
+        return None
+    minute: float = present.timestamp() // 60 * 60
+    for ahead in range(1, _AHEAD + 1):
+        at = minute + 60 * ahead
+        if need.is_met(datetime.fromtimestamp(at, present.tzinfo)):
+            return at
+    return None
 
 
 def _time_window(reader: Reader, node: Node, need: Need, state: TimeWindow) -> Condition | None:
@@ -341,5 +372,5 @@ _READERS: Final[dict[type[OperatorState], Callable[[Reader, Node, Need, Any], An
 }
 """What reads operators of time, by the class of their states."""
 
-NODES: Final[tuple[NodeReader, ...]] = (_timed, _latest, _merged, _window, _switched)
+NODES: Final[tuple[NodeReader, ...]] = (_timed, _latest, _merged, _window, _switched, _machine)
 """What reads nodes that are no functions."""

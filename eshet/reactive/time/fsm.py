@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - an override does what its base class documents
 """State machines with one timeout, whose inputs are Values and Events."""
 
 import asyncio
@@ -28,7 +29,7 @@ from eshet.reactive.handover.handover import named
 from eshet.reactive.time.state import loop_time, moved
 from eshet.reactive.time.timer import NodeTimer
 
-__all__ = ["FSM"]
+__all__ = ["FSM", "MachineNode"]
 
 S = TypeVar("S")
 NextState = Callable[..., tuple[S, float | None]]
@@ -80,7 +81,7 @@ class _Machine:
         return max(0.0, self.at.timeout_time - now)
 
 
-class _MachineNode(ValueNode):
+class MachineNode(ValueNode):
     """Takes a step when an input changes or the timeout runs out; its value is a `_Step`."""
 
     __slots__ = (
@@ -108,6 +109,21 @@ class _MachineNode(ValueNode):
         self._cause: Cause | None = None  # the cause of the timer
         super().__init__(self._go_on(loop.time()), (*inputs, timeout_event))
         self._set_timer()
+
+    @property
+    def timeout_time(self) -> float | None:
+        """The loop time at which the timeout runs out; None if none is set."""
+        return self._machine.at.timeout_time
+
+    @property
+    def at_state(self) -> object:
+        """The state of the machine."""
+        return self._machine.at.state
+
+    @property
+    def machine_inputs(self) -> Sequence[ValueNode | EventNode]:
+        """The inputs, without the Event of the timeout."""
+        return self._inputs
 
     def settle(self, transactions: Transactions) -> bool:
         now = self._loop.time()
@@ -224,7 +240,7 @@ class FSM(Generic[S]):
         reactives = [ensure_reactive(each) for each in inputs]
         nodes = [node_of(each) for each in reactives]
         timeout_event = EventNode()
-        machine = _MachineNode(_Machine(get_next_state), nodes, timeout_event, loop)
+        machine = MachineNode(_Machine(get_next_state), nodes, timeout_event, loop)
         steps = named(value_of(machine), name)
         self.timeout_event = event_of(timeout_event)
         self.state = _part_of(steps, "state")

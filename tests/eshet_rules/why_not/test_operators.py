@@ -23,7 +23,18 @@ def cosy(lux, gone):
     return lux
 
 
-NAMES = {"yarp": yarp, "Unknown": Unknown, "cosy": cosy, "datetime": datetime, "UTC": UTC}
+def machine(state, timeout, door):
+    return ("on", 600) if door else ("off", 600) if timeout is None else (state, timeout)
+
+
+NAMES = {
+    "machine": machine,
+    "yarp": yarp,
+    "Unknown": Unknown,
+    "cosy": cosy,
+    "datetime": datetime,
+    "UTC": UTC,
+}
 
 NEVER = "it has not happened since the rule was set up"
 SINCE = "since 00:00:00"
@@ -228,7 +239,22 @@ VALUES = [
         "time alone will do: at 03:00:00 (in 2 h 56 min)\n"
         "now, >= 2026-01-01 03:00:00+00:00 at 03:00:00 (in 2 h 56 min)",
     ),
+    (
+        "yarp.getattr(yarp.now(60, tz='UTC'), 'hour') >= 22",
+        True,
+        "time alone will do: at 22:00:00 (in 21 h 56 min)\n"
+        "now, hour >= 22 at 22:00:00 (in 21 h 56 min)",
+    ),
     # Other Values, and functions of the user.
+    (
+        "yarp.FSM(machine, [door]).state",
+        "on",
+        f"""
+        FSM of machine _Step(state='off', timeout_length=600, timeout_time=600.0), \
+needs state 'on': the state is 'off', its timeout runs out in 6 min
+          /door False, {SINCE}
+        """,
+    ),
     (
         "cosy(lux, gone)",
         5,

@@ -55,5 +55,16 @@ async def test_the_outputs_that_time_makes_are_foretold(make, advance):
     assert [(pytest.approx(at, abs=0.51), output) for at, output in foretold] == made
 
 
+async def test_the_first_wanted_value_of_the_wall_clock_is_foretold(advance):
+    height = yarp.sun_elevation(latitude=52.5, longitude=13.4, tz="Europe/Berlin")
+    state = operator_state_of(node_of(height))
+    at = state.first(lambda value: value > 10, 0.0)
+    await advance(at - 1)
+    assert height.value <= 10
+    await advance(1)
+    assert height.value > 10
+    assert state.first(lambda value: value > 90, at) is None
+
+
 def test_a_node_without_a_timer_has_no_operator_state():
     assert operator_state_of(node_of(yarp.Value(1) + 1)) is None
