@@ -116,7 +116,7 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             assert "did you mean /hall/lamp?" in why_not("/hall/lapm")
             said = why_not("/hall/lux")
             assert "no rule of this runner writes /hall/lux" in said
-            assert "read by hall.dark, hall.cosy" in said
+            assert "read by hall.cosy, hall.dark" in said
 
             # A rule that is disabled.
             command("eshet-rules", "disable", "hall.light", server=server)

@@ -29,7 +29,7 @@ from eshet.reactive.handover.handover import named
 from eshet.reactive.time.state import loop_time, moved
 from eshet.reactive.time.timer import NodeTimer
 
-__all__ = ["FSM", "MachineNode"]
+__all__ = ["FSM"]
 
 S = TypeVar("S")
 NextState = Callable[..., tuple[S, float | None]]
