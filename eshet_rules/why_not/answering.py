@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from eshet import codec
 from eshet.reactive.conditions import Condition, Need, conditions_for, equal, need_for_another
 from eshet.reactive.core.apply import call_of
 from eshet.reactive.core.graph import EventNode, Node
@@ -27,6 +28,9 @@ _MOST_RULES: Final = 50
 """Maximum number of rules in a list."""
 
 _LONGEST_VALUE: Final = 100
+
+_LONGEST_WANTED: Final = 2000
+"""Maximum size of the wanted value in an answer, in bytes."""
 
 _LONG_WAIT: Final = 1.0
 """For how many seconds an input has to wait until that is named."""
@@ -147,7 +151,7 @@ class _Asked:
         self._plain.begin()
         return {
             "path": self.path,
-            "wanted": list(self._wanted),
+            "wanted": [_short(each) for each in self._wanted],
             "now": self._plain.stamp(self._now),
             "rules": [
                 self._of(each, self._need(each), depth) for each in self.writers[:_MOST_RULES]
@@ -263,6 +267,11 @@ def _need_of_sink(writer: Writer, wanted: Any) -> Need:
         is_list = isinstance(wanted, list) and len(wanted) == count
         return equal(tuple(wanted) if is_list else (wanted,))
     return equal(wanted if wanted is not None or not is_absent(node.value) else Unknown)
+
+
+def _short(wanted: Any) -> Any:
+    """Return the wanted value, or its text if it is very long."""
+    return wanted if len(codec.pack(wanted)) <= _LONGEST_WANTED else safe_repr(wanted, 200)
 
 
 def _rule(report: RuleReport) -> list[str]:

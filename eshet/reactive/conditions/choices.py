@@ -57,7 +57,7 @@ def _logic(*, joins: bool) -> FunctionReader:
 
 
 def _is_logical(value: object) -> bool:
-    return isinstance(value, bool) or is_absent(value) or value in (0, 1)
+    return is_absent(value) or (type(value) in (bool, int) and value in (0, 1))
 
 
 def _xor(reader: Reader, node: Node, cells: Sequence[Cell], need: Need) -> Condition | None:

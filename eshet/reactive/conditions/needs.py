@@ -135,8 +135,12 @@ class Simple:
             simple = Simple(Relation.NE if is_true else Relation.EQ, 0)
         if simple.relation not in _ORDER or not is_number(simple.operand):
             return None
-        operand = convert(simple.operand)
-        return Simple(simple.relation, operand) if math.isfinite(operand) else None
+        try:
+            operand = convert(simple.operand)
+            is_finite = math.isfinite(operand)
+        except ArithmeticError:  # it is too large
+            return None
+        return Simple(simple.relation, operand) if is_finite else None
 
     @property
     def text(self) -> str:

@@ -302,8 +302,8 @@ def _moment_needed(present: Any, need: Need) -> float | None:
     """
     if isinstance(need, Simple) and isinstance(need.operand, datetime):
         if need.relation in (Relation.GE, Relation.GT) and need.negated() is not None:
-            later = need.operand + timedelta(seconds=need.relation is Relation.GT)
-            with contextlib.suppress(TypeError):  # only one of them has a time zone
+            with contextlib.suppress(TypeError, OverflowError):  # only one of them has a time zone
+                later = need.operand + timedelta(seconds=need.relation is Relation.GT)
                 return float(present.timestamp() + (later - present).total_seconds())
         return None
     minute: float = present.timestamp() // 60 * 60

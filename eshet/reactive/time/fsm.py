@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - an override does what its base class documents
 """State machines with one timeout, whose inputs are Values and Events."""
 
 import asyncio

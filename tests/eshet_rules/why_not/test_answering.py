@@ -218,6 +218,14 @@ async def test_an_answer_fits_into_one_message_and_takes_milliseconds(house, ans
     assert min(took) < 0.05  # 5 ms on an idle machine
 
 
+async def test_a_very_long_wanted_value_is_shortened(house, answering):
+    house.device("/hall/lux", 81, settable=False)
+    await house.rule(dark)
+    answer = answering.why_not("/hall/dark", ["x" * 100_000])
+    assert len(codec.pack(answer)) < 10_000
+    assert not answer["rules"][0]["possible"] or not answer["rules"][0]["certain"]
+
+
 async def test_secrets_are_removed(house):
     house.device("/alarm/code", "1234567", settable=False)
 

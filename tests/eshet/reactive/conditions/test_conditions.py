@@ -69,6 +69,28 @@ def test_a_constant_is_out_of_reach():
     assert any(leaf.kind is Kind.FIXED and not leaf.holds for leaf in leaves(condition))
 
 
+class Odd:
+    """Can't be compared with anything."""
+
+    def __eq__(self, other):
+        raise ValueError("no")
+
+    __hash__ = None
+
+
+def test_values_that_raise_errors_are_unclear():
+    odd = yarp.fn(lambda value: Odd())(yarp.Value(1))
+    assert conditions(odd, 3).kind is Kind.UNCLEAR
+    assert conditions(yarp.Value(1), Odd()).kind is Kind.VALUE
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), float("inf"), float("nan")])
+def test_numbers_without_bounds_are_unclear(number):
+    value = yarp.Value(1)
+    assert conditions(value / 3 + 1, Simple(Relation.GT, number)) is not None
+    assert conditions(value * 0.5, Simple(Relation.EQ, number)) is not None
+
+
 def test_an_alternative_that_is_out_of_reach_is_left_out():
     lux = yarp.Value(81, name="lux")
     condition = conditions((lux < 40) | yarp.ensure_reactive(False), True)
