@@ -58,13 +58,9 @@ class Wording:
         path = answer["path"]
         rules = answer["rules"]
         wanted = answer["wanted"]
-        headline = f"{path} is {value_text(present[0])}" if present else path
-        if wanted:
-            headline += f"; for {value_text(wanted[0])}:"
-        elif rules:
-            headline += f"; for {rules[0]['needs']}:"
         if rules:
-            yield headline
+            known = f"{path} is {value_text(present[0])}" if present else path
+            yield f"{known}; for {_wanted(wanted, rules[0])}:"
         for rule in rules:
             yield from _indented(self._rule(rule, path, present, wanted))
         if len({each["rule"] for each in rules}) > 1:
@@ -239,6 +235,14 @@ class Wording:
         local, now = moment.astimezone(self._zone), self._now.astimezone(self._zone)
         is_today = local.date() == now.date()
         return f"{local:%H:%M:%S}" if is_today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def _wanted(wanted: Sequence[object], rule: Plain) -> str:
+    if wanted:
+        return value_text(wanted[0])
+    if rule["needs"] in _ANYTHING:
+        return "a known value" if rule["value"] else "an emission"
+    return "another value" if rule["needs"].startswith("!=") else str(rule["needs"])
 
 
 def _indented(lines: Iterator[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -202,3 +203,30 @@ def test_another_value_is_the_opposite_of_a_flag_and_anything_else_otherwise(val
 
 def test_another_emission_is_any():
     assert need_for_another(node_of(yarp.Event())) == KNOWN
+
+
+def test_a_switch_without_a_selected_value_depends_on_its_selector():
+    selector = yarp.fn(lambda number: Unknown)(yarp.Value(1, name="number"))
+    condition = conditions(yarp.switch(selector), 3)
+    assert condition.kind is Kind.UNCLEAR
+    assert [leaf.name for leaf in leaves(condition)] == ["number"]
+
+
+@pytest.mark.parametrize(
+    ("relation", "minutes", "until"),
+    [(Relation.GE, 3, 180.0), (Relation.GT, 3, 240.0), (Relation.GE, 2.5, 180.0)],
+)
+async def test_a_clock_is_compared_with_a_moment(relation, minutes, until):
+    clock = yarp.now(60, tz="UTC")
+    moment = clock.value + timedelta(minutes=minutes)
+    condition = conditions(clock, Simple(relation, moment))
+    assert (condition.kind, condition.until) == (Kind.TIME, until)
+    assert conditions(clock, Simple(Relation.LT, clock.value)).kind is Kind.UNCLEAR
+
+
+async def test_the_attribute_of_a_clock_is_looked_up_a_day_ahead():
+    clock = yarp.now(60, tz="UTC")
+    late = yarp.getattr(clock, "hour") >= 22
+    assert conditions(late, True).until == 22 * 3600.0
+    never = yarp.getattr(clock, "hour") > 30
+    assert conditions(never, True).kind is Kind.UNCLEAR
