@@ -274,7 +274,7 @@ def _fold(reader: Reader, node: Node, need: Need, state: Fold) -> Condition | No
 
 def _at(reader: Reader, node: Node, need: Need, state: At) -> Condition | None:
     waiting = reader.coming(node, need, state.coming(reader.now), "emit_at")
-    return waiting or unclear(node, need, dependencies(node.sources()), "no time is set")
+    return waiting or unclear(node, need, dependencies(node.sources()), "no time is set for it")
 
 
 def _clock(reader: Reader, node: Node, need: Need, state: Clock) -> Condition | None:

@@ -8,7 +8,7 @@ import pytest
 
 from eshet import yarp
 from eshet.reactive.conditions import Kind, conditions_for, equal, need_for_another
-from eshet.reactive.conditions.needs import KNOWN, Relation, Simple
+from eshet.reactive.conditions.needs import KNOWN, TRUE, Both, Relation, Simple
 from eshet.reactive.core.handle import node_of
 from eshet.unknown import Unknown
 
@@ -230,3 +230,35 @@ async def test_the_attribute_of_a_clock_is_looked_up_a_day_ahead():
     assert conditions(late, True).until == 22 * 3600.0
     never = yarp.getattr(clock, "hour") > 30
     assert conditions(never, True).kind is Kind.UNCLEAR
+
+
+def test_an_event_without_repetitions_needs_another_emission_before_a_repeated_one():
+    button = yarp.Event()
+    pressed = yarp.no_repeat(button)
+    button.emit(3)
+    repeated = conditions(pressed, 3)
+    assert repeated.kind is Kind.THEN
+    assert [part.need for part in repeated.parts] == [Simple(Relation.NE, 3), equal(3)]
+    assert conditions(pressed, 4).kind is Kind.EVENT
+    assert conditions(yarp.no_repeat(yarp.rising(yarp.Value(False))), True).is_certain
+
+
+def test_a_filter_of_true_values_needs_one():
+    number = yarp.Value(0, name="number")
+    condition = conditions(yarp.filter(number, None), Simple(Relation.LT, 5))
+    assert condition.need == Both(TRUE, Simple(Relation.LT, 5))
+    assert condition.name == "number"
+
+
+def test_the_operands_of_an_unknown_result_have_to_be_known():
+    known, unknown = yarp.Value(True, name="known"), yarp.Value(Unknown, name="unknown")
+    for both in (known & unknown, known | unknown, yarp.all([known, unknown])):
+        condition = conditions(both, KNOWN).shown()
+        assert [(leaf.name, leaf.need) for leaf in leaves(condition)] == [("unknown", KNOWN)]
+
+
+async def test_an_emission_at_a_time_is_told_with_its_moment():
+    due = yarp.emit_at((20.0, "a"))
+    assert conditions(due, "a").until == 20.0
+    condition = conditions(due, "b")
+    assert (condition.kind, condition.detail) == (Kind.UNCLEAR, "no time is set for it")
