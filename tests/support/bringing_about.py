@@ -1,5 +1,6 @@
 """Brings about the conditions that are given for a wanted value, as a person would do."""
 
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from eshet.reactive.conditions import Condition, Kind, Need
@@ -8,8 +9,8 @@ from eshet.reactive.core.subscription import subscribe
 from eshet.unknown import Unknown
 from tests.conftest import Advance
 
-NUMBERS = [0, 1, 2, 3, -1, -2, 5, 10, -10, 20, -20, 50, -50, 100, -100, 1000, -1000]
-OTHERS = [True, False, Unknown, "a", None]
+NUMBERS = [0, 1, 2, 3, -1, -2, 5, 10, -10, 20, -20, 50, -50, 100, -100, 1000, -1000, Unknown]
+FLAGS = [True, False, Unknown]
 
 
 class CanNotTellError(Exception):
@@ -23,9 +24,13 @@ class BringingAbout:
         advance: lets time pass.
         root: the node with the wanted value.
         now: returns the time of the loop.
+        flags: the inputs that are true or false; all others have numbers.
     """
 
-    def __init__(self, advance: Advance, root: Node, now: Any) -> None:
+    def __init__(
+        self, advance: Advance, root: Node, now: Callable[[], float], flags: Collection[Node]
+    ) -> None:
+        self._flags = flags
         self._advance = advance
         self._root = root
         self._now = now
@@ -60,6 +65,8 @@ class BringingAbout:
             return condition.holds
         if condition.kind is Kind.THEN:
             return self.holds(condition.parts[-1])
+        if _is_only_a_wait(condition):
+            return condition.until is not None and self._now() >= condition.until
         if isinstance(node, EventNode):
             return self.emitted(node, condition.need)
         if condition.kind is Kind.ALL and not condition.need.is_met(node.value):
@@ -84,7 +91,7 @@ class BringingAbout:
                     await self._advance(condition.until - self._now())
                 await self._advance(0)
                 held = self.holds(condition)
-                assert held or not undisturbed or _is_only_a_wait(condition), condition
+                assert held or not undisturbed, condition
                 return held
             case Kind.ALL:
                 return await self._bring_all(condition)
@@ -94,6 +101,7 @@ class BringingAbout:
                         return await self._bring(part)
             case Kind.THEN:
                 for part in condition.parts:
+                    self._touched.discard(part.node)
                     if not await self._bring(part):
                         return False
                 return True
@@ -136,7 +144,7 @@ class BringingAbout:
             raise CanNotTellError  # another condition has changed the same input
         self._touched.add(condition.node)
         self.is_undisturbed = False
-        value = value_for(condition.need, condition.node)
+        value = value_for(condition.need, FLAGS if condition.node in self._flags else NUMBERS)
         for _ in range(condition.times):
             assert condition.node is not None
             condition.node.change(value)
@@ -144,34 +152,34 @@ class BringingAbout:
 
 
 def _is_only_a_wait(condition: Condition) -> bool:
-    return condition.detail.startswith("throttle")
+    """Whether an Event, such as that of `throttle`, may emit again from a moment on."""
+    is_event = isinstance(condition.node, EventNode)
+    return condition.kind is Kind.TIME and is_event and not condition.is_emission
 
 
-def value_for(need: Need, node: Node | None) -> object:
+def value_for(need: Need, candidates: Sequence[object]) -> object:
     """Return a value that meets a need.
 
+    Args:
+        need: the need.
+        candidates: values that an input may have; numbers near those of the need are tried too,
+            if there is a number among them.
+
     Raises:
-        CanNotTellError: there is none among many.
+        CanNotTellError: there is none.
     """
-    present = node.value if node is not None else None
-    operands = list(_operands(need))
-    numbers = [each for each in operands if type(each) in (int, float)]
-    near = [each + step for each in numbers for step in (0, 1, -1, 0.25, -0.25)]
-    others = [*NUMBERS, *near, *operands, *OTHERS]
-    if isinstance(present, bool):
-        others = [True, False, *others]
-    for each in others:
+    has_numbers = any(type(each) is int for each in candidates)
+    operands = [each for each in _operands(need) if type(each) in (int, float)]
+    near = [each + step for each in operands for step in (0, 1, -1, 0.25, -0.25)]
+    for each in [*candidates, *(near if has_numbers else [])]:
         if need.is_met(each):
             return each
     raise CanNotTellError(need)
 
 
-def _operands(need: Any) -> Any:
+def _operands(need: Any) -> Iterator[Any]:
     for name in ("one", "other", "need"):
         if hasattr(need, name):
             yield from _operands(getattr(need, name))
     operand = getattr(need, "operand", None)
-    if isinstance(operand, tuple):
-        yield from operand
-    elif operand is not None:
-        yield operand
+    yield from operand if isinstance(operand, tuple) else [operand]

@@ -44,6 +44,12 @@ _DEEPEST: Final = 60
 _MOST_COMING: Final = 60
 """How many outputs of time are looked at until one is as needed."""
 
+_COMPARING: Final = ("lt", "le", "gt", "ge", "eq", "ne", "contains")
+_CALCULATING: Final = ("add", "sub", "mul", "neg", "pos", "abs", "max", "min", "sum")
+_JOINING: Final = ("and_", "or_", "xor", "not_", "truth", "bool", "all", "any")
+_TOTAL: Final = frozenset((*_COMPARING, *_CALCULATING, *_JOINING))
+"""Functions that have a known result if their arguments are known."""
+
 _OURS: Final = ("builtins", "_operator")
 
 
@@ -176,7 +182,10 @@ class Reader:
             return unclear(node, need, [self.of(node, need)], f"{times} times")
         call = call_of(node)
         if call is not None:
-            read = self._functions.get(kind_of(call.lifted))
+            kind = kind_of(call.lifted)
+            if need == KNOWN and kind in _TOTAL:
+                return all_of(node, need, self.all_known(call.cells))
+            read = self._functions.get(kind)
             condition = None if read is None else read(self, node, call.cells, need)
             if condition is None:
                 return self._unclear_call(node, call.cells, need)
