@@ -50,11 +50,13 @@ class _Live(NamedTuple):
         values: a list with the present value of the path; empty if it has none.
         owners: the ids of the clients that provide paths, by path; empty if the server can't list
             them.
+        used: the paths that rules use, where no rule uses this one.
     """
 
     answer: dict[str, Any]
     values: list[object]
     owners: Mapping[str, object]
+    used: frozenset[str]
 
     def is_provided(self, path: str) -> bool | None:
         """Return whether a path has an owner; None if it is not known."""
@@ -144,7 +146,11 @@ async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> _
     owners: dict[str, object] = {}
     with contextlib.suppress(EshetError):  # a server of another kind
         owners = {each: owner async for each, _, owner in list_nodes(running.client)}
-    return _Live(answer, values, owners)
+    used: set[str] = set()
+    if not (answer["rules"] or answer["others"] or answer["readers"] or path in owners):
+        for each in (await running.reports()).rules:
+            used.update(each["reads"], each["writes"])
+    return _Live(answer, values, owners, frozenset(used))
 
 
 def _earlier(
@@ -178,7 +184,7 @@ def _about(path: str, live: _Live) -> Iterator[str]:
     if owner is not None:
         yield f"provided by {'the server' if owner == ['meta'] else owner}"
     elif live.owners and path not in live.owners and not live.answer["rules"]:
-        near = nearest(path, live.owners)
+        near = nearest(path, {*live.owners, *live.used})
         hint = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
         yield f"nothing provides this path; {hint}"
     elif live.owners:

@@ -28,6 +28,11 @@ RULES = """
         dark = await yarp.state_observe("/hall/dark")
         await yarp.set_value("/hall/lamp", yarp.no_repeat(yarp.hold(motion, 600) & dark))
 
+    @rule
+    async def blinds():
+        dark = await yarp.state_observe("/hall/dark")
+        await yarp.set_value("/hall/blinds", yarp.delay(yarp.for_duration(dark, 9000), 9))
+
     @yarp.fn
     def is_cosy(lux):
         return lux == 30
@@ -101,7 +106,7 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             lux.changed(31)
             wait_until(house, "/hall/cosy", False)
             said = why_not("/hall/cosy", "--is", "true")
-            assert "is_cosy at hall.py:23 False, needs True: computed from:" in said
+            assert "is_cosy at hall.py:28 False, needs True: computed from:" in said
             assert "/hall/lux 31" in said
             assert "the last time that hall.cosy made it True: " in said
             assert "  /hall/lux 30" in said
@@ -114,6 +119,7 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
 
             # A mistyped path, and a path that no rule writes.
             assert "did you mean /hall/lamp?" in why_not("/hall/lapm")
+            assert "did you mean /hall/blinds?" in why_not("/hall/blnds")
             said = why_not("/hall/lux")
             assert "no rule of this runner writes /hall/lux" in said
             assert "read by hall.cosy, hall.dark" in said
