@@ -262,3 +262,49 @@ async def test_an_emission_at_a_time_is_told_with_its_moment():
     assert conditions(due, "a").until == 20.0
     condition = conditions(due, "b")
     assert (condition.kind, condition.detail) == (Kind.UNCLEAR, "no time is set for it")
+
+
+def needs_of(reactive, wanted):
+    """Return what the inputs have to be, as text, without those that are so already."""
+    found = leaves(conditions(reactive, wanted).shown())
+    return [f"{leaf.name} {leaf.need.text}" for leaf in found if not leaf.holds]
+
+
+def test_the_inputs_of_each_operator_are_told_with_their_needs():
+    a, b = yarp.Value(1, name="a"), yarp.Value(2, name="b")
+    yes, no = yarp.Value(True, name="yes"), yarp.Value(False, name="no")
+    for reactive, wanted, expected in (
+        (yarp.when(a, yes, otherwise=7), 7, ["a 7", "yes not true"]),
+        (yarp.when(a, no, otherwise=7), 5, ["no true", "a 5"]),
+        (+a, 3, ["a 3"]),
+        (-a, 3, ["a -3"]),
+        (abs(a), 3, ["a 3", "a -3"]),
+        (abs(a), Simple(Relation.LT, 1), ["a > -1 and < 1"]),
+        (3 - a > 5, True, ["a < -2"]),
+        (yarp.max(a, b), 5, ["a 5", "b 5"]),
+        (yarp.max(a, b), Simple(Relation.LT, 2), ["b < 2"]),
+        (yarp.min(a, b), Simple(Relation.GT, 1), ["a > 1"]),
+        (yarp.min(a, b), Simple(Relation.LT, 0), ["a < 0", "b < 0"]),
+        (yarp.sum([a, b]), 9, ["a 7", "b 8"]),
+        (yarp.is_(a, None), True, ["a None"]),
+        (yarp.is_not(a, None), False, ["a None"]),
+        (yarp.is_(Unknown, a), True, ["a unknown"]),
+        (yarp.contains([1, 4], a), False, ["a neither 1 or 4"]),
+        (a == 1, False, ["a != 1"]),
+        (yarp.getitem({"x": 1, "y": 2}, yarp.Value("x", name="key")), 2, ["key 'y'"]),
+        (yes ^ no, False, ["yes False", "no True"]),
+        (yarp.truth(no), True, ["no true"]),
+        (yarp.any([no, no]), True, ["no true"]),
+        (yarp.all([yes, yes]), False, ["yes false"]),
+        (yarp.replace_unknown(a, 7), 7, ["a 7", "a unknown"]),
+        (yarp.replace_novalue(a, 7), 7, ["a 7"]),
+        (yarp.hysteresis(a, 0, 5), True, ["a > 5"]),
+        (yarp.count(a), 2, ["a known"]),
+    ):
+        assert needs_of(reactive, wanted) == expected, (reactive, wanted)
+
+
+def test_what_no_number_can_be_is_not_promised():
+    a = yarp.Value(1, name="a")
+    for reactive, wanted in ((abs(a), -3), (a * 0, 3), (yarp.count(a), -1)):
+        assert not conditions(reactive, wanted).is_certain
