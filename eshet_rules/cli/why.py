@@ -89,6 +89,7 @@ def why(
     from eshet_rules.audit.query import ENDLESS, stamp_of
     from eshet_rules.cli.runner_client import answer_of
     from eshet_rules.exceptions import RulesError
+    from eshet_rules.why.drives import drive_lines
     from eshet_rules.why.explanation import explain
     from eshet_rules.why.memory import recent_records
     from eshet_rules.why.wording import Wording
@@ -132,7 +133,7 @@ def why(
                 click.echo(line)
         if live is not None:
             if drive := live.known["drive"]:
-                for line in wording.drive_lines(drive):
+                for line in drive_lines(drive, wall_now(UTC), None):
                     click.echo(line)
             for line in _about(path, explanation, live):
                 click.echo(line)

@@ -168,6 +168,7 @@ class Runner:
             None if recorder is None else recorder.redaction,
             lambda: self._reloader.broken,
             lambda module: source.data if (source := self._reloader.newest.get(module)) else b"",
+            lambda path: self._reloader.drives.report_of(path),
         )
         self._bridges = Bridges(make_client, log)
         self._with_bridges = with_bridges

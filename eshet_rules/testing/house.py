@@ -63,6 +63,7 @@ from eshet_rules.testing.rules_under_test import (
     literal_texts,
 )
 from eshet_rules.testing.virtual_time import VirtualLoop
+from eshet_rules.why.drives import drive_lines
 from eshet_rules.why.explanation import explain
 from eshet_rules.why.sources import ListedRecords
 from eshet_rules.why.wording import Wording
@@ -699,8 +700,13 @@ class House:
         records = ListedRecords(each.plain() for each in self.happenings.all)
         wording = Wording(self.now.astimezone(UTC), self._zone, self._place_of)
         lines = [*wording.lines(explain(path, records))]
-        drive = None if running_loop() is None else self.drives.report_of(path)
-        return "\n".join(lines if drive is None else [*lines, *wording.drive_lines(drive)])
+        drive = self._drive_of(path)
+        if drive is not None:
+            lines += drive_lines(drive, self.now, self._zone)
+        return "\n".join(lines)
+
+    def _drive_of(self, path: str) -> Mapping[str, Any] | None:
+        return None if running_loop() is None else self.drives.report_of(path)
 
     def why_not(self, path: str, *wanted: object, depth: int = 5) -> str:
         """Return what would have to change for a path to have another value.
@@ -718,7 +724,9 @@ class House:
         present = [value for _, value in shown]
         if not wanted and present and isinstance(present[0], bool):
             wanted = (not present[0],)
-        answering = Answering(self._instances, self._reports, self.happenings.last)
+        answering = Answering(
+            self._instances, self._reports, self.happenings.last, drive_of=self._drive_of
+        )
         wording = NotWording(self.now.astimezone(UTC), self._zone)
 
         async def ask() -> dict[str, Any]:

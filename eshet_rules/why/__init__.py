@@ -1,6 +1,8 @@
 """Explains why a path has its value: for `eshet-rules why`.
 
 wording        an explanation as text, for people
+drives         who decides over a path with drivers, as text
+times          times as text
 explanation    an explanation as a tree: which outputs and inputs led to a value
 memory         what a running runner remembers, for a message
 sources        where records come from: the memory of a running runner, a trail, or a test

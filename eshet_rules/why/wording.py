@@ -8,6 +8,7 @@ from eshet.text import safe_repr
 from eshet_rules.audit.records import WHYS
 from eshet_rules.why.explanation import Explanation, InputOfOutput
 from eshet_rules.why.sources import Record
+from eshet_rules.why.times import duration, since_text
 
 __all__ = ["Wording"]
 
@@ -114,7 +115,7 @@ class Wording:
             text = f"because of {trigger}"
             seconds = output.get("after_s")
             if after and seconds is not None:
-                text += f", {_duration(timedelta(seconds=seconds))} after {after}"
+                text += f", {duration(timedelta(seconds=seconds))} after {after}"
             elif after:
                 text += f", after {after}"
             return text
@@ -138,48 +139,8 @@ class Wording:
         if explanation.is_by_rule:
             yield from _indented(self._details(explanation, is_nested=True))
 
-    def drive_lines(self, drive: Mapping[str, Any]) -> Iterator[str]:
-        """Iterate over lines about who decides over a path with drivers.
-
-        Args:
-            drive: the report on the path, from the action `drives` of the runner.
-        """
-        override = drive["override"]
-        since = f", since {self._moment(drive['since'])}" if drive["since"] else ""
-        if drive["decides"] == "person":
-            until = "" if not override or not override["until"] else self._until(override["until"])
-            yield f"a person decides{since}{until}"
-        elif drive["decides"] is None:
-            yield f"no driver has an opinion{since}"
-        else:
-            yield f"{drive['decides']} decides{since}"
-        if len(drive["drivers"]) > 1:
-            yield "drivers, the first with an opinion decides:"
-            yield from _indented(map(_driver, drive["drivers"]))
-        if drive["contested"]:
-            yield "another program changes it each time, so it is not corrected any more"
-
     def _since(self, record: Record) -> str:
-        return self._moment(record["time"])
-
-    def _moment(self, stamp: str) -> str:
-        moment = datetime.fromisoformat(stamp)
-        return f"{self._clock(moment)} ({_duration(self._now - moment)} ago)"
-
-    def _until(self, stamp: str) -> str:
-        moment = datetime.fromisoformat(stamp)
-        return f", until {self._clock(moment)} (in {_duration(moment - self._now)})"
-
-    def _clock(self, moment: datetime) -> str:
-        local, now = moment.astimezone(self._zone), self._now.astimezone(self._zone)
-        is_today = local.date() == now.date()
-        return f"{local:%H:%M:%S}" if is_today else f"{local:%Y-%m-%d %H:%M:%S}"
-
-
-def _driver(driver: Mapping[str, Any]) -> str:
-    wants = f"wants {safe_repr(driver['value'], _LONGEST)}" if driver["has_opinion"] else "nothing"
-    stands_by = ", stands by" if driver["stands_by"] else ""
-    return f"{driver['rule']} (priority {driver['priority']:g}): {wants}{stands_by}"
+        return since_text(record["time"], self._now, self._zone)
 
 
 def _indented(lines: Iterator[str]) -> Iterator[str]:
@@ -201,18 +162,3 @@ def _value(record: Record) -> str:
 def _skipped(skipped: Mapping[str, int]) -> str:
     parts = [f"{count} {why} ({WHYS.get(why, '')})" for why, count in sorted(skipped.items())]
     return f"not sent since: {', '.join(parts)}"
-
-
-def _duration(length: timedelta) -> str:
-    """Return a length of time in its two largest units."""
-    seconds = max(0, round(length.total_seconds()))
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds} s" if seconds and minutes < 10 else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"

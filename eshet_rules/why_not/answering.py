@@ -56,6 +56,7 @@ class Answering:
         redaction: Redaction | None = None,
         broken: Callable[[], Mapping[str, str]] = dict,
         source_of: Callable[[str], bytes] = lambda module: b"",
+        drive_of: Callable[[str], Mapping[str, Any] | None] = lambda path: None,
     ) -> None:
         self._instances = instances
         self._reports = reports
@@ -63,6 +64,7 @@ class Answering:
         self._redaction = redaction or Redaction()
         self._broken = broken
         self._source_of = source_of
+        self._drive_of = drive_of
 
     def why_not(self, path: Any, wanted: Any = (), depth: Any = 5) -> dict[str, Any]:
         """Return what would have to change for a path to have another value.
@@ -77,6 +79,7 @@ class Answering:
             it, in their own code; `stopped`: rules that do not run and may write it; `readers`;
             `broken`: errors of modules that name the path and can't be loaded. Each rule has its
             name, its state and the reason for it; a stopped one also the time of its next start.
+            `drive`: the report on a path with drivers, and else None.
         """
         values = list(wanted) if isinstance(wanted, list | tuple) else []
         asked = _Asked(
@@ -89,7 +92,12 @@ class Answering:
         )
         deepest = min(int(depth), 20) if isinstance(depth, int) else 5
         rules = within(_LONGEST, range(max(0, deepest), -1, -1), asked.answer)
-        return {**rules, **self._about(asked), "is_recording": self._last is not None}
+        return {
+            **rules,
+            **self._about(asked),
+            "drive": self._drive_of(asked.path),
+            "is_recording": self._last is not None,
+        }
 
     def _about(self, asked: "_Asked") -> dict[str, Any]:
         path = asked.path

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from eshet.text import safe_repr
+from eshet_rules.why.drives import drive_lines
 
 __all__ = ["Wording", "duration", "value_text"]
 
@@ -12,6 +13,8 @@ _INDENT: Final = "  "
 _LONGEST: Final = 100
 
 _WRITES: Final = {
+    "act": "is called",
+    "drive": "drives it",
     "set_value": "sets it",
     "action_call": "calls it",
     "event_register": "emits it",
@@ -63,7 +66,9 @@ class Wording:
             yield f"{known}; for {_wanted(wanted, rules[0])}:"
         for rule in rules:
             yield from _indented(self._rule(rule, path, present, wanted))
-        if len({each["rule"] for each in rules}) > 1:
+        if answer["drive"]:
+            yield from drive_lines(answer["drive"], self._now, self._zone)
+        elif len({each["rule"] for each in rules}) > 1:
             yield "several rules write this path: the last one wins each time"
         yield from self._others(answer)
 
@@ -109,6 +114,8 @@ class Wording:
         self, rule: Plain, present: Sequence[object], wanted: Sequence[object]
     ) -> Iterator[str]:
         yield f"it has that value already: {rule['value']}"
+        if rule["function"] == "drive":
+            return  # see who decides, below
         if present and wanted and present[0] != wanted[0]:
             if rule["last"] != [rule["value"]]:
                 yield "it has not been sent"

@@ -83,13 +83,13 @@ class Reader:
             need: what it has to be.
             times: how often the Event has to emit.
         """
-        if isinstance(cell, Constant):
+        if isinstance(cell, Constant | FixedNode):
             is_met = need.is_met(cell.value)
-            return Condition(Kind.FIXED, None, "", text_of(cell.value), need, holds=is_met)
+            if is_met or isinstance(cell, Constant):  # it needs no name: it is no obstacle
+                return Condition(Kind.FIXED, None, "", text_of(cell.value), need, holds=is_met)
+            return make(Kind.FIXED, cell, need)
         if isinstance(cell, ValueNode) and need.is_met(cell.value):
             return make(Kind.VALUE, cell, need, holds=True)
-        if isinstance(cell, FixedNode):
-            return make(Kind.FIXED, cell, need)
         try:
             key = (cell, need, times)
             known = self._known.get(key)
