@@ -341,6 +341,23 @@ class UnknownName(RulesError):
         super().__init__(f"there is no rule and no module {name!r}; {advice}")
 
 
+class NotInGraph(RulesError):
+    """No rule, no module and no path of a rule has this name.
+
+    Args:
+        name: the given name.
+        near: existing names that are similar.
+    """
+
+    exit_code = 2
+
+    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+        self.name = name
+        self.near: tuple[str, ...] = tuple(near)
+        advice = f"did you mean {' or '.join(near)}?" if near else "`eshet-rules graph` draws all"
+        super().__init__(f"there is no rule, module or path {name!r}; {advice}")
+
+
 class NotDriven(RulesError):
     """No rule drives this path with `yarp.drive`.
 

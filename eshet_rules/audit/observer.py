@@ -1,5 +1,6 @@
 """Records each input and output of a rule."""
 
+from collections.abc import Iterable
 from types import NoneType
 from typing import Any, Final, Literal
 
@@ -243,7 +244,7 @@ class RecordingObserver(ClientObserver):
                 cause_id,
                 parent_id,
                 function=function,
-                value=[_shortened(self._redaction.value(each)) for each in arguments],
+                value=self._arguments(arguments),
                 outcome=outcome,
                 error=error,
                 why=why,
@@ -256,6 +257,13 @@ class RecordingObserver(ClientObserver):
                 unknown_inputs=unknown,
             )
         )
+
+    def _arguments(self, arguments: Iterable[Any]) -> Any:
+        """Return the arguments of a function; redacted if one of their inputs is."""
+        inputs = current_inputs.get()
+        if self._redacts and inputs is not None and any(map(self._redaction.hides, inputs[0])):
+            return self._redaction.hide(list(arguments))
+        return [_shortened(self._redaction.value(each)) for each in arguments]
 
     def _origin(
         self, cause: Cause | None

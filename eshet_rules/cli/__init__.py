@@ -20,6 +20,7 @@ runner_client    finds a running runner and calls its actions
 table            the table of rules
 device_table     the table of devices
 stubs            generates a module with the paths of devices
+damages          damaged parts of the trail that a command has met
 options          options that several commands share
 time_option      points in time as option values
 trail_option     the audit trail and the state folder that a command reads

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from eshet.program import printable
 from eshet_rules.audit.earlier import NAMES_OF_VERSION_1, present_name
 from eshet_rules.cli.completion import RuleName
+from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -26,10 +26,7 @@ from eshet_rules.cli.time_option import MOMENT
 from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
 if TYPE_CHECKING:
-    from eshet_rules.audit.query import Damage, Reader
-
-_DAMAGED: Final = 3
-"""Exit code if a part of the trail could not be read."""
+    from eshet_rules.audit.query import Reader
 
 
 @click.command(cls=Command)
@@ -103,8 +100,8 @@ def audit(
             since=stamp_of(since) if since else "",
             until=stamp_of(until) if until else ENDLESS,
         )
-        damages: list[Damage] = []
-        reader = Reader(file, wanted, lambda damage: _report(damage, damages))
+        damages = Damages()
+        reader = Reader(file, wanted, damages.report)
         view = renderer(
             "json" if as_json else "console",
             shows_colours(sys.stdout),
@@ -115,7 +112,7 @@ def audit(
             found = _show(reader, lambda record: view(None, "", record), follow=follow)
             if not found and not damages:
                 click.echo(f"eshet-rules: {_nothing(event, path)}", err=True)
-    sys.exit(_DAMAGED if damages else 0)
+    sys.exit(damages.exit_code)
 
 
 def _show(reader: "Reader", view: Callable[[dict[str, Any]], str], *, follow: bool) -> bool:
@@ -147,9 +144,3 @@ def _nothing(event: str | None, path: str | None) -> str:
         meant = list(map(present_name, near))
         advice = f"; did you mean --event {meant[0]!r}?" if meant else ""
     return f"no record matches{advice}"
-
-
-def _report(damage: "Damage", damages: "list[Damage]") -> None:
-    damages.append(damage)
-    lines = f" ({damage.lines} line{'s' * (damage.lines > 1)})" if damage.lines else ""
-    click.echo(f"eshet-rules: {printable(f'{damage.file}: {damage.problem}{lines}')}", err=True)

@@ -1,10 +1,12 @@
 """`eshet-rules stats`."""
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -46,7 +48,8 @@ def stats(
 
     For each rule: inputs, outputs, failed outputs, retries, errors, the time from an input to the
     end of its output (of half of them, and of 99 %), and skipped outputs by the reason. Below, the
-    reloads, and the paths and rules that were regular and have stopped.
+    reloads, and the paths and rules that were regular and have stopped. Damaged lines are reported
+    on standard error and left out; the exit code is then 3.
 
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
     """
@@ -60,7 +63,8 @@ def stats(
     with exit_on_errors():
         file = file_to_read(audit or place_of_trail(rules_folder(rules), state_dir, config))
         wanted = Filter(since=stamp_of(since), until=stamp_of(end))
-        records = Reader(file, wanted).records()
+        damages = Damages()
+        records = Reader(file, wanted, damages.report).records()
         if form == "spans":
             lines = spans(records)
         else:
@@ -68,3 +72,4 @@ def stats(
             lines = write(count_records(records, since, end))
         for line in lines:
             click.echo(line)
+    sys.exit(damages.exit_code)

@@ -14,6 +14,7 @@ from eshet.clock import wall_now
 from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet_rules.cli.completion import NodePath
+from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -82,7 +83,8 @@ def why(
     """Explain why a path has its value: what led to it, back to what came from outside.
 
     The running runner is asked, and the audit trail is read where it has forgotten. Without a
-    runner, and with --at, only the trail is read.
+    runner, and with --at, only the trail is read. Damaged parts of it that were met are reported on
+    standard error; the exit code is then 3. It is 1 if nothing is known of the path.
 
     A TIME is a date, a time of today, or both (2026-11-25T18:30), or an age (90s, 15m, 2h, 3d).
     """
@@ -100,16 +102,19 @@ def why(
         )
     with exit_on_errors():
         live = None
+        damages = Damages()
         if at is None:
             live = answer_of(lambda running: _ask(running, path), server, runner, config)
             if live is None:
                 click.echo("eshet-rules: no runner answers; this is from its audit trail", err=True)
         try:
-            records = _trail(rules, audit, state_dir, config)
-        except RulesError:
+            records = _trail(rules, audit, state_dir, config, damages)
+        except RulesError as error:
             if live is None:
                 raise
             records = _nothing()
+            if live.known["is_recording"]:
+                click.echo(f"eshet-rules: only what the runner remembers: {error}", err=True)
         if live is not None:
             records = recent_records(live.known, records)
         before = ENDLESS if at is None else stamp_of(at)
@@ -117,7 +122,7 @@ def why(
         if as_json:
             content = {**explanation.plain(), **({} if live is None else _facts(live))}
             click.echo(json.dumps(content))
-            return
+            sys.exit(damages.exit_code)
         places = {} if live is None else live.known["places"]
         wording = Wording(at or wall_now(UTC), place_of=lambda output: _place(places, output))
         for value in () if live is None else live.values:
@@ -139,6 +144,7 @@ def why(
                 click.echo(line)
         if explanation.record is None and (live is None or not _is_known(path, live)):
             sys.exit(1)
+    sys.exit(damages.exit_code)
 
 
 def _unrecorded(path: str, live: _Live) -> Iterator[str]:
@@ -162,18 +168,23 @@ async def _ask(running: "Runner", path: str) -> _Live:
         owners = {each: owner async for each, _, owner in list_nodes(running.client)}
     values: list[object] = []
     with contextlib.suppress(EshetError):  # it is no state and no property
-        values.append(await running.client.get(path))
+        if not known["is_secret"]:
+            values.append(await running.client.get(path))
     return _Live(known, values, owners.get(path), list(owners))
 
 
 def _trail(
-    rules: Path | None, audit: Path | None, state_dir: Path | None, config: Path | None
+    rules: Path | None,
+    audit: Path | None,
+    state_dir: Path | None,
+    config: Path | None,
+    damages: Damages,
 ) -> "Records":
     from eshet_rules.audit.trail import file_to_read
     from eshet_rules.why.sources import TrailRecords
 
     place = audit or place_of_trail(rules_folder(rules), state_dir, config)
-    return TrailRecords(file_to_read(place))
+    return TrailRecords(file_to_read(place), damages.report)
 
 
 def _nothing() -> "Records":

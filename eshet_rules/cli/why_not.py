@@ -143,6 +143,8 @@ async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> _
     if not wanted and values and isinstance(values[0], bool):
         wanted = [not values[0]]
     answer = await running.call("why_not", path, wanted, depth)
+    if answer["is_secret"]:
+        values.clear()
     owners: dict[str, object] = {}
     with contextlib.suppress(EshetError):  # a server of another kind
         owners = {each: owner async for each, _, owner in list_nodes(running.client)}

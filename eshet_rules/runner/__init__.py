@@ -4,6 +4,7 @@ main            composes everything: folder, server, state folder, trail
 runner          loads the rules, follows changes, shuts everything down
 bridges         runs the configured bridges to devices
 publisher       publishes the state of the runner and of each rule
+drive_reports   reports on paths with drivers, for messages
 path_warnings   warns of paths that several rules set, or that nothing provides
 explaining      answers the questions of `eshet-rules why`
 control         executes commands such as reload; applies changes of the configuration

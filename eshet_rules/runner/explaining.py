@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from eshet import codec
 from eshet_rules.audit.last_records import LastRecords
+from eshet_rules.audit.redaction import Redaction
 from eshet_rules.exceptions import GraphTooLarge, UnknownName
 from eshet_rules.graph.inside import draw_rule
 from eshet_rules.reload.reloader import Reloader
+from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
 from eshet_rules.why.memory import recall
@@ -27,11 +29,16 @@ class Explaining:
     Args:
         reloader: knows the rules.
         last: the last records; None if nothing is recorded.
+        redaction: knows the paths whose values are secret.
     """
 
-    def __init__(self, reloader: Reloader, last: LastRecords | None) -> None:
+    def __init__(
+        self, reloader: Reloader, last: LastRecords | None, redaction: Redaction | None = None
+    ) -> None:
         self._reloader = reloader
         self._last = last
+        self._redaction = redaction or Redaction()
+        self._drive_reports = DriveReports(reloader, redaction)
 
     def why(self, path: Any) -> dict[str, Any]:
         """Return the last records of a path and what led to them, and the rules that use it.
@@ -40,7 +47,8 @@ class Explaining:
         rules that make the outputs, as `file:line` by path and rule; `readers` and `writers`: the
         names of rules, each with its state and, if there is one, the reason for it; and `stopped`:
         those rules that have made outputs and do not run now. `drive` is the report on a path with
-        drivers, see `Publisher`, and else None.
+        drivers, see `Publisher`, and else None. `is_secret` is whether the values of the path are
+        redacted: its drivers are left out then.
         """
         path = str(path)
         recalled = recall(self._last or LastRecords(), path)
@@ -48,8 +56,9 @@ class Explaining:
         made = {output.get("rule") for output in recalled["outputs"].values()}
         return {
             **recalled,
-            "drive": self._reloader.drives.report_of(path),
+            "drive": self._drive_reports.of(path),
             "is_recording": self._last is not None,
+            "is_secret": self._redaction.hides(path),
             "places": self._reloader.places_of(recalled["outputs"]),
             "readers": [_rule(each) for each in reports if path in each.reads][:_MOST_RULES],
             "stopped": [
@@ -75,7 +84,7 @@ class Explaining:
         }
         if rule not in scopes:
             raise UnknownName(rule, difflib.get_close_matches(rule, scopes, 3))
-        plain = draw_rule(scopes[rule]).plain()
+        plain = draw_rule(scopes[rule], self._redaction.hides).plain()
         if len(codec.pack(plain)) > _MOST_BYTES:
             raise GraphTooLarge(rule, len(plain["items"]))
         return plain

@@ -33,9 +33,9 @@ from structlog.typing import FilteringBoundLogger
 from eshet import codec
 from eshet.client import Client
 from eshet.clock import wall_now
-from eshet.exceptions import Disconnected, ErrorValue, EshetError, UnsupportedValue
+from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
-from eshet.text import encodable, safe_repr, shorten
+from eshet.text import encodable, shorten
 from eshet_rules.audit.records import (
     PublishingAvailable,
     PublishingUnavailable,
@@ -48,6 +48,7 @@ from eshet_rules.exceptions import RulesError
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.committed import WaitingChange
 from eshet_rules.runner.control import Control
+from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.roll_backs import RollBack
 from eshet_rules.supervision.report import RuleReport
 
@@ -67,9 +68,6 @@ _TAKEN: Final = ("path_already_exists", "not_owner")
 
 _LONGEST_WORD: Final = 100
 """Maximum length of a name in a path, in characters."""
-
-_LONGEST_VALUE: Final = 500
-"""Maximum size of a value of a driven path in a message, in bytes."""
 
 _MAX_BROKEN: Final = 20
 """Maximum number of broken modules in one message."""
@@ -118,6 +116,7 @@ class Publisher:
         self._control = control
         self._log = log
         self._redaction: Final = redaction or Redaction()
+        self._drive_reports: Final = DriveReports(reloader, self._redaction)
         self._bridges = bridges
         self._answers = answers
         self._on_changes = on_changes
@@ -273,21 +272,12 @@ class Publisher:
         """Return a page of reports on driven paths, and the argument that requests the next."""
         page: list[dict[str, Any]] = []
         length = 0
-        for report in self._reloader.drives.report():
-            if report["path"] <= after:
-                continue
-            plain = self._plain_drive(report)
+        for plain in self._drive_reports.after(after):
             length += len(codec.pack(plain))
             if page and length > _PAGE:
                 return {"drives": page, "next": page[-1]["path"]}
             page.append(plain)
         return {"drives": page, "next": None}
-
-    def _plain_drive(self, report: dict[str, Any]) -> dict[str, Any]:
-        """Return a report on a driven path without secrets, and without what can't be sent."""
-        if self._redaction.hides(report["path"]):
-            return {"path": report["path"], "hidden": True}
-        return {name: _sendable(value) for name, value in report.items()}
 
     def _plain(self, report: RuleReport) -> dict[str, Any]:
         """Return a report as plain data without secrets."""
@@ -377,19 +367,6 @@ class Publisher:
                 await self._client.state_register(path)
             self._paths[rule] = path
         return self._paths[rule]
-
-
-def _sendable(value: Any) -> Any:
-    """Return a value, or its text if it can't be sent or is long."""
-    if isinstance(value, Mapping):
-        return {name: _sendable(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_sendable(each) for each in value]
-    try:
-        is_short = len(codec.pack(value)) <= _LONGEST_VALUE
-    except UnsupportedValue:
-        is_short = False
-    return value if is_short else encodable(safe_repr(value, _LONGEST_VALUE))
 
 
 def _word(name: str) -> str:

@@ -39,6 +39,7 @@ from eshet_rules.runner.bridges import Bridges, MakeClient
 from eshet_rules.runner.committed import committed_sources
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
+from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.path_warnings import PathWarnings
 from eshet_rules.runner.probation import Probation
@@ -160,15 +161,16 @@ class Runner:
             else CheckpointWriter(self._reloader, checkpoint, log, self._threads)
         )
         last = recorder.last if recorder is not None and recorder.wants_debug else None
-        self._explaining = Explaining(self._reloader, last)
+        redaction = None if recorder is None else recorder.redaction
+        self._explaining = Explaining(self._reloader, last, redaction)
         self._answering = Answering(
             lambda: self._reloader.instances.values(),
             self._reloader.reports,
             last,
-            None if recorder is None else recorder.redaction,
+            redaction,
             lambda: self._reloader.broken,
             lambda module: source.data if (source := self._reloader.newest.get(module)) else b"",
-            lambda path: self._reloader.drives.report_of(path),
+            DriveReports(self._reloader, redaction).of,
         )
         self._bridges = Bridges(make_client, log)
         self._with_bridges = with_bridges

@@ -134,9 +134,23 @@ class _Explaining:
         self._records = records
         self._explained: set[tuple[str, str]] = set()
 
-    def explain(self, path: str, before: str, depth: int) -> Explanation:
+    def explain(
+        self, path: str, before: str, depth: int, result: Record | None = None
+    ) -> Explanation:
+        """Explain the value of a path.
+
+        Args:
+            path: the path.
+            before: the time of the value.
+            depth: maximum number of outputs one after another.
+            result: the output that the value led to, so neither it nor its effects are a reason.
+        """
         records = self._records
         output, shown = records.output(path, before), records.input(path, before)
+        while output is not None and _is_of(output.get("cause"), result):
+            output = records.output(path, output["time"])
+        while shown is not None and _is_of(shown.get("parent"), result):
+            shown = records.input(path, shown["time"])
         skipped = records.skipped(path, before)
         if output is None:
             return Explanation(path, shown, None, skipped)
@@ -149,7 +163,7 @@ class _Explaining:
         inputs = tuple(self._inputs(output, depth - 1))
         after = _path_in(output.get("after_input"))
         is_known = after in ("", path) or any(each.name == after for each in inputs)
-        trigger = None if is_known else self.explain(after, _just_after(output), depth - 1)
+        trigger = None if is_known else self.explain(after, _just_after(output), depth - 1, output)
         return Explanation(path, shown, output, skipped, inputs, trigger)
 
     def _inputs(self, output: Record, depth: int) -> Iterator[InputOfOutput]:
@@ -157,9 +171,12 @@ class _Explaining:
         unknown = [(name, None, True) for name in output.get("unknown_inputs") or ()]
         changed = "" if output.get("trigger") else _path_in(output.get("after_input"))
         before = _just_after(output)
+
+        def explained(name: str) -> Explanation | None:
+            return self.explain(name, before, depth, output) if name.startswith("/") else None
+
         for name, value, is_unknown in (*values, *unknown):
-            explanation = self.explain(name, before, depth) if name.startswith("/") else None
-            yield InputOfOutput(name, value, is_unknown, name == changed, explanation)
+            yield InputOfOutput(name, value, is_unknown, name == changed, explained(name))
 
 
 def _just_after(output: Record) -> str:
@@ -167,6 +184,11 @@ def _just_after(output: Record) -> str:
     began = datetime.fromisoformat(output["time"])
     began -= timedelta(seconds=output.get("duration") or 0.0)
     return stamp_of(began + _TOLERANCE)
+
+
+def _is_of(cause: str | None, output: Record | None) -> bool:
+    """Whether a cause is that of an output."""
+    return output is not None and cause is not None and cause == output.get("cause")
 
 
 def _path_in(text: str | None) -> str:

@@ -4,12 +4,12 @@ All records are plain data, as in a trail.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from eshet_rules.audit.query import ENDLESS
-from eshet_rules.why.backward import backward
+from eshet_rules.audit.query import ENDLESS, Damage
+from eshet_rules.why.backward import OUTPUTS, backward
 
 __all__ = ["ListedRecords", "RecentRecords", "Record", "Records", "TrailRecords", "is_output"]
 
@@ -70,14 +70,18 @@ class TrailRecords(_BackwardRecords):
 
     Args:
         file: its open file.
+        report: called with each damaged part that was met, maybe more than once.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(
+        self, file: Path, report: Callable[[Damage], object] = lambda damage: None
+    ) -> None:
         self._file: Final = file
+        self._report: Final = report
 
     def newest_first(self, path: str, before: str) -> Iterator[Record]:
         """See `_BackwardRecords`."""
-        return backward(self._file, path, before)
+        return backward(self._file, path, before, self._report)
 
 
 class ListedRecords(_BackwardRecords):
@@ -145,7 +149,7 @@ class RecentRecords:
 
 def is_output(record: Record) -> bool:
     """Whether a record is one of an output of a rule."""
-    return str(record["event"]).startswith("output.") and record.get("module") is not None
+    return record["event"] in OUTPUTS and record.get("module") is not None
 
 
 def _has_value_of(one: Record, other: Record) -> bool:

@@ -27,6 +27,8 @@ _DID: Final = {
     "output.published": "it published",
 }
 
+_SHORTENED: Final = " characters more …"
+
 _LONGEST: Final = 100
 """Maximum length of a value, in characters."""
 
@@ -122,7 +124,7 @@ class Wording:
         return f"because of {after}" if after and explained is None else ""
 
     def _input(self, each: InputOfOutput) -> Iterator[str]:
-        value = "unknown" if each.is_unknown else safe_repr(each.value, _LONGEST)
+        value = _value_of(each)
         mark = "  <- changed" if each.has_changed else ""
         explanation = each.explanation
         if explanation is None:
@@ -157,6 +159,18 @@ def _value(record: Record) -> str:
         return "unknown"
     value: Any = record.get("value")
     return safe_repr(value, _LONGEST)
+
+
+def _value_of(each: InputOfOutput) -> str:
+    """Return the value of an input; records have the text of one that is long or no plain value."""
+    if each.is_unknown:
+        return "unknown"
+    value = each.value
+    record = None if each.explanation is None else each.explanation.record
+    is_text = isinstance(value, str) and (
+        _SHORTENED in value or (record is not None and value == safe_repr(record.get("value")))
+    )
+    return str(value) if is_text else safe_repr(value, _LONGEST)
 
 
 def _skipped(skipped: Mapping[str, int]) -> str:

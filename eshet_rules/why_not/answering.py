@@ -79,7 +79,8 @@ class Answering:
             it, in their own code; `stopped`: rules that do not run and may write it; `readers`;
             `broken`: errors of modules that name the path and can't be loaded. Each rule has its
             name, its state and the reason for it; a stopped one also the time of its next start.
-            `drive`: the report on a path with drivers, and else None.
+            `drive`: the report on a path with drivers, and else None. `is_secret`: whether the
+            values of the path are redacted.
         """
         values = list(wanted) if isinstance(wanted, list | tuple) else []
         asked = _Asked(
@@ -96,6 +97,7 @@ class Answering:
             **rules,
             **self._about(asked),
             "drive": self._drive_of(asked.path),
+            "is_secret": self._redaction.hides(asked.path),
             "is_recording": self._last is not None,
         }
 

@@ -100,3 +100,66 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
     )
     assert gone.returncode == 1
     assert "does not exist" in gone.stderr
+
+
+ALARM = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    async def remember(code):
+        pass
+
+    @rule
+    async def alarm():
+        code = await yarp.state_observe("/alarm/code")
+        await yarp.set_value("/lamp", yarp.fn(lambda each: each == "471199")(code))
+        yarp.act(remember, yarp.value_to_event(code))
+        await yarp.drive("/alarm/level", yarp.when(471199, code))
+    """
+
+
+def test_secret_values_are_shown_nowhere_and_damage_is_reported(
+    tmp_path: Path, server: str
+) -> None:
+    folder = Folder(tmp_path / "rules")
+    folder.write("alarm.py", textwrap.dedent(ALARM))
+    folder.write("eshet-rules.toml", '[log]\nredact = ["/alarm/*"]\n')
+    where = ("--state-dir", str(tmp_path / "state"))
+    rules = ("--rules", str(folder.path), *where)
+
+    def output(*arguments: str) -> str:
+        done = command("eshet-rules", *arguments, server=server)
+        return done.stdout + done.stderr
+
+    with SyncClient(server=server) as house:
+        code = house.state_register("/alarm/code")
+        code.changed("123456")
+        lamp = house.state_register("/lamp", lambda value: lamp.changed(value))
+        level = house.state_register("/alarm/level", lambda value: level.changed(value))
+        with runner(folder, server, *where) as home:
+            home.wait_for("runner.started")
+            code.changed("471199")
+            while house.get("/lamp") is not True:
+                pass
+            said = [
+                output("why", "/lamp", *rules),
+                output("why", "/alarm/code", *rules),
+                output("why", "/alarm/level", *rules),
+                output("why-not", "/alarm/level", "--is", "7", *rules),
+                output("why-not", "/lamp", *rules),
+                output("graph", "--rule", "alarm.alarm"),
+                output("list", "alarm.alarm"),
+            ]
+            assert home.stop() == 0
+    trail = next((tmp_path / "state").rglob("*.jsonl"))
+    assert "/lamp = True, since" in said[0]
+    assert "/alarm/code = [redacted]" in said[5]
+    for each in [*said, trail.read_text(), output("audit", str(folder.path), *where)]:
+        assert "471199" not in each
+
+    lines = trail.read_bytes().replace(b'"path":"/lamp","value":true', b'"path":"/lamp","value":0')
+    trail.write_bytes(lines)
+    for arguments in (("why", "/lamp", *rules), ("stats", str(folder.path), *where)):
+        done = command("eshet-rules", *arguments, server=server)
+        assert done.returncode == 3
+        assert "trail.jsonl: it has damaged lines" in done.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from eshet import yarp
 from eshet_rules import rule
-from eshet_rules.exceptions import GraphTooLarge, UnknownName
+from eshet_rules.exceptions import GraphTooLarge, NotInGraph, UnknownName
 from eshet_rules.graph.drawing import FORMATS, Drawing, Item, Kind
 from eshet_rules.graph.inside import draw_rule
 from eshet_rules.graph.paths import draw_paths
@@ -46,11 +46,29 @@ def test_rules_stand_between_the_paths_that_they_read_and_write():
         ("/hall/dark", 2),
         ("/hall/*", 5),
         ("bath.fan[a]", 1),
-        ("x", 0),
+        ("bath", 1),
     ],
 )
 def test_only_what_is_next_to_a_name_is_drawn(name, number):
     assert len(draw_paths(RULES, [name]).arrows) == number
+
+
+def test_a_named_rule_without_paths_is_drawn_alone():
+    drawing = draw_paths([*RULES, {"rule": "hall.idle", "reads": [], "writes": []}], ["hall.idle"])
+    assert drawing == Drawing((Item("hall.idle", Kind.RULE),), ())
+
+
+def test_a_name_of_nothing_is_refused_with_similar_ones():
+    with pytest.raises(NotInGraph, match=r"no rule, module or path '/hall/lus'.*/hall/lux"):
+        draw_paths(RULES, ["hall", "/hall/lus"])
+
+
+def test_a_function_that_a_rule_calls_is_not_drawn_as_a_rule():
+    drawing = draw_paths([{"rule": "hall.call", "reads": [], "writes": ["hall.announce"]}])
+    assert drawing.items == (
+        Item("hall.announce", Kind.OUTPUT),
+        Item("hall.call", Kind.RULE),
+    )
 
 
 def test_all_formats_have_all_items_and_quote_their_names():

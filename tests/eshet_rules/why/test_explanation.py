@@ -223,3 +223,45 @@ async def test_who_decides_is_named_with_all_drivers(house):
         "a person decides, since 00:00:10 (1 min ago), until 02:00:10 (in 1 h 59 min)" in explained
     )
     assert "  test.motion_light (priority 0): wants 100, stands by" in explained
+
+
+@rule
+async def toggle():
+    button = await yarp.event_listen("/button")
+    lamp = await yarp.state_observe("/lamp")
+    await yarp.set_value("/lamp", yarp.sample(yarp.not_(lamp), button))
+
+
+async def test_a_device_that_answers_at_once_is_no_reason_for_what_it_answers(house):
+    lamp = house.device("/lamp", False)
+    await house.rule(toggle)
+    await house.advance(10)
+    await house.emit("/button", "Ben")
+    assert "  /lamp = False, since 00:00:00 (10 s ago)" in house.why("/lamp")
+    await house.advance(10)
+    await lamp.report(False)
+    await house.advance(10)
+    await house.emit("/button", "Ann")
+    said = house.why("/lamp")
+    assert said.startswith("/lamp = True, since 00:00:30 (0 s ago)\n  set by test.toggle (")
+    assert said.endswith(
+        "\n  /button emitted 'Ann' at 00:00:30 (0 s ago)  <- changed"
+        "\n  /lamp = False, since 00:00:20 (10 s ago)"
+    )
+
+
+async def test_the_text_of_a_value_in_a_record_is_not_quoted_again(house):
+    house.device("/list", [1, 2], settable=False)
+    house.device("/long", "x" * 5000, settable=False)
+    house.device("/lamp")
+
+    @rule
+    async def length():
+        both = await yarp.state_observe("/list"), await yarp.state_observe("/long")
+        await yarp.set_value("/lamp", yarp.fn(lambda one, other: len(one + list(other)))(*both))
+
+    await house.rule(length)
+    said = house.why("/lamp")
+    assert "  /list = [1, 2], since 00:00:00" in said
+    assert said.count("characters more") == 1
+    assert "\"'x" not in said

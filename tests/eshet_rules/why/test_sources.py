@@ -6,6 +6,8 @@ from eshet.unknown import Unknown
 from eshet_rules.audit import trail as trail_module
 from eshet_rules.audit.archive import closed_files
 from eshet_rules.audit.last_records import LastRecords
+from eshet_rules.audit.lines import encode
+from eshet_rules.audit.query import Damage
 from eshet_rules.audit.records import Input, ValueSet
 from eshet_rules.audit.trail import Trail
 from eshet_rules.why.backward import backward
@@ -69,23 +71,49 @@ def test_no_more_is_read_than_is_asked_for(file, monkeypatch):
     assert next(backward(file, "/p", LATE))["value"] == 99
 
 
-def test_damaged_and_torn_lines_are_skipped(file):
+def test_damaged_and_torn_lines_are_reported_and_skipped(file):
     write(file, [received(n, "/p", n) for n in range(5)], size=1 << 20)
     lines = file.read_bytes().replace(b'"value":3', b'"value":7')
     file.write_bytes(lines + b'{"time":"2099","path":"/p","val')
-    assert [each["value"] for each in backward(file, "/p", LATE)] == [4, 2, 1, 0]
+    damages = []
+    assert [each["value"] for each in backward(file, "/p", LATE, damages.append)] == [4, 2, 1, 0]
+    assert set(damages) == {Damage(file, "it has damaged lines")}
 
 
-def test_a_damaged_frame_is_skipped(file):
+def test_a_damaged_frame_is_reported_and_skipped(file):
     write(file, [received(n, "/p", n) for n in range(100)])
     first, *_ = closed_files(file)
     data = bytearray(first.read_bytes())
     data[60] ^= 0xFF
     first.write_bytes(data)
-    values = [each["value"] for each in backward(file, "/p", LATE)]
+    damages = []
+    values = [each["value"] for each in backward(file, "/p", LATE, damages.append)]
+    [damage] = damages
+    assert damage.file == first
+    assert damage.lines
     assert values[0] == 99
     assert values == sorted(values, reverse=True)
     assert len(values) < 100
+
+
+def test_a_file_that_is_no_trail_is_reported(file):
+    file.write_text("one\ntwo\n")
+    damages = []
+    assert list(backward(file, "/p", LATE, damages.append)) == []
+    assert damages == [Damage(file, "its first line is no record: it has no checksum")]
+    file.write_text('{"time":"20')
+    assert list(backward(file, "/p", LATE, pytest.fail)) == []
+
+
+@pytest.mark.parametrize(("event", "name"), [("output.set", "outcome"), ("input.received", "kind")])
+def test_an_incomplete_record_is_reported_and_skipped(file, event, name):
+    whole = {"time": stamp(1), "event": event, "path": "/p", "outcome": "done", "kind": "state"}
+    incomplete = {key: value for key, value in whole.items() if key != name}
+    file.write_bytes(encode(whole) + encode(incomplete))
+    damages = []
+    [record] = backward(file, "/p", LATE, damages.append)
+    assert record[name]
+    assert damages == [Damage(file, "it has incomplete records")]
 
 
 HISTORY = [
