@@ -113,7 +113,7 @@ ALARM = """
     async def alarm():
         code = await yarp.state_observe("/alarm/code")
         await yarp.set_value("/lamp", yarp.fn(lambda each: each == "471199")(code))
-        yarp.act(remember, yarp.value_to_event(code))
+        await yarp.act(remember, yarp.value_to_event(code))
         await yarp.drive("/alarm/level", yarp.when(471199, code))
     """
 
