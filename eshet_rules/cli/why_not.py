@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
@@ -58,9 +59,21 @@ class _Live(NamedTuple):
     owners: Mapping[str, object]
     used: frozenset[str]
 
-    def is_provided(self, path: str) -> bool | None:
-        """Return whether a path has an owner; None if it is not known."""
-        return self.owners.get(path) is not None if self.owners else None
+    def absence(self, path: str) -> str:
+        """Return that nothing provides a path; empty if something does, or it is not known."""
+        from eshet.paths import nearest
+
+        if not self.owners or self.owners.get(path) is not None:
+            return ""
+        known = {*self.owners, *self.used}
+        near = [] if path in known else nearest(path, known)
+        advice = f"; did you mean {' or '.join(near)}?" if near else ""
+        return f"nothing provides this path{advice}"
+
+    def is_known(self, path: str) -> bool:
+        """Whether a rule uses the path, or it exists at the server."""
+        uses = ("rules", "others", "stopped", "readers", "broken")
+        return path in self.owners or any(self.answer[each] for each in uses)
 
 
 @click.command("why-not", cls=Command)
@@ -124,13 +137,15 @@ def why_not(
             last = {"last_time": None if earlier is None else earlier.plain()}
             click.echo(json.dumps({**live.answer, **value, **last}, default=str))
             return
-        wording = Wording(wall_now(UTC), is_provided=live.is_provided)
+        wording = Wording(wall_now(UTC), absence=live.absence)
         for line in wording.lines(live.answer, live.values):
             click.echo(line)
         for line in [] if earlier is None else earlier.lines(wall_now(UTC)):
             click.echo(line)
         for line in _about(path, live):
             click.echo(line)
+        if not live.is_known(path):
+            sys.exit(1)
 
 
 async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> _Live:
@@ -180,14 +195,10 @@ def _owner(path: str, live: _Live) -> object:
 
 def _about(path: str, live: _Live) -> Iterator[str]:
     """Iterate over lines about the path itself."""
-    from eshet.paths import nearest
-
     owner = _owner(path, live)
     if owner is not None:
         yield f"provided by {'the server' if owner == ['meta'] else owner}"
-    elif live.owners and path not in live.owners and not live.answer["rules"]:
-        near = nearest(path, {*live.owners, *live.used})
-        hint = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
-        yield f"nothing provides this path; {hint}"
-    elif live.owners:
+    elif live.is_known(path) and live.owners:
         yield "nothing provides this path now"
+    elif absence := live.absence(path):
+        yield absence if "did you mean" in absence else f"{absence}; `eshet ls -r` lists all paths"

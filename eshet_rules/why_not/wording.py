@@ -38,18 +38,18 @@ class Wording:
     Args:
         now: the present.
         zone: of the times; None for the local one.
-        is_provided: returns whether a path has an owner; None if it is not known.
+        absence: returns that nothing provides a path; empty if something does, or it is not known.
     """
 
     def __init__(
         self,
         now: datetime,
         zone: tzinfo | None = None,
-        is_provided: Callable[[str], bool | None] = lambda path: None,
+        absence: Callable[[str], str] = lambda path: "",
     ) -> None:
         self._now = now
         self._zone = zone
-        self._is_provided = is_provided
+        self._absence = absence
 
     def lines(self, answer: Plain, present: Sequence[object] = ()) -> Iterator[str]:
         """Iterate over the lines of an answer.
@@ -204,18 +204,17 @@ class Wording:
             known = "" if needs in _ANYTHING else f" to {needs}"
             return f"{name} {value}, has to change{known}{often}{self._since(condition)}"
         text = f"{name} {value}, needs {needs}{self._since(condition)}"
-        if self._is_provided(name) is False:
-            text += "; nothing provides this path"
-        return text
+        return "; ".join(filter(None, [text, self._absence(name)]))
 
     def _last(self, condition: Plain) -> str:
-        absent = "; nothing provides it" if self._is_provided(condition["name"]) is False else ""
+        absence = self._absence(condition["name"])
         since = condition.get("since")
         if not since:
-            return f"it has not happened since the rule was set up{absent}"
+            text = "it has not happened since the rule was set up"
+            return "; ".join(filter(None, [text, absence]))
         payload = condition.get("last", "None")
         last = "last" if payload == "None" else f"last {payload}"
-        return f"{last} {self._ago(since)}{absent}"
+        return "; ".join(filter(None, [f"{last} {self._ago(since)}", absence]))
 
     def _since(self, condition: Plain) -> str:
         since = condition.get("since")

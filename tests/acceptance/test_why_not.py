@@ -38,6 +38,11 @@ RULES = """
         return lux == 30
 
     @rule
+    async def mistyped():
+        lux = await yarp.state_observe("/hall/lxu")
+        await yarp.set_value("/hall/shade", lux > 1000)
+
+    @rule
     async def cosy():
         lux = await yarp.state_observe("/hall/lux")
         await yarp.state_register("/hall/cosy", is_cosy(lux))
@@ -106,7 +111,7 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             lux.changed(31)
             wait_until(house, "/hall/cosy", False)
             said = why_not("/hall/cosy", "--is", "true")
-            assert "is_cosy at hall.py:28 False, needs True: computed from:" in said
+            assert "is_cosy at hall.py:33 False, needs True: computed from:" in said
             assert "/hall/lux 31" in said
             assert "the last time that hall.cosy made it True: " in said
             assert "  /hall/lux 30" in said
@@ -118,11 +123,16 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             assert "sent again only when it changes" in said
 
             # A mistyped path, and a path that no rule writes.
+            mistyped = command("eshet-rules", "why-not", "/hall/lapm", *rules, server=server)
+            assert mistyped.returncode == 1
             assert "did you mean /hall/lamp?" in why_not("/hall/lapm")
             assert "did you mean /hall/blinds?" in why_not("/hall/blnds")
             said = why_not("/hall/lux")
             assert "no rule of this runner writes /hall/lux" in said
             assert "read by hall.cosy, hall.dark" in said
+            said = why_not("/hall/shade", "--is", "true")
+            assert "/hall/lxu unknown, needs > 1000" in said
+            assert "nothing provides this path; did you mean /hall/lux?" in said
 
             # A rule that is disabled.
             command("eshet-rules", "disable", "hall.light", server=server)
