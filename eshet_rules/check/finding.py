@@ -45,6 +45,7 @@ CODES: Final[Mapping[str, str]] = {
     Code.ASYNC_CALLBACK: "an `async def` is passed to something that does not await it",
     Code.BLOCKING_SLEEP: "`time.sleep` in a rule stops all rules",
     Code.EVENT_AND_VALUE: "`&` joins the payloads of an Event and a Value",
+    Code.HIDDEN_INPUT: "a function of Values reads another Value, which it does not follow",
     Code.DEAD_NODE: "a Value or Event follows others, but nothing uses it",
 }
 """All codes of findings, with their meanings."""

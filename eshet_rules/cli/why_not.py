@@ -61,12 +61,12 @@ class _Live(NamedTuple):
 
     def absence(self, path: str) -> str:
         """Return that nothing provides a path; empty if something does, or it is not known."""
-        from eshet.paths import nearest
+        from eshet.paths import is_misspelt
 
         if not self.owners or self.owners.get(path) is not None:
             return ""
-        known = {*self.owners, *self.used}
-        near = [] if path in known else nearest(path, known)
+        provided = (each for each, owner in self.owners.items() if owner is not None)
+        near = [each for each in provided if is_misspelt(path, each)]
         advice = f"; did you mean {' or '.join(near)}?" if near else ""
         return f"nothing provides this path{advice}"
 
@@ -195,10 +195,14 @@ def _owner(path: str, live: _Live) -> object:
 
 def _about(path: str, live: _Live) -> Iterator[str]:
     """Iterate over lines about the path itself."""
+    from eshet.paths import nearest
+
     owner = _owner(path, live)
     if owner is not None:
         yield f"provided by {'the server' if owner == ['meta'] else owner}"
     elif live.is_known(path) and live.owners:
         yield "nothing provides this path now"
-    elif absence := live.absence(path):
-        yield absence if "did you mean" in absence else f"{absence}; `eshet ls -r` lists all paths"
+    elif live.owners:
+        near = nearest(path, {*live.owners, *live.used})
+        advice = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
+        yield f"nothing provides this path; {advice}"

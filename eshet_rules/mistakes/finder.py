@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from eshet_rules.mistakes.awaiting import async_callbacks, blocking_sleeps, never_awaited
+from eshet_rules.mistakes.lifted import hidden_inputs
 from eshet_rules.mistakes.mistake import Code, Mistake
 from eshet_rules.mistakes.unmarked import unmarked_rules
 from eshet_rules.mistakes.values import (
@@ -28,6 +29,7 @@ _FINDERS: Final[Mapping[Code, Callable[[Part], Iterator[Mistake]]]] = {
     Code.DEAD_NODE: dead_nodes,
     Code.DECIDED_ONCE: decisions_once,
     Code.EVENT_AND_VALUE: events_and_values,
+    Code.HIDDEN_INPUT: hidden_inputs,
     Code.KEPT_TWICE: kept_twice,
     Code.NEVER_AWAITED: never_awaited,
     Code.TEXT_OF_VALUE: texts_of_values,

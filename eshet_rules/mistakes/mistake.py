@@ -29,6 +29,8 @@ class Code(enum.StrEnum):
     """`time.sleep` in a rule stops all rules."""
     EVENT_AND_VALUE = "event-and-value"
     """`&` joins the payloads of an Event and a Value, in place of filtering the Event."""
+    HIDDEN_INPUT = "hidden-input"
+    """A function of Values reads another Value, which it does not follow."""
     DEAD_NODE = "dead-node"
     """A Value or Event follows others, but nothing uses it."""
 

@@ -39,7 +39,7 @@ RULES = """
 
     @rule
     async def mistyped():
-        lux = await yarp.state_observe("/hall/lxu")
+        lux = await yarp.state_observe("/hall/brightnes")
         await yarp.set_value("/hall/shade", lux > 1000)
 
     @rule
@@ -130,9 +130,10 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             said = why_not("/hall/lux")
             assert "no rule of this runner writes /hall/lux" in said
             assert "read by hall.cosy, hall.dark" in said
+            house.state_register("/hall/brightness")
             said = why_not("/hall/shade", "--is", "true")
-            assert "/hall/lxu unknown, needs > 1000" in said
-            assert "nothing provides this path; did you mean /hall/lux?" in said
+            assert "/hall/brightnes unknown, needs > 1000" in said
+            assert "nothing provides this path; did you mean /hall/brightness?" in said
 
             # A rule that is disabled.
             command("eshet-rules", "disable", "hall.light", server=server)

@@ -41,10 +41,16 @@ def found_in_rule(body):
     return [(mistake.line - first, mistake.code.value) for mistake in found_in(text)]
 
 
+FN = "@yarp.fn\ndef late(t):\n    return "
+USED = "await yarp.set_value('/l', late(lux))"
+
+
 @pytest.mark.parametrize(
     ("body", "line", "code"),
     [
         ("dark.value = True", 1, "value-not-settable"),
+        (f"{FN}t > 1 and dark.value\n{USED}", 3, "hidden-input"),
+        ("yarp.on_value(yarp.fn(lambda t: lux.value)(level), print)", 1, "hidden-input"),
         ("lit = press & dark\nawait yarp.set_value('/l', lit)", 1, "event-and-value"),
         ("lit = (lux < 3) & press\nawait yarp.set_value('/l', lit)", 1, "event-and-value"),
         ("import time\ntime.sleep(3)", 2, "blocking-sleep"),
@@ -102,6 +108,11 @@ def test_a_mistake_is_found_with_its_line(body, line, code):
     "body",
     [
         "level.value = 2",
+        f"{FN}t > level.value\n{USED}",
+        f"{FN}t.value > 1\n{USED}",
+        f"{FN}dark.value\nawait yarp.set_value('/l', late(press))",
+        f"{FN}dark.value\nawait yarp.set_value('/l', late(yarp.rising(dark)))",
+        "@yarp.fn\ndef late(dark):\n    return dark.value\n" + USED,
         "for level.value in (1, 2):\n    pass",
         'press.on_event(lambda who: log.info(f"{lux} lux"))',
         '@press.on_event\nasync def show(_):\n    await client.set("/t", f"{lux.value} lux")',
