@@ -39,7 +39,7 @@ RULES = """
 
     @rule
     async def mistyped():
-        lux = await yarp.state_observe("/hall/brightnes")
+        lux = await yarp.state_observe("/hall/brihtness")
         await yarp.set_value("/hall/shade", lux > 1000)
 
     @rule
@@ -132,7 +132,7 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             assert "read by hall.cosy, hall.dark" in said
             house.state_register("/hall/brightness")
             said = why_not("/hall/shade", "--is", "true")
-            assert "/hall/brightnes unknown, needs > 1000" in said
+            assert "/hall/brihtness unknown, needs > 1000" in said
             assert "nothing provides this path; did you mean /hall/brightness?" in said
 
             # A rule that is disabled.
