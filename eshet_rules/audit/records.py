@@ -815,11 +815,12 @@ class PathReleased(Record, kw_only=True):
     ]
 
 
-@_event("path.contested", "another program sets a driven path", level="warning")
+@_event("path.contested", "others change a driven path again and again", level="warning")
 class PathContested(Record, kw_only=True):
-    """A driver has sent its value three times, and each time another program has changed it.
+    """Within ten minutes, people or other programs have changed a path more than three times.
 
-    Its value is not sent again for that, until it changes. Logged once.
+    Each time, the driver that decides has sent its value again. From now on it does so at most once
+    a minute, until the path has kept the value for ten minutes. Logged once.
     """
 
     path: Annotated[Path, Meta(description="the path")]

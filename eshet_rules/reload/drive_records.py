@@ -67,7 +67,8 @@ def _record(log: FilteringBoundLogger, path: str, effect: Effect, cause: Cause |
                 path=path,
                 value=value,
                 shown=_known(shown),
-                advice="let one program decide over it, or give the driver an override",
+                advice="find out who changes it: people may not know of this rule, and of several "
+                "programs, only one should decide over the path",
             )
             emit(_of(log, driver), contested)
 

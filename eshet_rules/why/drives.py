@@ -34,7 +34,7 @@ def drive_lines(drive: Mapping[str, Any], now: datetime, zone: tzinfo | None) ->
         yield "drivers, the first with an opinion decides:"
         yield from (f"  {_driver(each)}" for each in drive["drivers"])
     if drive["contested"]:
-        yield "others change it again and again"
+        yield "others change it again and again, so it is sent again at most once a minute"
 
 
 def _driver(driver: Mapping[str, Any]) -> str:

@@ -56,6 +56,7 @@ MODULES: Final = (
     "eshet/reactive/time/nodes.py",
     "eshet/server/router.py",
     "eshet/yarp/driving/arbiter.py",
+    "eshet/yarp/driving/corrections.py",
     "eshet/yarp/driving/sent_values.py",
     "eshet_rules/audit/query.py",
     "eshet_rules/audit/trail.py",

@@ -10,10 +10,12 @@ returns, and calls `arbitrate` again at `deadline`. All other methods only note 
 The drivers are ranked: by priority, then by the name of the rule, where the later name wins, then
 by the order of the calls in the rule. The first with an opinion decides. After a change that no
 rule has made, the drivers with an override stand by. Then the person has the rank of the first of
-them: drivers above it decide as before, and those below it do not decide.
+them: drivers above it decide as before, and those below it do not decide. If one above it decides,
+its value is sent again at once.
 
 Invariants: `arbitrate` decides by the present state alone, so events before it are one step. What
-the path shows already is not sent. A value is corrected at most three times in ten minutes.
+the path shows already is not sent. A value is corrected three times in ten minutes, and beyond that
+at most once a minute.
 """
 
 import math
@@ -21,6 +23,7 @@ from typing import Any, Final
 
 from eshet.reactive.core.markers import NoValue, is_same
 from eshet.unknown import Unknown
+from eshet.yarp.driving.corrections import MAX_CORRECTIONS, Corrections
 from eshet.yarp.driving.driver import (
     Contested,
     Decided,
@@ -35,11 +38,6 @@ from eshet.yarp.driving.driver import (
 from eshet.yarp.driving.sent_values import SentValue, SentValues, matches
 
 __all__ = ["MAX_CORRECTIONS", "Arbiter"]
-
-MAX_CORRECTIONS: Final = 3
-"""How often a value is sent again, within `_CORRECTION_PERIOD`, that others have changed."""
-
-_CORRECTION_PERIOD: Final = 600.0
 
 _PERSON: Final = "person"
 
@@ -62,11 +60,10 @@ class Arbiter:
         """When who decides has changed last; None if nobody has decided yet."""
         self.last: SentValue | None = None
         """The value that was sent last."""
-        self.is_contested: bool = False
         self._last_driver: Driver | None = None  # that has sent it
         self._decides_key: object = None
         self._sent = SentValues()
-        self._corrections: list[float] = []
+        self._corrections = Corrections()
         self._must_check = False  # whether the value must be sent if the path does not show it
         self._was_changed = False  # whether others have changed the path
         self._owner_was_away = False  # when the state became unknown
@@ -111,8 +108,7 @@ class Arbiter:
             Whether there was an override.
         """
         self._must_check = True
-        self.is_contested = False
-        self._corrections = []
+        self._corrections.clear()
         return self._end_override(why)
 
     def _end_override(self, why: EndOfOverride) -> bool:
@@ -157,7 +153,7 @@ class Arbiter:
 
     def note_owner(self) -> None:
         """Note that the owner of the path has registered it again."""
-        self.is_contested = False
+        self._corrections.clear()
         self._must_check = True
 
     def _note_return(self, value: object) -> None:
@@ -167,7 +163,7 @@ class Arbiter:
             self._adopt(value)
         elif not self._sent.has_pending():
             self._must_check = True
-            self.is_contested = False
+            self._corrections.clear()
 
     def _adopt(self, value: object) -> None:
         """Take a value for that of the person: it was changed while it could not be seen."""
@@ -197,7 +193,13 @@ class Arbiter:
     def deadline(self, now: float) -> float:
         """Return when `arbitrate` must be called again; infinite if only after another change."""
         times = [each.stands_by_until(self.person) for each in self.drivers]
+        times.append(self._corrections.deadline())
         return min((each for each in times if each > now), default=math.inf)
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether others change the path again and again."""
+        return self._corrections.is_contested
 
     @property
     def is_so(self) -> bool:
@@ -220,13 +222,18 @@ class Arbiter:
             self.since, self._decides_key = now, _key_of(decides)
             self._effects.append(Decided(decides, target))
         if is_other or is_new:
-            self.is_contested, self._corrections = False, []
-        must_check, self._must_check = self._must_check or is_other or is_new, False
+            self._corrections.clear()
+            self._must_check = True
+        self._corrections.follow(now, is_so=self.is_so)
         was_changed, self._was_changed = self._was_changed, False
-        if sender is not None and self._must_send(now, is_new=is_new):
+        must_check, self._must_check = self._must_check, False
+        if sender is not None:
             if must_check:
-                self._send(sender, now)
-            elif was_changed:
+                if self._must_send(now, is_new=is_new):
+                    self._send(sender, now)
+            elif was_changed and self._corrects(sender, now):
+                self._request_correction(sender, now)
+            if self._corrections.is_due(now):
                 self._correct(sender, now)
         effects, self._effects = self._effects, []
         return effects
@@ -236,7 +243,7 @@ class Arbiter:
         person = self.person
         if person is None:
             return
-        standing_by = [each for each in self.drivers if each.stands_by_until(person) > now]
+        standing_by = self._standing_by(now)
         if standing_by and person.is_interrupted:
             person.is_interrupted = False
             self._note_begin(person, standing_by)
@@ -246,6 +253,9 @@ class Arbiter:
                 self._effects.append(OverrideEnded(person, ending))
             else:
                 self._end_override(ending or "time")
+
+    def _standing_by(self, now: float) -> list[Driver]:
+        return [each for each in self.drivers if each.stands_by_until(self.person) > now]
 
     def _note_begin(self, person: Person, standing_by: list[Driver]) -> None:
         until = max(each.stands_by_until(person) for each in standing_by)
@@ -269,17 +279,26 @@ class Arbiter:
         is_coming = last is not None and last.is_pending and is_same(last.value, self.target)
         return is_new or not is_coming
 
-    def _correct(self, sender: Driver, now: float) -> None:
-        """Send a value again that others have changed, unless that happens again and again."""
-        if self.is_contested or self.decides is not sender or sender.verify is None:
-            return
-        recent = [at for at in self._corrections if now - at < _CORRECTION_PERIOD]
-        if len(recent) >= MAX_CORRECTIONS:
-            self.is_contested = True
+    def _corrects(self, sender: Driver, now: float) -> bool:
+        """Whether a value is sent again that others have changed.
+
+        The one who decides outranks those who stand by, and so also the person.
+        """
+        if self.decides is not sender:
+            return False
+        return sender.verify is not None or bool(self._standing_by(now))
+
+    def _request_correction(self, sender: Driver, now: float) -> None:
+        is_threatened = not self.is_so or self._must_send(now, is_new=False)
+        if is_threatened and self._corrections.request(now):
             self._effects.append(Contested(self.target, self.shown, sender))
-            return
-        self._corrections = [*recent, now]
-        self._send(sender, now)
+
+    def _correct(self, sender: Driver, now: float) -> None:
+        if self._must_send(now, is_new=False):
+            self._corrections.note_sent(now)
+            self._send(sender, now)
+        else:
+            self._corrections.postpone(now)
 
     def _send(self, sender: Driver, now: float) -> None:
         self.last = SentValue(self.target, now)

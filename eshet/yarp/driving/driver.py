@@ -150,7 +150,7 @@ class OverrideEnded:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """Another program changes the path again and again, so that it is not corrected any more.
+    """Others change the path again and again: it is corrected at most once a minute from now on.
 
     Args:
         value: the value that should be so.

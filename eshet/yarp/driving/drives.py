@@ -115,7 +115,7 @@ def _warn(path: str, effect: Effect) -> None:
     """Log the effect that a program without a runner should know."""
     if isinstance(effect, Contested):
         _log.warning(
-            "%s is not set to %s any more: another program changes it each time",
+            "%s is set to %s at most once a minute: others change it again and again",
             path,
             safe_repr(effect.value, 100),
         )

@@ -497,6 +497,94 @@ def test_what_others_have_changed_is_sent_again_only_with_verify():
         assert path.sent == sent
 
 
+def frost_over_a_person(**options):
+    path = Path(16)
+    presence = path.driver(21, rule="presence", override=2 * HOUR)
+    frost = path.driver(12, rule="frost", priority=100, **options)
+    path.decide().wait(60)
+    return path, presence, frost
+
+
+@pytest.mark.parametrize("verify", [None, 5])
+def test_a_person_who_is_outranked_is_corrected_at_once(verify):
+    path, _, frost = frost_over_a_person(verify=verify)
+    path.show(10)
+    assert path.sent == [(0, 12), (60, 12)]
+    assert path.decides is frost
+    [(_, began)] = path.kinds(OverrideBegan)
+    assert began.rules == ["presence"]
+    path.wait(5).change(frost, NoValue)
+    assert path.sent[2:] == [(65, 10)]
+    assert isinstance(path.decides, Person)
+
+
+def test_a_person_is_not_corrected_while_nobody_stands_by():
+    path, presence, frost = frost_over_a_person()
+    presence.may_stand_by = False
+    path.show(10)
+    assert path.sent == [(0, 12)]
+    assert path.change(frost, 13).sent == [(0, 12), (60, 13)]
+
+
+def test_a_person_who_repeats_is_corrected_once_a_minute_and_never_wins():
+    path, _, frost = frost_over_a_person()
+    for _ in range(120):  # ten minutes long, every five seconds
+        path.show(10).wait(5)
+    assert [at for at, _ in path.sent[1:]] == [60, 65, 70, *range(130, 660, 60)]
+    [(at, contested)] = path.kinds(Contested)
+    assert (at, contested.value, contested.shown, contested.driver) == (75, 12, 10, frost)
+    path.wait(60)
+    assert path.arbiter.shown == 12
+
+
+def test_a_value_that_the_path_keeps_for_ten_minutes_is_not_contested_any_more():
+    path, _, _ = frost_over_a_person()
+    for _ in range(4):
+        path.show(10)
+    assert path.arbiter.is_contested
+    path.wait(60)
+    assert path.arbiter.is_so
+    path.wait(599)
+    assert path.arbiter.is_contested
+    path.wait(1)
+    assert not path.arbiter.is_contested
+    assert path.arbiter.deadline(path.now) > path.now + HOUR  # that of the override
+    path.show(10)
+    assert path.sent[-1] == (path.now, 12)
+    assert len(path.kinds(Contested)) == 1
+
+
+def test_a_change_while_the_value_is_contested_begins_the_ten_minutes_again():
+    path, _, _ = frost_over_a_person()
+    for _ in range(4):
+        path.show(10)
+    path.wait(360).show(10).wait(599)
+    assert path.arbiter.is_so
+    assert path.arbiter.is_contested
+    path.wait(1)
+    assert not path.arbiter.is_contested
+
+
+def test_a_correction_that_is_due_is_made_although_the_override_ends_before():
+    path, presence, _ = frost_over_a_person()
+    for _ in range(4):
+        path.show(10)
+    path.arbiter.end_stand_by(presence, "released")
+    path.decide().wait(60)
+    assert path.arbiter.shown == 12
+
+
+def test_a_correction_waits_for_the_answer_to_a_request_with_the_same_value():
+    path, _, _ = frost_over_a_person()
+    path.obeys = False
+    path.show(10)
+    assert path.sent[1:] == [(60, 12)]
+    path.show(9).wait(59)
+    assert len(path.sent) == 2
+    path.arbiter.last.is_pending = False
+    assert path.wait(1).sent[2:] == [(120, 12)]
+
+
 def test_two_programs_do_not_fight_endlessly():
     path = Path(0)
     driver = path.driver(1, verify=5)
