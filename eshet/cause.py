@@ -35,8 +35,8 @@ class Cause:
 
     Args:
         kind: `"state"`, `"event"`, `"call"`, `"set"`, `"get"`, `"timer"`, `"set-up"`, `"reload"`,
-            `"restart"`, `"command"`, `"disconnected"`, `"owner"`, or
-            another word.
+            `"restart"`, `"command"`, `"disconnected"`, `"owner"`, `"reconnected"`, `"override"`,
+            `"correction"`, or another word.
         path: where the input arrived; without a path, the name of its subject.
         parent: the cause that led to it.
         at: the loop's time of the input; None if it is not known.

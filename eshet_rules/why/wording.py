@@ -29,6 +29,15 @@ _DID: Final = {
 
 _SHORTENED: Final = " characters more …"
 
+_OF_DRIVERS: Final = {
+    "override": "the value that a person has set",
+    "correction": "sent again, as a person or another program had changed it",
+    "owner": "sent again, as the owner of the path was away",
+    "reconnected": "sent again, as the connection was lost",
+    "timer override of": "as the override by a person was over",
+}
+"""Reasons why the value of a path is sent, or sent again, by the trigger before the path."""
+
 _LONGEST: Final = 100
 """Maximum length of a value, in characters."""
 
@@ -113,6 +122,10 @@ class Wording:
 
     def _because(self, output: Record, explained: Explanation | None) -> str:
         trigger, after = output.get("trigger"), output.get("after_input")
+        if because := _OF_DRIVERS.get((trigger or "").removesuffix(f" {output['path']}")):
+            seconds = output.get("after_s")
+            length = "" if seconds is None else f", after {duration(timedelta(seconds=seconds))}"
+            return f"{because}{length}"
         if trigger:
             text = f"because of {trigger}"
             seconds = output.get("after_s")

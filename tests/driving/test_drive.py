@@ -596,6 +596,110 @@ async def test_the_trail_says_who_decides(house, files):
     ]
 
 
+def sends(house):
+    """Return the rules' settings of the path, each as its value, trigger and inputs."""
+    records = [each.plain() for each in house.happenings.all]
+    sets = [each for each in records if each["event"] == "output.set" and each.get("rule")]
+    assert all(each.get("cause") for each in sets)
+    done = [each for each in sets if each["outcome"] == "done"]
+    return [(each["value"], each.get("trigger"), each.get("inputs")) for each in done]
+
+
+SMOKE = {"/smoke": True}
+
+
+async def test_the_value_of_a_person_is_recorded_with_the_override_and_without_inputs(house, files):
+    house.device("/hall/light", 0)
+    smoke = house.device("/smoke", False, settable=False)
+    await files(hall=MOTION, smoke=SAFETY)
+    await house.set("/hall/light", 30)
+    await smoke.report(True)
+    await smoke.report(False)
+    assert sends(house) == [(100, None, SMOKE), (30, "override /hall/light", None)]
+    assert "\n  the value that a person has set\n" in house.why("/hall/light")
+    assert "/hall/motion" not in house.why("/hall/light").partition("person decides")[0]
+
+
+async def test_a_correction_and_the_return_of_the_owner_are_recorded_as_such(house, files):
+    lamp = house.device("/hall/light", 0)
+    house.device("/smoke", True, settable=False)
+    await files(smoke=SAFETY)
+    await house.set("/hall/light", 30)
+    assert "as a person or another program had changed it" in house.why("/hall/light")
+    await lamp.power_cut()
+    await lamp.power_back()
+    assert "sent again, as the owner of the path was away" in house.why("/hall/light")
+    assert sends(house) == [
+        (100, "set-up smoke", SMOKE),
+        (100, "correction /hall/light", SMOKE),
+        (100, "owner /hall/light", SMOKE),
+    ]
+
+
+HOME = """
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def light():
+    home = await yarp.state_observe("/home")
+    await yarp.drive("/hall/light", yarp.when(70, home, otherwise=0), override="2h")
+"""
+
+
+async def test_the_end_of_an_override_is_the_cause_also_after_a_restart(house, files):
+    house.device("/hall/light", 0)
+    house.device("/home", True, settable=False)
+    await files(hall=HOME)
+    await house.set("/hall/light", 30)
+    await house.advance(hours=2)
+    text = house.why("/hall/light")
+    assert "\n  as the override by a person was over, after 2 h\n" in text
+    assert "/hall/light = 30" not in text
+    await house.set("/hall/light", 30)
+    await house.restart(minutes=5)
+    await house.advance(hours=2)
+    assert "\n  as the override by a person was over\n" in house.why("/hall/light")
+    await house.set("/hall/light", 30)
+    await house.restart(hours=3)
+    end = "timer override of /hall/light"
+    home = {"/home": True}
+    assert sends(house) == [(70, "set-up hall", home), *[(70, end, home)] * 3]
+
+
+async def test_what_is_sent_after_a_restart_has_a_cause_and_inputs(house, files):
+    lamp = house.device("/hall/light", 0)
+    house.device("/smoke", True, settable=False)
+    house.device("/home", True, settable=False)
+    await files(hall=HOME, smoke=SAFETY)
+    restarting = asyncio.ensure_future(house.restart(minutes=5))
+    await asyncio.sleep(60)
+    await lamp.report(3)
+    await restarting
+    assert lamp.value == 100
+    assert sends(house) == [(100, "set-up smoke", SMOKE)] * 2
+
+
+async def test_the_first_value_after_a_reload_from_set_value_has_a_cause_and_inputs(house, files):
+    lamp = house.device("/hall/light", 0)
+    house.device("/home", True, settable=False)
+    first = HOME.replace("yarp.drive", "yarp.set_value").replace(', override="2h"', "")
+    await files(hall=first.replace("70", "60"))
+    await house.reload(files.folder / "hall.py", HOME)
+    assert lamp.sets == [60, 70]
+    assert sends(house)[1:] == [(70, "reload hall", {"/home": True})]
+
+
+async def test_the_next_driver_has_the_cause_for_which_the_first_has_left(house, files):
+    house.device("/hall/light", 0)
+    house.device("/smoke", True, settable=False)
+    house.device("/home", True, settable=False)
+    await files(hall=HOME, smoke=SAFETY)
+    await house.reload(files.folder / "smoke.py", SAFETY.replace("priority=100", "priority=-1"))
+    assert sends(house)[1:] == [(70, "reload smoke", {"/home": True})]
+
+
 async def test_two_runners_do_not_fight_endlessly(house):
     lamp = house.device("/hall/light", 0)
 

@@ -34,6 +34,7 @@ from eshet.yarp.driving.driver import (
     OverrideEnded,
     Person,
     Send,
+    WhySent,
 )
 from eshet.yarp.driving.sent_values import SentValue, SentValues, matches
 
@@ -64,8 +65,9 @@ class Arbiter:
         self._decides_key: object = None
         self._sent = SentValues()
         self._corrections = Corrections()
-        self._must_check = False  # whether the value must be sent if the path does not show it
+        self._must_check: WhySent | None = None  # why to send the value if the path lacks it
         self._was_changed = False  # whether others have changed the path
+        self._change_cause: Any = None  # of the last change by others, or return of the owner
         self._owner_was_away = False  # when the state became unknown
         self._ending: EndOfOverride | None = None  # why the override ends, if that is not its time
         self._effects: list[Effect] = []
@@ -87,7 +89,7 @@ class Arbiter:
             self._ending = _NO_DRIVER
         if driver is self._last_driver and self.last is not None and not self.last.is_done:
             self.last.is_pending = False
-            self._must_check = True
+            self._must_check = "decision"
 
     def change(self, driver: Driver, value: object) -> None:
         """Note what a driver wants; `NoValue` if it has no opinion."""
@@ -107,7 +109,7 @@ class Arbiter:
         Returns:
             Whether there was an override.
         """
-        self._must_check = True
+        self._must_check = "decision"
         self._corrections.clear()
         return self._end_override(why)
 
@@ -145,7 +147,7 @@ class Arbiter:
         tolerance = self._tolerance
         is_sent = self._sent.take(value, tolerance, now)
         if before is Unknown:
-            self._note_return(value)
+            self._note_return(value, cause)
         elif is_same(before, value) or is_sent or by_rule:
             pass
         elif not self._sent.is_on_the_way(before, value, now):
@@ -154,15 +156,16 @@ class Arbiter:
     def note_owner(self) -> None:
         """Note that the owner of the path has registered it again."""
         self._corrections.clear()
-        self._must_check = True
+        self._must_check, self._change_cause = "owner", None
 
-    def _note_return(self, value: object) -> None:
+    def _note_return(self, value: object, cause: Any) -> None:
         """The state is known again: an owner that was away may have lost its setting."""
         is_by_person = self.person is not None and self.decides is self.person
         if is_by_person and not self._owner_was_away:
             self._adopt(value)
         elif not self._sent.has_pending():
-            self._must_check = True
+            self._must_check = "owner" if self._owner_was_away else "reconnected"
+            self._change_cause = cause
             self._corrections.clear()
 
     def _adopt(self, value: object) -> None:
@@ -173,7 +176,7 @@ class Arbiter:
 
     def _note_change(self, value: object, now: float, cause: Any) -> None:
         """Handle a change that no rule of ours has made."""
-        self._was_changed = True
+        self._was_changed, self._change_cause = True, cause
         wanted = next((each for each in self.drivers if each.has_opinion), None)
         if wanted is not None and matches(value, wanted.value, self._tolerance):
             self._end_override("given back")
@@ -195,6 +198,14 @@ class Arbiter:
         times = [each.stands_by_until(self.person) for each in self.drivers]
         times.append(self._corrections.deadline())
         return min((each for each in times if each > now), default=math.inf)
+
+    def is_override_over(self, now: float) -> bool:
+        """Whether the time of an override is over that has not been ended yet."""
+        person = self.person
+        if person is None or person.is_interrupted:
+            return False
+        ends = [each.stands_by_until(person) for each in self.drivers]
+        return -math.inf < max(ends, default=-math.inf) <= now
 
     @property
     def is_contested(self) -> bool:
@@ -223,14 +234,14 @@ class Arbiter:
             self._effects.append(Decided(decides, target))
         if is_other or is_new:
             self._corrections.clear()
-            self._must_check = True
+            self._must_check = "decision"
         self._corrections.follow(now, is_so=self.is_so)
         was_changed, self._was_changed = self._was_changed, False
-        must_check, self._must_check = self._must_check, False
+        must_check, self._must_check = self._must_check, None
         if sender is not None:
-            if must_check:
+            if must_check is not None:
                 if self._must_send(now, is_new=is_new):
-                    self._send(sender, now)
+                    self._send(sender, now, must_check)
             elif was_changed and self._corrects(sender, now):
                 self._request_correction(sender, now)
             if self._corrections.is_due(now):
@@ -296,15 +307,18 @@ class Arbiter:
     def _correct(self, sender: Driver, now: float) -> None:
         if self._must_send(now, is_new=False):
             self._corrections.note_sent(now)
-            self._send(sender, now)
+            self._send(sender, now, "correction")
         else:
             self._corrections.postpone(now)
 
-    def _send(self, sender: Driver, now: float) -> None:
+    def _send(self, sender: Driver, now: float, why: WhySent) -> None:
         self.last = SentValue(self.target, now)
         self._last_driver = sender
         person = self.person if self.decides is self.person else None
-        self._effects.append(Send(sender, self.last, person))
+        if person is not None:
+            why = "override"
+        cause = self._change_cause if why in ("correction", "owner", "reconnected") else None
+        self._effects.append(Send(sender, self.last, person, why, cause))
 
     def wants(self, sent: SentValue) -> bool:
         """Whether a value that was sent last is still what should be so."""
@@ -359,7 +373,7 @@ class Arbiter:
                 self._decides_key = tuple(decides) if isinstance(decides, list) else decides
                 self.since = since + epoch
                 self.target = target[0] if target else NoValue
-                self._must_check = True
+                self._must_check = "decision"
         match state:
             case {"sent": [value, float() as at]}:
                 self.last = SentValue(value, at + epoch, is_pending=False, is_done=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from eshet.cause import Cause, current, following, use_cause
+from eshet.cause import Cause, current, use_cause
 from eshet.clock import wall_time
 from eshet.exceptions import NotShown
 from eshet.reactive.core.markers import NoValue, is_same
@@ -40,8 +40,13 @@ class DrivingSink(Protocol):
     def tracks_causes(self) -> bool:
         """Whether its outputs have causes."""
 
-    def submit(self, sent: SentValue) -> None:
-        """Send a value under its strategy."""
+    def submit(self, sent: SentValue, *, is_own: bool) -> None:
+        """Send a value under its strategy, for the current cause.
+
+        Args:
+            sent: the value.
+            is_own: whether it is that of the driver; else it is that of a person.
+        """
 
     def note_shown(self, value: object) -> None:
         """Record that a value is not sent as the path shows it already."""
@@ -68,6 +73,8 @@ class DrivenPath:
         self._changed = asyncio.Event()  # set when the path shows something else, then replaced
         self._timer: asyncio.TimerHandle | None = None
         self._is_due = False  # whether to decide as soon as that is possible
+        self._due_cause: Cause | None = None  # of the last change since then
+        self._changed_drivers: set[Driver] = set()  # since the last decision
 
     @property
     def has_drivers(self) -> bool:
@@ -86,10 +93,12 @@ class DrivenPath:
         """
         self._sinks[sink.driver] = sink
         self.arbiter.join(sink.driver)
+        self._note_wish(sink.driver)
         if self._lead is None:
             self._follow(sink)
         if state is not None:
             self.arbiter.restore(state, sink.driver, epoch)
+            self._restore_cause(state)
         self.decide()
 
     def leave(self, sink: DrivingSink) -> None:
@@ -111,7 +120,12 @@ class DrivenPath:
     def change(self, driver: Driver, value: object) -> None:
         """Note what a driver wants, and decide."""
         self.arbiter.change(driver, value)
+        self._note_wish(driver)
         self.decide()
+
+    def _note_wish(self, driver: Driver) -> None:
+        driver.cause = current.get() or driver.cause
+        self._changed_drivers.add(driver)
 
     def _follow(self, sink: DrivingSink) -> None:
         self._lead = sink
@@ -153,10 +167,7 @@ class DrivenPath:
     def note_owner(self) -> None:
         """Note that the owner of the path has registered it again, and decide."""
         self.arbiter.note_owner()
-        tracks_causes = any(sink.tracks_causes for sink in self._sinks.values())
-        is_lost = self.arbiter.target is not NoValue and not self.arbiter.is_so
-        with use_cause(Cause("owner", self.path) if tracks_causes and is_lost else None):
-            self.decide()
+        self.decide()
 
     def release(self) -> bool:
         """End the override by command; return whether there was one."""
@@ -175,6 +186,7 @@ class DrivenPath:
         """Decide now, unless nothing may be decided at present."""
         self._is_due = self._is_held()
         if self._is_due:
+            self._due_cause = current.get() or self._due_cause
             return
         now = asyncio.get_running_loop().time()
         before = self.arbiter.target
@@ -189,21 +201,47 @@ class DrivenPath:
             self._note_progress()
         if self.arbiter.target is not before and not any(isinstance(e, Send) for e in effects):
             self._note_skipped()
+        self._changed_drivers.clear()
         self._set_timer(self.arbiter.deadline(now))
 
     def decide_if_due(self) -> None:
         """Decide if `decide` was called while nothing could be decided."""
-        if self._is_due:
+        if not self._is_due:
+            return
+        cause, self._due_cause = self._due_cause, None
+        if self.arbiter.is_override_over(asyncio.get_running_loop().time()):
+            self._changed_drivers.clear()  # a value is sent for the end of the override
+            cause = self._cause_of_end()
+        with use_cause(cause or current.get()):
             self.decide()
 
     def _send(self, send: Send) -> None:
-        self._sinks[send.driver].submit(send.sent)
+        sink = self._sinks[send.driver]
+        with use_cause(self._cause_of(send) if sink.tracks_causes else current.get()):
+            sink.submit(send.sent, is_own=send.person is None)
+
+    def _cause_of(self, send: Send) -> Cause | None:
+        """Return the cause of sending a value; that of the path's own change is only a parent."""
+        if send.person is not None:
+            return Cause("override", self.path, send.person.cause)
+        if send.why == "decision":
+            return self._cause_of_decision(send.driver)
+        return Cause(send.why, self.path, send.cause)
+
+    def _cause_of_decision(self, driver: Driver) -> Cause | None:
+        """Return why a driver decides, or wants its value.
+
+        Several drivers may have changed while nothing could be decided, each for its own cause.
+        """
+        own: Cause | None = driver.cause
+        return own if driver in self._changed_drivers else current.get() or own
 
     def _note_skipped(self) -> None:
         """Record for the driver that decides that the path shows its value already."""
         decides = self.arbiter.decides
         if isinstance(decides, Driver) and self.arbiter.is_so:
-            self._sinks[decides].note_shown(decides.value)
+            with use_cause(self._cause_of_decision(decides)):
+                self._sinks[decides].note_shown(decides.value)
 
     def _note_activity(self) -> None:
         """The state of each module with a driver has changed: it is part of their snapshots."""
@@ -260,11 +298,37 @@ class DrivenPath:
             self._timer = None
 
     def _on_time(self) -> None:
-        person = self.arbiter.person
-        parent = None if person is None else person.cause
-        cause = None if parent is None else following("timer", f"override of {self.path}", parent)
-        with use_cause(cause):
+        with use_cause(self._cause_of_end()):
             self.decide()
+
+    def _cause_of_end(self) -> Cause | None:
+        """Return the cause of what follows when the time of an override is over."""
+        person = self.arbiter.person
+        if person is None or not any(each.tracks_causes for each in self._sinks.values()):
+            return None
+        return Cause("timer", f"override of {self.path}", person.cause)
+
+    # --- hand-over ----------------------------------------------------------------------------
+
+    def snapshot(self, driver: Driver, epoch: float) -> dict[str, Any]:
+        """Return the state for the next process, as part of that of a driver.
+
+        Args:
+            driver: the driver.
+            epoch: the loop's time that counts as 0 in it.
+        """
+        person = self.arbiter.person
+        cause = None if person is None else person.cause
+        state = self.arbiter.snapshot(driver, epoch)
+        return {**state, "cause": None if cause is None else cause.snapshot()}
+
+    def _restore_cause(self, state: Any) -> None:
+        """Continue with the cause of an override that began before a restart."""
+        person = self.arbiter.person
+        match state:
+            case {"cause": [str(), str() | None, str(), str(), *_] as cause} if len(cause) % 4 == 0:
+                if person is not None and person.cause is None:
+                    person.cause = Cause.restored(cause)
 
     # --- description --------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ __all__ = [
     "OverrideEnded",
     "Person",
     "Send",
+    "WhySent",
 ]
 
 EndOfOverride: TypeAlias = Literal[
@@ -24,6 +25,10 @@ EndOfOverride: TypeAlias = Literal[
 ]
 """Why an override has ended: its time was over; its condition is not true any more; an Event or a
 command has ended it; the person has set what should be so; the last driver has left."""
+
+WhySent: TypeAlias = Literal["decision", "override", "correction", "owner", "reconnected"]
+"""Why a value is sent: it has changed, or somebody else decides; it is that of a person, to which
+the path returns; others have changed it; the owner of the path, or the connection, was away."""
 
 
 @dataclass(eq=False, slots=True)
@@ -58,6 +63,7 @@ class Driver:
         value: what it wants; `NoValue` if it has no opinion.
         may_stand_by: whether its override may begin, or last.
         is_released: whether its part in the present override has ended early.
+        cause: of its value; only passed on.
     """
 
     rule: str = ""
@@ -69,6 +75,7 @@ class Driver:
     value: Any = NoValue
     may_stand_by: bool = True
     is_released: bool = False
+    cause: Any = None
 
     @property
     def rank(self) -> tuple[float, str, int]:
@@ -100,11 +107,15 @@ class Send:
         driver: the one whose client and strategy send it.
         sent: the value.
         person: the person whose value it is; None if it is that of the driver.
+        why: see `WhySent`; `"override"` if there is a person.
+        cause: of the change of the path that has led to it; None if there was none.
     """
 
     driver: Driver
     sent: SentValue
     person: Person | None
+    why: WhySent
+    cause: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from eshet.reactive import Event, Value, ensure_reactive
 from eshet.reactive.conversions import feed
 from eshet.reactive.core.handle import ReadableEvent, ReadableValue, node_of
 from eshet.reactive.core.markers import NoValue, PlainValue, is_nan
-from eshet.reactive.upstream import Inputs
+from eshet.reactive.upstream import Inputs, InputValues
 from eshet.scope import Scope, current_scope, is_contained
 from eshet.tasks import BuiltStrategy
 from eshet.unknown import Unknown
@@ -247,10 +247,12 @@ class _Driving(HeldOutput):
 
     # --- sending ------------------------------------------------------------------------------
 
-    def submit(self, sent: SentValue) -> None:
+    def submit(self, sent: SentValue, *, is_own: bool) -> None:
         """See `DrivingSink`."""
+        # Without a cause nobody asks for the inputs.
+        has_inputs = is_own and current.get() is not None
         try:
-            self._run(_DriveTask(self, sent))
+            self._run(_DriveTask(self, sent, self.inputs.now() if has_inputs else None))
         except BaseException as error:  # raised by a user's strategy
             sent.is_pending = False
             if not is_contained(error, self._scope):
@@ -300,7 +302,7 @@ class _Driving(HeldOutput):
             "last": [],
             "unfinished": [],
             "opinion": [] if self._opinion is NoValue else [self._opinion],
-            "drive": self._driven.arbiter.snapshot(self.driver, epoch),
+            "drive": self._driven.snapshot(self.driver, epoch),
         }
 
     def release(self, state: Any = None, *, was_down: bool = False, epoch: float = 0.0) -> None:
@@ -320,15 +322,15 @@ class _DriveTask:
     Args:
         sink: sends it.
         sent: the value.
+        inputs: from which it came; None if it came from none, or they are not known.
     """
 
     __slots__ = ("_inputs", "_sent", "_sink")
 
-    def __init__(self, sink: _Driving, sent: SentValue) -> None:
+    def __init__(self, sink: _Driving, sent: SentValue, inputs: InputValues | None) -> None:
         self._sink = sink
         self._sent = sent
-        # Without a cause nobody asks for them.
-        self._inputs = None if current.get() is None else sink.inputs.now()
+        self._inputs = inputs
 
     def __repr__(self) -> str:
         """Return the name of the task for messages."""

@@ -600,6 +600,51 @@ def test_two_programs_do_not_fight_endlessly():
     assert path.sent[5:] == [(20, 2)]
 
 
+@pytest.mark.parametrize(
+    ("way", "why"),
+    [
+        ("change", "decision"),
+        ("command", "decision"),
+        ("others", "correction"),
+        ("returned", "owner"),
+        ("registered", "owner"),
+        ("reconnected", "reconnected"),
+    ],
+)
+def test_each_value_is_sent_with_the_reason_and_the_cause_of_the_change(way, why):
+    path = Path(0)
+    driver = path.driver(1, verify=5)
+    path.decide()
+    cause = object()
+    match way:
+        case "change":
+            path.arbiter.change(driver, 2)
+        case "command":
+            path.arbiter.show(0, 0, by_rule=True)
+            path.arbiter.release("command")
+        case "others":
+            path.arbiter.show(0, 0, cause=cause)
+        case "registered":
+            path.arbiter.show(0, 0, by_rule=True)
+            path.arbiter.note_owner()
+        case _:
+            path.arbiter.show(Unknown, 0, by_owner=way == "returned")
+            path.arbiter.show(0, 0, cause=cause)
+    [send] = path.arbiter.arbitrate(0)
+    assert (send.why, send.person) == (why, None)
+    assert send.cause is (cause if way in ("others", "returned", "reconnected") else None)
+
+
+def test_the_value_of_a_person_is_sent_with_the_person():
+    path, _ = lamp_with_motion()
+    safety = path.driver(NoValue, rule="smoke", priority=100)
+    path.arbiter.show(30, path.now, cause="cause")
+    path.decide().change(safety, 100)
+    path.arbiter.change(safety, NoValue)
+    _, send = path.arbiter.arbitrate(path.now)
+    assert (send.why, send.person.value, send.person.cause) == ("override", 30, "cause")
+
+
 @pytest.mark.parametrize("way", ["returned", "registered", "released"])
 def test_a_fight_is_over_when_the_owner_is_back_or_by_command(way):
     path = Path(0)
@@ -706,6 +751,25 @@ def test_an_override_outlasts_a_restart():
     assert after.sent == []
     assert isinstance(after.decides, Person)
     assert after.wait(HOUR).sent == [(1000 + HOUR - 60, 100)]
+
+
+def test_an_override_whose_time_is_over_is_known_before_it_ends():
+    path, _ = lamp_with_motion()
+    assert not path.arbiter.is_override_over(path.now)
+    path.show(30)
+    assert not path.arbiter.is_override_over(path.now + 2 * HOUR - 1)
+    assert path.arbiter.is_override_over(path.now + 2 * HOUR)
+    path.wait(2 * HOUR)
+    assert not path.arbiter.is_override_over(path.now)
+
+
+def test_an_override_without_a_driver_is_not_over():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    path.arbiter.leave(motion)
+    assert not path.arbiter.is_override_over(path.now + 3 * HOUR)
+    path.decide()
+    assert not path.arbiter.is_override_over(path.now + 3 * HOUR)
 
 
 def test_an_override_that_has_ended_during_the_restart_is_over():
