@@ -787,7 +787,10 @@ class DeciderChanged(Record, kw_only=True):
 
 @_event("path.overridden", "changed by hand: rules stand by")
 class PathOverridden(Record, kw_only=True):
-    """A change that no rule has made: drivers of the path stand by."""
+    """A change that no rule has made: drivers of the path stand by.
+
+    Logged again when the runner has restarted meanwhile, with `since`.
+    """
 
     path: Annotated[Path, Meta(description="the path")]
     value: Annotated[Any, Meta(description="the value to which it was changed")]
@@ -795,6 +798,10 @@ class PathOverridden(Record, kw_only=True):
     until: Annotated[
         str | None,
         Meta(description="when the last of them decides again, in UTC; absent if not known"),
+    ] = None
+    since: Annotated[
+        str | None,
+        Meta(description="when it was changed, in UTC, if that was before the runner started"),
     ] = None
 
 

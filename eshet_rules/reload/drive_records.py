@@ -55,9 +55,13 @@ def _record(log: FilteringBoundLogger, path: str, effect: Effect, cause: Cause |
             emit(log, DeciderChanged(path=path, by="nobody"))
         case Decided(value=value):
             emit(log, DeciderChanged(path=path, by="person", value=value))
-        case OverrideBegan(person=person, rules=rules, until=until):
+        case OverrideBegan(person=person, rules=rules, until=until, is_restored=is_restored):
             began = PathOverridden(
-                path=path, value=person.value, rules=_names(rules), until=_stamp(until)
+                path=path,
+                value=person.value,
+                rules=_names(rules),
+                until=_stamp(until),
+                since=_stamp(person.since) if is_restored else None,
             )
             emit(log, began)
         case OverrideEnded(person=person, why=why):

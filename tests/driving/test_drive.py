@@ -700,6 +700,19 @@ async def test_the_next_driver_has_the_cause_for_which_the_first_has_left(house,
     assert sends(house)[1:] == [(70, "reload smoke", {"/home": True})]
 
 
+async def test_an_override_that_is_still_in_force_is_logged_after_a_restart(house, files):
+    house.device("/hall/light", 0)
+    await files(hall=MOTION)
+    await house.set("/hall/light", 30)
+    await house.restart(minutes=10)
+    await house.advance(minutes=10)
+    records = [each.plain() for each in house.happenings.all]
+    began, again = (each for each in records if each["event"] == "path.overridden")
+    assert began["until"] == again["until"] == "2026-01-01T02:00:00Z"
+    assert "since" not in began
+    assert again["since"] == "2026-01-01T00:00:00Z"
+
+
 async def test_two_runners_do_not_fight_endlessly(house):
     lamp = house.device("/hall/light", 0)
 

@@ -68,6 +68,7 @@ class Arbiter:
         self._must_check: WhySent | None = None  # why to send the value if the path lacks it
         self._was_changed = False  # whether others have changed the path
         self._change_cause: Any = None  # of the last change by others, or return of the owner
+        self._is_restored = False  # whether the override is from before a restart
         self._owner_was_away = False  # when the state became unknown
         self._ending: EndOfOverride | None = None  # why the override ends, if that is not its time
         self._effects: list[Effect] = []
@@ -255,9 +256,10 @@ class Arbiter:
         if person is None:
             return
         standing_by = self._standing_by(now)
-        if standing_by and person.is_interrupted:
+        is_restored, self._is_restored = self._is_restored, False
+        if standing_by and (person.is_interrupted or is_restored):
             person.is_interrupted = False
-            self._note_begin(person, standing_by)
+            self._note_begin(person, standing_by, is_restored=is_restored)
         elif not standing_by and not person.is_interrupted:
             if ending == _NO_DRIVER:
                 person.is_interrupted = True  # its rule may be restarted soon
@@ -268,10 +270,12 @@ class Arbiter:
     def _standing_by(self, now: float) -> list[Driver]:
         return [each for each in self.drivers if each.stands_by_until(self.person) > now]
 
-    def _note_begin(self, person: Person, standing_by: list[Driver]) -> None:
+    def _note_begin(
+        self, person: Person, standing_by: list[Driver], *, is_restored: bool = False
+    ) -> None:
         until = max(each.stands_by_until(person) for each in standing_by)
         rules = [each.rule for each in standing_by]
-        self._effects.append(OverrideBegan(person, rules, until))
+        self._effects.append(OverrideBegan(person, rules, until, is_restored))
 
     def _choose(self, now: float) -> tuple[Driver | Person | None, object, Driver | None]:
         """Return who decides, the value that should be so, and the driver that sends it."""
@@ -368,6 +372,7 @@ class Arbiter:
         match state:
             case {"person": [value, float() as since]}:
                 self.person = Person(value, since + epoch)
+                self._is_restored = True
         match state:
             case {"decides": decides, "since": float() as since, "target": list() as target}:
                 self._decides_key = tuple(decides) if isinstance(decides, list) else decides

@@ -139,11 +139,13 @@ class OverrideBegan:
         person: the person.
         rules: the rules of the drivers that stand by.
         until: the end of the override, as a time of the clock; infinite if it is not known.
+        is_restored: whether it has begun before a restart.
     """
 
     person: Person
     rules: list[str]
     until: float
+    is_restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -753,6 +753,20 @@ def test_an_override_outlasts_a_restart():
     assert after.wait(HOUR).sent == [(1000 + HOUR - 60, 100)]
 
 
+def test_an_override_that_outlasts_a_restart_is_reported_once():
+    path, _ = lamp_with_motion()
+    path.show(30).wait(HOUR)
+    [(_, began)] = path.kinds(OverrideBegan)
+    assert not began.is_restored
+    after = restarted(path, 30, down=60)
+    after.decide().wait(60)
+    [(at, again)] = after.kinds(OverrideBegan)
+    assert (at, again.is_restored, again.rules) == (1000, True, ["hall.motion"])
+    assert again.until == 1000 + HOUR - 60
+    after.show(40)
+    assert [each.is_restored for _, each in after.kinds(OverrideBegan)] == [True, False]
+
+
 def test_an_override_whose_time_is_over_is_known_before_it_ends():
     path, _ = lamp_with_motion()
     assert not path.arbiter.is_override_over(path.now)
