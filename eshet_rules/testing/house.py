@@ -24,13 +24,13 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-from eshet.cause import Cause
+from eshet.cause import Cause, use_cause
 from eshet.client import Client
 from eshet.client.observer import InputTarget
 from eshet.client.server_tree import list_nodes
 from eshet.exceptions import ErrorValue, PathTaken
 from eshet.interpreter import running_loop
-from eshet.paths import is_misspelt
+from eshet.paths import is_misspelt, nearest
 from eshet.scope import Scope
 from eshet.server import Server
 from eshet.time_zones import zone_of
@@ -42,6 +42,7 @@ from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.records import Connected
 from eshet_rules.config import RuleSettings
+from eshet_rules.exceptions import NotDriven
 from eshet_rules.logs import make_logger
 from eshet_rules.logs.advice import advice_on
 from eshet_rules.logs.stdlib import receiving_errors_of_threads
@@ -591,6 +592,23 @@ class House:
         with _advised():
             await self._finish(self.client.set(path, value))
         await self.settle()
+
+    @checked
+    async def release(self, path: str) -> bool:
+        """End the override of a path that rules drive, as `eshet-rules release` does.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            NotDriven: no rule drives the path.
+        """
+        with use_cause(Cause("command", "release")):
+            had_override = self.drives.release(path)
+        if had_override is None:
+            raise NotDriven(path, nearest(path, self.drives.paths()))
+        await self.settle()
+        return had_override
 
     @checked
     async def call(self, path: str, *arguments: object) -> Any:

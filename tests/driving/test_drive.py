@@ -7,6 +7,7 @@ import pytest
 from eshet import Client, Unknown, yarp
 from eshet.utils import RunSerially
 from eshet_rules import rule
+from eshet_rules.exceptions import NotDriven
 from eshet_rules.testing.exceptions import NotSetUp
 
 RETRY = RunSerially(only_latest=True, retry=True, retry_start=2, retry_end=2)
@@ -698,6 +699,19 @@ async def test_the_next_driver_has_the_cause_for_which_the_first_has_left(house,
     await files(hall=HOME, smoke=SAFETY)
     await house.reload(files.folder / "smoke.py", SAFETY.replace("priority=100", "priority=-1"))
     assert sends(house)[1:] == [(70, "reload smoke", {"/home": True})]
+
+
+async def test_a_release_is_the_cause_of_what_is_sent(house, files):
+    lamp = house.device("/hall/light", 0)
+    house.device("/home", True, settable=False)
+    await files(hall=HOME)
+    await house.set("/hall/light", 30)
+    assert await house.release("/hall/light")
+    assert lamp.value == 70
+    assert sends(house)[1:] == [(70, "command release", {"/home": True})]
+    assert not await house.release("/hall/light")
+    with pytest.raises(NotDriven, match="did you mean /hall/light"):
+        await house.release("/hall/ligt")
 
 
 async def test_an_override_that_is_still_in_force_is_logged_after_a_restart(house, files):
