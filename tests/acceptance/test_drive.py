@@ -53,7 +53,8 @@ def test_a_person_overrides_a_rule_until_the_path_is_released(tmp_path: Path, se
         assert house.stop() == 0
 
     with runner(folder, server, *where) as house:
-        house.wait_for("runner.started")  # the override outlasts the restart
+        assert house.wait_for("path.overridden")["since"]  # it outlasts the restart
+        house.wait_for("runner.started")
         assert get() == "30"
         done = command("eshet-rules", "release", "/hall/ligt", server=server)
         assert done.returncode == 1

@@ -102,6 +102,26 @@ def test_the_path_shows_what_should_be_so(drivers, steps):
             assert path.sent - before <= 1
 
 
+PLAIN_DRIVERS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.sampled_from([{}, {"override": HOUR}])),
+    max_size=4,
+)
+PLAIN_STEPS = STEPS.filter(lambda step: step[0] not in ("leave", "join"))
+
+
+@given(PLAIN_DRIVERS, st.lists(PLAIN_STEPS, max_size=30))
+def test_a_person_who_is_outranked_never_wins(drivers, steps):
+    path = Path(drivers)
+    path.decide()
+    for step in steps:
+        path.take(step)
+        arbiter = path.arbiter
+        stand_by = [d for d in arbiter.drivers if d.stands_by_until(arbiter.person) > path.now]
+        if stand_by and isinstance(arbiter.decides, Driver):
+            assert arbiter.is_so or arbiter.is_contested
+            assert arbiter.is_so or arbiter.deadline(path.now) <= path.now + 60
+
+
 @given(DRIVERS, st.lists(STEPS, max_size=15), st.lists(VALUES, min_size=5, max_size=40))
 def test_a_fight_ends(drivers, steps, others):
     path = Path(drivers)
