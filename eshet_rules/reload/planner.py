@@ -4,7 +4,7 @@ Changed modules are imported beside the running versions. Modules that import th
 module, directly or indirectly, are in one group: they are replaced together or not at all.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -102,6 +102,14 @@ class ReloadPlanner:
             )
         self._broken[version.name] = f"version {version.source.version} {problem}"
         self._log_kept(version, running, because, taken_paths)
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Forget the errors of modules whose failed versions are not to run any more.
+
+        Without this, `settle` logs a repair, although the files have not changed.
+        """
+        for name in names:
+            self._broken.pop(name, None)
 
     def settle(self, plan: Plan, running: Running) -> None:
         """Drop versions that are not needed any more, after a plan was carried out.

@@ -232,6 +232,10 @@ class Reloader:
         """The errors of modules with an unusable newest version, by module."""
         return self._planner.broken
 
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Forget errors, before an update without the versions of these modules that failed."""
+        self._planner.withdraw(names)
+
     @contextlib.contextmanager
     def restoring(
         self, name: str, versions: Mapping[str, str], snapshot: ModuleSnapshot

@@ -64,11 +64,17 @@ class Committed:
         )
         kept = self._file.read()
         self._all = None if kept is None else {n: _source(n, file) for n, file in kept.items()}
+        self._staged: dict[str, Source | None] = {}
         self.waiting: Mapping[str, WaitingChange] = {}
         """The changes that wait, by the names of modules, as of the last `apply`."""
 
+    @property
+    def staged(self) -> Mapping[str, Source | None]:
+        """The sources that are being committed, None for no module; they are not yet live."""
+        return self._staged
+
     def apply(self, sources: Mapping[str, Source]) -> dict[str, Source]:
-        """Return the committed sources, and note the changes that wait.
+        """Return the committed and the staged sources, and note the changes that wait.
 
         Args:
             sources: the present content of the rules folder.
@@ -76,34 +82,38 @@ class Committed:
         if self._all is None:
             self._all = dict(sources)
             self._write()
-        committed = self._all
+        committed = _changed(self._all, self._staged)
         names = sorted({*committed, *sources})
         changes = {n: WaitingChange(_version(committed, n), _version(sources, n)) for n in names}
         self.waiting = {n: each for n, each in changes.items() if each.version != each.file_version}
         return {name: self._placed(source, sources.get(name)) for name, source in committed.items()}
 
-    def commit(
-        self, names: Iterable[str], sources: Mapping[str, Source]
-    ) -> dict[str, Source | None]:
-        """Commit the changes of some modules, and return what was committed before.
+    def stage(self, names: Iterable[str], sources: Mapping[str, Source]) -> None:
+        """Let `apply` return the changes of some modules, which are not yet in the file.
+
+        So if the runner is killed before they are live, the next start does not run them.
 
         Args:
             names: the names of the modules.
             sources: the present content of the rules folder.
         """
-        return self.put({name: sources.get(name) for name in names})
+        self._staged = {name: sources.get(name) for name in names}
 
-    def put(self, sources: Mapping[str, Source | None]) -> dict[str, Source | None]:
-        """Make these the committed sources, None for no module; return those of before."""
-        committed = dict(self._all or {})
-        before = {name: committed.get(name) for name in sources}
-        committed |= {name: source for name, source in sources.items() if source is not None}
-        for name in sources.keys() & committed.keys():
-            if sources[name] is None:
-                del committed[name]
-        self._all = committed
+    def keep(self, names: Iterable[str]) -> None:
+        """Commit staged changes of some modules, as they are live."""
+        live = {name: self._staged.pop(name) for name in names if name in self._staged}
+        if live:
+            self.put(live)
+
+    def unstage(self) -> list[str]:
+        """Drop the staged changes, and return the names of their modules."""
+        dropped, self._staged = list(self._staged), {}
+        return dropped
+
+    def put(self, sources: Mapping[str, Source | None]) -> None:
+        """Make these the committed sources, None for no module."""
+        self._all = _changed(self._all or {}, sources)
         self._write()
-        return before
 
     def write_again(self) -> None:
         """Write the file again after it was deleted."""
@@ -146,6 +156,14 @@ def committed_sources(
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
     return None
+
+
+def _changed(
+    sources: Mapping[str, Source], changes: Mapping[str, Source | None]
+) -> dict[str, Source]:
+    """Return sources with some of them changed, None for no module."""
+    changed = {**sources, **changes}
+    return {name: source for name, source in changed.items() if source is not None}
 
 
 def _version(sources: Mapping[str, Source], name: str) -> str | None:

@@ -5,7 +5,7 @@ version again from which a module was rolled back.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -71,6 +71,7 @@ class RollBacks:
             for name, each in (self._file.read() or {}).items()
             if version_of(each.data) == each.version
         }
+        self._suspended: dict[str, RollBack] = {}  # in the file, but not in effect
 
     def all(self) -> Mapping[str, RollBack]:
         """Return all modules that are rolled back."""
@@ -86,7 +87,34 @@ class RollBacks:
             self._all[module] = roll_back
         elif self._all.pop(module, None) is None:
             return
-        self._file.write(self._all)
+        self._write()
+
+    def suspend(self, modules: Iterable[str]) -> None:
+        """Let modules run the versions of their files until `resume` or `end`.
+
+        The file keeps the roll-backs, so that they are in effect again if the runner is killed.
+        """
+        for module in modules:
+            if (roll_back := self._all.pop(module, None)) is not None:
+                self._suspended[module] = roll_back
+
+    def resume(self, modules: Iterable[str]) -> None:
+        """Put suspended roll-backs into effect again, at the next `apply`."""
+        for module in modules:
+            if (roll_back := self._suspended.pop(module, None)) is not None:
+                self._all.setdefault(module, roll_back)
+
+    def end(self, live: Mapping[str, str]) -> None:
+        """End the suspended roll-backs of modules of which other versions are live.
+
+        Args:
+            live: these versions, by the names of the modules.
+        """
+        ended = [name for name in live if self._suspended.pop(name, None) is not None]
+        if ended:
+            self._write()
+        for name in ended:
+            emit(self._log, RollBackEnded(module=name, version=live[name]))
 
     def apply(self, sources: Mapping[str, Source]) -> dict[str, Source]:
         """Return the sources to run, and end the roll-backs of modules whose files have changed.
@@ -112,5 +140,8 @@ class RollBacks:
 
     def write_again(self) -> None:
         """Write the file again after it was deleted."""
-        if self._all:
-            self._file.write(self._all)
+        if self._all or self._suspended:
+            self._write()
+
+    def _write(self) -> None:
+        self._file.write({**self._suspended, **self._all})

@@ -320,6 +320,7 @@ class Runner:
     def _on_take_over(self, old: ModuleInstance | None, new: ModuleInstance) -> None:
         if self._version_writer is not None:
             self._version_writer.add(new.version)
+        self._saves.on_take_over()
         self._probation.begin(old, new)
 
     def _hang_up(self, hangup: asyncio.Event) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from eshet.scope import use_scope
 from eshet_rules.audit.records import (
     ChangesWait,
     CommitRequested,
@@ -169,16 +170,58 @@ class Saves:
             if not modules:
                 return []
             emit(self._log, CommitRequested(modules=modules))
-            before = self._committed.commit(modules, found)
-            roll_backs = {name: self._roll_backs.get(name) for name in modules}
-            problems = await self._apply(modules, self._committed.apply(found))
+            known = self._reloader.broken
+            self._committed.stage(modules, found)
+            self._roll_backs.suspend(
+                name for name in modules if name in found and not found[name].problem
+            )
+            try:
+                problems = await self._apply(modules, self._committed.apply(found))
+                self._keep([name for name in modules if name not in problems])
+            finally:
+                self._roll_backs.resume(self._committed.unstage())
             if problems:
-                self._committed.put({name: before[name] for name in problems})
-                for name in problems:
-                    self._roll_backs.put(name, roll_backs[name])
+                broken = self._reloader.broken
+                self._reloader.withdraw(n for n in broken if known.get(n) != broken[n])
                 await self._reloader.update(self._admit(await self.find()))
                 raise NotReloaded(problems)
             return modules
+
+    def on_take_over(self) -> None:
+        """Commit soon the changes among those of a running `commit` that are live by then.
+
+        Call this when an instance is about to replace another. A `kill -9` before the change is
+        live leaves the version before, and later the new one.
+        """
+        if self._committed is not None and self._committed.staged:
+            with use_scope(None):  # after this step of the loop, which replaces a whole group
+                asyncio.get_running_loop().call_soon(self._keep_live)
+
+    def _keep_live(self) -> None:
+        if self._committed is not None:
+            staged = self._committed.staged.items()
+            self._keep(
+                [
+                    name
+                    for name, source in staged
+                    if self._reloader.running(name) == _version_of(source)
+                ]
+            )
+
+    def _keep(self, modules: Collection[str]) -> None:
+        """Commit staged changes that are live, and then end the roll-backs of their modules.
+
+        In this order: a roll-back without the change would be one to the version that has failed.
+        """
+        if self._committed is None:
+            return
+        live = {
+            name: source.version
+            for name, source in self._committed.staged.items()
+            if name in modules and source is not None
+        }
+        self._committed.keep(modules)
+        self._roll_backs.end(live)
 
     async def _apply(self, modules: list[str], sources: dict[str, Source]) -> dict[str, str]:
         """Reload committed modules, and return those that do not run then, with the reasons.
@@ -208,7 +251,7 @@ class Saves:
 
     def _runs(self, name: str, source: Source | None) -> bool:
         """Whether no other version of a module runs than this one; nothing for None."""
-        return self._reloader.running(name) <= (set() if source is None else {source.version})
+        return self._reloader.running(name) <= _version_of(source)
 
     def _chosen(self, names: Collection[str], found: Collection[str]) -> list[str]:
         """Return the modules with a change that waits that the names match."""
@@ -237,6 +280,10 @@ class Saves:
                 source=failure.source,
             ),
         )
+
+
+def _version_of(source: Source | None) -> set[str]:
+    return set() if source is None else {source.version}
 
 
 def _versions(sources: Mapping[str, Source]) -> dict[str, str]:

@@ -121,3 +121,34 @@ def test_a_saved_change_is_live_at_once_and_then_replayed(
         house.wait_for("module.reloaded")
         assert house.stop() == 0  # while the replay runs
     assert [each["event"] for each in house.records].count("replay.failed") == 0
+
+
+ENDLESS = """
+    import asyncio
+    from eshet_rules import rule
+
+    @rule
+    async def light():
+        await asyncio.Event().wait()
+    """
+
+
+def test_a_kill_during_a_commit_leaves_the_version_that_ran(
+    folder: Folder, tmp_path: Path, server: str, sensor: SyncClient
+) -> None:
+    where = ("--state-dir", str(tmp_path / "state"))
+    folder.write("eshet-rules.toml", CONFIGURATION.format(commit="ask"))
+    save(folder, 40)
+    with runner(folder, server, *where) as house:
+        house.wait_for("runner.started")
+        folder.write("hall.py", ENDLESS)
+        house.wait_for("module.changes_wait")
+        with running("eshet-rules", "commit", server=server):
+            house.wait_for("module.set_up_slow")
+            house.process.kill()
+            house.process.wait(timeout=20)
+    with runner(folder, server, *where) as house:
+        house.wait_for("runner.started")
+        assert house.wait_for("module.changes_wait")["modules"] == ["hall"]
+        assert get("/dark", server) == "40"
+        assert house.stop() == 0

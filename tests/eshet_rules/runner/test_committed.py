@@ -49,16 +49,20 @@ def test_an_unchanged_source_is_that_of_the_folder(log, sources):
     assert committed.apply(again)["hall"] is again["hall"]
 
 
-def test_a_commit_takes_the_sources_of_some_modules_and_returns_those_of_before(log, sources):
-    committed = Committed(None, log.logger)
+def test_staged_changes_are_committed_once_they_are_live(file, log, sources):
+    committed = Committed(file, log.logger)
     first = sources(hall="a = 1", bath="b = 1")
     committed.apply(first)
     second = sources(hall="a = 2", new="c = 1")
-    before = committed.commit(["bath", "new"], second)
-    assert before == {"bath": first["bath"], "new": None}
+    committed.stage(["bath", "new"], second)
     assert texts(committed.apply(second)) == {"hall": "a = 1", "new": "c = 1"}
     assert list(committed.waiting) == ["hall"]
-    committed.put(before)
+    assert texts(Committed(file, log.logger).apply(second)) == texts(first)
+    committed.keep(["new"])
+    assert committed.unstage() == ["bath"]
+    committed = Committed(file, log.logger)
+    assert texts(committed.apply(second)) == {"hall": "a = 1", "bath": "b = 1", "new": "c = 1"}
+    committed.put({"new": None})
     assert texts(committed.apply(second)) == {"hall": "a = 1", "bath": "b = 1"}
 
 

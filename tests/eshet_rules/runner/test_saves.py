@@ -196,8 +196,10 @@ async def test_a_change_that_can_not_be_used_waits_on_and_the_others_are_applied
 ):
     await save(hall=level(1), bath=level(1, "bath"))
     await save(hall="import nothing_like_this\n", bath=level(2, "bath"))
+    house.log.clear()
     with pytest.raises(NotReloaded, match=r"not reloaded: hall: .*nothing_like_this"):
         await saves.commit([])
+    assert "module.repaired" not in house.log.events()  # the file is as it was
     assert await house.get("/hall/level") == 1
     assert await house.get("/bath/level") == 2
     assert list(saves.waiting) == ["hall"]
@@ -261,6 +263,62 @@ async def test_a_save_during_a_commit_waits(house, save, saves):
     assert saves.waiting["hall"].file_version == version(level(3))
 
 
+async def test_a_change_is_committed_once_it_is_live(
+    house, save, saves, rolling_back, roll_backs, writer, make, tmp_path
+):
+    def after_a_kill():
+        """Return the version that a runner would start that was killed now."""
+        log = house.log.logger
+        committed = Committed(tmp_path / "state" / "committed.json", log)
+        started = RollBacks(tmp_path / "state" / "roll-backs.json", log)
+        return started.apply(committed.apply(house.folder.sources()))["hall"].version
+
+    house.reloader.on_take_over = lambda old, new: (writer.add(new.version), saves.on_take_over())
+    await save(hall=level(1))
+    await save(hall=level(2))
+    await saves.commit([])
+    await writer.written()
+    await rolling_back.roll_back("hall")
+    slow = SLOW.format(level=3)
+    await save(hall=slow)
+    committing = asyncio.create_task(saves.commit([]))
+    while "control.commit_requested" not in house.log.events():
+        await house.advance(0)
+    await house.advance(0.1)
+    assert after_a_kill() == version(level(1))
+    kept = []
+    house.reloader.on_take_over = lambda old, new: (
+        saves.on_take_over(),
+        asyncio.get_running_loop().call_soon(lambda: kept.append(after_a_kill())),
+    )
+    await house.advance(1)
+    assert await committing == ["hall"]
+    assert kept == [version(slow)]  # even before the old instance has ended
+    assert roll_backs.all() == {}
+
+
+async def test_a_commit_that_is_interrupted_leaves_what_runs(
+    house, save, saves, rolling_back, roll_backs, writer
+):
+    await save(hall=level(1))
+    await save(hall=level(2))
+    await saves.commit([])
+    await writer.written()
+    await rolling_back.roll_back("hall")
+    await save(hall=SLOW.format(level=3))
+    committing = asyncio.create_task(saves.commit([]))
+    while "control.commit_requested" not in house.log.events():
+        await house.advance(0)
+    await house.advance(0.1)
+    committing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await committing
+    assert roll_backs.all()["hall"].version == version(level(1))
+    await save()
+    assert list(saves.waiting) == ["hall"]
+    assert await house.get("/hall/level") == 1
+
+
 async def test_a_commit_that_is_superseded_is_tried_again(house, save, saves):
     await save(hall=level(1))
     await save(hall=SLOW.format(level=2))
@@ -319,6 +377,10 @@ async def test_a_failed_commit_does_not_end_a_roll_back(
     assert await house.get("/hall/level") == 1
     assert roll_backs.all()["hall"].version == version(level(1))
     assert list(saves.waiting) == ["hall"]
+    assert "module.roll_back_ended" not in house.log.events()
+    await save(hall=level(4))
+    assert await saves.commit([]) == ["hall"]
+    assert house.log.find("module.roll_back_ended")["version"] == version(level(4))
 
 
 async def test_a_version_on_probation_is_taken_back_while_an_edit_waits(
