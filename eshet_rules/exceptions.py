@@ -34,6 +34,7 @@
 The facts of an error are attributes; its text is built from them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -380,13 +381,24 @@ class NotReloaded(RulesError):
 
     Args:
         problems: the problem of each module, by its name.
+        committed: the modules whose changes were committed nevertheless.
     """
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
+    def __init__(self, problems: Mapping[str, str], committed: Sequence[str] = ()) -> None:
         self.problems: dict[str, str] = dict(problems)
-        super().__init__(
-            "; ".join(f"not reloaded: {module}: {text}" for module, text in problems.items())
-        )
+        self.committed: list[str] = list(committed)
+        done = [f"committed {', '.join(committed)}"] if committed else []
+        refused = [f"not reloaded: {module}: {text}" for module, text in problems.items()]
+        super().__init__("; ".join([*done, *refused]))
+
+    @staticmethod
+    def split(text: str) -> tuple[list[str], str]:
+        """Return the committed modules in the text of such an error, and the rest of the text.
+
+        A command receives errors of a runner as texts only.
+        """
+        match = re.match("committed ([^;]*); (?=not reloaded: )", text)
+        return ([], text) if match is None else (match[1].split(", "), text[match.end() :])
 
 
 class VersionNotFound(RulesError):

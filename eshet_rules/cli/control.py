@@ -164,9 +164,16 @@ def _call(
     nothing: str = "",
 ) -> None:
     from eshet_rules.cli.runner_client import Runner, ask
+    from eshet_rules.exceptions import NotReloaded, RefusedByRunner
 
     async def request(running: Runner) -> None:
-        found = await running.call(action, *names)
+        try:
+            found = await running.call(action, *names)
+        except RefusedByRunner as error:
+            found, text = NotReloaded.split(str(error))
+            for name in found:
+                click.echo(f"{done} {name}")
+            raise RefusedByRunner(text) from None
         for name in found:
             click.echo(f"{done} {printable(str(name))}")
         if nothing and not found:

@@ -184,7 +184,7 @@ class Saves:
                 broken = self._reloader.broken
                 self._reloader.withdraw(n for n in broken if known.get(n) != broken[n])
                 await self._reloader.update(self._admit(await self.find()))
-                raise NotReloaded(problems)
+                raise NotReloaded(problems, [name for name in modules if name not in problems])
             return modules
 
     def on_take_over(self) -> None:

@@ -152,3 +152,20 @@ def test_a_kill_during_a_commit_leaves_the_version_that_ran(
         assert house.wait_for("module.changes_wait")["modules"] == ["hall"]
         assert get("/dark", server) == "40"
         assert house.stop() == 0
+
+
+def test_the_usable_ones_of_several_changes_are_committed(
+    folder: Folder, tmp_path: Path, server: str, sensor: SyncClient
+) -> None:
+    folder.write("eshet-rules.toml", CONFIGURATION.format(commit="ask"))
+    save(folder, 40)
+    folder.write("heating.py", "")
+    with runner(folder, server, "--state-dir", str(tmp_path / "state")) as house:
+        house.wait_for("runner.started")
+        save(folder, 50)
+        folder.write("heating.py", "import nothing_like_this\n")
+        house.wait_for("module.changes_wait", modules=["hall", "heating"])
+        done = command("eshet-rules", "commit", server=server)
+        assert (done.returncode, done.stdout) == (1, "committed hall\n")
+        assert done.stderr.startswith("eshet-rules: not reloaded: heating: ")
+        assert house.stop() == 0

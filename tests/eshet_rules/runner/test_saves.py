@@ -197,8 +197,10 @@ async def test_a_change_that_can_not_be_used_waits_on_and_the_others_are_applied
     await save(hall=level(1), bath=level(1, "bath"))
     await save(hall="import nothing_like_this\n", bath=level(2, "bath"))
     house.log.clear()
-    with pytest.raises(NotReloaded, match=r"not reloaded: hall: .*nothing_like_this"):
+    text = r"^committed bath; not reloaded: hall: .*nothing_like_this"
+    with pytest.raises(NotReloaded, match=text) as error:
         await saves.commit([])
+    assert error.value.committed == ["bath"]
     assert "module.repaired" not in house.log.events()  # the file is as it was
     assert await house.get("/hall/level") == 1
     assert await house.get("/bath/level") == 2
