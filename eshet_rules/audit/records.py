@@ -512,6 +512,13 @@ class ChangesWait(Record, kw_only=True):
     advice: Annotated[str, Meta(description="the command that applies the changes")]
 
 
+@_event("module.no_change_waits", "no change waits any more")
+class NoChangeWaits(Record, kw_only=True):
+    """Files have their committed content again, before the changes were committed."""
+
+    modules: Annotated[list[str], Meta(description="the modules of these files")]
+
+
 @_event("module.unloaded", "unloaded")
 class ModuleUnloaded(_Module, kw_only=True):
     """A module is not running any more, since its file was removed or has no rules."""

@@ -19,6 +19,7 @@ from eshet_rules.audit.records import (
     CommitRequested,
     ModuleImportFailed,
     ModuleImportFailedAgain,
+    NoChangeWaits,
     emit,
 )
 from eshet_rules.config import is_meant
@@ -124,7 +125,7 @@ class Saves:
             self._replays.start(live, {**unchanged, **changed})
 
     async def report(self, found: dict[str, Source]) -> Mapping[str, WaitingChange]:
-        """Log the changes that wait, if there are new ones, and invalid syntax in these.
+        """Log the new changes that wait, invalid syntax in these, and changes that were undone.
 
         Args:
             found: the content of the folder.
@@ -134,6 +135,9 @@ class Saves:
         """
         waiting, reported = self.waiting, self._reported
         self._reported = waiting
+        staged = {} if self._committed is None else self._committed.staged
+        if undone := sorted(reported.keys() - waiting.keys() - staged.keys()):
+            emit(self._log, NoChangeWaits(modules=undone))
         new = [name for name, change in waiting.items() if reported.get(name) != change]
         if new:
             advice = "`eshet-rules commit` applies them"
@@ -177,14 +181,16 @@ class Saves:
             )
             try:
                 problems = await self._apply(modules, self._committed.apply(found))
-                self._keep([name for name in modules if name not in problems])
+                done = [name for name in modules if name not in problems]
+                self._keep(done)
+                self._reported = {n: c for n, c in self._reported.items() if n not in done}
             finally:
                 self._roll_backs.resume(self._committed.unstage())
             if problems:
                 broken = self._reloader.broken
                 self._reloader.withdraw(n for n in broken if known.get(n) != broken[n])
                 await self._reloader.update(self._admit(await self.find()))
-                raise NotReloaded(problems, [name for name in modules if name not in problems])
+                raise NotReloaded(problems, done)
             return modules
 
     def on_take_over(self) -> None:

@@ -15,6 +15,7 @@ SINCE_VERSION_2 = {
     "input.dropped",
     "module.changes_wait",
     "module.file_written",
+    "module.no_change_waits",
     "module.not_taken_back",
     "module.roll_back_ended",
     "module.rolled_back",

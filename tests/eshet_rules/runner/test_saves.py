@@ -164,9 +164,15 @@ async def test_an_edit_that_is_undone_does_not_wait_and_its_replay_ends(
     house.log.clear()
     await save(hall=level(1))
     assert saves.waiting == {}
-    assert house.log.events() == []
+    assert house.log.events() == ["module.no_change_waits"]
+    assert house.log.find("module.no_change_waits")["modules"] == ["hall"]
     assert replays.started[-1] == {}
     assert await saves.commit([]) == []
+    await save(hall=level(3))
+    await saves.commit([])
+    house.log.clear()
+    await save()  # was committed, and not undone
+    assert house.log.events() == []
 
 
 async def test_new_and_deleted_files_wait(house, save, saves):
