@@ -1235,7 +1235,25 @@ class RollBacksNotWritten(StateFileProblem, kw_only=True):
 
 @_event("committed.unreadable", "can't read what was committed", level="error")
 class CommittedUnreadable(StateFileProblem, kw_only=True):
-    """The file of committed versions could not be read: the rules folder counts as committed."""
+    """The file of committed versions could not be read. The next record says what runs instead."""
+
+
+class _CommittedReplaced(Record, kw_only=True):
+    """Which versions count as committed, as the committed ones are not known."""
+
+    modules: Annotated[list[str], Meta(description="the modules, as `hall@3f2a91bc`")]
+    damaged: Annotated[str | None, Meta(description="where the damaged file is kept")] = None
+    advice: Annotated[str, Meta(description="what to do")]
+
+
+@_event("committed.restored", "the last live versions count as committed", level="warning")
+class CommittedRestored(_CommittedReplaced, kw_only=True):
+    """The file of committed versions is missing or damaged: the last live versions count."""
+
+
+@_event("committed.from_files", "the files count as committed", level="warning")
+class CommittedFromFiles(_CommittedReplaced, kw_only=True):
+    """The file of committed versions is damaged, and no version was live: the files count."""
 
 
 @_event("committed.not_written", "can't write what was committed", level="error")

@@ -6,7 +6,7 @@ import functools
 import itertools
 import os
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +36,7 @@ from eshet_rules.reload.owner_watch import OwnerWatch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.bridges import Bridges, MakeClient
-from eshet_rules.runner.committed import committed_sources
+from eshet_rules.runner.committed import committed_sources, last_live_sources
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.drive_reports import DriveReports
@@ -109,11 +109,9 @@ class Runner:
         self._configuration = configuration
         self._threads = RunnerThreads()
         checkpoint = None if place is None else Checkpoint(place / "checkpoint", log)
+        inherited = {} if checkpoint is None else checkpoint.read(wall_epoch())
         self._reloader = Reloader(
-            Importer(folder, TaskScope),
-            self._make_client,
-            log,
-            inherited=None if checkpoint is None else checkpoint.read(wall_epoch()),
+            Importer(folder, TaskScope), self._make_client, log, inherited=inherited
         )
         self._store = None if place is None else VersionStore(place / "versions")
         self._version_writer = (
@@ -125,7 +123,12 @@ class Runner:
         trail = trail_place(configuration.audit, place)
         self._saves = Saves(
             self._reloader,
-            committed_sources(configuration.watch, place, log),
+            committed_sources(
+                configuration.watch,
+                place,
+                log,
+                functools.partial(self._last_live, inherited.keys()),
+            ),
             self._roll_backs,
             Replays(folder, configuration, trail, log, self._reloader.importing),
             self._threads,
@@ -316,6 +319,13 @@ class Runner:
             emit(self._log, FileExcluded(file=str(path), why=why))
         sources = self._roll_backs.apply(sources)
         return sources if self._guard is None else self._guard.admit(sources)
+
+    def _last_live(self, ran: Collection[str], found: Mapping[str, Source]) -> dict[str, Source]:
+        """Return the sources that were live last; see `last_live_sources`."""
+        if self._store is None:
+            return {}
+        rolled_back = {n: each.file_version for n, each in self._roll_backs.all().items()}
+        return last_live_sources(self._store, self._folder, ran, rolled_back, found)
 
     def _on_take_over(self, old: ModuleInstance | None, new: ModuleInstance) -> None:
         if self._version_writer is not None:

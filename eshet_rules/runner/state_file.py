@@ -1,5 +1,6 @@
 """A file of the state folder that is read at the start and written as a whole after each change."""
 
+import contextlib
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -27,6 +28,7 @@ class StateFile(Generic[_T]):
         log: receives errors.
         unreadable: the record of an error in reading it.
         not_written: the record of an error in writing it.
+        keeps_damaged: whether a file that can't be read is renamed: `.damaged` is added.
     """
 
     def __init__(
@@ -37,12 +39,18 @@ class StateFile(Generic[_T]):
         *,
         unreadable: type[StateFileProblem],
         not_written: type[StateFileProblem],
+        keeps_damaged: bool = False,
     ) -> None:
         self._path: Final = path
         self._content: Final = content
         self._log = log
         self._unreadable = unreadable
         self._not_written = not_written
+        self._keeps_damaged = keeps_damaged
+        self.is_damaged = False
+        """Whether the file could not be read."""
+        self.damaged: Path | None = None
+        """Where a file is kept that could not be read."""
 
     def read(self) -> _T | None:
         """Return the content; None if there is no file, or if it is damaged, which is logged."""
@@ -55,7 +63,16 @@ class StateFile(Generic[_T]):
             return None
         except (OSError, ValueError, RecursionError) as error:
             emit(self._log, self._unreadable(file=str(self._path), error=str(error)))
+            self.is_damaged = True
+            if self._keeps_damaged:
+                self._keep_damaged(self._path)
             return None
+
+    def _keep_damaged(self, path: Path) -> None:
+        aside = path.with_name(f"{path.name}.damaged")
+        with contextlib.suppress(OSError):
+            path.replace(aside)
+            self.damaged = aside
 
     def write(self, content: _T) -> None:
         """Replace the content; if that fails, it is logged."""

@@ -169,3 +169,30 @@ def test_the_usable_ones_of_several_changes_are_committed(
         assert (done.returncode, done.stdout) == (1, "committed hall\n")
         assert done.stderr.startswith("eshet-rules: not reloaded: heating: ")
         assert house.stop() == 0
+
+
+def test_without_the_file_of_committed_versions_no_change_becomes_live(
+    folder: Folder, tmp_path: Path, server: str, sensor: SyncClient
+) -> None:
+    where = ("--state-dir", str(tmp_path / "state"))
+    folder.write("eshet-rules.toml", CONFIGURATION.format(commit="ask"))
+    save(folder, 40)
+    with runner(folder, server, *where) as house:
+        house.wait_for("runner.started")
+        assert house.stop() == 0
+    (file,) = (tmp_path / "state").rglob("committed.json")
+    for dark in (50, 60):
+        if dark == 50:
+            file.write_bytes(file.read_bytes()[:-5])
+        else:
+            file.unlink()
+        save(folder, dark)
+        with runner(folder, server, *where) as house:
+            record = house.wait_for("committed.restored")
+            assert "eshet-rules commit" in record["advice"]
+            assert ("damaged" in record) == (dark == 50)
+            house.wait_for("runner.started")
+            house.wait_for("module.changes_wait")
+            assert get("/dark", server) == "40"
+            assert house.stop() == 0
+    assert file.with_name("committed.json.damaged").exists()

@@ -8,7 +8,9 @@ from eshet_rules.audit.query import Filter, Reader
 from eshet_rules.audit.records import EVENTS
 
 SINCE_VERSION_2 = {
+    "committed.from_files",
     "committed.not_written",
+    "committed.restored",
     "committed.unreadable",
     "control.commit_requested",
     "control.release_requested",
