@@ -606,11 +606,21 @@ class _Replayed(_Replay, kw_only=True):
     """A replay that has ended."""
 
     since: Annotated[str, Meta(description="beginning of the inputs, local time, ISO 8601")]
+    until: Annotated[str, Meta(description="end of the inputs, local time, ISO 8601")]
+    inputs: Annotated[int, Meta(description="number of the inputs")]
 
 
 @_event("replay.same", "no difference on the recorded inputs")
 class ReplaySame(_Replayed, kw_only=True):
     """The new versions have the same outputs on the recorded inputs as the ones before."""
+
+
+@_event("replay.nothing_yet", "nothing to compare yet")
+class ReplayNothingYet(_Replayed, kw_only=True):
+    """Nothing differs, which means little, as there are no inputs or less than a minute of them."""
+
+    error: Annotated[str, Meta(description="what is recorded")]
+    advice: Annotated[str, Meta(description="the command that compares again")]
 
 
 @_event("replay.differs", "differs on the recorded inputs")

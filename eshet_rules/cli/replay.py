@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from eshet_rules.config import Configuration
     from eshet_rules.exceptions import NoTrail
     from eshet_rules.replay.comparison import Difference
+    from eshet_rules.replay.extent import Extent
     from eshet_rules.replay.recording import Output, Recording
     from eshet_rules.replay.replaying import Rules
 
@@ -81,7 +82,8 @@ def replay(
     With --versus, the present rules are compared with an earlier version of a module, such as
     hall@3f2a; `eshet-rules versions` lists them.
 
-    With --diff or --versus, the exit code is 1 if there is a difference. It is 2 if a module could
+    With --diff or --versus, a line on standard error says how many inputs were compared, and from
+    when to when. The exit code is 1 if there is a difference. It is 2 if a module could
     not be set up, or if nothing could be replayed.
     """
     from eshet_rules.config import FILE_NAME, ConfigurationFile
@@ -89,6 +91,7 @@ def replay(
     from eshet_rules.modules.discovery import check_folder
     from eshet_rules.modules.process_end import reporting_exits
     from eshet_rules.replay.comparison import compare
+    from eshet_rules.replay.extent import extent_of
     from eshet_rules.replay.recording import recording_of
     from eshet_rules.replay.replaying import Rules
     from eshet_rules.replay.replaying import replay as run
@@ -134,6 +137,9 @@ def replay(
             )
             is_compared = not left_out or not replayed.modules <= left_out
             if differences or is_compared:
+                wanted = recording.end - since
+                extent = extent_of(recording, wanted, before, replayed.outputs)
+                _print_extent(extent, bool(differences))
                 print_differences(differences, recording.start.astimezone(), as_json)
         else:
             outputs = [each for each in replayed.outputs if each.module not in left_out]
@@ -142,6 +148,14 @@ def replay(
             names = ", ".join(sorted(left_out))
             click.echo(f"eshet-rules: could not be set up, and is left out: {names}", err=True)
     sys.exit(2 if left_out else 1 if differences else 0)
+
+
+def _print_extent(extent: "Extent", differs: bool) -> None:
+    """Print on standard error how much was compared."""
+    text = f"compared on {extent}"
+    if extent.too_little and not differs:
+        text = f"nothing to compare yet: {extent.too_little} ({extent})"
+    click.echo(f"eshet-rules: {text}", err=True)
 
 
 def _other_trail(error: "NoTrail", folder: Path) -> "NoTrail":

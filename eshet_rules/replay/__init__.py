@@ -6,6 +6,7 @@ alignment    merges the inputs that several modules have received at a path
 devices      the owners of states and actions, which answer as recorded
 replaying    feeds a recording into rules, and collects their outputs
 comparison   the differences between two lists of outputs
+extent       how much was compared
 revisions    the rules of a git revision
 changes      the process that replays a saved change for the runner
 """

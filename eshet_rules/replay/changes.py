@@ -23,6 +23,7 @@ from eshet_rules.config import ConfigurationFile
 from eshet_rules.exceptions import NothingRecorded, NoTrail, RulesError
 from eshet_rules.modules.discovery import Source, version_of
 from eshet_rules.replay.comparison import compare, describe
+from eshet_rules.replay.extent import extent_of
 from eshet_rules.replay.recording import Output, recording_of
 from eshet_rules.replay.replaying import Rules, replay
 from eshet_rules.runner.replay_process import Request, Result, SourceFile
@@ -93,11 +94,17 @@ def replay_change(request: Request) -> Result:
         without=left_out,
     )
     differences.sort(key=lambda each: each.output.module not in request.first)
-    start = recording.start.astimezone()
-    lines = list(describe(differences, start))
-    began = start + timedelta(seconds=recording.compared_from)
-    more = len(lines[request.most :])
-    return Result(lines[: request.most], more, began.isoformat(timespec="seconds"))
+    lines = list(describe(differences, recording.start.astimezone()))
+    wanted = timedelta(seconds=request.seconds)
+    extent = extent_of(recording, wanted, first.outputs, second.outputs)
+    return Result(
+        lines[: request.most],
+        len(lines[request.most :]),
+        extent.since.isoformat(timespec="seconds"),
+        extent.until.isoformat(timespec="seconds"),
+        extent.inputs,
+        "" if lines else extent.too_little,
+    )
 
 
 def _source(file: SourceFile) -> Source:

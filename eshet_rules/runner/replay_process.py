@@ -68,6 +68,9 @@ class Result(msgspec.Struct, frozen=True):
         differences: the first ones, as text.
         more: the number of further ones.
         since: the beginning of the replayed inputs, as ISO 8601.
+        until: the end of the replayed inputs, as ISO 8601.
+        inputs: the number of these inputs.
+        too_little: why it means little that nothing differs; empty if it means something.
         error: why the change can't be replayed; empty if it was.
         advice: what to do; empty if that is not known.
     """
@@ -75,6 +78,9 @@ class Result(msgspec.Struct, frozen=True):
     differences: list[str] = []
     more: int = 0
     since: str = ""
+    until: str = ""
+    inputs: int = 0
+    too_little: str = ""
     error: str = ""
     advice: str = ""
 

@@ -11,7 +11,13 @@ from structlog.typing import FilteringBoundLogger
 from eshet.scope import use_scope
 from eshet.settings.kinds import read_span
 from eshet.text import encodable, safe_str
-from eshet_rules.audit.records import ReplayDiffers, ReplayFailed, ReplaySame, emit
+from eshet_rules.audit.records import (
+    ReplayDiffers,
+    ReplayFailed,
+    ReplayNothingYet,
+    ReplaySame,
+    emit,
+)
 from eshet_rules.config import Configuration
 from eshet_rules.modules.discovery import Source
 from eshet_rules.runner.replay_process import Request, Result, SourceFile, replay_change
@@ -136,14 +142,36 @@ class Replays:
         if result.error:
             advice = result.advice or f"{command} shows all errors"
             emit(self._log, ReplayFailed(modules=modules, error=result.error, advice=advice))
+        elif result.too_little:
+            emit(
+                self._log,
+                ReplayNothingYet(
+                    modules=modules,
+                    since=result.since,
+                    until=result.until,
+                    inputs=result.inputs,
+                    error=result.too_little,
+                    advice=f"{command} compares again, when more is recorded",
+                ),
+            )
         elif not result.differences:
-            emit(self._log, ReplaySame(modules=modules, since=result.since))
+            emit(
+                self._log,
+                ReplaySame(
+                    modules=modules,
+                    since=result.since,
+                    until=result.until,
+                    inputs=result.inputs,
+                ),
+            )
         else:
             emit(
                 self._log,
                 ReplayDiffers(
                     modules=modules,
                     since=result.since,
+                    until=result.until,
+                    inputs=result.inputs,
                     differences=result.differences,
                     more=result.more or None,
                     advice=f"{command} shows all differences",

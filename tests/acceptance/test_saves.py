@@ -1,5 +1,6 @@
 """Saved changes that are replayed and that wait for a commit, with real processes."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def test_a_change_waits_until_it_is_committed(
         assert shown[-1] == f"--versus=hall@{live}"
         replayed = command(*shown, *where)
         assert replayed.stdout.splitlines() == found["differences"], replayed.stderr
+        assert f"compared on {found['inputs']} inputs from " in replayed.stderr
         assert house.stop() == 0
 
     with runner(folder, server, *where) as house:  # a restart commits nothing
@@ -114,7 +116,10 @@ def test_a_saved_change_is_live_at_once_and_then_replayed(
         house.wait_for("replay.differs")
         folder.write("hall.py", RULE.format(dark=40_000) + "# a comment\n")
         house.wait_for("module.reloaded")
-        assert house.wait_for("replay.same")["modules"] == ["hall"]
+        record = house.wait_for("replay.nothing_yet")
+        assert record["modules"] == ["hall"]
+        assert re.fullmatch("only [0-9]+ s of inputs are recorded", record["error"])
+        assert record["inputs"] == 1
         folder.write("hall.py", RULE.format(dark="unknown_name"))
         house.wait_for("module.reload_aborted")  # the rule fails, so nothing is replayed
         save(folder, 30)

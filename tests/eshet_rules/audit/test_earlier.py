@@ -30,6 +30,7 @@ SINCE_VERSION_2 = {
     "path.released",
     "replay.differs",
     "replay.failed",
+    "replay.nothing_yet",
     "replay.same",
     "roll_backs.not_written",
     "roll_backs.unreadable",

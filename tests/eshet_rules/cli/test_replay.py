@@ -110,6 +110,29 @@ def test_a_pipe_with_the_configuration_is_read_once(folder, tmp_path):
     assert done.stdout.count("/hall/light  True") == 2
 
 
+@pytest.mark.parametrize("options", [["--diff"], ["--diff", "--json"]])
+def test_a_comparison_says_once_how_much_was_compared(replay, options):
+    done = replay(*options)
+    assert done.stderr.count("eshet-rules: compared on ") == 1
+    assert "compared on 5 inputs from 2026-03-2" in done.stderr
+    assert "compared" not in done.stdout
+    assert "compared" not in replay().stderr
+
+
+def test_no_difference_on_a_few_seconds_is_named_as_such(folder, tmp_path):
+    start = {"level": "info", "event": "server.named", "address": "127.0.0.1:11236"}
+    records = [
+        {"time": "2026-03-28T18:09:57.000000Z", **start},
+        {**RECORDS[0], "time": "2026-03-28T18:09:59.000000Z"},
+    ]
+    (tmp_path / "trail.jsonl").write_bytes(b"".join(map(encode, records)))
+    where = [str(folder), "--audit", str(tmp_path / "trail.jsonl"), "--rules", str(folder)]
+    done = CliRunner().invoke(main, ["replay", *where, "--diff", *TIMES])
+    assert (done.exit_code, done.stdout) == (0, "no difference\n")
+    text = "eshet-rules: nothing to compare yet: only 3 s of inputs are recorded (1 input from "
+    assert done.stderr.count(text) == 1
+
+
 class TestOtherVersion:
     """`--rules` runs another version of the rules, maybe with a configuration of its own."""
 

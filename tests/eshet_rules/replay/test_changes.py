@@ -98,7 +98,8 @@ def test_further_differences_are_counted(request_of):
 def test_a_comment_is_no_difference(request_of):
     both = {"hall": HALL, "bath": BATH}
     result = replay_change(request_of(both, {**both, "hall": f"# new\n{HALL}"}))
-    assert (result.differences, result.error) == ([], "")
+    assert (result.differences, result.error, result.too_little) == ([], "", "")
+    assert result.inputs == 3
 
 
 def test_a_new_and_a_removed_module_are_compared(request_of):

@@ -98,6 +98,25 @@ async def test_modules_that_import_a_changed_helper_come_first(make, log, proces
     assert log.find("replay.same")["modules"] == ["_settings"]
 
 
+async def test_the_record_says_how_much_was_compared(make, log, processes, advance):
+    both = sources(hall="a = 1"), sources(hall="a = 2")
+    processes.released.set()
+    times = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"
+    for differences, event in (([], "replay.same"), (["/light is True: once"], "replay.differs")):
+        processes.result = Result(differences, 0, *times, 1204)
+        make().start(*both)
+        await advance(0)
+        record = log.find(event)
+        assert (record["since"], record["until"], record["inputs"]) == (*times, 1204)
+    too_little = "only 2 s of inputs are recorded"
+    processes.result = Result([], 0, *times, 0, too_little)
+    make().start(*both)
+    await advance(0)
+    record = log.find("replay.nothing_yet")
+    assert (record["error"], record["inputs"]) == (too_little, 0)
+    assert "--from 24h --versus=hall@" in record["advice"]
+
+
 async def test_nothing_is_replayed_if_it_is_off_or_nothing_differs(make, processes, advance):
     make("").start(sources(hall="a = 1"), sources(hall="a = 2"))
     make().start(sources(hall="a = 1"), sources(hall="a = 1"))
