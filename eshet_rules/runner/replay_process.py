@@ -7,6 +7,8 @@ outlives the runner.
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from typing import Final
 
@@ -85,6 +87,10 @@ class Result(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
+_LONGEST_EXIT: Final = 1.0
+"""Seconds within which the process has to exit after its answer."""
+
+
 async def replay_change(request: Request) -> Result:
     """Replay a change in a process of its own; if this is cancelled, the process is killed.
 
@@ -105,11 +111,24 @@ async def replay_change(request: Request) -> Result:
             process.stdin.write(msgspec.json.encode(request) + b"\n")
             await process.stdin.drain()
         answer = await process.stdout.read()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_EXIT):
+                await process.wait()
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         code = await process.wait()
     try:
         return msgspec.json.decode(answer, type=Result)
     except msgspec.MsgspecError:
         return Result(error=f"its process has ended with exit code {code}")
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill a process that has not ended.
+
+    Not by `Process.kill`: that takes the exit code of a process that has just ended. The child
+    watcher of asyncio waits for the same process, and would log that it is unknown.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
