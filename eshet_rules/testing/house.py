@@ -51,8 +51,8 @@ from eshet_rules.reload.drive_records import recording
 from eshet_rules.reload.module_instance import LONG_SET_UP_TIME, ModuleInstance
 from eshet_rules.reload.owner_watch import OwnerWatch
 from eshet_rules.rule import Rule
-from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.scope import own_tasks_by_scope
+from eshet_rules.testing.answers import Answers
 from eshet_rules.testing.awaited import Calls, checked
 from eshet_rules.testing.deadline import CPU_TIME, Stopwatch, deadline
 from eshet_rules.testing.devices import Device, SimulatedAction
@@ -64,12 +64,6 @@ from eshet_rules.testing.rules_under_test import (
     literal_texts,
 )
 from eshet_rules.testing.virtual_time import VirtualLoop
-from eshet_rules.why.drives import drive_lines
-from eshet_rules.why.explanation import explain
-from eshet_rules.why.sources import ListedRecords
-from eshet_rules.why.wording import Wording
-from eshet_rules.why_not.answering import Answering
-from eshet_rules.why_not.wording import Wording as NotWording
 
 __all__ = ["House", "Notification"]
 
@@ -715,16 +709,7 @@ class House:
 
     def why(self, path: str) -> str:
         """Return why a path has its value, as `eshet-rules why` prints it."""
-        records = ListedRecords(each.plain() for each in self.happenings.all)
-        wording = Wording(self.now.astimezone(UTC), self._zone, self._place_of)
-        lines = [*wording.lines(explain(path, records))]
-        drive = self._drive_of(path)
-        if drive is not None:
-            lines += drive_lines(drive, self.now, self._zone)
-        return "\n".join(lines)
-
-    def _drive_of(self, path: str) -> Mapping[str, Any] | None:
-        return None if running_loop() is None else self.drives.report_of(path)
+        return self._answers.why(path, self.now, self._zone)
 
     def why_not(self, path: str, *wanted: object, depth: int = 5) -> str:
         """Return what would have to change for a path to have another value.
@@ -738,35 +723,26 @@ class House:
             depth: the maximum number of rules one after another.
         """
         self._check_known(path)
-        shown = self.happenings.published(path)[-1:]
-        present = [value for _, value in shown]
-        if not wanted and present and isinstance(present[0], bool):
-            wanted = (not present[0],)
-        answering = Answering(
-            self._instances, self._reports, self.happenings.last, drive_of=self._drive_of
-        )
-        wording = NotWording(self.now.astimezone(UTC), self._zone)
 
-        async def ask() -> dict[str, Any]:
-            return answering.why_not(path, list(wanted), depth)
+        async def ask() -> str:
+            return answer()
 
-        answer = answering.why_not(path, list(wanted), depth) if running_loop() else self.run(ask())
-        return "\n".join(wording.lines(answer, present))
+        def answer() -> str:
+            return self._answers.why_not(path, wanted, depth, self.now, self._zone)
+
+        return self.run(ask()) if running_loop() is None else answer()
+
+    @property
+    def _answers(self) -> Answers:
+        return Answers(self.happenings, self._instances, self._drive_of)
+
+    def _drive_of(self, path: str) -> Mapping[str, Any] | None:
+        return None if running_loop() is None else self.drives.report_of(path)
 
     def _instances(self) -> Iterator[ModuleInstance]:
         for modules in self._modules.values():
             yield from modules.instances()
         yield from self._functions.instances()
-
-    def _reports(self) -> list[RuleReport]:
-        return [each for instance in self._instances() for each in instance.reports()]
-
-    def _place_of(self, output: Mapping[str, Any]) -> str:
-        for each in self._instances():
-            for sink in each.sinks().get(output["rule"], ()):
-                if sink.path == output["path"]:
-                    return sink.place
-        return ""
 
     def timeline(self) -> str:
         """Return everything that has happened as text, a line for each."""

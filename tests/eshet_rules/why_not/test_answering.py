@@ -31,7 +31,7 @@ async def light():
 
 @pytest.fixture
 def answering(house):
-    return Answering(house._instances, house._reports, house.happenings.last)
+    return Answering(house._instances, house._answers._reports, house.happenings.last)
 
 
 async def test_the_conditions_of_another_rule_follow_where_it_provides_an_input(house):
@@ -239,7 +239,10 @@ async def test_secrets_are_removed(house):
 
     await house.rule(copy)
     answering = Answering(
-        house._instances, house._reports, house.happenings.last, Redaction(["/alarm/*", "/copy"])
+        house._instances,
+        house._answers._reports,
+        house.happenings.last,
+        Redaction(["/alarm/*", "/copy"]),
     )
     assert "1234567" not in str(answering.why_not("/copy", ["0000000"]))
 
