@@ -469,6 +469,58 @@ async def test_a_device_that_rounds(house):
     assert drives(house)["override"] is None
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        (255, 0, 0),
+        [1, (2, 3)],
+        {"rgb": (1, 2), "on": True},
+        b"x",
+        bytearray(b"x"),
+        float("nan"),
+        [float("nan")],
+        {"level": float("nan")},
+        True,
+        1.5,
+        "on",
+        None,
+    ],
+    ids=repr,
+)
+async def test_values_of_all_kinds_are_shown_and_are_no_person(house, value):
+    lamp = house.device("/hall/light", "off")
+    wanted = yarp.Value("dark")
+
+    @rule
+    async def light():
+        await yarp.drive("/hall/light", wanted, override="2h", verify=5)
+
+    await house.rule(light)
+    wanted.value = value
+    await house.advance(minutes=1)
+    assert len(lamp.sets) == 2
+    report = drives(house)
+    assert (report["decides"], report["verified"]) == ("test.light", True)
+    wanted.value = "bright"
+    await house.settle()
+    assert lamp.value == "bright"
+
+
+async def test_a_tuple_of_a_module_is_sent_once_over_a_reload_and_a_restart(house, files):
+    lamp = house.device("/hall/light", [0, 0])
+    source = MOTION.replace("100", "(1, 2)").replace("=0", "=(0, 0)")
+    await files(hall=source)
+    assert lamp.sets == []
+    await house.reload(files.folder / "hall.py", source + "# changed")
+    await house.restart(minutes=1)
+    assert lamp.sets == []
+    await house.emit("/hall/motion")
+    assert lamp.sets == [[1, 2]]
+    await house.restart()
+    assert lamp.sets == [[1, 2]]
+    assert drives(house)["decides"] == "hall.light"
+
+
 async def test_an_unknown_value_is_no_opinion(house):
     lamp = house.device("/hall/light", 0)
     sensor = house.device("/sensor", 5)

@@ -21,7 +21,7 @@ at most once a minute.
 import math
 from typing import Any, Final
 
-from eshet.reactive.core.markers import NoValue, is_same
+from eshet.reactive.core.markers import NoValue
 from eshet.unknown import Unknown
 from eshet.yarp.driving.corrections import MAX_CORRECTIONS, Corrections
 from eshet.yarp.driving.driver import (
@@ -149,7 +149,7 @@ class Arbiter:
         is_sent = self._sent.take(value, tolerance, now)
         if before is Unknown:
             self._note_return(value, cause)
-        elif is_same(before, value) or is_sent or by_rule:
+        elif matches(before, value) or is_sent or by_rule:
             pass
         elif not self._sent.is_on_the_way(before, value, now):
             self._note_change(value, now, cause)
@@ -228,7 +228,7 @@ class Arbiter:
         self._follow_override(now, ending)
         decides, target, sender = self._choose(now)
         is_other = _key_of(decides) != self._decides_key
-        is_new = not is_same(target, self.target)
+        is_new = not matches(target, self.target)
         self.decides, self.target = decides, target
         if is_other:
             self.since, self._decides_key = now, _key_of(decides)
@@ -291,7 +291,7 @@ class Arbiter:
         if self.is_so:
             return self._sent.has_other(self.target, self._tolerance, now)
         last = self.last
-        is_coming = last is not None and last.is_pending and is_same(last.value, self.target)
+        is_coming = last is not None and last.is_pending and matches(last.value, self.target)
         return is_new or not is_coming
 
     def _corrects(self, sender: Driver, now: float) -> bool:
@@ -326,7 +326,7 @@ class Arbiter:
 
     def wants(self, sent: SentValue) -> bool:
         """Whether a value that was sent last is still what should be so."""
-        return sent is self.last and is_same(sent.value, self.target)
+        return sent is self.last and matches(sent.value, self.target)
 
     def note_attempt(self, sent: SentValue, now: float) -> None:
         """Note that a value is being sent, for the first time or again: the path may show it."""

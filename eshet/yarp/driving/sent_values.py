@@ -1,14 +1,20 @@
 """The values that were sent to a path, to recognize them when the path shows them."""
 
+import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from eshet import codec
+from eshet.exceptions import ProtocolError, UnsupportedValue
 from eshet.reactive.core.markers import is_same
 
-__all__ = ["MAX_AGE", "SentValue", "SentValues", "matches"]
+__all__ = ["MAX_AGE", "SentValue", "SentValues", "as_delivered", "matches"]
 
 MAX_AGE: Final = 10.0
 """Seconds from an answered setting to a state that shows it; as in `eshet.client.observer`."""
+
+_UNCHANGED: Final = (bool, int, float, str, bytes, type(None))
+"""The types of values that the protocol delivers as they are."""
 
 
 @dataclass(eq=False, slots=True)
@@ -75,13 +81,54 @@ class SentValues:
         self._sent = [each for each in self._sent if each.is_pending or now - each.at <= MAX_AGE]
 
 
+def as_delivered(value: Any) -> Any:
+    """Return a value as the protocol delivers it: tuples as lists, for example.
+
+    A value that the protocol can't carry is returned as it is; sending it is an error then.
+    """
+    if type(value) in _UNCHANGED:
+        return value
+    try:
+        return codec.unpack(codec.pack(value))
+    except (UnsupportedValue, ProtocolError):
+        return value
+
+
 def matches(one: object, other: object, tolerance: float = 0.0) -> bool:
-    """Whether two values are equal, or numbers that differ by no more than the tolerance."""
+    """Whether two values are equal, or numbers that differ by no more than the tolerance.
+
+    NaN equals NaN, also inside of lists and dicts.
+    """
     if tolerance:
         a, b = _number(one), _number(other)
         if a is not None and b is not None:
-            return abs(a - b) <= tolerance
-    return is_same(one, other)
+            return _differ_by(a, b) <= tolerance
+    if is_same(one, other):
+        return True
+    try:
+        return _has_same_parts(one, other)
+    except RecursionError:  # a list of a rule may contain itself
+        return False
+
+
+def _differ_by(one: float, other: float) -> float:
+    try:
+        return abs(one - other)
+    except OverflowError:  # an integer of more than 300 digits
+        return math.inf
+
+
+def _has_same_parts(one: object, other: object) -> bool:
+    """Whether two lists, or two dicts, have the same parts, where a NaN equals a NaN."""
+    if type(one) is list and type(other) is list:
+        return len(one) == len(other) and all(map(_is_same_part, one, other))
+    if type(one) is dict and type(other) is dict:
+        return one.keys() == other.keys() and all(_is_same_part(one[k], other[k]) for k in one)
+    return False
+
+
+def _is_same_part(one: object, other: object) -> bool:
+    return is_same(one, other) or _has_same_parts(one, other)
 
 
 def _number(value: object) -> float | None:

@@ -25,7 +25,7 @@ from eshet.yarp.driving.driven_path import DrivenPath
 from eshet.yarp.driving.driver import Driver, EndOfOverride
 from eshet.yarp.driving.drives import Drives, RuleName, find_drives
 from eshet.yarp.driving.duration import seconds_of
-from eshet.yarp.driving.sent_values import SentValue
+from eshet.yarp.driving.sent_values import SentValue, as_delivered
 from eshet.yarp.outputs import HeldOutput, current_inputs, is_unknown, own_output
 from eshet.yarp.resending import Resending
 from eshet.yarp.sources import ready_client
@@ -198,7 +198,7 @@ class _Driving(HeldOutput):
 
     def _change(self, value: object) -> None:
         if value is NoValue or not (self._keeps and is_unknown(value)):
-            self._opinion = NoValue if is_unknown(value) else value
+            self._opinion = NoValue if is_unknown(value) else as_delivered(value)
         if self._has_joined:
             self._driven.change(self.driver, self._opinion)
         else:
@@ -312,7 +312,7 @@ class _Driving(HeldOutput):
             case {"opinion": [opinion]} if self._keeps and held[0] is not NoValue:
                 self._opinion = opinion
         if not is_unknown(held[0]):
-            self._opinion = held[0]
+            self._opinion = as_delivered(held[0])
         self._join(None if state is None else state.get("drive"), epoch)
 
 

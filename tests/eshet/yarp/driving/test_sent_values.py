@@ -2,7 +2,19 @@
 
 import pytest
 
-from eshet.yarp.driving.sent_values import MAX_AGE, SentValue, SentValues, matches
+from eshet.yarp.driving.sent_values import (
+    MAX_AGE,
+    SentValue,
+    SentValues,
+    as_delivered,
+    matches,
+)
+
+NAN = float("nan")
+ENDLESS: list[object] = []
+ENDLESS.append(ENDLESS)
+LIKE_ENDLESS: list[object] = []
+LIKE_ENDLESS.append(LIKE_ENDLESS)
 
 
 def sent(*values, pending=False):
@@ -90,7 +102,51 @@ def test_a_request_is_pending_until_it_is_answered():
         ("a", "a", 0.5, True),
         (float("nan"), float("nan"), 0.0, True),
         ([1], [1], 0.5, True),
+        ([1, NAN], [1, float("nan")], 0.0, True),
+        ({"a": [NAN]}, {"a": [float("nan")]}, 0.5, True),
+        ([NAN], [1], 0.0, False),
+        ([NAN], [NAN, NAN], 0.0, False),
+        ({"a": NAN}, {"b": NAN}, 0.0, False),
+        ([NAN], {"a": NAN}, 0.0, False),
+        (b"x", "x", 0.0, False),
+        (None, 0, 0.0, False),
+        (True, 1, 0.0, True),
+        (10**400, 0.5, 0.5, False),
+        (ENDLESS, LIKE_ENDLESS, 0.0, False),
     ],
 )
 def test_values_match(one, other, tolerance, same):
     assert matches(one, other, tolerance) is same
+
+
+class Colour(tuple):
+    """A tuple of a library."""
+
+
+@pytest.mark.parametrize(
+    ("value", "delivered"),
+    [
+        ((255, 0), [255, 0]),
+        ([(1, (2,))], [[1, [2]]]),
+        ({"rgb": (1, 2), (3, 4): ()}, {"rgb": [1, 2], (3, 4): []}),
+        (Colour((1, 2)), [1, 2]),
+        (bytearray(b"x"), b"x"),
+        (b"x", b"x"),
+        ("x", "x"),
+        (True, True),
+        (1, 1),
+        (1.0, 1.0),
+        (None, None),
+        ({1}, {1}),
+        (10**25, 10**25),
+    ],
+    ids=repr,
+)
+def test_a_value_is_as_the_protocol_delivers_it(value, delivered):
+    result = as_delivered(value)
+    assert result == delivered
+    assert type(result) is type(delivered)
+
+
+def test_a_list_that_contains_itself_is_not_delivered():
+    assert as_delivered(ENDLESS) is ENDLESS
