@@ -302,6 +302,61 @@ async def test_a_rule_that_restarts_after_a_failure_takes_part_again(house):
     house.errors.clear()
 
 
+@pytest.mark.parametrize(
+    "other", [None, {"value": yarp.NoValue, "priority": 9}, {"value": 2, "priority": -1}]
+)
+async def test_what_a_person_sets_while_the_rule_restarts_is_that_of_the_person(house, other):
+    lamp = house.device("/hall/light", 0)
+
+    @rule
+    async def light():
+        crash = await yarp.event_listen("/crash")
+        await yarp.drive("/hall/light", 100, override="2h")
+        crashed = asyncio.Event()
+        crash.on_event(lambda _: crashed.set())
+        await crashed.wait()
+        raise ValueError("crashed")
+
+    @rule
+    async def another():
+        await yarp.drive("/hall/light", **other)
+
+    await house.rule(light)
+    if other is not None:
+        await house.rule(another)
+    await lamp.report(30)
+    await house.advance(minutes=1)
+    await house.emit("/crash")
+    await lamp.report(80)
+    house.errors.clear()
+    await house.advance(minutes=1)
+    assert lamp.value == 80
+    assert drives(house)["override"]["value"] == 80
+    await house.advance(hours=2)
+    assert lamp.value == 100
+
+
+async def test_a_rule_that_begins_sends_its_value_if_no_person_decided_before(house):
+    lamp = house.device("/hall/light", 0)
+
+    @rule
+    async def light():
+        crash = await yarp.event_listen("/crash")
+        await yarp.drive("/hall/light", 100, override="2h")
+        crashed = asyncio.Event()
+        crash.on_event(lambda _: crashed.set())
+        await crashed.wait()
+        raise ValueError("crashed")
+
+    await house.rule(light)
+    await house.emit("/crash")
+    await lamp.report(80)
+    house.errors.clear()
+    await house.advance(minutes=1)
+    assert lamp.value == 100
+    assert drives(house)["override"] is None
+
+
 async def test_a_lamp_that_had_no_power_gets_its_value_again(house, files):
     lamp = house.device("/hall/light", 0)
     await files(hall=MOTION)

@@ -19,6 +19,7 @@ at most once a minute.
 """
 
 import math
+from dataclasses import replace
 from typing import Any, Final
 
 from eshet.reactive.core.markers import NoValue
@@ -161,7 +162,10 @@ class Arbiter:
 
     def _note_return(self, value: object, cause: Any) -> None:
         """The state is known again: an owner that was away may have lost its setting."""
-        is_by_person = self.person is not None and self.decides is self.person
+        person = self.person
+        is_by_person = person is not None and (
+            self.decides is person or (person.is_interrupted and self.decides is None)
+        )
         if is_by_person and not self._owner_was_away:
             self._adopt(value)
         elif not self._sent.has_pending():
@@ -172,7 +176,7 @@ class Arbiter:
     def _adopt(self, value: object) -> None:
         """Take a value for that of the person: it was changed while it could not be seen."""
         assert self.person is not None  # noqa: S101 - the callers have checked it
-        self.person = Person(value, self.person.since, self.person.cause)
+        self.person = replace(self.person, value=value)
         self.decides, self.target = self.person, value
 
     def _note_change(self, value: object, now: float, cause: Any) -> None:
@@ -188,9 +192,15 @@ class Arbiter:
         for each in self.drivers:
             each.is_released = not each.may_stand_by
         if not standing_by:
+            self._note_meanwhile(value, now, cause)
             return
         self.person = Person(value, now, cause)
         self._note_begin(self.person, standing_by)
+
+    def _note_meanwhile(self, value: object, now: float, cause: Any) -> None:
+        """Take a change for that of the person whose override goes on when its rule is back."""
+        if self.person is not None and self.person.is_interrupted:
+            self.person = Person(value, now, cause, is_interrupted=True)
 
     # --- decisions ----------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ from typing import Any, Final, Protocol
 from eshet.cause import Cause, current, use_cause
 from eshet.clock import wall_time
 from eshet.exceptions import NotShown
-from eshet.reactive.core.markers import NoValue, is_same
+from eshet.reactive.core.markers import NoValue
 from eshet.scope import Reason, Scope
 from eshet.unknown import Unknown
 from eshet.yarp.driving.arbiter import Arbiter
 from eshet.yarp.driving.driver import Driver, Effect, EndOfOverride, Person, Send
-from eshet.yarp.driving.sent_values import SentValue
+from eshet.yarp.driving.sent_values import SentValue, matches
 
 __all__ = ["DrivenPath", "DrivingSink"]
 
@@ -95,6 +95,7 @@ class DrivenPath:
         self.arbiter.join(sink.driver)
         self._note_wish(sink.driver)
         if self._lead is None:
+            self._note_unseen()
             self._follow(sink)
         if state is not None:
             self.arbiter.restore(state, sink.driver, epoch)
@@ -129,8 +130,13 @@ class DrivenPath:
 
     def _follow(self, sink: DrivingSink) -> None:
         self._lead = sink
-        if not is_same(self.arbiter.shown, sink.shown):
+        if not matches(self.arbiter.shown, sink.shown):
             self._show(sink.shown, by_owner=True)
+
+    def _note_unseen(self) -> None:
+        """Nobody has observed the path for a time: who has changed it meanwhile is not known."""
+        if self.arbiter.shown is not Unknown:
+            self._show(Unknown, by_owner=False)
 
     # --- what the path shows ------------------------------------------------------------------
 

@@ -732,6 +732,39 @@ def test_an_override_outlasts_the_restart_of_the_only_rule_that_stands_by():
     assert path.wait(2 * HOUR).sent[1:] == [(60 + 2 * HOUR, 100)]
 
 
+def test_a_change_while_the_rule_of_an_override_restarts_is_that_of_the_person():
+    path, motion = lamp_with_motion()
+    path.driver(NoValue, rule="smoke", priority=100)
+    path.show(30).leave(motion).wait(10).show(80).wait(10)
+    assert path.sent == [(0, 100)]
+    path.driver(100, rule="hall.motion", override=2 * HOUR)
+    path.decide()
+    assert path.sent == [(0, 100)]
+    assert path.arbiter.person.value == 80
+    assert path.wait(2 * HOUR).sent[1:] == [(70 + 2 * HOUR, 100)]
+
+
+def test_a_change_that_nobody_has_observed_is_that_of_the_person_whose_rule_restarts():
+    path, motion = lamp_with_motion()
+    path.show(30).leave(motion).wait(10)
+    path.show(Unknown, by_owner=False).show(80)
+    path.driver(100, rule="hall.motion", override=2 * HOUR)
+    path.decide()
+    assert path.sent == [(0, 100)]
+    assert path.arbiter.person.value == 80
+    assert path.wait(2 * HOUR).sent[1:] == [(60 + 2 * HOUR, 100)]
+
+
+def test_a_value_of_another_driver_is_not_that_of_the_person_whose_rule_restarts():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    path.driver(2, rule="low", priority=-1)
+    path.leave(motion)
+    path.show(Unknown, by_owner=False).show(2)
+    assert path.arbiter.person.value == 30
+    assert path.sent[1:] == [(60, 2)]
+
+
 def restarted(path, shown, down, **options):
     """Return the path in a new process, whose clock begins at 0, with its only driver."""
     [old] = path.arbiter.drivers
