@@ -206,15 +206,17 @@ class ModuleInstance:
             if old is not None:
                 old._scope.begin_close(Reason.REPLACED)
             if snapshot is not None:
-                self._record_unfinished(
-                    snapshot.version if old is None else old.version.source.version,
-                    self._outputs.release(
-                        self._rules_by_scope(),
-                        snapshot.outputs,
-                        was_down=snapshot.was_down,
-                        epoch=snapshot.epoch,
-                    ),
+                left = self._outputs.release(
+                    self._rules_by_scope(),
+                    snapshot.outputs,
+                    was_down=snapshot.was_down,
+                    epoch=snapshot.epoch,
                 )
+                version = snapshot.version if old is None else old.version.source.version
+                self._record_unfinished(version, left)
+                if old is None:
+                    for each in left:  # of rules that are disabled, or whose set-up has failed
+                        self._drives.restore(each.data, snapshot.epoch)
             else:
                 self._outputs.release(self._rules_by_scope())
             self._notify(observed, beginning)

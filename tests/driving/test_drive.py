@@ -23,6 +23,30 @@ async def light():
     await yarp.drive("/hall/light", yarp.when(100, motion, otherwise=0), override="2h")
 """
 
+FAILING = """
+from pathlib import Path
+
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def light():
+    if Path({fails!r}).exists():
+        raise OSError("the bridge is not there yet")
+    await yarp.drive("/hall/light", 100, override={override})
+"""
+
+LOW = """
+from eshet import yarp
+from eshet_rules import rule
+
+
+@rule
+async def other():
+    await yarp.drive("/hall/light", 2, priority=-1)
+"""
+
 SAFETY = """
 from eshet import yarp
 from eshet_rules import rule
@@ -238,6 +262,47 @@ async def test_an_override_outlasts_a_restart_of_the_runner(house, files):
     await house.emit("/hall/motion")
     await house.advance(minutes=60)
     assert house.history("/hall/light")[2:] == [(60, 30), (60 + 7200, 0)]
+
+
+@pytest.mark.parametrize("others", [{}, {"low": LOW}, {"smoke": SAFETY}], ids=["", "low", "smoke"])
+async def test_an_override_outlasts_a_restart_in_which_its_rule_fails_first(house, files, others):
+    lamp = house.device("/hall/light", 0)
+    house.device("/smoke", False, settable=False)
+    fails = files.folder / "fails"
+    await files(hall=FAILING.format(fails=str(fails), override="'2h'"), **others)
+    await house.set("/hall/light", 30)
+    await house.advance(minutes=1)
+    fails.touch()
+    with pytest.raises(NotSetUp):
+        await house.restart(minutes=1)
+    fails.unlink()
+    house.errors.clear()
+    assert lamp.value == 30
+    await house.advance(minutes=1)
+    assert drives(house)["override"] == {
+        "value": 30,
+        "since": "2026-01-01T00:00:00Z",
+        "until": "2026-01-01T02:00:00Z",
+    }
+    await house.advance(hours=2)
+    assert house.history("/hall/light") == [(0, 0), (0, 100), (0, 30), (7200, 100)]
+
+
+async def test_an_override_as_long_as_a_value_outlasts_the_same(house, files):
+    lamp = house.device("/hall/light", 0)
+    fails = files.folder / "fails"
+    await files(hall=FAILING.format(fails=str(fails), override="yarp.Value(True)"), low=LOW)
+    await house.set("/hall/light", 30)
+    await house.advance(minutes=1)
+    fails.touch()
+    with pytest.raises(NotSetUp):
+        await house.restart(minutes=1)
+    fails.unlink()
+    house.errors.clear()
+    assert lamp.value == 2  # nobody knows whether the condition still holds
+    await house.advance(minutes=1)
+    assert lamp.value == 30
+    assert drives(house)["decides"] == "person"
 
 
 async def test_an_override_that_ends_while_the_runner_is_down_is_over_after_the_restart(

@@ -79,6 +79,8 @@ class Arbiter:
     def join(self, driver: Driver) -> None:
         """Add a driver."""
         driver.is_released = not driver.may_stand_by
+        if driver.override is not None:
+            self._forget_absent(driver.key)
         self.drivers.append(driver)
         self.drivers.sort(key=lambda each: each.rank, reverse=True)
 
@@ -117,6 +119,7 @@ class Arbiter:
 
     def _end_override(self, why: EndOfOverride) -> bool:
         person, self.person = self.person, None
+        self._forget_absent()
         if person is None or person.is_interrupted:
             return False
         self._effects.append(OverrideEnded(person, why))
@@ -271,9 +274,10 @@ class Arbiter:
             person.is_interrupted = False
             self._note_begin(person, standing_by, is_restored=is_restored)
         elif not standing_by and not person.is_interrupted:
-            if ending == _NO_DRIVER:
+            if ending == _NO_DRIVER or (ending is None and self._awaits_condition):
                 person.is_interrupted = True  # its rule may be restarted soon
-                self._effects.append(OverrideEnded(person, ending))
+                self._forget_absent()
+                self._effects.append(OverrideEnded(person, _NO_DRIVER))
             else:
                 self._end_override(ending or "time")
 
@@ -326,6 +330,11 @@ class Arbiter:
             self._corrections.postpone(now)
 
     def _send(self, sender: Driver, now: float, why: WhySent) -> None:
+        if sender.is_absent:
+            present = next((each for each in self.drivers if not each.is_absent), None)
+            if present is None:
+                return
+            sender = present
         self.last = SentValue(self.target, now)
         self._last_driver = sender
         person = self.person if self.decides is self.person else None
@@ -364,24 +373,32 @@ class Arbiter:
             "target": [] if self.target is NoValue else [self.target],
             "sent": [] if last is None else [last.value, last.at - epoch],
             "released": driver.is_released,
+            "interrupted": person is not None and person.is_interrupted,
+            "stand_by": [
+                [each.rule, each.priority, _limited(each.override)]
+                for each in self.drivers
+                if each.is_absent or each.stands_by_until(person) > -math.inf
+            ],
         }
 
-    def restore(self, state: Any, driver: Driver, epoch: float) -> None:
+    def restore(self, state: Any, driver: Driver | None, epoch: float) -> None:
         """Continue from the state of an earlier process, unless this has decided already.
 
         Args:
             state: see `snapshot`; data from a file may be anything, and is then ignored.
-            driver: the driver that has taken over from the one of the snapshot.
+            driver: the driver that has taken over from the one of the snapshot; None if none has.
             epoch: the time that counts as 0 in it.
         """
         match state:
-            case {"released": True}:
+            case {"released": True} if driver is not None:
                 driver.is_released = True
         if self.since is not None or self.person is not None:
             return
         match state:
             case {"person": [value, float() as since]}:
-                self.person = Person(value, since + epoch)
+                is_interrupted = state.get("interrupted") is True
+                self.person = Person(value, since + epoch, is_interrupted=is_interrupted)
+                self._stand_in(state.get("stand_by"))
                 self._is_restored = True
         match state:
             case {"decides": decides, "since": float() as since, "target": list() as target}:
@@ -392,8 +409,43 @@ class Arbiter:
         match state:
             case {"sent": [value, float() as at]}:
                 self.last = SentValue(value, at + epoch, is_pending=False, is_done=True)
-        if self.person is not None and self._decides_key == _PERSON and self.shown is not Unknown:
-            self._adopt(self.shown)
+        if self.person is not None and self._decides_key == _PERSON:
+            self.decides = self.person
+            if self.shown is not Unknown:
+                self._adopt(self.shown)
+
+    # --- drivers whose rules have not joined yet ----------------------------------------------
+
+    def _stand_in(self, standing_by: Any) -> None:
+        """Let absent drivers stand by for those of an earlier process that have not joined.
+
+        Args:
+            standing_by: see `snapshot`; may be anything.
+        """
+        present = {each.key for each in self.drivers if not each.is_absent}
+        for each in standing_by if isinstance(standing_by, list) else []:
+            match each:
+                case [str() as rule, int() | float() as priority, int() | float() | None as length]:
+                    absent = Driver(rule, -1, priority, length, is_absent=True)
+                    if absent.key not in present:
+                        self.drivers.append(absent)
+        self.drivers.sort(key=lambda each: each.rank, reverse=True)
+
+    def _forget_absent(self, key: object = None) -> None:
+        """Remove the absent drivers, or those with a key."""
+        self.drivers = [
+            each for each in self.drivers if not each.is_absent or key not in (None, each.key)
+        ]
+
+    @property
+    def _awaits_condition(self) -> bool:
+        """Whether a driver is absent whose override lasts as long as a Value is true."""
+        return any(each.is_absent and each.override is None for each in self.drivers)
+
+
+def _limited(override: float | None) -> float | None:
+    """Return the length of an override; None if it depends on a Value, which nobody knows now."""
+    return None if override is None or math.isinf(override) else override
 
 
 def _key_of(decides: Driver | Person | None) -> object:

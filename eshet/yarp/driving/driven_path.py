@@ -102,6 +102,18 @@ class DrivenPath:
             self._restore_cause(state)
         self.decide()
 
+    def restore(self, state: Any, epoch: float) -> None:
+        """Continue from the state of a driver of an earlier process that has not joined yet.
+
+        Args:
+            state: see `Arbiter.snapshot`.
+            epoch: the loop's time that counts as 0 in the state.
+        """
+        self.arbiter.restore(state, None, epoch)
+        self._restore_cause(state)
+        if self._sinks:
+            self.decide()
+
     def leave(self, sink: DrivingSink) -> None:
         """Remove the driver of a sink, whose scope has ended."""
         if self._sinks.pop(sink.driver, None) is None:

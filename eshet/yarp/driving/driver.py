@@ -64,6 +64,8 @@ class Driver:
         may_stand_by: whether its override may begin, or last.
         is_released: whether its part in the present override has ended early.
         cause: of its value; only passed on.
+        is_absent: whether it only stands by for the driver of an earlier process, whose rule has
+            not joined yet. It has no opinion and sends nothing.
     """
 
     rule: str = ""
@@ -76,6 +78,7 @@ class Driver:
     may_stand_by: bool = True
     is_released: bool = False
     cause: Any = None
+    is_absent: bool = False
 
     @property
     def rank(self) -> tuple[float, str, int]:

@@ -54,6 +54,17 @@ class Drives:
             self._paths[key] = DrivenPath(path, lambda: self._holds > 0, self._on_effect)
         return self._paths[key]
 
+    def restore(self, state: Any, epoch: float) -> None:
+        """Keep the override of a driver of an earlier process whose rule has not joined yet.
+
+        Args:
+            state: of the sink of `yarp.drive`; that of any other output is ignored.
+            epoch: the loop's time that counts as 0 in the state.
+        """
+        match state:
+            case {"path": str() as path, "drive": dict() as drive, "is_own_server": True}:
+                self.path(None, path).restore(drive, epoch)
+
     def next_number(self) -> int:
         """Return the number of a new driver."""
         return next(self._numbers)

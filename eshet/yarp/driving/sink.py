@@ -140,6 +140,7 @@ class _Driving(HeldOutput):
         "_client",
         "_driven",
         "_has_joined",
+        "_is_own_server",
         "_keeps",
         "_made_in",
         "_opinion",
@@ -173,7 +174,9 @@ class _Driving(HeldOutput):
         self._has_joined = False
         self._scope = current_scope()
         drives = find_drives()
-        self._driven: DrivenPath = drives.path(_server_of(client, self._scope), path)
+        server = _server_of(client, self._scope)
+        self._is_own_server = server is None
+        self._driven: DrivenPath = drives.path(server, path)
         _name(driver, drives, self._scope)
         self._send_value = Resending(self._attempt, client, self._is_retried)
 
@@ -303,6 +306,7 @@ class _Driving(HeldOutput):
             "unfinished": [],
             "opinion": [] if self._opinion is NoValue else [self._opinion],
             "drive": self._driven.snapshot(self.driver, epoch),
+            "is_own_server": self._is_own_server,
         }
 
     def release(self, state: Any = None, *, was_down: bool = False, epoch: float = 0.0) -> None:

@@ -862,6 +862,122 @@ def test_a_released_override_stays_released_after_a_restart():
     assert after.decide().decides is again
 
 
+def restarted_without(path, absent, shown, down, *others):
+    """Return the path in a new process, in which the rule of a driver has not joined yet."""
+    state = path.arbiter.snapshot(absent, path.now)
+    after = Path(shown)
+    after.now = 1000.0
+    for options in others:
+        after.driver(**options)
+    after.arbiter.restore(state, None, after.now - down)
+    return after
+
+
+def test_an_override_outlasts_a_restart_in_which_its_rule_joins_after_another():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    after = restarted_without(path, motion, 30, 60, {"value": 2, "rule": "low", "priority": -1})
+    after.decide().wait(60)
+    assert isinstance(after.decides, Person)
+    assert after.sent == []
+    after.driver(100, rule="hall.motion", override=2 * HOUR)
+    after.decide().wait(2 * HOUR)
+    assert after.sent == [(1000 - 60 + 2 * HOUR, 100)]
+    assert [effect.why for _, effect in after.kinds(OverrideEnded)] == ["time"]
+
+
+def test_the_value_of_the_person_is_sent_by_another_driver_while_the_rule_is_absent():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    after = restarted_without(path, motion, 30, 60, {"value": 2, "rule": "low", "priority": -1})
+    after.decide().show(Unknown).show(0)
+    assert after.sent == [(1000, 30)]
+    assert [each.rule for each in after.senders] == ["low"]
+
+
+def test_an_override_whose_rule_never_joins_ends_in_time():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    after = restarted_without(path, motion, 30, 60, {"value": 2, "rule": "low", "priority": -1})
+    after.decide().wait(2 * HOUR)
+    assert after.sent == [(1000 - 60 + 2 * HOUR, 2)]
+    assert [each.rule for each in after.arbiter.drivers] == ["low"]
+
+
+def test_a_driver_above_an_absent_one_decides():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    after = restarted_without(path, motion, 30, 60, {"value": 2, "rule": "high", "priority": 1})
+    after.decide()
+    assert after.sent == [(1000, 2)]
+
+
+def test_a_person_is_kept_until_the_only_rule_has_joined():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    after = restarted_without(path, motion, 80, 60)
+    after.driver(100, rule="hall.motion", override=2 * HOUR)
+    after.decide()
+    assert after.sent == []
+    assert after.arbiter.person.value == 80
+
+
+def test_an_override_of_a_condition_is_interrupted_until_its_rule_has_joined():
+    path = Path(0)
+    party = path.driver(1, rule="party", override=math.inf)
+    path.decide().show(30)
+    low = {"value": 2, "rule": "low", "priority": -1}
+    after = restarted_without(path, party, 30, 60, low)
+    after.decide()
+    assert after.sent == [(1000, 2)]
+    assert [effect.why for _, effect in after.kinds(OverrideEnded)] == ["no driver"]
+    after.driver(1, rule="party", override=math.inf)
+    after.decide()
+    assert after.sent[1:] == [(1000, 30)]
+
+
+def test_an_interrupted_override_is_interrupted_after_a_restart():
+    path, motion = lamp_with_motion()
+    low = path.driver(2, rule="low", priority=-1)
+    path.show(30).leave(motion)
+    after = restarted_without(path, low, 2, 60, {"value": 2, "rule": "low", "priority": -1})
+    after.decide()
+    assert after.sent == []
+    assert after.kinds(OverrideEnded) == []
+    after.driver(100, rule="hall.motion", override=2 * HOUR)
+    after.decide()
+    assert after.sent == [(1000, 30)]
+
+
+def test_a_command_ends_the_override_of_an_absent_driver():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    after = restarted_without(path, motion, 30, 60, {"value": 2, "rule": "low", "priority": -1})
+    after.decide()
+    assert after.arbiter.release("command")
+    assert after.decide().sent == [(1000, 2)]
+    after.driver(100, rule="hall.motion", override=2 * HOUR)
+    assert after.decide().sent[1:] == [(1000, 100)]
+
+
+def test_nothing_is_sent_while_only_an_absent_driver_is_left():
+    path, motion = lamp_with_motion()
+    path.show(30)
+    after = restarted_without(path, motion, 30, 60)
+    low = after.driver(2, rule="low", priority=-1)
+    after.decide().leave(low).show(Unknown).show(0)
+    assert after.sent == []
+    assert after.wait(3 * HOUR).decides is None
+
+
+@pytest.mark.parametrize("stand_by", [None, 3, [3], [["a"]], [["a", "b", 1]], [["a", 0, "2h"]]])
+def test_damaged_absent_drivers_are_ignored(stand_by):
+    path = Path(0)
+    driver = path.driver(1)
+    path.arbiter.restore({"person": [30, 0.0], "stand_by": stand_by}, driver, 0)
+    assert path.decide().sent == [(0, 1)]
+
+
 def test_a_snapshot_is_plain_data_and_is_restored_as_it_was():
     path, motion = lamp_with_motion()
     path.show(30).wait(10)
@@ -873,6 +989,8 @@ def test_a_snapshot_is_plain_data_and_is_restored_as_it_was():
         "target": [30],
         "sent": [100, -50.0],
         "released": False,
+        "interrupted": False,
+        "stand_by": [["hall.motion", 0, 2 * HOUR]],
     }
     after = Path(30)
     driver = after.driver(100, rule="hall.motion", override=2 * HOUR)
@@ -891,6 +1009,8 @@ def test_a_snapshot_before_anything_was_decided_has_nothing():
         "target": [],
         "sent": [],
         "released": False,
+        "interrupted": False,
+        "stand_by": [],
     }
 
 
