@@ -939,6 +939,8 @@ async def test_of_two_runners_with_overrides_the_last_one_decides(house):
         ({"value": 1, "override": yarp.Event()}, TypeError),
         ({"value": 1, "release": yarp.Value(1)}, TypeError),
         ({"value": 1, "verify": True}, ValueError),
+        ({"value": 1, "override": "99999999d"}, ValueError),
+        ({"value": 1, "verify": 10**400}, ValueError),
         ({"value": 1, "tolerance": -1}, ValueError),
         ({"value": 1, "priority": "high"}, ValueError),
         ({"value": 1, "unknown": "ignore"}, ValueError),
@@ -948,6 +950,13 @@ async def test_mistakes(house, arguments, error):
     house.device("/x", 0)
     with pytest.raises(error):
         await yarp.drive("/x", client=house.client, **arguments)
+
+
+@pytest.mark.parametrize("tolerance", ["1", None, True, -1, [1], float("nan"), float("inf")])
+async def test_a_wrong_tolerance_is_named(house, tolerance):
+    house.device("/x", 0)
+    with pytest.raises(ValueError, match=r"^tolerance=.* is not a difference of numbers"):
+        await yarp.drive("/x", 1, client=house.client, tolerance=tolerance)
 
 
 async def test_a_property_can_not_be_driven(house):

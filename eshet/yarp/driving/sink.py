@@ -17,6 +17,7 @@ from eshet.reactive.core.markers import NoValue, PlainValue, is_nan
 from eshet.reactive.upstream import Inputs, InputValues
 from eshet.scope import Scope, current_scope, is_contained
 from eshet.tasks import BuiltStrategy
+from eshet.text import safe_repr
 from eshet.unknown import Unknown
 from eshet.utils import TaskStrategy
 from eshet.yarp.default_client import DefaultClient
@@ -71,7 +72,8 @@ async def drive(
     Raises:
         EshetError: see `Client`. An `ErrorValue` if the path is no state.
         TypeError: `value` is an Event, or `override` or `release` is not of these kinds.
-        ValueError: the priority, a length of time or the tolerance is not valid.
+        ValueError: the priority, a length of time or the tolerance is not valid, or a length is
+            longer than a year.
     """
     for each in (value, override, release):
         check_awaited(each, TypeError)
@@ -86,8 +88,7 @@ async def drive(
     if unknown not in ("withdraw", "keep"):
         raise ValueError(f"unknown={unknown!r}: write 'withdraw' or 'keep'")
     _check_priority(priority)
-    if not 0 <= tolerance < math.inf:
-        raise ValueError(f"tolerance={tolerance!r} is not a difference of numbers")
+    _check_tolerance(tolerance)
     while_true = override if isinstance(override, PlainValue) else None
     driver = Driver(
         priority=priority,
@@ -108,7 +109,16 @@ async def drive(
 
 def _check_priority(priority: object) -> None:
     if not isinstance(priority, int | float) or isinstance(priority, bool) or is_nan(priority):
-        raise ValueError(f"priority={priority!r} is not a number")
+        raise ValueError(f"priority={safe_repr(priority, 100)} is not a number")
+
+
+def _check_tolerance(tolerance: object) -> None:
+    is_number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
+    if not is_number or not 0 <= tolerance < math.inf:  # type: ignore[operator]  # it is a number
+        raise ValueError(
+            f"tolerance={safe_repr(tolerance, 100)} is not a difference of numbers: write 0.5, for "
+            "example"
+        )
 
 
 def _seconds_of_override(override: object) -> float | None:
