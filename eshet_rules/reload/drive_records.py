@@ -1,7 +1,6 @@
 """Records who decides over driven paths, and the overrides by people."""
 
 import contextvars
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -92,9 +91,12 @@ def _known(value: Any) -> Any:
 
 
 def _stamp(time: float) -> str | None:
-    """Return a time of the loop as text in UTC; None if it is infinite."""
+    """Return a time of the loop as text in UTC; None if it is infinite, or after the year 9999."""
     loop = running_loop()
-    if loop is None or math.isinf(time):
+    if loop is None:
         return None
-    moment = datetime.fromtimestamp(wall_time() - loop.time() + time, UTC)
+    try:
+        moment = datetime.fromtimestamp(wall_time() - loop.time() + time, UTC)
+    except (OverflowError, ValueError):  # also of a damaged file
+        return None
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

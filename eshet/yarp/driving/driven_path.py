@@ -402,7 +402,9 @@ class DrivenPath:
 
 
 def _stamp(wall: float) -> str | None:
-    """Return a time of the wall clock as text; None if it is infinite."""
-    if math.isinf(wall):
+    """Return a time of the wall clock as text; None if it is infinite, or after the year 9999."""
+    try:
+        moment = datetime.fromtimestamp(wall, UTC)
+    except (OverflowError, ValueError):  # also of a damaged file
         return None
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -459,3 +459,33 @@ async def test_values_that_can_not_be_sent_are_told_as_texts(house, publish):
     await publish()
     [report] = (await house.viewer.action_call(f"{BASE}/drives"))["drives"]
     assert report["value"] == "set()"
+
+
+ODD_DRIVER = """
+    from eshet import yarp
+    from eshet_rules import rule
+
+    deep = 1
+    for _ in range(127):
+        deep = [deep]
+
+    @rule
+    async def light():
+        await yarp.drive("/lamp", {value}, override="365d")
+
+    @rule
+    async def other():
+        await yarp.drive("/other", 1, override="365d")
+    """
+
+
+@pytest.mark.parametrize("value", ["deep", "[0] * 60_000", "10**400"])
+async def test_an_odd_value_of_one_path_does_not_hide_the_other_paths(house, publish, value):
+    await house.sets("/lamp")
+    await house.sets("/other")
+    house.write("hall.py", ODD_DRIVER.format(value=value))
+    await house.reload()
+    await publish()
+    odd, other = (await house.viewer.action_call(f"{BASE}/drives"))["drives"]
+    assert isinstance(odd["value"], str)
+    assert other["value"] == 1
