@@ -78,7 +78,7 @@ def _record(log: FilteringBoundLogger, path: str, effect: Effect, cause: Cause |
 
 def _of(log: FilteringBoundLogger, driver: Driver) -> FilteringBoundLogger:
     """Return the log bound to the rule of a driver."""
-    module = driver.rule.rpartition(".")[0]
+    module = driver.rule.partition("[")[0].rpartition(".")[0]  # the name of one of `each` has dots
     return log.bind(rule=driver.rule, module=module) if driver.rule else log
 
 

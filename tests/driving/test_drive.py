@@ -959,6 +959,17 @@ async def test_a_wrong_tolerance_is_named(house, tolerance):
         await yarp.drive("/x", 1, client=house.client, tolerance=tolerance)
 
 
+async def test_a_record_of_a_rule_of_each_has_its_module(house, files):
+    house.device("/hall/light", 0)
+    await files(
+        hall=MOTION.replace("@rule", '@rule.each("a", "c.d")').replace("light()", "light(name)")
+    )
+    await house.emit("/hall/motion")
+    records = [e.record for e in house.happenings.all if getattr(e.record, "get", None)]
+    modules = [each["module"] for each in records if each["event"] == "path.decided"]
+    assert modules == ["hall"]
+
+
 async def test_a_property_can_not_be_driven(house):
     await house.client.prop_register("/p", lambda: 1, print)
     with pytest.raises(Exception, match="path_already_exists") as raised:
