@@ -531,6 +531,26 @@ async def test_a_device_that_answers_late_is_no_person(house):
     assert drives(house)["override"] is None
 
 
+async def test_a_person_who_changes_a_lamp_that_has_refused_a_value_is_a_person(house):
+    lamp = house.device("/hall/light", 0, fails=1)
+    wanted = yarp.Value(0)
+
+    @rule
+    async def light():
+        await yarp.drive("/hall/light", wanted, override="2h")
+
+    await house.rule(light)
+    wanted.value = 100
+    await house.settle()
+    house.errors.clear()  # the lamp has refused 100
+    await house.advance(5)
+    await lamp.report(30)  # between 0 and 100, and yet not on the way
+    assert drives(house)["override"]["value"] == 30
+    wanted.value = 50
+    await house.settle()
+    assert lamp.value == 30
+
+
 async def test_a_newer_value_ends_the_retries_of_an_older_one_of_another_rule(house):
     lamp = house.device("/hall/light", 0, ignores=100)
 

@@ -351,6 +351,10 @@ class Arbiter:
         """Note that a value is being sent, for the first time or again: the path may show it."""
         self._sent.add(sent, now)
 
+    def note_refused(self, sent: SentValue) -> None:
+        """Note that a value was refused: the path will not show it."""
+        self._sent.remove(sent)
+
     @property
     def _tolerance(self) -> float:
         return max((each.tolerance for each in self.drivers), default=0.0)

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from eshet.cause import Cause, current, use_cause
 from eshet.clock import wall_time
-from eshet.exceptions import NotShown
+from eshet.exceptions import ErrorValue, MessageTooLong, NotShown, UnsupportedValue
 from eshet.reactive.core.markers import NoValue
 from eshet.scope import Reason, Scope
 from eshet.unknown import Unknown
@@ -279,6 +279,9 @@ class DrivenPath:
         self.arbiter.note_attempt(sent, asyncio.get_running_loop().time())
         try:
             yield
+        except (ErrorValue, MessageTooLong, UnsupportedValue):
+            self.arbiter.note_refused(sent)
+            raise
         finally:
             sent.is_pending = False
 

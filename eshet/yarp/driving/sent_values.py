@@ -47,6 +47,11 @@ class SentValues:
         if sent not in self._sent:
             self._sent.append(sent)
 
+    def remove(self, sent: SentValue) -> None:
+        """Remove a value that the path will not show, as it was refused."""
+        if sent in self._sent:
+            self._sent.remove(sent)
+
     def take(self, value: object, tolerance: float, now: float) -> bool:
         """Return whether a shown value was sent; that one and earlier ones are then forgotten.
 

@@ -77,6 +77,17 @@ def test_nothing_is_on_the_way_to_a_text_or_to_a_value_that_is_old():
     assert not sent().is_on_the_way(0, 50, 0)
 
 
+def test_a_value_that_was_refused_is_not_on_the_way():
+    values = SentValues()
+    first, second = SentValue(80, 0), SentValue(90, 0)
+    values.add(first, 0)
+    values.remove(second)
+    assert values.is_on_the_way(0, 50, 1)
+    values.remove(first)
+    assert not values.is_on_the_way(0, 50, 1)
+    assert not values.has_pending()
+
+
 def test_another_value_may_still_be_shown():
     assert sent((0, 1), (0, 2)).has_other(2, 0.0, 1)
     assert not sent((0, 2)).has_other(2, 0.0, 1)
