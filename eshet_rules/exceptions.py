@@ -18,6 +18,7 @@
     ├── InsecurePath         other users can change the rules, their configuration or their state
     ├── UnknownName          no rule and no module has this name
     ├── NotDriven            no rule drives this path
+    ├── WrongArguments       an action of the runner was called with arguments that it does not take
     ├── NotReloaded          the present versions of modules can't be used
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
@@ -73,6 +74,7 @@ __all__ = [
     "TrailInUse",
     "UnknownName",
     "VersionNotFound",
+    "WrongArguments",
 ]
 
 
@@ -374,6 +376,22 @@ class NotDriven(RulesError):
         self.near: tuple[str, ...] = tuple(near)
         advice = f"did you mean {' or '.join(near)}?" if near else "only such a path is released"
         super().__init__(f"no rule drives {path} with yarp.drive; {advice}")
+
+
+class WrongArguments(RulesError):
+    """An action of the runner was called with arguments that it does not take.
+
+    Args:
+        action: its name, such as `"why"`.
+        problem: the problem with the arguments.
+    """
+
+    exit_code = 2
+
+    def __init__(self, action: str, problem: str) -> None:
+        self.action = action
+        self.problem = problem
+        super().__init__(f"wrong arguments for {action}: {problem}")
 
 
 class NotReloaded(RulesError):

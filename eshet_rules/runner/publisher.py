@@ -19,6 +19,7 @@ Changes are published at most twice a second; unchanged states are not republish
 """
 
 import asyncio
+import inspect
 import itertools
 import os
 import re
@@ -35,7 +36,7 @@ from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.scope import Scope
-from eshet.text import encodable, shorten
+from eshet.text import encodable, safe_repr, shorten
 from eshet_rules.audit.records import (
     PublishingAvailable,
     PublishingUnavailable,
@@ -44,7 +45,7 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.audit.redaction import Redaction
-from eshet_rules.exceptions import RulesError
+from eshet_rules.exceptions import RulesError, WrongArguments
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.runner.committed import WaitingChange
 from eshet_rules.runner.control import Control
@@ -212,15 +213,19 @@ class Publisher:
         """Register the actions, and the state of the runner."""
         with self._scope.active():
             await self._client.state_register(f"{self._base}/runner")
-            await self._client.action_register(f"{self._base}/list", self._list)
-            for name in ACTIONS:
-                do = self._answering(getattr(self._control, name))
-                await self._client.action_register(f"{self._base}/{name}", do)
-            await self._client.action_register(f"{self._base}/rollback", self._roll_back)
-            await self._client.action_register(f"{self._base}/release", self._control.release)
-            await self._client.action_register(f"{self._base}/drives", self._drives)
-            for name, answer in self._answers.items():
-                await self._client.action_register(f"{self._base}/{name}", answer)
+            actions: dict[str, Callable[..., Any]] = {
+                "list": self._list,
+                **{name: self._answering(getattr(self._control, name)) for name in ACTIONS},
+                "rollback": self._roll_back,
+                "release": self._release,
+                "drives": self._drives,
+                **self._answers,
+            }
+            for name, do in actions.items():
+                await self._client.action_register(f"{self._base}/{name}", _checking(name, do))
+
+    async def _release(self, *paths: Any) -> list[str]:
+        return await self._control.release(*map(str, paths))
 
     async def _roll_back(
         self, target: Any, write: Any = False, by: Any = "", why: Any = ""
@@ -247,8 +252,9 @@ class Publisher:
         else:
             emit(self._log, RequestFailed(doing=doing), error=error)
 
-    def _list(self, after: str = "") -> dict[str, Any]:
+    def _list(self, after: Any = "") -> dict[str, Any]:
         """Return a page of reports, and the argument with which to request the next page."""
+        after = _text("list", after)
         page: list[Mapping[str, Any]] = []
         length = 0
         rules = [self._plain(report) for report in self._reloader.reports()]
@@ -268,8 +274,9 @@ class Publisher:
             "bridges": self._bridges(),
         }
 
-    def _drives(self, after: str = "") -> dict[str, Any]:
+    def _drives(self, after: Any = "") -> dict[str, Any]:
         """Return a page of reports on driven paths, and the argument that requests the next."""
+        after = _text("drives", after)
         page: list[dict[str, Any]] = []
         length = 0
         for plain in self._drive_reports.after(after):
@@ -367,6 +374,30 @@ class Publisher:
                 await self._client.state_register(path)
             self._paths[rule] = path
         return self._paths[rule]
+
+
+def _checking(name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that calls an action if it takes the arguments.
+
+    The function raises `WrongArguments` otherwise.
+    """
+    signature = inspect.signature(do)
+
+    def answer(*arguments: Any) -> Any:
+        try:
+            signature.bind(*arguments)
+        except TypeError as error:
+            raise WrongArguments(name, str(error)) from None
+        return do(*arguments)
+
+    return answer
+
+
+def _text(action: str, value: Any) -> str:
+    """Return the argument of an action, which must be a text."""
+    if not isinstance(value, str):
+        raise WrongArguments(action, f"{safe_repr(value, 100)} is not a text")
+    return value
 
 
 def _word(name: str) -> str:

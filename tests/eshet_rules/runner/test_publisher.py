@@ -8,6 +8,7 @@ from eshet.exceptions import Disconnected
 from eshet_rules.audit.redaction import REDACTED, Redaction
 from eshet_rules.config import Configuration
 from eshet_rules.runner.control import Control
+from eshet_rules.runner.explaining import Explaining
 from eshet_rules.runner.publisher import Publisher, runner_name
 from eshet_rules.runner.switches import RuleSwitches
 from tests.support.cable import Cable
@@ -44,7 +45,7 @@ async def publish(house, log, cables, controls):
     """Publish what a house does, until the end of the test."""
     publishers = []
 
-    async def publish(name="home", client_id="of the first", redaction=None):
+    async def publish(name="home", client_id="of the first", redaction=None, **options):
         controls.append(
             Control(
                 house.reloader,
@@ -57,7 +58,14 @@ async def publish(house, log, cables, controls):
         cables.append(Cable(house.server))
         client = Client(server=cables[-1], client_id=client_id)
         publisher = Publisher(
-            client, name, house.reloader, controls[-1], log.logger, house.folder.path, redaction
+            client,
+            name,
+            house.reloader,
+            controls[-1],
+            log.logger,
+            house.folder.path,
+            redaction,
+            **options,
         )
         running = asyncio.create_task(publisher.run())
         publishers.append((publisher, running))
@@ -441,6 +449,30 @@ async def test_a_path_that_no_rule_drives_is_not_released(house, publish):
     await publish()
     with pytest.raises(ErrorValue, match=r"no rule drives /lanp with .*; did you mean /lamp"):
         await house.viewer.action_call(f"{BASE}/release", "/lanp")
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "error"),
+    [
+        ("release", [5], "no rule drives 5 with yarp.drive"),
+        ("release", [None, {}], "no rule drives None with yarp.drive"),
+        ("drives", [-5], "wrong arguments for drives: -5 is not a text"),
+        ("drives", ["", ""], "wrong arguments for drives: too many positional arguments"),
+        ("list", [None], "wrong arguments for list: None is not a text"),
+        ("rollback", [], "wrong arguments for rollback: missing a required argument: 'target'"),
+        ("why", [], "wrong arguments for why: missing a required argument: 'path'"),
+        ("why", ["/a", 2], "wrong arguments for why: too many positional arguments"),
+    ],
+)
+async def test_odd_arguments_are_refused_in_plain_words(house, publish, action, arguments, error):
+    house.write("hall.py", DRIVER.format(level=1))
+    await house.sets("/lamp")
+    await house.reload()
+    await publish(answers={"why": Explaining(house.reloader, None).why})
+    with pytest.raises(ErrorValue, match=error):
+        await house.viewer.action_call(f"{BASE}/{action}", *arguments)
+    assert error in house.log.find("control.request_refused")["error"]
+    assert "Traceback" not in house.log.stream.getvalue()
 
 
 async def test_the_value_of_a_secret_path_is_not_told(house, publish):
