@@ -148,3 +148,33 @@ def test_an_exchange_of_all_drivers_changes_nothing(drivers, steps):
     path.decide()
     assert (path.sent, arbiter.since, type(arbiter.decides)) == (sent, since, decides)
     assert arbiter.person is person
+
+
+UNIQUE_DRIVERS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from("ab"), OPTIONS),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda each: each[:2],
+)
+
+
+@given(UNIQUE_DRIVERS, st.lists(STEPS, max_size=20), st.randoms(use_true_random=False))
+def test_a_restart_changes_nothing_in_whatever_order_the_drivers_join(drivers, steps, random):
+    path = Path(drivers)
+    for step in steps:
+        path.take(step)
+    before = path.arbiter
+    states = {each.key: before.snapshot(each, 0.0) for each in before.drivers}
+    after = Path([])
+    after.now = path.now
+    after.arbiter.show(path.arbiter.shown, after.now)
+    for old in random.sample(before.drivers, len(before.drivers)):
+        new = Driver(old.rule, old.number, old.priority, old.override, old.verify, value=old.value)
+        after.arbiter.join(new)
+        if random.random() < 0.5 or after.arbiter.since is None:
+            after.arbiter.restore(states[old.key], new, 0.0)
+        after.decide()
+    if before.drivers:
+        assert after.arbiter.target == before.target
+        assert type(after.arbiter.decides) is type(before.decides)
+        assert not any(each.is_absent for each in after.arbiter.drivers)
