@@ -16,6 +16,8 @@ from eshet.bridges.mqtt.connection import MqttConnection
 from eshet.bridges.mqtt.paho_broker import PahoBroker
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.processes import command, line, running
+from tests.support.rules import Folder
+from tests.support.runner import runner
 
 LAMP = {
     "ieee_address": "0x1",
@@ -254,7 +256,8 @@ def test_six_lines_of_configuration_show_the_devices_in_the_runner(
 
     async def test() -> None:
         async with Client(server=server) as client, devices(broker.port) as zigbee:
-            with running("eshet-rules", "run", str(rules), server=server):
+            with runner(Folder(rules), server) as home:
+                await asyncio.to_thread(home.wait_for, "runner.started")
                 lamp = Observer(client, "/house/lamp")
                 await lamp.observe("state")
                 await lamp.until("state", False)
