@@ -42,6 +42,7 @@ class RollingBack:
         find: returns the committed content of the rules folder, without roll-backs.
         admit: returns the sources that may be imported, with roll-backs.
         on_written: called with the source of a version that was written to its file.
+        kept: waits until all versions that were live so far are in the store.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RollingBack:
         find: Callable[[], Awaitable[dict[str, Source]]],
         admit: Callable[[dict[str, Source]], dict[str, Source]],
         on_written: Callable[[Source], object] = lambda source: None,
+        kept: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._reloader = reloader
         self._roll_backs = roll_backs
@@ -64,6 +66,7 @@ class RollingBack:
         self._find = find
         self._admit = admit
         self._on_written = on_written
+        self._kept = kept
         self._turn = asyncio.Lock()
 
     def all(self) -> Mapping[str, RollBack]:
@@ -113,6 +116,8 @@ class RollingBack:
         if write and before is not None and not prefix:
             version, data = before.version, before.data
         else:
+            if self._kept is not None:
+                await self._kept()
             others = {*running, *([] if on_disk is None else [on_disk.version])}
             try:
                 choosing = self._threads.run(_chosen, self._store, module, prefix, others)

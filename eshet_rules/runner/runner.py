@@ -145,6 +145,7 @@ class Runner:
             find=self._saves.find,
             admit=self._admitted,
             on_written=self._saves.written,
+            kept=None if self._version_writer is None else self._version_writer.written,
         )
         self._probation = Probation(self._reloader, rolling_back, configuration.reload.probation)
         self._control = Control(

@@ -114,6 +114,7 @@ async def rolling_back(house, saves, roll_backs, threads, store, writer):
         find=saves.find,
         admit=roll_backs.apply,
         on_written=saves.written,
+        kept=writer.written,
     )
     yield rolling_back
     await writer.close()
