@@ -48,7 +48,7 @@ class ChangesNode(EventNode):
 
     def __init__(self, source: ValueNode) -> None:
         super().__init__((source,))
-        self.source = source
+        self.source: Final = source
 
     def settle(self, transactions: Transactions) -> bool:
         source = self.source
@@ -82,7 +82,7 @@ class LatestNode(ValueNode):
         emissions = self._source.emissions
         if not emissions:
             return False
-        self.value = emissions[-1]
+        self.value: Any = emissions[-1]
         return True
 
     def label(self) -> str:

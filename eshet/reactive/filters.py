@@ -77,7 +77,7 @@ class WindowNode(ValueNode):
         if not emissions and len(entries) == len(self._entries):
             return False
         self._entries = entries
-        self.value = list(entries)
+        self.value: Any = list(entries)
         return True
 
     def label(self) -> str:

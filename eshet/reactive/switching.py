@@ -1,7 +1,7 @@
 """Following the Value or Event that another Value currently holds."""
 
 from collections.abc import Sequence
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from eshet.exceptions import ReactiveTypeError
 from eshet.reactive.containers import ensure_reactive
@@ -88,7 +88,7 @@ class SwitchNode(ValueNode):
     def settle(self, transactions: Transactions) -> bool:
         if not self._switch.follow(self):
             return False
-        self.value = self._held()
+        self.value: Any = self._held()
         return True
 
     def label(self) -> str:

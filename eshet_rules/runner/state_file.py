@@ -47,7 +47,7 @@ class StateFile(Generic[_T]):
         self._unreadable = unreadable
         self._not_written = not_written
         self._keeps_damaged = keeps_damaged
-        self.is_damaged = False
+        self.is_damaged: bool = False
         """Whether the file could not be read."""
         self.damaged: Path | None = None
         """Where a file is kept that could not be read."""

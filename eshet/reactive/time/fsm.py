@@ -129,7 +129,7 @@ class MachineNode(ValueNode):
         if self._timeout_event.emissions:  # the loop may call early, by its clock's resolution
             now = max(now, self._timeout_event.emissions[0])
         try:
-            self.value = self._go_on(now)
+            self.value: Any = self._go_on(now)
         finally:
             self._set_timer()
         return True
