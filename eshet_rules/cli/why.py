@@ -122,7 +122,7 @@ def why(
         if as_json:
             content = {**explanation.plain(), **({} if live is None else _facts(live))}
             click.echo(json.dumps(content))
-            sys.exit(damages.exit_code)
+            sys.exit(_exit_code(path, explanation, live, damages))
         places = {} if live is None else live.known["places"]
         wording = Wording(at or wall_now(UTC), place_of=lambda output: _place(places, output))
         for value in () if live is None else live.values:
@@ -142,9 +142,7 @@ def why(
                     click.echo(line)
             for line in _about(path, explanation, live):
                 click.echo(line)
-        if explanation.record is None and (live is None or not _is_known(path, live)):
-            sys.exit(1)
-    sys.exit(damages.exit_code)
+    sys.exit(_exit_code(path, explanation, live, damages))
 
 
 def _unrecorded(path: str, live: _Live) -> Iterator[str]:
@@ -242,6 +240,12 @@ def _about(path: str, explanation: "Explanation", live: _Live) -> Iterator[str]:
         yield "nothing provides this path now"
     if not known["is_recording"]:
         yield "the runner keeps no audit trail, so it does not know what happened"
+
+
+def _exit_code(path: str, explanation: "Explanation", live: _Live | None, damages: Damages) -> int:
+    """Return 3 if the trail is damaged, and else 1 if nothing is known of the path."""
+    is_known = explanation.record is not None or (live is not None and _is_known(path, live))
+    return damages.exit_code or int(not is_known)
 
 
 def _is_known(path: str, live: _Live) -> bool:

@@ -12,6 +12,7 @@ import click
 
 from eshet.clock import wall_now
 from eshet_rules.cli.completion import NodePath
+from eshet_rules.cli.damages import Damages
 from eshet_rules.cli.options import (
     Command,
     PathType,
@@ -117,6 +118,9 @@ def why_not(
 
     The running rules are asked what holds the value where it is: which inputs, which times, and
     what else is in the way. Asking changes nothing.
+
+    The exit code is 1 if nothing is known of the path, and 3 if a part of the audit trail that was
+    read is damaged.
     """
     from eshet_rules.cli.runner_client import ask
     from eshet_rules.why_not.wording import Wording
@@ -131,12 +135,14 @@ def why_not(
     ask(request, server, runner, config)
     [live] = found
     with exit_on_errors():
-        earlier = _earlier(live, rules, audit, state_dir, config)
+        damages = Damages()
+        earlier = _earlier(live, rules, audit, state_dir, config, damages)
+        exit_code = damages.exit_code or int(not live.is_known(path))
         if as_json:
             value = {"value": live.values[0] if live.values else None, "owner": _owner(path, live)}
             last = {"last_time": None if earlier is None else earlier.plain()}
             click.echo(json.dumps({**live.answer, **value, **last}, default=str))
-            return
+            sys.exit(exit_code)
         wording = Wording(wall_now(UTC), absence=live.absence)
         for line in wording.lines(live.answer, live.values):
             click.echo(line)
@@ -144,8 +150,7 @@ def why_not(
             click.echo(line)
         for line in _about(path, live):
             click.echo(line)
-        if not live.is_known(path):
-            sys.exit(1)
+    sys.exit(exit_code)
 
 
 async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> _Live:
@@ -171,7 +176,12 @@ async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> _
 
 
 def _earlier(
-    live: _Live, rules: Path | None, audit: Path | None, state_dir: Path | None, config: Path | None
+    live: _Live,
+    rules: Path | None,
+    audit: Path | None,
+    state_dir: Path | None,
+    config: Path | None,
+    damages: Damages,
 ) -> "Earlier | None":
     """Return when the path had the wanted value the last time, where that helps; else None."""
     from eshet_rules.audit.trail import open_file
@@ -186,7 +196,7 @@ def _earlier(
         file = open_file(audit or place_of_trail(rules_folder(rules), state_dir, config))
     except RulesError:
         return None
-    return last_time(TrailRecords(file), answer["path"], answer["wanted"][0])
+    return last_time(TrailRecords(file, damages.report), answer["path"], answer["wanted"][0])
 
 
 def _owner(path: str, live: _Live) -> object:

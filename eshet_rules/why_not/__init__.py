@@ -1,4 +1,4 @@
-"""Tells what would have to change for a path to have another value: for `eshet-rules why-not`.
+"""Finds what would have to change for a path to have another value: for `eshet-rules why-not`.
 
 earlier      when a path had a value the last time, from the audit trail
 wording      an answer as text, for people

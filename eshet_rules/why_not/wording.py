@@ -190,7 +190,7 @@ class Wording:
         detail = condition.get("detail")
         if detail:
             return f"{head}{needs}: {detail}"
-        rest = "computed from:" if condition.get("parts") else "it can't be told"
+        rest = "computed from:" if condition.get("parts") else "how to reach it is not known"
         return f"{head}{needs}: {rest}"
 
     def _input(self, condition: Plain) -> str:

@@ -64,6 +64,9 @@ def test_a_value_is_explained_now_in_the_past_and_without_a_runner(
             assert "    /hall/lux = 12, since " in said
             assert "written by hall.light\nprovided by " in said
 
+            for options in ([], ["--json"]):
+                mistyped = ["eshet-rules", "why", "/hall/lapm", *options, *rules]
+                assert command(*mistyped, server=server).returncode == 1
             said = why("/hall/lapm")
             assert "did you mean /hall/lamp?" in said
             said = why("/hall/lux")

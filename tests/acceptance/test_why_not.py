@@ -125,6 +125,10 @@ def test_each_mistake_of_a_beginner_is_named(tmp_path: Path, server: str) -> Non
             # A mistyped path, and a path that no rule writes.
             mistyped = command("eshet-rules", "why-not", "/hall/lapm", *rules, server=server)
             assert mistyped.returncode == 1
+            as_json = command(
+                "eshet-rules", "why-not", "/hall/lapm", "--json", *rules, server=server
+            )
+            assert as_json.returncode == 1
             assert "did you mean /hall/lamp?" in why_not("/hall/lapm")
             assert "did you mean /hall/blinds?" in why_not("/hall/blnds")
             said = why_not("/hall/lux")

@@ -30,7 +30,7 @@ def _arithmetic(
     Args:
         function: the function.
         first: returns the need for the first operand, given that for the result and the second
-            operand; None if it can't be told.
+            operand; None if it is not known.
         second: the same for the second operand.
     """
 

@@ -31,7 +31,7 @@ class Kind(enum.StrEnum):
     FIXED = "fixed"
     """It never changes, so the wanted value is out of reach."""
     UNCLEAR = "unclear"
-    """It can't be told; `parts` are what it depends on."""
+    """How to meet it is not known; `parts` are the conditions of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def first_then(node: Node | None, need: Need, parts: Sequence[Condition]) -> Con
 def unclear(
     node: Node | None, need: Need, parts: Sequence[Condition] = (), detail: str = ""
 ) -> Condition:
-    """Return a condition of which it can't be told how to bring it about."""
+    """Return a condition of which it is not known how to meet it."""
     return make(Kind.UNCLEAR, node, need, parts=tuple(parts), detail=detail)
 
 

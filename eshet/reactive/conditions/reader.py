@@ -125,7 +125,7 @@ class Reader:
 
         Args:
             cell: the Value or Event.
-            away: what it has to be first; None if that can't be told.
+            away: what it has to be first; None if that is not known.
             to: what it has to become then.
         """
         node = cell if isinstance(cell, Node) else None
@@ -236,7 +236,7 @@ class Reader:
 
 FunctionReader: TypeAlias = Callable[[Reader, Node, Sequence[Cell], Need], Condition | None]
 """Returns the condition of a call of one function, given the sources of its arguments; None if it
-can't be told."""
+is not known."""
 
 NodeReader: TypeAlias = Callable[[Reader, Node, Need], Condition | None]
 """Returns the condition of a node of one kind; None for a node of another kind."""

@@ -1,4 +1,4 @@
-"""Sends what the arbiter of one path decides, and tells it what the path shows."""
+"""Sends the decisions of the arbiter of one path, and passes it the values that the path shows."""
 
 import asyncio
 import contextlib
