@@ -38,17 +38,19 @@ def wall_stamp(clock: Callable[[], float] | None = None) -> str:
     Args:
         clock: a result of `wall_clock`, for callers that need stamps very often.
     """
-    global _second, _second_text
+    global _last_second
     now = wall_clock()() if clock is None else clock()
-    second, micros = divmod(int(now * 1_000_000 + 0.5), 1_000_000)
-    if second != _second:
-        _second = second
-        _second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{_second_text}.{micros:06d}Z"
+    start, text = _last_second
+    micros = int(now * 1_000_000 + 0.5) - start
+    if not 0 <= micros < 1_000_000:
+        start, micros = start + micros // 1_000_000 * 1_000_000, micros % 1_000_000
+        text = datetime.fromtimestamp(start // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _last_second = start, text
+    return f"{text}.{str(1_000_000 + micros)[1:]}Z"  # faster than a format with leading zeros
 
 
-_second = -1  # the last formatted second: most stamps are in the same second as the previous one
-_second_text = ""
+# A second in µs since 1970, and its text: most stamps are in the same second as the previous one.
+_last_second = 0, "1970-01-01T00:00:00"
 
 
 def wall_clock() -> Callable[[], float]:

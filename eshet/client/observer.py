@@ -55,7 +55,7 @@ class OutputSpan:
         echo: the record for correlation; None if the output has no cause.
     """
 
-    __slots__ = ("began", "code", "echo", "observer", "path", "result", "value")
+    __slots__ = ("began", "code", "echo", "inputs", "observer", "path", "result", "value")
 
     def __init__(
         self,
@@ -73,6 +73,8 @@ class OutputSpan:
         self.path: bytes = path
         self.value: bytes = value
         self.result: object = None
+        self.inputs: dict[str, Any] | None = None
+        """The values from which the value came, by their names; None if they are not known."""
 
     def __enter__(self) -> "OutputSpan":
         return self
@@ -124,8 +126,8 @@ class ClientObserver:
             value: packed; empty if there is none.
             target: its receiver.
         """
-        parent = self.cause_of_output(kind, path, value, target)
-        return Cause(kind, path.decode(), parent, self.loop_time())
+        now = self.loop_time()
+        return Cause(kind, path.decode(), self._cause_of_echo(kind, path, value, target, now), now)
 
     def cause_of_output(
         self, kind: str, path: bytes, value: bytes, target: InputTarget
@@ -135,7 +137,11 @@ class ClientObserver:
         The output is not found again for this receiver. The arguments are those of
         `cause_of_input`.
         """
-        now = self.loop_time()
+        return self._cause_of_echo(kind, path, value, target, self.loop_time())
+
+    def _cause_of_echo(
+        self, kind: str, path: bytes, value: bytes, target: InputTarget, now: float
+    ) -> Cause | None:
         echo = self._echoes.find((kind, path), value, target.seen, now)
         if echo is None and kind == "state":
             echo = self._echoes.find(("set", path), value, target.seen, now)

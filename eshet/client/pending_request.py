@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from eshet.client.observer import ClientObserver
 from eshet.exceptions import Disconnected
@@ -21,7 +21,7 @@ class PendingRequest:
         ask: sends the request, and returns a future of its reply.
     """
 
-    __slots__ = ("_span", "reply")
+    __slots__ = ("reply", "span")
 
     def __init__(
         self,
@@ -31,12 +31,12 @@ class PendingRequest:
         value: bytes,
         ask: Callable[[int, bytes, bytes], asyncio.Future[Any]],
     ) -> None:
-        self._span = None if observer is None else observer.on_sending(code, path, value)
+        self.span: Final = None if observer is None else observer.on_sending(code, path, value)
         try:
             self.reply: asyncio.Future[Any] = ask(code, path, value)
         except BaseException as error:
-            if self._span is not None:
-                self._span.end(error)
+            if self.span is not None:
+                self.span.end(error)
             raise
 
     def receive(self) -> None:
@@ -46,7 +46,7 @@ class PendingRequest:
             EshetError: see `eshet.Client`.
             CancelledError: the reply was cancelled.
         """
-        span = self._span
+        span = self.span
         try:
             result = self._result()
         except BaseException as error:

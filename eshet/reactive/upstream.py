@@ -22,8 +22,8 @@ def upstream(node: Node) -> list[Node]:
     return list(found)
 
 
-InputValues: TypeAlias = tuple[tuple[str, ...], list[Any]]
-"""The inputs of a node at one moment: their descriptions, and their values.
+InputValues: TypeAlias = dict[str, Any]
+"""The values of a node's inputs at one moment, by the descriptions of the inputs.
 
 They are those nodes upstream that follow no other node, but may change. The value of an Event is
 its last emission, and `NoValue` before the first.
@@ -37,12 +37,11 @@ class Inputs:
         node: the node.
     """
 
-    __slots__ = ("_names", "_node", "_nodes", "_shape")
+    __slots__ = ("_node", "_nodes", "_shape")
 
     def __init__(self, node: Node) -> None:
         self._node: Final = node
-        self._nodes: tuple[Node, ...] = ()
-        self._names: tuple[str, ...] = ()
+        self._nodes: list[tuple[str, Node]] = []
         self._shape = -1
 
     def now(self) -> InputValues:
@@ -50,9 +49,9 @@ class Inputs:
         shape = self._node.transactions.shape
         if shape != self._shape:
             self._shape = shape
-            self._nodes = tuple(each for each in upstream(self._node) if _is_input(each))
-            self._names = tuple(each.describe() for each in self._nodes)
-        return self._names, [each.value for each in self._nodes]
+            inputs = filter(_is_input, upstream(self._node))
+            self._nodes = [(each.describe(), each) for each in inputs]
+        return {name: each.value for name, each in self._nodes}
 
 
 def _is_input(node: Node) -> bool:

@@ -377,7 +377,6 @@ class _SendTask(SendingTask):
 
     def send(self) -> asyncio.Future[Any] | None:
         """See `SendingTask`."""
-        current_inputs.set(self._inputs)  # see `__call__`
         resending = self._function
         if isinstance(resending, Resending):
             self._count = resending.begin()
@@ -389,6 +388,8 @@ class _SendTask(SendingTask):
             raise
         if sent is None:
             return None
+        if sent.span is not None:
+            sent.span.inputs = self._inputs
         self._sent = sent
         return sent.reply
 

@@ -80,7 +80,7 @@ class RecordingObserver(ClientObserver):
         cause = current.get()
         # One by one: with `*`, Python makes a tuple and a dict for each call.
         rule, module, version = current_actor.get()
-        cause_id, parent_id = _ids(cause)
+        cause_id, parent_id, trigger = _described(cause)
         record = Input(
             wall_stamp(self._clock),
             "debug",
@@ -94,7 +94,7 @@ class RecordingObserver(ClientObserver):
             path=path,
             value=self._redacted(path, value),
             unknown=value is Unknown,
-            trigger=_trigger(cause),
+            trigger=trigger,
         )
         self._recorder.last.note_input(record)
         # At once, so that it is in the trail even if the rule ends the process.
@@ -125,7 +125,8 @@ class RecordingObserver(ClientObserver):
             outcome,
             result=result,
             error=text,
-            duration=round(self.loop_time() - output.began, 6),
+            inputs=output.inputs,
+            duration=int((self.loop_time() - output.began) * 1e6) / 1e6,  # faster than `round`
         )
 
     def on_skipped(self, code: int, path: str, value: Any, why: Any) -> None:
@@ -186,12 +187,14 @@ class RecordingObserver(ClientObserver):
         result: Any = UNSET,
         error: str | None = None,
         why: Any = None,
+        inputs: InputValues | None = None,
         duration: float | None = None,
     ) -> None:
         cause, event = current.get(), _EVENTS[code]
         rule, module, version = current_actor.get()  # one by one, as in `on_input`
-        cause_id, parent_id = _ids(cause)
-        inputs, unknown, after_input, after_s = self._origin(cause)
+        cause_id, parent_id, trigger = _described(cause)
+        after_input, after_s = self._after(cause)
+        known, unknown = self._inputs(current_inputs.get() if inputs is None else inputs)
         record = event(
             wall_stamp(self._clock),
             "debug",
@@ -210,10 +213,10 @@ class RecordingObserver(ClientObserver):
             why=why,
             duration=duration,
             attempt=current_attempt.get(),
-            trigger=_trigger(cause),
+            trigger=trigger,
             after_input=after_input,
             after_s=after_s,
-            inputs=inputs,
+            inputs=known,
             unknown_inputs=unknown,
         )
         self._recorder.last.note_output(record)
@@ -231,8 +234,9 @@ class RecordingObserver(ClientObserver):
     ) -> None:
         cause = current.get()
         rule, module, version = current_actor.get()
-        cause_id, parent_id = _ids(cause)
-        inputs, unknown, after_input, after_s = self._origin(cause)
+        cause_id, parent_id, trigger = _described(cause)
+        after_input, after_s = self._after(cause)
+        inputs, unknown = self._inputs(current_inputs.get())
         self._recorder.record(
             FunctionCalled(
                 wall_stamp(self._clock),
@@ -250,7 +254,7 @@ class RecordingObserver(ClientObserver):
                 why=why,
                 duration=duration,
                 attempt=current_attempt.get(),
-                trigger=_trigger(cause),
+                trigger=trigger,
                 after_input=after_input,
                 after_s=after_s,
                 inputs=inputs,
@@ -261,28 +265,20 @@ class RecordingObserver(ClientObserver):
     def _arguments(self, arguments: Iterable[Any]) -> Any:
         """Return the arguments of a function; redacted if one of their inputs is."""
         inputs = current_inputs.get()
-        if self._redacts and inputs is not None and any(map(self._redaction.hides, inputs[0])):
+        if self._redacts and inputs is not None and any(map(self._redaction.hides, inputs)):
             return self._redaction.hide(list(arguments))
         return [_shortened(self._redaction.value(each)) for each in arguments]
 
-    def _origin(
-        self, cause: Cause | None
-    ) -> tuple[dict[str, Any] | None, list[str] | None, str | None, float | None]:
-        """Return the known and the unknown inputs of an output, and the input that led to it."""
-        inputs = unknown = after_input = after_s = None
-        came_from = current_inputs.get()
-        if came_from is not None:
-            inputs, unknown = self._inputs(came_from)
-        if cause is not None:
-            if cause.kind == "timer":
-                after_input, after_s = self._armed(cause)
-            elif cause.kind in _WITH_RECORD:
-                after_input = f"{cause.kind} {cause.path}"
-        return inputs, unknown, after_input, after_s
+    def _after(self, cause: Cause | None) -> tuple[str | None, float | None]:
+        """Return the input that led to an output with this cause.
 
-    def _armed(self, cause: Cause) -> tuple[str | None, float | None]:
-        """Return what has armed the timer of a cause, or the first of several, and its age."""
-        armed_by: Cause | None = cause
+        If that is a timer, or several of them, return what has armed the first one, and its age.
+        """
+        if cause is None:
+            return None, None
+        if cause.kind in _WITH_RECORD:
+            return f"{cause.kind} {cause.path}", None
+        armed_by: Cause | None = cause if cause.kind == "timer" else None
         while armed_by is not None and armed_by.kind == "timer":
             armed_by = armed_by.parent
         if armed_by is None:
@@ -290,14 +286,19 @@ class RecordingObserver(ClientObserver):
         since = None if armed_by.at is None else round(self.loop_time() - armed_by.at, 3)
         return f"{armed_by.kind} {armed_by.path}".rstrip(), since
 
-    def _inputs(self, inputs: InputValues) -> tuple[dict[str, Any] | None, list[str] | None]:
+    def _inputs(self, inputs: InputValues | None) -> tuple[InputValues | None, list[str] | None]:
         """Return the known values of inputs, and the names of the unknown ones."""
-        names, values = inputs
-        if not self._redacts and _SIMPLE.issuperset(map(type, values)):
-            return dict(zip(names, values, strict=False)) or None, None
+        if inputs is None:
+            return None, None
+        if not self._redacts:
+            for value in inputs.values():
+                if type(value) not in _SIMPLE:
+                    break
+            else:
+                return inputs or None, None
         known: dict[str, Any] = {}
         unknown: list[str] = []
-        for name, value in zip(names, values, strict=True):
+        for name, value in inputs.items():
             if value is Unknown:
                 unknown.append(name)
             elif value is NoValue:
@@ -333,16 +334,17 @@ def _unpack(packed: bytes) -> Any:
         return codec.unpack(packed)
 
 
-def _ids(cause: Cause | None) -> tuple[str | None, str | None]:
-    return (None, None) if cause is None else (cause.id, cause.parent_id)
-
-
 def _text(error: BaseException | None) -> str:
     return safe_str(error) or type_name(error)
 
 
-def _trigger(cause: Cause | None) -> str | None:
-    """Describe a cause that no recorded input started, such as a timer; None for others."""
-    if cause is None or cause.kind in _WITH_RECORD:
-        return None
-    return f"{cause.kind} {cause.path}".rstrip()
+def _described(cause: Cause | None) -> tuple[str | None, str | None, str | None]:
+    """Return the ids of a cause and of its parent, and its text.
+
+    The text is None if a recorded input started it, unlike a timer for example.
+    """
+    if cause is None:
+        return None, None, None
+    kind = cause.kind
+    trigger = None if kind in _WITH_RECORD else f"{kind} {cause.path}".rstrip()
+    return cause.id, cause.parent_id, trigger

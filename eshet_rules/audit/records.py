@@ -157,7 +157,7 @@ EVENTS: Final[dict[str, type["Record"]]] = {}
 """The class of each event, by its name."""
 
 
-class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """The fields that every record may have."""
 
     EVENT: ClassVar[str]
