@@ -16,9 +16,9 @@ run: $(VENV)/.ready-to-run ## run the example rules in rules/
 
 # Without mosquitto, it installs a broker that is a Python package.
 run-mqtt: $(VENV)/.ready-to-run ## run them with simulated devices on an MQTT broker
-	$(UV) sync --frozen --inexact --no-dev --extra mqtt --python $(BIN)/python
+	$(UV) sync --frozen --inexact --no-dev --extra mqtt --extra web --python $(BIN)/python
 	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || \
-		$(UV) sync --frozen --inexact --no-dev --extra mqtt --group broker --python $(BIN)/python || true
+		$(UV) sync --frozen --inexact --no-dev --extra mqtt --extra web --group broker --python $(BIN)/python || true
 	$(BIN)/python rules_mqtt/run.py
 
 help: ## list the targets
@@ -33,7 +33,7 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.ready-to-run: pyproject.toml uv.lock | $(BIN)/uv
-	$(UV) sync --frozen --inexact --no-dev --python $(BIN)/python
+	$(UV) sync --frozen --inexact --no-dev --extra web --python $(BIN)/python
 	touch $@
 
 $(VENV)/.ready: pyproject.toml uv.lock | $(BIN)/uv
@@ -51,7 +51,7 @@ types: setup ## check types with mypy
 pubtypes: ## check that all public types are known, with pyright
 	$(PYTHON) -m venv build/pyright
 	build/pyright/bin/python -m pip install --quiet --force-reinstall --no-deps .
-	build/pyright/bin/python -m pip install --quiet '.[homeassistant,jinja,mqtt,notify]' 'pyright[nodejs]==1.1.414'
+	build/pyright/bin/python -m pip install --quiet '.[homeassistant,jinja,mqtt,notify,web]' 'pyright[nodejs]==1.1.414'
 	cd build/pyright && for package in eshet eshet_rules; do \
 		PATH="$(CURDIR)/build/pyright/bin:$$PATH" pyright --verifytypes $$package --ignoreexternal; \
 	done
