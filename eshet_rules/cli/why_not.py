@@ -1,12 +1,11 @@
 """`eshet-rules why-not`."""
 
-import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +24,7 @@ from eshet_rules.cli.trail_option import audit_option, place_of_trail
 
 if TYPE_CHECKING:
     from eshet_rules.cli.runner_client import Runner
+    from eshet_rules.why_not.answer import WhyNotAnswer
     from eshet_rules.why_not.earlier import Earlier
 
 __all__ = ["why_not"]
@@ -42,39 +42,6 @@ class _JsonType(click.ParamType[Any]):
         except (ValueError, RecursionError):
             python = {"True": True, "False": False, "None": None}
             return python.get(str(value), str(value))
-
-
-class _Live(NamedTuple):
-    """What a running runner and its server know of a path.
-
-    Args:
-        answer: see `eshet_rules.why_not.answering.Answering.why_not`.
-        values: a list with the present value of the path; empty if it has none.
-        owners: the ids of the clients that provide paths, by path; empty if the server can't list
-            them.
-        used: the paths that rules use, where no rule uses this one.
-    """
-
-    answer: dict[str, Any]
-    values: list[object]
-    owners: Mapping[str, object]
-    used: frozenset[str]
-
-    def absence(self, path: str) -> str:
-        """Return that nothing provides a path; empty if something does, or it is not known."""
-        from eshet.paths import is_misspelt
-
-        if not self.owners or self.owners.get(path) is not None:
-            return ""
-        provided = (each for each, owner in self.owners.items() if owner is not None)
-        near = [each for each in provided if is_misspelt(path, each)]
-        advice = f"; did you mean {' or '.join(near)}?" if near else ""
-        return f"nothing provides this path{advice}"
-
-    def is_known(self, path: str) -> bool:
-        """Whether a rule uses the path, or it exists at the server."""
-        uses = ("rules", "others", "stopped", "readers", "broken")
-        return path in self.owners or any(self.answer[each] for each in uses)
 
 
 @click.command("why-not", cls=Command)
@@ -123,60 +90,43 @@ def why_not(
     read is damaged.
     """
     from eshet_rules.cli.runner_client import ask
-    from eshet_rules.why_not.wording import Wording
 
     if len(wanted) > 1:
         raise click.UsageError("pass --is once: a path has one value")
-    found: list[_Live] = []
+    found: list[WhyNotAnswer] = []
 
     async def request(running: "Runner") -> None:
         found.append(await _ask(running, path, list(wanted), depth))
 
     ask(request, server, runner, config)
-    [live] = found
+    [answer] = found
     with exit_on_errors():
         damages = Damages()
-        earlier = _earlier(live, rules, audit, state_dir, config, damages)
-        exit_code = damages.exit_code or int(not live.is_known(path))
+        earlier = _earlier(answer.answer, rules, audit, state_dir, config, damages)
         if as_json:
-            value = {"value": live.values[0] if live.values else None, "owner": _owner(path, live)}
-            last = {"last_time": None if earlier is None else earlier.plain()}
-            click.echo(json.dumps({**live.answer, **value, **last}, default=str))
-            sys.exit(exit_code)
-        wording = Wording(wall_now(UTC), absence=live.absence)
-        for line in wording.lines(live.answer, live.values):
-            click.echo(line)
-        for line in [] if earlier is None else earlier.lines(wall_now(UTC)):
-            click.echo(line)
-        for line in _about(path, live):
-            click.echo(line)
-    sys.exit(exit_code)
+            click.echo(json.dumps(answer.plain(earlier), default=str))
+        else:
+            for line in answer.lines(earlier, wall_now(UTC)):
+                click.echo(line)
+    sys.exit(damages.exit_code or int(not answer.is_known))
 
 
-async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> _Live:
-    from eshet.client.server_tree import list_nodes
-    from eshet.exceptions import EshetError
+async def _ask(running: "Runner", path: str, wanted: list[Any], depth: int) -> "WhyNotAnswer":
+    from eshet_rules.why_not.answer import ask_why_not
 
-    values: list[Any] = []
-    with contextlib.suppress(EshetError):  # it is no state and no property
-        values.append(await running.client.get(path))
-    if not wanted and values and isinstance(values[0], bool):
-        wanted = [not values[0]]
-    answer = await running.call("why_not", path, wanted, depth)
-    if answer["is_secret"]:
-        values.clear()
-    owners: dict[str, object] = {}
-    with contextlib.suppress(EshetError):  # a server of another kind
-        owners = {each: owner async for each, _, owner in list_nodes(running.client)}
-    used: set[str] = set()
-    if not (answer["rules"] or answer["others"] or answer["readers"] or path in owners):
-        for each in (await running.reports()).rules:
-            used.update(each["reads"], each["writes"])
-    return _Live(answer, values, owners, frozenset(used))
+    async def answer(wanted: list[Any]) -> dict[str, Any]:
+        plain: dict[str, Any] = await running.call("why_not", path, wanted, depth)
+        return plain
+
+    async def used() -> frozenset[str]:
+        rules = (await running.reports()).rules
+        return frozenset(path for each in rules for path in (*each["reads"], *each["writes"]))
+
+    return await ask_why_not(running.client, path, wanted, answer, used)
 
 
 def _earlier(
-    live: _Live,
+    answer: Mapping[str, Any],
     rules: Path | None,
     audit: Path | None,
     state_dir: Path | None,
@@ -187,32 +137,12 @@ def _earlier(
     from eshet_rules.audit.trail import open_file
     from eshet_rules.exceptions import RulesError
     from eshet_rules.why.sources import TrailRecords
-    from eshet_rules.why_not.earlier import last_time
+    from eshet_rules.why_not.earlier import helps, last_time
 
-    answer = live.answer
-    if not answer["wanted"] or all(each["certain"] for each in answer["rules"]):
+    if not helps(answer):
         return None
     try:
         file = open_file(audit or place_of_trail(rules_folder(rules), state_dir, config))
     except RulesError:
         return None
     return last_time(TrailRecords(file, damages.report), answer["path"], answer["wanted"][0])
-
-
-def _owner(path: str, live: _Live) -> object:
-    return live.owners.get(path)
-
-
-def _about(path: str, live: _Live) -> Iterator[str]:
-    """Iterate over lines about the path itself."""
-    from eshet.paths import nearest
-
-    owner = _owner(path, live)
-    if owner is not None:
-        yield f"provided by {'the server' if owner == ['meta'] else owner}"
-    elif live.is_known(path) and live.owners:
-        yield "nothing provides this path now"
-    elif live.owners:
-        near = nearest(path, {*live.owners, *live.used})
-        advice = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
-        yield f"nothing provides this path; {advice}"

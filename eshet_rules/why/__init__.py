@@ -1,5 +1,6 @@
 """Explains why a path has its value: for `eshet-rules why`.
 
+answer         the answer about a path, for the command and the page
 wording        an explanation as text, for people
 drives         who decides over a path with drivers, as text
 times          times as text

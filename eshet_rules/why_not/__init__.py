@@ -1,5 +1,6 @@
 """Finds what would have to change for a path to have another value: for `eshet-rules why-not`.
 
+answer       the answer about a path, for the command and the page
 earlier      when a path had a value the last time, from the audit trail
 wording      an answer as text, for people
 answering    an answer about a path, from the running rules

@@ -1,6 +1,6 @@
 """When a path had a wanted value the last time, and the inputs of that moment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol
@@ -11,7 +11,7 @@ from eshet_rules.audit.query import ENDLESS
 from eshet_rules.why.sources import Record, is_output
 from eshet_rules.why_not.wording import duration
 
-__all__ = ["Earlier", "last_time"]
+__all__ = ["Earlier", "helps", "last_time"]
 
 _MOST: Final = 20_000
 """How many records are looked at."""
@@ -53,6 +53,15 @@ class Earlier(NamedTuple):
             yield f"  {name} unknown"
         if after := output.get("trigger") or output.get("after_input"):
             yield f"  because of {after}"
+
+
+def helps(answer: Mapping[str, Any]) -> bool:
+    """Whether an earlier time tells more than an answer: a function of the user's is unknown to us.
+
+    Args:
+        answer: see `eshet_rules.why_not.answering.Answering.why_not`.
+    """
+    return bool(answer["wanted"]) and not all(each["certain"] for each in answer["rules"])
 
 
 def last_time(records: NewestFirst, path: str, wanted: object) -> Earlier | None:

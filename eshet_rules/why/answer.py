@@ -1,0 +1,175 @@
+"""What is known of a path, as an answer to `why`: its explanation, and facts about it now."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from eshet.client import Client
+from eshet.client.server_tree import list_nodes
+from eshet.exceptions import EshetError
+from eshet.paths import nearest
+from eshet.text import safe_repr
+from eshet.unknown import Unknown
+from eshet_rules.why.drives import drive_lines
+from eshet_rules.why.explanation import Explanation
+from eshet_rules.why.sources import Record
+from eshet_rules.why.wording import Wording
+
+__all__ = ["Facts", "WhyAnswer", "facts_of"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a running runner and its server know of a path.
+
+    Args:
+        known: see `eshet_rules.runner.explaining.Explaining.why`.
+        values: a list with the present value of the path; empty if it has none.
+        owner: the id of the client that provides the path; None if none does.
+        paths: all paths of the server.
+    """
+
+    known: dict[str, Any]
+    values: list[object]
+    owner: object
+    paths: list[str]
+
+    def is_known(self, path: str) -> bool:
+        """Whether a rule uses the path, or it exists at the server."""
+        return path in self.paths or bool(self.known["writers"] or self.known["readers"])
+
+
+async def facts_of(client: Client, path: str, known: dict[str, Any]) -> Facts:
+    """Return the facts about a path.
+
+    Args:
+        client: of the server.
+        path: the path.
+        known: what the runner knows; see `Facts`.
+    """
+    owners: dict[str, Any] = {}
+    with contextlib.suppress(EshetError):  # a server of another kind
+        owners = {each: owner async for each, _, owner in list_nodes(client)}
+    values: list[object] = []
+    with contextlib.suppress(EshetError):  # it is no state and no property
+        if not known["is_secret"]:
+            values.append(await client.get(path))
+    return Facts(known, values, owners.get(path), list(owners))
+
+
+@dataclass(frozen=True)
+class WhyAnswer:
+    """An explanation of a path, and the facts.
+
+    Args:
+        path: the path.
+        explanation: of its value.
+        facts: what is known now; None without a running runner, or for a value in the past.
+    """
+
+    path: str
+    explanation: Explanation
+    facts: Facts | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the path."""
+        is_recorded = self.explanation.record is not None
+        return is_recorded or (self.facts is not None and self.facts.is_known(self.path))
+
+    def plain(self) -> dict[str, Any]:
+        """Return the answer as plain data."""
+        content = self.explanation.plain()
+        facts = self.facts
+        if facts is not None:
+            content |= {
+                "owner": facts.owner,
+                "drive": facts.known["drive"],
+                "readers": [name for name, *_ in facts.known["readers"]],
+                "writers": [name for name, *_ in facts.known["writers"]],
+            }
+        return content
+
+    def lines(self, now: datetime) -> Iterator[str]:
+        """Iterate over the lines of the answer; each level of the tree is indented by two spaces.
+
+        Args:
+            now: the present, or the time of the value.
+        """
+        facts = self.facts
+        if facts is None:
+            yield from Wording(now).lines(self.explanation)
+            return
+        for value in facts.values:
+            if _is_other(value, self.explanation):
+                text = _text(value)
+                yield f"{self.path} is {text} now, which no rule of this runner has set. Before:"
+        if self.explanation.record is None:
+            yield from self._unrecorded(facts)
+        else:
+            places = facts.known["places"]
+            wording = Wording(now, place_of=lambda output: _place(places, output))
+            yield from wording.lines(self.explanation)
+        if drive := facts.known["drive"]:
+            yield from drive_lines(drive, now, None)
+        yield from self._about(facts)
+
+    def _unrecorded(self, facts: Facts) -> Iterator[str]:
+        """Iterate over lines about a path of which nothing is recorded."""
+        for value in facts.values:
+            yield f"{self.path} is {_text(value)} now"
+        if facts.known["writers"]:
+            yield (
+                f"no rule has sent anything to {self.path} yet; "
+                f"`eshet-rules why-not {self.path}` says why"
+            )
+        elif not facts.known["readers"]:
+            yield f"{self.path}: no rule of this runner has read or written it"
+
+    def _about(self, facts: Facts) -> Iterator[str]:
+        """Iterate over lines about the path itself."""
+        known = facts.known
+        for verb, rules in (("written", known["writers"]), ("read", known["readers"])):
+            if rules:
+                yield f"{verb} by {', '.join(map(_rule, rules))}"
+        for name, state, reason in known["stopped"]:
+            yield f"{name} is {state} now{f': {reason}' if reason else ''}"
+        if facts.owner is not None:
+            owner = "the server" if facts.owner == ["meta"] else facts.owner
+            yield f"provided by {owner}"
+        elif self.path not in facts.paths and self.explanation.record is None:
+            near = nearest(self.path, facts.paths)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`eshet ls -r` lists all paths"
+            yield f"nothing provides this path; {hint}"
+        elif facts.paths:
+            yield "nothing provides this path now"
+        if not known["is_recording"]:
+            yield "the runner keeps no audit trail, so it does not know what happened"
+
+
+def _place(places: Mapping[str, Mapping[str, str]], output: Record) -> str:
+    return places.get(output["path"], {}).get(output.get("rule") or "", "")
+
+
+def _is_other(value: object, explanation: Explanation) -> bool:
+    """Whether the present value is another one than that which is explained."""
+    record = explanation.record
+    if record is None or explanation.is_from_outside:
+        return False
+    if record["event"] not in ("output.set", "output.published"):
+        return False
+    explained = Unknown if record.get("unknown") else record.get("value")
+    return bool(value != explained)
+
+
+def _text(value: object) -> str:
+    return "unknown" if value is Unknown else safe_repr(value, 100)
+
+
+def _rule(rule: list[str]) -> str:
+    name, state, reason = rule
+    if state == "running":
+        return name
+    return f"{name} ({state}: {reason})" if reason else f"{name} ({state})"
