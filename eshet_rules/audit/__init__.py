@@ -1,6 +1,7 @@
 """The audit trail: records of everything that rules and the runner do, in append-only files.
 
 query         reads the records that match a filter
+newest        reads the newest records that match a filter, a part at a time
 chain         finds the causes and effects of a cause
 observer      records each input and output of a rule
 last_records  the last input and output at each path, in memory

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,10 @@ from eshet_rules.audit.lines import plain, text_of
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 
-__all__ = ["LEVELS", "Recorder"]
+__all__ = ["LEVELS", "Recorder", "Watch", "fields_of"]
+
+Watch: TypeAlias = Callable[[Any], object]
+"""Is called with a record: one of the schema, or a mapping."""
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 """The levels by name, in ascending order of severity."""
@@ -32,6 +35,7 @@ class Recorder:
         self.redaction: Final = redaction or Redaction()
         self.last: Final = LastRecords()
         """The last records of inputs and outputs, which their observer keeps here."""
+        self._watching: tuple[Watch, ...] = ()
         self._show: Callable[[MutableMapping[str, Any]], object] | None = None
         self._shown_from = LEVELS["info"]
         self._will_flush = False
@@ -54,6 +58,15 @@ class Recorder:
         self._show = show
         self._shown_from = LEVELS[level]
 
+    @contextlib.contextmanager
+    def watched(self, watch: Watch) -> Iterator[None]:
+        """Call a function with each kept record, within a `with` statement; it must not raise."""
+        self._watching += (watch,)
+        try:
+            yield
+        finally:
+            self._watching = tuple(each for each in self._watching if each is not watch)
+
     @property
     def wants_debug(self) -> bool:
         """Whether records of level debug are kept or shown."""
@@ -74,8 +87,10 @@ class Recorder:
                 trail.flush()
             elif not self._will_flush:
                 self._flush_soon(trail)
+            for watch in self._watching:
+                watch(record)
         if self._show is not None and LEVELS[record.level] >= self._shown_from:
-            self._show(_fields_of(record))
+            self._show(fields_of(record))
 
     def _flush_soon(self, trail: Trail) -> None:
         loop = running_loop()
@@ -94,10 +109,12 @@ class Recorder:
         """Keep a log record, from which secrets were removed already; the logger shows it."""
         if self.trail is not None:
             self.trail.append(record, record["time"])
+            for watch in self._watching:
+                watch(record)
 
 
-def _fields_of(record: Any) -> dict[str, Any]:
-    """Return the fields of a record of the schema."""
+def fields_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a record, of the schema or a mapping, as plain data."""
     try:
         fields: dict[str, Any] = msgspec.to_builtins(record, enc_hook=text_of)
     except Exception:  # a value may raise anything

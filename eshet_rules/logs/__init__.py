@@ -19,7 +19,7 @@ advice         advice on common errors
 """
 
 from eshet_rules.logs.advice import with_advice
-from eshet_rules.logs.errors import format_error, frames_of_rules
+from eshet_rules.logs.errors import format_error, frames_of_rules, line_in
 from eshet_rules.logs.logger import make_logger
 from eshet_rules.logs.prints import receiving_prints
 from eshet_rules.logs.rendering import FORMATS, escape, renderer, shows_colours
@@ -30,6 +30,7 @@ __all__ = [
     "escape",
     "format_error",
     "frames_of_rules",
+    "line_in",
     "make_logger",
     "receiving_prints",
     "receiving_stdlib_logs",

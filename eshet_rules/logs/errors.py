@@ -12,7 +12,7 @@ import eshet_rules
 from eshet.exceptions import EshetError
 from eshet.user_errors import MAX_ERRORS, bounded_traceback
 
-__all__ = ["format_error", "frames_of_rules", "is_expected"]
+__all__ = ["format_error", "frames_of_rules", "is_expected", "line_in"]
 
 _OURS: Final = tuple(
     f"{folder}{os.sep}" for package in (eshet, eshet_rules, asyncio) for folder in package.__path__
@@ -49,6 +49,19 @@ def is_expected(error: BaseException) -> bool:
 def frames_of_rules(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
     """Return the frames of rules: those of neither our packages nor a library."""
     return [frame for frame in stack if not frame.filename.startswith((*_OURS, *_LIBRARIES, "<"))]
+
+
+def line_in(file: str, error: BaseException) -> int | None:
+    """Return the line of a file at which an error occurred, the innermost; None if there is none.
+
+    Args:
+        file: its name as in bytecode.
+        error: the error.
+    """
+    # Not `error.__traceback__`: the class of the error may have its own `__getattribute__`.
+    frames = traceback.walk_tb(object.__getattribute__(error, "__traceback__"))
+    lines = [line for frame, line in frames if frame.f_code.co_filename == file]
+    return lines[-1] if lines else None
 
 
 def _without_our_first(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:

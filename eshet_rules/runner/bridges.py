@@ -13,14 +13,18 @@ from eshet.client import Client
 from eshet.text import safe_str, type_name
 from eshet_rules.runner.components import keep_running
 
-__all__ = ["BRIDGE", "Bridges", "MakeClient"]
+__all__ = ["BRIDGE", "PAGE", "Bridges", "MakeClient"]
 
 BRIDGE: Final = "bridge "
 """The prefix of the names of clients of bridges; names of modules do not have it."""
 
 
+PAGE: Final = "web page"
+"""The name of the client of the page."""
+
+
 class MakeClient(Protocol):
-    """Makes the client of a module, of a bridge, or of the runner itself."""
+    """Makes the client of a module, of a bridge, of the page, or of the runner itself."""
 
     def __call__(self, name: str, /, *, relays_causes: bool = False) -> Client:
         """Return a new client.

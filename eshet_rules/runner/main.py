@@ -20,7 +20,7 @@ from eshet_rules.audit.records import StateFolderFull, emit
 from eshet_rules.audit.trail import Trail, open_file
 from eshet_rules.config import AuditSettings, Configuration, ConfigurationFile
 from eshet_rules.modules.discovery import check_folder
-from eshet_rules.runner.bridges import BRIDGE, MakeClient
+from eshet_rules.runner.bridges import BRIDGE, PAGE, MakeClient
 from eshet_rules.runner.connections import ConnectionObserver, Connections
 from eshet_rules.runner.lock import locked, locked_trail
 from eshet_rules.runner.runner import Runner
@@ -33,6 +33,7 @@ from eshet_rules.runner.state_folder import (
     trail_place,
 )
 from eshet_rules.runner.terminal import Terminal
+from eshet_rules.runner.view import Page
 from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.loops import LoopObserver
 from eshet_rules.supervision.scope import own_tasks_by_scope
@@ -55,6 +56,7 @@ async def run(
     recorder: Recorder | None = None,
     terminal: Terminal | None = None,
     with_bridges: bool = True,
+    page: Page | None = None,
 ) -> int:
     """Run the rules of a folder until this is cancelled; then everything is closed.
 
@@ -76,6 +78,7 @@ async def run(
         terminal: the terminal of this process. When it is closed, the runner stops; otherwise,
             SIGHUP means to reload.
         with_bridges: whether to run the configured bridges.
+        page: serves a page of the runner.
 
     Returns:
         The exit code: with `once`, 1 if a module could not be loaded or a rule set up, else 0.
@@ -122,6 +125,7 @@ async def run(
             recorder,
             terminal,
             with_bridges=with_bridges,
+            page=page,
         )
         await stack.enter_async_context(runner)
 
@@ -204,6 +208,8 @@ def _client_maker(
             client = Client(server=server, client_id=client_id, max_waiting_bytes=max_waiting_bytes)
         if module == "":
             client.attach(own)
+        elif module == PAGE:
+            client.attach(bridge)
         elif module.startswith(BRIDGE):
             client.attach(relay if relays_causes else bridge)
         else:

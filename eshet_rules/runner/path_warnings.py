@@ -15,7 +15,7 @@ from eshet_rules.config import WarningSettings
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.supervision.report import RuleReport
 
-__all__ = ["PathWarnings"]
+__all__ = ["PathWarnings", "contested_paths"]
 
 _PATIENCE: Final = 60.0
 """Seconds after which a path counts as not provided: devices may come later than the rules."""
@@ -86,21 +86,9 @@ class PathWarnings:
         emit(self._log, PathNotProvided(path=path, rules=rules, advice=advice))
 
     def look_at_writers(self, reports: Iterable[RuleReport]) -> None:
-        """Warn of each path that several rules set to the values of their Values.
-
-        Rules that only drive a path are no rivals of each other.
-        """
-        writers: dict[str, list[str]] = {}
-        drivers: dict[str, list[str]] = {}
-        for report in reports:
-            for path in report.holds:
-                writers.setdefault(path, []).append(report.rule)
-            for path in report.drives:
-                drivers.setdefault(path, []).append(report.rule)
-        for path, holders in writers.items():
-            rules = list(dict.fromkeys([*holders, *drivers.get(path, ())]))
-            is_new = len(rules) > 1 and self._writers.get(path) != rules
-            if is_new and not self._settings.is_ignored(path):
+        """Warn of each path that several rules set; see `contested_paths`."""
+        for path, rules in contested_paths(reports).items():
+            if self._writers.get(path) != rules and not self._settings.is_ignored(path):
                 self._writers[path] = rules
                 self._warn_of_writers(path, rules)
 
@@ -115,3 +103,22 @@ class PathWarnings:
                 "priorities, or let one rule decide, from all its inputs",
             ),
         )
+
+
+def contested_paths(reports: Iterable[RuleReport]) -> dict[str, list[str]]:
+    """Return the rules that set a path to the values of their Values, if they are several, by path.
+
+    Rules that only drive a path are no rivals of each other.
+    """
+    writers: dict[str, list[str]] = {}
+    drivers: dict[str, list[str]] = {}
+    for report in reports:
+        for path in report.holds:
+            writers.setdefault(path, []).append(report.rule)
+        for path in report.drives:
+            drivers.setdefault(path, []).append(report.rule)
+    all_writers = {
+        path: list(dict.fromkeys([*holders, *drivers.get(path, ())]))
+        for path, holders in writers.items()
+    }
+    return {path: rules for path, rules in all_writers.items() if len(rules) > 1}

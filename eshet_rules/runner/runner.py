@@ -7,14 +7,17 @@ import itertools
 import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from eshet.client import Client
+from eshet.clock import wall_now
 from eshet.interpreter import without_collections
 from eshet_rules.audit.recorder import Recorder
+from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.records import (
     ConfigurationInvalid,
     FileExcluded,
@@ -35,7 +38,7 @@ from eshet_rules.reload.module_instance import ModuleInstance
 from eshet_rules.reload.owner_watch import OwnerWatch
 from eshet_rules.reload.reloader import Reloader
 from eshet_rules.reload.version_store import VersionStore
-from eshet_rules.runner.bridges import Bridges, MakeClient
+from eshet_rules.runner.bridges import PAGE, Bridges, MakeClient
 from eshet_rules.runner.committed import committed_sources, last_live_sources
 from eshet_rules.runner.components import attempt, keep_running
 from eshet_rules.runner.control import Control
@@ -54,6 +57,7 @@ from eshet_rules.runner.switches import RuleSwitches
 from eshet_rules.runner.systemd import Notifier
 from eshet_rules.runner.terminal import Terminal
 from eshet_rules.runner.version_writer import VersionWriter
+from eshet_rules.runner.view import Page, RunnerView
 from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.scope import TaskScope
 from eshet_rules.threads import RunnerThreads
@@ -84,6 +88,7 @@ class Runner:
         recorder: removes secrets from published texts, and has the last records.
         terminal: when this terminal is closed, the runner stops.
         with_bridges: whether to run the configured bridges.
+        page: serves a page; None for no page.
     """
 
     def __init__(
@@ -99,10 +104,12 @@ class Runner:
         terminal: Terminal | None = None,
         *,
         with_bridges: bool = True,
+        page: Page | None = None,
     ) -> None:
         self._folder: Final = folder
         self._discovery: Final = Discovery(folder, configuration.watch.exclude)
         self._log = log
+        self._since: Final = wall_now(UTC)
         self._make_client = make_client
         self._recorder = recorder
         self._terminal = terminal
@@ -120,7 +127,7 @@ class Runner:
         self._reloader.on_take_over = self._on_take_over
         self._switches = RuleSwitches(None if place is None else place / "switches.json", log)
         self._roll_backs = RollBacks(None if place is None else place / "roll-backs.json", log)
-        trail = trail_place(configuration.audit, place)
+        self._trail = trail_place(configuration.audit, place)
         self._saves = Saves(
             self._reloader,
             committed_sources(
@@ -130,7 +137,7 @@ class Runner:
                 functools.partial(self._last_live, inherited.keys()),
             ),
             self._roll_backs,
-            Replays(folder, configuration, trail, log, self._reloader.importing),
+            Replays(folder, configuration, self._trail, log, self._reloader.importing),
             self._threads,
             log,
             find=lambda: self._threads.run(self._discovery),
@@ -178,6 +185,7 @@ class Runner:
         )
         self._bridges = Bridges(make_client, log)
         self._with_bridges = with_bridges
+        self._page = page
         self._running_bridges: asyncio.Task[None] | None = None
         self._systemd = Notifier()
         self._guard = guard
@@ -262,10 +270,37 @@ class Runner:
                         components["checkpoint"] = self._checkpoint_writer.run
                     if file is not None and reload and not file.is_pipe:
                         components["configuration"] = lambda: self._follow(file)
+                    if self._page is not None:
+                        components["page"] = functools.partial(self._serve, self._page)
                     for name, run in components.items():
                         tasks.create_task(keep_running(name, run, self._log))
                     self._systemd.ready(self._status())
         return 0
+
+    async def _serve(self, page: Page) -> None:
+        async with self._make_client(PAGE) as client:
+            await page(self._view(client))
+
+    def _view(self, client: Client) -> RunnerView:
+        redaction = Redaction() if self._recorder is None else self._recorder.redaction
+        return RunnerView(
+            runner_name(self._configuration.server.name, self._folder),
+            self._folder,
+            self._since,
+            client,
+            self._reloader,
+            self._control,
+            self._explaining,
+            self._answering,
+            DriveReports(self._reloader, redaction),
+            self._bridges.reports,
+            self._store,
+            self._trail,
+            self._recorder,
+            redaction,
+            self._threads,
+            self._log,
+        )
 
     async def _follow_folder(
         self, contents: AsyncGenerator[dict[str, Source], None], tasks: asyncio.TaskGroup

@@ -53,6 +53,7 @@ class RuleReport:
             "strategy": _text(status.strategy),
             "restarts": status.restarts,
             "last_error": status.last_error and _text(status.last_error),
+            "errors": status.errors,
             "why": _text(status.why),
             "running": status.running,
             "queued": status.queued,

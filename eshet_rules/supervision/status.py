@@ -39,6 +39,9 @@ class RuleStatus:
         why: why it is failed or disabled, and what to do; otherwise empty.
         running: number of running tasks of its sinks.
         queued: number of waiting tasks of its sinks.
+        errors: number of its errors since its version was loaded.
+        error_line: the line of its module at which the last error occurred; None if that is not
+            known.
     """
 
     state: RuleState
@@ -50,3 +53,5 @@ class RuleStatus:
     why: str = ""
     running: int = 0
     queued: int = 0
+    errors: int = 0
+    error_line: int | None = None

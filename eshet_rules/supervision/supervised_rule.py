@@ -41,7 +41,7 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.keep import kept_in, provide_kept
-from eshet_rules.logs import with_advice
+from eshet_rules.logs import line_in, with_advice
 from eshet_rules.rule import Rule
 from eshet_rules.supervision.intensity import next_pause, recent
 from eshet_rules.supervision.limits import RuleLimits
@@ -126,6 +126,8 @@ class SupervisedRule:
         "_context",
         "_has_bug",
         "_kept",
+        "_error_count",
+        "_error_line",
         "_last_error",
         "_last_failure",
         "_live",
@@ -188,6 +190,8 @@ class SupervisedRule:
         self._since = wall_now(UTC)
         self._why = ""
         self._last_error: str | None = None
+        self._error_count = 0
+        self._error_line: int | None = None
         self._last_failure: str | None = None  # the error of the last attempt that failed
         self._kept: list[Snapshot] = []
         self._restarts: list[float] = []
@@ -254,6 +258,8 @@ class SupervisedRule:
             why=self._why,
             running=self._workload.running,
             queued=self._workload.queued,
+            errors=self._error_count,
+            error_line=self._error_line,
         )
 
     def start(self) -> None:
@@ -270,7 +276,7 @@ class SupervisedRule:
 
     def note_error(self, error: BaseException) -> None:
         """Show an error of a node, sink or task of the rule in the status."""
-        self._last_error = _text(error)
+        self._set_last_error(_text(error), error)
         self.scope.note_activity()
 
     def note_recovery(self) -> None:
@@ -290,12 +296,17 @@ class SupervisedRule:
             return
         self._cancel_restart()
         self._save_kept()
-        self._last_error = str(error)
+        self._set_last_error(str(error), error)
         self._stay_failed(str(error))
         self._first_attempt_ended(succeeded=False)  # if it was still in its set-up
         self._run_scope.begin_close(Reason.FAILED)
         with use_scope(None):
             _ = start_task(lambda: self._end_run(Reason.FAILED), self._end_run)
+
+    def _set_last_error(self, text: str, error: BaseException) -> None:
+        self._last_error = text
+        self._error_count += 1
+        self._error_line = line_in(self.file, error)
 
     # --- from a start to an end ---------------------------------------------------------------
 
@@ -395,7 +406,8 @@ class SupervisedRule:
     # --- failure and restart ------------------------------------------------------------------
 
     def _note_failure(self, error: BaseException) -> None:
-        self._last_error = self._last_failure = _text(error)
+        self._last_failure = _text(error)
+        self._set_last_error(self._last_failure, error)
         self._become(RuleState.RETRYING)
 
     def _on_end(self, ending: Ending) -> None:

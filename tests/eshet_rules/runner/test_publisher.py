@@ -92,6 +92,7 @@ async def test_each_rule_has_a_state_that_says_how_it_is(house, publish):
         "strategy": "RunSerially(retry=True)",
         "restarts": 0,
         "last_error": None,
+        "errors": 0,
         "why": "",
         "running": 0,
         "queued": 0,

@@ -14,6 +14,7 @@ STATUS = RuleStatus(
     why="it failed again",
     running=1,
     queued=3,
+    errors=1,
 )
 
 
@@ -28,6 +29,7 @@ def test_a_report_is_plain_data():
         "strategy": "RunInTask()",
         "restarts": 2,
         "last_error": "ValueError: no",
+        "errors": 1,
         "why": "it failed again",
         "running": 1,
         "queued": 3,
