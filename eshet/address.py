@@ -22,21 +22,22 @@ class Address:
     port: int = DEFAULT_PORT
 
     @classmethod
-    def parse(cls, text: str, lowest_port: int = 1) -> Self:
+    def parse(cls, text: str, lowest_port: int = 1, default_port: int = DEFAULT_PORT) -> Self:
         """Return the address in a text.
 
         Args:
             text: such as `localhost`, `192.0.2.7:11236` or `[::1]:11236`.
             lowest_port: 0 to allow port 0, which means any free port.
+            default_port: of an address without a port.
 
         Raises:
             ValueError: it is not an address.
         """
         match = _ADDRESS.fullmatch(text)
-        port = int(match["port"] or DEFAULT_PORT) if match else -1
+        port = int(match["port"] or default_port) if match else -1
         if match is None or not lowest_port <= port < 0x10000:
             raise ValueError(
-                f"{text!r} is not a server address: write HOST or HOST:PORT, like localhost:11236"
+                f"{text!r} is not a server address: write HOST or HOST:PORT, like localhost:{default_port}"
             )
         return cls(match["host"].strip("[]"), port)
 

@@ -158,6 +158,20 @@ def _address(value: Any) -> str:
     return str(Address.parse(_checked(value, isinstance(value, str))))
 
 
+def address_kind(default_port: int) -> ValueKind:
+    """Return the kind of addresses to listen on; port 0 is any free port.
+
+    Args:
+        default_port: of an address without a port.
+    """
+
+    def read(value: Any) -> str:
+        text = _checked(value, isinstance(value, str))
+        return str(Address.parse(text, lowest_port=0, default_port=default_port))
+
+    return ValueKind(f'an address in quotes, such as "127.0.0.1:{default_port}"', read)
+
+
 def _name(value: Any) -> str:
     fits = isinstance(value, str) and re.fullmatch(r"\w+", value, re.ASCII) is not None
     return str(_checked(value, fits))

@@ -38,9 +38,7 @@ class Newest(NamedTuple):
     damaged: int
 
 
-def newest_first(
-    file: Path, wanted: Filter, limit: int, most_bytes: int = MOST_BYTES
-) -> Newest:
+def newest_first(file: Path, wanted: Filter, limit: int, most_bytes: int = MOST_BYTES) -> Newest:
     """Return the newest records that match a filter. It blocks: call it in a thread.
 
     Args:

@@ -76,6 +76,8 @@ __all__ = [
     "Output",
     "OverridesNotWritten",
     "OverridesUnreadable",
+    "PageActed",
+    "PageServed",
     "ParametersUnused",
     "PathContested",
     "PathNotProvided",
@@ -1193,6 +1195,26 @@ class _Request(Record, kw_only=True):
 @_event("control.request_refused", "request refused", level="warning")
 class RequestRefused(_Request, kw_only=True):
     """A command asked for something impossible."""
+
+
+@_event("page.acted", "request on the page")
+class PageActed(Record, kw_only=True):
+    """Somebody has done something on the page, or by its API."""
+
+    action: Annotated[
+        str,
+        Meta(description="`set`, `call`, `release`, `roll back`, or a command such as `disable`"),
+    ]
+    subject: Annotated[str, Meta(description="the path, rule, module or version")]
+    by: Annotated[str, Meta(description="the name of the token")]
+    error: Annotated[str | None, Meta(description="why it failed")] = None
+
+
+@_event("page.served", "page")
+class PageServed(Record, kw_only=True):
+    """The page of the runner can be visited."""
+
+    url: Annotated[str, Meta(description="its address")]
 
 
 @_event("control.request_failed", "request failed", level="error")

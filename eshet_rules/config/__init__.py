@@ -11,6 +11,7 @@ file, and the file over the defaults.
 from eshet_rules.config.parameters import Parameters
 from eshet_rules.config.reading import FILE_NAME, ConfigurationFile
 from eshet_rules.config.tables import (
+    PAGE_PORT,
     AuditSettings,
     Configuration,
     LogSettings,
@@ -20,11 +21,13 @@ from eshet_rules.config.tables import (
     StateSettings,
     WarningSettings,
     WatchSettings,
+    WebSettings,
     is_meant,
 )
 
 __all__ = [
     "FILE_NAME",
+    "PAGE_PORT",
     "AuditSettings",
     "Configuration",
     "ConfigurationFile",
@@ -36,5 +39,6 @@ __all__ = [
     "StateSettings",
     "WarningSettings",
     "WatchSettings",
+    "WebSettings",
     "is_meant",
 ]

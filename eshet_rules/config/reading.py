@@ -24,6 +24,7 @@ from eshet_rules.config.tables import (
     StateSettings,
     WarningSettings,
     WatchSettings,
+    WebSettings,
 )
 from eshet_rules.exceptions import ConfigurationError, LimitError, StrategySettingsError
 from eshet_rules.regular_files import UnusableFile, read_regular
@@ -138,6 +139,7 @@ class _Reader(TableReader):
             "warnings": lambda: self.settings(
                 WarningSettings, ("warnings",), self._content["warnings"]
             ),
+            "web": lambda: self.settings(WebSettings, ("web",), self._content["web"]),
             "supervision": lambda: self._supervision,
             "strategy": lambda: self._strategy(("strategy",), self._content["strategy"]),
             "rules": self._patterns,

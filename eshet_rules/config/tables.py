@@ -16,6 +16,7 @@ from eshet.settings.kinds import (
     PATH,
     SPAN,
     TEXTS,
+    address_kind,
     one_of,
     seconds,
     whole_number,
@@ -26,6 +27,7 @@ from eshet_rules.config.parameters import Parameters
 from eshet_rules.supervision.limits import RuleLimits
 
 __all__ = [
+    "PAGE_PORT",
     "RENAMED",
     "AuditSettings",
     "Configuration",
@@ -37,10 +39,14 @@ __all__ = [
     "StateSettings",
     "WarningSettings",
     "WatchSettings",
+    "WebSettings",
     "is_meant",
 ]
 
 T = TypeVar("T")
+
+PAGE_PORT: Final = 11238
+"""The default TCP port of the page."""
 
 RENAMED: Final[Mapping[str, str]] = {
     "supervision.first_pause": "supervision.backoff_initial",
@@ -169,6 +175,29 @@ class WarningSettings:
         return any(fnmatchcase(path, glob) for glob in self.ignore)
 
 
+@dataclass(frozen=True)
+class WebSettings:
+    """`[web]`: the page of the runner.
+
+    Args:
+        enabled: whether it is served.
+        address: where, as HOST:PORT.
+        hosts: further names by which browsers address it.
+        origins: other sites whose pages may use its API.
+        tls_cert: the certificate with its chain, a PEM file; None for no TLS.
+        tls_key: the key, a PEM file; None if the certificate's file contains it.
+        insecure: whether other machines may connect without TLS.
+    """
+
+    enabled: bool = setting(FLAG, False)
+    address: str = setting(address_kind(PAGE_PORT), f"127.0.0.1:{PAGE_PORT}")
+    hosts: tuple[str, ...] = setting(TEXTS, ())
+    origins: tuple[str, ...] = setting(TEXTS, ())
+    tls_cert: Path | None = setting(PATH, None)
+    tls_key: Path | None = setting(PATH, None)
+    insecure: bool = setting(FLAG, False)
+
+
 def is_meant(rule: str, name: str) -> bool:
     """Whether a name that a user gives means a rule.
 
@@ -239,6 +268,7 @@ class Configuration:
         watch: see `WatchSettings`.
         reload: see `ReloadSettings`.
         warnings: see `WarningSettings`.
+        web: see `WebSettings`.
         supervision: default limits of rules.
         strategy: `[strategy]`, for rules that choose none themselves.
         rules: see `Pattern`, in the order of the file. If several match a rule, the last one with
@@ -254,6 +284,7 @@ class Configuration:
     watch: WatchSettings = WatchSettings()
     reload: ReloadSettings = ReloadSettings()
     warnings: WarningSettings = WarningSettings()
+    web: WebSettings = WebSettings()
     supervision: RuleLimits = RuleLimits()
     strategy: TaskStrategy | None = None
     rules: tuple[Pattern, ...] = ()

@@ -49,6 +49,10 @@ class PathWarnings:
         """Apply new settings to further warnings."""
         self._settings = settings
 
+    def is_ignored(self, path: str) -> bool:
+        """Whether nothing is reported of a path."""
+        return self._settings.is_ignored(path)
+
     async def run(self) -> None:
         """Look once a minute for paths that rules read for a minute, and nothing provides."""
         waiting: set[str] = set()

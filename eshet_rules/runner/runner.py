@@ -17,7 +17,6 @@ from eshet.client import Client
 from eshet.clock import wall_now
 from eshet.interpreter import without_collections
 from eshet_rules.audit.recorder import Recorder
-from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.records import (
     ConfigurationInvalid,
     FileExcluded,
@@ -27,6 +26,7 @@ from eshet_rules.audit.records import (
     TerminalClosed,
     emit,
 )
+from eshet_rules.audit.redaction import Redaction
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
 from eshet_rules.modules.discovery import Discovery, Source
@@ -293,6 +293,7 @@ class Runner:
             self._explaining,
             self._answering,
             DriveReports(self._reloader, redaction),
+            self._path_warnings.is_ignored,
             self._bridges.reports,
             self._store,
             self._trail,

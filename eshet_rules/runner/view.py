@@ -36,6 +36,7 @@ class RunnerView:
         explaining: answers `why`.
         answering: answers `why-not`.
         drive_reports: reports on paths with drivers.
+        is_ignored: returns whether the configuration wants no warnings about a path.
         bridges: returns reports on the bridges.
         versions: the kept versions; None if none are kept.
         trail: the open file of the audit trail; None if there is none.
@@ -54,6 +55,7 @@ class RunnerView:
     explaining: Explaining
     answering: Answering
     drive_reports: DriveReports
+    is_ignored: Callable[[str], bool]
     bridges: Callable[[], list[dict[str, Any]]]
     versions: VersionStore | None
     trail: Path | None

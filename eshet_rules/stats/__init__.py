@@ -2,6 +2,7 @@
 
 text         statistics as a table, as JSON, and in the format of Prometheus
 counting     counts the records of rules and of paths
+prometheus   metrics as text
 silence      finds what was regular and has stopped
 histogram    durations in buckets, for percentiles
 spans        records as OpenTelemetry spans

@@ -5,11 +5,12 @@ https://prometheus.io/docs/instrumenting/exposition_formats/.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from eshet_rules.stats.counting import RuleCounts, Statistics
+from eshet_rules.stats.prometheus import counter, labels_text
 from eshet_rules.stats.silence import Silence
 
 __all__ = ["json_lines", "prometheus_lines", "table_lines"]
@@ -52,21 +53,21 @@ def json_lines(statistics: Statistics) -> Iterator[str]:
 def prometheus_lines(statistics: Statistics) -> Iterator[str]:
     """Iterate over the lines of metrics for Prometheus."""
     rules = sorted(statistics.rules.items())
-    yield from _metric("inputs", "Inputs of rules.", [({"rule": n}, r.inputs) for n, r in rules])
+    yield from counter("inputs", "Inputs of rules.", [({"rule": n}, r.inputs) for n, r in rules])
     outputs = [
         ({"rule": name, "outcome": outcome}, count)
         for name, each in rules
         for outcome, count in sorted({**each.outputs, "skipped": each.skipped.total()}.items())
     ]
-    yield from _metric("outputs", "Outputs of rules, by their outcome.", outputs)
+    yield from counter("outputs", "Outputs of rules, by their outcome.", outputs)
     for field, text in (
         ("retries", "Attempts of outputs after the first ones."),
         ("errors", "Errors of rules."),
         ("restarts", "Restarts of rules."),
     ):
-        yield from _metric(field, text, [({"rule": n}, getattr(r, field)) for n, r in rules])
+        yield from counter(field, text, [({"rule": n}, getattr(r, field)) for n, r in rules])
     reloads = [({"outcome": each}, n) for each, n in sorted(statistics.reloads.items())]
-    yield from _metric("reloads", "Reloads of modules.", reloads)
+    yield from counter("reloads", "Reloads of modules.", reloads)
     name = "eshet_rules_output_delay_seconds"
     yield f"# HELP {name} Time from an input to the end of the output that it led to."
     yield f"# TYPE {name} summary"
@@ -74,10 +75,10 @@ def prometheus_lines(statistics: Statistics) -> Iterator[str]:
         for share in (0.5, 0.99):
             seconds = each.delay.percentile(share)
             if seconds is not None:
-                labels = _labels({"rule": rule, "quantile": f"{share:g}"})
+                labels = labels_text({"rule": rule, "quantile": f"{share:g}"})
                 yield f"{name}{labels} {seconds:.6g}"
-        yield f"{name}_sum{_labels({'rule': rule})} {each.delay.sum:.6g}"
-        yield f"{name}_count{_labels({'rule': rule})} {each.delay.count}"
+        yield f"{name}_sum{labels_text({'rule': rule})} {each.delay.sum:.6g}"
+        yield f"{name}_count{labels_text({'rule': rule})} {each.delay.count}"
 
 
 def _row(name: str, counts: RuleCounts) -> tuple[str, ...]:
@@ -114,26 +115,6 @@ def _silence(silence: Silence) -> str:
         f"{silence.what} is silent since {since:%Y-%m-%d %H:%M:%S}; before, it was never silent "
         f"for more than {usual}"
     )
-
-
-def _metric(
-    name: str, text: str, samples: Sequence[tuple[Mapping[str, str], int]]
-) -> Iterator[str]:
-    if samples:
-        full = f"eshet_rules_{name}_total"
-        yield f"# HELP {full} {text}"
-        yield f"# TYPE {full} counter"
-        for labels, value in samples:
-            yield f"{full}{_labels(labels)} {value}"
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    pairs = (f'{name}="{_escaped(value)}"' for name, value in labels.items())
-    return f"{{{','.join(pairs)}}}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _duration(seconds: float | None) -> str:

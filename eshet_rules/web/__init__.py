@@ -1,0 +1,25 @@
+"""The page of a running runner, and its API: for `eshet-rules run --web`.
+
+site          serves the page, its API and the gateway at one address
+api           the routes of `/api/1`
+endpoints     the endpoints as data: their arguments, and how they answer
+schema        the shapes of the answers
+openapi       the description of the API
+live          the WebSocket of the page: changed values, rules and records
+overview      the problems of the house, worst first
+rules         the rules, and one rule with its source, inputs, outputs and timers
+paths         the tree of paths, and one path
+history       the past values of a path
+explanations  why, and why not
+trail         the newest records of the audit trail
+versions      kept versions, and their differences
+actions       what the page does: switch rules, set, call, release, roll back
+neighbours    the graph around a rule or path
+tree          the nodes of the server
+plain         values and times in answers
+metrics       numbers for Prometheus
+static_files  the files of the page
+static        these files
+
+The modules in the middle know no HTTP: each returns plain data from a `RunnerView`.
+"""

@@ -1,0 +1,134 @@
+"""The past values of a path, from the audit trail."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from eshet_rules.runner.view import RunnerView
+from eshet_rules.why.backward import backward
+from eshet_rules.why.sources import is_output
+
+__all__ = ["MOST_POINTS", "History", "thinned"]
+
+MOST_POINTS: Final = 2000
+"""Maximum number of points in an answer."""
+
+_MOST_RECORDS: Final = 200_000
+"""How many records of a path are read."""
+
+
+class Point(NamedTuple):
+    """A value of a path from a time on.
+
+    Args:
+        time: in the format of records.
+        value: the value; of an event, its payload.
+        known: whether it is known.
+    """
+
+    time: str
+    value: Any
+    known: bool
+
+
+class History:
+    """Reads past values.
+
+    Args:
+        view: the runner.
+    """
+
+    def __init__(self, view: RunnerView) -> None:
+        self._view = view
+
+    async def of(self, path: str, since: str, until: str) -> dict[str, Any]:
+        """Return the values of a path, the oldest first.
+
+        Args:
+            path: the path.
+            since: the beginning, in the format of records; the value of that moment is included.
+            until: the end, exclusive.
+
+        Returns:
+            `points`: lists of time, value and whether it is known, thinned to at most 2,000 without
+            losing an extreme; `kind`: `"number"`, `"bool"`, `"text"` or, for anything else,
+            `"other"`; `truncated`: whether earlier ones were left out.
+        """
+        trail = self._view.trail
+        points, truncated = (
+            ([], False)
+            if trail is None
+            else await self._view.threads.run(_read, trail, path, since, until)
+        )
+        return {
+            "path": path,
+            "points": [list(each) for each in thinned(points, MOST_POINTS)],
+            "kind": _kind(points),
+            "truncated": truncated,
+        }
+
+
+def _read(trail: Path, path: str, since: str, until: str) -> tuple[list[Point], bool]:
+    newest_first = backward(trail, path, until)
+    points: list[Point] = []
+    count = 0
+    for count, record in enumerate(islice(newest_first, _MOST_RECORDS), start=1):  # noqa: B007
+        if not _is_value(record):
+            continue
+        points.append(Point(record["time"], record.get("value"), not record.get("unknown", False)))
+        if record["time"] < since:
+            break
+    points.reverse()
+    return list(_changes(points)), count == _MOST_RECORDS
+
+
+def _is_value(record: dict[str, Any]) -> bool:
+    """Whether a record tells a value of its path: what was shown, or was sent and accepted."""
+    if record["event"] == "input.received":
+        return record["kind"] in ("state", "event", "get")
+    return is_output(record) and record["outcome"] == "done" and record["event"] != "output.called"
+
+
+def _changes(points: list[Point]) -> Iterator[Point]:
+    """Iterate over points without those that repeat the value before."""
+    last: Point | None = None
+    for each in points:
+        if last is None or (each.value, each.known) != (last.value, last.known):
+            yield each
+        last = each
+
+
+def thinned(points: list[Point], most: int) -> list[Point]:
+    """Return at most so many points: of each part, the first, the least, the greatest, the last.
+
+    Args:
+        points: in the order of time.
+        most: the number, at least 4.
+    """
+    if len(points) <= most:
+        return points
+    parts = most // 4
+    kept: list[Point] = []
+    for number in range(parts):
+        part = points[len(points) * number // parts : len(points) * (number + 1) // parts]
+        numbers = [index for index, each in enumerate(part) if _is_number(each.value)]
+        wanted = {0, len(part) - 1}
+        if numbers:
+            wanted.add(min(numbers, key=lambda index: part[index].value))
+            wanted.add(max(numbers, key=lambda index: part[index].value))
+        kept += [part[index] for index in sorted(wanted)]
+    return kept
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind(points: list[Point]) -> str:
+    values = [each.value for each in points if each.known and each.value is not None]
+    if values and all(isinstance(each, bool) for each in values):
+        return "bool"
+    if values and all(map(_is_number, values)):
+        return "number"
+    return "text" if values and all(isinstance(each, str) for each in values) else "other"

@@ -1,0 +1,199 @@
+"""The state of a house on one page: counts, and its problems, the worst first."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import quote
+
+from eshet.clock import wall_now
+from eshet_rules.runner.path_warnings import contested_paths
+from eshet_rules.runner.view import RunnerView
+from eshet_rules.supervision.report import RuleReport
+from eshet_rules.supervision.status import RuleState
+from eshet_rules.web.plain import stamp
+from eshet_rules.web.tree import Node, Tree
+
+__all__ = ["Kind", "Overview", "Problem"]
+
+_PATIENCE: Final = 60.0
+"""Seconds since the start of the runner, after which a path counts as not provided."""
+
+_MOST: Final = 500
+
+_BY_USER: Final = ("by command", "by the configuration", "by --only")
+"""How the reason begins for which a rule is disabled because somebody wants it."""
+
+
+class Kind(StrEnum):
+    """The kinds of problems, the worst first."""
+
+    BROKEN = "broken"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+    BRIDGE_DOWN = "bridge_down"
+    RETRYING = "retrying"
+    NOT_PROVIDED = "not_provided"
+    UNKNOWN_INPUT = "unknown_input"
+    CONFLICT = "conflict"
+    CONTESTED = "contested"
+    ROLLED_BACK = "rolled_back"
+    WAITING = "waiting"
+    OVERRIDE = "override"
+    DISABLED = "disabled"
+
+
+_ORDER: Final = list(Kind)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a person should know.
+
+    Args:
+        kind: its kind.
+        subject: the rule, module, path or bridge.
+        text: what is the matter, and what to do.
+        since: since when, if that is known.
+        href: a link within the page.
+    """
+
+    kind: Kind
+    subject: str
+    text: str
+    since: str | None
+    href: str
+
+
+class Overview:
+    """Finds the problems.
+
+    Args:
+        view: the runner.
+        tree: the nodes of its server.
+    """
+
+    def __init__(self, view: RunnerView, tree: Tree) -> None:
+        self._view = view
+        self._tree = tree
+
+    async def now(self) -> dict[str, Any]:
+        """Return the runner, counts and problems."""
+        view = self._view
+        nodes = await self._tree.nodes()
+        reports = view.reloader.reports()
+        states = Counter(str(report.status.state) for report in reports)
+        problems = sorted(self._problems(reports, nodes), key=_severity)
+        return {
+            "runner": {
+                "name": view.name,
+                "folder": str(view.folder),
+                "since": stamp(view.since),
+                "pid": os.getpid(),
+                "connected": view.client.connected,
+                "server": str(view.client.server),
+            },
+            "counts": {
+                "rules": len(reports),
+                **{str(state): states[str(state)] for state in RuleState},
+                "modules": len(view.reloader.instances),
+                "paths": len(nodes),
+                "bridges": len(view.bridges()),
+            },
+            "recording": view.recorder is not None and view.recorder.trail is not None,
+            "problems": [asdict(each) for each in problems[:_MOST]],
+            "more": max(0, len(problems) - _MOST),
+        }
+
+    def _problems(self, reports: list[RuleReport], nodes: Mapping[str, Node]) -> Iterator[Problem]:
+        view = self._view
+        for module, error in view.reloader.broken.items():
+            text = f"its file can't be loaded, an earlier version may run: {error}"
+            yield _of(Kind.BROKEN, module, self._text(text), None, f"versions/{module}")
+        for report in reports:
+            yield from self._of_rule(report)
+        for bridge in view.bridges():
+            if bridge["problem"] or not bridge["connected"]:
+                text = bridge["problem"] or f"no connection to {bridge['server']}"
+                yield _of(Kind.BRIDGE_DOWN, bridge["bridge"], self._text(text), None, "bridges")
+        if nodes:
+            yield from self._of_inputs(reports, nodes)
+        for path, rules in contested_paths(reports).items():
+            if view.is_ignored(path):
+                continue
+            text = f"{', '.join(rules)} set it: the last one wins each time; see yarp.drive"
+            yield _of(Kind.CONFLICT, path, text, None, _path_link(path))
+        yield from self._of_drives()
+        for module, back in view.control.rolled_back.items():
+            text = f"version {back.version} runs, rolled back by {back.by}: {back.why}".rstrip(": ")
+            since = stamp(back.since)
+            yield _of(Kind.ROLLED_BACK, module, self._text(text), since, f"versions/{module}")
+        for module in view.control.waiting:
+            text = "a saved change waits for `eshet-rules commit`"
+            yield _of(Kind.WAITING, module, text, None, f"versions/{module}")
+
+    def _of_rule(self, report: RuleReport) -> Iterator[Problem]:
+        status = report.status
+        kind = {
+            RuleState.FAILED: Kind.FAILED,
+            RuleState.RETRYING: Kind.RETRYING,
+            RuleState.RESTARTING: Kind.RETRYING,
+            RuleState.DISABLED: Kind.DISABLED,
+        }.get(status.state)
+        if kind is None:
+            return
+        if kind is Kind.DISABLED and not status.why.startswith(_BY_USER):
+            kind = Kind.QUARANTINED
+        text = self._text(status.why or status.last_error or str(status.state))
+        if kind is Kind.DISABLED:
+            text = f"disabled {text}"
+        yield _of(kind, report.rule, text, stamp(status.since), f"rules/{report.rule}")
+
+    def _of_inputs(self, reports: list[RuleReport], nodes: Mapping[str, Node]) -> Iterator[Problem]:
+        is_new = (wall_now(UTC) - self._view.since).total_seconds() < _PATIENCE
+        readers: dict[str, list[str]] = {}
+        for report in reports:
+            for path in report.reads:
+                readers.setdefault(path, []).append(report.rule)
+        for path, rules in sorted(readers.items()):
+            node = nodes.get(path)
+            by = f"read by {', '.join(rules[:3])}{' and others' if len(rules) > 3 else ''}"
+            if node is None or node.owner is None:
+                is_event = node is not None and node.kind == "event"
+                if not (is_new or is_event or self._view.is_ignored(path)):
+                    text = f"nothing provides this path, {by}"
+                    yield _of(Kind.NOT_PROVIDED, path, text, None, _path_link(path))
+            elif node.kind == "state" and not node.is_known:
+                text = f"its value is unknown, {by}"
+                yield _of(Kind.UNKNOWN_INPUT, path, text, None, _path_link(path))
+
+    def _of_drives(self) -> Iterator[Problem]:
+        now = stamp(wall_now(UTC))
+        for drive in self._view.drive_reports.after(""):
+            path = drive["path"]
+            if drive.get("contested"):
+                text = "others change it again and again, so it is set at most once a minute"
+                yield _of(Kind.CONTESTED, path, text, None, _path_link(path))
+            override = drive.get("override")
+            until = (override or {}).get("until") or "it is released"
+            if override is not None and until > now:
+                text = f"set by hand to {override['value']!r}, until {until}"
+                yield _of(Kind.OVERRIDE, path, text, override.get("since"), _path_link(path))
+
+    def _text(self, text: str) -> str:
+        return self._view.redaction.text(text)
+
+
+def _of(kind: Kind, subject: str, text: str, since: str | None, where: str) -> Problem:
+    return Problem(kind, subject, text, since, f"#/{quote(where, safe='/')}")
+
+
+def _path_link(path: str) -> str:
+    return f"path{path}"
+
+
+def _severity(problem: Problem) -> tuple[int, str]:
+    return _ORDER.index(problem.kind), problem.subject

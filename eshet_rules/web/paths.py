@@ -1,0 +1,140 @@
+"""The tree of paths, and all about one path."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from eshet.exceptions import EshetError
+from eshet.paths import nearest
+from eshet.unknown import Unknown
+from eshet_rules.runner.view import RunnerView
+from eshet_rules.supervision.report import RuleReport
+from eshet_rules.web.plain import seen
+from eshet_rules.web.tree import Node, Tree
+
+__all__ = ["Paths"]
+
+_DIRECTORY: Final = "dir"
+
+
+class Paths:
+    """Describes paths.
+
+    Args:
+        view: the runner.
+        tree: the nodes of its server.
+    """
+
+    def __init__(self, view: RunnerView, tree: Tree) -> None:
+        self._view = view
+        self._tree = tree
+
+    async def under(
+        self, directory: str, search: str = "", after: str = "", limit: int = 500
+    ) -> dict[str, Any]:
+        """Return what is in a directory; or, with a search, the nodes below with it in their path.
+
+        Args:
+            directory: its path; empty or `/` for all.
+            search: a part of the path.
+            after: the path after which the answer starts.
+            limit: the maximum number of entries.
+        """
+        base = directory.rstrip("/")
+        nodes = await self._tree.nodes()
+        if search:
+            wanted = search.lower()
+            found = [
+                self._entry(node)
+                for path, node in sorted(nodes.items())
+                if path.startswith(f"{base}/") and wanted in path.lower()
+            ]
+        else:
+            found = list(self._entries(base, nodes))
+        page = [entry for entry in found if entry["path"] > after]
+        return {
+            "under": base or "/",
+            "entries": page[:limit],
+            "total": len(found),
+            "next": page[limit - 1]["path"] if len(page) > limit else None,
+        }
+
+    async def one(self, path: str) -> dict[str, Any]:
+        """Return all about one path, which need not exist."""
+        nodes = await self._tree.nodes()
+        node = nodes.get(path)
+        reports = self._view.reloader.reports()
+        recorder = self._view.recorder
+        record = None if recorder is None else recorder.last.inputs.get(path)
+        value, known = await self._value(path, node)
+        readers = list(_rules(each for each in reports if path in each.reads))
+        writers = list(_rules(each for each in reports if path in each.writes))
+        is_used = bool(node or readers or writers)
+        return {
+            "path": path,
+            "kind": None if node is None else node.kind,
+            "owner": None if node is None else node.owner,
+            "value": value,
+            "known": known,
+            "since": None if record is None else record.time,
+            "readers": readers,
+            "writers": writers,
+            "decides": self._view.drive_reports.of(path),
+            "is_secret": self._view.redaction.hides(path),
+            "nearest": [] if is_used else nearest(path, nodes),
+        }
+
+    async def _value(self, path: str, node: Node | None) -> tuple[Any, bool]:
+        value: object = Unknown
+        if node is not None and node.kind in ("state", "property") and node.owner is not None:
+            try:
+                value = await self._view.client.get(path)
+            except EshetError:
+                value = Unknown
+        return seen(path, value, self._view.redaction)
+
+    def _entries(self, base: str, nodes: Mapping[str, Node]) -> Iterator[dict[str, Any]]:
+        children: dict[str, int] = {}
+        leaves: dict[str, Node] = {}
+        for path, node in nodes.items():
+            if not path.startswith(f"{base}/"):
+                continue
+            name, _, rest = path[len(base) + 1 :].partition("/")
+            if rest:
+                children[name] = children.get(name, 0) + 1
+            else:
+                leaves[name] = node
+        for name in sorted({*children, *leaves}):
+            if name in leaves:
+                yield self._entry(leaves[name])
+            else:
+                yield {
+                    "path": f"{base}/{name}",
+                    "name": name,
+                    "kind": _DIRECTORY,
+                    "owner": None,
+                    "value": None,
+                    "known": False,
+                    "since": None,
+                    "children": children[name],
+                }
+
+    def _entry(self, node: Node) -> dict[str, Any]:
+        value, known = seen(node.path, node.value, self._view.redaction)
+        recorder = self._view.recorder
+        record = None if recorder is None else recorder.last.inputs.get(node.path)
+        return {
+            "path": node.path,
+            "name": node.path.rpartition("/")[2],
+            "kind": node.kind,
+            "owner": node.owner,
+            "value": f"{node.size:,} bytes" if node.size else value,
+            "known": known or node.size > 0,
+            "since": None if record is None else record.time,
+            "children": 0,
+        }
+
+
+def _rules(reports: Iterable[RuleReport]) -> Iterator[list[str]]:
+    for report in reports:
+        plain = report.plain()
+        yield [plain["rule"], plain["state"], plain["why"]]

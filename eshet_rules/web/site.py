@@ -1,0 +1,155 @@
+"""Serves the page of a runner, its API and the gateway, all at one address."""
+
+import functools
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import WSMsgType, web
+
+from eshet.address import Address
+from eshet.gateway.access import Access, caller_of, open_to_all, require
+from eshet.gateway.answers import json_answer
+from eshet.gateway.gateway import Gateway
+from eshet.gateway.json_values import InvalidJson, dumps, loads
+from eshet.gateway.listening import check_address, serve
+from eshet.gateway.tokens import Scope, TokenFile
+from eshet_rules.audit.records import PageServed, emit
+from eshet_rules.config import WebSettings
+from eshet_rules.runner.view import RunnerView
+from eshet_rules.web.api import Api
+from eshet_rules.web.endpoints import ROOT
+from eshet_rules.web.live import Live
+from eshet_rules.web.metrics import metric_lines
+from eshet_rules.web.openapi import description
+from eshet_rules.web.static_files import StaticFiles
+
+__all__ = ["WebPage"]
+
+_HEARTBEAT: Final = 20.0
+"""Seconds without a message after which a browser is asked whether it is still there."""
+
+_LONGEST_MESSAGE: Final = 1 << 18
+"""Maximum size of a message of a page, in bytes: a list of paths."""
+
+_TOKEN_ADVICE: Final = "`eshet-rules web token --act` makes one"
+
+
+class WebPage:
+    """The page of one runner; see `eshet_rules.runner.view.Page`.
+
+    Args:
+        settings: where and how it is served.
+        tokens: the file of tokens; None if no state is kept: then nobody can act.
+        tls: the encryption.
+    """
+
+    def __init__(
+        self, settings: WebSettings, tokens: Path | None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._tls = tls
+        self._address = Address.parse(settings.address, lowest_port=0)
+
+    async def check(self) -> None:
+        """Check that the settings allow to serve the page.
+
+        Raises:
+            ListenError: other machines could use it without TLS.
+        """
+        await check_address(self._address, self._access(), self._tls, self._settings.insecure)
+
+    async def serve(self, view: RunnerView) -> None:
+        """Serve the page of a runner until this is cancelled.
+
+        Raises:
+            ListenError: the address can't be used.
+        """
+        async with self.serving(view) as (url, live):
+            emit(view.log, PageServed(url=url))
+            await live.run()
+
+    @asynccontextmanager
+    async def serving(self, view: RunnerView) -> AsyncIterator[tuple[str, Live]]:
+        """Serve the page within an `async with` statement, with its URL and what it observes."""
+        access = self._access()
+        api = Api(view)
+        live = Live(view, api.tree, api.rules, api.trail)
+        routes = [
+            *Gateway(view.client, access).routes(),
+            *api.routes(_permit),
+            web.get(f"{ROOT}/live", functools.partial(_visit, live)),
+            web.get(f"{ROOT}/openapi.json", _describing(description(api.endpoints()))),
+            web.get("/healthz", _answer_healthy),
+            web.get("/metrics", functools.partial(_measure, view)),
+            *StaticFiles().routes(),
+        ]
+        async with serve(
+            routes, self._address, access=access, tls=self._tls, insecure=self._settings.insecure
+        ) as url:
+            yield url, live
+
+    def _access(self) -> Access:
+        settings = self._settings
+        tokens = None if self._tokens is None else TokenFile(self._tokens)
+        return Access(tokens, settings.hosts, settings.origins, advice=_TOKEN_ADVICE)
+
+
+def _permit(request: web.Request, scope: Scope) -> str:
+    require(request, scope)
+    return caller_of(request).name
+
+
+def _describing(content: Mapping[str, Any]) -> Callable[[web.Request], Any]:
+    async def describe(request: web.Request) -> web.Response:
+        return json_answer(content)
+
+    return describe
+
+
+@open_to_all
+async def _answer_healthy(request: web.Request) -> web.Response:
+    return json_answer({"status": "ok"})
+
+
+async def _measure(view: RunnerView, request: web.Request) -> web.Response:
+    text = "".join(f"{line}\n" for line in metric_lines(view))
+    return web.Response(
+        body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    )
+
+
+async def _visit(live: Live, request: web.Request) -> web.StreamResponse:
+    """Exchange messages with a page until it is closed."""
+    require(request, Scope.READ)
+    socket = web.WebSocketResponse(
+        heartbeat=_HEARTBEAT, compress=False, max_msg_size=_LONGEST_MESSAGE
+    )
+    await socket.prepare(request)
+
+    async def send(message: Mapping[str, Any]) -> None:
+        await socket.send_str(dumps(message))
+
+    async with live.visiting() as visitor:
+        sending = request.loop.create_task(visitor.run(send))
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    break
+                try:
+                    visitor.receive(_object_in(message.data))
+                except (InvalidJson, ValueError) as error:
+                    await socket.close(code=1008, message=str(error).encode()[:120])
+        finally:
+            sending.cancel()
+    return socket
+
+
+def _object_in(text: str) -> Mapping[str, Any]:
+    message = loads(text)
+    if not isinstance(message, dict):
+        raise ValueError("a message is an object")
+    return message
