@@ -1,5 +1,18 @@
-"""HTTP, WebSocket and server-sent events for programs without an ESHET client.
+"""HTTP, WebSocket and server-sent events for programs without an ESHET client; needs aiohttp.
 
-tokens         TokenFile: tokens of programs and people, of which only hashes are kept
-json_values    values as JSON, without loss
+    listening      serve: listens on an address, and applies the access control to every request
+    connection     one HTTP connection: its deadlines, and its answers to broken requests
+    connections    all connections: how many there may be, in all and from one peer
+    login          the routes that exchange a token for a cookie
+    access         Access: which requests are answered, and require: what a request may do
+    hosts          host names and origins that requests may name
+    guesses        how long a peer has to wait after wrong tokens
+    tokens         TokenFile: tokens of programs and people, of which only hashes are kept
+    refusals       the log of refused requests
+    answers        answers as JSON, and HttpError: an error that becomes one
+    headers        the security headers of every answer
+    limits         HttpLimits: sizes, times and numbers of connections
+    json_values    values as JSON, without loss
+
+Import these modules where they are needed: this package itself does not import aiohttp.
 """

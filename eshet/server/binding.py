@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -10,7 +11,7 @@ from typing import Final
 
 from eshet.exceptions import ListenError
 
-__all__ = ["bind_tcp", "bind_unix"]
+__all__ = ["bind_tcp", "bind_unix", "is_local"]
 
 _BACKLOG: Final = 4096
 """How many clients may connect at once: after a restart of the server, all of them do."""
@@ -55,6 +56,16 @@ async def bind_tcp(host: str, port: int) -> list[socket.socket]:
             each.close()
         raise ListenError(f"{host}:{port}", _advice(error)) from error
     return sockets
+
+
+async def is_local(host: str) -> bool:
+    """Whether only this machine can reach a host of its own; True also for an unknown host."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host or None, 0, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        return True
+    return all(ipaddress.ip_address(info[4][0]).is_loopback for info in found)
 
 
 async def bind_unix(path: Path, mode: int) -> socket.socket:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import socket
 import ssl
@@ -16,7 +15,7 @@ from eshet.connection import CLOSED_BY_PEER
 from eshet.exceptions import ListenError, WrongLoop
 from eshet.link import link
 from eshet.protocol import DEFAULT_PORT
-from eshet.server.binding import bind_tcp, bind_unix
+from eshet.server.binding import bind_tcp, bind_unix, is_local
 from eshet.server.limits import Limits
 from eshet.server.listener import Listener
 from eshet.server.memory import Trimmer, shrunk
@@ -115,7 +114,7 @@ class Server:
         Raises:
             ListenError: the address is not this machine's, is in use, or is open to others.
         """
-        if tls is None and not insecure and not await self._is_local(host):
+        if tls is None and not insecure and not await is_local(host):
             raise ListenError(
                 f"{host}:{port}",
                 "other machines can reach it, and the protocol has no login; use TLS with client "
@@ -154,14 +153,6 @@ class Server:
         if asyncio.get_running_loop() is not self._loop:
             raise WrongLoop("server", "pass its address to the client instead, as HOST:PORT")
         return link(protocol_factory, self._new_session)[0]
-
-    async def _is_local(self, host: str) -> bool:
-        """Whether only this machine can reach the host; True also for an unknown host."""
-        try:
-            found = await self._loop.getaddrinfo(host or None, 0, flags=socket.AI_PASSIVE)
-        except OSError:
-            return True
-        return all(ipaddress.ip_address(info[4][0]).is_loopback for info in found)
 
     # --- sessions, see eshet.server.session.Host ----------------------------------------------
 
