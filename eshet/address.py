@@ -37,7 +37,8 @@ class Address:
         port = int(match["port"] or default_port) if match else -1
         if match is None or not lowest_port <= port < 0x10000:
             raise ValueError(
-                f"{text!r} is not a server address: write HOST or HOST:PORT, like localhost:{default_port}"
+                f"{text!r} is not a server address: write HOST or HOST:PORT, like "
+                f"localhost:{default_port}"
             )
         return cls(match["host"].strip("[]"), port)
 

@@ -29,6 +29,7 @@
     ├── RefusedByRunner      a runner answered a request with an error
     ├── TrailInUse           another runner writes this trail
     ├── NoTrail              this place has no trail
+    ├── PageNotServed        the page can't be served as it is configured
     ├── NotWritten           a file can't be written, or exists already
     └── NotAnEshetServer     another program listens at the address of the server
 
@@ -62,6 +63,7 @@ __all__ = [
     "NotReloaded",
     "NotRolledBack",
     "NotWritten",
+    "PageNotServed",
     "RefusedByRunner",
     "RuleMisuse",
     "RulesError",
@@ -622,6 +624,20 @@ class NotWritten(RulesError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path} {problem}")
+
+
+class PageNotServed(RulesError):
+    """The page can't be served as it is configured.
+
+    Args:
+        problem: the problem, and what to do.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
 
 
 class NotAnEshetServer(RulesError):

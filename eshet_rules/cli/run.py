@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,10 @@ from eshet_rules.cli.options import (
     shadow_state,
     state_dir_option,
 )
+
+if TYPE_CHECKING:
+    from eshet_rules.config import WebSettings
+    from eshet_rules.web.site import WebPage
 
 
 def _check_glob(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -78,6 +82,13 @@ def _check_glob(context: click.Context, parameter: click.Parameter, value: str) 
     help="Location of the audit trail.  [default: audit in the state folder]",
 )
 @click.option("--no-audit", is_flag=True, help="Do not write an audit trail.")
+@click.option(
+    "--web",
+    is_flag=False,
+    flag_value="",
+    metavar="[ADDRESS]",
+    help="Serve a page of the rules for browsers.  [default: 127.0.0.1:11238]",
+)
 @click.option("--no-reload", is_flag=True, help="Do not reload changed files.")
 @click.option(
     "--once",
@@ -107,6 +118,7 @@ def run(
     quiet: bool,
     audit: Path | None,
     no_audit: bool,
+    web: str | None,
     no_reload: bool,
     once: bool,
     shadow: bool,
@@ -139,6 +151,7 @@ def run(
         },
         "audit": {"enabled": False if no_audit else None, "path": audit},
         "watch": {"reload": False if no_reload else None},
+        "web": {"enabled": None if web is None else True, "address": web or None},
     }
     stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as under nohup
     with _exit_at_signals() as handlers, exit_on_errors():
@@ -149,6 +162,7 @@ def run(
             only=only,
             once=once,
             shadow=shadow,
+            serves_page=web is not None,
             keeps_state=not no_state,
             insecure=insecure,
             stays=stays,
@@ -183,6 +197,7 @@ def _run(
     only: str,
     once: bool,
     shadow: bool,
+    serves_page: bool,
     keeps_state: bool,
     insecure: bool,
     stays: bool,
@@ -216,6 +231,9 @@ def _run(
         redaction.value(rules.parameters)  # so that it learns the secrets in them
     recorder = Recorder(redaction)
     log = make_logger(sys.stdout, settings.format, level=settings.level, recorder=recorder)
+    # Not the configured page of the real runner, unless it is wanted for this one.
+    has_page = configuration.web.enabled and not once and (serves_page or not shadow)
+    page = _page(configuration.web, state, folder) if has_page else None
     start: Any = run_rules
     server = configuration.server.address
     if shadow:
@@ -235,6 +253,7 @@ def _run(
         guarded=True,
         recorder=recorder,
         terminal=None if stays else Terminal(),
+        page=page,
     )
 
     forced_exit = ForcedExit()
@@ -259,6 +278,28 @@ def _run(
         asyncio.Runner(loop_factory=RuleLoop) as runner,
     ):
         return runner.run(work())
+
+
+def _page(settings: "WebSettings", state: Path | None, folder: Path) -> "WebPage":
+    """Return the page of the runner.
+
+    Raises:
+        PageNotServed: a library is missing, or the files for TLS can't be used.
+    """
+    from eshet_rules.exceptions import PageNotServed
+    from eshet_rules.modules.discovery import check_folder
+    from eshet_rules.runner.state_folder import state_folder
+
+    try:
+        from eshet_rules.web.site import TOKENS, WebPage
+    except ModuleNotFoundError as error:
+        if error.name != "aiohttp":
+            raise
+        raise PageNotServed(
+            "the page needs the library aiohttp: pip install 'eshet-rules[web]'"
+        ) from None
+    tokens = None if state is None else state_folder(state, check_folder(folder)) / TOKENS
+    return WebPage(settings, tokens)
 
 
 def _check_writers(folder: Path, configuration: Path, state: Path | None) -> None:

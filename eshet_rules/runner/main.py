@@ -85,9 +85,11 @@ async def run(
 
     Raises:
         RulesError: the rules, the server or the state folder can't be used.
-        ListenError: the embedded server can't listen.
+        ListenError: the embedded server can't listen, or the page would be open to others.
     """
     folder = check_folder(folder)
+    if page is not None:
+        await page.check()
     own_tasks_by_scope(asyncio.get_running_loop())
     place = None if state is None else state_folder(state, folder)
     configuration = configuration or Configuration()

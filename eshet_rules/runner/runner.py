@@ -27,6 +27,7 @@ from eshet_rules.audit.records import (
     emit,
 )
 from eshet_rules.audit.redaction import Redaction
+from eshet_rules.audit.trail import open_file
 from eshet_rules.config import Configuration, ConfigurationFile
 from eshet_rules.exceptions import ConfigurationError, NoRules, NotReloaded
 from eshet_rules.modules.discovery import Discovery, Source
@@ -279,7 +280,7 @@ class Runner:
 
     async def _serve(self, page: Page) -> None:
         async with self._make_client(PAGE) as client:
-            await page(self._view(client))
+            await page.serve(self._view(client))
 
     def _view(self, client: Client) -> RunnerView:
         redaction = Redaction() if self._recorder is None else self._recorder.redaction
@@ -296,7 +297,7 @@ class Runner:
             self._path_warnings.is_ignored,
             self._bridges.reports,
             self._store,
-            self._trail,
+            None if self._trail is None else open_file(self._trail),
             self._recorder,
             redaction,
             self._threads,

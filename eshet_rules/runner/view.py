@@ -1,10 +1,10 @@
 """What a page in the process of a runner shows of it, and does with it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -65,5 +65,15 @@ class RunnerView:
     log: FilteringBoundLogger
 
 
-Page: TypeAlias = Callable[[RunnerView], Awaitable[object]]
-"""Serves a page until it is cancelled."""
+class Page(Protocol):
+    """Serves a page of a runner."""
+
+    async def check(self) -> None:
+        """Check, before the runner starts, that the page may be served as it is configured.
+
+        Raises:
+            EshetError: it may not.
+        """
+
+    async def serve(self, view: RunnerView) -> None:
+        """Serve it until this is cancelled."""

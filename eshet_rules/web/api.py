@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
-from eshet.gateway.tokens import Scope
 
+from eshet.gateway.tokens import Scope
 from eshet_rules.audit.query import ENDLESS, Filter
 from eshet_rules.graph.drawing import Drawing
 from eshet_rules.runner.view import RunnerView

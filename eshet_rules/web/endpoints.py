@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
+
+from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.gateway.answers import HttpError, json_answer
 from eshet.gateway.json_values import InvalidJson, loads
 from eshet.gateway.tokens import Scope
-
-from eshet.exceptions import Disconnected, ErrorValue, EshetError
 from eshet.text import safe_str
 from eshet_rules.audit.query import stamp_of
 from eshet_rules.exceptions import NotDriven, RulesError, UnknownName, VersionNotFound

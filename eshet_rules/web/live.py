@@ -7,6 +7,7 @@ values, never a queue of old ones.
 import asyncio
 import contextlib
 import functools
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC
 from typing import Any, Final, Protocol
@@ -37,6 +38,9 @@ _MOST_RECORDS: Final = 100
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between two checks of the rules and of the problems."""
+
+_LOOK_FOR_NODES: Final = 10
+"""How many of these checks are between two for watched paths that did not exist."""
 
 
 class Send(Protocol):
@@ -78,12 +82,14 @@ class Visitor:
                 await send(message)
                 await asyncio.sleep(self._interval)
 
-    def receive(self, message: Mapping[str, Any]) -> None:
+    def receive(self, message: Any) -> None:
         """Process a message of the page: `watch`, `trail` and `hidden`, each of them optional.
 
         Raises:
             ValueError: it is not such a message.
         """
+        if not isinstance(message, dict):
+            raise ValueError("a message is an object")  # noqa: TRY004 - it came from outside
         if "hidden" in message:
             self._interval = HIDDEN_INTERVAL if message["hidden"] else INTERVAL
         if "watch" in message:
@@ -275,8 +281,10 @@ class Live:
     # --- rules, problems and records --------------------------------------------------------------
 
     async def _look(self) -> None:
-        while True:
+        for number in itertools.count(1):
             await asyncio.sleep(_LOOK_EVERY)
+            if number % _LOOK_FOR_NODES == 0 and self._watchers.keys() - self._observed.keys():
+                self._wanted_changed.set()
             connected = self._view.client.connected
             if connected != self._was_connected:
                 self._was_connected = connected

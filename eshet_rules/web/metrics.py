@@ -38,8 +38,8 @@ def metric_lines(view: RunnerView) -> Iterator[str]:
         "Inputs that wait for the rules of a module.",
         [({"module": name}, each.waiting) for name, each in waiting.items()],
     )
-    broken = [({}, len(view.reloader.broken))]
-    yield from gauge("broken_modules", "Modules whose file can't be loaded.", broken)
+    broken = len(view.reloader.broken)
+    yield from gauge("broken_modules", "Modules whose file can't be loaded.", [({}, broken)])
     bridges = view.bridges()
     yield from gauge(
         "bridge_connected",
@@ -51,7 +51,8 @@ def metric_lines(view: RunnerView) -> Iterator[str]:
         "Devices of a bridge.",
         [({"bridge": each["bridge"]}, each["devices"]) for each in bridges],
     )
-    connected = [({}, float(view.client.connected))]
-    yield from gauge("connected", "Whether the runner is connected to its server.", connected)
-    since = [({}, view.since.timestamp())]
-    yield from gauge("start_time_seconds", "When the runner was started, in seconds.", since)
+    connected = float(view.client.connected)
+    text = "Whether the runner is connected to its server."
+    yield from gauge("connected", text, [({}, connected)])
+    since = view.since.timestamp()
+    yield from gauge("start_time_seconds", "When the runner was started.", [({}, since)])

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
+from eshet.address import Address
 from eshet.clock import wall_now
 from eshet_rules.runner.path_warnings import contested_paths
 from eshet_rules.runner.view import RunnerView
@@ -94,7 +95,7 @@ class Overview:
                 "since": stamp(view.since),
                 "pid": os.getpid(),
                 "connected": view.client.connected,
-                "server": str(view.client.server),
+                "server": _server_text(view.client.server),
             },
             "counts": {
                 "rules": len(reports),
@@ -185,6 +186,14 @@ class Overview:
 
     def _text(self, text: str) -> str:
         return self._view.redaction.text(text)
+
+
+def _server_text(server: object) -> str:
+    """Return the address of a server, which may run in this process."""
+    addresses = getattr(server, "addresses", None)
+    if addresses is None:
+        return str(server)
+    return ", ".join(str(Address(*each)) for each in addresses) or "in this process"
 
 
 def _of(kind: Kind, subject: str, text: str, since: str | None, where: str) -> Problem:

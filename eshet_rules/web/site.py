@@ -10,14 +10,16 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from eshet.address import Address
+from eshet.exceptions import ListenError
 from eshet.gateway.access import Access, caller_of, open_to_all, require
 from eshet.gateway.answers import json_answer
-from eshet.gateway.gateway import Gateway
-from eshet.gateway.json_values import InvalidJson, dumps, loads
-from eshet.gateway.listening import check_address, serve
+from eshet.gateway.json_values import dumps, loads
+from eshet.gateway.listening import serve
 from eshet.gateway.tokens import Scope, TokenFile
+from eshet.server.binding import is_local
 from eshet_rules.audit.records import PageServed, emit
 from eshet_rules.config import WebSettings
+from eshet_rules.exceptions import PageNotServed
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web.api import Api
 from eshet_rules.web.endpoints import ROOT
@@ -26,15 +28,16 @@ from eshet_rules.web.metrics import metric_lines
 from eshet_rules.web.openapi import description
 from eshet_rules.web.static_files import StaticFiles
 
-__all__ = ["WebPage"]
+__all__ = ["TOKENS", "WebPage"]
+
+TOKENS: Final = "web-tokens.json"
+"""The name of the file of tokens, in the state folder of the rules."""
 
 _HEARTBEAT: Final = 20.0
 """Seconds without a message after which a browser is asked whether it is still there."""
 
 _LONGEST_MESSAGE: Final = 1 << 18
 """Maximum size of a message of a page, in bytes: a list of paths."""
-
-_TOKEN_ADVICE: Final = "`eshet-rules web token --act` makes one"
 
 
 class WebPage:
@@ -43,15 +46,15 @@ class WebPage:
     Args:
         settings: where and how it is served.
         tokens: the file of tokens; None if no state is kept: then nobody can act.
-        tls: the encryption.
+
+    Raises:
+        PageNotServed: the files for TLS can't be used.
     """
 
-    def __init__(
-        self, settings: WebSettings, tokens: Path | None, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, settings: WebSettings, tokens: Path | None) -> None:
         self._settings = settings
         self._tokens = tokens
-        self._tls = tls
+        self._tls = _tls(settings)
         self._address = Address.parse(settings.address, lowest_port=0)
 
     async def check(self) -> None:
@@ -60,7 +63,14 @@ class WebPage:
         Raises:
             ListenError: other machines could use it without TLS.
         """
-        await check_address(self._address, self._access(), self._tls, self._settings.insecure)
+        is_open = not await is_local(self._address.host)
+        is_secured = self._tls is not None and self._tokens is not None
+        if is_open and not is_secured and not self._settings.insecure:
+            raise ListenError(
+                str(self._address),
+                "other machines can reach it; set tls_cert and tls_key below [web], or insecure = "
+                "true if that is intended",
+            )
 
     async def serve(self, view: RunnerView) -> None:
         """Serve the page of a runner until this is cancelled.
@@ -79,7 +89,6 @@ class WebPage:
         api = Api(view)
         live = Live(view, api.tree, api.rules, api.trail)
         routes = [
-            *Gateway(view.client, access).routes(),
             *api.routes(_permit),
             web.get(f"{ROOT}/live", functools.partial(_visit, live)),
             web.get(f"{ROOT}/openapi.json", _describing(description(api.endpoints()))),
@@ -95,7 +104,23 @@ class WebPage:
     def _access(self) -> Access:
         settings = self._settings
         tokens = None if self._tokens is None else TokenFile(self._tokens)
-        return Access(tokens, settings.hosts, settings.origins, advice=_TOKEN_ADVICE)
+        return Access(tokens, settings.hosts, settings.origins)
+
+
+def _tls(settings: WebSettings) -> ssl.SSLContext | None:
+    cert, key = settings.tls_cert, settings.tls_key
+    if cert is None:
+        if key is not None:
+            raise PageNotServed("tls_key below [web] goes with tls_cert: name the certificate, too")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise PageNotServed(
+            f"the files of tls_cert and tls_key below [web] can't be used: {error}"
+        ) from None
+    return context
 
 
 def _permit(request: web.Request, scope: Scope) -> str:
@@ -140,16 +165,9 @@ async def _visit(live: Live, request: web.Request) -> web.StreamResponse:
                 if message.type is not WSMsgType.TEXT:
                     break
                 try:
-                    visitor.receive(_object_in(message.data))
-                except (InvalidJson, ValueError) as error:
+                    visitor.receive(loads(message.data))
+                except ValueError as error:
                     await socket.close(code=1008, message=str(error).encode()[:120])
         finally:
             sending.cancel()
     return socket
-
-
-def _object_in(text: str) -> Mapping[str, Any]:
-    message = loads(text)
-    if not isinstance(message, dict):
-        raise ValueError("a message is an object")
-    return message

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from aiohttp import web
+
 from eshet.gateway.answers import HttpError
 
 __all__ = ["StaticFiles"]
