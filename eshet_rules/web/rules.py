@@ -216,8 +216,9 @@ def _timers(scope: Scope | None) -> Iterator[dict[str, Any]]:
     if scope is None or scope.disposed:
         return
     for node in list(scope.get(ScopeNodes)):
-        due = getattr(getattr(node, "timer", None), "when", None)
-        if due is not None:
+        timer = node.timer()
+        if timer is not None and timer.when is not None:
+            due = timer.when
             yield {"name": node.describe(), "at": stamp_at(due), "in_s": _left(due)}
 
 

@@ -1,5 +1,6 @@
 """Serves the page of a runner, its API and the gateway, all at one address."""
 
+import asyncio
 import functools
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -159,7 +160,7 @@ async def _visit(live: Live, request: web.Request) -> web.StreamResponse:
         await socket.send_str(dumps(message))
 
     async with live.visiting() as visitor:
-        sending = request.loop.create_task(visitor.run(send))
+        sending = asyncio.create_task(visitor.run(send))
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:

@@ -280,6 +280,9 @@ class ArmedTimer(Protocol):
     in the order of their inputs, and then arms their timers again in their own order.
     """
 
+    when: float | None
+    """The loop time at which it is due; None if it is not armed."""
+
     @property
     def number(self) -> int | None:
         """How many timers of this process were armed before it; None if it is not armed."""
