@@ -5,6 +5,7 @@ The modules, from top to bottom; each imports only from those below it:
     cli              the `eshet` command
     sync_client      a blocking client, for scripts and threads
     bridges          devices that speak another protocol, as nodes of a server
+    gateway          HTTP, WebSocket and server-sent events, for programs without a client
     yarp             reactive values and events tied to paths
     client           Client, StateWrapper
     server           the embeddable server

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from eshet.cli.running import ask
 from eshet.cli.values import JsonType, PathType, from_json, to_json
 from eshet.client import Client, StateWrapper
-from eshet.exceptions import ErrorValue
+from eshet.client.server_tree import list_directory
 from eshet.unknown import Unknown
 
 __all__ = ["call", "emit", "get", "listen", "ls", "observe", "publish", "set_"]
@@ -133,7 +132,7 @@ def ls(ctx: click.Context, path: str, recursive: bool) -> None:
     """List a directory: names and kinds of its entries."""
 
     async def show(client: Client, directory: str) -> None:
-        kind, *entries = await _listing(client, directory)
+        kind, *entries = await list_directory(client, directory)
         for name, child in entries:
             full = f"{directory.rstrip('/')}/{name}"
             click.echo(f"{child:<7} {full}{'/' if child == 'dir' else ''}")
@@ -143,29 +142,6 @@ def ls(ctx: click.Context, path: str, recursive: bool) -> None:
             click.echo(f"{kind:<7} {directory}")
 
     ask(ctx, lambda client: show(client, path))
-
-
-async def _listing(client: Client, path: str) -> list[Any]:
-    try:
-        found = await client.action_call("/meta/ls", path)
-    except ErrorValue as error:
-        if error.value != "reply_too_long":
-            raise ErrorValue(error.value, f"ls {path}") from None
-        found = ["dir", [entry async for entry in _pages(client, path)]]
-    match found:
-        case ["dir", list(entries)]:
-            return ["dir", *sorted(entries)]
-        case kind:
-            return [kind]
-
-
-async def _pages(client: Client, path: str) -> AsyncIterator[object]:
-    """Iterate over the entries of a directory that is too long for one message."""
-    after: str | None = ""
-    while after is not None:
-        _, entries, after = await client.action_call("/meta/ls", path, after)
-        for entry in entries:
-            yield entry
 
 
 def _show(value: object) -> None:

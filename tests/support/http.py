@@ -50,6 +50,8 @@ class Wire:
             return await self.reader.read()
         except ConnectionResetError:
             return b""
+        finally:
+            self.close()
 
     def close(self) -> None:
         self.writer.transport.abort()
