@@ -118,10 +118,11 @@ class _Search:
                     continue
                 rest, whole = block[:cut], block[cut:]
                 whole = whole[: whole.rfind(b"\n") + 1]  # the last line may be incomplete
-                if whole and not _ends_before(whole, wanted.since):
-                    yield whole
-                elif whole:
+                if not whole or (time_of(whole) or "") >= wanted.until:
+                    continue
+                if _ends_before(whole, wanted.since):
                     return
+                yield whole
 
     def _of_frames(self, part: Path) -> Iterator[bytes]:
         wanted = self._wanted

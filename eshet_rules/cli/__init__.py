@@ -13,6 +13,7 @@ stats            counts what rules did
 graph            draws which paths the rules read and write
 why              explains why a path has its value
 why_not          tells what would have to change for another value
+web              makes, lists and removes tokens of the page
 replay           runs rules again on the inputs of the audit trail
 shadow_diff      compares a shadow runner with the real one
 completion       completes names of rules in the shell
@@ -43,6 +44,7 @@ from eshet_rules.cli.run import run
 from eshet_rules.cli.shadow_diff import shadow_diff
 from eshet_rules.cli.stats import stats
 from eshet_rules.cli.versions import show, versions
+from eshet_rules.cli.web import web
 from eshet_rules.cli.why import why
 from eshet_rules.cli.why_not import why_not
 
@@ -75,6 +77,7 @@ for _command in (
     show,
     stats,
     versions,
+    web,
     why,
     why_not,
 ):

@@ -288,17 +288,17 @@ def _page(settings: "WebSettings", state: Path | None, folder: Path) -> "WebPage
     """
     from eshet_rules.exceptions import PageNotServed
     from eshet_rules.modules.discovery import check_folder
-    from eshet_rules.runner.state_folder import state_folder
+    from eshet_rules.runner.state_folder import WEB_TOKENS, state_folder
 
     try:
-        from eshet_rules.web.site import TOKENS, WebPage
+        from eshet_rules.web.site import WebPage
     except ModuleNotFoundError as error:
         if error.name != "aiohttp":
             raise
         raise PageNotServed(
             "the page needs the library aiohttp: pip install 'eshet-rules[web]'"
         ) from None
-    tokens = None if state is None else state_folder(state, check_folder(folder)) / TOKENS
+    tokens = None if state is None else state_folder(state, check_folder(folder)) / WEB_TOKENS
     return WebPage(settings, tokens)
 
 

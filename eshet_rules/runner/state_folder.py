@@ -32,7 +32,10 @@ from eshet_rules.regular_files import read_regular
 from eshet_rules.runner.components import keep_running
 from eshet_rules.runner.lock import Lock, locked
 
-__all__ = ["adopt_state", "keeping_lock", "mark_state", "state_folder", "trail_place"]
+__all__ = ["WEB_TOKENS", "adopt_state", "keeping_lock", "mark_state", "state_folder", "trail_place"]
+
+WEB_TOKENS: Final = "web-tokens.json"
+"""The name of the file with the tokens of the page, in the state folder of the rules."""
 
 _INTERVAL: Final = 0.5
 """Seconds between two checks of the locks."""

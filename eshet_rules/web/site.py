@@ -14,6 +14,7 @@ from eshet.address import Address
 from eshet.exceptions import ListenError
 from eshet.gateway.access import Access, caller_of, open_to_all, require
 from eshet.gateway.answers import json_answer
+from eshet.gateway.gateway import Gateway
 from eshet.gateway.json_values import dumps, loads
 from eshet.gateway.listening import serve
 from eshet.gateway.tokens import Scope, TokenFile
@@ -29,10 +30,7 @@ from eshet_rules.web.metrics import metric_lines
 from eshet_rules.web.openapi import description
 from eshet_rules.web.static_files import StaticFiles
 
-__all__ = ["TOKENS", "WebPage"]
-
-TOKENS: Final = "web-tokens.json"
-"""The name of the file of tokens, in the state folder of the rules."""
+__all__ = ["WebPage"]
 
 _HEARTBEAT: Final = 20.0
 """Seconds without a message after which a browser is asked whether it is still there."""
@@ -90,6 +88,7 @@ class WebPage:
         api = Api(view)
         live = Live(view, api.tree, api.rules, api.trail)
         routes = [
+            *Gateway(view.client, access).routes(),
             *api.routes(_permit),
             web.get(f"{ROOT}/live", functools.partial(_visit, live)),
             web.get(f"{ROOT}/openapi.json", _describing(description(api.endpoints()))),

@@ -18,8 +18,8 @@ from eshet_rules.audit.redaction import Redaction
 from eshet_rules.config import Configuration, ConfigurationFile, WebSettings
 from eshet_rules.logs import make_logger
 from eshet_rules.runner.main import run
-from eshet_rules.runner.state_folder import state_folder
-from eshet_rules.web.site import TOKENS, WebPage
+from eshet_rules.runner.state_folder import WEB_TOKENS, state_folder
+from eshet_rules.web.site import WebPage
 from tests.support.rules import Log
 from tests.support.waiting import until
 
@@ -81,7 +81,7 @@ class Site:
 
     @property
     def tokens(self) -> TokenFile:
-        return TokenFile(state_folder(self.state, self.folder.path) / TOKENS)
+        return TokenFile(state_folder(self.state, self.folder.path) / WEB_TOKENS)
 
     async def until_logged(self, event: str, count: int = 1) -> None:
         """Wait until an event was logged so many times; a saved file is found by a thread."""
@@ -96,7 +96,7 @@ class Site:
         recorder = Recorder(Redaction(configuration.log.redact))
         self.log.logger = make_logger(self.log.stream, "json", recorder=recorder)
         place = state_folder(self.state, self.folder.path)
-        page = WebPage(WebSettings(address="127.0.0.1:0"), place / TOKENS)
+        page = WebPage(WebSettings(address="127.0.0.1:0"), place / WEB_TOKENS)
         file = self.folder.path / "eshet-rules.toml"
         self.running = asyncio.create_task(
             run(
