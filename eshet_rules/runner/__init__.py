@@ -13,6 +13,7 @@ switches        rules that were enabled or disabled by command
 saves           applies a saved change at once, or when it is committed
 committed       the committed sources, which run while saved changes wait
 replays         reports which past outputs a saved change would have made different
+side_process    runs slow work in a process of its own
 replay_process  starts the process that replays a change
 roll_backs      modules that run an earlier version until their files change
 probation       takes new versions back of which a rule fails soon

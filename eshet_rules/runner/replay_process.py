@@ -5,22 +5,15 @@ result to its standard output, and ends as soon as its standard input is closed:
 outlives the runner.
 """
 
-import asyncio
-import contextlib
-import os
-import signal
-import sys
 from typing import Final
 
 import msgspec
 
+from eshet_rules.runner.side_process import run_beside
+
 __all__ = ["Request", "Result", "SourceFile", "replay_change"]
 
-# The same search path as here, so that rules find the same packages. `-P`: the present folder,
-# maybe that of the rules, is not searched for modules of the standard library.
-_START: Final = (
-    "import sys; sys.path[:] = {path!r}; from eshet_rules.replay.changes import main; main()"
-)
+_START: Final = "from eshet_rules.replay.changes import main; main()"
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -87,48 +80,14 @@ class Result(msgspec.Struct, frozen=True):
     advice: str = ""
 
 
-_LONGEST_EXIT: Final = 1.0
-"""Seconds within which the process has to exit after its answer."""
-
-
 async def replay_change(request: Request) -> Result:
     """Replay a change in a process of its own; if this is cancelled, the process is killed.
 
     Raises:
         OSError: the process can't be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", _START.format(path=sys.path)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C in the terminal is for the runner
-    )
-    try:
-        if process.stdin is None or process.stdout is None:
-            raise OSError("the process has no pipes")
-        with contextlib.suppress(ConnectionError):  # it has ended: see below
-            process.stdin.write(msgspec.json.encode(request) + b"\n")
-            await process.stdin.drain()
-        answer = await process.stdout.read()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LONGEST_EXIT):
-                await process.wait()
-    finally:
-        _kill(process)
-        code = await process.wait()
+    answer, code = await run_beside(_START, msgspec.json.encode(request) + b"\n")
     try:
         return msgspec.json.decode(answer, type=Result)
     except msgspec.MsgspecError:
         return Result(error=f"its process has ended with exit code {code}")
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill a process that has not ended.
-
-    Not by `Process.kill`: that takes the exit code of a process that has just ended. The child
-    watcher of asyncio waits for the same process, and would log that it is unknown.
-    """
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)

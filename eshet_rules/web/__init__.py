@@ -7,6 +7,7 @@ schema        the shapes of the answers
 openapi       the description of the API
 live          the WebSocket of the page: changed values, rules and records
 overview      the problems of the house, worst first
+silences      what was regular and has stopped
 rules         the rules, and one rule with its source, inputs, outputs and timers
 paths         the tree of paths, and one path
 history       the past values of a path

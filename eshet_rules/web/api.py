@@ -18,6 +18,7 @@ from eshet_rules.web.neighbours import around, limited, plain
 from eshet_rules.web.overview import Overview
 from eshet_rules.web.paths import Paths
 from eshet_rules.web.rules import Rules
+from eshet_rules.web.silences import Silences
 from eshet_rules.web.trail import Trail
 from eshet_rules.web.tree import Tree
 from eshet_rules.web.versions import Versions
@@ -61,7 +62,8 @@ class Api:
         self._actions = Actions(view)
         self._explanations = Explanations(view)
         self._history = History(view)
-        self._overview = Overview(view, self.tree)
+        self.silences: Final = Silences(view)
+        self._overview = Overview(view, self.tree, self.silences)
         self._paths = Paths(view, self.tree)
         self._versions = Versions(view)
 

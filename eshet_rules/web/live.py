@@ -172,6 +172,8 @@ class Live:
         self._rules = rules
         self._trail = trail
         self._visitors: set[Visitor] = set()
+        self.visited: Final = asyncio.Event()
+        """Set while somebody looks at the page."""
         self._watchers: dict[str, set[Visitor]] = {}
         self._values: dict[str, list[Any]] = {}  # the last ones of observed paths
         self._observed: dict[str, Callable[[Any], None]] = {}
@@ -201,10 +203,13 @@ class Live:
             self._reports = self._view.reloader.reports()
             self._problems = self._problems_now()
         self._visitors.add(visitor)
+        self.visited.set()
         try:
             yield visitor
         finally:
             self._visitors.discard(visitor)
+            if not self._visitors:
+                self.visited.clear()
             visitor.paths = frozenset()
             self.watch(visitor)
 

@@ -16,6 +16,7 @@ from eshet_rules.runner.view import RunnerView
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.supervision.status import RuleState
 from eshet_rules.web.plain import stamp
+from eshet_rules.web.silences import Silences
 from eshet_rules.web.tree import Node, Tree
 
 __all__ = ["Kind", "Overview", "Problem"]
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     RETRYING = "retrying"
     NOT_PROVIDED = "not_provided"
     UNKNOWN_INPUT = "unknown_input"
+    SILENT = "silent"
     CONFLICT = "conflict"
     CONTESTED = "contested"
     ROLLED_BACK = "rolled_back"
@@ -75,11 +77,13 @@ class Overview:
     Args:
         view: the runner.
         tree: the nodes of its server.
+        silences: what was regular and has stopped.
     """
 
-    def __init__(self, view: RunnerView, tree: Tree) -> None:
+    def __init__(self, view: RunnerView, tree: Tree, silences: Silences) -> None:
         self._view = view
         self._tree = tree
+        self._silences = silences
 
     async def now(self) -> dict[str, Any]:
         """Return the runner, counts and problems."""
@@ -122,6 +126,11 @@ class Overview:
                 yield _of(Kind.BRIDGE_DOWN, bridge["bridge"], self._text(text), None, "bridges")
         if nodes:
             yield from self._of_inputs(reports, nodes)
+        for what, since in self._silences.latest.items():
+            if not view.is_ignored(what):
+                text = "it was regular in the last week, and has stopped"
+                where = _path_link(what) if what.startswith("/") else f"rules/{what}"
+                yield _of(Kind.SILENT, what, text, since, where)
         for path, rules in contested_paths(reports).items():
             if view.is_ignored(path):
                 continue

@@ -77,13 +77,14 @@ class WebPage:
         Raises:
             ListenError: the address can't be used.
         """
-        async with self.serving(view) as (url, live):
+        async with self.serving(view) as (url, api, live), asyncio.TaskGroup() as tasks:
             emit(view.log, PageServed(url=url))
-            await live.run()
+            tasks.create_task(live.run())
+            tasks.create_task(api.silences.run(live.visited))
 
     @asynccontextmanager
-    async def serving(self, view: RunnerView) -> AsyncIterator[tuple[str, Live]]:
-        """Serve the page within an `async with` statement, with its URL and what it observes."""
+    async def serving(self, view: RunnerView) -> AsyncIterator[tuple[str, Api, Live]]:
+        """Serve the page within an `async with` statement; its value has the URL."""
         access = self._access()
         api = Api(view)
         live = Live(view, api.tree, api.rules, api.trail)
@@ -99,7 +100,7 @@ class WebPage:
         async with serve(
             routes, self._address, access=access, tls=self._tls, insecure=self._settings.insecure
         ) as url:
-            yield url, live
+            yield url, api, live
 
     def _access(self) -> Access:
         settings = self._settings

@@ -1,7 +1,5 @@
 """The newest records of a trail are those that the reader finds, in the other order."""
 
-import random
-
 import pytest
 
 from eshet_rules.audit import frames, newest
@@ -87,7 +85,7 @@ def test_records_of_one_time_are_not_parted(tmp_path):
 
 def test_damage_is_counted_and_the_rest_is_found(file):
     lines = file.read_bytes().splitlines(keepends=True)
-    wrong = random.Random(1).randrange(1, len(lines))
+    wrong = len(lines) // 2
     lines[wrong] = lines[wrong].replace(b"value", b"VALUE")
     file.write_bytes(b"".join(lines))
     whole = list(Reader(file, Filter()).records())

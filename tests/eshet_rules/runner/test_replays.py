@@ -13,7 +13,7 @@ from eshet_rules.audit.lines import encode
 from eshet_rules.audit.query import stamp_of
 from eshet_rules.config import Configuration, WatchSettings
 from eshet_rules.modules.discovery import Source, version_of
-from eshet_rules.runner import replay_process
+from eshet_rules.runner import replay_process, side_process
 from eshet_rules.runner.replay_process import Request, Result, SourceFile, replay_change
 from eshet_rules.runner.replays import Replays
 
@@ -237,9 +237,9 @@ def test_a_replay_that_is_cancelled_kills_its_process(endless, tmp_path):
 def test_the_process_is_waited_for_once(request_, monkeypatch, caplog, end):
     """Also if it ends in the same moment, or does not end after its answer."""
     monkeypatch.setattr(
-        replay_process, "_START", f"import os, signal; print('{{{{}}}}', flush=True); {end}"
+        replay_process, "_START", f"import os, signal; print('{{}}', flush=True); {end}"
     )
-    monkeypatch.setattr(replay_process, "_LONGEST_EXIT", 0.01 if end else 20.0)
+    monkeypatch.setattr(side_process, "_LONGEST_EXIT", 0.01 if end else 20.0)
     ended = []
     monkeypatch.setattr(subprocess.Popen, "poll", lambda process: ended.append(process))
     monkeypatch.setattr(subprocess.Popen, "send_signal", lambda process, _: process.poll())

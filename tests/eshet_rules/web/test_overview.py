@@ -186,3 +186,31 @@ async def test_other_programs_can_ask_for_health_and_numbers(site, path):
         assert 'eshet_rules_rule_state{rule="hall.light",state="running"} 1' in lines
         assert "eshet_rules_connected 1" in lines
         assert 'eshet_rules_rule_errors_total{rule="hall.light"} 0' in lines
+
+
+async def test_what_was_regular_and_has_stopped_is_silent(site, monkeypatch):
+    from eshet_rules.web import silences
+
+    async def answer(code, request=b""):
+        assert "trail.jsonl" in code
+        return b'{"silences": [{"what": "/hall/lux", "since": "2026-11-25T03:22:41.000Z"}]}', 0
+
+    monkeypatch.setattr(silences, "run_beside", answer)
+    async with site.browser.live():
+        await site.advance(10)
+        by_kind, _ = await problems(site)
+        assert by_kind["silent"]["subject"] == "/hall/lux"
+        assert by_kind["silent"]["since"] == "2026-11-25T03:22:41.000Z"
+
+
+async def test_silences_are_searched_in_a_process_of_its_own(site, outside):
+    """With a real process, which finds none in a trail of a few seconds."""
+    from eshet_rules.web.silences import Silences
+
+    class View:
+        trail = next(site.state.rglob("trail.jsonl"))
+
+    silences = Silences(View())
+    silences.latest = {"/old": "2026-11-25T03:22:41.000Z"}
+    await silences.search()
+    assert silences.latest == {}
