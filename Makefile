@@ -11,8 +11,8 @@ export UV_NATIVE_TLS ?= 1
 
 .PHONY: help run run-mqtt test setup lint types pubtypes layers docs tests test-ha build bench mutants clean
 
-run: $(VENV)/.ready-to-run ## run the example rules in rules/
-	$(BIN)/eshet-rules run rules/
+run: $(VENV)/.ready-to-run ## run the example rules in rules/, with a page for browsers
+	$(BIN)/eshet-rules run rules/ --web
 
 # Without mosquitto, it installs a broker that is a Python package.
 run-mqtt: $(VENV)/.ready-to-run ## run them with simulated devices on an MQTT broker

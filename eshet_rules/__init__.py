@@ -5,6 +5,7 @@ The packages and modules; imports go downwards only:
     cli              the `eshet-rules` command
     check            checks a rules folder without running it in the house
     shadow           runs rules on the inputs of a house, without effect there
+    web              the page of a running runner, and its API
     replay           runs rules again on recorded inputs
     testing          a house for tests of rules, in virtual time
     runner           composes and runs everything else

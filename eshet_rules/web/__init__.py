@@ -19,8 +19,7 @@ neighbours    the graph around a rule or path
 tree          the nodes of the server
 plain         values and times in answers
 metrics       numbers for Prometheus
-static_files  the files of the page
-static        these files
+static_files  the files of the page, which are in the folder `static`
 
 The modules in the middle know no HTTP: each returns plain data from a `RunnerView`.
 """
