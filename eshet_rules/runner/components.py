@@ -11,6 +11,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from eshet.bridges.exceptions import BridgeError
+from eshet.exceptions import ListenError
 from eshet.tasks.options import Backoff
 from eshet.text import safe_str
 from eshet.user_errors import is_error
@@ -21,6 +22,9 @@ __all__ = ["attempt", "keep_running"]
 _MIN_UPTIME: Final = 60.0
 """Seconds after which a component counts as healthy, which resets its backoff."""
 
+_OF_USER: Final = (BridgeError, ListenError)
+"""Errors whose text says what to change."""
+
 _BACKOFF: Final = Backoff(start=1.0, end=60.0, multiplier=2.0)
 
 
@@ -30,8 +34,8 @@ async def keep_running(
     """Run a component until it returns, and restart it with backoff each time that it fails.
 
     Its errors are logged, not raised. Only the cancellation of this task and exceptions that end
-    the process are. Of a `BridgeError` the text is logged, and not again while it stays the same:
-    it says what the user has to change.
+    the process are. Of an error whose text says what the user has to change, only that is logged,
+    and not again while it stays the same.
 
     Args:
         name: the name of the component, for the log.
@@ -49,7 +53,7 @@ async def keep_running(
         if loop.time() - started >= _MIN_UPTIME:
             pauses = _BACKOFF.pauses()
         pause = next(pauses)
-        if is_error(error, BridgeError):
+        if is_error(error, _OF_USER):
             text = safe_str(error)
             failed = ComponentFailed(component=name, pause_s=pause, error=text)
             emit(log, failed, level="debug" if text == logged else None)
