@@ -181,7 +181,11 @@ async def throughput(browser: Browser, runner: Runner, values: Values, bench: Be
 async def show_values(page: Page, url: str) -> None:
     """Open the directory of 500 values, and wait until they are drawn."""
     await page.goto(f"{url}/#/paths/values/part0")
-    await page.wait_for_function(f"document.querySelectorAll('tbody tr').length >= {DRAWN}")
+    rows = page.locator("tbody tr")
+    for count in range(100, DRAWN, 100):
+        await rows.nth(count - 1).wait_for()
+        await page.get_by_role("button", name="Show more").click()
+    await rows.nth(DRAWN - 1).wait_for()
 
 
 async def large(address: str, folder: Path) -> None:

@@ -9,15 +9,14 @@ import contextlib
 import functools
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from datetime import UTC
 from typing import Any, Final, Protocol
 
-from eshet.clock import wall_now
+from eshet.clock import wall_clock, wall_stamp
 from eshet.exceptions import EshetError
 from eshet_rules.audit.query import Filter
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.supervision.report import RuleReport
-from eshet_rules.web.plain import seen, stamp
+from eshet_rules.web.plain import seen
 from eshet_rules.web.rules import Rules
 from eshet_rules.web.trail import Trail
 from eshet_rules.web.tree import Tree
@@ -182,6 +181,7 @@ class Live:
         self._reports: list[RuleReport] = []
         self._problems: object = None
         self._was_connected = view.client.connected
+        self._clock = wall_clock()
 
     async def run(self) -> None:
         """Observe until this is cancelled."""
@@ -279,7 +279,7 @@ class Live:
 
     def _on_value(self, path: str, value: Any) -> None:
         plain, known = seen(path, value, self._view.redaction)
-        shown = self._values[path] = [plain, known, stamp(wall_now(UTC))]
+        shown = self._values[path] = [plain, known, wall_stamp(self._clock)]
         for visitor in self._watchers.get(path, ()):
             visitor.set_value(path, shown)
 
