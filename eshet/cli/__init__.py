@@ -2,6 +2,8 @@
 
     house       the commands of a client
     serve       the command that runs a server
+    gateway     its options for a gateway
+    token       the command that makes tokens of a gateway
     bridge      the commands that run a bridge to devices
     completion  completion of paths in a shell
     running     running a command: connection and errors
@@ -17,6 +19,7 @@ from eshet.address import Address
 from eshet.cli.bridge import bridge
 from eshet.cli.house import call, emit, get, listen, ls, observe, publish, set_
 from eshet.cli.serve import serve
+from eshet.cli.token import token
 from eshet.cli.values import AddressType
 from eshet.program import Program
 
@@ -43,5 +46,5 @@ def main(ctx: click.Context, server: Address) -> None:
     ctx.obj = server
 
 
-for _command in (bridge, call, emit, get, listen, ls, observe, publish, serve, set_):
+for _command in (bridge, call, emit, get, listen, ls, observe, publish, serve, set_, token):
     main.add_command(_command)

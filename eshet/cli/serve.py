@@ -5,6 +5,7 @@ import logging
 import signal
 import ssl
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 import click
 
 from eshet.address import Address
+from eshet.cli.gateway import GatewayOptions, gateway_options, running_gateway
 from eshet.cli.running import run
 from eshet.cli.values import AddressType
 from eshet.protocol import DEFAULT_PORT
@@ -74,6 +76,7 @@ class _LimitType(click.ParamType[tuple[str, float]]):
     multiple=True,
     help="A limit, such as clients=100; see docs/server.md for their names.",
 )
+@gateway_options
 def serve(
     addresses: tuple[Address, ...],
     sockets: tuple[Path, ...],
@@ -82,8 +85,17 @@ def serve(
     tls_client_ca: Path | None,
     insecure: bool,
     limits: tuple[tuple[str, float], ...],
+    http: Address | None,
+    http_tokens: Path | None,
+    http_hosts: tuple[str, ...],
+    http_origins: tuple[str, ...],
 ) -> None:
-    """Run a server until interrupted. Every client that can connect has full access."""
+    """Run a server until interrupted. Every client that can connect has full access.
+
+    With --http, programs without a client can use it as well: they can read on this machine, and
+    do the rest with a token.
+    """
+    gateway = GatewayOptions.of(http, http_tokens, http_hosts, http_origins)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     tls = _tls(tls_cert, tls_key, tls_client_ca)
     if not addresses and not sockets:
@@ -92,13 +104,19 @@ def serve(
     raise_descriptor_limit()
 
     async def work() -> None:
-        async with Server(limits=Limits(**dict(limits))) as server:  # type: ignore[arg-type]
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(
+                Server(limits=Limits(**dict(limits)))  # type: ignore[arg-type]
+            )
             for address in addresses:
                 await server.listen(address.host, address.port, tls=tls, insecure=insecure)
             for path in sockets:
                 await server.listen_unix(path)
             for where in [*(Address(*each) for each in server.addresses), *sockets]:
                 click.echo(f"listening on {where}")
+            if gateway is not None:
+                running = running_gateway(gateway, server, tls, insecure=insecure)
+                click.echo(f"gateway on {await stack.enter_async_context(running)}")
             await _interrupted()
 
     run(work())

@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 from eshet import paths
 from eshet.address import Address
 from eshet.exceptions import InvalidPath
+from eshet.protocol import DEFAULT_PORT
 from eshet.text import shorten
 from eshet.unknown import Unknown
 
@@ -64,19 +65,20 @@ class JsonType(click.ParamType[Any]):
 
 
 class AddressType(click.ParamType[Address]):
-    """The address of a server."""
+    """The address of a server; see `Address.parse` for the arguments."""
 
     name = "host:port"
 
-    def __init__(self, lowest_port: int = 1) -> None:
+    def __init__(self, lowest_port: int = 1, default_port: int = DEFAULT_PORT) -> None:
         self._lowest_port = lowest_port
+        self._default_port = default_port
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Address:
         """See `click.ParamType`."""
         try:
-            return Address.parse(value, self._lowest_port)
+            return Address.parse(value, self._lowest_port, self._default_port)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

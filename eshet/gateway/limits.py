@@ -1,8 +1,12 @@
 """How much of the HTTP server one request, one peer and all peers may use."""
 
 from dataclasses import dataclass, fields
+from typing import Final
 
-__all__ = ["HttpLimits"]
+__all__ = ["DEFAULT_HTTP_PORT", "HttpLimits"]
+
+DEFAULT_HTTP_PORT: Final = 11237
+"""The TCP port of a gateway."""
 
 
 @dataclass(frozen=True, kw_only=True)

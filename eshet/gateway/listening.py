@@ -18,10 +18,7 @@ from eshet.gateway.login import login_routes
 from eshet.server.binding import bind_tcp, is_local
 from eshet.server.listener import Listener
 
-__all__ = ["DEFAULT_HTTP_PORT", "serve"]
-
-DEFAULT_HTTP_PORT: Final = 11237
-"""The TCP port of a gateway."""
+__all__ = ["serve"]
 
 _HANDSHAKE: Final = 10.0
 """How long a TLS handshake may take, in seconds."""
