@@ -51,7 +51,10 @@ def test_every_value_survives(value: Any) -> None:
 @given(VALUES)
 def test_a_value_of_the_wire_survives(value: Any) -> None:
     packed = codec.pack(value)
-    assert codec.pack(loads(dumps(codec.unpack(packed)))) == packed
+    again = codec.pack(loads(dumps(codec.unpack(packed))))
+    assert form(codec.unpack(again)) == form(codec.unpack(packed))
+    if "nan" not in repr(value):  # the bits of a NaN are not kept, such as its sign
+        assert again == packed
 
 
 @given(VALUES)
