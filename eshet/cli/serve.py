@@ -68,7 +68,11 @@ class _LimitType(click.ParamType[tuple[str, float]]):
 @click.option(
     "--tls-client-ca", type=_FILE, help="Only clients with a certificate of this CA (PEM)."
 )
-@click.option("--insecure", is_flag=True, help="Allow other machines to connect without TLS.")
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Allow other machines to connect without TLS, and to --http also without tokens.",
+)
 @click.option(
     "--limit",
     "limits",

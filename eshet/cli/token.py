@@ -16,9 +16,9 @@ __all__ = ["token"]
 @click.option("--act", is_flag=True, help="It may also set, call, emit and provide nodes.")
 @click.option("--remove", metavar="NAME", help="Remove a token; it is refused at once.")
 def token(file: Path, name: str | None, act: bool, remove: str | None) -> None:
-    """Make a token for programs and people that use the gateway, in FILE.
+    """Make, list or remove tokens of a gateway, in FILE.
 
-    The token is printed once: FILE, which only you can read, has its hash. Without --name and
+    A new token is printed once: FILE, which only you can read, has its hash. Without --name and
     --remove, list the tokens.
     """
     if name is not None and remove is not None:
