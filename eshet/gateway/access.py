@@ -1,7 +1,9 @@
 """Which requests are answered, and what each one may do.
 
 An `Access` checks every request before its handler runs: which host it names, which page sent it,
-its type, its length and its token. A handler that changes something calls `require`.
+its type, its length and its token. A `GET` needs the scope `read` and all else `act`, unless the
+handler is marked by `open_to_all`. A handler that changes something calls `require` as well, so
+that it does nothing without an access control.
 """
 
 import asyncio
@@ -160,9 +162,11 @@ class Access:
         if (request.content_length or 0) > self.limits.body:
             raise self._too_long()
         request[_CALLER] = self._identify(request)
+        acts = request.method not in _SAFE and request.match_info.http_exception is None
         if not getattr(request.match_info.handler, "is_open_to_all", False):
-            require(request, Scope.READ)
-        if request.method == "POST":
+            # Before the body is read: strangers can't make the server keep theirs.
+            require(request, Scope.ACT if acts else Scope.READ)
+        if acts:
             await self._read(request)
 
     def _check_host(self, request: web.Request) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -98,6 +100,27 @@ def test_wrong_usage_of_a_gateway(options: list[str], code: int, says: str) -> N
     ran = command("eshet", "serve", "--listen", "127.0.0.1:0", *options)
     assert ran.returncode == code
     assert says in ran.stderr
+
+
+def in_python(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_without_aiohttp_it_says_what_to_install() -> None:
+    ran = in_python(
+        "import sys; sys.modules['aiohttp'] = None\n"
+        "from eshet.cli import main; main(['serve', '--listen', '127.0.0.1:0', '--http', 'a:0'])"
+    )
+    assert ran.returncode == 1
+    needed = "eshet: the gateway needs the library aiohttp: pip install 'eshet-rules[web]'\n"
+    assert ran.stderr == needed
+
+
+def test_other_commands_do_not_import_aiohttp() -> None:
+    ran = in_python("import sys, eshet.cli, eshet.gateway; print('aiohttp' in sys.modules)")
+    assert ran.stdout == "False\n"
 
 
 def test_without_tokens_it_says_how_to_make_one(tmp_path: Path) -> None:

@@ -87,6 +87,16 @@ async def test_reading_on_loopback_needs_no_token(site: Site) -> None:
     assert (await site("GET", "/access")).json == {"read": True, "act": False, "tls": False}
 
 
+async def test_a_stranger_can_not_send_a_body(site: Site) -> None:
+    wire = await Wire.open(site.port)
+    wire.send(
+        f"POST /act HTTP/1.1\r\nHost: localhost:{site.port}\r\nContent-Type: application/json\r\n"
+        "Content-Length: 500000\r\n\r\n"
+    )
+    assert (await wire.answer()).status == 401
+    wire.close()
+
+
 async def test_acting_needs_a_token_of_its_scope(site: Site) -> None:
     without = await site("POST", "/act", {})
     assert (without.status, without.json["error"]) == (401, "token_needed")
