@@ -131,6 +131,8 @@ class Access:
             if error.status < 400:
                 raise
             return self._answer(request, _from_aiohttp(request, error))
+        except ConnectionError:
+            raise  # the client has gone
         except Exception:
             self._log.exception("can't answer a request from %s", peer_of(request))
             if request.writer.output_size > 0:  # a stream has begun: it can only be cut

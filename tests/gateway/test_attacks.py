@@ -246,6 +246,31 @@ async def test_the_body_of_a_get_that_never_ends(
     await wire.ended()
 
 
+@pytest.mark.parametrize("body", [b"", b" " * 10, b"x"])
+async def test_requests_that_are_given_up_are_not_errors(
+    house: GatewayHouse,
+    light: list[Any],
+    caplog: pytest.LogCaptureFixture,
+    advance: Advance,
+    body: bytes,
+) -> None:
+    for aborts in (True, False):
+        wire = await Wire.open(house.port)
+        wire.send(
+            f"POST /set/light HTTP/1.1\r\nHost: localhost:{house.port}\r\nAuthorization: "
+            f"{house.actor}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+        )
+        wire.send(body)
+        await advance(0)
+        if aborts:
+            wire.close()
+        else:
+            wire.writer.write_eof()
+        await advance(25)
+        wire.close()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 async def test_an_answer_that_is_not_read(
     house: GatewayHouse, light: list[Any], advance: Advance
 ) -> None:
