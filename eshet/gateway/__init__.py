@@ -15,6 +15,7 @@
     hosts                 host names and origins that requests may name
     guesses               how long a peer has to wait after wrong tokens
     tokens                TokenFile: tokens of programs and people, of which only hashes are kept
+    remedies              what refusals advise
     refusals              the log of refused requests
     answers               answers as JSON, and HttpError: an error that becomes one
     headers               the security headers of every answer

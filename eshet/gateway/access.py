@@ -21,6 +21,7 @@ from eshet.gateway.headers import add_security_headers
 from eshet.gateway.hosts import HostList, OriginList
 from eshet.gateway.limits import HttpLimits
 from eshet.gateway.refusals import RefusalLog
+from eshet.gateway.remedies import Remedies
 from eshet.gateway.tokens import Scope, Token, TokenFile
 from eshet.text import safe_repr
 
@@ -83,6 +84,7 @@ class Access:
         public: whether other machines can reach the server, so that reading needs a token as well.
             `listening.serve` sets it for an address that is not one of loopback.
         limits: of the server.
+        remedies: what refusals advise.
         log: for refused requests, and errors of handlers.
 
     Raises:
@@ -97,8 +99,10 @@ class Access:
         public: bool = False,
         *,
         limits: HttpLimits | None = None,
+        remedies: Remedies | None = None,
         log: logging.Logger = _log,
     ) -> None:
+        self.remedies: Final = remedies or Remedies()
         self.tokens: Final = tokens
         self.public: bool = public
         self.limits: Final = limits or HttpLimits()
@@ -181,8 +185,8 @@ class Access:
             raise HttpError(
                 421,
                 "wrong_host",
-                f"this server is not addressed by {shown}; if that is intended, start it with "
-                "--http-host and that name",
+                f"this server is not addressed by {shown}; if that is intended, "
+                f"{self.remedies.host}",
             )
         return hosts[0]
 
@@ -201,8 +205,7 @@ class Access:
             raise HttpError(
                 403,
                 "foreign_origin",
-                f"a page of {shown} may not send this; if that is intended, start the server with "
-                "--http-origin and that origin",
+                f"a page of {shown} may not send this; if that is intended, {self.remedies.origin}",
             )
 
     async def _read(self, request: web.Request) -> None:
@@ -255,7 +258,7 @@ class Access:
         return HttpError(
             401,
             "wrong_token",
-            "the token is not valid; the command `eshet token` makes one",
+            f"the token is not valid; {self.remedies.to_read}",
             {"WWW-Authenticate": 'Bearer realm="eshet"'},
         )
 
@@ -269,17 +272,18 @@ class Access:
             return HttpError(
                 403,
                 "not_permitted",
-                f"this token does not have the scope {scope}; `eshet token FILE --act` makes one",
+                f"this token does not have the scope {scope}; {self.remedies.to_act}",
             )
         how = (
             "send the header Authorization: Bearer TOKEN, or log in"
             if self.tokens is not None
-            else "start the server with --http-tokens FILE"
+            else self.remedies.tokens
         )
+        make = self.remedies.to_act if scope is Scope.ACT else self.remedies.to_read
         return HttpError(
             401,
             "token_needed",
-            f"this needs a token of the scope {scope}: {how}; `eshet token FILE` makes one",
+            f"this needs a token of the scope {scope}: {how}; {make}",
             {"WWW-Authenticate": 'Bearer realm="eshet"'},
         )
 

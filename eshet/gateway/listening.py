@@ -18,7 +18,7 @@ from eshet.gateway.login import login_routes
 from eshet.server.binding import bind_tcp, is_local
 from eshet.server.listener import Listener
 
-__all__ = ["serve"]
+__all__ = ["check_address", "serve"]
 
 _HANDSHAKE: Final = 10.0
 """How long a TLS handshake may take, in seconds."""
@@ -55,14 +55,7 @@ async def serve(
     Raises:
         ListenError: the address is not this machine's, is in use, or is open to others.
     """
-    if not await is_local(address.host):
-        if not insecure and (tls is None or access.tokens is None):
-            raise ListenError(
-                str(address),
-                "other machines can reach it; use TLS and tokens (--tls-cert, --tls-key, "
-                "--http-tokens), or confirm that this is intended (--insecure)",
-            )
-        access.public = True
+    access.public |= await check_address(address, access, tls, insecure=insecure)
     app = _application(app_or_routes, access)
     # A request whose client has gone is not answered, so its handler is cancelled.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_GRACE)
@@ -73,6 +66,22 @@ async def serve(
             yield f"{scheme}://{Address(address.host, port)}"
     finally:
         await runner.cleanup()
+
+
+async def check_address(
+    address: Address, access: Access, tls: ssl.SSLContext | None, *, insecure: bool
+) -> bool:
+    """Return whether other machines can reach an address, and check that they may; see `serve`.
+
+    Raises:
+        ListenError: they may not.
+    """
+    if await is_local(address.host):
+        return False
+    if not insecure and (tls is None or access.tokens is None):
+        remedy = access.remedies.public
+        raise ListenError(str(address), f"other machines can reach it; {remedy}")
+    return True
 
 
 def _application(

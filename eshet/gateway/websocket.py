@@ -75,7 +75,7 @@ _READING_ACTIONS: Final = frozenset(
 """The actions of the server that change nothing for others."""
 _HOW_TO_ACT: Final = (
     "this needs a token of the scope act: open the WebSocket with the header Authorization: Bearer "
-    "TOKEN, or after a POST /login; `eshet token FILE --act` makes one"
+    "TOKEN, or after a POST /login; {make}"
 )
 
 
@@ -245,7 +245,8 @@ class WebSocketSession:
         if not self._may_send(message):
             what = f"{type(message).__name__} {getattr(message, 'path', '')}"
             self._access.refusals.refused(self._caller.peer, "WebSocket: not_permitted", what)
-            self._put(["reply", number, ["error", "not_permitted"], _HOW_TO_ACT])
+            how = _HOW_TO_ACT.format(make=self._access.remedies.to_act)
+            self._put(["reply", number, ["error", "not_permitted"], how])
             return
         if isinstance(message, WithPath) and not is_path(message.path):
             self._fail(number, "invalid_path")

@@ -11,14 +11,13 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from eshet.address import Address
-from eshet.exceptions import ListenError
 from eshet.gateway.access import Access, caller_of, open_to_all, require
 from eshet.gateway.answers import json_answer
 from eshet.gateway.gateway import Gateway
 from eshet.gateway.json_values import dumps, loads
-from eshet.gateway.listening import serve
+from eshet.gateway.listening import check_address, serve
+from eshet.gateway.remedies import Remedies
 from eshet.gateway.tokens import Scope, TokenFile
-from eshet.server.binding import is_local
 from eshet_rules.audit.records import PageServed, emit
 from eshet_rules.config import WebSettings
 from eshet_rules.exceptions import PageNotServed
@@ -37,6 +36,16 @@ _HEARTBEAT: Final = 20.0
 
 _LONGEST_MESSAGE: Final = 1 << 18
 """Maximum size of a message of a page, in bytes: a list of paths."""
+
+
+_REMEDIES: Final = Remedies(
+    to_read="`eshet-rules web token` makes one",
+    to_act="`eshet-rules web token --act` makes one",
+    tokens="run without --no-state, so that tokens are kept",
+    host="add that name to `hosts` below [web]",
+    origin="add that origin to `origins` below [web]",
+    public="set tls_cert and tls_key below [web], or insecure = true if that is intended",
+)
 
 
 class WebPage:
@@ -62,14 +71,8 @@ class WebPage:
         Raises:
             ListenError: other machines could use it without TLS.
         """
-        is_open = not await is_local(self._address.host)
-        is_secured = self._tls is not None and self._tokens is not None
-        if is_open and not is_secured and not self._settings.insecure:
-            raise ListenError(
-                str(self._address),
-                "other machines can reach it; set tls_cert and tls_key below [web], or insecure = "
-                "true if that is intended",
-            )
+        insecure = self._settings.insecure
+        await check_address(self._address, self._access(), self._tls, insecure=insecure)
 
     async def serve(self, view: RunnerView) -> None:
         """Serve the page of a runner until this is cancelled.
@@ -105,7 +108,7 @@ class WebPage:
     def _access(self) -> Access:
         settings = self._settings
         tokens = None if self._tokens is None else TokenFile(self._tokens)
-        return Access(tokens, settings.hosts, settings.origins)
+        return Access(tokens, settings.hosts, settings.origins, remedies=_REMEDIES)
 
 
 def _tls(settings: WebSettings) -> ssl.SSLContext | None:
