@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from eshet.address import Address
 from eshet.clock import wall_now
+from eshet.text import safe_repr
+from eshet_rules.audit.query import ENDLESS
 from eshet_rules.runner.path_warnings import contested_paths
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.supervision.report import RuleReport
@@ -18,6 +20,7 @@ from eshet_rules.supervision.status import RuleState
 from eshet_rules.web.plain import stamp
 from eshet_rules.web.silences import Silences
 from eshet_rules.web.tree import Node, Tree
+from eshet_rules.why.times import until_text
 
 __all__ = ["Kind", "Overview", "Problem"]
 
@@ -181,16 +184,20 @@ class Overview:
                 yield _of(Kind.UNKNOWN_INPUT, path, text, None, _path_link(path))
 
     def _of_drives(self) -> Iterator[Problem]:
-        now = stamp(wall_now(UTC))
+        now = wall_now(UTC)
         for drive in self._view.drive_reports.after(""):
             path = drive["path"]
             if drive.get("contested"):
                 text = "others change it again and again, so it is set at most once a minute"
                 yield _of(Kind.CONTESTED, path, text, None, _path_link(path))
             override = drive.get("override")
-            until = (override or {}).get("until") or "it is released"
-            if override is not None and until > now:
-                text = f"set by hand to {override['value']!r}, until {until}"
+            if override is not None and (override["until"] or ENDLESS) > stamp(now):
+                until = (
+                    f"until {until_text(override['until'], now, None)}"
+                    if override["until"]
+                    else "until it is released"
+                )
+                text = f"set by hand to {safe_repr(override['value'], 100)}, {until}"
                 yield _of(Kind.OVERRIDE, path, text, override.get("since"), _path_link(path))
 
     def _text(self, text: str) -> str:

@@ -100,7 +100,7 @@ class Rules:
             "source": self._source(report, instance),
             "inputs": [
                 self._input(path, used, nodes.get(path))
-                | {"shared_by": [each.rule for each in reports if path in each.reads]}
+                | {"shared_by": [r.rule for r in reports if path in r.reads and r.rule != name]}
                 for path in report.reads
             ],
             "outputs": [
@@ -160,9 +160,12 @@ class Rules:
         last = self._last.outputs.get(output.path)
         if last is not None and last.rule != rule:
             last = None
-        value, known = seen(
-            output.path, output.last[0] if output.last else Unknown, self._view.redaction
-        )
+        sent: object = Unknown
+        if output.last:
+            sent = output.last[0]
+        elif last is not None and not last.unknown:  # a driver keeps what it has sent elsewhere
+            sent = last.value
+        value, known = seen(output.path, sent, self._view.redaction)
         due = output.next_attempt
         return {
             "path": output.path,
