@@ -70,6 +70,7 @@ class WebPage:
 
         Raises:
             ListenError: other machines could use it without TLS.
+            PageNotServed: a host or an origin is not valid.
         """
         insecure = self._settings.insecure
         await check_address(self._address, self._access(), self._tls, insecure=insecure)
@@ -108,7 +109,10 @@ class WebPage:
     def _access(self) -> Access:
         settings = self._settings
         tokens = None if self._tokens is None else TokenFile(self._tokens)
-        return Access(tokens, settings.hosts, settings.origins, remedies=_REMEDIES)
+        try:
+            return Access(tokens, settings.hosts, settings.origins, remedies=_REMEDIES)
+        except ValueError as error:
+            raise PageNotServed(f"hosts or origins below [web]: {error}") from None
 
 
 def _tls(settings: WebSettings) -> ssl.SSLContext | None:

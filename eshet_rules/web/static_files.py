@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from eshet.gateway.access import open_to_all
 from eshet.gateway.answers import HttpError
 
 __all__ = ["StaticFiles"]
@@ -50,9 +51,11 @@ class StaticFiles:
         """Return the routes."""
         return [web.get("/", self._get_index), web.get("/static/{hash}/{name:.+}", self._get)]
 
+    @open_to_all  # so that a person can sign in
     async def _get_index(self, request: web.Request) -> web.Response:
         return web.Response(body=self._index, content_type="text/html", charset="utf-8")
 
+    @open_to_all
     async def _get(self, request: web.Request) -> web.Response:
         file = self._files.get(request.match_info["name"])
         if file is None or request.match_info["hash"] != self._hash:

@@ -91,12 +91,12 @@ class Site:
         return self.tokens.add(name, scope, 0.0)
 
     @contextlib.asynccontextmanager
-    async def serving(self, configuration: Configuration | None = None):
+    async def serving(self, configuration: Configuration | None = None, *, insecure: bool = False):
         configuration = configuration or Configuration()
         recorder = Recorder(Redaction(configuration.log.redact))
         self.log.logger = make_logger(self.log.stream, "json", recorder=recorder)
         place = state_folder(self.state, self.folder.path)
-        page = WebPage(WebSettings(address="127.0.0.1:0"), place / WEB_TOKENS)
+        page = WebPage(WebSettings(address="127.0.0.1:0", insecure=insecure), place / WEB_TOKENS)
         file = self.folder.path / "eshet-rules.toml"
         self.running = asyncio.create_task(
             run(
