@@ -117,7 +117,7 @@ async def device_names(client: "Client") -> set[str]:
     Raises:
         EshetError: the connection was lost, or the server can't list its nodes.
     """
-    from eshet_rules.cli.devices import devices_of
+    from eshet.bridges.device_list import devices_of
 
     return {each[fact] async for each in devices_of(client) for fact in ("name", "directory")}
 

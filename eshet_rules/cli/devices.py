@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from eshet_rules.cli.options import Command, runner_options
 if TYPE_CHECKING:
     from eshet.client import Client
 
-__all__ = ["devices", "devices_of"]
+__all__ = ["devices"]
 
 
 @click.command(cls=Command)
@@ -41,6 +41,7 @@ def devices(
     For each device: its path, kind and model, whether it is online, when it last reported, its
     battery, and its nodes: states with their types (=: can be set), events (!) and actions (()).
     """
+    from eshet.bridges.device_list import devices_of
     from eshet_rules.cli.device_table import device_table
     from eshet_rules.cli.runner_client import ask_server
     from eshet_rules.cli.stubs import stubs_of
@@ -72,20 +73,6 @@ def devices(
         )
     else:
         click.echo("no devices; configure a bridge: see docs/howto/devices.md", err=True)
-
-
-async def devices_of(client: "Client") -> AsyncIterator[dict[str, Any]]:
-    """Iterate over the devices of all bridges of a server."""
-    from eshet.client.server_tree import list_nodes
-
-    async for path, kind, _ in list_nodes(client):
-        is_list = kind == "action" and path.endswith("/bridge/devices")
-        start: int | None = 0 if is_list else None
-        while start is not None:
-            page = await client.action_call(path, start)
-            for device in page["devices"]:
-                yield device
-            start = page["next"]
 
 
 def _is_named(device: Mapping[str, Any], names: Iterable[str]) -> bool:

@@ -13,6 +13,7 @@ paths         the tree of paths, and one path
 history       the past values of a path
 explanations  why, and why not
 trail         the newest records of the audit trail
+devices       bridges, and their devices
 versions      kept versions, and their differences
 actions       what the page does: switch rules, set, call, release, roll back
 neighbours    the graph around a rule or path

@@ -11,6 +11,7 @@ from eshet_rules.graph.drawing import Drawing
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web import schema
 from eshet_rules.web.actions import COMMANDS, Actions
+from eshet_rules.web.devices import Devices
 from eshet_rules.web.endpoints import ROOT, Arguments, Endpoint, Parameter, answering
 from eshet_rules.web.explanations import Explanations
 from eshet_rules.web.history import History
@@ -60,6 +61,7 @@ class Api:
         self.trail: Final = Trail(view)
         self.rules: Final = Rules(view, self.tree, self.trail)
         self._actions = Actions(view)
+        self._devices = Devices(view)
         self._explanations = Explanations(view)
         self._history = History(view)
         self.silences: Final = Silences(view)
@@ -178,7 +180,13 @@ class Api:
                 schema.TrailAnswer,
                 _FILTER,
             ),
-            Endpoint("GET", "/bridges", "Bridges to devices", self._bridges, schema.BridgesAnswer),
+            Endpoint(
+                "GET",
+                "/bridges",
+                "Bridges, and their devices",
+                lambda _: self._devices.now(),
+                schema.BridgesAnswer,
+            ),
             Endpoint(
                 "GET",
                 "/versions",
@@ -319,15 +327,6 @@ class Api:
             until=min(given.stamp("to", ENDLESS), given.stamp("before", ENDLESS)),
         )
         return await self.trail.newest(wanted, given.limit())
-
-    async def _bridges(self, given: Arguments) -> Mapping[str, Any]:
-        redaction = self._view.redaction
-        reports = self._view.bridges()
-        return {
-            "bridges": [
-                {**each, "problem": redaction.text(each["problem"] or "")} for each in reports
-            ]
-        }
 
     async def _call(self, given: Arguments) -> Mapping[str, Any]:
         arguments = given.value("arguments")

@@ -236,10 +236,25 @@ class BridgeRow(Answer):
     problem: str
 
 
+class DeviceRow(Answer):
+    """A device of a bridge; `path` is the directory of its nodes."""
+
+    path: str
+    name: str
+    kind: str | None
+    model: str | None
+    online: bool | None
+    seen: str | None
+    battery: Any
+    nodes: int
+
+
 class BridgesAnswer(Answer):
-    """All bridges."""
+    """The bridges of the runner, and the devices of all bridges of its server, at most 500."""
 
     bridges: list[BridgeRow]
+    devices: list[DeviceRow]
+    more: int
 
 
 class VersionRow(Answer):

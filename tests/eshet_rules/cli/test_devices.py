@@ -9,9 +9,10 @@ import types
 import pytest
 from click.testing import CliRunner
 
+from eshet.bridges.device_list import devices_of
 from eshet_rules.cli import main
 from eshet_rules.cli.device_table import describe, device_table
-from eshet_rules.cli.devices import _is_named, devices_of
+from eshet_rules.cli.devices import _is_named
 from eshet_rules.cli.stubs import stubs_of
 from tests.support.bridged import bridged_house
 
