@@ -64,7 +64,7 @@ def main():
             config = Path(folder, "eshet-rules.toml")
             config.write_text(text)
         eshet_rules = Path(sys.executable).with_name("eshet-rules")
-        command = [eshet_rules, "run", HERE.with_name("rules"), "--config", config]
+        command = [eshet_rules, "run", HERE.with_name("rules"), "--web", "--config", config]
         runner = subprocess.Popen(command, preexec_fn=default_signals)
         signal.signal(signal.SIGTERM, lambda *_: runner.terminate())
         return runner.wait()
