@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Final
@@ -38,7 +38,9 @@ _SPECIAL: Final = re.compile(r"[*?[]")
 
 def stamp_of(moment: datetime) -> str:
     """Return a point in time in the format of records."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    # `strftime` would write the year 999 with three digits, which sorts after 2026.
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='microseconds')}Z"
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,20 @@ class Filter:
         return (
             in_chain
             and self.since <= record["time"] < self.until
-            and _matches(record.get("rule"), self.rule)
-            and _matches(record.get("path"), self.path)
+            and (self.rule is None or _matches(record.get("rule"), self._rule))
+            and (self.path is None or _matches(record.get("path"), self._path))
             and self._is_event(record)
             and self.cause in (None, record.get("cause"), record.get("parent"))
         )
+
+    # Compiled once: `fnmatch` only keeps the last 256 globs of all that it has met.
+    @cached_property
+    def _rule(self) -> re.Pattern[str]:
+        return _glob(self.rule or "*")
+
+    @cached_property
+    def _path(self) -> re.Pattern[str]:
+        return _glob(self.path or "*")
 
     def _is_event(self, record: dict[str, Any]) -> bool:
         if self.event is None:
@@ -300,10 +311,10 @@ def _candidates(block: bytes, needles: Sequence[bytes]) -> Iterator[bytes]:
         found = pattern.search(block, end)
 
 
-def _matches(text: Any, pattern: str | None) -> bool:
-    """Whether a text matches a glob; brackets may also be literal, as in the name of a rule."""
-    if pattern is None:
-        return True
-    if not isinstance(text, str):
-        return False
-    return fnmatchcase(text, pattern) or fnmatchcase(text, pattern.replace("[", "[[]"))
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Return a glob as a pattern; brackets may also be literal, as in the name of a rule."""
+    return re.compile("|".join(map(translate, (pattern, pattern.replace("[", "[[]")))))
+
+
+def _matches(text: Any, pattern: re.Pattern[str]) -> bool:
+    return isinstance(text, str) and pattern.match(text) is not None

@@ -288,7 +288,7 @@ class Api:
 
     async def _all_rules(self, given: Arguments) -> Mapping[str, Any]:
         return self.rules.all(
-            given.text("search"), given.text("state"), given.text("after"), given.limit()
+            given.glob("search"), given.text("state"), given.text("after"), given.limit()
         )
 
     async def _all_paths(self, given: Arguments) -> Mapping[str, Any]:
@@ -319,10 +319,10 @@ class Api:
 
     async def _records(self, given: Arguments) -> Mapping[str, Any]:
         wanted = Filter(
-            rule=given.text("rule") or None,
-            path=given.text("path") or None,
-            event=given.text("event") or None,
-            cause=given.text("cause") or None,
+            rule=given.glob("rule") or None,
+            path=given.glob("path") or None,
+            event=given.glob("event") or None,
+            cause=given.glob("cause") or None,
             since=given.stamp("from", ""),
             until=min(given.stamp("to", ENDLESS), given.stamp("before", ENDLESS)),
         )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -17,9 +17,12 @@ from eshet_rules.audit.query import stamp_of
 from eshet_rules.exceptions import NotDriven, RulesError, UnknownName, VersionNotFound
 from eshet_rules.web.schema import Answer
 
-__all__ = ["ROOT", "Arguments", "Endpoint", "Parameter", "answering"]
+__all__ = ["LONGEST_GLOB", "ROOT", "Arguments", "Endpoint", "Parameter", "answering"]
 
 ROOT: Final = "/api/1"
+
+LONGEST_GLOB: Final = 1024
+"""Maximum length of a text that is compared with names, in characters; that of a path."""
 
 _MOST: Final = 500
 
@@ -70,6 +73,17 @@ class Arguments:
             raise _wrong(name, "a text")
         return value
 
+    def glob(self, name: str) -> str:
+        """Return a text that is compared with names, which may be a glob; see `text`.
+
+        Raises:
+            HttpError: it is too long: the time to compile a glob grows with its length.
+        """
+        text = self.text(name)
+        if len(text) > LONGEST_GLOB:
+            raise _wrong(name, f"a text of at most {LONGEST_GLOB} characters")
+        return text
+
     def required(self, name: str) -> str:
         """Return a text that must not be missing or empty; see `text`."""
         text = self.text(name)
@@ -84,7 +98,9 @@ class Arguments:
             HttpError: it is not such a number.
         """
         text = self.text("limit", str(_MOST))
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
+        # Python converts no number of thousands of digits.
+        is_short = len(text) <= len(str(_MOST)) and text.isascii() and text.isdigit()
+        if not is_short or not 1 <= int(text) <= _MOST:
             raise _wrong("limit", f"a number from 1 to {_MOST}")
         return int(text)
 
@@ -92,7 +108,8 @@ class Arguments:
         """Return a time; None if it is missing.
 
         Raises:
-            HttpError: it is not a time with a time zone in ISO 8601.
+            HttpError: it is not a time with a time zone in ISO 8601, or is not within the years 2
+                to 9998: at the ends of time, some time zones have no such time.
         """
         text = self.text(name)
         if not text:
@@ -103,15 +120,14 @@ class Arguments:
             raise _wrong(name, "a time such as 2026-11-25T18:30:00Z") from None
         if moment.tzinfo is None:
             raise _wrong(name, "a time with its zone, such as 2026-11-25T18:30:00Z")
+        if not MINYEAR < moment.year < MAXYEAR:
+            raise _wrong(name, f"a time of the years {MINYEAR + 1} to {MAXYEAR - 1}")
         return moment
 
     def stamp(self, name: str, default: str) -> str:
         """Return a time in the format of records; see `moment`."""
-        try:
-            moment = self.moment(name)
-            return default if moment is None else stamp_of(moment)
-        except OverflowError:
-            raise _wrong(name, "a time of this age") from None
+        moment = self.moment(name)
+        return default if moment is None else stamp_of(moment)
 
     def json(self, name: str) -> list[Any]:
         """Return a list with a value that is written as JSON, or as any other text; empty if none.

@@ -1,11 +1,12 @@
 import asyncio
 import random
+from datetime import UTC, datetime
 
 import pytest
 
 from eshet_rules.audit import trail as trail_module
 from eshet_rules.audit.archive import closed_files
-from eshet_rules.audit.query import Damage, Filter, Reader
+from eshet_rules.audit.query import Damage, Filter, Reader, stamp_of
 from eshet_rules.audit.trail import Trail
 
 
@@ -325,3 +326,10 @@ def test_brackets_in_the_name_of_a_rule_are_no_glob(file, rule, numbers):
         assert trail.append(made, stamp(number))
     trail.close()
     assert read(file, Filter(rule=rule)) == numbers
+
+
+def test_times_of_all_years_sort_like_the_years():
+    years = (2, 999, 1000, 2026, 9998)
+    stamps = [stamp_of(datetime(year, 1, 2, 3, 4, 5, tzinfo=UTC)) for year in years]
+    assert stamps == sorted(stamps)
+    assert stamps[1] == "0999-01-02T03:04:05.000000Z"
