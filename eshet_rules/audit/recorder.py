@@ -1,6 +1,7 @@
 """Passes records to the trail and to the log."""
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import Context
 from typing import Any, Final, TypeAlias
@@ -14,6 +15,8 @@ from eshet_rules.audit.redaction import Redaction
 from eshet_rules.audit.trail import Trail
 
 __all__ = ["LEVELS", "Recorder", "Watch", "fields_of"]
+
+_log: Final = logging.getLogger("eshet_rules.audit")
 
 Watch: TypeAlias = Callable[[Any], object]
 """Is called with a record: one of the schema, or a mapping."""
@@ -60,7 +63,10 @@ class Recorder:
 
     @contextlib.contextmanager
     def watched(self, watch: Watch) -> Iterator[None]:
-        """Call a function with each kept record, within a `with` statement; it must not raise."""
+        """Call a function with each kept record, within a `with` statement.
+
+        If it raises, that is logged, and it is not called any more.
+        """
         self._watching += (watch,)
         try:
             yield
@@ -87,8 +93,7 @@ class Recorder:
                 trail.flush()
             elif not self._will_flush:
                 self._flush_soon(trail)
-            for watch in self._watching:
-                watch(record)
+            self._notify(record)
         if self._show is not None and LEVELS[record.level] >= self._shown_from:
             self._show(fields_of(record))
 
@@ -109,8 +114,17 @@ class Recorder:
         """Keep a log record, from which secrets were removed already; the logger shows it."""
         if self.trail is not None:
             self.trail.append(record, record["time"])
-            for watch in self._watching:
+            self._notify(record)
+
+    def _notify(self, record: Any) -> None:
+        """Call those who watch; their errors must not reach the rule that waits."""
+        for watch in self._watching:
+            try:
                 watch(record)
+            except Exception:
+                # Removed first: the log of the error is a record, too.
+                self._watching = tuple(each for each in self._watching if each is not watch)
+                _log.exception("a function that watches records failed")
 
 
 def fields_of(record: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ endpoints     the endpoints as data: their arguments, and how they answer
 schema        the shapes of the answers
 openapi       the description of the API
 live          the WebSocket of the page: changed values, rules and records
+share         limits the time of the event loop that open pages use
 overview      the problems of the house, worst first
 silences      what was regular and has stopped
 rules         the rules, and one rule with its source, inputs, outputs and timers

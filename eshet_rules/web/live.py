@@ -1,27 +1,34 @@
 """Sends changes to the page: of values, rules and records, at most ten messages a second.
 
 The newest value of each path waits until the last message was written, so a slow browser gets fewer
-values, never a queue of old ones.
+values, never a queue of old ones. All pages together use a limited share of the event loop's time:
+with many pages, each gets fewer messages.
 """
 
 import asyncio
 import contextlib
 import functools
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 from eshet.clock import wall_clock, wall_stamp
-from eshet.exceptions import EshetError
+from eshet.exceptions import Disconnected, EshetError
+from eshet.gateway.json_values import dumps, loads
 from eshet_rules.audit.query import Filter
+from eshet_rules.audit.redaction import Redaction
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.supervision.report import RuleReport
+from eshet_rules.web.endpoints import LONGEST_GLOB
 from eshet_rules.web.plain import seen
 from eshet_rules.web.rules import Rules
+from eshet_rules.web.share import Share
 from eshet_rules.web.trail import Trail
 from eshet_rules.web.tree import Tree
 
-__all__ = ["INTERVAL", "MOST_PATHS", "Live", "Visitor"]
+__all__ = ["INTERVAL", "MOST_PATHS", "Live", "Send", "Visitor"]
 
 INTERVAL: Final = 0.1
 """Seconds between two messages to a page."""
@@ -35,6 +42,15 @@ MOST_PATHS: Final = 2000
 _MOST_RECORDS: Final = 100
 """Maximum number of records in a message."""
 
+_MOST_TEXT: Final = 1 << 18
+"""Length of a message after which further values wait for the next one, in characters."""
+
+_MOST_WAITING: Final = 10_000
+"""Maximum number of records that wait to be compared with the filters of the pages."""
+
+_GATHER: Final = 0.05
+"""Seconds between two comparisons of new records with the filters."""
+
 _LOOK_EVERY: Final = 0.5
 """Seconds between two checks of the rules and of the problems."""
 
@@ -45,7 +61,31 @@ _LOOK_FOR_NODES: Final = 10
 class Send(Protocol):
     """Sends a message, and returns when it was written."""
 
-    async def __call__(self, message: Mapping[str, Any], /) -> None: ...
+    async def __call__(self, message: str, /) -> None:
+        """Send a message: a text of JSON."""
+
+
+class Shown:
+    """A value as pages show it; made when it is first sent, and then the same for all pages.
+
+    Args:
+        path: of the value.
+        value: the value; it may be Unknown.
+        time: since when, in the format of records.
+        redaction: removes secrets.
+    """
+
+    def __init__(self, path: str, value: Any, time: str, redaction: Redaction) -> None:
+        self._path = path
+        self._value = value
+        self._time = time
+        self._redaction = redaction
+
+    @cached_property
+    def text(self) -> str:
+        """The path, and a list of the value, whether it is known, and the time, as JSON."""
+        plain, known = seen(self._path, self._value, self._redaction)
+        return f"{dumps(self._path)}:{dumps([plain, known, self._time])}"
 
 
 class Visitor:
@@ -63,7 +103,7 @@ class Visitor:
         """The paths that the page shows."""
         self.following: Filter | None = None
         """Selects the records that the page shows; None for none."""
-        self._values: dict[str, list[Any]] = {}
+        self._values: dict[str, Shown] = {}
         self._rules: dict[str, RuleReport | None] = {}
         self._records: list[Any] = []
         self._skipped = 0
@@ -72,21 +112,25 @@ class Visitor:
 
     async def run(self, send: Send) -> None:
         """Send changes until this is cancelled, or `send` raises."""
-        await send(self._live.hello())
+        await send(dumps(self._live.hello()))
         while True:
             await self._wake.wait()
             self._wake.clear()
-            message = self._take()
+            message = await self._live.share.run(self._take)
             if message:
                 await send(message)
                 await asyncio.sleep(self._interval)
 
-    def receive(self, message: Any) -> None:
+    async def receive(self, text: str) -> None:
         """Process a message of the page: `watch`, `trail` and `hidden`, each of them optional.
 
         Raises:
             ValueError: it is not such a message.
         """
+        await self._live.share.run(functools.partial(self._receive, text))
+
+    def _receive(self, text: str) -> None:
+        message = loads(text)
         if not isinstance(message, dict):
             raise ValueError("a message is an object")  # noqa: TRY004 - it came from outside
         if "hidden" in message:
@@ -97,16 +141,16 @@ class Visitor:
                 raise ValueError("watch is a list of paths")
             if len(paths) > MOST_PATHS:
                 raise ValueError(f"watch has {len(paths)} paths, at most {MOST_PATHS} are watched")
-            self.paths = frozenset(paths)
+            before, self.paths = self.paths, frozenset(paths)
             self._values = {p: v for p, v in self._values.items() if p in self.paths}
-            self._live.watch(self)
+            self._live.watch(self, before)
         if "trail" in message:
             self.following = _filter_of(message["trail"])
 
     # --- what is new --------------------------------------------------------------------------
 
-    def set_value(self, path: str, value: list[Any]) -> None:
-        """Send a value: a list of the value, whether it is known, and the time."""
+    def set_value(self, path: str, value: Shown) -> None:
+        """Send a value."""
         self._values[path] = value
         self._wake.set()
 
@@ -115,15 +159,22 @@ class Visitor:
         self._rules[name] = report
         self._wake.set()
 
-    def add_record(self, record: Any) -> None:
-        """Send a record, if the page follows the trail and it matches."""
-        if self.following is None or not self.following.matches(_Fields(record)):  # type: ignore[arg-type]
+    def add_records(self, records: Sequence[Any], lost: int = 0) -> None:
+        """Send the records that match, if the page follows the trail.
+
+        Args:
+            records: new ones.
+            lost: how many more there were, which may have matched.
+        """
+        wanted = self.following
+        if wanted is None:
             return
-        if len(self._records) < _MOST_RECORDS:
-            self._records.append(record)
-        else:
-            self._skipped += 1
-        self._wake.set()
+        found = [each for each in records if wanted.matches(_Fields(each))]  # type: ignore[arg-type]
+        room = _MOST_RECORDS - len(self._records)
+        self._records += found[:room]
+        self._skipped += len(found[room:]) + lost
+        if found or lost:
+            self._wake.set()
 
     def add_change(self, what: str) -> None:
         """Send that a view has changed, such as `"overview"`."""
@@ -135,10 +186,9 @@ class Visitor:
         self._connected = connected
         self._wake.set()
 
-    def _take(self) -> dict[str, Any]:
+    def _take(self) -> str:
+        """Return a message with what is new, as JSON; empty if nothing is."""
         message: dict[str, Any] = {}
-        if self._values:
-            message["values"], self._values = self._values, {}
         if self._rules:
             rules, self._rules = self._rules, {}
             message["rules"] = self._live.plain_rules(each for each in rules.values() if each)
@@ -152,7 +202,23 @@ class Visitor:
             message["changed"], self._changed = sorted(self._changed), set()
         if self._connected is not None:
             message["connected"], self._connected = self._connected, None
-        return message
+        parts = [f"{dumps(name)}:{dumps(each)}" for name, each in message.items()]
+        if self._values:
+            parts.append(f'"values":{{{",".join(self._take_values())}}}')
+        return f"{{{','.join(parts)}}}" if parts else ""
+
+    def _take_values(self) -> list[str]:
+        """Return the texts of the values that wait; of very long ones, only the first."""
+        texts: list[str] = []
+        length = 0
+        for path in list(self._values):
+            texts.append(self._values.pop(path).text)
+            length += len(texts[-1])
+            if length >= _MOST_TEXT:
+                break
+        if self._values:
+            self._wake.set()
+        return texts
 
 
 class Live:
@@ -174,12 +240,17 @@ class Live:
         self.visited: Final = asyncio.Event()
         """Set while somebody looks at the page."""
         self._watchers: dict[str, set[Visitor]] = {}
-        self._values: dict[str, list[Any]] = {}  # the last ones of observed paths
+        self.share: Final = Share()
+        """What all pages use of the event loop's time."""
+        self._values: dict[str, Shown] = {}  # the last ones of observed paths
         self._observed: dict[str, Callable[[Any], None]] = {}
         self._kinds: dict[str, str] = {}
         self._wanted_changed: Final = asyncio.Event()
         self._reports: list[RuleReport] = []
         self._problems: object = None
+        self._records: deque[Any] = deque()  # new ones
+        self._lost = 0  # how many more there were
+        self._has_records: Final = asyncio.Event()
         self._was_connected = view.client.connected
         self._clock = wall_clock()
 
@@ -192,6 +263,7 @@ class Live:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._observe_wanted())
                     tasks.create_task(self._look())
+                    tasks.create_task(self._distribute())
         finally:
             self._observed.clear()
 
@@ -210,26 +282,31 @@ class Live:
             self._visitors.discard(visitor)
             if not self._visitors:
                 self.visited.clear()
-            visitor.paths = frozenset()
-            self.watch(visitor)
+            before, visitor.paths = visitor.paths, frozenset()
+            self.watch(visitor, before)
 
     def hello(self) -> dict[str, Any]:
         """Return the first message to a page."""
         hello = {"runner": self._view.name, "interval": INTERVAL}
         return {"hello": hello, "connected": self._view.client.connected}
 
-    def watch(self, visitor: Visitor) -> None:
-        """Observe the paths of a visitor, and no longer its earlier ones."""
-        for path in [each for each, its in self._watchers.items() if visitor in its]:
-            if path not in visitor.paths:
-                self._watchers[path].discard(visitor)
-                if not self._watchers[path]:
-                    del self._watchers[path]
-        for path in visitor.paths:
+    def watch(self, visitor: Visitor, before: frozenset[str]) -> None:
+        """Observe the paths of a visitor, and no longer its earlier ones.
+
+        Args:
+            visitor: the visitor.
+            before: its earlier paths.
+        """
+        for path in before - visitor.paths:
+            self._watchers[path].discard(visitor)
+            if not self._watchers[path]:
+                del self._watchers[path]
+        for path in visitor.paths - before:
             self._watchers.setdefault(path, set()).add(visitor)
-            if path in self._values:
-                visitor.set_value(path, self._values[path])
-        self._wanted_changed.set()
+        for path in visitor.paths & self._values.keys():
+            visitor.set_value(path, self._values[path])
+        if visitor.paths != before:
+            self._wanted_changed.set()
 
     def plain_rules(self, reports: Iterable[RuleReport]) -> list[dict[str, Any]]:
         """Return reports as plain data."""
@@ -273,14 +350,21 @@ class Live:
                     callback(await client.state_observe(path, callback))
                 else:
                     await client.event_listen_cb(path, callback)
+            except Disconnected:
+                del self._observed[path]
+                raise
+            except EshetError:  # of this path only: it is tried again with those that don't exist
+                del self._observed[path]
             except BaseException:
                 del self._observed[path]
                 raise
 
     def _on_value(self, path: str, value: Any) -> None:
-        plain, known = seen(path, value, self._view.redaction)
-        shown = self._values[path] = [plain, known, wall_stamp(self._clock)]
-        for visitor in self._watchers.get(path, ()):
+        if path not in self._watchers:
+            return
+        shown = Shown(path, value, wall_stamp(self._clock), self._view.redaction)
+        self._values[path] = shown
+        for visitor in self._watchers[path]:
             visitor.set_value(path, shown)
 
     # --- rules, problems and records --------------------------------------------------------------
@@ -334,8 +418,30 @@ class Live:
             visitor.add_change(what)
 
     def _record(self, record: Any) -> None:
-        for visitor in self._visitors:
-            visitor.add_record(record)
+        """Keep a record for the pages: it is compared with their filters later.
+
+        This is called while a rule waits, so it does no more than that.
+        """
+        if not self._visitors:
+            return
+        if len(self._records) < _MOST_WAITING:
+            self._records.append(record)
+        else:
+            self._lost += 1
+        self._has_records.set()
+
+    async def _distribute(self) -> None:
+        """Pass new records to the visitors that follow the trail."""
+        while True:
+            await self._has_records.wait()
+            self._has_records.clear()
+            records, lost = list(self._records), self._lost
+            self._records.clear()
+            self._lost = 0
+            for visitor in list(self._visitors):
+                if visitor.following is not None:
+                    await self.share.run(functools.partial(visitor.add_records, records, lost))
+            await asyncio.sleep(_GATHER)
 
 
 class _Fields:
@@ -369,4 +475,6 @@ def _filter_of(wanted: Any) -> Filter | None:
     names = ("rule", "path", "event", "cause")
     if not isinstance(wanted, dict) or not all(isinstance(each, str) for each in wanted.values()):
         raise ValueError(f"trail is null, or an object with texts for {', '.join(names)}")
+    if any(len(each) > LONGEST_GLOB for each in wanted.values()):
+        raise ValueError(f"a text of trail has at most {LONGEST_GLOB} characters")
     return Filter(**{name: wanted[name] for name in names if wanted.get(name)})

@@ -2,34 +2,37 @@
 
 import asyncio
 import functools
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from eshet.address import Address
 from eshet.gateway.access import Access, caller_of, open_to_all, require
 from eshet.gateway.answers import json_answer
 from eshet.gateway.gateway import Gateway
-from eshet.gateway.json_values import dumps, loads
 from eshet.gateway.listening import check_address, serve
 from eshet.gateway.remedies import Remedies
 from eshet.gateway.tokens import Scope, TokenFile
+from eshet.text import encodable
 from eshet_rules.audit.records import PageServed, emit
 from eshet_rules.config import WebSettings
 from eshet_rules.exceptions import PageNotServed
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web.api import Api
 from eshet_rules.web.endpoints import ROOT
-from eshet_rules.web.live import Live
+from eshet_rules.web.live import Live, Send, Visitor
 from eshet_rules.web.metrics import metric_lines
 from eshet_rules.web.openapi import description
 from eshet_rules.web.static_files import StaticFiles
 
 __all__ = ["WebPage"]
+
+_log: Final = logging.getLogger("eshet.gateway")
 
 _HEARTBEAT: Final = 20.0
 """Seconds without a message after which a browser is asked whether it is still there."""
@@ -37,6 +40,9 @@ _HEARTBEAT: Final = 20.0
 _LONGEST_MESSAGE: Final = 1 << 18
 """Maximum size of a message of a page, in bytes: a list of paths."""
 
+
+_LONGEST_REASON: Final = 120
+"""Maximum length of the reason in a close frame, in bytes; there is room for 123."""
 
 _REMEDIES: Final = Remedies(
     to_read="`eshet-rules web token` makes one",
@@ -163,19 +169,42 @@ async def _visit(live: Live, request: web.Request) -> web.StreamResponse:
     )
     await socket.prepare(request)
 
-    async def send(message: Mapping[str, Any]) -> None:
-        await socket.send_str(dumps(message))
+    caller = caller_of(request)
+
+    async def send(message: str) -> None:
+        if caller.may(Scope.READ):
+            await socket.send_str(message)
+        else:
+            await _refuse(socket, "the token is not valid any more")
 
     async with live.visiting() as visitor:
-        sending = asyncio.create_task(visitor.run(send))
+        sending = asyncio.create_task(_send_changes(visitor, send, socket))
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
                     break
                 try:
-                    visitor.receive(loads(message.data))
+                    await visitor.receive(message.data)
                 except ValueError as error:
-                    await socket.close(code=1008, message=str(error).encode()[:120])
+                    await _refuse(socket, str(error))
         finally:
             sending.cancel()
+            await asyncio.wait([sending])
     return socket
+
+
+async def _send_changes(visitor: Visitor, send: Send, socket: web.WebSocketResponse) -> None:
+    """Send changes until this is cancelled, or the page is gone."""
+    try:
+        await visitor.run(send)
+    except ConnectionError:
+        pass
+    except Exception:
+        _log.exception("can't send changes to a page")
+        await socket.close(code=WSCloseCode.INTERNAL_ERROR)
+
+
+async def _refuse(socket: web.WebSocketResponse, reason: str) -> None:
+    """Close a WebSocket with a reason, of which as much is sent as a close frame has room for."""
+    shown = encodable(reason).encode()[:_LONGEST_REASON].decode(errors="ignore")
+    await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=shown.encode())

@@ -147,3 +147,21 @@ async def test_a_console_that_takes_nothing_stops_nobody_and_is_told_once(file, 
     check(problem)
     assert "No space left" in problem["error"]
     assert events(file).count("module.loaded") == 3
+
+
+async def test_a_watch_that_fails_ends_without_ending_what_it_watches(file, caplog):
+    recorder = Recorder()
+    seen = []
+
+    def fail(record):
+        raise ValueError("a bug in what only watches")
+
+    with recorder.keeping(Trail(file)), recorder.watched(fail), recorder.watched(seen.append):
+        for number in range(3):
+            recorder.record(heard(number), at_once=True)
+        recorder.keep({"time": wall_stamp(), "level": "info", "event": "a message"})
+        assert [each.value for each in seen[:3]] == [0, 1, 2]
+        assert len(seen) == 4
+        assert len(events(file)) == 5
+    [logged] = caplog.records
+    assert "a function that watches records failed" in logged.message

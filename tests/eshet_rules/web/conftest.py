@@ -62,7 +62,8 @@ class Browser:
 
     @contextlib.asynccontextmanager
     async def live(self):
-        async with self.session.ws_connect(f"{self.url}/api/1/live") as socket:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        async with self.session.ws_connect(f"{self.url}/api/1/live", headers=headers) as socket:
             assert "hello" in await socket.receive_json()
             yield socket
 
@@ -91,12 +92,19 @@ class Site:
         return self.tokens.add(name, scope, 0.0)
 
     @contextlib.asynccontextmanager
-    async def serving(self, configuration: Configuration | None = None, *, insecure: bool = False):
+    async def serving(
+        self,
+        configuration: Configuration | None = None,
+        settings: WebSettings | None = None,
+        *,
+        insecure: bool = False,
+    ):
+        settings = settings or WebSettings(address="127.0.0.1:0", insecure=insecure)
         configuration = configuration or Configuration()
         recorder = Recorder(Redaction(configuration.log.redact))
         self.log.logger = make_logger(self.log.stream, "json", recorder=recorder)
         place = state_folder(self.state, self.folder.path)
-        page = WebPage(WebSettings(address="127.0.0.1:0", insecure=insecure), place / WEB_TOKENS)
+        page = WebPage(settings, place / WEB_TOKENS)
         file = self.folder.path / "eshet-rules.toml"
         self.running = asyncio.create_task(
             run(
@@ -113,7 +121,8 @@ class Site:
         try:
             await self.advance(2)
             async with aiohttp.ClientSession() as session:
-                self.browser = Browser(session, self.log.find("page.served")["url"])
+                url = self.log.find("page.served")["url"].replace("//0.0.0.0:", "//127.0.0.1:")
+                self.browser = Browser(session, url)
                 yield self
         finally:
             self.running.cancel()

@@ -5,7 +5,12 @@ import json
 
 import pytest
 
+from eshet import Client
+from eshet.exceptions import ErrorValue
+from eshet.gateway.tokens import Scope
+from eshet_rules.config import WebSettings
 from eshet_rules.web.live import HIDDEN_INTERVAL, INTERVAL, MOST_PATHS
+from tests.eshet_rules.web.conftest import HALL
 from tests.support.waiting import passing_time
 
 
@@ -139,3 +144,90 @@ async def test_two_pages_see_the_same_value(site, outside, next_with):
         await outside.state_changed("/hall/lux", 33)
         for live in (one, two):
             assert (await next_with(live, "values"))["/hall/lux"][0] == 33
+
+
+async def test_a_flood_of_messages_costs_nothing_for_paths_that_stay(site, outside, next_with):
+    async with site.browser.live() as live:
+        for number in range(500):
+            await live.send_json({"watch": ["/hall/lux", f"/nothing/{number % 2}"]})
+        await next_with(live, "values")
+        await outside.state_changed("/hall/lux", 77)
+        while (await next_with(live, "values"))["/hall/lux"][0] != 77:
+            pass
+        await live.send_json({"watch": []})
+        await site.advance(1)
+        nodes = (await outside.action_call("/meta/tree"))["nodes"]
+        assert {path: listeners for path, *_, listeners in nodes}["/hall/lux"] == 1  # the rule
+
+
+async def test_long_values_come_in_several_messages(site, outside, next_with):
+    paths = [f"/long/s{number}" for number in range(20)]
+    for path in paths:
+        await outside.state_register(path)
+        await outside.state_changed(path, path + "x" * 60_000)
+    await site.advance(2)
+    found = {}
+    async with site.browser.live() as live:
+        await live.send_json({"watch": paths})
+        while len(found) < len(paths):
+            values = await next_with(live, "values")
+            assert sum(len(value[0]) for value in values.values()) < 400_000
+            found |= {path: value[0][: len(path)] for path, value in values.items()}
+    assert found == dict(zip(paths, paths, strict=True))
+
+
+async def test_a_very_long_filter_is_refused(site):
+    async with site.browser.live() as live:
+        await live.send_json({"trail": {"rule": "*a" * 1000}})
+        closed = await passing_time(live.receive(), site.advance, 0.05)
+        assert live.close_code == 1008
+        assert "at most 1024 characters" in closed.extra
+
+
+async def test_the_reason_of_a_refusal_is_valid_text(site):
+    async with site.browser.live() as live:
+        await live.send_str(json.dumps({"é" * 200: 1})[:-1] + ', "' + "é" * 200 + '": 2}')
+        closed = await passing_time(live.receive(), site.advance, 0.05)
+        assert live.close_code == 1008
+        assert "occurs twice" in closed.extra or closed.extra
+
+
+async def test_a_path_that_can_not_be_observed_does_not_hide_others(
+    site, outside, next_with, monkeypatch
+):
+    await outside.state_register("/aaa")
+    await outside.state_changed("/aaa", 1)
+    await site.advance(2)
+    observe = Client.state_observe
+
+    async def refusing(self, path, callback):
+        if path == "/aaa":
+            raise ErrorValue("not_permitted")
+        return await observe(self, path, callback)
+
+    monkeypatch.setattr(Client, "state_observe", refusing)
+    async with site.browser.live() as live:
+        await live.send_json({"watch": ["/aaa", "/hall/lux", "/hall/light"]})
+        values = {}
+        while len(values) < 2:
+            values |= await next_with(live, "values")
+        assert values.keys() == {"/hall/lux", "/hall/light"}
+
+
+async def test_a_page_with_a_revoked_token_gets_nothing_more(stopped_site, folder, outside):
+    folder.write("hall.py", HALL)
+    await outside.state_register("/hall/lux")
+    await outside.state_changed("/hall/lux", 25)
+    settings = WebSettings(address="0.0.0.0:0", insecure=True)
+    async with stopped_site.serving(settings=settings) as site:
+        assert (await site.browser.ask("GET", "/api/1/overview")).status == 401
+        reading = site.browser.with_token(site.token(Scope.READ, "tablet"))
+        async with reading.live() as live:
+            await live.send_json({"watch": ["/hall/lux"]})
+            received = await passing_time(live.receive_json(), site.advance, 0.05)
+            assert received["values"]["/hall/lux"][0] == 25
+            site.tokens.remove("tablet")
+            await outside.state_changed("/hall/lux", 26)
+            closed = await passing_time(live.receive(), site.advance, 0.05)
+            assert live.close_code == 1008
+            assert "not valid any more" in closed.extra
