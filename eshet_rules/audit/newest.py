@@ -20,6 +20,9 @@ __all__ = ["MOST_BYTES", "Newest", "newest_first"]
 MOST_BYTES: Final = 128 << 20
 """Default number of bytes of lines after which the search stops."""
 
+MOST_FOUND: Final = 2 << 20
+"""Default number of bytes of matching lines after which the search stops."""
+
 _COMPRESSED: Final = ".zst"
 
 
@@ -38,7 +41,13 @@ class Newest(NamedTuple):
     damaged: int
 
 
-def newest_first(file: Path, wanted: Filter, limit: int, most_bytes: int = MOST_BYTES) -> Newest:
+def newest_first(
+    file: Path,
+    wanted: Filter,
+    limit: int,
+    most_bytes: int = MOST_BYTES,
+    most_found: int = MOST_FOUND,
+) -> Newest:
     """Return the newest records that match a filter. It blocks: call it in a thread.
 
     Args:
@@ -46,17 +55,20 @@ def newest_first(file: Path, wanted: Filter, limit: int, most_bytes: int = MOST_
         wanted: selects the records.
         limit: the number of records after which it stops; records of the same time are not parted.
         most_bytes: the number of bytes of lines after which it stops.
+        most_found: the number of bytes of matching lines after which it stops, as `limit` does.
     """
     search = _Search(wanted)
     found: list[dict[str, Any]] = []
-    read = 0
+    read = found_bytes = 0
     for block in search.blocks(file):
         read += len(block)
         records = search.matching(block)
-        for record in reversed(records):
-            if len(found) >= limit and record["time"] != found[-1]["time"]:
+        for record, length in reversed(records):
+            is_enough = len(found) >= limit or found_bytes >= most_found
+            if is_enough and record["time"] != found[-1]["time"]:
                 return Newest(found, found[-1]["time"], search.damaged)
             found.append(record)
+            found_bytes += length
         if read >= most_bytes:
             return Newest(found, time_of(block), search.damaged)
     return Newest(found, None, search.damaged)
@@ -67,8 +79,8 @@ class _Search:
         self._wanted = wanted
         self.damaged = 0
 
-    def matching(self, block: bytes) -> list[dict[str, Any]]:
-        """Return the matching records of complete lines, in their order."""
+    def matching(self, block: bytes) -> list[tuple[dict[str, Any], int]]:
+        """Return the matching records of complete lines with their lengths, in their order."""
         found = []
         for line in self._wanted.lines(block):
             try:
@@ -77,7 +89,7 @@ class _Search:
                 self.damaged += 1
             else:
                 if self._wanted.matches(record):
-                    found.append(record)
+                    found.append((record, len(line)))
         return found
 
     def blocks(self, file: Path) -> Iterator[bytes]:

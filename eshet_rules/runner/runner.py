@@ -61,7 +61,7 @@ from eshet_rules.runner.version_writer import VersionWriter
 from eshet_rules.runner.view import Page, RunnerView
 from eshet_rules.supervision.guard.guard import Guard
 from eshet_rules.supervision.scope import TaskScope
-from eshet_rules.threads import RunnerThreads
+from eshet_rules.threads import OneThread, RunnerThreads
 from eshet_rules.why_not.answering import Answering
 
 __all__ = ["Runner"]
@@ -300,7 +300,7 @@ class Runner:
             None if self._trail is None else open_file(self._trail),
             self._recorder,
             redaction,
-            self._threads,
+            OneThread(self._threads),
             self._log,
         )
 

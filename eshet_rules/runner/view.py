@@ -16,7 +16,7 @@ from eshet_rules.reload.version_store import VersionStore
 from eshet_rules.runner.control import Control
 from eshet_rules.runner.drive_reports import DriveReports
 from eshet_rules.runner.explaining import Explaining
-from eshet_rules.threads import RunnerThreads
+from eshet_rules.threads import Threads
 from eshet_rules.why_not.answering import Answering
 
 __all__ = ["Page", "RunnerView"]
@@ -61,7 +61,7 @@ class RunnerView:
     trail: Path | None
     recorder: Recorder | None
     redaction: Redaction
-    threads: RunnerThreads
+    threads: Threads
     log: FilteringBoundLogger
 
 

@@ -17,6 +17,9 @@ MOST_POINTS: Final = 2000
 _MOST_RECORDS: Final = 200_000
 """How many records of a path are read."""
 
+_MOST_TEXT: Final = 1 << 20
+"""Length of the values after which earlier ones are left out, in characters."""
+
 
 class Point(NamedTuple):
     """A value of a path from a time on.
@@ -56,31 +59,45 @@ class History:
             `"other"`; `truncated`: whether earlier ones were left out.
         """
         trail = self._view.trail
-        points, truncated = (
-            ([], False)
-            if trail is None
-            else await self._view.threads.run(_read, trail, path, since, until)
-        )
-        return {
-            "path": path,
-            "points": [list(each) for each in thinned(points, MOST_POINTS)],
-            "kind": _kind(points),
-            "truncated": truncated,
-        }
+        if trail is None:
+            return _answer(path, [], truncated=False)
+        return await self._view.threads.run(_past, trail, path, since, until)
+
+
+def _past(trail: Path, path: str, since: str, until: str) -> dict[str, Any]:
+    points, truncated = _read(trail, path, since, until)
+    return _answer(path, points, truncated)
+
+
+def _answer(path: str, points: list[Point], truncated: bool) -> dict[str, Any]:
+    return {
+        "path": path,
+        "points": [list(each) for each in thinned(points, MOST_POINTS)],
+        "kind": _kind(points),
+        "truncated": truncated,
+    }
 
 
 def _read(trail: Path, path: str, since: str, until: str) -> tuple[list[Point], bool]:
     newest_first = backward(trail, path, until)
     points: list[Point] = []
-    count = 0
+    count = length = 0
     for count, record in enumerate(islice(newest_first, _MOST_RECORDS), start=1):  # noqa: B007
         if not _is_value(record):
             continue
         points.append(Point(record["time"], record.get("value"), not record.get("unknown", False)))
-        if record["time"] < since:
+        length += _length(points[-1].value)
+        if record["time"] < since or length > _MOST_TEXT:
             break
     points.reverse()
-    return list(_changes(points)), count == _MOST_RECORDS
+    return list(_changes(points)), count == _MOST_RECORDS or length > _MOST_TEXT
+
+
+def _length(value: object) -> int:
+    """Return about how many characters a value has beyond those of a number."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    return len(repr(value)) if isinstance(value, list | dict) else 0
 
 
 def _is_value(record: dict[str, Any]) -> bool:

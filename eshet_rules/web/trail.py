@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from eshet_rules.audit.newest import Newest, newest_first
+from eshet_rules.audit.newest import newest_first
 from eshet_rules.audit.query import Filter
 from eshet_rules.audit.recorder import fields_of
 from eshet_rules.logs import renderer
@@ -40,7 +40,10 @@ class Trail:
         recorder = self._view.recorder
         if recorder is not None and recorder.trail is not None:
             recorder.trail.flush()
-        found = await self._view.threads.run(_read, file, wanted, limit)
+        return await self._view.threads.run(self._read, file, wanted, limit)
+
+    def _read(self, file: Path, wanted: Filter, limit: int) -> dict[str, Any]:
+        found = newest_first(file, wanted, limit)
         return {
             "records": [self.plain(each) for each in found.records],
             "next": found.next,
@@ -52,7 +55,3 @@ class Trail:
         fields = dict(record) if isinstance(record, Mapping) else fields_of(record)
         shown = self._render(None, "", {**fields, "time": "", "level": ""})
         return fields | {"text": shown.strip()}
-
-
-def _read(file: Path, wanted: Filter, limit: int) -> Newest:
-    return newest_first(file, wanted, limit)

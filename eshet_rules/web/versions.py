@@ -51,9 +51,7 @@ class Versions:
             VersionNotFound: one of them is not kept.
         """
         store, threads = self._store(module), self._view.threads
-        old = await threads.run(_source, store, module, first)
-        new = await threads.run(_source, store, module, second)
-        lines = list(_differences(old, new))
+        lines = await threads.run(_lines, store, module, first, second)
         return {"lines": lines[:_MOST_LINES], "truncated": len(lines) > _MOST_LINES}
 
     def _store(self, module: str) -> VersionStore:
@@ -89,6 +87,10 @@ def _all_versions(store: VersionStore, module: str) -> dict[str, list[KeptVersio
 
 def _source(store: VersionStore, module: str, version: str) -> str:
     return store.read(store.find(module, version)).decode(errors="replace")
+
+
+def _lines(store: VersionStore, module: str, first: str, second: str) -> list[list[str]]:
+    return list(_differences(_source(store, module, first), _source(store, module, second)))
 
 
 def _differences(old: str, new: str) -> Iterator[list[str]]:

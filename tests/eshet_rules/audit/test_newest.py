@@ -112,3 +112,16 @@ def test_a_very_long_line_is_read(tmp_path):
 
 def test_a_trail_that_does_not_exist_has_no_records(tmp_path):
     assert newest_first(tmp_path / "trail.jsonl", Filter(), 10) == ([], None, 0)
+
+
+def test_long_records_come_in_short_pages(file):
+    wanted = Filter(path="/hall/fan")
+    whole = newest_first(file, wanted, 10_000).records
+    found = []
+    until = wanted.until
+    while until is not None:
+        page = newest_first(file, Filter(path="/hall/fan", until=until), 10_000, most_found=500)
+        assert len(page.records) < 10
+        found += page.records
+        until = page.next
+    assert found == whole

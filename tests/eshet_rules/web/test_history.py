@@ -24,3 +24,14 @@ def test_thinning_keeps_ends_and_extremes(values, most):
 def test_few_points_stay_as_they_are():
     points = [Point("1", 1, True), Point("2", None, False)]
     assert thinned(points, 4) is points
+
+
+async def test_long_values_are_left_out_beyond_a_million_characters(site, outside):
+    for number in range(40):
+        await outside.state_changed("/hall/lux", f"{number}" + "x" * 50_000)
+    await site.advance(1)
+    past = await site.browser.get("history", path="/hall/lux")
+    numbers = [value[:-50_000] for _, value, _ in past["points"]]
+    assert past["truncated"]
+    assert 10 < len(numbers) < 30
+    assert numbers[-1] == "39"
