@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from eshet.clock import wall_now
+from eshet.unknown import Unknown
 from eshet_rules.audit.query import ENDLESS, stamp_of
 from eshet_rules.runner.view import RunnerView
+from eshet_rules.web.plain import seen
 from eshet_rules.why.answer import WhyAnswer, facts_of
 from eshet_rules.why.explanation import Explanation, explain
 from eshet_rules.why.memory import recent_records
@@ -49,6 +52,7 @@ class Explanations:
         facts = None
         if at is None:
             facts = await facts_of(self._view.client, path, self._view.explaining.why(path))
+            facts = replace(facts, values=self._shown(path, facts.values))
         earlier = self._records()
         records = earlier if facts is None else recent_records(facts.known, earlier)
         before = ENDLESS if at is None else stamp_of(at)
@@ -56,7 +60,7 @@ class Explanations:
         answer = WhyAnswer(path, explanation, facts)
         return {
             "lines": self._lines(answer.lines(at or wall_now(UTC))),
-            "answer": answer.plain(),
+            "answer": self._view.redaction.value(answer.plain()),
         }
 
     async def why_not(self, path: str, wanted: list[Any]) -> dict[str, Any]:
@@ -79,14 +83,20 @@ class Explanations:
             return frozenset(p for each in reports for p in (*each.reads, *each.writes))
 
         found = await ask_why_not(view.client, path, wanted, answer, used)
+        found = replace(found, values=self._shown(path, found.values))
         earlier = None
         if helps(found.answer) and view.trail is not None:
             value = found.answer["wanted"][0]
             earlier = await view.threads.run(_last_time, view.trail, path, value)
         return {
             "lines": self._lines(found.lines(earlier, wall_now(UTC))),
-            "answer": found.plain(earlier),
+            "answer": view.redaction.value(found.plain(earlier)),
         }
+
+    def _shown(self, path: str, values: list[object]) -> list[object]:
+        """Return present values without secrets; that of a state may be Unknown."""
+        redaction = self._view.redaction
+        return [each if each is Unknown else seen(path, each, redaction)[0] for each in values]
 
     def _records(self) -> Records:
         trail = self._view.trail

@@ -184,8 +184,9 @@ class Overview:
                 yield _of(Kind.UNKNOWN_INPUT, path, text, None, _path_link(path))
 
     def _of_drives(self) -> Iterator[Problem]:
+        view = self._view
         now = wall_now(UTC)
-        for drive in self._view.drive_reports.after(""):
+        for drive in view.drive_reports.after(""):
             path = drive["path"]
             if drive.get("contested"):
                 text = "others change it again and again, so it is set at most once a minute"
@@ -197,7 +198,8 @@ class Overview:
                     if override["until"]
                     else "until it is released"
                 )
-                text = f"set by hand to {safe_repr(override['value'], 100)}, {until}"
+                value = view.redaction.value(override["value"])
+                text = f"set by hand to {safe_repr(value, 100)}, {until}"
                 yield _of(Kind.OVERRIDE, path, text, override.get("since"), _path_link(path))
 
     def _text(self, text: str) -> str:

@@ -78,7 +78,7 @@ class Paths:
             "since": None if record is None else record.time,
             "readers": readers,
             "writers": writers,
-            "decides": self._view.drive_reports.of(path),
+            "decides": self._view.redaction.value(self._view.drive_reports.of(path)),
             "is_secret": self._view.redaction.hides(path),
             "nearest": [] if is_used else nearest(path, nodes),
         }
