@@ -1,19 +1,25 @@
-"""What a person does on the page. Each action is recorded, with the name of the token."""
+"""What a person does on the page. Each action is recorded, with the name of the token.
 
+An action is completed, and recorded, even if the page is closed meanwhile. Otherwise a reload could
+stop in its middle, and a program that closes its connection at once would leave no record.
+"""
+
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from eshet.exceptions import EshetError
 from eshet.text import safe_str
 from eshet_rules.audit.records import PageActed, emit
 from eshet_rules.audit.redaction import Redaction
-from eshet_rules.exceptions import RulesError
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web.plain import seen
 
 __all__ = ["COMMANDS", "Actions"]
 
 T = TypeVar("T")
+
+_ANSWER_WITHIN: Final = 60.0
+"""How long the owner of a node may take to answer, in seconds."""
 
 COMMANDS: Final = ("enable", "disable", "restart", "reload")
 """What can be done with a rule, and with a module."""
@@ -28,6 +34,14 @@ class Actions:
 
     def __init__(self, view: RunnerView) -> None:
         self._view = view
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """Cancel the actions that are not completed."""
+        for each in self._running:
+            each.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
 
     async def command(self, name: str, names: Sequence[str], by: str) -> dict[str, Any]:
         """Carry out a command of `Control` on rules or modules.
@@ -49,8 +63,10 @@ class Actions:
 
         Raises:
             EshetError: see `eshet.Client.set`.
+            TimeoutError: the owner has not answered within a minute.
         """
-        await self._recorded("set", path, by, self._view.client.set(path, value))
+        setting = self._answered(self._view.client.set(path, value))
+        await self._recorded("set", path, by, setting)
         return {"result": None}
 
     async def call(self, path: str, arguments: Sequence[Any], by: str) -> dict[str, Any]:
@@ -58,8 +74,9 @@ class Actions:
 
         Raises:
             EshetError: see `eshet.Client.action_call`.
+            TimeoutError: the owner has not answered within a minute.
         """
-        calling = self._view.client.action_call(path, *arguments)
+        calling = self._answered(self._view.client.action_call(path, *arguments))
         result, _ = seen(path, await self._recorded("call", path, by, calling), self._redaction)
         return {"result": result}
 
@@ -82,17 +99,41 @@ class Actions:
         rolling = self._view.control.roll_back(target, by=by, why=why)
         return {"done": await self._recorded("roll back", target, by, rolling)}
 
+    async def _answered(self, answer: Awaitable[T]) -> T:
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            return await answer
+
     async def _recorded(self, action: str, subject: str, by: str, doing: Awaitable[T]) -> T:
+        """Complete an action in a task of its own, and record it."""
         acted = PageActed(action=action, subject=subject, by=by)
+        task = asyncio.ensure_future(self._complete(acted, doing))
+        self._running.add(task)
+        task.add_done_callback(self._end)
+        return await asyncio.shield(task)
+
+    async def _complete(self, acted: PageActed, doing: Awaitable[T]) -> T:
         try:
             result = await doing
-        except (EshetError, RulesError) as error:
-            acted.error = self._redaction.text(safe_str(error))
+        except BaseException as error:
+            acted.error = self._redaction.text(_reason(error))
             emit(self._view.log, acted, level="warning")
             raise
         emit(self._view.log, acted)
         return result
 
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it may have gone
+
     @property
     def _redaction(self) -> Redaction:
         return self._view.redaction
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "the runner stopped; it may have taken effect"
+    if isinstance(error, TimeoutError):
+        return f"no answer in {_ANSWER_WITHIN:g} s; it may still take effect"
+    return safe_str(error)

@@ -69,6 +69,10 @@ class Api:
         self._paths = Paths(view, self.tree)
         self._versions = Versions(view)
 
+    async def close(self) -> None:
+        """Cancel the actions that are not completed."""
+        await self._actions.close()
+
     def routes(self, permit: Callable[[web.Request, Scope], str]) -> list[web.RouteDef]:
         """Return the routes; see `answering`."""
         return [

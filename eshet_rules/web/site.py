@@ -107,10 +107,17 @@ class WebPage:
             web.get("/metrics", functools.partial(_measure, view)),
             *StaticFiles().routes(),
         ]
-        async with serve(
-            routes, self._address, access=access, tls=self._tls, insecure=self._settings.insecure
-        ) as url:
-            yield url, api, live
+        try:
+            async with serve(
+                routes,
+                self._address,
+                access=access,
+                tls=self._tls,
+                insecure=self._settings.insecure,
+            ) as url:
+                yield url, api, live
+        finally:
+            await api.close()
 
     def _access(self) -> Access:
         settings = self._settings

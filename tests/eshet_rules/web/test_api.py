@@ -1,10 +1,16 @@
 """Each answer of the API has the shape that its description names, and says what is so."""
 
+import asyncio
+import re
+
 import msgspec
 import pytest
 
 from eshet.gateway.tokens import Scope
+from eshet_rules.config import Configuration, LogSettings, WebSettings
 from eshet_rules.web import schema
+from tests.eshet_rules.web.conftest import HALL
+from tests.support.waiting import passing_time
 
 
 async def test_the_light_is_explained(site, outside):
@@ -260,3 +266,72 @@ async def test_a_version_is_shown_compared_and_rolled_back(site, folder):
     [problem] = (await site.browser.get("overview"))["problems"]
     assert problem["kind"] == "rolled_back"
     assert "too bright" in problem["text"]
+
+
+async def test_an_action_is_completed_and_recorded_though_the_page_is_closed(site, outside):
+    acting = site.browser.with_token(site.token())
+    called = asyncio.Event()
+    answered = asyncio.Event()
+
+    async def answer():
+        called.set()
+        await answered.wait()
+
+    await outside.action_register("/slow", answer)
+    asking = asyncio.create_task(acting.post("call", path="/slow", arguments=[]))
+    await called.wait()
+    asking.cancel()
+    await asyncio.wait([asking])
+    await site.advance(1)
+    assert "page.acted" not in site.log.events()
+    answered.set()
+    await site.until_logged("page.acted")
+    acted = site.log.find("page.acted")
+    assert (acted["action"], acted["subject"]) == ("call", "/slow")
+    assert "error" not in acted
+
+
+async def test_an_owner_that_does_not_answer_is_given_up(site, outside):
+    acting = site.browser.with_token(site.token())
+    await outside.action_register("/never", asyncio.Event().wait)
+    answer = await passing_time(acting.post("call", path="/never", arguments=[]), site.advance)
+    assert answer.status == 504
+    assert "no answer in 60 s" in site.log.find("page.acted")["error"]
+
+
+async def test_an_action_that_runs_at_the_end_is_recorded(stopped_site, folder, outside):
+    folder.write("hall.py", HALL)
+    await outside.action_register("/never", asyncio.Event().wait)
+    async with stopped_site.serving() as site:
+        acting = site.browser.with_token(site.token())
+        asking = asyncio.create_task(acting.post("call", path="/never", arguments=[]))
+        await site.advance(1)
+        site.running.cancel()
+        await passing_time(asyncio.wait([site.running]), site.advance)
+        await asyncio.wait([asking])
+        assert "it may have taken effect" in site.log.find("page.acted")["error"]
+
+
+async def test_everybody_can_load_a_public_page_to_sign_in(stopped_site, folder):
+    folder.write("hall.py", HALL)
+    settings = WebSettings(address="0.0.0.0:0", insecure=True)
+    async with stopped_site.serving(settings=settings) as site:
+        page = await site.browser.ask("GET", "/")
+        assert page.status == 200
+        for file in re.findall(r'"(/static/[^"]+)"', page.content):
+            assert (await site.browser.ask("GET", file)).status == 200
+        for path in ("/api/1/overview", "/api/1/openapi.json", "/metrics", "/get/hall/lux"):
+            assert (await site.browser.ask("GET", path)).status == 401
+
+
+@pytest.mark.parametrize("question", ["why", "why-not", "path"])
+async def test_secret_fields_of_values_are_not_shown(stopped_site, folder, outside, question):
+    folder.write("hall.py", HALL)
+    await outside.state_register("/login")
+    await outside.state_changed("/login", {"user": "anna", "password": "pomegranate"})
+    configuration = Configuration(log=LogSettings(redact=("password",)))
+    async with stopped_site.serving(configuration) as site:
+        answer = await site.browser.ask("GET", f"/api/1/{question}?path=/login")
+        assert answer.status == 200
+        assert "anna" in str(answer.content)
+        assert "pomegranate" not in str(answer.content)
