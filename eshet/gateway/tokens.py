@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import secrets
+import stat
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -188,12 +189,9 @@ _NOT_TOKENS: Final = "is not a file of tokens: choose another one, or make one w
 
 def _read(path: Path) -> list[Token]:
     try:
-        with os.fdopen(open_private(path, os.O_RDONLY), "rb") as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
-                raise TokenFileError(
-                    path,
-                    f"others can access it: make it private with `chmod 600 {path}`",
-                )
+        # Without waiting: a pipe has nobody who writes to it, and would stop the event loop.
+        descriptor = open_private(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(_checked(path, descriptor), "rb") as file:
             content = json.loads(file.read(_MAX_SIZE))
     except OSError as error:
         raise TokenFileError(path, f"can't be read: {error.strerror}") from None
@@ -205,6 +203,20 @@ def _read(path: Path) -> list[Token]:
         return [_token(**each) for each in content["tokens"]]
     except (KeyError, TypeError, ValueError):
         raise TokenFileError(path, _NOT_TOKENS) from None
+
+
+def _checked(path: Path, descriptor: int) -> int:
+    """Return the descriptor of a private regular file; close that of any other one."""
+    mode = os.fstat(descriptor).st_mode
+    problem = ""
+    if not stat.S_ISREG(mode):
+        problem = _NOT_TOKENS
+    elif mode & 0o077:
+        problem = f"others can access it: make it private with `chmod 600 {path}`"
+    if problem:
+        os.close(descriptor)
+        raise TokenFileError(path, problem)
+    return descriptor
 
 
 def _write(path: Path, tokens: list[Token]) -> None:

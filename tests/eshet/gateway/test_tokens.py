@@ -145,8 +145,17 @@ def test_another_file_is_an_error_that_says_so(tokens: TokenFile, content: str) 
 
 
 def test_a_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(TokenFileError, match="can't be read"):
-        TokenFile(tmp_path).list()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(TokenFileError, match="is not a file of tokens"):
+            TokenFile(tmp_path).list()
+    assert len(os.listdir("/proc/self/fd")) < descriptors + 20
+
+
+def test_a_pipe_is_an_error_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tokens.json", 0o600)
+    with pytest.raises(TokenFileError, match="is not a file of tokens"):
+        TokenFile(tmp_path / "tokens.json").list()
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
