@@ -1,5 +1,6 @@
 """The endpoints of `/api/1` as data: their routes and their description are made of it."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ LONGEST_GLOB: Final = 1024
 """Maximum length of a text that is compared with names, in characters; that of a path."""
 
 _MOST: Final = 500
+
+_ANSWER_WITHIN: Final = 60.0
+"""How long a question may take, in seconds: the owner of a node may never answer."""
 
 _NOT_FOUND: Final = (UnknownName, VersionNotFound, NotDriven)
 
@@ -212,8 +216,12 @@ def answering(
     async def handle(request: web.Request) -> web.Response:
         by = permit(request, endpoint.scope)
         body = await _body(request) if endpoint.method == "POST" else {}
+        given = Arguments(request, body, by)
+        # Commands have no limit here: a reload may take long.
+        limit = _ANSWER_WITHIN if endpoint.method == "GET" else None
         try:
-            return json_answer(await endpoint.answering(Arguments(request, body, by)))
+            async with asyncio.timeout(limit):
+                return json_answer(await endpoint.answering(given))
         except (RulesError, EshetError, TimeoutError) as error:
             raise _http_error(error) from None
 

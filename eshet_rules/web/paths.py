@@ -1,5 +1,6 @@
 """The tree of paths, and all about one path."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from eshet.unknown import Unknown
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.supervision.report import RuleReport
 from eshet_rules.web.plain import seen
-from eshet_rules.web.tree import Node, Tree
+from eshet_rules.web.tree import ANSWER_WITHIN, Node, Tree
 
 __all__ = ["Paths"]
 
@@ -87,8 +88,9 @@ class Paths:
         value: object = Unknown
         if node is not None and node.kind in ("state", "property") and node.owner is not None:
             try:
-                value = await self._view.client.get(path)
-            except EshetError:
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    value = await self._view.client.get(path)
+            except (EshetError, TimeoutError):
                 value = Unknown
         return seen(path, value, self._view.redaction)
 

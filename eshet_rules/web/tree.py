@@ -9,10 +9,13 @@ from eshet.client import Client
 from eshet.exceptions import EshetError
 from eshet.unknown import Unknown
 
-__all__ = ["Node", "Tree"]
+__all__ = ["ANSWER_WITHIN", "Node", "Tree"]
 
 _FRESH: Final = 1.0
 """Seconds for which the nodes are not requested again."""
+
+ANSWER_WITHIN: Final = 5.0
+"""How long the server, or the owner of a node, may take to answer, in seconds."""
 
 _LONG: Final = "long"
 
@@ -57,7 +60,8 @@ class Tree:
     async def nodes(self) -> Mapping[str, Node]:
         """Return all nodes by path, in the order of the server.
 
-        They are the last known ones without a connection, and none if the server can't list them.
+        They are the last known ones without a connection or an answer, and none if the server can't
+        list them.
         """
         loop = asyncio.get_running_loop()
         if loop.time() < self._until:
@@ -71,14 +75,21 @@ class Tree:
         after: list[object] = []
         try:
             while True:
-                page = await self._client.action_call("/meta/tree", *after)
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    page = await self._client.action_call("/meta/tree", *after)
                 for entry in page["nodes"]:
                     node = _node(*entry)
                     nodes[node.path] = node
                 if page["next"] is None:
                     break
                 after = [page["next"]]
-        except (EshetError, TypeError, LookupError, ValueError):  # a server of another kind
+        except (
+            EshetError,
+            TimeoutError,
+            TypeError,
+            LookupError,
+            ValueError,
+        ):  # a server of another kind
             return self._nodes
         self._nodes = nodes
         self._until = asyncio.get_running_loop().time() + _FRESH

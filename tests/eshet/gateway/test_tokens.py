@@ -145,11 +145,11 @@ def test_another_file_is_an_error_that_says_so(tokens: TokenFile, content: str) 
 
 
 def test_a_folder_is_an_error(tmp_path: Path) -> None:
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         with pytest.raises(TokenFileError, match="is not a file of tokens"):
             TokenFile(tmp_path).list()
-    assert len(os.listdir("/proc/self/fd")) < descriptors + 20
+    assert len(list(Path("/proc/self/fd").iterdir())) < descriptors + 20
 
 
 def test_a_pipe_is_an_error_and_nothing_waits_for_it(tmp_path: Path) -> None:

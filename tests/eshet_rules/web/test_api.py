@@ -6,6 +6,7 @@ import re
 import msgspec
 import pytest
 
+from eshet import Client
 from eshet.gateway.tokens import Scope
 from eshet_rules.config import Configuration, LogSettings, WebSettings
 from eshet_rules.web import schema
@@ -335,3 +336,26 @@ async def test_secret_fields_of_values_are_not_shown(stopped_site, folder, outsi
         assert answer.status == 200
         assert "anna" in str(answer.content)
         assert "pomegranate" not in str(answer.content)
+
+
+@pytest.mark.parametrize(("question", "status"), [("path", 200), ("why", 504), ("why-not", 504)])
+async def test_a_property_whose_owner_does_not_answer(site, outside, question, status):
+    async def never():
+        await asyncio.Event().wait()
+
+    await outside.prop_register("/never", never, lambda value: None)
+    await site.advance(2)
+    asking = site.browser.ask("GET", f"/api/1/{question}?path=/never")
+    answer = await passing_time(asking, site.advance)
+    assert answer.status == status
+    if status == 200:
+        assert answer.content["known"] is False
+
+
+async def test_a_server_that_does_not_answer_is_shown_as_it_was(site, monkeypatch):
+    await site.browser.get("paths", under="/hall")
+    monkeypatch.setattr(Client, "action_call", lambda *_: asyncio.Event().wait())
+    await site.advance(2)
+    asking = site.browser.get("paths", under="/hall")
+    answer = await passing_time(asking, site.advance)
+    assert [each["name"] for each in answer["entries"]] == ["light", "lux", "motion"]
