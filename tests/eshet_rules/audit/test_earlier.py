@@ -23,6 +23,8 @@ SINCE_VERSION_2 = {
     "module.rolled_back",
     "module.set_up_slow",
     "output.acted",
+    "page.acted",
+    "page.served",
     "path.contested",
     "path.decided",
     "path.not_provided",
