@@ -186,10 +186,11 @@ async def test_a_very_long_filter_is_refused(site):
 
 async def test_the_reason_of_a_refusal_is_valid_text(site):
     async with site.browser.live() as live:
-        await live.send_str(json.dumps({"é" * 200: 1})[:-1] + ', "' + "é" * 200 + '": 2}')
+        # Cut within a letter of two bytes, the reason would break the connection.
+        await live.send_str(json.dumps({"$map": [["é" * 59, 1], ["é" * 59, 2]]}))
         closed = await passing_time(live.receive(), site.advance, 0.05)
         assert live.close_code == 1008
-        assert "occurs twice" in closed.extra or closed.extra
+        assert closed.extra.endswith("é")
 
 
 async def test_a_path_that_can_not_be_observed_does_not_hide_others(
