@@ -85,6 +85,9 @@ class Access:
             `listening.serve` sets it for an address that is not one of loopback.
         limits: of the server.
         remedies: what refusals advise.
+        hides: returns whether the values of a path are secret: only who may act reads them.
+        on_act: called before somebody sets, calls or emits something by the gateway, with the
+            caller, the word for it, and the path.
         log: for refused requests, and errors of handlers.
 
     Raises:
@@ -100,9 +103,13 @@ class Access:
         *,
         limits: HttpLimits | None = None,
         remedies: Remedies | None = None,
+        hides: Callable[[str], bool] | None = None,
+        on_act: Callable[[Caller, str, str], object] = lambda caller, action, path: None,
         log: logging.Logger = _log,
     ) -> None:
         self.remedies: Final = remedies or Remedies()
+        self.on_act: Final = on_act
+        self._hides = hides
         self.tokens: Final = tokens
         self.public: bool = public
         self.limits: Final = limits or HttpLimits()
@@ -116,6 +123,12 @@ class Access:
     def is_reading_open(self) -> bool:
         """Whether reading needs no token: on loopback, and where there are no tokens at all."""
         return not self.public or self.tokens is None
+
+    def scope_to_read(self, path: str) -> Scope:
+        """Return what a caller needs for reading a path, or the values of all paths for `""`."""
+        if self._hides is None or (path and not self._hides(path)):
+            return Scope.READ
+        return Scope.ACT
 
     def find(self, token: str) -> Token | None:
         """Return the token with this text; None if it is not valid."""

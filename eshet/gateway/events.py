@@ -16,7 +16,7 @@ from aiohttp import web
 from eshet.client import Client
 from eshet.exceptions import Disconnected, ErrorValue, InvalidPath
 from eshet.gateway import json_values
-from eshet.gateway.access import Scope, caller_of
+from eshet.gateway.access import Scope, caller_of, require
 from eshet.gateway.answers import HttpError
 from eshet.gateway.conflation import Item, Waiting
 from eshet.gateway.limits import HttpLimits
@@ -81,6 +81,9 @@ class EventRoutes:
                 f"name from 1 to {_MAX_PATHS} paths, as in /events?state=/hall/light"
                 "&event=/hall/motion",
             )
+        access = caller_of(request).access
+        for path in (*states, *events):
+            require(request, access.scope_to_read(path))
         try:
             for path in events:
                 listener = functools.partial(waiting.put_event, path)

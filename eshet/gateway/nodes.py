@@ -21,7 +21,7 @@ from eshet.exceptions import (
     UnsupportedValue,
 )
 from eshet.gateway import json_values
-from eshet.gateway.access import Scope, require
+from eshet.gateway.access import Scope, caller_of, require
 from eshet.gateway.answers import HttpError, json_answer
 from eshet.gateway.limits import HttpLimits
 from eshet.text import encodable
@@ -68,7 +68,9 @@ class NodeRoutes:
         ]
 
     async def _get(self, request: web.Request) -> web.Response:
-        return await self._answer(request, self._client.get(_path(request)))
+        path = _path(request)
+        require(request, caller_of(request).access.scope_to_read(path))
+        return await self._answer(request, self._client.get(path))
 
     async def _set(self, request: web.Request) -> web.Response:
         require(request, Scope.ACT)
@@ -76,7 +78,8 @@ class NodeRoutes:
             value = await _body(request)
         except _NotJson as error:
             return _text(error)
-        return await self._answer(request, self._client.set(_path(request), value))
+        path = _acting(request, "set")
+        return await self._answer(request, self._client.set(path, value))
 
     async def _call(self, request: web.Request) -> web.Response:
         require(request, Scope.ACT)
@@ -86,7 +89,8 @@ class NodeRoutes:
                 raise _NotJson("error at character 0: the arguments are not a list")
         except _NotJson as error:
             return _text(error)
-        return await self._answer(request, self._client.action_call(_path(request), *arguments))
+        path = _acting(request, "call")
+        return await self._answer(request, self._client.action_call(path, *arguments))
 
     async def _emit(self, request: web.Request) -> web.Response:
         require(request, Scope.ACT)
@@ -94,7 +98,8 @@ class NodeRoutes:
             payload = await _body(request)
         except _NotJson as error:
             return _text(error)
-        return await self._answer(request, self._client.event_emit(_path(request), payload))
+        path = _acting(request, "emit")
+        return await self._answer(request, self._client.event_emit(path, payload))
 
     async def _ls(self, request: web.Request) -> web.Response:
         return await self._answer(request, self._list(_path(request)))
@@ -133,6 +138,13 @@ class NodeRoutes:
 def _path(request: web.Request) -> str:
     """Return the path of a node in a URL, in which one slash at the end is ignored."""
     return "/" + request.match_info.get("path", "").removesuffix("/")
+
+
+def _acting(request: web.Request, action: str) -> str:
+    """Note what is about to be done, and return its path."""
+    caller, path = caller_of(request), _path(request)
+    caller.access.on_act(caller, action, path)
+    return path
 
 
 async def _body(request: web.Request) -> Any:

@@ -33,6 +33,7 @@ from eshet.messages import (
     Ping,
     Reply,
     ReplyError,
+    Set,
     StateObserve,
     StateObserveT,
     WithId,
@@ -77,6 +78,16 @@ _HOW_TO_ACT: Final = (
     "this needs a token of the scope act: open the WebSocket with the header Authorization: Bearer "
     "TOKEN, or after a POST /login; {make}"
 )
+
+
+_TREE: Final = "/meta/tree"
+
+
+def _is_reading(message: Message) -> bool:
+    """Whether a message changes nothing for others."""
+    return isinstance(message, _READING) or (
+        isinstance(message, ActionCall) and message.path in _READING_ACTIONS
+    )
 
 
 class _Ended(Exception):
@@ -251,6 +262,10 @@ class WebSocketSession:
         if isinstance(message, WithPath) and not is_path(message.path):
             self._fail(number, "invalid_path")
             return
+        # What an owner changes or emits is no action of a person, and may be very much.
+        if isinstance(message, Set | ActionCall) and not _is_reading(message):
+            action = "set" if isinstance(message, Set) else "call"
+            self._access.on_act(self._caller, action, message.path)
         rest = _rest(message)
         if (
             len(protocol.requests) >= _MAX_PENDING
@@ -267,10 +282,13 @@ class WebSocketSession:
         self._connection.send(frame_with_id(message.code, request_id, rest))
 
     def _may_send(self, message: WithId) -> bool:
-        reads = isinstance(message, _READING) or (
-            isinstance(message, ActionCall) and message.path in _READING_ACTIONS
-        )
-        return self._caller.may(Scope.READ if reads else Scope.ACT)
+        if not _is_reading(message):
+            return self._caller.may(Scope.ACT)
+        path = getattr(message, "path", None)
+        # The whole tree has the values of all states in it.
+        if path is None or (path in _READING_ACTIONS and path != _TREE):
+            return self._caller.may(Scope.READ)
+        return self._caller.may(self._access.scope_to_read("" if path == _TREE else path))
 
     def _fail(self, number: int, error: str) -> None:
         self._put(["reply", number, ["error", error]])

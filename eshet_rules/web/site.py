@@ -12,14 +12,14 @@ from typing import Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from eshet.address import Address
-from eshet.gateway.access import Access, caller_of, open_to_all, require
+from eshet.gateway.access import Access, Caller, caller_of, open_to_all, require
 from eshet.gateway.answers import json_answer
 from eshet.gateway.gateway import Gateway
 from eshet.gateway.listening import check_address, serve
 from eshet.gateway.remedies import Remedies
 from eshet.gateway.tokens import Scope, TokenFile
 from eshet.text import encodable
-from eshet_rules.audit.records import PageServed, emit
+from eshet_rules.audit.records import PageActed, PageServed, emit
 from eshet_rules.config import WebSettings
 from eshet_rules.exceptions import PageNotServed
 from eshet_rules.runner.view import RunnerView
@@ -95,7 +95,12 @@ class WebPage:
     @asynccontextmanager
     async def serving(self, view: RunnerView) -> AsyncIterator[tuple[str, Api, Live]]:
         """Serve the page within an `async with` statement; its value has the URL."""
-        access = self._access()
+        redaction = view.redaction
+
+        def record(caller: Caller, action: str, path: str) -> None:
+            emit(view.log, PageActed(action=action, subject=path, by=caller.name))
+
+        access = self._access(redaction.hides if redaction else None, record)
         api = Api(view)
         live = Live(view, api.tree, api.rules, api.trail)
         routes = [
@@ -119,11 +124,22 @@ class WebPage:
         finally:
             await api.close()
 
-    def _access(self) -> Access:
+    def _access(
+        self,
+        hides: Callable[[str], bool] | None = None,
+        on_act: Callable[[Caller, str, str], object] = lambda caller, action, path: None,
+    ) -> Access:
         settings = self._settings
         tokens = None if self._tokens is None else TokenFile(self._tokens)
         try:
-            return Access(tokens, settings.hosts, settings.origins, remedies=_REMEDIES)
+            return Access(
+                tokens,
+                settings.hosts,
+                settings.origins,
+                remedies=_REMEDIES,
+                hides=hides,
+                on_act=on_act,
+            )
         except ValueError as error:
             raise PageNotServed(f"hosts or origins below [web]: {error}") from None
 
