@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -166,8 +167,11 @@ def _permit(request: web.Request, scope: Scope) -> str:
 
 
 def _describing(content: Mapping[str, Any]) -> Callable[[web.Request], Any]:
+    # Not as a value of a path: that would write the key `$ref` in another way.
+    body = json.dumps(content).encode()
+
     async def describe(request: web.Request) -> web.Response:
-        return json_answer(content)
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     return describe
 

@@ -1,5 +1,8 @@
 """What everybody may see of a page that other machines can reach."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from eshet.gateway import listening
@@ -121,3 +124,10 @@ async def test_what_is_done_by_the_gateway_is_recorded(site, outside, advance):
         ("set", "/hall/light"),
     ]
     assert all(each["by"].startswith("script") for each in acted)
+
+
+async def test_the_description_of_the_api_is_that_of_the_reference(site):
+    answer = await site.browser.ask("GET", "/api/1/openapi.json")
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    reference = Path(__file__).parents[3] / "docs" / "reference" / "openapi.json"
+    assert answer.content["paths"] == json.loads(reference.read_text())["paths"]
