@@ -1,6 +1,7 @@
 """The past values of a path, from the audit trail."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,9 @@ _MOST_RECORDS: Final = 200_000
 _MOST_TEXT: Final = 1 << 20
 """Length of the values after which earlier ones are left out, in characters."""
 
+_LONGEST_DELIVERY: Final = timedelta(seconds=1)
+"""Records of one event with the same payload belong together at most this long."""
+
 
 class Point(NamedTuple):
     """A value of a path from a time on.
@@ -33,6 +37,10 @@ class Point(NamedTuple):
     time: str
     value: Any
     known: bool
+
+
+Source = tuple[str, str]
+"""What has recorded an event: the name of the record, and the module."""
 
 
 class History:
@@ -81,16 +89,18 @@ def _answer(path: str, points: list[Point], truncated: bool) -> dict[str, Any]:
 def _read(trail: Path, path: str, since: str, until: str) -> tuple[list[Point], bool]:
     newest_first = backward(trail, path, until)
     points: list[Point] = []
+    sources: list[Source | None] = []
     count = length = 0
     for count, record in enumerate(islice(newest_first, _MOST_RECORDS), start=1):  # noqa: B007
         if not _is_value(record):
             continue
         points.append(Point(record["time"], record.get("value"), not record.get("unknown", False)))
+        sources.append(_source(record))
         length += _length(points[-1].value)
         if record["time"] < since or length > _MOST_TEXT:
             break
-    points.reverse()
-    return list(_changes(points)), count == _MOST_RECORDS or length > _MOST_TEXT
+    oldest_first = zip(reversed(points), reversed(sources), strict=True)
+    return list(_distinct(oldest_first)), count == _MOST_RECORDS or length > _MOST_TEXT
 
 
 def _length(value: object) -> int:
@@ -107,13 +117,41 @@ def _is_value(record: dict[str, Any]) -> bool:
     return is_output(record) and record["outcome"] == "done" and record["event"] != "output.called"
 
 
-def _changes(points: list[Point]) -> Iterator[Point]:
-    """Iterate over points without those that repeat the value before."""
+def _source(record: dict[str, Any]) -> Source | None:
+    """Return what has recorded an event; None for a value of a state or property."""
+    if record["event"] == "output.emitted" or record.get("kind") == "event":
+        return record["event"], record.get("module") or ""
+    return None
+
+
+def _distinct(points: Iterable[tuple[Point, Source | None]]) -> Iterator[Point]:
+    """Iterate over changes of a value, or over the times at which an event was emitted.
+
+    A value that repeats the one before is left out. An event that is emitted again with the same
+    payload is not: but the rule that emits it and each module that receives it make a record each,
+    of which only the first is returned.
+    """
     last: Point | None = None
-    for each in points:
-        if last is None or (each.value, each.known) != (last.value, last.known):
-            yield each
-        last = each
+    seen: set[Source] = set()  # what has recorded the last event
+    for point, source in points:
+        repeats = last is not None and (point.value, point.known) == (last.value, last.known)
+        if source is None:
+            if not repeats:
+                yield point
+            last = point
+        elif repeats and source not in seen and last is not None and _is_soon(last, point):
+            seen.add(source)
+        else:
+            yield point
+            last, seen = point, {source}
+
+
+def _is_soon(first: Point, second: Point) -> bool:
+    return _moment(second) - _moment(first) <= _LONGEST_DELIVERY
+
+
+def _moment(point: Point) -> datetime:
+    return datetime.fromisoformat(point.time)
 
 
 def thinned(points: list[Point], most: int) -> list[Point]:

@@ -26,6 +26,16 @@ async def test_the_light_is_explained(site, outside):
     assert any("time alone will do" in line["text"] for line in why_not["lines"])
 
 
+STAIRS = """
+from eshet import yarp
+from eshet_rules import rule
+
+@rule
+async def count():
+    motion = await yarp.event_listen("/hall/motion")
+    await yarp.state_register("/stairs/count", yarp.count(motion))
+"""
+
 QUERIES = {
     "overview": schema.OverviewAnswer,
     "rules": schema.RulesAnswer,
@@ -141,6 +151,16 @@ async def test_the_history_of_a_path_is_that_of_its_values(site, outside):
     history = await site.browser.get("history", path="/hall/lux")
     assert [value for _, value, known in history["points"] if known] == [25, 30, 35]
     assert history["kind"] == "number"
+
+
+async def test_the_history_of_an_event_has_each_time_it_was_emitted(site, folder, outside):
+    folder.write("stairs.py", STAIRS)
+    await site.until_logged("module.loaded", 2)
+    for motion in ("passed", "passed", "stays"):
+        await outside.event_emit("/hall/motion", motion)
+        await site.advance(0.2)
+    history = await site.browser.get("history", path="/hall/motion")
+    assert [value for _, value, _ in history["points"]] == ["passed", "passed", "stays"]
 
 
 async def test_the_trail_is_filtered_and_comes_in_pages(site, outside):
