@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from eshet.clock import wall_clock, wall_stamp
 from eshet.exceptions import Disconnected, EshetError
 from eshet.gateway.json_values import dumps, loads
+from eshet.unknown import Unknown
 from eshet_rules.audit.query import Filter
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.runner.view import RunnerView
@@ -71,11 +72,11 @@ class Shown:
     Args:
         path: of the value.
         value: the value; it may be Unknown.
-        time: since when, in the format of records.
+        time: since when, in the format of records; None if that is not known.
         redaction: removes secrets.
     """
 
-    def __init__(self, path: str, value: Any, time: str, redaction: Redaction) -> None:
+    def __init__(self, path: str, value: Any, time: str | None, redaction: Redaction) -> None:
         self._path = path
         self._value = value
         self._time = time
@@ -347,7 +348,8 @@ class Live:
             self._observed[path], self._kinds[path] = callback, node.kind
             try:
                 if node.kind == "state":
-                    callback(await client.state_observe(path, callback))
+                    value = await client.state_observe(path, callback)
+                    self._show(path, value, self._since(path, value))
                 else:
                     await client.event_listen_cb(path, callback)
             except Disconnected:
@@ -360,9 +362,21 @@ class Live:
                 raise
 
     def _on_value(self, path: str, value: Any) -> None:
+        self._show(path, value, wall_stamp(self._clock))
+
+    def _since(self, path: str, value: Any) -> str | None:
+        """Return since when a state has a value, if a rule has received it; else None."""
+        recorder = self._view.recorder
+        record = None if recorder is None else recorder.last.inputs.get(path)
+        if record is None:
+            return None
+        shown = seen(path, Unknown if record.unknown else record.value, self._view.redaction)
+        return str(record.time) if shown == seen(path, value, self._view.redaction) else None
+
+    def _show(self, path: str, value: Any, since: str | None) -> None:
         if path not in self._watchers:
             return
-        shown = Shown(path, value, wall_stamp(self._clock), self._view.redaction)
+        shown = Shown(path, value, since, self._view.redaction)
         self._values[path] = shown
         for visitor in self._watchers[path]:
             visitor.set_value(path, shown)

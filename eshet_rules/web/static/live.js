@@ -23,7 +23,7 @@ export const connection = new Store({state: "connecting", since: Date.now(), ret
 export const hasServer = new Store(true);
 
 const cells = new Map(); // path -> set of the cells that show it
-const latest = new Map(); // path -> [value, known, time] as the server has sent it
+const latest = new Map(); // path -> [value, known, since] as the server has sent it
 const listeners = new Map(); // key of a message -> set of functions
 const trails = new Set(); // filters of the views that follow the trail; the last one counts
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -63,7 +63,7 @@ function sendTrail() {
  *
  * @param {string} path
  * @param {{node: Text, element: HTMLElement, changed?: Function}} cell `node` gets the text,
- *   `changed` is called with the value, whether it is known, and the time.
+ *   `changed` is called with the value, whether it is known, and since when, or null.
  * @returns {() => void} Ends it.
  */
 export function watch(path, cell) {
@@ -86,7 +86,7 @@ export function watch(path, cell) {
  * Returns the value that the server has sent last for a path that is watched.
  *
  * @param {string} path
- * @returns {[any, boolean, string] | undefined} Value, whether it is known, time.
+ * @returns {[any, boolean, string | null] | undefined} Value, whether it is known, since when.
  */
 export function latestValue(path) {
   return latest.get(path);

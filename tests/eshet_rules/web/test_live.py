@@ -232,3 +232,25 @@ async def test_a_page_with_a_revoked_token_gets_nothing_more(stopped_site, folde
             closed = await passing_time(live.receive(), site.advance, 0.05)
             assert live.close_code == 1008
             assert "not valid any more" in closed.extra
+
+
+async def test_the_first_value_has_the_time_of_its_change(site, outside, next_with):
+    await outside.state_changed("/hall/lux", 31)
+    await site.advance(60)
+    [entry] = (await site.browser.get("paths", search="/hall/lux"))["entries"]
+    async with site.browser.live() as live:
+        await live.send_json({"watch": ["/hall/lux"]})
+        assert (await next_with(live, "values"))["/hall/lux"] == [31, True, entry["since"]]
+
+
+async def test_the_first_value_that_no_rule_has_received_has_no_time(site, outside, next_with):
+    await outside.state_register("/attic/lux")
+    await outside.state_changed("/attic/lux", 5)
+    await site.advance(2)
+    async with site.browser.live() as live:
+        await live.send_json({"watch": ["/attic/lux"]})
+        assert (await next_with(live, "values"))["/attic/lux"] == [5, True, None]
+        await outside.state_changed("/attic/lux", 6)
+        value, is_known, since = (await next_with(live, "values"))["/attic/lux"]
+        assert (value, is_known) == (6, True)
+        assert since is not None

@@ -79,7 +79,7 @@ export function LiveValue({path, value, known, onChange}) {
  *
  * @param {string} path
  * @param {string | null} since Of the moment in which the view was fetched.
- * @returns {[string | null, (value: any, known: boolean, time: string) => void]} The time, and the
+ * @returns {[string | null, (value: any, known: boolean, time: string | null) => void]} The time, and the
  *   `onChange` of its `LiveValue`.
  */
 export function useSince(path, since) {
@@ -88,6 +88,7 @@ export function useSince(path, since) {
   useEffect(() => setTime(since), [path, since]);
   useEffect(() => () => clearTimeout(pending.current?.timer), []);
   const onChange = (value, known, changed) => {
+    if (changed === null) return; // the value of now: since when is not known
     if (pending.current) {
       pending.current.time = changed;
       return;
