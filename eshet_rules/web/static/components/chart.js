@@ -178,6 +178,6 @@ export function History({history, from, to, path}) {
           </details>`
         : table
     }
-    ${history.truncated && html`<p class="note">There are more values than the chart shows: of each moment, the least and the greatest.</p>`}
+    ${history.truncated && html`<p class="note">The trail has too many records of this time: earlier values are left out.</p>`}
   </div>`;
 }
