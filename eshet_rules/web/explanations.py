@@ -25,7 +25,10 @@ _DEPTH: Final = 10
 _DEPTH_OF_WHY_NOT: Final = 5
 _INDENT: Final = 2
 
-_PATH: Final = re.compile(r"/\w+(?:/\w+)*", re.ASCII)
+# Not the rest of another name, such as that of a client: eshet-rules/house/hall.
+_PATH: Final = re.compile(r"(?<![\w-])/\w+(?:/\w+)*", re.ASCII)
+
+_NAME: Final = re.compile(r"\w[\w.]*(?:\[[^\]]*\])?")
 
 
 class Explanations:
@@ -110,12 +113,13 @@ class Explanations:
 def _line(line: str, rules: set[str]) -> dict[str, Any]:
     text = line.lstrip(" ")
     path = _PATH.search(text)
-    named = [word for word in re.findall(r"[\w.]+", text) if word in rules]
+    named = [word for word in _NAME.findall(text) if word in rules]
     return {
         "level": (len(line) - len(text)) // _INDENT,
         "text": text,
         "path": None if path is None else path[0],
         "rule": named[0] if named else None,
+        "rules": named,
     }
 
 

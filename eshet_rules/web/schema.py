@@ -203,12 +203,13 @@ class HistoryAnswer(Answer):
 
 
 class ExplanationLine(Answer):
-    """A line of an explanation, with the first path and the first rule in it."""
+    """A line of an explanation, with the first path, the first rule and all rules in it."""
 
     level: int
     text: str
     path: str | None
     rule: str | None
+    rules: list[str]
 
 
 class ExplanationAnswer(Answer):
