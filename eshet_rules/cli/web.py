@@ -59,7 +59,10 @@ def token(
 
     with exit_on_errors():
         file = _file(rules, state_dir, config)
-        click.echo(file.add(name, Scope.ACT if act else Scope.READ, wall_time()))
+        made = file.add(name, Scope.ACT if act else Scope.READ, wall_time())
+        # A token of another folder is refused: without --rules, the current folder chooses it.
+        click.echo(f"eshet-rules: for the rules in {_folder(rules)}", err=True)
+        click.echo(made)
 
 
 @web.command(cls=Command)
@@ -74,7 +77,9 @@ def tokens(rules: Path | None, state_dir: Path | None, config: Path | None) -> N
             click.echo(f"{printable(each.name):<24}  {each.scope:<4}  {each.created}")
         if not found:
             click.echo(
-                "eshet-rules: there is no token; `eshet-rules web token --act` makes one", err=True
+                f"eshet-rules: there is no token for the rules in {_folder(rules)}; "
+                "`eshet-rules web token --act` makes one",
+                err=True,
             )
     sys.exit(0)
 
@@ -88,6 +93,10 @@ def revoke(name: str, rules: Path | None, state_dir: Path | None, config: Path |
     """Remove the token NAME: whoever has it can no longer use it."""
     with exit_on_errors():
         _file(rules, state_dir, config).remove(name)
+
+
+def _folder(rules: Path | None) -> str:
+    return printable(str(rules_folder(rules).resolve()))
 
 
 def _file(rules: Path | None, state: Path | None, config: Path | None) -> "TokenFile":

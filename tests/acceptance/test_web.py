@@ -57,7 +57,9 @@ def test_a_token_acts_until_it_is_revoked(folder, server, tmp_path):
         assert ask(f"{url}/api/1/overview")[1]["counts"]["running"] == 1
         change = {"path": "/level", "value": 7}
         assert ask(f"{url}/api/1/set", change)[0] == 401
-        token = command("eshet-rules", "web", "token", "--act", "--name", "anna", *where).stdout
+        made = command("eshet-rules", "web", "token", "--act", "--name", "anna", *where)
+        assert made.stderr == f"eshet-rules: for the rules in {folder.path}\n"
+        token = made.stdout
         assert ask(f"{url}/api/1/set", change, token.strip()) == (200, {"result": None})
         assert ask(f"{url}/get/level") == (200, 7)
         acted = process.wait_for("page.acted")
