@@ -119,7 +119,13 @@ class Overview:
     def _problems(self, reports: list[RuleReport], nodes: Mapping[str, Node]) -> Iterator[Problem]:
         view = self._view
         for module, error in view.reloader.broken.items():
-            text = f"its file can't be loaded, an earlier version may run: {error}"
+            instance = view.reloader.instances.get(module)
+            still = (
+                "none of its rules run"
+                if instance is None
+                else f"version {instance.version.source.version} still runs"
+            )
+            text = f"its file can't be loaded, {still}: {error}"
             yield _of(Kind.BROKEN, module, self._text(text), None, f"versions/{module}")
         for report in reports:
             yield from self._of_rule(report)

@@ -71,9 +71,18 @@ async def test_failed_rules_come_before_disabled_ones_and_broken_modules_first(s
     by_kind, kinds = await problems(site)
     assert kinds == ["broken", "failed", "disabled"]
     assert by_kind["broken"]["subject"] == "typo"
+    assert "none of its rules run: " in by_kind["broken"]["text"]
     assert by_kind["failed"]["subject"] == "bad.failing"
     assert by_kind["failed"]["href"] == "#/rules/bad.failing"
     assert by_kind["disabled"]["text"] == "disabled by command"
+
+
+async def test_a_module_that_no_longer_loads_names_the_version_that_still_runs(site, folder):
+    [rule] = (await site.browser.get("rules"))["rules"]
+    folder.write("hall.py", "this is no Python")
+    await site.until_logged("module.import_failed_again")
+    by_kind, _ = await problems(site)
+    assert f"version {rule['version']} still runs: " in by_kind["broken"]["text"]
 
 
 async def test_inputs_without_a_value_or_a_provider_are_problems(site, folder, outside):
