@@ -314,6 +314,19 @@ def test_a_wrong_token_is_refused_in_the_words_of_the_runner(browser, home):
         expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("token")
 
 
+def test_a_token_for_reading_does_not_pass_for_one_that_acts(page, home):
+    visit(page, home, "#/rules/hall.hall_light")
+    page.get_by_role("button", name="Sign in to control it").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"eshet-rules web token --act --rules {home.folder.path}")
+    dialog.get_by_label("Token").fill(home.reading_token)
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("only for reading")
+    dialog.get_by_label("Token").fill(home.token)
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Disable")).to_be_visible()
+
+
 def test_a_rule_is_disabled_enabled_restarted_and_reloaded_by_clicks(page, home):
     sign_in(page, home)
     visit(page, home, "#/rules/hall.hall_heating")
@@ -341,6 +354,16 @@ from eshet_rules import rule
 async def up():
     height = {}
 """
+
+
+def test_a_module_with_a_mistake_shows_it_beside_its_versions(page, home):
+    home.folder.write("lamp.py", "level = 2O\n")
+    home.process.wait_for("module.import_failed", module="lamp")
+    visit(page, home, "#/")
+    page.get_by_role("link", name="lamp", exact=True).click()
+    expect(page.get_by_text("invalid decimal literal")).to_be_visible()
+    home.folder.remove("lamp.py")
+    expect(page.get_by_text("invalid decimal literal")).to_have_count(0)
 
 
 def test_a_module_is_rolled_back_by_clicks(page, home):
@@ -406,6 +429,9 @@ def test_why_and_why_not_answer(page, home):
     page.get_by_role("button", name="Why not another").click()
     expect(answer.first).to_contain_text("/house/hall/dark is")
     expect(page.get_by_text("eshet-rules why-not /house/hall/dark")).to_be_visible()
+    page.get_by_role("textbox", name="Wanted value").fill("True")
+    page.get_by_role("button", name="Ask").click()
+    expect(answer.first).to_contain_text("for True:")
     page.get_by_role("button", name="Why this value").click()
     page.get_by_role("textbox", name="At").fill("tomorrowish")
     page.get_by_role("button", name="Ask").click()

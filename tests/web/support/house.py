@@ -93,6 +93,7 @@ class House:
         devices: a client that provides the states of `STATES`.
         folder: the rules.
         token: one that may act.
+        reading_token: one that may only read.
         process: the runner.
     """
 
@@ -108,6 +109,7 @@ class House:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         tokens = TokenFile(place / "web-tokens.json")
         self.token = tokens.add("tester", Scope.ACT, time.time())
+        self.reading_token = tokens.add("reader", Scope.READ, time.time())
 
     @contextmanager
     def running(self, address: str = "127.0.0.1:0") -> Iterator[None]:

@@ -2,8 +2,8 @@
  * Signing in with a token.
  */
 
-import {html, useState} from "../vendor/htm-preact.js";
-import {access, signIn, signOut} from "../api.js";
+import {html, useEffect, useState} from "../vendor/htm-preact.js";
+import {access, get, signIn, signOut} from "../api.js";
 import {Store, useStore} from "../store.js";
 import {Dialog} from "./dialog.js";
 import {Icon} from "./icons.js";
@@ -16,13 +16,28 @@ function Form() {
   const [token, setToken] = useState("");
   const [error, setError] = useState("");
   const [isBusy, setBusy] = useState(false);
+  const [folder, setFolder] = useState(null);
+  useEffect(() => {
+    // Each rules folder has tokens of its own. Who may not read yet does not get its name.
+    get("overview").then(
+      ({runner}) => setFolder(runner.folder),
+      () => {},
+    );
+  }, []);
+  const words = ["eshet-rules", "web", "token", "--act"];
+  if (folder) words.push("--rules", folder);
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
     setError("");
     try {
+      const couldRead = access.value?.read;
       await signIn(token.trim());
-      isAsking.set(false);
+      if (couldRead && !access.value?.act) {
+        setError("this token is only for reading; the command above makes one that may act");
+      } else {
+        isAsking.set(false);
+      }
     } catch (failure) {
       setError(failure.message);
     } finally {
@@ -34,7 +49,7 @@ function Form() {
       On the machine of the runner, everybody may look. To change anything, and from elsewhere, sign
       in with a token. Make one that may act where the runner runs:
     </p>
-    <${CopyCommand} words=${["eshet-rules", "web", "token", "--act"]} />
+    <${CopyCommand} words=${words} />
     <label for="token">Token</label>
     <input
       id="token"

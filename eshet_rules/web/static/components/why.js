@@ -8,20 +8,36 @@ import {typedTime} from "../times.js";
 import {visible} from "../values.js";
 import {CopyCommand} from "./command.js";
 import {PathLink, RuleLink, Text} from "./text.js";
-import {Content, useView} from "./view.js";
+import {Content, useLive, useView} from "./view.js";
 
 const MOST_LINES = 500;
 
-// A line with its first mention of its path and of its rule as links.
+// Milliseconds between two questions: the runner reads its trail for each.
+const PAUSE = 5000;
+
+// Asks again when the path has a new record, so that the answer is that of the value on the screen.
+function useAnswer(load, path, inputs, isOfNow) {
+  const view = useView(load, [path, ...inputs], PAUSE);
+  useLive("records", (records) => {
+    if (isOfNow && records.some((record) => record.path === path)) view.reloadSoon();
+  });
+  return view;
+}
+
+// A line with the first mention of its path, and its rules, as links.
 function Linked({line}) {
   const text = String(line.text);
   const ends = [];
-  for (const [name, link] of [
-    [line.path, (path) => html`<${PathLink} path=${path} />`],
-    [line.rule, (rule) => html`<${RuleLink} rule=${rule} />`],
-  ]) {
-    const at = name ? text.indexOf(name) : -1;
-    if (at >= 0) ends.push({at, end: at + name.length, part: link(name)});
+  const at = line.path ? text.indexOf(line.path) : -1;
+  if (at >= 0) {
+    ends.push({at, end: at + line.path.length, part: html`<${PathLink} path=${line.path} />`});
+  }
+  let from = 0;
+  for (const rule of line.rules ?? []) {
+    const found = text.indexOf(rule, from);
+    if (found < 0) continue;
+    from = found + rule.length;
+    ends.push({at: found, end: from, part: html`<${RuleLink} rule=${rule} />`});
   }
   ends.sort((one, other) => one.at - other.at);
   const parts = [];
@@ -51,9 +67,11 @@ function Lines({lines}) {
 function Why({path}) {
   const [at, setAt] = useState("");
   const [asked, setAsked] = useState("");
-  const view = useView(
+  const view = useAnswer(
     async (signal) => get("why", {path, at: typedTime(asked)}, signal),
-    [path, asked],
+    path,
+    [asked],
+    !asked || asked === "now",
   );
   const submit = (event) => {
     event.preventDefault();
@@ -76,8 +94,11 @@ function Why({path}) {
   </div>`;
 }
 
+const WORDS_OF_PYTHON = {True: "true", False: "false", None: "null"}; // as in the answers
+
 function wantedJson(text) {
   if (!text) return "";
+  if (Object.hasOwn(WORDS_OF_PYTHON, text)) return WORDS_OF_PYTHON[text];
   try {
     JSON.parse(text);
     return text;
@@ -89,9 +110,11 @@ function wantedJson(text) {
 function WhyNot({path}) {
   const [wanted, setWanted] = useState("");
   const [asked, setAsked] = useState("");
-  const view = useView(
+  const view = useAnswer(
     (signal) => get("why-not", {path, is: wantedJson(asked)}, signal),
-    [path, asked],
+    path,
+    [asked],
+    true,
   );
   const submit = (event) => {
     event.preventDefault();

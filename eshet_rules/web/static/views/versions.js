@@ -6,10 +6,12 @@ import {html, useState} from "../vendor/htm-preact.js";
 import {get, part, post} from "../api.js";
 import {ActionError, useAction} from "../components/action.js";
 import {Dialog} from "../components/dialog.js";
+import {Icon} from "../components/icons.js";
 import {IfMayAct} from "../components/signin.js";
 import {Source} from "../components/source.js";
 import {Status} from "../components/status.js";
 import {MOST_ROWS, Table} from "../components/table.js";
+import {Text} from "../components/text.js";
 import {Ago, Clock} from "../components/time.js";
 import {Content, Section, ViewHead, useLive, useView} from "../components/view.js";
 import {visible, visibleLines} from "../values.js";
@@ -190,6 +192,26 @@ function Shown({module, version}) {
   <//>`;
 }
 
+// What the overview says of the module: its file can't be loaded, or a change waits.
+function Problems({module}) {
+  const view = useView((signal) => get("overview", {}, signal), [module]);
+  useLive("changed", (names) => {
+    if (names.includes("overview")) view.reloadSoon();
+  });
+  const own = view.data?.problems.filter(
+    (each) => each.subject === module && ["broken", "waiting"].includes(each.kind),
+  );
+  return html`<div>
+    ${own?.map(
+      (each) =>
+        html`<div key=${each.kind} class=${`notice ${each.kind === "broken" ? "bad" : "warn"}`}>
+          <${Icon} name=${each.kind === "broken" ? "failed" : "waiting"} />
+          <div><${Text} text=${each.text} lines most=${600} /></div>
+        </div>`,
+    )}
+  </div>`;
+}
+
 function Module({module, query}) {
   const view = useView((signal) => get("versions", {module}, signal), [module]);
   const [chosen, setChosen] = useState(null);
@@ -210,6 +232,7 @@ function Module({module, query}) {
       above=${html`<a href="#/versions">Versions</a>`}
       command=${command}
     />
+    <${Problems} module=${module} />
     ${query.from && query.to && html`<${Diff} module=${module} from=${query.from} to=${query.to} />`}
     ${query.show && html`<${Shown} module=${module} version=${query.show} />`}
     <${Content} view=${view}
