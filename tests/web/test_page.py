@@ -196,6 +196,9 @@ def test_the_page_catches_up_when_the_runner_is_back(browser, tmp_path):
             expect(page.locator(".now-big .live")).to_have_text("61")
             home.process.stop()
         expect(page.get_by_text("Connection lost since")).to_be_visible()
+        page.get_by_role("button", name="6h").click()  # what can't be fetched now
+        expect(page.get_by_role("button", name="6h", pressed=True)).to_be_visible()
+        expect(page.get_by_text("the runner does not answer")).to_have_count(0)
         home.change("/house/bath/humidity", 44)
         with home.running(address):
             page.get_by_role("button", name="Try now").click()

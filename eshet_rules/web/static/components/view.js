@@ -4,7 +4,8 @@
 
 import {html, useCallback, useEffect, useRef, useState} from "../vendor/htm-preact.js";
 import {access} from "../api.js";
-import {listen} from "../live.js";
+import {connection, listen} from "../live.js";
+import {useStore} from "../store.js";
 import {visible} from "../values.js";
 import {CopyCommand} from "./command.js";
 import {Icon} from "./icons.js";
@@ -123,9 +124,12 @@ export function ViewHead({title, name, above, command, children, isMono = false}
  */
 export function Content({view, children}) {
   const {data, error, isLoading, reload} = view;
+  // The banner of the page says that the connection is lost; each part need not say it again.
+  const isSaid = useStore(connection).state === "lost" && error?.status === 0;
   return html`<div class="content">
     ${
       error &&
+      !isSaid &&
       html`<div class="notice bad" role="alert">
         <${Icon} name="failed" />
         <div><${Text} text=${error.message} lines most=${600} /></div>
@@ -136,7 +140,7 @@ export function Content({view, children}) {
         }
       </div>`
     }
-    ${data ? children(data) : isLoading && !error && html`<p class="loading">Loading…</p>`}
+    ${data ? children(data) : ((isLoading && !error) || isSaid) && html`<p class="loading">Loading…</p>`}
   </div>`;
 }
 

@@ -64,7 +64,7 @@ function Now({data}) {
   return html`<div class="now-big">
     <${LiveValue} path=${data.path} value=${data.value} known=${data.known} onChange=${onChange} />
     <span class="muted"
-      >since <${Ago} time=${since} clock />, provided by${" "}
+      >${since && html`since <${Ago} time=${since} clock />, `}provided by${" "}
       <span class="mono"><${Text} text=${data.owner ?? "nothing"} most=${80} /></span
     ></span>
     ${
