@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any, Final
@@ -18,7 +18,15 @@ from eshet_rules.audit.query import stamp_of
 from eshet_rules.exceptions import NotDriven, RulesError, UnknownName, VersionNotFound
 from eshet_rules.web.schema import Answer
 
-__all__ = ["LONGEST_GLOB", "ROOT", "Arguments", "Endpoint", "Parameter", "answering"]
+__all__ = [
+    "LONGEST_GLOB",
+    "ROOT",
+    "Arguments",
+    "Endpoint",
+    "Parameter",
+    "answering",
+    "unknown_names",
+]
 
 ROOT: Final = "/api/1"
 
@@ -26,6 +34,9 @@ LONGEST_GLOB: Final = 1024
 """Maximum length of a text that is compared with names, in characters; that of a path."""
 
 _MOST: Final = 500
+
+_LONGEST_NAME: Final = 60
+"""Maximum length of an unknown name in an error, in characters."""
 
 _ANSWER_WITHIN: Final = 60.0
 """How long a question may take, in seconds: the owner of a node may never answer."""
@@ -212,10 +223,14 @@ def answering(
         permit: returns the name of the token of a request; raises an `HttpError` if the request
             is not permitted.
     """
+    known = [each.name for each in endpoint.parameters]
 
     async def handle(request: web.Request) -> web.Response:
         by = permit(request, endpoint.scope)
         body = await _body(request) if endpoint.method == "POST" else {}
+        # A mistyped filter would select everything.
+        if problem := unknown_names(request.query.keys() | body.keys(), known):
+            raise HttpError(400, "unknown_parameter", problem)
         given = Arguments(request, body, by)
         # Commands have no limit here: a reload may take long.
         limit = _ANSWER_WITHIN if endpoint.method == "GET" else None
@@ -226,6 +241,21 @@ def answering(
             raise _http_error(error) from None
 
     return handle
+
+
+def unknown_names(given: Iterable[object], known: Sequence[str]) -> str:
+    """Return a text that names those names that are not known; empty if there are none.
+
+    Args:
+        given: names that a program has sent.
+        known: those that it may send.
+    """
+    unknown = sorted(safe_str(each) for each in given if each not in known)
+    if not unknown:
+        return ""
+    names = ", ".join(repr(each[:_LONGEST_NAME]) for each in unknown[:3])
+    may_be = f"write one of {', '.join(known)}" if known else "it has none"
+    return f"there is no parameter {names}; {may_be}"
 
 
 async def _body(request: web.Request) -> Mapping[str, Any]:

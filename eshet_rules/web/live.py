@@ -22,7 +22,7 @@ from eshet_rules.audit.query import Filter
 from eshet_rules.audit.redaction import Redaction
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.supervision.report import RuleReport
-from eshet_rules.web.endpoints import LONGEST_GLOB
+from eshet_rules.web.endpoints import LONGEST_GLOB, unknown_names
 from eshet_rules.web.plain import seen
 from eshet_rules.web.rules import Rules
 from eshet_rules.web.share import Share
@@ -39,6 +39,9 @@ HIDDEN_INTERVAL: Final = 0.25
 
 MOST_PATHS: Final = 2000
 """Maximum number of paths that a page watches."""
+
+_KEYS: Final = ("watch", "trail", "hidden")
+"""What a message of a page may have."""
 
 _MOST_RECORDS: Final = 100
 """Maximum number of records in a message."""
@@ -134,6 +137,8 @@ class Visitor:
         message = loads(text)
         if not isinstance(message, dict):
             raise ValueError("a message is an object")  # noqa: TRY004 - it came from outside
+        if problem := unknown_names(message, _KEYS):
+            raise ValueError(problem)
         if "hidden" in message:
             self._interval = HIDDEN_INTERVAL if message["hidden"] else INTERVAL
         if "watch" in message:
@@ -489,6 +494,8 @@ def _filter_of(wanted: Any) -> Filter | None:
     names = ("rule", "path", "event", "cause")
     if not isinstance(wanted, dict) or not all(isinstance(each, str) for each in wanted.values()):
         raise ValueError(f"trail is null, or an object with texts for {', '.join(names)}")
+    if problem := unknown_names(wanted, names):
+        raise ValueError(problem)
     if any(len(each) > LONGEST_GLOB for each in wanted.values()):
         raise ValueError(f"a text of trail has at most {LONGEST_GLOB} characters")
     return Filter(**{name: wanted[name] for name in names if wanted.get(name)})

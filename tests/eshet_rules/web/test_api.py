@@ -195,6 +195,8 @@ async def test_the_trail_is_filtered_and_comes_in_pages(site, outside):
         ("trail?from=0001-01-01T00:00:00%2B14:00", 400, "a time"),
         ("versions/nope/12", 404, "no version of it is kept"),
         ("versions/hall/diff?from=12", 400, "'to' is missing"),
+        ("trail?rul=hall.*", 400, "there is no parameter 'rul'; write one of rule, "),
+        ("bridges?x=1", 400, "there is no parameter 'x'"),
         ("nothing", 404, "there is nothing at"),
     ],
 )

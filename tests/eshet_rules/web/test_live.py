@@ -123,7 +123,15 @@ async def test_paths_that_nobody_watches_are_no_longer_observed(site, outside, n
 
 
 async def test_a_wrong_message_ends_the_connection_with_a_reason(site, next_with):
-    for message in ([1], {"watch": "x"}, {"watch": [1]}, {"trail": 3}, {"trail": {"rule": 1}}):
+    unknown = ({"wach": []}, {"trail": {"rul": "a"}}, {"$map": [[1, 1], ["wach", 1]]})
+    for message in (
+        [1],
+        {"watch": "x"},
+        {"watch": [1]},
+        {"trail": 3},
+        {"trail": {"rule": 1}},
+        *unknown,
+    ):
         async with site.browser.live() as live:
             await live.send_json(message)
             closed = await passing_time(live.receive(), site.advance, 0.05)
