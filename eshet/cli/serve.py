@@ -101,6 +101,8 @@ def serve(
     """
     gateway = GatewayOptions.of(http, http_tokens, http_hosts, http_origins)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # The only client of this process is that of the gateway, which is linked to the server.
+    logging.getLogger("eshet.client").setLevel(logging.WARNING)
     tls = _tls(tls_cert, tls_key, tls_client_ca)
     if not addresses and not sockets:
         addresses = (Address("127.0.0.1"),)

@@ -41,6 +41,12 @@ def request(url: str, token: str = "", body: Any = None) -> tuple[int, Any]:
             return error.code, json.load(error)
 
 
+def test_the_start_says_where_the_server_and_its_gateway_are_and_nothing_else() -> None:
+    with running(*SERVE, stderr=subprocess.STDOUT) as process:
+        assert line(process).startswith("listening on 127.0.0.1:")
+        assert line(process).startswith("gateway on http://127.0.0.1:")
+
+
 def test_a_gateway_gets_and_sets(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
     made = command("eshet", "token", str(file), "--act", "--name", "phone")
