@@ -114,7 +114,9 @@ class Recorder:
         """Keep a log record, from which secrets were removed already; the logger shows it."""
         if self.trail is not None:
             self.trail.append(record, record["time"])
-            self._notify(record)
+            if self._watching:
+                # A copy: who watches may read it later, when the logger has taken fields out of it.
+                self._notify(dict(record))
 
     def _notify(self, record: Any) -> None:
         """Call those who watch; their errors must not reach the rule that waits."""

@@ -165,3 +165,14 @@ async def test_a_watch_that_fails_ends_without_ending_what_it_watches(file, capl
         assert len(events(file)) == 5
     [logged] = caplog.records
     assert "a function that watches records failed" in logged.message
+
+
+def test_a_log_record_stays_whole_for_those_who_watch_though_the_console_takes_fields_out(file):
+    recorder = Recorder()
+    log = make_logger(io.StringIO(), "console", recorder=recorder)
+    seen = []
+    with recorder.keeping(Trail(file)), recorder.watched(seen.append):
+        log.info("the front door opens", rule="door.watch")
+    [record] = seen
+    assert {"event": "the front door opens", "level": "info"}.items() <= record.items()
+    assert record["time"]
