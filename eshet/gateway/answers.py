@@ -1,6 +1,7 @@
 """Answers as JSON, and the error that becomes one."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import web
 
@@ -30,7 +31,7 @@ class HttpError(Exception):
         self.status = status
         self.error = error
         self.message = message
-        self.headers = dict(headers or {})
+        self.headers: Final[dict[str, str]] = dict(headers or {})
         super().__init__(f"{status} {error}: {message}")
 
 
