@@ -474,6 +474,19 @@ def test_a_change_flashes_unless_less_motion_is_wanted(page, home, motion, count
     expect(value).to_have_text("61")
 
 
+def test_an_open_record_stays_open_when_records_are_fetched_again(page, home):
+    home.change("/house/hall/temperature", 18.25)
+    visit(page, home, "#/trail?path=/house/hall/temperature")
+    record = page.locator("tr.record", has_text="18.25").first
+    record.get_by_role("button", name="All fields").click()
+    expect(page.locator(".fields")).to_contain_text('"value": 18.25')
+    with page.expect_response(re.compile("/api/1/trail")):
+        page.get_by_role("button", name="Follow").click()
+    home.change("/house/hall/temperature", 18.5)
+    expect(page.locator("tr.record").first).to_contain_text("18.5")
+    expect(page.locator(".fields")).to_contain_text('"value": 18.25')
+
+
 def test_the_trail_is_filtered_and_followed(page, home):
     visit(page, home, "#/trail")
     page.get_by_label("Path", exact=True).fill("/house/hall/temperature")

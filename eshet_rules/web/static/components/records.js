@@ -11,12 +11,16 @@ import {MOST_ROWS} from "./table.js";
 import {PathLink, RuleLink, Text} from "./text.js";
 import {Clock} from "./time.js";
 
-const keys = new WeakMap(); // records have no id, and two of them may be equal
-let lastKey = 0;
 
-function keyOf(record) {
-  if (!keys.has(record)) keys.set(record, (lastKey += 1));
-  return keys.get(record);
+// Keys by content: when the same records are fetched again, a row that is open stays open.
+function keysOf(records) {
+  const counts = new Map();
+  return records.map((record) => {
+    const {time, event, rule, module, path, cause, outcome} = record;
+    const key = JSON.stringify([time, event, rule ?? module, path, cause, outcome]);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    return `${key} ${counts.get(key)}`;
+  });
 }
 
 // The text of a record begins with its rule or module, which has a column of its own.
@@ -106,6 +110,8 @@ export function Records({
 }) {
   const [isWhole, setWhole] = useState(false);
   if (!records.length) return html`<p class="empty">${empty}</p>`;
+  const shown = records.slice(0, isWhole ? MOST_ROWS : most);
+  const keys = keysOf(shown);
   return html`<div class="table records">
     <table role="table" class="stacked">
       <caption class="hidden">
@@ -120,7 +126,7 @@ export function Records({
           <th scope="col" role="columnheader">Record</th>
         </tr>
       </thead>
-      ${records.slice(0, isWhole ? MOST_ROWS : most).map((record) => html`<${Row} key=${keyOf(record)} ...${{record, withRule}} />`)}
+      ${shown.map((record, index) => html`<${Row} key=${keys[index]} ...${{record, withRule}} />`)}
     </table>
     ${
       records.length > most &&
