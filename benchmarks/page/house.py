@@ -30,8 +30,8 @@ async def r{number}():
 
 _START: Final = """
 import sys
-from eshet_rules.web import live
-live.INTERVAL = live.HIDDEN_INTERVAL = {interval}
+from eshet_rules.web import visitor
+visitor.INTERVAL = visitor.HIDDEN_INTERVAL = {interval}
 from eshet_rules.cli import main
 main(sys.argv[1:])
 """

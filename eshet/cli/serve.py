@@ -18,6 +18,7 @@ from eshet.cli.running import run
 from eshet.cli.values import AddressType
 from eshet.protocol import DEFAULT_PORT
 from eshet.server import Limits, Server, raise_descriptor_limit
+from eshet.server.tls import server_tls
 
 __all__ = ["serve"]
 
@@ -133,15 +134,10 @@ def _tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSL
         if key is not None or client_ca is not None:
             raise click.UsageError("--tls-key and --tls-client-ca go with --tls-cert")
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(cert, key)
-        if client_ca is not None:
-            context.load_verify_locations(client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        raise click.UsageError(f"the TLS files can't be used: {error}") from None
-    return context
+        return server_tls(cert, key, client_ca)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 async def _interrupted() -> None:

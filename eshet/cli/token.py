@@ -1,10 +1,10 @@
 """`eshet token`: makes, lists and removes tokens of a gateway."""
 
-import time
 from pathlib import Path
 
 import click
 
+from eshet.clock import wall_time
 from eshet.gateway.tokens import Scope, TokenFile, TokenFileError
 
 __all__ = ["token"]
@@ -28,7 +28,7 @@ def token(file: Path, name: str | None, act: bool, remove: str | None) -> None:
     tokens = TokenFile(file)
     try:
         if name is not None:
-            click.echo(tokens.add(name, Scope.ACT if act else Scope.READ, time.time()))
+            click.echo(tokens.add(name, Scope.ACT if act else Scope.READ, wall_time()))
         elif remove is not None:
             tokens.remove(remove)
         else:

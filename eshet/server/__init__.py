@@ -8,6 +8,7 @@ tree           nodes, their owners, listeners and values
 backlog        output that waits for a slow reader
 listener       accepts connections while file descriptors are available
 binding        sockets to listen on
+tls            the encryption of a server, from files
 descriptors    how many files the process may open
 memory         returns memory to the system after a flood
 path_index     all paths in order, for paging

@@ -186,6 +186,7 @@ class WebSettings:
         origins: other sites whose pages may use its API.
         tls_cert: the certificate with its chain, a PEM file; None for no TLS.
         tls_key: the key, a PEM file; None if the certificate's file contains it.
+        tls_client_ca: only browsers with a certificate of this CA may connect; None for all.
         insecure: whether other machines may connect without TLS.
     """
 
@@ -195,6 +196,7 @@ class WebSettings:
     origins: tuple[str, ...] = setting(TEXTS, ())
     tls_cert: Path | None = setting(PATH, None)
     tls_key: Path | None = setting(PATH, None)
+    tls_client_ca: Path | None = setting(PATH, None)
     insecure: bool = setting(FLAG, False)
 
 

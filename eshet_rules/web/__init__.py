@@ -5,7 +5,8 @@ api           the routes of `/api/1`
 endpoints     the endpoints as data: their arguments, and how they answer
 schema        the shapes of the answers
 openapi       the description of the API
-live          the WebSocket of the page: changed values, rules and records
+live          observes what open pages show
+visitor       a page that is open in a browser, and the messages to it
 share         limits the time of the event loop that open pages use
 overview      the problems of the house, worst first
 silences      what was regular and has stopped

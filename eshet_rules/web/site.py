@@ -19,6 +19,7 @@ from eshet.gateway.gateway import Gateway
 from eshet.gateway.listening import check_address, serve
 from eshet.gateway.remedies import Remedies
 from eshet.gateway.tokens import Scope, TokenFile
+from eshet.server.tls import server_tls
 from eshet.text import encodable
 from eshet_rules.audit.records import PageActed, PageServed, emit
 from eshet_rules.config import WebSettings
@@ -26,10 +27,11 @@ from eshet_rules.exceptions import PageNotServed
 from eshet_rules.runner.view import RunnerView
 from eshet_rules.web.api import Api
 from eshet_rules.web.endpoints import ROOT
-from eshet_rules.web.live import Live, Send, Visitor
+from eshet_rules.web.live import Live
 from eshet_rules.web.metrics import metric_lines
 from eshet_rules.web.openapi import description
 from eshet_rules.web.static_files import StaticFiles
+from eshet_rules.web.visitor import Send, Visitor
 
 __all__ = ["WebPage"]
 
@@ -146,19 +148,15 @@ class WebPage:
 
 
 def _tls(settings: WebSettings) -> ssl.SSLContext | None:
-    cert, key = settings.tls_cert, settings.tls_key
+    cert, others = settings.tls_cert, (settings.tls_key, settings.tls_client_ca)
     if cert is None:
-        if key is not None:
-            raise PageNotServed("tls_key below [web] goes with tls_cert: name the certificate, too")
+        if others != (None, None):
+            raise PageNotServed("tls_key and tls_client_ca below [web] go with tls_cert")
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError) as error:
-        raise PageNotServed(
-            f"the files of tls_cert and tls_key below [web] can't be used: {error}"
-        ) from None
-    return context
+        return server_tls(cert, *others)
+    except ValueError as error:
+        raise PageNotServed(f"tls_cert, tls_key or tls_client_ca below [web]: {error}") from None
 
 
 def _permit(request: web.Request, scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -108,8 +109,6 @@ def test_with_tls_reading_needs_a_token(folder, server, tmp_path):
     cert.private_key_pem.write_to_path(str(files["tls_key"]))
     table = "".join(f'{name} = "{file}"\n' for name, file in files.items())
     folder.write("eshet-rules.toml", f'[web]\nenabled = true\naddress = "127.0.0.1:0"\n{table}')
-    import ssl
-
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     with runner(folder, server, "--no-state") as process:
@@ -135,7 +134,36 @@ def test_a_wrong_certificate_is_refused(folder):
     folder.write("eshet-rules.toml", '[web]\nenabled = true\ntls_cert = "/nowhere.pem"\n')
     ran = command("eshet-rules", "run", str(folder.path))
     assert ran.returncode == 2
-    assert "the files of tls_cert and tls_key below [web] can't be used" in ran.stderr
+    assert (
+        "tls_cert, tls_key or tls_client_ca below [web]: the TLS files can't be used" in ran.stderr
+    )
+
+
+def test_a_key_without_a_certificate_is_refused(folder):
+    folder.write("eshet-rules.toml", '[web]\nenabled = true\ntls_client_ca = "/ca.pem"\n')
+    ran = command("eshet-rules", "run", str(folder.path))
+    assert ran.returncode == 2
+    assert "tls_key and tls_client_ca below [web] go with tls_cert" in ran.stderr
+
+
+def test_with_a_ca_only_browsers_with_a_certificate_connect(folder, server, tmp_path):
+    authority = trustme.CA()
+    cert = authority.issue_cert("localhost", "127.0.0.1")
+    cert.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "cert.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    folder.write(
+        "eshet-rules.toml",
+        f'[web]\nenabled = true\naddress = "127.0.0.1:0"\n'
+        f'tls_cert = "{tmp_path}/cert.pem"\ntls_client_ca = "{tmp_path}/ca.pem"\n',
+    )
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with runner(folder, server, "--no-state") as process:
+        url = process.wait_for("page.served")["url"]
+        with pytest.raises(OSError, match=r"(?i)certificate|reset|closed"):
+            ask(f"{url}/healthz", context=trusting)
+        authority.issue_cert("phone@house.example").configure_cert(trusting)
+        assert ask(f"{url}/healthz", context=trusting) == (200, {"status": "ok"})
 
 
 def test_without_the_library_the_error_names_the_extra(folder, tmp_path):

@@ -9,7 +9,7 @@ from eshet import Client
 from eshet.exceptions import ErrorValue
 from eshet.gateway.tokens import Scope
 from eshet_rules.config import WebSettings
-from eshet_rules.web.live import HIDDEN_INTERVAL, INTERVAL, MOST_PATHS
+from eshet_rules.web.visitor import HIDDEN_INTERVAL, INTERVAL, MOST_PATHS
 from tests.eshet_rules.web.conftest import HALL
 from tests.support.waiting import passing_time
 

@@ -11,7 +11,6 @@ import {MOST_ROWS} from "./table.js";
 import {PathLink, RuleLink, Text} from "./text.js";
 import {Clock} from "./time.js";
 
-
 // Keys by content: when the same records are fetched again, a row that is open stays open.
 function keysOf(records) {
   const counts = new Map();
