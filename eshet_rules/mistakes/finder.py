@@ -43,6 +43,8 @@ def parse(source: bytes) -> ast.Module | None:
     """Return the syntax tree of a file; None if it has no valid syntax."""
     try:
         return ast.parse(source)
+    except SystemError:  # before Python 3.11.8, if another is parsed meanwhile (gh-106905)
+        return parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -25,6 +25,7 @@ from eshet_rules.config import (
     Parameters,
     RuleSettings,
 )
+from eshet_rules.mistakes.finder import parse
 from eshet_rules.modules.discovery import Source, discover
 from eshet_rules.modules.importer import Importer
 from eshet_rules.modules.module_version import ModuleVersion
@@ -301,9 +302,8 @@ class FunctionsUnderTest:
 def literal_texts(source: bytes | types.CodeType) -> Iterator[str]:
     """Iterate over the text literals of a module's source, or of compiled code."""
     if isinstance(source, bytes):
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:
+        tree = parse(source)
+        if tree is None:
             return
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -323,9 +323,8 @@ def _imports(data: bytes, package: str) -> tuple[str, ...]:
 
 
 def _find_imports(data: bytes, package: str) -> Iterator[str]:
-    try:
-        tree = ast.parse(data)
-    except SyntaxError:
+    tree = parse(data)
+    if tree is None:
         return
     for node in ast.walk(tree):
         names: list[str] = []

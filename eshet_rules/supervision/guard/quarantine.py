@@ -25,6 +25,7 @@ from eshet_rules.audit.records import (
     SafeMode,
     emit,
 )
+from eshet_rules.mistakes.finder import parse
 from eshet_rules.modules.discovery import Source
 from eshet_rules.regular_files import read_regular
 from eshet_rules.supervision.guard.crash import Crash, Spot, read_crash
@@ -250,9 +251,8 @@ def _source_of(rule: str, sources: Mapping[str, Source]) -> Source | None:
 
 def _rule_at(source: Source, line: int) -> str | None:
     """Return the name of the rule whose function contains a line of a file; None if none does."""
-    try:
-        module = ast.parse(source.data)
-    except (SyntaxError, ValueError):
+    module = parse(source.data)
+    if module is None:
         return None
     for node in module.body:
         if (

@@ -1,5 +1,6 @@
 """What is, and what is not, a mistake in the source of a rule."""
 
+import ast
 import textwrap
 from pathlib import Path
 
@@ -231,3 +232,17 @@ def test_a_file_without_valid_syntax_has_no_tree():
 def test_nothing_is_found_in_the_rules_of_this_project(folder):
     for file in sorted((ROOT / folder).rglob("*.py")):
         assert found_in(file.read_text()) == [], file
+
+
+def test_a_file_is_parsed_even_if_python_parses_another_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, failures = ast.parse, iter([SystemError("AST constructor recursion depth mismatch")])
+
+    def interrupted(source: bytes) -> ast.Module:
+        for error in failures:
+            raise error
+        return real(source)
+
+    monkeypatch.setattr(ast, "parse", interrupted)
+    assert parse(b"x = 1") is not None

@@ -276,8 +276,7 @@ async def test_a_wrong_password_is_logged_once(
     with mosquitto(tmp_path / "m", users={"eva": "adam"}) as broker:
         wrong = Bridge(broker.port, credentials=lambda: Credentials("eva", "Adam"))
         async with running(wrong):
-            while len(caplog.records) < 1:
-                await advance(0.01)
+            await until(lambda: bool(caplog.records), advance)
             await advance(20)
         assert [each.message for each in caplog.records if each.levelname == "WARNING"] == [
             f"mqtt://localhost:{broker.port}: can't connect: "
