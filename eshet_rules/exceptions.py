@@ -13,6 +13,7 @@
     ├── RulesFolderError     the rules folder does not exist, or is not a folder
     │   └── NoRules          it contains no rule
     ├── StrategySettingsError  (also ValueError) a strategy in the configuration is not valid
+    ├── WhereError           (also ValueError) a condition on runners is not valid
     ├── StateFolderError     the state folder can't be used
     │   └── StateInUse       another runner uses it
     ├── InsecurePath         other users can change the rules, their configuration or their state
@@ -76,6 +77,7 @@ __all__ = [
     "TrailInUse",
     "UnknownName",
     "VersionNotFound",
+    "WhereError",
     "WrongArguments",
 ]
 
@@ -669,3 +671,19 @@ class StrategySettingsError(RulesError, ValueError):
         self.key = key
         self.problem = problem
         super().__init__(f"{key}: {problem}")
+
+
+class WhereError(RulesError, ValueError):
+    """A condition on the runners that may run a module is not valid.
+
+    Args:
+        text: the condition.
+        problem: the problem with it, and what to write.
+    """
+
+    exit_code = 2
+
+    def __init__(self, text: str, problem: str) -> None:
+        self.text = text
+        self.problem = problem
+        super().__init__(f"{text!r} {problem}")

@@ -38,7 +38,7 @@ __all__ = ["Control"]
 
 _P = ParamSpec("_P")
 
-_AT_RESTART: Final = ("server", "log", "audit", "state", "watch", "web")
+_AT_RESTART: Final = ("server", "log", "audit", "state", "watch", "web", "cluster")
 """The tables that take effect at the next start of the runner."""
 
 
