@@ -1,0 +1,17 @@
+"""NATS with JetStream: how servers that share a tree reach each other and store it.
+
+From top to bottom; each imports only from those below it:
+
+    bucket        entries by key in a JetStream stream, written by compare-and-set
+    watch         receives the entries of a bucket, and then each change
+    entry         an entry, and how it is stored
+    jetstream     requests to JetStream, repeated while it elects a leader
+    connection    a connection to a cluster of NATS servers, which reconnects
+    session       a connection to one of them
+    transport     the socket of a connection
+    address       the URL of a cluster
+    exceptions    the errors
+
+Only this package imports nats-py, which is an extra, so nothing imports this package before it is
+used.
+"""
