@@ -55,7 +55,7 @@ class Assignment:
     """
 
     def __init__(self) -> None:
-        self._candidates: dict[str, tuple[float, Collection[str]]] = {}
+        self._weights: dict[str, float] = {}
         self._scores: dict[str, dict[str, float]] = {}  # by runner and module
         self._first: dict[str, str] = {}
 
@@ -64,35 +64,39 @@ class Assignment:
         """The runner that ranks first, by the names of the modules that have a candidate."""
         return self._first
 
-    def put(self, candidate: Candidate, modules: Collection[str]) -> None:
+    def put(self, candidate: Candidate, modules: Collection[str]) -> bool:
         """Add a runner, or change its weight or its modules.
 
         Args:
             candidate: the runner.
             modules: the names of the modules that it may run.
+
+        Returns:
+            Whether that has changed anything.
         """
         runner, weight = candidate
-        if self._candidates.get(runner) == (weight, modules):
-            return
-        self.remove(runner)
-        self._candidates[runner] = weight, modules
+        if self._weights.get(runner) != weight:
+            self.remove(runner)
+        is_new = runner not in self._weights
+        self._weights[runner] = weight
+        scores = self._scores.setdefault(runner, {})
+        gone, added = scores.keys() - modules, set(modules) - scores.keys()
+        for module in gone:
+            del scores[module]
+            self._replace(module, runner)
         score = _scorer(candidate)
-        own = {each: score(each.encode(errors="surrogatepass")) for each in modules}
-        self._scores[runner] = own
-        for module, value in own.items():
+        for module in added:
+            value = scores[module] = score(module.encode(errors="surrogatepass"))
             first = self._first.get(module)
             if first is None or (value, runner) < (self._scores[first][module], first):
                 self._first[module] = runner
+        return is_new or bool(gone or added)
 
     def remove(self, runner: str) -> None:
         """Remove a runner, if it is a candidate: each of its modules goes to its second."""
-        if runner not in self._candidates:
-            return
-        del self._candidates[runner]
-        own = self._scores.pop(runner)
-        for module in own:
-            if self._first[module] == runner:
-                self._replace(module)
+        self._weights.pop(runner, None)
+        for module in self._scores.pop(runner, ()):
+            self._replace(module, runner)
 
     def first_without(self, module: str, runner: str | None = None) -> str | None:
         """Return the runner that ranks first for a module among all but one.
@@ -107,8 +111,11 @@ class Assignment:
         ]
         return min(scores)[1] if scores else None
 
-    def _replace(self, module: str) -> None:
-        first = self.first_without(module)
+    def _replace(self, module: str, runner: str) -> None:
+        """Let the second be the first for a module, if this runner was."""
+        if self._first[module] != runner:
+            return
+        first = self.first_without(module, runner)
         if first is None:
             del self._first[module]
         else:

@@ -16,7 +16,6 @@ later holder has a higher one.
 
 import re
 import zlib
-from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -28,9 +27,10 @@ __all__ = [
     "ModulesEntry",
     "PresenceEntry",
     "RunnerKey",
+    "modules_key",
+    "pack",
     "pack_modules",
     "presence_key",
-    "modules_key",
     "role_of",
     "runner_key",
     "unpack",
