@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from eshet.protocol import DEFAULT_PORT
 
-__all__ = ["Address", "default_server"]
+__all__ = ["Address", "connect_error_text", "default_server"]
 
 _ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:\[\]\s/]+)(?::(?P<port>\d{1,5}))?")
 
@@ -64,7 +64,7 @@ class Address:
         try:
             transport, _ = await loop.create_connection(protocol_factory, self.host, self.port)
         except OSError as error:
-            raise OSError(_reason(error)) from error
+            raise OSError(connect_error_text(error)) from error
         return transport
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Address:
         return f"{host}:{self.port}"
 
 
-def _reason(error: OSError) -> str:
+def connect_error_text(error: OSError) -> str:
     """Return the system's error text, without the text that asyncio adds.
 
     A host with several addresses fails once for each, and asyncio joins the errors.

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgpack
 
-from eshet.nats.bucket import Entry
+from eshet.nats.entry import Entry
 
 __all__ = ["Fence", "token_of"]
 

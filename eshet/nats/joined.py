@@ -236,10 +236,10 @@ class JoinedServer(Server):
     async def _until_cut_off(self) -> str:
         assert self._uplink is not None  # noqa: S101 - it has joined
         running = asyncio.ensure_future(self._uplink.run())
-        cut_off = self._cut_off
+        reasons = (self._cut_off, self._uplink.reset, running)
         try:
-            await asyncio.wait([running, cut_off], return_when=asyncio.FIRST_COMPLETED)
-            return cut_off.result() if cut_off.done() else running.result()
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+            return next(each.result() for each in reasons if each.done())
         finally:
             running.cancel()
             await asyncio.wait([running])

@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from eshet.nats.bucket import Bucket, Entry
+from eshet.nats.bucket import Bucket
 from eshet.nats.connection import NatsConnection
+from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError, NoAnswer, RevisionConflict
 
 __all__ = ["Member", "Members"]

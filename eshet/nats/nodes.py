@@ -16,7 +16,8 @@ import msgpack
 from eshet.clock import wall_time
 from eshet.exceptions import MessageTooLong
 from eshet.messages import NIL, Reply, ReplyError
-from eshet.nats.bucket import Bucket, Entry
+from eshet.nats.bucket import Bucket
+from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError, RevisionConflict
 from eshet.nats.fence import Fence
 from eshet.nats.members import Members

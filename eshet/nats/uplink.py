@@ -91,6 +91,8 @@ class NatsUplink:
         self.members.on_new = self._nodes.on_member
         self.members.on_gone = self._on_gone
         self.fence.on_newer = self._on_newer_token
+        self.reset: Final[asyncio.Future[str]] = self._loop.create_future()
+        """The reason why this server has to join again, apart from the result of `run`."""
         self._catching_up: asyncio.Task[None] | None = None
         self._waiting: list[Callable[[], None]] = []
         self._watches = contextlib.AsyncExitStack()
@@ -113,9 +115,10 @@ class NatsUplink:
             (self._leases_bucket, self.fence.on_entry),
             (self._nodes_bucket, self._nodes.on_entry),
         ):
-            watch = bucket.watch(on_entry)
+            ready = self._loop.create_future()
+            watch = bucket.watch(on_entry, _setting(ready), self._on_reset)
             self._watches.push_async_callback(watch.close)
-            await watch.ready()
+            await ready
         await self.members.join()
 
     async def run(self) -> str:
@@ -167,6 +170,11 @@ class NatsUplink:
 
     async def _check(self) -> None:
         self._relay.check()
+
+    def _on_reset(self) -> None:
+        """Join again, since NATS has lost entries."""
+        if not self.reset.done():
+            self.reset.set_result("the buckets in NATS have lost their content")
 
     def _on_gone(self, server: str) -> None:
         self._nodes.on_gone(server)
@@ -225,3 +233,13 @@ class NatsUplink:
                 then()
             self._flush()
         self._catching_up = None
+
+
+def _setting(future: asyncio.Future[None]) -> Callable[[], None]:
+    """Return a function that sets the result of a future, once."""
+
+    def set_result() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return set_result

@@ -1,0 +1,302 @@
+"""Entries by key in a JetStream stream, written by compare-and-set on the revision of an entry.
+
+The stream has the layout of a NATS key-value store with a history of 1, so `nats kv` shows it. The
+key-value store of nats-py can't take back a key whose marker of expiry is still there, and does not
+repeat requests while JetStream elects a leader.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from nats.nuid import NUID
+
+from eshet.nats.connection import NatsConnection
+from eshet.nats.entry import DELETION, Entry, stored
+from eshet.nats.exceptions import JetStreamRefused, NoAnswer, RevisionConflict
+from eshet.nats.jetstream import ErrorCode, answer_of, api, repeated
+from eshet.nats.watch import OnEntry, Watch
+
+__all__ = ["Bucket", "Entry"]
+
+_KEY: Final = re.compile(r"[-/_=A-Za-z0-9]+(?:\.[-/_=A-Za-z0-9]+)*")
+_EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
+_WRITE: Final = "Eshet-Write"
+"""The header with the id of a write, to recognize it when its answer was lost."""
+
+_SECOND: Final = 1_000_000_000  # of JetStream, in ns
+_MAX_DUPLICATE_WINDOW: Final = 120.0  # the default of JetStream, in seconds
+_MANY_REPLICAS: Final = 3
+
+_CONFLICTS: Final = frozenset({ErrorCode.WRONG_REVISION, ErrorCode.OTHER_WRITE_UNDER_WAY})
+_TOO_FEW_SERVERS: Final = frozenset(
+    {ErrorCode.NO_PEERS, ErrorCode.INSUFFICIENT_RESOURCES, ErrorCode.REPLICAS_NOT_SUPPORTED}
+)
+
+
+class Bucket:
+    """Entries by key, stored by JetStream in files.
+
+    Requests are repeated for some seconds while JetStream elects a leader, or while a connection
+    that was lost during the request is restored.
+
+    Args:
+        connection: an open one.
+        name: of the bucket, of letters A-Z, digits, _ and -.
+        max_age: after how many seconds an entry that was not written again is removed, without a
+            notification; None for never.
+        replicas: of the bucket; None for those of the address: by default three, or one in a
+            cluster of fewer servers.
+    """
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        name: str,
+        *,
+        max_age: float | None = None,
+        replicas: int | None = None,
+    ) -> None:
+        self.name: Final = name
+        self.connection: Final = connection
+        self.stream: Final = f"KV_{name}"
+        """The name of its stream."""
+        self._prefix: Final = f"$KV.{name}."
+        self._max_age: Final = max_age
+        self._replicas: Final = replicas or connection.address.replicas
+        self._writer: Final = NUID().next().decode()
+        self._numbers: Final = itertools.count()
+
+    async def open(self) -> None:
+        """Create the bucket, or use the existing one; adapt its `max_age` and replicas.
+
+        Raises:
+            NotConnected: there is no connection.
+            NoAnswer: JetStream has no leader, for some seconds.
+            JetStreamRefused: JetStream is not enabled, or the bucket exceeds the limits of the
+                account, or a stream of another kind has its name.
+        """
+        await self._open()
+
+    async def put(self, key: str, value: bytes, revision: int | None) -> int:
+        """Write an entry.
+
+        Writes are sent in the order of the calls, and many may be under way at once. Two writes of
+        one key with revision None may be stored in another order if JetStream elects a leader.
+
+        Args:
+            key: names, separated by dots.
+            value: any bytes.
+            revision: the present one of this key, also that of a deletion; 0 if it was never
+                written, or has expired; None to write in any case.
+
+        Returns:
+            The revision of this write.
+
+        Raises:
+            RevisionConflict: the entry has another revision.
+            NotConnected: there is no connection; or it was lost and not restored in time, then the
+                entry may or may not have been written.
+            NoAnswer: JetStream has no leader, for some seconds; the same applies.
+            JetStreamRefused: JetStream refuses it, for example because the bucket is full.
+            MessageTooLong: the server accepts no value of this length.
+            ValueError: the key is not valid.
+        """
+        return await self._write(key, value, revision, {})
+
+    async def delete(self, key: str, revision: int | None) -> int:
+        """Delete an entry; watchers see a deleted entry without a value.
+
+        Args:
+            key: names, separated by dots.
+            revision: see `put`.
+
+        Returns:
+            The revision of the deletion.
+
+        Raises:
+            RevisionConflict: the entry has another revision.
+            NatsError: see `put`.
+        """
+        return await self._write(key, b"", revision, DELETION)
+
+    async def get(self, key: str) -> Entry | None:
+        """Return the last write to a key, which may be a deletion; None if there never was one.
+
+        Raises:
+            NotConnected: there is no connection.
+            NoAnswer: JetStream has no leader, for some seconds.
+        """
+        found = await repeated(self.connection, lambda: self._read(key))
+        return None if found is None else found[0]
+
+    async def last_revision(self) -> int:
+        """Return the revision of the last write to the bucket; 0 if it is empty.
+
+        Raises:
+            NotConnected: there is no connection.
+            NoAnswer: JetStream has no leader, for some seconds.
+        """
+        body = {"last_by_subj": f"{self._prefix}>"}
+        try:
+            answer = await self._api("STREAM.MSG.GET", body, "read")
+        except JetStreamRefused as error:
+            if error.code == ErrorCode.NO_MESSAGE:
+                return 0
+            raise
+        revision: int = answer["message"]["seq"]
+        return revision
+
+    def watch(
+        self,
+        on_entry: OnEntry,
+        on_ready: Callable[[], object],
+        on_reset: Callable[[], object],
+    ) -> Watch:
+        """Receive all entries so far, and then each change, in order, until `Watch.close`.
+
+        Several changes of one key may be received as one. Deletions are entries, too; entries that
+        expire are not received. The callbacks are called in the event loop; errors are logged.
+
+        Args:
+            on_entry: called with each entry.
+            on_ready: called when all entries so far were received.
+            on_reset: called when the bucket has lost entries, for example as it was created again:
+                all entries are going to be received again, and then `on_ready` is called.
+        """
+        return Watch(
+            self.connection, self.stream, self._prefix, self._open, on_entry, on_ready, on_reset
+        )
+
+    # --- the stream ---------------------------------------------------------------------------
+
+    async def _open(self) -> dict[str, Any]:
+        """Create or adapt the stream, and return what JetStream says about it."""
+        try:
+            return await self._adopt()
+        except JetStreamRefused as error:
+            if error.code != ErrorCode.STREAM_NOT_FOUND:
+                raise
+        try:
+            return await self._with_replicas("CREATE", self._config(), at_least=1)
+        except JetStreamRefused as error:
+            if error.code != ErrorCode.STREAM_EXISTS:
+                raise
+        return await self._adopt()  # another client has created it at the same time
+
+    async def _adopt(self) -> dict[str, Any]:
+        """Adapt an existing stream, if necessary."""
+        info = await self._api("STREAM.INFO", {}, "open")
+        present, wanted = info["config"], self._config()
+        if any(present.get(name) != wanted[name] for name in ("subjects", "max_msgs_per_subject")):
+            raise JetStreamRefused(
+                f"open {self.name}",
+                ErrorCode.STREAM_EXISTS,
+                f"the stream {self.stream} exists, but is not such a bucket",
+                "choose another prefix",
+            )
+        replicas: int = present["num_replicas"]
+        is_current = present["max_age"] == wanted["max_age"] and (
+            replicas >= _MANY_REPLICAS if self._replicas is None else replicas == self._replicas
+        )
+        if is_current:
+            return info
+        changed = {name: wanted[name] for name in ("max_age", "duplicate_window")}
+        return await self._with_replicas("UPDATE", present | changed, at_least=replicas)
+
+    async def _with_replicas(
+        self, verb: str, config: dict[str, Any], at_least: int
+    ) -> dict[str, Any]:
+        """Create or update the stream; with three replicas, or fewer where that is not possible."""
+        if self._replicas is None:
+            try:
+                most = {"num_replicas": max(_MANY_REPLICAS, at_least)}
+                return await self._api(f"STREAM.{verb}", config | most, "open")
+            except JetStreamRefused as error:
+                if error.code not in _TOO_FEW_SERVERS:
+                    raise
+        replicas = {"num_replicas": self._replicas or at_least}
+        return await self._api(f"STREAM.{verb}", config | replicas, "open")
+
+    def _config(self) -> dict[str, Any]:
+        window = min(self._max_age or _MAX_DUPLICATE_WINDOW, _MAX_DUPLICATE_WINDOW)
+        return {
+            "name": self.stream,
+            "subjects": [f"{self._prefix}>"],
+            "storage": "file",
+            "max_msgs_per_subject": 1,
+            "max_age": int((self._max_age or 0) * _SECOND),
+            "duplicate_window": int(window * _SECOND),
+            "discard": "new",
+            "max_msgs": -1,
+            "max_bytes": -1,
+            "max_msg_size": -1,
+            "max_consumers": -1,
+            "retention": "limits",
+            "allow_rollup_hdrs": True,
+            "deny_delete": True,
+            "allow_direct": True,
+        }
+
+    async def _api(self, call: str, body: Mapping[str, Any], request: str) -> dict[str, Any]:
+        request, subject = f"{request} {self.name}", f"{call}.{self.stream}"
+        return await repeated(self.connection, lambda: api(self.connection, subject, body, request))
+
+    # --- entries ------------------------------------------------------------------------------
+
+    async def _write(
+        self, key: str, value: bytes, revision: int | None, kind: Mapping[str, str]
+    ) -> int:
+        subject, request = self._subject(key), f"write {key} in {self.name}"
+        write = f"{self._writer}{next(self._numbers)}"
+        headers = {**kind, _WRITE: write}
+        if revision is not None:
+            headers[_EXPECTED] = str(revision)
+        is_repeated = False
+
+        async def attempt() -> int:
+            nonlocal is_repeated
+            was_repeated, is_repeated = is_repeated, True
+            answer = await self.connection.request(subject, value, headers=headers)
+            try:
+                written: int = answer_of(answer, request)["seq"]
+            except JetStreamRefused as error:
+                if revision is None or error.code not in _CONFLICTS:
+                    raise
+                if not was_repeated:
+                    raise RevisionConflict(self.name, key, revision) from None
+                return await self._written(key, write, revision)
+            return written
+
+        return await repeated(self.connection, attempt)
+
+    async def _written(self, key: str, write: str, revision: int) -> int:
+        """Return the revision of a write that may have succeeded although its answer was lost.
+
+        Raises:
+            RevisionConflict: it was refused.
+            NoAnswer: it is still under way.
+        """
+        found = await self._read(key)
+        if found is not None and found[1].get(_WRITE) == write:
+            return found[0].revision
+        if revision == (found[0].revision if found is not None else 0):
+            raise NoAnswer(f"write {key} in {self.name}", "the write is still under way")
+        raise RevisionConflict(self.name, key, revision)
+
+    async def _read(self, key: str) -> tuple[Entry, Mapping[str, str]] | None:
+        """Return the last write to a key and its headers."""
+        call, body = f"STREAM.MSG.GET.{self.stream}", {"last_by_subj": self._subject(key)}
+        try:
+            answer = await api(self.connection, call, body, f"read {key} in {self.name}")
+        except JetStreamRefused as error:
+            if error.code == ErrorCode.NO_MESSAGE:
+                return None
+            raise
+        return stored(answer["message"], key)
+
+    def _subject(self, key: str) -> str:
+        if _KEY.fullmatch(key) is None:
+            raise ValueError(f"{key!r} can't be a key: write names, separated by dots")
+        return f"{self._prefix}{key}"
