@@ -9,9 +9,14 @@ from typing import Final, Self
 
 from eshet.protocol import DEFAULT_PORT
 
-__all__ = ["Address", "connect_error_text"]
+__all__ = ["Address", "connect_error_text", "default_server"]
 
 _ADDRESS: Final = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:\[\]\s/]+)(?::(?P<port>\d{1,5}))?")
+
+
+def default_server() -> str:
+    """Return the server in the environment variable ESHET_SERVER, or else this machine."""
+    return os.environ.get("ESHET_SERVER") or "localhost"
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Address:
         Raises:
             ValueError: ESHET_SERVER does not hold an address.
         """
-        return cls.parse(os.environ.get("ESHET_SERVER") or "localhost")
+        return cls.parse(default_server())
 
     async def connect(
         self, protocol_factory: Callable[[], asyncio.Protocol]

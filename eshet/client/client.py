@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eshet import codec, paths
-from eshet.address import Address
+from eshet.address import Address, default_server
 from eshet.cause import current
 from eshet.client.callbacks import Callback
 from eshet.client.event_iteration import EventIteration
@@ -91,7 +91,9 @@ class Client:
             to this.
         server: ESHET server to connect to; defaults to the ESHET_SERVER environment variable, or
             localhost. This may also include the port number (in the form host:port), which
-            defaults to 11236. A server in this process can be passed directly.
+            defaults to 11236; or be the address of NATS servers, such as `nats://host`, through
+            which servers share a tree (see `eshet.nats`). A server in this process can be passed
+            directly.
         client_id: msgpack-serialisable ID for this client; will be allocated by the server if not
             provided.
         timeout_cfg: configuration for protocol-level timeouts.
@@ -115,13 +117,17 @@ class Client:
         *,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
+        if server is None:
+            server = default_server()
+        connector = _connector(server, logger) if isinstance(server, str) else server
         connection = SharedConnection(
             paths.check_base(base),
-            _connector(server),
+            connector,
             None if client_id is None else _pack_client_id(client_id),
             timeout_cfg,
             logger,
             max_waiting_bytes,
+            owns_connector=isinstance(server, str),
         )
         self._use(connection)
         self._registrar = Registrar(self._manager, self._registrations, self._tasks)
@@ -500,7 +506,7 @@ class Client:
             raise ErrorValue("not_owner", describe(code, path))
         reply = self._manager.ask_early(code, path, value) if owned.on_server else None
         if reply is None:
-            _check_length(code, path, value)
+            _check_length(code, path, value, self._manager.max_payload)
         owned.value = value or None
         if owned.taken:
             raise ErrorValue("not_owner", describe(code, path))
@@ -546,10 +552,14 @@ def _wire_path(base: str, path: str) -> bytes:
     return paths.resolve(base, path).encode()
 
 
-def _connector(server: str | Connector | None) -> Connector:
-    if server is None:
-        return Address.default()
-    return Address.parse(server) if isinstance(server, str) else server
+def _connector(server: str, logger: logging.Logger) -> Connector:
+    """Return the connector for an address; raise ValueError if it is none."""
+    if "://" not in server:
+        return Address.parse(server)
+    # Imported when it is used, since it needs a package that not everyone installs.
+    from eshet.nats.connector import NatsConnector
+
+    return NatsConnector.parse(server, logger)
 
 
 def _pack_client_id(client_id: object) -> bytes:
@@ -568,10 +578,10 @@ def _pack(value: object, code: int, path: bytes) -> bytes:
         raise UnsupportedValue(error.problem, describe(code, path)) from None
 
 
-def _check_length(code: int, path: bytes, value: bytes) -> None:
+def _check_length(code: int, path: bytes, value: bytes, limit: int) -> None:
     """Raise MessageTooLong immediately for a message that will be sent later."""
     try:
-        frame_with_id(code, 0, path + b"\0" + value)
+        frame_with_id(code, 0, path + b"\0" + value, limit)
     except MessageTooLong as error:
         raise MessageTooLong(error.length, error.limit, describe(code, path)) from None
 

@@ -131,6 +131,23 @@ class Bucket:
         found = await repeated(self.connection, lambda: self._read(key))
         return None if found is None else found[0]
 
+    async def last_revision(self) -> int:
+        """Return the revision of the last write to the bucket; 0 if it is empty.
+
+        Raises:
+            NotConnected: there is no connection.
+            NoAnswer: JetStream has no leader, for some seconds.
+        """
+        body = {"last_by_subj": f"{self._prefix}>"}
+        try:
+            answer = await self._api("STREAM.MSG.GET", body, "read")
+        except JetStreamRefused as error:
+            if error.code == ErrorCode.NO_MESSAGE:
+                return 0
+            raise
+        revision: int = answer["message"]["seq"]
+        return revision
+
     def watch(
         self,
         on_entry: OnEntry,

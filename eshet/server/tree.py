@@ -84,6 +84,9 @@ class Tree:
         self.on_change: Callable[[TreeNode, str], None] | None = None
         """Called with a node that was `added` or `removed`, or that was there without an owner and
         is `owned` now; if it is set."""
+        self.on_listened: Callable[[TreeNode, bool], None] | None = None
+        """Called with a node that has got its first listener (True), or lost its last one (False),
+        if it is set."""
         self.size: int = 0
         """The number of nodes."""
         self.ordered: Final = PathIndex(self.paths)
@@ -104,6 +107,11 @@ class Tree:
         if isinstance(node, TreeNode):
             return node
         raise TreeError("path_is_directory" if node is not None else self._why_missing(path))
+
+    def node_at(self, path: bytes) -> TreeNode | None:
+        """Return the node at a path; None if there is none."""
+        node = self._index.get(path)
+        return node if isinstance(node, TreeNode) else None
 
     def look_up(self, path: bytes) -> TreeNode | Directory:
         """Return the node or directory at a path, which may be `/` or end with a slash.
@@ -144,8 +152,11 @@ class Tree:
             TreeError: the errors of `find`, and `path_already_exists` if it has another kind.
         """
         node = self._ensure(path, kind, now)
+        is_first = not node.listeners
         node.listeners[listener] = listener.send
         self._listened[listener][node] = None
+        if is_first and self.on_listened is not None:
+            self.on_listened(node, True)
         return node
 
     def paths(self) -> list[bytes]:
@@ -169,6 +180,17 @@ class Tree:
         nodes = self._owned.pop(owner, {})
         self._owned = shrunk(self._owned)
         return [(node, self._disown(node)) for node in nodes]
+
+    def nodes_of(self, owner: Owner) -> list[TreeNode]:
+        """Return the nodes of an owner, in the order of their registration."""
+        return list(self._owned.get(owner, ()))
+
+    def pass_on(self, node: TreeNode, owner: Owner) -> None:
+        """Give a node that has an owner to another one, with its value and listeners."""
+        if node.owner is not None:
+            _remove(self._owned, node.owner, node)
+        node.owner = owner
+        self._owned[owner][node] = None
 
     def disown(self, node: TreeNode) -> bool:
         """Remove the owner of a node; return whether it had a value, which is now unknown."""
@@ -197,6 +219,8 @@ class Tree:
     def _remove_listener(self, listener: Peer, node: TreeNode) -> None:
         del node.listeners[listener]
         node.listeners = shrunk(node.listeners)
+        if not node.listeners and self.on_listened is not None:
+            self.on_listened(node, False)
         self._drop_if_idle(node)
 
     def _ensure(self, path: bytes, kind: NodeKind, now: float) -> TreeNode:

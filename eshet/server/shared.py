@@ -1,0 +1,412 @@
+"""A router whose tree is shared with the routers of other servers. No I/O.
+
+Its tree has the nodes of all servers. A node of another server has an owner that forwards requests
+to that server. A client of this server becomes the owner of a node when the other servers agree:
+until then its registration is a claim, which owns the node, and keeps what waits for the decision.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from eshet import codec, messages
+from eshet.exceptions import ProtocolError, TooManyRequests
+from eshet.messages import EventNotify, NotifyKnown, NotifyUnknown
+from eshet.protocol.framing import MAX_PAYLOAD, frame_without_id
+from eshet.protocol.payload import only_path
+from eshet.server.limits import Limits
+from eshet.server.peer import Asked, Owner, Peer, TookLong
+from eshet.server.router import Handler, Router
+from eshet.server.tree import NodeKind, TreeError, TreeNode
+
+__all__ = ["Claim", "RemoteOwner", "SharedRouter", "Uplink"]
+
+_NO_OWNER: Final = codec.pack("no_owner")
+_HEAD: Final = 3  # the code and the id of a message
+
+
+class Claim:
+    """A registration that waits for the decision of the other servers.
+
+    Args:
+        peer: the client.
+        request_id: of its request.
+    """
+
+    __slots__ = ("asked", "deferred", "node", "peer", "request_id")
+
+    node: TreeNode
+    """The node."""
+
+    def __init__(self, peer: Peer, request_id: int) -> None:
+        self.peer: Final = peer
+        self.request_id: Final = request_id
+        self.asked: Final[list[tuple[Asked, int, bytes]]] = []
+        """Requests to the owner."""
+        self.deferred: Final[list[tuple[Handler, int, bytes]]] = []
+        """Later messages of the client about the node."""
+
+    @property
+    def client_id(self) -> bytes:
+        """See `eshet.server.peer.Owner`."""
+        return self.peer.client_id
+
+    def ask(self, asked: Asked, code: int, rest: bytes) -> None:
+        """See `eshet.server.peer.Owner`."""
+        self.asked.append((asked, code, rest))
+
+
+class RemoteOwner:
+    """An owner of nodes at another server.
+
+    Args:
+        client_id: its id, packed.
+        forward: sends a request to its server; called with the arguments of `ask`.
+    """
+
+    __slots__ = ("ask", "client_id")
+
+    def __init__(self, client_id: bytes, forward: Callable[[Asked, int, bytes], None]) -> None:
+        self.client_id: Final = client_id
+        self.ask: Final = forward
+
+
+class Uplink(Protocol):
+    """The other servers, as the router sees them."""
+
+    def claim(self, claim: Claim) -> None:
+        """Ask the others to agree to a registration, and pass the answer to `decide`."""
+        ...
+
+    def change(self, node: TreeNode, asked: Asked) -> None:
+        """Publish the value of a state of a client of this server, then answer its request."""
+        ...
+
+    def synchronise(self, then: Callable[[], None]) -> None:
+        """Call back when the tree has all that the others have changed before this call."""
+        ...
+
+    def release(self, path: bytes) -> None:
+        """Give up a node, or a claim, of a client of this server."""
+        ...
+
+    def emit(self, peer: Peer, path: bytes, value: bytes) -> None:
+        """Emit an event at the other servers."""
+        ...
+
+    def emit_elsewhere(self, asked: Asked, path: bytes, value: bytes) -> None:
+        """Emit an event that only other servers may know, and answer the client."""
+        ...
+
+    def listen(self, node: TreeNode, *, listens: bool) -> None:
+        """Note whether clients of this server listen to a node."""
+        ...
+
+    def joined(self, peer: Peer) -> None:
+        """Note a new client; one of another server with the same id is to be disconnected."""
+        ...
+
+
+class SharedRouter(Router):
+    """Carries messages between the clients of this server and those of others.
+
+    Args:
+        now: see `Router`.
+        limits: see `Router`.
+    """
+
+    uplink: Uplink
+    """The other servers; set before the first client connects, and again after a time without."""
+
+    def __init__(self, now: Callable[[], float], limits: Limits) -> None:
+        super().__init__(now, limits)
+        self._passing_errors_back = super()._pass_back(messages.ReplyError.code)
+        self._nodes = limits.nodes
+        self.relay: Peer | None = None
+        """The other servers, as a client of this router: they ask only for its own nodes."""
+        self._claims: defaultdict[Peer, dict[Claim, None]] = defaultdict(dict)
+        self.tree.on_listened = self._on_listened
+
+    def _table(self) -> dict[type[messages.WithId], Handler]:
+        table = super()._table()
+        for message in (
+            messages.ActionCall,
+            messages.Get,
+            messages.Set,
+            messages.StateObserve,
+            messages.StateObserveT,
+        ):
+            table[message] = self._current(table[message])
+        return table
+
+    # --- clients of this server ---------------------------------------------------------------
+
+    def join(self, peer: Peer) -> None:
+        """See `Router.join`."""
+        super().join(peer)
+        self.uplink.joined(peer)
+
+    def leave(self, peer: Peer) -> None:
+        """See `Router.leave`."""
+        if self.peers.get(peer.client_id) is not peer:
+            return
+        for claim in self._claims.pop(peer, {}):
+            self._drop(claim)
+            self.uplink.release(claim.node.path)
+        paths = [node.path for node in self.tree.nodes_of(peer)]
+        super().leave(peer)
+        for path in paths:
+            self.uplink.release(path)
+
+    def cut_off(self, peer: Peer, reason: str) -> None:
+        """Drop a client and all that it owns, and end its connection."""
+        self.leave(peer)
+        peer.line.close(reason)
+
+    def withdraw(self, peer: Peer, path: bytes) -> None:
+        """See `Router.withdraw`."""
+        node = self.tree.find(path)
+        claim = node.owner
+        if isinstance(claim, Claim) and claim.peer is peer:
+            del self._claims[peer][claim]
+            self._drop(claim)
+            peer.fail(claim.request_id, codec.pack("unregistered"))
+            self.uplink.release(path)
+            if peer not in node.listeners:
+                return
+        is_owner = node.owner is peer
+        super().withdraw(peer, path)
+        if is_owner:
+            self.uplink.release(path)
+
+    def handle(self, peer: Peer, payloads: Iterable[bytes]) -> bool:
+        """See `Router.handle`. A client whose lease has ended is cut off instead."""
+        lease = peer.lease
+        if lease is not None and not lease.is_valid:
+            self.cut_off(peer, f"its lease of {lease.role} (token {lease.token}) has ended")
+            return True
+        return super().handle(peer, payloads)
+
+    def _on_listened(self, node: TreeNode, listens: bool) -> None:
+        self.uplink.listen(node, listens=listens)
+
+    # --- claims -------------------------------------------------------------------------------
+
+    def _register(self, kind: NodeKind) -> Handler:
+        def register(peer: Peer, request_id: int, rest: bytes) -> None:
+            path = self._new_path(peer, rest)
+            claims = self._claims[peer]
+            if self.tree.owned_by(peer) + self.tree.listened_by(peer) + len(claims) >= self._nodes:
+                raise TreeError("too_many_nodes")
+            claim = Claim(peer, request_id)
+            claim.node = self.tree.register(path, kind, claim, self.now())
+            claims[claim] = None
+            self.uplink.claim(claim)
+
+        return register
+
+    def decide(self, claim: Claim, error: str | None = None) -> bool:
+        """Carry out the decision about a claim, and then what has waited for it.
+
+        Args:
+            claim: the claim.
+            error: why the client can't have the node, as the error value of the protocol.
+
+        Returns:
+            Whether the client owns the node now; false as well if it has left meanwhile.
+        """
+        peer = claim.peer
+        if claim not in self._claims.get(peer, ()):
+            return False
+        del self._claims[peer][claim]
+        if error is None:
+            self.tree.pass_on(claim.node, peer)
+            peer.reply(claim.request_id)
+            self._forward(claim)
+        else:
+            self._drop(claim)
+            peer.fail(claim.request_id, codec.pack(error))
+        for handler, request_id, rest in claim.deferred:
+            self._carry_out(handler, peer, request_id, rest)
+        self._to_flush[peer] = None
+        return error is None
+
+    def _forward(self, claim: Claim) -> None:
+        """Forward the requests that have waited to the owner."""
+        for asked, code, rest in claim.asked:
+            try:
+                claim.peer.ask(asked, code, rest)
+            except TooManyRequests:
+                asked[0].fail(asked[1], codec.pack("too_many_requests"))
+                self._to_flush[asked[0]] = None
+
+    def _drop(self, claim: Claim) -> None:
+        """Undo a claim in the tree, and answer the requests that have waited."""
+        self.tree.disown(claim.node)
+        for (asker, request_id), _, _ in claim.asked:
+            asker.fail(request_id, _NO_OWNER)
+            self._to_flush[asker] = None
+
+    def _state_changed(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        path, _, value = rest.partition(b"\0")
+        claim = self._claim_of(peer, path)
+        if claim is None:
+            if value not in self._checked:
+                self._checked.check(value)
+            self._change_state(peer, request_id, path, value)
+        else:
+            claim.deferred.append((self._state_changed, request_id, rest))
+
+    def _state_unknown(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        path = only_path(rest)
+        claim = self._claim_of(peer, path)
+        if claim is None:
+            self._change_state(peer, request_id, path, None)
+        else:
+            claim.deferred.append((self._state_unknown, request_id, rest))
+
+    def _claim_of(self, peer: Peer, path: bytes) -> Claim | None:
+        if not self._claims.get(peer):
+            return None
+        node = self.tree.node_at(path)
+        owner = None if node is None else node.owner
+        return owner if isinstance(owner, Claim) and owner.peer is peer else None
+
+    # --- messages that not every client accepts -----------------------------------------------
+
+    def notify(self, node: TreeNode, code: int, rest: bytes) -> None:
+        """See `Router.notify`. A value that is too long for a listener is unknown to it."""
+        if len(rest) < MAX_PAYLOAD:
+            super().notify(node, code, rest)
+            return
+        whole, unknown = frame_without_id(code, rest), node.path + b"\0"
+        for listener in node.listeners:
+            if len(rest) < listener.max_payload:
+                listener.send(whole)
+            elif code == NotifyKnown.code:
+                listener.send(frame_without_id(NotifyUnknown.code, unknown))
+        self._notified[node] = None
+
+    def _ask(self, peer: Peer, request_id: int, node: TreeNode, code: int, rest: bytes) -> None:
+        if isinstance(node.owner, Peer) and len(rest) + _HEAD > node.owner.max_payload:
+            raise TreeError("value_too_long")
+        super()._ask(peer, request_id, node, code, rest)
+
+    def _pass_back(self, code: int) -> Handler:
+        pass_back = super()._pass_back(code)
+
+        def checked(peer: Peer, request_id: int, value: bytes) -> None:
+            asked = peer.asked.get(request_id)
+            if asked is not None and len(value) + _HEAD > asked[0].max_payload:
+                value = codec.pack("reply_too_long")
+                self._passing_errors_back(peer, request_id, value)
+            else:
+                pass_back(peer, request_id, value)
+
+        return checked
+
+    # --- to other servers ---------------------------------------------------------------------
+
+    def _change_state(self, peer: Peer, request_id: int, path: bytes, value: bytes | None) -> None:
+        """Change a state here at once; the reply comes when the others have the value, too."""
+        node = self._own_state(peer, path)
+        self._change(node, value)
+        self.uplink.change(node, (peer, request_id))
+        if value is None:
+            self.notify(node, NotifyUnknown.code, path + b"\0")
+        else:
+            self.notify(node, NotifyKnown.code, path + b"\0" + value)
+
+    def _current(self, handler: Handler) -> Handler:
+        """Return a handler that first lets the tree catch up with what others have changed."""
+
+        def handle(peer: Peer, request_id: int, rest: bytes) -> None:
+            node = self.tree.node_at(rest.partition(b"\0")[0])
+            is_own = node is not None and not isinstance(node.owner, RemoteOwner | None)
+            if not is_own and peer is not self.relay:
+                self.uplink.synchronise(lambda: self._carry_out(handler, peer, request_id, rest))
+            else:
+                handler(peer, request_id, rest)
+
+        return handle
+
+    def _carry_out(self, handler: Handler, peer: Peer, request_id: int, rest: bytes) -> None:
+        """Handle a message in a later turn."""
+        if self.peers.get(peer.client_id) is not peer:
+            return
+        try:
+            handler(peer, request_id, rest)
+        except TreeError as error:
+            peer.fail(request_id, codec.pack(error.code))
+        except ProtocolError as error:
+            self.cut_off(peer, f"the peer broke the protocol: it sent {error}")
+        except TookLong:
+            pass
+        self._to_flush[peer] = None
+
+    def answer(self, asked: Asked, code: int, value: bytes) -> None:
+        """Answer a request of a client of this server, unless it has left."""
+        peer, request_id = asked
+        if self.peers.get(peer.client_id) is peer:
+            peer.answer(code, request_id, value)
+            self._to_flush[peer] = None
+
+    def _event_emit(self, peer: Peer, request_id: int, rest: bytes) -> None:
+        path, _, value = rest.partition(b"\0")
+        try:
+            super()._event_emit(peer, request_id, rest)
+        except TreeError as error:
+            if error.code != "path_not_found":
+                raise
+            self.uplink.emit_elsewhere((peer, request_id), path, value)
+        else:
+            self.uplink.emit(peer, path, value)
+
+    # --- from other servers -------------------------------------------------------------------
+
+    def add(
+        self, path: bytes, kind: NodeKind, owner: Owner, value: bytes | None, since: float
+    ) -> None:
+        """Add a node of another server, or give it to another owner, and notify its observers.
+
+        Args:
+            path: its path.
+            kind: its kind.
+            owner: its owner, which forwards requests to the other server.
+            value: of a state; None if it is unknown.
+            since: when the state last changed.
+
+        Raises:
+            TreeError: the path can't be added, given the other nodes; see `Tree.register`.
+        """
+        node = self.tree.node_at(path)
+        if node is not None and node.kind is kind and node.owner is not None:
+            self.tree.pass_on(node, owner)
+        else:
+            node = self.tree.register(path, kind, owner, self.now())
+        self.update(node, value, since)
+
+    def update(self, node: TreeNode, value: bytes | None, since: float) -> None:
+        """Set the value of a state of another server, and notify its observers."""
+        was_known = node.value is not None
+        node.value, node.since = value, since
+        if value is not None:
+            self.notify(node, NotifyKnown.code, node.path + b"\0" + value)
+        elif was_known:
+            self.notify(node, NotifyUnknown.code, node.path + b"\0")
+
+    def remove(self, node: TreeNode) -> None:
+        """Remove a node of another server; its state is unknown then."""
+        if self.tree.disown(node):
+            self.notify(node, NotifyUnknown.code, node.path + b"\0")
+
+    def remove_all(self, owner: Owner) -> None:
+        """Remove all nodes of another server's owner."""
+        for node in self.tree.nodes_of(owner):
+            self.remove(node)
+
+    def emitted(self, path: bytes, value: bytes) -> None:
+        """Notify the listeners of an event that another server has emitted."""
+        node = self.tree.node_at(path)
+        if node is not None and node.kind is NodeKind.EVENT:
+            self.notify(node, EventNotify.code, path + b"\0" + value)
