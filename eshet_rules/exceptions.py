@@ -23,6 +23,8 @@
     ├── NotReloaded          the present versions of modules can't be used
     ├── AllDisabled          all rules to restart are disabled
     ├── ServerUnreachable    the server does not answer at its address
+    ├── NoNatsServer         a runner of a cluster has no NATS servers
+    ├── NotInCluster         a runner is in no cluster
     ├── NoPaths              a server can't list its paths
     ├── VersionNotFound      no kept version of a module has this hash, or several have
     ├── NotRolledBack        a module can't be rolled back
@@ -55,12 +57,14 @@ __all__ = [
     "LoopOfRules",
     "MissingParameter",
     "NeverBoth",
+    "NoNatsServer",
     "NoPaths",
     "NoRules",
     "NoRunner",
     "NoTrail",
     "NotAnEshetServer",
     "NotDriven",
+    "NotInCluster",
     "NotReloaded",
     "NotRolledBack",
     "NotWritten",
@@ -494,6 +498,32 @@ class ServerUnreachable(RulesError):
             f"there is no server at {address}; start one with `eshet serve`, or name your server "
             "with --server HOST:PORT or ESHET_SERVER"
         )
+
+
+class NoNatsServer(RulesError):
+    """A runner is to join a cluster, but no NATS servers are named.
+
+    Args:
+        cluster: the name of the cluster.
+    """
+
+    exit_code = 2
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+        super().__init__(
+            f"the runners of the cluster {cluster} are joined by NATS: name its servers with "
+            '`server = "nats://HOST"` below [cluster], or --server nats://HOST'
+        )
+
+
+class NotInCluster(RulesError):
+    """A command is only possible for a runner of a cluster."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("this runner is in no cluster; start it with --cluster NAME")
 
 
 class NoPaths(RulesError):

@@ -35,7 +35,6 @@ __all__ = [
     "CheckpointUnreadable",
     "ClusterJoined",
     "ClusterLeft",
-    "ClusterUnreachable",
     "CommitRequested",
     "CommittedNotWritten",
     "CommittedUnreadable",
@@ -79,7 +78,9 @@ __all__ = [
     "ModuleUnloaded",
     "ModulesWithoutRunner",
     "NamedServerUsed",
+    "NatsUnreachable",
     "NoConnection",
+    "NotListening",
     "NotTakenBack",
     "OrphanStateFound",
     "Output",
@@ -230,6 +231,8 @@ WHYS: Final = {
     "restarted": "it was waiting when its rule was restarted",
     "unloaded": "it was waiting when its file was removed",
     "replaced": "it was waiting when its rule was reloaded, and the new version has no such output",
+    "moved": "it was waiting when another runner took its module over; it is sent there, if the "
+    "rule still has that output",
     "shutdown": "it was waiting when the runner stopped; it is sent after the next start, if the "
     "rule still has that output",
 }
@@ -248,6 +251,7 @@ Why = Literal[
     "restarted",
     "unloaded",
     "replaced",
+    "moved",
     "shutdown",
 ]
 
@@ -470,6 +474,23 @@ class EmbeddedServerStarted(_Server, kw_only=True):
     """The rules use a server that this runner has started."""
 
 
+@_event("server.nats_unreachable", "waits for NATS", level="warning")
+class NatsUnreachable(_Server, kw_only=True):
+    """At its start, the runner can't use the named NATS servers. It tries until it can.
+
+    Logged again when the reason changes.
+    """
+
+    error: Annotated[str, Meta(description="the reason")]
+
+
+@_event("server.not_listening", "clients of this machine can't connect to the embedded server")
+class NotListening(_Server, kw_only=True):
+    """The server that joins this runner with others does not listen, as its port is in use."""
+
+    error: Annotated[str, Meta(description="the reason")]
+
+
 class _Module(Record, kw_only=True):
     """A change of the running version of a module."""
 
@@ -536,7 +557,10 @@ class NoChangeWaits(Record, kw_only=True):
 
 @_event("module.unloaded", "unloaded")
 class ModuleUnloaded(_Module, kw_only=True):
-    """A module is not running any more, since its file was removed or has no rules."""
+    """A module is not running here any more.
+
+    Its file was removed, or has no rules; or another runner of the cluster runs it.
+    """
 
 
 @_event("module.reload_aborted", "kept the old version", level="error")
@@ -1114,14 +1138,6 @@ class _Cluster(Record, kw_only=True):
     """The cluster of this runner."""
 
     cluster: Annotated[str, Meta(description="name of the cluster")]
-
-
-@_event("cluster.unreachable", "waits for the NATS server", level="warning")
-class ClusterUnreachable(_Cluster, kw_only=True):
-    """At its start, a runner can't reach the servers of its cluster. It tries until it can."""
-
-    server: Annotated[str, Meta(description="address of the servers")]
-    error: Annotated[str, Meta(description="the reason")]
 
 
 @_event("cluster.joined", "joined the cluster")

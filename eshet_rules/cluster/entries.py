@@ -24,6 +24,7 @@ from eshet.nats.bucket import Entry
 
 __all__ = [
     "LeaseEntry",
+    "Modules",
     "ModulesEntry",
     "PresenceEntry",
     "RunnerKey",
@@ -65,18 +66,35 @@ class PresenceEntry(msgspec.Struct, frozen=True, kw_only=True):
     is_draining: bool = False
 
 
-class ModulesEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """The modules of a runner, with their versions by name.
+class Modules(msgspec.Struct, frozen=True, kw_only=True):
+    """The modules in the rules folder of a runner, with their versions by name.
 
     Args:
-        presence: the number of the presence.
         runs: those that it may run.
-        others: all others of its rules folder, such as helpers.
+        excluded: those that it may not run, because of `[cluster.where]`.
+        helpers: those that are only imported by others.
+    """
+
+    runs: dict[str, str]
+    excluded: dict[str, str]
+    helpers: dict[str, str]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of all modules."""
+        return {**self.runs, **self.excluded, **self.helpers}
+
+
+class ModulesEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """The modules of a runner that is present.
+
+    Args:
+        presence: the number of its presence.
+        modules: the modules.
     """
 
     presence: int
-    runs: dict[str, str]
-    others: dict[str, str]
+    modules: Modules
 
 
 class LeaseEntry(msgspec.Struct, frozen=True, kw_only=True):

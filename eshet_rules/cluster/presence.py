@@ -84,7 +84,13 @@ class Presence:
         """End it if its time is over. Call this first when the process may have stood still."""
         if self.number and self._loop.time() >= self.expires:
             ttl = self._entry.ttl
-            self._end(f"no sign of life could be given for {ttl - MARGIN:g} s")
+            self.end(f"no sign of life could be given for {ttl - MARGIN:g} s")
+
+    def end(self, why: str) -> None:
+        """End it for this runner, if there is one; see `on_end`."""
+        if self.number:
+            self._forget()
+            self.on_end(why)
 
     def renew_soon(self, *, is_draining: bool | None = None) -> None:
         """Give the next sign of life at once.
@@ -163,7 +169,7 @@ class Presence:
             self._revision = last.revision
             self._is_due.set()
         elif self.number == number:
-            self._end("another runner has noticed that it was gone, and has ended its leases")
+            self.end("another runner has noticed that it was gone, and has ended its leases")
 
     def _next_entry(self, number: int) -> PresenceEntry:
         server = self._server() or self._entry.server
@@ -174,10 +180,6 @@ class Presence:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(self.expires, self.check)
-
-    def _end(self, why: str) -> None:
-        self._forget()
-        self.on_end(why)
 
     def _forget(self) -> None:
         self.number = 0

@@ -11,6 +11,7 @@ from eshet.nats.entry import Entry
 from eshet_rules.cluster.assignment import Assignment, Candidate
 from eshet_rules.cluster.entries import (
     LeaseEntry,
+    Modules,
     ModulesEntry,
     PresenceEntry,
     role_of,
@@ -71,16 +72,20 @@ class KnownRunner:
     def __init__(self, entry: Entry, presence: PresenceEntry, now: float) -> None:
         self.number: Final = presence.number or entry.revision
         """The number of its presence."""
-        self.modules: ModulesEntry | None = None
+        self.modules: Modules | None = None
         """Its modules; None before they are known."""
-        self._was_joined = False  # whether its server was a member
-        self._serverless_since: float | None = None
+        self.forget_server()
         self.renew(entry, presence, now)
+
+    def forget_server(self) -> None:
+        """Forget whether its server was a member."""
+        self._was_joined = False
+        self._serverless_since: float | None = None
 
     def renew(self, entry: Entry, presence: PresenceEntry, now: float) -> None:
         """Note a further sign of life."""
         if getattr(self, "presence", presence).server != presence.server:
-            self._was_joined, self._serverless_since = False, None
+            self.forget_server()
         self.presence: PresenceEntry = presence
         """Its last sign of life."""
         self.revision: int = entry.revision
@@ -140,6 +145,24 @@ class Roster:
         """The runners that are present, by name."""
         return self._runners
 
+    def forget_servers(self) -> None:
+        """Forget which servers were members: this runner has joined others again, as they may."""
+        for known in self._runners.values():
+            known.forget_server()
+
+    def reset_runners(self) -> None:
+        """Forget all runners: their entries are going to be received again."""
+        for runner in list(self._runners):
+            self._forget(runner)
+        self._modules.clear()
+        self.changes += 1
+
+    def reset_leases(self) -> None:
+        """Forget all leases: their entries are going to be received again."""
+        self._leases.clear()
+        self._revisions.clear()
+        self.changes += 1
+
     # --- entries ------------------------------------------------------------------------------
 
     def on_runner_entry(self, entry: Entry) -> None:
@@ -192,24 +215,24 @@ class Roster:
                 del self._ended[next(iter(self._ended))]
 
     def _update_candidate(self, runner: str) -> None:
-        known, modules = self._runners.get(runner), self._modules.get(runner)
+        known, entry = self._runners.get(runner), self._modules.get(runner)
         if known is None:
             return
-        is_known = modules is not None and modules.presence == known.number
-        known.modules = modules if is_known else None
+        is_of_presence = entry is not None and entry.presence == known.number
+        known.modules = entry.modules if entry is not None and is_of_presence else None
         if known.modules is None or known.presence.is_draining:
             self.assignment.remove(runner)
         elif self.assignment.put(Candidate(runner, known.presence.weight), known.modules.runs):
             self.settled_at = self._now()
 
     def _shared(self, modules: ModulesEntry) -> ModulesEntry:
-        """Return the modules with the same maps as those of another runner, if they are equal.
+        """Return an entry with the same object as that of another runner, if they are equal.
 
         So in a large cluster of runners with the same rules, they take the memory of one.
         """
         for other in self._modules.values():
-            if other.runs == modules.runs and other.others == modules.others:
-                return ModulesEntry(presence=modules.presence, runs=other.runs, others=other.others)
+            if other.modules == modules.modules:
+                return ModulesEntry(presence=modules.presence, modules=other.modules)
         return modules
 
     # --- questions ----------------------------------------------------------------------------
