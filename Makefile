@@ -51,7 +51,7 @@ types: setup ## check types with mypy
 pubtypes: ## check that all public types are known, with pyright
 	$(PYTHON) -m venv build/pyright
 	build/pyright/bin/python -m pip install --quiet --force-reinstall --no-deps .
-	build/pyright/bin/python -m pip install --quiet '.[homeassistant,jinja,mqtt,notify,web]' 'pyright[nodejs]==1.1.414'
+	build/pyright/bin/python -m pip install --quiet '.[homeassistant,jinja,mqtt,nats,notify,web]' 'pyright[nodejs]==1.1.414'
 	cd build/pyright && for package in eshet eshet_rules; do \
 		PATH="$(CURDIR)/build/pyright/bin:$$PATH" pyright --verifytypes $$package --ignoreexternal; \
 	done

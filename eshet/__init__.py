@@ -7,6 +7,7 @@ The modules, from top to bottom; each imports only from those below it:
     bridges          devices that speak another protocol, as nodes of a server
     gateway          HTTP, WebSocket and server-sent events, for programs without a client
     yarp             reactive values and events tied to paths
+    nats             connections to NATS, and entries that it stores
     client           Client, StateWrapper
     server           the embeddable server
     connection       connects either side of the protocol to asyncio

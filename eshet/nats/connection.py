@@ -290,11 +290,11 @@ class NatsConnection:
         loop = asyncio.get_running_loop()
         while True:
             connected_at = loop.time()
-            await session.lost.wait()
+            reason = await session.wait_lost()
             self._session = None
-            self._fail_requests(session.lost_reason)
-            self.log.warning("%s: the connection was lost: %s", self.address, session.lost_reason)
-            self._call(self.on_lost, session.lost_reason)
+            self._fail_requests(reason)
+            self.log.warning("%s: the connection was lost: %s", self.address, reason)
+            self._call(self.on_lost, reason)
             if loop.time() - connected_at < _SHORT:
                 await asyncio.sleep(_retry_delay())
             session = await self._reconnect(session)

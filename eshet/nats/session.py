@@ -55,8 +55,6 @@ class Session:
 
     def __init__(self, client: Client, transport: NatsTransport, target: Target) -> None:
         self.target: Final = target
-        self.lost: Final = asyncio.Event()
-        """Set when the connection has ended."""
         self._client: Final = client
         self._transport: Final = transport
 
@@ -79,7 +77,6 @@ class Session:
         transport = NatsTransport(tls, is_encrypted=address.is_encrypted)
         client = Client()
         client._transport = transport
-        session = cls(client, transport, target)
         is_connecting = True
 
         async def on_client_error(error: Exception) -> None:
@@ -88,14 +85,10 @@ class Session:
             if client.is_connected and not isinstance(error, nats.errors.StaleConnectionError):
                 on_error(error_text(error))
 
-        async def on_closed() -> None:
-            session.lost.set()
-
         try:
             await client.connect(
                 f"nats://{target.server}",
                 error_cb=on_client_error,
-                closed_cb=on_closed,
                 name=name,
                 allow_reconnect=False,
                 connect_timeout=CONNECT_TIMEOUT,
@@ -115,23 +108,25 @@ class Session:
             await transport.wait_closed()
             raise
         is_connecting = False
-        return session
+        return cls(client, transport, target)
 
     @property
     def is_connected(self) -> bool:
         """Whether the connection has not ended, as far as is known."""
-        return self._client.is_connected
+        return self._client.is_connected and not self._transport.has_ended
+
+    async def wait_lost(self) -> str:
+        """Return when the connection has ended, with the reason, and clean up."""
+        # nats-py ends its side in any case, but not before its next turn, or some seconds later.
+        await self._transport.wait_closed()
+        await self.close()
+        error = self._transport.error or self._client.last_error or nats.errors.UnexpectedEOF()
+        return error_text(error)
 
     @property
     def max_payload(self) -> int:
         """The most bytes of a message and its headers that the server accepts."""
         return self._client.max_payload
-
-    @property
-    def lost_reason(self) -> str:
-        """Why the connection has ended."""
-        error = self._transport.error or self._client.last_error or nats.errors.UnexpectedEOF()
-        return error_text(error)
 
     @property
     def discovered(self) -> list[Target]:
@@ -167,6 +162,8 @@ class Session:
     async def close(self) -> None:
         """End the connection without sending what is unsent; does nothing once it has ended."""
         await self._client.close()
+        self._transport.close()
+        await self._transport.wait_closed()
 
 
 class _Receiver:

@@ -47,6 +47,11 @@ class NatsTransport(Transport, asyncio.Protocol):
         """The number of bytes that the server has not taken yet."""
         return 0 if self._socket is None else self._socket.get_write_buffer_size()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the connection has ended."""
+        return self._lost.done()
+
     # --- as nats-py calls it ------------------------------------------------------------------
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
