@@ -138,14 +138,8 @@ class Bucket:
             NotConnected: there is no connection.
             NoAnswer: JetStream has no leader, for some seconds.
         """
-        body = {"last_by_subj": f"{self._prefix}>"}
-        try:
-            answer = await self._api("STREAM.MSG.GET", body, "read")
-        except JetStreamRefused as error:
-            if error.code == ErrorCode.NO_MESSAGE:
-                return 0
-            raise
-        revision: int = answer["message"]["seq"]
+        info = await self._api("STREAM.INFO", {}, "read")
+        revision: int = info["state"]["last_seq"]
         return revision
 
     def watch(

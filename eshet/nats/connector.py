@@ -1,4 +1,4 @@
-"""The way of one client to a tree that is shared through NATS: a server of its own, without socket."""
+"""Connects one client to a tree that is shared through NATS, by a server in this process."""
 
 import asyncio
 import logging

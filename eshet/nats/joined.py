@@ -278,7 +278,7 @@ class JoinedServer(Server):
 
 
 class LeasedConnector:
-    """Connects a client with a lease; see `JoinedServer.leased` and `eshet.connection.Connector`."""
+    """Connects a client with a lease; see `JoinedServer.leased`."""
 
     is_in_process: Final = True
     """See `eshet.connection.Connector`."""

@@ -1,8 +1,8 @@
 """The servers that share a tree, each with an entry that it keeps renewing.
 
-A server is gone when its entry was deleted, or was not renewed for `ttl` seconds by the clock of the
-watching server. To notice a killed process sooner, each server probes the next one, in the order of
-the ids: NATS answers at once if nothing listens there.
+A server is gone when its entry was deleted, or was not renewed for `ttl` seconds by the clock of
+the server that watches. To notice a killed process sooner, each server probes the next one, in the
+order of the ids: NATS answers at once if nothing listens there.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ import msgpack
 
 from eshet.clock import wall_time
 from eshet.exceptions import MessageTooLong
-from eshet.messages import NIL, Reply, ReplyError
+from eshet.messages import ReplyError
 from eshet.nats.bucket import Bucket
 from eshet.nats.entry import Entry
 from eshet.nats.exceptions import NatsError, RevisionConflict
@@ -53,7 +53,7 @@ class _Record(NamedTuple):
         client: the id of its owner, packed.
         role: the role of its owner, if that has a lease.
         token: its fencing token.
-        value: of a state; None if it is unknown.
+        value: of a state; None if it has none yet, empty if its owner has made it unknown.
         revision: of the entry.
         written: the wall-clock time when it was written.
     """
@@ -96,8 +96,19 @@ class _Content(NamedTuple):
 
 
 class _Change(NamedTuple):
+    """A change of a state.
+
+    Args:
+        node: the state.
+        value: its value; None if it is unknown.
+        asked: the request.
+        before: earlier changes, which are not written.
+    """
+
+    node: TreeNode
     value: bytes | None
-    asked: tuple[Asked, ...]
+    asked: Asked
+    before: "tuple[_Change, ...]"
 
 
 class Nodes:
@@ -153,9 +164,9 @@ class Nodes:
             self._log.warning("the entry %s can't be read: %s", entry.key, error)
             return
         own = self._own.get(path)
-        if own is not None and own.content is not None and entry.revision > own.revision:
-            if record is None or record.server != self._members.id:
-                self._lose(own, entry.revision)
+        is_newer = own is not None and own.content is not None and entry.revision > own.revision
+        if own is not None and is_newer and (record is None or record.server != self._members.id):
+            self._lose(own, entry.revision)
         self._forget(path)
         if record is None or record.server == self._members.id:
             self._vanish(path)
@@ -217,9 +228,10 @@ class Nodes:
         owner = self._owner(record)
         try:
             if node is not None and node.owner is owner and node.kind is record.kind:
-                self._router.update(node, record.value, since)
+                is_change = record.value is not None
+                self._router.update(node, record.value or None, since, is_change=is_change)
             else:
-                self._router.add(path, record.kind, owner, record.value, since)
+                self._router.add(path, record.kind, owner, record.value or None, since)
         except TreeError as error:
             self._log.error(
                 "%s of another server is hidden here: %s, as this server has other nodes there",
@@ -263,11 +275,11 @@ class Nodes:
         own = self._own.get(node.path)
         if own is None:
             return
-        answered: tuple[Asked, ...] = (asked,)
+        before: tuple[_Change, ...] = ()
         if len(own.waiting) >= _MAX_WAITING and isinstance(last := own.waiting[-1], _Change):
             own.waiting.pop()
-            answered = (*last.asked, asked)
-        self._put_off(node.path, _Change(node.value, answered))
+            before = (*last.before, last._replace(before=()))
+        self._put_off(node.path, _Change(node, node.value, asked, before))
 
     def release(self, path: bytes) -> None:
         """See `eshet.server.shared.Uplink`."""
@@ -366,22 +378,24 @@ class Nodes:
     async def _write_change(self, own: _Own, change: _Change) -> None:
         while own.content is not None:
             try:
-                own.revision = await self._put(own, own.content, change.value)
+                own.revision = await self._put(own, own.content, change.value or b"")
             except RevisionConflict:
                 record = await self._read(own)
                 if record is not None and record.server != self._members.id:
                     self._lose(own, record.revision)
             except MessageTooLong:
-                self._answer(change, ReplyError.code, _TOO_LONG)
+                self._refuse(change, _TOO_LONG)
                 return
             else:
-                self._answer(change, Reply.code, NIL)
+                for each in (*change.before, change):
+                    self._router.changed(each.asked, each.node, each.value)
+                self._flush()
                 return
-        self._answer(change, ReplyError.code, _NOT_OWNER)
+        self._refuse(change, _NOT_OWNER)
 
-    def _answer(self, change: _Change, code: int, value: bytes) -> None:
-        for asked in change.asked:
-            self._router.answer(asked, code, value)
+    def _refuse(self, change: _Change, error: bytes) -> None:
+        for each in (*change.before, change):
+            self._router.answer(each.asked, ReplyError.code, error)
         self._flush()
 
     async def _put(self, own: _Own, content: _Content, value: bytes | None) -> int:

@@ -1,8 +1,8 @@
 """Requests and events between the servers that share a tree.
 
 A request to the owner of a node is sent to the server of the owner, which handles it like that of a
-client of its own. The answer may take as long as the owner likes. So a request whose answer may have
-been lost is found out by asking that server, from time to time, which requests it still has.
+client of its own. The answer may take as long as the owner likes. So to notice a lost answer, the
+server of the owner is asked, from time to time, which requests it still has.
 """
 
 import asyncio

@@ -215,6 +215,9 @@ class NatsUplink:
 
     def synchronise(self, then: Callable[[], None]) -> None:
         """See `Uplink`. All calls in one turn of the loop share one request to NATS."""
+        if len(self.members.alive) == 1:
+            then()
+            return
         self._waiting.append(then)
         if self._catching_up is None:
             self._catching_up = self._loop.create_task(self._catch_up())

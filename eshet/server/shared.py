@@ -23,6 +23,7 @@ __all__ = ["Claim", "RemoteOwner", "SharedRouter", "Uplink"]
 
 _NO_OWNER: Final = codec.pack("no_owner")
 _HEAD: Final = 3  # the code and the id of a message
+_READING_TREE: Final = frozenset({b"/meta/ls", b"/meta/tree"})
 
 
 class Claim:
@@ -98,10 +99,6 @@ class Uplink(Protocol):
         """Emit an event that only other servers may know, and answer the client."""
         ...
 
-    def listen(self, node: TreeNode, *, listens: bool) -> None:
-        """Note whether clients of this server listen to a node."""
-        ...
-
     def joined(self, peer: Peer) -> None:
         """Note a new client; one of another server with the same id is to be disconnected."""
         ...
@@ -125,7 +122,6 @@ class SharedRouter(Router):
         self.relay: Peer | None = None
         """The other servers, as a client of this router: they ask only for its own nodes."""
         self._claims: defaultdict[Peer, dict[Claim, None]] = defaultdict(dict)
-        self.tree.on_listened = self._on_listened
 
     def _table(self) -> dict[type[messages.WithId], Handler]:
         table = super()._table()
@@ -136,7 +132,8 @@ class SharedRouter(Router):
             messages.StateObserve,
             messages.StateObserveT,
         ):
-            table[message] = self._current(table[message])
+            reads = message not in (messages.ActionCall, messages.Set)
+            table[message] = self._current(table[message], reads_state=reads)
         return table
 
     # --- clients of this server ---------------------------------------------------------------
@@ -186,9 +183,6 @@ class SharedRouter(Router):
             self.cut_off(peer, f"its lease of {lease.role} (token {lease.token}) has ended")
             return True
         return super().handle(peer, payloads)
-
-    def _on_listened(self, node: TreeNode, listens: bool) -> None:
-        self.uplink.listen(node, listens=listens)
 
     # --- claims -------------------------------------------------------------------------------
 
@@ -312,18 +306,50 @@ class SharedRouter(Router):
         node = self._own_state(peer, path)
         self._change(node, value)
         self.uplink.change(node, (peer, request_id))
-        if value is None:
-            self.notify(node, NotifyUnknown.code, path + b"\0")
-        else:
-            self.notify(node, NotifyKnown.code, path + b"\0" + value)
+        # An owner that observes its own state receives the reply first; see `changed`.
+        if (send := node.listeners.get(peer)) is not None:
+            node.listeners[peer] = _ignore
+        self._notify_of_change(node, value)
+        if send is not None:
+            node.listeners[peer] = send
 
-    def _current(self, handler: Handler) -> Handler:
-        """Return a handler that first lets the tree catch up with what others have changed."""
+    def changed(self, asked: Asked, node: TreeNode, value: bytes | None) -> None:
+        """Answer an owner's change of a state, which the others have now, too."""
+        peer, request_id = asked
+        if self.peers.get(peer.client_id) is not peer:
+            return
+        peer.reply(request_id)
+        if (send := node.listeners.get(peer)) is not None:
+            others, node.listeners = node.listeners, {peer: send}
+            self._notify_of_change(node, value)
+            node.listeners = others
+        self._to_flush[peer] = None
+
+    def _notify_of_change(self, node: TreeNode, value: bytes | None) -> None:
+        if value is None:
+            self.notify(node, NotifyUnknown.code, node.path + b"\0")
+        else:
+            self.notify(node, NotifyKnown.code, node.path + b"\0" + value)
+
+    def _current(self, handler: Handler, *, reads_state: bool) -> Handler:
+        """Return a handler that first lets the tree catch up with what others have changed.
+
+        Args:
+            handler: handles a message about a node.
+            reads_state: whether it uses the value of a state of another server.
+        """
 
         def handle(peer: Peer, request_id: int, rest: bytes) -> None:
-            node = self.tree.node_at(rest.partition(b"\0")[0])
-            is_own = node is not None and not isinstance(node.owner, RemoteOwner | None)
-            if not is_own and peer is not self.relay:
+            path = rest.partition(b"\0")[0]
+            node = self.tree.node_at(path)
+            owner = None if node is None else node.owner
+            is_old = (
+                (owner is None
+                and self.tree.may_be(path))
+                or (reads_state and isinstance(owner, RemoteOwner))
+                or path in _READING_TREE
+            )
+            if is_old and peer is not self.relay:
                 self.uplink.synchronise(lambda: self._carry_out(handler, peer, request_id, rest))
             else:
                 handler(peer, request_id, rest)
@@ -386,14 +412,21 @@ class SharedRouter(Router):
             node = self.tree.register(path, kind, owner, self.now())
         self.update(node, value, since)
 
-    def update(self, node: TreeNode, value: bytes | None, since: float) -> None:
-        """Set the value of a state of another server, and notify its observers."""
+    def update(
+        self, node: TreeNode, value: bytes | None, since: float, *, is_change: bool = False
+    ) -> None:
+        """Set the value of a state of another server, and notify its observers.
+
+        Args:
+            node: the state.
+            value: its value; None if it is unknown.
+            since: when it last changed.
+            is_change: whether to notify observers of an unknown state that was unknown before.
+        """
         was_known = node.value is not None
         node.value, node.since = value, since
-        if value is not None:
-            self.notify(node, NotifyKnown.code, node.path + b"\0" + value)
-        elif was_known:
-            self.notify(node, NotifyUnknown.code, node.path + b"\0")
+        if value is not None or was_known or is_change:
+            self._notify_of_change(node, value)
 
     def remove(self, node: TreeNode) -> None:
         """Remove a node of another server; its state is unknown then."""
@@ -410,3 +443,7 @@ class SharedRouter(Router):
         node = self.tree.node_at(path)
         if node is not None and node.kind is NodeKind.EVENT:
             self.notify(node, EventNotify.code, path + b"\0" + value)
+
+
+def _ignore(_: bytes) -> None:
+    """Replaces the sending to a listener that is notified later."""

@@ -84,9 +84,6 @@ class Tree:
         self.on_change: Callable[[TreeNode, str], None] | None = None
         """Called with a node that was `added` or `removed`, or that was there without an owner and
         is `owned` now; if it is set."""
-        self.on_listened: Callable[[TreeNode, bool], None] | None = None
-        """Called with a node that has got its first listener (True), or lost its last one (False),
-        if it is set."""
         self.size: int = 0
         """The number of nodes."""
         self.ordered: Final = PathIndex(self.paths)
@@ -112,6 +109,10 @@ class Tree:
         """Return the node at a path; None if there is none."""
         node = self._index.get(path)
         return node if isinstance(node, TreeNode) else None
+
+    def may_be(self, path: bytes) -> bool:
+        """Whether there could be a node at a path, given the form of the path."""
+        return self._why_missing(path) != "invalid_path"
 
     def look_up(self, path: bytes) -> TreeNode | Directory:
         """Return the node or directory at a path, which may be `/` or end with a slash.
@@ -152,11 +153,8 @@ class Tree:
             TreeError: the errors of `find`, and `path_already_exists` if it has another kind.
         """
         node = self._ensure(path, kind, now)
-        is_first = not node.listeners
         node.listeners[listener] = listener.send
         self._listened[listener][node] = None
-        if is_first and self.on_listened is not None:
-            self.on_listened(node, True)
         return node
 
     def paths(self) -> list[bytes]:
@@ -219,8 +217,6 @@ class Tree:
     def _remove_listener(self, listener: Peer, node: TreeNode) -> None:
         del node.listeners[listener]
         node.listeners = shrunk(node.listeners)
-        if not node.listeners and self.on_listened is not None:
-            self.on_listened(node, False)
         self._drop_if_idle(node)
 
     def _ensure(self, path: bytes, kind: NodeKind, now: float) -> TreeNode:

@@ -5,6 +5,8 @@ other, over TCP.
 """
 
 import asyncio
+import contextlib
+import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,10 +15,12 @@ import pytest
 from eshet import Client
 from eshet.address import Address
 from eshet.connection import Connector
+from eshet.nats.address import NatsAddress
+from eshet.nats.joined import JoinedServer
 from eshet.server import Server
 from tests.support.connectors import UnixAddress
 
-OURS = ("tcp", "unix", "link")
+OURS = ("tcp", "unix", "link", "nats", "nats apart")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,6 +39,16 @@ async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
         yield named
         await named.close_all()
         return
+    if request.param == "nats":
+        address = NatsAddress.parse(f"nats://127.0.0.1:14222/{secrets.token_hex(4)}")
+        async with JoinedServer(address) as joined:
+            yield joined
+        return
+    if request.param == "nats apart":
+        address = NatsAddress.parse(f"nats://127.0.0.1:14222/{secrets.token_hex(4)}")
+        async with contextlib.AsyncExitStack() as stack:
+            yield Apart(address, stack)
+        return
     async with Server() as server:
         match request.param:
             case "link":
@@ -46,6 +60,18 @@ async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
             case _:
                 await server.listen(port=0)
                 yield Address(*server.addresses[0])
+
+
+class Apart:
+    """Connects each client to a server of its own; the servers share a tree."""
+
+    def __init__(self, address: NatsAddress, stack: contextlib.AsyncExitStack) -> None:
+        self._address = address
+        self._stack = stack
+
+    async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
+        server = await self._stack.enter_async_context(JoinedServer(self._address))
+        return await server.connect(factory)
 
 
 class Recorder:
