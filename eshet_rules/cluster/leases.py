@@ -7,7 +7,6 @@ from typing import Final, Literal, NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
-from eshet.clock import wall_time
 from eshet.nats.bucket import Bucket
 from eshet.nats.exceptions import NatsError, RevisionConflict
 from eshet_rules.audit.records import ModuleGivenUp, ModuleTaken, emit
@@ -110,13 +109,20 @@ class Leases:
         self._held[lease.module] = lease
         taken = ModuleTaken(token=lease.token, why=why_free(before))
         if before is not None:
-            since = before.written
-            if not before.lease.released:
-                since = self._roster.last_sign_of(before.lease) or since
             taken.from_runner = before.lease.runner
-            taken.without_s = round(max(0.0, wall_time() - since), 3)
+            taken.without_s = self._seconds_without(lease, before)
         taken.module, taken.version = lease.module, lease.version
         emit(self._log, taken)
+
+    def _seconds_without(self, lease: HeldLease, before: KnownLease) -> float | None:
+        """Return how long nobody held a lease before it was taken, by the clock of NATS."""
+        now = self._roster.lease_of(lease.role)
+        if now is None or now.token != lease.token:
+            return None  # the entry was not received yet
+        since: float | None = before.written
+        if not before.lease.released:
+            since = self._roster.last_sign_of(before.lease)
+        return None if since is None else round(max(0.0, now.written - since), 3)
 
     def begin_leaving(self, module: str, to: str, why: WhyGiven) -> None:
         """Begin to give up a lease; call `release` when the module does not run any more.

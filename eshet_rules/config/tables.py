@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from eshet.bridges.settings import BridgeSettings
 from eshet.client.receiver import MAX_WAITING_BYTES
+from eshet.protocol import DEFAULT_PORT
 from eshet.settings.kinds import (
     ADDRESS,
     FLAG,
@@ -240,6 +241,7 @@ class ClusterSettings:
     Args:
         name: name of the cluster, which its runners have in common; None to run all modules here.
         server: the NATS servers that join the runners; None for those of `[server]`.
+        listen: where the ESHET server of this runner listens for other clients.
         runner: name of this runner in the cluster; None for the name of the machine.
         labels: properties of this runner, for `where`.
         weight: its share of the modules, relative to that of other runners.
@@ -250,6 +252,7 @@ class ClusterSettings:
 
     name: str | None = setting(NAME, None)
     server: "NatsAddress | None" = setting(_NATS_ADDRESS, None)
+    listen: str = setting(address_kind(DEFAULT_PORT), f"127.0.0.1:{DEFAULT_PORT}")
     runner: str | None = setting(_HOST_NAME, None)
     labels: tuple[str, ...] = setting(TEXTS, ())
     weight: float = setting(number("", 0.01, 100), 1.0)

@@ -42,5 +42,7 @@ async def joined_cluster(
         if not (isinstance(server, str) and is_nats(server)):
             raise NoNatsServer(name)
         address = NatsAddress.parse(server)
-    async with join_servers(address, log, name=settings.runner or "") as joined:
+    async with join_servers(
+        address, log, listen=settings.listen, name=settings.runner or ""
+    ) as joined:
         yield Cluster(name, settings, joined, log)

@@ -67,7 +67,7 @@ async def find_or_start_server(
     if isinstance(named, str) and is_nats(named):
         from eshet.nats.address import NatsAddress
 
-        async with join_servers(NatsAddress.parse(named), log, port=port) as joined:
+        async with join_servers(NatsAddress.parse(named), log, listen=here) as joined:
             yield joined
         return
     if named is not None:
@@ -97,30 +97,30 @@ def is_nats(address: str) -> bool:
 
 @contextlib.asynccontextmanager
 async def join_servers(
-    address: "NatsAddress", log: FilteringBoundLogger, *, port: int = DEFAULT_PORT, name: str = ""
+    address: "NatsAddress", log: FilteringBoundLogger, *, listen: str, name: str = ""
 ) -> "AsyncIterator[JoinedServer]":
     """Start a server that shares its tree with others, for the duration of an `async with`.
 
-    It waits until NATS can be used. Other clients of this machine can connect to the server, unless
-    the port is in use.
+    It waits until NATS can be used. Other clients can connect to the server, unless its port is in
+    use.
 
     Args:
         address: of NATS.
         log: receives why NATS can't be used, and the address of the server.
-        port: the port of the server on this machine.
+        listen: where the server listens, as `HOST:PORT`.
         name: the name of the runner, for others.
     """
-    here = f"{_HOST}:{port}"
     server = await _join(address, log, name)
     try:
         emit(log, NamedServerUsed(address=str(address)))
         raise_descriptor_limit()
         try:
-            await server.listen(_HOST, port)
+            here = Address.parse(listen, lowest_port=0)
+            await server.listen(here.host, here.port)
         except ListenError as error:
-            emit(log, NotListening(address=here, error=str(error)))
+            emit(log, NotListening(address=listen, error=str(error)))
         else:
-            emit(log, EmbeddedServerStarted(address=here))
+            emit(log, EmbeddedServerStarted(address=str(Address(*server.addresses[0]))))
         yield server
     finally:
         await server.close()
