@@ -20,7 +20,7 @@ __all__ = ["Watch"]
 HEARTBEAT: Final = 1.0
 """After how many seconds without a message JetStream sends a heartbeat."""
 
-MAX_SILENCE: Final = 2.5 * HEARTBEAT
+MAX_SILENCE: Final = 2.5
 """After how many seconds without a message a consumer counts as lost."""
 
 _SECOND: Final = 1_000_000_000  # of JetStream, in ns

@@ -79,6 +79,7 @@ class NatsServer:
         self.name = name
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
+        self._store = folder / "store"
         self._command = [program, "-c", str(folder / "nats.conf")]
         (folder / "nats.conf").write_text(
             "\n".join(
@@ -86,7 +87,7 @@ class NatsServer:
                     f"server_name: {name}",
                     f"listen: 127.0.0.1:{self.port}",
                     'ping_interval: "2s"',
-                    f'jetstream: {{store_dir: "{folder / "store"}"}}',
+                    f'jetstream: {{store_dir: "{self._store}"}}',
                     *(lines or []),
                 ]
             )
@@ -131,6 +132,10 @@ class NatsServer:
         """Let it go on after `freeze`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def lose_files(self) -> None:
+        """Delete everything that it has stored; it must not run."""
+        shutil.rmtree(self._store)
 
     def wait_for(self, *texts: str) -> str:
         """Return the first line of its log with one of these texts, as soon as there is one."""
