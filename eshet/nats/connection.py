@@ -110,6 +110,7 @@ class NatsConnection:
         self._name: Final = name
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
         self._subscriptions: Final[dict[Subscription, None]] = {}
         self._restored: Final[dict[Callable[[], object], None]] = {}
         self._inbox: Final = f"_INBOX.{NUID().next().decode()}"
@@ -140,6 +141,7 @@ class NatsConnection:
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self.flush()
+        self._is_closing = True
         task.cancel()
         await asyncio.wait([task])
         session, self._session = self._session, None
@@ -297,10 +299,11 @@ class NatsConnection:
             self._call(self.on_lost, reason)
             if loop.time() - connected_at < _SHORT:
                 await asyncio.sleep(_retry_delay())
-            session = await self._reconnect(session)
+            self._session = session = await self._reconnect(session)
+            if self._is_closing:
+                return
             for subscription in self._subscriptions:
                 subscription._start(session)
-            self._session = session
             self.log.info("%s: connected again, to %s", self.address, session.target.server)
             for callback in list(self._restored):
                 self._call(callback)
@@ -336,6 +339,9 @@ class NatsConnection:
                 reasons[target.server] = error_text(error)
             else:
                 return session, {}
+            # asyncio.wait_for of Python 3.11, in nats-py, may drop a cancellation.
+            if self._is_closing:
+                raise asyncio.CancelledError
         return None, reasons
 
     def _on_error(self, text: str) -> None:
