@@ -13,6 +13,7 @@ from nats.aio.subscription import Subscription as RawSubscription
 from nats.nuid import NUID
 
 from eshet.address import Address
+from eshet.exceptions import Interrupted
 from eshet.nats.address import NatsAddress
 from eshet.nats.exceptions import NoAnswer, NotConnected
 from eshet.nats.session import Session, Target, error_text
@@ -87,7 +88,7 @@ class Subscription:
             self._on_message(
                 NatsMessage(message.subject, message.data, message.reply, message.headers or {})
             )
-        except Exception:
+        except (Exception, Interrupted):
             self._log.exception("a message to %s could not be processed", self.subject)
 
 
@@ -350,7 +351,7 @@ class NatsConnection:
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         try:
             callback(*args)
-        except Exception:
+        except (Exception, Interrupted):
             self.log.exception("%s: a callback failed", self.address)
 
     def _log_once(self, level: int, text: str) -> None:
