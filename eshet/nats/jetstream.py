@@ -11,8 +11,8 @@ from eshet.nats.exceptions import JetStreamRefused, NoAnswer, NotConnected
 
 __all__ = ["ErrorCode", "answer_of", "api", "repeated"]
 
-PATIENCE: Final = 10.0
-"""For how many seconds a request is repeated; electing a leader takes 4 to 7 s."""
+PATIENCE: Final = 15.0
+"""For how many seconds a request is repeated; electing a leader takes 4 to 9 s."""
 
 RETRY_DELAY: Final = (0.1, 0.2)
 """The shortest and the longest pause, in seconds, before a request is repeated."""

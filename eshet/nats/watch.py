@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from eshet.exceptions import Interrupted
 from eshet.nats.connection import NatsConnection, NatsMessage, Subscription
 from eshet.nats.entry import Entry, delivered
 from eshet.nats.exceptions import NatsError, NotConnected
@@ -20,7 +21,7 @@ __all__ = ["Watch"]
 HEARTBEAT: Final = 1.0
 """After how many seconds without a message JetStream sends a heartbeat."""
 
-MAX_SILENCE: Final = 2.5 * HEARTBEAT
+MAX_SILENCE: Final = 2.5
 """After how many seconds without a message a consumer counts as lost."""
 
 _SECOND: Final = 1_000_000_000  # of JetStream, in ns
@@ -189,7 +190,7 @@ class Watch:
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         try:
             callback(*args)
-        except Exception:
+        except (Exception, Interrupted):
             self._log.exception("watch %s: a callback failed", self._stream)
 
     def _log_once(self, error: NatsError) -> None:
