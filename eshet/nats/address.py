@@ -17,9 +17,10 @@ __all__ = ["DEFAULT_PORT", "DEFAULT_PREFIX", "NatsAddress"]
 DEFAULT_PORT: Final = 4222
 DEFAULT_PREFIX: Final = "eshet"
 
+# No part may contain @, so that a password is never taken for another part, and shown.
 _URL: Final = re.compile(
-    r"(?P<scheme>nats|tls)://(?:(?P<login>.*)@)?(?P<servers>[^/?@#]+)"
-    r"(?:/(?P<prefix>[^/?#]*))?(?:\?(?P<options>[^#]*))?"
+    r"(?P<scheme>nats|tls)://(?:(?P<login>[^/?#@]*)@)?(?P<servers>[^/?#@]+)"
+    r"(?:/(?P<prefix>[^/?#@]*))?(?:\?(?P<options>[^#@]*))?"
 )
 _SECRETS: Final = re.compile(r"//.*@")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -73,7 +74,7 @@ class NatsAddress:
             shown = _SECRETS.sub("//***@", text)
             raise ValueError(
                 f"{shown!r} is not the address of NATS servers: write nats://HOST or "
-                "nats://USER:PASSWORD@HOST:PORT/PREFIX, with %40 for @ and %2F for / in a password"
+                "nats://USER:PASSWORD@HOST:PORT/PREFIX, with %40 for @ and %2F for /"
             )
         prefix = match["prefix"] or DEFAULT_PREFIX
         if _PREFIX.fullmatch(prefix) is None:

@@ -73,8 +73,7 @@ class Session:
         Raises:
             Exception: any; see `error_text`.
         """
-        tls = address.tls()
-        transport = NatsTransport(tls, is_encrypted=address.is_encrypted)
+        transport = NatsTransport(address.tls, is_encrypted=address.is_encrypted)
         client = Client()
         client._transport = transport
         is_connecting = True
@@ -94,7 +93,7 @@ class Session:
                 connect_timeout=CONNECT_TIMEOUT,
                 ping_interval=PING_INTERVAL,
                 no_echo=True,
-                tls=tls,
+                tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # unused; else it would load one
                 tls_hostname=target.tls_name,
                 flusher_queue_size=0,
                 pending_size=0,

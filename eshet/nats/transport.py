@@ -6,7 +6,7 @@ whether TLS was used nor how much is unsent; and can't be closed at once.
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, cast
 from urllib.parse import ParseResult
 
@@ -22,11 +22,12 @@ class NatsTransport(Transport, asyncio.Protocol):
     """A TCP connection, with or without TLS.
 
     Args:
-        tls: the certificates to check; also used if only the server asks for TLS.
+        tls: returns how to check the certificate of the server, when TLS starts: loading the
+            certificates of the system takes long. TLS also starts if only the server demands it.
         is_encrypted: whether to send nothing before the connection uses TLS.
     """
 
-    def __init__(self, tls: ssl.SSLContext, *, is_encrypted: bool) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], *, is_encrypted: bool) -> None:
         self._tls: Final = tls
         self._is_encrypted: Final = is_encrypted
         self._loop: Final = asyncio.get_running_loop()
@@ -74,7 +75,7 @@ class NatsTransport(Transport, asyncio.Protocol):
         try:
             async with asyncio.timeout(connect_timeout):
                 self._socket = await self._loop.start_tls(
-                    plain, self, self._tls, server_hostname=host
+                    plain, self, self._tls(), server_hostname=host
                 )
         except BaseException:
             plain.abort()  # after a failed handshake, asyncio does not report its end
