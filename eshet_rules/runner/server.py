@@ -9,8 +9,9 @@ it.
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -23,12 +24,18 @@ from eshet.server import Server, raise_descriptor_limit
 from eshet_rules.audit.records import (
     EmbeddedServerStarted,
     NamedServerUsed,
+    NatsUnreachable,
+    NotListening,
     RunningServerUsed,
     emit,
 )
 from eshet_rules.exceptions import NotAnEshetServer, ServerUnreachable
 
-__all__ = ["check_server", "find_or_start_server"]
+if TYPE_CHECKING:
+    from eshet.nats.address import NatsAddress
+    from eshet.nats.joined import JoinedServer
+
+__all__ = ["check_server", "find_or_start_server", "is_nats", "join_servers"]
 
 _HOST: Final = "127.0.0.1"
 _CONNECT_TIME: Final = 5.0  # timeout for a TCP connection to a server, in seconds
@@ -44,8 +51,8 @@ async def find_or_start_server(
     """Find or start the server, for the duration of an `async with` statement.
 
     Args:
-        named: the server, as `HOST:PORT` or as an object of this process; None to find or start
-            one.
+        named: the server, as `HOST:PORT`, as `nats://HOST` or as an object of this process; None to
+            find or start one.
         log: receives the address of the server.
         port: the port of a server on this machine.
 
@@ -57,6 +64,12 @@ async def find_or_start_server(
         ListenError: the embedded server can't listen there.
     """
     here = f"{_HOST}:{port}"
+    if isinstance(named, str) and is_nats(named):
+        from eshet.nats.address import NatsAddress
+
+        async with join_servers(NatsAddress.parse(named), log, listen=here) as joined:
+            yield joined
+        return
     if named is not None:
         emit(log, NamedServerUsed(address=str(named)))
         yield named
@@ -75,6 +88,61 @@ async def find_or_start_server(
         await server.listen(_HOST, port)
         emit(log, EmbeddedServerStarted(address=here))
         yield server
+
+
+def is_nats(address: str) -> bool:
+    """Whether this is the address of NATS servers, not of an ESHET server."""
+    return "://" in address
+
+
+@contextlib.asynccontextmanager
+async def join_servers(
+    address: "NatsAddress", log: FilteringBoundLogger, *, listen: str, name: str = ""
+) -> "AsyncIterator[JoinedServer]":
+    """Start a server that shares its tree with others, for the duration of an `async with`.
+
+    It waits until NATS can be used. Other clients can connect to the server, unless its port is in
+    use.
+
+    Args:
+        address: of NATS.
+        log: receives why NATS can't be used, and the address of the server.
+        listen: where the server listens, as `HOST:PORT`.
+        name: the name of the runner, for others.
+    """
+    server = await _join(address, log, name)
+    try:
+        emit(log, NamedServerUsed(address=str(address)))
+        raise_descriptor_limit()
+        try:
+            here = Address.parse(listen, lowest_port=0)
+            await server.listen(here.host, here.port)
+        except ListenError as error:
+            emit(log, NotListening(address=listen, error=str(error)))
+        else:
+            emit(log, EmbeddedServerStarted(address=str(Address(*server.addresses[0]))))
+        yield server
+    finally:
+        await server.close()
+
+
+async def _join(address: "NatsAddress", log: FilteringBoundLogger, name: str) -> "JoinedServer":
+    from eshet.nats.exceptions import NatsError
+    from eshet.nats.joined import JoinedServer
+
+    details = {"host": socket.gethostname(), "runner": name}
+    logged = ""
+    while True:
+        server = JoinedServer(address, details=details)
+        try:
+            await server.open()
+        except (NatsError, OSError) as error:
+            if str(error) != logged:
+                logged = str(error)
+                emit(log, NatsUnreachable(address=str(address), error=logged))
+            await asyncio.sleep(_INTERVAL)
+        else:
+            return server
 
 
 async def _replace_when_gone(port: int, log: FilteringBoundLogger) -> None:
@@ -124,6 +192,8 @@ async def _answers(address: str) -> bool:
     Raises:
         NotAnEshetServer: another program does.
     """
+    if is_nats(address):
+        return await _greets(address, _CONNECT_TIME)
     parsed = Address.parse(address)
     try:
         async with asyncio.timeout(_CONNECT_TIME):
@@ -132,8 +202,15 @@ async def _answers(address: str) -> bool:
         return False
     writer.close()
     await writer.wait_closed()
+    if not await _greets(address, _HELLO_TIME):
+        raise NotAnEshetServer(address)
+    return True
+
+
+async def _greets(address: str, within: float) -> bool:
+    """Whether a client can connect to a server within so many seconds."""
     try:
-        async with asyncio.timeout(_HELLO_TIME), _silent_client(address):
+        async with asyncio.timeout(within), _silent_client(address):
             return True
     except TimeoutError:
-        raise NotAnEshetServer(address) from None
+        return False
