@@ -28,8 +28,8 @@ from eshet.server.tree import NodeKind, TreeError, TreeNode
 
 __all__ = ["Nodes", "key_of", "path_of"]
 
-_SAME_CLIENT: Final = 20
-"""How often a claim is repeated while another server still has the same client."""
+_SAME_CLIENT: Final = 1.0
+"""Seconds in which another server disconnects a client with the id of a new one."""
 
 _PAUSE: Final = 0.05
 """Seconds between two attempts to write an entry."""
@@ -149,6 +149,7 @@ class Nodes:
         self._own: dict[bytes, _Own] = {}
         self._gone_since: dict[str, float] = {}
         self._reached: list[tuple[int, asyncio.Future[None]]] = []
+        self._awaited: dict[bytes, asyncio.Future[None]] = {}
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
 
@@ -168,6 +169,8 @@ class Nodes:
         if own is not None and is_newer and (record is None or record.server != self._members.id):
             self._lose(own, entry.revision)
         self._forget(path)
+        if (awaited := self._awaited.pop(path, None)) is not None:
+            awaited.set_result(None)
         if record is None or record.server == self._members.id:
             self._vanish(path)
         else:
@@ -268,7 +271,7 @@ class Nodes:
 
     def claim(self, claim: Claim) -> None:
         """See `eshet.server.shared.Uplink`."""
-        self._put_off(claim.node.path, claim)
+        self._put_off(claim.path, claim)
 
     def change(self, node: TreeNode, asked: Asked) -> None:
         """See `eshet.server.shared.Uplink`."""
@@ -331,15 +334,9 @@ class Nodes:
     async def _write_claim(self, own: _Own, claim: Claim) -> None:
         lease = claim.peer.lease
         role, token = (None, 0) if lease is None else (lease.role, lease.token)
-        content = _Content(claim.node.kind, claim.client_id, role, token)
+        content = _Content(claim.kind, claim.client_id, role, token)
         record = self._records.get(own.path)
-        for attempt in range(_SAME_CLIENT * 2):
-            if record is not None and await self._is_taken(record, content):
-                if record.client != content.client or attempt >= _SAME_CLIENT:
-                    break
-                await asyncio.sleep(_PAUSE)  # its server disconnects the client with the same id
-                record = await self._read(own)
-                continue
+        while record is None or not await self._is_taken(record, content):
             try:
                 own.revision = await self._put(own, content, None)
             except RevisionConflict:
@@ -350,11 +347,25 @@ class Nodes:
                 await self._delete(own)
             self._flush()
             return
+        if record.client == content.client and await self._is_changed(own.path):
+            # Its server has disconnected the client with the same id.
+            await self._write_claim(own, claim)
+            return
         self._router.decide(claim, "path_already_exists")
         record = self._records.get(own.path)
         if record is not None and self._members.is_alive(record.server):
             self._show(own.path, record)
         self._flush()
+
+    async def _is_changed(self, path: bytes) -> bool:
+        """Wait until the entry of a node is written again; return false after some time."""
+        changed = self._awaited.setdefault(path, self._loop.create_future())
+        try:
+            async with asyncio.timeout(_SAME_CLIENT):
+                await asyncio.shield(changed)
+        except TimeoutError:
+            return False
+        return True
 
     async def _is_taken(self, record: _Record, content: _Content) -> bool:
         """Whether another server may not take a node."""

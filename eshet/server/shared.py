@@ -2,7 +2,8 @@
 
 Its tree has the nodes of all servers. A node of another server has an owner that forwards requests
 to that server. A client of this server becomes the owner of a node when the other servers agree:
-until then its registration is a claim, which owns the node, and keeps what waits for the decision.
+until then its registration is a claim, which keeps what waits for the decision, and owns the node
+unless another server has it.
 """
 
 from collections import defaultdict
@@ -32,16 +33,17 @@ class Claim:
     Args:
         peer: the client.
         request_id: of its request.
+        path: of the node.
+        kind: of the node.
     """
 
-    __slots__ = ("asked", "deferred", "node", "peer", "request_id")
+    __slots__ = ("asked", "deferred", "kind", "path", "peer", "request_id")
 
-    node: TreeNode
-    """The node."""
-
-    def __init__(self, peer: Peer, request_id: int) -> None:
+    def __init__(self, peer: Peer, request_id: int, path: bytes, kind: NodeKind) -> None:
         self.peer: Final = peer
         self.request_id: Final = request_id
+        self.path: Final = path
+        self.kind: Final = kind
         self.asked: Final[list[tuple[Asked, int, bytes]]] = []
         """Requests to the owner."""
         self.deferred: Final[list[tuple[Handler, int, bytes]]] = []
@@ -121,7 +123,7 @@ class SharedRouter(Router):
         self._nodes = limits.nodes
         self.relay: Peer | None = None
         """The other servers, as a client of this router: they ask only for its own nodes."""
-        self._claims: defaultdict[Peer, dict[Claim, None]] = defaultdict(dict)
+        self._claims: defaultdict[Peer, dict[bytes, Claim]] = defaultdict(dict)
 
     def _table(self) -> dict[type[messages.WithId], Handler]:
         table = super()._table()
@@ -147,9 +149,9 @@ class SharedRouter(Router):
         """See `Router.leave`."""
         if self.peers.get(peer.client_id) is not peer:
             return
-        for claim in self._claims.pop(peer, {}):
+        for claim in self._claims.pop(peer, {}).values():
             self._drop(claim)
-            self.uplink.release(claim.node.path)
+            self.uplink.release(claim.path)
         paths = [node.path for node in self.tree.nodes_of(peer)]
         super().leave(peer)
         for path in paths:
@@ -163,9 +165,9 @@ class SharedRouter(Router):
     def withdraw(self, peer: Peer, path: bytes) -> None:
         """See `Router.withdraw`."""
         node = self.tree.find(path)
-        claim = node.owner
-        if isinstance(claim, Claim) and claim.peer is peer:
-            del self._claims[peer][claim]
+        claim = self._claim_of(peer, path)
+        if claim is not None:
+            del self._claims[peer][path]
             self._drop(claim)
             peer.fail(claim.request_id, codec.pack("unregistered"))
             self.uplink.release(path)
@@ -192,9 +194,14 @@ class SharedRouter(Router):
             claims = self._claims[peer]
             if self.tree.owned_by(peer) + self.tree.listened_by(peer) + len(claims) >= self._nodes:
                 raise TreeError("too_many_nodes")
-            claim = Claim(peer, request_id)
-            claim.node = self.tree.register(path, kind, claim, self.now())
-            claims[claim] = None
+            claim = Claim(peer, request_id, path, kind)
+            node = self.tree.node_at(path)
+            # The others decide whether a node of theirs passes to this client.
+            if node is None or node.kind is not kind or not isinstance(node.owner, RemoteOwner):
+                self.tree.register(path, kind, claim, self.now())
+            elif path in claims:
+                raise TreeError("path_already_exists")
+            claims[path] = claim
             self.uplink.claim(claim)
 
         return register
@@ -210,11 +217,11 @@ class SharedRouter(Router):
             Whether the client owns the node now; false as well if it has left meanwhile.
         """
         peer = claim.peer
-        if claim not in self._claims.get(peer, ()):
+        if self._claims.get(peer, {}).get(claim.path) is not claim:
             return False
-        del self._claims[peer][claim]
+        del self._claims[peer][claim.path]
         if error is None:
-            self.tree.pass_on(claim.node, peer)
+            self._fulfil(claim)
             peer.reply(claim.request_id)
             self._forward(claim)
         else:
@@ -224,6 +231,16 @@ class SharedRouter(Router):
             self._carry_out(handler, peer, request_id, rest)
         self._to_flush[peer] = None
         return error is None
+
+    def _fulfil(self, claim: Claim) -> None:
+        """Make the client the owner of the node."""
+        node = self.tree.node_at(claim.path)
+        if node is None or node.owner is None:
+            self.tree.register(claim.path, claim.kind, claim.peer, self.now())
+            return
+        if isinstance(node.owner, RemoteOwner):
+            self.update(node, None, self.now())
+        self.tree.pass_on(node, claim.peer)
 
     def _forward(self, claim: Claim) -> None:
         """Forward the requests that have waited to the owner."""
@@ -236,7 +253,9 @@ class SharedRouter(Router):
 
     def _drop(self, claim: Claim) -> None:
         """Undo a claim in the tree, and answer the requests that have waited."""
-        self.tree.disown(claim.node)
+        node = self.tree.node_at(claim.path)
+        if node is not None and node.owner is claim:
+            self.tree.disown(node)
         for (asker, request_id), _, _ in claim.asked:
             asker.fail(request_id, _NO_OWNER)
             self._to_flush[asker] = None
@@ -260,11 +279,8 @@ class SharedRouter(Router):
             claim.deferred.append((self._state_unknown, request_id, rest))
 
     def _claim_of(self, peer: Peer, path: bytes) -> Claim | None:
-        if not self._claims.get(peer):
-            return None
-        node = self.tree.node_at(path)
-        owner = None if node is None else node.owner
-        return owner if isinstance(owner, Claim) and owner.peer is peer else None
+        claims = self._claims.get(peer)
+        return claims.get(path) if claims else None
 
     # --- messages that not every client accepts -----------------------------------------------
 
@@ -344,8 +360,7 @@ class SharedRouter(Router):
             node = self.tree.node_at(path)
             owner = None if node is None else node.owner
             is_old = (
-                (owner is None
-                and self.tree.may_be(path))
+                (owner is None and self.tree.may_be(path))
                 or (reads_state and isinstance(owner, RemoteOwner))
                 or path in _READING_TREE
             )

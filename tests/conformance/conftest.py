@@ -7,7 +7,7 @@ other, over TCP.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,38 +16,46 @@ from eshet import Client
 from eshet.address import Address
 from eshet.connection import Connector
 from eshet.nats.address import NatsAddress
-from eshet.nats.joined import JoinedServer
 from eshet.server import Server
 from tests.support.connectors import UnixAddress
+from tests.support.nats import nats_server
+from tests.support.shared_tree import Apart
 
-OURS = ("tcp", "unix", "link", "nats", "nats apart")
+OURS = ("tcp", "unix", "link")
+SHARED = ("nats", "nats apart")
+"""A server that shares its tree through NATS; and one for each client."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "connector" in metafunc.fixturenames:
         named = metafunc.config.getoption("--server")
-        metafunc.parametrize("connector", [named] if named else OURS, indirect=True)
+        is_one = metafunc.definition.get_closest_marker("one_server") is not None
+        ours = OURS if is_one else (*OURS, *SHARED)
+        metafunc.parametrize("connector", [named] if named else ours, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with nats_server(tmp_path_factory.mktemp("nats")) as server:
+        yield server.url
 
 
 @pytest.fixture
 async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Connector]:
     """Where to connect to a server that has no nodes of its own but those under /meta."""
+    if request.param in SHARED:
+        url = request.getfixturevalue("nats_url")
+        address = NatsAddress.parse(f"{url}/{secrets.token_hex(8)}")
+        async with contextlib.AsyncExitStack() as stack:
+            apart = Apart(address, stack)
+            yield apart if request.param == "nats apart" else await apart.server()
+        return
     if request.param not in OURS:
         if "advance" in request.fixturenames:
             pytest.skip("the clock of that server is not ours")
         named = Recorder(Address.parse(request.param))
         yield named
         await named.close_all()
-        return
-    if request.param == "nats":
-        address = NatsAddress.parse(f"nats://127.0.0.1:14222/{secrets.token_hex(4)}")
-        async with JoinedServer(address) as joined:
-            yield joined
-        return
-    if request.param == "nats apart":
-        address = NatsAddress.parse(f"nats://127.0.0.1:14222/{secrets.token_hex(4)}")
-        async with contextlib.AsyncExitStack() as stack:
-            yield Apart(address, stack)
         return
     async with Server() as server:
         match request.param:
@@ -60,18 +68,6 @@ async def connector(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
             case _:
                 await server.listen(port=0)
                 yield Address(*server.addresses[0])
-
-
-class Apart:
-    """Connects each client to a server of its own; the servers share a tree."""
-
-    def __init__(self, address: NatsAddress, stack: contextlib.AsyncExitStack) -> None:
-        self._address = address
-        self._stack = stack
-
-    async def connect(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.BaseTransport:
-        server = await self._stack.enter_async_context(JoinedServer(self._address))
-        return await server.connect(factory)
 
 
 class Recorder:

@@ -191,9 +191,18 @@ class NatsCluster:
         program: the executable.
         folder: for their files.
         lines: of the configuration of each, in addition.
+        advertises: whether clients learn the addresses of all three.
     """
 
-    def __init__(self, program: str, folder: Path, lines: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        lines: Sequence[str] = (),
+        *,
+        advertises: bool = True,
+    ) -> None:
+        options = "" if advertises else ", no_advertise: true"
         routes = [free_port() for _ in range(3)]
         urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
         self.servers = [
@@ -201,7 +210,7 @@ class NatsCluster:
                 program,
                 folder / f"nats{number}",
                 [
-                    f"cluster: {{name: test, listen: 127.0.0.1:{port}, routes: [{urls}]}}",
+                    f"cluster: {{name: test, listen: 127.0.0.1:{port}, routes: [{urls}]{options}}}",
                     *lines,
                 ],
                 name=f"nats{number}",
@@ -242,9 +251,11 @@ def nats_server(
 
 
 @contextlib.contextmanager
-def nats_cluster(folder: Path, program: str | None = None) -> Iterator[NatsCluster]:
+def nats_cluster(
+    folder: Path, program: str | None = None, *, advertises: bool = True
+) -> Iterator[NatsCluster]:
     """Run three servers, or skip the test where they are not installed; see `NatsCluster`."""
-    cluster = NatsCluster(program or nats_program(), folder)
+    cluster = NatsCluster(program or nats_program(), folder, advertises=advertises)
     try:
         cluster.start()
         yield cluster
