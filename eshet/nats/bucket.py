@@ -193,7 +193,7 @@ class Bucket:
         replicas: int = present["num_replicas"]
         # A single server accepts more replicas, but drops such a stream when it is restarted.
         has_replicas = (
-            "cluster" not in info
+            "name" not in info.get("cluster", {})
             or replicas == self._replicas
             or (self._replicas is None and replicas >= _MANY_REPLICAS)
         )
