@@ -50,6 +50,7 @@ async def test_present_entries_are_received_and_then_changes(bucket):
         assert seen.revisions == [2, second]
         assert seen.entries[0] == await bucket.get("lux")
         deletion = await bucket.delete("light", second)
+        await seen.until_revision(deletion)
         await bucket.put("light", b"4", deletion)
         await seen.until_revision(5)
         assert seen.revisions == [2, 3, 4, 5]
