@@ -35,7 +35,8 @@ class NatsTransport(Transport, asyncio.Protocol):
         self._buffer = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Final[asyncio.Future[None]] = self._loop.create_future()
-        self._has_tls = False
+        self.has_tls = False
+        """Whether the connection uses TLS."""
         self.error: Exception | None = None
         """Why the connection ended; None if the server closed it, or it was closed here."""
 
@@ -80,7 +81,7 @@ class NatsTransport(Transport, asyncio.Protocol):
         except BaseException:
             plain.abort()  # after a failed handshake, asyncio does not report its end
             raise
-        self._has_tls = True
+        self.has_tls = True
 
     def write(self, payload: bytes) -> None:
         """Send bytes; does nothing once the connection has ended."""
@@ -92,7 +93,7 @@ class NatsTransport(Transport, asyncio.Protocol):
         Raises:
             ConnectionError: the server does not offer TLS, which the address demands.
         """
-        if self._is_encrypted and not self._has_tls:
+        if self._is_encrypted and not self.has_tls:
             raise ConnectionError("the server does not offer TLS, so no password was sent")
         if self._socket is not None and not self._socket.is_closing():
             self._socket.write(b"".join(payload))
@@ -103,8 +104,14 @@ class NatsTransport(Transport, asyncio.Protocol):
         return self._take(min(len(self._buffer), buffer_size))
 
     async def readline(self) -> bytes:
-        """Return a line with its end, or less if the connection has ended."""
+        """Return a line with its end, or less if the connection has ended or the line is too long.
+
+        Raises:
+            OSError: the connection has ended, and there is nothing left.
+        """
         await self._wait_for(b"\n")
+        if not self._buffer:
+            raise self.error or ConnectionResetError("the server closed the connection")
         return self._take(self._buffer.find(b"\n") + 1 or len(self._buffer))
 
     async def drain(self) -> None:

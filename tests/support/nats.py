@@ -15,7 +15,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,14 +71,24 @@ class NatsServer:
         folder: for its files.
         lines: of its configuration, in addition.
         name: of the server.
+        port: None for a free one.
+        jetstream: whether it has JetStream.
     """
 
     def __init__(
-        self, program: str, folder: Path, lines: list[str] | None = None, name: str = "nats"
+        self,
+        program: str,
+        folder: Path,
+        lines: Sequence[str] = (),
+        *,
+        name: str = "nats",
+        port: int | None = None,
+        jetstream: bool = True,
     ) -> None:
         self.name = name
-        self.port = free_port()
+        self.port = port or free_port()
         folder.mkdir(parents=True, exist_ok=True)
+        self._store = folder / "store"
         self._command = [program, "-c", str(folder / "nats.conf")]
         (folder / "nats.conf").write_text(
             "\n".join(
@@ -86,8 +96,8 @@ class NatsServer:
                     f"server_name: {name}",
                     f"listen: 127.0.0.1:{self.port}",
                     'ping_interval: "2s"',
-                    f'jetstream: {{store_dir: "{folder / "store"}"}}',
-                    *(lines or []),
+                    f'jetstream: {{store_dir: "{self._store}"}}' if jetstream else "",
+                    *lines,
                 ]
             )
         )
@@ -131,6 +141,10 @@ class NatsServer:
         """Let it go on after `freeze`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def lose_files(self) -> None:
+        """Delete everything that it has stored; it must not run."""
+        shutil.rmtree(self._store)
 
     def wait_for(self, *texts: str) -> str:
         """Return the first line of its log with one of these texts, as soon as there is one."""
@@ -181,12 +195,7 @@ class NatsCluster:
     """
 
     def __init__(
-        self,
-        program: str,
-        folder: Path,
-        lines: list[str] | None = None,
-        *,
-        advertises: bool = True,
+        self, program: str, folder: Path, lines: Sequence[str] = (), *, advertises: bool = True
     ) -> None:
         options = "" if advertises else ", no_advertise: true"
         routes = [free_port() for _ in range(3)]
@@ -197,7 +206,7 @@ class NatsCluster:
                 folder / f"nats{number}",
                 [
                     f"cluster: {{name: test, listen: 127.0.0.1:{port}, routes: [{urls}]{options}}}",
-                    *(lines or []),
+                    *lines,
                 ],
                 name=f"nats{number}",
             )
@@ -225,10 +234,10 @@ class NatsCluster:
 
 @contextlib.contextmanager
 def nats_server(
-    folder: Path, program: str | None = None, lines: list[str] | None = None
+    folder: Path, program: str | None = None, lines: Sequence[str] = (), **options: Any
 ) -> Iterator[NatsServer]:
     """Run a server, or skip the test where it is not installed; see `NatsServer`."""
-    server = NatsServer(program or nats_program(), folder, lines)
+    server = NatsServer(program or nats_program(), folder, lines, **options)
     try:
         server.start()
         yield server
