@@ -172,7 +172,7 @@ async def test_a_short_outage_of_nats_moves_nothing(house):
     attic, cellar = house.start("attic"), house.start("cellar")
     await house.until_shared("attic", "cellar")
     before = attic.loaded(), cellar.loaded()
-    house.nats.kill()
+    house.nats.stop()
     house.nats.start()
     await press(house)
     await house.pass_time(5)
