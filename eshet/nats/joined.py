@@ -274,6 +274,8 @@ class JoinedServer(Server):
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+        if self._uplink is not None:
+            self._uplink.connection_restored()
 
     def _end_grace(self) -> None:
         self._grace = None
