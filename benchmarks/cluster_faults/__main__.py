@@ -12,7 +12,9 @@ failed. Everything runs in real time; with 20 rounds, in an hour and a half.
 
 import argparse
 import asyncio
+import itertools
 import json
+import math
 import statistics
 import sys
 import tempfile
@@ -27,7 +29,7 @@ from benchmarks.cluster_faults.devices import Devices
 from benchmarks.cluster_faults.faults import FAULTS, Fault, Site
 from benchmarks.cluster_faults.rules import DELAY, write_rules
 from benchmarks.cluster_faults.runners import runners
-from benchmarks.cluster_faults.trails import read_trails
+from benchmarks.cluster_faults.trails import Seen, Trail
 from eshet.nats.jetstream import api
 from tests.support.nats import NatsServer, nats_cluster
 
@@ -91,6 +93,7 @@ async def main() -> None:
                     return nats.server(answer["cluster"]["leader"])
 
                 site = Site(nats, processes, leader)
+                trails = [Trail(runner.trail) for runner in processes]
                 await _until_settled(devices, 3)
                 print(f"{len(names)} modules on 3 runners: {_shares(devices)}", flush=True)
                 number = 0
@@ -98,12 +101,16 @@ async def main() -> None:
                     rounds = []
                     for _ in range(options.rounds):
                         number += 1
-                        rounds.append(await _round(FAULTS[key], site, devices, number))
+                        rounds.append(await _round(FAULTS[key], site, devices, trails, number))
                     _report(FAULTS[key], rounds)
 
 
-async def _round(fault: Fault, site: Site, devices: Devices, number: int) -> Round:
+async def _round(
+    fault: Fault, site: Site, devices: Devices, trails: list[Trail], number: int
+) -> Round:
     await _until_settled(devices, 3)
+    for trail in trails:
+        trail.read(Seen(set(), set(), set()))
     await devices.arm(number)
     await asyncio.sleep(1)
     since = time.monotonic()
@@ -120,8 +127,9 @@ async def _round(fault: Fault, site: Site, devices: Devices, number: int) -> Rou
     counted = Counter((each.module, each.number) for each in answers)
     fired = [each for each in devices.fired if each.number == number]
     fired_by = Counter(each.module for each in fired)
-    arrived = set(counted)
-    received, failed = read_trails([runner.trail for runner in site.runners], since, devices)
+    seen = Seen(set(), set(), set())
+    for trail in trails:
+        trail.read(seen)
     return Round(
         gaps=[_longest_gap([a.at for a in answers if a.module == m], until) for m in modules],
         twice=sum(count - 1 for count in counted.values()),
@@ -130,14 +138,22 @@ async def _round(fault: Fault, site: Site, devices: Devices, number: int) -> Rou
         not_fired=sum((m, number) in devices.armed and not fired_by[m] for m in before),
         fired_twice=sum(count - 1 for count in fired_by.values()),
         unknown=[end - start for _, start, end in devices.unknown if since <= start],
-        lost=len(received - arrived - failed),
-        failed=len((received & failed) - arrived),
+        lost=len(_recent(devices, seen.received - seen.failed, since, until) - set(counted)),
+        failed=len(seen.failed - set(counted)),
     )
 
 
+def _recent(
+    devices: Devices, keys: set[tuple[str, int]], since: float, until: float
+) -> set[tuple[str, int]]:
+    """Return the inputs that were emitted during a round, some time before its end."""
+    return {key for key in keys if since <= devices.emitted.get(key, 0.0) <= until - 1}
+
+
 def _longest_gap(times: list[float], until: float) -> float:
-    times = [*times, until] if times else [until]
-    return max((b - a for a, b in zip(times, times[1:], strict=False)), default=until)
+    if not times:
+        return math.inf
+    return max(after - before for before, after in itertools.pairwise([*times, until]))
 
 
 async def _until_settled(devices: Devices, runners: int) -> None:

@@ -15,7 +15,7 @@ from nats.nuid import NUID
 from eshet.nats.connection import NatsConnection
 from eshet.nats.entry import DELETION, Entry, stored
 from eshet.nats.exceptions import JetStreamRefused, NoAnswer, RevisionConflict
-from eshet.nats.jetstream import ErrorCode, answer_of, api, repeated
+from eshet.nats.jetstream import ErrorCode, api, repeated, store
 from eshet.nats.watch import OnEntry, Watch
 
 __all__ = ["Bucket", "Entry"]
@@ -215,6 +215,14 @@ class Bucket:
             except JetStreamRefused as error:
                 if error.code not in _TOO_FEW_SERVERS:
                     raise
+                if error.code != ErrorCode.REPLICAS_NOT_SUPPORTED:  # which a single server says
+                    self.connection.log.warning(
+                        "bucket %s: %d of %d replicas, until it is opened again: %s",
+                        self.name,
+                        at_least,
+                        _MANY_REPLICAS,
+                        error.description,
+                    )
         replicas = {"num_replicas": self._replicas or at_least}
         return await self._api(f"STREAM.{verb}", config | replicas, "open")
 
@@ -257,16 +265,14 @@ class Bucket:
         async def attempt() -> int:
             nonlocal is_repeated
             was_repeated, is_repeated = is_repeated, True
-            answer = await self.connection.request(subject, value, headers=headers)
             try:
-                written: int = answer_of(answer, request)["seq"]
+                return await store(self.connection, subject, value, headers, request)
             except JetStreamRefused as error:
                 if revision is None or error.code not in _CONFLICTS:
                     raise
                 if not was_repeated:
                     raise RevisionConflict(self.name, key, revision) from None
                 return await self._written(key, write, revision)
-            return written
 
         return await repeated(self.connection, attempt)
 

@@ -152,6 +152,10 @@ class NatsUplink:
             self._catching_up.cancel()
         await self._watches.aclose()
 
+    def connection_restored(self) -> None:
+        """Send what has waited for the connection."""
+        self._relay.resume()
+
     def connection_lost(self) -> None:
         """Fail the requests whose answers may be lost."""
         self._relay.fail()

@@ -195,12 +195,7 @@ class NatsCluster:
     """
 
     def __init__(
-        self,
-        program: str,
-        folder: Path,
-        lines: Sequence[str] = (),
-        *,
-        advertises: bool = True,
+        self, program: str, folder: Path, lines: Sequence[str] = (), *, advertises: bool = True
     ) -> None:
         options = "" if advertises else ", no_advertise: true"
         routes = [free_port() for _ in range(3)]

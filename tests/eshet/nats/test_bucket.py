@@ -227,7 +227,7 @@ async def test_a_bucket_that_does_not_exist(peer, advance, monkeypatch):
     monkeypatch.setattr(jetstream, "PATIENCE", 0.3)
     bucket = Bucket(peer.connection, "nowhere")
     putting = asyncio.create_task(bucket.put("light", b"", 0))
-    with pytest.raises(NoAnswer, match="write light in nowhere: JetStream has no leader for it"):
+    with pytest.raises(NoAnswer, match="write light in nowhere: its stream has no leader"):
         await at_real_pace(putting, advance)
     with pytest.raises(JetStreamRefused, match="read light in nowhere: stream not found"):
         await bucket.get("light")

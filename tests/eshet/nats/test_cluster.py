@@ -7,7 +7,7 @@ import pytest
 
 from eshet.nats import jetstream
 from eshet.nats.bucket import Bucket
-from eshet.nats.exceptions import NoAnswer
+from eshet.nats.exceptions import NoAnswer, NotConnected
 from eshet.nats.jetstream import api
 from tests.eshet.nats.conftest import Connect
 from tests.eshet.nats.watching import watching
@@ -25,6 +25,14 @@ async def info(bucket: Bucket) -> dict:
     return await jetstream.repeated(
         bucket.connection, lambda: api(bucket.connection, call, {}, "look at")
     )
+
+
+async def open_with_three_replicas(bucket: Bucket) -> None:
+    """Open a bucket, as soon as all servers have joined again after the previous test."""
+    await bucket.open()
+    while (await info(bucket))["config"]["num_replicas"] < 3:
+        await asyncio.sleep(0.2)
+        await bucket.open()
 
 
 async def leader(bucket: Bucket, cluster: NatsCluster) -> NatsServer:
@@ -52,37 +60,25 @@ async def test_a_bucket_gets_three_replicas_when_there_are_enough_servers(
     assert entry.value == b"on"
 
 
-async def test_nothing_is_lost_when_the_leader_is_killed(cluster, connect: Connect, advance):
-    peer = await connect(cluster.url)
-    bucket = Bucket(peer.connection, "elections")
-    await at_real_pace(bucket.open(), advance)
-    revision = await at_real_pace(bucket.put("light", b"0", 0), advance)
-    async with watching(bucket) as seen:
-        killed = await leader(bucket, cluster)
-        killed.kill()
-        writing = [asyncio.create_task(bucket.put(f"lamp{i}", b"1", 0)) for i in range(10)]
-        writing.append(asyncio.create_task(bucket.put("light", b"1", revision)))
-        revisions = await at_real_pace(asyncio.gather(*writing), advance)
-        await at_real_pace(seen.until(lambda: len(seen.entries) == 12), advance)
-        assert seen.values == {"light": b"1"} | {f"lamp{i}": b"1" for i in range(10)}
-        assert {entry.revision for entry in seen.entries} == {revision, *revisions}
-        assert seen.calls == ["ready"]
-        killed.start()
-
-
-async def test_a_minority_of_the_servers_stores_nothing(
-    cluster, connect: Connect, advance, monkeypatch
+async def test_nothing_is_lost_when_the_leader_is_killed(
+    program, tmp_path, connect: Connect, advance, monkeypatch
 ):
-    monkeypatch.setattr(jetstream, "PATIENCE", 1.0)
-    last, *others = cluster.servers
-    peer = await connect(last.url)
-    bucket = Bucket(peer.connection, "minority")
-    await at_real_pace(bucket.open(), advance)
-    for other in others:
-        other.kill()
-    with pytest.raises(NoAnswer):
-        await at_real_pace(bucket.put("light", b"on", 0), advance)
-    monkeypatch.undo()
-    for other in others:
-        other.start()
-    await at_real_pace(bucket.put("light", b"on", None), advance)
+    with nats_cluster(tmp_path, program) as cluster:
+        bucket = Bucket((await connect(cluster.url)).connection, "elections")
+        await at_real_pace(open_with_three_replicas(bucket), advance)
+        revision = await at_real_pace(bucket.put("light", b"0", 0), advance)
+        async with watching(bucket) as seen:
+            (await leader(bucket, cluster)).kill()
+            writing = [asyncio.create_task(bucket.put(f"lamp{i}", b"1", 0)) for i in range(10)]
+            writing.append(asyncio.create_task(bucket.put("light", b"1", revision)))
+            revisions = await at_real_pace(asyncio.gather(*writing), advance)
+            await at_real_pace(seen.until(lambda: len(seen.entries) == 12), advance)
+            assert seen.values == {"light": b"1"} | {f"lamp{i}": b"1" for i in range(10)}
+            assert set(seen.revisions) == {revision, *revisions}
+            assert seen.calls == ["ready"]
+
+        # The last server alone stores nothing.
+        (await leader(bucket, cluster)).kill()
+        monkeypatch.setattr(jetstream, "PATIENCE", 1.0)
+        with pytest.raises((NoAnswer, NotConnected)):
+            await at_real_pace(bucket.put("light", b"2", None), advance)
