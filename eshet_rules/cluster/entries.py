@@ -32,6 +32,7 @@ __all__ = [
     "pack",
     "pack_modules",
     "presence_key",
+    "probe_subject",
     "role_of",
     "runner_key",
     "unpack",
@@ -176,6 +177,17 @@ def presence_key(cluster: str, runner: str) -> str:
 def modules_key(cluster: str, runner: str) -> str:
     """Return the key of the modules of a runner."""
     return f"{cluster}.{_escaped(runner)}.modules"
+
+
+def probe_subject(prefix: str, cluster: str, presence: int) -> str:
+    """Return the subject on which a runner answers whether it is there.
+
+    Args:
+        prefix: the name of the tree.
+        cluster: the name of the cluster.
+        presence: the number of its presence.
+    """
+    return f"{prefix}.runner.{cluster}.{presence}"
 
 
 def runner_key(cluster: str, key: str) -> RunnerKey | None:
