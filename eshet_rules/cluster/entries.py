@@ -133,7 +133,7 @@ def unpack(entry: Entry, kind: type[_T]) -> _T | None:
         return None
     try:
         return msgspec.msgpack.decode(entry.value, type=kind)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 
@@ -150,6 +150,8 @@ def unpack_modules(entry: Entry) -> ModulesEntry | None:
     try:
         data = decompressor.decompress(entry.value, _MAX_BYTES)
     except zlib.error:
+        return None
+    if not decompressor.eof:  # it is cut off, or too long
         return None
     return unpack(entry._replace(value=data), ModulesEntry)
 
