@@ -32,9 +32,8 @@ class Runner:
         self.probe = Probe()
         self.roster = Roster("house", asyncio.get_running_loop().time)
         self.is_ready = asyncio.Event()
-        self.watch = bucket.watch(
-            self.roster.on_runner_entry, self.is_ready.set, self.roster.reset_runners
-        )
+        self.is_known = asyncio.Event()
+        self.watch = bucket.watch(self._on_entry, self.is_ready.set, self.roster.reset_runners)
         entry = PresenceEntry(
             runner="attic", host="machine", server="", number=0, ttl=TTL, weight=1.0
         )
@@ -47,9 +46,13 @@ class Runner:
     async def begin(self):
         await self.is_ready.wait()
         await self.presence.begin()
-        while self.known is None:
-            await asyncio.sleep(0)  # until the entry has arrived
+        await self.is_known.wait()
         self.keeping = asyncio.create_task(self.presence.keep())
+
+    def _on_entry(self, entry):
+        self.roster.on_runner_entry(entry)
+        if self.known is not None:
+            self.is_known.set()
 
     @property
     def known(self):
