@@ -12,10 +12,10 @@ from eshet.nats.connection import NatsConnection
 from eshet.nats.exceptions import NatsError
 from eshet.nats.fence import Fence
 from eshet.nats.members import Members
-from eshet.nats.nodes import Nodes
+from eshet.nats.nodes import KEPT, Nodes
 from eshet.nats.relay import Relay
 from eshet.server.peer import Asked, Peer
-from eshet.server.shared import Claim, SharedRouter
+from eshet.server.shared import Claim, Departed, SharedRouter
 from eshet.server.tree import TreeNode
 
 __all__ = ["TTL", "NatsUplink"]
@@ -212,6 +212,14 @@ class NatsUplink:
     def emit_elsewhere(self, asked: Asked, path: bytes, value: bytes) -> None:
         """See `Uplink`."""
         self._relay.emit_elsewhere(asked, path, value)
+
+    def departed(self, owner: Departed) -> None:
+        """See `Uplink`."""
+        self._loop.call_later(KEPT, self._forget, owner)
+
+    def _forget(self, owner: Departed) -> None:
+        self._router.forget(owner)
+        self._flush()
 
     def joined(self, peer: Peer) -> None:
         """See `Uplink`."""
