@@ -78,7 +78,7 @@ class NatsUplink:
             router,
             self.fence,
             flush,
-            lambda: len(self.members.alive) - 1,
+            lambda: self.members.others,
             log,
         )
         self.members: Final = Members(
@@ -227,7 +227,7 @@ class NatsUplink:
 
     def synchronise(self, then: Callable[[], None]) -> None:
         """See `Uplink`. All calls in one turn of the loop share one request to NATS."""
-        if len(self.members.alive) == 1:
+        if not self.members.others:
             then()
             return
         self._waiting.append(then)
