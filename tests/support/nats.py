@@ -123,7 +123,7 @@ class NatsServer:
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it calls nothing of Python's
+            preexec_fn=_end_with_parent,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
