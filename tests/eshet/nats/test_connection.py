@@ -187,7 +187,7 @@ async def test_a_server_that_is_killed_and_restarted(program, tmp_path, connect,
                     peer.connection.publish("lamp", b"lost")
                 with pytest.raises(NotConnected):
                     await peer.connection.request("lamp", b"lost")
-            await advance(60)
+            await at_real_pace(asyncio.sleep(0.6), advance)
             server.start()
             for peer in (one, two):
                 await at_real_pace(peer.restorations.get(), advance)
