@@ -1,4 +1,4 @@
-"""`eshet-rules reload`, `commit`, `enable`, `disable`, `restart`, `release`, `rollback`, `drain`."""
+"""The commands that change what a running runner does, such as `eshet-rules reload`."""
 
 import os
 from pathlib import Path

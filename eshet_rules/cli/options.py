@@ -77,10 +77,17 @@ def shadow_state(state: Path) -> Path:
 def _check_address(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | None:
-    from eshet.address import Address
-
+    if value is None:
+        return None
     try:
-        return None if value is None else str(Address.parse(value))
+        if "://" in value:
+            from eshet.nats.address import NatsAddress
+
+            NatsAddress.parse(value)
+            return value
+        from eshet.address import Address
+
+        return str(Address.parse(value))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 

@@ -4,6 +4,7 @@ cluster       composes everything: what a runner is to run, from the first to th
 leases        takes the leases of modules, and gives them up
 lease         the lease of a module that this runner holds
 presence      keeps the presence of this runner, on which its leases depend
+probe         finds out whether another runner is gone
 checkpoints   the snapshots of modules, which move with them
 balancing     decides which leases to take, and which to give up
 comparison    warns of runners with different rules

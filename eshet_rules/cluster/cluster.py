@@ -42,6 +42,7 @@ from eshet_rules.cluster.entries import (
 from eshet_rules.cluster.lease import HeldLease
 from eshet_rules.cluster.leases import Leases, WhyGiven
 from eshet_rules.cluster.presence import Presence, end_presence
+from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import Roster
 from eshet_rules.config import ClusterSettings
 from eshet_rules.modules.discovery import Source
@@ -105,6 +106,7 @@ class Cluster:
         self._leases_bucket = bucket("leases")
         self._checkpoints_bucket = bucket("checkpoints")
         self._roster = Roster(name, loop.time)
+        self._probe = Probe(server.connection, prefix, name, server)
         presence = PresenceEntry(
             runner=self.runner,
             host=socket.gethostname(),
@@ -117,7 +119,7 @@ class Cluster:
             self._runners_bucket,
             self._roster,
             presence,
-            lambda: server.members,
+            self._probe,
             lambda: server.id,
             log,
         )
@@ -319,7 +321,7 @@ class Cluster:
     async def _stay_present(self) -> None:
         while True:
             if self._presence.number:  # this method has failed, and runs again
-                await self._presence.keep()
+                await self._keep_present()
             await self.server.wait_until_joined()
             try:
                 await self._presence.begin()
@@ -335,6 +337,10 @@ class Cluster:
             )
             emit(self._log, joined)
             self._is_unannounced.set()
+            await self._keep_present()
+
+    async def _keep_present(self) -> None:
+        with self._probe.answering(self._presence.number):
             await self._presence.keep()
 
     def _on_end(self, why: str) -> None:
@@ -426,11 +432,10 @@ class Cluster:
 
     async def _end_gone(self) -> None:
         """End the presence of runners that are gone, so that their modules are free."""
-        if not self.server.is_joined:
-            return
-        for runner in self._roster.gone(self.server.members).keys() - {self.runner}:
-            with contextlib.suppress(NatsError):
-                await end_presence(self._runners_bucket, self.name, self._roster.runners[runner])
+        for runner, known in list(self._roster.runners.items()):
+            if runner != self.runner and await self._probe.is_gone(known):
+                with contextlib.suppress(NatsError):
+                    await end_presence(self._runners_bucket, self.name, known)
 
     def _log_others(self) -> None:
         """Log which other runners have joined the cluster, and which are gone."""

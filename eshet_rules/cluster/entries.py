@@ -32,6 +32,7 @@ __all__ = [
     "pack",
     "pack_modules",
     "presence_key",
+    "probe_subject",
     "role_of",
     "runner_key",
     "unpack",
@@ -132,7 +133,7 @@ def unpack(entry: Entry, kind: type[_T]) -> _T | None:
         return None
     try:
         return msgspec.msgpack.decode(entry.value, type=kind)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 
@@ -149,6 +150,8 @@ def unpack_modules(entry: Entry) -> ModulesEntry | None:
     try:
         data = decompressor.decompress(entry.value, _MAX_BYTES)
     except zlib.error:
+        return None
+    if not decompressor.eof:  # it is cut off, or too long
         return None
     return unpack(entry._replace(value=data), ModulesEntry)
 
@@ -176,6 +179,17 @@ def presence_key(cluster: str, runner: str) -> str:
 def modules_key(cluster: str, runner: str) -> str:
     """Return the key of the modules of a runner."""
     return f"{cluster}.{_escaped(runner)}.modules"
+
+
+def probe_subject(prefix: str, cluster: str, presence: int) -> str:
+    """Return the subject on which a runner answers whether it is there.
+
+    Args:
+        prefix: the name of the tree.
+        cluster: the name of the cluster.
+        presence: the number of its presence.
+    """
+    return f"{prefix}.runner.{cluster}.{presence}"
 
 
 def runner_key(cluster: str, key: str) -> RunnerKey | None:

@@ -1,7 +1,7 @@
 """Keeps the presence of this runner in its cluster, on which the validity of its leases depends."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ from eshet.nats.bucket import Bucket
 from eshet.nats.exceptions import NatsError, RevisionConflict
 from eshet_rules.audit.records import RunnerNameTaken, emit
 from eshet_rules.cluster.entries import PresenceEntry, modules_key, pack, presence_key, unpack
+from eshet_rules.cluster.probe import Probe
 from eshet_rules.cluster.roster import KnownRunner, Roster
 
 __all__ = ["MARGIN", "Presence", "end_presence"]
@@ -38,7 +39,7 @@ class Presence:
         bucket: of the runners.
         roster: knows the other runners, and an earlier presence of this one.
         entry: the sign of life, without the id of a server.
-        members: returns the ids of the servers that share the tree.
+        probe: finds out whether an earlier runner of this name is gone.
         server: returns the id of the server of this runner; empty while it is cut off.
         log: receives a warning if another runner has the same name.
     """
@@ -48,7 +49,7 @@ class Presence:
         bucket: Bucket,
         roster: Roster,
         entry: PresenceEntry,
-        members: Callable[[], Collection[str]],
+        probe: Probe,
         server: Callable[[], str],
         log: FilteringBoundLogger,
     ) -> None:
@@ -61,7 +62,7 @@ class Presence:
         self._bucket = bucket
         self._roster = roster
         self._entry = entry
-        self._members = members
+        self._probe = probe
         self._server = server
         self._log = log
         self._loop = asyncio.get_running_loop()
@@ -193,7 +194,7 @@ class Presence:
         name = self._entry.runner
         revision = 0
         while (known := self._roster.runners.get(name)) is not None:
-            if self._is_own(known) or known.why_gone(self._members(), self._loop.time()):
+            if self._is_own(known) or await self._probe.is_gone(known):
                 await end_presence(self._bucket, self._roster.cluster, known)
             elif not revision:
                 revision = known.revision

@@ -95,24 +95,23 @@ class KnownRunner:
         self.heard: float = now
         """The loop's time at which it was received."""
 
-    def why_gone(self, members: Collection[str], now: float) -> str | None:
-        """Return why the runner is gone; None if it is there, as far as is known.
+    def is_silent(self, now: float) -> bool:
+        """Whether the runner has given no sign of life for too long."""
+        return now - self.heard > self.presence.ttl
+
+    def is_serverless(self, members: Collection[str], now: float) -> bool:
+        """Whether its server is gone, as it seems; then it may be gone as well.
 
         Args:
             members: the ids of the servers that share the tree.
             now: the loop's time.
         """
-        ttl = self.presence.ttl
-        if now - self.heard > ttl:
-            return f"no sign of life for {ttl:g} s"
         if self.presence.server in members:
             self._was_joined, self._serverless_since = True, None
-            return None
+            return False
         if self._serverless_since is None:
             self._serverless_since = now
-        if self._was_joined or now - self._serverless_since > _UNSEEN:
-            return "its server is gone"
-        return None
+        return self._was_joined or now - self._serverless_since > _UNSEEN
 
 
 class Roster:
@@ -269,13 +268,3 @@ class Roster:
             Seconds since 1970-01-01 UTC; None if it is not known.
         """
         return self._ended.get((lease.runner, lease.presence))
-
-    def gone(self, members: Collection[str]) -> dict[str, str]:
-        """Return the present runners that are gone in truth, with the reasons.
-
-        Args:
-            members: the ids of the servers that share the tree.
-        """
-        now = self._now()
-        found = {name: known.why_gone(members, now) for name, known in self._runners.items()}
-        return {name: why for name, why in found.items() if why is not None}

@@ -73,19 +73,56 @@ Those of `[supervision]` apply to the `limits` of a rule as well.
 """
 
 
+def _runner_in_cluster(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch(r"[\w.-]+", value, re.ASCII) is None:
+        raise ValueError
+    return value
+
+
+def _nats_address(value: Any) -> "NatsAddress":
+    # Only a runner of a cluster imports this package.
+    from eshet.nats.address import NatsAddress
+
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004 - as of any other invalid value
+    return NatsAddress.parse(value)
+
+
+_HOST_NAME: Final = ValueKind(
+    'a name of letters A-Z, digits and _.-, in quotes, such as "attic"', _runner_in_cluster
+)
+_NATS_ADDRESS: Final = ValueKind(
+    'the address of NATS servers in quotes, such as "nats://house" or '
+    '"nats://user:password@nats1,nats2:4222/PREFIX"',
+    _nats_address,
+)
+
+
+def _server_address(value: Any) -> str:
+    if isinstance(value, str) and "://" in value:
+        _nats_address(value)
+        return value
+    address: str = ADDRESS.read(value)
+    return address
+
+
+_SERVER_ADDRESS: Final = ValueKind(f'{ADDRESS.allowed}, or "nats://house"', _server_address)
+
+
 @dataclass(frozen=True)
 class ServerSettings:
     """`[server]`: the ESHET server of the rules.
 
     Args:
-        address: address of the server, as for `--server`; None to find or start one.
+        address: address of the server, as for `--server`, or of NATS servers that join several;
+            None to find or start one.
         name: name of the runner, which publishes under `/eshet_rules/NAME`; None for the name of
             the rules folder.
         max_waiting_bytes: how many bytes of inputs may wait for the rules of a module; beyond that,
             the oldest events are dropped.
     """
 
-    address: str | None = setting(ADDRESS, None)
+    address: str | None = setting(_SERVER_ADDRESS, None)
     name: str | None = setting(NAME, None)
     max_waiting_bytes: int = setting(whole_number("bytes", 4096), MAX_WAITING_BYTES)
 
@@ -207,31 +244,6 @@ class WebSettings:
     tls_key: Path | None = setting(PATH, None)
     tls_client_ca: Path | None = setting(PATH, None)
     insecure: bool = setting(FLAG, False)
-
-
-def _runner_in_cluster(value: Any) -> str:
-    if not isinstance(value, str) or re.fullmatch(r"[\w.-]+", value, re.ASCII) is None:
-        raise ValueError
-    return value
-
-
-def _nats_address(value: Any) -> "NatsAddress":
-    # Only a runner of a cluster imports this package.
-    from eshet.nats.address import NatsAddress
-
-    if not isinstance(value, str):
-        raise ValueError  # noqa: TRY004 - as of any other invalid value
-    return NatsAddress.parse(value)
-
-
-_HOST_NAME: Final = ValueKind(
-    'a name of letters A-Z, digits and _.-, in quotes, such as "attic"', _runner_in_cluster
-)
-_NATS_ADDRESS: Final = ValueKind(
-    'the address of NATS servers in quotes, such as "nats://house" or '
-    '"nats://user:password@nats1,nats2:4222/PREFIX"',
-    _nats_address,
-)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from eshet import Client
 from eshet.nats.address import NatsAddress
 from eshet.nats.joined import JoinedServer
+from eshet_rules.cluster.assignment import Candidate, rank
 from eshet_rules.config import ClusterSettings, Configuration
 from eshet_rules.runner.main import run
 from tests.conftest import Advance
@@ -41,7 +42,7 @@ class ClusteredRunner:
     def __init__(
         self, url: str, folder: Folder, name: str, state: Path | None = None, **settings: Any
     ) -> None:
-        self.name = name
+        self.weight: float = settings.get("weight", 1.0)
         self.log = Log()
         self._options: dict[str, Any] = {
             "state": state,
@@ -166,20 +167,19 @@ class ClusteredHouse:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let time pass until the condition holds."""
 
-        async def wait() -> None:
-            while not condition():
-                await asyncio.sleep(0.02)
-
-        await self.paced(wait())
+        while not condition():
+            await self.pass_time(0.02)
 
     async def until_shared(self, *names: str) -> None:
-        """Let time pass until each module runs on one of these runners, and none is on its way."""
-        modules = self.folder.sources().keys()
-        runners = [self.runners[name] for name in names]
+        """Let time pass until each module runs on the one of these runners that ranks first."""
+        candidates = [Candidate(name, self.runners[name].weight) for name in names]
+        shares: dict[str, set[str]] = {name: set() for name in names}
+        for module in self.folder.sources():
+            shares[rank(module, candidates)[0]].add(module)
         await self.until(
-            lambda: (
-                sorted(each for r in runners for each in r.loaded()) == sorted(modules)
-                and all(r.loaded() == r.leased() for r in runners)
+            lambda: all(
+                self.runners[name].loaded() == self.runners[name].leased() == share
+                for name, share in shares.items()
             )
         )
 
@@ -190,6 +190,7 @@ class ClusteredHouse:
         return await self.paced(self.client.action_call(path, *arguments))
 
     async def get(self, path: str) -> Any:
+        await self.paced(self.client.wait_for_connection())
         return await self.paced(self.client.get(path))
 
     async def paced(self, awaitable: Awaitable[T]) -> T:
