@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from eshet.bridges.settings import BridgeSettings
 from eshet.client.receiver import MAX_WAITING_BYTES
+from eshet.server_address import ServerAddress
 from eshet.settings.kinds import (
     ADDRESS,
     FLAG,
@@ -76,7 +77,7 @@ class ServerSettings:
             the oldest events are dropped.
     """
 
-    address: str | None = setting(ADDRESS, None)
+    address: ServerAddress | None = setting(ADDRESS, None)
     name: str | None = setting(NAME, None)
     max_waiting_bytes: int = setting(whole_number("bytes", 4096), MAX_WAITING_BYTES)
 

@@ -13,6 +13,7 @@ from eshet.client import Client
 from eshet.client.cause_relay import CauseRelay
 from eshet.client.observer import InputTarget
 from eshet.connection import Connector
+from eshet.server_address import ServerAddress
 from eshet_rules.audit.actor import Actor, use_actor
 from eshet_rules.audit.observer import RecordingObserver
 from eshet_rules.audit.recorder import Recorder
@@ -45,7 +46,7 @@ async def run(
     folder: Path,
     log: FilteringBoundLogger,
     *,
-    server: str | Connector | None = None,
+    server: ServerAddress | Connector | None = None,
     state: Path | None = None,
     reload: bool = True,
     once: bool = False,
@@ -63,7 +64,7 @@ async def run(
     Args:
         folder: the rules folder.
         log: receives all log messages.
-        server: the ESHET server, as `HOST:PORT` or as an object of this process; by default, see
+        server: the ESHET server, by its address or as an object of this process; by default, see
             `find_or_start_server`.
         state: the folder for state that survives restarts; None to keep no state.
         reload: whether to reload changed files.
@@ -175,7 +176,7 @@ class _BridgeObserver(ConnectionObserver):
 
 def _client_maker(
     runner: Path,
-    server: str | Connector,
+    server: Connector,
     log: FilteringBoundLogger,
     recorder: Recorder | None,
     max_waiting_bytes: int,
