@@ -190,6 +190,11 @@ class Client:
         return None if packed is None else codec.unpack(packed)
 
     @property
+    def max_payload(self) -> int:
+        """The longest message that the server accepts, in bytes: 65,535, or more on NATS."""
+        return self._manager.max_payload
+
+    @property
     def reconnected_at(self) -> float | None:
         """The loop's time of the last reconnection; None if there was none."""
         return self._manager.reconnected_at
